@@ -1,0 +1,88 @@
+"""HTTP answers: PayNearMe's envelopes in JSON or XML, and problems with fixed bodies (RFC 9457)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from paynearme.errors import (
+    AuthenticityError,
+    CredentialsRefusedError,
+    InvalidMessageError,
+    PayNearMeError,
+    PayNearMeFaultError,
+    PayNearMeTimeoutError,
+    RefusedByPayNearMeError,
+    TooLargeError,
+    UnavailableError,
+    UnreadableError,
+)
+from paynearme.messages import AuthorizationAnswer, ConfirmationAnswer
+
+type HttpAnswer = dict[str, Any]
+"""What a function behind a REST API returns: ``statusCode``, ``headers``, ``body``."""
+
+
+type CallbackAnswer = AuthorizationAnswer | ConfirmationAnswer
+
+
+_PROBLEMS: tuple[tuple[type[PayNearMeError], int, str, str], ...] = (
+    (UnreadableError, 400, "unreadable", "The request cannot be read as parameters"),
+    (TooLargeError, 413, "too-large", "The request is too large"),
+    (AuthenticityError, 401, "not-authentic", "The request is not authentic"),
+    (InvalidMessageError, 400, "invalid-parameters", "Parameters are missing, unknown or unreadable"),
+    (UnavailableError, 503, "unavailable", "Temporarily unavailable"),
+    (RefusedByPayNearMeError, 422, "refused-by-paynearme", "PayNearMe refused the call"),
+    (CredentialsRefusedError, 502, "credentials-refused", "PayNearMe refused our credentials"),
+    (PayNearMeFaultError, 502, "paynearme-fault", "PayNearMe is out of order"),
+    (PayNearMeTimeoutError, 504, "paynearme-timeout", "PayNearMe did not answer in time"),
+)
+_INTERNAL = (500, "internal", "Internal error")
+
+
+def problem(error: Exception, *, names_only: bool) -> HttpAnswer:
+    """Return the one answer that belongs to ``error``.
+
+    With ``names_only`` the faulty parameters are named and not described, as callbacks are answered.
+    """
+    known = (entry[1:] for entry in _PROBLEMS if isinstance(error, entry[0]))
+    status, kind, title = next(known, _INTERNAL)
+    body: dict[str, Any] = {"type": f"urn:problem-type:paynearme:{kind}", "title": title, "status": status}
+    if isinstance(error, InvalidMessageError):
+        if names_only:
+            body["parameters"] = sorted(error.faults)
+        else:
+            faults = sorted(error.faults.items())
+            body["errors"] = [{"parameter": name, "description": text} for name, text in faults]
+    if isinstance(error, RefusedByPayNearMeError):
+        body["response_code"] = error.response_code
+        body["errors"] = [{"description": text} for text in error.descriptions]
+    return _answer(status, "application/problem+json", json.dumps(body))
+
+
+def success(content: Mapping[str, Any]) -> HttpAnswer:
+    """Return a 200 with ``content`` as JSON."""
+    return _answer(200, "application/json", json.dumps(content))
+
+
+def callback_answer(answer: CallbackAnswer, version: str, answer_format: str) -> HttpAnswer:
+    """Return a 200 with PayNearMe's envelope for the site's version: ``json`` or ``xml``.
+
+    JSON as in seed ``authorization_callbacks``; XML with the version in the namespace, its dot turned
+    into an underscore.
+    """
+    if answer_format == "json":
+        return success({answer.ENVELOPE: {"version": version, answer.PART: answer.fields()}})
+    namespace = f"http://www.paynearme.com/api/pnm_xmlschema_v{version.replace('.', '_')}"
+    ElementTree.register_namespace("t", namespace)
+    root = ElementTree.Element(f"{{{namespace}}}{answer.ENVELOPE}", {"version": version})
+    part = ElementTree.SubElement(root, f"{{{namespace}}}{answer.PART}")
+    for name, text in answer.fields().items():
+        ElementTree.SubElement(part, f"{{{namespace}}}{name}").text = text
+    body = ElementTree.tostring(root, encoding="unicode")
+    return _answer(200, "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{body}')
+
+
+def _answer(status: int, content_type: str, body: str) -> HttpAnswer:
+    headers = {"Content-Type": f"{content_type}; charset=utf-8", "Cache-Control": "no-store"}
+    return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}

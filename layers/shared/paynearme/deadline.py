@@ -1,0 +1,63 @@
+"""How much of a call's time is left, and the one retry policy that respects it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import SystemRandom
+
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+_MOST_WAIT_SECONDS = 0.4
+
+# Not the module-level generator: SnapStart restores its state into every copy of a function, and
+# copies that lost a race together would then wait equally long and race again.
+_random = SystemRandom()
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on the monotonic clock after which no answer is worth having.
+
+    ``ends_at`` is in seconds of ``clock``. ``sleep`` takes seconds.
+    """
+
+    ends_at: float
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    @classmethod
+    def after(
+        cls,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> "Deadline":
+        """Return the deadline that ends ``seconds`` from now."""
+        return cls(clock() + seconds, clock, sleep)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; negative once the deadline has passed."""
+        return self.ends_at - self.clock()
+
+    def retrying(self, is_transient: Callable[[BaseException], bool], longest_attempt: float) -> Retrying:
+        """Return a policy that repeats a call for as long as one more attempt still fits.
+
+        ``is_transient`` says which errors may be tried again; the last one is raised as it is.
+        ``longest_attempt`` is the most seconds that one attempt can take: after a wait, an attempt is
+        only begun with that much time left. Waits double from about 20 ms, with full jitter.
+        """
+
+        def wait(state: RetryCallState) -> float:
+            return _random.uniform(0, min(_MOST_WAIT_SECONDS, 0.02 * 2**state.attempt_number))
+
+        def stop(state: RetryCallState) -> bool:
+            return self.remaining - state.upcoming_sleep < longest_attempt
+
+        return Retrying(
+            retry=retry_if_exception(is_transient),
+            wait=wait,
+            stop=stop,
+            sleep=self.sleep,
+            reraise=True,
+        )

@@ -1,0 +1,225 @@
+"""The door: from API Gateway's event to a verified message, and from a result or an error to HTTP.
+
+The two decorators make Lambda handlers of functions that only do their work: they always answer.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+
+from paynearme import telemetry
+from paynearme.answers import CallbackAnswer, HttpAnswer, callback_answer, problem, success
+from paynearme.deadline import Deadline
+from paynearme.errors import (
+    AgeError,
+    AuthenticityError,
+    InvalidMessageError,
+    PayNearMeError,
+    SignatureError,
+    UnavailableError,
+    UnknownSiteError,
+    UnreadableError,
+    VersionError,
+)
+from paynearme.messages import Authorization, Confirmation, SmartTokenRequest, read_message
+from paynearme.parameters import Event, from_body, from_json_body, from_query, lost_bytes
+from paynearme.settings import KnownSite, Settings, Sites
+from paynearme.signing import UNSIGNED, verify
+
+type Handler = Callable[[Event, object], HttpAnswer]
+type Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Callback[M: (Authorization, Confirmation)]:
+    """An authentic, valid callback; when it came (UTC), and until when it must be answered."""
+
+    message: M
+    site: KnownSite
+    received_at: datetime
+    deadline: Deadline
+
+
+@dataclass(frozen=True)
+class Call[M: SmartTokenRequest]:
+    """A valid call of the backend API for one of our sites, and until when it must be answered."""
+
+    request: M
+    site: KnownSite
+    deadline: Deadline
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def receive[M: (Authorization, Confirmation)](
+    event: Event, model: type[M], settings: Settings, sites: Sites, now: datetime, deadline: Deadline
+) -> Callback[M]:
+    """Return the callback in ``event``: read, authentic, of the right age, and valid.
+
+    Raises ``UnreadableError``, ``TooLargeError``, ``AuthenticityError``, ``InvalidMessageError``, and
+    ``SitesUnavailableError`` when nobody can tell.
+    """
+    received = _parameters_of(event)
+    site = _authenticate(received, sites, deadline)
+    # What is not signed is not authentic: it goes no further.
+    signed = {name: value for name, value in received.items() if name not in UNSIGNED}
+    telemetry.note(site_identifier=site.identifier)
+    message = read_message(model, signed)
+    telemetry.note(
+        pnm_order_identifier=message.pnm_order_identifier,
+        pnm_payment_identifier=message.pnm_payment_identifier,
+        test=message.test,
+    )
+    if isinstance(message, Authorization):
+        # A confirmation is never too old: after an outage it comes hours later, and a replay is harmless.
+        age = now.timestamp() - message.timestamp
+        if not -settings.authorization_max_ahead_seconds <= age <= settings.authorization_max_age_seconds:
+            raise AgeError
+    return Callback(message, site, now, deadline)
+
+
+def callback[M: (Authorization, Confirmation)](
+    operation: str,
+    model: type[M],
+    settings: Settings,
+    sites: Sites,
+    *,
+    when_unavailable: Callable[[Mapping[str, str], datetime], CallbackAnswer] | None = None,
+    clock: Clock = _now,
+) -> Callable[[Callable[[Callback[M]], CallbackAnswer]], Handler]:
+    """Make a Lambda handler of a function that answers authentic, valid callbacks.
+
+    Each error becomes its fixed answer. A failure of our own becomes 503, unless ``when_unavailable``
+    makes an answer of the parameters, which need not be authentic (it may raise ``ValueError``).
+    """
+
+    def decorate(work: Callable[[Callback[M]], CallbackAnswer]) -> Handler:
+        @wraps(work)
+        def handler(event: Event, context: object) -> HttpAnswer:
+            started = time.perf_counter()
+            now = clock()
+            site: KnownSite | None = None
+            try:
+                received = receive(
+                    event, model, settings, sites, now, Deadline.after(settings.answer_within_seconds)
+                )
+                site = received.site
+                answer = callback_answer(work(received), site.version, site.answer_format)
+            except Exception as error:
+                answer = problem(_told(error, UnavailableError()), names_only=True)
+                if when_unavailable and answer["statusCode"] >= 500:
+                    answer = _in_so_many_words(event, site, now, when_unavailable) or answer
+            telemetry.write(operation, answer["statusCode"], (time.perf_counter() - started) * 1000)
+            return answer
+
+        return handler
+
+    return decorate
+
+
+def backend_call[M: SmartTokenRequest](
+    operation: str, model: type[M], settings: Settings, sites: Sites
+) -> Callable[[Callable[[Call[M]], Mapping[str, Any]]], Handler]:
+    """Make a Lambda handler of a function that answers valid calls of the backend API.
+
+    Each error becomes its fixed problem. API Gateway has checked the caller's IAM signature by then.
+    """
+
+    def decorate(work: Callable[[Call[M]], Mapping[str, Any]]) -> Handler:
+        @wraps(work)
+        def handler(event: Event, context: object) -> HttpAnswer:
+            started = time.perf_counter()
+            deadline = Deadline.after(settings.answer_within_seconds)
+            try:
+                request = read_message(model, from_json_body(event))
+                site = _site_of(request, settings, sites, deadline)
+                telemetry.note(site_identifier=site.identifier)
+                answer = success(work(Call(request, site, deadline)))
+            except Exception as error:
+                answer = problem(_told(error, error), names_only=False)
+            telemetry.write(operation, answer["statusCode"], (time.perf_counter() - started) * 1000)
+            return answer
+
+        return handler
+
+    return decorate
+
+
+def _parameters_of(event: Event) -> dict[str, str]:
+    return from_query(event) if event["httpMethod"] == "GET" else from_body(event)
+
+
+def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline) -> KnownSite:
+    if "signature" not in received:
+        raise SignatureError
+    identifier = received.get("site_identifier")
+    try:
+        try:
+            return _proven(received, sites.find(identifier, deadline))
+        except AuthenticityError:
+            # It may fit a key that is newer than what we keep.
+            if not sites.refresh(deadline):
+                raise
+            return _proven(received, sites.find(identifier, deadline))
+    except AuthenticityError:
+        if lost_bytes(received):
+            # Not forged but mangled: API Gateway could not read the query as UTF-8.
+            raise UnreadableError from None
+        raise
+
+
+def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:
+    # Another version than the key's is refused, so that nobody can downgrade a site to MD5.
+    if received.get("version") != site.version:
+        raise VersionError
+    secrets = [secret.get_secret_value() for secret in site.callback_secrets]
+    verify(received, received["signature"], secrets, site.version)
+    return site
+
+
+def _site_of(request: SmartTokenRequest, settings: Settings, sites: Sites, deadline: Deadline) -> KnownSite:
+    identifier = request.site_identifier or settings.default_site_identifier
+    if not identifier:
+        raise InvalidMessageError({"site_identifier": "is required, because there is no default site"})
+    try:
+        return sites.find(identifier, deadline)
+    except UnknownSiteError:
+        raise InvalidMessageError({"site_identifier": "is not one of our sites"}) from None
+
+
+def _in_so_many_words(
+    event: Event,
+    site: KnownSite | None,
+    now: datetime,
+    when_unavailable: Callable[[Mapping[str, str], datetime], CallbackAnswer],
+) -> HttpAnswer | None:
+    """Return PayNearMe's kind of answer to a callback that we could not work on, where it can be made."""
+    try:
+        received = _parameters_of(event)
+        reply = when_unavailable(received, now)
+    except (PayNearMeError, ValueError):
+        return None
+    if site is not None:
+        return callback_answer(reply, site.version, site.answer_format)
+    # Not even the site is known: PayNearMe's usual form for the version that it names.
+    return callback_answer(reply, *(("2.0", "xml") if received.get("version") == "2.0" else ("3.0", "json")))
+
+
+def _told(error: Exception, otherwise: Exception) -> Exception:
+    """Note and count ``error``; return it, or ``otherwise`` for one that is not of this project."""
+    if isinstance(error, AuthenticityError):
+        telemetry.note(reason=error.reason)
+        telemetry.count("NotAuthentic")
+    elif isinstance(error, PayNearMeError):
+        telemetry.note(error=type(error).__name__)
+        telemetry.count(type(error).__name__.removesuffix("Error"))
+    if isinstance(error, InvalidMessageError):
+        telemetry.note(parameters=sorted(error.faults))
+    if isinstance(error, UnavailableError) or not isinstance(error, PayNearMeError):
+        telemetry.note_failure(error)
+    return error if isinstance(error, PayNearMeError) else otherwise

@@ -1,0 +1,171 @@
+"""The authorization and the confirmation callback, and our answers to them.
+
+Parameters and their types: seed ``authorization_callbacks``, "Request Parameters" and its samples;
+seed ``guaranteed_ach``, its callbacks. Every parameter but the required ones can be left out, some
+because a site excludes them, some because the payment type has none.
+"""
+
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from paynearme.messages.reading import Message
+from paynearme.messages.values import (
+    Currency,
+    EpochSeconds,
+    Flag,
+    Identifier,
+    Money,
+    OpenPaymentType,
+    OpenPricingScheduleName,
+    OpenSiteChannel,
+    OpenSiteSubchannel,
+    OpenUserDevice,
+    Text,
+)
+
+
+class _Callback(Message):
+    """What both callbacks can carry."""
+
+    site_identifier: Identifier
+    pnm_order_identifier: Identifier
+    pnm_payment_identifier: Identifier
+    version: Literal["2.0", "3.0"]
+    timestamp: EpochSeconds
+    test: Flag = False
+
+    site_customer_identifier: Identifier | None = None
+    site_order_identifier: Identifier | None = None
+    site_payment_identifier: Identifier | None = None
+    site_order_annotation: Text | None = None
+
+    due_to_site_amount: Money | None = None
+    due_to_site_currency: Currency | None = None
+    due_to_parent_amount: Money | None = None
+    due_to_parent_currency: Currency | None = None
+    due_to_child_amount: Money | None = None
+    due_to_child_currency: Currency | None = None
+    pnm_withheld_amount: Money | None = None
+    pnm_withheld_currency: Currency | None = None
+    pnm_processing_fee: Money | None = None
+    # The table says the first, every sample says the second.
+    pnm_processing_currency: Currency | None = None
+    pnm_processing_fee_currency: Currency | None = None
+
+    payment_date: EpochSeconds | None = None
+    payment_type: OpenPaymentType | None = None
+    payment_method_identifier: Identifier | None = None
+    payment_card_type: Text | None = None
+    payment_card_last4: Text | None = None
+    payment_bank_name: Text | None = None
+    payment_bank_last4: Text | None = None
+    payment_longitude: Text | None = None
+    payment_latitude: Text | None = None
+
+    retailer_name: Text | None = None
+    retailer_location_address: Text | None = None
+    retailer_location_identifier: Text | None = None
+
+    pnm_schedule_identifier: Identifier | None = None
+    next_payment_date: Text | None = None
+    site_channel: OpenSiteChannel | None = None
+    site_subchannel: OpenSiteSubchannel | None = None
+    pricing_schedule_name: OpenPricingScheduleName | None = None
+    settlement_method: Text | None = None
+
+    agent_name: Text | None = None
+    agent_email: Text | None = None
+    user_device: OpenUserDevice | None = None
+    user_environment: Text | None = None
+    user_agent_string: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, parameters: Any) -> Any:
+        # A form or a query cannot leave a value out, it can only leave it empty.
+        return {name: text for name, text in parameters.items() if text != "" or name not in cls.model_fields}
+
+
+class Authorization(_Callback):
+    """PayNearMe asks whether a payment may happen."""
+
+    payment_amount: Money
+    payment_currency: Currency
+    net_payment_amount: Money | None = None
+    net_payment_currency: Currency | None = None
+
+
+class Outcome(StrEnum):
+    """What became of a payment (``status`` of a confirmation)."""
+
+    PAYMENT = "payment"
+    DECLINE = "decline"
+
+
+class Confirmation(_Callback):
+    """PayNearMe tells what became of a payment.
+
+    A ``payment`` needs its amounts, in dollars and not negative: they move the customer's balance.
+    """
+
+    status: Outcome
+    payment_amount: Money | None = Field(default=None, ge=0)
+    payment_currency: Literal["USD"] | None = None
+    net_payment_amount: Money | None = Field(default=None, ge=0)
+    net_payment_currency: Literal["USD"] | None = None
+    standin: Flag = False
+    payment_timestamp: Text | None = None
+    order_payee_identifier: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _payment_has_amounts(self) -> "Confirmation":
+        needed = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
+        missing = [name for name in needed if getattr(self, name) is None]
+        if self.status is Outcome.PAYMENT and missing:
+            raise PydanticCustomError(
+                "amounts_missing", "amounts missing", {"faults": dict.fromkeys(missing, "is required")}
+            )
+        return self
+
+
+class _Answer(BaseModel):
+    """An answer to a callback: ``ENVELOPE`` and ``PART`` are the names that enclose its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ENVELOPE: ClassVar[str]
+    PART: ClassVar[str]
+
+    pnm_order_identifier: Identifier
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields that are set, in the order of PayNearMe's samples."""
+        return self.model_dump(exclude_none=True)
+
+
+class AuthorizationAnswer(_Answer):
+    """Our answer to an authorization (seed ``authorization_callbacks``, "Response Parameters")."""
+
+    ENVELOPE = "payment_authorization_response"
+    PART = "authorization"
+
+    accept_payment: Literal["yes", "no"]
+    decline_reason: str | None = None
+    receipt: str | None = Field(default=None, max_length=3000)
+    memo: str | None = None
+    site_payment_identifier: Identifier | None = None
+
+    @field_validator("decline_reason", "receipt", "memo")
+    @classmethod
+    def _not_empty(cls, text: str | None) -> str | None:
+        return text or None
+
+
+class ConfirmationAnswer(_Answer):
+    """Our acknowledgement of a confirmation: equal for the first and for every repeat."""
+
+    ENVELOPE = "payment_confirmation_response"
+    PART = "confirmation"

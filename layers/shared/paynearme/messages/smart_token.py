@@ -1,0 +1,174 @@
+"""The request for a Smart Token and PayNearMe's answer (seeds ``get_smart_token`` and ``guaranteed_ach``)."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from paynearme.messages.reading import Message
+from paynearme.messages.values import CalendarDate, Flag, Identifier, Money, Text
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE)
+_FORBIDDEN_SCHEMES = frozenset(
+    {
+        "about",
+        "blob",
+        "content",
+        "data",
+        "file",
+        "filesystem",
+        "intent",
+        "javascript",
+        "vbscript",
+        "view-source",
+    }
+)
+_ORDER_IDENTIFIERS = (
+    "pnm_order_identifier",
+    "site_order_identifier",
+    "pnm_customer_identifier",
+    "site_customer_identifier",
+    "site_creator_identifier",
+)
+_OF_EVERY_CALL = {"site_identifier", "timestamp", "version", "signature"}
+_GUARANTEED_ACH = (
+    "ext_customer_enrollment_date",
+    "ext_customer_date_of_birth_pii",
+    "ext_customer_tax_id_pii",
+    "flow_bank_oauth_redirect_url",
+)
+
+
+def _return_url(value: object) -> str:
+    # The guide's own example begins with a space.
+    url = value.strip(" ") if isinstance(value, str) else ""
+    match = _ADDRESS.fullmatch(url)
+    if match is None or len(url) > 2048 or not url.isprintable() or any(c in ' "<>\\' for c in url):
+        raise ValueError
+    scheme = match[1].lower()
+    if scheme in _FORBIDDEN_SCHEMES or (scheme in {"http", "https"} and not urlsplit(url).hostname):
+        raise ValueError
+    return url
+
+
+def _spelled(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+ReturnUrl = Annotated[str, BeforeValidator(_return_url)]
+"""An absolute address: ``https``, ``http`` or an app's own scheme; none that runs or reads anything."""
+
+PositiveMoney = Annotated[Money, Field(gt=0)]
+WholeNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,9}$")]
+TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
+
+
+class SmartTokenRequest(Message):
+    """What the merchant's backend asks for: PayNearMe's own parameters, and no other.
+
+    ``site_identifier`` picks the site; without it the default one is meant. What every call carries,
+    ``timestamp``, ``version`` and ``signature``, may be given, so that PayNearMe's examples can be sent
+    as they stand, and is replaced by our own.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    site_identifier: Identifier | None = None
+    timestamp: Text | None = None
+    version: Text | None = None
+    signature: Text | None = None
+
+    pnm_order_identifier: Identifier | None = None
+    site_order_identifier: Identifier | None = None
+    pnm_customer_identifier: Identifier | None = None
+    site_customer_identifier: Identifier | None = None
+    site_creator_identifier: Identifier | None = None
+
+    flow_debit: Flag | None = None
+    flow_credit: Flag | None = None
+    flow_ach: Flag | None = None
+    flow_retailer: Flag | None = None
+    flow_apple_pay: Flag | None = None
+    flow_google_pay: Flag | None = None
+    flow_paypal: Flag | None = None
+    flow_venmo: Flag | None = None
+    flow_pin4: Flag | None = None
+    flow_push_debit: Flag | None = None
+    flow_push_ach: Flag | None = None
+    flow_cash_app: Flag | None = None
+    flow_push_paypal: Flag | None = None
+    flow_secure_all: Flag | None = None
+    flow_edit_schedule: Flag | None = None
+    flow_tokenize: Flag | None = None
+    flow_hide_saved_payment_methods: Flag | None = None
+    flow_show_all_ppas: Flag | None = None
+    flow_trustly: Flag | None = None
+    flow_trustly_reconnect: Identifier | None = None
+
+    payment_amount: PositiveMoney | None = None
+    payment_field_fixed: Flag | None = None
+
+    link_lifetime_seconds: WholeNumber | None = None
+    short_order_url: Flag | None = None
+    flow_pay_url: ReturnUrl | None = None
+    flow_no_pay_url: ReturnUrl | None = None
+    flow_add_url: ReturnUrl | None = None
+    flow_no_add_url: ReturnUrl | None = None
+    flow_return_url: ReturnUrl | None = None
+    flow_expired_url: ReturnUrl | None = None
+    flow_error_url: ReturnUrl | None = None
+    flow_venmo_return_url: ReturnUrl | None = None
+    flow_bank_oauth_redirect_url: ReturnUrl | None = None
+
+    ext_customer_enrollment_date: CalendarDate | None = None
+    ext_customer_date_of_birth_pii: CalendarDate | None = None
+    ext_customer_tax_id_pii: TaxIdentifier | None = None
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "SmartTokenRequest":
+        faults = {}
+        if len([name for name in _ORDER_IDENTIFIERS if getattr(self, name) is not None]) != 1:
+            text = "exactly one of the five order identifiers is required"
+            faults.update(dict.fromkeys(_ORDER_IDENTIFIERS, text))
+        if self.payment_field_fixed is not None and self.payment_amount is None:
+            faults["payment_amount"] = "is required with payment_field_fixed"
+        if self.flow_trustly and self.flow_trustly_reconnect is None:
+            text = "is required with flow_trustly, unless flow_trustly_reconnect is given"
+            faults.update({name: text for name in _GUARANTEED_ACH if getattr(self, name) is None})
+        if faults:
+            raise PydanticCustomError("inconsistent", "inconsistent", {"faults": faults})
+        return self
+
+    def to_parameters(self) -> dict[str, str]:
+        """Return what is set, as the text that is signed and sent, without what every call carries."""
+        values = self.model_dump(mode="json", exclude_none=True, exclude=_OF_EVERY_CALL)
+        return {name: _spelled(value) for name, value in values.items()}
+
+
+IdentifierText = Annotated[
+    str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)
+]
+"""An identifier that PayNearMe may spell as a number."""
+
+
+class SmartTokenOrder(BaseModel):
+    """One order of the answer. What PayNearMe sends beyond these fields is left out."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    pnm_order_identifier: IdentifierText
+    site_order_identifier: IdentifierText | None = None
+    type: str | None = None
+    secure_smart_token: str = Field(repr=False)
+    secure_smart_link: str = Field(repr=False)
+    order_tracking_url: str | None = Field(default=None, repr=False)
+
+
+class SmartTokenAnswer(BaseModel):
+    """The orders with their tokens and links."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    orders: list[SmartTokenOrder] = Field(min_length=1)

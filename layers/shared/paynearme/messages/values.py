@@ -1,0 +1,112 @@
+"""The types of single parameters, read strictly from the text that was on the wire.
+
+Strictly, because the signature's text has no separators: a value that swallowed its neighbour would
+otherwise still fit the signature.
+"""
+
+import re
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+_CENT = Decimal("0.01")
+_MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+
+
+def _money(value: object) -> Decimal:
+    if isinstance(value, str) and _MONEY.fullmatch(value):
+        return Decimal(value).quantize(_CENT)
+    raise ValueError
+
+
+def _seconds(value: object) -> int:
+    if isinstance(value, str) and _SECONDS.fullmatch(value):
+        return int(value)
+    raise ValueError
+
+
+def _flag(value: object) -> bool:
+    if value == "true" or value == "false":
+        return value == "true"
+    raise ValueError
+
+
+def _calendar_date(value: object) -> date:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII):
+        return date.fromisoformat(value)
+    raise ValueError
+
+
+Money = Annotated[Decimal, BeforeValidator(_money)]
+"""Dollars and cents: up to 12 digits, at most two places, ``-`` allowed."""
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+"""An ISO 4217 code."""
+
+EpochSeconds = Annotated[int, BeforeValidator(_seconds)]
+"""Seconds since 1970-01-01 UTC."""
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+"""``true`` or ``false``, as text or as a JSON boolean."""
+
+CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
+"""A day that exists, as YYYY-MM-DD."""
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
+"""1 to 256 characters, none of them a control character."""
+
+Text = Annotated[str, StringConstraints(max_length=4096)]
+"""Free text."""
+
+
+class PaymentType(StrEnum):
+    """The documented funding methods. Apple Pay and Google Pay come as their card, Venmo as PayPal."""
+
+    CASH = "cash"
+    CREDIT = "credit"
+    DEBIT = "debit"
+    ACH = "ach"
+    PAYPAL = "paypal"
+    CASH_APP = "cash_app"
+
+
+class SiteChannel(StrEnum):
+    """The documented sources of a payment."""
+
+    CONSUMER = "consumer"
+    CONSUMER_RECURRING = "consumer_recurring"
+    AGENT_RECURRING = "agent_recurring"
+
+
+class SiteSubchannel(StrEnum):
+    """The documented kinds of schedules."""
+
+    SCHEDULED_ONE_TIME = "scheduled_one_time"
+    SCHEDULED_RECURRING = "scheduled_recurring"
+
+
+class PricingScheduleName(StrEnum):
+    """The documented pricing categories."""
+
+    CONSUMER = "consumer"
+    CONSUMER_RECURRING = "consumer_recurring"
+    AGENT_RECURRING = "agent_recurring"
+
+
+class UserDevice(StrEnum):
+    """The documented devices."""
+
+    MOBILE = "mobile"
+    DESKTOP = "desktop"
+
+
+# PayNearMe adds values without notice: a new one is kept as the text it is.
+OpenPaymentType = Annotated[PaymentType | Identifier, Field(union_mode="left_to_right")]
+OpenSiteChannel = Annotated[SiteChannel | Identifier, Field(union_mode="left_to_right")]
+OpenSiteSubchannel = Annotated[SiteSubchannel | Identifier, Field(union_mode="left_to_right")]
+OpenPricingScheduleName = Annotated[PricingScheduleName | Identifier, Field(union_mode="left_to_right")]
+OpenUserDevice = Annotated[UserDevice | Identifier, Field(union_mode="left_to_right")]

@@ -1,0 +1,125 @@
+"""From the bytes of a request to flat parameters, as they were spelled on the wire.
+
+One reader for the three transports of callbacks (a query, a form, JSON) and for the backend API's JSON.
+What cannot be read without guessing is refused: the signature's text has no separators, so a second
+reading of the same bytes could be another message.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+from paynearme.errors import TooLargeError, UnreadableError
+
+MOST_BYTES = 64 * 1024
+"""The most that a request may hold; no message of the protocol comes near."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+type Event = dict[str, Any]
+"""A REST API's proxy event, as API Gateway hands it to a function."""
+
+
+def from_query(event: Event) -> dict[str, str]:
+    """Return the parameters of the query string, which API Gateway has decoded.
+
+    Raises ``UnreadableError`` and ``TooLargeError``.
+    """
+    # The other map holds one of two equal names, and hides that there were two.
+    values = event.get("multiValueQueryStringParameters") or {}
+    pairs = [(name, value) for name, several in values.items() for value in several]
+    if sum(len(name.encode()) + len(value.encode(errors="replace")) for name, value in pairs) > MOST_BYTES:
+        raise TooLargeError
+    return _checked(pairs)
+
+
+def from_body(event: Event) -> dict[str, str]:
+    """Return the parameters of a body, which is JSON if it begins like an object, and else a form.
+
+    The content type is not asked: no form begins with a brace, and senders get the header wrong.
+    Raises ``UnreadableError`` and ``TooLargeError``.
+    """
+    text = _text_of_body(event)
+    if text.lstrip().startswith("{"):
+        return _checked(_json_pairs(text))
+    try:
+        return _checked(parse_qsl(text, keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise UnreadableError from None
+
+
+def from_json_body(event: Event) -> dict[str, str]:
+    """Return the parameters of a body that must be JSON.
+
+    Raises ``UnreadableError`` and ``TooLargeError``.
+    """
+    return _checked(_json_pairs(_text_of_body(event)))
+
+
+def lost_bytes(parameters: Mapping[str, str]) -> bool:
+    """Return whether a value holds what API Gateway puts in the place of bytes that are not UTF-8."""
+    return any(_REPLACEMENT in value for value in parameters.values())
+
+
+def _text_of_body(event: Event) -> str:
+    body = event.get("body") or ""
+    try:
+        # A quick look at the length, so that nobody makes us decode megabytes.
+        if len(body) > MOST_BYTES * 2:
+            raise TooLargeError
+        data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+        if len(data) > MOST_BYTES:
+            raise TooLargeError
+        return data.decode()
+    except (binascii.Error, UnicodeError):
+        raise UnreadableError from None
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as its pairs, so that a name that came twice is still there twice."""
+
+
+def _json_pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        # Numbers stay the text they are: the signature covers their spelling.
+        content = json.loads(
+            text, parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_Object
+        )
+    except (ValueError, RecursionError):
+        raise UnreadableError from None
+    if not isinstance(content, _Object):
+        raise UnreadableError
+    names = [name for name, _ in content]
+    if len(set(names)) != len(names):
+        raise UnreadableError
+    return [(name, _spelled(value)) for name, value in content if value is not None]
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    raise UnreadableError
+
+
+def _checked(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for name, value in pairs:
+        if name in parameters or not _NAME.fullmatch(name):
+            raise UnreadableError
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UnreadableError from None
+        parameters[name] = value
+    return parameters

@@ -1,0 +1,97 @@
+"""What is known of a payment, as the ledger tells it."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from paynearme.messages import AuthorizationAnswer, Outcome
+from paynearme.policy import Decision
+
+_NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
+
+
+class Anomaly(StrEnum):
+    """What is wrong with a payment and needs a person's eye. Kept in the item's ``anomalies``."""
+
+    AUTHORIZATION_CONFLICT = "authorization_conflict"
+    """It was authorized again with another amount, currency, order or payment type."""
+    PAID_AFTER_DECLINE = "paid_after_decline"
+    """It was paid although we had declined it."""
+    AMOUNT_DIFFERS = "amount_differs"
+    """It was paid with another amount or currency than was authorized."""
+    ORDER_DIFFERS = "order_differs"
+    """It was paid for another order than was authorized."""
+    CUSTOMER_DIFFERS = "customer_differs"
+    """It was paid by another customer than was authorized."""
+    OUTCOME_CONTRADICTED = "outcome_contradicted"
+    """It was confirmed again with another outcome, amount, order or customer."""
+    CUSTOMER_MISSING = "customer_missing"
+    """It was paid by a customer that the message did not name: posted on the payment, on no balance."""
+
+
+@dataclass(frozen=True)
+class Authorized:
+    """A decision as the ledger holds it. ``repeated`` says that it was made before."""
+
+    decision: Decision
+    decided_at: datetime
+    site_payment_identifier: str
+    repeated: bool
+    anomalies: frozenset[Anomaly] = frozenset()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Return what the log line says of it."""
+        return {"accepted": self.decision.accept, "reason": self.decision.reason, **_noted(self.anomalies)}
+
+    @property
+    def counts(self) -> list[str]:
+        """Return the metrics that count it."""
+        made = "AuthorizationAccepted" if self.decision.accept else "AuthorizationDeclined"
+        return ["AuthorizationRepeated" if self.repeated else made, *_counted(self.anomalies)]
+
+    def to_answer(self, pnm_order_identifier: str) -> AuthorizationAnswer:
+        """Return the answer for PayNearMe: the same for the first question and for each repeat."""
+        return AuthorizationAnswer(
+            pnm_order_identifier=pnm_order_identifier,
+            accept_payment="yes" if self.decision.accept else "no",
+            decline_reason=self.decision.decline_reason,
+            receipt=self.decision.receipt,
+            memo=self.decided_at.strftime("%Y-%m-%d %H:%M:%S %z"),
+            site_payment_identifier=self.site_payment_identifier,
+        )
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What a confirmation did. ``repeated`` says that it told nothing new; ``anomalies``, what it found."""
+
+    outcome: Outcome
+    repeated: bool
+    anomalies: frozenset[Anomaly] = frozenset()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Return what the log line says of it."""
+        return {"outcome": self.outcome, "repeated": self.repeated, **_noted(self.anomalies)}
+
+    @property
+    def counts(self) -> list[str]:
+        """Return the metrics that count it."""
+        made = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
+        return ["ConfirmationRepeated" if self.repeated else made, *_counted(self.anomalies)]
+
+
+def site_payment_identifier(site: str, pnm_payment_identifier: str, *, test: bool) -> str:
+    """Return our identifier of a payment: the same at each call, another for each payment."""
+    return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site}/{pnm_payment_identifier}"))
+
+
+def _noted(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
+    return {"anomalies": sorted(anomalies)} if anomalies else {}
+
+
+def _counted(anomalies: frozenset[Anomaly]) -> list[str]:
+    return [f"Anomaly{anomaly.title().replace('_', '')}" for anomaly in sorted(anomalies)]

@@ -1,0 +1,179 @@
+"""Who we are and which keys hold: the environment, and the sites' secret."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import boto3
+from aws_lambda_powertools.utilities.parameters.base import BaseProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, ValidationError
+
+from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.deadline import Deadline
+from paynearme.errors import SitesUnavailableError, UnknownSiteError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+REFRESH_INTERVAL_SECONDS = 30
+"""At most once in so many seconds does a message that fits no key make us read the secret again."""
+
+AnswerFormat = Literal["json", "xml"]
+Secret = Annotated[SecretStr, StringConstraints(min_length=1)]
+
+
+class Settings(BaseModel):
+    """What the template sets in a function's environment, under these names in capitals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sites_secret: str
+    sites_max_age_seconds: int = 300
+    table_name: str = ""
+    paynearme_base_url: str = ""
+    default_site_identifier: str = ""
+    authorization_max_age_seconds: int = 900
+    authorization_max_ahead_seconds: int = 300
+    answer_within_seconds: float = 6.5
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Return the settings; raises pydantic's ``ValidationError`` when one is missing or malformed."""
+        names = {name: name.upper() for name in cls.model_fields}
+        return cls.model_validate({n: environment[e] for n, e in names.items() if e in environment})
+
+
+class Site(BaseModel):
+    """A PayNearMe site and its keys, as the secret holds it.
+
+    ``secret`` signs callbacks and, unless ``api_secret`` is given, our calls. ``answer_format`` is
+    PayNearMe's usual one for the version unless it is set: JSON for 3.0, XML for 2.0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    version: Literal["2.0", "3.0"]
+    secret: Secret
+    api_secret: Secret | None = None
+    answer_format: AnswerFormat | None = None
+
+
+class KnownSite(BaseModel):
+    """A site as it holds now: with the keys that are valid for its callbacks, newest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    identifier: str
+    version: Literal["2.0", "3.0"]
+    callback_secrets: tuple[SecretStr, ...]
+    api_secret: SecretStr
+    answer_format: AnswerFormat
+
+
+class _SitesDocument(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    sites: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")], Site]
+
+
+@lru_cache(maxsize=4)
+def _read_document(text: str) -> _SitesDocument:
+    return _SitesDocument.model_validate_json(text)
+
+
+class _SecretVersions(BaseProvider):
+    """Powertools' cache over the secret's current and previous version, read and kept together."""
+
+    def __init__(self, client: "SecretsManagerClient") -> None:
+        super().__init__(client=client)  # type: ignore[no-untyped-call] # Powertools has no types here
+        self._client = client
+
+    def _get(self, name: str, **sdk_options: Any) -> str:
+        deadline: Deadline = sdk_options["deadline"]
+        current = self._read(name, "AWSCURRENT", deadline)
+        return json.dumps([current, self._read(name, "AWSPREVIOUS", deadline)])
+
+    def _read(self, name: str, stage: str, deadline: Deadline) -> str | None:
+        if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
+            raise TimeoutError
+        try:
+            for attempt in deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS):
+                with attempt:
+                    answer = self._client.get_secret_value(SecretId=name, VersionStage=stage)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if stage == "AWSPREVIOUS" and code == "ResourceNotFoundException":
+                return None
+            raise
+        return answer["SecretString"]
+
+    def _get_multiple(self, path: str, **sdk_options: Any) -> dict[str, str]:
+        raise NotImplementedError
+
+
+class Sites:
+    """The sites of this deployment: read from the secret, kept for some minutes.
+
+    While keys rotate, the key of the secret's previous version holds for callbacks as well, if it is
+    one for the same API version: an old MD5 key must not outlive the change to HMAC.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: "SecretsManagerClient | None" = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the secret's name and how long to keep it from ``settings``; read nothing yet."""
+        self._name = settings.sites_secret
+        self._max_age = settings.sites_max_age_seconds
+        self._versions = _SecretVersions(client or boto3.client("secretsmanager", config=CLIENT_CONFIG))
+        self._clock = clock
+        self._last_refresh: float | None = None
+
+    def find(self, identifier: str | None, deadline: Deadline) -> KnownSite:
+        """Return the site.
+
+        Raises ``UnknownSiteError`` when it is not ours and ``SitesUnavailableError`` when the secret
+        cannot be read in time or is not what it should be.
+        """
+        current, previous = self._documents(deadline, force=False)
+        site = current.sites.get(identifier or "")
+        if identifier is None or site is None:
+            raise UnknownSiteError
+        former = previous.sites.get(identifier) if previous else None
+        secrets = [site.secret]
+        if former and former.version == site.version and former.secret != site.secret:
+            secrets.append(former.secret)
+        return KnownSite(
+            identifier=identifier,
+            version=site.version,
+            callback_secrets=tuple(secrets),
+            api_secret=site.api_secret or site.secret,
+            answer_format=site.answer_format or ("json" if site.version == "3.0" else "xml"),
+        )
+
+    def refresh(self, deadline: Deadline) -> bool:
+        """Read the secret again and return True, unless that was done within the last half minute.
+
+        Raises ``SitesUnavailableError`` like ``find``.
+        """
+        now = self._clock()
+        if self._last_refresh is not None and now - self._last_refresh < REFRESH_INTERVAL_SECONDS:
+            return False
+        self._last_refresh = now
+        self._documents(deadline, force=True)
+        return True
+
+    def _documents(self, deadline: Deadline, *, force: bool) -> tuple[_SitesDocument, _SitesDocument | None]:
+        try:
+            both = self._versions.get(self._name, max_age=self._max_age, force_fetch=force, deadline=deadline)
+            current, previous = json.loads(str(both))
+            return _read_document(current), _read_document(previous) if previous else None
+        except (GetParameterError, ValidationError):
+            raise SitesUnavailableError from None
