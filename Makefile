@@ -1,0 +1,71 @@
+# Every target sets up what it needs, once, and again only when its requirements change.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ENV ?= dev
+export SAM_CLI_TELEMETRY := 0
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared
+# SAM builds with the python3.13 that it finds here.
+export PATH := $(CURDIR)/.venvs/dev/bin:$(PATH)
+
+DEV := .venvs/dev/ready
+AWS := .venvs/aws/ready
+SAM := .venvs/sam/ready
+PY := .venvs/dev/bin/python
+SAM_CLI := .venvs/sam/bin/sam
+SOURCES := layers functions local tests benchmarks
+
+.PHONY: help demo up down test unit e2e check format lint types template build deploy requirements clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(DEV) $(AWS) $(SAM) ## Build, deploy onto a local AWS, play PayNearMe's part, and show what happened
+	@$(PY) -m local demo
+
+up: $(DEV) $(AWS) $(SAM) ## Start the local stack and leave it running; again to deploy changes onto it
+	@$(PY) -m local up
+
+down: $(DEV) ## Stop the local stack and remove what it left
+	@$(PY) -m local down
+
+test: check unit e2e ## Everything: check, unit and integration tests with coverage, end-to-end tests
+
+unit: $(DEV) ## Run the unit and integration tests, with the floor for branch coverage
+	$(PY) -m pytest tests/unit tests/integration --cov --cov-branch --cov-report=term
+
+e2e: $(DEV) $(AWS) $(SAM) ## Run the end-to-end tests against the deployed local stack
+	$(PY) -m pytest tests/e2e
+
+check: format lint types template ## Check format, lint, types and the template
+
+format: $(DEV)
+	$(PY) -m ruff format --check $(SOURCES)
+
+lint: $(DEV) ## Lint
+	$(PY) -m ruff check $(SOURCES)
+
+types: $(DEV) ## Check types, strictly
+	$(PY) -m mypy
+
+template: $(SAM)
+	$(SAM_CLI) validate --lint --region us-east-1
+
+build: $(DEV) $(SAM) ## Build what would be deployed to AWS: make build ENV=prod
+	$(SAM_CLI) build --config-env $(ENV)
+
+deploy: build ## Deploy to AWS with your credentials: make deploy ENV=prod
+	$(SAM_CLI) deploy --config-env $(ENV)
+
+requirements: $(DEV) ## Pin all requirements anew
+	@for in in layers/shared/requirements.in local/requirements/*.in; do \
+	    .venvs/dev/bin/uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
+	        --no-header --no-annotate $$in --output-file $${in%.in}.txt || exit 1; done
+
+clean: ## Remove everything that was made here (after make down)
+	rm -rf .aws-sam .venvs .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venvs/%/ready: local/requirements/%.txt
+	@local/environment.sh $*

@@ -1,0 +1,75 @@
+"""The local stack from the command line: ``python -m local demo``, ``up``, ``down``."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from local import demo, stack
+
+LEFT_RUNNING = stack.ROOT / ".local"
+console = Console(highlight=False)
+
+
+@contextmanager
+def telling() -> Iterator[stack.Progress]:
+    """Show each step while it runs; where a program fails, show what it said, and exit with 1."""
+    with console.status("") as status:
+
+        def progress(step: str) -> None:
+            status.update(step)
+            console.print(Text(f"· {step}", style="dim"))
+
+        try:
+            yield progress
+        except subprocess.CalledProcessError as error:
+            console.print(Text(str(error.output)))
+            console.print(Text(f"failed: {' '.join(error.cmd[:2])}", style="bold red"))
+            sys.exit(1)
+
+
+@click.group(help="The whole system on one machine.")
+def main() -> None:
+    """Take the command."""
+
+
+@main.command(name="demo", help="Start a stack, let PayNearMe's side talk to it, show it, and stop it.")
+def demo_command() -> None:
+    """Run the demo on a stack of its own."""
+    with tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
+        home = Path(folder) / "stack"
+        try:
+            with telling() as progress:
+                started = stack.start(home, progress)
+            succeeded = demo.tell(started, console)
+        finally:
+            stack.stop(home)
+    sys.exit(0 if succeeded else 1)
+
+
+@main.command(help="Start the stack and leave it running, or deploy anew onto it.")
+def up() -> None:
+    """Start the stack."""
+    with telling() as progress:
+        started = stack.start(LEFT_RUNNING, progress)
+    console.print(f"callbacks  {started.callback_url}/callbacks/authorize", soft_wrap=True)
+    console.print(f"           {started.callback_url}/callbacks/confirm", soft_wrap=True)
+    console.print(f"tokens     {started.backend_url}/tokens", soft_wrap=True)
+    console.print("All there is to know is in .local/stack.json; 'make down' stops it.")
+
+
+@main.command(help="Stop the stack and remove what it left.")
+def down() -> None:
+    """Stop the stack."""
+    stack.stop(LEFT_RUNNING)
+    console.print("Nothing is running.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The app's backend: calls our backend API with an IAM signature, as a merchant's own code would."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from urllib3 import PoolManager, Timeout
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the backend API answered: HTTP status, content (None if it is not JSON), and how long it took."""
+
+    status: int
+    content: Any
+    content_type: str
+    seconds: float
+
+
+class Backend:
+    """A caller of the backend API, with an IAM user's keys."""
+
+    def __init__(self, backend_url: str, region: str, access_key_id: str, secret_access_key: str) -> None:
+        """Take the API's address without a slash at its end, and the keys that sign."""
+        self._url = backend_url
+        self._signer = SigV4Auth(Credentials(access_key_id, secret_access_key), "execute-api", region)
+        self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=12))
+
+    def post(self, path: str, content: Mapping[str, Any]) -> Reply:
+        """Send ``content`` as JSON to ``path``, signed."""
+        return self.post_text(path, json.dumps(content))
+
+    def post_text(self, path: str, text: str | bytes) -> Reply:
+        """Send a body as it is to ``path``, signed."""
+        url = f"{self._url}{path}"
+        request = AWSRequest("POST", url, data=text, headers={"Content-Type": "application/json"})
+        self._signer.add_auth(request)
+        started = time.perf_counter()
+        answer = self._http.request("POST", url, body=text, headers=dict(request.headers))
+        seconds = time.perf_counter() - started
+        try:
+            content = json.loads(answer.data)
+        except ValueError:
+            content = None
+        return Reply(answer.status, content, answer.headers.get("Content-Type", ""), seconds)

@@ -1,0 +1,99 @@
+"""One object for whoever drives a running stack: PayNearMe's part, the app's backend's part, the books."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+from urllib3 import PoolManager
+
+from local.backend import Backend
+from local.callbacks import CallbackSender
+from local.events import Parameters
+from local.stack import Stack
+
+_from_wire = TypeDeserializer().deserialize
+
+
+class Books:
+    """What the table holds, read past the functions."""
+
+    def __init__(self, stack: Stack) -> None:
+        """Read the table of ``stack`` with the rights of the account's root."""
+        self._client = stack.client("dynamodb")
+        self._table = stack.table_name
+
+    def payment(self, site: str, pnm_payment_identifier: str, *, test: bool = False) -> dict[str, Any] | None:
+        """Return a payment's item, or None."""
+        return self._item(f"{'TEST#' if test else ''}PAYMENT#{site}#{pnm_payment_identifier}", "PAYMENT")
+
+    def balance(self, site: str, site_customer_identifier: str) -> Decimal:
+        """Return a customer's balance; nothing where there is no account."""
+        account = self._item(f"CUSTOMER#{site}#{site_customer_identifier}", "ACCOUNT") or {}
+        balance: Decimal = account.get("balance", Decimal(0))
+        return balance
+
+    def everything(self) -> list[dict[str, Any]]:
+        """Return all items."""
+        pages = self._client.get_paginator("scan").paginate(TableName=self._table)
+        return [_python(item) for page in pages for item in page["Items"]]
+
+    def _item(self, pk: str, sk: str) -> dict[str, Any] | None:
+        key = {"pk": {"S": pk}, "sk": {"S": sk}}
+        answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return _python(answer["Item"]) if "Item" in answer else None
+
+
+def _python(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _from_wire(value) for name, value in item.items()}
+
+
+class Control:
+    """The control addresses of a server of ``local``: JSON in, JSON out."""
+
+    def __init__(self, url: str) -> None:
+        """Take the address in front of the control paths."""
+        self._url = url
+        self._http = PoolManager(retries=False, timeout=5)
+
+    def post(self, path: str, content: Mapping[str, Any] | None = None) -> None:
+        """Send a command."""
+        answer = self._http.request("POST", f"{self._url}/{path}", json=dict(content or {}))
+        if answer.status >= 400:
+            raise ValueError(f"{path} answered {answer.status}")
+
+    def get(self, path: str) -> Any:
+        """Return what is known under ``path``."""
+        return self._http.request("GET", f"{self._url}/{path}").json()
+
+    def delete(self, path: str) -> None:
+        """Forget what is known under ``path``."""
+        self._http.request("DELETE", f"{self._url}/{path}")
+
+
+def sender_of(stack: Stack) -> CallbackSender:
+    """Return PayNearMe's sender of callbacks for ``stack``."""
+    return CallbackSender(stack.callback_url, stack.sites)
+
+
+def backend_of(stack: Stack) -> Backend:
+    """Return the app's backend as a caller of ``stack``."""
+    return Backend(stack.backend_url, stack.region, stack.access_key_id, stack.secret_access_key)
+
+
+def confirmation_of(authorization: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
+    """Return the confirmation that PayNearMe sends after ``authorization``, with ``changes``.
+
+    A change to None leaves a parameter out.
+    """
+    left_out = {
+        "payment_date",
+        "timestamp",
+        "signature",
+        "user_agent_string",
+        "user_environment",
+        "user_device",
+    }
+    kept = {name: value for name, value in authorization.items() if name not in left_out}
+    message = {**kept, "status": "payment", "standin": "false", **changes}
+    return {name: value for name, value in message.items() if value is not None}

@@ -1,0 +1,266 @@
+"""A faulty endpoint: a reverse proxy between the functions and the AWS emulator that fails when told to.
+
+It forwards every request unchanged, all headers included, because the emulator checks signatures over
+them, and it counts what it receives. It repeats nothing by itself. What was forwarded happens, whether
+or not the client still waits for the answer. Control is under ``/-/control``, a
+path that no AWS service has:
+
+- ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault;
+- ``GET /-/control/counts`` returns the requests received per ``X-Amz-Target``; ``DELETE`` forgets them;
+- ``POST /-/control/reset`` takes away faults and counts, and lets go what hangs.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal
+
+from aiohttp import (
+    ClientError,
+    ClientHandlerType,
+    ClientOSError,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    ServerDisconnectedError,
+    TCPConnector,
+    web,
+)
+from multidict import CIMultiDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yarl import URL
+
+OTHER = "other"
+"""What a request without ``X-Amz-Target`` is counted as."""
+
+GRACE_SECONDS = 0.25
+"""How long a server that stops waits for its last answers; what hangs is let go before."""
+
+_CONTROL = "/-/control"
+_MOST_BYTES = 256 * 1024 * 1024
+_HOP_BY_HOP = {
+    "connection",
+    # Answered here already, before the body was read.
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+_ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+Service = Literal["dynamodb", "secretsmanager"]
+_SERVICES: Mapping[str, Service] = {"DynamoDB_20120810": "dynamodb", "secretsmanager": "secretsmanager"}
+_CONTENT_TYPES: Mapping[Service, str] = {
+    "dynamodb": "application/x-amz-json-1.0",
+    "secretsmanager": "application/x-amz-json-1.1",
+}
+_THROTTLED: Mapping[Service, Mapping[str, str]] = {
+    "dynamodb": {
+        "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+        "message": "The level of configured provisioned throughput for the table was exceeded."
+        " Consider increasing your provisioning level with the UpdateTable API.",
+    },
+    "secretsmanager": {"__type": "ThrottlingException", "message": "Rate exceeded"},
+}
+_BROKEN: Mapping[Service, Mapping[str, str]] = {
+    "dynamodb": {
+        "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError",
+        "message": "The request processing has failed because of an unknown error, exception or failure.",
+    },
+    "secretsmanager": {
+        "__type": "InternalServiceError",
+        "message": "An error occurred on the server side.",
+    },
+}
+
+
+class Fault(BaseModel):
+    """How a service fails.
+
+    ``refuse`` closes the connection without a word; ``throttle`` and ``error500`` give the service's own
+    error; ``hang`` never answers; ``slow`` forwards at once and holds the answer back for ``seconds``;
+    ``lost`` forwards and closes the connection instead of answering; ``none`` is well again. Of these
+    only ``slow`` and ``lost`` let the request happen. ``times`` is how many requests it strikes, None
+    for all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    service: Service
+    mode: Literal["none", "refuse", "throttle", "error500", "hang", "slow", "lost"]
+    seconds: float = Field(default=30, ge=0)
+    times: int | None = Field(default=None, ge=1)
+
+
+class _GoneError(ClientError):
+    """The upstream broke the connection."""
+
+
+async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+    # aiohttp repeats a GET or a PUT after these two errors, and only after these two.
+    try:
+        return await send(request)
+    except (ClientOSError, ServerDisconnectedError) as error:
+        raise _GoneError from error
+
+
+def abort_connection(request: web.BaseRequest) -> web.Response:
+    """Reset the TCP connection of ``request``; return what a handler returns when nobody listens."""
+    transport = request.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        # Without lingering, closing sends a reset, not an orderly end.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
+
+
+class FaultyEndpoint:
+    """The proxy's state and its handlers. All of it lives in one event loop."""
+
+    def __init__(self, upstream: str) -> None:
+        """Take the emulator's address, without a path."""
+        self._upstream = upstream.rstrip("/")
+        self._counts: Counter[str] = Counter()
+        self._faults: dict[Service, Fault] = {}
+        self._strikes: Counter[Service] = Counter()
+        self._release = asyncio.Event()
+        self._session: ClientSession
+
+    def application(self) -> web.Application:
+        """Return the web application, to be run once."""
+        application = web.Application(client_max_size=_MOST_BYTES)
+        application.router.add_post(f"{_CONTROL}/fault", self._set_fault)
+        application.router.add_get(f"{_CONTROL}/counts", self._get_counts)
+        application.router.add_delete(f"{_CONTROL}/counts", self._delete_counts)
+        application.router.add_post(f"{_CONTROL}/reset", self._reset)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        application.cleanup_ctx.append(self._connected)
+        application.on_shutdown.append(self._let_go)
+        return application
+
+    async def _connected(self, application: web.Application) -> AsyncIterator[None]:
+        # A connection of its own for each request: none can have gone stale.
+        async with ClientSession(
+            connector=TCPConnector(limit=0, force_close=True),
+            cookie_jar=DummyCookieJar(),
+            skip_auto_headers=_ADDED_BY_AIOHTTP,
+            timeout=ClientTimeout(total=None),
+            auto_decompress=False,
+            middlewares=(_once,),
+        ) as self._session:
+            yield
+
+    async def _let_go(self, application: web.Application) -> None:
+        self._release.set()
+
+    async def _set_fault(self, request: web.Request) -> web.Response:
+        try:
+            fault = Fault.model_validate_json(await request.read())
+        except ValidationError as error:
+            return web.Response(status=400, text=error.json(), content_type="application/json")
+        self._faults[fault.service] = fault
+        self._strikes[fault.service] = 0
+        return web.Response(status=204)
+
+    async def _get_counts(self, request: web.Request) -> web.Response:
+        return web.json_response(self._counts)
+
+    async def _delete_counts(self, request: web.Request) -> web.Response:
+        self._counts.clear()
+        return web.Response(status=204)
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        self._counts.clear()
+        self._faults.clear()
+        self._release.set()
+        self._release = asyncio.Event()
+        return web.Response(status=204)
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        # Read first: a connection that is cut while bytes are under way would look like another fault.
+        body = await request.read()
+        target = request.headers.get("X-Amz-Target", OTHER)
+        self._counts[target] += 1
+        fault = self._strike(target)
+        match fault:
+            case None | Fault(mode="none"):
+                return await self._forward(request, body)
+            case Fault(mode="slow"):
+                answer = await self._forward(request, body)
+                await self._wait(fault.seconds)
+                return answer
+            case Fault(mode="lost"):
+                await self._forward(request, body)
+            case Fault(mode="throttle"):
+                return _error_of(fault.service, 400, _THROTTLED)
+            case Fault(mode="error500"):
+                return _error_of(fault.service, 500, _BROKEN)
+            case Fault(mode="hang"):
+                await self._wait(None)
+        return abort_connection(request)
+
+    def _strike(self, target: str) -> Fault | None:
+        """Return the fault that this request meets, and count it against the fault's ``times``."""
+        service = _SERVICES.get(target.partition(".")[0])
+        fault = self._faults.get(service) if service else None
+        if fault is None or (fault.times is not None and self._strikes[fault.service] >= fault.times):
+            return None
+        self._strikes[fault.service] += 1
+        return fault
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait for ``seconds``, None for ever, or until everything is let go."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._release.wait()
+        except TimeoutError:
+            return
+
+    async def _forward(self, request: web.Request, body: bytes) -> web.Response:
+        # As it was spelled: the signature covers the path and the query.
+        url = URL(self._upstream + request.raw_path, encoded=True)
+        headers = _end_to_end(request.headers)
+        try:
+            async with self._session.request(
+                request.method, url, headers=headers, data=body or None, allow_redirects=False
+            ) as answer:
+                content = await answer.read()
+                kept = _end_to_end(answer.headers)
+                return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
+        except ClientError:
+            return abort_connection(request)
+
+
+def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """Return the headers without those that are for one connection only."""
+    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+    return CIMultiDict(
+        (name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP | named
+    )
+
+
+def _error_of(service: Service, status: int, errors: Mapping[Service, Mapping[str, str]]) -> web.Response:
+    headers = {"Content-Type": _CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
+    return web.Response(status=status, headers=headers, body=json.dumps(errors[service]).encode())
+
+
+def runner(upstream: str) -> web.AppRunner:
+    """Return the proxy before ``upstream``, ready to be set up and given an address to listen on."""
+    # Bodies stay compressed, because their signatures cover them so; and nothing of them is logged.
+    return web.AppRunner(
+        FaultyEndpoint(upstream).application(),
+        auto_decompress=False,
+        access_log=None,
+        shutdown_timeout=GRACE_SECONDS,
+    )

@@ -1,0 +1,108 @@
+"""Starting, awaiting and stopping processes of this machine, by their process id."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+import urllib3
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+# Python complains about a process that is forgotten while it runs.
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def start_process(
+    command: Sequence[str], environment: Mapping[str, str] | None, log: Path, register: Path
+) -> None:
+    """Start a process that outlives this one, write its output to ``log`` and its id to ``register``.
+
+    ``environment`` replaces ours; None keeps it.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 # our own programs
+            command,
+            cwd=_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _started.append(process)
+    known = json.loads(register.read_text()) if register.exists() else []
+    # With its time of birth, because a process id is used again.
+    known.append([process.pid, psutil.Process(process.pid).create_time()])
+    register.write_text(json.dumps(known))
+
+
+def stop_processes(register: Path) -> None:
+    """Stop the processes in ``register`` and all their children: asked first, killed after 5 seconds."""
+    if not register.exists():
+        return
+    stopping: list[psutil.Process] = []
+    for pid, born in json.loads(register.read_text()):
+        try:
+            process = psutil.Process(pid)
+            if process.create_time() == born:
+                stopping += [*process.children(recursive=True), process]
+        except psutil.NoSuchProcess:
+            continue
+    for process in stopping:
+        _signal(process, kill=False)
+    _, alive = psutil.wait_procs(stopping, timeout=5)
+    for process in alive:
+        _signal(process, kill=True)
+    psutil.wait_procs(alive, timeout=5)
+    for started in _started:
+        started.poll()
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    try:
+        if kill:
+            process.kill()
+        else:
+            process.terminate()
+    except psutil.NoSuchProcess:
+        return
+
+
+def run_to_end(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    """Run a command with ``environment`` beside ours and its output in ``log``.
+
+    Raises ``subprocess.CalledProcessError`` with the output when it fails.
+    """
+    done = subprocess.run(  # noqa: S603 # our own programs
+        command,
+        cwd=_ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    log.write_text(done.stdout)
+
+
+def wait_until_answering(url: str) -> None:
+    """Return when ``url`` answers HTTP, whatever it says.
+
+    Raises urllib3's ``MaxRetryError`` after about 15 seconds.
+    """
+    patience = urllib3.Retry(total=60, backoff_factor=0.05, backoff_max=0.25)
+    with urllib3.PoolManager() as http:
+        http.request("GET", url, retries=patience, timeout=5, redirect=False)

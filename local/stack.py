@@ -1,0 +1,209 @@
+"""The whole system on one machine: the emulator, the deployed template, and PayNearMe's side.
+
+A running stack is described by two files in its folder: ``stack.json`` for whoever wants to drive it,
+``processes.json`` for whoever stops it.
+"""
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local.processes import free_port, run_to_end, start_process, stop_processes, wait_until_answering
+from local.sites import new_sites
+
+ROOT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+STACK_NAME = "paynearme-local"
+_ROOT_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+type Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What there is to know to drive a running stack. Addresses have no slash at their end."""
+
+    callback_url: str
+    backend_url: str
+    endpoint_url: str
+    region: str
+    table_name: str
+    paynearme_url: str
+    faults_url: str | None
+    sites: dict[str, dict[str, str]]
+    secret_arn: str
+    stack_name: str
+    access_key_id: str
+    secret_access_key: str
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the emulator's, with the rights of the account's root."""
+        patient = Config(read_timeout=60, max_pool_connections=64, retries={"total_max_attempts": 1})
+        return boto3.client(  # type: ignore[call-overload] # the service is a variable here
+            service, endpoint_url=self.endpoint_url, region_name=self.region, config=patient, **_ROOT_KEYS
+        )
+
+
+def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Stack:
+    """Start everything in ``folder``, or deploy anew onto what runs there, and return the stack.
+
+    ``with_faults`` puts a faulty endpoint between the functions and the emulator (``local.faults``).
+    Raises ``subprocess.CalledProcessError`` when the build or the deployment fails; then nothing stays.
+    """
+    running = load(folder)
+    try:
+        stack_ports = (
+            _ports_of(running) if running else _start_processes(folder, progress, with_faults=with_faults)
+        )
+        return _deploy(folder, stack_ports, running, progress)
+    except BaseException:
+        if running is None:
+            stop(folder)
+        raise
+
+
+def load(folder: Path) -> Stack | None:
+    """Return the stack that was started in ``folder``, or None."""
+    described = folder / "stack.json"
+    return Stack(**json.loads(described.read_text())) if described.exists() else None
+
+
+def stop(folder: Path) -> None:
+    """Stop what runs in ``folder`` and remove the folder. Does nothing where nothing runs."""
+    stop_processes(folder / "processes.json")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Addresses:
+    endpoint_url: str
+    paynearme_url: str
+    faults_url: str | None
+
+
+def _ports_of(stack: Stack) -> _Addresses:
+    return _Addresses(stack.endpoint_url, stack.paynearme_url, stack.faults_url)
+
+
+def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> _Addresses:
+    folder.mkdir(parents=True, exist_ok=True)
+    aws_port, paynearme_port, faults_port = free_port(), free_port(), free_port()
+    endpoint = f"http://127.0.0.1:{aws_port}"
+    faults = f"http://127.0.0.1:{faults_port}" if with_faults else None
+
+    progress("Starting the local AWS")
+    temporary, state = folder / "tmp", folder / "state"
+    temporary.mkdir(exist_ok=True)
+    state.mkdir(exist_ok=True)
+    # Nothing of this machine's environment: the functions inherit all of the emulator's.
+    environment = {
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(aws_port),
+        "HOME": str(folder),
+        "IOT_MTLS_ENABLED": "0",
+        "LANG": "C.UTF-8",
+        "PATH": "/usr/bin:/bin",
+        "PERSIST_STATE": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(state),
+        "TMPDIR": str(temporary),
+    }
+    if faults:
+        environment |= {"AWS_ENDPOINT_URL_DYNAMODB": faults, "AWS_ENDPOINT_URL_SECRETS_MANAGER": faults}
+    processes = folder / "processes.json"
+    start_process([str(ROOT / ".venvs/aws/bin/ministack")], environment, folder / "aws.log", processes)
+    wait_until_answering(endpoint)
+
+    progress("Starting PayNearMe's side")
+    sites = folder / "sites.json"
+    sites.write_text(json.dumps(new_sites()))
+    command = [
+        sys.executable,
+        "-m",
+        "local.servers",
+        "--paynearme-port",
+        str(paynearme_port),
+        "--sites",
+        str(sites),
+    ]
+    if faults:
+        command += ["--faults-port", str(faults_port), "--upstream", endpoint]
+    start_process(command, None, folder / "paynearme.log", processes)
+    addresses = _Addresses(endpoint, f"http://127.0.0.1:{paynearme_port}", faults)
+    for url in filter(None, (addresses.paynearme_url, faults)):
+        wait_until_answering(url)
+    return addresses
+
+
+def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress: Progress) -> Stack:
+    architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    sam = [str(ROOT / ".venvs/sam/bin/sam")]
+    progress("Building with sam build")
+    build = ["build", "--config-env", "local", "--parameter-overrides", f"Architecture={architecture}"]
+    run_to_end(sam + build, {}, folder / "build.log")
+
+    progress("Deploying with sam deploy")
+    overrides = [f"Architecture={architecture}", "Stage=local", f"PayNearMeBaseUrl={addresses.paynearme_url}"]
+    overrides += ["DefaultSiteIdentifier=S2155373459", "LogRetentionDays=1"]
+    overrides += ["CallbackRateLimit=5000", "CallbackBurstLimit=5000"]
+    aws = {
+        "AWS_ENDPOINT_URL": addresses.endpoint_url,
+        "AWS_ACCESS_KEY_ID": _ROOT_KEYS["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": _ROOT_KEYS["aws_secret_access_key"],
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    deploy = ["deploy", "--config-env", "local", "--no-progressbar", "--parameter-overrides", *overrides]
+    run_to_end(sam + deploy, aws, folder / "deploy.log")
+
+    progress("Entering the sites' keys and the backend's access key")
+    stack = _described(folder, addresses, running)
+    (folder / "stack.json").write_text(json.dumps(asdict(stack), indent=2) + "\n")
+    return stack
+
+
+def _described(folder: Path, addresses: _Addresses, running: Stack | None) -> Stack:
+    """Read what was deployed; on the first time, fill the secret and make the backend's caller."""
+    known: dict[str, Any] = {"region": REGION, "stack_name": STACK_NAME, **asdict(addresses)}
+    document = json.loads((folder / "sites.json").read_text())
+    empty = Stack(**known, **dict.fromkeys(Stack.__dataclass_fields__.keys() - known.keys(), ""))  # type: ignore[arg-type]
+    found = empty.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]["Outputs"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found}
+    if running:
+        keys = {"access_key_id": running.access_key_id, "secret_access_key": running.secret_access_key}
+    else:
+        empty.client("secretsmanager").put_secret_value(
+            SecretId=outputs["SitesSecretArn"], SecretString=json.dumps(document)
+        )
+        keys = _new_backend_caller(empty.client("iam"), outputs["BackendCallerPolicyArn"])
+    return Stack(
+        **known,
+        **keys,
+        callback_url=_invoke_url(addresses.endpoint_url, outputs["CallbackApiId"]),
+        backend_url=_invoke_url(addresses.endpoint_url, outputs["BackendApiId"]),
+        table_name=outputs["TableName"],
+        secret_arn=outputs["SitesSecretArn"],
+        sites=document["sites"],
+    )
+
+
+def _new_backend_caller(iam: Any, policy_arn: str) -> dict[str, str]:
+    """Make the IAM user that may call the backend API and nothing else; return its keys."""
+    user = f"{STACK_NAME}-backend-caller"
+    iam.create_user(UserName=user)
+    iam.attach_user_policy(UserName=user, PolicyArn=policy_arn)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    return {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
+
+
+def _invoke_url(endpoint: str, api: str) -> str:
+    return f"{endpoint}/restapis/{api}/local/_user_request_"

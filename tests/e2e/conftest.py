@@ -1,0 +1,76 @@
+"""The deployed local stack, with a faulty endpoint in it, for all end-to-end tests of a run."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from local import stack as local_stack
+from local.backend import Backend
+from local.callbacks import CallbackSender, Delivery, Kind
+from local.drive import Books, Control, backend_of, sender_of
+from local.events import Parameters, load, with_fresh_payment
+from local.stack import Stack
+
+AT_ONCE = 64
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("local") / "stack"
+    try:
+        yield local_stack.start(folder, lambda step: None, with_faults=True)
+    finally:
+        local_stack.stop(folder)
+
+
+@pytest.fixture(scope="session")
+def sender(stack: Stack) -> CallbackSender:
+    return sender_of(stack)
+
+
+@pytest.fixture(scope="session")
+def backend(stack: Stack) -> Backend:
+    return backend_of(stack)
+
+
+@pytest.fixture(scope="session")
+def books(stack: Stack) -> Books:
+    return Books(stack)
+
+
+@pytest.fixture
+def faults(stack: Stack) -> Iterator[Control]:
+    control = Control(f"{stack.faults_url}/-/control")
+    control.post("reset")
+    yield control
+    control.post("reset")
+
+
+@pytest.fixture
+def paynearme(stack: Stack) -> Iterator[Control]:
+    control = Control(f"{stack.paynearme_url}/control")
+    control.post("reset")
+    yield control
+    control.post("reset")
+
+
+@pytest.fixture
+def authorization() -> Parameters:
+    return with_fresh_payment(load("authorization")["credit"])
+
+
+@pytest.fixture(scope="session")
+def crowd(stack: Stack) -> Iterator[ThreadPoolExecutor]:
+    """As many threads as there are callbacks at once, with a warm function process for each."""
+    patient = CallbackSender(stack.callback_url, stack.sites, answer_within=120)
+
+    def warm(number: int) -> Delivery:
+        message = with_fresh_payment(load("authorization")["credit"])
+        kind: Kind = "authorize" if number % 2 else "confirm"
+        return patient.deliver(kind, {**message, "status": "decline", "test": "true"}, "json")
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for _ in range(2):
+            assert all(delivery.accepted for delivery in threads.map(warm, range(2 * AT_ONCE)))
+        yield threads
