@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 from urllib3 import PoolManager, Timeout
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
 from local.events import Parameters, Transport, as_text, body_of, signed
@@ -127,7 +127,9 @@ class CallbackSender:
             answer = self._http.request(**request, redirect=False)
         except HTTPError as error:
             seconds = time.perf_counter() - started
-            why = _TOO_SLOW if isinstance(error, HttpTimeoutError) else "no answer"
+            # To urllib3, a refused connection is one of the time-outs.
+            timed_out = isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError)
+            why = _TOO_SLOW if timed_out else "no answer"
             return Delivery(None, seconds, "", "", None, why)
         seconds = time.perf_counter() - started
         fields, reason = self._judge(kind, message, answer.status, answer.data)

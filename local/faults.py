@@ -17,6 +17,7 @@ import struct
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from io import BytesIO
 from typing import Literal
 
 from aiohttp import (
@@ -231,13 +232,17 @@ class FaultyEndpoint:
         # As it was spelled: the signature covers the path and the query.
         url = URL(self._upstream + request.raw_path, encoded=True)
         headers = _end_to_end(request.headers)
+        content = BytesIO(body) if body else None
         try:
             async with self._session.request(
-                request.method, url, headers=headers, data=body or None, allow_redirects=False
+                request.method, url, headers=headers, data=content, allow_redirects=False
             ) as answer:
-                content = await answer.read()
-                kept = _end_to_end(answer.headers)
-                return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
+                return web.Response(
+                    status=answer.status,
+                    reason=answer.reason,
+                    headers=_end_to_end(answer.headers),
+                    body=await answer.read(),
+                )
         except ClientError:
             return abort_connection(request)
 

@@ -1,9 +1,12 @@
 """The deployed local stack, with a faulty endpoint in it, for all end-to-end tests of a run."""
 
+import operator
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import pytest
+from tenacity import Retrying, retry_if_result, stop_after_attempt
 
 from local import stack as local_stack
 from local.backend import Backend
@@ -65,12 +68,20 @@ def crowd(stack: Stack) -> Iterator[ThreadPoolExecutor]:
     """As many threads as there are callbacks at once, with a warm function process for each."""
     patient = CallbackSender(stack.callback_url, stack.sites, answer_within=120)
 
-    def warm(number: int) -> Delivery:
+    def warm(kind: Kind) -> Delivery:
         message = with_fresh_payment(load("authorization")["credit"])
-        kind: Kind = "authorize" if number % 2 else "confirm"
         return patient.deliver(kind, {**message, "status": "decline", "test": "true"}, "json")
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        for _ in range(2):
-            assert all(delivery.accepted for delivery in threads.map(warm, range(2 * AT_ONCE)))
+
+        def warm_all(kind: Kind, number: int) -> bool:
+            deliveries = list(threads.map(warm, [kind] * number))
+            return all(delivery.accepted for delivery in deliveries)
+
+        kinds: tuple[Kind, ...] = ("authorize", "confirm")
+        # Little by little: the emulator starts a process for each call that finds none free, and while
+        # dozens of them start at once, none of them answers in time.
+        for kind, number in product(kinds, (4, 8, 16, 32, AT_ONCE)):
+            until_all_answer = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
+            until_all_answer(warm_all, kind, number)
         yield threads

@@ -1,0 +1,143 @@
+"""Bad callbacks on the deployed stack: fixed answers, and nothing of the input in them."""
+
+import json
+from typing import get_args
+
+import pytest
+from urllib3 import PoolManager
+
+from local.callbacks import CallbackSender, Kind
+from local.drive import Books
+from local.events import Parameters, Transport, signed
+from local.sites import VERSION_2_SITE
+from local.stack import Stack
+
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
+KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
+
+
+@pytest.fixture
+def http() -> PoolManager:
+    return PoolManager(retries=False, timeout=10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"site_identifier": ',
+        b'{"site_identifier": "\xff\xfe"}',
+        b'{"test": "true", "test": "false"}',
+        b'{"nested": {"a": "b"}}',
+        b'{"list": ["a"]}',
+        b'{"Upper": "case"}',
+        b"name=one&name=two",
+        b"name=%FF",
+        b"[" * 10_000,
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_what_cannot_be_read_as_parameters_is_answered_with_400(
+    stack: Stack, http: PoolManager, kind: Kind, body: bytes
+) -> None:
+    answer = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=body)
+
+    assert answer.status == 400
+    assert answer.json()["type"].endswith(":unreadable")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("query", ["a=1&a=2", "Bad=1", "a=%FF"])
+def test_a_query_that_cannot_be_read_is_answered_with_400_or_as_not_authentic(
+    stack: Stack, http: PoolManager, kind: Kind, query: str
+) -> None:
+    address = f"{stack.callback_url}/callbacks/{kind}?{query}&signature=0"
+
+    assert http.request("GET", address).status == 400
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_than_64_kib_are_answered_with_413(stack: Stack, http: PoolManager, kind: Kind) -> None:
+    answer = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=b"a=" + b"x" * 65_536)
+
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_not_authentic_gets_one_and_the_same_answer(
+    stack: Stack, sender: CallbackSender, authorization: Parameters, kind: Kind, transport: Transport
+) -> None:
+    message = {**authorization, "status": "payment"}
+    secret = stack.sites[message["site_identifier"]]["secret"]
+    good = signed(message, secret)
+    forgeries = [
+        {**good, "signature": "0" * 64},
+        {**good, "signature": ""},
+        {**good, "payment_amount": "1.00"},
+        {**good, "added": "parameter"},
+        signed(message, "another-secret"),
+        signed({**message, "site_identifier": "S0000000000"}, secret),
+        # Even with the right key: another version would be a downgrade.
+        signed(message, secret, version="2.0"),
+        {name: value for name, value in good.items() if name != "site_identifier"},
+    ]
+    if kind == "authorize":
+        forgeries += [
+            signed(message, secret, timestamp=1_700_000_000),
+            signed(message, secret, timestamp=4 * 10**9),
+        ]
+
+    deliveries = [sender.deliver(kind, forgery, transport) for forgery in forgeries]
+
+    assert {delivery.status for delivery in deliveries} == {401}
+    assert len({delivery.body for delivery in deliveries}) == 1
+
+
+def test_a_message_without_a_signature_is_not_authentic(
+    stack: Stack, http: PoolManager, authorization: Parameters
+) -> None:
+    answer = http.request("POST", f"{stack.callback_url}/callbacks/confirm", body=json.dumps(authorization))
+
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_authentic_message_with_unreadable_parameters_is_answered_with_their_names(
+    sender: CallbackSender, books: Books, authorization: Parameters, transport: Transport
+) -> None:
+    broken = {**authorization, "payment_amount": "4.999", "payment_currency": "dollars"}
+
+    delivery = sender.deliver("authorize", broken, transport)
+
+    assert delivery.status == 400
+    assert json.loads(delivery.body)["parameters"] == ["payment_amount", "payment_currency"]
+    assert "dollars" not in delivery.body
+    assert "4.999" not in delivery.body
+    assert books.payment(broken["site_identifier"], broken["pnm_payment_identifier"]) is None
+
+
+def test_an_old_confirmation_is_posted_all_the_same(
+    stack: Stack, sender: CallbackSender, authorization: Parameters
+) -> None:
+    secret = stack.sites[authorization["site_identifier"]]["secret"]
+    old = signed(authorization, secret, timestamp=1_600_000_000, status="payment")
+
+    assert sender.deliver("confirm", old, "json").accepted
+
+
+def test_a_site_of_version_2_is_answered_in_xml(sender: CallbackSender, authorization: Parameters) -> None:
+    message = {**authorization, "site_identifier": VERSION_2_SITE}
+
+    delivery = sender.deliver("authorize", message, "query")
+
+    assert delivery.accepted, delivery.reason
+    assert delivery.content_type.startswith("application/xml")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_another_method_gets_a_fixed_refusal(stack: Stack, http: PoolManager, method: str) -> None:
+    answer = http.request(method, f"{stack.callback_url}/callbacks/authorize", body=b"marker=value")
+
+    assert answer.status == 403
+    assert b"marker" not in answer.data

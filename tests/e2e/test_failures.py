@@ -1,0 +1,174 @@
+"""DynamoDB and Secrets Manager failing behind the deployed functions: an answer in time, nothing lost."""
+
+import json
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from local.callbacks import CallbackSender
+from local.drive import Books, Control, confirmation_of
+from local.events import Parameters, load, with_fresh_payment
+from local.stack import Stack
+
+WITHIN_SECONDS = 8
+FAULTS: list[dict[str, Any]] = [
+    {"mode": "refuse"},
+    {"mode": "throttle"},
+    {"mode": "error500"},
+    {"mode": "hang"},
+    {"mode": "slow", "seconds": 30},
+    {"mode": "lost"},
+]
+UNTIL_WELL = [{**fault, "times": 1} for fault in FAULTS]
+
+
+@pytest.fixture
+def cold(stack: Stack) -> Callable[[], None]:
+    """Give both callback functions processes that have read no secret yet, as a new version does."""
+
+    def publish() -> None:
+        functions = stack.client("lambda")
+        for function in functions.list_functions()["Functions"]:
+            name = function["FunctionName"]
+            if "Authorize" in name or "Confirm" in name:
+                functions.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
+                version = functions.publish_version(FunctionName=name)["Version"]
+                functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+    return publish
+
+
+@pytest.fixture
+def warm(sender: CallbackSender) -> None:
+    """Have both functions hold the sites' keys."""
+    message = with_fresh_payment(load("authorization")["credit"])
+    assert sender.deliver("authorize", message, "json").accepted
+    assert sender.deliver("confirm", confirmation_of(message), "json").accepted
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_without_dynamodb_an_authorization_is_declined_in_so_many_words(
+    sender: CallbackSender, faults: Control, authorization: Parameters, fault: dict[str, Any]
+) -> None:
+    faults.post("fault", {"service": "dynamodb", **fault})
+
+    delivery = sender.deliver("authorize", authorization, "json")
+
+    assert delivery.accepted, delivery.reason
+    assert delivery.fields is not None
+    assert delivery.fields["accept_payment"] == "no"
+    assert delivery.seconds < WITHIN_SECONDS
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_without_dynamodb_a_confirmation_is_not_acknowledged_and_is_posted_once_later(
+    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters, fault: dict[str, Any]
+) -> None:
+    customer = f"waits-out-{fault['mode']}"
+    confirmation = confirmation_of(authorization, site_customer_identifier=customer)
+    faults.post("fault", {"service": "dynamodb", **fault})
+
+    during = sender.deliver("confirm", confirmation, "json")
+    faults.post("reset")
+    after = sender.deliver("confirm", confirmation, "json")
+
+    assert during.status == 503
+    assert json.loads(during.body)["title"] == "Temporarily unavailable"
+    assert during.seconds < WITHIN_SECONDS
+    assert after.accepted, after.reason
+    assert books.balance(confirmation["site_identifier"], customer) == Decimal(
+        confirmation["net_payment_amount"]
+    )
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize("fault", UNTIL_WELL, ids=str)
+def test_one_failure_of_dynamodb_goes_unnoticed(
+    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters, fault: dict[str, Any]
+) -> None:
+    customer = f"unaware-of-{fault['mode']}"
+    message = {**authorization, "site_customer_identifier": customer}
+
+    faults.post("fault", {"service": "dynamodb", **fault})
+    asked = sender.deliver("authorize", message, "json")
+    faults.post("fault", {"service": "dynamodb", **fault})
+    told = sender.deliver("confirm", confirmation_of(message), "json")
+
+    assert asked.fields is not None
+    assert asked.fields["accept_payment"] == "yes"
+    assert told.accepted, told.reason
+    payment = books.payment(message["site_identifier"], message["pnm_payment_identifier"])
+    assert payment is not None
+    assert "anomalies" not in payment
+    assert books.balance(message["site_identifier"], customer) == Decimal(message["net_payment_amount"])
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault["mode"] != "lost"], ids=str)
+def test_without_the_sites_keys_authorizations_are_declined_and_confirmations_refused(
+    cold: Callable[[], None],
+    sender: CallbackSender,
+    faults: Control,
+    books: Books,
+    authorization: Parameters,
+    fault: dict[str, Any],
+) -> None:
+    cold()
+    faults.post("fault", {"service": "secretsmanager", **fault})
+
+    asked = sender.deliver("authorize", authorization, "json")
+    told = sender.deliver("confirm", confirmation_of(authorization), "json")
+
+    assert asked.accepted, asked.reason
+    assert asked.fields is not None
+    assert asked.fields["accept_payment"] == "no"
+    assert told.status == 503
+    assert max(asked.seconds, told.seconds) < WITHIN_SECONDS
+    assert books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"]) is None
+
+
+def test_a_bad_message_is_a_bad_message_even_when_everything_fails(
+    stack: Stack, sender: CallbackSender, faults: Control, authorization: Parameters
+) -> None:
+    faults.post("fault", {"service": "dynamodb", "mode": "refuse"})
+
+    assert sender.deliver("authorize", {**authorization, "payment_amount": "x"}, "json").status == 400
+
+
+def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(
+    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters
+) -> None:
+    customer = "through-an-outage"
+    confirmation = confirmation_of(authorization, site_customer_identifier=customer)
+    # More failures than the attempts of one delivery.
+    faults.post("fault", {"service": "dynamodb", "mode": "error500", "times": 100})
+
+    deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", minute=0.01, attempts=20)
+
+    assert deliveries[0].status == 503
+    assert deliveries[-1].accepted
+    assert books.balance(confirmation["site_identifier"], customer) == Decimal(
+        confirmation["net_payment_amount"]
+    )
+
+
+@pytest.mark.usefixtures("warm")
+@pytest.mark.parametrize(
+    ("kind", "calls"),
+    [
+        ("authorize", {"DynamoDB_20120810.UpdateItem": 1}),
+        ("confirm", {"DynamoDB_20120810.TransactWriteItems": 1}),
+    ],
+)
+def test_a_callback_and_its_repeat_cost_one_round_trip_each(
+    sender: CallbackSender, faults: Control, authorization: Parameters, kind: Any, calls: dict[str, int]
+) -> None:
+    message = {**authorization, "status": "payment"}
+    for _ in ("first", "repeat"):
+        faults.delete("counts")
+        sender.deliver(kind, message, "json")
+        assert faults.get("counts") == calls

@@ -1,0 +1,130 @@
+"""``POST /tokens`` on the deployed stack, with PayNearMe in every mood."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from urllib3 import PoolManager
+
+from local.backend import Backend
+from local.drive import Control
+from local.stack import Stack
+
+REQUEST = {"pnm_order_identifier": "84488215678", "flow_debit": True, "payment_amount": "25.00"}
+WITHIN_SECONDS = 8
+
+
+def test_a_call_without_an_iam_signature_is_refused(stack: Stack) -> None:
+    answer = PoolManager(retries=False).request("POST", f"{stack.backend_url}/tokens", json=REQUEST)
+
+    assert answer.status == 403
+
+
+def test_a_call_with_a_wrong_iam_secret_is_refused(stack: Stack) -> None:
+    stranger = Backend(stack.backend_url, stack.region, stack.access_key_id, "not-the-secret")
+
+    assert stranger.post("/tokens", REQUEST).status == 403
+
+
+def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stack) -> None:
+    import boto3
+    from botocore.exceptions import ClientError
+
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=stack.endpoint_url,
+        region_name=stack.region,
+        aws_access_key_id=stack.access_key_id,
+        aws_secret_access_key=stack.secret_access_key,
+    )
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.describe_table(TableName=stack.table_name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"site_order_identifier": "1"}, {"pnm_order_identifier", "site_order_identifier"}),
+        ({"flow_teleport": True}, {"flow_teleport"}),
+        ({"flow_pay_url": "javascript://x/%0aalert(1)"}, {"flow_pay_url"}),
+        ({"flow_trustly": True}, {"ext_customer_tax_id_pii", "flow_bank_oauth_redirect_url"}),
+        ({"site_identifier": "S0000000000"}, {"site_identifier"}),
+        ({"payment_amount": None, "payment_field_fixed": True}, {"payment_amount"}),
+    ],
+)
+def test_what_the_caller_got_wrong_is_named(
+    backend: Backend, changes: Mapping[str, Any], names: set[str]
+) -> None:
+    reply = backend.post("/tokens", {**REQUEST, **changes})
+
+    assert reply.status == 400
+    assert reply.content_type.startswith("application/problem+json")
+    assert names <= {error["parameter"] for error in reply.content["errors"]}
+
+
+def test_a_body_that_is_no_json_is_a_bad_request(backend: Backend) -> None:
+    assert backend.post_text("/tokens", b"{").status == 400
+
+
+def test_an_order_that_paynearme_does_not_know_is_refused_with_its_words(
+    backend: Backend, paynearme: Control
+) -> None:
+    reply = backend.post("/tokens", {"pnm_order_identifier": "00012345678"})
+
+    assert reply.status == 422
+    assert reply.content["response_code"]
+    assert reply.content["errors"][0]["description"]
+    assert len(paynearme.get("calls")) == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "calls"),
+    [
+        ({"mode": "refuse", "response_code": "6513"}, 422, 1),
+        ({"mode": "status", "status": 401}, 502, 1),
+        ({"mode": "status", "status": 429}, 502, 3),
+        ({"mode": "status", "status": 500}, 502, 3),
+        ({"mode": "status", "status": 503}, 502, 3),
+        ({"mode": "html"}, 502, 1),
+        ({"mode": "html", "status": 502}, 502, 3),
+        ({"mode": "hang"}, 504, 3),
+        ({"mode": "slow", "seconds": 30}, 504, 3),
+        ({"mode": "cut"}, 502, 3),
+        ({"mode": "abort"}, 502, 3),
+    ],
+    ids=str,
+)
+def test_whatever_paynearme_does_the_caller_gets_a_documented_answer_in_time(
+    backend: Backend, paynearme: Control, behaviour: Mapping[str, Any], status: int, calls: int
+) -> None:
+    paynearme.post("behaviour", behaviour)
+
+    reply = backend.post("/tokens", REQUEST)
+
+    assert reply.status == status
+    assert reply.content["status"] == status
+    assert reply.seconds < WITHIN_SECONDS
+    assert len(paynearme.get("calls")) == calls
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {"mode": "status", "status": 429},
+        {"mode": "status", "status": 503},
+        {"mode": "abort"},
+        {"mode": "hang"},
+    ],
+    ids=str,
+)
+def test_what_passes_is_tried_again_and_the_caller_does_not_notice(
+    backend: Backend, paynearme: Control, behaviour: Mapping[str, Any]
+) -> None:
+    paynearme.post("behaviour", {**behaviour, "times": 2})
+
+    reply = backend.post("/tokens", REQUEST)
+
+    assert reply.status == 200
+    assert len(paynearme.get("calls")) == 3
+    assert reply.seconds < WITHIN_SECONDS

@@ -1,0 +1,59 @@
+"""Events as a REST API hands them to a function, one builder for each transport."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from paynearme.parameters import Event
+
+
+def query_event(pairs: Iterable[tuple[str, str]]) -> Event:
+    """Return a ``GET`` with the pairs of its query string, which API Gateway has decoded."""
+    several: dict[str, list[str]] = {}
+    for name, value in pairs:
+        several.setdefault(name, []).append(value)
+    event = _event("GET")
+    if several:
+        # Like AWS: the one map holds the last of two equal names, the other holds both.
+        event["queryStringParameters"] = {name: values[-1] for name, values in several.items()}
+        event["multiValueQueryStringParameters"] = several
+    return event
+
+
+def body_event(body: str | None, *, is_base64: bool = False) -> Event:
+    """Return a ``POST`` with its body as API Gateway hands it over."""
+    return _event("POST") | {"body": body, "isBase64Encoded": is_base64}
+
+
+def bytes_event(body: bytes) -> Event:
+    """Return a ``POST`` whose body API Gateway hands over in base64."""
+    return body_event(base64.b64encode(body).decode(), is_base64=True)
+
+
+def form_event(parameters: Mapping[str, str]) -> Event:
+    """Return a ``POST`` of a form."""
+    return body_event(urlencode(parameters))
+
+
+def json_event(parameters: Mapping[str, Any]) -> Event:
+    """Return a ``POST`` of a JSON object."""
+    return body_event(json.dumps(parameters))
+
+
+def _event(method: str) -> Event:
+    return {
+        "resource": "/callbacks/authorize",
+        "path": "/callbacks/authorize",
+        "httpMethod": method,
+        "headers": None,
+        "multiValueHeaders": None,
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {"httpMethod": method, "stage": "test"},
+        "body": None,
+        "isBase64Encoded": False,
+    }

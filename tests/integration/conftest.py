@@ -1,0 +1,153 @@
+"""The functions in one process, with moto as AWS and no network. moto is for one thread only."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from paynearme import telemetry
+from tests.clock import Clock
+from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
+from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.signed_callbacks import SITE, SITES
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+TABLE_NAME = "payments"
+SECRET_NAME = "paynearme-sites"
+ENVIRONMENT = {
+    "SITES_SECRET": SECRET_NAME,
+    "TABLE_NAME": TABLE_NAME,
+    "PAYNEARME_BASE_URL": "https://api.paynearme.invalid",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "POWERTOOLS_METRICS_NAMESPACE": "PayNearMe",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_network(socket_disabled: None) -> None:
+    """Let no test of this directory open a socket."""
+
+
+@pytest.fixture(scope="session")
+def aws_session() -> boto3.Session:
+    """One for all tests: it keeps what it has read of the services' descriptions."""
+    return boto3.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1"
+    )
+
+
+@pytest.fixture(autouse=True)
+def empty_aws(monkeypatch: pytest.MonkeyPatch, aws_session: boto3.Session) -> Iterator[None]:
+    """An AWS account with nothing in it, and the functions' environment."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws(), monkeypatch.context() as during:
+        during.setattr(boto3, "DEFAULT_SESSION", aws_session)
+        yield
+
+
+@pytest.fixture
+def dynamodb(empty_aws: None) -> "DynamoDBClient":
+    return boto3.client("dynamodb")
+
+
+@pytest.fixture
+def secretsmanager(empty_aws: None) -> "SecretsManagerClient":
+    return boto3.client("secretsmanager")
+
+
+@pytest.fixture
+def stored(dynamodb: "DynamoDBClient") -> Stored:
+    dynamodb.create_table(
+        TableName=TABLE_NAME,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+    )
+    return Stored(dynamodb, TABLE_NAME)
+
+
+@pytest.fixture
+def stored_sites(secretsmanager: "SecretsManagerClient") -> StoredSites:
+    secretsmanager.create_secret(Name=SECRET_NAME)
+    sites = StoredSites(secretsmanager, SECRET_NAME)
+    sites.put({"sites": SITES})
+    return sites
+
+
+@pytest.fixture
+def traffic(aws_session: boto3.Session, stored: Stored, stored_sites: StoredSites) -> Iterator[Traffic]:
+    """What the functions call. A client takes over its session's hooks when it is made."""
+    traffic = Traffic()
+    hooks = {"before-call": traffic.before, "after-call": traffic.after}
+    for event, hook in hooks.items():
+        aws_session.events.register(event, hook)
+    yield traffic
+    for event, hook in hooks.items():
+        aws_session.events.unregister(event, hook)
+
+
+@pytest.fixture
+def cold_start(traffic: Traffic) -> Iterator[Callable[[str], Function]]:
+    """Imports a function's module as a new Lambda environment does."""
+    started = []
+
+    def start(name: str) -> Function:
+        module = f"functions.{name}.app"
+        sys.modules.pop(module, None)
+        started.append(module)
+        return Function(importlib.import_module(module))
+
+    yield start
+    for module in started:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def authorize(cold_start: Callable[[str], Function]) -> Function:
+    return cold_start("authorize")
+
+
+@pytest.fixture
+def confirm(cold_start: Callable[[str], Function]) -> Function:
+    return cold_start("confirm")
+
+
+@pytest.fixture
+def paynearme(monkeypatch: pytest.MonkeyPatch) -> PayNearMe:
+    stub = PayNearMe()
+    monkeypatch.setattr("paynearme.client.PoolManager", stub)
+    monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", SITE)
+    return stub
+
+
+@pytest.fixture
+def get_token(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Function:
+    return cold_start("get_token")
+
+
+@pytest.fixture(autouse=True)
+def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Written:
+    for handler in telemetry.logger.handlers:
+        monkeypatch.setattr(handler, "stream", StandardOutput())
+    # A call that ended badly may have left notes behind.
+    monkeypatch.setattr(telemetry, "_notes", {})
+    return Written(capsys)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -1,0 +1,200 @@
+"""What a test sees of a function: its answers, what it stored, what it wrote, and its calls to AWS."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+from xml.etree import ElementTree
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+
+from paynearme import gateway
+from paynearme.messages import Authorization
+from paynearme.parameters import Event
+from paynearme.settings import Settings
+from tests.events_of_gateway import json_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+ANSWER_WITHIN_SECONDS = Settings(sites_secret="").answer_within_seconds
+
+_from_wire = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    content_type: str
+    body: str
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Self:
+        """Read a function's answer to API Gateway."""
+        assert answer["isBase64Encoded"] is False
+        return cls(answer["statusCode"], answer["headers"]["Content-Type"], answer["body"])
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Return a JSON body."""
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return what stands inside PayNearMe's envelope, in JSON or in XML."""
+        if self.content_type.startswith("application/xml"):
+            part = ElementTree.fromstring(self.body)[0]  # noqa: S314 # our own answer
+            return {field.tag.partition("}")[2]: field.text or "" for field in part}
+        [envelope] = self.content.values()
+        [fields] = (part for name, part in envelope.items() if name != "version")
+        return dict(fields)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function as Lambda has it after a cold start; ``app`` is its module."""
+
+    app: Any
+
+    def __call__(
+        self, parameters: Mapping[str, str], transport: Callable[[Mapping[str, str]], Event] = json_event
+    ) -> Answer:
+        """Send a message."""
+        return self.handle(transport(parameters))
+
+    def handle(self, event: Event) -> Answer:
+        """Hand over an event of API Gateway."""
+        return Answer.of(self.app.handler(event, None))
+
+    def at(self, now: datetime, parameters: Mapping[str, str]) -> Answer:
+        """Send an authorization when our clock shows ``now``."""
+        decorate = gateway.callback(
+            "authorize", Authorization, self.app.settings, self.app.sites, clock=lambda: now
+        )
+        return Answer.of(decorate(self.app.handler.__wrapped__)(json_event(parameters), None))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The table's content."""
+
+    client: "DynamoDBClient"
+    table_name: str
+
+    def everything(self) -> list[dict[str, Any]]:
+        """Return all items."""
+        items = self.client.scan(TableName=self.table_name)["Items"]
+        return [{name: _from_wire(value) for name, value in item.items()} for item in items]
+
+    def payments(self) -> list[dict[str, Any]]:
+        """Return the items of all payments, real and test."""
+        return [item for item in self.everything() if item["sk"] == "PAYMENT"]
+
+    def payment(self) -> dict[str, Any]:
+        """Return the item of the only payment there is."""
+        [item] = self.payments()
+        return item
+
+    def anomalies(self) -> set[str]:
+        """Return what the only payment is marked with."""
+        return set(self.payment().get("anomalies", set()))
+
+    def balances(self) -> dict[str, Decimal]:
+        """Return the customers' balances by customer."""
+        accounts = [item for item in self.everything() if item["sk"] == "ACCOUNT"]
+        return {item["site_customer_identifier"]: item["balance"] for item in accounts}
+
+
+@dataclass(frozen=True)
+class StoredSites:
+    """The sites' secret, as an operator changes it."""
+
+    client: "SecretsManagerClient"
+    name: str
+
+    def put(self, document: object) -> None:
+        """Make ``document`` the current version: text as it is, anything else as JSON."""
+        text = document if isinstance(document, str) else json.dumps(document)
+        self.client.put_secret_value(SecretId=self.name, SecretString=text)
+
+    def delete(self) -> None:
+        """Delete the secret for good."""
+        self.client.delete_secret(SecretId=self.name, ForceDeleteWithoutRecovery=True)
+
+
+@dataclass
+class Traffic:
+    """The calls of the functions to AWS: names of those that were made, and errors for those to come."""
+
+    calls: list[str] = field(default_factory=list)
+    refused: dict[str, Exception] = field(default_factory=dict)
+    lost: dict[str, list[Exception | None]] = field(default_factory=dict)
+
+    def before(self, *, model: Any, **_: Any) -> None:
+        """Note a call, and fail it if it is in ``refused``: it has no effect."""
+        self.calls.append(model.name)
+        if model.name in self.refused:
+            raise self.refused[model.name]
+
+    def after(self, *, model: Any, **_: Any) -> None:
+        """Lose the answer to a call, which has had its effect, if an error is next for it in ``lost``."""
+        if errors := self.lost.get(model.name):
+            error = errors.pop(0)
+            if error:
+                raise error
+
+    def made_by(self, step: Callable[[], object]) -> list[str]:
+        """Return the calls that ``step`` makes of DynamoDB."""
+        already = len(self.calls)
+        step()
+        return [name for name in self.calls[already:] if name != "GetSecretValue"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a function wrote to its standard output: log lines and metrics, as JSON."""
+
+    capsys: pytest.CaptureFixture[str]
+    seen: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """Return everything that was written since the test began."""
+        captured = self.capsys.readouterr()
+        self.seen.append(captured.out + captured.err)
+        return "".join(self.seen)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return each line's content."""
+        return [json.loads(line) for line in self.text().splitlines()]
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Return the log lines."""
+        return [line for line in self.lines() if "_aws" not in line]
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the metrics, in CloudWatch's embedded format, one for each call."""
+        return [line for line in self.lines() if "_aws" in line]
+
+    def counted(self, name: str) -> int:
+        """Return how often ``name`` was counted."""
+        return int(sum(sum(line.get(name, [])) for line in self.metrics()))
+
+
+class StandardOutput:
+    """Standard output as it is at each write: pytest puts another in its place for each phase of a test."""
+
+    def write(self, text: str) -> int:
+        """Write there."""
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Flush it."""
+        sys.stdout.flush()

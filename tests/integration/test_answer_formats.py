@@ -1,0 +1,97 @@
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.integration.observed import Answer, Function, Stored
+from tests.integration.signed_callbacks import (
+    SITE,
+    SITE_OF_2_0,
+    SITE_OF_2_0_IN_JSON,
+    SITE_OF_3_0_IN_XML,
+    SITES,
+    TRANSPORTS,
+    authorization,
+    confirmation,
+    site_changes,
+)
+
+SENT = {"authorize": authorization, "confirm": confirmation}
+ENVELOPES = {
+    "authorize": ("payment_authorization_response", "authorization"),
+    "confirm": ("payment_confirmation_response", "confirmation"),
+}
+SCHEMA = "http://www.paynearme.com/api/pnm_xmlschema_v"
+
+
+@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize("site", [SITE, SITE_OF_2_0_IN_JSON])
+def test_json_has_paynearmes_envelope(cold_start: Callable[[str], Function], name: str, site: str) -> None:
+    answer = cold_start(name)(SENT[name](**site_changes(site)))
+
+    envelope, part = ENVELOPES[name]
+    assert answer.content_type == "application/json; charset=utf-8"
+    assert answer.content[envelope]["version"] == SITES[site]["version"]
+    assert answer.content[envelope][part]["pnm_order_identifier"] == "80080175585"
+    assert (len(answer.content), len(answer.content[envelope])) == (1, 2)
+
+
+@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize(("site", "namespace"), [(SITE_OF_2_0, "2_0"), (SITE_OF_3_0_IN_XML, "3_0")])
+def test_xml_has_paynearmes_envelope_in_its_namespace(
+    cold_start: Callable[[str], Function], name: str, site: str, namespace: str
+) -> None:
+    answer = cold_start(name)(SENT[name](**site_changes(site)))
+
+    envelope, part = (f"{{{SCHEMA}{namespace}}}{tag}" for tag in ENVELOPES[name])
+    root = ElementTree.fromstring(answer.body)  # noqa: S314 # our own answer
+    assert answer.content_type == "application/xml; charset=utf-8"
+    assert f"<t:{ENVELOPES[name][0]} " in answer.body
+    assert (root.tag, [child.tag for child in root]) == (envelope, [part])
+    assert root.attrib == {"version": SITES[site]["version"]}
+    assert answer.fields["pnm_order_identifier"] == "80080175585"
+
+
+@pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
+def test_json_and_xml_say_the_same(authorize: Function, changes: dict[str, str]) -> None:
+    def told(site: str) -> Answer:
+        return authorize(authorization(**changes, **site_changes(site), site_payment_identifier="ours"))
+
+    in_json, in_xml = told(SITE).fields, told(SITE_OF_2_0).fields
+
+    assert list(in_json) == list(in_xml)
+    assert in_json | {"memo": ""} == in_xml | {"memo": ""}
+
+
+def test_xml_keeps_what_has_a_meaning_in_xml(confirm: Function) -> None:
+    order = "<a&b>]]> \"'é"
+
+    answer = confirm(confirmation(pnm_order_identifier=order, **site_changes(SITE_OF_2_0)))
+
+    assert answer.fields == {"pnm_order_identifier": order}
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="characters that XML does not know pass as an identifier's",
+    raises=ElementTree.ParseError,
+)
+@pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
+def test_xml_stays_well_formed_whatever_the_order_is_called(confirm: Function, character: str) -> None:
+    answer = confirm(confirmation(pnm_order_identifier=f"8{character}", **site_changes(SITE_OF_2_0)))
+
+    assert answer.status == 400 or answer.fields
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_repeat_gets_the_same_bytes_in_each_format_and_transport(
+    authorize: Function, confirm: Function, stored: Stored, site: str, transport: str
+) -> None:
+    for function, message in ((authorize, authorization), (confirm, confirmation)):
+        parameters = message(**site_changes(site))
+        first = function(parameters)
+
+        assert first.status == 200
+        assert function(parameters, TRANSPORTS[transport]).body == first.body
+    assert stored.anomalies() == set()

@@ -1,0 +1,277 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from paynearme import gateway
+from paynearme.deadline import Deadline
+from paynearme.errors import AgeError
+from paynearme.messages import Authorization
+from paynearme.policy import Reason, declined
+from tests.events_of_gateway import json_event
+from tests.integration.observed import Function, Stored, Written
+from tests.integration.signed_callbacks import TRANSPORTS, authorization, confirmation
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def sent_at(moment: datetime) -> dict[str, str]:
+    return authorization(timestamp=str(int(moment.timestamp())))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_valid_payment_is_accepted_and_recorded(
+    authorize: Function, stored: Stored, transport: str
+) -> None:
+    answer = authorize(authorization(), TRANSPORTS[transport])
+
+    assert answer.status == 200
+    assert answer.fields["accept_payment"] == "yes"
+    assert answer.fields["pnm_order_identifier"] == "80080175585"
+    assert "decline_reason" not in answer.fields
+    assert answer.content["payment_authorization_response"]["version"] == "3.0"
+    assert stored.payment()["decision"] == "accept"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"payment_currency": "CAD"}, Reason.CURRENCY_NOT_ACCEPTED),
+        ({"payment_amount": "0.00"}, Reason.AMOUNT_NOT_POSITIVE),
+        ({"payment_amount": "-1"}, Reason.AMOUNT_NOT_POSITIVE),
+    ],
+)
+def test_what_the_policy_declines_is_declined_with_its_reason(
+    authorize: Function, stored: Stored, changes: dict[str, Any], reason: Reason
+) -> None:
+    answer = authorize(authorization(**changes))
+
+    assert answer.status == 200
+    assert answer.fields["accept_payment"] == "no"
+    assert answer.fields["decline_reason"] == declined(reason).decline_reason
+    assert stored.payment()["decision"] == "decline"
+    assert stored.payment()["reason"] == reason
+
+
+@pytest.mark.parametrize("amount", ["354.99", "0"])
+def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_rules_say_by_then(
+    authorize: Function, monkeypatch: pytest.MonkeyPatch, amount: str
+) -> None:
+    message = authorization(timestamp=str(int(NOW.timestamp())), payment_amount=amount)
+    first = authorize.at(NOW, message)
+    monkeypatch.setattr(authorize.app, "decide", lambda _: declined(Reason.CURRENCY_NOT_ACCEPTED))
+
+    assert authorize.at(NOW + timedelta(minutes=10), message).body == first.body
+
+
+def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_other_rules(
+    authorize: Function, cold_start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = authorize(authorization())
+    restarted = cold_start("authorize")
+    monkeypatch.setattr(restarted.app, "decide", lambda _: declined(Reason.AMOUNT_NOT_POSITIVE))
+
+    assert restarted(authorization()).body == first.body
+    assert first.fields["accept_payment"] == "yes"
+
+
+OTHER_MONEY = pytest.mark.parametrize(
+    "changes",
+    [
+        {"payment_amount": "354.98"},
+        {"payment_currency": "CAD"},
+        {"pnm_order_identifier": "80080175586"},
+        {"payment_type": "debit"},
+        {"payment_type": None},
+    ],
+    ids=["amount", "currency", "order", "payment type", "no payment type"],
+)
+
+
+@OTHER_MONEY
+def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
+    authorize: Function, stored: Stored, written: Written, changes: dict[str, Any]
+) -> None:
+    authorize(authorization())
+    before = stored.payment()
+
+    answer = authorize(authorization(**changes))
+
+    assert answer.fields["accept_payment"] == "no"
+    assert answer.fields["decline_reason"] == declined(Reason.CONFLICTS_WITH_EARLIER).decline_reason
+    assert stored.payment() == {**before, "anomalies": {"authorization_conflict"}}
+    assert written.counted("AnomalyAuthorizationConflict") == 1
+
+
+@OTHER_MONEY
+def test_after_a_conflict_the_first_question_still_gets_the_first_answer(
+    authorize: Function, changes: dict[str, Any]
+) -> None:
+    first = authorize(authorization())
+    authorize(authorization(**changes))
+
+    assert authorize(authorization()).body == first.body
+
+
+@pytest.mark.parametrize(("first", "second"), [("354.9", "354.90"), ("354.90", "354.9"), ("354", "354.00")])
+def test_one_amount_in_two_spellings_is_the_same_money(
+    authorize: Function, stored: Stored, first: str, second: str
+) -> None:
+    answer = authorize(authorization(payment_amount=first))
+
+    assert authorize(authorization(payment_amount=second)).body == answer.body
+    assert stored.anomalies() == set()
+
+
+def test_a_site_payment_identifier_of_the_callback_is_answered_and_kept(
+    authorize: Function, stored: Stored
+) -> None:
+    answer = authorize(authorization(site_payment_identifier="ours-1"))
+
+    assert answer.fields["site_payment_identifier"] == "ours-1"
+    assert stored.payment()["site_payment_identifier"] == "ours-1"
+
+
+def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: Function) -> None:
+    names = ["1001", "1002", "1003"]
+    first = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
+    again = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
+
+    identifiers = [answer.fields["site_payment_identifier"] for answer in first]
+    assert len(set(identifiers)) == len(names)
+    assert [answer.fields["site_payment_identifier"] for answer in again] == identifiers
+
+
+def test_a_conflict_is_answered_with_the_identifier_that_the_payment_has(authorize: Function) -> None:
+    first = authorize(authorization())
+    conflict = authorize(authorization(payment_amount="1.00"))
+
+    assert conflict.fields["site_payment_identifier"] == first.fields["site_payment_identifier"]
+
+
+def test_a_test_is_answered_in_full_and_kept_apart(authorize: Function, stored: Stored) -> None:
+    answer = authorize(authorization(test="true"))
+
+    assert answer.fields["accept_payment"] == "yes"
+    [item] = stored.everything()
+    assert item["pk"].startswith("TEST#")
+    assert item["test"] is True
+
+
+@pytest.mark.parametrize("order", [("true", None), (None, "true")], ids=["test first", "real first"])
+def test_a_test_and_a_real_payment_of_one_identifier_do_not_meet(
+    authorize: Function, stored: Stored, order: tuple[str | None, str | None]
+) -> None:
+    one = authorize(authorization(test=order[0]))
+    other = authorize(authorization(test=order[1], payment_amount="1.00"))
+
+    assert one.fields["accept_payment"] == other.fields["accept_payment"] == "yes"
+    assert one.fields["site_payment_identifier"] != other.fields["site_payment_identifier"]
+    assert sorted(item["pk"].startswith("TEST#") for item in stored.everything()) == [False, True]
+
+
+def receive(function: Function, event: dict[str, Any], now: datetime) -> Authorization:
+    app = function.app
+    return gateway.receive(
+        event, Authorization, app.settings, app.sites, now, Deadline.after(app.settings.answer_within_seconds)
+    ).message
+
+
+@pytest.mark.parametrize("seconds", [-300, -1, 0, 1, 900])
+def test_an_authorization_within_the_allowed_age_is_received(authorize: Function, seconds: int) -> None:
+    event = json_event(sent_at(NOW - timedelta(seconds=seconds)))
+
+    assert receive(authorize, event, NOW).pnm_payment_identifier == "830466818968"
+
+
+@pytest.mark.parametrize("seconds", [-301, 901])
+def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: Function, seconds: int) -> None:
+    event = json_event(sent_at(NOW - timedelta(seconds=seconds)))
+
+    with pytest.raises(AgeError):
+        receive(authorize, event, NOW)
+
+
+@pytest.mark.parametrize("seconds", [-301, 901])
+def test_a_refused_age_is_answered_with_401_and_leaves_no_trace(
+    authorize: Function, stored: Stored, seconds: int
+) -> None:
+    answer = authorize.at(NOW, sent_at(NOW - timedelta(seconds=seconds)))
+
+    assert answer.status == 401
+    assert stored.everything() == []
+
+
+@pytest.mark.parametrize(("variable", "seconds"), [("AGE", 61), ("AHEAD", -61)])
+def test_the_allowed_age_is_a_setting(
+    cold_start: Any, monkeypatch: pytest.MonkeyPatch, variable: str, seconds: int
+) -> None:
+    monkeypatch.setenv(f"AUTHORIZATION_MAX_{variable}_SECONDS", "60")
+
+    assert cold_start("authorize").at(NOW, sent_at(NOW - timedelta(seconds=seconds))).status == 401
+
+
+def test_an_authorization_after_the_confirmation_is_decided_and_leaves_the_outcome(
+    authorize: Function, confirm: Function, stored: Stored
+) -> None:
+    confirm(confirmation())
+
+    answer = authorize(authorization())
+
+    assert answer.fields["accept_payment"] == "yes"
+    item = stored.payment()
+    assert (item["outcome"], item["decision"]) == ("payment", "accept")
+    assert stored.anomalies() == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "anomaly"),
+    [
+        ({"payment_amount": "1.00"}, "amount_differs"),
+        ({"pnm_order_identifier": "1"}, "order_differs"),
+        ({"site_customer_identifier": "1"}, "customer_differs"),
+    ],
+)
+def test_an_authorization_that_does_not_fit_the_earlier_confirmation_marks_it(
+    authorize: Function, confirm: Function, stored: Stored, changes: dict[str, Any], anomaly: str
+) -> None:
+    confirm(confirmation())
+    balances = stored.balances()
+
+    authorize(authorization(**changes))
+
+    assert stored.anomalies() == {anomaly}
+    assert stored.balances() == balances
+
+
+def test_a_decline_after_the_money_came_is_marked(
+    authorize: Function, confirm: Function, stored: Stored
+) -> None:
+    confirm(confirmation())
+
+    assert authorize(authorization(payment_currency="CAD")).fields["accept_payment"] == "no"
+    assert stored.anomalies() == {"paid_after_decline", "amount_differs"}
+
+
+def test_an_authorization_after_a_failed_payment_is_answered_and_marks_nothing(
+    authorize: Function, confirm: Function, stored: Stored
+) -> None:
+    confirm(confirmation(status="decline"))
+
+    first = authorize(authorization())
+
+    assert first.fields["accept_payment"] == "yes"
+    assert authorize(authorization()).body == first.body
+    assert stored.anomalies() == set()
+
+
+@pytest.mark.parametrize("moment", ["first", "repeat"])
+def test_what_is_not_signed_does_not_reach_the_ledger(
+    authorize: Function, stored: Stored, moment: str
+) -> None:
+    if moment == "repeat":
+        authorize(authorization())
+    message = {**authorization(), "call": "unsigned-marker", "fp": "unsigned-marker"}
+
+    assert authorize(message).fields["accept_payment"] == "yes"
+    assert "unsigned-marker" not in str(stored.everything())

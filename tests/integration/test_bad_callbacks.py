@@ -1,0 +1,228 @@
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from paynearme.parameters import MOST_BYTES, Event
+from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
+from tests.integration.observed import Answer, Function, Stored, Written
+from tests.integration.signed_callbacks import (
+    SITE_OF_2_0,
+    TRANSPORTS,
+    authorization,
+    confirmation,
+    signed,
+    site_changes,
+)
+
+MARKER = "zq7marker7qz"
+type Message = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(params=["authorize", "confirm"])
+def function(request: pytest.FixtureRequest, cold_start: Callable[[str], Function]) -> Function:
+    return cold_start(request.param)
+
+
+@pytest.fixture
+def message(function: Function) -> Message:
+    return authorization if function.app.__name__.endswith("authorize.app") else confirmation
+
+
+@pytest.fixture
+def unmoved(stored: Stored, function: Function) -> Any:
+    """Fails a test after which something was stored or the marker was written anywhere."""
+    yield
+    assert stored.everything() == []
+
+
+def refused(answer: Answer, status: int, written: Written) -> dict[str, Any]:
+    """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
+    assert answer.status == status
+    assert answer.content_type.startswith("application/problem+json")
+    assert MARKER not in answer.body + written.text()
+    problem = answer.content
+    assert set(problem) - {"parameters"} == {"type", "title", "status"}
+    assert problem["status"] == status
+    return problem
+
+
+def body(text: str) -> Event:
+    return body_event(text.replace("MARKER", MARKER))
+
+
+def raw(data: bytes) -> Event:
+    return bytes_event(data.replace(b"MARKER", MARKER.encode()))
+
+
+UNREADABLE = {
+    "broken JSON": body('{"site_identifier": "MARKER'),
+    "JSON that is no object": body('["MARKER"]'),
+    "nested object": body('{"site_identifier": {"a": "MARKER"}}'),
+    "nested list": body('{"site_identifier": ["MARKER"]}'),
+    "deeply nested": body('{"a":' * 5_000 + '"MARKER"' + "}" * 5_000),
+    "not a number": body('{"payment_amount": NaN, "a": "MARKER"}'),
+    "a name twice in JSON": body('{"a": "MARKER", "a": "1"}'),
+    "a name twice, once null": body('{"a": "MARKER", "a": null}'),
+    "a name twice in a form": body("a=MARKER&a=1"),
+    "a name twice in a query": query_event([("a", MARKER), ("a", "1")]),
+    "a wrong name in JSON": body('{"AMARKER": "1"}'),
+    "a wrong name in a form": body("MARKER-a=1"),
+    "a wrong name in a query": query_event([(f"_{MARKER}", "1")]),
+    "no name": body("=MARKER"),
+    "bytes that are not UTF-8 in JSON": raw(b'{"a": "\xffMARKER"}'),
+    "bytes that are not UTF-8 in a form": raw(b"a=\xffMARKER"),
+    "escaped bytes that are not UTF-8": body("a=%ffMARKER"),
+    "what API Gateway makes of such bytes": query_event([("signature", MARKER), ("a", "\ufffd")]),
+    "half a character": body('{"a": "\\ud800MARKER"}'),
+    "base64 that is none": body_event("!" + MARKER, is_base64=True),
+}
+
+LONG = MARKER + "x" * MOST_BYTES
+
+
+@pytest.mark.usefixtures("unmoved")
+class TestBadCallbacks:
+    @pytest.mark.parametrize("event", UNREADABLE.values(), ids=UNREADABLE)
+    def test_what_cannot_be_read_as_parameters_is_a_400(
+        self, function: Function, written: Written, event: Event
+    ) -> None:
+        problem = refused(function.handle(event), 400, written)
+
+        assert problem["type"].endswith("unreadable")
+        assert "parameters" not in problem
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            query_event([("a", LONG)]),
+            body_event(f"a={LONG}"),
+            json_event({"a": LONG}),
+            bytes_event(b"a=" + LONG.encode()),
+            body_event("a=" + LONG * 4),
+        ],
+        ids=["query", "form", "json", "base64", "megabytes"],
+    )
+    def test_what_is_too_large_is_a_413(self, function: Function, written: Written, event: Event) -> None:
+        refused(function.handle(event), 413, written)
+
+    @pytest.mark.parametrize("event", [None, body_event(None), body_event(""), query_event([])])
+    def test_an_empty_request_is_not_authentic(
+        self, function: Function, written: Written, event: Event | None
+    ) -> None:
+        refused(function.handle(event or json_event({})), 401, written)
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_all_that_is_not_authentic_gets_one_and_the_same_body(
+        self, function: Function, message: Message, written: Written, transport: str
+    ) -> None:
+        answers = [
+            function(parameters, TRANSPORTS[transport]) for parameters in not_authentic(message).values()
+        ]
+        if message is authorization:
+            answers += [function(message(timestamp=t), TRANSPORTS[transport]) for t in ("1", "99999999999")]
+
+        assert {refused(answer, 401, written)["type"] for answer in answers} == {answers[0].content["type"]}
+        assert len({answer.body for answer in answers}) == 1
+        assert written.counted("NotAuthentic") == len(answers)
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"pnm_order_identifier": None}, ["pnm_order_identifier"]),
+            ({"pnm_payment_identifier": ""}, ["pnm_payment_identifier"]),
+            ({"payment_amount": MARKER}, ["payment_amount"]),
+            ({"payment_amount": "1e3"}, ["payment_amount"]),
+            ({"payment_currency": f"USD{MARKER}"}, ["payment_currency"]),
+            ({"timestamp": MARKER}, ["timestamp"]),
+            ({"test": MARKER}, ["test"]),
+            ({"pnm_order_identifier": f"1\n{MARKER}"}, ["pnm_order_identifier"]),
+            (
+                {"payment_amount": None, "payment_currency": None, "agent_name": MARKER},
+                ["payment_amount", "payment_currency"],
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_an_authentic_message_that_is_not_valid_is_a_400_with_the_names(
+        self,
+        function: Function,
+        message: Message,
+        written: Written,
+        changes: dict[str, Any],
+        named: list[str],
+        transport: str,
+    ) -> None:
+        problem = refused(function(message(**changes), TRANSPORTS[transport]), 400, written)
+
+        assert problem["type"].endswith("invalid-parameters")
+        assert problem["parameters"] == named
+        assert written.counted("InvalidMessage") == 1
+
+    @pytest.mark.parametrize("status", [None, MARKER, "PAYMENT"])
+    def test_a_confirmation_without_a_known_outcome_is_not_valid(
+        self, cold_start: Callable[[str], Function], written: Written, status: str | None
+    ) -> None:
+        problem = refused(cold_start("confirm")(confirmation(status=status)), 400, written)
+
+        assert problem["parameters"] == ["status"]
+
+    def test_a_bad_callback_of_a_2_0_site_gets_the_same_problem_as_any_other(
+        self, function: Function, message: Message, written: Written
+    ) -> None:
+        one = function(message(test=MARKER))
+        other = function(message(test=MARKER, **site_changes(SITE_OF_2_0)))
+
+        assert other.body == one.body
+        refused(other, 400, written)
+
+
+def not_authentic(message: Message) -> dict[str, Mapping[str, str]]:
+    valid = message(agent_name=MARKER)
+    unsigned = {name: value for name, value in valid.items() if name != "signature"}
+    md5 = {**unsigned, "version": "2.0"}
+    return {
+        "unknown site": signed({**unsigned, "site_identifier": MARKER}, secret="any"),
+        "no site": {name: value for name, value in valid.items() if name != "site_identifier"},
+        "no signature": unsigned,
+        "empty signature": {**unsigned, "signature": ""},
+        "signature that is none": {**unsigned, "signature": MARKER},
+        "signature beyond ASCII": {**unsigned, "signature": "\N{CYRILLIC SMALL LETTER A}" * 64},
+        "signature in capitals": {**unsigned, "signature": valid["signature"].upper()},
+        "other key": signed(unsigned, secret="another"),
+        "key of another site": {**valid, "site_identifier": SITE_OF_2_0},
+        "changed value": {**valid, "agent_name": f"{MARKER}!"},
+        "parameter more": {**valid, "zz": MARKER},
+        "parameter less": {name: value for name, value in valid.items() if name != "agent_name"},
+        "no version": {name: value for name, value in valid.items() if name != "version"},
+        "version of another site": {**valid, "version": "2.0"},
+        "signed with MD5 and the right key": signed(md5),
+        "unknown version": {**valid, "version": "4.0"},
+    }
+
+
+def test_a_message_as_large_as_allowed_is_heard(function: Function, message: Message) -> None:
+    known = message(zz="")
+    room = MOST_BYTES - len(json.dumps(known))
+
+    assert function(message(zz="x" * room)).status == 200
+    assert function(message(zz="x" * (room + 1))).status == 413
+
+
+def test_a_signature_holds_in_all_spellings_of_numbers_and_booleans(
+    function: Function, message: Message
+) -> None:
+    parameters: dict[str, Any] = message(test="true", payment_amount="500.10", zz="")
+    spelled = json.dumps(parameters | {"nothing": None, "test": True})
+
+    assert function.handle(body_event(spelled.replace('"500.10"', "500.10"))).status == 200
+
+
+def test_utf8_holds_in_all_transports(function: Function, message: Message) -> None:
+    parameters = message(agent_name="José 東京 🎲 +&=%")
+
+    assert [function(parameters, transport).status for transport in TRANSPORTS.values()] == [200, 200, 200]
+    text = json.dumps(parameters, ensure_ascii=False)
+    events = (bytes_event(text.encode()), body_event(text))
+    assert [function.handle(event).status for event in events] == [200, 200]

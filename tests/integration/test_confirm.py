@@ -1,0 +1,299 @@
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.documents import documented, names_of
+from tests.integration.observed import Function, Stored, Written
+from tests.integration.signed_callbacks import CUSTOMER, TRANSPORTS, authorization, confirmation, signed
+
+ACKNOWLEDGED = {
+    "payment_confirmation_response": {
+        "version": "3.0",
+        "confirmation": {"pnm_order_identifier": "80080175585"},
+    }
+}
+POSTED = {CUSTOMER: Decimal("350.00")}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_payment_is_acknowledged_and_moves_the_balance_by_its_net_amount(
+    confirm: Function, stored: Stored, transport: str
+) -> None:
+    answer = confirm(confirmation(), TRANSPORTS[transport])
+
+    assert answer.status == 200
+    assert answer.content == ACKNOWLEDGED
+    assert stored.balances() == POSTED
+    assert stored.payment()["outcome"] == "payment"
+
+
+@pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "without authorization"])
+def test_however_often_it_is_told_a_payment_is_posted_once_and_acknowledged_alike(
+    authorize: Function, confirm: Function, stored: Stored, authorized: bool
+) -> None:
+    if authorized:
+        authorize(authorization())
+
+    bodies = {confirm(confirmation(), transport).body for transport in TRANSPORTS.values() for _ in range(2)}
+
+    assert len(bodies) == 1
+    assert stored.balances() == POSTED
+    assert stored.anomalies() == set()
+
+
+def test_a_balance_is_the_exact_sum_of_a_customers_payments(confirm: Function, stored: Stored) -> None:
+    for number in range(10):
+        confirm(confirmation(pnm_payment_identifier=str(number), net_payment_amount="0.10"))
+    confirm(confirmation(pnm_payment_identifier="10", net_payment_amount="123456789012.07"))
+
+    assert stored.balances() == {CUSTOMER: Decimal("123456789013.07")}
+
+
+def test_customers_of_two_sites_have_two_balances(confirm: Function, stored: Stored) -> None:
+    confirm(confirmation())
+    confirm(confirmation(site_identifier="S2411573363"))
+
+    accounts = [item for item in stored.everything() if item["sk"] == "ACCOUNT"]
+    assert [item["balance"] for item in accounts] == [350, 350]
+
+
+def test_a_decline_is_acknowledged_recorded_and_moves_nothing(
+    authorize: Function, confirm: Function, stored: Stored, written: Written
+) -> None:
+    authorize(authorization())
+
+    answer = confirm(confirmation(status="decline"))
+
+    assert (answer.status, answer.content) == (200, ACKNOWLEDGED)
+    assert stored.payment()["outcome"] == "decline"
+    assert stored.balances() == {}
+    assert written.counted("PaymentFailed") == 1
+
+
+def test_a_decline_needs_no_amounts(confirm: Function, stored: Stored) -> None:
+    amounts = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
+    message = confirmation(status="decline", **dict.fromkeys(amounts))
+
+    assert confirm(message).content == ACKNOWLEDGED
+    assert confirm(message).content == ACKNOWLEDGED
+    assert stored.payment()["outcome"] == "decline"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a decline's amounts are checked like a payment's, though they move nothing"
+)
+@pytest.mark.parametrize(
+    "changes",
+    [{"payment_currency": "CAD"}, {"payment_amount": "-1.00"}],
+    ids=["other currency", "negative"],
+)
+def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
+    authorize: Function, confirm: Function, changes: dict[str, Any]
+) -> None:
+    assert authorize(authorization(**changes)).fields["accept_payment"] == "no"
+
+    assert confirm(confirmation(status="decline", **changes)).status == 200
+
+
+def test_a_payment_after_its_decline_is_posted_once_and_marked(
+    confirm: Function, stored: Stored, written: Written
+) -> None:
+    confirm(confirmation(status="decline"))
+
+    bodies = {confirm(confirmation()).body for _ in range(3)}
+
+    assert len(bodies) == 1
+    assert stored.balances() == POSTED
+    assert stored.payment()["outcome"] == "payment"
+    assert stored.anomalies() == {"outcome_contradicted"}
+    assert written.counted("AnomalyOutcomeContradicted") == 1
+
+
+def test_a_decline_after_the_payment_keeps_the_money_and_is_marked(
+    confirm: Function, stored: Stored, written: Written
+) -> None:
+    confirm(confirmation())
+
+    answer = confirm(confirmation(status="decline"))
+
+    assert answer.content == ACKNOWLEDGED
+    assert stored.balances() == POSTED
+    assert stored.payment()["outcome"] == "payment"
+    assert stored.anomalies() == {"outcome_contradicted"}
+    assert written.counted("AnomalyOutcomeContradicted") == 1
+
+
+def test_payment_and_decline_in_turn_post_once(confirm: Function, stored: Stored) -> None:
+    for status in ["decline", "payment", "decline", "payment", "decline", "payment"]:
+        assert confirm(confirmation(status=status)).content == ACKNOWLEDGED
+
+    assert stored.balances() == POSTED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"payment_amount": "355.00"},
+        {"net_payment_amount": "349.99"},
+        {"site_customer_identifier": "1"},
+        {"site_customer_identifier": None},
+        {"pnm_order_identifier": "1"},
+    ],
+    ids=["amount", "net amount", "customer", "no customer", "order"],
+)
+def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
+    confirm: Function, stored: Stored, written: Written, changes: dict[str, Any]
+) -> None:
+    confirm(confirmation())
+    before = stored.payment()
+
+    answer = confirm(confirmation(**changes))
+
+    assert answer.status == 200
+    assert stored.balances() == POSTED
+    assert stored.payment() == {**before, "anomalies": {"outcome_contradicted"}}
+    assert written.counted("AnomalyOutcomeContradicted") == 1
+
+
+@pytest.mark.parametrize(
+    ("authorized", "confirmed", "anomalies"),
+    [
+        ({"payment_currency": "CAD"}, {}, {"paid_after_decline", "amount_differs"}),
+        ({"payment_amount": "0.00"}, {"payment_amount": "0.00"}, {"paid_after_decline"}),
+        ({}, {"payment_amount": "355.00"}, {"amount_differs"}),
+        ({}, {"pnm_order_identifier": "1"}, {"order_differs"}),
+        ({}, {"site_customer_identifier": "1"}, {"customer_differs"}),
+        ({}, {"payment_amount": "1.00", "pnm_order_identifier": "1"}, {"amount_differs", "order_differs"}),
+    ],
+    ids=["declined: currency", "declined: amount", "amount", "order", "customer", "amount and order"],
+)
+def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_counted(
+    authorize: Function,
+    confirm: Function,
+    stored: Stored,
+    written: Written,
+    authorized: dict[str, Any],
+    confirmed: dict[str, Any],
+    anomalies: set[str],
+) -> None:
+    authorize(authorization(**authorized))
+
+    bodies = {confirm(confirmation(**confirmed)).body for _ in range(2)}
+
+    assert len(bodies) == 1
+    assert list(stored.balances().values()) == [Decimal("350.00")]
+    assert stored.anomalies() == anomalies
+    for anomaly in anomalies:
+        assert written.counted("Anomaly" + anomaly.title().replace("_", "")) == 1
+
+
+@pytest.mark.parametrize("named", ["authorization", "confirmation"])
+def test_a_customer_that_only_one_of_the_messages_names_is_no_difference(
+    authorize: Function, confirm: Function, stored: Stored, named: str
+) -> None:
+    authorize(authorization(site_customer_identifier=CUSTOMER if named == "authorization" else None))
+    confirm(confirmation(site_customer_identifier=CUSTOMER if named == "confirmation" else None))
+
+    assert "customer_differs" not in stored.anomalies()
+    assert stored.balances() == (POSTED if named == "confirmation" else {})
+
+
+@pytest.mark.parametrize("customer", [None, ""], ids=["absent", "empty"])
+def test_without_a_customer_the_payment_alone_is_posted_and_marked(
+    confirm: Function, stored: Stored, written: Written, customer: str | None
+) -> None:
+    message = confirmation(site_customer_identifier=customer)
+
+    assert {confirm(message).body for _ in range(2)} == {confirm(message).body}
+    assert stored.balances() == {}
+    assert stored.payment()["posted_amount"] == Decimal("350.00")
+    assert stored.anomalies() == {"customer_missing"}
+    assert written.counted("AnomalyCustomerMissing") == 1
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
+    confirm: Function, stored: Stored, status: str
+) -> None:
+    bodies = {confirm(confirmation(test="true", status=status)).body for _ in range(2)}
+
+    assert len(bodies) == 1
+    [item] = stored.everything()
+    assert item["pk"].startswith("TEST#")
+    assert "posted_amount" not in item
+
+
+@pytest.mark.parametrize("order", [["true", None], [None, "true"]], ids=["test first", "real first"])
+def test_a_test_of_the_same_identifier_does_not_stand_in_a_payments_way(
+    confirm: Function, stored: Stored, order: list[str | None]
+) -> None:
+    for test in order:
+        confirm(confirmation(test=test))
+
+    assert stored.balances() == POSTED
+    assert [item.get("anomalies") for item in stored.payments()] == [None, None]
+
+
+@pytest.mark.parametrize("age", [0, 3600, 40 * 24 * 3600, 50 * 365 * 24 * 3600, -86400])
+def test_a_confirmation_is_never_refused_for_its_age(confirm: Function, stored: Stored, age: int) -> None:
+    assert confirm(confirmation(timestamp=str(int(time.time()) - age))).content == ACKNOWLEDGED
+    assert stored.balances() == POSTED
+
+
+def test_a_repeat_with_a_new_timestamp_is_the_same_confirmation(confirm: Function, stored: Stored) -> None:
+    confirm(confirmation())
+    confirm(confirmation(timestamp="1748969962"))
+
+    assert stored.balances() == POSTED
+    assert stored.anomalies() == set()
+
+
+@pytest.mark.parametrize("standin", ["true", "false", None])
+def test_it_is_stored_whether_paynearme_decided_in_our_place(
+    confirm: Function, stored: Stored, standin: str | None
+) -> None:
+    confirm(confirmation(standin=standin))
+
+    assert stored.payment()["standin"] is (standin == "true")
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_nothing_personal_is_stored(
+    authorize: Function, confirm: Function, stored: Stored, status: str
+) -> None:
+    personal = {
+        "customer_name": "Marker-Name",
+        "first_name": "Marker-First",
+        "customer_email": "marker@example.com",
+        "agent_name": "Marker-Agent",
+        "agent_email": "marker-agent@example.com",
+        "secure_smart_token": "Marker-Token",
+        "customer_tax_id_pii": "Marker-Tax",
+        "site_customer_identifier_pii": "Marker-Customer",
+        "payment_bank_name": "Marker-Bank",
+        "payment_bank_last4": "9911",
+        "payment_card_last4": "9922",
+        "payment_longitude": "Marker-East",
+        "retailer_location_address": "Marker-Street",
+        "user_agent_string": "Marker-Browser",
+    }
+    authorize(authorization(**personal))
+    confirm(confirmation(status=status, **personal))
+
+    kept = str(stored.everything())
+    assert stored.payment()["outcome"] == status
+    assert not [value for value in personal.values() if value in kept]
+    assert "_pii" not in kept
+    assert authorization(**personal)["signature"] not in kept
+
+
+@pytest.mark.parametrize("name", names_of("confirmation"))
+def test_the_documents_confirmations_are_posted(confirm: Function, stored: Stored, name: str) -> None:
+    message = documented("confirmation", name) | {"site_identifier": "S2155373459"}
+
+    answer = confirm(signed(message))
+
+    assert answer.fields == {"pnm_order_identifier": message["pnm_order_identifier"]}
+    assert list(stored.balances().values()) == [Decimal(message["net_payment_amount"])]

@@ -1,0 +1,257 @@
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError, SSLError
+
+from paynearme.deadline import Deadline
+from paynearme.parameters import MOST_BYTES
+from paynearme.signing import verify
+from tests.clock import Clock
+from tests.documents import documented, names_of
+from tests.events_of_gateway import body_event, bytes_event, json_event
+from tests.integration.observed import Answer, Function, StoredSites
+from tests.integration.paynearme_stub import ANSWERED, PayNearMe
+from tests.integration.signed_callbacks import SITE, SITE_OF_3_0_IN_XML, SITES
+from tests.messages import valid_guaranteed_ach_request, valid_smart_token_request
+
+MARKER = "zq7marker7qz"
+RETURNED = (
+    "pnm_order_identifier",
+    "site_order_identifier",
+    "secure_smart_token",
+    "secure_smart_link",
+    "order_tracking_url",
+)
+
+
+def problem(answer: Answer, status: int) -> dict[str, Any]:
+    assert answer.status == status
+    assert answer.content_type == "application/problem+json; charset=utf-8"
+    assert MARKER not in answer.body
+    content = answer.content
+    assert {"type", "title", "status"} <= set(content)
+    assert content["status"] == status
+    return content
+
+
+def faulty(answer: Answer) -> list[str]:
+    """Return the names of the parameters that a 400 describes."""
+    errors = problem(answer, 400)["errors"]
+    assert all(error["description"] for error in errors)
+    return [error["parameter"] for error in errors]
+
+
+def test_the_orders_of_paynearme_are_returned(get_token: Function) -> None:
+    answer = get_token(valid_smart_token_request())
+
+    assert answer.status == 200
+    assert answer.content_type == "application/json; charset=utf-8"
+    assert list(answer.content) == ["orders"]
+    [order], [documented_order] = answer.content["orders"], ANSWERED["orders"]
+    assert {name: order[name] for name in RETURNED} == {name: documented_order[name] for name in RETURNED}
+
+
+def test_identifiers_that_come_as_numbers_are_returned_as_text(
+    get_token: Function, paynearme: PayNearMe
+) -> None:
+    order = ANSWERED["orders"][0] | {"pnm_order_identifier": 82882345534, "site_order_identifier": None}
+    paynearme.answer = paynearme.saying(200, {"status": "ok", "orders": [order, order], "more": MARKER})
+
+    answer = get_token(valid_smart_token_request())
+
+    assert [order["pnm_order_identifier"] for order in answer.content["orders"]] == ["82882345534"] * 2
+    assert MARKER not in answer.body
+
+
+@pytest.mark.parametrize("name", names_of("get_smart_token"))
+def test_the_documents_requests_are_sent_signed_and_as_text(
+    get_token: Function, paynearme: PayNearMe, name: str
+) -> None:
+    request = documented("get_smart_token", name) | {"site_identifier": SITE, "signature": "f" * 64}
+
+    assert get_token.handle(json_event(request)).status == 200
+    [sent] = paynearme.sent
+    assert paynearme.addresses == ["POST https://api.paynearme.invalid/json-api/get_smart_token"]
+    verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
+    assert sent["timestamp"] != request["timestamp"]
+    assert {n: sent[n].strip() for n in request if n not in ("timestamp", "signature")} == {
+        n: v.strip() for n, v in request.items() if n not in ("timestamp", "signature")
+    }
+
+
+def test_numbers_and_booleans_of_json_are_sent_as_text(get_token: Function, paynearme: PayNearMe) -> None:
+    request = {"pnm_order_identifier": 84488215678, "payment_amount": 10.5, "payment_field_fixed": True}
+
+    assert get_token.handle(json_event(request | {"flow_debit": None})).status == 200
+    sent = paynearme.sent[0]
+    assert (sent["payment_amount"], sent["payment_field_fixed"]) == ("10.50", "true")
+    assert "flow_debit" not in sent
+
+
+def test_a_site_is_picked_and_its_own_key_for_calls_signs(get_token: Function, paynearme: PayNearMe) -> None:
+    assert get_token(valid_smart_token_request(site_identifier=SITE_OF_3_0_IN_XML)).status == 200
+
+    [sent] = paynearme.sent
+    assert sent["site_identifier"] == SITE_OF_3_0_IN_XML
+    verify(sent, sent["signature"], [SITES[SITE_OF_3_0_IN_XML]["api_secret"]], "3.0")
+
+
+def test_without_a_site_the_default_one_is_meant(get_token: Function, paynearme: PayNearMe) -> None:
+    get_token(valid_smart_token_request())
+
+    assert paynearme.sent[0]["site_identifier"] == SITE
+
+
+def test_without_a_site_and_a_default_the_site_is_missing(
+    cold_start: Callable[[str], Function], paynearme: PayNearMe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DEFAULT_SITE_IDENTIFIER")
+
+    assert faulty(cold_start("get_token")(valid_smart_token_request())) == ["site_identifier"]
+    assert paynearme.sent == []
+
+
+def test_a_site_that_is_not_ours_is_named_as_the_fault(get_token: Function, paynearme: PayNearMe) -> None:
+    assert faulty(get_token(valid_smart_token_request(site_identifier=MARKER))) == ["site_identifier"]
+    assert paynearme.sent == []
+
+
+ORDER_IDENTIFIERS = [
+    "pnm_customer_identifier",
+    "pnm_order_identifier",
+    "site_creator_identifier",
+    "site_customer_identifier",
+    "site_order_identifier",
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"unknown_marker": MARKER}, ["unknown_marker"]),
+        ({"pnm_order_identifier": None}, ORDER_IDENTIFIERS),
+        ({"site_order_identifier": MARKER}, ORDER_IDENTIFIERS),
+        ({"payment_field_fixed": "true"}, ["payment_amount"]),
+        ({"payment_amount": MARKER, "flow_debit": MARKER}, ["flow_debit", "payment_amount"]),
+        ({"payment_amount": "0"}, ["payment_amount"]),
+        ({"flow_pay_url": f"javascript:/{MARKER}"}, ["flow_pay_url"]),
+        ({"link_lifetime_seconds": "-1"}, ["link_lifetime_seconds"]),
+    ],
+)
+def test_what_the_caller_got_wrong_is_named_and_not_sent(
+    get_token: Function, paynearme: PayNearMe, changes: dict[str, Any], names: list[str]
+) -> None:
+    assert faulty(get_token(valid_smart_token_request(**changes))) == names
+    assert paynearme.sent == []
+
+
+@pytest.mark.parametrize("missing", ["ext_customer_tax_id_pii", "ext_customer_date_of_birth_pii"])
+def test_guaranteed_ach_needs_its_full_set(get_token: Function, missing: str) -> None:
+    assert faulty(get_token(valid_guaranteed_ach_request(**{missing: None}))) == [missing]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        body_event(None),
+        body_event(f'{{"a": "{MARKER}'),
+        body_event(f"pnm_order_identifier={MARKER}"),
+        body_event(f'["{MARKER}"]'),
+        json_event({"pnm_order_identifier": [MARKER]}),
+        bytes_event(b'{"a": "\xff"}'),
+    ],
+    ids=["nothing", "broken", "form", "list", "nested", "not UTF-8"],
+)
+def test_what_is_no_flat_json_is_a_400(get_token: Function, event: dict[str, Any]) -> None:
+    assert problem(get_token.handle(event), 400)["type"].endswith("unreadable")
+
+
+def test_what_is_too_large_is_a_413(get_token: Function) -> None:
+    problem(get_token(valid_smart_token_request(flow_pay_url=MARKER * MOST_BYTES)), 413)
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_a_refusal_is_a_422_with_paynearmes_code_and_descriptions(
+    get_token: Function, paynearme: PayNearMe, status: int
+) -> None:
+    errors = [{"description": "Order is unknown"}, "Try another", 17, {"field": "x"}]
+    content = {"status": "error", "response_code": "1100", "errors": errors}
+    paynearme.answer = paynearme.saying(status, content)
+
+    answer = problem(get_token(valid_smart_token_request()), 422)
+
+    assert answer["response_code"] == "1100"
+    assert [e["description"] for e in answer["errors"]] == ["Order is unknown", "Try another", "17"]
+
+
+REACHED_NOT = MaxRetryError(cast(Any, None), "/", NewConnectionError(cast(Any, None), MARKER))
+REFUSED_IS_NO_TIMEOUT = pytest.mark.xfail(
+    strict=True, reason="urllib3's error for a refused connection is a kind of its connect time-out"
+)
+SLOW = MaxRetryError(
+    cast(Any, None), "/", ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", MARKER)
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((500, b"<html>" + MARKER.encode()), "paynearme-fault"),
+        ((503, {"status": "error", "errors": [MARKER]}), "paynearme-fault"),
+        ((429, {"status": "error", "errors": [MARKER]}), "paynearme-fault"),
+        ((200, b"<html>" + MARKER.encode()), "paynearme-fault"),
+        ((200, [MARKER]), "paynearme-fault"),
+        ((200, {"status": MARKER}), "paynearme-fault"),
+        ((200, {"status": "ok", "orders": []}), "paynearme-fault"),
+        ((200, {"status": "ok", "orders": [{"secure_smart_token": MARKER}]}), "paynearme-fault"),
+        ((302, {"status": "ok", "orders": ANSWERED["orders"]}), "paynearme-fault"),
+        ((401, {"status": "error", "errors": [MARKER]}), "credentials-refused"),
+        ((403, b"<html>" + MARKER.encode()), "credentials-refused"),
+        pytest.param(REACHED_NOT, "paynearme-fault", marks=REFUSED_IS_NO_TIMEOUT),
+        (SSLError(MARKER), "paynearme-fault"),
+    ],
+)
+def test_paynearme_out_of_order_is_a_502(
+    get_token: Function, paynearme: PayNearMe, answer: Any, kind: str
+) -> None:
+    paynearme.answer = answer if isinstance(answer, Exception) else paynearme.saying(*answer)
+
+    assert problem(get_token(valid_smart_token_request()), 502)["type"].endswith(kind)
+
+
+def test_paynearme_too_slow_is_a_504(get_token: Function, paynearme: PayNearMe) -> None:
+    paynearme.answer = SLOW
+
+    assert problem(get_token(valid_smart_token_request()), 504)["type"].endswith("paynearme-timeout")
+
+
+def test_without_time_left_paynearme_is_not_called(
+    get_token: Function, paynearme: PayNearMe, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    assert get_token(valid_smart_token_request()).status == 200
+    monkeypatch.setattr(Deadline, "after", lambda _: Deadline(clock.now + 0.9, clock, clock.sleep))
+
+    problem(get_token(valid_smart_token_request()), 504)
+    assert len(paynearme.sent) == 1
+
+
+def test_without_the_sites_keys_it_is_a_503(
+    get_token: Function, paynearme: PayNearMe, stored_sites: StoredSites
+) -> None:
+    stored_sites.delete()
+
+    problem(get_token(valid_smart_token_request()), 503)
+    assert paynearme.sent == []
+
+
+def test_a_mistake_of_ours_is_a_500_that_tells_nothing(get_token: Function, paynearme: PayNearMe) -> None:
+    paynearme.answer = RuntimeError(MARKER)
+
+    assert set(problem(get_token(valid_smart_token_request()), 500)) == {"type", "title", "status"}
+
+
+@pytest.mark.parametrize("event", [{}, None, [MARKER], {"body": {"a": MARKER}}])
+def test_a_garbage_event_has_an_answer(get_token: Function, event: Any) -> None:
+    assert get_token.handle(event).status in (400, 500)

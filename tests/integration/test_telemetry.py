@@ -1,0 +1,229 @@
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.events_of_gateway import body_event
+from tests.integration.observed import Function, Stored, StoredSites, Traffic, Written
+from tests.integration.paynearme_stub import ANSWERED, PayNearMe
+from tests.integration.signed_callbacks import CUSTOMER, SITES, authorization, confirmation
+from tests.messages import valid_guaranteed_ach_request, valid_smart_token_request
+
+MARKER = "zq7marker7qz"
+MESSAGES = {
+    "authorize": authorization,
+    "confirm": confirmation,
+    "get_token": valid_smart_token_request,
+}
+type Told = tuple[str, dict[str, Any]]
+
+
+def counted(line: dict[str, Any]) -> dict[str, int]:
+    """Return what a line of metrics counts, having checked that CloudWatch can read it."""
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert directive["Namespace"] == "PayNearMe"
+    assert [sorted(names) for names in directive["Dimensions"]] == [["operation", "service"]]
+    assert line["service"] == "paynearme"
+    assert units.pop("Milliseconds") == "Milliseconds"
+    assert line["Milliseconds"][0] >= 0
+    assert set(units.values()) <= {"Count"}
+    return {name: int(sum(line[name])) for name in units}
+
+
+def a(**changes: Any) -> Told:
+    return "authorize", changes
+
+
+def c(**changes: Any) -> Told:
+    return "confirm", changes
+
+
+# For each: what was told before, what is told now, and what that counts.
+COUNTED: dict[str, tuple[list[Told], Told, set[str]]] = {
+    "accepted": ([], a(), {"AuthorizationAccepted"}),
+    "declined": ([], a(payment_amount="0"), {"AuthorizationDeclined"}),
+    "authorized again": ([a()], a(), {"AuthorizationRepeated"}),
+    "conflict": ([a()], a(payment_type="x"), {"AuthorizationDeclined", "AnomalyAuthorizationConflict"}),
+    "late": ([c()], a(payment_amount="1"), {"AuthorizationAccepted", "AnomalyAmountDiffers"}),
+    "paid": ([], c(), {"PaymentConfirmed"}),
+    "failed": ([], c(status="decline"), {"PaymentFailed"}),
+    "paid again": ([c()], c(), {"ConfirmationRepeated"}),
+    "other order": ([a()], c(pnm_order_identifier="1"), {"PaymentConfirmed", "AnomalyOrderDiffers"}),
+    "other customer": (
+        [a()],
+        c(site_customer_identifier="1"),
+        {"PaymentConfirmed", "AnomalyCustomerDiffers"},
+    ),
+    "no customer": ([], c(site_customer_identifier=None), {"PaymentConfirmed", "AnomalyCustomerMissing"}),
+    "our decline paid": (
+        [a(payment_currency="CAD")],
+        c(),
+        {"PaymentConfirmed", "AnomalyPaidAfterDecline", "AnomalyAmountDiffers"},
+    ),
+    "contradicted": ([c()], c(status="decline"), {"ConfirmationRepeated", "AnomalyOutcomeContradicted"}),
+    "paid at last": ([c(status="decline")], c(), {"PaymentConfirmed", "AnomalyOutcomeContradicted"}),
+    "forged": ([], a(site_identifier="S1", secret="x"), {"NotAuthentic"}),
+    "old": ([], a(timestamp="1"), {"NotAuthentic"}),
+    "invalid": ([], c(status="x"), {"InvalidMessage"}),
+    "token": ([], ("get_token", {}), set()),
+    "no token": ([], ("get_token", {"unknown": "x"}), {"InvalidMessage"}),
+}
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_each_call_writes_one_log_line_and_one_line_of_metrics(
+    cold_start: Callable[[str], Function], paynearme: PayNearMe, written: Written, case: str
+) -> None:
+    before, now, names = COUNTED[case]
+    statuses = [cold_start(name)(MESSAGES[name](**changes)).status for name, changes in [*before, now]]
+
+    logs, metrics = written.logs(), written.metrics()
+    assert len(logs) == len(metrics) == len(before) + 1
+    assert [log["status"] for log in logs] == statuses
+    assert [log["operation"] for log in logs] == [metric["operation"] for metric in metrics]
+    assert logs[-1]["operation"] == now[0]
+    assert counted(metrics[-1]) == dict.fromkeys(names, 1)
+
+
+@pytest.mark.parametrize("message", [authorization, confirmation])
+def test_a_log_line_has_the_identifiers_of_a_callback_and_nothing_else_of_it(
+    cold_start: Callable[[str], Function], written: Written, message: Callable[..., dict[str, str]]
+) -> None:
+    said = {"agent_name": MARKER, "customer_name": MARKER, "tax_id_pii": MARKER, "payment_bank_name": MARKER}
+    parameters = message(**said)
+
+    cold_start("authorize" if message is authorization else "confirm")(parameters)
+
+    [line] = written.logs()
+    for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
+        assert line[name] == parameters[name]
+    for hidden in (MARKER, parameters["signature"], CUSTOMER, *(site["secret"] for site in SITES.values())):
+        assert hidden not in written.text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"site_identifier": "S1", "secret": "x"}, "unknown_site"),
+        ({"version": "2.0"}, "wrong_version"),
+        ({"secret": "x"}, "wrong_signature"),
+        ({"timestamp": "1"}, "wrong_age"),
+    ],
+)
+def test_only_the_log_tells_why_a_callback_is_not_authentic(
+    authorize: Function, written: Written, changes: dict[str, Any], reason: str
+) -> None:
+    answer = authorize(authorization(**changes))
+
+    [line] = written.logs()
+    assert line["reason"] == reason
+    assert reason not in answer.body
+
+
+def test_the_log_names_the_parameters_of_an_invalid_message(confirm: Function, written: Written) -> None:
+    confirm(confirmation(status=None, test=MARKER))
+
+    [line] = written.logs()
+    assert line["parameters"] == ["status", "test"]
+    assert MARKER not in written.text()
+
+
+class BrokenError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
+    cold_start: Callable[[str], Function], monkeypatch: pytest.MonkeyPatch, written: Written, name: str
+) -> None:
+    def break_down(*_: object) -> None:
+        raise BrokenError(MARKER) from ValueError(MARKER)
+
+    for work in (
+        "ledger.Ledger.authorize",
+        "ledger.Ledger.confirm",
+        "client.PayNearMeClient.get_smart_token",
+    ):
+        monkeypatch.setattr(f"paynearme.{work}", break_down)
+    monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", next(iter(SITES)))
+    cold_start(name)(MESSAGES[name]())
+
+    [line] = written.logs()
+    assert line["error"] == "BrokenError"
+    assert any("break_down" in place for place in line["error_at"])
+    assert MARKER not in written.text()
+
+
+@pytest.mark.parametrize("name", ["authorize", "confirm"])
+def test_a_ledger_that_is_gone_is_counted(
+    cold_start: Callable[[str], Function], stored: Stored, written: Written, name: str
+) -> None:
+    stored.client.delete_table(TableName=stored.table_name)
+    cold_start(name)(MESSAGES[name]())
+
+    assert written.counted("LedgerUnavailable") == 1
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_keys_that_are_gone_are_counted(
+    cold_start: Callable[[str], Function],
+    paynearme: PayNearMe,
+    stored_sites: StoredSites,
+    written: Written,
+    name: str,
+) -> None:
+    stored_sites.delete()
+    cold_start(name)(MESSAGES[name]())
+
+    assert written.counted("SitesUnavailable") == 1
+
+
+@pytest.mark.xfail(strict=True, reason="an error that is not the project's own is logged and not counted")
+@pytest.mark.parametrize("name", ["authorize", "confirm"])
+def test_a_mistake_of_ours_is_counted(
+    cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str
+) -> None:
+    traffic.refused = {"UpdateItem": BrokenError(), "TransactWriteItems": BrokenError()}
+    cold_start(name)(MESSAGES[name]())
+
+    [metrics] = written.metrics()
+    assert counted(metrics)
+
+
+def test_what_one_call_notes_and_counts_is_not_told_of_the_next(
+    authorize: Function, written: Written
+) -> None:
+    authorize(authorization())
+    authorize.handle(body_event("{"))
+
+    first, second = written.logs()
+    assert "pnm_payment_identifier" in first
+    assert "pnm_payment_identifier" not in second
+    assert [set(counted(line)) for line in written.metrics()] == [{"AuthorizationAccepted"}, {"Unreadable"}]
+
+
+@pytest.mark.parametrize("status", [200, 401, 422, 500])
+def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
+    get_token: Function, paynearme: PayNearMe, written: Written, status: int
+) -> None:
+    request = valid_guaranteed_ach_request(flow_pay_url=f"app://{MARKER}", signature=MARKER)
+    personal = [value for name, value in request.items() if name.endswith("_pii")]
+    said = {"status": "error", "response_code": "1", "errors": [*personal, MARKER]}
+    if status != 200:
+        paynearme.answer = paynearme.saying(status, said)
+    assert get_token(request).status == (502 if status in (401, 500) else status)
+
+    tokens = [ANSWERED["orders"][0][name] for name in ("secure_smart_token", "secure_smart_link")]
+    secrets = [paynearme.sent[0]["signature"], *(site["secret"] for site in SITES.values())]
+    assert written.logs()
+    assert not [text for text in [*personal, *tokens, *secrets, MARKER, "_pii"] if text in written.text()]
+
+
+def test_a_call_takes_the_milliseconds_that_it_says(authorize: Function, written: Written) -> None:
+    started = time.perf_counter()
+    authorize(authorization())
+    took = (time.perf_counter() - started) * 1000
+
+    assert 0 < written.logs()[0]["milliseconds"] <= took + 0.1

@@ -1,0 +1,33 @@
+"""The template as data, CloudFormation's short forms written out: ``!Ref X`` is ``{"Ref": "X"}``."""
+
+from pathlib import Path
+from typing import Any
+
+from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped] # cfn-lint ships no types
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load_template(path: Path) -> dict[str, Any]:
+    template: dict[str, Any] = cfn_yaml.load(str(path))
+    return template
+
+
+TEMPLATE = load_template(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of all resources of a type, by logical identifier."""
+    found = {name: entry for name, entry in RESOURCES.items() if entry["Type"] == kind}
+    return {name: entry.get("Properties", {}) for name, entry in found.items()}
+
+
+FUNCTIONS = {
+    name: {**TEMPLATE["Globals"]["Function"], **own}
+    for name, own in of_type("AWS::Serverless::Function").items()
+}
+"""The functions' properties with those that all of them share."""
+
+APIS = of_type("AWS::Serverless::Api")

@@ -1,0 +1,55 @@
+"""A merchant that answers callbacks as it is told, and PayNearMe's sender before it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from local import events
+from local.callbacks import CallbackSender, Delivery, Kind
+from local.sites import new_sites
+from paynearme.answers import callback_answer
+from paynearme.messages import ConfirmationAnswer
+from tests.unit.listening import listening
+
+SITES = new_sites()["sites"]
+CASH = events.load("authorization")["cash"]
+ORDER = CASH["pnm_order_identifier"]
+ACKNOWLEDGED = callback_answer(ConfirmationAnswer(pnm_order_identifier=ORDER), "3.0", "json")["body"]
+
+
+class Merchant:
+    """Answers callbacks with a fixed answer after some others, and keeps what it received."""
+
+    def __init__(self, *answers: tuple[int, str]) -> None:
+        self.answers = list(answers)
+        self.received: list[tuple[str, str, str | None, str]] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        sent = (await request.text()) or request.rel_url.raw_query_string
+        self.received.append((request.method, request.path, request.headers.get("Content-Type"), sent))
+        status, text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return web.Response(status=status, text=text, content_type="application/json")
+
+    def runner(self) -> web.AppRunner:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self.handle)
+        return web.AppRunner(application, access_log=None)
+
+
+def sent[T](merchant: Merchant, send: Callable[[CallbackSender], T]) -> T:
+    """Return what ``send`` returns, which is given a sender of callbacks to the merchant."""
+
+    async def scenario() -> T:
+        async with listening(merchant.runner()) as url:
+            sender = CallbackSender(url, SITES)
+            return await asyncio.to_thread(send, sender)
+
+    return asyncio.run(scenario())
+
+
+def judged(
+    text: str, status: int = 200, kind: Kind = "confirm", message: Mapping[str, str | bool] = CASH
+) -> Delivery:
+    """Return the delivery that was answered with ``text``."""
+    return sent(Merchant((status, text)), lambda sender: sender.deliver(kind, message, "json"))

@@ -1,0 +1,118 @@
+"""The layer's arrows, as the design draws them: who may import whom."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYER = ROOT / "layers" / "shared" / "paynearme"
+FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """Yield the full names of the modules, and of the names in them, that a file imports anywhere."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively: arrows could not be read"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def files_of(module: str) -> list[Path]:
+    """Return the files of a module of the layer, or of a package of it."""
+    package = LAYER / module
+    return sorted(package.glob("*.py")) if package.is_dir() else [LAYER / f"{module}.py"]
+
+
+def name_of(path: Path) -> str:
+    """Return the module, or the package, that a file of the layer belongs to."""
+    return path.relative_to(LAYER).parts[0].removesuffix(".py")
+
+
+def modules() -> list[str]:
+    return sorted({name_of(path) for path in LAYER.rglob("*.py")} - {"__init__"})
+
+
+def packages_used_by(module: str) -> set[str]:
+    """Return the top-level packages that a module of the layer imports."""
+    return {name.split(".")[0] for path in files_of(module) for name in imported_by(path)}
+
+
+def ours_used_by(module: str) -> set[str]:
+    """Return the other modules of the layer that a module imports by itself."""
+    names = [name.split(".") for path in files_of(module) for name in imported_by(path)]
+    return {parts[1] for parts in names if parts[0] == "paynearme"} - {module}
+
+
+def reached_by(module: str) -> set[str]:
+    """Return a module and all modules of the layer that it brings along."""
+    reached: set[str] = set()
+    ahead = {module}
+    while ahead:
+        reached |= ahead
+        ahead = {other for name in ahead for other in ours_used_by(name)} - reached
+    return reached
+
+
+def test_the_imports_of_the_layer_are_seen() -> None:
+    assert {"signing", "messages", "policy", "gateway", "ledger", "client"} <= set(modules())
+    assert {"errors", "signing", "messages", "deadline", "settings"} <= ours_used_by("client")
+    assert "table" in reached_by("ledger")
+    assert "boto3" in packages_used_by("table")
+    assert all(path.is_file() for module in modules() for path in files_of(module))
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("errors", set()),
+        ("signing", {"errors"}),
+        ("messages", {"errors"}),
+        ("policy", {"messages", "errors"}),
+        ("parameters", {"errors"}),
+        ("answers", {"messages", "errors"}),
+        ("payments", {"policy", "messages", "errors"}),
+        ("deadline", set()),
+        ("aws", set()),
+    ],
+)
+def test_a_module_imports_only_what_stands_below_it(module: str, allowed: set[str]) -> None:
+    assert ours_used_by(module) <= allowed
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_module_is_brought_along_by_what_it_imports(module: str) -> None:
+    assert all(module not in reached_by(other) for other in ours_used_by(module))
+
+
+@pytest.mark.parametrize("module", ["signing", "messages", "policy", "errors", "payments"])
+def test_the_domain_knows_no_aws(module: str) -> None:
+    aws = {"boto3", "botocore", "aws_lambda_powertools", "s3transfer"}
+    assert not aws & {package for other in reached_by(module) for package in packages_used_by(other)}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_layer_imports_neither_the_functions_nor_the_tools_around_them(module: str) -> None:
+    assert not {"functions", "local", "tests"} & packages_used_by(module)
+
+
+def test_aws_is_called_from_two_places_and_its_errors_are_read_in_a_third() -> None:
+    assert {m for m in modules() if "boto3" in packages_used_by(m)} == {"settings", "table"}
+    assert {m for m in modules() if "botocore" in packages_used_by(m)} == {"settings", "table", "aws"}
+
+
+def test_no_function_imports_another_function_or_calls_aws_itself() -> None:
+    for path in (ROOT / "functions").rglob("*.py"):
+        packages = {name.split(".")[0] for name in imported_by(path)}
+        assert not {"functions", "local", "tests", "boto3", "botocore", "urllib3"} & packages, path
+
+
+@pytest.mark.parametrize("folder", ["layers", "functions", "local", "tests"])
+def test_files_are_named_by_words_of_the_field(folder: str) -> None:
+    paths = [path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.py")]
+    for path in paths:
+        words = {word for part in path.with_suffix("").parts for word in part.split("_")}
+        assert not words & FORBIDDEN_NAMES, path

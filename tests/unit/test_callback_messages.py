@@ -1,0 +1,276 @@
+import json
+import traceback
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from pydantic import ValidationError
+
+from paynearme.answers import callback_answer
+from paynearme.errors import InvalidMessageError
+from paynearme.messages import (
+    Authorization,
+    AuthorizationAnswer,
+    Confirmation,
+    ConfirmationAnswer,
+    Message,
+    Outcome,
+    read_message,
+)
+from paynearme.messages.values import (
+    PaymentType,
+    PricingScheduleName,
+    SiteChannel,
+    SiteSubchannel,
+    UserDevice,
+)
+from paynearme.parameters import from_body
+from tests.documents import documented, names_of
+from tests.events_of_gateway import json_event
+from tests.messages import SECRET, valid_authorization, valid_confirmation
+
+BOTH = [(Authorization, valid_authorization), (Confirmation, valid_confirmation)]
+on_both_callbacks = pytest.mark.parametrize(("model", "valid"), BOTH, ids=["authorization", "confirmation"])
+
+
+def faults_of(model: type[Message], parameters: dict[str, str]) -> set[str]:
+    with pytest.raises(InvalidMessageError) as caught:
+        read_message(model, parameters)
+    return set(caught.value.faults)
+
+
+@pytest.mark.parametrize("name", names_of("authorization"))
+def test_every_authorization_of_the_documents_reads_with_every_parameter_typed(name: str) -> None:
+    parameters = from_body(json_event(documented("authorization", name)))
+    message = read_message(Authorization, parameters)
+    assert message.model_extra == {}
+    assert message.model_fields_set == set(parameters)
+    assert message.payment_amount == Decimal(parameters["payment_amount"])
+    assert isinstance(message.payment_type, PaymentType)
+
+
+@pytest.mark.parametrize("name", names_of("confirmation"))
+def test_every_confirmation_of_the_documents_reads_with_every_parameter_typed(name: str) -> None:
+    parameters = from_body(json_event(documented("confirmation", name)))
+    message = read_message(Confirmation, parameters)
+    assert message.model_extra == {}
+    assert message.model_fields_set == set(parameters)
+    assert message.status is Outcome.PAYMENT
+    assert message.standin is False
+
+
+OPEN_VALUES: list[tuple[str, type[StrEnum]]] = [
+    ("payment_type", PaymentType),
+    ("site_channel", SiteChannel),
+    ("site_subchannel", SiteSubchannel),
+    ("pricing_schedule_name", PricingScheduleName),
+    ("user_device", UserDevice),
+]
+
+
+@on_both_callbacks
+@pytest.mark.parametrize(("name", "kind"), OPEN_VALUES)
+def test_documented_values_become_members_and_new_ones_stay_text(
+    model: type[Message], valid: Any, name: str, kind: type[StrEnum]
+) -> None:
+    for member in kind:
+        assert getattr(read_message(model, valid(**{name: str(member)})), name) is member
+    new = getattr(read_message(model, valid(**{name: "carrier_pigeon"})), name)
+    assert new == "carrier_pigeon"
+    assert not isinstance(new, kind)
+
+
+@on_both_callbacks
+@pytest.mark.parametrize("name", ["a_new_one", "model_config", "model_extra", "copy", "self", "json", "x"])
+def test_unknown_parameters_are_kept_whatever_their_name(model: type[Message], valid: Any, name: str) -> None:
+    assert read_message(model, valid(**{name: "7"})).model_extra == {name: "7"}
+    assert read_message(model, valid(**{name: ""})).model_extra == {name: ""}
+
+
+REQUIRED = {
+    "site_identifier": "\n",
+    "pnm_order_identifier": "1" * 257,
+    "pnm_payment_identifier": "1\x00",
+    "version": "1.0",
+    "timestamp": "2025-06-03",
+    "payment_amount": "1,000.00",
+    "payment_currency": "US Dollar",
+}
+REQUIRED_OF_A_PAYMENT = REQUIRED | {
+    "status": "refund",
+    "net_payment_amount": "-0.01",
+    "net_payment_currency": "EUR",
+}
+
+
+@pytest.mark.parametrize(("name", "unreadable"), REQUIRED.items())
+def test_a_required_parameter_of_an_authorization_missing_or_unreadable_is_named(
+    name: str, unreadable: str
+) -> None:
+    for value in (None, "", unreadable):
+        assert faults_of(Authorization, valid_authorization(**{name: value})) == {name}
+
+
+@pytest.mark.parametrize(("name", "unreadable"), REQUIRED_OF_A_PAYMENT.items())
+def test_a_required_parameter_of_a_confirmed_payment_missing_or_unreadable_is_named(
+    name: str, unreadable: str
+) -> None:
+    for value in (None, "", unreadable):
+        assert faults_of(Confirmation, valid_confirmation(**{name: value})) == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "unreadable"),
+    [
+        *(("payment_date", "soon"), ("test", "yes"), ("net_payment_amount", "free"), ("user_device", "\t")),
+        *(("payment_type", "c" * 257), ("site_customer_identifier", "1\n"), ("agent_name", "x" * 4097)),
+        *(("due_to_site_currency", "usd"), ("pnm_withheld_amount", "4.999")),
+    ],
+)
+def test_an_optional_parameter_that_is_unreadable_is_named(name: str, unreadable: str) -> None:
+    assert faults_of(Authorization, valid_authorization(**{name: unreadable})) == {name}
+
+
+def test_all_faults_are_named_at_once() -> None:
+    wrong = valid_authorization(version=None, timestamp="now", payment_amount="1.005", payment_date="x")
+    assert faults_of(Authorization, wrong) == {"version", "timestamp", "payment_amount", "payment_date"}
+
+
+@on_both_callbacks
+def test_an_empty_optional_parameter_is_absent(model: type[Message], valid: Any) -> None:
+    optional = [name for name, field in model.model_fields.items() if not field.is_required()]
+    assert len(optional) > 30
+    empty = {name: "" for name in optional if name not in valid()}
+    assert read_message(model, valid(**empty)) == read_message(model, valid())
+
+
+@pytest.mark.parametrize("name", ["test", "standin"])
+def test_a_flag_is_true_or_false_and_false_when_absent(name: str) -> None:
+    for value, expected in (("true", True), ("false", False), (None, False)):
+        assert getattr(read_message(Confirmation, valid_confirmation(**{name: value})), name) is expected
+    for value in ("TRUE", "True", "1", "yes", "on", " true", "t"):
+        assert faults_of(Confirmation, valid_confirmation(**{name: value})) == {name}
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        *(("0.01", "0.01"), ("0", "0.00"), ("500", "500.00"), ("500.5", "500.50"), ("007.10", "7.10")),
+        *(("999999999999.99", "999999999999.99"), ("-1.50", "-1.50")),
+    ],
+)
+def test_money_is_exact_with_two_places(text: str, amount: str) -> None:
+    read = read_message(Authorization, valid_authorization(payment_amount=text)).payment_amount
+    assert isinstance(read, Decimal)
+    assert str(read) == amount
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1000000000000", "9" * 5000, "0.001", "1.000", "1,000", "1.000,00", "5e2", "0x10", "1_000"),
+        *(" 5", "5 ", "5\n", "+5", "--5", "- 5", "-", ".", ".5", "5.", "1.2.3", "$5", "5 USD"),
+        *("NaN", "-NaN", "sNaN", "Infinity", "inf", "٣", "５", "²", "−5", "five"),  # noqa: RUF001 # look-alikes
+    ],
+)
+def test_money_in_any_other_spelling_is_unreadable(text: str) -> None:
+    assert faults_of(Authorization, valid_authorization(payment_amount=text)) == {"payment_amount"}
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "1e9", " 1", "1\n", "٣", "1234567890123", "true"])
+def test_seconds_in_any_other_spelling_are_unreadable(text: str) -> None:
+    assert faults_of(Authorization, valid_authorization(timestamp=text)) == {"timestamp"}
+
+
+def test_a_confirmed_payment_is_in_dollars_and_not_negative() -> None:
+    for change in ({"payment_amount": "-0.01"}, {"payment_currency": "CAD"}):
+        assert faults_of(Confirmation, valid_confirmation(**change)) == set(change)
+    nothing = read_message(Confirmation, valid_confirmation(payment_amount="0", net_payment_amount="0.00"))
+    assert nothing.net_payment_amount == 0
+
+
+def test_a_confirmed_payment_names_every_amount_it_lacks() -> None:
+    amounts = ["payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency"]
+    without = valid_confirmation(**dict.fromkeys(amounts, None))
+    assert faults_of(Confirmation, without) == set(amounts)
+    declined = read_message(Confirmation, {**without, "status": "decline"})
+    assert declined.status is Outcome.DECLINE
+    assert declined.net_payment_amount is None
+
+
+def test_a_value_that_swallowed_its_neighbour_is_unreadable() -> None:
+    # Both spell the same text to sign.
+    swallowed = valid_authorization(payment_amount="354.99payment_currencyUSD", payment_currency=None)
+    assert faults_of(Authorization, swallowed) == {"payment_amount", "payment_currency"}
+
+
+def test_a_message_shows_nothing_of_what_it_says() -> None:
+    message = read_message(Authorization, valid_authorization(agent_name=SECRET, extra=SECRET))
+    for shown in (str(message), repr(message), f"{message}", f"{[message]}"):
+        assert SECRET not in shown
+        assert message.pnm_order_identifier not in shown
+
+
+@pytest.mark.parametrize("name", [*REQUIRED_OF_A_PAYMENT, "payment_type", "test"])
+def test_an_error_shows_nothing_of_what_was_sent(name: str) -> None:
+    with pytest.raises(InvalidMessageError) as caught:
+        read_message(Confirmation, valid_confirmation(**{name: f"{SECRET}\n"}, agent_name=SECRET))
+    shown = [str(caught.value), repr(caught.value), str(caught.value.faults)]
+    assert SECRET not in "".join([*shown, *traceback.format_exception(caught.value)])
+
+
+@pytest.mark.parametrize("name", names_of("authorization_answer"))
+def test_the_documents_answers_are_reproduced_exactly(name: str) -> None:
+    document = documented("authorization_answer", name)
+    content = document["payment_authorization_response"]
+    answer = callback_answer(AuthorizationAnswer(**content["authorization"]), content["version"], "json")
+    # Compared as text: the order of the samples is kept too.
+    assert json.dumps(json.loads(answer["body"])) == json.dumps(document)
+
+
+def test_the_documents_hold_23_callbacks_and_18_answers() -> None:
+    guides = [name for name in names_of("authorization") if name.startswith("guaranteed_ach")]
+    assert len(names_of("authorization")) - len(guides) == 23
+    assert len(names_of("authorization_answer")) == 18
+
+
+def test_a_confirmation_is_acknowledged_with_its_order_alone() -> None:
+    body = callback_answer(ConfirmationAnswer(pnm_order_identifier="80080175585"), "3.0", "json")["body"]
+    confirmation = {"pnm_order_identifier": "80080175585"}
+    assert json.loads(body) == {
+        "payment_confirmation_response": {"version": "3.0", "confirmation": confirmation}
+    }
+
+
+def test_version_2_is_answered_in_xml_of_its_namespace() -> None:
+    receipt = '^Tom & "Jerry"<br><pnm_payment /> ]]> Zoë'
+    answer = AuthorizationAnswer(
+        pnm_order_identifier="<1>&", accept_payment="no", decline_reason="<script>", receipt=receipt
+    )
+    http = callback_answer(answer, "2.0", "xml")
+    root = ElementTree.fromstring(http["body"].encode())  # noqa: S314 # our own output
+    space = "{http://www.paynearme.com/api/pnm_xmlschema_v2_0}"
+    assert http["headers"]["Content-Type"] == "application/xml; charset=utf-8"
+    assert (root.tag, root.attrib) == (f"{space}payment_authorization_response", {"version": "2.0"})
+    assert [part.tag for part in root] == [f"{space}authorization"]
+    assert {part.tag.removeprefix(space): part.text for part in root[0]} == answer.fields()
+    assert answer.fields()["receipt"] == receipt
+    assert "<t:payment_authorization_response" in http["body"]
+
+
+def test_a_receipt_holds_3000_characters_and_no_more() -> None:
+    def answer(receipt: str) -> AuthorizationAnswer:
+        return AuthorizationAnswer(pnm_order_identifier="1", accept_payment="yes", receipt=receipt)
+
+    assert answer("é" * 3000).fields()["receipt"] == "é" * 3000
+    with pytest.raises(ValidationError):
+        answer("x" * 3001)
+
+
+def test_an_empty_text_of_an_answer_is_left_out() -> None:
+    answer = AuthorizationAnswer(
+        pnm_order_identifier="1", accept_payment="yes", decline_reason="", receipt="", memo=""
+    )
+    assert answer.fields() == {"pnm_order_identifier": "1", "accept_payment": "yes"}

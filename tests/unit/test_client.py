@@ -1,0 +1,269 @@
+import json
+import traceback
+from io import BytesIO
+from typing import Any, cast
+
+import pytest
+from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager, Retry
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from paynearme.client import ATTEMPTS, PayNearMeClient
+from paynearme.errors import (
+    CredentialsRefusedError,
+    PayNearMeError,
+    PayNearMeFaultError,
+    PayNearMeTimeoutError,
+    RefusedByPayNearMeError,
+    SignatureError,
+)
+from paynearme.messages import SmartTokenAnswer, SmartTokenRequest, read_message
+from paynearme.settings import KnownSite
+from paynearme.signing import verify
+from tests.clock import Clock
+from tests.documents import documented
+from tests.messages import SECRET, known_site, valid_guaranteed_ach_request
+
+ADDRESS = "https://api.example.com"
+NOW = 1_721_943_463.9
+OK = documented("get_smart_token_answer", "guaranteed_ach")
+
+
+class StubPool:
+    """Gives one answer, or raises it, and keeps what was requested."""
+
+    def __init__(self, answer: BaseHTTPResponse | HTTPError) -> None:
+        self.answer = answer
+        self.requests: list[dict[str, Any]] = []
+
+    def request(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
+        self.requests.append({"method": method, "url": url, **options})
+        if isinstance(self.answer, HTTPError):
+            raise self.answer
+        return self.answer
+
+
+def answer_of(status: int, content: object) -> HTTPResponse:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return HTTPResponse(body=BytesIO(body), status=status)
+
+
+def call(pool: StubPool, site: KnownSite | None = None, seconds: float = 6.5) -> SmartTokenAnswer:
+    client = PayNearMeClient(ADDRESS, cast(PoolManager, pool), clock=lambda: NOW)
+    request = read_message(
+        SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25", timestamp="1", version="1.0")
+    )
+    return client.get_smart_token(site or known_site(), request, Clock().deadline(seconds))
+
+
+def sent(site: KnownSite | None = None, seconds: float = 6.5) -> dict[str, Any]:
+    """Return what a call requested, its body read."""
+    pool = StubPool(answer_of(200, OK))
+    call(pool, site, seconds)
+    [request] = pool.requests
+    return request | {"body": json.loads(request["body"])}
+
+
+def error_of(answer: BaseHTTPResponse | HTTPError) -> PayNearMeError:
+    with pytest.raises(PayNearMeError) as caught:
+        call(StubPool(answer))
+    return caught.value
+
+
+def test_a_good_answer_is_returned_typed() -> None:
+    assert call(StubPool(answer_of(200, OK))).model_dump() == {"orders": OK["orders"]}
+
+
+def test_the_call_is_a_post_of_json_to_the_operation() -> None:
+    request = sent()
+    assert (request["method"], request["url"]) == ("POST", f"{ADDRESS}/json-api/get_smart_token")
+    assert request["headers"]["Content-Type"] == "application/json"
+
+
+def test_every_value_is_sent_as_text_with_what_every_call_carries() -> None:
+    body = sent()["body"]
+    signature = body.pop("signature")
+    every_call = {"site_identifier": "S2155373459", "timestamp": "1721943463", "version": "3.0"}
+    assert body == valid_guaranteed_ach_request(payment_amount="25.00") | every_call
+    assert isinstance(signature, str)
+
+
+@pytest.mark.parametrize("version", ["3.0", "2.0"])
+def test_the_signature_verifies_as_its_sites_version(version: str) -> None:
+    body = sent(known_site(version))["body"]
+    assert body["version"] == version
+    verify(body, body["signature"], [SECRET], version)
+
+
+def test_a_site_of_version_2_signs_with_md5() -> None:
+    assert len(sent(known_site("2.0"))["body"]["signature"]) == 32
+    assert len(sent(known_site("3.0"))["body"]["signature"]) == 64
+
+
+def test_the_key_for_calls_signs_and_the_key_for_callbacks_does_not() -> None:
+    body = sent(known_site(api_secret="another"))["body"]
+    verify(body, body["signature"], ["another"])
+    with pytest.raises(SignatureError):
+        verify(body, body["signature"], [SECRET])
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["bad signature"]}, OK])
+def test_credentials_that_paynearme_refuses_are_its_own_error(status: int, content: object) -> None:
+    assert type(error_of(answer_of(status, content))) is CredentialsRefusedError
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 422])
+@pytest.mark.parametrize(
+    ("content", "code", "descriptions"),
+    [
+        ({"response_code": "6513", "errors": [{"description": "Gone"}]}, "6513", ["Gone"]),
+        ({"response_code": 6513, "errors": ["Gone", "Really"]}, "6513", ["Gone", "Really"]),
+        ({"errors": [{"description": "Gone"}, "Really", {"code": 1}, None, []]}, None, ["Gone", "Really"]),
+        ({"response_code": None, "errors": {"description": "Gone"}}, None, ["Gone"]),
+        ({"response_code": {}, "errors": "Gone"}, None, ["Gone"]),
+        ({"errors": [{"description": None}, {"description": ["Gone"]}, ""]}, None, []),
+        ({}, None, []),
+    ],
+)
+def test_a_refusal_carries_paynearmes_code_and_descriptions(
+    status: int, content: dict[str, object], code: str | None, descriptions: list[str]
+) -> None:
+    error = error_of(answer_of(status, {"status": "error", **content}))
+    assert isinstance(error, RefusedByPayNearMeError)
+    assert (error.response_code, error.descriptions) == (code, descriptions)
+
+
+NO_ANSWERS: list[object] = [
+    *(b"", b"<html>Down</html>", b"\xff\xfe", b'{"status": "ok"', b"[" * 100_000),
+    *([OK], "ok", 1, None, {}, {"status": "OK"}, {"orders": OK["orders"]}, {"status": "ok"}),
+    *({"status": "ok", "orders": []}, {"status": "ok", "orders": [{"type": "order"}]}),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        *((status, {"status": "error", "errors": ["x"]}) for status in (429, 500, 502, 503, 504)),
+        *((status, OK) for status in (301, 302, 307, 404, 429, 500)),
+        *((200, content) for content in NO_ANSWERS),
+    ],
+    ids=lambda part: f"{part!r:.40}",
+)
+def test_an_answer_that_is_none_is_a_fault_of_paynearmes(status: int, content: object) -> None:
+    assert type(error_of(answer_of(status, content))) is PayNearMeFaultError
+
+
+POOL = HTTPConnectionPool("api.example.com")
+
+
+def exhausted(reason: Exception) -> MaxRetryError:
+    return MaxRetryError(POOL, "/json-api/get_smart_token", reason)
+
+
+@pytest.mark.parametrize("reason", [ReadTimeoutError(POOL, "/", "slow"), ConnectTimeoutError("slow")])
+def test_attempts_that_end_with_a_time_out_are_too_slow(reason: Exception) -> None:
+    assert type(error_of(exhausted(reason))) is PayNearMeTimeoutError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exhausted(ProtocolError("reset")),
+        exhausted(SSLError("expired")),
+        exhausted(OSError("gone")),
+        ProtocolError("reset"),
+        HTTPError("anything"),
+    ],
+    ids=repr,
+)
+def test_a_connection_that_fails_is_a_fault_of_paynearmes(error: HTTPError) -> None:
+    assert type(error_of(error)) is PayNearMeFaultError
+
+
+@pytest.mark.xfail(reason="urllib3's NewConnectionError is one of its time-outs", raises=AssertionError)
+def test_a_connection_that_is_refused_is_a_fault_and_no_time_out() -> None:
+    refused = NewConnectionError(HTTPConnection("api.example.com"), "Connection refused")
+    assert type(error_of(exhausted(refused))) is PayNearMeFaultError
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1.0])
+def test_without_the_time_for_all_attempts_no_call_is_made(seconds: float) -> None:
+    pool = StubPool(answer_of(200, OK))
+    with pytest.raises(PayNearMeTimeoutError):
+        call(pool, seconds=seconds)
+    assert pool.requests == []
+
+
+@pytest.mark.parametrize("seconds", [6.5, 3.0, 1.1])
+def test_the_attempts_and_the_waits_between_them_share_the_time_that_is_left(seconds: float) -> None:
+    request = sent(seconds=seconds)
+    each = request["timeout"].total
+    assert each > 0
+    assert request["timeout"].connect_timeout <= each
+    assert ATTEMPTS * each + (ATTEMPTS - 1) * request["retries"].backoff_max <= seconds + 1e-9
+
+
+def attempts_of(retries: Retry, error: HTTPError | None, status: int) -> int:
+    """Return how many attempts urllib3 makes under ``retries`` when each ends in the same way."""
+    attempts = 1
+    while error or retries.is_retry("POST", status):
+        try:
+            retries = retries.increment("POST", "/", HTTPResponse(status=status), error)
+        except HTTPError:
+            break
+        attempts += 1
+    return attempts
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_three_attempts_are_made_where_another_may_do_better(status: int) -> None:
+    assert attempts_of(sent()["retries"], None, status) == 3
+
+
+@pytest.mark.parametrize("error", [ReadTimeoutError(POOL, "/", ""), ConnectTimeoutError(), ProtocolError()])
+def test_three_attempts_are_made_after_connection_errors_and_time_outs(error: HTTPError) -> None:
+    assert attempts_of(sent()["retries"], error, 200) == 3
+
+
+@pytest.mark.parametrize("status", [200, 301, 302, 400, 401, 403, 404, 422])
+def test_one_attempt_is_made_where_the_answer_would_be_the_same(status: int) -> None:
+    assert attempts_of(sent()["retries"], None, status) == 1
+
+
+def test_no_redirect_is_followed() -> None:
+    request = sent()
+    assert request["redirect"] is False
+    assert not request["retries"].redirect
+
+
+def test_paynearme_cannot_make_us_wait_longer() -> None:
+    assert not sent()["retries"].respect_retry_after_header
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answer_of(401, {"echo": SECRET}),
+        answer_of(500, {"echo": SECRET}),
+        answer_of(200, {"status": "ok", "orders": [{"secure_smart_token": SECRET}]}),
+        answer_of(200, SECRET.encode()),
+        exhausted(ReadTimeoutError(POOL, f"/{SECRET}", SECRET)),
+        exhausted(ProtocolError(SECRET)),
+        ProtocolError(SECRET),
+    ],
+)
+def test_no_error_tells_what_was_sent_or_received(answer: BaseHTTPResponse | HTTPError) -> None:
+    error = error_of(answer)
+    told = [str(error), repr(error), *traceback.format_exception(error)]
+    assert SECRET not in "".join(told)
+    assert valid_guaranteed_ach_request()["ext_customer_tax_id_pii"] not in "".join(told)

@@ -1,0 +1,133 @@
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.clock import Clock
+
+
+class BusyError(Exception):
+    pass
+
+
+def is_busy(error: BaseException) -> bool:
+    return isinstance(error, BusyError)
+
+
+def failing(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callable[[], str], list[float]]:
+    """Return a call that is busy so many times, each for ``seconds``, and when its attempts began."""
+    begun: list[float] = []
+
+    def call() -> str:
+        begun.append(clock.now)
+        clock.work(seconds)
+        if len(begun) <= times:
+            raise BusyError(len(begun))
+        return "done"
+
+    return call, begun
+
+
+def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
+    clock = Clock()
+    deadline = clock.deadline(6.5)
+    assert deadline.remaining == 6.5
+    clock.work(2.5)
+    assert deadline.remaining == 4.0
+    clock.work(5)
+    assert deadline.remaining == -1.0
+
+
+def test_a_call_that_succeeds_is_made_once_without_waiting() -> None:
+    clock = Clock()
+    call, begun = failing(clock, times=0)
+    assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
+    assert (len(begun), clock.sleeps) == (1, [])
+
+
+def test_a_call_is_repeated_until_it_succeeds() -> None:
+    clock = Clock()
+    call, begun = failing(clock, times=3)
+    assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
+    assert (len(begun), len(clock.sleeps)) == (4, 3)
+
+
+def test_an_attempt_that_would_not_fit_is_not_begun() -> None:
+    clock = Clock()
+    # After two attempts of 2.5 seconds at most 1.5 are left.
+    call, begun = failing(clock, times=100, seconds=2.5)
+    with pytest.raises(BusyError):
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert len(begun) == 2
+
+
+def test_the_wait_before_an_attempt_counts_too() -> None:
+    clock = Clock()
+    # Exactly one more attempt would fit, if it could begin at once.
+    call, begun = failing(clock, times=100, seconds=2.5)
+    with pytest.raises(BusyError):
+        clock.deadline(5.0).retrying(is_busy, 2.5)(call)
+    assert (len(begun), clock.sleeps) == (1, [])
+
+
+def test_the_last_error_is_raised_as_it_is() -> None:
+    clock = Clock()
+    call, begun = failing(clock, times=100, seconds=1.0)
+    with pytest.raises(BusyError) as caught:
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert caught.value.args == (len(begun),)
+    assert len(begun) > 1
+
+
+def test_an_error_that_will_not_pass_is_raised_at_once() -> None:
+    clock = Clock()
+    attempts = []
+
+    def call() -> NoReturn:
+        attempts.append(clock.now)
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert (len(attempts), clock.sleeps) == (1, [])
+
+
+def test_an_error_that_will_not_pass_ends_the_repeats() -> None:
+    clock = Clock()
+    errors = [BusyError(), BusyError(), KeyError("gone")]
+    call_errors = iter(errors)
+
+    def call() -> NoReturn:
+        raise next(call_errors)
+
+    with pytest.raises(KeyError):
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert len(clock.sleeps) == 2
+
+
+def test_waits_double_from_40_milliseconds_to_400_at_most_with_full_jitter() -> None:
+    of_each_attempt: list[list[float]] = [[] for _ in range(8)]
+    for _ in range(200):
+        clock = Clock()
+        clock.deadline(100).retrying(is_busy, 2.5)(failing(clock, times=8)[0])
+        for waits, wait in zip(of_each_attempt, clock.sleeps, strict=True):
+            waits.append(wait)
+    for waits, most in zip(of_each_attempt, [0.04, 0.08, 0.16, 0.32, 0.4, 0.4, 0.4, 0.4], strict=True):
+        assert 0 <= min(waits) < most / 2 < max(waits) <= most
+
+
+@given(
+    st.floats(0, 10, allow_subnormal=False),
+    st.floats(0.05, 4, allow_subnormal=False),
+    st.floats(0, 1),
+)
+def test_no_repeat_begins_without_the_time_for_it(seconds: float, longest: float, share: float) -> None:
+    clock = Clock()
+    deadline = clock.deadline(seconds)
+    call, begun = failing(clock, times=10_000, seconds=max(longest * share, 0.01))
+    with pytest.raises(BusyError):
+        deadline.retrying(is_busy, longest)(call)
+    # The clock's own rounding is far below a microsecond.
+    assert all(deadline.ends_at - at >= longest - 1e-6 for at in begun[1:])

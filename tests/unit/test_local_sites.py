@@ -1,0 +1,55 @@
+import json
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
+
+from local import events
+from local.sites import VERSION_2_SITE, XML_SITE, new_sites, read_sites
+from paynearme.deadline import Deadline
+from paynearme.settings import Settings, Sites
+
+
+class _SecretsManager:
+    """Holds one version of one secret."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_secret_value(self, SecretId: str, VersionStage: str) -> dict[str, str]:  # noqa: N803 # boto3's names
+        if VersionStage == "AWSCURRENT":
+            return {"SecretString": self._text}
+        error: Any = {
+            "Error": {"Code": "ResourceNotFoundException"},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+        }
+        raise ClientError(error, "GetSecretValue")
+
+
+def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_messages() -> None:
+    document = new_sites()
+    sites = Sites(Settings(sites_secret="s"), cast("Any", _SecretsManager(json.dumps(document))))
+    named = {
+        message["site_identifier"]
+        for kind in ("authorization", "confirmation", "get_smart_token")
+        for message in events.load(kind).values()
+    }
+
+    found = {identifier: sites.find(identifier, Deadline.after(9)) for identifier in document["sites"]}
+
+    assert named == set(found) - {VERSION_2_SITE, XML_SITE}
+    assert all((found[name].version, found[name].answer_format) == ("3.0", "json") for name in named)
+    assert (found[VERSION_2_SITE].version, found[VERSION_2_SITE].answer_format) == ("2.0", "xml")
+    assert (found[XML_SITE].version, found[XML_SITE].answer_format) == ("3.0", "xml")
+
+
+def test_every_site_of_every_run_has_a_key_of_its_own() -> None:
+    entries = [*new_sites()["sites"].values(), *new_sites()["sites"].values()]
+
+    assert len({entry["secret"] for entry in entries}) == len(entries) == 14
+
+
+def test_a_site_without_a_key_is_no_site() -> None:
+    with pytest.raises(ValidationError):
+        read_sites({"S1": {"version": "3.0", "secret": ""}})

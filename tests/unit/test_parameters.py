@@ -1,0 +1,296 @@
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from paynearme.errors import TooLargeError, UnreadableError
+from paynearme.parameters import Event, from_body, from_json_body, from_query, lost_bytes
+from paynearme.signing import sign
+from tests.documents import documented, names_of
+from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
+from tests.messages import SECRET, valid_authorization
+from tests.strategies import any_text, parameters
+
+
+def query(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    return from_query(query_event(pairs))
+
+
+def form(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    return from_body(body_event(urlencode(pairs)))
+
+
+def json_object(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    members = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in pairs)
+    return from_body(body_event("{" + ", ".join(members) + "}"))
+
+
+in_each_transport = pytest.mark.parametrize("read", [query, form, json_object])
+type Read = Callable[[list[tuple[str, str]]], dict[str, str]]
+
+
+@in_each_transport
+def test_each_transport_gives_the_parameters_as_they_were(read: Read) -> None:
+    message = valid_authorization(retailer_location_address="7620 S + Us & 1, Port Saint=Lucie, FL 50%")
+    assert read(list(message.items())) == message
+
+
+@in_each_transport
+def test_blank_values_are_kept(read: Read) -> None:
+    assert read([("a", ""), ("b", " ")]) == {"a": "", "b": " "}
+
+
+@in_each_transport
+def test_text_beyond_ascii_is_kept(read: Read) -> None:
+    assert read([("agent_name", "Zoë 🏦 \u0000")]) == {"agent_name": "Zoë 🏦 \u0000"}
+
+
+@in_each_transport
+def test_nothing_is_no_parameters(read: Read) -> None:
+    assert read([]) == {}
+
+
+@in_each_transport
+@pytest.mark.parametrize("second", ["1", "2", ""])
+def test_a_name_twice_is_unreadable(read: Read, second: str) -> None:
+    with pytest.raises(UnreadableError):
+        read([("a", "1"), ("b", "1"), ("a", second)])
+
+
+@in_each_transport
+@pytest.mark.parametrize(
+    "name", ["", "A", "aB", "1a", "_a", "a-b", "a.b", "a b", "a[]", "a\n", "é", "aé", "\u0430", "a\x00", "a٣"]
+)
+def test_a_malformed_name_is_unreadable(read: Read, name: str) -> None:
+    with pytest.raises(UnreadableError):
+        read([("a", "1"), (name, "1")])
+
+
+@in_each_transport
+@pytest.mark.parametrize("name", ["a", "a1", "a_", "payment_card_last4"])
+def test_a_name_of_the_protocols_form_is_read(read: Read, name: str) -> None:
+    assert read([(name, "1")]) == {name: "1"}
+
+
+@pytest.mark.parametrize("escaped", ["%61=1&a=2", '{"a": "1", "\\u0061": "2"}', '{"a": "1", "a": null}'])
+def test_a_name_twice_in_another_spelling_is_unreadable(escaped: str) -> None:
+    with pytest.raises(UnreadableError):
+        from_body(body_event(escaped))
+
+
+@pytest.mark.parametrize(
+    "spelling", ["500", "500.00", "0.10", "1e2", "1E+2", "-0", "-1.50", "9" * 5000, "true", "false"]
+)
+def test_json_numbers_and_booleans_keep_their_spelling_and_their_signature(spelling: str) -> None:
+    read = from_body(body_event(f'{{"payment_amount": {spelling}, "version": "3.0"}}'))
+    assert read == {"payment_amount": spelling, "version": "3.0"}
+    assert sign(read, SECRET) == sign({"version": "3.0", "payment_amount": spelling}, SECRET)
+
+
+def test_a_json_null_is_absent() -> None:
+    assert from_body(body_event('{"a": null, "b": "1"}')) == {"b": "1"}
+
+
+@pytest.mark.parametrize("kind", ["authorization", "confirmation"])
+def test_the_documents_callbacks_read_alike_in_each_transport(kind: str) -> None:
+    for name in names_of(kind):
+        read = from_body(json_event(documented(kind, name)))
+        assert len(read) == len(documented(kind, name))
+        assert from_query(query_event(read.items())) == from_body(form_event(read)) == read
+
+
+@pytest.mark.parametrize("body", [b"a=Zo\xc3\xab&b=%C3%AB", '{"a": "Zoë", "b": "\\u00eb"}'.encode()])
+def test_raw_utf_8_and_its_escapes_read_alike_in_base64_and_without(body: bytes) -> None:
+    expected = {"a": "Zoë", "b": "ë"}
+    assert from_body(bytes_event(body)) == from_body(body_event(body.decode())) == expected
+
+
+def test_an_escaped_surrogate_pair_is_one_character() -> None:
+    assert from_body(body_event('{"a": "\\ud83c\\udfe6"}')) == {"a": "🏦"}
+
+
+def test_json_may_begin_with_white_space() -> None:
+    assert from_body(body_event('\r\n\t {"a": "1"}')) == {"a": "1"}
+
+
+@pytest.mark.parametrize("body", [None, ""])
+@pytest.mark.parametrize("is_base64", [True, False])
+def test_an_empty_form_holds_no_parameters_and_is_no_json(body: str | None, is_base64: bool) -> None:
+    assert from_body(body_event(body, is_base64=is_base64)) == {}
+    with pytest.raises(UnreadableError):
+        from_json_body(body_event(body, is_base64=is_base64))
+
+
+def test_a_form_is_no_json() -> None:
+    for body in ("a=1", "true", "null"):
+        with pytest.raises(UnreadableError):
+            from_json_body(body_event(body))
+    assert from_json_body(body_event('{"a": "1"}')) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *('{"a": {}}', '{"a": {"b": "1"}}', '{"a": []}', '{"a": ["1"]}', '{"a": {"a": "1", "a": "2"}}'),
+        *("[]", '[{"a": "1"}]', '"a"', "1"),
+        *("{", '{"a"}', '{"a": "1",}', '{"a": "1"} {}', "{'a': '1'}", '{"a": 01}', '{"a": "\n"}'),
+        '\ufeff{"a": "1"}',
+        *('{"a": NaN}', '{"a": Infinity}', '{"a": -Infinity}'),
+        *('{"a": "\\ud800"}', '{"a": "\\udfe6\\ud83c"}', '{"\\ud800": "1"}'),
+        *('{"a": ' + "[" * 60_000, '{"a":' * 10_000, '{"a":' * 10_000 + "1" + "}" * 10_000),
+    ],
+    ids=lambda body: body[:24],
+)
+def test_json_that_is_no_flat_object_is_unreadable(body: str) -> None:
+    for read in (from_body, from_json_body):
+        with pytest.raises(UnreadableError):
+            read(body_event(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"a=\xff", b"a=\xc3", b"\xff=1", b'{"a": "\xff"}', b"\xff\xfe{"),
+        *(b"a=%FF", b"a=%C3", b"%FF=1", b"a=%ED%A0%80"),
+    ],
+)
+def test_bytes_that_are_not_utf_8_are_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        from_body(bytes_event(body))
+
+
+@pytest.mark.parametrize("body", ["a=\ud800", '{"a": "\ud800"}'])
+def test_a_body_with_a_lone_surrogate_is_unreadable(body: str) -> None:
+    with pytest.raises(UnreadableError):
+        from_body(body_event(body))
+
+
+def test_a_query_value_with_a_lone_surrogate_is_unreadable() -> None:
+    with pytest.raises(UnreadableError):
+        query([("a", "\ud800")])
+
+
+@pytest.mark.xfail(reason="from_query lets UnicodeEncodeError through", raises=UnicodeEncodeError)
+def test_a_query_name_with_a_lone_surrogate_is_unreadable() -> None:
+    with pytest.raises(UnreadableError):
+        query([("\ud800", "1")])
+
+
+@pytest.mark.parametrize("body", ["YT0", "YT0x=", "Y T0x", "YT0x\n", "YT0-", "a=1", "=", "YT0x" * 3 + "!"])
+def test_bad_base64_is_unreadable(body: str) -> None:
+    with pytest.raises(UnreadableError):
+        from_body(body_event(body, is_base64=True))
+
+
+@pytest.mark.xfail(reason="from_body lets ValueError through", raises=ValueError)
+@pytest.mark.parametrize("body", ["YT0xé", "\ud800"])
+def test_base64_beyond_ascii_is_unreadable(body: str) -> None:
+    with pytest.raises(UnreadableError):
+        from_body(body_event(body, is_base64=True))
+
+
+def sized_query(value: str) -> Event:
+    return query_event([("a", value[:5]), ("bc", value[5:])])
+
+
+@pytest.mark.parametrize(
+    ("event_of", "around", "read"),
+    [
+        (sized_query, 3, from_query),
+        (lambda value: body_event("a=" + value), 2, from_body),
+        (lambda value: bytes_event(b"a=" + value.encode()), 2, from_body),
+        (lambda value: body_event('{"a":"' + value + '"}'), 8, from_body),
+        (lambda value: bytes_event(b'{"a":"' + value.encode() + b'"}'), 8, from_json_body),
+    ],
+    ids=["query", "form", "form in base64", "JSON", "JSON in base64"],
+)
+@pytest.mark.parametrize("character", ["x", "é"])
+def test_64_kib_are_read_and_one_byte_more_is_too_large(
+    event_of: Callable[[str], Event], around: int, read: Callable[[Event], dict[str, str]], character: str
+) -> None:
+    most = 64 * 1024 - around
+    value = character * (most // len(character.encode()))
+    value += "y" * (most - len(value.encode()))
+    assert "".join(read(event_of(value)).values()) == value
+    with pytest.raises(TooLargeError):
+        read(event_of(value + "y"))
+
+
+@pytest.mark.parametrize("is_base64", [True, False])
+def test_megabytes_are_too_large_before_they_are_read(is_base64: bool) -> None:
+    # Not base64 at all, so that reading it would give the other error.
+    with pytest.raises(TooLargeError):
+        from_body(body_event("!" * 10_000_000, is_base64=is_base64))
+
+
+def test_the_replacement_of_lost_bytes_is_noticed() -> None:
+    assert lost_bytes({"a": "1", "b": "Zo\N{REPLACEMENT CHARACTER}"})
+    assert not lost_bytes({"a": "1", "b": "Zoë?"})
+
+
+@given(parameters)
+def test_parameters_and_signature_survive_each_transport(sent: dict[str, str]) -> None:
+    events: list[tuple[Callable[[Event], dict[str, str]], Event]] = [
+        (from_query, query_event(sent.items())),
+        (from_body, form_event(sent)),
+        (from_body, bytes_event(urlencode(sent, quote_via=quote).encode())),
+        (from_body, json_event(sent)),
+        (from_json_body, bytes_event(json.dumps(sent, ensure_ascii=False).encode())),
+    ]
+    for read, event in events:
+        assert read(event) == sent
+        assert sign(read(event), SECRET) == sign(sent, SECRET)
+
+
+def assert_read_or_refused(read: Callable[[Event], dict[str, str]], event: Event) -> None:
+    try:
+        result = read(event)
+    except (UnreadableError, TooLargeError):
+        return
+    assert all(isinstance(part, str) for pair in result.items() for part in pair)
+    sign(result, SECRET)
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | any_text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    max_leaves=8,
+).map(json.dumps)
+
+
+@given(st.binary(max_size=200) | json_like.map(str.encode))
+@example(b"")
+@example(b"{")
+@example(b"%")
+def test_hostile_bytes_are_read_or_refused(body: bytes) -> None:
+    assert_read_or_refused(from_body, bytes_event(body))
+    assert_read_or_refused(from_json_body, bytes_event(body))
+
+
+@given(any_text | json_like)
+def test_hostile_text_is_read_or_refused(body: str) -> None:
+    assert_read_or_refused(from_body, body_event(body))
+    assert_read_or_refused(from_json_body, body_event(body))
+
+
+@pytest.mark.xfail(reason="from_body lets ValueError through", raises=ValueError)
+@given(any_text)
+def test_hostile_base64_is_read_or_refused(body: str) -> None:
+    assert_read_or_refused(from_body, body_event(body, is_base64=True))
+
+
+@pytest.mark.xfail(reason="from_query lets UnicodeEncodeError through", raises=UnicodeEncodeError)
+@given(st.lists(st.tuples(any_text, any_text), max_size=4))
+def test_a_hostile_query_is_read_or_refused(pairs: list[tuple[str, str]]) -> None:
+    assert_read_or_refused(from_query, query_event(pairs))
+
+
+@pytest.mark.parametrize("read", [from_body, from_json_body])
+def test_the_error_quotes_nothing_of_the_body(read: Callable[[Event], Any]) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        read(body_event('{"a": "canary", "a": "canary"'))
+    assert "canary" not in repr(caught.value)

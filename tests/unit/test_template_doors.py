@@ -1,0 +1,108 @@
+"""The doors that the template opens, as sentences: whoever changes one must change its sentence."""
+
+import json
+
+import pytest
+
+from tests.template import APIS, FUNCTIONS, RESOURCES, of_type
+
+ROUTES = {
+    ("CallbackApi", "get", "/callbacks/authorize", "AuthorizeFunction"),
+    ("CallbackApi", "post", "/callbacks/authorize", "AuthorizeFunction"),
+    ("CallbackApi", "get", "/callbacks/confirm", "ConfirmFunction"),
+    ("CallbackApi", "post", "/callbacks/confirm", "ConfirmFunction"),
+    ("BackendApi", "post", "/tokens", "GetTokenFunction"),
+}
+
+LOGGED = {
+    "$context.httpMethod",
+    "$context.identity.sourceIp",
+    "$context.identity.userArn",
+    "$context.integrationLatency",
+    "$context.requestId",
+    "$context.requestTime",
+    "$context.resourcePath",
+    "$context.responseLatency",
+    "$context.responseLength",
+    "$context.status",
+}
+"""What an access log may tell of a call: nothing that its sender wrote but the method."""
+
+
+def test_the_functions_have_exactly_these_doors() -> None:
+    events = [(name, event) for name, f in FUNCTIONS.items() for event in f["Events"].values()]
+    assert {event["Type"] for _, event in events} == {"Api"}
+    doors = [(name, event["Properties"]) for name, event in events]
+    assert {(p["RestApiId"]["Ref"], p["Method"], p["Path"], name) for name, p in doors} == ROUTES
+    # A door that is named without its own authorizer has the API's.
+    assert {key for _, p in doors for key in p} == {"RestApiId", "Method", "Path"}
+    assert not [name for name, f in FUNCTIONS.items() if "FunctionUrlConfig" in f]
+
+
+def test_no_route_takes_any_verb() -> None:
+    methods = [event["Properties"]["Method"] for f in FUNCTIONS.values() for event in f["Events"].values()]
+    assert "any" not in [method.lower() for method in methods]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_every_route_is_throttled_by_parameters_and_no_body_is_traced(api: str) -> None:
+    kind = api.removesuffix("Api")
+    (settings,) = APIS[api]["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert settings["ThrottlingRateLimit"] == {"Ref": f"{kind}RateLimit"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": f"{kind}BurstLimit"}
+    assert settings["DataTraceEnabled"] is False
+    assert "LoggingLevel" not in settings
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_access_log_tells_nothing_that_the_sender_wrote(api: str) -> None:
+    log = APIS[api]["AccessLogSetting"]
+    assert log["DestinationArn"] == {"Fn::GetAtt": [f"{api}Logs", "Arn"]}
+    assert set(json.loads(log["Format"]).values()) <= LOGGED
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_what_the_gateway_refuses_by_itself_is_answered_with_fixed_words(api: str) -> None:
+    answers = APIS[api]["GatewayResponses"]
+    assert set(answers) == {"DEFAULT_4XX", "DEFAULT_5XX"}
+    for answer in answers.values():
+        assert answer["ResponseParameters"] == {"Headers": {"Content-Type": "'application/problem+json'"}}
+        assert set(answer["ResponseTemplates"]) == {"application/json"}
+        text = answer["ResponseTemplates"]["application/json"]
+        assert "$" not in text
+        assert json.loads(text).keys() == {"type", "title"}
+
+
+def test_the_emulators_own_refusals_are_the_same_and_only_the_emulators() -> None:
+    own = of_type("AWS::ApiGateway::GatewayResponse")
+    assert sorted(answer["RestApiId"]["Ref"] for answer in own.values()) == sorted(APIS)
+    for name, answer in own.items():
+        everywhere = APIS[answer["RestApiId"]["Ref"]]["GatewayResponses"]["DEFAULT_4XX"]
+        assert answer["ResponseTemplates"] == everywhere["ResponseTemplates"]
+        assert RESOURCES[name]["Condition"] == "IsLocal"
+
+
+def test_callbacks_come_from_the_addresses_of_the_parameter() -> None:
+    (statement,) = APIS["CallbackApi"]["Policy"]["Statement"]
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "execute-api:Invoke",
+        "Resource": "execute-api:/*",
+        "Condition": {"IpAddress": {"aws:SourceIp": {"Ref": "CallbackAddresses"}}},
+    }
+
+
+def test_a_callbacks_body_comes_as_the_bytes_that_were_signed() -> None:
+    assert APIS["CallbackApi"]["BinaryMediaTypes"] == ["*/*"]
+
+
+def test_the_backend_api_asks_every_caller_for_an_iam_signature() -> None:
+    assert APIS["BackendApi"]["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
+
+
+def test_the_backends_policy_lets_it_call_the_backend_api_and_nothing_else() -> None:
+    (statement,) = RESOURCES["BackendCallerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${BackendApi}/${Stage}/*/*"
+    assert statement == {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": {"Fn::Sub": api}}
