@@ -56,6 +56,7 @@ build: $(DEV) $(SAM) ## Build what would be deployed to AWS: make build ENV=prod
 	$(SAM_CLI) build --config-env $(ENV)
 
 deploy: build ## Deploy to AWS with your credentials: make deploy ENV=prod
+	$(if $(filter local,$(ENV)),$(error 'make up' deploys the local stack; here say ENV=dev or ENV=prod))
 	$(SAM_CLI) deploy --config-env $(ENV)
 
 requirements: $(DEV) ## Pin all requirements anew

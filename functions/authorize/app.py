@@ -17,12 +17,14 @@ ledger = Ledger(Table(settings.table_name))
 
 
 def decline_unheard(parameters: Mapping[str, str], now: datetime) -> AuthorizationAnswer:
-    """Decline in so many words what we cannot decide now. Raises ``ValueError`` without an order to name."""
-    ours = site_payment_identifier(
-        parameters.get("site_identifier", ""), parameters.get("pnm_payment_identifier", ""), test=False
+    """Decline in so many words what we cannot decide now. Raises ``KeyError`` without a payment to name."""
+    ours = parameters.get("site_payment_identifier") or site_payment_identifier(
+        parameters["site_identifier"],
+        parameters["pnm_payment_identifier"],
+        test=parameters.get("test") == "true",
     )
     unheard = Authorized(declined(Reason.CANNOT_DECIDE_NOW), now, ours, repeated=False)
-    return unheard.to_answer(parameters.get("pnm_order_identifier", ""))
+    return unheard.to_answer(parameters["pnm_order_identifier"])
 
 
 @gateway.callback("authorize", Authorization, settings, sites, when_unavailable=decline_unheard)

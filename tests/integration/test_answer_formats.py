@@ -71,11 +71,6 @@ def test_xml_keeps_what_has_a_meaning_in_xml(confirm: Function) -> None:
     assert answer.fields == {"pnm_order_identifier": order}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="characters that XML does not know pass as an identifier's",
-    raises=ElementTree.ParseError,
-)
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_xml_stays_well_formed_whatever_the_order_is_called(confirm: Function, character: str) -> None:
     answer = confirm(confirmation(pnm_order_identifier=f"8{character}", **site_changes(SITE_OF_2_0)))

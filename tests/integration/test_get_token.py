@@ -187,9 +187,6 @@ def test_a_refusal_is_a_422_with_paynearmes_code_and_descriptions(
 
 
 REACHED_NOT = MaxRetryError(cast(Any, None), "/", NewConnectionError(cast(Any, None), MARKER))
-REFUSED_IS_NO_TIMEOUT = pytest.mark.xfail(
-    strict=True, reason="urllib3's error for a refused connection is a kind of its connect time-out"
-)
 SLOW = MaxRetryError(
     cast(Any, None), "/", ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", MARKER)
 )
@@ -209,7 +206,7 @@ SLOW = MaxRetryError(
         ((302, {"status": "ok", "orders": ANSWERED["orders"]}), "paynearme-fault"),
         ((401, {"status": "error", "errors": [MARKER]}), "credentials-refused"),
         ((403, b"<html>" + MARKER.encode()), "credentials-refused"),
-        pytest.param(REACHED_NOT, "paynearme-fault", marks=REFUSED_IS_NO_TIMEOUT),
+        pytest.param(REACHED_NOT, "paynearme-fault"),
         (SSLError(MARKER), "paynearme-fault"),
     ],
 )

@@ -95,7 +95,6 @@ def test_sites_that_are_known_stay_known_while_the_secret_is_gone(
     assert authorize(authorization()).fields["accept_payment"] == "yes"
 
 
-@pytest.mark.xfail(strict=True, reason="a malformed previous version makes the current one unavailable")
 def test_a_secret_that_was_put_right_holds_whatever_it_was_before(
     sites: Sites, clock: Clock, stored_sites: StoredSites
 ) -> None:
@@ -105,7 +104,6 @@ def test_a_secret_that_was_put_right_holds_whatever_it_was_before(
     assert sites.find(SITE, clock.deadline(ANSWER_WITHIN_SECONDS)).identifier == SITE
 
 
-@pytest.mark.xfail(strict=True, reason="a malformed secret is kept as long as a good one")
 def test_a_secret_that_was_put_right_is_heard_at_once(confirm: Function, stored_sites: StoredSites) -> None:
     stored_sites.put('{"sites": ')
     assert confirm(confirmation()).status == 503
@@ -116,7 +114,6 @@ def test_a_secret_that_was_put_right_is_heard_at_once(confirm: Function, stored_
     assert confirm(confirmation()).status == 200
 
 
-@pytest.mark.xfail(strict=True, reason="a refresh that fails takes the place of the sites that were known")
 def test_a_secret_that_became_malformed_does_not_displace_the_keys_that_hold(
     confirm: Function, stored_sites: StoredSites
 ) -> None:

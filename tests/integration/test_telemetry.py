@@ -180,7 +180,6 @@ def test_keys_that_are_gone_are_counted(
     assert written.counted("SitesUnavailable") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="an error that is not the project's own is logged and not counted")
 @pytest.mark.parametrize("name", ["authorize", "confirm"])
 def test_a_mistake_of_ours_is_counted(
     cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str

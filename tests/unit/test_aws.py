@@ -45,7 +45,6 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
     assert is_transient(error)
 
 
-@pytest.mark.xfail(reason="botocore's ConnectionError is no HTTPClientError", raises=AssertionError)
 @pytest.mark.parametrize("kind", [EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError])
 def test_a_service_that_was_not_reached_is_tried_again(kind: type[BotoCoreError]) -> None:
     assert is_transient(kind(endpoint_url=URL, proxy_url=URL))

@@ -190,7 +190,6 @@ def test_a_connection_that_fails_is_a_fault_of_paynearmes(error: HTTPError) -> N
     assert type(error_of(error)) is PayNearMeFaultError
 
 
-@pytest.mark.xfail(reason="urllib3's NewConnectionError is one of its time-outs", raises=AssertionError)
 def test_a_connection_that_is_refused_is_a_fault_and_no_time_out() -> None:
     refused = NewConnectionError(HTTPConnection("api.example.com"), "Connection refused")
     assert type(error_of(exhausted(refused))) is PayNearMeFaultError

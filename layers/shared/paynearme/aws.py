@@ -1,7 +1,7 @@
 """How this project's AWS clients wait, and which of their errors may be tried again."""
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 LONGEST_ATTEMPT_SECONDS = 2.5
 """The most that one request can take: connecting and then waiting for bytes."""
@@ -35,7 +35,7 @@ def is_transient(error: BaseException) -> bool:
     True when the service was not reached or did not answer, when it was busy or broken, and when a
     DynamoDB transaction lost a race without any of its conditions having failed.
     """
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, HTTPClientError | ConnectionError):
         return True
     if not isinstance(error, ClientError):
         return False

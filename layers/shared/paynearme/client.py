@@ -3,11 +3,12 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
 from paynearme.deadline import Deadline
@@ -58,17 +59,23 @@ class PayNearMeClient:
             respect_retry_after_header=False,
             raise_on_status=False,
         )
-        seconds = (deadline.remaining - (ATTEMPTS - 1) * _LONGEST_WAIT_SECONDS) / ATTEMPTS
-        content = self._call("get_smart_token", site, request.to_parameters(), repeat, seconds)
+        content = self._call("get_smart_token", site, request.to_parameters(), repeat, deadline)
         try:
             return SmartTokenAnswer.model_validate(content)
         except ValidationError:
             raise PayNearMeFaultError from None
 
     def _call(
-        self, operation: str, site: KnownSite, parameters: Mapping[str, str], repeat: Retry, seconds: float
+        self,
+        operation: str,
+        site: KnownSite,
+        parameters: Mapping[str, str],
+        repeat: Retry,
+        deadline: Deadline,
     ) -> dict[str, Any]:
-        """Sign and send; return the content of an answer that says ``ok``. An attempt takes ``seconds``."""
+        """Sign and send; return the content of an ``ok``. Attempts share what time is left."""
+        attempts = int(repeat.total or 0) + 1
+        seconds = (deadline.remaining - (attempts - 1) * _LONGEST_WAIT_SECONDS) / attempts
         if seconds <= 0:
             raise PayNearMeTimeoutError
         body = {
@@ -78,18 +85,25 @@ class PayNearMeClient:
             "version": site.version,
         }
         body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
+        send = partial(
+            self._http.request,
+            "POST",
+            f"{self._base_url}/json-api/{operation}",
+            body=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            timeout=Timeout(total=seconds, connect=min(1.0, seconds)),
+            retries=repeat,
+            redirect=False,
+        )
         try:
-            response = self._http.request(
-                "POST",
-                f"{self._base_url}/json-api/{operation}",
-                body=json.dumps(body).encode(),
-                headers={"Content-Type": "application/json", "Accept": "application/json"},
-                timeout=Timeout(total=seconds, connect=min(1.0, seconds)),
-                retries=repeat,
-                redirect=False,
-            )
+            response = deadline.bound(send)
+        except TimeoutError:
+            raise PayNearMeTimeoutError from None
         except MaxRetryError as error:
-            timed_out = isinstance(error.reason, HttpTimeoutError)
+            # urllib3 counts a refused connection and an unknown host among the time-outs.
+            timed_out = isinstance(error.reason, HttpTimeoutError) and not isinstance(
+                error.reason, NewConnectionError
+            )
             raise (PayNearMeTimeoutError if timed_out else PayNearMeFaultError) from None
         except HTTPError:
             raise PayNearMeFaultError from None

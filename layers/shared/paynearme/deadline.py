@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from random import SystemRandom
 
@@ -12,6 +13,9 @@ _MOST_WAIT_SECONDS = 0.4
 # Not the module-level generator: SnapStart restores its state into every copy of a function, and
 # copies that lost a race together would then wait equally long and race again.
 _random = SystemRandom()
+
+# More than one, so that a call that was given up does not stand in the way of the next.
+_threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="bound")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds left; negative once the deadline has passed."""
         return self.ends_at - self.clock()
+
+    def bound[T](self, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns; raise ``TimeoutError`` if that is not before the deadline.
+
+        A socket's time-outs bound each wait for bytes, but neither the look-up of a name nor an answer
+        that comes byte by byte. A call that is given up goes on in its thread, and nobody hears of it.
+        """
+        if self.remaining <= 0:
+            raise TimeoutError
+        return _threads.submit(call).result(timeout=self.remaining)
 
     def retrying(self, is_transient: Callable[[BaseException], bool], longest_attempt: float) -> Retrying:
         """Return a policy that repeats a call for as long as one more attempt still fits.

@@ -95,7 +95,7 @@ def callback[M: (Authorization, Confirmation)](
     """Make a Lambda handler of a function that answers authentic, valid callbacks.
 
     Each error becomes its fixed answer. A failure of our own becomes 503, unless ``when_unavailable``
-    makes an answer of the parameters, which need not be authentic (it may raise ``ValueError``).
+    makes an answer of the parameters, which need not be authentic; it raises what it likes if it cannot.
     """
 
     def decorate(work: Callable[[Callback[M]], CallbackAnswer]) -> Handler:
@@ -155,10 +155,10 @@ def _parameters_of(event: Event) -> dict[str, str]:
 
 
 def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline) -> KnownSite:
-    if "signature" not in received:
-        raise SignatureError
     identifier = received.get("site_identifier")
     try:
+        if "signature" not in received:
+            raise SignatureError
         try:
             return _proven(received, sites.find(identifier, deadline))
         except AuthenticityError:
@@ -202,7 +202,8 @@ def _in_so_many_words(
     try:
         received = _parameters_of(event)
         reply = when_unavailable(received, now)
-    except (PayNearMeError, ValueError):
+    except Exception:
+        # There is nothing to answer with: no order to name, or not even a request.
         return None
     if site is not None:
         return callback_answer(reply, site.version, site.answer_format)
@@ -220,6 +221,8 @@ def _told(error: Exception, otherwise: Exception) -> Exception:
         telemetry.count(type(error).__name__.removesuffix("Error"))
     if isinstance(error, InvalidMessageError):
         telemetry.note(parameters=sorted(error.faults))
+    if not isinstance(error, PayNearMeError):
+        telemetry.count("InternalFailure")
     if isinstance(error, UnavailableError) or not isinstance(error, PayNearMeError):
         telemetry.note_failure(error)
     return error if isinstance(error, PayNearMeError) else otherwise

@@ -6,7 +6,6 @@ reading of the same bytes could be another message.
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -33,7 +32,10 @@ def from_query(event: Event) -> dict[str, str]:
     # The other map holds one of two equal names, and hides that there were two.
     values = event.get("multiValueQueryStringParameters") or {}
     pairs = [(name, value) for name, several in values.items() for value in several]
-    if sum(len(name.encode()) + len(value.encode(errors="replace")) for name, value in pairs) > MOST_BYTES:
+    if (
+        sum(len(name.encode(errors="replace")) + len(value.encode(errors="replace")) for name, value in pairs)
+        > MOST_BYTES
+    ):
         raise TooLargeError
     return _checked(pairs)
 
@@ -76,7 +78,7 @@ def _text_of_body(event: Event) -> str:
         if len(data) > MOST_BYTES:
             raise TooLargeError
         return data.decode()
-    except (binascii.Error, UnicodeError):
+    except ValueError:
         raise UnreadableError from None
 
 
@@ -84,7 +86,7 @@ class _Object(list[tuple[str, Any]]):
     """A JSON object as its pairs, so that a name that came twice is still there twice."""
 
 
-def _json_pairs(text: str) -> list[tuple[str, str]]:
+def _json_pairs(text: str) -> list[tuple[str, str | None]]:
     try:
         # Numbers stay the text they are: the signature covers their spelling.
         content = json.loads(
@@ -94,32 +96,30 @@ def _json_pairs(text: str) -> list[tuple[str, str]]:
         raise UnreadableError from None
     if not isinstance(content, _Object):
         raise UnreadableError
-    names = [name for name, _ in content]
-    if len(set(names)) != len(names):
-        raise UnreadableError
-    return [(name, _spelled(value)) for name, value in content if value is not None]
+    return [(name, _spelled(value)) for name, value in content]
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError
 
 
-def _spelled(value: object) -> str:
+def _spelled(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str):
+    if value is None or isinstance(value, str):
         return value
     raise UnreadableError
 
 
-def _checked(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    parameters: dict[str, str] = {}
+def _checked(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
+    """Return the pairs as parameters; a JSON null counts as absent, once its name has been looked at."""
+    parameters: dict[str, str | None] = {}
     for name, value in pairs:
         if name in parameters or not _NAME.fullmatch(name):
             raise UnreadableError
         try:
-            value.encode()
+            (value or "").encode()
         except UnicodeEncodeError:
             raise UnreadableError from None
         parameters[name] = value
-    return parameters
+    return {name: value for name, value in parameters.items() if value is not None}

@@ -86,6 +86,13 @@ def _read_document(text: str) -> _SitesDocument:
     return _SitesDocument.model_validate_json(text)
 
 
+def _is_readable(text: str | None) -> bool:
+    try:
+        return text is not None and bool(_read_document(text))
+    except ValidationError:
+        return False
+
+
 class _SecretVersions(BaseProvider):
     """Powertools' cache over the secret's current and previous version, read and kept together."""
 
@@ -96,7 +103,10 @@ class _SecretVersions(BaseProvider):
     def _get(self, name: str, **sdk_options: Any) -> str:
         deadline: Deadline = sdk_options["deadline"]
         current = self._read(name, "AWSCURRENT", deadline)
-        return json.dumps([current, self._read(name, "AWSPREVIOUS", deadline)])
+        # Here, so that what is malformed never displaces what is kept.
+        _read_document(current or "")
+        previous = self._read(name, "AWSPREVIOUS", deadline)
+        return json.dumps([current, previous if _is_readable(previous) else None])
 
     def _read(self, name: str, stage: str, deadline: Deadline) -> str | None:
         if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
@@ -104,7 +114,9 @@ class _SecretVersions(BaseProvider):
         try:
             for attempt in deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS):
                 with attempt:
-                    answer = self._client.get_secret_value(SecretId=name, VersionStage=stage)
+                    answer = deadline.bound(
+                        lambda: self._client.get_secret_value(SecretId=name, VersionStage=stage)
+                    )
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if stage == "AWSPREVIOUS" and code == "ResourceNotFoundException":
@@ -175,5 +187,5 @@ class Sites:
             both = self._versions.get(self._name, max_age=self._max_age, force_fetch=force, deadline=deadline)
             current, previous = json.loads(str(both))
             return _read_document(current), _read_document(previous) if previous else None
-        except (GetParameterError, ValidationError):
+        except GetParameterError:
             raise SitesUnavailableError from None

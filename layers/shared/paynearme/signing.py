@@ -57,11 +57,17 @@ def verify(params: Mapping[str, str], signature: str, secrets: Sequence[str], ve
     so that the time taken does not tell which one, or how many digits, were right. An empty secret
     among them is refused outright, and so is whatever is not of the types above.
     """
-    # A lone text is a sequence of one-letter secrets to Python; to us it is a mistake.
-    if isinstance(secrets, str | bytes) or not isinstance(secrets, Sequence) or not secrets:
-        raise SignatureError("no secrets")
-    if not isinstance(signature, str) or not signature.isascii():
-        raise SignatureError("malformed signature")
-    matches = [hmac.compare_digest(sign(params, secret, version), signature) for secret in secrets]
+    try:
+        # A lone text is a sequence of one-letter secrets to Python; to us it is a mistake.
+        if isinstance(secrets, str | bytes) or not isinstance(secrets, Sequence) or not secrets:
+            raise SignatureError("no secrets")
+        if not isinstance(signature, str) or not signature.isascii():
+            raise SignatureError("malformed signature")
+        matches = [hmac.compare_digest(sign(params, secret, version), signature) for secret in secrets]
+    except SignatureError:
+        raise
+    except Exception:
+        # Objects can raise anything when they are looked at, and none of it may become a 500.
+        raise SignatureError("malformed") from None
     if not any(matches):
         raise SignatureError("wrong signature")

@@ -96,13 +96,13 @@ class Table:
         if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
             raise LedgerUnavailableError
         try:
-            deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(call)
+            deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, call)
         except ClientError as error:
             refused = _refused_item(error)
             if refused is None:
                 raise LedgerUnavailableError from error
             return refused
-        except BotoCoreError as error:
+        except (BotoCoreError, TimeoutError) as error:
             raise LedgerUnavailableError from error
         return None
 

@@ -5,11 +5,11 @@ seed ``guaranteed_ach``, its callbacks. Every parameter but the required ones ca
 because a site excludes them, some because the payment type has none.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from paynearme.messages.reading import Message
 from paynearme.messages.values import (
@@ -25,6 +25,8 @@ from paynearme.messages.values import (
     OpenUserDevice,
     Text,
 )
+
+_AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
 
 
 class _Callback(Message):
@@ -112,23 +114,25 @@ class Confirmation(_Callback):
     """
 
     status: Outcome
-    payment_amount: Money | None = Field(default=None, ge=0)
-    payment_currency: Literal["USD"] | None = None
-    net_payment_amount: Money | None = Field(default=None, ge=0)
-    net_payment_currency: Literal["USD"] | None = None
+    payment_amount: Money | None = None
+    payment_currency: Currency | None = None
+    net_payment_amount: Money | None = None
+    net_payment_currency: Currency | None = None
     standin: Flag = False
     payment_timestamp: Text | None = None
     order_payee_identifier: Identifier | None = None
 
-    @model_validator(mode="after")
-    def _payment_has_amounts(self) -> "Confirmation":
-        needed = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
-        missing = [name for name in needed if getattr(self, name) is None]
-        if self.status is Outcome.PAYMENT and missing:
-            raise PydanticCustomError(
-                "amounts_missing", "amounts missing", {"faults": dict.fromkeys(missing, "is required")}
-            )
-        return self
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name the amounts that a ``payment`` lacks, and those that cannot be added to a balance."""
+        if parameters.get("status") != Outcome.PAYMENT:
+            return {}
+        given = {name: parameters.get(name, "") for name in _AMOUNTS}
+        return (
+            {name: "must be in USD" for name, text in given.items() if "currency" in name and text != "USD"}
+            | {name: "must not be negative" for name, text in given.items() if text.startswith("-")}
+            | {name: "is required" for name, text in given.items() if not text}
+        )
 
 
 class _Answer(BaseModel):

@@ -17,6 +17,11 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with the parameters together, by name: each may be well by itself."""
+        return {}
+
     def __repr__(self) -> str:
         """Return the kind of message and nothing that it says."""
         return f"<{type(self).__name__}>"
@@ -29,15 +34,13 @@ def read_message[M: Message](model: type[M], parameters: Mapping[str, str]) -> M
 
     Raises ``InvalidMessageError`` with the names of the parameters that are missing or unreadable.
     """
+    faults = model.faults_together(parameters)
     try:
-        return model.model_validate(dict(parameters))
+        message = model.model_validate(dict(parameters))
     except ValidationError as error:
-        faults: dict[str, str] = {}
         for fault in error.errors(include_url=False, include_input=False):
-            # A check over the whole message has no location: it carries its own faults.
-            if fault["loc"]:
-                name = str(fault["loc"][0])
-                faults.setdefault(name, _DESCRIPTIONS.get(fault["type"], "is not readable"))
-            else:
-                faults.update(fault["ctx"]["faults"])
+            faults[str(fault["loc"][0])] = _DESCRIPTIONS.get(fault["type"], "is not readable")
         raise InvalidMessageError(faults) from None
+    if faults:
+        raise InvalidMessageError(faults)
+    return message

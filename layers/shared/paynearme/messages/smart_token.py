@@ -1,11 +1,11 @@
 """The request for a Smart Token and PayNearMe's answer (seeds ``get_smart_token`` and ``guaranteed_ach``)."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from paynearme.messages.reading import Message
 from paynearme.messages.values import CalendarDate, Flag, Identifier, Money, Text
@@ -126,20 +126,19 @@ class SmartTokenRequest(Message):
     ext_customer_date_of_birth_pii: CalendarDate | None = None
     ext_customer_tax_id_pii: TaxIdentifier | None = None
 
-    @model_validator(mode="after")
-    def _belongs_together(self) -> "SmartTokenRequest":
-        faults = {}
-        if len([name for name in _ORDER_IDENTIFIERS if getattr(self, name) is not None]) != 1:
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name what is missing beside what is given, and order identifiers that are too few or too many."""
+        faults: dict[str, str] = {}
+        if len(parameters.keys() & set(_ORDER_IDENTIFIERS)) != 1:
             text = "exactly one of the five order identifiers is required"
             faults.update(dict.fromkeys(_ORDER_IDENTIFIERS, text))
-        if self.payment_field_fixed is not None and self.payment_amount is None:
+        if "payment_field_fixed" in parameters and "payment_amount" not in parameters:
             faults["payment_amount"] = "is required with payment_field_fixed"
-        if self.flow_trustly and self.flow_trustly_reconnect is None:
+        if parameters.get("flow_trustly") == "true" and "flow_trustly_reconnect" not in parameters:
             text = "is required with flow_trustly, unless flow_trustly_reconnect is given"
-            faults.update({name: text for name in _GUARANTEED_ACH if getattr(self, name) is None})
-        if faults:
-            raise PydanticCustomError("inconsistent", "inconsistent", {"faults": faults})
-        return self
+            faults.update({name: text for name in _GUARANTEED_ACH if name not in parameters})
+        return faults
 
     def to_parameters(self) -> dict[str, str]:
         """Return what is set, as the text that is signed and sent, without what every call carries."""
@@ -147,9 +146,11 @@ class SmartTokenRequest(Message):
         return {name: _spelled(value) for name, value in values.items()}
 
 
-IdentifierText = Annotated[
-    str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)
-]
+def _identifier_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+IdentifierText = Annotated[str, BeforeValidator(_identifier_text)]
 """An identifier that PayNearMe may spell as a number."""
 
 
@@ -161,8 +162,8 @@ class SmartTokenOrder(BaseModel):
     pnm_order_identifier: IdentifierText
     site_order_identifier: IdentifierText | None = None
     type: str | None = None
-    secure_smart_token: str = Field(repr=False)
-    secure_smart_link: str = Field(repr=False)
+    secure_smart_token: str = Field(min_length=1, repr=False)
+    secure_smart_link: str = Field(min_length=1, repr=False)
     order_tracking_url: str | None = Field(default=None, repr=False)
 
 

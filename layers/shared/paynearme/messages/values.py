@@ -56,8 +56,8 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
 """A day that exists, as YYYY-MM-DD."""
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,256}$")]
-"""1 to 256 characters, none of them a control character."""
+Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\x{fffe}\x{ffff}]{1,256}$")]
+"""1 to 256 characters, all of which XML can carry and a log line can show."""
 
 Text = Annotated[str, StringConstraints(max_length=4096)]
 """Free text."""
