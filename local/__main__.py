@@ -32,6 +32,9 @@ def telling() -> Iterator[stack.Progress]:
             console.print(Text(str(error.output)))
             console.print(Text(f"failed: {' '.join(error.cmd[:2])}", style="bold red"))
             sys.exit(1)
+        except RuntimeError as error:
+            console.print(Text(str(error), style="bold red"))
+            sys.exit(1)
 
 
 @click.group(help="The whole system on one machine.")

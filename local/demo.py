@@ -1,6 +1,175 @@
+"""A story in the terminal: PayNearMe and the app's backend talk to the stack, and it shows what happened.
+
+Nothing here is pretended: every line is an HTTP call, and every check compares what came back, or what
+the table holds, with what must be. The story fails loudly if anything differs.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from statistics import median
+
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from local.callbacks import CallbackSender, Delivery, Kind
+from local.drive import Books, backend_of, confirmation_of, sender_of
+from local.events import Parameters, Transport, load, signed, with_fresh_payment
 from local.stack import Stack
+
+_TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
+_PAYMENT_TYPES = (
+    ("cash", "cash at a shop"),
+    ("credit", "credit card"),
+    ("debit", "debit card"),
+    ("ach", "bank account"),
+    ("apple_pay", "Apple Pay"),
+    ("google_pay", "Google Pay"),
+    ("paypal", "PayPal"),
+    ("venmo", "Venmo"),
+    ("cash_app", "Cash App"),
+)
+_CALLBACKS: dict[Kind, str] = {"authorize": "authorization", "confirm": "confirmation"}
+
+
+class Story:
+    """What was told so far: the mistakes, the money that must be there, and the time of each callback."""
+
+    def __init__(self, stack: Stack, console: Console) -> None:
+        """Tell the story of ``stack`` on ``console``."""
+        self._console = console
+        self._stack = stack
+        self._sender: CallbackSender = sender_of(stack)
+        self._backend = backend_of(stack)
+        self._books = Books(stack)
+        self._mistakes = 0
+        self._owed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        self._milliseconds: dict[Kind, list[float]] = defaultdict(list)
+
+    def tell(self) -> bool:
+        """Tell all of it; return whether everything was as it should be."""
+        with self._chapter("Every payment type: a token, an authorization, a confirmation, a repeat"):
+            for number, (name, title) in enumerate(_PAYMENT_TYPES):
+                self._payment(name, title, _TRANSPORTS[number % len(_TRANSPORTS)])
+        with self._chapter("The guaranteed ACH guide"):
+            self._guaranteed_ach()
+        with self._chapter("A forged callback"):
+            self._forgery()
+        with self._chapter("A test payment"):
+            self._test_payment()
+        with self._chapter("The customers' balances"):
+            self._balances()
+        with self._chapter("What each callback cost"):
+            self._costs()
+        self._console.print()
+        if self._mistakes:
+            self._console.print(Text(f"{self._mistakes} things are not as they should be.", style="bold red"))
+        else:
+            self._console.print(Text("Everything is as it should be.", style="bold green"))
+        return not self._mistakes
+
+    @contextmanager
+    def _chapter(self, title: str) -> Iterator[None]:
+        self._console.print()
+        self._console.print(Text(title, style="bold"))
+        yield
+
+    def _check(self, what: str, *, holds: bool) -> None:
+        mark, style = ("✓", "green") if holds else ("✗", "bold red")
+        self._mistakes += not holds
+        self._console.print(Text(f"  {mark} ", style=style) + Text(what))
+
+    def _deliver(self, kind: Kind, message: Parameters, transport: Transport) -> Delivery:
+        delivery = self._sender.deliver(kind, message, transport)
+        self._milliseconds[kind].append(delivery.seconds * 1000)
+        return delivery
+
+    def _token(self, request: Parameters) -> bool:
+        reply = self._backend.post("/tokens", request)
+        return reply.status == 200 and bool(reply.content["orders"][0]["secure_smart_link"])
+
+    def _authorized(self, message: Parameters, transport: Transport) -> bool:
+        delivery = self._deliver("authorize", message, transport)
+        return delivery.accepted and (delivery.fields or {}).get("accept_payment") == "yes"
+
+    def _confirmed_twice(self, message: Parameters, transport: Transport) -> bool:
+        first = self._deliver("confirm", message, transport)
+        repeat = self._deliver("confirm", message, transport)
+        if first.accepted and not message.get("test"):
+            customer = (message["site_identifier"], message["site_customer_identifier"])
+            self._owed[customer] += Decimal(message["net_payment_amount"])
+        return first.accepted and repeat.body == first.body
+
+    def _payment(self, name: str, title: str, transport: Transport) -> None:
+        message = with_fresh_payment(load("authorization")[name])
+        wanted = {
+            name: message[name] for name in ("pnm_order_identifier", "site_identifier", "payment_amount")
+        }
+        steps = {
+            "token": self._token(wanted),
+            "authorization": self._authorized(message, transport),
+            "confirmation and its repeat": self._confirmed_twice(confirmation_of(message), transport),
+        }
+        failed = [step for step, held in steps.items() if not held]
+        amounts = f"{message['payment_amount']:>8} paid, {message['net_payment_amount']:>8} posted once"
+        told = f"{title:<15} {amounts}   ({transport})"
+        self._check(f"{told} failed: {', '.join(failed)}" if failed else told, holds=not failed)
+
+    def _guaranteed_ach(self) -> None:
+        requests, asked, told = load("get_smart_token"), load("authorization"), load("confirmation")
+        self._check(
+            "a token with the guaranteed ACH parameters", holds=self._token(requests["guaranteed_ach"])
+        )
+        authorization = with_fresh_payment(asked["guaranteed_ach_first"])
+        identifier = authorization["pnm_payment_identifier"]
+        confirmation = told["guaranteed_ach_first"] | {"pnm_payment_identifier": identifier}
+        self._check("the first payment is authorized", holds=self._authorized(authorization, "json"))
+        self._check("… confirmed, and repeated", holds=self._confirmed_twice(confirmation, "json"))
+        reconnect = requests["guaranteed_ach_reconnect"]
+        self._check("a token to reconnect an expired bank authorization", holds=self._token(reconnect))
+
+    def _forgery(self) -> None:
+        message = with_fresh_payment(load("authorization")["credit"])
+        forged = signed(message, "a-guessed-secret", status="payment")
+        delivery = self._deliver("confirm", forged, "json")
+        payment = self._books.payment(message["site_identifier"], message["pnm_payment_identifier"])
+        self._check("is answered with 401", holds=delivery.status == 401)
+        self._check("leaves nothing in the ledger", holds=payment is None)
+
+    def _test_payment(self) -> None:
+        message = with_fresh_payment(load("authorization")["debit"]) | {"test": True}
+        site, customer = message["site_identifier"], message["site_customer_identifier"]
+        before = self._books.balance(site, customer)
+        answered = self._authorized(message, "json") and self._confirmed_twice(
+            confirmation_of(message), "json"
+        )
+        payment = self._books.payment(site, message["pnm_payment_identifier"], test=True)
+        self._check("is answered like any other", holds=answered)
+        self._check("is recorded apart", holds=payment is not None and "posted_amount" not in payment)
+        self._check("moves no balance", holds=self._books.balance(site, customer) == before)
+
+    def _balances(self) -> None:
+        table = Table("site", "customer", "must be", "is", box=None, padding=(0, 2))
+        differing = 0
+        for (site, customer), owed in sorted(self._owed.items()):
+            balance = self._books.balance(site, customer)
+            differing += balance != owed
+            table.add_row(site, customer, f"{owed:.2f}", f"{balance:.2f}")
+        self._console.print(table)
+        self._check("each is exact", holds=not differing)
+
+    def _costs(self) -> None:
+        table = Table("callback", "sent", "fastest", "median", "slowest", box=None, padding=(0, 2))
+        for kind, times in self._milliseconds.items():
+            numbers = (f"{value:.0f} ms" for value in (min(times), median(times), max(times)))
+            table.add_row(_CALLBACKS[kind], str(len(times)), *numbers)
+        self._console.print(table)
+        slowest = max(max(times) for times in self._milliseconds.values())
+        self._check("none took as long as PayNearMe waits (10 s)", holds=slowest < 10_000)
 
 
 def tell(stack: Stack, console: Console) -> bool:
-    return True
+    """Tell the story of a freshly started ``stack``; return whether everything was as it should be."""
+    return Story(stack, console).tell()

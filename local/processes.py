@@ -24,12 +24,10 @@ def free_port() -> int:
         return port
 
 
-def start_process(
-    command: Sequence[str], environment: Mapping[str, str] | None, log: Path, register: Path
-) -> None:
+def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path, register: Path) -> None:
     """Start a process that outlives this one, write its output to ``log`` and its id to ``register``.
 
-    ``environment`` replaces ours; None keeps it.
+    ``environment`` replaces ours.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 # our own programs
@@ -98,11 +96,14 @@ def run_to_end(command: Sequence[str], environment: Mapping[str, str], log: Path
     log.write_text(done.stdout)
 
 
-def wait_until_answering(url: str) -> None:
+def wait_until_answering(url: str, log: Path) -> None:
     """Return when ``url`` answers HTTP, whatever it says.
 
-    Raises urllib3's ``MaxRetryError`` after about 15 seconds.
+    Raises ``RuntimeError`` with the end of the process's ``log`` after about 15 seconds.
     """
     patience = urllib3.Retry(total=60, backoff_factor=0.05, backoff_max=0.25)
-    with urllib3.PoolManager() as http:
-        http.request("GET", url, retries=patience, timeout=5, redirect=False)
+    try:
+        with urllib3.PoolManager() as http:
+            http.request("GET", url, retries=patience, timeout=5, redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise RuntimeError(f"{url} does not answer:\n{log.read_text()[-2000:]}") from error

@@ -5,6 +5,7 @@ A running stack is described by two files in its folder: ``stack.json`` for whoe
 """
 
 import json
+import os
 import platform
 import shutil
 import sys
@@ -46,10 +47,15 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the emulator's, with the rights of the account's root."""
-        patient = Config(read_timeout=60, max_pool_connections=64, retries={"total_max_attempts": 1})
-        return boto3.client(  # type: ignore[call-overload] # the service is a variable here
-            service, endpoint_url=self.endpoint_url, region_name=self.region, config=patient, **_ROOT_KEYS
-        )
+        return client_of(service, self, **_ROOT_KEYS)
+
+
+def client_of(service: str, stack: Stack, **keys: str) -> Any:
+    """Return a boto3 client of the emulator's, with the rights of whoever has ``keys`` (boto3's names)."""
+    patient = Config(read_timeout=60, max_pool_connections=64, retries={"total_max_attempts": 1})
+    return boto3.client(  # type: ignore[call-overload] # the service is a variable here
+        service, endpoint_url=stack.endpoint_url, region_name=stack.region, config=patient, **keys
+    )
 
 
 def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Stack:
@@ -122,7 +128,7 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
         environment |= {"AWS_ENDPOINT_URL_DYNAMODB": faults, "AWS_ENDPOINT_URL_SECRETS_MANAGER": faults}
     processes = folder / "processes.json"
     start_process([str(ROOT / ".venvs/aws/bin/ministack")], environment, folder / "aws.log", processes)
-    wait_until_answering(endpoint)
+    wait_until_answering(endpoint, folder / "aws.log")
 
     progress("Starting PayNearMe's side")
     sites = folder / "sites.json"
@@ -138,10 +144,11 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
     ]
     if faults:
         command += ["--faults-port", str(faults_port), "--upstream", endpoint]
-    start_process(command, None, folder / "paynearme.log", processes)
+    ours = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/shared")])}
+    start_process(command, ours, folder / "paynearme.log", processes)
     addresses = _Addresses(endpoint, f"http://127.0.0.1:{paynearme_port}", faults)
     for url in filter(None, (addresses.paynearme_url, faults)):
-        wait_until_answering(url)
+        wait_until_answering(url, folder / "paynearme.log")
     return addresses
 
 

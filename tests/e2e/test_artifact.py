@@ -219,11 +219,22 @@ def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: d
     assert versions(expanded(packaged)).isdisjoint(before)
 
 
-def test_a_named_revision_publishes_a_version_where_only_parameters_changed(packaged: dict[str, Any]) -> None:
-    # SAM itself compares the reference to a parameter, not its value.
-    before = versions(expanded(packaged))
-    named = expanded(packaged, SitesMaxAgeSeconds="60", Revision="shorter-memory")
-    assert versions(named).isdisjoint(before)
+@pytest.mark.parametrize(
+    ("parameter", "value", "functions"),
+    [
+        ("SitesMaxAgeSeconds", "60", FUNCTIONS),
+        ("Architecture", "x86_64", FUNCTIONS),
+        ("AuthorizationMaxAgeSeconds", "60", ["AuthorizeFunction"]),
+        ("AuthorizationMaxAheadSeconds", "60", ["AuthorizeFunction"]),
+        ("PayNearMeBaseUrl", "https://api.paynearme.com", ["GetTokenFunction"]),
+        ("DefaultSiteIdentifier", "S1", ["GetTokenFunction"]),
+    ],
+)
+def test_another_value_of_a_parameter_publishes_a_version_of_the_functions_that_read_it(
+    packaged: dict[str, Any], parameter: str, value: str, functions: Sequence[str]
+) -> None:
+    new = versions(expanded(packaged, **{parameter: value})) - versions(expanded(packaged))
+    assert sorted(name.partition("Version")[0] for name in new) == sorted(functions)
 
 
 def operations(api: dict[str, Any]) -> list[dict[str, Any]]:

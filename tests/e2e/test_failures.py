@@ -36,6 +36,7 @@ def cold(stack: Stack) -> Callable[[], None]:
             if "Authorize" in name or "Confirm" in name:
                 functions.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
                 version = functions.publish_version(FunctionName=name)["Version"]
+                functions.get_waiter("published_version_active").wait(FunctionName=name, Qualifier=version)
                 functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
 
     return publish
@@ -145,7 +146,7 @@ def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(
     customer = "through-an-outage"
     confirmation = confirmation_of(authorization, site_customer_identifier=customer)
     # More failures than the attempts of one delivery.
-    faults.post("fault", {"service": "dynamodb", "mode": "error500", "times": 100})
+    faults.post("fault", {"service": "dynamodb", "mode": "error500", "times": 40})
 
     deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", minute=0.01, attempts=20)
 

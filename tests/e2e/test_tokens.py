@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from urllib3 import PoolManager
 
 from local.backend import Backend
 from local.drive import Control
-from local.stack import Stack
+from local.stack import Stack, client_of
 
 REQUEST = {"pnm_order_identifier": "84488215678", "flow_debit": True, "payment_amount": "25.00"}
 WITHIN_SECONDS = 8
@@ -27,13 +28,9 @@ def test_a_call_with_a_wrong_iam_secret_is_refused(stack: Stack) -> None:
 
 
 def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stack) -> None:
-    import boto3
-    from botocore.exceptions import ClientError
-
-    client = boto3.client(
+    client = client_of(
         "dynamodb",
-        endpoint_url=stack.endpoint_url,
-        region_name=stack.region,
+        stack,
         aws_access_key_id=stack.access_key_id,
         aws_secret_access_key=stack.secret_access_key,
     )

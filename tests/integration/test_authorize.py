@@ -8,6 +8,7 @@ from paynearme.deadline import Deadline
 from paynearme.errors import AgeError
 from paynearme.messages import Authorization
 from paynearme.policy import Reason, declined
+from paynearme.signing import UNSIGNED
 from tests.events_of_gateway import json_event
 from tests.integration.observed import Function, Stored, Written
 from tests.integration.signed_callbacks import TRANSPORTS, authorization, confirmation
@@ -265,13 +266,12 @@ def test_an_authorization_after_a_failed_payment_is_answered_and_marks_nothing(
     assert stored.anomalies() == set()
 
 
-@pytest.mark.parametrize("moment", ["first", "repeat"])
-def test_what_is_not_signed_does_not_reach_the_ledger(
-    authorize: Function, stored: Stored, moment: str
-) -> None:
-    if moment == "repeat":
-        authorize(authorization())
-    message = {**authorization(), "call": "unsigned-marker", "fp": "unsigned-marker"}
+@pytest.mark.parametrize("name", sorted(UNSIGNED))
+def test_what_is_not_signed_is_no_part_of_the_message(authorize: Function, name: str) -> None:
+    parameters = authorization(agent_name="signed")
+    event = json_event({name: "not signed", **parameters})
 
-    assert authorize(message).fields["accept_payment"] == "yes"
-    assert "unsigned-marker" not in str(stored.everything())
+    message = receive(authorize, event, datetime.now(UTC))
+
+    assert message.agent_name == "signed"
+    assert name not in (message.model_extra or {})

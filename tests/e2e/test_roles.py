@@ -1,0 +1,107 @@
+"""The functions' own roles are enforced on the stack: each does its work, and one action more is refused."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.callbacks import CallbackSender
+from local.drive import confirmation_of
+from local.events import Parameters
+from local.stack import Stack, client_of
+
+type ClientOf = Callable[[str, str], Any]
+
+
+@pytest.fixture
+def as_function(stack: Stack) -> ClientOf:
+    """Give a client with the rights of a function's role."""
+
+    def client(logical_name: str, service: str) -> Any:
+        resources = stack.client("cloudformation").describe_stack_resources(StackName=stack.stack_name)
+        roles = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
+        arn = stack.client("iam").get_role(RoleName=roles[logical_name])["Role"]["Arn"]
+        assumed = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return client_of(
+            service,
+            stack,
+            aws_access_key_id=assumed["AccessKeyId"],
+            aws_secret_access_key=assumed["SecretAccessKey"],
+            aws_session_token=assumed["SessionToken"],
+        )
+
+    return client
+
+
+def update(client: Any, stack: Stack, pk: str) -> None:
+    client.update_item(
+        TableName=stack.table_name,
+        Key={"pk": {"S": pk}, "sk": {"S": "PAYMENT"}},
+        UpdateExpression="SET touched = :yes",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+    )
+
+
+@pytest.mark.parametrize("role", ["AuthorizeRole", "ConfirmRole"])
+def test_the_callbacks_may_update_a_payment(as_function: ClientOf, stack: Stack, role: str) -> None:
+    update(as_function(role, "dynamodb"), stack, f"PAYMENT#S#{role}")
+
+
+@pytest.mark.parametrize("role", ["AuthorizeRole", "ConfirmRole", "GetTokenRole"])
+@pytest.mark.parametrize("action", ["scan", "delete_item", "put_item", "get_item", "query"])
+def test_one_action_more_on_the_table_is_refused(
+    as_function: ClientOf, stack: Stack, role: str, action: str
+) -> None:
+    key = {"pk": {"S": "PAYMENT#S#1"}, "sk": {"S": "PAYMENT"}}
+    arguments: dict[str, dict[str, Any]] = {
+        "scan": {},
+        "delete_item": {"Key": key},
+        "put_item": {"Item": key},
+        "get_item": {"Key": key},
+        "query": {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": key["pk"]}},
+    }
+    client = as_function(role, "dynamodb")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        getattr(client, action)(TableName=stack.table_name, **arguments[action])
+
+
+def test_get_token_may_not_write_to_the_table(as_function: ClientOf, stack: Stack) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        update(as_function("GetTokenRole", "dynamodb"), stack, "PAYMENT#S#1")
+
+
+@pytest.mark.parametrize("role", ["AuthorizeRole", "ConfirmRole", "GetTokenRole"])
+def test_a_function_may_read_the_sites_keys_and_not_write_them(
+    as_function: ClientOf, stack: Stack, role: str
+) -> None:
+    client = as_function(role, "secretsmanager")
+
+    assert client.get_secret_value(SecretId=stack.secret_arn)["SecretString"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.put_secret_value(SecretId=stack.secret_arn, SecretString="{}")
+
+
+@pytest.fixture
+def without_the_right_to_update(stack: Stack) -> Iterator[None]:
+    iam = stack.client("iam")
+    resources = stack.client("cloudformation").describe_stack_resources(StackName=stack.stack_name)
+    name = next(
+        r["PhysicalResourceId"]
+        for r in resources["StackResources"]
+        if r["LogicalResourceId"] == "ConfirmRole"
+    )
+    policy = iam.get_role_policy(RoleName=name, PolicyName="confirm")["PolicyDocument"]
+    lesser = {**policy, "Statement": [s for s in policy["Statement"] if s["Action"] != "dynamodb:UpdateItem"]}
+    iam.put_role_policy(RoleName=name, PolicyName="confirm", PolicyDocument=json.dumps(lesser))
+    yield
+    iam.put_role_policy(RoleName=name, PolicyName="confirm", PolicyDocument=json.dumps(policy))
+
+
+@pytest.mark.usefixtures("without_the_right_to_update")
+def test_the_running_function_has_no_other_rights_than_its_roles(
+    sender: CallbackSender, authorization: Parameters
+) -> None:
+    assert sender.deliver("confirm", confirmation_of(authorization), "json").status == 503
