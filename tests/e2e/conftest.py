@@ -18,6 +18,11 @@ from local.stack import Stack
 AT_ONCE = 64
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Look at what was logged and stored when everything has been logged and stored."""
+    items.sort(key=lambda item: item.path.name == "test_privacy.py")
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("local") / "stack"

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paynearme.deadline import Deadline
 from tests.clock import Clock
 
 
@@ -131,3 +133,33 @@ def test_no_repeat_begins_without_the_time_for_it(seconds: float, longest: float
         deadline.retrying(is_busy, longest)(call)
     # The clock's own rounding is far below a microsecond.
     assert all(deadline.ends_at - at >= longest - 1e-6 for at in begun[1:])
+
+
+def test_a_bound_call_gives_what_it_returns() -> None:
+    assert Deadline.after(60).bound(lambda: "done") == "done"
+
+
+def test_a_bound_call_raises_what_it_raises() -> None:
+    def fail() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        Deadline.after(60).bound(fail)
+
+
+def test_a_call_that_does_not_end_is_given_up_at_the_deadline() -> None:
+    # The clock stands still, so what is left is all that this waits.
+    released = threading.Event()
+    try:
+        with pytest.raises(TimeoutError):
+            Deadline(ends_at=0.01, clock=lambda: 0.0).bound(released.wait)
+    finally:
+        released.set()
+
+
+def test_no_call_begins_after_the_deadline() -> None:
+    begun: list[bool] = []
+
+    with pytest.raises(TimeoutError):
+        Deadline(ends_at=0.0, clock=lambda: 0.0).bound(lambda: begun.append(True))
+    assert not begun

@@ -52,7 +52,11 @@ class Deadline:
         """
         if self.remaining <= 0:
             raise TimeoutError
-        return _threads.submit(call).result(timeout=self.remaining)
+        future = _threads.submit(call)
+        try:
+            return future.result(timeout=self.remaining)
+        finally:
+            future.cancel()
 
     def retrying(self, is_transient: Callable[[BaseException], bool], longest_attempt: float) -> Retrying:
         """Return a policy that repeats a call for as long as one more attempt still fits.

@@ -1,0 +1,104 @@
+"""Nothing personal and nothing secret in what the deployed functions log and store."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from local.backend import Backend
+from local.callbacks import CallbackSender
+from local.drive import Books, Control, confirmation_of
+from local.events import Parameters, Transport, load, signed, with_fresh_payment
+from local.stack import Stack
+
+PERSONAL = {
+    "agent_name": "Zuul-Gatekeeper Keymaster",
+    "agent_email": "zuul.gatekeeper@example.com",
+    "payment_bank_name": "Bank of Personal Secrets",
+    "customer_birthday_pii": "1950-11-21-personal",
+    "customer_tax_id_pii": "078-05-1120-personal",
+    "retailer_location_address": "55 Central Park West, personal",
+    "user_agent_string": "personal-agent/1.0",
+    "secure_smart_token": "PersonalSmartToken!",
+}
+TAX_IDENTIFIER = "987654321"
+BIRTHDAY = "1977-06-05"
+
+
+@pytest.fixture
+def logged(stack: Stack) -> Callable[[], list[str]]:
+    """Give everything that the functions and the APIs have logged."""
+
+    def read() -> list[str]:
+        logs = stack.client("logs")
+        groups = [
+            g["logGroupName"]
+            for page in logs.get_paginator("describe_log_groups").paginate()
+            for g in page["logGroups"]
+        ]
+        pages = logs.get_paginator("filter_log_events")
+        return [
+            event["message"]
+            for group in groups
+            for page in pages.paginate(logGroupName=group)
+            for event in page["events"]
+        ]
+
+    return read
+
+
+def test_everything_logged_and_stored_is_free_of_secrets_and_personal_data(
+    stack: Stack,
+    sender: CallbackSender,
+    backend: Backend,
+    books: Books,
+    faults: Control,
+    paynearme: Control,
+    logged: Callable[[], list[str]],
+) -> None:
+    message: Parameters = with_fresh_payment(load("authorization")["ach"]) | PERSONAL
+    site = message["site_identifier"]
+    good = signed(confirmation_of(message), stack.sites[site]["secret"])
+    forged = {**good, "signature": "0123456789abcdef" * 4}
+    unwanted = {*PERSONAL.values(), TAX_IDENTIFIER, BIRTHDAY, good["signature"], forged["signature"]}
+    unwanted |= {entry["secret"] for entry in stack.sites.values()}
+    transports: tuple[Transport, ...] = ("query", "form", "json")
+
+    for transport in transports:
+        asked = signed(with_fresh_payment(message), stack.sites[site]["secret"])
+        unwanted.add(asked["signature"])
+        assert sender.deliver("authorize", asked, transport).accepted
+        assert sender.deliver("confirm", good, transport).accepted
+        assert sender.deliver("confirm", forged, transport).status == 401
+        assert (
+            sender.deliver(
+                "authorize", {**message, "payment_amount": PERSONAL["agent_name"]}, transport
+            ).status
+            == 400
+        )
+    faults.post("fault", {"service": "dynamodb", "mode": "error500"})
+    assert sender.deliver("confirm", good, "json").status == 503
+    faults.post("reset")
+
+    request = load("get_smart_token")["guaranteed_ach"] | {
+        "ext_customer_tax_id_pii": TAX_IDENTIFIER,
+        "ext_customer_date_of_birth_pii": BIRTHDAY,
+    }
+    order = backend.post("/tokens", request).content["orders"][0]
+    unwanted |= {order["secure_smart_token"], order["secure_smart_link"]}
+    assert backend.post("/tokens", {**request, "flow_pay_url": TAX_IDENTIFIER}).status == 400
+    for mode in ("refuse", "html", "abort"):
+        paynearme.post("behaviour", {"mode": mode})
+        assert backend.post("/tokens", request).status in (422, 502)
+
+    lines = logged()
+    stored = json.dumps(books.everything(), default=str)
+    assert any(message["pnm_payment_identifier"] in line for line in lines)
+    assert message["pnm_payment_identifier"] in stored
+    for value in unwanted:
+        assert not [line for line in lines if value in line]
+        assert value not in stored
+    assert "_pii" not in stored
+    # What other tests sent and got is in these logs as well: no text that could be a signature.
+    assert not [line for line in lines if re.search(r"\b([0-9a-f]{32}|[0-9a-f]{64})\b", line)]
