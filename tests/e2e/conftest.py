@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_attempt
@@ -84,9 +83,13 @@ def crowd(stack: Stack) -> Iterator[ThreadPoolExecutor]:
             return all(delivery.accepted for delivery in deliveries)
 
         kinds: tuple[Kind, ...] = ("authorize", "confirm")
-        # Little by little: the emulator starts a process for each call that finds none free, and while
-        # dozens of them start at once, none of them answers in time.
-        for kind, number in product(kinds, (4, 8, 16, 32, AT_ONCE)):
+        slow = Control(f"{stack.faults_url}/-/control")
+        for kind in kinds:
+            # The emulator starts a process for a call that finds none free: so none may be free soon.
+            slow.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+            warm_all(kind, AT_ONCE)
+            slow.post("reset")
+            # While dozens of processes start, not each answers in time.
             until_all_answer = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
-            until_all_answer(warm_all, kind, number)
+            until_all_answer(warm_all, kind, AT_ONCE)
         yield threads

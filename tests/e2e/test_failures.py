@@ -36,7 +36,9 @@ def cold(stack: Stack) -> Callable[[], None]:
             if "Authorize" in name or "Confirm" in name:
                 functions.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
                 version = functions.publish_version(FunctionName=name)["Version"]
-                functions.get_waiter("published_version_active").wait(FunctionName=name, Qualifier=version)
+                functions.get_waiter("published_version_active").wait(
+                    FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1}
+                )
                 functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
 
     return publish

@@ -228,3 +228,22 @@ def test_a_callback_after_a_garbage_event_is_answered_and_logged_on_its_own(
     assert "error" in failed
     assert "error" not in succeeded
     assert succeeded["site_identifier"] == SITE
+
+
+def test_a_forgery_is_a_forgery_while_the_secret_is_gone_and_the_keys_are_known(
+    confirm: Function, stored_sites: StoredSites
+) -> None:
+    assert confirm(confirmation()).status == 200
+    stored_sites.delete()
+
+    assert confirm({**confirmation(), "signature": "0" * 64}).status == 401
+
+
+def test_a_decline_for_a_failure_of_ours_is_logged_as_an_error(
+    authorize: Function, traffic: Traffic, written: Written
+) -> None:
+    traffic.refused["UpdateItem"] = RuntimeError()
+    assert authorize(authorization()).status == 200
+
+    [line] = written.logs()
+    assert line["level"] == "ERROR"

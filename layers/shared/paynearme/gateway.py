@@ -19,6 +19,7 @@ from paynearme.errors import (
     InvalidMessageError,
     PayNearMeError,
     SignatureError,
+    SitesUnavailableError,
     UnavailableError,
     UnknownSiteError,
     UnreadableError,
@@ -163,7 +164,7 @@ def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline)
             return _proven(received, sites.find(identifier, deadline))
         except AuthenticityError:
             # It may fit a key that is newer than what we keep.
-            if not sites.refresh(deadline):
+            if not _refreshed(sites, deadline):
                 raise
             return _proven(received, sites.find(identifier, deadline))
     except AuthenticityError:
@@ -171,6 +172,14 @@ def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline)
             # Not forged but mangled: API Gateway could not read the query as UTF-8.
             raise UnreadableError from None
         raise
+
+
+def _refreshed(sites: Sites, deadline: Deadline) -> bool:
+    try:
+        return sites.refresh(deadline)
+    except SitesUnavailableError:
+        # The keys that we keep still hold, and this message fits none of them.
+        return False
 
 
 def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:

@@ -57,7 +57,9 @@ def write(operation: str, status: int, milliseconds: float) -> None:
     """Write the call's log line and its metrics, and forget them."""
     fields = {"operation": operation, "status": status, "milliseconds": round(milliseconds, 1), **_notes}
     _notes.clear()
-    log = logger.error if status >= 500 else logger.warning if status >= 400 else logger.info
+    # An authorization that is declined because something of ours failed is answered with 200.
+    failed = status >= 500 or "error_at" in fields
+    log = logger.error if failed else logger.warning if status >= 400 else logger.info
     log(operation, extra=fields)
     metrics.add_metric(name="Milliseconds", unit=MetricUnit.Milliseconds, value=milliseconds)
     metrics.add_dimension(name="operation", value=operation)

@@ -1,0 +1,1 @@
+"""What imports and callbacks cost, measured as ratios within one run."""

@@ -1,0 +1,101 @@
+"""What a callback costs in a warm function, step by step, as ratios to the least that any could cost.
+
+Run it with ``python -m benchmarks.callbacks``; ``make up`` is not needed. Only the ratios of one run mean
+something: they hold on other machines, the microseconds do not.
+"""
+
+import json
+import os
+import time
+import timeit
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from rich.console import Console
+from rich.table import Table as Shown
+
+from local.events import gateway_event, load, signed
+from paynearme.deadline import Deadline
+from paynearme.ledger import Ledger
+from paynearme.messages import Authorization, read_message
+from paynearme.parameters import from_body
+from paynearme.policy import decide
+from paynearme.settings import Settings, Sites
+from paynearme.signing import UNSIGNED, sign, verify
+from paynearme.table import Table
+
+_SECRET = "a-secret-of-the-benchmark"  # noqa: S105 # made up
+_ROUNDS, _CALLS = 7, 300
+
+
+class _SitesInMemory:
+    """Answers like Secrets Manager, without a network."""
+
+    def get_secret_value(self, **request: str) -> dict[str, str]:
+        sites = {"S2155373459": {"version": "3.0", "secret": _SECRET}}
+        return {"SecretString": json.dumps({"sites": sites})}
+
+
+class _TableInMemory:
+    """Takes every write, without a network."""
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        return {}
+
+
+def _steps() -> dict[str, Callable[[], object]]:
+    from paynearme import gateway
+
+    settings = Settings(sites_secret="sites", table_name="payments")  # noqa: S106 # a name
+    sites = Sites(settings, cast(Any, _SitesInMemory()))
+    ledger = Ledger(Table("payments", cast(Any, _TableInMemory())))
+    message = signed(load("authorization")["credit"], _SECRET, timestamp=int(time.time()))
+    event = gateway_event(message, "json", base64_encoded=True)
+    body = json.dumps(message)
+    unsigned = {name: value for name, value in message.items() if name not in UNSIGNED}
+    typed = read_message(Authorization, unsigned)
+    now = datetime.now(UTC)
+
+    @gateway.callback("authorize", Authorization, settings, sites)
+    def handler(callback: gateway.Callback[Authorization]) -> Any:
+        authorized = ledger.authorize(callback.message, decide, callback.received_at, callback.deadline)
+        return authorized.to_answer(callback.message.pnm_order_identifier)
+
+    def floor() -> object:
+        return json.dumps({"accept": sign(json.loads(body), _SECRET) == message["signature"]})
+
+    def whole() -> object:
+        answer = handler(event, None)
+        if answer["statusCode"] != 200:
+            raise RuntimeError("the benchmark's callback was refused")
+        return answer
+
+    return {
+        "floor: JSON, HMAC, answer": floor,
+        "read parameters": lambda: from_body(event),
+        "verify the signature": lambda: verify(message, message["signature"], [_SECRET]),
+        "read the typed message": lambda: read_message(Authorization, unsigned),
+        "decide and record, no network": lambda: ledger.authorize(typed, decide, now, Deadline.after(6.5)),
+        "the whole callback, log and metrics": whole,
+    }
+
+
+def main() -> None:
+    """Measure each step, the best of some rounds, and print it."""
+    seconds: dict[str, float] = {}
+    # The log line and the metrics line are part of the cost, and nobody needs to see them.
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 # no path of ours
+        for name, step in _steps().items():
+            step()
+            seconds[name] = min(timeit.repeat(step, number=_CALLS, repeat=_ROUNDS)) / _CALLS
+    floor = seconds["floor: JSON, HMAC, answer"]
+    table = Shown("step", "µs", "ratio to the floor", box=None, padding=(0, 2))
+    for name, value in seconds.items():
+        table.add_row(name, f"{value * 1e6:.0f}", f"{value / floor:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
