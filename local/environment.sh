@@ -24,7 +24,8 @@ fetch_python() { # with uv, which any Python from 3.11 on can install
         if "$candidate" -c 'import ensurepip, sys, venv; raise SystemExit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             echo "Python 3.13 not found; fetching it with uv" >&2
             "$candidate" -m venv --clear .venvs/uv >&2 &&
-                .venvs/uv/bin/python -m pip install --quiet --require-hashes -r local/requirements/uv.txt >&2 &&
+                .venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+                    -r local/requirements/uv.txt >&2 &&
                 .venvs/uv/bin/uv python install --quiet --install-dir .venvs/python 3.13 >&2 || return 0
             for fetched in .venvs/python/*/bin/python3.13; do
                 if serves "$fetched"; then

@@ -46,18 +46,32 @@ def start_process(command: Sequence[str], environment: Mapping[str, str], log: P
     register.write_text(json.dumps(known))
 
 
-def stop_processes(register: Path) -> None:
-    """Stop the processes in ``register`` and all their children: asked first, killed after 5 seconds."""
+def are_running(register: Path) -> bool:
+    """Return whether all the processes in ``register`` run."""
     if not register.exists():
-        return
-    stopping: list[psutil.Process] = []
+        return False
+    return len(_running(register)) == len(json.loads(register.read_text()))
+
+
+def _running(register: Path) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
     for pid, born in json.loads(register.read_text()):
         try:
             process = psutil.Process(pid)
             if process.create_time() == born:
-                stopping += [*process.children(recursive=True), process]
+                found.append(process)
         except psutil.NoSuchProcess:
             continue
+    return found
+
+
+def stop_processes(register: Path) -> None:
+    """Stop the processes in ``register`` and all their children: asked first, killed after 5 seconds."""
+    if not register.exists():
+        return
+    stopping = [
+        each for process in _running(register) for each in (*process.children(recursive=True), process)
+    ]
     for process in stopping:
         _signal(process, kill=False)
     _, alive = psutil.wait_procs(stopping, timeout=5)

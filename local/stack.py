@@ -17,7 +17,14 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local.processes import free_port, run_to_end, start_process, stop_processes, wait_until_answering
+from local.processes import (
+    are_running,
+    free_port,
+    run_to_end,
+    start_process,
+    stop_processes,
+    wait_until_answering,
+)
 from local.sites import new_sites
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,14 +54,14 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the emulator's, with the rights of the account's root."""
-        return client_of(service, self, **_ROOT_KEYS)
+        return client_of(service, self.endpoint_url, **_ROOT_KEYS)
 
 
-def client_of(service: str, stack: Stack, **keys: str) -> Any:
+def client_of(service: str, endpoint_url: str, **keys: str) -> Any:
     """Return a boto3 client of the emulator's, with the rights of whoever has ``keys`` (boto3's names)."""
     patient = Config(read_timeout=60, max_pool_connections=64, retries={"total_max_attempts": 1})
     return boto3.client(  # type: ignore[call-overload] # the service is a variable here
-        service, endpoint_url=stack.endpoint_url, region_name=stack.region, config=patient, **keys
+        service, endpoint_url=endpoint_url, region_name=REGION, config=patient, **keys
     )
 
 
@@ -65,11 +72,16 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
     Raises ``subprocess.CalledProcessError`` when the build or the deployment fails; then nothing stays.
     """
     running = load(folder)
+    if running is None:
+        # Whatever a crash left behind.
+        stop(folder)
     try:
-        stack_ports = (
-            _ports_of(running) if running else _start_processes(folder, progress, with_faults=with_faults)
+        addresses = (
+            _start_processes(folder, progress, with_faults=with_faults)
+            if running is None
+            else _Addresses(running.endpoint_url, running.paynearme_url, running.faults_url)
         )
-        return _deploy(folder, stack_ports, running, progress)
+        return _deploy(folder, addresses, running, progress)
     except BaseException:
         if running is None:
             stop(folder)
@@ -77,9 +89,11 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
 
 
 def load(folder: Path) -> Stack | None:
-    """Return the stack that was started in ``folder``, or None."""
+    """Return the stack that runs in ``folder``, or None."""
     described = folder / "stack.json"
-    return Stack(**json.loads(described.read_text())) if described.exists() else None
+    if not described.exists() or not are_running(folder / "processes.json"):
+        return None
+    return Stack(**json.loads(described.read_text()))
 
 
 def stop(folder: Path) -> None:
@@ -95,12 +109,9 @@ class _Addresses:
     faults_url: str | None
 
 
-def _ports_of(stack: Stack) -> _Addresses:
-    return _Addresses(stack.endpoint_url, stack.paynearme_url, stack.faults_url)
-
-
 def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> _Addresses:
-    folder.mkdir(parents=True, exist_ok=True)
+    # It will hold keys.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     aws_port, paynearme_port, faults_port = free_port(), free_port(), free_port()
     endpoint = f"http://127.0.0.1:{aws_port}"
     faults = f"http://127.0.0.1:{faults_port}" if with_faults else None
@@ -155,9 +166,16 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
 def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress: Progress) -> Stack:
     architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     sam = [str(ROOT / ".venvs/sam/bin/sam")]
+    environment = {
+        # SAM builds with the python3.13 that it finds on the path.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "SAM_CLI_TELEMETRY": "0",
+        # Its notes about itself, which it would leave in the home directory.
+        "__SAM_CLI_APP_DIR": str(folder / "sam"),
+    }
     progress("Building with sam build")
     build = ["build", "--config-env", "local", "--parameter-overrides", f"Architecture={architecture}"]
-    run_to_end(sam + build, {}, folder / "build.log")
+    run_to_end(sam + build, environment, folder / "build.log")
 
     progress("Deploying with sam deploy")
     overrides = [f"Architecture={architecture}", "Stage=local", f"PayNearMeBaseUrl={addresses.paynearme_url}"]
@@ -170,7 +188,7 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
         "AWS_DEFAULT_REGION": REGION,
     }
     deploy = ["deploy", "--config-env", "local", "--no-progressbar", "--parameter-overrides", *overrides]
-    run_to_end(sam + deploy, aws, folder / "deploy.log")
+    run_to_end(sam + deploy, environment | aws, folder / "deploy.log")
 
     progress("Entering the sites' keys and the backend's access key")
     stack = _described(folder, addresses, running)
@@ -180,21 +198,25 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
 
 def _described(folder: Path, addresses: _Addresses, running: Stack | None) -> Stack:
     """Read what was deployed; on the first time, fill the secret and make the backend's caller."""
-    known: dict[str, Any] = {"region": REGION, "stack_name": STACK_NAME, **asdict(addresses)}
     document = json.loads((folder / "sites.json").read_text())
-    empty = Stack(**known, **dict.fromkeys(Stack.__dataclass_fields__.keys() - known.keys(), ""))  # type: ignore[arg-type]
-    found = empty.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]["Outputs"]
+
+    def client(service: str) -> Any:
+        return client_of(service, addresses.endpoint_url, **_ROOT_KEYS)
+
+    found = client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]["Outputs"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found}
     if running:
         keys = {"access_key_id": running.access_key_id, "secret_access_key": running.secret_access_key}
     else:
-        empty.client("secretsmanager").put_secret_value(
+        client("secretsmanager").put_secret_value(
             SecretId=outputs["SitesSecretArn"], SecretString=json.dumps(document)
         )
-        keys = _new_backend_caller(empty.client("iam"), outputs["BackendCallerPolicyArn"])
+        keys = _new_backend_caller(client("iam"), outputs["BackendCallerPolicyArn"])
     return Stack(
-        **known,
+        **asdict(addresses),
         **keys,
+        region=REGION,
+        stack_name=STACK_NAME,
         callback_url=_invoke_url(addresses.endpoint_url, outputs["CallbackApiId"]),
         backend_url=_invoke_url(addresses.endpoint_url, outputs["BackendApiId"]),
         table_name=outputs["TableName"],

@@ -26,7 +26,7 @@ def as_function(stack: Stack) -> ClientOf:
         assumed = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
         return client_of(
             service,
-            stack,
+            stack.endpoint_url,
             aws_access_key_id=assumed["AccessKeyId"],
             aws_secret_access_key=assumed["SecretAccessKey"],
             aws_session_token=assumed["SessionToken"],

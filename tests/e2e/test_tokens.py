@@ -30,7 +30,7 @@ def test_a_call_with_a_wrong_iam_secret_is_refused(stack: Stack) -> None:
 def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stack) -> None:
     client = client_of(
         "dynamodb",
-        stack,
+        stack.endpoint_url,
         aws_access_key_id=stack.access_key_id,
         aws_secret_access_key=stack.secret_access_key,
     )
