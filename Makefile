@@ -16,7 +16,7 @@ PY := .venvs/dev/bin/python
 SAM_CLI := .venvs/sam/bin/sam
 SOURCES := layers functions local tests benchmarks
 
-.PHONY: help demo up down test unit e2e check format lint types template build deploy requirements clean
+.PHONY: help demo up down test unit e2e check format lint types template bench build deploy requirements clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ types: $(DEV) ## Check types, strictly
 
 template: $(SAM)
 	$(SAM_CLI) validate --lint --region us-east-1
+
+bench: $(DEV) ## Measure what callbacks and imports cost, as ratios (after make demo or make up)
+	$(PY) -m benchmarks.callbacks
+	$(PY) -m benchmarks.imports
 
 build: $(DEV) $(SAM) ## Build what would be deployed to AWS: make build ENV=prod
 	$(SAM_CLI) build --config-env $(ENV)

@@ -1,6 +1,6 @@
 """What a callback costs in a warm function, step by step, as ratios to the least that any could cost.
 
-Run it with ``python -m benchmarks.callbacks``; ``make up`` is not needed. Only the ratios of one run mean
+``make bench`` runs it. Only the ratios of one run mean
 something: they hold on other machines, the microseconds do not.
 """
 
