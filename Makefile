@@ -6,8 +6,6 @@ SHELL := /bin/sh
 ENV ?= dev
 export SAM_CLI_TELEMETRY := 0
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared
-# SAM builds with the python3.13 that it finds here.
-export PATH := $(CURDIR)/.venvs/dev/bin:$(PATH)
 
 DEV := .venvs/dev/ready
 AWS := .venvs/aws/ready
@@ -57,7 +55,8 @@ bench: $(DEV) ## Measure what callbacks and imports cost, as ratios (after make 
 	$(PY) -m benchmarks.imports
 
 build: $(DEV) $(SAM) ## Build what would be deployed to AWS: make build ENV=prod
-	$(SAM_CLI) build --config-env $(ENV)
+	@# SAM builds with the python3.13 that it finds on the path.
+	PATH="$(CURDIR)/.venvs/dev/bin:$$PATH" $(SAM_CLI) build --config-env $(ENV)
 
 deploy: build ## Deploy to AWS with your credentials: make deploy ENV=prod
 	$(if $(filter local,$(ENV)),$(error 'make up' deploys the local stack; here say ENV=dev or ENV=prod))
@@ -68,7 +67,8 @@ requirements: $(DEV) ## Pin all requirements anew
 	    .venvs/dev/bin/uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
 	        --no-header --no-annotate $$in --output-file $${in%.in}.txt || exit 1; done
 
-clean: ## Remove everything that was made here (after make down)
+clean: ## Remove everything that was made here
+	@if [ -e .local ]; then $(MAKE) --no-print-directory down; fi
 	rm -rf .aws-sam .venvs .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,7 +1,8 @@
 """What starting a function costs: the time to import each built handler, as a ratio to a bare Python.
 
-``make bench`` runs it, after ``make demo`` or ``make up``, which build for this machine. Lambda's own copy of boto3 stands in as this environment's. Without ``.pyc`` files is what
-``sam build`` ships; with them is what the layer would cost if it were compiled.
+``make bench`` runs it, after ``make demo`` or ``make up``, which build for this machine. Lambda's own
+copy of boto3 stands in as this environment's. Without ``.pyc`` files is what ``sam build`` ships; with
+them is what the layer would cost if it were compiled.
 """
 
 import compileall

@@ -10,7 +10,7 @@ serves() { # a name on the path can be a shim that starts nothing
 }
 
 find_python() {
-    for candidate in python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python3.13 .venvs/python/*/bin/python3.13; do
+    for candidate in python3.13 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.13*/bin/python3.13 .venvs/python/*/bin/python3.13; do
         if serves "$candidate"; then
             echo "$candidate"
             return
@@ -26,7 +26,7 @@ fetch_python() { # with uv, which any Python from 3.11 on can install
             "$candidate" -m venv --clear .venvs/uv >&2 &&
                 .venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
                     -r local/requirements/uv.txt >&2 &&
-                .venvs/uv/bin/uv python install --quiet --install-dir .venvs/python 3.13 >&2 || return 0
+                .venvs/uv/bin/uv python install --quiet --no-bin --install-dir .venvs/python 3.13 >&2 || return 0
             for fetched in .venvs/python/*/bin/python3.13; do
                 if serves "$fetched"; then
                     echo "$fetched"
@@ -38,6 +38,10 @@ fetch_python() { # with uv, which any Python from 3.11 on can install
 }
 
 python=$(find_python)
+if [ -n "$python" ]; then
+    # Not the python3.13 of an environment that may be about to be removed, but the one that made it.
+    python=$("$python" -c 'import sys; print(sys._base_executable)')
+fi
 if [ -z "$python" ]; then
     echo "Python 3.13 is needed and could not be fetched: install it so that 'python3.13 -m venv' works." >&2
     exit 1

@@ -93,14 +93,14 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
 
 
 def run_to_end(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-    """Run a command with ``environment`` beside ours and its output in ``log``.
+    """Run a command with ``environment`` beside ours, less what ours says of AWS, and its output in ``log``.
 
     Raises ``subprocess.CalledProcessError`` with the output when it fails.
     """
     done = subprocess.run(  # noqa: S603 # our own programs
         command,
         cwd=_ROOT,
-        env={**os.environ, **environment},
+        env={**{name: value for name, value in os.environ.items() if name[:4] != "AWS_"}, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -71,6 +71,9 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
     ``with_faults`` puts a faulty endpoint between the functions and the emulator (``local.faults``).
     Raises ``subprocess.CalledProcessError`` when the build or the deployment fails; then nothing stays.
     """
+    # Whatever accounts and proxies this machine has, they are not meant.
+    os.environ.pop("AWS_PROFILE", None)
+    os.environ["NO_PROXY"] = "127.0.0.1"
     running = load(folder)
     if running is None:
         # Whatever a crash left behind.
@@ -170,6 +173,9 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
         # SAM builds with the python3.13 that it finds on the path.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "SAM_CLI_TELEMETRY": "0",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": "127.0.0.1",
         # Its notes about itself, which it would leave in the home directory.
         "__SAM_CLI_APP_DIR": str(folder / "sam"),
     }

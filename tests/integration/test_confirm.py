@@ -158,11 +158,15 @@ def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
     ("authorized", "confirmed", "anomalies"),
     [
         ({"payment_currency": "CAD"}, {}, {"paid_after_decline", "amount_differs"}),
-        ({"payment_amount": "0.00"}, {"payment_amount": "0.00"}, {"paid_after_decline"}),
+        (
+            {"payment_amount": "0.00"},
+            {"payment_amount": "0.00"},
+            {"paid_after_decline", "net_exceeds_amount"},
+        ),
         ({}, {"payment_amount": "355.00"}, {"amount_differs"}),
         ({}, {"pnm_order_identifier": "1"}, {"order_differs"}),
         ({}, {"site_customer_identifier": "1"}, {"customer_differs"}),
-        ({}, {"payment_amount": "1.00", "pnm_order_identifier": "1"}, {"amount_differs", "order_differs"}),
+        ({}, {"payment_amount": "360.00", "pnm_order_identifier": "1"}, {"amount_differs", "order_differs"}),
     ],
     ids=["declined: currency", "declined: amount", "amount", "order", "customer", "amount and order"],
 )

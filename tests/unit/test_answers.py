@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -63,6 +64,7 @@ def test_every_way_of_not_being_authentic_has_one_and_the_same_body() -> None:
 
 
 def test_other_kinds_of_errors_are_told_apart() -> None:
+    kinds: list[Callable[[], Exception]]
     kinds = [UnreadableError, TooLargeError, SignatureError, UnavailableError, KeyError]
     kinds += [PayNearMeFaultError, CredentialsRefusedError, PayNearMeTimeoutError]
     assert len({json.loads(problem(kind(), names_only=True)["body"])["type"] for kind in kinds}) == len(kinds)

@@ -23,6 +23,8 @@ from paynearme.settings import KnownSite
 from paynearme.signing import sign
 
 ATTEMPTS = 3
+# Two whole attempts fit into the time that a call has; the deadline cuts off the third.
+_LONGEST_ATTEMPT_SECONDS = 3.0
 _LONGEST_WAIT_SECONDS = 0.5
 
 
@@ -43,7 +45,7 @@ class PayNearMeClient:
         """Return the orders with new Smart Tokens (seed ``get_smart_token``).
 
         A token more does no harm, so the call is repeated after whatever may pass: connection errors,
-        time-outs, 429 and 5xx; three attempts at most, sharing the time that is left.
+        time-outs, 429 and 5xx; three attempts at most, all before the deadline.
 
         Raises ``RefusedByPayNearMeError``, ``PayNearMeFaultError``, ``PayNearMeTimeoutError``.
         """
@@ -63,7 +65,7 @@ class PayNearMeClient:
         try:
             return SmartTokenAnswer.model_validate(content)
         except ValidationError:
-            raise PayNearMeFaultError from None
+            raise PayNearMeFaultError("no orders") from None
 
     def _call(
         self,
@@ -73,10 +75,8 @@ class PayNearMeClient:
         repeat: Retry,
         deadline: Deadline,
     ) -> dict[str, Any]:
-        """Sign and send; return the content of an ``ok``. Attempts share what time is left."""
-        attempts = int(repeat.total or 0) + 1
-        seconds = (deadline.remaining - (attempts - 1) * _LONGEST_WAIT_SECONDS) / attempts
-        if seconds <= 0:
+        """Sign and send; return the content of an ``ok``. All attempts end at the deadline."""
+        if deadline.remaining <= 0:
             raise PayNearMeTimeoutError
         body = {
             **parameters,
@@ -91,7 +91,7 @@ class PayNearMeClient:
             f"{self._base_url}/json-api/{operation}",
             body=json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Accept": "application/json"},
-            timeout=Timeout(total=seconds, connect=min(1.0, seconds)),
+            timeout=Timeout(total=_LONGEST_ATTEMPT_SECONDS, connect=1.0),
             retries=repeat,
             redirect=False,
         )
@@ -104,28 +104,28 @@ class PayNearMeClient:
             timed_out = isinstance(error.reason, HttpTimeoutError) and not isinstance(
                 error.reason, NewConnectionError
             )
-            raise (PayNearMeTimeoutError if timed_out else PayNearMeFaultError) from None
+            raise (PayNearMeTimeoutError() if timed_out else PayNearMeFaultError("no connection")) from None
         except HTTPError:
-            raise PayNearMeFaultError from None
+            raise PayNearMeFaultError("no connection") from None
         return _content_of(response)
 
 
 def _content_of(response: BaseHTTPResponse) -> dict[str, Any]:
     """Return the content of a good answer; raise what a bad one means."""
     if response.status in (401, 403):
-        raise CredentialsRefusedError
+        raise CredentialsRefusedError(f"status {response.status}")
     try:
         content = json.loads(response.data)
     except (ValueError, RecursionError):
-        raise PayNearMeFaultError from None
+        raise PayNearMeFaultError(f"status {response.status}, no JSON") from None
     if response.status >= 500 or response.status == 429 or not isinstance(content, dict):
-        raise PayNearMeFaultError
+        raise PayNearMeFaultError(f"status {response.status}")
     if content.get("status") == "error":
         raise RefusedByPayNearMeError(
             _text(content.get("response_code")), _descriptions(content.get("errors"))
         )
     if response.status != 200 or content.get("status") != "ok":
-        raise PayNearMeFaultError
+        raise PayNearMeFaultError(f"status {response.status}, neither ok nor error")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Every error this project raises. ``gateway`` maps each to one fixed HTTP answer.
+"""Every error this project raises. ``answers`` maps each to one fixed HTTP answer.
 
 A declined payment is no error: it is a ``policy.Decision``.
 """
@@ -87,7 +87,15 @@ class RefusedByPayNearMeError(PayNearMeError):
 
 
 class PayNearMeFaultError(PayNearMeError):
-    """PayNearMe could not be reached, failed, or gave an answer that is none."""
+    """PayNearMe could not be reached, failed, or gave an answer that is none.
+
+    ``detail`` says which, in fixed words, for logs.
+    """
+
+    def __init__(self, detail: str = "") -> None:
+        """Take the detail."""
+        super().__init__("PayNearMe is out of order")
+        self.detail = detail
 
 
 class CredentialsRefusedError(PayNearMeFaultError):

@@ -18,6 +18,8 @@ from paynearme.errors import (
     AuthenticityError,
     InvalidMessageError,
     PayNearMeError,
+    PayNearMeFaultError,
+    RefusedByPayNearMeError,
     SignatureError,
     SitesUnavailableError,
     UnavailableError,
@@ -66,21 +68,28 @@ def receive[M: (Authorization, Confirmation)](
     ``SitesUnavailableError`` when nobody can tell.
     """
     received = _parameters_of(event)
-    site = _authenticate(received, sites, deadline)
+    try:
+        site = _authenticate(received, sites, deadline)
+    except AuthenticityError:
+        if lost_bytes(event, received):
+            # Not forged but mangled: API Gateway could not read it as UTF-8.
+            raise UnreadableError from None
+        raise
     # What is not signed is not authentic: it goes no further.
     signed = {name: value for name, value in received.items() if name not in UNSIGNED}
     telemetry.note(site_identifier=site.identifier)
+    if model is Authorization:
+        _check_age(signed.get("timestamp", ""), now, settings)
     message = read_message(model, signed)
     telemetry.note(
         pnm_order_identifier=message.pnm_order_identifier,
         pnm_payment_identifier=message.pnm_payment_identifier,
         test=message.test,
     )
-    if isinstance(message, Authorization):
-        # A confirmation is never too old: after an outage it comes hours later, and a replay is harmless.
-        age = now.timestamp() - message.timestamp
-        if not -settings.authorization_max_ahead_seconds <= age <= settings.authorization_max_age_seconds:
-            raise AgeError
+    dropped = [name for name in signed if name in model.model_fields and getattr(message, name) is None]
+    if unread := sorted(name for name in dropped if signed[name]):
+        telemetry.note(unread=unread)
+        telemetry.count("InformationUnread")
     return Callback(message, site, now, deadline)
 
 
@@ -103,6 +112,7 @@ def callback[M: (Authorization, Confirmation)](
         @wraps(work)
         def handler(event: Event, context: object) -> HttpAnswer:
             started = time.perf_counter()
+            telemetry.note_request(event, context)
             now = clock()
             site: KnownSite | None = None
             try:
@@ -135,7 +145,8 @@ def backend_call[M: SmartTokenRequest](
         @wraps(work)
         def handler(event: Event, context: object) -> HttpAnswer:
             started = time.perf_counter()
-            deadline = Deadline.after(settings.answer_within_seconds)
+            telemetry.note_request(event, context)
+            deadline = Deadline.after(settings.call_within_seconds)
             try:
                 request = read_message(model, from_json_body(event))
                 site = _site_of(request, settings, sites, deadline)
@@ -151,27 +162,31 @@ def backend_call[M: SmartTokenRequest](
     return decorate
 
 
+def _check_age(timestamp: str, now: datetime, settings: Settings) -> None:
+    """Refuse an authorization that is too old. A confirmation never is: an outage delays it by hours."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        # It is named as unreadable with whatever else is.
+        return
+    age = now.timestamp() - int(timestamp)
+    if not -settings.authorization_max_ahead_seconds <= age <= settings.authorization_max_age_seconds:
+        raise AgeError
+
+
 def _parameters_of(event: Event) -> dict[str, str]:
     return from_query(event) if event["httpMethod"] == "GET" else from_body(event)
 
 
 def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline) -> KnownSite:
+    if "signature" not in received:
+        raise SignatureError
     identifier = received.get("site_identifier")
     try:
-        if "signature" not in received:
-            raise SignatureError
-        try:
-            return _proven(received, sites.find(identifier, deadline))
-        except AuthenticityError:
-            # It may fit a key that is newer than what we keep.
-            if not _refreshed(sites, deadline):
-                raise
-            return _proven(received, sites.find(identifier, deadline))
+        return _proven(received, sites.find(identifier, deadline))
     except AuthenticityError:
-        if lost_bytes(received):
-            # Not forged but mangled: API Gateway could not read the query as UTF-8.
-            raise UnreadableError from None
-        raise
+        # It may fit a key that is newer than what we keep.
+        if not _refreshed(sites, deadline):
+            raise
+        return _proven(received, sites.find(identifier, deadline))
 
 
 def _refreshed(sites: Sites, deadline: Deadline) -> bool:
@@ -210,6 +225,9 @@ def _in_so_many_words(
     """Return PayNearMe's kind of answer to a callback that we could not work on, where it can be made."""
     try:
         received = _parameters_of(event)
+        if site is None:
+            # What nobody vouches for is not repeated, but for the order, without which there is no answer.
+            received.pop("site_payment_identifier", None)
         reply = when_unavailable(received, now)
     except Exception:
         # There is nothing to answer with: no order to name, or not even a request.
@@ -229,7 +247,11 @@ def _told(error: Exception, otherwise: Exception) -> Exception:
         telemetry.note(error=type(error).__name__)
         telemetry.count(type(error).__name__.removesuffix("Error"))
     if isinstance(error, InvalidMessageError):
-        telemetry.note(parameters=sorted(error.faults))
+        telemetry.note(parameters=sorted(error.faults)[:20])
+    if isinstance(error, RefusedByPayNearMeError):
+        telemetry.note(response_code=error.response_code)
+    if isinstance(error, PayNearMeFaultError):
+        telemetry.note(detail=error.detail)
     if not isinstance(error, PayNearMeError):
         telemetry.count("InternalFailure")
     if isinstance(error, UnavailableError) or not isinstance(error, PayNearMeError):

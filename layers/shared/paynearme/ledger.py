@@ -21,6 +21,7 @@ _WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
 _AS_AUTHORIZED = (
     "(attribute_not_exists(decision) OR (decision = :accept AND authorized_amount = :amount"
     " AND authorized_currency = :currency AND authorized_order = :order"
+    " AND (attribute_not_exists(authorized_net) OR authorized_net = :net)"
     " AND (attribute_not_exists(authorized_customer) OR authorized_customer = :customer)))"
 )
 
@@ -67,6 +68,7 @@ class Ledger:
             "site_payment_identifier": ours,
             "authorized_amount": message.payment_amount,
             "authorized_currency": message.payment_currency,
+            "authorized_net": message.net_payment_amount,
             "authorized_order": message.pnm_order_identifier,
             "authorized_customer": message.site_customer_identifier,
         }
@@ -133,6 +135,7 @@ class Ledger:
             "accept": "accept",
             "amount": message.payment_amount,
             "currency": message.payment_currency,
+            "net": message.net_payment_amount,
             "order": message.pnm_order_identifier,
             "customer": message.site_customer_identifier or "",
             "decline": "decline",
@@ -173,6 +176,7 @@ def _outcome(message: Confirmation, now: datetime) -> Item:
         "confirmation_fingerprint": _confirmation_fingerprint(message),
         "confirmed_amount": message.payment_amount,
         "confirmed_currency": message.payment_currency,
+        "confirmed_net": message.net_payment_amount,
         "confirmed_order": message.pnm_order_identifier,
         "confirmed_customer": message.site_customer_identifier,
         "posted_amount": message.net_payment_amount if paid and not message.test else None,
@@ -200,15 +204,23 @@ def _balance_change(message: Confirmation, now: datetime) -> list[Update]:
 
 def _own_anomalies(message: Confirmation) -> frozenset[Anomaly]:
     """Return what is wrong with a confirmation by itself."""
-    nobody = message.status is Outcome.PAYMENT and message.site_customer_identifier is None
-    return frozenset({Anomaly.CUSTOMER_MISSING} if nobody else ())
+    if message.status is not Outcome.PAYMENT:
+        return frozenset()
+    net, paid = message.net_payment_amount, message.payment_amount
+    found = {
+        Anomaly.CUSTOMER_MISSING: message.site_customer_identifier is None,
+        Anomaly.NET_EXCEEDS_AMOUNT: net is not None and paid is not None and net > paid,
+    }
+    return frozenset(anomaly for anomaly, holds in found.items() if holds)
 
 
 def _deviations(item: Item) -> frozenset[Anomaly]:
     """Return how the outcome in ``item`` differs from the authorization in it."""
     if "decision" not in item or item.get("outcome") != Outcome.PAYMENT:
         return frozenset()
-    money = ("amount", "currency")
+    money = ["amount", "currency"]
+    if item.get("authorized_net") is not None:
+        money.append("net")
     customer = item.get("confirmed_customer")
     found = {
         Anomaly.PAID_AFTER_DECLINE: item["decision"] == "decline",
@@ -223,7 +235,7 @@ def _deviations(item: Item) -> frozenset[Anomaly]:
 def _authorized_before(item: Item) -> Authorized:
     decision = Decision(
         accept=item["decision"] == "accept",
-        reason=Reason(item["reason"]),
+        reason=item["reason"],
         decline_reason=item.get("decline_reason"),
         receipt=item["receipt"],
     )

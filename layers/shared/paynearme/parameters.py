@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
-from paynearme.errors import TooLargeError, UnreadableError
+from paynearme.errors import InvalidMessageError, TooLargeError, UnreadableError
 
 MOST_BYTES = 64 * 1024
 """The most that a request may hold; no message of the protocol comes near."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_LONGEST_SHOWN = 64
+_NO_PARAMETER = "is not a parameter of this call"
+_NESTED = "must be text, a number, true or false"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 type Event = dict[str, Any]
@@ -58,14 +61,27 @@ def from_body(event: Event) -> dict[str, str]:
 def from_json_body(event: Event) -> dict[str, str]:
     """Return the parameters of a body that must be JSON.
 
-    Raises ``UnreadableError`` and ``TooLargeError``.
+    Raises ``UnreadableError`` and ``TooLargeError``, and ``InvalidMessageError`` with the names of
+    parameters that cannot be any.
     """
-    return _checked(_json_pairs(_text_of_body(event)))
+    content = _json_object(_text_of_body(event))
+    faults = {_shown(name): _NESTED for name, value in content if isinstance(value, list)}
+    faults |= {_shown(name): _NO_PARAMETER for name, _ in content if not _NAME.fullmatch(name)}
+    if faults:
+        raise InvalidMessageError(faults)
+    return _checked([(name, _spelled(value)) for name, value in content])
 
 
-def lost_bytes(parameters: Mapping[str, str]) -> bool:
-    """Return whether a value holds what API Gateway puts in the place of bytes that are not UTF-8."""
-    return any(_REPLACEMENT in value for value in parameters.values())
+def _shown(name: str) -> str:
+    return name[:_LONGEST_SHOWN] if name.isprintable() else "(unprintable)"
+
+
+def lost_bytes(event: Event, parameters: Mapping[str, str]) -> bool:
+    """Return whether API Gateway put something in the place of bytes that are not UTF-8.
+
+    It does that to a query, and to a body that it does not hand over as bytes.
+    """
+    return not event.get("isBase64Encoded") and any(_REPLACEMENT in value for value in parameters.values())
 
 
 def _text_of_body(event: Event) -> str:
@@ -87,6 +103,10 @@ class _Object(list[tuple[str, Any]]):
 
 
 def _json_pairs(text: str) -> list[tuple[str, str | None]]:
+    return [(name, _spelled(value)) for name, value in _json_object(text)]
+
+
+def _json_object(text: str) -> _Object:
     try:
         # Numbers stay the text they are: the signature covers their spelling.
         content = json.loads(
@@ -96,7 +116,7 @@ def _json_pairs(text: str) -> list[tuple[str, str | None]]:
         raise UnreadableError from None
     if not isinstance(content, _Object):
         raise UnreadableError
-    return [(name, _spelled(value)) for name, value in content]
+    return content
 
 
 def _refuse(constant: str) -> NoReturn:

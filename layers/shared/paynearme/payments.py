@@ -1,13 +1,14 @@
 """What is known of a payment, as the ledger tells it."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from paynearme.messages import AuthorizationAnswer, Outcome
-from paynearme.policy import Decision
+from paynearme.policy import Decision, Reason, declined
 
 _NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
 
@@ -20,7 +21,9 @@ class Anomaly(StrEnum):
     PAID_AFTER_DECLINE = "paid_after_decline"
     """It was paid although we had declined it."""
     AMOUNT_DIFFERS = "amount_differs"
-    """It was paid with another amount or currency than was authorized."""
+    """It was paid with another amount, net amount or currency than was authorized."""
+    NET_EXCEEDS_AMOUNT = "net_exceeds_amount"
+    """More of it is the customer's than was paid."""
     ORDER_DIFFERS = "order_differs"
     """It was paid for another order than was authorized."""
     CUSTOMER_DIFFERS = "customer_differs"
@@ -87,6 +90,20 @@ class Confirmed:
 def site_payment_identifier(site: str, pnm_payment_identifier: str, *, test: bool) -> str:
     """Return our identifier of a payment: the same at each call, another for each payment."""
     return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site}/{pnm_payment_identifier}"))
+
+
+def unheard(parameters: Mapping[str, str], now: datetime) -> AuthorizationAnswer:
+    """Return a decline, in so many words, of an authorization that we cannot decide now.
+
+    Raises ``KeyError`` and ``ValueError`` when ``parameters`` do not name a payment and an order.
+    """
+    ours = parameters.get("site_payment_identifier") or site_payment_identifier(
+        parameters["site_identifier"],
+        parameters["pnm_payment_identifier"],
+        test=parameters.get("test") == "true",
+    )
+    answer = Authorized(declined(Reason.CANNOT_DECIDE_NOW), now, ours, repeated=False)
+    return answer.to_answer(parameters["pnm_order_identifier"])
 
 
 def _noted(anomalies: frozenset[Anomaly]) -> dict[str, Any]:

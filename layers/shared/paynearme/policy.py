@@ -39,12 +39,13 @@ _DECLINE_TEXTS = {
 class Decision:
     """The answer to an authorization, with its reason code and the texts for the consumer.
 
-    ``decline_reason`` is None when ``accept`` is true. ``receipt`` holds at most 3,000 characters
-    (seed ``authorization_callbacks``, "Response Parameters").
+    ``reason`` is a ``Reason``, or the code of a former version. ``decline_reason`` is None when ``accept``
+    is true. ``receipt`` holds at most 3,000 characters (seed ``authorization_callbacks``, "Response
+    Parameters").
     """
 
     accept: bool
-    reason: Reason
+    reason: str
     decline_reason: str | None
     receipt: str
 

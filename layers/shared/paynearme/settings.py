@@ -39,7 +39,10 @@ class Settings(BaseModel):
     default_site_identifier: str = ""
     authorization_max_age_seconds: int = 900
     authorization_max_ahead_seconds: int = 300
+    # PayNearMe waits 10 seconds for everything: the way there and back and a cold start take their part.
     answer_within_seconds: float = 6.5
+    # Our own backend waits; PayNearMe may take its time over a token.
+    call_within_seconds: float = 7.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -51,7 +54,8 @@ class Settings(BaseModel):
 class Site(BaseModel):
     """A PayNearMe site and its keys, as the secret holds it.
 
-    ``secret`` signs callbacks and, unless ``api_secret`` is given, our calls. ``answer_format`` is
+    ``secret`` signs callbacks and, unless ``api_secret`` is given, our calls. ``former_secret`` holds for
+    callbacks as well, while this site's key rotates. ``answer_format`` is
     PayNearMe's usual one for the version unless it is set: JSON for 3.0, XML for 2.0.
     """
 
@@ -59,6 +63,7 @@ class Site(BaseModel):
 
     version: Literal["2.0", "3.0"]
     secret: Secret
+    former_secret: Secret | None = None
     api_secret: Secret | None = None
     answer_format: AnswerFormat | None = None
 
@@ -159,8 +164,8 @@ class Sites:
         if identifier is None or site is None:
             raise UnknownSiteError
         former = previous.sites.get(identifier) if previous else None
-        secrets = [site.secret]
-        if former and former.version == site.version and former.secret != site.secret:
+        secrets = [site.secret, *([site.former_secret] if site.former_secret else [])]
+        if former and former.version == site.version and former.secret not in secrets:
             secrets.append(former.secret)
         return KnownSite(
             identifier=identifier,

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-logger = Logger(service="paynearme")
+logger = Logger(service="paynearme", location=None)
 metrics = Metrics(namespace="PayNearMe", service="paynearme")
 
 _notes: dict[str, Any] = {}
+_MOST_CAUSES = 5
 
 
 class Tells(Protocol):
@@ -46,11 +47,28 @@ def tell(result: Tells) -> None:
         count(name)
 
 
+def note_request(event: object, context: object) -> None:
+    """Note by which identifiers API Gateway and Lambda know the call."""
+    request = event.get("requestContext") if isinstance(event, dict) else None
+    note(
+        request_id=getattr(context, "aws_request_id", None),
+        api_request_id=request.get("requestId") if isinstance(request, dict) else None,
+    )
+
+
 def note_failure(error: BaseException) -> None:
-    """Note what failed and where, without the error's text: it may quote what was sent."""
+    """Note what failed, where and why, without the errors' texts: they may quote what was sent."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
-    note(error=type(error).__name__, error_at=places)
+    causes: list[str] = []
+    cause = error.__cause__ or error.__context__
+    while cause is not None and len(causes) < _MOST_CAUSES:
+        # AWS's own word, such as AccessDeniedException.
+        answer = getattr(cause, "response", None)
+        code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
+        causes.append(f"{type(cause).__name__} {code}" if code else type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    note(error=type(error).__name__, error_at=places, causes=causes)
 
 
 def write(operation: str, status: int, milliseconds: float) -> None:

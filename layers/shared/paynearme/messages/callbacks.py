@@ -2,9 +2,11 @@
 
 Parameters and their types: seed ``authorization_callbacks``, "Request Parameters" and its samples;
 seed ``guaranteed_ach``, its callbacks. Every parameter but the required ones can be left out, some
-because a site excludes them, some because the payment type has none.
+because a site excludes them, some because the payment type has none. What only informs is None if it
+cannot be read.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
@@ -17,24 +19,44 @@ from paynearme.messages.values import (
     EpochSeconds,
     Flag,
     Identifier,
+    InformationalCurrency,
+    InformationalMoney,
+    InformationalSeconds,
     Money,
     OpenPaymentType,
     OpenPricingScheduleName,
     OpenSiteChannel,
     OpenSiteSubchannel,
     OpenUserDevice,
+    PnmIdentifier,
     Text,
 )
 
 _AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
+
+# Texts of consumers and of banks and shops. Refusing one for what it says would let its author stop payments.
+_CHOSEN_BY_OTHERS = frozenset(
+    {
+        "agent_email",
+        "agent_name",
+        "payment_bank_last4",
+        "payment_bank_name",
+        "payment_card_last4",
+        "payment_card_type",
+        "retailer_location_address",
+        "retailer_name",
+        "user_agent_string",
+        "user_environment",
+    }
+)
 
 
 class _Callback(Message):
     """What both callbacks can carry."""
 
     site_identifier: Identifier
-    pnm_order_identifier: Identifier
-    pnm_payment_identifier: Identifier
+    pnm_order_identifier: PnmIdentifier
+    pnm_payment_identifier: PnmIdentifier
     version: Literal["2.0", "3.0"]
     timestamp: EpochSeconds
     test: Flag = False
@@ -44,20 +66,20 @@ class _Callback(Message):
     site_payment_identifier: Identifier | None = None
     site_order_annotation: Text | None = None
 
-    due_to_site_amount: Money | None = None
-    due_to_site_currency: Currency | None = None
-    due_to_parent_amount: Money | None = None
-    due_to_parent_currency: Currency | None = None
-    due_to_child_amount: Money | None = None
-    due_to_child_currency: Currency | None = None
-    pnm_withheld_amount: Money | None = None
-    pnm_withheld_currency: Currency | None = None
-    pnm_processing_fee: Money | None = None
+    due_to_site_amount: InformationalMoney = None
+    due_to_site_currency: InformationalCurrency = None
+    due_to_parent_amount: InformationalMoney = None
+    due_to_parent_currency: InformationalCurrency = None
+    due_to_child_amount: InformationalMoney = None
+    due_to_child_currency: InformationalCurrency = None
+    pnm_withheld_amount: InformationalMoney = None
+    pnm_withheld_currency: InformationalCurrency = None
+    pnm_processing_fee: InformationalMoney = None
     # The table says the first, every sample says the second.
-    pnm_processing_currency: Currency | None = None
-    pnm_processing_fee_currency: Currency | None = None
+    pnm_processing_currency: InformationalCurrency = None
+    pnm_processing_fee_currency: InformationalCurrency = None
 
-    payment_date: EpochSeconds | None = None
+    payment_date: InformationalSeconds = None
     payment_type: OpenPaymentType | None = None
     payment_method_identifier: Identifier | None = None
     payment_card_type: Text | None = None
@@ -76,7 +98,7 @@ class _Callback(Message):
     site_channel: OpenSiteChannel | None = None
     site_subchannel: OpenSiteSubchannel | None = None
     pricing_schedule_name: OpenPricingScheduleName | None = None
-    settlement_method: Text | None = None
+    settlement_method: Identifier | None = None
 
     agent_name: Text | None = None
     agent_email: Text | None = None
@@ -89,6 +111,20 @@ class _Callback(Message):
     def _empty_is_absent(cls, parameters: Any) -> Any:
         # A form or a query cannot leave a value out, it can only leave it empty.
         return {name: text for name, text in parameters.items() if text != "" or name not in cls.model_fields}
+
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name the values that hold a parameter's name: such a value may have swallowed its neighbour.
+
+        The signed text has no separators, so ``423836181548`` followed by ``pnm_processing_fee`` and
+        ``4.99`` could be told as one identifier under the same signature.
+        """
+        guarded = cls.model_fields.keys() - _CHOSEN_BY_OTHERS
+        return {
+            name: "must not hold the name of a parameter"
+            for name in guarded & parameters.keys()
+            if _SWALLOWED.search(parameters[name])
+        }
 
 
 class Authorization(_Callback):
@@ -124,15 +160,26 @@ class Confirmation(_Callback):
 
     @classmethod
     def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name the amounts that a ``payment`` lacks, and those that cannot be added to a balance."""
+        """Name also the amounts that a ``payment`` lacks, and those that cannot be added to a balance."""
+        faults = super().faults_together(parameters)
         if parameters.get("status") != Outcome.PAYMENT:
-            return {}
+            return faults
         given = {name: parameters.get(name, "") for name in _AMOUNTS}
         return (
-            {name: "must be in USD" for name, text in given.items() if "currency" in name and text != "USD"}
+            faults
+            | {name: "must be in USD" for name, text in given.items() if "currency" in name and text != "USD"}
             | {name: "must not be negative" for name, text in given.items() if text.startswith("-")}
             | {name: "is required" for name, text in given.items() if not text}
         )
+
+
+_SWALLOWED = re.compile(
+    "|".join(
+        sorted(name for name in {*Authorization.model_fields, *Confirmation.model_fields} if "_" in name)
+    )
+    + r"|(test|standin)(true|false)|status(payment|decline)|timestamp[0-9]|version[23]\.0",
+    re.ASCII,
+)
 
 
 class _Answer(BaseModel):

@@ -9,6 +9,11 @@ from paynearme.errors import InvalidMessageError
 _DESCRIPTIONS = {"missing": "is required", "extra_forbidden": "is not a parameter of this call"}
 
 
+def _described(kind: str, message: str) -> str:
+    """Return what to say of a fault. pydantic's own messages may quote what was sent; ours do not."""
+    return message if kind == "unreadable" else _DESCRIPTIONS.get(kind, "is not readable")
+
+
 class Message(BaseModel):
     """A message made of flat parameters. Unknown ones are kept in ``model_extra``.
 
@@ -39,7 +44,7 @@ def read_message[M: Message](model: type[M], parameters: Mapping[str, str]) -> M
         message = model.model_validate(dict(parameters))
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
-            faults[str(fault["loc"][0])] = _DESCRIPTIONS.get(fault["type"], "is not readable")
+            faults[str(fault["loc"][0])] = _described(fault["type"], fault["msg"])
         raise InvalidMessageError(faults) from None
     if faults:
         raise InvalidMessageError(faults)

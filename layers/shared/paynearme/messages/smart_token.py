@@ -2,27 +2,42 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from paynearme.messages.reading import Message
-from paynearme.messages.values import CalendarDate, Flag, Identifier, Money, Text
+from paynearme.messages.values import CalendarDate, Flag, Identifier, Money, Text, unreadable
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE)
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
+# They run, read, write or call something, and none of them is an app's own.
 _FORBIDDEN_SCHEMES = frozenset(
     {
         "about",
         "blob",
+        "chrome",
         "content",
         "data",
         "file",
         "filesystem",
+        "ftp",
+        "ftps",
         "intent",
+        "jar",
         "javascript",
+        "livescript",
+        "mailto",
+        "mocha",
+        "resource",
+        "sms",
+        "tel",
+        "urn",
         "vbscript",
         "view-source",
+        "ws",
+        "wss",
     }
 )
 _ORDER_IDENTIFIERS = (
@@ -32,13 +47,14 @@ _ORDER_IDENTIFIERS = (
     "site_customer_identifier",
     "site_creator_identifier",
 )
+_ADDRESS_WANTED = "must be an absolute address: https, http, or an app's own scheme"
 _OF_EVERY_CALL = {"site_identifier", "timestamp", "version", "signature"}
-_GUARANTEED_ACH = (
+_EXT_CUSTOMER = (
     "ext_customer_enrollment_date",
     "ext_customer_date_of_birth_pii",
     "ext_customer_tax_id_pii",
-    "flow_bank_oauth_redirect_url",
 )
+_GUARANTEED_ACH = (*_EXT_CUSTOMER, "flow_bank_oauth_redirect_url")
 
 
 def _return_url(value: object) -> str:
@@ -46,11 +62,18 @@ def _return_url(value: object) -> str:
     url = value.strip(" ") if isinstance(value, str) else ""
     match = _ADDRESS.fullmatch(url)
     if match is None or len(url) > 2048 or not url.isprintable() or any(c in ' "<>\\' for c in url):
-        raise ValueError
+        raise unreadable(_ADDRESS_WANTED)
     scheme = match[1].lower()
-    if scheme in _FORBIDDEN_SCHEMES or (scheme in {"http", "https"} and not urlsplit(url).hostname):
-        raise ValueError
+    if scheme in _FORBIDDEN_SCHEMES or (scheme in {"http", "https"} and not _has_host(url)):
+        raise unreadable(_ADDRESS_WANTED)
     return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _spelled(value: object) -> str:
@@ -60,8 +83,21 @@ def _spelled(value: object) -> str:
 ReturnUrl = Annotated[str, BeforeValidator(_return_url)]
 """An absolute address: ``https``, ``http`` or an app's own scheme; none that runs or reads anything."""
 
-PositiveMoney = Annotated[Money, Field(gt=0)]
-WholeNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,9}$")]
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise unreadable("must be more than nothing")
+    return value
+
+
+def _whole_number(value: str) -> str:
+    if re.fullmatch(r"[1-9][0-9]{0,9}", value, re.ASCII):
+        return value
+    raise unreadable("must be a positive whole number")
+
+
+PositiveMoney = Annotated[Money, AfterValidator(_positive)]
+WholeNumber = Annotated[str, AfterValidator(_whole_number)]
 TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 
 
@@ -138,6 +174,9 @@ class SmartTokenRequest(Message):
         if parameters.get("flow_trustly") == "true" and "flow_trustly_reconnect" not in parameters:
             text = "is required with flow_trustly, unless flow_trustly_reconnect is given"
             faults.update({name: text for name in _GUARANTEED_ACH if name not in parameters})
+        if parameters.get("flow_trustly") != "true" and parameters.keys() & set(_EXT_CUSTOMER):
+            # Nobody needs a tax identifier then, so nobody gets it.
+            faults["flow_trustly"] = "must be true where ext_customer parameters are given"
         return faults
 
     def to_parameters(self) -> dict[str, str]:

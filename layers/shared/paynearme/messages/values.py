@@ -1,7 +1,8 @@
-"""The types of single parameters, read strictly from the text that was on the wire.
+"""The types of single parameters, read from the text that was on the wire.
 
-Strictly, because the signature's text has no separators: a value that swallowed its neighbour would
-otherwise still fit the signature.
+The signature's text has no separators, so a value that swallowed its neighbour, name and all, fits the
+same signature. What decides on money is typed so that it cannot swallow anything: amounts and flags by
+their form, PayNearMe's identifiers by their alphabet; ``callbacks`` looks at the other identifiers.
 """
 
 import re
@@ -10,35 +11,52 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 _CENT = Decimal("0.01")
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
+def unreadable(description: str) -> PydanticCustomError:
+    """Return the error of a parameter that is not what it must be. ``description`` holds no value."""
+    return PydanticCustomError("unreadable", "{description}", {"description": description})
+
+
 def _money(value: object) -> Decimal:
     if isinstance(value, str) and _MONEY.fullmatch(value):
         return Decimal(value).quantize(_CENT)
-    raise ValueError
+    raise unreadable("must be an amount like 25.00")
 
 
 def _seconds(value: object) -> int:
     if isinstance(value, str) and _SECONDS.fullmatch(value):
         return int(value)
-    raise ValueError
+    raise unreadable("must be seconds since 1970")
 
 
 def _flag(value: object) -> bool:
     if value == "true" or value == "false":
         return value == "true"
-    raise ValueError
+    raise unreadable("must be true or false")
 
 
 def _calendar_date(value: object) -> date:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII):
-        return date.fromisoformat(value)
-    raise ValueError
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise unreadable("must be a day that exists, as YYYY-MM-DD")
+
+
+def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
 
 
 Money = Annotated[Decimal, BeforeValidator(_money)]
@@ -56,11 +74,19 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
 """A day that exists, as YYYY-MM-DD."""
 
+PnmIdentifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+"""An identifier that PayNearMe made: digits in all documents. Without underscores no other name fits in."""
+
 Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\x{fffe}\x{ffff}]{1,256}$")]
 """1 to 256 characters, all of which XML can carry and a log line can show."""
 
-Text = Annotated[str, StringConstraints(max_length=4096)]
-"""Free text."""
+Text = str
+"""Free text. Its length is bounded by the request's: a longer limit here could be used to stop payments."""
+
+InformationalMoney = Annotated[Money | None, WrapValidator(_none_if_unreadable)]
+InformationalCurrency = Annotated[Currency | None, WrapValidator(_none_if_unreadable)]
+InformationalSeconds = Annotated[EpochSeconds | None, WrapValidator(_none_if_unreadable)]
+# PayNearMe may write differently what nobody here depends on: it is no reason to refuse a payment.
 
 
 class PaymentType(StrEnum):

@@ -1,0 +1,134 @@
+"""What the log line tells of a failure: which call it was, and why it failed, but nothing that was said."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from urllib3.exceptions import MaxRetryError
+
+from tests.events_of_gateway import json_event
+from tests.integration.observed import Function, Traffic, Written
+from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.signed_callbacks import authorization, confirmation
+from tests.messages import valid_smart_token_request
+
+MARKER = "zq7marker7qz"
+MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
+    "authorize": authorization,
+    "confirm": confirmation,
+    "get_token": valid_smart_token_request,
+}
+
+
+def refusal(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": MARKER}}, operation)
+
+
+@pytest.fixture(params=list(MESSAGES))
+def name(request: pytest.FixtureRequest, paynearme: PayNearMe) -> str:
+    return str(request.param)
+
+
+def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
+    cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str
+) -> None:
+    traffic.refused = {"GetSecretValue": refusal("AccessDeniedException", "GetSecretValue")}
+
+    cold_start(name)(MESSAGES[name]())
+
+    [line] = written.logs()
+    assert line["error"] == "SitesUnavailableError"
+    assert "ClientError AccessDeniedException" in line["causes"]
+    assert MARKER not in written.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"), [("authorize", "UpdateItem"), ("confirm", "TransactWriteItems")]
+)
+def test_a_table_that_may_not_be_written_is_told_in_the_words_of_aws(
+    cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str, operation: str
+) -> None:
+    traffic.refused = {operation: refusal("AccessDeniedException", operation)}
+
+    cold_start(name)(MESSAGES[name]())
+
+    [line] = written.logs()
+    assert line["error"] == "LedgerUnavailableError"
+    assert "ClientError AccessDeniedException" in line["causes"]
+    assert MARKER not in written.text()
+
+
+def test_the_identifiers_of_lambda_and_of_api_gateway_are_in_the_line(
+    cold_start: Callable[[str], Function], written: Written, name: str
+) -> None:
+    event: Any = json_event(MESSAGES[name]())
+    event["requestContext"]["requestId"] = "api-1"
+
+    answer = cold_start(name).app.handler(event, SimpleNamespace(aws_request_id="lambda-1"))
+
+    assert answer["statusCode"] == 200
+    [line] = written.logs()
+    assert (line["request_id"], line["api_request_id"]) == ("lambda-1", "api-1")
+
+
+@pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": "x"}, None, []])
+def test_a_call_without_them_is_answered_and_written_all_the_same(
+    cold_start: Callable[[str], Function], written: Written, name: str, event: Any
+) -> None:
+    answer = cold_start(name).app.handler(event, None)
+
+    assert answer["statusCode"] >= 400
+    [line] = written.logs()
+    assert line["operation"] == name
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "detail"),
+    [
+        (500, {"status": "error", "errors": [MARKER]}, "status 500"),
+        (429, {"status": "error", "errors": [MARKER]}, "status 429"),
+        (502, MARKER.encode(), "status 502, no JSON"),
+        (401, {"status": "error", "errors": [MARKER]}, "status 401"),
+        (200, {"status": MARKER}, "status 200, neither ok nor error"),
+        (200, {"status": "ok", "orders": MARKER}, "no orders"),
+    ],
+)
+def test_a_fault_of_paynearme_is_noted_in_fixed_words(
+    get_token: Function, paynearme: PayNearMe, written: Written, status: int, content: object, detail: str
+) -> None:
+    paynearme.answer = paynearme.saying(status, content)
+
+    assert get_token(valid_smart_token_request()).status == 502
+
+    [line] = written.logs()
+    assert line["detail"] == detail
+    assert MARKER not in written.text()
+
+
+def test_a_paynearme_that_cannot_be_reached_is_noted(
+    get_token: Function, paynearme: PayNearMe, written: Written
+) -> None:
+    # urllib3 takes a pool here, which the error does not use.
+    paynearme.answer = MaxRetryError(None, f"https://{MARKER}", None)  # type: ignore[arg-type]
+
+    assert get_token(valid_smart_token_request()).status == 502
+
+    [line] = written.logs()
+    assert line["detail"] == "no connection"
+    assert MARKER not in written.text()
+
+
+def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
+    get_token: Function, paynearme: PayNearMe, written: Written
+) -> None:
+    said = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}
+    paynearme.answer = paynearme.saying(422, said)
+
+    assert get_token(valid_smart_token_request()).status == 422
+
+    [line] = written.logs()
+    assert line["response_code"] == "1205"
+    assert "detail" not in line
+    assert MARKER not in written.text()

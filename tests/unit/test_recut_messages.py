@@ -1,0 +1,120 @@
+"""The signed text has no separators: a message can be cut in other places under the same signature."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+
+from local.drive import confirmation_of
+from local.events import load, signed
+from paynearme.errors import InvalidMessageError
+from paynearme.messages import Authorization, Confirmation, read_message
+from paynearme.signing import UNSIGNED, string_to_sign, verify
+from tests.messages import SECRET, valid_authorization, valid_confirmation
+
+type Parameters = dict[str, str]
+type Model = type[Authorization | Confirmation]
+
+DECIDING = (
+    "pnm_payment_identifier",
+    "pnm_order_identifier",
+    "payment_amount",
+    "net_payment_amount",
+    "site_customer_identifier",
+    "test",
+)
+MESSAGES = {
+    **{f"authorization {name}": (Authorization, message) for name, message in load("authorization").items()},
+    **{f"confirmation {name}": (Confirmation, message) for name, message in load("confirmation").items()},
+    **{
+        f"confirmation of {name}": (Confirmation, confirmation_of(message))
+        for name, message in load("authorization").items()
+    },
+}
+# What a message may say besides. Of the two unknown names, the first is next to the payment's identifier.
+ADDITIONS: dict[str, dict[str, str | bool]] = {
+    "as documented": {},
+    "test": {"test": True},
+    "unknown name behind the payment": {"pnm_payment_new": "7"},
+    "unknown name further behind": {"pnm_zzz_new": "7"},
+    "annotation": {"site_order_annotation": "a gift"},
+    "all of them": {"test": True, "pnm_payment_new": "7", "pnm_zzz_new": "7", "site_order_annotation": "x"},
+}
+
+
+def names_in_order(parameters: Parameters) -> list[str]:
+    return sorted(name for name in parameters if name not in UNSIGNED)
+
+
+def recut(parameters: Parameters, swallower: str, swallowed: list[str]) -> Parameters:
+    """Return the message in which a value holds the names and values that follow it."""
+    kept = {name: value for name, value in parameters.items() if name not in swallowed}
+    return kept | {swallower: parameters[swallower] + "".join(n + parameters[n] for n in swallowed)}
+
+
+def with_one_swallowed(parameters: Parameters) -> Iterator[tuple[str, list[str]]]:
+    for swallower, name in pairwise(names_in_order(parameters)):
+        yield swallower, [name]
+
+
+def with_two_swallowed(parameters: Parameters) -> Iterator[tuple[str, list[str]]]:
+    names = names_in_order(parameters)
+    for swallower, first, second in zip(names, names[1:], names[2:], strict=False):
+        yield swallower, [first, second]
+
+
+def what_decides(model: Model, parameters: Parameters) -> dict[str, object]:
+    message = read_message(model, parameters)
+    names = (*DECIDING, "status") if model is Confirmation else DECIDING
+    return {name: getattr(message, name) for name in names}
+
+
+def differences(model: Model, original: Parameters, changed: Parameters) -> dict[str, object]:
+    """Return what decides and differs, as the changed message says it; nothing if that is refused."""
+    before = what_decides(model, original)
+    try:
+        after = what_decides(model, changed)
+    except InvalidMessageError:
+        return {}
+    return {name: value for name, value in after.items() if value != before[name]}
+
+
+@pytest.mark.parametrize("cuts", [with_one_swallowed, with_two_swallowed])
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_money(
+    name: str, cuts: Callable[[Parameters], Iterator[tuple[str, list[str]]]]
+) -> None:
+    model, documented = MESSAGES[name]
+    got_through = []
+    for addition, more in ADDITIONS.items():
+        original = signed(documented, SECRET, "3.0", 1748969962, **more)
+        for swallower, swallowed in cuts(original):
+            changed = recut(original, swallower, swallowed)
+
+            assert string_to_sign(changed) == string_to_sign(original)
+            verify(changed, original["signature"], [SECRET], "3.0")
+            if told := differences(model, original, changed):
+                got_through.append((addition, swallower, swallowed, told))
+
+    assert got_through == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["user_agent_string", "agent_name", "payment_bank_name", "retailer_name", "payment_card_type"],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pnm_processing_fee4.99",
+        "site_customer_identifier payment_amount",
+        "testtrue statuspayment timestamp1 version3.0",
+        "x" * 10_000,
+    ],
+    ids=["a neighbour", "names", "short names", "long"],
+)
+def test_a_text_that_others_choose_is_accepted_whatever_it_says(name: str, text: str) -> None:
+    authorization = read_message(Authorization, valid_authorization(**{name: text}))
+    confirmation = read_message(Confirmation, valid_confirmation(**{name: text}))
+
+    assert getattr(authorization, name) == getattr(confirmation, name) == text
