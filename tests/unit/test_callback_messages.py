@@ -255,7 +255,7 @@ def test_a_confirmation_is_acknowledged_with_its_order_alone() -> None:
 def test_version_2_is_answered_in_xml_of_its_namespace() -> None:
     receipt = '^Tom & "Jerry"<br><pnm_payment /> ]]> Zoë'
     answer = AuthorizationAnswer(
-        pnm_order_identifier="<1>&", accept_payment="no", decline_reason="<script>", receipt=receipt
+        pnm_order_identifier="1", accept_payment="no", decline_reason="<script>", receipt=receipt
     )
     http = callback_answer(answer, "2.0", "xml")
     root = ElementTree.fromstring(http["body"].encode())  # noqa: S314 # our own output

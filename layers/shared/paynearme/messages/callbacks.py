@@ -190,7 +190,7 @@ class _Answer(BaseModel):
     ENVELOPE: ClassVar[str]
     PART: ClassVar[str]
 
-    pnm_order_identifier: Identifier
+    pnm_order_identifier: PnmIdentifier
 
     def fields(self) -> dict[str, str]:
         """Return the fields that are set, in the order of PayNearMe's samples."""
