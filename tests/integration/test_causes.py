@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -23,7 +23,8 @@ MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
 
 
 def refusal(code: str, operation: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": MARKER}}, operation)
+    answer = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(cast(Any, answer), operation)
 
 
 @pytest.fixture(params=list(MESSAGES))

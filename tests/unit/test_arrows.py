@@ -65,7 +65,7 @@ def test_the_imports_of_the_layer_are_seen() -> None:
     assert all(path.is_file() for module in modules() for path in files_of(module))
 
 
-# functions -> gateway, ledger, client -> policy, messages, signing -> errors; aws and deadline are leaves too.
+# functions -> gateway, ledger, client -> policy, messages, signing -> errors; aws and deadline are leaves.
 ALLOWED: dict[str, set[str]] = {
     "gateway": {
         "answers",

@@ -1,12 +1,12 @@
 """The signed text has no separators: a message can be cut in other places under the same signature."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 import pytest
 
 from local.drive import confirmation_of
-from local.events import load, signed
+from local.events import as_text, load, signed
 from paynearme.errors import InvalidMessageError
 from paynearme.messages import Authorization, Confirmation, read_message
 from paynearme.signing import UNSIGNED, string_to_sign, verify
@@ -23,7 +23,7 @@ DECIDING = (
     "site_customer_identifier",
     "test",
 )
-MESSAGES = {
+MESSAGES: dict[str, tuple[Model, Mapping[str, str | bool]]] = {
     **{f"authorization {name}": (Authorization, message) for name, message in load("authorization").items()},
     **{f"confirmation {name}": (Confirmation, message) for name, message in load("confirmation").items()},
     **{
@@ -101,7 +101,7 @@ def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_mo
 
 @pytest.mark.parametrize(
     "name",
-    ["user_agent_string", "agent_name", "payment_bank_name", "retailer_name", "payment_card_type"],
+    ["user_agent_string", "user_environment", "agent_name", "agent_email", "payment_bank_name"],
 )
 @pytest.mark.parametrize(
     "text",
@@ -113,8 +113,20 @@ def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_mo
     ],
     ids=["a neighbour", "names", "short names", "long"],
 )
-def test_a_text_that_others_choose_is_accepted_whatever_it_says(name: str, text: str) -> None:
+def test_a_text_that_consumers_choose_is_accepted_whatever_it_says(name: str, text: str) -> None:
     authorization = read_message(Authorization, valid_authorization(**{name: text}))
     confirmation = read_message(Confirmation, valid_confirmation(**{name: text}))
 
     assert getattr(authorization, name) == getattr(confirmation, name) == text
+
+
+def test_a_merchants_annotation_may_hold_names_that_cannot_stand_behind_it() -> None:
+    annotation = '{"payment_date": "soon", "pnm_order_identifier": "1"}'
+    message = load("authorization")["cash"] | {"site_order_annotation": annotation}
+    assert read_message(Authorization, as_text(message)).site_order_annotation == annotation
+
+
+def test_a_merchants_annotation_that_swallowed_a_test_mark_is_refused() -> None:
+    message = load("authorization")["cash"] | {"site_order_annotation": "a note" + "test" + "true"}
+    with pytest.raises(InvalidMessageError):
+        read_message(Authorization, as_text(message))

@@ -42,5 +42,5 @@ def is_transient(error: BaseException) -> bool:
     if error.response["Error"]["Code"] == "TransactionCanceledException":
         reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
         return bool(reasons & _TRANSIENT_REASONS) and "ConditionalCheckFailed" not in reasons
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error.response["Error"]["Code"] in _TRANSIENT_CODES or status >= 500

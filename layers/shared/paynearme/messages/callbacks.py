@@ -34,17 +34,13 @@ from paynearme.messages.values import (
 
 _AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
 
-# Texts of consumers and of banks and shops. Refusing one for what it says would let its author stop payments.
-_CHOSEN_BY_OTHERS = frozenset(
+# Texts of consumers. Refusing one for what it says would let a consumer stop the merchant's confirmations.
+_CHOSEN_BY_CONSUMERS = frozenset(
     {
         "agent_email",
         "agent_name",
-        "payment_bank_last4",
         "payment_bank_name",
         "payment_card_last4",
-        "payment_card_type",
-        "retailer_location_address",
-        "retailer_name",
         "user_agent_string",
         "user_environment",
     }
@@ -119,11 +115,12 @@ class _Callback(Message):
         The signed text has no separators, so ``423836181548`` followed by ``pnm_processing_fee`` and
         ``4.99`` could be told as one identifier under the same signature.
         """
-        guarded = cls.model_fields.keys() - _CHOSEN_BY_OTHERS
         return {
             name: "must not hold the name of a parameter"
-            for name in guarded & parameters.keys()
-            if _SWALLOWED.search(parameters[name])
+            for name, text in parameters.items()
+            if name not in _CHOSEN_BY_CONSUMERS
+            # What is signed is sorted, so a value has only names behind it that come after its own.
+            and any(found[1] > name for found in _SWALLOWED.finditer(text))
         }
 
 
@@ -174,10 +171,11 @@ class Confirmation(_Callback):
 
 
 _SWALLOWED = re.compile(
-    "|".join(
+    "(?=("
+    + "|".join(
         sorted(name for name in {*Authorization.model_fields, *Confirmation.model_fields} if "_" in name)
     )
-    + r"|(test|standin)(true|false)|status(payment|decline)|timestamp[0-9]|version[23]\.0",
+    + r"|(test|standin)(true|false)|status(payment|decline)|timestamp[0-9]|version[23]\.0))",
     re.ASCII,
 )
 
