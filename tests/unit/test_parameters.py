@@ -7,9 +7,10 @@ import pytest
 
 from paynearme.errors import InvalidMessageError, TooLargeError, UnreadableError
 from paynearme.parameters import Event, from_body, from_json_body, from_query, lost_bytes
+from paynearme.signing import sign
 from tests.documents import documented, names_of
 from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
-from tests.messages import valid_authorization
+from tests.messages import SECRET, valid_authorization
 
 
 def query(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from urllib.parse import quote, urlencode
 
 from hypothesis import example, given
 from hypothesis import strategies as st
