@@ -282,3 +282,17 @@ def test_an_empty_text_of_an_answer_is_left_out() -> None:
         pnm_order_identifier="1", accept_payment="yes", decline_reason="", receipt="", memo=""
     )
     assert answer.fields() == {"pnm_order_identifier": "1", "accept_payment": "yes"}
+
+
+@pytest.mark.parametrize("identifier", ["830466818968", "a1B2-c3", "pay_1", "0" * 64])
+def test_an_identifier_of_paynearmes_has_a_small_alphabet(identifier: str) -> None:
+    message = read_message(Authorization, valid_authorization(pnm_payment_identifier=identifier))
+    assert message.pnm_payment_identifier == identifier
+
+
+@pytest.mark.parametrize(
+    "identifier", ["1.5", "1 2", "1#2", "é", "0" * 65, "1pnm_zzz", "1site_channelconsumer"]
+)
+def test_an_identifier_of_paynearmes_holds_no_name_and_nothing_strange(identifier: str) -> None:
+    for name in ("pnm_payment_identifier", "pnm_order_identifier"):
+        assert faults_of(Authorization, valid_authorization(**{name: identifier})) == {name}

@@ -11,12 +11,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 _CENT = Decimal("0.01")
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
+# How the names begin that can stand behind an identifier of PayNearMe's, those not known yet included.
+_NAME_OF_THEIRS = re.compile(r"(pnm|pricing|retailer|settlement|site|user)_[a-z]")
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
@@ -52,6 +54,12 @@ def _calendar_date(value: object) -> date:
     raise unreadable("must be a day that exists, as YYYY-MM-DD")
 
 
+def _without_a_name(value: str) -> str:
+    if _NAME_OF_THEIRS.search(value):
+        raise unreadable("must not hold the name of a parameter")
+    return value
+
+
 def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
     try:
         return read(value)
@@ -74,8 +82,10 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
 """A day that exists, as YYYY-MM-DD."""
 
-PnmIdentifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
-"""An identifier that PayNearMe made: digits in all documents. Without underscores no other name fits in."""
+PnmIdentifier = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_without_a_name)
+]
+"""An identifier that PayNearMe made, digits in all documents, without any name of PayNearMe's kind in it."""
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\x{fffe}\x{ffff}]{1,256}$")]
 """1 to 256 characters, all of which XML can carry and a log line can show."""
