@@ -176,8 +176,9 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "127.0.0.1",
-        # Its notes about itself, which it would leave in the home directory.
+        # Its notes about itself and its empty folders, which it would leave in other places.
         "__SAM_CLI_APP_DIR": str(folder / "sam"),
+        "TMPDIR": str(folder / "tmp"),
     }
     progress("Building with sam build")
     build = ["build", "--config-env", "local", "--parameter-overrides", f"Architecture={architecture}"]
