@@ -63,6 +63,8 @@ def test_everything_logged_and_stored_is_free_of_secrets_and_personal_data(
     forged = {**good, "signature": "0123456789abcdef" * 4}
     unwanted = {*PERSONAL.values(), TAX_IDENTIFIER, BIRTHDAY, good["signature"], forged["signature"]}
     unwanted |= {entry["secret"] for entry in stack.sites.values()}
+    requests = load("get_smart_token").values()
+    unwanted |= {text for request in requests for name, text in request.items() if name.endswith("_pii")}
     transports: tuple[Transport, ...] = ("query", "form", "json")
 
     for transport in transports:
@@ -100,5 +102,7 @@ def test_everything_logged_and_stored_is_free_of_secrets_and_personal_data(
         assert not [line for line in lines if value in line]
         assert value not in stored
     assert "_pii" not in stored
-    # What other tests sent and got is in these logs as well: no text that could be a signature.
+    # What other tests sent and got is in these logs as well: no text that could be a signature or a token.
+    assert not [line for line in lines if re.search(r"[A-Za-z0-9!$]{100}", line)]
+    assert not re.search(r"[A-Za-z0-9!$]{100}", stored)
     assert not [line for line in lines if re.search(r"\b([0-9a-f]{32}|[0-9a-f]{64})\b", line)]

@@ -126,6 +126,13 @@ def test_a_merchants_annotation_may_hold_names_that_cannot_stand_behind_it() -> 
     assert read_message(Authorization, as_text(message)).site_order_annotation == annotation
 
 
+@pytest.mark.parametrize("text", ['{"site_payment_identifier": "1"}', "site_subchannel: none", "test=true"])
+@pytest.mark.parametrize("name", ["site_order_annotation", "custom_data"])
+def test_a_merchants_own_text_may_name_parameters_as_people_do(name: str, text: str) -> None:
+    message = load("authorization")["cash"] | {name: text}
+    assert getattr(read_message(Authorization, as_text(message)), name) == text
+
+
 def test_a_merchants_annotation_that_swallowed_a_test_mark_is_refused() -> None:
     message = load("authorization")["cash"] | {"site_order_annotation": "a note" + "test" + "true"}
     with pytest.raises(InvalidMessageError):

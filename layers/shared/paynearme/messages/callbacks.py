@@ -170,12 +170,13 @@ class Confirmation(_Callback):
         )
 
 
+# A name with its value right behind it. A merchant's own JSON, say, has a quotation mark there, and may pass.
 _SWALLOWED = re.compile(
-    "(?=("
+    "(?=((?:"
     + "|".join(
         sorted(name for name in {*Authorization.model_fields, *Confirmation.model_fields} if "_" in name)
     )
-    + r"|(test|standin)(true|false)|status(payment|decline)|timestamp[0-9]|version[23]\.0))",
+    + r")[A-Za-z0-9$-]|(test|standin)(true|false)|status(payment|decline)|timestamp[0-9]|version[23]\.0))",
     re.ASCII,
 )
 
