@@ -12,9 +12,10 @@ AWS := .venvs/aws/ready
 SAM := .venvs/sam/ready
 PY := .venvs/dev/bin/python
 SAM_CLI := .venvs/sam/bin/sam
-SOURCES := layers functions local tests benchmarks
+SOURCES := layers functions operations local tests benchmarks
 
-.PHONY: help demo up down test unit e2e check format lint types template bench build deploy requirements clean
+.PHONY: help demo up down test unit e2e check format lint types template policy-check bench
+.PHONY: build deploy policy policy-show requirements clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +37,7 @@ unit: $(DEV) ## Run the unit and integration tests, with the floor for branch co
 e2e: $(DEV) $(AWS) $(SAM) ## Run the end-to-end tests against the deployed local stack
 	$(PY) -m pytest tests/e2e
 
-check: format lint types template ## Check format, lint, types and the template
+check: format lint types template policy-check ## Check format, lint, types, the template and the policies
 
 format: $(DEV)
 	$(PY) -m ruff format --check $(SOURCES)
@@ -50,6 +51,9 @@ types: $(DEV) ## Check types, strictly
 template: $(SAM)
 	$(SAM_CLI) validate --lint --region us-east-1
 
+policy-check: $(DEV) ## Check policy.json and the worked examples in docs/policies
+	$(PY) -m operations policy check policy.json docs/policies/*.json
+
 bench: $(DEV) ## Measure what callbacks and imports cost, as ratios (after make demo or make up)
 	$(PY) -m benchmarks.callbacks
 	$(PY) -m benchmarks.imports
@@ -61,6 +65,12 @@ build: $(DEV) $(SAM) ## Build what would be deployed to AWS: make build ENV=prod
 deploy: build ## Deploy to AWS with your credentials: make deploy ENV=prod
 	$(if $(filter local,$(ENV)),$(error 'make up' deploys the local stack; here say ENV=dev or ENV=prod))
 	$(SAM_CLI) deploy --config-env $(ENV)
+
+policy: $(DEV) ## Bring policy.json into force: make policy ENV=prod, or ENV=local after make up
+	@$(PY) -m operations policy deploy --config-env $(ENV)
+
+policy-show: $(DEV) ## Show the policy in force and how policy.json differs: make policy-show ENV=prod
+	@$(PY) -m operations policy show --config-env $(ENV)
 
 requirements: $(DEV) ## Pin all requirements anew
 	@for in in layers/shared/requirements.in local/requirements/*.in; do \

@@ -49,7 +49,7 @@ def demo_command() -> None:
         home = Path(folder) / "stack"
         try:
             with telling() as progress:
-                started = stack.start(home, progress)
+                started = stack.start(home, progress, with_faults=True)
             succeeded = demo.tell(started, console)
         finally:
             stack.stop(home)
@@ -63,7 +63,8 @@ def up() -> None:
         started = stack.start(LEFT_RUNNING, progress)
     console.print(f"callbacks  {started.callback_url}/callbacks/authorize", soft_wrap=True)
     console.print(f"           {started.callback_url}/callbacks/confirm", soft_wrap=True)
-    console.print(f"tokens     {started.backend_url}/tokens", soft_wrap=True)
+    console.print(f"           {started.callback_url}/callbacks/reverse", soft_wrap=True)
+    console.print(f"backend    {started.backend_url}", soft_wrap=True)
     console.print("All there is to know is in .local/stack.json; 'make down' stops it.")
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -31,17 +32,29 @@ class Backend:
         self._signer = SigV4Auth(Credentials(access_key_id, secret_access_key), "execute-api", region)
         self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=12))
 
+    def get(self, path: str, **query: str) -> Reply:
+        """Ask for ``path``, percent-encoded where it must be, with the parameters of a query, signed."""
+        return self._send("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def put(self, path: str, content: Mapping[str, Any]) -> Reply:
+        """Put ``content`` as JSON at ``path``, percent-encoded where it must be, signed."""
+        return self._send("PUT", path, json.dumps(content))
+
     def post(self, path: str, content: Mapping[str, Any]) -> Reply:
         """Send ``content`` as JSON to ``path``, signed."""
         return self.post_text(path, json.dumps(content))
 
     def post_text(self, path: str, text: str | bytes) -> Reply:
         """Send a body as it is to ``path``, signed."""
+        return self._send("POST", path, text)
+
+    def _send(self, method: str, path: str, body: str | bytes | None = None) -> Reply:
         url = f"{self._url}{path}"
-        request = AWSRequest("POST", url, data=text, headers={"Content-Type": "application/json"})
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        request = AWSRequest(method, url, data=body, headers=headers)
         self._signer.add_auth(request)
         started = time.perf_counter()
-        answer = self._http.request("POST", url, body=text, headers=dict(request.headers))
+        answer = self._http.request(method, url, body=body, headers=dict(request.headers))
         seconds = time.perf_counter() - started
         try:
             content = json.loads(answer.data)

@@ -16,7 +16,7 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from local.events import Parameters, Transport, as_text, body_of, signed
 from local.sites import SiteEntries, read_sites
 
-type Kind = Literal["authorize", "confirm"]
+type Kind = Literal["authorize", "confirm", "reverse"]
 """Which callback: the last part of its path."""
 
 ANSWER_WITHIN_SECONDS = 10.0
@@ -25,6 +25,8 @@ ANSWER_WITHIN_SECONDS = 10.0
 _ENVELOPES: Mapping[str, tuple[str, str]] = {
     "authorize": ("payment_authorization_response", "authorization"),
     "confirm": ("payment_confirmation_response", "confirmation"),
+    # Not public: it is what the site is set to, or else this.
+    "reverse": ("payment_reversal_response", "reversal"),
 }
 _CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
 _LONGEST_RECEIPT = 3000
@@ -146,8 +148,11 @@ class CallbackSender:
         site = self._sites.get(str(message.get("site_identifier")))
         version = str(message.get("version"))
         answer_format = (site and site.answer_format) or ("xml" if version == "2.0" else "json")
+        enclosing = _ENVELOPES[kind]
+        if site and kind == "reverse":
+            enclosing = (site.reverse_envelope, site.reverse_part)
         try:
-            fields = (_from_xml if answer_format == "xml" else _from_json)(body, kind, version)
+            fields = (_from_xml if answer_format == "xml" else _from_json)(body, enclosing, version)
         except ValueError as error:
             return None, f"status {status}" if status != 200 else str(error)
         if status != 200:
@@ -161,9 +166,9 @@ class CallbackSender:
         return fields, None
 
 
-def _from_json(body: bytes, kind: Kind, version: str) -> dict[str, str]:
+def _from_json(body: bytes, enclosing: tuple[str, str], version: str) -> dict[str, str]:
     """Return the fields of an answer in JSON. Raises ``ValueError`` with the reason why there are none."""
-    envelope, part = _ENVELOPES[kind]
+    envelope, part = enclosing
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -179,9 +184,9 @@ def _from_json(body: bytes, kind: Kind, version: str) -> dict[str, str]:
     return fields
 
 
-def _from_xml(body: bytes, kind: Kind, version: str) -> dict[str, str]:
+def _from_xml(body: bytes, enclosing: tuple[str, str], version: str) -> dict[str, str]:
     """Return the fields of an answer in XML. Raises ``ValueError`` with the reason why there are none."""
-    envelope, part = _ENVELOPES[kind]
+    envelope, part = enclosing
     namespace = f"{{http://www.paynearme.com/api/pnm_xmlschema_v{version.replace('.', '_')}}}"
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 # the answer of our own stack

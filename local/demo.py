@@ -11,13 +11,16 @@ from decimal import Decimal
 from statistics import median
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from local.callbacks import CallbackSender, Delivery, Kind
-from local.drive import Books, backend_of, confirmation_of, sender_of
+from local.drive import Books, Control, backend_of, confirmation_of, reversal_of, sender_of
 from local.events import Parameters, Transport, load, signed, with_fresh_payment
+from local.examples import Stage, load_examples
 from local.stack import Stack
+from paynearme.policy import Reason
 
 _TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
 _PAYMENT_TYPES = (
@@ -31,7 +34,7 @@ _PAYMENT_TYPES = (
     ("venmo", "Venmo"),
     ("cash_app", "Cash App"),
 )
-_CALLBACKS: dict[Kind, str] = {"authorize": "authorization", "confirm": "confirmation"}
+_CALLBACKS: dict[Kind, str] = {"authorize": "authorization", "confirm": "confirmation", "reverse": "reversal"}
 
 
 class Story:
@@ -55,6 +58,10 @@ class Story:
                 self._payment(name, title, _TRANSPORTS[number % len(_TRANSPORTS)])
         with self._chapter("The guaranteed ACH guide"):
             self._guaranteed_ach()
+        with self._chapter("Each reason of the policy, by its documented example"):
+            self._reasons()
+        with self._chapter("Money that comes back"):
+            self._reversals()
         with self._chapter("A forged callback"):
             self._forgery()
         with self._chapter("A test payment"):
@@ -129,6 +136,46 @@ class Story:
         self._check("… confirmed, and repeated", holds=self._confirmed_twice(confirmation, "json"))
         reconnect = requests["guaranteed_ach_reconnect"]
         self._check("a token to reconnect an expired bank authorization", holds=self._token(reconnect))
+
+    def _reasons(self) -> None:
+        faults = Control(f"{self._stack.faults_url}/-/control")
+        stage = Stage(self._sender, self._backend, faults)
+        for reason, example in load_examples().items():
+            played = stage.play(example)
+            fields = played.delivery.fields or {}
+            site, identifier = example.site, played.message["pnm_payment_identifier"]
+            payment = self._books.payment(site, identifier) or {}
+            stored = payment.get("reason")
+            # The first question of a conflict stands, and what cannot be decided is not recorded.
+            expected = {Reason.CONFLICTS_WITH_EARLIER: "accepted", Reason.CANNOT_DECIDE_NOW: None}
+            answer = "yes" if reason is Reason.ACCEPTED else "no"
+            holds = fields.get("accept_payment") == answer and stored == expected.get(reason, reason)
+            said = fields.get("decline_reason", "Accepted")
+            self._check(f"{reason:<26} {answer}: {said}", holds=holds)
+            self._console.print(Padding(Text(example.story, style="dim"), (0, 0, 0, 6)))
+
+    def _reversals(self) -> None:
+        money = {"payment_amount": "354.99", "net_payment_amount": "350.00"}
+        message = with_fresh_payment(load("authorization")["ach"]) | money
+        site, customer = message["site_identifier"], message["site_customer_identifier"]
+        self._authorized(message, "json")
+        confirmation = confirmation_of(message)
+        self._check(
+            "a payment of 354.99, of which 350.00 are posted",
+            holds=self._confirmed_twice(confirmation, "json"),
+        )
+        steps = (
+            ("100.00 are refunded", {"reverse_type": "Refund", "reverse_amount": "100.00"}, "100.00"),
+            ("the bank returns the rest", {"reverse_amount": "254.99"}, "250.00"),
+        )
+        for title, changes, taken in steps:
+            before = self._books.balance(site, customer)
+            first = self._deliver("reverse", reversal_of(confirmation, **changes), "json")
+            repeat = self._deliver("reverse", reversal_of(confirmation, **changes), "json")
+            moved = before - self._books.balance(site, customer)
+            holds = first.accepted and repeat.body == first.body and moved == Decimal(taken)
+            self._owed[site, customer] -= Decimal(taken)
+            self._check(f"{title}: {taken} are taken back, once however often it is told", holds=holds)
 
     def _forgery(self) -> None:
         message = with_fresh_payment(load("authorization")["credit"])

@@ -14,6 +14,25 @@ from local.stack import Stack
 
 _from_wire = TypeDeserializer().deserialize
 
+# What a reversal can carry of the confirmation that came before it, as far as its names are public.
+_KEPT_IN_A_REVERSAL = (
+    "pnm_order_identifier",
+    "pnm_payment_identifier",
+    "site_order_identifier",
+    "site_customer_identifier",
+    "site_payment_identifier",
+    "site_identifier",
+    "order_payee_identifier",
+    "version",
+    "test",
+    "payment_amount",
+    "payment_currency",
+    "payment_timestamp",
+    "payment_bank_name",
+    "payment_bank_last4",
+    "standin",
+)
+
 
 class Books:
     """What the table holds, read past the functions."""
@@ -96,4 +115,25 @@ def confirmation_of(authorization: Mapping[str, str | bool], **changes: str | bo
     }
     kept = {name: value for name, value in authorization.items() if name not in left_out}
     message = {**kept, "status": "payment", "standin": "false", **changes}
+    return {name: value for name, value in message.items() if value is not None}
+
+
+def reversal_of(confirmation: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
+    """Return the reversal that PayNearMe sends when the money of ``confirmation`` comes back.
+
+    A bank returns all of it, unless ``changes`` say otherwise; one to None leaves a parameter out. The
+    names are public, the values are ours.
+    """
+    kept = {name: confirmation[name] for name in _KEPT_IN_A_REVERSAL if name in confirmation}
+    message = {
+        **kept,
+        "status": "reversed",
+        "reverse_amount": confirmation["payment_amount"],
+        "reverse_currency": confirmation["payment_currency"],
+        "reverse_type": "Bank Return",
+        "reverse_code": "R01",
+        "reverse_reason": "Insufficient Funds",
+        "reverse_date": "2025-06-12",
+        **changes,
+    }
     return {name: value for name, value in message.items() if value is not None}

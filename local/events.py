@@ -1,4 +1,4 @@
-"""The messages of PayNearMe's documents, signed anew, and API Gateway events made from them."""
+"""The messages of PayNearMe's documents, and reversals of ours, signed anew; events made from them."""
 
 import base64
 import json
@@ -25,8 +25,9 @@ _SKELETONS: Mapping[Transport, str] = {"query": "get_query", "form": "post_form"
 def load(kind: str) -> dict[str, Parameters]:
     """Return the unsigned messages of ``events/<kind>``, freshly read, by name.
 
-    ``kind`` is ``authorization``, ``confirmation``, ``get_smart_token``, one of the two with
-    ``_answer``, or ``api_gateway``. Raises ``FileNotFoundError`` for another.
+    ``kind`` is ``authorization``, ``confirmation``, ``reversal``, ``get_smart_token``,
+    ``authorization_answer``, ``get_smart_token_answer``, or ``api_gateway``. The reversals are ours,
+    the rest is PayNearMe's and API Gateway's. Raises ``FileNotFoundError`` for another.
     """
     files = sorted(file for file in (EVENTS / kind).iterdir() if file.suffix == ".json")
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}

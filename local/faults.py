@@ -6,7 +6,8 @@ or not the client still waits for the answer. Control is under ``/-/control``, a
 path that no AWS service has:
 
 - ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault;
-- ``GET /-/control/counts`` returns the requests received per ``X-Amz-Target``; ``DELETE`` forgets them;
+- ``GET /-/control/counts`` returns the requests received per operation, named as in ``X-Amz-Target``
+  (``DynamoDB_20120810.UpdateItem``, ``AppConfigData.GetLatestConfiguration``); ``DELETE`` forgets them;
 - ``POST /-/control/reset`` takes away faults and counts, and lets go what hangs.
 """
 
@@ -17,6 +18,7 @@ import struct
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
 
@@ -38,7 +40,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 OTHER = "other"
-"""What a request without ``X-Amz-Target`` is counted as."""
+"""What a request is counted as whose operation is not known."""
 
 GRACE_SECONDS = 0.25
 """How long a server that stops waits for its last answers; what hangs is let go before."""
@@ -59,29 +61,43 @@ _HOP_BY_HOP = {
 }
 _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
-Service = Literal["dynamodb", "secretsmanager"]
-_SERVICES: Mapping[str, Service] = {"DynamoDB_20120810": "dynamodb", "secretsmanager": "secretsmanager"}
+Service = Literal["appconfigdata", "dynamodb", "secretsmanager"]
+_SERVICES: Mapping[str, Service] = {
+    "AppConfigData": "appconfigdata",
+    "DynamoDB_20120810": "dynamodb",
+    "secretsmanager": "secretsmanager",
+}
+# A REST service's requests have no target.
+_REST_OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("POST", "/configurationsessions"): "AppConfigData.StartConfigurationSession",
+    ("GET", "/configuration"): "AppConfigData.GetLatestConfiguration",
+}
 _CONTENT_TYPES: Mapping[Service, str] = {
+    "appconfigdata": "application/json",
     "dynamodb": "application/x-amz-json-1.0",
     "secretsmanager": "application/x-amz-json-1.1",
 }
-_THROTTLED: Mapping[Service, Mapping[str, str]] = {
-    "dynamodb": {
-        "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
-        "message": "The level of configured provisioned throughput for the table was exceeded."
-        " Consider increasing your provisioning level with the UpdateTable API.",
-    },
-    "secretsmanager": {"__type": "ThrottlingException", "message": "Rate exceeded"},
+
+
+@dataclass(frozen=True)
+class _Error:
+    """An error in a service's own words."""
+
+    status: int
+    name: str
+    text: str
+
+
+_DYNAMODB = "com.amazonaws.dynamodb.v20120810"
+_THROTTLED: Mapping[Service, _Error] = {
+    "appconfigdata": _Error(429, "ThrottlingException", "Rate exceeded"),
+    "dynamodb": _Error(400, f"{_DYNAMODB}#ProvisionedThroughputExceededException", "Throughput exceeded"),
+    "secretsmanager": _Error(400, "ThrottlingException", "Rate exceeded"),
 }
-_BROKEN: Mapping[Service, Mapping[str, str]] = {
-    "dynamodb": {
-        "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError",
-        "message": "The request processing has failed because of an unknown error, exception or failure.",
-    },
-    "secretsmanager": {
-        "__type": "InternalServiceError",
-        "message": "An error occurred on the server side.",
-    },
+_BROKEN: Mapping[Service, _Error] = {
+    "appconfigdata": _Error(500, "InternalServerException", "There was an internal failure in the service."),
+    "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
+    "secretsmanager": _Error(500, "InternalServiceError", "An error occurred on the server side."),
 }
 
 
@@ -191,9 +207,9 @@ class FaultyEndpoint:
     async def _handle(self, request: web.Request) -> web.Response:
         # Read first: a connection that is cut while bytes are under way would look like another fault.
         body = await request.read()
-        target = request.headers.get("X-Amz-Target", OTHER)
-        self._counts[target] += 1
-        fault = self._strike(target)
+        operation = _operation_of(request)
+        self._counts[operation] += 1
+        fault = self._strike(operation)
         match fault:
             case None | Fault(mode="none"):
                 return await self._forward(request, body)
@@ -204,16 +220,16 @@ class FaultyEndpoint:
             case Fault(mode="lost"):
                 await self._forward(request, body)
             case Fault(mode="throttle"):
-                return _error_of(fault.service, 400, _THROTTLED)
+                return _in_words_of(fault.service, _THROTTLED[fault.service])
             case Fault(mode="error500"):
-                return _error_of(fault.service, 500, _BROKEN)
+                return _in_words_of(fault.service, _BROKEN[fault.service])
             case Fault(mode="hang"):
                 await self._wait(None)
         return abort_connection(request)
 
-    def _strike(self, target: str) -> Fault | None:
+    def _strike(self, operation: str) -> Fault | None:
         """Return the fault that this request meets, and count it against the fault's ``times``."""
-        service = _SERVICES.get(target.partition(".")[0])
+        service = _SERVICES.get(operation.partition(".")[0])
         fault = self._faults.get(service) if service else None
         if fault is None or (fault.times is not None and self._strikes[fault.service] >= fault.times):
             return None
@@ -255,9 +271,21 @@ def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
     )
 
 
-def _error_of(service: Service, status: int, errors: Mapping[Service, Mapping[str, str]]) -> web.Response:
+def _operation_of(request: web.Request) -> str:
+    """Return the service and the operation that ``request`` is for, with a dot between, or ``OTHER``."""
+    called = _REST_OPERATIONS.get((request.method, request.path), OTHER)
+    return request.headers.get("X-Amz-Target", called)
+
+
+def _in_words_of(service: Service, error: _Error) -> web.Response:
     headers = {"Content-Type": _CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
-    return web.Response(status=status, headers=headers, body=json.dumps(errors[service]).encode())
+    if service == "appconfigdata":
+        # A REST service names the error outside the body.
+        headers["x-amzn-errortype"] = error.name
+        content = {"Message": error.text}
+    else:
+        content = {"__type": error.name, "message": error.text}
+    return web.Response(status=error.status, headers=headers, body=json.dumps(content).encode())
 
 
 def runner(upstream: str) -> web.AppRunner:

@@ -10,13 +10,14 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from local.policy import deploy_local_policy
 from local.processes import (
     are_running,
     free_port,
@@ -48,6 +49,10 @@ class Stack:
     faults_url: str | None
     sites: dict[str, dict[str, str]]
     secret_arn: str
+    policy_application_id: str
+    policy_environment_id: str
+    policy_profile_id: str
+    policy_strategy_id: str
     stack_name: str
     access_key_id: str
     secret_access_key: str
@@ -84,7 +89,10 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
             if running is None
             else _Addresses(running.endpoint_url, running.paynearme_url, running.faults_url)
         )
-        return _deploy(folder, addresses, running, progress)
+        stack = _deploy(folder, addresses, running, progress)
+        progress("Bringing the policy into force")
+        deploy_local_policy(stack)
+        return stack
     except BaseException:
         if running is None:
             stop(folder)
@@ -92,11 +100,13 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
 
 
 def load(folder: Path) -> Stack | None:
-    """Return the stack that runs in ``folder``, or None."""
+    """Return the stack that runs in ``folder``, or None where none does that this code knows how to drive."""
     described = folder / "stack.json"
     if not described.exists() or not are_running(folder / "processes.json"):
         return None
-    return Stack(**json.loads(described.read_text()))
+    content = json.loads(described.read_text())
+    # A former version of this code may have started it.
+    return Stack(**content) if content.keys() == {field.name for field in fields(Stack)} else None
 
 
 def stop(folder: Path) -> None:
@@ -139,7 +149,8 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
         "TMPDIR": str(temporary),
     }
     if faults:
-        environment |= {"AWS_ENDPOINT_URL_DYNAMODB": faults, "AWS_ENDPOINT_URL_SECRETS_MANAGER": faults}
+        services = ("APPCONFIGDATA", "DYNAMODB", "SECRETS_MANAGER")
+        environment |= {f"AWS_ENDPOINT_URL_{service}": faults for service in services}
     processes = folder / "processes.json"
     start_process([str(ROOT / ".venvs/aws/bin/ministack")], environment, folder / "aws.log", processes)
     wait_until_answering(endpoint, folder / "aws.log")
@@ -187,7 +198,7 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
     progress("Deploying with sam deploy")
     overrides = [f"Architecture={architecture}", "Stage=local", f"PayNearMeBaseUrl={addresses.paynearme_url}"]
     overrides += ["DefaultSiteIdentifier=S2155373459", "LogRetentionDays=1"]
-    overrides += ["CallbackRateLimit=5000", "CallbackBurstLimit=5000"]
+    overrides += ["CallbackRateLimit=5000", "CallbackBurstLimit=5000", "PolicyMaxAgeSeconds=1"]
     aws = {
         "AWS_ENDPOINT_URL": addresses.endpoint_url,
         "AWS_ACCESS_KEY_ID": _ROOT_KEYS["aws_access_key_id"],
@@ -228,6 +239,10 @@ def _described(folder: Path, addresses: _Addresses, running: Stack | None) -> St
         backend_url=_invoke_url(addresses.endpoint_url, outputs["BackendApiId"]),
         table_name=outputs["TableName"],
         secret_arn=outputs["SitesSecretArn"],
+        policy_application_id=outputs["PolicyApplicationId"],
+        policy_environment_id=outputs["PolicyEnvironmentId"],
+        policy_profile_id=outputs["PolicyProfileId"],
+        policy_strategy_id=outputs["PolicyStrategyId"],
         sites=document["sites"],
     )
 

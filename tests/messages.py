@@ -31,6 +31,14 @@ def valid_confirmation(**changes: str | None) -> dict[str, str]:
     return _changed(parameters, changes)
 
 
+def valid_reversal(**changes: str | None) -> dict[str, str]:
+    """Return the parameters of the return of a part of a payment, unsigned."""
+    parameters = valid_authorization(
+        reverse_amount="100.00", reverse_currency="USD", reverse_type="Bank Return", reverse_code="R01"
+    )
+    return _changed(parameters, changes)
+
+
 def valid_smart_token_request(**changes: str | None) -> dict[str, str]:
     """Return the least that a request for a Smart Token can say."""
     return _changed({"pnm_order_identifier": "84488215678"}, changes)
@@ -57,6 +65,8 @@ def known_site(version: str = "3.0", api_secret: str = SECRET) -> KnownSite:
             "callback_secrets": (SecretStr(SECRET),),
             "api_secret": SecretStr(api_secret),
             "answer_format": "json",
+            "reverse_envelope": "payment_reversal_response",
+            "reverse_part": "reversal",
         }
     )
 

@@ -24,10 +24,22 @@ def of_type(kind: str) -> dict[str, dict[str, Any]]:
     return {name: entry.get("Properties", {}) for name, entry in found.items()}
 
 
-FUNCTIONS = {
-    name: {**TEMPLATE["Globals"]["Function"], **own}
-    for name, own in of_type("AWS::Serverless::Function").items()
-}
-"""The functions' properties with those that all of them share."""
+def _shared_by(name: str) -> dict[str, Any]:
+    ignored = RESOURCES[name].get("IgnoreGlobals", [])
+    return {key: value for key, value in TEMPLATE["Globals"]["Function"].items() if key not in ignored}
+
+
+FUNCTIONS = {name: {**_shared_by(name), **own} for name, own in of_type("AWS::Serverless::Function").items()}
+"""The functions' properties with those that they share."""
+
+CALLED = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
+"""The functions that an API calls."""
+
+
+def environment_of(function: str) -> dict[str, Any]:
+    """Return the variables that a function sees: its own and those that it shares."""
+    every = [_shared_by(function), RESOURCES[function]["Properties"]]
+    return {k: v for part in every for k, v in part.get("Environment", {}).get("Variables", {}).items()}
+
 
 APIS = of_type("AWS::Serverless::Api")

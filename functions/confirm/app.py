@@ -3,17 +3,20 @@
 from paynearme import gateway, telemetry
 from paynearme.ledger import Ledger
 from paynearme.messages import Confirmation, ConfirmationAnswer
+from paynearme.policies import Policies
 from paynearme.settings import Settings, Sites
 from paynearme.table import Table
 
 settings = Settings.from_environment()
 sites = Sites(settings)
+policies = Policies(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
 @gateway.callback("confirm", Confirmation, settings, sites)
 def handler(callback: gateway.Callback[Confirmation]) -> ConfirmationAnswer:
     """Post the payment, once, and acknowledge it: the same words for the first time and for each repeat."""
-    confirmed = ledger.confirm(callback.message, callback.received_at, callback.deadline)
+    policy = policies.find_quickly(callback.site.identifier, callback.deadline)
+    confirmed = ledger.confirm(callback.message, policy, callback.received_at, callback.deadline)
     telemetry.tell(confirmed)
     return ConfirmationAnswer(pnm_order_identifier=callback.message.pnm_order_identifier)

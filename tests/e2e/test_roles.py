@@ -1,4 +1,8 @@
-"""The functions' own roles are enforced on the stack: each does its work, and one action more is refused."""
+"""The functions' own roles are enforced on the stack: each does its work, and one action more is refused.
+
+The emulator knows no leading keys and asks nobody for the right to read AppConfig's data: what the roles say
+of these is pinned in ``tests/unit/test_template_rights.py`` alone.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,6 +17,29 @@ from local.events import Parameters
 from local.stack import Stack, client_of
 
 type ClientOf = Callable[[str, str], Any]
+
+WRITTEN = {
+    "AuthorizeRole": "PAYMENT#S#1",
+    "ConfirmRole": "PAYMENT#S#1",
+    "ReverseRole": "PAYMENT#S#1",
+    "OrdersRole": "ORDER#S#1",
+    "CustomersRole": "CUSTOMER#S#1",
+}
+"""What each role that writes may write, by a partition key."""
+
+READ = {
+    "AuthorizeRole": "ORDER#S#1",
+    "ReverseRole": "PAYMENT#S#1",
+    "OrdersRole": "ORDER#S#1",
+    "CustomersRole": "SPENDING#S#1",
+    "PaymentsRole": "PAYMENT#S#1",
+}
+"""What each role that reads may read."""
+
+WITH_KEYS = sorted({*WRITTEN, *READ, "GetTokenRole"})
+"""The roles that may read the sites' keys."""
+
+ROLES = [*WITH_KEYS, "ValidatePolicyRole"]
 
 
 @pytest.fixture
@@ -38,18 +65,40 @@ def as_function(stack: Stack) -> ClientOf:
 def update(client: Any, stack: Stack, pk: str) -> None:
     client.update_item(
         TableName=stack.table_name,
-        Key={"pk": {"S": pk}, "sk": {"S": "PAYMENT"}},
+        Key={"pk": {"S": pk}, "sk": {"S": "TRIED"}},
         UpdateExpression="SET touched = :yes",
         ExpressionAttributeValues={":yes": {"BOOL": True}},
     )
 
 
-@pytest.mark.parametrize("role", ["AuthorizeRole", "ConfirmRole"])
-def test_the_callbacks_may_update_a_payment(as_function: ClientOf, stack: Stack, role: str) -> None:
-    update(as_function(role, "dynamodb"), stack, f"PAYMENT#S#{role}")
+def read(client: Any, stack: Stack, pk: str) -> None:
+    key = {"pk": {"S": pk}, "sk": {"S": "TRIED"}}
+    client.batch_get_item(RequestItems={stack.table_name: {"Keys": [key], "ConsistentRead": True}})
 
 
-@pytest.mark.parametrize("role", ["AuthorizeRole", "ConfirmRole", "GetTokenRole"])
+@pytest.mark.parametrize("role", WRITTEN)
+def test_who_writes_may_update_items(as_function: ClientOf, stack: Stack, role: str) -> None:
+    update(as_function(role, "dynamodb"), stack, WRITTEN[role])
+
+
+@pytest.mark.parametrize("role", READ)
+def test_who_reads_may_get_items_by_their_keys(as_function: ClientOf, stack: Stack, role: str) -> None:
+    read(as_function(role, "dynamodb"), stack, READ[role])
+
+
+@pytest.mark.parametrize("role", sorted(set(ROLES) - set(WRITTEN)))
+def test_who_does_not_write_may_not(as_function: ClientOf, stack: Stack, role: str) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        update(as_function(role, "dynamodb"), stack, "PAYMENT#S#1")
+
+
+@pytest.mark.parametrize("role", sorted(set(ROLES) - set(READ)))
+def test_who_does_not_read_may_not(as_function: ClientOf, stack: Stack, role: str) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        read(as_function(role, "dynamodb"), stack, "PAYMENT#S#1")
+
+
+@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("action", ["scan", "delete_item", "put_item", "get_item", "query"])
 def test_one_action_more_on_the_table_is_refused(
     as_function: ClientOf, stack: Stack, role: str, action: str
@@ -68,12 +117,7 @@ def test_one_action_more_on_the_table_is_refused(
         getattr(client, action)(TableName=stack.table_name, **arguments[action])
 
 
-def test_get_token_may_not_write_to_the_table(as_function: ClientOf, stack: Stack) -> None:
-    with pytest.raises(ClientError, match="AccessDenied"):
-        update(as_function("GetTokenRole", "dynamodb"), stack, "PAYMENT#S#1")
-
-
-@pytest.mark.parametrize("role", ["AuthorizeRole", "ConfirmRole", "GetTokenRole"])
+@pytest.mark.parametrize("role", WITH_KEYS)
 def test_a_function_may_read_the_sites_keys_and_not_write_them(
     as_function: ClientOf, stack: Stack, role: str
 ) -> None:
@@ -82,6 +126,11 @@ def test_a_function_may_read_the_sites_keys_and_not_write_them(
     assert client.get_secret_value(SecretId=stack.secret_arn)["SecretString"]
     with pytest.raises(ClientError, match="AccessDenied"):
         client.put_secret_value(SecretId=stack.secret_arn, SecretString="{}")
+
+
+def test_who_checks_policies_may_not_read_the_sites_keys(as_function: ClientOf, stack: Stack) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        as_function("ValidatePolicyRole", "secretsmanager").get_secret_value(SecretId=stack.secret_arn)
 
 
 @pytest.fixture

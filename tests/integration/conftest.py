@@ -3,14 +3,17 @@
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.parameters import base as powertools_cache
 from moto import mock_aws
 
 from paynearme import telemetry
 from tests.clock import Clock
+from tests.integration.deployed_policy import ACCEPTING, DeployedPolicy
 from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
 from tests.integration.paynearme_stub import PayNearMe
 from tests.integration.signed_callbacks import SITE, SITES
@@ -24,6 +27,9 @@ SECRET_NAME = "paynearme-sites"
 ENVIRONMENT = {
     "SITES_SECRET": SECRET_NAME,
     "TABLE_NAME": TABLE_NAME,
+    "POLICY_APPLICATION": "payments",
+    "POLICY_ENVIRONMENT": "test",
+    "POLICY_PROFILE": "policy",
     "PAYNEARME_BASE_URL": "https://api.paynearme.invalid",
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_METRICS_NAMESPACE": "PayNearMe",
@@ -101,7 +107,35 @@ def traffic(aws_session: boto3.Session, stored: Stored, stored_sites: StoredSite
 
 
 @pytest.fixture
-def cold_start(traffic: Traffic) -> Iterator[Callable[[str], Function]]:
+def deployed_policy(aws_session: boto3.Session) -> Iterator[DeployedPolicy]:
+    """The policy in AppConfig, which moto does not know."""
+    deployed = DeployedPolicy()
+    deployed.put(ACCEPTING)
+    aws_session.events.register("before-call.appconfigdata", deployed.answer)
+    yield deployed
+    aws_session.events.unregister("before-call.appconfigdata", deployed.answer)
+
+
+@pytest.fixture
+def pass_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets time pass for what Powertools keeps. By itself it stands still."""
+
+    class Later(datetime):
+        passed = timedelta()
+
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2026, 11, 20, tzinfo=tz) + cls.passed
+
+    def wait(seconds: float) -> None:
+        Later.passed += timedelta(seconds=seconds)
+
+    monkeypatch.setattr(powertools_cache, "datetime", Later)
+    return wait
+
+
+@pytest.fixture
+def cold_start(traffic: Traffic, deployed_policy: DeployedPolicy) -> Iterator[Callable[[str], Function]]:
     """Imports a function's module as a new Lambda environment does."""
     started = []
 
@@ -127,6 +161,11 @@ def confirm(cold_start: Callable[[str], Function]) -> Function:
 
 
 @pytest.fixture
+def reverse(cold_start: Callable[[str], Function]) -> Function:
+    return cold_start("reverse")
+
+
+@pytest.fixture
 def paynearme(monkeypatch: pytest.MonkeyPatch) -> PayNearMe:
     stub = PayNearMe()
     monkeypatch.setattr("paynearme.client.PoolManager", stub)
@@ -143,8 +182,9 @@ def get_token(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Fu
 def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Written:
     for handler in telemetry.logger.handlers:
         monkeypatch.setattr(handler, "stream", StandardOutput())
-    # A call that ended badly may have left notes behind.
+    # A call that ended badly, or what was asked for without one, may have left something behind.
     monkeypatch.setattr(telemetry, "_notes", {})
+    telemetry.metrics.clear_metrics()
     return Written(capsys)
 
 

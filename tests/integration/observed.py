@@ -112,6 +112,10 @@ class Stored:
         accounts = [item for item in self.everything() if item["sk"] == "ACCOUNT"]
         return {item["site_customer_identifier"]: item["balance"] for item in accounts}
 
+    def spent(self) -> set[Decimal]:
+        """Return the different amounts that the customers' windows hold: one where there is one payment."""
+        return {item["spent"] for item in self.everything() if item["pk"].startswith("SPENDING#")}
+
 
 @dataclass(frozen=True)
 class StoredSites:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,9 +8,10 @@ from paynearme import gateway
 from paynearme.deadline import Deadline
 from paynearme.errors import AgeError
 from paynearme.messages import Authorization
-from paynearme.policy import Reason, declined
+from paynearme.policy import DEFAULT_TEXTS, Reason
 from paynearme.signing import UNSIGNED
 from tests.events_of_gateway import json_event
+from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.observed import Function, Stored, Written
 from tests.integration.signed_callbacks import TRANSPORTS, authorization, confirmation
 
@@ -49,31 +51,40 @@ def test_what_the_policy_declines_is_declined_with_its_reason(
 
     assert answer.status == 200
     assert answer.fields["accept_payment"] == "no"
-    assert answer.fields["decline_reason"] == declined(reason).decline_reason
+    assert answer.fields["decline_reason"] == DEFAULT_TEXTS[reason].decline_reason
     assert stored.payment()["decision"] == "decline"
     assert stored.payment()["reason"] == reason
 
 
-@pytest.mark.parametrize("amount", ["354.99", "0"])
-def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_rules_say_by_then(
-    authorize: Function, monkeypatch: pytest.MonkeyPatch, amount: str
+@pytest.mark.parametrize(("amount", "answered"), [("354.99", "yes"), ("0", "no")])
+def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_then(
+    cold_start: Callable[[str], Function],
+    deployed_policy: DeployedPolicy,
+    monkeypatch: pytest.MonkeyPatch,
+    amount: str,
+    answered: str,
 ) -> None:
+    monkeypatch.setenv("POLICY_MAX_AGE_SECONDS", "0")
+    authorize = cold_start("authorize")
     message = authorization(timestamp=str(int(NOW.timestamp())), payment_amount=amount)
     first = authorize.at(NOW, message)
-    monkeypatch.setattr(authorize.app, "decide", lambda _: declined(Reason.CURRENCY_NOT_ACCEPTED))
+    deployed_policy.put_defaults(payment_types=["cash"])
 
     assert authorize.at(NOW + timedelta(minutes=10), message).body == first.body
+    assert first.fields["accept_payment"] == answered
+    assert authorize(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
 
 
-def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_other_rules(
-    authorize: Function, cold_start: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_another_policy(
+    authorize: Function, cold_start: Callable[[str], Function], deployed_policy: DeployedPolicy
 ) -> None:
     first = authorize(authorization())
+    deployed_policy.put_defaults(payment_types=["cash"])
     restarted = cold_start("authorize")
-    monkeypatch.setattr(restarted.app, "decide", lambda _: declined(Reason.AMOUNT_NOT_POSITIVE))
 
     assert restarted(authorization()).body == first.body
     assert first.fields["accept_payment"] == "yes"
+    assert restarted(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
 
 
 OTHER_MONEY = pytest.mark.parametrize(
@@ -99,7 +110,7 @@ def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
     answer = authorize(authorization(**changes))
 
     assert answer.fields["accept_payment"] == "no"
-    assert answer.fields["decline_reason"] == declined(Reason.CONFLICTS_WITH_EARLIER).decline_reason
+    assert answer.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CONFLICTS_WITH_EARLIER].decline_reason
     assert stored.payment() == {**before, "anomalies": {"authorization_conflict"}}
     assert written.counted("AnomalyAuthorizationConflict") == 1
 
@@ -168,7 +179,7 @@ def test_a_test_and_a_real_payment_of_one_identifier_do_not_meet(
 
     assert one.fields["accept_payment"] == other.fields["accept_payment"] == "yes"
     assert one.fields["site_payment_identifier"] != other.fields["site_payment_identifier"]
-    assert sorted(item["pk"].startswith("TEST#") for item in stored.everything()) == [False, True]
+    assert sorted(item["pk"].startswith("TEST#") for item in stored.payments()) == [False, True]
 
 
 def receive(function: Function, event: dict[str, Any], now: datetime) -> Authorization:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import MaxRetryError
 
 from tests.events_of_gateway import json_event
+from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.observed import Function, Traffic, Written
 from tests.integration.paynearme_stub import PayNearMe
 from tests.integration.signed_callbacks import authorization, confirmation
@@ -46,17 +47,42 @@ def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
 
 
 @pytest.mark.parametrize(
-    ("name", "operation"), [("authorize", "UpdateItem"), ("confirm", "TransactWriteItems")]
+    ("name", "operation", "changes"),
+    [
+        ("authorize", "BatchGetItem", {}),
+        ("authorize", "TransactWriteItems", {}),
+        ("authorize", "UpdateItem", {"payment_amount": "0"}),
+        ("confirm", "TransactWriteItems", {}),
+    ],
 )
-def test_a_table_that_may_not_be_written_is_told_in_the_words_of_aws(
-    cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str, operation: str
+def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
+    cold_start: Callable[[str], Function],
+    traffic: Traffic,
+    written: Written,
+    name: str,
+    operation: str,
+    changes: dict[str, str],
 ) -> None:
     traffic.refused = {operation: refusal("AccessDeniedException", operation)}
 
-    cold_start(name)(MESSAGES[name]())
+    cold_start(name)(MESSAGES[name](**changes))
 
     [line] = written.logs()
     assert line["error"] == "LedgerUnavailableError"
+    assert "ClientError AccessDeniedException" in line["causes"]
+    assert MARKER not in written.text()
+
+
+@pytest.mark.parametrize("operation", ["StartConfigurationSession", "GetLatestConfiguration"])
+def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
+    authorize: Function, deployed_policy: DeployedPolicy, written: Written, operation: str
+) -> None:
+    deployed_policy.fail(operation, refusal("AccessDeniedException", operation))
+
+    authorize(authorization())
+
+    [line] = written.logs()
+    assert line["error"] == "PolicyUnavailableError"
     assert "ClientError AccessDeniedException" in line["causes"]
     assert MARKER not in written.text()
 

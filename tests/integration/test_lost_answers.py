@@ -11,6 +11,8 @@ from tests.integration.observed import Function, Stored, Traffic
 from tests.integration.signed_callbacks import CUSTOMER, authorization, confirmation
 
 URL = "https://dynamodb.us-east-1.amazonaws.com"
+READS = ["BatchGetItem"]
+WRITES = ["UpdateItem", "TransactWriteItems"]
 LOST = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
 
 
@@ -37,6 +39,11 @@ STORIES: dict[str, tuple[list[tuple[str, dict[str, Any]]], dict[str, Any], set[s
         {"amount_differs", "paid_after_decline"},
     ),
     "after a failure": ([("confirm", {"status": "decline"})], {}, {"outcome_contradicted"}),
+    "after a failure of what was authorized": (
+        [("authorize", {}), ("confirm", {"status": "decline"})],
+        {},
+        {"outcome_contradicted"},
+    ),
     "a repeat": ([("confirm", {})], {}, set()),
     "a repeat that differs": ([("confirm", {})], {"payment_amount": "1.00"}, {"outcome_contradicted"}),
 }
@@ -57,7 +64,7 @@ def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
     before, changes, anomalies = STORIES[story]
     for name, told in before:
         cold_start(name)({"authorize": authorization, "confirm": confirmation}[name](**told))
-    for operation in ("TransactWriteItems", "UpdateItem"):
+    for operation in WRITES:
         traffic.lost[operation] = [lost if number in which else None for number in range(3)]
 
     answer = cold_start("confirm")(confirmation(**changes))
@@ -65,21 +72,29 @@ def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
     assert answer.status == 200
     assert answer.fields == {"pnm_order_identifier": "80080175585"}
     assert stored.balances() == {CUSTOMER: Decimal("350.00")}
+    assert stored.spent() == {Decimal("354.99")}
     assert stored.payment()["outcome"] == "payment"
     assert stored.anomalies() == anomalies
 
 
+@pytest.mark.parametrize("operations", [READS, WRITES, READS + WRITES], ids=["reading", "writing", "both"])
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
-def test_an_authorization_whose_answer_is_lost_is_answered_with_what_was_stored(
-    authorize: Function, stored: Stored, traffic: Traffic, lost: Exception, changes: dict[str, str]
+def test_an_authorization_whose_answers_are_lost_is_answered_with_what_was_stored(
+    authorize: Function,
+    stored: Stored,
+    traffic: Traffic,
+    lost: Exception,
+    changes: dict[str, str],
+    operations: list[str],
 ) -> None:
-    traffic.lost["UpdateItem"] = [lost, lost]
+    traffic.lost = {operation: [lost, lost] for operation in operations}
 
     answer = authorize(authorization(**changes))
 
     assert answer.status == 200
     assert answer.fields["accept_payment"] == ("no" if changes else "yes")
     assert stored.payment()["decision"] == ("decline" if changes else "accept")
+    assert stored.spent() == (set() if changes else {Decimal("354.99")})
     assert authorize(authorization(**changes)).body == answer.body
 
 
@@ -88,7 +103,8 @@ def test_a_conflict_whose_answer_is_lost_is_still_declined_and_marked(
     authorize: Function, stored: Stored, traffic: Traffic, lost: Exception, number: int
 ) -> None:
     authorize(authorization())
-    traffic.lost["UpdateItem"] = [lost if call == number else None for call in range(2)]
+    for operation in READS + WRITES:
+        traffic.lost[operation] = [lost if call == number else None for call in range(2)]
 
     answer = authorize(authorization(payment_amount="1.00"))
 
@@ -102,7 +118,8 @@ def test_an_authorization_after_the_confirmation_survives_a_lost_answer(
     authorize: Function, confirm: Function, stored: Stored, traffic: Traffic, lost: Exception, number: int
 ) -> None:
     confirm(confirmation())
-    traffic.lost["UpdateItem"] = [lost if call == number else None for call in range(2)]
+    for operation in READS + WRITES:
+        traffic.lost[operation] = [lost if call == number else None for call in range(2)]
 
     assert authorize(authorization(payment_amount="1.00")).fields["accept_payment"] == "yes"
     assert stored.anomalies() == {"amount_differs"}
@@ -120,10 +137,11 @@ def test_when_all_answers_are_lost_the_confirmation_is_not_acknowledged_and_a_re
     assert stored.balances() == {CUSTOMER: Decimal("350.00")}
 
 
+@pytest.mark.parametrize("operations", [READS, WRITES], ids=["reading", "writing"])
 def test_when_all_answers_are_lost_the_authorization_is_declined_in_so_many_words(
-    authorize: Function, traffic: Traffic, lost: Exception
+    authorize: Function, traffic: Traffic, lost: Exception, operations: list[str]
 ) -> None:
-    traffic.lost["UpdateItem"] = [lost] * 10_000
+    traffic.lost = {operation: [lost] * 10_000 for operation in operations}
 
     answer = authorize(authorization())
 

@@ -102,9 +102,13 @@ def test_a_marked_confirmation_again_costs_one_transaction_and_posts_nothing(
     assert stored.balances() == {CUSTOMER: Decimal(net)}
 
 
-def test_a_net_amount_that_exceeds_costs_one_transaction_where_nothing_was_authorized(
-    confirm: Function, traffic: Traffic
+@pytest.mark.parametrize("net", ["350.00", "355.00"], ids=["usual", "exceeds"])
+@pytest.mark.parametrize(("authorized", "transactions"), [(True, 1), (False, 2)])
+def test_a_net_amount_that_exceeds_costs_no_more_than_another_where_no_net_amount_was_authorized(
+    authorize: Function, confirm: Function, traffic: Traffic, net: str, authorized: bool, transactions: int
 ) -> None:
-    message = confirmation(net_payment_amount="355.00")
+    if authorized:
+        authorize(authorization())
+    message = confirmation(net_payment_amount=net)
 
-    assert traffic.made_by(lambda: confirm(message)) == ONE_TRANSACTION
+    assert traffic.made_by(lambda: confirm(message)) == ONE_TRANSACTION * transactions

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from paynearme.parameters import Event
-from paynearme.policy import Reason, declined
+from paynearme.policy import DEFAULT_TEXTS, Reason
 from tests.events_of_gateway import body_event, json_event, query_event
 from tests.integration.observed import Answer, Function, Stored, StoredSites, Traffic, Written
 from tests.integration.signed_callbacks import (
@@ -22,6 +22,8 @@ from tests.integration.signed_callbacks import (
 )
 
 MARKER = "zq7marker7qz"
+READS = ["BatchGetItem"]
+WRITES = ["UpdateItem", "TransactWriteItems"]
 type Fault = Callable[[], object]
 
 
@@ -38,11 +40,11 @@ def fault(
     def mistake(*_: object) -> None:
         raise RuntimeError(MARKER)
 
-    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": MARKER}}, "UpdateItem")
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": MARKER}}, "Write")
     denied.response["ResponseMetadata"] = {"HTTPStatusCode": 400}  # type: ignore[typeddict-item] # the rest is of no interest
     faults: dict[str, Fault] = {
         "table gone": lambda: stored.client.delete_table(TableName=stored.table_name),
-        "table refused": lambda: traffic.refused.update(UpdateItem=denied, TransactWriteItems=denied),
+        "table refused": lambda: traffic.refused.update(dict.fromkeys(WRITES, denied)),
         "secret gone": stored_sites.delete,
         "secret broken": lambda: stored_sites.put(f'{{"sites": "{MARKER}"}}'),
         "a mistake of ours": lambda: [
@@ -64,7 +66,7 @@ class TestFailures:
         assert answer.status == 200
         assert answer.fields["accept_payment"] == "no"
         assert answer.fields["pnm_order_identifier"] == "80080175585"
-        assert answer.fields["decline_reason"] == declined(Reason.CANNOT_DECIDE_NOW).decline_reason
+        assert answer.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
         assert MARKER not in answer.body + written.text()
 
     def test_such_a_decline_has_the_form_of_the_version(self, authorize: Function) -> None:
@@ -153,18 +155,21 @@ def test_a_decline_for_a_failure_carries_the_identifier_that_the_payment_has_lat
     authorize: Function, traffic: Traffic, test: str | None
 ) -> None:
     message = authorization(test=test)
-    traffic.refused["UpdateItem"] = RuntimeError()
+    traffic.refused = dict.fromkeys(WRITES, RuntimeError())
     during = authorize(message)
+    assert during.fields["accept_payment"] == "no"
     traffic.refused.clear()
 
     assert during.fields["site_payment_identifier"] == authorize(message).fields["site_payment_identifier"]
 
 
+@pytest.mark.parametrize("operations", [READS, WRITES], ids=["reading", "writing"])
 def test_after_a_failure_the_same_authorization_is_decided(
-    authorize: Function, stored: Stored, traffic: Traffic
+    authorize: Function, stored: Stored, traffic: Traffic, operations: list[str]
 ) -> None:
-    traffic.refused["UpdateItem"] = RuntimeError()
+    traffic.refused = dict.fromkeys(operations, RuntimeError())
     assert authorize(authorization()).fields["accept_payment"] == "no"
+    assert stored.everything() == []
     traffic.refused.clear()
 
     assert authorize(authorization()).fields["accept_payment"] == "yes"
@@ -174,7 +179,7 @@ def test_after_a_failure_the_same_authorization_is_decided(
 def test_after_a_failure_the_same_confirmation_is_posted(
     confirm: Function, stored: Stored, traffic: Traffic
 ) -> None:
-    traffic.refused["TransactWriteItems"] = RuntimeError()
+    traffic.refused = dict.fromkeys(WRITES, RuntimeError())
     assert confirm(confirmation()).status == 503
     assert stored.everything() == []
     traffic.refused.clear()
@@ -242,7 +247,7 @@ def test_a_forgery_is_a_forgery_while_the_secret_is_gone_and_the_keys_are_known(
 def test_a_decline_for_a_failure_of_ours_is_logged_as_an_error(
     authorize: Function, traffic: Traffic, written: Written
 ) -> None:
-    traffic.refused["UpdateItem"] = RuntimeError()
+    traffic.refused = dict.fromkeys(WRITES, RuntimeError())
     assert authorize(authorization()).status == 200
 
     [line] = written.logs()

@@ -43,9 +43,14 @@ def c(**changes: Any) -> Told:
 # For each: what was told before, what is told now, and what that counts.
 COUNTED: dict[str, tuple[list[Told], Told, set[str]]] = {
     "accepted": ([], a(), {"AuthorizationAccepted"}),
-    "declined": ([], a(payment_amount="0"), {"AuthorizationDeclined"}),
+    "declined": ([], a(payment_amount="0"), {"AuthorizationDeclined", "DeclinedAmountNotPositive"}),
+    "declined again": ([a(payment_amount="0")], a(payment_amount="0"), {"AuthorizationRepeated"}),
     "authorized again": ([a()], a(), {"AuthorizationRepeated"}),
-    "conflict": ([a()], a(payment_type="x"), {"AuthorizationDeclined", "AnomalyAuthorizationConflict"}),
+    "conflict": (
+        [a()],
+        a(payment_type="x"),
+        {"AuthorizationDeclined", "DeclinedConflictsWithEarlier", "AnomalyAuthorizationConflict"},
+    ),
     "late": ([c()], a(payment_amount="1"), {"AuthorizationAccepted", "AnomalyAmountDiffers"}),
     "paid": ([], c(), {"PaymentConfirmed"}),
     "failed": ([], c(status="decline"), {"PaymentFailed"}),
@@ -184,7 +189,7 @@ def test_keys_that_are_gone_are_counted(
 def test_a_mistake_of_ours_is_counted(
     cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str
 ) -> None:
-    traffic.refused = {"UpdateItem": BrokenError(), "TransactWriteItems": BrokenError()}
+    traffic.refused = dict.fromkeys(("UpdateItem", "TransactWriteItems"), BrokenError())
     cold_start(name)(MESSAGES[name]())
 
     [metrics] = written.metrics()

@@ -10,6 +10,7 @@ from paynearme.errors import (
     CredentialsRefusedError,
     InvalidMessageError,
     LedgerUnavailableError,
+    NotFoundError,
     PayNearMeError,
     PayNearMeFaultError,
     PayNearMeTimeoutError,
@@ -31,6 +32,7 @@ STATUSES: list[tuple[type[Exception], int]] = [
     (VersionError, 401),
     (SignatureError, 401),
     (AgeError, 401),
+    (NotFoundError, 404),
     (UnavailableError, 503),
     (SitesUnavailableError, 503),
     (LedgerUnavailableError, 503),
@@ -65,7 +67,7 @@ def test_every_way_of_not_being_authentic_has_one_and_the_same_body() -> None:
 
 def test_other_kinds_of_errors_are_told_apart() -> None:
     kinds: list[Callable[[], Exception]]
-    kinds = [UnreadableError, TooLargeError, SignatureError, UnavailableError, KeyError]
+    kinds = [UnreadableError, TooLargeError, SignatureError, NotFoundError, UnavailableError, KeyError]
     kinds += [PayNearMeFaultError, CredentialsRefusedError, PayNearMeTimeoutError]
     assert len({json.loads(problem(kind(), names_only=True)["body"])["type"] for kind in kinds}) == len(kinds)
 

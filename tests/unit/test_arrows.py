@@ -65,7 +65,8 @@ def test_the_imports_of_the_layer_are_seen() -> None:
     assert all(path.is_file() for module in modules() for path in files_of(module))
 
 
-# functions -> gateway, ledger, client -> policy, messages, signing -> errors; aws and deadline are leaves.
+# functions -> gateway, ledger, client, policies -> policy, messages, signing -> errors.
+# aws, deadline and telemetry are leaves.
 ALLOWED: dict[str, set[str]] = {
     "gateway": {
         "answers",
@@ -79,18 +80,30 @@ ALLOWED: dict[str, set[str]] = {
     },
     "ledger": {"deadline", "messages", "payments", "policy", "table"},
     "client": {"deadline", "errors", "messages", "settings", "signing"},
+    "policies": {"aws", "deadline", "errors", "policy", "settings", "telemetry"},
     "settings": {"aws", "deadline", "errors"},
     "table": {"aws", "deadline", "errors"},
     "payments": {"policy", "messages", "errors"},
     "policy": {"messages", "errors"},
     "answers": {"messages", "errors"},
     "parameters": {"errors"},
-    "messages": {"errors"},
+    "messages": {"errors", "signing"},
     "signing": {"errors"},
     "telemetry": set(),
     "deadline": set(),
     "aws": set(),
     "errors": set(),
+}
+
+
+# Inside the package: rules -> document, knowledge -> texts, calendar -> reasons.
+ALLOWED_IN_POLICY: dict[str, set[str]] = {
+    "rules": {"calendar", "document", "knowledge", "reasons", "texts"},
+    "document": {"calendar", "reasons", "texts"},
+    "knowledge": {"calendar"},
+    "texts": {"reasons"},
+    "calendar": set(),
+    "reasons": set(),
 }
 
 
@@ -101,6 +114,26 @@ def test_every_module_has_its_arrows() -> None:
 @pytest.mark.parametrize(("module", "allowed"), ALLOWED.items())
 def test_a_module_imports_only_what_stands_below_it(module: str, allowed: set[str]) -> None:
     assert ours_used_by(module) <= allowed
+
+
+def test_every_module_of_policy_has_its_arrows() -> None:
+    assert {path.stem for path in files_of("policy")} == ALLOWED_IN_POLICY.keys() | {"__init__"}
+
+
+@pytest.mark.parametrize(("module", "allowed"), ALLOWED_IN_POLICY.items())
+def test_a_module_of_policy_imports_only_what_stands_below_it(module: str, allowed: set[str]) -> None:
+    names = [name.split(".") for name in imported_by(LAYER / "policy" / f"{module}.py")]
+    assert {parts[2] for parts in names if parts[:2] == ["paynearme", "policy"]} <= allowed
+
+
+def test_policy_asks_neither_the_clock_nor_the_machine() -> None:
+    assert not {"os", "time", "random", "secrets", "socket", "logging"} & packages_used_by("policy")
+    for path in files_of("policy"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        called = {
+            node.func.attr for node in nodes if isinstance(node, ast.Call) and hasattr(node.func, "attr")
+        }
+        assert not {"now", "today", "utcnow"} & called, path
 
 
 @pytest.mark.parametrize("module", modules())
@@ -119,8 +152,8 @@ def test_the_layer_imports_neither_the_functions_nor_the_tools_around_them(modul
     assert not {"functions", "local", "tests"} & packages_used_by(module)
 
 
-def test_aws_is_called_from_two_places_and_its_errors_are_read_in_a_third() -> None:
-    assert {m for m in modules() if "boto3" in packages_used_by(m)} == {"settings", "table"}
+def test_aws_is_called_from_three_places_and_its_errors_are_read_in_three() -> None:
+    assert {m for m in modules() if "boto3" in packages_used_by(m)} == {"policies", "settings", "table"}
     assert {m for m in modules() if "botocore" in packages_used_by(m)} == {"settings", "table", "aws"}
 
 

@@ -3,13 +3,21 @@ import json
 import pytest
 
 from local import events
-from local.sites import VERSION_2_SITE, XML_SITE
-from paynearme.answers import callback_answer
-from paynearme.messages import AuthorizationAnswer, ConfirmationAnswer
+from local.callbacks import Kind
+from local.sites import VERSION_2_SITE, XML_SITE, read_sites
+from paynearme.answers import CallbackAnswer, callback_answer
+from paynearme.messages import AuthorizationAnswer, ConfirmationAnswer, ReversalAnswer
 from tests.unit.merchant import ACKNOWLEDGED, CASH, ORDER, SITES, judged
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+
+
+def acknowledged_reversal(site: str) -> ReversalAnswer:
+    known = read_sites(SITES)[site]
+    return ReversalAnswer(
+        envelope=known.reverse_envelope, part=known.reverse_part, pnm_order_identifier=ORDER
+    )
 
 
 @pytest.mark.parametrize("site", [CASH["site_identifier"], VERSION_2_SITE, XML_SITE])
@@ -19,15 +27,13 @@ def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) 
     decided = AuthorizationAnswer(
         pnm_order_identifier=ORDER, accept_payment="no", receipt="a<br>&", decline_reason="Account Suspended"
     )
-    acknowledged = ConfirmationAnswer(pnm_order_identifier=ORDER)
+    confirmed = ConfirmationAnswer(pnm_order_identifier=ORDER)
 
-    for kind, answer in (("authorize", decided), ("confirm", acknowledged)):
+    answers: dict[Kind, CallbackAnswer]
+    answers = {"authorize": decided, "confirm": confirmed, "reverse": acknowledged_reversal(site)}
+    for kind, answer in answers.items():
         body = callback_answer(answer, version, answer_format)["body"]
-        delivery = judged(
-            body,
-            kind="authorize" if kind == "authorize" else "confirm",
-            message={**CASH, "site_identifier": site},
-        )
+        delivery = judged(body, kind=kind, message={**CASH, "site_identifier": site})
 
         assert delivery.reason is None
         assert delivery.accepted
@@ -118,3 +124,38 @@ def test_a_good_answer_with_another_status_is_not_accepted(status: int) -> None:
 
     assert (delivery.status, delivery.accepted) == (status, False)
     assert delivery.fields == {"pnm_order_identifier": ORDER}
+
+
+@pytest.mark.parametrize("site", [CASH["site_identifier"], XML_SITE])
+def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_accepted(site: str) -> None:
+    answer_format = "xml" if site == XML_SITE else "json"
+    other = CASH["site_identifier"] if site == XML_SITE else XML_SITE
+    wrong: list[CallbackAnswer]
+    wrong = [
+        ConfirmationAnswer(pnm_order_identifier=ORDER),
+        acknowledged_reversal(other),
+        acknowledged_reversal(site).model_copy(update={"part": "confirmation"}),
+        acknowledged_reversal(site).model_copy(update={"pnm_order_identifier": "1"}),
+    ]
+
+    for answer in wrong:
+        body = callback_answer(answer, "3.0", answer_format)["body"]
+        delivery = judged(body, kind="reverse", message={**CASH, "site_identifier": site})
+
+        assert not delivery.accepted
+        assert delivery.status == 200
+
+
+def test_a_reversal_s_acknowledgement_is_none_of_a_confirmation() -> None:
+    body = callback_answer(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
+
+    assert judged(body, kind="reverse").accepted
+    assert judged(body, kind="confirm").reason == "another envelope"
+
+
+def test_a_forged_reversal_of_a_site_that_nobody_knows_is_judged_by_the_usual_envelope() -> None:
+    body = callback_answer(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
+    forged = events.signed({**CASH, "site_identifier": "S0"}, "a forger's secret")
+
+    assert judged(body, kind="reverse", message=forged).accepted
+    assert judged("{}", 401, kind="reverse", message=forged).reason == "status 401"

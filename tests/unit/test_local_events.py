@@ -12,7 +12,7 @@ from paynearme.signing import verify
 SECRET = "a test's own secret"
 MESSAGES = [
     pytest.param(message, id=f"{kind}/{name}")
-    for kind in ("authorization", "confirmation", "get_smart_token")
+    for kind in ("authorization", "confirmation", "reversal", "get_smart_token")
     for name, message in events.load(kind).items()
 ]
 
@@ -22,13 +22,14 @@ MESSAGES = [
     [
         ("authorization", 26),
         ("confirmation", 3),
+        ("reversal", 4),
         ("get_smart_token", 3),
         ("authorization_answer", 18),
         ("get_smart_token_answer", 1),
         ("api_gateway", 3),
     ],
 )
-def test_every_documented_message_is_loaded(kind: str, count: int) -> None:
+def test_every_message_is_loaded(kind: str, count: int) -> None:
     assert len(events.load(kind)) == count
 
 

@@ -1,11 +1,11 @@
 import asyncio
-import json
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import boto3
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
@@ -17,6 +17,37 @@ from tests.unit.faulty_endpoint import READ, UPDATE, Upstream, call, proxied, se
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 COUNTS = "/-/control/counts"
+POLL = "AppConfigData.GetLatestConfiguration"
+START = "AppConfigData.StartConfigurationSession"
+CALLS: dict[str, Callable[[Any], object]] = {
+    "DynamoDB_20120810.ListTables": lambda client: client.list_tables(),
+    "secretsmanager.GetSecretValue": lambda client: client.get_secret_value(SecretId="s"),
+    START: lambda client: client.start_configuration_session(
+        ApplicationIdentifier="a", EnvironmentIdentifier="e", ConfigurationProfileIdentifier="p"
+    ),
+    POLL: lambda client: client.get_latest_configuration(ConfigurationToken="t"),
+}
+
+
+def service_of(operation: str) -> str:
+    """Return what boto3 calls the service of ``operation``."""
+    return operation.partition(".")[0].removesuffix("_20120810").lower()
+
+
+def call_aws(url: str, operation: str) -> object:
+    """Let AWS's own client do ``operation`` once, and return what comes of it or raise."""
+    client: Any = boto3.client(  # type: ignore[call-overload] # the service is a variable here
+        service_of(operation),
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=Config(read_timeout=0.2, retries={"total_max_attempts": 1}),
+    )
+    try:
+        return CALLS[operation](client)
+    finally:
+        client.close()
 
 
 def test_requests_are_counted_per_target_until_the_counts_are_deleted() -> None:
@@ -29,6 +60,41 @@ def test_requests_are_counted_per_target_until_the_counts_are_deleted() -> None:
         return [counted, await (await session.get(COUNTS)).json()]
 
     assert proxied(talk) == [{UPDATE: 2, READ: 1, faults.OTHER: 1}, {}]
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_each_operation_of_aws_s_client_is_counted_by_its_name(operation: str) -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> Any:
+        await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
+        return await (await session.get(COUNTS)).json()
+
+    assert proxied(talk) == {operation: 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/configurationsessions"), ("POST", "/configuration"), ("GET", "/configuration/1")],
+)
+def test_what_only_resembles_a_request_of_appconfigs_is_none(method: str, path: str) -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> Any:
+        await set_fault(session, service="appconfigdata", mode="throttle")
+        async with session.request(method, path) as answer:
+            assert answer.status == 200
+        return await (await session.get(COUNTS)).json()
+
+    assert proxied(talk) == {faults.OTHER: 1}
+
+
+@pytest.mark.parametrize("mode", ["refuse", "throttle", "error500"])
+def test_a_fault_of_appconfigs_strikes_both_its_operations_and_no_other_service(mode: str) -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+        await set_fault(session, service="appconfigdata", mode=mode)
+        for operation in (START, POLL):
+            with pytest.raises((ClientError, HTTPClientError)):
+                await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
+        return [await call(session, target) for target in (READ, UPDATE)]
+
+    assert proxied(talk) == [(200, b"{}")] * 2
 
 
 @pytest.mark.parametrize("mode", ["refuse", "throttle", "error500"])
@@ -126,40 +192,33 @@ def test_64_connections_at_once_are_served_and_used_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "mode", "code"),
+    ("operation", "mode", "code"),
     [
-        ("dynamodb", "throttle", "ProvisionedThroughputExceededException"),
-        ("dynamodb", "error500", "InternalServerError"),
-        ("secretsmanager", "throttle", "ThrottlingException"),
-        ("secretsmanager", "error500", "InternalServiceError"),
-        ("dynamodb", "refuse", None),
-        ("secretsmanager", "lost", None),
-        ("dynamodb", "hang", None),
+        ("DynamoDB_20120810.ListTables", "throttle", "ProvisionedThroughputExceededException"),
+        ("DynamoDB_20120810.ListTables", "error500", "InternalServerError"),
+        ("secretsmanager.GetSecretValue", "throttle", "ThrottlingException"),
+        ("secretsmanager.GetSecretValue", "error500", "InternalServiceError"),
+        (START, "throttle", "ThrottlingException"),
+        (START, "error500", "InternalServerException"),
+        (POLL, "throttle", "ThrottlingException"),
+        (POLL, "error500", "InternalServerException"),
+        ("DynamoDB_20120810.ListTables", "refuse", None),
+        ("secretsmanager.GetSecretValue", "lost", None),
+        ("DynamoDB_20120810.ListTables", "hang", None),
+        (START, "refuse", None),
+        (START, "lost", None),
+        (POLL, "lost", None),
+        (POLL, "hang", None),
     ],
 )
 def test_what_aws_s_client_makes_of_a_fault_is_what_the_layer_tries_again(
-    service: str, mode: str, code: str | None
+    operation: str, mode: str, code: str | None
 ) -> None:
-    def call_aws(url: str) -> Exception:
-        client: Any = boto3.client(  # type: ignore[call-overload] # the service is a variable here
-            service,
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id="a",
-            aws_secret_access_key="b",
-            config=Config(read_timeout=0.2, retries={"total_max_attempts": 1}),
-        )
-        try:
-            with pytest.raises((ClientError, HTTPClientError)) as caught:
-                client.list_tables() if service == "dynamodb" else client.get_secret_value(SecretId="s")
-        finally:
-            client.close()
-        return caught.value
-
     async def talk(session: ClientSession, upstream: Upstream) -> Exception:
-        upstream.answer = lambda: web.Response(body=json.dumps({}).encode())
-        await set_fault(session, service=service, mode=mode)
-        return await asyncio.to_thread(call_aws, upstream.proxy_url)
+        await set_fault(session, service=service_of(operation), mode=mode)
+        with pytest.raises((ClientError, HTTPClientError)) as caught:
+            await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
+        return caught.value
 
     error = proxied(talk)
 

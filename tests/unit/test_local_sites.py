@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from local import events
-from local.sites import VERSION_2_SITE, XML_SITE, new_sites, read_sites
+from local.sites import GAMING_SITE, LENDER_SITE, VERSION_2_SITE, XML_SITE, new_sites, read_sites
 from paynearme.deadline import Deadline
 from paynearme.settings import Settings, Sites
 
@@ -32,24 +32,36 @@ def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_mess
     sites = Sites(Settings(sites_secret="s"), cast("Any", _SecretsManager(json.dumps(document))))
     named = {
         message["site_identifier"]
-        for kind in ("authorization", "confirmation", "get_smart_token")
+        for kind in ("authorization", "confirmation", "reversal", "get_smart_token")
         for message in events.load(kind).values()
     }
 
     found = {identifier: sites.find(identifier, Deadline.after(9)) for identifier in document["sites"]}
 
-    assert named == set(found) - {VERSION_2_SITE, XML_SITE}
-    assert all((found[name].version, found[name].answer_format) == ("3.0", "json") for name in named)
+    plain = {*named, GAMING_SITE, LENDER_SITE}
+    assert plain == set(found) - {VERSION_2_SITE, XML_SITE}
+    assert named == plain - {GAMING_SITE, LENDER_SITE}
+    assert all((found[name].version, found[name].answer_format) == ("3.0", "json") for name in plain)
     assert (found[VERSION_2_SITE].version, found[VERSION_2_SITE].answer_format) == ("2.0", "xml")
     assert (found[XML_SITE].version, found[XML_SITE].answer_format) == ("3.0", "xml")
+    envelopes = {name: (found[name].reverse_envelope, found[name].reverse_part) for name in found}
+    assert envelopes.pop(XML_SITE) == ("payment_reverse_response", "reverse")
+    assert set(envelopes.values()) == {("payment_reversal_response", "reversal")}
 
 
 def test_every_site_of_every_run_has_a_key_of_its_own() -> None:
     entries = [*new_sites()["sites"].values(), *new_sites()["sites"].values()]
 
-    assert len({entry["secret"] for entry in entries}) == len(entries) == 14
+    assert len({entry["secret"] for entry in entries}) == len(entries) == 18
 
 
 def test_a_site_without_a_key_is_no_site() -> None:
     with pytest.raises(ValidationError):
         read_sites({"S1": {"version": "3.0", "secret": ""}})
+
+
+@pytest.mark.parametrize("name", ["", "Reversal", "a b", "a:b", "1st", "_x", "x>", "é", "x" * 65])
+@pytest.mark.parametrize("field", ["reverse_envelope", "reverse_part"])
+def test_an_envelope_that_is_no_name_makes_no_site(field: str, name: str) -> None:
+    with pytest.raises(ValidationError):
+        read_sites({"S1": {"version": "3.0", "secret": "key", field: name}})

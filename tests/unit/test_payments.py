@@ -3,11 +3,24 @@ from uuid import UUID
 
 import pytest
 
-from paynearme.messages import Outcome
-from paynearme.payments import Anomaly, Authorized, Confirmed, site_payment_identifier
-from paynearme.policy import Decision, Reason, accepted, declined
+from paynearme.messages import Outcome, ReversalKind
+from paynearme.payments import (
+    Anomaly,
+    Authorized,
+    Confirmed,
+    Reversed,
+    site_payment_identifier,
+    unheard,
+)
+from paynearme.policy import Decision, Reason, Text
 
 DECIDED_AT = datetime(2026, 11, 20, 9, 5, 7, tzinfo=UTC)
+ACCEPTED = Decision(accept=True, reason=Reason.ACCEPTED, decline_reason=None, receipt="Thank you")
+type Result = Authorized | Confirmed | Reversed
+
+
+def declined(reason: Reason = Reason.AMOUNT_NOT_POSITIVE) -> Decision:
+    return Decision(accept=False, reason=reason, decline_reason="No", receipt="^Sorry")
 
 
 def authorized(decision: Decision, *, repeated: bool = False, anomaly: Anomaly | None = None) -> Authorized:
@@ -15,30 +28,28 @@ def authorized(decision: Decision, *, repeated: bool = False, anomaly: Anomaly |
 
 
 def test_an_accepted_payment_is_answered_with_yes_and_its_receipt() -> None:
-    assert authorized(accepted()).to_answer("80080175585").fields() == {
+    assert authorized(ACCEPTED).to_answer("80080175585").fields() == {
         "pnm_order_identifier": "80080175585",
         "accept_payment": "yes",
-        "receipt": accepted().receipt,
+        "receipt": "Thank you",
         "memo": "2026-11-20 09:05:07 +0000",
         "site_payment_identifier": "SPI-123",
     }
 
 
 def test_a_declined_payment_is_answered_with_no_and_its_reason() -> None:
-    fields = authorized(declined(Reason.AMOUNT_NOT_POSITIVE)).to_answer("80080175585").fields()
-    assert fields["accept_payment"] == "no"
-    assert fields["decline_reason"] == declined(Reason.AMOUNT_NOT_POSITIVE).decline_reason
-    assert fields["receipt"] == declined(Reason.AMOUNT_NOT_POSITIVE).receipt
+    fields = authorized(declined()).to_answer("80080175585").fields()
+    assert (fields["accept_payment"], fields["decline_reason"], fields["receipt"]) == ("no", "No", "^Sorry")
 
 
 def test_a_repeat_is_answered_like_the_first_question() -> None:
-    first, again = authorized(accepted()), authorized(accepted(), repeated=True)
+    first, again = authorized(ACCEPTED), authorized(ACCEPTED, repeated=True)
     assert first.to_answer("80080175585") == again.to_answer("80080175585")
 
 
 def test_the_memo_is_spelled_as_in_the_documents() -> None:
     pacific = DECIDED_AT.astimezone(timezone(timedelta(hours=-7)))
-    answer = Authorized(accepted(), pacific, "SPI-123", repeated=False).to_answer("80080175585")
+    answer = Authorized(ACCEPTED, pacific, "SPI-123", repeated=False).to_answer("80080175585")
     assert answer.memo == "2026-11-20 02:05:07 -0700"
 
 
@@ -58,27 +69,107 @@ def test_our_identifiers_differ_between_payments_sites_and_tests() -> None:
     assert len(of_each) == 4
 
 
-def test_decisions_repeats_and_outcomes_are_counted_apart() -> None:
-    results: list[Authorized | Confirmed] = [
-        authorized(accepted()),
-        authorized(declined(Reason.CURRENCY_NOT_ACCEPTED)),
-        authorized(accepted(), repeated=True),
+def test_decisions_repeats_outcomes_and_reversals_are_counted_apart() -> None:
+    results: list[Result] = [
+        authorized(ACCEPTED),
+        authorized(declined()),
+        authorized(ACCEPTED, repeated=True),
         Confirmed(Outcome.PAYMENT, repeated=False),
         Confirmed(Outcome.DECLINE, repeated=False),
         Confirmed(Outcome.PAYMENT, repeated=True),
+        Reversed(ReversalKind.OTHER, repeated=False),
+        Reversed(ReversalKind.OTHER, repeated=True),
     ]
-    assert len({name for result in results for name in result.counts}) == len(results)
+    assert len({result.counts[0] for result in results}) == len(results)
+
+
+@pytest.mark.parametrize("reason", set(Reason) - {Reason.ACCEPTED})
+def test_each_reason_of_a_decline_is_counted_under_its_name(reason: Reason) -> None:
+    made, by_reason = authorized(declined(reason)).counts
+
+    assert made == "AuthorizationDeclined"
+    assert by_reason.isalpha()
+    assert by_reason.lower() == f"declined{reason}".replace("_", "")
+
+
+def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
+    former = Decision(accept=False, reason="former_reason", decline_reason="No", receipt="^Sorry")
+    assert authorized(former).counts == ["AuthorizationDeclined", "DeclinedFormerReason"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (ReversalKind.CHARGEBACK, ["PaymentReversed", "ReversedChargeback"]),
+        (ReversalKind.RETURN, ["PaymentReversed", "ReversedReturn"]),
+        (ReversalKind.OTHER, ["PaymentReversed"]),
+    ],
+)
+def test_reversals_are_counted_by_what_is_counted_of_a_customer(kind: ReversalKind, names: list[str]) -> None:
+    assert Reversed(kind, repeated=False).counts == names
+    assert Reversed(kind, repeated=True).counts == ["ReversalRepeated"]
+    assert Reversed(kind, repeated=False).notes == {"kind": str(kind), "repeated": False}
 
 
 @pytest.mark.parametrize("anomaly", Anomaly)
 def test_every_anomaly_is_noted_and_counted_beside_the_result(anomaly: Anomaly) -> None:
-    confirmed = Confirmed(Outcome.PAYMENT, repeated=False, anomalies=frozenset({anomaly}))
-    pairs: list[tuple[Authorized | Confirmed, Authorized | Confirmed]] = [
-        (authorized(accepted(), anomaly=anomaly), authorized(accepted())),
-        (confirmed, Confirmed(Outcome.PAYMENT, repeated=False)),
+    found = frozenset({anomaly})
+    pairs: list[tuple[Result, Result]] = [
+        (authorized(ACCEPTED, anomaly=anomaly), authorized(ACCEPTED)),
+        (Confirmed(Outcome.PAYMENT, False, found), Confirmed(Outcome.PAYMENT, repeated=False)),
+        (Reversed(ReversalKind.RETURN, False, found), Reversed(ReversalKind.RETURN, repeated=False)),
     ]
     for result, plain in pairs:
         assert result.notes == {**plain.notes, "anomalies": [anomaly]}
         [counted] = set(result.counts) - set(plain.counts)
         assert counted.lower() == f"anomaly{anomaly}".replace("_", "")
         assert counted.isalpha()
+
+
+NAMED = {
+    "site_identifier": "S2155373459",
+    "pnm_order_identifier": "80080175585",
+    "pnm_payment_identifier": "830466818968",
+}
+
+
+def words(site: str) -> Text:
+    return Text(decline_reason=f"Not now at {site}", receipt="^Later")
+
+
+def test_what_cannot_be_decided_is_declined_in_the_words_of_the_site() -> None:
+    assert unheard(words, NAMED, DECIDED_AT).fields() == {
+        "pnm_order_identifier": "80080175585",
+        "accept_payment": "no",
+        "decline_reason": "Not now at S2155373459",
+        "receipt": "^Later",
+        "memo": "2026-11-20 09:05:07 +0000",
+        "site_payment_identifier": site_payment_identifier("S2155373459", "830466818968", test=False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "identifier"),
+    [
+        ({"site_payment_identifier": "ours"}, "ours"),
+        ({"test": "true"}, site_payment_identifier("S2155373459", "830466818968", test=True)),
+        ({"test": "false"}, site_payment_identifier("S2155373459", "830466818968", test=False)),
+    ],
+)
+def test_such_a_decline_carries_the_identifier_that_the_payment_has_later(
+    said: dict[str, str], identifier: str
+) -> None:
+    assert unheard(words, NAMED | said, DECIDED_AT).site_payment_identifier == identifier
+
+
+@pytest.mark.parametrize("missing", NAMED)
+def test_what_names_no_payment_or_no_order_cannot_be_answered(missing: str) -> None:
+    parameters = {name: text for name, text in NAMED.items() if name != missing}
+
+    with pytest.raises(KeyError):
+        unheard(words, parameters, DECIDED_AT)
+
+
+def test_what_names_an_order_that_is_none_cannot_be_answered() -> None:
+    with pytest.raises(ValueError, match="pnm_order_identifier"):
+        unheard(words, NAMED | {"pnm_order_identifier": "1\n2"}, DECIDED_AT)

@@ -1,33 +1,48 @@
 """The signed text has no separators: a message can be cut in other places under the same signature."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 import pytest
 
-from local.drive import confirmation_of
+from local.drive import confirmation_of, reversal_of
 from local.events import as_text, load, signed
 from paynearme.errors import InvalidMessageError
-from paynearme.messages import Authorization, Confirmation, read_message
+from paynearme.messages import Authorization, Confirmation, Reversal, read_message
 from paynearme.signing import UNSIGNED, string_to_sign, verify
-from tests.messages import SECRET, valid_authorization, valid_confirmation
+from tests.messages import SECRET, valid_authorization, valid_confirmation, valid_reversal
 
 type Parameters = dict[str, str]
-type Model = type[Authorization | Confirmation]
+type Model = type[Authorization | Confirmation | Reversal]
 
-DECIDING = (
-    "pnm_payment_identifier",
-    "pnm_order_identifier",
-    "payment_amount",
-    "net_payment_amount",
-    "site_customer_identifier",
-    "test",
-)
+IDENTIFYING = ("pnm_payment_identifier", "pnm_order_identifier", "site_customer_identifier", "test")
+DECIDING: dict[Model, tuple[str, ...]] = {
+    Authorization: (*IDENTIFYING, "payment_amount", "net_payment_amount"),
+    Confirmation: (*IDENTIFYING, "payment_amount", "net_payment_amount", "status"),
+    Reversal: (*IDENTIFYING, "amount", "kind", "fingerprint"),
+}
 MESSAGES: dict[str, tuple[Model, Mapping[str, str | bool]]] = {
     **{f"authorization {name}": (Authorization, message) for name, message in load("authorization").items()},
     **{f"confirmation {name}": (Confirmation, message) for name, message in load("confirmation").items()},
     **{
         f"confirmation of {name}": (Confirmation, confirmation_of(message))
+        for name, message in load("authorization").items()
+    },
+    **{f"reversal {name}": (Reversal, message) for name, message in load("reversal").items()},
+    **{
+        f"reversal of {name}": (Reversal, reversal_of(confirmation_of(message), payment_arn="24011345"))
+        for name, message in load("authorization").items()
+    },
+    # Whole dollars, which an identifier's alphabet holds, and all that a confirmation carries besides.
+    **{
+        f"long reversal of {name}": (
+            Reversal,
+            {
+                **confirmation_of(message),
+                **reversal_of(message, reverse_amount="20", reverse_type="Chargeback"),
+            },
+        )
         for name, message in load("authorization").items()
     },
 }
@@ -37,6 +52,7 @@ ADDITIONS: dict[str, dict[str, str | bool]] = {
     "test": {"test": True},
     "unknown name behind the payment": {"pnm_payment_new": "7"},
     "unknown name further behind": {"pnm_zzz_new": "7"},
+    "unknown names about money": {"refund_amount": "7", "reverse_zzz": "7", "site_a": "7"},
     "annotation": {"site_order_annotation": "a gift"},
     "all of them": {"test": True, "pnm_payment_new": "7", "pnm_zzz_new": "7", "site_order_annotation": "x"},
 }
@@ -46,32 +62,43 @@ def names_in_order(parameters: Parameters) -> list[str]:
     return sorted(name for name in parameters if name not in UNSIGNED)
 
 
-def recut(parameters: Parameters, swallower: str, swallowed: list[str]) -> Parameters:
+def swallowing(parameters: Parameters, swallower: str, swallowed: list[str]) -> Parameters:
     """Return the message in which a value holds the names and values that follow it."""
     kept = {name: value for name, value in parameters.items() if name not in swallowed}
     return kept | {swallower: parameters[swallower] + "".join(n + parameters[n] for n in swallowed)}
 
 
-def with_one_swallowed(parameters: Parameters) -> Iterator[tuple[str, list[str]]]:
+def with_one_swallowed(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
     for swallower, name in pairwise(names_in_order(parameters)):
-        yield swallower, [name]
+        yield f"{swallower} swallowed {name}", swallowing(parameters, swallower, [name])
 
 
-def with_two_swallowed(parameters: Parameters) -> Iterator[tuple[str, list[str]]]:
+def with_two_swallowed(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
     names = names_in_order(parameters)
     for swallower, first, second in zip(names, names[1:], names[2:], strict=False):
-        yield swallower, [first, second]
+        changed = swallowing(parameters, swallower, [first, second])
+        yield f"{swallower} swallowed {first} and {second}", changed
+
+
+def with_one_cut_in_two(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
+    """Yield the messages in which the end of a value became a parameter of its own."""
+    for name, following in pairwise([*names_in_order(parameters), "\N{DELETE}"]):
+        value = parameters[name]
+        for found in re.finditer(r"(?=([a-z][a-z0-9_]*))", value):
+            begins, text = found.start(), found[1]
+            for ends in range(1, len(text) + 1):
+                if name < text[:ends] < following:
+                    rest = {text[:ends]: value[begins + ends :]}
+                    yield f"{name} lost {text[:ends]}", {**parameters, name: value[:begins], **rest}
 
 
 def what_decides(model: Model, parameters: Parameters) -> dict[str, object]:
     message = read_message(model, parameters)
-    names = (*DECIDING, "status") if model is Confirmation else DECIDING
-    return {name: getattr(message, name) for name in names}
+    return {name: getattr(message, name) for name in DECIDING[model]}
 
 
-def differences(model: Model, original: Parameters, changed: Parameters) -> dict[str, object]:
+def differences(model: Model, before: dict[str, object], changed: Parameters) -> dict[str, object]:
     """Return what decides and differs, as the changed message says it; nothing if that is refused."""
-    before = what_decides(model, original)
     try:
         after = what_decides(model, changed)
     except InvalidMessageError:
@@ -79,22 +106,21 @@ def differences(model: Model, original: Parameters, changed: Parameters) -> dict
     return {name: value for name, value in after.items() if value != before[name]}
 
 
-@pytest.mark.parametrize("cuts", [with_one_swallowed, with_two_swallowed])
+@pytest.mark.parametrize("cuts", [with_one_swallowed, with_two_swallowed, with_one_cut_in_two])
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_money(
-    name: str, cuts: Callable[[Parameters], Iterator[tuple[str, list[str]]]]
+    name: str, cuts: Callable[[Parameters], Iterator[tuple[str, Parameters]]]
 ) -> None:
     model, documented = MESSAGES[name]
     got_through = []
     for addition, more in ADDITIONS.items():
         original = signed(documented, SECRET, "3.0", 1748969962, **more)
-        for swallower, swallowed in cuts(original):
-            changed = recut(original, swallower, swallowed)
-
+        before = what_decides(model, original)
+        for cut, changed in cuts(original):
             assert string_to_sign(changed) == string_to_sign(original)
             verify(changed, original["signature"], [SECRET], "3.0")
-            if told := differences(model, original, changed):
-                got_through.append((addition, swallower, swallowed, told))
+            if told := differences(model, before, changed):
+                got_through.append((addition, cut, told))
 
     assert got_through == []
 
@@ -116,8 +142,16 @@ def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_mo
 def test_a_text_that_consumers_choose_is_accepted_whatever_it_says(name: str, text: str) -> None:
     authorization = read_message(Authorization, valid_authorization(**{name: text}))
     confirmation = read_message(Confirmation, valid_confirmation(**{name: text}))
+    reversal = read_message(Reversal, valid_reversal(**{name: text}))
 
-    assert getattr(authorization, name) == getattr(confirmation, name) == text
+    assert {getattr(message, name) for message in (authorization, confirmation, reversal)} == {text}
+
+
+@pytest.mark.parametrize("new", ["reverse_new7", "reversal_type7", "return_code7", "refund_amount5"])
+def test_an_identifier_that_swallowed_a_new_parameter_about_money_that_came_back_is_refused(new: str) -> None:
+    for name in ("pnm_payment_identifier", "pnm_order_identifier"):
+        with pytest.raises(InvalidMessageError):
+            read_message(Reversal, valid_reversal(**{name: f"830466818968{new}"}))
 
 
 def test_a_merchants_annotation_may_hold_names_that_cannot_stand_behind_it() -> None:

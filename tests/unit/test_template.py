@@ -4,56 +4,23 @@ import json
 import re
 import shlex
 import tomllib
-from typing import Any
 
 import pytest
 
-from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
+from tests.template import (
+    CALLED,
+    FUNCTIONS,
+    PARAMETERS,
+    RESOURCES,
+    ROOT,
+    TEMPLATE,
+    environment_of,
+    of_type,
+)
 
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 ENVIRONMENTS = ("local", "dev", "prod")
-
-SECRET = {"Fn::GetAtt": ["SitesSecret", "Id"]}
-TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
-TRACING = {"xray:PutTraceSegments": "*", "xray:PutTelemetryRecords": "*"}
-
-
-def logs(group: str) -> dict[str, Any]:
-    arn = {"Fn::GetAtt": [group, "Arn"]}
-    return {"logs:CreateLogStream": arn, "logs:PutLogEvents": arn}
-
-
-RIGHTS: dict[str, dict[str, Any]] = {
-    "AuthorizeFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        "dynamodb:UpdateItem": TABLE,
-        **logs("AuthorizeLogs"),
-        **TRACING,
-    },
-    "ConfirmFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        "dynamodb:UpdateItem": TABLE,
-        **logs("ConfirmLogs"),
-        **TRACING,
-    },
-    "GetTokenFunction": {"secretsmanager:GetSecretValue": SECRET, **logs("GetTokenLogs"), **TRACING},
-}
-"""What each function may do, and to what. Nobody reads the table: a refused condition tells enough."""
-
-
-def statements(role: str) -> list[dict[str, Any]]:
-    inline: list[dict[str, Any]] = RESOURCES[role]["Properties"]["Policies"]
-    return [statement for policy in inline for statement in policy["PolicyDocument"]["Statement"]]
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    named = statement["Action"]
-    return [named] if isinstance(named, str) else list(named)
-
-
-def role_of(function: str) -> str:
-    name: str = FUNCTIONS[function]["Role"]["Fn::GetAtt"][0]
-    return name
+LONGEST_DESCRIPTION = 256
 
 
 def overrides(environment: str, command: str) -> dict[str, str]:
@@ -64,6 +31,11 @@ def overrides(environment: str, command: str) -> dict[str, str]:
 @pytest.mark.parametrize("parameter", PARAMETERS)
 def test_every_parameter_says_what_it_is_for(parameter: str) -> None:
     assert PARAMETERS[parameter].get("Description", "").strip()
+
+
+def test_every_parameter_has_its_place_in_one_group() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(parameter for group in groups for parameter in group["Parameters"]) == sorted(PARAMETERS)
 
 
 @pytest.mark.parametrize(
@@ -88,19 +60,38 @@ def test_no_other_address_is_taken_for_paynearmes(address: str) -> None:
     assert not re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], address)
 
 
-def test_every_function_has_its_rights_written_down_here() -> None:
-    assert set(RIGHTS) == set(FUNCTIONS)
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", CALLED)
 def test_a_function_is_called_by_its_alias_and_starts_from_a_snapshot(function: str) -> None:
     assert FUNCTIONS[function]["AutoPublishAlias"] == "live"
     assert FUNCTIONS[function]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", CALLED)
 def test_any_change_of_a_function_publishes_a_version(function: str) -> None:
     assert FUNCTIONS[function]["AutoPublishAliasAllProperties"] is True
+    assert FUNCTIONS[function]["AutoPublishCodeSha256"] == {"Ref": "CodeHash"}
+
+
+def depends_on(function: str) -> set[str]:
+    """Return the parameters that the template hands to a function."""
+    handed = [*environment_of(function).values(), *FUNCTIONS[function]["Architectures"]]
+    return {value["Ref"] for value in handed if "Ref" in value} & set(PARAMETERS)
+
+
+@pytest.mark.parametrize("function", CALLED)
+def test_a_function_tells_in_its_description_which_parameters_it_depends_on(function: str) -> None:
+    # SAM looks at nothing else when it decides whether another value of a parameter publishes a version.
+    told = set(re.findall(r"\$\{(\w+)\}", FUNCTIONS[function]["Description"]["Fn::Sub"]))
+    assert told == depends_on(function)
+
+
+@pytest.mark.parametrize("function", CALLED)
+def test_a_description_is_not_longer_than_lambda_takes(function: str) -> None:
+    text = FUNCTIONS[function]["Description"]["Fn::Sub"]
+    for parameter in depends_on(function):
+        # A value may be a few places longer than the default.
+        text = text.replace(f"${{{parameter}}}", str(PARAMETERS[parameter]["Default"]) + "0000")
+    assert len(text) <= LONGEST_DESCRIPTION
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -125,50 +116,6 @@ def test_a_function_logs_json_into_a_group_of_its_own(function: str) -> None:
 @pytest.mark.parametrize("group", of_type("AWS::Logs::LogGroup"))
 def test_logs_are_deleted_after_the_days_of_the_parameter(group: str) -> None:
     assert RESOURCES[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_has_a_role_that_nobody_else_takes(function: str) -> None:
-    role = role_of(function)
-    assert [other for other in FUNCTIONS if role_of(other) == role] == [function]
-    (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust == {
-        "Effect": "Allow",
-        "Principal": {"Service": "lambda.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_its_work_and_nothing_else(function: str) -> None:
-    role = role_of(function)
-    allowed = [(a, s["Resource"]) for s in statements(role) for a in actions(s)]
-    assert sorted(a for a, _ in allowed) == sorted(RIGHTS[function])
-    assert dict(allowed) == RIGHTS[function]
-    # What is not a list of actions on resources would give rights that the lines above do not see.
-    assert {key for s in statements(role) for key in s} <= {"Effect", "Action", "Resource", "Condition"}
-    assert RESOURCES[role]["Properties"].keys() == {"AssumeRolePolicyDocument", "Policies"}
-    assert "Policies" not in FUNCTIONS[function]
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_no_right_is_named_by_a_wildcard_and_none_reads_the_table(function: str) -> None:
-    named = [action for statement in statements(role_of(function)) for action in actions(statement)]
-    assert not [action for action in named if "*" in action]
-    reading = r"dynamodb:(Scan|Query|Get|BatchGet|PartiQL).*"
-    assert not [action for action in named if re.fullmatch(reading, action)]
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_only_x_ray_is_allowed_on_every_resource(function: str) -> None:
-    everywhere = [s for s in statements(role_of(function)) if s["Resource"] == "*"]
-    assert {action for s in everywhere for action in actions(s)} == set(TRACING)
-
-
-def test_authorize_reaches_payments_and_no_balance() -> None:
-    (writing,) = [s for s in statements("AuthorizeRole") if actions(s) == ["dynamodb:UpdateItem"]]
-    keys = ["PAYMENT#*", "TEST#PAYMENT#*"]
-    assert writing["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
 
 
 def test_functions_and_layer_are_for_one_architecture_which_is_arm64_unless_told() -> None:
@@ -198,7 +145,14 @@ def test_the_tables_stream_tells_the_old_and_the_new_item() -> None:
     assert RESOURCES["Table"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
-@pytest.mark.parametrize("name", ["Table", "SitesSecret"])
+def test_the_table_forgets_only_what_says_when() -> None:
+    forgetting = RESOURCES["Table"]["Properties"]["TimeToLiveSpecification"]
+    assert forgetting == {"AttributeName": "expires_at_epoch", "Enabled": True}
+
+
+@pytest.mark.parametrize(
+    "name", ["Table", "SitesSecret", "PolicyApplication", "PolicyEnvironment", "PolicyProfile"]
+)
 def test_what_cannot_be_made_again_outlives_the_stack(name: str) -> None:
     assert RESOURCES[name]["DeletionPolicy"] == "Retain"
     assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
@@ -234,6 +188,15 @@ def test_production_calls_paynearmes_production_and_nobody_else_does() -> None:
     others = [overrides(environment, "deploy") for environment in ENVIRONMENTS if environment != "prod"]
     assert production not in [other.get("PayNearMeBaseUrl") for other in others]
     assert PARAMETERS["PayNearMeBaseUrl"]["Default"] != production
+
+
+def test_in_production_a_new_policy_spreads_slowly_and_elsewhere_at_once() -> None:
+    names = ("PolicyDeploymentMinutes", "PolicyBakeMinutes")
+    minutes = [int(overrides("prod", "deploy")[name]) for name in names]
+    assert min(minutes) >= 10
+    for environment in ("local", "dev"):
+        assert not set(names) & set(overrides(environment, "deploy"))
+    assert [PARAMETERS[name]["Default"] for name in names] == ["0", "0"]
 
 
 def test_a_person_confirms_what_changes_in_production() -> None:

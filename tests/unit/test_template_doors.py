@@ -4,14 +4,25 @@ import json
 
 import pytest
 
-from tests.template import APIS, FUNCTIONS, RESOURCES, of_type
+from tests.template import APIS, CALLED, FUNCTIONS, RESOURCES, of_type
+
+ORDERS = "/orders/{site_identifier}/{pnm_order_identifier}"
+CUSTOMERS = "/customers/{site_identifier}/{site_customer_identifier}"
+PAYMENTS = "/payments/{site_identifier}/{pnm_payment_identifier}"
 
 ROUTES = {
     ("CallbackApi", "get", "/callbacks/authorize", "AuthorizeFunction"),
     ("CallbackApi", "post", "/callbacks/authorize", "AuthorizeFunction"),
     ("CallbackApi", "get", "/callbacks/confirm", "ConfirmFunction"),
     ("CallbackApi", "post", "/callbacks/confirm", "ConfirmFunction"),
+    ("CallbackApi", "get", "/callbacks/reverse", "ReverseFunction"),
+    ("CallbackApi", "post", "/callbacks/reverse", "ReverseFunction"),
     ("BackendApi", "post", "/tokens", "GetTokenFunction"),
+    ("BackendApi", "get", ORDERS, "OrdersFunction"),
+    ("BackendApi", "put", ORDERS, "OrdersFunction"),
+    ("BackendApi", "get", CUSTOMERS, "CustomersFunction"),
+    ("BackendApi", "put", CUSTOMERS, "CustomersFunction"),
+    ("BackendApi", "get", PAYMENTS, "PaymentsFunction"),
 }
 
 LOGGED = {
@@ -30,7 +41,7 @@ LOGGED = {
 
 
 def test_the_functions_have_exactly_these_doors() -> None:
-    events = [(name, event) for name, f in FUNCTIONS.items() for event in f["Events"].values()]
+    events = [(name, event) for name, f in CALLED.items() for event in f["Events"].values()]
     assert {event["Type"] for _, event in events} == {"Api"}
     doors = [(name, event["Properties"]) for name, event in events]
     assert {(p["RestApiId"]["Ref"], p["Method"], p["Path"], name) for name, p in doors} == ROUTES
@@ -40,7 +51,7 @@ def test_the_functions_have_exactly_these_doors() -> None:
 
 
 def test_no_route_takes_any_verb() -> None:
-    methods = [event["Properties"]["Method"] for f in FUNCTIONS.values() for event in f["Events"].values()]
+    methods = [event["Properties"]["Method"] for f in CALLED.values() for event in f["Events"].values()]
     assert "any" not in [method.lower() for method in methods]
 
 

@@ -9,6 +9,7 @@ from paynearme.errors import (
     AuthenticityError,
     CredentialsRefusedError,
     InvalidMessageError,
+    NotFoundError,
     PayNearMeError,
     PayNearMeFaultError,
     PayNearMeTimeoutError,
@@ -17,13 +18,13 @@ from paynearme.errors import (
     UnavailableError,
     UnreadableError,
 )
-from paynearme.messages import AuthorizationAnswer, ConfirmationAnswer
+from paynearme.messages import AuthorizationAnswer, ConfirmationAnswer, ReversalAnswer
 
 type HttpAnswer = dict[str, Any]
 """What a function behind a REST API returns: ``statusCode``, ``headers``, ``body``."""
 
 
-type CallbackAnswer = AuthorizationAnswer | ConfirmationAnswer
+type CallbackAnswer = AuthorizationAnswer | ConfirmationAnswer | ReversalAnswer
 
 
 _PROBLEMS: tuple[tuple[type[PayNearMeError], int, str, str], ...] = (
@@ -31,6 +32,7 @@ _PROBLEMS: tuple[tuple[type[PayNearMeError], int, str, str], ...] = (
     (TooLargeError, 413, "too-large", "The request is too large"),
     (AuthenticityError, 401, "not-authentic", "The request is not authentic"),
     (InvalidMessageError, 400, "invalid-parameters", "Parameters are missing, unknown or unreadable"),
+    (NotFoundError, 404, "not-found", "Nothing is known of it"),
     (UnavailableError, 503, "unavailable", "Temporarily unavailable"),
     (RefusedByPayNearMeError, 422, "refused-by-paynearme", "PayNearMe refused the call"),
     (CredentialsRefusedError, 502, "credentials-refused", "PayNearMe refused our credentials"),
@@ -72,11 +74,11 @@ def callback_answer(answer: CallbackAnswer, version: str, answer_format: str) ->
     into an underscore.
     """
     if answer_format == "json":
-        return success({answer.ENVELOPE: {"version": version, answer.PART: answer.fields()}})
+        return success({answer.envelope: {"version": version, answer.part: answer.fields()}})
     namespace = f"http://www.paynearme.com/api/pnm_xmlschema_v{version.replace('.', '_')}"
     ElementTree.register_namespace("t", namespace)
-    root = ElementTree.Element(f"{{{namespace}}}{answer.ENVELOPE}", {"version": version})
-    part = ElementTree.SubElement(root, f"{{{namespace}}}{answer.PART}")
+    root = ElementTree.Element(f"{{{namespace}}}{answer.envelope}", {"version": version})
+    part = ElementTree.SubElement(root, f"{{{namespace}}}{answer.part}")
     for name, text in answer.fields().items():
         ElementTree.SubElement(part, f"{{{namespace}}}{name}").text = text
     body = ElementTree.tostring(root, encoding="unicode")

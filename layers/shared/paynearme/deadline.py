@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import SystemRandom
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
@@ -43,6 +43,10 @@ class Deadline:
     def remaining(self) -> float:
         """Seconds left; negative once the deadline has passed."""
         return self.ends_at - self.clock()
+
+    def within(self, seconds: float) -> "Deadline":
+        """Return the deadline that ends ``seconds`` from now, or this one if it ends sooner."""
+        return replace(self, ends_at=min(self.ends_at, self.clock() + seconds))
 
     def bound[T](self, call: Callable[[], T]) -> T:
         """Return what ``call`` returns; raise ``TimeoutError`` if that is not before the deadline.

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 
 
 class PayNearMeError(Exception):
-    """Parent of all errors below. Its text is for developers and reaches no caller and no log."""
+    """Parent of all errors below. Its text is for developers and reaches no caller.
+
+    It reaches no log, either, but for a policy's faults, which the policy's author must read.
+    """
 
 
 class UnreadableError(PayNearMeError):
@@ -64,12 +67,29 @@ class InvalidMessageError(PayNearMeError):
         self.faults = dict(faults)
 
 
+class NotFoundError(PayNearMeError):
+    """Nothing is known of what a call asks for."""
+
+
+class PolicyError(PayNearMeError):
+    """The policy document is not valid. ``faults`` tells its author what is wrong and where, a line each."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        """Take the faults."""
+        super().__init__("the policy is not valid: " + "; ".join(faults))
+        self.faults = list(faults)
+
+
 class UnavailableError(PayNearMeError):
     """Something of ours that the answer depends on is gone, slow or broken; the sender should try again."""
 
 
 class SitesUnavailableError(UnavailableError):
     """The sites' keys cannot be read, or what was read is not a valid document."""
+
+
+class PolicyUnavailableError(UnavailableError):
+    """No policy can be read, or what was read is not a valid document, and none was kept."""
 
 
 class LedgerUnavailableError(UnavailableError):

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any
+
+from pydantic import BaseModel
 
 from paynearme import telemetry
 from paynearme.answers import CallbackAnswer, HttpAnswer, callback_answer, problem, success
@@ -17,6 +18,7 @@ from paynearme.errors import (
     AgeError,
     AuthenticityError,
     InvalidMessageError,
+    NotFoundError,
     PayNearMeError,
     PayNearMeFaultError,
     RefusedByPayNearMeError,
@@ -27,8 +29,9 @@ from paynearme.errors import (
     UnreadableError,
     VersionError,
 )
-from paynearme.messages import Authorization, Confirmation, SmartTokenRequest, read_message
-from paynearme.parameters import Event, from_body, from_json_body, from_query, lost_bytes
+from paynearme.messages import Authorization, Confirmation, Reversal, SmartTokenRequest, read_message
+from paynearme.messages.entries import RecordRequest
+from paynearme.parameters import Event, from_body, from_json_body, from_path, from_query, lost_bytes
 from paynearme.settings import KnownSite, Settings, Sites
 from paynearme.signing import UNSIGNED, verify
 
@@ -37,7 +40,7 @@ type Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
-class Callback[M: (Authorization, Confirmation)]:
+class Callback[M: (Authorization, Confirmation, Reversal)]:
     """An authentic, valid callback; when it came (UTC), and until when it must be answered."""
 
     message: M
@@ -47,11 +50,12 @@ class Callback[M: (Authorization, Confirmation)]:
 
 
 @dataclass(frozen=True)
-class Call[M: SmartTokenRequest]:
-    """A valid call of the backend API for one of our sites, and until when it must be answered."""
+class Call[M: SmartTokenRequest | RecordRequest]:
+    """A valid call of the backend API for one of our sites; when it came, until when it must be answered."""
 
     request: M
     site: KnownSite
+    received_at: datetime
     deadline: Deadline
 
 
@@ -59,7 +63,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def receive[M: (Authorization, Confirmation)](
+def receive[M: (Authorization, Confirmation, Reversal)](
     event: Event, model: type[M], settings: Settings, sites: Sites, now: datetime, deadline: Deadline
 ) -> Callback[M]:
     """Return the callback in ``event``: read, authentic, of the right age, and valid.
@@ -93,7 +97,7 @@ def receive[M: (Authorization, Confirmation)](
     return Callback(message, site, now, deadline)
 
 
-def callback[M: (Authorization, Confirmation)](
+def callback[M: (Authorization, Confirmation, Reversal)](
     operation: str,
     model: type[M],
     settings: Settings,
@@ -133,25 +137,31 @@ def callback[M: (Authorization, Confirmation)](
     return decorate
 
 
-def backend_call[M: SmartTokenRequest](
-    operation: str, model: type[M], settings: Settings, sites: Sites
-) -> Callable[[Callable[[Call[M]], Mapping[str, Any]]], Handler]:
+def backend_call[M: SmartTokenRequest | RecordRequest](
+    operation: str, models: Mapping[str, type[M]], settings: Settings, sites: Sites, *, clock: Clock = _now
+) -> Callable[[Callable[[Call[M]], BaseModel | None]], Handler]:
     """Make a Lambda handler of a function that answers valid calls of the backend API.
 
-    Each error becomes its fixed problem. API Gateway has checked the caller's IAM signature by then.
+    ``models`` has the request of each HTTP method. None is answered as not found, and each error becomes
+    its fixed problem. API Gateway has checked the caller's IAM signature by then.
     """
 
-    def decorate(work: Callable[[Call[M]], Mapping[str, Any]]) -> Handler:
+    def decorate(work: Callable[[Call[M]], BaseModel | None]) -> Handler:
         @wraps(work)
         def handler(event: Event, context: object) -> HttpAnswer:
             started = time.perf_counter()
             telemetry.note_request(event, context)
-            deadline = Deadline.after(settings.call_within_seconds)
+            now, deadline = clock(), Deadline.after(settings.call_within_seconds)
             try:
-                request = read_message(model, from_json_body(event))
+                method = event["httpMethod"]
+                request = read_message(models[method], _parameters_of_call(event))
                 site = _site_of(request, settings, sites, deadline)
-                telemetry.note(site_identifier=site.identifier)
-                answer = success(work(Call(request, site, deadline)))
+                identifiers = {name: getattr(request, name) for name in from_path(event)}
+                telemetry.note(method=method, **{**identifiers, "site_identifier": site.identifier})
+                content = work(Call(request, site, now, deadline))
+                if content is None:
+                    raise NotFoundError
+                answer = success(content.model_dump(mode="json"))
             except Exception as error:
                 answer = problem(_told(error, error), names_only=False)
             telemetry.write(operation, answer["statusCode"], (time.perf_counter() - started) * 1000)
@@ -163,7 +173,7 @@ def backend_call[M: SmartTokenRequest](
 
 
 def _check_age(timestamp: str, now: datetime, settings: Settings) -> None:
-    """Refuse an authorization that is too old. A confirmation never is: an outage delays it by hours."""
+    """Refuse an authorization that is too old. Nothing else ever is: an outage delays it by hours."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         # It is named as unreadable with whatever else is.
         return
@@ -174,6 +184,15 @@ def _check_age(timestamp: str, now: datetime, settings: Settings) -> None:
 
 def _parameters_of(event: Event) -> dict[str, str]:
     return from_query(event) if event["httpMethod"] == "GET" else from_body(event)
+
+
+def _parameters_of_call(event: Event) -> dict[str, str]:
+    """Return what the address names and what the query of a GET, or else the JSON body, says of it."""
+    named = from_path(event)
+    said = from_query(event) if event["httpMethod"] == "GET" else from_json_body(event)
+    if twice := named.keys() & said.keys():
+        raise InvalidMessageError(dict.fromkeys(twice, "stands in the address, and nowhere else"))
+    return named | said
 
 
 def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline) -> KnownSite:
@@ -206,7 +225,9 @@ def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:
     return site
 
 
-def _site_of(request: SmartTokenRequest, settings: Settings, sites: Sites, deadline: Deadline) -> KnownSite:
+def _site_of(
+    request: SmartTokenRequest | RecordRequest, settings: Settings, sites: Sites, deadline: Deadline
+) -> KnownSite:
     identifier = request.site_identifier or settings.default_site_identifier
     if not identifier:
         raise InvalidMessageError({"site_identifier": "is required, because there is no default site"})

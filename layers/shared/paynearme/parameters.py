@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from paynearme.errors import InvalidMessageError, TooLargeError, UnreadableError
 
@@ -41,6 +41,20 @@ def from_query(event: Event) -> dict[str, str]:
     ):
         raise TooLargeError
     return _checked(pairs)
+
+
+def from_path(event: Event) -> dict[str, str]:
+    """Return the parameters of the path, none where its route has none. Raises ``UnreadableError``.
+
+    A REST API hands them over as they stand in the address, percent signs and all.
+    """
+    try:
+        return {
+            name: unquote(value, errors="strict")
+            for name, value in (event.get("pathParameters") or {}).items()
+        }
+    except UnicodeDecodeError:
+        raise UnreadableError from None
 
 
 def from_body(event: Event) -> dict[str, str]:

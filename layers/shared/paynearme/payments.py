@@ -1,14 +1,14 @@
 """What is known of a payment, as the ledger tells it."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from paynearme.messages import AuthorizationAnswer, Outcome
-from paynearme.policy import Decision, Reason, declined
+from paynearme.messages import AuthorizationAnswer, Outcome, ReversalKind
+from paynearme.policy import Decision, Reason, Text
 
 _NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
 
@@ -30,6 +30,14 @@ class Anomaly(StrEnum):
     """It was paid by another customer than was authorized."""
     OUTCOME_CONTRADICTED = "outcome_contradicted"
     """It was confirmed again with another outcome, amount, order or customer."""
+    PAID_AFTER_RELEASE = "paid_after_release"
+    """It was paid after its reservation had been given back: it counts again, even past a limit."""
+    SPENDING_NOT_COUNTED = "spending_not_counted"
+    """It was paid without being asked about while no policy could be read: it counts for no limit."""
+    REVERSED_UNKNOWN = "reversed_unknown"
+    """It was reversed although it had not been posted."""
+    REVERSED_TOO_MUCH = "reversed_too_much"
+    """More of it came back than was paid."""
     CUSTOMER_MISSING = "customer_missing"
     """It was paid by a customer that the message did not name: posted on the payment, on no balance."""
 
@@ -52,8 +60,11 @@ class Authorized:
     @property
     def counts(self) -> list[str]:
         """Return the metrics that count it."""
+        if self.repeated:
+            return ["AuthorizationRepeated"]
         made = "AuthorizationAccepted" if self.decision.accept else "AuthorizationDeclined"
-        return ["AuthorizationRepeated" if self.repeated else made, *_counted(self.anomalies)]
+        by_reason = [] if self.decision.accept else [f"Declined{_camel(self.decision.reason)}"]
+        return [made, *by_reason, *_counted(self.anomalies)]
 
     def to_answer(self, pnm_order_identifier: str) -> AuthorizationAnswer:
         """Return the answer for PayNearMe: the same for the first question and for each repeat."""
@@ -87,22 +98,49 @@ class Confirmed:
         return ["ConfirmationRepeated" if self.repeated else made, *_counted(self.anomalies)]
 
 
+@dataclass(frozen=True)
+class Reversed:
+    """What a reversal did. ``repeated`` says that it told nothing new; ``anomalies``, what it found."""
+
+    kind: ReversalKind
+    repeated: bool
+    anomalies: frozenset[Anomaly] = frozenset()
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Return what the log line says of it."""
+        return {"kind": str(self.kind), "repeated": self.repeated, **_noted(self.anomalies)}
+
+    @property
+    def counts(self) -> list[str]:
+        """Return the metrics that count it."""
+        if self.repeated:
+            return ["ReversalRepeated"]
+        by_kind = [] if self.kind is ReversalKind.OTHER else [f"Reversed{_camel(self.kind)}"]
+        return ["PaymentReversed", *by_kind, *_counted(self.anomalies)]
+
+
 def site_payment_identifier(site: str, pnm_payment_identifier: str, *, test: bool) -> str:
     """Return our identifier of a payment: the same at each call, another for each payment."""
     return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site}/{pnm_payment_identifier}"))
 
 
-def unheard(parameters: Mapping[str, str], now: datetime) -> AuthorizationAnswer:
+def unheard(
+    text_of: Callable[[str], Text], parameters: Mapping[str, str], now: datetime
+) -> AuthorizationAnswer:
     """Return a decline, in so many words, of an authorization that we cannot decide now.
 
-    Raises ``KeyError`` and ``ValueError`` when ``parameters`` do not name a payment and an order.
+    ``text_of`` gives the words by site. Raises ``KeyError`` and ``ValueError`` when ``parameters`` do not
+    name a payment and an order.
     """
     ours = parameters.get("site_payment_identifier") or site_payment_identifier(
         parameters["site_identifier"],
         parameters["pnm_payment_identifier"],
         test=parameters.get("test") == "true",
     )
-    answer = Authorized(declined(Reason.CANNOT_DECIDE_NOW), now, ours, repeated=False)
+    text = text_of(parameters["site_identifier"])
+    decision = Decision(False, Reason.CANNOT_DECIDE_NOW, text.decline_reason, text.receipt)
+    answer = Authorized(decision, now, ours, repeated=False)
     return answer.to_answer(parameters["pnm_order_identifier"])
 
 
@@ -111,4 +149,8 @@ def _noted(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
 
 
 def _counted(anomalies: frozenset[Anomaly]) -> list[str]:
-    return [f"Anomaly{anomaly.title().replace('_', '')}" for anomaly in sorted(anomalies)]
+    return [f"Anomaly{_camel(anomaly)}" for anomaly in sorted(anomalies)]
+
+
+def _camel(code: str) -> str:
+    return code.title().replace("_", "")

@@ -25,6 +25,7 @@ REFRESH_INTERVAL_SECONDS = 30
 
 AnswerFormat = Literal["json", "xml"]
 Secret = Annotated[SecretStr, StringConstraints(min_length=1)]
+EnclosingName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
 
 class Settings(BaseModel):
@@ -35,6 +36,10 @@ class Settings(BaseModel):
     sites_secret: str
     sites_max_age_seconds: int = 300
     table_name: str = ""
+    policy_application: str = ""
+    policy_environment: str = ""
+    policy_profile: str = ""
+    policy_max_age_seconds: int = 60
     paynearme_base_url: str = ""
     default_site_identifier: str = ""
     authorization_max_age_seconds: int = 900
@@ -57,6 +62,8 @@ class Site(BaseModel):
     ``secret`` signs callbacks and, unless ``api_secret`` is given, our calls. ``former_secret`` holds for
     callbacks as well, while this site's key rotates. ``answer_format`` is
     PayNearMe's usual one for the version unless it is set: JSON for 3.0, XML for 2.0.
+    ``reverse_envelope`` and ``reverse_part`` enclose the acknowledgement of a reversal: PayNearMe has
+    published no names for it, so ours are made like those of a confirmation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -66,6 +73,8 @@ class Site(BaseModel):
     former_secret: Secret | None = None
     api_secret: Secret | None = None
     answer_format: AnswerFormat | None = None
+    reverse_envelope: EnclosingName = "payment_reversal_response"
+    reverse_part: EnclosingName = "reversal"
 
 
 class KnownSite(BaseModel):
@@ -78,6 +87,8 @@ class KnownSite(BaseModel):
     callback_secrets: tuple[SecretStr, ...]
     api_secret: SecretStr
     answer_format: AnswerFormat
+    reverse_envelope: str
+    reverse_part: str
 
 
 class _SitesDocument(BaseModel):
@@ -173,6 +184,8 @@ class Sites:
             callback_secrets=tuple(secrets),
             api_secret=site.api_secret or site.secret,
             answer_format=site.answer_format or ("json" if site.version == "3.0" else "xml"),
+            reverse_envelope=site.reverse_envelope,
+            reverse_part=site.reverse_part,
         )
 
     def refresh(self, deadline: Deadline) -> bool:

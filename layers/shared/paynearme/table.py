@@ -1,7 +1,7 @@
-"""Conditional writes to the DynamoDB table: each either happens or returns the item that stood against it."""
+"""The DynamoDB table: consistent reads, and conditional writes that happen or tell what stood against it."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,24 +18,32 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 type Item = dict[str, Any]
-"""An item's attributes as Python values: text, ``Decimal``, ``bool`` and sets of text."""
+"""An item's attributes as Python values: text, ``Decimal``, ``bool``, lists, maps, and sets of text."""
+
+type Key = tuple[str, str]
+"""An item's ``pk`` and ``sk``."""
 
 _to_wire = TypeSerializer().serialize
 _from_wire = TypeDeserializer().deserialize
+
+
+class _LeftOverError(Exception):
+    """DynamoDB was too busy to read all that it was asked for."""
 
 
 @dataclass(frozen=True)
 class Update:
     """A change of one item, which is made if it does not exist.
 
-    ``values`` replaces attributes (None leaves one as it is), ``amounts`` adds to numbers, ``marks``
-    adds to sets of text, and all of it happens only if ``condition``, a condition expression over
-    ``condition_values``, holds.
+    ``values`` replaces attributes (None leaves one as it is), ``removes`` takes attributes away, ``amounts``
+    adds to numbers, ``marks`` adds to sets of text, and all of it happens only if ``condition``, a condition
+    expression over ``condition_values``, holds.
     """
 
     pk: str
     sk: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    removes: Iterable[str] = ()
     amounts: Mapping[str, Decimal] = field(default_factory=dict)
     marks: Mapping[str, Iterable[str]] = field(default_factory=dict)
     condition: str = ""
@@ -45,19 +53,25 @@ class Update:
         """Return the change in the terms of ``UpdateItem`` and of a transaction's ``Update``."""
         replaced = {name: value for name, value in self.values.items() if value is not None}
         added = {**self.amounts, **{name: set(marks) for name, marks in self.marks.items() if marks}}
-        names = {name: f"#{name}" for name in (*replaced, *added)}
-        sets = ", ".join(f"#{name} = :{name}" for name in replaced)
-        adds = ", ".join(f"#{name} :{name}" for name in added)
-        values = {f":{name}": value for name, value in {**replaced, **added, **self.condition_values}.items()}
+        removed = sorted(self.removes)
+        # Numbered: an attribute's name may hold what a placeholder's may not.
+        names = {name: f"#n{number}" for number, name in enumerate((*replaced, *added, *removed))}
+        values = {f":v{number}": value for number, value in enumerate((*replaced.values(), *added.values()))}
+        of = dict(zip((*replaced, *added), values, strict=True))
+        parts = {
+            "SET": ", ".join(f"{names[name]} = {of[name]}" for name in replaced),
+            "ADD": ", ".join(f"{names[name]} {of[name]}" for name in added),
+            "REMOVE": ", ".join(names[name] for name in removed),
+        }
+        values |= {f":{name}": value for name, value in self.condition_values.items()}
         request: dict[str, Any] = {
             "TableName": table_name,
-            "Key": {"pk": {"S": self.pk}, "sk": {"S": self.sk}},
-            "UpdateExpression": " ".join(
-                part for part in (sets and f"SET {sets}", adds and f"ADD {adds}") if part
-            ),
+            "Key": _wire_key((self.pk, self.sk)),
+            "UpdateExpression": " ".join(f"{verb} {part}" for verb, part in parts.items() if part),
             "ExpressionAttributeNames": {placeholder: name for name, placeholder in names.items()},
-            "ExpressionAttributeValues": {name: _to_wire(value) for name, value in values.items()},
         }
+        if values:
+            request["ExpressionAttributeValues"] = {name: _to_wire(value) for name, value in values.items()}
         if self.condition:
             request["ConditionExpression"] = self.condition
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
@@ -67,7 +81,7 @@ class Update:
 class Table:
     """The table's only user.
 
-    Every write is tried again after a conflict, throttling or a lost answer for as long as the deadline
+    Every request is tried again after a conflict, throttling or a lost answer for as long as the deadline
     allows, and is safe to repeat. Each raises ``LedgerUnavailableError`` if it could not be finished.
     """
 
@@ -76,43 +90,87 @@ class Table:
         self._name = name
         self._client = client or boto3.client("dynamodb", config=CLIENT_CONFIG)
 
+    def read(self, keys: Sequence[Key], deadline: Deadline) -> list[Item]:
+        """Return the items under ``keys``, different ones, as they are now; an empty one where there is none.
+
+        At most 100 in one round trip.
+        """
+        wanted: Any = {self._name: {"Keys": [_wire_key(key) for key in keys], "ConsistentRead": True}}
+
+        def call() -> Mapping[str, Any]:
+            answer = self._client.batch_get_item(RequestItems=wanted)
+            if answer["UnprocessedKeys"]:
+                raise _LeftOverError
+            return answer["Responses"]
+
+        try:
+            answer = self._attempt(call, deadline)
+        except ClientError as error:
+            raise LedgerUnavailableError from error
+        found = [_python(item) for item in answer[self._name]]
+        by_key = {(item["pk"], item["sk"]): item for item in found}
+        return [by_key.get(key, {}) for key in keys]
+
     def update(self, update: Update, deadline: Deadline) -> Item | None:
-        """Make one change. Return None if it was made, else the item that its condition refused."""
+        """Make one change. Return None if it was made, else the item that its condition refused.
+
+        An item that does not exist is an empty one.
+        """
         request = update.to_request(self._name)
-        return self._attempt(lambda: self._client.update_item(**request), deadline)
+        try:
+            self._attempt(lambda: self._client.update_item(**request), deadline)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise LedgerUnavailableError from error
+            answer: Mapping[str, Any] = error.response
+            return _python(answer.get("Item") or {})
+        return None
 
-    def transact(self, updates: Iterable[Update], deadline: Deadline) -> Item | None:
-        """Make all changes or none. Return None if they were made, else the item that refused.
+    def transact(self, updates: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
+        """Make all changes or none.
 
-        A lost answer does no harm: the repeat carries the same token, and the service knows it.
+        Return None if they were made, else the items whose conditions refused, by the places of their changes
+        in ``updates``; an item that does not exist is an empty one. A lost answer does no harm: the repeat
+        carries the same token, and the service knows it.
         """
         items: Any = [{"Update": update.to_request(self._name)} for update in updates]
         token = str(uuid.uuid4())
-        return self._attempt(
-            lambda: self._client.transact_write_items(TransactItems=items, ClientRequestToken=token), deadline
-        )
 
-    def _attempt(self, call: Callable[[], object], deadline: Deadline) -> Item | None:
+        def call() -> object:
+            return self._client.transact_write_items(TransactItems=items, ClientRequestToken=token)
+
+        try:
+            self._attempt(call, deadline)
+        except ClientError as error:
+            reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", [])
+            refusing = {
+                place: _python(reason.get("Item") or {})
+                for place, reason in enumerate(reasons)
+                if reason.get("Code") == "ConditionalCheckFailed"
+            }
+            if not refusing:
+                raise LedgerUnavailableError from error
+            return refusing
+        return None
+
+    def _attempt[T](self, call: Callable[[], T], deadline: Deadline) -> T:
+        """Return what ``call`` returns; raise ``ClientError`` for an answer that no repeat would change."""
         if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
             raise LedgerUnavailableError
         try:
-            deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, call)
-        except ClientError as error:
-            refused = _refused_item(error)
-            if refused is None:
-                raise LedgerUnavailableError from error
-            return refused
-        except (BotoCoreError, TimeoutError) as error:
+            answer: T = deadline.retrying(_may_pass, LONGEST_ATTEMPT_SECONDS)(deadline.bound, call)
+        except (BotoCoreError, TimeoutError, _LeftOverError) as error:
             raise LedgerUnavailableError from error
-        return None
+        return answer
 
 
-def _refused_item(error: ClientError) -> Item | None:
-    """Return the item whose condition failed, or None when the error is another one."""
-    answer: Mapping[str, Any] = error.response
-    if answer["Error"]["Code"] == "ConditionalCheckFailedException":
-        wire = answer.get("Item")
-    else:
-        reasons = answer.get("CancellationReasons", [])
-        wire = next((r.get("Item") for r in reasons if r.get("Code") == "ConditionalCheckFailed"), None)
-    return None if wire is None else {name: _from_wire(value) for name, value in wire.items()}
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, _LeftOverError) or is_transient(error)
+
+
+def _wire_key(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _python(item: Mapping[str, Any]) -> Item:
+    return {name: _from_wire(value) for name, value in item.items()}

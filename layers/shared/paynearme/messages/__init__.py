@@ -8,6 +8,7 @@ from paynearme.messages.callbacks import (
     Outcome,
 )
 from paynearme.messages.reading import Message, read_message
+from paynearme.messages.reversals import Reversal, ReversalAnswer, ReversalKind
 from paynearme.messages.smart_token import SmartTokenAnswer, SmartTokenOrder, SmartTokenRequest
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "ConfirmationAnswer",
     "Message",
     "Outcome",
+    "Reversal",
+    "ReversalAnswer",
+    "ReversalKind",
     "SmartTokenAnswer",
     "SmartTokenOrder",
     "SmartTokenRequest",

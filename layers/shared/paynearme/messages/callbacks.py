@@ -1,18 +1,19 @@
-"""The authorization and the confirmation callback, and our answers to them.
+"""What all callbacks share; the authorization and the confirmation callback, and our answers to them.
 
 Parameters and their types: seed ``authorization_callbacks``, "Request Parameters" and its samples;
 seed ``guaranteed_ach``, its callbacks. Every parameter but the required ones can be left out, some
 because a site excludes them, some because the payment type has none. What only informs is None if it
-cannot be read.
+cannot be read. The third callback is in ``reversals``.
 """
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from functools import cache
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from paynearme.messages.cuts import cut_elsewhere
 from paynearme.messages.reading import Message
 from paynearme.messages.values import (
     Currency,
@@ -47,8 +48,8 @@ _CHOSEN_BY_CONSUMERS = frozenset(
 )
 
 
-class _Callback(Message):
-    """What both callbacks can carry."""
+class CallbackMessage(Message):
+    """What every callback can carry."""
 
     site_identifier: Identifier
     pnm_order_identifier: PnmIdentifier
@@ -110,21 +111,18 @@ class _Callback(Message):
 
     @classmethod
     def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name the values that hold a parameter's name: such a value may have swallowed its neighbour.
-
-        The signed text has no separators, so ``423836181548`` followed by ``pnm_processing_fee`` and
-        ``4.99`` could be told as one identifier under the same signature.
-        """
-        return {
-            name: "must not hold the name of a parameter"
-            for name, text in parameters.items()
-            if name not in _CHOSEN_BY_CONSUMERS
-            # What is signed is sorted, so a value has only names behind it that come after its own.
-            and any(found[1] > name for found in _SWALLOWED.finditer(text))
-        }
+        """Name what may be cut in other places than PayNearMe cut it (``cuts``)."""
+        return cut_elsewhere(parameters, cls.model_fields, _names_of_callbacks(), _CHOSEN_BY_CONSUMERS)
 
 
-class Authorization(_Callback):
+@cache
+def _names_of_callbacks() -> frozenset[str]:
+    """Return the names that callbacks know. Asked at the first message, when all kinds are defined."""
+    models = CallbackMessage.__subclasses__()
+    return frozenset(name for model in models for name in model.model_fields)
+
+
+class Authorization(CallbackMessage):
     """PayNearMe asks whether a payment may happen."""
 
     payment_amount: Money
@@ -140,7 +138,7 @@ class Outcome(StrEnum):
     DECLINE = "decline"
 
 
-class Confirmation(_Callback):
+class Confirmation(CallbackMessage):
     """PayNearMe tells what became of a payment.
 
     A ``payment`` needs its amounts, in dollars and not negative: they move the customer's balance.
@@ -170,24 +168,13 @@ class Confirmation(_Callback):
         )
 
 
-# A name with its value right behind it. A merchant's own JSON, say, has a quotation mark there, and may pass.
-_SWALLOWED = re.compile(
-    "(?=((?:"
-    + "|".join(
-        sorted(name for name in {*Authorization.model_fields, *Confirmation.model_fields} if "_" in name)
-    )
-    + r")[A-Za-z0-9$-]|(test|standin)(true|false)|status(payment|decline)|timestamp[0-9]|version[23]\.0))",
-    re.ASCII,
-)
-
-
-class _Answer(BaseModel):
-    """An answer to a callback: ``ENVELOPE`` and ``PART`` are the names that enclose its fields."""
+class Answer(BaseModel):
+    """An answer to a callback: ``envelope`` and ``part`` are the names that enclose its fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ENVELOPE: ClassVar[str]
-    PART: ClassVar[str]
+    envelope: str = Field(exclude=True)
+    part: str = Field(exclude=True)
 
     pnm_order_identifier: PnmIdentifier
 
@@ -196,11 +183,11 @@ class _Answer(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-class AuthorizationAnswer(_Answer):
+class AuthorizationAnswer(Answer):
     """Our answer to an authorization (seed ``authorization_callbacks``, "Response Parameters")."""
 
-    ENVELOPE = "payment_authorization_response"
-    PART = "authorization"
+    envelope: str = Field(default="payment_authorization_response", exclude=True)
+    part: str = Field(default="authorization", exclude=True)
 
     accept_payment: Literal["yes", "no"]
     decline_reason: str | None = None
@@ -214,8 +201,8 @@ class AuthorizationAnswer(_Answer):
         return text or None
 
 
-class ConfirmationAnswer(_Answer):
+class ConfirmationAnswer(Answer):
     """Our acknowledgement of a confirmation: equal for the first and for every repeat."""
 
-    ENVELOPE = "payment_confirmation_response"
-    PART = "confirmation"
+    envelope: str = Field(default="payment_confirmation_response", exclude=True)
+    part: str = Field(default="confirmation", exclude=True)

@@ -2,14 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from paynearme.messages.reading import Message
-from paynearme.messages.values import CalendarDate, Flag, Identifier, Money, Text, unreadable
+from paynearme.messages.values import CalendarDate, Flag, Identifier, PositiveMoney, Text, unreadable
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
 # They run, read, write or call something, and none of them is an app's own.
@@ -80,14 +87,12 @@ def _spelled(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-ReturnUrl = Annotated[str, BeforeValidator(_return_url)]
+ReturnUrl = Annotated[
+    str,
+    BeforeValidator(_return_url),
+    WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2048}),
+]
 """An absolute address: ``https``, ``http`` or an app's own scheme; none that runs or reads anything."""
-
-
-def _positive(value: Decimal) -> Decimal:
-    if value <= 0:
-        raise unreadable("must be more than nothing")
-    return value
 
 
 def _whole_number(value: str) -> str:
@@ -96,8 +101,11 @@ def _whole_number(value: str) -> str:
     raise unreadable("must be a positive whole number")
 
 
-PositiveMoney = Annotated[Money, AfterValidator(_positive)]
-WholeNumber = Annotated[str, AfterValidator(_whole_number)]
+WholeNumber = Annotated[
+    str,
+    AfterValidator(_whole_number),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[1-9][0-9]{0,9}$", "minimum": 1}),
+]
 TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 
 

@@ -6,20 +6,35 @@ their form, PayNearMe's identifiers by their alphabet; ``callbacks`` looks at th
 """
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 _CENT = Decimal("0.01")
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
 # How the names begin that can stand behind an identifier of PayNearMe's, those not known yet included.
-_NAME_OF_THEIRS = re.compile(r"(pnm|pricing|retailer|settlement|site|user)_[a-z]")
+_NAME_OF_THEIRS = re.compile(
+    r"(pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z]"
+)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def unreadable(description: str) -> PydanticCustomError:
@@ -54,6 +69,28 @@ def _calendar_date(value: object) -> date:
     raise unreadable("must be a day that exists, as YYYY-MM-DD")
 
 
+def _moment(value: object) -> datetime:
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            # No such day, or one that lies beyond the calendar in UTC.
+            pass
+    raise unreadable("must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00")
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise unreadable("must be more than nothing")
+    return value
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value.is_signed():
+        raise unreadable("must not be negative")
+    return value
+
+
 def _without_a_name(value: str) -> str:
     if _NAME_OF_THEIRS.search(value):
         raise unreadable("must not hold the name of a parameter")
@@ -67,8 +104,26 @@ def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> ob
         return None
 
 
-Money = Annotated[Decimal, BeforeValidator(_money)]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_money),
+    WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,2})?$"}),
+]
 """Dollars and cents: up to 12 digits, at most two places, ``-`` allowed."""
+
+PositiveMoney = Annotated[
+    Money,
+    AfterValidator(_positive),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!0+(\.0+)?$)[0-9]{1,12}(\.[0-9]{1,2})?$"}),
+]
+"""``Money``, more than nothing."""
+
+NonNegativeMoney = Annotated[
+    Money,
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$"}),
+]
+"""``Money``, nothing or more."""
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code."""
@@ -76,18 +131,28 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 EpochSeconds = Annotated[int, BeforeValidator(_seconds)]
 """Seconds since 1970-01-01 UTC."""
 
-Flag = Annotated[bool, BeforeValidator(_flag)]
+Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"enum": [True, False, "true", "false"]})]
 """``true`` or ``false``, as text or as a JSON boolean."""
 
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
 """A day that exists, as YYYY-MM-DD."""
+
+Moment = Annotated[
+    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""A time as RFC 3339 has it, with its offset, read into UTC; what is finer than microseconds is cut off."""
 
 PnmIdentifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_without_a_name)
 ]
 """An identifier that PayNearMe made, digits in all documents, without any name of PayNearMe's kind in it."""
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\x{fffe}\x{ffff}]{1,256}$")]
+Identifier = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00-\x1f\x7f\x{fffe}\x{ffff}]{1,256}$"),
+    # The same in the dialect of JSON Schema.
+    WithJsonSchema({"type": "string", "pattern": r"^[^\u0000-\u001f\u007f\ufffe\uffff]{1,256}$"}),
+]
 """1 to 256 characters, all of which XML can carry and a log line can show."""
 
 Text = str

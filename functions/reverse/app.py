@@ -1,0 +1,22 @@
+"""Acknowledges PayNearMe's reverse callback once what came back is durable."""
+
+from paynearme import gateway, telemetry
+from paynearme.ledger import Ledger
+from paynearme.messages import Reversal, ReversalAnswer
+from paynearme.settings import Settings, Sites
+from paynearme.table import Table
+
+settings = Settings.from_environment()
+sites = Sites(settings)
+ledger = Ledger(Table(settings.table_name))
+
+
+@gateway.callback("reverse", Reversal, settings, sites)
+def handler(callback: gateway.Callback[Reversal]) -> ReversalAnswer:
+    """Take back what came back, once, and acknowledge it: the same words for each repeat."""
+    telemetry.tell(ledger.reverse(callback.message, callback.received_at, callback.deadline))
+    return ReversalAnswer(
+        envelope=callback.site.reverse_envelope,
+        part=callback.site.reverse_part,
+        pnm_order_identifier=callback.message.pnm_order_identifier,
+    )

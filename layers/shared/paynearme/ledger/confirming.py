@@ -1,0 +1,180 @@
+"""What became of a payment: recorded once, with the balance and the spending that it moves."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from paynearme.deadline import Deadline
+from paynearme.ledger import items
+from paynearme.ledger.deviations import deviations, own_anomalies
+from paynearme.ledger.spending import NEVER_HELD, Held, held_by, moved, sort_keys
+from paynearme.messages import Confirmation, Outcome
+from paynearme.payments import Anomaly, Confirmed
+from paynearme.policy import SitePolicy, type_name, windows_at
+from paynearme.table import Item, Table, Update
+
+_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
+_NOT_REVERSED = "attribute_not_exists(reversed_amount)"
+_AS_AUTHORIZED = (
+    "decision = :accept AND authorized_amount = :amount AND authorized_currency = :currency"
+    " AND authorized_order = :order"
+    " AND (attribute_not_exists(authorized_net) OR authorized_net = :net)"
+    " AND (attribute_not_exists(authorized_customer) OR authorized_customer = :customer)"
+)
+_NOTHING = Decimal(0)
+
+
+def confirm(
+    table: Table, message: Confirmation, policy: SitePolicy | None, now: datetime, deadline: Deadline
+) -> Confirmed:
+    """See ``Ledger.confirm``."""
+    told = _Told(message, policy, now)
+    old = told.post_as_expected(table, deadline)
+    if old is None:
+        return Confirmed(message.status, repeated=False, anomalies=own_anomalies(message))
+    while "outcome" not in old:
+        anomalies = told.anomalies(old)
+        changed = told.post(table, old, anomalies, deadline)
+        if changed is None:
+            return Confirmed(message.status, repeated=False, anomalies=anomalies)
+        old = changed
+    if old["confirmation_fingerprint"] == items.confirmation_fingerprint(message):
+        return Confirmed(message.status, repeated=True)
+
+    anomalies = frozenset({Anomaly.OUTCOME_CONTRADICTED})
+    if message.status is Outcome.PAYMENT and old["outcome"] == Outcome.DECLINE:
+        # Nothing was posted for the decline, so this money would be lost if we kept to it.
+        anomalies |= told.anomalies(old)
+        beaten = told.post(table, old, anomalies, deadline)
+        return Confirmed(message.status, repeated=beaten is not None, anomalies=anomalies)
+    pk, sk = items.key_of(message)
+    table.update(Update(pk, sk, marks={"anomalies": anomalies}), deadline)
+    return Confirmed(message.status, repeated=True, anomalies=anomalies)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A confirmation, and what of it is written. ``policy``, if known, says in which windows it counts."""
+
+    message: Confirmation
+    policy: SitePolicy | None
+    now: datetime
+
+    def anomalies(self, old: Item) -> frozenset[Anomaly]:
+        """Return what is wrong with the outcome, given what was known of the payment."""
+        found = own_anomalies(self.message) | deviations(old | items.outcome(self.message, self.now))
+        uncounted = self._is_counted and self.policy is None and held_by(old) is None
+        return found | {Anomaly.SPENDING_NOT_COUNTED} if uncounted else found
+
+    def post_as_expected(self, table: Table, deadline: Deadline) -> Item | None:
+        """Write the outcome as if the payment were known just as usual, without looking.
+
+        Return None if it was so, else the payment's item as it is, an empty one if there is none.
+        """
+        message = self.message
+        if message.status is Outcome.DECLINE:
+            return self._release_as_expected(table, deadline)
+        known = {
+            "accept": "accept",
+            "amount": message.payment_amount,
+            "currency": message.payment_currency,
+            "net": message.net_payment_amount,
+            "order": message.pnm_order_identifier,
+            "customer": message.site_customer_identifier or "",
+        }
+        if self._is_counted:
+            known["type"] = str(type_name(message))
+            holds = "spending_customer = :customer AND spending_amount = :amount AND spending_type = :type"
+            condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_AS_AUTHORIZED} AND {holds}"
+        else:
+            fits = f"(attribute_not_exists(decision) OR ({_AS_AUTHORIZED}))"
+            condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {fits} AND {NEVER_HELD}"
+        payment = self._payment({}, own_anomalies(message), condition, known)
+        refused = table.transact([payment, *self._balance(message.net_payment_amount)], deadline)
+        return None if refused is None else refused[0]
+
+    def _release_as_expected(self, table: Table, deadline: Deadline) -> Item | None:
+        message = self.message
+        usual = None
+        if self._is_counted and self.policy is not None and message.payment_amount is not None:
+            # Most payments fail on the day on which they were decided.
+            windows = sort_keys(windows_at(self.now, self.policy.zone))
+            customer = message.site_customer_identifier or ""
+            usual = Held(customer, message.payment_amount, type_name(message), windows)
+        if usual is None:
+            condition = f"{_WITHOUT_OUTCOME} AND ({NEVER_HELD} OR spending_amount = :nothing)"
+            payment = self._payment({}, frozenset(), condition, {"nothing": _NOTHING})
+            refused = table.transact([payment], deadline)
+            return None if refused is None else refused[0]
+        released = replace(usual, amount=_NOTHING)
+        condition = f"{_WITHOUT_OUTCOME} AND {usual.condition}"
+        payment = self._payment(released.values(), frozenset(), condition, usual.values())
+        changes = moved(message.site_identifier, usual, released, self.now)
+        refused = table.transact([payment, *changes], deadline)
+        return None if refused is None else refused[0]
+
+    def post(self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline) -> Item | None:
+        """Write the outcome onto ``old``, the payment's item. Return None, or the item if it has changed."""
+        message = self.message
+        before, after = held_by(old), self._held_after(held_by(old))
+        as_seen = {name: old.get(name) for name in ("outcome", "decision", "reversed_amount")}
+        parts = [
+            f"attribute_not_exists({name})" if value is None else f"{name} = :{name}"
+            for name, value in as_seen.items()
+        ]
+        known = {name: value for name, value in as_seen.items() if value is not None}
+        parts.append(before.condition if before else NEVER_HELD)
+        values = after.values() if after else {}
+        moving = message.net_payment_amount or _NOTHING
+        # What came back before it was posted is not posted at all.
+        back = min(moving, old.get("reversed_amount", _NOTHING))
+        if back and message.status is Outcome.PAYMENT:
+            values = values | {"taken_back": back}
+        payment = self._payment(
+            values, anomalies, " AND ".join(parts), known | (before.values() if before else {})
+        )
+        changes = moved(message.site_identifier, before, after, self.now)
+        refused = table.transact([payment, *self._balance(moving - back), *changes], deadline)
+        return None if refused is None else refused[0]
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether the payment counts as its customer's spending. A test never does."""
+        return not self.message.test and self.message.site_customer_identifier is not None
+
+    def _held_after(self, before: Held | None) -> Held | None:
+        """Return what the payment holds of its customer's windows once this outcome is recorded."""
+        message = self.message
+        if message.status is Outcome.DECLINE or message.test:
+            return before and replace(before, amount=_NOTHING)
+        customer = message.site_customer_identifier or (before.customer if before else None)
+        if customer is None or (before is None and self.policy is None):
+            return None
+        zone = None if self.policy is None else self.policy.zone
+        windows = before.windows if before else sort_keys(windows_at(self.now, zone or UTC))
+        return Held(customer, message.payment_amount or _NOTHING, type_name(message), windows)
+
+    def _payment(self, values: Item, anomalies: frozenset[Anomaly], condition: str, known: Item) -> Update:
+        pk, sk = items.key_of(self.message)
+        return Update(
+            pk,
+            sk,
+            items.identity(self.message) | items.outcome(self.message, self.now) | values,
+            marks={"anomalies": anomalies},
+            condition=condition,
+            condition_values=known,
+        )
+
+    def _balance(self, amount: Decimal | None) -> list[Update]:
+        """Return the change of the customer's balance: none for a decline, a test or an unnamed customer."""
+        message = self.message
+        customer = message.site_customer_identifier
+        if message.status is not Outcome.PAYMENT or message.test or customer is None or amount is None:
+            return []
+        pk, sk = items.account_key(message.site_identifier, customer)
+        values = {
+            "site_identifier": message.site_identifier,
+            "site_customer_identifier": customer,
+            "updated_at": self.now.isoformat(),
+        }
+        return [Update(pk, sk, values, amounts={"balance": amount})]

@@ -1,0 +1,147 @@
+"""The items of the table: their keys, and what of a message or of the merchant they hold."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+
+from paynearme.messages import Authorization, Confirmation, Outcome, Reversal
+from paynearme.policy import Customer, CustomerStatus, Order, OrderStatus, OrderType, WindowKind
+from paynearme.table import Item, Key
+
+type About = Authorization | Confirmation | Reversal
+
+_OWN_LIMITS = {window: f"own_{window}_limit" for window in WindowKind}
+
+
+def payment_key(site: str, pnm_payment_identifier: str, *, test: bool) -> Key:
+    """Return the key of a payment. What a test tells is kept apart."""
+    return (f"{'TEST#' if test else ''}PAYMENT#{site}#{pnm_payment_identifier}", "PAYMENT")
+
+
+def order_key(site: str, pnm_order_identifier: str) -> Key:
+    """Return the key of an order."""
+    return (f"ORDER#{site}#{pnm_order_identifier}", "ORDER")
+
+
+def account_key(site: str, customer: str) -> Key:
+    """Return the key of a customer's account."""
+    return (f"CUSTOMER#{site}#{customer}", "ACCOUNT")
+
+
+def reversals_key(site: str, customer: str, year: int) -> Key:
+    """Return the key of what came back of a customer's payments in a year (UTC)."""
+    return (f"CUSTOMER#{site}#{customer}", f"REVERSALS#{year}")
+
+
+def key_of(message: About) -> Key:
+    """Return the key of the payment that ``message`` is about."""
+    return payment_key(message.site_identifier, message.pnm_payment_identifier, test=message.test)
+
+
+def identity(message: About) -> Item:
+    """Return by which identifiers the payment is known."""
+    return {
+        "site_identifier": message.site_identifier,
+        "pnm_payment_identifier": message.pnm_payment_identifier,
+        "pnm_order_identifier": message.pnm_order_identifier,
+        "site_customer_identifier": message.site_customer_identifier,
+        "site_order_identifier": message.site_order_identifier,
+        "test": message.test,
+    }
+
+
+def outcome(message: Confirmation, now: datetime) -> Item:
+    """Return what a confirmation tells of its payment."""
+    paid = message.status is Outcome.PAYMENT
+    return {
+        "outcome": str(message.status),
+        "confirmed_at": now.isoformat(),
+        "confirmation_fingerprint": confirmation_fingerprint(message),
+        "confirmed_amount": message.payment_amount,
+        "confirmed_currency": message.payment_currency,
+        "confirmed_net": message.net_payment_amount,
+        "confirmed_order": message.pnm_order_identifier,
+        "confirmed_customer": message.site_customer_identifier,
+        "posted_amount": message.net_payment_amount if paid and not message.test else None,
+        "standin": message.standin,
+    }
+
+
+def authorization_fingerprint(message: Authorization) -> str:
+    """Return what is equal for equal questions about one payment."""
+    return _fingerprint(
+        message.payment_amount,
+        message.payment_currency,
+        message.pnm_order_identifier,
+        message.payment_type,
+    )
+
+
+def confirmation_fingerprint(message: Confirmation) -> str:
+    """Return what is equal for equal outcomes of one payment."""
+    return _fingerprint(
+        message.status,
+        message.payment_amount,
+        message.payment_currency,
+        message.net_payment_amount,
+        message.pnm_order_identifier,
+        message.site_customer_identifier,
+    )
+
+
+def order_of(item: Item) -> Order | None:
+    """Return the order that the merchant fed, or None."""
+    if "status" not in item:
+        return None
+    expires_at = item.get("expires_at")
+    return Order(
+        status=OrderStatus(item["status"]),
+        order_type=OrderType(item["order_type"]),
+        order_amount=item.get("order_amount"),
+        minimum_payment_amount=item.get("minimum_payment_amount"),
+        expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
+    )
+
+
+def order_values(order: Order) -> Item:
+    """Return the attributes that hold ``order``: None for those that it has not."""
+    return {
+        "status": str(order.status),
+        "order_type": str(order.order_type),
+        "order_amount": order.order_amount,
+        "minimum_payment_amount": order.minimum_payment_amount,
+        "expires_at": None if order.expires_at is None else order.expires_at.isoformat(),
+    }
+
+
+def customer_of(item: Item) -> Customer | None:
+    """Return the customer that the merchant fed, or None: a balance alone makes nobody known."""
+    if "status" not in item:
+        return None
+    own = {window: item[name] for window, name in _OWN_LIMITS.items() if name in item}
+    return Customer(CustomerStatus(item["status"]), item.get("suspended_reason"), own)
+
+
+def customer_values(customer: Customer) -> Item:
+    """Return the attributes that hold ``customer``: None for those that it has not."""
+    own = {name: customer.own_limits.get(window) for window, name in _OWN_LIMITS.items()}
+    return {"status": str(customer.status), "suspended_reason": customer.suspended_reason, **own}
+
+
+def counted_by_day(items: list[Item], what: str) -> Mapping[date, int]:
+    """Return how often ``what`` (``chargebacks``, ``returns``) was counted by day, from some years' items."""
+    prefix = f"{what}_"
+    return {
+        date.fromisoformat(name.removeprefix(prefix)): int(number)
+        for item in items
+        for name, number in item.items()
+        if name.startswith(prefix)
+    }
+
+
+def _fingerprint(*parts: Decimal | str | None) -> str:
+    """Return a short text that is equal for equal parts. Amounts must have two places."""
+    text = json.dumps([None if part is None else str(part) for part in parts])
+    return hashlib.sha256(text.encode()).hexdigest()

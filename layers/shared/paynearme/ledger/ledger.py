@@ -1,0 +1,103 @@
+"""The one place that knows what is true of a payment, its order and its customer."""
+
+from datetime import datetime
+
+from paynearme.deadline import Deadline
+from paynearme.ledger import records
+from paynearme.ledger.authorizing import authorize
+from paynearme.ledger.confirming import confirm
+from paynearme.ledger.releasing import release
+from paynearme.ledger.reversing import reverse
+from paynearme.messages import Authorization, Confirmation, Reversal
+from paynearme.messages.entries import CustomerEntry, OrderEntry
+from paynearme.messages.records import (
+    CustomerRecord,
+    OrderRecord,
+    PaymentRecord,
+)
+from paynearme.payments import Authorized, Confirmed, Reversed
+from paynearme.policy import SitePolicy
+from paynearme.table import Table
+
+
+class Ledger:
+    """Every fact once, in one table.
+
+    Once-only is a condition on the payment's own item, inside the transaction that moves the money. The old
+    item comes back with the failed condition, so that a repeat needs no second read. No method reads more as
+    a customer's history grows. Each raises ``LedgerUnavailableError`` if it could not make its writes durable
+    in time. Times are aware.
+    """
+
+    def __init__(self, table: Table) -> None:
+        """Keep everything in ``table``."""
+        self._table = table
+
+    def authorize(
+        self, message: Authorization, policy: SitePolicy, now: datetime, deadline: Deadline
+    ) -> Authorized:
+        """Decide on a payment and record it with what it reserves, or return the decision made before.
+
+        The same payment with other money is declined and marked; what was decided before stands. One round
+        trip for a repeat, two for the first question, and one more for each time that another payment of the
+        same customer took what this one was about to reserve.
+        """
+        return authorize(self._table, message, policy, now, deadline)
+
+    def confirm(
+        self, message: Confirmation, policy: SitePolicy | None, now: datetime, deadline: Deadline
+    ) -> Confirmed:
+        """Record a payment's outcome and move balance and spending, once however often it is told.
+
+        Whatever does not fit what is known is recorded and marked; money that came is never lost and
+        never counted twice. One round trip for an outcome as authorized and for each repeat, two for one
+        that nobody asked about before or that differs. Without a ``policy`` nobody can say on which day a
+        payment counts that nobody asked about: it is posted and marked.
+        """
+        return confirm(self._table, message, policy, now, deadline)
+
+    def reverse(self, message: Reversal, now: datetime, deadline: Deadline) -> Reversed:
+        """Record a reversal and take back what it says, once however often it is told.
+
+        A balance never loses more than was posted to it. A reversal of what was not posted is recorded and
+        marked; if the payment is posted later, only the rest is. Two round trips, one for a repeat.
+        """
+        return reverse(self._table, message, now, deadline)
+
+    def release(self, site: str, pnm_payment_identifier: str, now: datetime, deadline: Deadline) -> bool:
+        """Give back what an accepted payment without an outcome reserves; return whether that was to be done.
+
+        However often it is called, it is given back once. If the payment is confirmed later, it counts again.
+        """
+        return release(self._table, site, pnm_payment_identifier, now, deadline)
+
+    def put_order(self, entry: OrderEntry, now: datetime, deadline: Deadline) -> OrderRecord:
+        """Let an order be what the merchant says, and no more; return it. To say the same changes nothing."""
+        return records.put_order(self._table, entry, now, deadline)
+
+    def order(self, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderRecord | None:
+        """Return an order, or None if the merchant did not feed it."""
+        return records.order(self._table, site, pnm_order_identifier, deadline)
+
+    def put_customer(self, entry: CustomerEntry, now: datetime, deadline: Deadline) -> None:
+        """Let a customer be what the merchant says, and no more. To say the same changes nothing.
+
+        What payments brought about, such as the balance, stays as it is.
+        """
+        records.put_customer(self._table, entry, now, deadline)
+
+    def customer(
+        self, site: str, site_customer_identifier: str, policy: SitePolicy, now: datetime, deadline: Deadline
+    ) -> CustomerRecord | None:
+        """Return a customer as of ``now``, in one round trip, or None if nothing is known of one.
+
+        ``policy`` says in which time zone the windows run, and within how many days returns and
+        chargebacks count.
+        """
+        return records.customer(self._table, site, site_customer_identifier, policy, now, deadline)
+
+    def payment(
+        self, site: str, pnm_payment_identifier: str, deadline: Deadline, *, test: bool
+    ) -> PaymentRecord | None:
+        """Return the story of a payment, or None if nothing is known of it. Tests are kept apart."""
+        return records.payment(self._table, site, pnm_payment_identifier, deadline, test=test)

@@ -1,0 +1,161 @@
+"""What customers spend in calendar windows: reserved with a decision, exact under any number at once.
+
+A payment's own item says what it holds of which windows. Whatever changes that changes the windows in the
+same transaction, so the windows always hold the sum of what their payments hold.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, get_args
+
+from paynearme.messages.values import PaymentType
+from paynearme.policy import Ceiling, Spending, TypeName, Window, WindowKind
+from paynearme.table import Item, Key, Update
+
+KEPT = timedelta(days=400)
+"""How long a window's item outlives its last change. DynamoDB deletes it then (time to live)."""
+
+_TYPES: tuple[TypeName, ...] = (*PaymentType, *get_args(get_args(TypeName.__value__)[1]))
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a payment holds of its customer's windows. ``windows`` are the sort keys of their items."""
+
+    customer: str
+    amount: Decimal
+    type_name: TypeName
+    windows: tuple[str, ...]
+
+    def values(self) -> Item:
+        """Return the attributes of the payment's item that say so."""
+        return {
+            "spending_customer": self.customer,
+            "spending_amount": self.amount,
+            "spending_type": str(self.type_name),
+            "spending_windows": list(self.windows),
+        }
+
+    @property
+    def condition(self) -> str:
+        """Return the condition that the payment's item says so; for ``condition_values``."""
+        return " AND ".join(f"{name} = :{name}" for name in self.values())
+
+
+NEVER_HELD = "attribute_not_exists(spending_amount)"
+"""The condition that a payment's item holds nothing and never did."""
+
+
+def held_by(payment: Item) -> Held | None:
+    """Return what a payment holds, or None if it never held anything."""
+    if "spending_amount" not in payment:
+        return None
+    return Held(
+        payment["spending_customer"],
+        payment["spending_amount"],
+        payment["spending_type"],
+        tuple(payment["spending_windows"]),
+    )
+
+
+def sort_keys(windows: Iterable[Window]) -> tuple[str, ...]:
+    """Return the sort keys of the windows' items."""
+    return tuple(f"{window.kind.upper()}#{window.name}" for window in windows)
+
+
+def window_key(site: str, customer: str, sort_key: str) -> Key:
+    """Return the key of a window's item.
+
+    In a partition apart from the account: the right to reserve must not reach a balance.
+    """
+    return (f"SPENDING#{site}#{customer}", sort_key)
+
+
+def spending_in(item: Item, without: Held | None = None) -> Spending:
+    """Return what a window's item says was spent, but for what the payment that is looked at holds of it."""
+    by_type = {name: item[f"spent_{name}"] for name in _TYPES if f"spent_{name}" in item}
+    total = item.get("spent", _NOTHING)
+    if without and item.get("sk") in without.windows:
+        total -= without.amount
+        by_type[without.type_name] = by_type.get(without.type_name, _NOTHING) - without.amount
+    return Spending(total, by_type)
+
+
+def moved(site: str, before: Held | None, after: Held | None, now: datetime) -> list[Update]:
+    """Return the changes of windows when a payment that held ``before`` comes to hold ``after``."""
+    changes: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    both = [(held, sign) for held, sign in ((before, -1), (after, 1)) if held]
+    for held, sign in both:
+        for window in held.windows:
+            amounts = changes[held.customer, window]
+            amounts["spent"] += sign * held.amount
+            amounts[f"spent_{held.type_name}"] += sign * held.amount
+    updates = []
+    for (customer, window), amounts in changes.items():
+        if differing := {name: amount for name, amount in amounts.items() if amount}:
+            updates.append(_change(site, customer, window, differing, now))
+    return updates
+
+
+def reserved(
+    site: str,
+    held: Held,
+    ceilings: Iterable[Ceiling],
+    seen: Mapping[WindowKind, Spending],
+    now: datetime,
+) -> list[Update]:
+    """Return the changes that reserve ``held``, one for each window, each on the condition that it fits.
+
+    ``ceilings`` were kept by what was ``seen`` of the windows. A condition on all payment types holds however
+    much was spent since; one on some types holds while no other of these types was spent more.
+    """
+    updates = []
+    by_window = {kind: [ceiling for ceiling in ceilings if ceiling.window is kind] for kind in WindowKind}
+    for kind, window in zip(WindowKind, held.windows, strict=True):
+        amounts = {"spent": held.amount, f"spent_{held.type_name}": held.amount}
+        condition, values = _fits(held, by_window[kind], seen[kind])
+        updates.append(_change(site, held.customer, window, amounts, now, condition, values))
+    return updates
+
+
+def _fits(held: Held, ceilings: Iterable[Ceiling], seen: Spending) -> tuple[str, dict[str, Decimal]]:
+    """Return the condition that ``held`` fits under ``ceilings``, and its values."""
+    bounds: dict[str, Decimal] = {}
+
+    def bound(attribute: str, most: Decimal) -> None:
+        bounds[attribute] = min(most, bounds.get(attribute, most))
+
+    for ceiling in ceilings:
+        if ceiling.types is None:
+            bound("spent", ceiling.amount - held.amount)
+            continue
+        others = ceiling.types - {held.type_name}
+        for other in others:
+            bound(f"spent_{other}", seen.of([other]))
+        bound(f"spent_{held.type_name}", ceiling.amount - held.amount - seen.of(others))
+    parts = [f"(attribute_not_exists({name}) OR {name} <= :most_{name})" for name in bounds]
+    return " AND ".join(parts), {f"most_{name}": most for name, most in bounds.items()}
+
+
+def _change(
+    site: str,
+    customer: str,
+    window: str,
+    amounts: Mapping[str, Decimal],
+    now: datetime,
+    condition: str = "",
+    condition_values: Mapping[str, Any] | None = None,
+) -> Update:
+    pk, sk = window_key(site, customer, window)
+    return Update(
+        pk,
+        sk,
+        {"expires_at_epoch": int((now + KEPT).timestamp())},
+        amounts=amounts,
+        condition=condition,
+        condition_values=condition_values or {},
+    )

@@ -1,0 +1,135 @@
+"""What the merchant's backend asks and feeds: a ``…Request`` asks, an ``…Entry`` feeds.
+
+Words are PayNearMe's where it has them. ``records`` has what is told.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, get_args
+
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from paynearme.messages.reading import Message
+from paynearme.messages.records import Code, CustomerStatusWord, OrderStatusWord, OrderTypeWord
+from paynearme.messages.values import (
+    Flag,
+    Identifier,
+    Moment,
+    NonNegativeMoney,
+    PnmIdentifier,
+    PositiveMoney,
+    unreadable,
+)
+
+
+def _one_of(literal: Any) -> BeforeValidator:
+    words = get_args(literal)
+    wanted = f"must be {', '.join(words[:-1])} or {words[-1]}"
+
+    def read(value: object) -> object:
+        if value not in words:
+            raise unreadable(wanted)
+        return value
+
+    return BeforeValidator(read)
+
+
+class RecordRequest(Message):
+    """A call about something of a site; the address names both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    site_identifier: Identifier = Field(description="PayNearMe's identifier of the merchant's site.")
+
+
+class OrderRequest(RecordRequest):
+    """Asks for an order."""
+
+    pnm_order_identifier: PnmIdentifier = Field(description="PayNearMe's identifier of the order.")
+
+
+class OrderEntry(OrderRequest):
+    """All that the merchant says of an order. What is left out holds no more."""
+
+    status: Annotated[OrderStatusWord, _one_of(OrderStatusWord)] = Field(
+        default="open", description="Whether the order can be paid."
+    )
+    order_type: Annotated[OrderTypeWord, _one_of(OrderTypeWord)] = Field(
+        default="any",
+        description="How much of it must be paid: exactly order_amount, up to order_amount, or any amount.",
+    )
+    order_amount: PositiveMoney | None = Field(
+        default=None, description="In dollars, without fees. Required for exact and up-to."
+    )
+    minimum_payment_amount: PositiveMoney | None = Field(
+        default=None,
+        description="The least that a payment may be, in dollars, without fees; at most order_amount.",
+    )
+    expires_at: Moment | None = Field(
+        default=None,
+        description="From when on it cannot be paid any more, with an offset from UTC. Without it: never.",
+    )
+
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name the amount that a type of order needs and lacks."""
+        if parameters.get("order_type") in ("exact", "up-to") and "order_amount" not in parameters:
+            return {"order_amount": "is required with order_type exact and up-to"}
+        return {}
+
+    @field_validator("minimum_payment_amount")
+    @classmethod
+    def _can_be_paid(cls, minimum: Decimal | None, read: ValidationInfo) -> Decimal | None:
+        amount = read.data.get("order_amount")
+        if minimum is not None and amount is not None and minimum > amount:
+            raise unreadable("must not be more than order_amount")
+        return minimum
+
+
+class CustomerRequest(RecordRequest):
+    """Asks for a customer."""
+
+    site_customer_identifier: Identifier = Field(
+        description="The merchant's identifier of the customer, as callbacks carry it."
+    )
+
+
+class CustomerEntry(CustomerRequest):
+    """All that the merchant says of a customer. What is left out holds no more.
+
+    The limits are those that the customer set. Whatever the policy says holds as well.
+    """
+
+    status: Annotated[CustomerStatusWord, _one_of(CustomerStatusWord)] = Field(
+        default="active", description="Whether the customer may pay."
+    )
+    suspended_reason: Code | None = Field(
+        default=None,
+        description="Why the customer is suspended, as a code of the merchant's. Required for suspended.",
+    )
+    own_day_limit: NonNegativeMoney | None = Field(
+        default=None, description="The most that the customer wants to spend in a calendar day, in dollars."
+    )
+    own_week_limit: NonNegativeMoney | None = Field(
+        default=None, description="The same for a week, which begins on Monday."
+    )
+    own_month_limit: NonNegativeMoney | None = Field(
+        default=None, description="The same for a calendar month."
+    )
+
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name a reason that is missing, or that nothing needs."""
+        suspended = parameters.get("status") == "suspended"
+        if suspended and "suspended_reason" not in parameters:
+            return {"suspended_reason": "is required with status suspended"}
+        if not suspended and "suspended_reason" in parameters:
+            return {"suspended_reason": "is only for status suspended"}
+        return {}
+
+
+class PaymentRequest(RecordRequest):
+    """Asks for the story of a payment."""
+
+    pnm_payment_identifier: PnmIdentifier = Field(description="PayNearMe's identifier of the payment.")
+    test: Flag = Field(default=False, description="Whether it is a test payment: those are kept apart.")

@@ -1,0 +1,151 @@
+"""The reverse callback: a payment's money came back, by cancellation, refund, chargeback or ACH return.
+
+What is public: the identifiers, ``payment_amount`` (of the whole payment), ``payment_arn``, and
+``reverse_type``, ``reverse_code`` and ``reverse_reason`` with a few examples, by PayNearMe; the other
+names, by a third party. Open is which of them are always there, what else they can say, and how a
+reversal is acknowledged: each reading of something open is named as one.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Self, cast
+
+from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
+
+from paynearme.messages.callbacks import Answer, CallbackMessage
+from paynearme.messages.values import (
+    Currency,
+    Flag,
+    Identifier,
+    InformationalCurrency,
+    InformationalMoney,
+    Money,
+    Text,
+)
+from paynearme.signing import string_to_sign
+
+# What belongs to the sending: a repeat may be signed anew, and by then for another version of the site's.
+_OF_THE_SENDING = re.compile(r"timestamp[0-9]+|version[23]\.0", re.ASCII)
+_ACH_RETURN = re.compile(r"R[0-9]{2}", re.ASCII | re.IGNORECASE)
+
+
+class ReversalKind(StrEnum):
+    """What is counted of a customer: chargebacks and returns. The rest is cancellations and refunds."""
+
+    CHARGEBACK = "chargeback"
+    RETURN = "return"
+    OTHER = "other"
+
+
+class Reversal(CallbackMessage):
+    """PayNearMe tells that a payment's money came back, all of it or a part.
+
+    It needs the amount that came back, in dollars and more than nothing: it moves the customer's balance.
+    """
+
+    reverse_amount: Money | None = None
+    reverse_currency: Currency | None = None
+    reverse_type: Identifier | None = None
+    reverse_code: Identifier | None = None
+    # Written by a bank, by PayNearMe or by a merchant's agent, not by a consumer, and what decides stands
+    # right behind it, so it gets no exception: it must not hold the name of a parameter.
+    reverse_reason: Text | None = None
+    reverse_date: Text | None = None
+
+    payment_amount: Money | None = None
+    payment_currency: Currency | None = None
+    net_payment_amount: InformationalMoney = None
+    net_payment_currency: InformationalCurrency = None
+    payment_arn: Identifier | None = None
+    payment_timestamp: Text | None = None
+    order_payee_identifier: Identifier | None = None
+    status: Text | None = None
+    standin: Flag = False
+
+    _fingerprint: str = PrivateAttr(default="")
+
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name also the amount that is missing, or that cannot be taken off a balance."""
+        faults = super().faults_together(parameters)
+        amount, currency = _names_of_what_came_back(parameters)
+        text = parameters.get(amount, "")
+        if not text:
+            faults |= dict.fromkeys(("payment_amount", "reverse_amount"), "one of the two is required")
+        elif text.startswith("-") or not text.strip("0."):
+            faults[amount] = "must be more than nothing"
+        if not parameters.get(currency):
+            faults[currency] = "is required"
+        elif parameters[currency] != "USD":
+            faults[currency] = "must be in USD"
+        return faults
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_fingerprint(cls, parameters: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        reversal = read(parameters)
+        text = _OF_THE_SENDING.sub("", string_to_sign(parameters))
+        reversal._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        return reversal
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what is equal for the repeats of a reversal and differs between two: 64 hex digits.
+
+        PayNearMe gives reversals no identifier that is public. So this is made of the text that was
+        signed, however that is cut into parameters: one message cannot be told as two reversals. Left
+        out are its time and its version. Two reversals that are alike in everything else are one.
+        """
+        return self._fingerprint
+
+    @property
+    def amount(self) -> Decimal:
+        """Return how much came back, in dollars: ``reverse_amount``, or the whole payment without it.
+
+        This is a reading: whether ``reverse_amount`` is always there is not public.
+        """
+        # read_message has seen that one of them is there.
+        return cast("Decimal", self.payment_amount if self.reverse_amount is None else self.reverse_amount)
+
+    @property
+    def kind(self) -> ReversalKind:
+        """Return what to count it as: by the word in ``reverse_type``, else by an ACH return's code.
+
+        This is a reading: of the types, only ``Bank Return`` and ``Chargeback`` are public.
+        """
+        said = self._type_as_signed().lower()
+        if "chargeback" in said:
+            return ReversalKind.CHARGEBACK
+        if "return" in said or _ACH_RETURN.fullmatch(self.reverse_code or ""):
+            return ReversalKind.RETURN
+        return ReversalKind.OTHER
+
+    def _type_as_signed(self) -> str:
+        """Return the type with the unknown parameters that stand right behind it in the signed text.
+
+        A signed ``Chargeback`` could also be told as the type ``Cha`` and a new parameter ``rgeback``.
+        """
+        if self.reverse_type is None:
+            return ""
+        others = sorted((self.model_extra or {}).items())
+        return self.reverse_type + "".join(n + text for n, text in others if "reverse_type" < n < "s")
+
+
+def _names_of_what_came_back(parameters: Mapping[str, str]) -> tuple[str, str]:
+    """Return the names of the amount that came back and of its currency."""
+    if not parameters.get("reverse_amount"):
+        return "payment_amount", "payment_currency"
+    # The part of a payment is in the payment's currency, where it has none of its own.
+    own = parameters.get("reverse_currency") or not parameters.get("payment_currency")
+    return "reverse_amount", "reverse_currency" if own else "payment_currency"
+
+
+class ReversalAnswer(Answer):
+    """Our acknowledgement of a reversal, equal for the first and for every repeat.
+
+    Its envelope is not public: ``envelope`` and ``part`` are the site's ``reverse_envelope`` and
+    ``reverse_part``.
+    """

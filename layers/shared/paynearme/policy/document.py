@@ -1,0 +1,229 @@
+"""The policy document: one JSON text per deployment, with defaults for all sites and what differs by site."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NoReturn, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from paynearme.errors import PolicyError
+from paynearme.messages.values import Money, PaymentType, SiteChannel, SiteSubchannel, unreadable
+from paynearme.policy.calendar import WindowKind
+from paynearme.policy.reasons import Reason
+from paynearme.policy.texts import DEFAULT_TEXTS, Text, has_placeholders
+
+MOST_DAYS = 365
+"""The furthest back that chargebacks and returns are counted, in days: what bounds what a decision reads."""
+
+TypeEntry = Annotated[PaymentType | Literal["other", "none"], Field(union_mode="left_to_right")]
+"""A documented payment type; ``other`` for one that is not documented, ``none`` where a message has none."""
+
+ChannelEntry = Annotated[SiteChannel | Literal["other", "none"], Field(union_mode="left_to_right")]
+SubchannelEntry = Annotated[SiteSubchannel | Literal["other", "none"], Field(union_mode="left_to_right")]
+
+
+def _positive(amount: Decimal) -> Decimal:
+    if amount <= 0:
+        raise unreadable("must be more than nothing")
+    return amount
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        # Which of them depends on how the name is wrong.
+        raise unreadable("must be a time zone of IANA's, like America/New_York") from None
+    return name
+
+
+Amount = Annotated[Money, AfterValidator(_positive)]
+"""Dollars and cents as text, more than nothing: ``"500.00"``."""
+
+Answer = Literal["accept", "decline"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Bounds(_Part):
+    """The least and the most that one payment may be, both included."""
+
+    minimum: Amount | None = None
+    maximum: Amount | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise unreadable("has a minimum above its maximum")
+        return self
+
+
+class Frequency(_Part):
+    """How often something may have happened within the last days, of which today, in UTC, is the last."""
+
+    most: int = Field(ge=0, strict=True)
+    within_days: int = Field(ge=1, le=MOST_DAYS, strict=True)
+
+
+class SpendingLimit(_Part):
+    """The most that a customer may spend in a calendar window, with all payment types or with some."""
+
+    window: WindowKind
+    amount: Amount
+    payment_types: frozenset[TypeEntry] | None = Field(default=None, min_length=1)
+
+
+class SitePolicy(_Part):
+    """The rules and texts of one site. ``docs/policy.md`` describes each field."""
+
+    unknown_order: Answer
+    unknown_customer: Answer
+    time_zone: Annotated[str, AfterValidator(_time_zone)]
+    # The ledger's balances are in dollars, and PayNearMe documents no other currency.
+    currency: Literal["USD"] = "USD"
+    payment_types: frozenset[TypeEntry] | None = Field(default=None, min_length=1)
+    channels: frozenset[ChannelEntry] | None = Field(default=None, min_length=1)
+    subchannels: frozenset[SubchannelEntry] | None = Field(default=None, min_length=1)
+    amounts: Mapping[TypeEntry, Bounds] = Field(default_factory=dict)
+    chargebacks: Frequency | None = None
+    returns: Frequency | None = None
+    spending_limits: tuple[SpendingLimit, ...] = ()
+    texts: Mapping[Reason, Text] = Field(default_factory=dict, validate_default=True)
+
+    _version: str = PrivateAttr(default="")
+
+    @field_validator("texts", mode="before")
+    @classmethod
+    def _with_default_texts(cls, texts: Any) -> Any:
+        if not isinstance(texts, dict):
+            return texts
+        # Where a text says only one of the two, the other is the default's.
+        defaults = {str(reason): text.model_dump(exclude_none=True) for reason, text in DEFAULT_TEXTS.items()}
+        return _merged(defaults, texts)
+
+    @field_validator("texts")
+    @classmethod
+    def _accepted_has_no_decline_reason(cls, texts: Mapping[Reason, Text]) -> Mapping[Reason, Text]:
+        if texts[Reason.ACCEPTED].decline_reason is not None:
+            raise unreadable("has a decline_reason for an acceptance")
+        return texts
+
+    @field_validator("texts")
+    @classmethod
+    def _nothing_to_fill_where_nothing_is_known(cls, texts: Mapping[Reason, Text]) -> Mapping[Reason, Text]:
+        text = texts[Reason.CANNOT_DECIDE_NOW]
+        if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
+            raise unreadable(
+                "has a placeholder of ours for cannot_decide_now, when no message may be readable"
+            )
+        return texts
+
+    @property
+    def version(self) -> str:
+        """Return which document this policy is from: the beginning of the SHA-256 of its text."""
+        return self._version
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the time zone."""
+        return ZoneInfo(self.time_zone)
+
+    def text(self, reason: Reason) -> Text:
+        """Return what a consumer reads of a decision for ``reason``."""
+        return self.texts[reason]
+
+
+class PolicyDocument(_Part):
+    """The whole document. A site has the defaults, but for the fields that its own entry names.
+
+    Of ``texts`` a site names single reasons; any other field that it names replaces the default's whole.
+    """
+
+    defaults: SitePolicy
+    sites: Mapping[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")], SitePolicy] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, document: Any) -> Any:
+        if not isinstance(document, dict) or not isinstance(document.get("defaults"), dict):
+            return document
+        defaults, sites = document["defaults"], document.get("sites", {})
+        if not isinstance(sites, dict):
+            return document
+        return {**document, "sites": {name: _site(defaults, entry) for name, entry in sites.items()}}
+
+    def of(self, site_identifier: str) -> SitePolicy:
+        """Return the policy of a site: its own, or the defaults."""
+        return self.sites.get(site_identifier, self.defaults)
+
+
+def read_policy(text: str) -> PolicyDocument:
+    """Return the document that ``text`` holds.
+
+    Raises ``PolicyError`` with what is wrong and where, a line each.
+    """
+    try:
+        document = PolicyDocument.model_validate(
+            json.loads(text, object_pairs_hook=_object, parse_constant=_no)
+        )
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        raise PolicyError([f"{_place(fault['loc'])}: {fault['msg']}" for fault in faults]) from None
+    except (ValueError, RecursionError) as error:
+        raise PolicyError([f"not readable as JSON: {error}"]) from None
+    version = hashlib.sha256(text.encode()).hexdigest()[:12]
+    for policy in (document.defaults, *document.sites.values()):
+        policy._version = version
+    return document
+
+
+def _site(defaults: Mapping[str, Any], entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    ours, theirs = defaults.get("texts", {}), entry.get("texts", {})
+    texts = _merged(ours, theirs) if isinstance(ours, dict) and isinstance(theirs, dict) else theirs
+    return {**defaults, **entry, "texts": texts}
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, and of what both name the parts of both, those of ``over`` on top."""
+    both = {
+        name: {**under[name], **over[name]} for name in under.keys() & over.keys() if _are(under, over, name)
+    }
+    return {**under, **over, **both}
+
+
+def _are(under: Mapping[str, Any], over: Mapping[str, Any], name: str) -> bool:
+    return isinstance(under[name], dict) and isinstance(over[name], dict)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"a name is there twice: {', '.join(sorted(twice))}")
+    return dict(pairs)
+
+
+def _no(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(step) for step in location) or "the document"

@@ -1,0 +1,263 @@
+"""May this payment happen? Pure rules over the message, the ledger's knowledge and the merchant's policy."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from paynearme.messages import Authorization
+from paynearme.messages.values import SiteChannel, SiteSubchannel
+from paynearme.policy.calendar import WindowKind, local_date, within_days
+from paynearme.policy.document import SitePolicy
+from paynearme.policy.knowledge import (
+    Customer,
+    CustomerStatus,
+    Knowledge,
+    OrderStatus,
+    OrderType,
+    Spending,
+    TypeName,
+    type_name,
+)
+from paynearme.policy.reasons import Decision, Reason
+from paynearme.policy.texts import filled
+
+_LIMIT_REASONS = {
+    WindowKind.DAY: Reason.DAY_LIMIT_EXCEEDED,
+    WindowKind.WEEK: Reason.WEEK_LIMIT_EXCEEDED,
+    WindowKind.MONTH: Reason.MONTH_LIMIT_EXCEEDED,
+}
+_OWN_LIMIT_REASONS = {
+    WindowKind.DAY: Reason.OWN_DAY_LIMIT_EXCEEDED,
+    WindowKind.WEEK: Reason.OWN_WEEK_LIMIT_EXCEEDED,
+    WindowKind.MONTH: Reason.OWN_MONTH_LIMIT_EXCEEDED,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A payment that waits for its decision: what is asked, what is known, what holds, and when (aware)."""
+
+    message: Authorization
+    knowledge: Knowledge
+    policy: SitePolicy
+    now: datetime
+
+    @property
+    def due_to_order(self) -> Decimal:
+        """Return what of the payment is for the order: without fees, where the message tells them apart."""
+        net = self.message.net_payment_amount
+        return self.message.payment_amount if net is None else net
+
+
+type Rule = Callable[[Case], Reason | None]
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The most that may be spent in a window, with ``types``, or with all payment types if it is None."""
+
+    window: WindowKind
+    amount: Decimal
+    types: frozenset[TypeName] | None
+    reason: Reason
+
+
+def currency_is_accepted(case: Case) -> Reason | None:
+    """Decline what is not paid in the policy's currency."""
+    accepted = case.message.payment_currency == case.policy.currency
+    return None if accepted else Reason.CURRENCY_NOT_ACCEPTED
+
+
+def amount_is_positive(case: Case) -> Reason | None:
+    """Decline an amount of nothing or less."""
+    return None if case.message.payment_amount > 0 else Reason.AMOUNT_NOT_POSITIVE
+
+
+def payment_type_is_accepted(case: Case) -> Reason | None:
+    """Decline a payment type that the policy does not list, where it lists any."""
+    allowed = case.policy.payment_types
+    declined = allowed is not None and type_name(case.message) not in allowed
+    return Reason.PAYMENT_TYPE_NOT_ACCEPTED if declined else None
+
+
+def channel_is_accepted(case: Case) -> Reason | None:
+    """Decline a channel that the policy does not list, where it lists any. A cash payment has none."""
+    allowed, channel = case.policy.channels, case.message.site_channel
+    name = "none" if channel is None else channel if isinstance(channel, SiteChannel) else "other"
+    return Reason.CHANNEL_NOT_ACCEPTED if allowed is not None and name not in allowed else None
+
+
+def subchannel_is_accepted(case: Case) -> Reason | None:
+    """Decline a sub-channel that the policy does not list, if it lists any. Scheduled payments have one."""
+    allowed, channel = case.policy.subchannels, case.message.site_subchannel
+    name = "none" if channel is None else channel if isinstance(channel, SiteSubchannel) else "other"
+    return Reason.SUBCHANNEL_NOT_ACCEPTED if allowed is not None and name not in allowed else None
+
+
+def order_is_known(case: Case) -> Reason | None:
+    """Decline an order that the merchant did not feed, if the policy says so."""
+    unknown = case.knowledge.order is None and case.policy.unknown_order == "decline"
+    return Reason.ORDER_UNKNOWN if unknown else None
+
+
+def order_is_open(case: Case) -> Reason | None:
+    """Decline a payment for an order that the merchant closed."""
+    order = case.knowledge.order
+    return Reason.ORDER_CLOSED if order and order.status is OrderStatus.CLOSED else None
+
+
+def order_has_not_expired(case: Case) -> Reason | None:
+    """Decline an offer from the moment on at which it expires (seed ``authorization_callbacks``)."""
+    order = case.knowledge.order
+    expired = order and order.expires_at is not None and case.now >= order.expires_at
+    return Reason.ORDER_EXPIRED if expired else None
+
+
+def order_amount_is_exact(case: Case) -> Reason | None:
+    """Decline another amount than that of an ``exact`` order, fees apart."""
+    order = case.knowledge.order
+    differs = order and order.order_type is OrderType.EXACT and case.due_to_order != order.order_amount
+    return Reason.ORDER_AMOUNT_DIFFERS if differs else None
+
+
+def order_amount_is_not_too_low(case: Case) -> Reason | None:
+    """Decline less than an order's minimum, fees apart."""
+    order = case.knowledge.order
+    minimum = order.minimum_payment_amount if order else None
+    return Reason.ORDER_AMOUNT_TOO_LOW if minimum is not None and case.due_to_order < minimum else None
+
+
+def order_amount_is_not_too_high(case: Case) -> Reason | None:
+    """Decline more than the amount of an ``up-to`` order, fees apart."""
+    order = case.knowledge.order
+    most = order.order_amount if order and order.order_type is OrderType.UP_TO else None
+    return Reason.ORDER_AMOUNT_TOO_HIGH if most is not None and case.due_to_order > most else None
+
+
+def customer_is_known(case: Case) -> Reason | None:
+    """Decline a customer that the merchant did not feed, if the policy says so.
+
+    Where the policy has rules by customer, a payment that names no customer is declined in any case: nobody
+    could tell whether it keeps them.
+    """
+    policy = case.policy
+    unknown = case.knowledge.customer is None and policy.unknown_customer == "decline"
+    ruled = bool(policy.spending_limits or policy.chargebacks or policy.returns)
+    unnamed = case.message.site_customer_identifier is None and ruled
+    return Reason.CUSTOMER_UNKNOWN if unknown or unnamed else None
+
+
+def customer_is_not_suspended(case: Case) -> Reason | None:
+    """Decline a customer whom the merchant suspended."""
+    return _if_customer_is(CustomerStatus.SUSPENDED, case, Reason.CUSTOMER_SUSPENDED)
+
+
+def customer_is_not_closed(case: Case) -> Reason | None:
+    """Decline a customer whose account the merchant closed."""
+    return _if_customer_is(CustomerStatus.CLOSED, case, Reason.CUSTOMER_CLOSED)
+
+
+def amount_is_not_too_low(case: Case) -> Reason | None:
+    """Decline less than the minimum for the payment type. The minimum itself is accepted."""
+    bounds = case.policy.amounts.get(type_name(case.message))
+    minimum = bounds.minimum if bounds else None
+    too_low = minimum is not None and case.message.payment_amount < minimum
+    return Reason.AMOUNT_TOO_LOW if too_low else None
+
+
+def amount_is_not_too_high(case: Case) -> Reason | None:
+    """Decline more than the maximum for the payment type. The maximum itself is accepted."""
+    bounds = case.policy.amounts.get(type_name(case.message))
+    maximum = bounds.maximum if bounds else None
+    too_high = maximum is not None and case.message.payment_amount > maximum
+    return Reason.AMOUNT_TOO_HIGH if too_high else None
+
+
+def chargebacks_are_few(case: Case) -> Reason | None:
+    """Decline a customer with more chargebacks than the policy allows within its days."""
+    rule, counted = case.policy.chargebacks, case.knowledge.chargebacks
+    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.most
+    return Reason.TOO_MANY_CHARGEBACKS if many else None
+
+
+def returns_are_few(case: Case) -> Reason | None:
+    """Decline a customer with more returns than the policy allows within its days."""
+    rule, counted = case.policy.returns, case.knowledge.returns
+    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.most
+    return Reason.TOO_MANY_RETURNS if many else None
+
+
+def spending_is_within_limits(case: Case) -> Reason | None:
+    """Decline what would bring a customer above a limit of a day, a week or a month, or above an own one.
+
+    Exactly the limit may be spent. What counts is the whole payment, fees included, and a payment that is
+    decided counts until it fails.
+    """
+    for ceiling in ceilings(case.policy, case.knowledge.customer, type_name(case.message)):
+        spent = case.knowledge.spending.get(ceiling.window, Spending()).of(ceiling.types)
+        if spent + case.message.payment_amount > ceiling.amount:
+            return ceiling.reason
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    currency_is_accepted,
+    amount_is_positive,
+    payment_type_is_accepted,
+    channel_is_accepted,
+    subchannel_is_accepted,
+    order_is_known,
+    order_is_open,
+    order_has_not_expired,
+    order_amount_is_exact,
+    order_amount_is_not_too_low,
+    order_amount_is_not_too_high,
+    customer_is_known,
+    customer_is_not_suspended,
+    customer_is_not_closed,
+    amount_is_not_too_low,
+    amount_is_not_too_high,
+    chargebacks_are_few,
+    returns_are_few,
+    spending_is_within_limits,
+)
+"""In the order in which they are asked: the first that gives a reason declines the payment."""
+
+
+def decide(message: Authorization, knowledge: Knowledge, policy: SitePolicy, now: datetime) -> Decision:
+    """Return the decision on an authentic and valid authorization. ``now`` is an aware time."""
+    case = Case(message, knowledge, policy, now)
+    reason = next(filter(None, (rule(case) for rule in RULES)), Reason.ACCEPTED)
+    return decision_for(reason, message, policy, now)
+
+
+def decision_for(reason: Reason, message: Authorization, policy: SitePolicy, now: datetime) -> Decision:
+    """Return the decision that ``reason`` makes, with the policy's texts about ``message``."""
+    net = message.net_payment_amount
+    values: Mapping[str, str] = {
+        "payment_amount": str(message.payment_amount),
+        "net_payment_amount": "" if net is None else str(net),
+        "order": message.pnm_order_identifier,
+        "date": local_date(now, policy.zone).isoformat(),
+    }
+    text = policy.text(reason)
+    told = None if text.decline_reason is None else filled(text.decline_reason, values)
+    return Decision(reason is Reason.ACCEPTED, reason, told, filled(text.receipt, values))
+
+
+def ceilings(policy: SitePolicy, customer: Customer | None, name: TypeName) -> Iterable[Ceiling]:
+    """Yield the limits for a payment of type ``name``: days, weeks, months, and then the customer's own."""
+    for window in WindowKind:
+        for limit in policy.spending_limits:
+            if limit.window is window and (limit.payment_types is None or name in limit.payment_types):
+                yield Ceiling(window, limit.amount, limit.payment_types, _LIMIT_REASONS[window])
+    own = customer.own_limits if customer else {}
+    for window in WindowKind:
+        if window in own:
+            yield Ceiling(window, own[window], None, _OWN_LIMIT_REASONS[window])
+
+
+def _if_customer_is(status: CustomerStatus, case: Case, reason: Reason) -> Reason | None:
+    customer = case.knowledge.customer
+    return reason if customer and customer.status is status else None

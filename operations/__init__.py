@@ -1,0 +1,1 @@
+"""What an operator or a maintainer runs: ``python -m operations``."""

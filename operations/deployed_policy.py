@@ -1,0 +1,222 @@
+"""The policy in AppConfig: which one is in force, and how another one gets there."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_fixed
+
+from operations.errors import OperationError
+from paynearme.policy import read_policy
+
+if TYPE_CHECKING:
+    from mypy_boto3_appconfig import AppConfigClient
+    from mypy_boto3_appconfig.type_defs import CreateHostedConfigurationVersionRequestTypeDef
+
+POLL_SECONDS = 5
+"""How often AppConfig is asked how far a deployment is."""
+
+PATIENCE_MINUTES = 5
+"""For how long a deployment is waited for beyond its strategy's minutes."""
+
+_COMPLETE = "COMPLETE"
+# A state that AppConfig may add counts as one that goes on.
+_ENDED = frozenset({_COMPLETE, "ROLLED_BACK", "REVERTED"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the policy is deployed, and by which strategy: AppConfig's identifiers."""
+
+    application: str
+    environment: str
+    profile: str
+    strategy: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment of a version of the document, as AppConfig describes it.
+
+    ``minutes`` is how long its strategy takes. ``trouble`` says why it was taken back, if it was.
+    """
+
+    number: int
+    profile: str
+    version: int
+    state: str
+    percent: float
+    minutes: int
+    started_at: datetime
+    completed_at: datetime | None
+    trouble: str
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether it has not ended yet."""
+        return self.state not in _ENDED
+
+    @property
+    def complete(self) -> bool:
+        """Return whether it has reached all functions for good."""
+        return self.state == _COMPLETE
+
+    @property
+    def name(self) -> str:
+        """Return what to call it."""
+        return f"deployment {self.number} of version {self.version}"
+
+    def __str__(self) -> str:
+        """Return what to call it, and how far it is."""
+        return f"{self.name}: {self.state.lower().replace('_', ' ')}, {self.percent:.0f} %"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The deployment in force, with its document, and the one that goes on; None where there is none."""
+
+    in_force: Deployment | None
+    text: str | None
+    going_on: Deployment | None
+
+
+class DeployedPolicy:
+    """The policy of one stack."""
+
+    def __init__(
+        self, client: "AppConfigClient", place: Place, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Take AppConfig's client and the place; ask nothing yet. ``sleep`` takes seconds."""
+        self._client = client
+        self._place = place
+        self._sleep = sleep
+
+    def situation(self) -> Situation:
+        """Return what is in force, which is the last complete deployment, and what goes on.
+
+        Raises botocore's errors.
+        """
+        pages = self._client.get_paginator("list_deployments").paginate(
+            ApplicationId=self._place.application, EnvironmentId=self._place.environment
+        )
+        states = {item["DeploymentNumber"]: item["State"] for page in pages for item in page["Items"]}
+        in_force = self._last(number for number, state in states.items() if state == _COMPLETE)
+        going_on = self._last(number for number, state in states.items() if state not in _ENDED)
+        return Situation(in_force, self._text(in_force.version) if in_force else None, going_on)
+
+    def deploy(self, text: str) -> Deployment | None:
+        """Start to bring the document ``text`` into force; return the deployment, or None if it is in force.
+
+        Raises ``PolicyError``, before anything is sent, when the document is not valid; ``OperationError``
+        when another deployment goes on or begins at the same time; botocore's errors.
+        """
+        # AppConfig wants a label that is no number, which a hash can be.
+        label = f"sha256-{read_policy(text).defaults.version}"
+        now = self.situation()
+        if now.going_on:
+            raise OperationError(f"{now.going_on}; wait until it has ended, or stop it")
+        if now.text == text:
+            return None
+        place = self._place
+        try:
+            started = self._client.start_deployment(
+                ApplicationId=place.application,
+                EnvironmentId=place.environment,
+                DeploymentStrategyId=place.strategy,
+                ConfigurationProfileId=place.profile,
+                ConfigurationVersion=str(self._version(text, label)),
+            )
+        except self._client.exceptions.ConflictException as error:
+            said = error.response["Error"].get("Message")
+            raise OperationError(f"somebody else is deploying a policy: {said}") from None
+        return self._deployment(started["DeploymentNumber"])
+
+    def wait(self, deployment: Deployment, tell: Callable[[Deployment], None]) -> Deployment:
+        """Return the deployment when it is complete, or as it is when it takes longer than it should.
+
+        ``tell`` is told how far it is each time when AppConfig was asked. Raises ``OperationError`` when it
+        was taken back; botocore's errors.
+        """
+
+        def look() -> Deployment:
+            now = self._deployment(deployment.number)
+            tell(now)
+            return now
+
+        looking = Retrying(
+            retry=retry_if_result(lambda now: now.goes_on),
+            wait=wait_fixed(POLL_SECONDS),
+            stop=stop_after_attempt((deployment.minutes + PATIENCE_MINUTES) * 60 // POLL_SECONDS),
+            sleep=self._sleep,
+        )
+        try:
+            ended = looking(look)
+        except RetryError as error:
+            still_going_on: Deployment = error.last_attempt.result()
+            return still_going_on
+        if not ended.complete:
+            raise OperationError(f"{ended}; what was in force before holds again. {ended.trouble}".rstrip())
+        return ended
+
+    def _last(self, numbers: Iterable[int]) -> Deployment | None:
+        """Return the last of these deployments that is the policy's: other profiles can have some, too."""
+        described = (self._deployment(number) for number in sorted(numbers, reverse=True))
+        return next((each for each in described if each.profile == self._place.profile), None)
+
+    def _deployment(self, number: int) -> Deployment:
+        said = self._client.get_deployment(
+            ApplicationId=self._place.application,
+            EnvironmentId=self._place.environment,
+            DeploymentNumber=number,
+        )
+        backwards = [
+            event["Description"]
+            for event in said.get("EventLog", [])
+            if event["EventType"] in ("ROLLBACK_STARTED", "REVERT_COMPLETED")
+        ]
+        return Deployment(
+            number=number,
+            profile=said["ConfigurationProfileId"],
+            version=int(said["ConfigurationVersion"]),
+            state=said["State"],
+            percent=said["PercentageComplete"],
+            minutes=said["DeploymentDurationInMinutes"] + said["FinalBakeTimeInMinutes"],
+            started_at=said["StartedAt"],
+            completed_at=said.get("CompletedAt"),
+            trouble="; ".join(backwards),
+        )
+
+    def _text(self, version: int) -> str | None:
+        """Return the document of a version; None if somebody deleted it."""
+        try:
+            found = self._client.get_hosted_configuration_version(
+                ApplicationId=self._place.application,
+                ConfigurationProfileId=self._place.profile,
+                VersionNumber=version,
+            )
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+        return found["Content"].read().decode(errors="replace")
+
+    def _version(self, text: str, label: str) -> int:
+        """Return the number of the version that holds ``text``, a former one or a new one."""
+        pages = self._client.get_paginator("list_hosted_configuration_versions").paginate(
+            ApplicationId=self._place.application, ConfigurationProfileId=self._place.profile
+        )
+        labels = {item["VersionNumber"]: item.get("VersionLabel") for page in pages for item in page["Items"]}
+        for number in (number for number, its in labels.items() if its == label):
+            if self._text(number) == text:
+                return number
+        new: CreateHostedConfigurationVersionRequestTypeDef = {
+            "ApplicationId": self._place.application,
+            "ConfigurationProfileId": self._place.profile,
+            "Content": text.encode(),
+            "ContentType": "application/json",
+            "VersionLabel": label,
+        }
+        if labels:
+            # Then AppConfig refuses it if somebody has made another version meanwhile.
+            new["LatestVersionNumber"] = max(labels)
+        return self._client.create_hosted_configuration_version(**new)["VersionNumber"]

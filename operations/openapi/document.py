@@ -1,0 +1,143 @@
+"""The document: paths from the routes, schemas from their models."""
+
+import inspect
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from operations.openapi import problems
+from operations.openapi.routes import ROUTES, Route
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_SCHEMAS = "#/components/schemas/"
+
+
+class _Schemas(GenerateJsonSchema):
+    """Schemas without titles, which would only repeat the fields' names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Return that none should."""
+        return False
+
+
+def text() -> str:
+    """Return the document as its file holds it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the backend API."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PayNearMe, serverless: the backend API",
+            "version": project["version"],
+            "description": "What a merchant's own backend calls: to get Smart Tokens, to feed the books "
+            "and to read them. Amounts are dollars, as text. In a body, null counts as left out.",
+            "license": {"name": "Apache 2.0", "identifier": project["license"]},
+        },
+        "servers": [
+            {
+                "url": "https://{api}.execute-api.{region}.amazonaws.com/{stage}",
+                "description": "The stack's output BackendUrl.",
+                "variables": {
+                    "api": {"default": "api", "description": "The stack's output BackendApiId."},
+                    "region": {"default": "us-east-1"},
+                    "stage": {"default": "dev", "enum": ["dev", "prod"]},
+                },
+            }
+        ],
+        "security": [{"sigv4": []}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "responses": problems.responses(
+                dict.fromkeys(error for route in ROUTES for error in route.problems)
+            ),
+            "securitySchemes": {
+                "sigv4": {
+                    "type": "apiKey",
+                    "name": "Authorization",
+                    "in": "header",
+                    "description": "AWS Signature Version 4 for the service execute-api, by an identity that "
+                    "has the policy of the stack's output BackendCallerPolicyArn.",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                }
+            },
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    answer = {"schema": {"$ref": _SCHEMAS + route.answer.__name__}, "example": route.answer_example}
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": route.description,
+        "parameters": _parameters(route),
+        "responses": {
+            "200": {"description": _told(route.answer.__doc__), "content": {"application/json": answer}},
+            **problems.references(route.problems),
+        },
+    }
+    if route.body_example is not None:
+        body = {"schema": {"$ref": _SCHEMAS + route.request.__name__}, "example": route.body_example}
+        operation["requestBody"] = {"required": True, "content": {"application/json": body}}
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    properties = route.request.model_json_schema(schema_generator=_Schemas)["properties"]
+    in_query = [] if route.body_example else [name for name in properties if name not in route.in_path]
+    return [
+        {
+            "name": name,
+            "in": place,
+            "required": place == "path",
+            "description": properties[name]["description"],
+            "schema": {key: value for key, value in properties[name].items() if key != "description"},
+        }
+        for place, names in {"path": route.in_path, "query": in_query}.items()
+        for name in names
+    ]
+
+
+def _schemas() -> dict[str, Any]:
+    with_body = {route.request: route for route in ROUTES if route.body_example}
+    models: dict[type[BaseModel], JsonSchemaMode] = {
+        **dict.fromkeys((*with_body, *problems.MODELS), "validation"),
+        **dict.fromkeys((route.answer for route in ROUTES), "serialization"),
+    }
+    _, made = models_json_schema(
+        list(models.items()), ref_template=f"{_SCHEMAS}{{model}}", schema_generator=_Schemas
+    )
+    schemas: dict[str, Any] = made["$defs"]
+    for model, route in with_body.items():
+        _take_out(schemas[model.__name__], route.in_path)
+    for schema in schemas.values():
+        schema["description"] = _told(schema["description"])
+    return dict(sorted(schemas.items()))
+
+
+def _take_out(schema: dict[str, Any], names: list[str]) -> None:
+    """Take out of a body's schema what stands in the path."""
+    for name in names:
+        del schema["properties"][name]
+    required = [name for name in schema.pop("required", []) if name not in names]
+    if required:
+        schema["required"] = required
+
+
+def _told(docstring: str | None) -> str:
+    """Return a docstring as CommonMark, a paragraph a line."""
+    paragraphs = inspect.cleandoc(docstring or "").replace("``", "`").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)

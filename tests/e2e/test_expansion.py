@@ -1,0 +1,137 @@
+"""What SAM makes of the template: no emulator takes part, which is less strict than AWS about much of it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.template import APIS, CALLED, FUNCTIONS, ROOT, TEMPLATE, of_type
+
+TRANSFORM = """
+import json, sys
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+template, parameters = json.load(sys.stdin)
+session = boto3.Session(region_name="us-east-1")
+json.dump(Translator({}, Parser(), boto_session=session).translate(template, parameters), sys.stdout)
+"""
+
+
+def expanded(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
+    """Return the resources that SAM makes of ``template``, as it does on AWS."""
+    done = subprocess.run(  # noqa: S603 # our own program
+        [str(ROOT / ".venvs/sam/bin/python"), "-I", "-c", TRANSFORM],
+        input=json.dumps([template, parameters]),
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    resources: dict[str, Any] = json.loads(done.stdout)["Resources"]
+    return resources
+
+
+@pytest.fixture
+def packaged() -> dict[str, Any]:
+    """Return the template as ``sam deploy`` hands it in: with addresses in the place of folders."""
+    template: dict[str, Any] = json.loads(json.dumps(TEMPLATE))
+    for function in FUNCTIONS:
+        template["Resources"][function]["Properties"]["CodeUri"] = f"s3://bucket/{function}"
+    template["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/SharedLayer"
+    return template
+
+
+def made(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: entry["Properties"] for name, entry in resources.items() if entry["Type"] == kind}
+
+
+def versions(resources: dict[str, Any]) -> set[str]:
+    return set(made(resources, "AWS::Lambda::Version"))
+
+
+def test_nothing_changed_publishes_nothing(packaged: dict[str, Any]) -> None:
+    assert versions(expanded(deepcopy(packaged))) == versions(expanded(packaged))
+    assert len(versions(expanded(packaged))) == len(CALLED)
+
+
+def test_a_change_of_the_layer_publishes_a_version_of_every_function(packaged: dict[str, Any]) -> None:
+    before = versions(expanded(packaged))
+    packaged["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/changed"
+    assert versions(expanded(packaged)).isdisjoint(before)
+
+
+def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: dict[str, Any]) -> None:
+    before = versions(expanded(packaged))
+    packaged["Globals"]["Function"]["MemorySize"] *= 2
+    assert versions(expanded(packaged)).isdisjoint(before)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "functions"),
+    [
+        ("SitesMaxAgeSeconds", "60", CALLED),
+        ("Architecture", "x86_64", CALLED),
+        ("PolicyMaxAgeSeconds", "1", ["AuthorizeFunction", "ConfirmFunction", "CustomersFunction"]),
+        ("PolicyBakeMinutes", "10", []),
+        ("AuthorizationMaxAgeSeconds", "60", ["AuthorizeFunction"]),
+        ("AuthorizationMaxAheadSeconds", "60", ["AuthorizeFunction"]),
+        ("PayNearMeBaseUrl", "https://api.paynearme.com", ["GetTokenFunction"]),
+        ("DefaultSiteIdentifier", "S1", ["GetTokenFunction"]),
+    ],
+)
+def test_another_value_of_a_parameter_publishes_a_version_of_the_functions_that_read_it(
+    packaged: dict[str, Any], parameter: str, value: str, functions: Sequence[str]
+) -> None:
+    new = versions(expanded(packaged, **{parameter: value})) - versions(expanded(packaged))
+    assert sorted(name.partition("Version")[0] for name in new) == sorted(functions)
+
+
+def operations(api: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in api["Body"]["paths"].values() for operation in path.values()]
+
+
+def test_every_route_of_the_backend_api_wants_an_iam_signature(packaged: dict[str, Any]) -> None:
+    api = made(expanded(packaged), "AWS::ApiGateway::RestApi")["BackendApi"]
+    body = api["Body"]
+    schemes = body.get("securityDefinitions") or body["components"]["securitySchemes"]
+    assert schemes["AWS_IAM"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert operations(api)
+    assert all(operation["security"] == [{"AWS_IAM": []}] for operation in operations(api))
+
+
+def test_no_route_calls_its_function_with_the_callers_own_rights(packaged: dict[str, Any]) -> None:
+    # Else the backend would need the right to invoke the function, which its policy does not give.
+    for api in made(expanded(packaged), "AWS::ApiGateway::RestApi").values():
+        integrations = [operation["x-amazon-apigateway-integration"] for operation in operations(api)]
+        assert not [i for i in integrations if "credentials" in i]
+
+
+def test_every_route_calls_the_published_version(packaged: dict[str, Any]) -> None:
+    for api in made(expanded(packaged), "AWS::ApiGateway::RestApi").values():
+        for operation in operations(api):
+            assert "Aliaslive}" in operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+
+
+def test_an_api_has_no_stage_without_throttling_and_logs(packaged: dict[str, Any]) -> None:
+    resources = expanded(packaged)
+    # SAM makes one more with each deployment, unless the API names its version of OpenAPI.
+    assert not [d for d in made(resources, "AWS::ApiGateway::Deployment").values() if "StageName" in d]
+    stages = made(resources, "AWS::ApiGateway::Stage").values()
+    assert len(stages) == len(APIS)
+    assert all(stage["MethodSettings"] and stage["AccessLogSetting"] for stage in stages)
+
+
+def test_only_the_apis_may_invoke_the_functions_and_sam_adds_no_role(packaged: dict[str, Any]) -> None:
+    resources = expanded(packaged)
+    permissions = made(resources, "AWS::Lambda::Permission")
+    # It calls its own function; tests/unit/test_template_policy.py says which.
+    assert permissions.pop("ValidatePolicyPermission")["Principal"] == "appconfig.amazonaws.com"
+    assert {permission["Principal"] for permission in permissions.values()} == {"apigateway.amazonaws.com"}
+    apis = {permission["SourceArn"]["Fn::Sub"][1]["__ApiId__"]["Ref"] for permission in permissions.values()}
+    assert apis == set(APIS)
+    assert set(made(resources, "AWS::IAM::Role")) == set(of_type("AWS::IAM::Role"))

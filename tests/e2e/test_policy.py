@@ -1,0 +1,201 @@
+"""The policy on the deployed stack: what brings another one into force, and what never does."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local.callbacks import CallbackSender, Delivery
+from local.drive import Books, Control, confirmation_of
+from local.events import Parameters, load, with_fresh_payment
+from local.policy import deploy_local_policy, local_policy, policy_of
+from local.stack import Stack
+from paynearme.policy import DEFAULT_TEXTS, Reason, read_policy
+
+WITHIN_SECONDS = 8
+FAULTS: list[dict[str, Any]] = [
+    {"mode": "refuse"},
+    {"mode": "throttle"},
+    {"mode": "error500"},
+    {"mode": "hang"},
+    {"mode": "slow", "seconds": 30},
+    {"mode": "lost"},
+]
+
+
+def changed(**defaults: Any) -> str:
+    """Return the local policy with other defaults."""
+    document = json.loads(local_policy())
+    return json.dumps({**document, "defaults": {**document["defaults"], **defaults}})
+
+
+BROKEN = {
+    "no JSON": "{",
+    "a time zone that does not exist": changed(time_zone="Mars/Olympus_Mons"),
+    "a receipt that is too long": changed(texts={"accepted": {"receipt": "x" * 3001}}),
+    "an amount that is a float": changed(amounts={"credit": {"maximum": 500.1}}),
+    "an unknown field": changed(spending_limit=[]),
+}
+
+
+class AppConfig:
+    """The stack's AppConfig, past all checks."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._client = stack.client("appconfig")
+        self._profile = {
+            "ApplicationId": stack.policy_application_id,
+            "ConfigurationProfileId": stack.policy_profile_id,
+        }
+        self._environment = {"EnvironmentId": stack.policy_environment_id}
+        self._strategy = {"DeploymentStrategyId": stack.policy_strategy_id}
+
+    def put(self, text: str) -> None:
+        """Deploy ``text``, whatever it is."""
+        version = self._client.create_hosted_configuration_version(
+            **self._profile, Content=text.encode(), ContentType="application/json"
+        )["VersionNumber"]
+        self._client.start_deployment(
+            **self._profile, **self._environment, **self._strategy, ConfigurationVersion=str(version)
+        )
+
+
+@pytest.fixture
+def appconfig(stack: Stack, settled: Callable[[], None]) -> Iterator[AppConfig]:
+    yield AppConfig(stack)
+    deploy_local_policy(stack)
+    settled()
+
+
+@pytest.fixture
+def settled(sender: CallbackSender) -> Callable[[], None]:
+    """Ask until each process has looked for a newer policy: they do so when theirs is a second old."""
+
+    def ask() -> None:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            message = with_fresh_payment(load("authorization")["credit"])
+            sender.deliver("authorize", message, "json")
+            sender.deliver("confirm", confirmation_of(message), "json")
+
+    return ask
+
+
+def answered(delivery: Delivery) -> dict[str, str]:
+    assert delivery.accepted, delivery.reason
+    assert delivery.seconds < WITHIN_SECONDS
+    assert delivery.fields is not None
+    return delivery.fields
+
+
+def test_a_policy_that_is_deployed_comes_into_force(
+    stack: Stack,
+    appconfig: AppConfig,
+    settled: Callable[[], None],
+    sender: CallbackSender,
+    books: Books,
+    authorization: Parameters,
+) -> None:
+    stricter = changed(amounts={"credit": {"maximum": "0.01"}})
+
+    started = policy_of(stack).deploy(stricter)
+    settled()
+    fields = answered(sender.deliver("authorize", authorization, "json"))
+
+    assert started is not None
+    assert policy_of(stack).deploy(stricter) is None
+    assert fields["accept_payment"] == "no"
+    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+    assert payment is not None
+    assert payment["reason"] == Reason.AMOUNT_TOO_HIGH
+    assert payment["policy"] == read_policy(stricter).defaults.version
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_behind_a_broken_policy_the_last_good_one_holds(
+    appconfig: AppConfig,
+    settled: Callable[[], None],
+    sender: CallbackSender,
+    books: Books,
+    authorization: Parameters,
+    text: str,
+) -> None:
+    settled()
+
+    appconfig.put(text)
+    settled()
+    fields = answered(sender.deliver("authorize", authorization, "json"))
+
+    assert fields["accept_payment"] == "yes"
+    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+    assert payment is not None
+    assert payment["policy"] == read_policy(local_policy()).defaults.version
+
+
+@pytest.mark.parametrize("text", [*BROKEN.values(), ""], ids=[*BROKEN, "none at all"])
+def test_a_function_that_never_saw_a_good_policy_declines_in_words_and_confirms_all_the_same(
+    appconfig: AppConfig,
+    cold: Callable[[], None],
+    sender: CallbackSender,
+    books: Books,
+    authorization: Parameters,
+    text: str,
+) -> None:
+    appconfig.put(text)
+    cold()
+
+    fields = answered(sender.deliver("authorize", authorization, "json"))
+    told = sender.deliver("confirm", confirmation_of(authorization), "json")
+
+    assert fields["accept_payment"] == "no"
+    assert fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
+    assert told.accepted
+    assert told.seconds < WITHIN_SECONDS
+    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+    assert payment is not None
+    assert "decision" not in payment
+    assert payment["anomalies"] == {"spending_not_counted"}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_without_appconfig_a_warm_function_decides_as_before(
+    settled: Callable[[], None],
+    sender: CallbackSender,
+    faults: Control,
+    authorization: Parameters,
+    fault: dict[str, Any],
+) -> None:
+    settled()
+    faults.post("fault", {"service": "appconfigdata", **fault})
+
+    first = answered(sender.deliver("authorize", authorization, "json"))
+    told = sender.deliver("confirm", confirmation_of(authorization), "json")
+
+    assert first["accept_payment"] == "yes"
+    assert told.accepted
+    assert told.seconds < WITHIN_SECONDS
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_without_appconfig_a_cold_function_declines_in_words_and_confirms_all_the_same(
+    cold: Callable[[], None],
+    sender: CallbackSender,
+    faults: Control,
+    books: Books,
+    authorization: Parameters,
+    fault: dict[str, Any],
+) -> None:
+    cold()
+    faults.post("fault", {"service": "appconfigdata", **fault})
+
+    fields = answered(sender.deliver("authorize", authorization, "json"))
+    told = sender.deliver("confirm", confirmation_of(authorization), "json")
+
+    assert fields["accept_payment"] == "no"
+    assert told.accepted
+    assert told.seconds < WITHIN_SECONDS
+    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+    assert payment is not None
+    assert payment["outcome"] == "payment"

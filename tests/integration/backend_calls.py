@@ -1,0 +1,133 @@
+"""The merchant's backend before the functions. Every answer that it gets must be a documented one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import quote, unquote
+
+from openapi_schema_validator import OAS31Validator
+
+from operations.openapi import document
+from paynearme import gateway
+from paynearme.messages.entries import (
+    CustomerEntry,
+    CustomerRequest,
+    OrderEntry,
+    OrderRequest,
+    PaymentRequest,
+)
+from paynearme.parameters import Event
+from tests.events_of_gateway import json_event, query_event
+from tests.integration.observed import Answer, Function
+from tests.integration.signed_callbacks import CUSTOMER, SITE
+
+DOCUMENT = document()
+
+ORDER = "80080175585"
+PAYMENT = "830466818968"
+"""The order and the payment of ``tests.messages``."""
+
+_FUNCTIONS = {
+    "/tokens": "get_token",
+    "/orders/{site_identifier}/{pnm_order_identifier}": "orders",
+    "/customers/{site_identifier}/{site_customer_identifier}": "customers",
+    "/payments/{site_identifier}/{pnm_payment_identifier}": "payments",
+}
+_MODELS: dict[str, dict[str, Any]] = {
+    "orders": {"GET": OrderRequest, "PUT": OrderEntry},
+    "customers": {"GET": CustomerRequest, "PUT": CustomerEntry},
+    "payments": {"GET": PaymentRequest},
+}
+
+
+def order(identifier: str = ORDER, site: str = SITE) -> str:
+    """Return the address of an order."""
+    return f"/orders/{quote(site, safe='')}/{quote(identifier, safe='')}"
+
+
+def customer(identifier: str = CUSTOMER, site: str = SITE) -> str:
+    """Return the address of a customer."""
+    return f"/customers/{quote(site, safe='')}/{quote(identifier, safe='')}"
+
+
+def payment(identifier: str = PAYMENT, site: str = SITE) -> str:
+    """Return the address of a payment."""
+    return f"/payments/{quote(site, safe='')}/{quote(identifier, safe='')}"
+
+
+def route_of(path: str) -> tuple[str, dict[str, str]]:
+    """Return the route that serves an address, and its parameters as a REST API hands them over."""
+    parts = path.split("/")
+    [route] = [r for r in _FUNCTIONS if r.split("/")[1] == parts[1] and r.count("/") == path.count("/")]
+    named = {n.strip("{}"): v for n, v in zip(route.split("/"), parts, strict=True) if n.startswith("{")}
+    return route, named
+
+
+def documented(route: str, method: str, answer: Answer) -> Answer:
+    """Return ``answer``. Fails if the OpenAPI document does not say that it can come."""
+    response = DOCUMENT["paths"][route][method.lower()]["responses"][str(answer.status)]
+    if "$ref" in response:
+        response = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    schema = response["content"][answer.content_type.removesuffix("; charset=utf-8")]["schema"]
+    whole = {**schema, "components": DOCUMENT["components"]}
+    OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(answer.content)
+    return answer
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Calls the functions, which ``start`` starts. ``now`` is what our clock shows, if it does not run."""
+
+    start: Callable[[str], Function]
+    now: datetime | None = None
+    started: dict[str, Function] = field(default_factory=dict)
+
+    def at(self, now: datetime) -> Self:
+        """Return the same at a time."""
+        return replace(self, now=now)
+
+    def get(self, path: str, **query: str) -> Answer:
+        """Ask."""
+        return self.send(path, query_event(query.items()))
+
+    def put(self, path: str, **content: Any) -> Answer:
+        """Feed."""
+        return self.send(path, json_event(content) | {"httpMethod": "PUT"})
+
+    def post(self, path: str, content: Mapping[str, Any]) -> Answer:
+        """Send a body."""
+        return self.send(path, json_event(content))
+
+    def send(self, path: str, event: Event) -> Answer:
+        """Hand over an event, to which the address is added."""
+        route, named = route_of(path)
+        event = {**event, "path": path, "resource": route, "pathParameters": named or None}
+        answer = Answer.of(self._handler(_FUNCTIONS[route])(event, None))
+        return documented(route, event["httpMethod"], answer)
+
+    def function(self, name: str) -> Function:
+        """Return a function, started once."""
+        if name not in self.started:
+            self.started[name] = self.start(name)
+        return self.started[name]
+
+    def _handler(self, name: str) -> gateway.Handler:
+        app, now = self.function(name).app, self.now
+        if now is None:
+            handler: gateway.Handler = app.handler
+            return handler
+        decorate = gateway.backend_call(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
+        return decorate(app.handler.__wrapped__)
+
+
+def faults(answer: Answer) -> dict[str, str]:
+    """Return what a 400 says of each faulty parameter."""
+    assert answer.status == 400
+    assert answer.content["type"].endswith(":invalid-parameters")
+    return {fault["parameter"]: fault["description"] for fault in answer.content["errors"]}
+
+
+def named_in(path: str) -> dict[str, str]:
+    """Return the parameters of an address, decoded."""
+    return {name: unquote(value) for name, value in route_of(path)[1].items()}

@@ -1,0 +1,112 @@
+"""AppConfig as the functions see it: the document that is deployed, or how reading it fails."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, cast
+
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ClientError
+
+ACCEPTING: Mapping[str, Any] = {
+    "defaults": {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "America/New_York"}
+}
+"""A policy that declines only what no policy can accept."""
+
+MARKER = "zq7marker7qz"
+"""What stands in errors and in broken documents, and should not be told to anybody."""
+
+START, GET = "StartConfigurationSession", "GetLatestConfiguration"
+
+
+def failed(code: str, status: int = 400) -> ClientError:
+    """Return an error of AppConfig's."""
+    answer = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(cast(Any, answer), "AppConfig")
+
+
+def _with(**defaults: Any) -> Mapping[str, Any]:
+    return {"defaults": {**ACCEPTING["defaults"], **defaults}}
+
+
+_TOKEN_TOO_OLD = failed("BadRequestException")
+MISSING: Mapping[str, Mapping[str, Exception]] = {
+    "no policy of that name": {START: failed("ResourceNotFoundException"), GET: _TOKEN_TOO_OLD},
+    "no right to begin": {START: failed("AccessDeniedException"), GET: _TOKEN_TOO_OLD},
+    "nothing deployed": {GET: failed("ResourceNotFoundException")},
+    "no right to read": {GET: failed("AccessDeniedException")},
+    "no token is good": {GET: _TOKEN_TOO_OLD},
+}
+"""Ways not to read a policy: what the calls are answered with."""
+
+BROKEN: Mapping[str, Any] = {
+    "not UTF-8": b'{"defaults": "\xff"}',
+    "with a byte order mark": b"\xef\xbb\xbf{}",
+    "no JSON": f'{{"defaults": "{MARKER}"',
+    "nested without end": "[" * 100_000,
+    "a list": [MARKER],
+    "no defaults": {"sites": {}},
+    "a field that does not exist": _with(marker=MARKER),
+    "a field missing": {"defaults": {"unknown_order": "accept", "unknown_customer": "accept"}},
+    "a time zone that does not exist": _with(time_zone="America/Newyork"),
+    "a receipt that is too long": _with(texts={"accepted": {"receipt": "x" * 3001}}),
+    "a receipt that can become too long": _with(texts={"accepted": {"receipt": "{order}" + "x" * 2937}}),
+    "a receipt with half a character": _with(texts={"accepted": {"receipt": "\ud83d"}}),
+    "a placeholder that is none": _with(texts={"accepted": {"receipt": "{customer}"}}),
+    "a limit that is no text": _with(spending_limits=[{"window": "day", "amount": 500}]),
+    "broken for another site": {**ACCEPTING, "sites": {"S1": {"time_zone": "Mars"}}},
+}
+"""Documents that are not valid."""
+
+
+@dataclass
+class DeployedPolicy:
+    """Answers the calls of AppConfig's data API as AWS does: an empty text where nothing is new.
+
+    ``calls`` holds the names of those that were made. Those to come fail while there are ``errors`` for them.
+    """
+
+    content: bytes = b""
+    calls: list[str] = field(default_factory=list)
+    errors: dict[str, list[Exception]] = field(default_factory=dict)
+    _tokens: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, document: object) -> None:
+        """Deploy ``document``: bytes and text as they are, anything else as JSON."""
+        text = document if isinstance(document, str | bytes) else json.dumps(document)
+        self.content = text.encode() if isinstance(text, str) else text
+
+    def put_defaults(self, **changes: Any) -> None:
+        """Deploy ``ACCEPTING`` with changed defaults, and let it be read."""
+        self.errors.clear()
+        self.put(_with(**changes))
+
+    def spoil(self, how: str) -> None:
+        """Let a policy be ``BROKEN`` or ``MISSING``, for good."""
+        if how in BROKEN:
+            self.put(BROKEN[how])
+        else:
+            self.errors = {operation: [error] * 100 for operation, error in MISSING[how].items()}
+
+    def fail(self, operation: str, *errors: Exception) -> None:
+        """Answer the next calls of ``operation`` with errors."""
+        self.errors[operation] = list(errors)
+
+    # Any: botocore's types know of no hook that answers.
+    def answer(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
+        """Answer a call in the place of the network (botocore's ``before-call``)."""
+        self.calls.append(model.name)
+        if errors := self.errors.get(model.name):
+            raise errors.pop(0)
+        http = AWSResponse("https://appconfigdata.invalid", 200, HTTPHeaders(), None)
+        token = f"token-{len(self.calls)}"
+        if model.name == "StartConfigurationSession":
+            self._tokens[token] = b""
+            return http, {"InitialConfigurationToken": token}
+        # A token is good for one call.
+        seen = self._tokens.pop(params["query_string"]["configuration_token"])
+        self._tokens[token] = self.content
+        new = b"" if seen == self.content else self.content
+        return http, {"Configuration": BytesIO(new), "NextPollConfigurationToken": token}

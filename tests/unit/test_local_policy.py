@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import policy
+from local.policy import deploy_local_policy, local_policy, policy_of
+from local.sites import GAMING_SITE, LENDER_SITE, SITES_OF_THE_DOCUMENTS, new_sites
+from operations.errors import OperationError
+from paynearme.policy import SitePolicy, read_policy
+from tests.unit.appconfig import AppConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def content_of(policy: SitePolicy) -> dict[str, Any]:
+    """Return all of a policy but which document it is from."""
+    return policy.model_dump()
+
+
+def defaults_of(path: str) -> dict[str, Any]:
+    return content_of(read_policy((ROOT / path).read_text(encoding="utf-8")).defaults)
+
+
+def test_each_worked_example_is_the_policy_of_a_local_site_and_the_starter_that_of_all_others() -> None:
+    document = read_policy(local_policy())
+
+    assert content_of(document.of(GAMING_SITE)) == defaults_of("docs/policies/gaming_operator.json")
+    assert content_of(document.of(LENDER_SITE)) == defaults_of("docs/policies/lender.json")
+    assert {GAMING_SITE, LENDER_SITE} < set(new_sites()["sites"])
+    for site in SITES_OF_THE_DOCUMENTS:
+        assert content_of(document.of(site)) == defaults_of("policy.json")
+
+
+def test_the_local_policy_is_deployed_once() -> None:
+    appconfig = AppConfig()
+
+    deploy_local_policy(appconfig.stack)
+    before = list(appconfig.changes)
+    deploy_local_policy(appconfig.stack)
+
+    assert appconfig.policy.situation().text == local_policy()
+    assert appconfig.changes == before
+
+
+def test_the_local_policy_is_found_behind_more_deployments_than_the_emulator_lists_unasked() -> None:
+    appconfig = AppConfig()
+    appconfig.tells_of_no_more = True
+    for text in ("1", "2", "3", "4"):
+        appconfig.has(text)
+
+    assert policy_of(appconfig.stack).situation().text == "4"
+
+
+def test_a_changed_starter_is_deployed_with_the_sites_that_it_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    appconfig = AppConfig()
+    deploy_local_policy(appconfig.stack)
+    starter = json.loads((ROOT / "policy.json").read_text(encoding="utf-8"))
+    starter["sites"]["S1"] = {"unknown_order": "decline"}
+    (tmp_path / "policy.json").write_text(json.dumps(starter))
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    monkeypatch.setattr(policy, "_ROOT", tmp_path)
+
+    deploy_local_policy(appconfig.stack)
+
+    text = appconfig.policy.situation().text
+    assert text is not None
+    assert read_policy(text).of("S1").unknown_order == "decline"
+    assert content_of(read_policy(text).of(LENDER_SITE)) == defaults_of("docs/policies/lender.json")
+
+
+def test_a_broken_starter_is_told_with_its_faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    appconfig = AppConfig()
+    (tmp_path / "policy.json").write_text('{"defaults": {}}')
+    monkeypatch.setattr(policy, "_ROOT", tmp_path)
+
+    with pytest.raises(OperationError, match=r"defaults\.unknown_order: "):
+        deploy_local_policy(appconfig.stack)
+    assert appconfig.asked == []

@@ -1,0 +1,197 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from operations.__main__ import main
+from operations.openapi import FILE, command, document, text
+from operations.openapi.problems import BY_GATEWAY
+from operations.openapi.routes import ROUTES, Route
+from paynearme import errors
+from paynearme.messages import read_message
+from paynearme.parameters import from_json_body
+from tests.events_of_gateway import json_event
+from tests.template import APIS, CALLED
+
+DOCUMENT = document()
+OPERATIONS = {
+    operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()
+}
+BODIES = [route for route in ROUTES if route.body_example is not None]
+
+
+def schema(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+
+
+def is_valid(content: object, name: str) -> bool:
+    validator = OAS31Validator(schema(name), format_checker=OAS31Validator.FORMAT_CHECKER)
+    return bool(validator.is_valid(content))
+
+
+def test_the_file_is_current() -> None:
+    assert FILE.read_text(encoding="utf-8") == text()
+
+
+def test_it_is_valid_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
+
+
+def test_its_routes_are_those_of_the_backend_api() -> None:
+    doors = [event["Properties"] for function in CALLED.values() for event in function["Events"].values()]
+    routes = {(d["Path"], d["Method"]) for d in doors if d["RestApiId"]["Ref"] == "BackendApi"}
+    assert {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods} == routes
+
+
+def test_every_call_needs_an_iam_signature() -> None:
+    assert DOCUMENT["security"] == [{"sigv4": []}]
+    scheme = DOCUMENT["components"]["securitySchemes"]["sigv4"]
+    assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "Authorization")
+    assert not [name for name, operation in OPERATIONS.items() if "security" in operation]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_described_and_names_what_stands_in_its_address(name: str) -> None:
+    operation = OPERATIONS[name]
+    [path] = [path for path, methods in DOCUMENT["paths"].items() if operation in methods.values()]
+    in_path = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
+    assert operation["summary"]
+    assert operation["description"]
+    assert in_path == re.findall(r"{(\w+)}", path)
+    assert all(p["description"] and p["schema"] for p in operation["parameters"])
+
+
+def test_only_a_payment_has_a_query_and_it_can_be_left_out() -> None:
+    queries = {n: [p for p in o["parameters"] if p["in"] == "query"] for n, o in OPERATIONS.items()}
+    assert [n for n, parameters in queries.items() if parameters] == ["getPayment"]
+    [test] = queries["getPayment"]
+    assert (test["name"], test["required"], test["schema"]["default"]) == ("test", False, False)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_the_example_of_an_answer_is_valid(route: Route) -> None:
+    assert is_valid(route.answer_example, route.answer.__name__)
+    assert not is_valid({}, route.answer.__name__)
+
+
+@pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+def test_the_example_of_a_body_is_valid_and_is_taken(route: Route) -> None:
+    assert route.body_example is not None
+    assert is_valid(route.body_example, route.request.__name__)
+    in_path = dict.fromkeys(route.in_path, "S2155373459")
+    read_message(route.request, from_json_body(json_event(route.body_example)) | in_path)
+
+
+@pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+def test_a_body_has_nothing_of_the_address_and_nothing_unknown(route: Route) -> None:
+    body = DOCUMENT["components"]["schemas"][route.request.__name__]
+    assert body["additionalProperties"] is False
+    assert set(body["properties"]) == set(route.request.model_fields) - set(route.in_path)
+    assert "required" not in body
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "good", "bad"),
+    [
+        ("OrderEntry", "order_amount", ["0.01", "25", "25.5", None], ["0", "0.00", "-1", "1.001", "x"]),
+        ("OrderEntry", "expires_at", ["2026-11-20T18:00:00-05:00", None], ["2026-11-20T18:00:00", "x"]),
+        ("OrderEntry", "status", ["open", "closed"], ["x", ""]),
+        ("CustomerEntry", "own_day_limit", ["0", "0.00", "25.00", None], ["-0.01", "1.001", "x"]),
+        ("CustomerEntry", "suspended_reason", ["identity_check", None], ["A", "", "a b", "a" * 65]),
+        ("SmartTokenRequest", "flow_debit", [True, False, "true", "false", None], ["yes", "", "TRUE"]),
+        ("SmartTokenRequest", "payment_amount", ["25.00"], ["0", "-1", "x"]),
+        ("SmartTokenRequest", "site_order_identifier", ["é-1", "1" * 256], ["", "\n1", "1" * 257, "\ufffe"]),
+        ("SmartTokenRequest", "link_lifetime_seconds", ["300", 300], ["0", 0, "-1", "x"]),
+        ("SmartTokenRequest", "ext_customer_enrollment_date", ["2024-02-29"], ["2023-02-29", "x"]),
+        ("SmartTokenRequest", "ext_customer_tax_id_pii", ["123-45-6789"], ["", "1 2"]),
+    ],
+)
+def test_the_schema_of_a_parameter_takes_what_the_function_takes(
+    model: str, name: str, good: list[Any], bad: list[Any]
+) -> None:
+    def is_taken(value: Any) -> bool:
+        [route] = [route for route in BODIES if route.request.__name__ == model]
+        needed = dict.fromkeys(route.in_path, "S2155373459") or {"pnm_order_identifier": "1"}
+        needed |= {"status": "suspended"} if name == "suspended_reason" and value is not None else {}
+        needed = {} if name == "site_order_identifier" else needed
+        try:
+            read_message(route.request, needed | from_json_body(json_event({name: value})))
+        except errors.InvalidMessageError as error:
+            return name not in error.faults
+        return True
+
+    assert [is_valid({name: value}, model) for value in good] == [is_taken(value) for value in good]
+    assert all(is_taken(value) for value in good)
+    assert not [value for value in bad if is_valid({name: value}, model) or is_taken(value)]
+
+
+def test_every_error_that_a_call_can_end_with_is_documented() -> None:
+    documented = {type(error) for route in ROUTES for error in route.problems} - {Exception}
+    ours = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.PayNearMeError)]
+    # The parent of all, what only callbacks raise, and what is told to the author of a policy.
+    of_no_call = (errors.AuthenticityError, errors.PolicyError)
+    undocumented = [e for e in ours if not issubclass(e, (*documented, *of_no_call))]
+    assert undocumented == [errors.PayNearMeError]
+
+
+def test_the_examples_of_problems_fit_their_schemas() -> None:
+    for response in DOCUMENT["components"]["responses"].values():
+        content = response["content"]["application/problem+json"]
+        whole = {**content["schema"], "components": DOCUMENT["components"]}
+        examples = [entry["value"] for entry in content.get("examples", {}).values()]
+        for example in examples or [content["example"]]:
+            assert OAS31Validator(whole).is_valid(example)
+            assert not OAS31Validator(whole).is_valid({**example, "detail": "x"})
+
+
+def test_api_gateways_own_answers_are_those_of_the_template() -> None:
+    templates = APIS["BackendApi"]["GatewayResponses"]
+    bodies = {
+        name: json.loads(entry["ResponseTemplates"]["application/json"]) for name, entry in templates.items()
+    }
+    told = {status: body for status, (_, _, body) in BY_GATEWAY.items()}
+    assert told["403"] == told["429"] == bodies["DEFAULT_4XX"]
+    assert told["default"] == bodies["DEFAULT_5XX"]
+
+
+def test_nothing_in_the_document_is_written_for_developers_of_the_models() -> None:
+    assert "``" not in text()
+    assert "title" not in DOCUMENT["components"]["schemas"]["OrderEntry"]["properties"]["status"]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "openapi.json"
+    monkeypatch.setattr(command, "FILE", file)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    return file
+
+
+def test_the_command_writes_the_document_and_finds_it_current(file: Path) -> None:
+    written = CliRunner().invoke(main, ["openapi"])
+    checked = CliRunner().invoke(main, ["openapi", "--check"])
+
+    assert (written.exit_code, checked.exit_code) == (0, 0)
+    assert file.read_text(encoding="utf-8") == text()
+
+
+@pytest.mark.parametrize("content", [None, "", text() + "\n"], ids=["none", "empty", "changed"])
+def test_the_check_fails_for_a_file_that_is_not_current_and_writes_nothing(
+    file: Path, content: str | None
+) -> None:
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+
+    checked = CliRunner().invoke(main, ["openapi", "--check"])
+
+    assert checked.exit_code == 1
+    assert "python -m operations openapi" in checked.output
+    assert file.exists() == (content is not None)
+    assert content is None or file.read_text(encoding="utf-8") == content

@@ -1,0 +1,216 @@
+"""What a policy document says, and what a site has of it. What is refused: ``test_policy_faults``."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from paynearme.messages.values import PaymentType, SiteChannel, SiteSubchannel
+from paynearme.policy import DEFAULT_TEXTS, Reason, SitePolicy, WindowKind, read_policy
+from tests.policies import full_document, policy, read, valid_document
+
+SITE = "S2155373459"
+
+
+def of_site(entry: dict[str, Any], **defaults: Any) -> SitePolicy:
+    """Return the policy of a site that has an entry of its own."""
+    return read({**valid_document(**defaults), "sites": {SITE: entry}}).of(SITE)
+
+
+def names_in(entries: Iterable[str] | None) -> list[str]:
+    """Return what a list of the policy names, sorted. Fails if there is no list."""
+    assert entries is not None
+    return sorted(map(str, entries))
+
+
+def test_a_policy_needs_no_more_than_what_to_do_with_strangers_and_a_time_zone() -> None:
+    least = policy()
+    assert (least.unknown_order, least.unknown_customer) == ("accept", "accept")
+    assert least.zone == ZoneInfo("America/New_York")
+    assert least.currency == "USD"
+    assert least.payment_types is least.channels is least.subchannels is None
+    assert least.chargebacks is least.returns is None
+    assert not least.amounts
+    assert not least.spending_limits
+    assert least.texts == DEFAULT_TEXTS
+
+
+def test_every_field_of_a_document_is_read() -> None:
+    full = read(full_document()).defaults
+    assert names_in(full.payment_types) == ["cash", "credit", "none", "other"]
+    assert names_in(full.channels) == ["consumer", "consumer_recurring", "none", "other"]
+    assert names_in(full.subchannels) == ["none", "other", "scheduled_one_time"]
+    cash, credit, other = (
+        full.amounts[PaymentType.CASH],
+        full.amounts[PaymentType.CREDIT],
+        full.amounts["other"],
+    )
+    assert (cash.minimum, cash.maximum) == (Decimal("20.00"), Decimal("500.00"))
+    assert (credit.minimum, credit.maximum) == (Decimal("10.00"), None)
+    assert (other.minimum, other.maximum) == (None, None)
+    assert full.chargebacks is not None
+    assert (full.chargebacks.most, full.chargebacks.within_days) == (1, 90)
+    assert full.returns is not None
+    assert (full.returns.most, full.returns.within_days) == (2, 365)
+    day, week = full.spending_limits
+    assert (day.window, day.amount, day.payment_types) == (WindowKind.DAY, Decimal("500.00"), None)
+    assert (week.window, week.amount) == (WindowKind.WEEK, Decimal("1000.50"))
+    assert names_in(week.payment_types) == ["cash", "none"]
+    assert full.text(Reason.ACCEPTED).receipt == "Paid {payment_amount}<br><pnm_fee />"
+
+
+def test_all_payment_types_channels_and_subchannels_can_be_named() -> None:
+    types, channels, subchannels = (
+        sorted([*kind, "none", "other"]) for kind in (PaymentType, SiteChannel, SiteSubchannel)
+    )
+    everything = policy(
+        payment_types=types,
+        channels=channels,
+        subchannels=subchannels,
+        amounts={name: {"minimum": "1.00"} for name in types},
+    )
+    assert names_in(everything.payment_types) == names_in(everything.amounts) == types
+    assert names_in(everything.channels) == channels
+    assert names_in(everything.subchannels) == subchannels
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"chargebacks": {"most": 0, "within_days": 1}},
+        {"returns": {"most": 0, "within_days": 365}},
+        {"amounts": {"cash": {"minimum": "0.01", "maximum": "999999999999.99"}}},
+        {"amounts": {"cash": {"minimum": "20.00", "maximum": "20"}}},
+        {"spending_limits": [{"window": "month", "amount": "0.01"}]},
+        {"spending_limits": []},
+        {"unknown_order": "decline", "unknown_customer": "decline"},
+    ],
+)
+def test_what_lies_just_within_the_bounds_of_a_document_is_read(changes: dict[str, Any]) -> None:
+    assert policy(**changes).unknown_order in ("accept", "decline")
+
+
+@pytest.mark.parametrize("name", ["S", "x" * 64, "Site_1-a", "0"])
+def test_a_site_can_have_any_name_of_an_identifier(name: str) -> None:
+    document = read({**valid_document(), "sites": {name: {"time_zone": "UTC"}}})
+    assert document.of(name).time_zone == "UTC"
+
+
+@pytest.mark.parametrize(
+    "name", ["UTC", "America/New_York", "America/Argentina/Ushuaia", "Pacific/Apia", "Etc/GMT+12"]
+)
+def test_a_time_zone_of_ianas_is_read(name: str) -> None:
+    assert policy(time_zone=name).zone == ZoneInfo(name)
+
+
+def test_a_policy_that_was_read_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        policy().unknown_order = "decline"  # type: ignore[misc]  # what is tried is forbidden
+
+
+def test_a_site_without_an_entry_has_the_defaults() -> None:
+    document = read(full_document())
+    assert document.of("S0") is document.defaults
+    assert read(valid_document()).of(SITE).time_zone == "America/New_York"
+
+
+def test_a_site_whose_entry_says_nothing_has_the_defaults() -> None:
+    document = read({**full_document(), "sites": {SITE: {}}})
+    assert document.of(SITE) == document.defaults
+
+
+REPLACED: dict[str, tuple[Any, Any]] = {
+    "unknown_order": ("accept", "decline"),
+    "unknown_customer": ("accept", "decline"),
+    "time_zone": ("America/New_York", "Asia/Tokyo"),
+    "currency": ("USD", "USD"),
+    "payment_types": (["cash", "credit"], ["ach"]),
+    "channels": (["consumer"], ["none", "other"]),
+    "subchannels": (["scheduled_one_time"], ["none"]),
+    "amounts": (
+        {"cash": {"minimum": "20.00", "maximum": "500.00"}, "ach": {"minimum": "1.00"}},
+        {"cash": {"maximum": "300.00"}},
+    ),
+    "chargebacks": ({"most": 1, "within_days": 90}, {"most": 0, "within_days": 30}),
+    "returns": ({"most": 1, "within_days": 90}, {"most": 0, "within_days": 30}),
+    "spending_limits": (
+        [{"window": "day", "amount": "500.00"}, {"window": "week", "amount": "900.00"}],
+        [{"window": "month", "amount": "1000.00"}],
+    ),
+}
+
+
+def test_each_field_is_tried_at_a_site() -> None:
+    assert REPLACED.keys() | {"texts"} == SitePolicy.model_fields.keys()
+
+
+@pytest.mark.parametrize("field", REPLACED)
+def test_what_a_site_names_replaces_the_defaults_whole_field_and_no_other(field: str) -> None:
+    default, own = REPLACED[field]
+    site = of_site({field: own}, **{field: default}, texts={"order_closed": {"receipt": "Closed"}})
+    assert getattr(site, field) == getattr(policy(**{field: own}), field)
+    for other in SitePolicy.model_fields.keys() - {field}:
+        expected = policy(texts={"order_closed": {"receipt": "Closed"}})
+        assert getattr(site, other) == getattr(expected, other)
+
+
+@pytest.mark.parametrize("field", ["payment_types", "channels", "subchannels", "chargebacks", "returns"])
+def test_a_site_can_lift_a_rule_of_the_defaults(field: str) -> None:
+    assert getattr(of_site({field: None}, **{field: REPLACED[field][0]}), field) is None
+
+
+def test_a_sites_entry_changes_neither_the_defaults_nor_another_site() -> None:
+    entries = {SITE: {"time_zone": "UTC", "texts": {"order_closed": {"receipt": "Closed"}}}, "S2": {}}
+    document = read({**valid_document(), "sites": entries})
+    assert document.of(SITE).time_zone == "UTC"
+    assert document.of("S2") == document.defaults
+    assert document.defaults.time_zone == "America/New_York"
+    assert document.defaults.texts == DEFAULT_TEXTS
+
+
+def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() -> None:
+    site = of_site(
+        {"texts": {"order_closed": {"receipt": "The site's"}, "order_expired": {"decline_reason": "Late"}}},
+        texts={
+            "order_closed": {"decline_reason": "The default's", "receipt": "The default's"},
+            "order_unknown": {"receipt": "The default's"},
+        },
+    )
+    closed, expired, unknown = map(
+        site.text, (Reason.ORDER_CLOSED, Reason.ORDER_EXPIRED, Reason.ORDER_UNKNOWN)
+    )
+    assert (closed.decline_reason, closed.receipt) == ("The default's", "The site's")
+    assert (expired.decline_reason, expired.receipt) == ("Late", DEFAULT_TEXTS[Reason.ORDER_EXPIRED].receipt)
+    assert unknown.decline_reason == DEFAULT_TEXTS[Reason.ORDER_UNKNOWN].decline_reason
+    assert unknown.receipt == "The default's"
+    assert site.text(Reason.ACCEPTED) == DEFAULT_TEXTS[Reason.ACCEPTED]
+
+
+def test_a_site_can_take_a_reason_to_decline_out_of_the_answer() -> None:
+    assert (
+        of_site({"texts": {"too_many_returns": {"decline_reason": None}}})
+        .texts[Reason.TOO_MANY_RETURNS]
+        .decline_reason
+        is None
+    )
+
+
+def test_a_version_names_the_text_that_the_policy_was_read_from() -> None:
+    text = json.dumps(full_document())
+    document = read_policy(text)
+    version = document.defaults.version
+    assert len(version) == 12
+    assert hashlib.sha256(text.encode()).hexdigest().startswith(version)
+    assert document.of(SITE).version == document.of("S0").version == version
+    assert read_policy(text).defaults.version == version
+
+
+def test_another_text_has_another_version_however_little_differs() -> None:
+    text = json.dumps(full_document())
+    texts = [text, text + " ", text.replace("500.00", "500.01"), text.replace("Chicago", "Denver")]
+    assert len({read_policy(each).of(SITE).version for each in texts}) == len(texts)

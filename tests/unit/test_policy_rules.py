@@ -1,0 +1,279 @@
+"""Which rules there are, in which order they are asked, and those about the message alone."""
+
+import copy
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from paynearme.messages.values import PaymentType, SiteChannel, SiteSubchannel
+from paynearme.policy import RULES, CustomerStatus, OrderStatus, OrderType, Reason
+from tests.policies import NOW, case, decided, full_document, read, spent
+
+LIMITS = {
+    "spending_limits": [{"window": window, "amount": "1000.00"} for window in ("month", "week", "day")],
+}
+OWN_LIMITS = {"own_limits": dict.fromkeys(("month", "week", "day"), Decimal("500.00"))}
+FREQUENCY = {"most": 0, "within_days": 1}
+TODAY = NOW.date()
+
+# What of a payment of 354.99 has to change for each reason, and nothing else.
+OFFENCES: dict[Reason, dict[str, Any]] = {
+    Reason.CURRENCY_NOT_ACCEPTED: {"message": {"payment_currency": "CAD"}},
+    Reason.AMOUNT_NOT_POSITIVE: {"message": {"payment_amount": "0.00"}},
+    Reason.PAYMENT_TYPE_NOT_ACCEPTED: {"policy": {"payment_types": ["cash"]}},
+    Reason.CHANNEL_NOT_ACCEPTED: {"policy": {"channels": ["consumer"]}},
+    Reason.SUBCHANNEL_NOT_ACCEPTED: {"policy": {"subchannels": ["scheduled_one_time"]}},
+    Reason.ORDER_UNKNOWN: {"policy": {"unknown_order": "decline"}, "order": None},
+    Reason.ORDER_CLOSED: {"order": {"status": OrderStatus.CLOSED}},
+    Reason.ORDER_EXPIRED: {"order": {"expires_at": NOW}},
+    Reason.ORDER_AMOUNT_DIFFERS: {
+        "order": {"order_type": OrderType.EXACT, "order_amount": Decimal("300.00")},
+        "message": {"net_payment_amount": "350.00"},
+    },
+    Reason.ORDER_AMOUNT_TOO_LOW: {
+        "order": {"minimum_payment_amount": Decimal("400.00")},
+        "message": {"net_payment_amount": "350.00"},
+    },
+    Reason.ORDER_AMOUNT_TOO_HIGH: {
+        "order": {"order_type": OrderType.UP_TO, "order_amount": Decimal("300.00")},
+        "message": {"net_payment_amount": "350.00"},
+    },
+    Reason.CUSTOMER_UNKNOWN: {"policy": {"unknown_customer": "decline"}, "customer": None},
+    Reason.CUSTOMER_SUSPENDED: {"customer": {"status": CustomerStatus.SUSPENDED}},
+    Reason.CUSTOMER_CLOSED: {"customer": {"status": CustomerStatus.CLOSED}},
+    Reason.AMOUNT_TOO_LOW: {"policy": {"amounts": {"none": {"minimum": "400.00"}}}},
+    Reason.AMOUNT_TOO_HIGH: {"policy": {"amounts": {"none": {"maximum": "300.00"}}}},
+    Reason.TOO_MANY_CHARGEBACKS: {"policy": {"chargebacks": FREQUENCY}, "chargebacks": {TODAY: 1}},
+    Reason.TOO_MANY_RETURNS: {"policy": {"returns": FREQUENCY}, "returns": {TODAY: 1}},
+    Reason.DAY_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(day="1000.01")},
+    Reason.WEEK_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(week="1000.01")},
+    Reason.MONTH_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(month="1000.01")},
+    Reason.OWN_DAY_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(day="500.01")},
+    Reason.OWN_WEEK_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(week="500.01")},
+    Reason.OWN_MONTH_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(month="500.01")},
+}
+OF_SPENDING = {reason for reason in OFFENCES if "limit" in reason}
+
+# What cannot be of one payment. For the two limits of a window see ``test_policy_spending``.
+CONTRADICTORY: dict[Reason, set[Reason]] = {
+    Reason.AMOUNT_NOT_POSITIVE: {Reason.AMOUNT_TOO_HIGH},
+    Reason.ORDER_UNKNOWN: {reason for reason in Reason if reason.startswith("order_")},
+    Reason.ORDER_AMOUNT_DIFFERS: {Reason.ORDER_AMOUNT_TOO_HIGH},
+    Reason.CUSTOMER_UNKNOWN: {
+        Reason.CUSTOMER_SUSPENDED,
+        Reason.CUSTOMER_CLOSED,
+        Reason.OWN_DAY_LIMIT_EXCEEDED,
+        Reason.OWN_WEEK_LIMIT_EXCEEDED,
+        Reason.OWN_MONTH_LIMIT_EXCEEDED,
+    },
+    Reason.CUSTOMER_SUSPENDED: {Reason.CUSTOMER_CLOSED},
+    Reason.AMOUNT_TOO_LOW: {Reason.AMOUNT_TOO_HIGH},
+    Reason.DAY_LIMIT_EXCEEDED: {Reason.OWN_DAY_LIMIT_EXCEEDED},
+    Reason.WEEK_LIMIT_EXCEEDED: {Reason.OWN_WEEK_LIMIT_EXCEEDED},
+    Reason.MONTH_LIMIT_EXCEEDED: {Reason.OWN_MONTH_LIMIT_EXCEEDED},
+}
+PAIRS = [pair for pair in combinations(OFFENCES, 2) if pair[1] not in CONTRADICTORY.get(pair[0], set())]
+
+
+def both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes of both. Fails where they contradict each other."""
+    together = dict(first)
+    for part, changes in second.items():
+        if part not in together:
+            together[part] = changes
+            continue
+        before = together[part]
+        assert before is not None
+        assert changes is not None
+        assert all(before[name] == changes[name] for name in before.keys() & changes.keys())
+        together[part] = {**before, **changes}
+    return together
+
+
+def test_a_payment_that_breaks_no_rule_is_accepted() -> None:
+    decision = decided(case())
+    assert decision.accept
+    assert decision.reason is Reason.ACCEPTED
+
+
+def test_each_reason_of_a_rule_is_tried_here_in_the_documented_order() -> None:
+    first, *ruled, conflict, cannot = Reason
+    assert first is Reason.ACCEPTED
+    assert {conflict, cannot} == {Reason.CONFLICTS_WITH_EARLIER, Reason.CANNOT_DECIDE_NOW}
+    assert list(OFFENCES) == ruled
+
+
+def test_a_code_that_is_stored_is_the_reasons_name() -> None:
+    assert [str(reason) for reason in Reason] == [reason.name.lower() for reason in Reason]
+
+
+def test_what_is_stored_of_orders_and_customers_is_known() -> None:
+    assert [OrderStatus("open"), OrderStatus("closed")] == list(OrderStatus)
+    assert [OrderType("exact"), OrderType("up-to"), OrderType("any")] == list(OrderType)
+    statuses = [CustomerStatus("active"), CustomerStatus("suspended"), CustomerStatus("closed")]
+    assert statuses == list(CustomerStatus)
+
+
+@pytest.mark.parametrize("reason", OFFENCES)
+def test_each_reason_is_given_for_the_payment_that_gives_it(reason: Reason) -> None:
+    decision = decided(case(**OFFENCES[reason]))
+    assert not decision.accept
+    assert decision.reason is reason
+    assert decision.decline_reason
+
+
+@pytest.mark.parametrize("reason", OFFENCES)
+def test_each_reason_is_given_by_one_rule(reason: Reason) -> None:
+    asked = case(**OFFENCES[reason])
+    assert [said for rule in RULES if (said := rule(asked)) is not None] == [reason]
+
+
+def test_the_rules_are_asked_in_the_order_of_their_reasons() -> None:
+    speaking = [next(rule for rule in RULES if rule(case(**OFFENCES[reason]))) for reason in OFFENCES]
+    assert list(dict.fromkeys(speaking)) == list(RULES)
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda reason: str(reason))
+def test_of_two_reasons_the_one_that_stands_first_is_given(first: Reason, second: Reason) -> None:
+    asked = case(**both(OFFENCES[first], OFFENCES[second]))
+    said = {rule(asked) for rule in RULES}
+    # One rule looks at all limits, so that it gives one of their reasons.
+    assert {first, second} <= (said | OF_SPENDING if said & OF_SPENDING else said)
+    assert decided(asked).reason is first
+
+
+@pytest.mark.parametrize("reason", [None, *OFFENCES], ids=str)
+def test_the_same_payment_gets_the_same_decision_and_is_left_as_it_was(reason: Reason | None) -> None:
+    asked = case(**OFFENCES[reason] if reason else {})
+    before = copy.deepcopy(
+        (asked.message.model_dump(), asked.knowledge, asked.policy.model_dump(), asked.now)
+    )
+    assert decided(asked) == decided(asked) == decided(copy.deepcopy(asked))
+    assert (asked.message.model_dump(), asked.knowledge, asked.policy.model_dump(), asked.now) == before
+
+
+def test_the_moment_of_a_decision_is_the_same_in_each_time_zone() -> None:
+    asked = case(
+        order={"expires_at": NOW + timedelta(seconds=1)},
+        now=NOW.astimezone(read(full_document()).defaults.zone),
+    )
+    assert decided(asked) == decided(case(order={"expires_at": NOW + timedelta(seconds=1)}))
+
+
+# The message's currency and amount.
+
+
+@pytest.mark.parametrize("currency", ["CAD", "EUR", "USN", "XXX"])
+def test_another_currency_is_declined(currency: str) -> None:
+    assert decided(case(message={"payment_currency": currency})).reason is Reason.CURRENCY_NOT_ACCEPTED
+
+
+@pytest.mark.parametrize("amount", ["0", "0.00", "-0", "-0.01", "-354.99"])
+def test_an_amount_of_nothing_or_less_is_declined(amount: str) -> None:
+    assert decided(case(message={"payment_amount": amount})).reason is Reason.AMOUNT_NOT_POSITIVE
+
+
+@pytest.mark.parametrize("amount", ["0.01", "999999999999.99"])
+def test_the_least_and_the_most_amount_are_accepted(amount: str) -> None:
+    assert decided(case(message={"payment_amount": amount})).accept
+
+
+def test_a_net_amount_of_nothing_is_no_reason_to_decline() -> None:
+    assert decided(case(message={"net_payment_amount": "0.00", "net_payment_currency": "USD"})).accept
+
+
+# Payment types, channels and sub-channels: what is listed, what is not documented, what is not there.
+
+LISTS = [
+    ("payment_types", "payment_type", list(PaymentType), Reason.PAYMENT_TYPE_NOT_ACCEPTED),
+    ("channels", "site_channel", list(SiteChannel), Reason.CHANNEL_NOT_ACCEPTED),
+    ("subchannels", "site_subchannel", list(SiteSubchannel), Reason.SUBCHANNEL_NOT_ACCEPTED),
+]
+
+
+@pytest.mark.parametrize(("field", "parameter", "documented", "reason"), LISTS)
+def test_only_what_a_list_names_is_accepted(
+    field: str, parameter: str, documented: list[str], reason: Reason
+) -> None:
+    for listed in documented:
+        for sent in [*documented, None, "new"]:
+            decision = decided(case(policy={field: [listed]}, message={parameter: sent}))
+            assert decision.reason is (Reason.ACCEPTED if sent == listed else reason)
+
+
+@pytest.mark.parametrize(("field", "parameter", "documented", "reason"), LISTS)
+def test_none_stands_for_what_a_message_does_not_name(
+    field: str, parameter: str, documented: list[str], reason: Reason
+) -> None:
+    policy = {field: ["none"]}
+    for absent in (None, ""):
+        assert decided(case(policy=policy, message={parameter: absent})).accept
+    for sent in (*documented, "new", "none", "None"):
+        assert decided(case(policy=policy, message={parameter: sent})).reason is reason
+
+
+@pytest.mark.parametrize(("field", "parameter", "documented", "reason"), LISTS)
+def test_other_stands_for_what_paynearme_does_not_document(
+    field: str, parameter: str, documented: list[str], reason: Reason
+) -> None:
+    policy = {field: ["other"]}
+    for sent in ("new", "other", "none", documented[0].upper()):
+        assert decided(case(policy=policy, message={parameter: sent})).accept
+    for known in (*documented, None):
+        assert decided(case(policy=policy, message={parameter: known})).reason is reason
+
+
+@pytest.mark.parametrize(("field", "parameter", "documented", "_reason"), LISTS)
+def test_where_there_is_no_list_everything_is_accepted(
+    field: str, parameter: str, documented: list[str], _reason: Reason
+) -> None:
+    for sent in (*documented, None, "new"):
+        assert decided(case(policy={field: None}, message={parameter: sent})).accept
+
+
+# The bounds of a payment type.
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason"),
+    [
+        ("19.99", Reason.AMOUNT_TOO_LOW),
+        ("20.00", Reason.ACCEPTED),
+        ("20.01", Reason.ACCEPTED),
+        ("499.99", Reason.ACCEPTED),
+        ("500.00", Reason.ACCEPTED),
+        ("500.01", Reason.AMOUNT_TOO_HIGH),
+    ],
+)
+def test_a_minimum_and_a_maximum_are_themselves_accepted(amount: str, reason: Reason) -> None:
+    policy = {"amounts": {"cash": {"minimum": "20.00", "maximum": "500.00"}}}
+    message = {"payment_type": "cash", "payment_amount": amount}
+    assert decided(case(policy=policy, message=message)).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("bounded", "payment_type"),
+    [("cash", "cash"), ("cash_app", "cash_app"), ("other", "new"), ("none", None)],
+)
+def test_bounds_are_those_of_the_payment_type_alone(bounded: str, payment_type: str | None) -> None:
+    amounts: dict[str, Any] = {"cash": {}, "cash_app": {}, "other": {}, "none": {}}
+    for name in amounts:
+        policy = {"amounts": {**amounts, name: {"maximum": "300.00"}}}
+        decision = decided(case(policy=policy, message={"payment_type": payment_type}))
+        assert decision.reason is (Reason.AMOUNT_TOO_HIGH if name == bounded else Reason.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason"), [("minimum", Reason.AMOUNT_TOO_LOW), ("maximum", Reason.AMOUNT_TOO_HIGH)]
+)
+def test_bounds_look_at_the_whole_amount_with_its_fees(bound: str, reason: Reason) -> None:
+    policy = {"amounts": {"none": {bound: "354.99"}}}
+    cent = Decimal("0.01") if bound == "maximum" else Decimal("-0.01")
+    message = {"net_payment_amount": str(Decimal("354.99") + cent)}
+    assert decided(case(policy=policy, message=message)).accept
+    off = {"payment_amount": str(Decimal("354.99") + cent), "net_payment_amount": "354.99"}
+    assert decided(case(policy=policy, message=off)).reason is reason
