@@ -15,7 +15,7 @@ SAM_CLI := .venvs/sam/bin/sam
 SOURCES := layers functions operations local tests benchmarks
 
 .PHONY: help demo up down test unit e2e check format lint types template policy-check bench
-.PHONY: build deploy policy policy-show requirements clean
+.PHONY: build deploy policy policy-show policy-revert requirements clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,7 @@ policy-check: $(DEV) ## Check policy.json and the worked examples in docs/polici
 bench: $(DEV) ## Measure what callbacks and imports cost, as ratios (after make demo or make up)
 	$(PY) -m benchmarks.callbacks
 	$(PY) -m benchmarks.imports
+	$(PY) -m benchmarks.history
 
 build: $(DEV) $(SAM) ## Build what would be deployed to AWS: make build ENV=prod
 	@# SAM builds with the python3.13 that it finds on the path.
@@ -71,6 +72,9 @@ policy: $(DEV) ## Bring policy.json into force: make policy ENV=prod, or ENV=loc
 
 policy-show: $(DEV) ## Show the policy in force and how policy.json differs: make policy-show ENV=prod
 	@$(PY) -m operations policy show --config-env $(ENV)
+
+policy-revert: $(DEV) ## Take back the policy on its way, or else the one in force: make policy-revert ENV=prod
+	@$(PY) -m operations policy revert --config-env $(ENV)
 
 requirements: $(DEV) ## Pin all requirements anew
 	@for in in layers/shared/requirements.in local/requirements/*.in; do \

@@ -11,6 +11,7 @@ import timeit
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 from rich.console import Console
@@ -21,7 +22,7 @@ from paynearme.deadline import Deadline
 from paynearme.ledger import Ledger
 from paynearme.messages import Authorization, read_message
 from paynearme.parameters import from_body
-from paynearme.policy import decide
+from paynearme.policy import read_policy
 from paynearme.settings import Settings, Sites
 from paynearme.signing import UNSIGNED, sign, verify
 from paynearme.table import Table
@@ -39,9 +40,12 @@ class _SitesInMemory:
 
 
 class _TableInMemory:
-    """Takes every write, without a network."""
+    """Holds nothing and takes every write, without a network."""
 
-    def update_item(self, **request: Any) -> dict[str, Any]:
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        return {"Responses": {"payments": []}, "UnprocessedKeys": {}}
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
         return {}
 
 
@@ -56,11 +60,12 @@ def _steps() -> dict[str, Callable[[], object]]:
     body = json.dumps(message)
     unsigned = {name: value for name, value in message.items() if name not in UNSIGNED}
     typed = read_message(Authorization, unsigned)
+    policy = read_policy(Path("policy.json").read_text(encoding="utf-8")).defaults
     now = datetime.now(UTC)
 
     @gateway.callback("authorize", Authorization, settings, sites)
     def handler(callback: gateway.Callback[Authorization]) -> Any:
-        authorized = ledger.authorize(callback.message, decide, callback.received_at, callback.deadline)
+        authorized = ledger.authorize(callback.message, policy, callback.received_at, callback.deadline)
         return authorized.to_answer(callback.message.pnm_order_identifier)
 
     def floor() -> object:
@@ -77,7 +82,7 @@ def _steps() -> dict[str, Callable[[], object]]:
         "read parameters": lambda: from_body(event),
         "verify the signature": lambda: verify(message, message["signature"], [_SECRET]),
         "read the typed message": lambda: read_message(Authorization, unsigned),
-        "decide and record, no network": lambda: ledger.authorize(typed, decide, now, Deadline.after(6.5)),
+        "decide and record, no network": lambda: ledger.authorize(typed, policy, now, Deadline.after(6.5)),
         "the whole callback, log and metrics": whole,
     }
 

@@ -1,4 +1,4 @@
-"""The operations from the command line: ``python -m operations policy check|deploy|show`` and ``openapi``."""
+"""The operations from the command line: ``python -m operations`` and ``policy`` or ``openapi``."""
 
 import click
 

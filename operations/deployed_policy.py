@@ -21,6 +21,10 @@ POLL_SECONDS = 5
 PATIENCE_MINUTES = 5
 """For how long a deployment is waited for beyond its strategy's minutes."""
 
+_ADVICE_AFTER_ALARM = (
+    "An alarm did that, and does it to all that is deployed while it is up: deploy again when it is OK. If it"
+    " stays up because of the policy that is in force now, 'policy revert' takes that one back."
+)
 _COMPLETE = "COMPLETE"
 # A state that AppConfig may add counts as one that goes on.
 _ENDED = frozenset({_COMPLETE, "ROLLED_BACK", "REVERTED"})
@@ -40,7 +44,8 @@ class Place:
 class Deployment:
     """One deployment of a version of the document, as AppConfig describes it.
 
-    ``minutes`` is how long its strategy takes. ``trouble`` says why it was taken back, if it was.
+    ``minutes`` is how long its strategy takes. ``trouble`` says why it was taken back, if it was, and
+    ``alarmed`` whether an alarm did that.
     """
 
     number: int
@@ -52,6 +57,7 @@ class Deployment:
     started_at: datetime
     completed_at: datetime | None
     trouble: str
+    alarmed: bool
 
     @property
     def goes_on(self) -> bool:
@@ -116,7 +122,9 @@ class DeployedPolicy:
         label = f"sha256-{read_policy(text).defaults.version}"
         now = self.situation()
         if now.going_on:
-            raise OperationError(f"{now.going_on}; wait until it has ended, or stop it")
+            raise OperationError(
+                f"{now.going_on}; wait until it has ended, or take it back with 'policy revert'"
+            )
         if now.text == text:
             return None
         place = self._place
@@ -157,8 +165,35 @@ class DeployedPolicy:
             still_going_on: Deployment = error.last_attempt.result()
             return still_going_on
         if not ended.complete:
-            raise OperationError(f"{ended}; what was in force before holds again. {ended.trouble}".rstrip())
+            said = f"{ended}; what was in force before holds again. {ended.trouble}".rstrip()
+            raise OperationError(f"{said}\n{_ADVICE_AFTER_ALARM}" if ended.alarmed else said)
         return ended
+
+    def revert(self) -> Deployment:
+        """Take back the deployment that goes on, else the one in force; return it as it is then.
+
+        What was in force before holds again, whatever the alarms say. Raises ``OperationError`` when there is
+        no such deployment, or AppConfig refuses: it does 72 hours after one was complete; botocore's errors.
+        """
+        now = self.situation()
+        last = now.going_on or now.in_force
+        if last is None:
+            raise OperationError("no policy is in force, and none is on its way: nothing can be taken back")
+        try:
+            self._client.stop_deployment(
+                ApplicationId=self._place.application,
+                EnvironmentId=self._place.environment,
+                DeploymentNumber=last.number,
+                AllowRevert=True,
+            )
+        except self._client.exceptions.BadRequestException as error:
+            said = error.response["Error"].get("Message")
+            raise OperationError(
+                f"AppConfig does not take back {last}: {said}\n"
+                "It does so while a deployment goes on, and for 72 hours after it was complete. Later, deploy"
+                " another policy."
+            ) from None
+        return self._deployment(last.number)
 
     def _last(self, numbers: Iterable[int]) -> Deployment | None:
         """Return the last of these deployments that is the policy's: other profiles can have some, too."""
@@ -172,7 +207,7 @@ class DeployedPolicy:
             DeploymentNumber=number,
         )
         backwards = [
-            event["Description"]
+            event
             for event in said.get("EventLog", [])
             if event["EventType"] in ("ROLLBACK_STARTED", "REVERT_COMPLETED")
         ]
@@ -185,7 +220,8 @@ class DeployedPolicy:
             minutes=said["DeploymentDurationInMinutes"] + said["FinalBakeTimeInMinutes"],
             started_at=said["StartedAt"],
             completed_at=said.get("CompletedAt"),
-            trouble="; ".join(backwards),
+            trouble="; ".join(event["Description"] for event in backwards),
+            alarmed=any(event.get("TriggeredBy") == "CLOUDWATCH_ALARM" for event in backwards),
         )
 
     def _text(self, version: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The commands that check a policy, deploy it, and show the one in force."""
+"""The commands that check a policy, deploy it, take it back, and show the one in force."""
 
 import difflib
 import sys
@@ -61,7 +61,8 @@ def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
             click.echo(f"policy {version} is in force already")
             return
         click.echo(f"policy {version}: {deployment}")
-        if not no_wait:
+        # What has ended already needs no waiting, but may have ended badly.
+        if not (no_wait and deployment.goes_on):
             try:
                 deployment = deployed.wait(deployment, _Changes(deployment))
             except KeyboardInterrupt:
@@ -70,6 +71,19 @@ def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
         click.echo(f"policy {version} is in force")
     else:
         click.echo("it goes on, and 'policy show' tells how far it is")
+
+
+@policy.command(help="Take back the deployment that goes on, or else the policy in force.")
+@_environment
+def revert(environment: str) -> None:
+    """Take a deployment back and show what is in force now; exit with 1 when that cannot be done."""
+    with told_plainly():
+        deployed = deployed_policy_of(environment)
+        # Told at once, because what is asked next can fail.
+        click.echo(deployed.revert())
+        now = deployed.situation()
+    for line in _described(now):
+        click.echo(line)
 
 
 @policy.command(help="Show the policy in force, and how FILE differs from it. Default: policy.json")

@@ -38,7 +38,7 @@ class Rules:
             | ({} if limit.types is None else {"payment_types": sorted(limit.types)})
             for limit in self.limits
         ]
-        some = {"time_zone": self.time_zone, "spending_limits": limits}
+        some: dict[str, object] = {"time_zone": self.time_zone, "spending_limits": limits}
         if self.chargebacks:
             some["chargebacks"] = dict(zip(("most", "within_days"), self.chargebacks, strict=True))
         return {"defaults": {"unknown_order": "accept", "unknown_customer": "accept", **some}}

@@ -23,7 +23,7 @@ DAY, WEEK, MONTH = "DAY#2026-11-20", "WEEK#2026-W47", "MONTH#2026-11"
 
 type Transport = Callable[[Mapping[str, str]], Event]
 
-_MODELS: dict[str, type[Authorization | Confirmation | Reversal]] = {
+_MODELS: dict[str, Any] = {
     "authorize": Authorization,
     "confirm": Confirmation,
     "reverse": Reversal,

@@ -68,16 +68,17 @@ def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rule
     backend: Backend, reverse: Function, deployed_policy: DeployedPolicy
 ) -> None:
     deployed_policy.put_defaults(
-        chargebacks={"most": 0, "within_days": 30}, returns={"most": 0, "within_days": 2}
+        chargebacks={"most": 0, "within_days": 350}, returns={"most": 0, "within_days": 2}
     )
-    for days in (0, 1, 2, 29, 30, 400):
+    # The oldest that counts lies in the year before.
+    for days in (0, 1, 2, 349, 350, 400):
         day = NOON - timedelta(days=days)
         came_back(reverse, day, f"{days}r")
         came_back(reverse, day, f"{days}c", reverse_type="Chargeback", reverse_code="4853")
         came_back(reverse, day, f"{days}o", reverse_type="Refund", reverse_code="1")
 
     told = backend.get(customer()).content
-    assert told["chargebacks"] == {"count": 4, "within_days": 30}
+    assert told["chargebacks"] == {"count": 4, "within_days": 350}
     assert told["returns"] == {"count": 2, "within_days": 2}
 
 

@@ -1,8 +1,8 @@
 """The ledger against a plain model of it, over stories that hypothesis makes up."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,96 +22,32 @@ from paynearme.ledger import Ledger, items
 from paynearme.messages import Authorization, Confirmation, Reversal, read_message
 from paynearme.policy import Customer, SitePolicy, WindowKind
 from paynearme.table import Item, Table, Update
-from tests.integration.ledger_model import WINDOWS, Books, Limit, Payment, Rules, Told
+from tests.integration.ledger_events import RULES, STARTS, TESTER, Message, events, messages, told_by
+from tests.integration.ledger_model import WINDOWS, Books, Payment, Rules, Told
 from tests.integration.observed import Stored
 from tests.integration.signed_callbacks import SITE
 from tests.messages import valid_authorization, valid_confirmation, valid_reversal
 from tests.policies import read
 
-GROUP = frozenset({"cash", "credit"})
-RULES = (
-    Rules("America/New_York"),
-    Rules("America/New_York", (Limit("day", Decimal(150)),)),
-    Rules("America/New_York", (Limit("day", Decimal(100), GROUP), Limit("week", Decimal(250)))),
-    Rules(
-        "Asia/Tokyo", (Limit("month", Decimal(200)), Limit("day", Decimal(60), frozenset({"other", "none"})))
-    ),
-    Rules("Europe/London", (Limit("week", Decimal(120), GROUP | {"none"}),), chargebacks=(0, 2)),
-)
-TESTER = "tester"
-"""A customer of whom only tests tell."""
-TYPES = {"cash": "cash", "credit": "credit", "debit": "debit", "zelle": "other", None: "none"}
-"""Payment types as messages spell them, and as policies name them."""
-STARTS = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
-"""A Friday evening: before the end of the day, of the week and of the month, sooner in Tokyo."""
-
-numbers = st.sampled_from(["0", "1", "2", "3", "4", "5"])
-messages = st.fixed_dictionaries(
-    {
-        "pnm_payment_identifier": numbers,
-        "site_customer_identifier": st.sampled_from(["ann", "ann", "ann", "bob", None]),
-        "payment_amount": st.sampled_from(["20.00", "40.00", "60.00", "100.00"]),
-        "payment_type": st.sampled_from(list(TYPES)),
-    }
-)
-statuses = st.sampled_from(["payment", "payment", "decline"])
-kinds = st.sampled_from(["Bank Return", "Chargeback", "Refund"])
-often, rarely = st.sampled_from([True, True, False]), st.sampled_from([False, False, False, True])
-
-ask = st.tuples(st.just("ask"), messages, rarely)
-confirm = st.tuples(st.just("confirm"), messages, often, statuses, rarely)
-release = st.tuples(st.just("release"), numbers)
-reverse = st.tuples(st.just("reverse"), messages, kinds, st.integers(0, 2))
-reverse_again = st.tuples(st.just("reverse_again"), st.integers(0, 9))
-test = st.tuples(st.just("test"), messages, statuses, kinds)
-wait = st.tuples(st.just("wait"), st.sampled_from([1, 8, 24, 48]))
-deploy = st.tuples(st.just("deploy"), st.sampled_from(RULES))
-set_own_limit = st.tuples(st.just("set_own_limit"), messages, st.sampled_from(WINDOWS))
-events = st.one_of(
-    ask,
-    ask,
-    ask,
-    confirm,
-    confirm,
-    confirm,
-    release,
-    reverse,
-    reverse_again,
-    test,
-    wait,
-    deploy,
-    set_own_limit,
-)
-"""What can happen: the name of a method of ``Stories``, and what it takes."""
-
-type Message = dict[str, str | None]
-
-
-def told_by(message: Mapping[str, str | None]) -> Told:
-    return Told(
-        Decimal(message["payment_amount"] or 0),
-        message["site_customer_identifier"],
-        TYPES[message["payment_type"]],
-    )
-
 
 class Stories(RuleBasedStateMachine):
     """What happens, happens to the ledger and to the books; after each step they are compared."""
 
-    def __init__(self, stored: Stored) -> None:
+    stored: Stored
+
+    def __init__(self) -> None:
         super().__init__()
-        self.stored = stored
-        self.table = Table(stored.table_name, stored.client)
+        self.table = Table(self.stored.table_name, self.stored.client)
         self.ledger = Ledger(self.table)
         self.books = Books()
         self.now = STARTS
-        self.rules = RULES[0]
+        self.in_force = RULES[0]
         self.questions: dict[str, Message] = {}
         self.reversals: list[Message] = []
 
     @property
     def policy(self) -> SitePolicy:
-        return read(self.rules.to_document()).defaults
+        return read(self.in_force.to_document()).defaults
 
     @property
     def deadline(self) -> Deadline:
@@ -119,7 +55,7 @@ class Stories(RuleBasedStateMachine):
 
     @initialize(rules=st.sampled_from(RULES), asked=st.lists(messages, min_size=3, max_size=6))
     def begin(self, rules: Rules, asked: list[Message]) -> None:
-        self.rules = rules
+        self.in_force = rules
         for number, message in enumerate(asked):
             self._ask({**message, "pnm_payment_identifier": str(number)})
 
@@ -133,7 +69,7 @@ class Stories(RuleBasedStateMachine):
         self.now += timedelta(hours=hours)
 
     def deploy(self, rules: Rules) -> None:
-        self.rules = rules
+        self.in_force = rules
 
     def set_own_limit(self, message: Message, window: str) -> None:
         customer, amount = message["site_customer_identifier"] or "bob", message["payment_amount"]
@@ -212,7 +148,7 @@ class Stories(RuleBasedStateMachine):
         self.questions.setdefault(number, message)
         authorization = self._authorization(message)
         answer = self.ledger.authorize(authorization, self.policy, self.now, self.deadline)
-        assert answer.decision.reason == self.books.ask(number, told, self.rules, self.now)
+        assert answer.decision.reason == self.books.ask(number, told, self.in_force, self.now)
         assert answer.decision.accept is (answer.decision.reason == "accepted")
         payment = self.books.payments[number]
         if first and payment.holds and answer.decision.accept and not payment.outcome:
@@ -221,13 +157,13 @@ class Stories(RuleBasedStateMachine):
     def _check_limits(self, told: Told, windows: tuple[str, ...]) -> None:
         """Check that what was accepted is not past a limit, whatever the model thinks of it."""
         by_kind = dict(zip(WINDOWS, windows, strict=True))
-        for limit in self.rules.limits:
+        for limit in self.in_force.limits:
             if limit.holds_for(told.payment_type):
                 spent = self.books.spent(told.customer or "", by_kind[limit.window], limit.types)
                 assert spent <= limit.amount
 
     def _confirm(self, message: Message, status: str, without_policy: bool) -> None:
-        policy, rules = (None, None) if without_policy else (self.policy, self.rules)
+        policy, rules = (None, None) if without_policy else (self.policy, self.in_force)
         told = told_by(message)
         confirmation = self._confirmation(message, status)
         self.ledger.confirm(confirmation, policy, self.now, self.deadline)
@@ -289,13 +225,15 @@ def payments_are_as_they_should_be(item: Item, known: Payment) -> None:
 
 @pytest.mark.parametrize("number", range(2))
 def test_the_ledger_does_what_the_model_does(stored: Stored, number: int) -> None:
+    kept = stored
+
     @seed(number)
-    def stories() -> Stories:
-        return Stories(stored)
+    class StoriesHere(Stories):
+        stored = kept
 
     # After its first ten stories hypothesis mostly tells variations of them.
     run_state_machine_as_test(
-        stories,
+        StoriesHere,
         settings=settings(
             max_examples=10,
             stateful_step_count=25,

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -6,8 +6,10 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from paynearme.deadline import Deadline
+from paynearme.table import Item, Table, Update
 from tests.clock import Clock
 from tests.integration.observed import Function, Stored, Traffic
+from tests.integration.payments_over_time import reversal
 from tests.integration.signed_callbacks import CUSTOMER, authorization, confirmation
 
 URL = "https://dynamodb.us-east-1.amazonaws.com"
@@ -148,3 +150,38 @@ def test_when_all_answers_are_lost_the_authorization_is_declined_in_so_many_word
     assert answer.status == 200
     assert answer.fields["accept_payment"] == "no"
     assert answer.fields["pnm_order_identifier"] == "80080175585"
+
+
+# What else can be told of a payment that failed, right before its late success is written; and its balance.
+MEANWHILE: dict[str, tuple[str, dict[str, Any], Decimal]] = {
+    "authorized": ("authorize", {}, Decimal("350.00")),
+    "reversed in part": ("reverse", {}, Decimal("250.00")),
+    "failed again": ("confirm", {"status": "decline"}, Decimal("350.00")),
+    "paid": ("confirm", {}, Decimal("350.00")),
+}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_a_payment_after_its_decline_is_posted_once_whatever_else_is_told_of_it_meanwhile(
+    cold_start: Callable[[str], Function], stored: Stored, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    name, changes, balance = MEANWHILE[what]
+    message = {"authorize": authorization, "confirm": confirmation, "reverse": reversal}[name](**changes)
+    confirm, other, transact = cold_start("confirm"), cold_start(name), Table.transact
+    confirm(confirmation(status="decline"))
+    # The first write finds the decline, the second is the late success.
+    steps: list[Callable[[], object]] = [lambda: None, lambda: other(message)]
+
+    def late(table: Table, changes: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
+        if steps:
+            step, *waiting = steps
+            steps.clear()
+            step()
+            steps.extend(waiting)
+        return transact(table, changes, deadline)
+
+    monkeypatch.setattr(Table, "transact", late)
+
+    assert confirm(confirmation()).status == 200
+    assert stored.balances() == {CUSTOMER: balance}
+    assert stored.payment()["outcome"] == "payment"

@@ -1,20 +1,17 @@
-"""What happens between a function's reading and its writing, and what the function makes of it then."""
+"""What happens between the reading of an authorization and its writing, and what is decided then."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from paynearme.deadline import Deadline
-from paynearme.table import Item, Table, Update
 from tests.integration.deployed_policy import DeployedPolicy
+from tests.integration.meanwhile import Meanwhile, Step
 from tests.integration.observed import Function, Stored
 from tests.integration.payments_over_time import NOON, Payments, in_all, limit
 
-type Step = Callable[[], object]
-type Meanwhile = Callable[..., None]
 WINDOWS = ("day", "week", "month")
 
 
@@ -25,28 +22,7 @@ def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments
 
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    """Lets each of some steps happen right before one of the next writes; None lets a write pass."""
-    update, transact = Table.update, Table.transact
-    steps: list[Step | None] = []
-
-    def one_step() -> None:
-        if steps and (step := steps.pop(0)):
-            # What the step writes must not set off the next one.
-            waiting, steps[:] = steps[:], []
-            step()
-            steps[:] = waiting
-
-    def late_update(table: Table, change: Update, deadline: Deadline) -> Item | None:
-        one_step()
-        return update(table, change, deadline)
-
-    def late_transact(table: Table, changes: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
-        one_step()
-        return transact(table, changes, deadline)
-
-    monkeypatch.setattr(Table, "update", late_update)
-    monkeypatch.setattr(Table, "transact", late_transact)
-    return lambda *those: steps.extend(those)
+    return Meanwhile().watch(monkeypatch)
 
 
 LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
@@ -237,65 +213,3 @@ def test_a_declined_payment_that_is_decided_elsewhere_meanwhile_has_one_decision
 
     assert payments.item()["decided_at"] == tomorrow.now.isoformat()
     assert payments.spent() == {}
-
-
-@pytest.mark.parametrize("status", ["payment", "decline"])
-@pytest.mark.parametrize("changes", [{}, {"payment_type": "cash"}], ids=["as asked", "another type"])
-def test_an_outcome_that_comes_before_its_release_is_written_stands(
-    payments: Payments, meanwhile: Meanwhile, status: str, changes: dict[str, str]
-) -> None:
-    payments.ask()
-    meanwhile(lambda: payments.pay(status=status, **changes))
-
-    assert not payments.release()
-
-    assert payments.spent() == (in_all("100.00") if status == "payment" else {})
-    assert "released_at" not in payments.item()
-
-
-def test_two_releases_at_the_same_time_give_back_once(payments: Payments, meanwhile: Meanwhile) -> None:
-    payments.ask("1")
-    payments.ask("2")
-    meanwhile(lambda: payments.release("1"))
-
-    assert not payments.release("1")
-    assert payments.spent() == in_all("100.00")
-
-
-@pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_release_that_comes_before_an_outcome_is_written_is_counted_once(
-    payments: Payments, meanwhile: Meanwhile, status: str
-) -> None:
-    payments.ask("1")
-    payments.ask("2")
-    # The outcome differs from the question, so it is written at the second attempt.
-    meanwhile(None, lambda: payments.release("1"))
-
-    payments.pay("1", status=status, payment_amount="30.00")
-
-    assert payments.spent() == in_all("130.00" if status == "payment" else "100.00")
-    assert ("paid_after_release" in payments.anomalies("1")) is (status == "payment")
-
-
-@pytest.mark.parametrize("first", ["payment", "decline"])
-def test_two_outcomes_at_the_same_time_move_spending_once(
-    payments: Payments, meanwhile: Meanwhile, first: str
-) -> None:
-    payments.ask()
-    meanwhile(None, lambda: payments.pay(status=first, payment_amount="30.00"))
-
-    payments.pay(payment_amount="30.00")
-
-    assert payments.spent() == in_all("30.00")
-    assert payments.stored.balances() == {"773090000": 30}
-
-
-def test_a_question_that_comes_before_an_unasked_payment_is_written_reserves_and_is_confirmed(
-    payments: Payments, meanwhile: Meanwhile
-) -> None:
-    meanwhile(None, lambda: payments.ask())
-
-    payments.at(NOON + timedelta(days=1)).pay()
-
-    assert payments.spent() == in_all("100.00")
-    assert payments.anomalies() == set()

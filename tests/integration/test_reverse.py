@@ -10,7 +10,7 @@ import pytest
 
 from paynearme.signing import string_to_sign
 from tests.documents import documented, names_of
-from tests.integration.observed import Function, Stored, StoredSites, Traffic
+from tests.integration.observed import Function, Stored, StoredSites
 from tests.integration.payments_over_time import NOON, at, in_all, reversal, sent
 from tests.integration.signed_callbacks import (
     CUSTOMER,
@@ -239,8 +239,9 @@ def test_other_payments_of_the_customer_keep_what_was_posted(
     assert stored.balances() == balance("350.00")
 
 
-def test_what_was_spent_stays_spent(authorize: Function, confirm: Function, reverse: Function) -> None:
-    stored = Stored(authorize.app.ledger._table._client, authorize.app.settings.table_name)
+def test_what_was_spent_stays_spent(
+    authorize: Function, confirm: Function, reverse: Function, stored: Stored
+) -> None:
     at(NOON, authorize, authorization(timestamp=sent(NOON)))
     at(NOON, confirm, confirmation())
 
@@ -295,11 +296,3 @@ def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
     assert [item for item in stored.everything() if not item["pk"].startswith("TEST#")] == before
     [kept] = [item for item in stored.payments() if item["test"]]
     assert kept["reversed_amount"] == Decimal("100.00")
-
-
-@pytest.mark.usefixtures("paid")
-def test_it_costs_two_round_trips_and_a_repeat_one(reverse: Function, traffic: Traffic) -> None:
-    message = reversal()
-
-    assert traffic.made_by(lambda: reverse(message)) == ["BatchGetItem", "TransactWriteItems"]
-    assert traffic.made_by(lambda: reverse(message)) == ["BatchGetItem"]

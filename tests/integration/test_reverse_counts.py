@@ -94,7 +94,9 @@ def test_what_says_to_be_from_the_future_is_counted_today(
     assert counted(stored) == {"chargebacks_2026-11-20": 1}
 
 
-def test_what_says_to_be_from_the_beginning_of_time_is_counted_then(reverse: Function, stored: Stored) -> None:
+def test_what_says_to_be_from_the_beginning_of_time_is_counted_then(
+    reverse: Function, stored: Stored
+) -> None:
     assert at(NOON, reverse, reversal(timestamp="0", **CHARGEBACK)).status == 200
 
     assert counted(stored) == {"chargebacks_1970-01-01": 1}
@@ -161,16 +163,11 @@ def test_one_more_than_the_policy_allows_declines_the_next_payment(
 
 
 @kinds
-@pytest.mark.parametrize(("within_days", "days"), [(1, 1), (30, 30), (90, 90), (365, 365)])
+@pytest.mark.parametrize("days", [1, 30, 365])
 def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
-    payments: Payments,
-    reverse: Function,
-    deployed_policy: DeployedPolicy,
-    what: str,
-    within_days: int,
-    days: int,
+    payments: Payments, reverse: Function, deployed_policy: DeployedPolicy, what: str, days: int
 ) -> None:
-    deployed_policy.put_defaults(**{what: {"most": 0, "within_days": within_days}})
+    deployed_policy.put_defaults(**{what: {"most": 0, "within_days": days}})
     at(NOON, reverse, reversal(**KINDS[what]))
     ends = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(days=days)
 
@@ -193,11 +190,12 @@ def test_those_of_two_years_are_added_up(
 def test_chargebacks_do_not_count_as_returns(
     payments: Payments, reverse: Function, deployed_policy: DeployedPolicy
 ) -> None:
-    deployed_policy.put_defaults(returns={"most": 0, "within_days": 30})
-    at(NOON, reverse, reversal(**CHARGEBACK))
-    assert payments.ask("1")
+    deployed_policy.put_defaults(
+        chargebacks={"most": 1, "within_days": 30}, returns={"most": 0, "within_days": 30}
+    )
+    at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK))
+    assert payments.ask("2")
 
-    deployed_policy.put_defaults(chargebacks={"most": 1, "within_days": 30})
-    at(NOON, reverse, reversal(pnm_payment_identifier="2", **RETURN))
-    assert not payments.ask("3")
-    assert payments.item("3")["reason"] == "too_many_returns"
+    at(NOON, reverse, reversal(pnm_payment_identifier="3", **RETURN))
+    assert not payments.ask("4")
+    assert payments.item("4")["reason"] == "too_many_returns"

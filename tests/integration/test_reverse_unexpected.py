@@ -1,4 +1,4 @@
-"""Reversals of what was not posted, at the same moment as something else, or while something is broken."""
+"""Reversals of what was not posted or while something is broken, and what is written of them."""
 
 from decimal import Decimal
 from typing import Any
@@ -189,7 +189,6 @@ def test_the_log_says_what_came_back_and_a_metric_counts_it(
     reverse(reversal(**changes, pnm_order_identifier="1"))
 
     _, first, second = written.logs()
-    assert {**first, "repeated": True}.keys() >= {"operation", "status", "milliseconds", "site_identifier"}
     assert (first["operation"], first["status"], first["kind"]) == ("reverse", 200, kind)
     assert (first["repeated"], second["repeated"]) == (False, True)
     assert first["anomalies"] == ["order_differs"]

@@ -36,6 +36,10 @@ class AppConfig:
         self.deployments: list[dict[str, Any]] = []
         self.course: list[Step] = [("COMPLETE", 100.0)]
         self.minutes = (0, 0)
+        # Who rolls deployments back, and why.
+        self.rollback = ("CLOUDWATCH_ALARM", "An alarm rang")
+        # What a deployment that somebody stops goes through before it has ended.
+        self.way_back: list[Step] = []
         self.asked: list[str] = []
         self.slept: list[float] = []
         self.interrupted = False
@@ -111,7 +115,13 @@ class AppConfig:
 
     def _new_deployment(self, version: int, profile: str, course: list[Step]) -> dict[str, Any]:
         number = len(self.deployments) + 1
-        new = {"number": number, "version": version, "profile": profile, "course": list(course)}
+        new = {
+            "number": number,
+            "version": version,
+            "profile": profile,
+            "course": list(course),
+            "rollback": self.rollback,
+        }
         self.deployments.append(new)
         return new
 
@@ -127,12 +137,12 @@ class AppConfig:
             "State": state,
             "PercentageComplete": percent,
             "StartedAt": started,
-            "EventLog": [{"EventType": "DEPLOYMENT_STARTED", "Description": "Deployment started"}],
+            "EventLog": [_event("DEPLOYMENT_STARTED", "USER", "Deployment started")],
         }
         if state == "COMPLETE":
             described["CompletedAt"] = started + timedelta(minutes=sum(self.minutes))
         if state == "ROLLED_BACK":
-            described["EventLog"].insert(0, {"EventType": "ROLLBACK_STARTED", "Description": "An alarm rang"})
+            described["EventLog"].insert(0, _event("ROLLBACK_STARTED", *deployment["rollback"]))
         return described
 
     def _page(self, items: list[dict[str, Any]], asked: dict[str, Any]) -> dict[str, Any]:
@@ -177,6 +187,22 @@ class AppConfig:
         assert asked["DeploymentStrategyId"] == PLACE.strategy
         version = int(asked["ConfigurationVersion"])
         return self._described(self._new_deployment(version, PLACE.profile, self.course))
+
+    def _stop_deployment(self, asked: dict[str, Any]) -> dict[str, Any]:
+        deployment = self.deployments[asked["DeploymentNumber"] - 1]
+        state, percent = deployment["course"][0]
+        ended = {"DEPLOYING": "ROLLED_BACK"}
+        if asked.get("AllowRevert"):
+            ended |= {"BAKING": "ROLLED_BACK", "COMPLETE": "REVERTED"}
+        if state not in ended:
+            raise _RefusedError("BadRequestException", f"it cannot be stopped in state {state}")
+        deployment["rollback"] = ("USER", "Somebody stopped it")
+        deployment["course"] = [*self.way_back, (ended[state], percent)]
+        return self._described(deployment)
+
+
+def _event(kind: str, by: str, description: str) -> dict[str, str]:
+    return {"EventType": kind, "TriggeredBy": by, "Description": description}
 
 
 def _response(status: int) -> AWSResponse:

@@ -199,9 +199,24 @@ def test_a_deployment_that_is_taken_back_fails_and_says_why(
     bring_into_force(appconfig, ONE)
     appconfig.course = [("DEPLOYING", 20.0), ("ROLLING_BACK", 20.0), (state, 20.0)]
 
-    with pytest.raises(OperationError, match=f"{state.lower().replace('_', ' ')}.*{why}$"):
+    with pytest.raises(OperationError, match=f"{state.lower().replace('_', ' ')}.*{why}(\n|$)"):
         bring_into_force(appconfig, TWO)
     assert appconfig.policy.situation().text == ONE
+
+
+@pytest.mark.parametrize(
+    ("by", "advised"),
+    [("CLOUDWATCH_ALARM", True), ("USER", False), ("APPCONFIG", False), ("INTERNAL_ERROR", False)],
+)
+def test_who_is_rolled_back_by_an_alarm_and_by_nothing_else_is_told_the_way_out(
+    appconfig: AppConfig, by: str, advised: bool
+) -> None:
+    appconfig.rollback = (by, "It was so")
+    appconfig.course = [("DEPLOYING", 20.0), ("ROLLED_BACK", 20.0)]
+
+    with pytest.raises(OperationError, match="It was so") as told:
+        bring_into_force(appconfig, ONE)
+    assert ("'policy revert'" in str(told.value)) is advised
 
 
 @pytest.mark.parametrize(

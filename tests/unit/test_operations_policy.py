@@ -107,7 +107,16 @@ def test_another_file_than_policy_json_can_be_deployed(appconfig: AppConfig, fol
     assert appconfig.policy.situation().text == TWO
 
 
-@pytest.mark.parametrize("state", ["DEPLOYING", "ROLLED_BACK"])
+def test_who_does_not_wait_is_told_all_the_same_when_it_was_taken_back_at_once(appconfig: AppConfig) -> None:
+    appconfig.course = [("ROLLED_BACK", 0.0)]
+
+    result = deploy("--no-wait")
+
+    assert (result.exit_code, appconfig.slept) == (1, [])
+    assert "rolled back" in result.stderr
+
+
+@pytest.mark.parametrize("state", ["DEPLOYING", "BAKING"])
 def test_who_does_not_wait_is_not_told_that_it_is_in_force(appconfig: AppConfig, state: str) -> None:
     appconfig.course = [(state, 0.0)]
 
@@ -168,6 +177,15 @@ def test_a_deployment_that_is_taken_back_fails_with_its_reason(appconfig: AppCon
     assert "An alarm rang" in result.stderr
 
 
+def test_who_is_rolled_back_by_an_alarm_is_told_the_way_out(appconfig: AppConfig) -> None:
+    appconfig.course = [("DEPLOYING", 20.0), ("ROLLED_BACK", 20.0)]
+
+    result = deploy()
+
+    assert "policy revert" in result.stderr
+    assert "when it is OK" in result.stderr
+
+
 def test_while_another_deployment_goes_on_deploying_fails(appconfig: AppConfig) -> None:
     appconfig.has(TWO, state="BAKING")
 
@@ -197,7 +215,7 @@ def test_what_a_validator_finds_is_told(appconfig: AppConfig) -> None:
         (OperationError("there is no stack"), "there is no stack"),
     ],
 )
-@pytest.mark.parametrize("command", ["deploy", "show"])
+@pytest.mark.parametrize("command", ["deploy", "revert", "show"])
 def test_what_is_missing_is_told_in_words(
     monkeypatch: pytest.MonkeyPatch, error: Exception, told: str, command: str
 ) -> None:
@@ -212,7 +230,7 @@ def test_what_is_missing_is_told_in_words(
     assert told in result.stderr
 
 
-@pytest.mark.parametrize("command", ["deploy", "show"])
+@pytest.mark.parametrize("command", ["deploy", "revert", "show"])
 def test_what_aws_refuses_is_told_in_its_words(appconfig: AppConfig, command: str) -> None:
     appconfig.refuse("ListDeployments", "ExpiredTokenException", "The token has expired")
 

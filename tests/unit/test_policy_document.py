@@ -191,13 +191,11 @@ def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() 
     assert site.text(Reason.ACCEPTED) == DEFAULT_TEXTS[Reason.ACCEPTED]
 
 
-def test_a_site_can_take_a_reason_to_decline_out_of_the_answer() -> None:
-    assert (
-        of_site({"texts": {"too_many_returns": {"decline_reason": None}}})
-        .texts[Reason.TOO_MANY_RETURNS]
-        .decline_reason
-        is None
-    )
+@pytest.mark.parametrize("reason", [Reason.TOO_MANY_RETURNS, Reason.CANNOT_DECIDE_NOW])
+def test_a_site_can_take_a_reason_to_decline_out_of_the_answer(reason: Reason) -> None:
+    text = of_site({"texts": {reason: {"decline_reason": None}}}).text(reason)
+    assert text.decline_reason is None
+    assert text.receipt == DEFAULT_TEXTS[reason].receipt
 
 
 def test_a_version_names_the_text_that_the_policy_was_read_from() -> None:

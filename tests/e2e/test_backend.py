@@ -1,0 +1,109 @@
+"""The backend API on the deployed stack: what a merchant feeds and asks, signed with IAM."""
+
+from urllib.parse import quote
+
+import pytest
+import urllib3
+
+from local.backend import Backend
+from local.callbacks import CallbackSender
+from local.drive import Control, confirmation_of, reversal_of
+from local.events import Parameters
+from local.sites import GAMING_SITE
+from local.stack import Stack
+
+ROUTES = [
+    ("PUT", f"/orders/{GAMING_SITE}/82882345534"),
+    ("GET", f"/orders/{GAMING_SITE}/82882345534"),
+    ("PUT", f"/customers/{GAMING_SITE}/somebody"),
+    ("GET", f"/customers/{GAMING_SITE}/somebody"),
+    ("GET", f"/payments/{GAMING_SITE}/423836181548"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_nobody_is_answered_without_an_iam_signature(stack: Stack, method: str, path: str) -> None:
+    answer = urllib3.request(method, f"{stack.backend_url}{path}", body=b"{}", retries=False)
+    assert answer.status == 403
+
+
+def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: Backend) -> None:
+    path = f"/orders/{GAMING_SITE}/70000000001"
+    content = {"order_type": "up-to", "order_amount": "300.00", "expires_at": "2030-01-31T23:59:59-06:00"}
+
+    first, again = backend.put(path, content), backend.put(path, content)
+
+    assert (first.status, again.status) == (200, 200)
+    assert first.content == again.content == backend.get(path).content
+    assert first.content["order_amount"] == "300.00"
+    assert backend.put(path, {}).content["order_type"] == "any"
+    assert backend.get(f"/orders/{GAMING_SITE}/70000000002").status == 404
+
+
+@pytest.mark.parametrize("customer", ["player-1", "user@example.com", "Zoë 2+2"])
+def test_a_customer_is_told_as_they_were_fed(backend: Backend, customer: str) -> None:
+    path = f"/customers/{GAMING_SITE}/{quote(customer)}"
+
+    fed = backend.put(path, {"status": "suspended", "suspended_reason": "check", "own_day_limit": "50.00"})
+    told = backend.get(path)
+
+    assert fed.status == told.status == 200
+    assert told.content == fed.content
+    assert told.content["site_customer_identifier"] == customer
+    assert (told.content["status"], told.content["own_day_limit"]) == ("suspended", "50.00")
+    assert told.content["balance"] == "0.00"
+
+
+def test_a_payments_whole_story_is_told(
+    sender: CallbackSender, backend: Backend, authorization: Parameters
+) -> None:
+    site, identifier = authorization["site_identifier"], authorization["pnm_payment_identifier"]
+    message = {**authorization, "site_customer_identifier": "whole-story"}
+    confirmation = confirmation_of(message)
+    assert sender.deliver("authorize", message, "json").accepted
+    assert sender.deliver("confirm", confirmation, "json").accepted
+    reversal = reversal_of(confirmation, reverse_type="Chargeback", reverse_code=None)
+    assert sender.deliver("reverse", reversal, "json").accepted
+
+    story = backend.get(f"/payments/{site}/{identifier}")
+    customer = backend.get(f"/customers/{site}/whole-story")
+
+    assert story.status == customer.status == 200
+    told = story.content
+    assert (told["decision"], told["reason"], told["outcome"]) == ("accept", "accepted", "payment")
+    assert told["confirmed_amount"] == message["payment_amount"]
+    assert told["posted_amount"] == told["taken_back"] == message["net_payment_amount"]
+    assert [reversal["kind"] for reversal in told["reversals"]] == ["chargeback"]
+    assert customer.content["balance"] == "0.00"
+    assert customer.content["chargebacks"]["count"] == 1
+    assert customer.content["spending"]["day"]["spent"] == message["payment_amount"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "parameter"),
+    [
+        (f"/orders/{GAMING_SITE}/1", {"order_type": "exact"}, "order_amount"),
+        (f"/orders/{GAMING_SITE}/1", {"amount": "1.00"}, "amount"),
+        ("/orders/S9999999999/1", {}, "site_identifier"),
+        (f"/customers/{GAMING_SITE}/a", {"own_day_limit": 50.5}, "own_day_limit"),
+        (f"/customers/{GAMING_SITE}/a", {"status": "gone"}, "status"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_echoed(
+    backend: Backend, path: str, content: dict[str, object], parameter: str
+) -> None:
+    reply = backend.put(path, content)
+    assert reply.status == 400
+    assert [error["parameter"] for error in reply.content["errors"]] == [parameter]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_without_dynamodb_each_call_is_answered_in_time(
+    backend: Backend, faults: Control, method: str, path: str
+) -> None:
+    faults.post("fault", {"service": "dynamodb", "mode": "hang"})
+
+    reply = backend.put(path, {}) if method == "PUT" else backend.get(path)
+
+    assert reply.status == 503
+    assert reply.seconds < 8

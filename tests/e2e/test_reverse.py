@@ -1,0 +1,133 @@
+"""Money that comes back, on the deployed stack: once, in every transport, for every documented kind."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any, get_args
+
+import pytest
+
+from local.callbacks import CallbackSender, Delivery
+from local.drive import Books, Control, confirmation_of, reversal_of
+from local.events import Parameters, Transport, load, with_fresh_payment
+from local.sites import VERSION_2_SITE, XML_SITE
+
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
+REVERSALS = load("reversal")
+
+
+def paid(sender: CallbackSender, message: Parameters, customer: str) -> Parameters:
+    """Have a payment authorized and confirmed; return its confirmation."""
+    asked = {**message, "site_customer_identifier": customer}
+    confirmation = confirmation_of(asked)
+    assert sender.deliver("authorize", asked, "json").accepted
+    assert sender.deliver("confirm", confirmation, "json").accepted
+    return confirmation
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("site", ["", XML_SITE, VERSION_2_SITE])
+def test_a_payment_that_comes_back_is_taken_off_once_however_often_it_is_told(
+    sender: CallbackSender, books: Books, authorization: Parameters, site: str, transport: Transport
+) -> None:
+    customer = f"gets-back-{site}-{transport}"
+    message = {**authorization, "site_identifier": site or authorization["site_identifier"]}
+    confirmation = paid(sender, message, customer)
+    reversal = reversal_of(confirmation)
+
+    first = sender.deliver("reverse", reversal, transport)
+    repeat = sender.deliver("reverse", reversal, transport)
+
+    assert first.accepted, first.reason
+    assert repeat.body == first.body
+    assert first.fields == {"pnm_order_identifier": reversal["pnm_order_identifier"]}
+    assert books.balance(message["site_identifier"], customer) == 0
+
+
+@pytest.mark.parametrize("name", REVERSALS)
+def test_each_example_of_a_reversal_is_acknowledged_and_recorded(
+    sender: CallbackSender, books: Books, name: str
+) -> None:
+    reversal = with_fresh_payment(REVERSALS[name])
+
+    delivery = sender.deliver("reverse", reversal, "json")
+
+    assert delivery.accepted, delivery.reason
+    payment = books.payment(reversal["site_identifier"], reversal["pnm_payment_identifier"])
+    assert payment is not None
+    assert payment["anomalies"] == {"reversed_unknown"}
+
+
+def test_32_identical_reversals_at_once_take_the_money_back_once(
+    crowd: ThreadPoolExecutor, sender: CallbackSender, books: Books, authorization: Parameters
+) -> None:
+    customer = "gets-back-at-once"
+    reversal = reversal_of(paid(sender, authorization, customer), reverse_amount="100.00")
+
+    def deliver(_: int) -> Delivery:
+        return sender.deliver("reverse", reversal, "json")
+
+    deliveries = list(crowd.map(deliver, range(32)))
+
+    assert Counter(delivery.reason for delivery in deliveries) == {None: 32}
+    net = Decimal(authorization["net_payment_amount"])
+    assert books.balance(reversal["site_identifier"], customer) == net - Decimal("100.00")
+
+
+def test_a_reversal_that_comes_before_its_confirmation_leaves_only_the_rest(
+    sender: CallbackSender, books: Books, authorization: Parameters
+) -> None:
+    customer = "gets-back-early"
+    confirmation = confirmation_of({**authorization, "site_customer_identifier": customer})
+
+    early = sender.deliver("reverse", reversal_of(confirmation, reverse_amount="10.00"), "form")
+    told = sender.deliver("confirm", confirmation, "form")
+
+    assert early.accepted
+    assert told.accepted
+    net = Decimal(confirmation["net_payment_amount"])
+    assert books.balance(confirmation["site_identifier"], customer) == net - Decimal("10.00")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"signature": "0" * 64, "timestamp": "1748969962", "version": "3.0"}, 401),
+        ({"site_identifier": "S9999999999", "signature": "0" * 64, "version": "3.0"}, 401),
+        ({"reverse_amount": "a lot"}, 400),
+        ({"reverse_amount": "-1.00"}, 400),
+        ({"pnm_payment_identifier": ""}, 400),
+    ],
+    ids=str,
+)
+def test_a_bad_reversal_gets_a_clear_answer_and_moves_nothing(
+    sender: CallbackSender, books: Books, authorization: Parameters, changes: Parameters, status: int
+) -> None:
+    customer = f"bad-reversal-{status}"
+    confirmation = paid(sender, authorization, customer)
+    before = books.balance(confirmation["site_identifier"], customer)
+
+    delivery = sender.deliver("reverse", {**reversal_of(confirmation), **changes}, "json")
+
+    assert delivery.status == status
+    assert delivery.content_type.startswith("application/problem+json")
+    assert books.balance(confirmation["site_identifier"], customer) == before
+
+
+@pytest.mark.parametrize("fault", [{"mode": "error500"}, {"mode": "hang"}, {"mode": "lost"}], ids=str)
+def test_without_dynamodb_a_reversal_is_not_acknowledged_and_is_taken_off_once_later(
+    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters, fault: dict[str, Any]
+) -> None:
+    customer = f"gets-back-after-{fault['mode']}"
+    confirmation = paid(sender, authorization, customer)
+    reversal = reversal_of(confirmation)
+    faults.post("fault", {"service": "dynamodb", **fault})
+
+    during = sender.deliver("reverse", reversal, "json")
+    faults.post("reset")
+    after = sender.deliver("reverse", reversal, "json")
+
+    assert during.status == 503
+    assert during.seconds < 8
+    assert after.accepted
+    assert books.balance(confirmation["site_identifier"], customer) == 0

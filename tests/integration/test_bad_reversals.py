@@ -1,0 +1,135 @@
+"""A reversal that is not authentic, not readable or not valid is answered as every other bad callback."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from paynearme.parameters import MOST_BYTES, Event
+from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
+from tests.integration.observed import Answer, Function, Stored, Written
+from tests.integration.payments_over_time import reversal
+from tests.integration.signed_callbacks import CUSTOMER, SITE_OF_2_0, TRANSPORTS, confirmation, signed
+
+MARKER = "zq7marker7qz"
+PAYMENT_ONLY = {"reverse_amount": None, "reverse_currency": None}
+
+UNREADABLE: dict[str, Event] = {
+    "broken JSON": body_event(f'{{"site_identifier": "{MARKER}'),
+    "nested": body_event(f'{{"site_identifier": ["{MARKER}"]}}'),
+    "a name twice": body_event(f"a={MARKER}&a=1"),
+    "a name twice in a query": query_event([("a", MARKER), ("a", "1")]),
+    "bytes that are not UTF-8": bytes_event(b'{"a": "\xff' + MARKER.encode() + b'"}'),
+}
+LONG = MARKER + "x" * MOST_BYTES
+INVALID: dict[str, tuple[dict[str, str | None], list[str]]] = {
+    "no amount at all": (
+        {**PAYMENT_ONLY, "payment_amount": None, "payment_currency": None},
+        ["payment_amount", "payment_currency", "reverse_amount"],
+    ),
+    "no amount": ({"reverse_amount": None, "payment_amount": ""}, ["payment_amount", "reverse_amount"]),
+    "no number": ({"reverse_amount": MARKER}, ["reverse_amount"]),
+    "an exponent": ({"reverse_amount": "1e3"}, ["reverse_amount"]),
+    "three places": ({"reverse_amount": "1.001"}, ["reverse_amount"]),
+    "nothing": ({"reverse_amount": "0.00"}, ["reverse_amount"]),
+    "negative": ({"reverse_amount": "-1.00"}, ["reverse_amount"]),
+    "negative, of the payment": ({**PAYMENT_ONLY, "payment_amount": "-1.00"}, ["payment_amount"]),
+    "other currency": ({"reverse_currency": "CAD"}, ["reverse_currency"]),
+    "other currency of the payment": ({**PAYMENT_ONLY, "payment_currency": "CAD"}, ["payment_currency"]),
+    "no currency": ({"reverse_currency": None, "payment_currency": None}, ["reverse_currency"]),
+    "no payment": ({"pnm_payment_identifier": None}, ["pnm_payment_identifier"]),
+    "no order": ({"pnm_order_identifier": ""}, ["pnm_order_identifier"]),
+    "timestamp": ({"timestamp": MARKER}, ["timestamp"]),
+    "timestamp before all time": ({"timestamp": "-1"}, ["timestamp"]),
+    "timestamp too long": ({"timestamp": "9" * 13}, ["timestamp"]),
+    "test": ({"test": MARKER}, ["test"]),
+    "type": ({"reverse_type": f"{MARKER}\n"}, ["reverse_type"]),
+}
+
+
+@pytest.fixture(autouse=True)
+def unmoved(confirm: Function, stored: Stored, written: Written) -> Iterator[None]:
+    """Fails a test after which anything is stored that was not before."""
+    confirm(confirmation())
+    before = stored.everything()
+    yield
+    assert stored.everything() == before
+
+
+def refused(answer: Answer, status: int, written: Written) -> dict[str, Any]:
+    """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
+    assert answer.status == status
+    assert answer.content_type.startswith("application/problem+json")
+    assert MARKER not in answer.body + written.text()
+    problem = answer.content
+    assert set(problem) - {"parameters"} == {"type", "title", "status"}
+    assert problem["status"] == status
+    return problem
+
+
+@pytest.mark.parametrize("event", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_as_parameters_is_a_400(
+    reverse: Function, written: Written, event: Event
+) -> None:
+    assert refused(reverse.handle(event), 400, written)["type"].endswith("unreadable")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [query_event([("a", LONG)]), body_event(f"a={LONG}"), json_event({"a": LONG})],
+    ids=["query", "form", "json"],
+)
+def test_what_is_too_large_is_a_413(reverse: Function, written: Written, event: Event) -> None:
+    refused(reverse.handle(event), 413, written)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_all_that_is_not_authentic_gets_one_and_the_same_body(
+    reverse: Function, written: Written, transport: str
+) -> None:
+    valid = reversal(agent_name=MARKER)
+    unsigned = {name: value for name, value in valid.items() if name != "signature"}
+    forged: list[Mapping[str, str]] = [
+        {},
+        unsigned,
+        {**valid, "signature": ""},
+        {**valid, "signature": MARKER},
+        {**valid, "reverse_amount": "999.00"},
+        {**valid, "zz": MARKER},
+        {**valid, "site_identifier": SITE_OF_2_0},
+        signed({**unsigned, "site_identifier": MARKER}, secret="any"),
+        signed({**unsigned, "version": "2.0"}),
+        {**valid, "version": "4.0"},
+    ]
+
+    answers = [reverse(parameters, TRANSPORTS[transport]) for parameters in forged]
+
+    assert len({answer.body for answer in answers}) == 1
+    assert refused(answers[0], 401, written)["type"].endswith("not-authentic")
+    assert {answer.status for answer in answers} == {401}
+    assert written.counted("NotAuthentic") == len(forged)
+
+
+@pytest.mark.parametrize(("changes", "named"), INVALID.values(), ids=INVALID)
+def test_an_authentic_reversal_that_is_not_valid_is_a_400_with_the_names(
+    reverse: Function, written: Written, changes: dict[str, str | None], named: list[str]
+) -> None:
+    message = reversal(agent_name=MARKER, **changes)
+
+    for transport in TRANSPORTS.values():
+        problem = refused(reverse(message, transport), 400, written)
+
+        assert problem["type"].endswith("invalid-parameters")
+        assert problem["parameters"] == named
+        assert CUSTOMER not in str(problem)
+    assert written.counted("InvalidMessage") == len(TRANSPORTS)
+
+
+def test_a_bad_reversal_of_a_2_0_site_gets_the_same_problem_as_any_other(
+    reverse: Function, written: Written
+) -> None:
+    one = reverse(reversal(reverse_amount=MARKER))
+    other = reverse(reversal(reverse_amount=MARKER, site_identifier=SITE_OF_2_0, version="2.0"))
+
+    assert other.body == one.body
+    refused(other, 400, written)
