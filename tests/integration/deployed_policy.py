@@ -42,7 +42,9 @@ MISSING: Mapping[str, Mapping[str, Exception]] = {
 """Ways not to read a policy: what the calls are answered with."""
 
 BROKEN: Mapping[str, Any] = {
-    "not UTF-8": b'{"defaults": "\xff"}',
+    "not UTF-8": json.dumps(_with(texts={"accepted": {"receipt": "Cafe"}}))
+    .encode()
+    .replace(b"Cafe", b"Caf\xe9"),
     "with a byte order mark": b"\xef\xbb\xbf{}",
     "no JSON": f'{{"defaults": "{MARKER}"',
     "nested without end": "[" * 100_000,

@@ -158,6 +158,11 @@ class Books:
         """Return what a customer's payments hold of a window."""
         return self._spent(self.payments.values(), customer, window, types)
 
+    def posted_to_nobody(self, number: str) -> bool:
+        """Return whether a payment was made by a customer whom its confirmation did not name."""
+        payment = self._payment(number)
+        return payment.outcome == "payment" and bool(payment.confirmed and not payment.confirmed.customer)
+
     def balances(self) -> dict[str, Decimal]:
         """Return what was posted to customers and did not come back."""
         balances: dict[str, Decimal] = {}

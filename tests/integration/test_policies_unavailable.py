@@ -189,6 +189,8 @@ class TestACallThatIsGivenUp:
         with pytest.raises(PolicyUnavailableError):
             policies.find(SITE, self.SOON)
         assert policies.find_quickly(SITE, self.SOON) is None
+        # A token is good for one call, and nobody knows what became of the first.
+        assert deployed_policy.calls == [START, START]
 
         come_back()
         deployed_policy.put_defaults(unknown_order="decline")
@@ -233,6 +235,12 @@ STORIES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[De
     "failed": ({}, {"status": "decline"}, set(), {Decimal(0)}),
     "failed, not asked about": (None, {"status": "decline"}, set(), set()),
     "a test": (None, {"test": "true"}, set(), set()),
+    "a test of another amount": (
+        {"test": "true", "payment_amount": "1.00"},
+        {"test": "true"},
+        {"amount_differs"},
+        set(),
+    ),
     "no customer": (None, {"site_customer_identifier": None}, {"customer_missing"}, set()),
     "another amount": ({"payment_amount": "1.00"}, {}, {"amount_differs"}, SPENT),
     "declined by us": (

@@ -53,7 +53,7 @@ _DECIDES: Mapping[str, re.Pattern[str]] = {
 }
 # How a new name goes on that begins like one we know: PayNearMe's are words between underscores.
 _NEW_NAME = re.compile(r"_|s(?:_|$)")
-_BEHIND_A_NAME = re.compile(r"[^\W_]|[$+@#-]")
+_BEHIND_A_NAME = re.compile(r"[^\W_]|[$+@#{-]")
 
 # Where in a value of any form another parameter may begin that was swallowed.
 _AT_A_NAME = re.compile(
@@ -147,7 +147,7 @@ def _names_out_of_place(cut: _Cut, exempt: Set[str]) -> Iterator[str]:
 
 
 def _is_out_of_place(cut: _Cut, index: int, name: str, at: int, value_at: int, exempt: Set[str]) -> bool:
-    """Return whether ``name``, found at ``at`` with its value's beginning until ``value_at``, is disguised."""
+    """Return whether ``name``, found at ``at`` its value's beginning to ``value_at``, is disguised."""
     own, ends = cut.names[index], at + len(name)
     name_ends = cut.begins[index] + len(own)
     next_begins = name_ends + len(cut.values[index])
@@ -184,8 +184,8 @@ def _values_too_long(cut: _Cut) -> Iterator[str]:
             rest = cut.text[begins + place :]
             if place < len(value) and "a" <= rest[0] <= "z" and name < rest < cut.name_behind(index):
                 yield name
-        if value.startswith("_") and _SWALLOWED_AT[name] is _AT_A_NAME:
-            # The end of a new name.
+        if _SWALLOWED_AT[name] is _AT_A_NAME and value.startswith(("_", "s_")):
+            # The end of a new name that begins like this one.
             yield name
 
 
