@@ -9,6 +9,7 @@ from typing import Any
 
 from paynearme.messages import AuthorizationAnswer, Outcome, ReversalKind
 from paynearme.policy import Decision, Reason, Text
+from paynearme.policy.texts import filled
 
 _NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
 
@@ -33,7 +34,7 @@ class Anomaly(StrEnum):
     PAID_AFTER_RELEASE = "paid_after_release"
     """It was paid after its reservation had been given back: it counts again, even past a limit."""
     SPENDING_NOT_COUNTED = "spending_not_counted"
-    """It was paid without being asked about while no policy could be read: it counts for no limit."""
+    """It was paid without a reservation while no policy could be read: it counts for no limit."""
     REVERSED_UNKNOWN = "reversed_unknown"
     """It was reversed although it had not been posted."""
     REVERSED_TOO_MUCH = "reversed_too_much"
@@ -139,7 +140,8 @@ def unheard(
         test=parameters.get("test") == "true",
     )
     text = text_of(parameters["site_identifier"])
-    decision = Decision(False, Reason.CANNOT_DECIDE_NOW, text.decline_reason, text.receipt)
+    told = filled(text.decline_reason or "", {})
+    decision = Decision(False, Reason.CANNOT_DECIDE_NOW, told, filled(text.receipt, {}))
     answer = Authorized(decision, now, ours, repeated=False)
     return answer.to_answer(parameters["pnm_order_identifier"])
 

@@ -32,7 +32,7 @@ def confirm(
     old = told.post_as_expected(table, deadline)
     if old is None:
         return Confirmed(message.status, repeated=False, anomalies=own_anomalies(message))
-    while "outcome" not in old:
+    while told.is_news_to(old):
         anomalies = told.anomalies(old)
         changed = told.post(table, old, anomalies, deadline)
         if changed is None:
@@ -40,16 +40,10 @@ def confirm(
         old = changed
     if old["confirmation_fingerprint"] == items.confirmation_fingerprint(message):
         return Confirmed(message.status, repeated=True)
-
-    anomalies = frozenset({Anomaly.OUTCOME_CONTRADICTED})
-    if message.status is Outcome.PAYMENT and old["outcome"] == Outcome.DECLINE:
-        # Nothing was posted for the decline, so this money would be lost if we kept to it.
-        anomalies |= told.anomalies(old)
-        beaten = told.post(table, old, anomalies, deadline)
-        return Confirmed(message.status, repeated=beaten is not None, anomalies=anomalies)
+    contradicted = frozenset({Anomaly.OUTCOME_CONTRADICTED})
     pk, sk = items.key_of(message)
-    table.update(Update(pk, sk, marks={"anomalies": anomalies}), deadline)
-    return Confirmed(message.status, repeated=True, anomalies=anomalies)
+    table.update(Update(pk, sk, marks={"anomalies": contradicted}), deadline)
+    return Confirmed(message.status, repeated=True, anomalies=contradicted)
 
 
 @dataclass(frozen=True)
@@ -60,11 +54,23 @@ class _Told:
     policy: SitePolicy | None
     now: datetime
 
+    def is_news_to(self, old: Item) -> bool:
+        """Return whether the outcome is to be written onto ``old``, the payment's item.
+
+        A payment is, even after a decline: nothing was posted for that, so this money would be lost.
+        """
+        known = old.get("outcome")
+        return known is None or (known == Outcome.DECLINE and self.message.status is Outcome.PAYMENT)
+
     def anomalies(self, old: Item) -> frozenset[Anomaly]:
         """Return what is wrong with the outcome, given what was known of the payment."""
-        found = own_anomalies(self.message) | deviations(old | items.outcome(self.message, self.now))
-        uncounted = self._is_counted and self.policy is None and held_by(old) is None
-        return found | {Anomaly.SPENDING_NOT_COUNTED} if uncounted else found
+        found = {
+            Anomaly.OUTCOME_CONTRADICTED: "outcome" in old,
+            Anomaly.SPENDING_NOT_COUNTED: self._is_counted and self.policy is None and held_by(old) is None,
+        }
+        differing = deviations(old | items.outcome(self.message, self.now))
+        own = frozenset(anomaly for anomaly, holds in found.items() if holds)
+        return own | own_anomalies(self.message) | differing
 
     def post_as_expected(self, table: Table, deadline: Deadline) -> Item | None:
         """Write the outcome as if the payment were known just as usual, without looking.

@@ -52,7 +52,7 @@ class _Told:
     def taken_back(self) -> Decimal:
         """Return what to take off the balance: what came back, but never more than is still posted."""
         posted: Decimal = self.payment.get("posted_amount", _NOTHING)
-        left = posted - self.payment.get("taken_back", _NOTHING)
+        left: Decimal = posted - self.payment.get("taken_back", _NOTHING)
         return max(_NOTHING, min(self.message.amount, left))
 
     @property

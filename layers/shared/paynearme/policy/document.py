@@ -35,6 +35,11 @@ ChannelEntry = Annotated[SiteChannel | Literal["other", "none"], Field(union_mod
 SubchannelEntry = Annotated[SiteSubchannel | Literal["other", "none"], Field(union_mode="left_to_right")]
 
 
+_ZONE_WANTED = "must be a time zone of IANA's, like America/New_York"
+# Names that are files among the zones, and none of IANA's.
+_OF_THE_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
+
+
 def _positive(amount: Decimal) -> Decimal:
     if amount <= 0:
         raise unreadable("must be more than nothing")
@@ -42,11 +47,13 @@ def _positive(amount: Decimal) -> Decimal:
 
 
 def _time_zone(name: str) -> str:
+    if name in _OF_THE_MACHINE or name.startswith(("posix/", "right/")):
+        raise unreadable(_ZONE_WANTED)
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError):
         # Which of them depends on how the name is wrong.
-        raise unreadable("must be a time zone of IANA's, like America/New_York") from None
+        raise unreadable(_ZONE_WANTED) from None
     return name
 
 
