@@ -85,7 +85,7 @@ def test_a_payments_whole_story_is_told(
         (f"/orders/{GAMING_SITE}/1", {"order_type": "exact"}, "order_amount"),
         (f"/orders/{GAMING_SITE}/1", {"amount": "1.00"}, "amount"),
         ("/orders/S9999999999/1", {}, "site_identifier"),
-        (f"/customers/{GAMING_SITE}/a", {"own_day_limit": 50.5}, "own_day_limit"),
+        (f"/customers/{GAMING_SITE}/a", {"own_day_limit": 50.555}, "own_day_limit"),
         (f"/customers/{GAMING_SITE}/a", {"status": "gone"}, "status"),
     ],
 )

@@ -91,7 +91,7 @@ def test_one_failure_of_dynamodb_goes_unnoticed(
     assert books.balance(message["site_identifier"], customer) == Decimal(message["net_payment_amount"])
 
 
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault["mode"] != "lost"], ids=str)
+@pytest.mark.parametrize("fault", [{"mode": "refuse"}, {"mode": "throttle"}, {"mode": "hang"}], ids=str)
 def test_without_the_sites_keys_authorizations_are_declined_and_confirmations_refused(
     cold: Callable[[], None],
     sender: CallbackSender,

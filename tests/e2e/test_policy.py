@@ -15,14 +15,7 @@ from local.stack import Stack
 from paynearme.policy import DEFAULT_TEXTS, Reason, read_policy
 
 WITHIN_SECONDS = 8
-FAULTS: list[dict[str, Any]] = [
-    {"mode": "refuse"},
-    {"mode": "throttle"},
-    {"mode": "error500"},
-    {"mode": "hang"},
-    {"mode": "slow", "seconds": 30},
-    {"mode": "lost"},
-]
+FAULTS: list[dict[str, Any]] = [{"mode": "error500"}, {"mode": "hang"}, {"mode": "lost"}]
 
 
 def changed(**defaults: Any) -> str:
@@ -35,8 +28,6 @@ BROKEN = {
     "no JSON": "{",
     "a time zone that does not exist": changed(time_zone="Mars/Olympus_Mons"),
     "a receipt that is too long": changed(texts={"accepted": {"receipt": "x" * 3001}}),
-    "an amount that is a float": changed(amounts={"credit": {"maximum": 500.1}}),
-    "an unknown field": changed(spending_limit=[]),
 }
 
 
@@ -122,7 +113,7 @@ def test_behind_a_broken_policy_the_last_good_one_holds(
     authorization: Parameters,
     text: str,
 ) -> None:
-    settled()
+    answered(sender.deliver("authorize", with_fresh_payment(authorization), "json"))
 
     appconfig.put(text)
     settled()

@@ -56,6 +56,7 @@ PLAUSIBLE = {
     "site_city": "rome",
     "site_customer_identifier_type": "email",
     "site_customer_name": "Zoe",
+    "site_is_test": "true",
     "site_zone": "7",
     "status_code": "7",
     "tested_at": "1749067230",
@@ -208,7 +209,9 @@ def test_no_single_change_of_a_documented_messages_cut_says_something_else(name:
 
 
 @pytest.mark.parametrize("additions", [LOWER, RICH], ids=["lower case", "rich"])
-@pytest.mark.parametrize("name", [name for name in MESSAGES if re.search("ach_scheduled_one|cash$|reversal [bcr]", name)])
+@pytest.mark.parametrize(
+    "name", [name for name in MESSAGES if re.search("ach_scheduled_one|cash$|reversal [bcr]", name)]
+)
 def test_no_single_change_of_a_longer_messages_cut_says_something_else(
     name: str, additions: Parameters
 ) -> None:

@@ -290,3 +290,11 @@ def test_what_a_reversal_is_made_of_can_be_changed_and_left_out_and_stays_as_it_
     assert (made["reverse_amount"], made["reverse_type"], made["test"]) == ("50.00", "Refund", True)
     assert not {"reverse_code", "signature", "timestamp"} & set(made)
     assert confirmation == before
+
+
+def test_a_type_is_read_with_whatever_unknown_stands_behind_it() -> None:
+    told = valid_reversal(reverse_type="Refund", sale_reason="chargeback", site_identifier="S2155373459")
+    cut = {**told, "reverse_type": "Refundsale_reasonchargeback"}
+    del cut["sale_reason"]
+    assert read_message(Reversal, told).kind is ReversalKind.CHARGEBACK
+    assert read_message(Reversal, cut).kind is ReversalKind.CHARGEBACK

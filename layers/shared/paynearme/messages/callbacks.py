@@ -35,6 +35,9 @@ from paynearme.messages.values import (
 
 _AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
 
+OF_A_REVERSAL = frozenset({"reverse_amount", "reverse_code", "reverse_reason", "reverse_type"})
+"""What PayNearMe tells of a reversal only, and always something of it."""
+
 # Texts of consumers. Refusing one for what it says would let a consumer stop the merchant's confirmations.
 _CHOSEN_BY_CONSUMERS = frozenset(
     {
@@ -157,6 +160,8 @@ class Confirmation(CallbackMessage):
     def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name also the amounts that a ``payment`` lacks, and those that cannot be added to a balance."""
         faults = super().faults_together(parameters)
+        # The address is not signed: an authentic reversal that is sent to this one must post nothing.
+        faults |= dict.fromkeys(OF_A_REVERSAL & parameters.keys(), "is not told by a confirmation")
         if parameters.get("status") != Outcome.PAYMENT:
             return faults
         given = {name: parameters.get(name, "") for name in _AMOUNTS}

@@ -59,11 +59,9 @@ _BEHIND_A_NAME = re.compile(r"[^\W_]|[$+@#{-]")
 _AT_A_NAME = re.compile(
     r"(?=(?:payment|pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z])"
 )
-_BEHIND_DIGITS = re.compile(r"(?<=[0-9]{6})(?=[a-z])")
 _SWALLOWED_AT: Mapping[str, re.Pattern[str]] = {
     "payment_type": _AT_A_NAME,
-    "pnm_order_identifier": _BEHIND_DIGITS,
-    "pnm_payment_identifier": _BEHIND_DIGITS,
+    "pnm_payment_identifier": re.compile(r"(?<=[0-9]{6})(?=[a-z])"),
     "reverse_code": _AT_A_NAME,
     "reverse_type": _AT_A_NAME,
     "site_channel": _AT_A_NAME,
@@ -158,8 +156,6 @@ def _is_out_of_place(cut: _Cut, index: int, name: str, at: int, value_at: int, e
         missing = name not in cut.names or not cut.values[cut.names.index(name)]
         behind = _BEHIND_A_NAME.match(cut.text, ends)
         disguised = own in exempt and missing and behind is not None
-    elif own in cut.known:
-        disguised = False
     elif ends > name_ends:
         disguised = True
     elif ends == name_ends:
@@ -182,7 +178,7 @@ def _values_too_long(cut: _Cut) -> Iterator[str]:
         for place in places:
             # The parameter may end behind the value.
             rest = cut.text[begins + place :]
-            if place < len(value) and "a" <= rest[0] <= "z" and name < rest < cut.name_behind(index):
+            if "a" <= rest[:1] <= "z" and name < rest < cut.name_behind(index):
                 yield name
         if _SWALLOWED_AT[name] is _AT_A_NAME and value.startswith(("_", "s_")):
             # The end of a new name that begins like this one.

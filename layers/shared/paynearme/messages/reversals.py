@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any, Self, cast
 
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from paynearme.messages.callbacks import Answer, CallbackMessage
+from paynearme.messages.callbacks import OF_A_REVERSAL, Answer, CallbackMessage
 from paynearme.messages.values import (
     Currency,
     Flag,
@@ -69,8 +70,14 @@ class Reversal(CallbackMessage):
 
     @classmethod
     def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name also the amount that is missing, or that cannot be taken off a balance."""
+        """Name also the amount that is missing, or that cannot be taken off a balance.
+
+        What carries nothing of a reversal is none: the address is not signed, so an authentic confirmation
+        that is sent to this one would take its money back.
+        """
         faults = super().faults_together(parameters)
+        if not any(parameters.get(name) for name in OF_A_REVERSAL):
+            faults["reverse_type"] = "is required"
         amount, currency = _names_of_what_came_back(parameters)
         text = parameters.get(amount, "")
         if not text:
@@ -130,8 +137,11 @@ class Reversal(CallbackMessage):
         """
         if self.reverse_type is None:
             return ""
-        others = sorted((self.model_extra or {}).items())
-        return self.reverse_type + "".join(n + text for n, text in others if "reverse_type" < n < "s")
+        others = self.model_extra or {}
+        behind = sorted(name for name in {*self.model_fields_set, *others} if name > "reverse_type")
+        return self.reverse_type + "".join(
+            name + others[name] for name in takewhile(others.__contains__, behind)
+        )
 
 
 def _names_of_what_came_back(parameters: Mapping[str, str]) -> tuple[str, str]:
