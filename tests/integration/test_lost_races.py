@@ -31,6 +31,11 @@ LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
     "all windows": lambda amount: [limit(window, amount) for window in WINDOWS],
     "its type": lambda amount: [limit("day", amount, "credit")],
     "some types": lambda amount: [limit("day", amount, "credit", "cash", "none")],
+    "two of a window": lambda amount: [limit("day", amount), limit("day", "900.00")],
+    "two over its type": lambda amount: [
+        limit("day", "900.00", "credit", "debit"),
+        limit("day", amount, "credit", "cash"),
+    ],
     "some types and all": lambda amount: [limit("day", amount, "credit", "cash"), limit("month", amount)],
 }
 limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
@@ -76,9 +81,9 @@ def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_lim
 
 
 @pytest.mark.parametrize("missing", ["0.00", "0.01"], ids=["room left", "a cent missing"])
-@pytest.mark.parametrize("between", ["cash", None], ids=["cash", "no type"])
-@pytest.mark.parametrize("before", [[], ["credit"], ["cash"], ["cash", "credit", None]], ids=str)
-def test_another_payment_type_of_the_same_limit_overtakes_too(
+@pytest.mark.parametrize("between", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
+@pytest.mark.parametrize("before", [[], ["credit"], ["cash", None]], ids=str)
+def test_each_payment_type_of_the_same_limit_overtakes(
     payments: Payments,
     deployed_policy: DeployedPolicy,
     meanwhile: Meanwhile,

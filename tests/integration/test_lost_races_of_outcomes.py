@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, Stored
 from tests.integration.payments_over_time import NOON, Payments, at, in_all, reversal
@@ -72,6 +73,20 @@ def test_two_outcomes_at_the_same_time_move_spending_once(
     assert payments.stored.balances() == {"773090000": 30}
 
 
+def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_policy_too(
+    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile
+) -> None:
+    deployed_policy.put("no policy")
+    # After a decline it is written at the second attempt.
+    payments.fail()
+    meanwhile(None, payments.pay)
+
+    payments.pay()
+
+    assert payments.stored.balances() == {CUSTOMER: Decimal("100.00")}
+    assert payments.spent() == {}
+
+
 def test_a_question_that_comes_before_an_unasked_payment_is_written_reserves_and_is_confirmed(
     payments: Payments, meanwhile: Meanwhile
 ) -> None:
@@ -116,6 +131,21 @@ def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_
     assert payments.stored.balances() == {CUSTOMER: Decimal("70.00")}
     assert payments.anomalies() == {"reversed_unknown"}
     assert payments.spent() == in_all("100.00")
+
+
+@pytest.mark.parametrize(("between", "posted"), [("question", 100), ("reversal", 70)])
+def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_before_it_is_written(
+    payments: Payments, reverse: Function, meanwhile: Meanwhile, between: str, posted: int
+) -> None:
+    payments.fail()
+    meanwhile(None, {"question": payments.ask, "reversal": lambda: come_back(reverse, "30.00")}[between])
+
+    payments.pay()
+
+    assert payments.item()["outcome"] == "payment"
+    assert payments.stored.balances() == {CUSTOMER: posted}
+    assert payments.spent() == in_all("100.00")
+    assert "outcome_contradicted" in payments.anomalies()
 
 
 def test_two_reversals_at_the_same_time_are_both_taken_back_but_not_more_than_was_posted(

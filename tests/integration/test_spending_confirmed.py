@@ -201,6 +201,17 @@ def test_what_others_spent_stands_against_a_question_after_the_outcome(
     assert payments.spent() == in_all("200.00")
 
 
+def test_what_a_payment_holds_of_another_day_makes_no_room_for_the_question_about_it(
+    payments: Payments, deployed_policy: DeployedPolicy
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
+    payments.pay("1")
+    tomorrow = payments.at(TOMORROW)
+    assert tomorrow.ask("2", payment_amount="0.01")
+
+    assert not tomorrow.ask("1")
+
+
 def test_a_question_about_a_payment_that_failed_reserves_nothing_until_the_payment_is_made_after_all(
     payments: Payments, deployed_policy: DeployedPolicy
 ) -> None:

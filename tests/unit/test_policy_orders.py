@@ -114,3 +114,24 @@ def test_an_orders_minimum_is_compared_with_what_is_paid_without_fees() -> None:
     assert reason_for(order, net_payment_amount="350.00") is Reason.ACCEPTED
     assert reason_for(order, net_payment_amount="349.99") is Reason.ORDER_AMOUNT_TOO_LOW
     assert reason_for(order, net_payment_amount="0.00") is Reason.ORDER_AMOUNT_TOO_LOW
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        {"net_payment_amount": "355.00"},
+        {"net_payment_amount": "-5.00"},
+        {"net_payment_amount": "350.00", "net_payment_currency": "CAD"},
+    ],
+    ids=str,
+)
+def test_a_net_amount_that_cannot_be_one_tells_nothing(net: dict[str, str]) -> None:
+    exact = {"order_type": OrderType.EXACT, "order_amount": Decimal(net["net_payment_amount"])}
+    assert decided(case(order=exact, message=net)).reason is Reason.ORDER_AMOUNT_DIFFERS
+    paid = {"order_type": OrderType.EXACT, "order_amount": Decimal("354.99")}
+    assert decided(case(order=paid, message=net)).accept
+
+
+def test_an_order_of_up_to_nothing_that_is_known_takes_no_payment() -> None:
+    order = {"order_type": OrderType.UP_TO, "order_amount": None}
+    assert decided(case(order=order)).reason is Reason.ORDER_AMOUNT_TOO_HIGH

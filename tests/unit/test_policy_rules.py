@@ -60,7 +60,7 @@ OF_SPENDING = {reason for reason in OFFENCES if "limit" in reason}
 
 # What cannot be of one payment. For the two limits of a window see ``test_policy_spending``.
 CONTRADICTORY: dict[Reason, set[Reason]] = {
-    Reason.AMOUNT_NOT_POSITIVE: {Reason.AMOUNT_TOO_HIGH},
+    Reason.AMOUNT_NOT_POSITIVE: {Reason.AMOUNT_TOO_HIGH, Reason.ORDER_AMOUNT_TOO_HIGH},
     Reason.ORDER_UNKNOWN: {reason for reason in Reason if reason.startswith("order_")},
     Reason.ORDER_AMOUNT_DIFFERS: {Reason.ORDER_AMOUNT_TOO_HIGH},
     Reason.CUSTOMER_UNKNOWN: {

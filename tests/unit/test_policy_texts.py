@@ -87,6 +87,11 @@ def test_paynearmes_placeholders_are_left_in_peace(placeholder: str) -> None:
     )
 
 
+def test_paynearmes_placeholders_can_stand_together() -> None:
+    together = "<br>".join(THEIRS)
+    assert receipt_of(together) == together
+
+
 def test_a_brace_is_written_twice() -> None:
     assert receipt_of("{{date}} }}{{ {{{date}}}") == "{date} }{ {2026-11-20}"
 

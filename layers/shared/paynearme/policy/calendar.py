@@ -38,6 +38,6 @@ def local_date(moment: datetime, time_zone: tzinfo) -> date:
 
 
 def within_days(days: Iterable[tuple[date, int]], today: date, number: int) -> int:
-    """Return the sum of what was counted on the last ``number`` days, of which ``today`` is the last."""
+    """Return the sum of what was counted on the last ``number`` days up to ``today``, or after it."""
     first = today - timedelta(days=number - 1)
     return sum(count for day, count in days if day >= first)

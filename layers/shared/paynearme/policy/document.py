@@ -2,14 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, Literal, NoReturn, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -28,11 +31,29 @@ from paynearme.policy.texts import DEFAULT_TEXTS, Text, has_placeholders
 MOST_DAYS = 365
 """The furthest back that chargebacks and returns are counted, in days: what bounds what a decision reads."""
 
-TypeEntry = Annotated[PaymentType | Literal["other", "none"], Field(union_mode="left_to_right")]
+
+def _entry_of(documented: type[StrEnum]) -> BeforeValidator:
+    words = [*map(str, documented), "other", "none"]
+
+    def read(value: object) -> object:
+        if not isinstance(value, str) or value not in words:
+            raise unreadable(f"must be one of {', '.join(words)}")
+        return value
+
+    return BeforeValidator(read)
+
+
+TypeEntry = Annotated[
+    PaymentType | Literal["other", "none"], Field(union_mode="left_to_right"), _entry_of(PaymentType)
+]
 """A documented payment type; ``other`` for one that is not documented, ``none`` where a message has none."""
 
-ChannelEntry = Annotated[SiteChannel | Literal["other", "none"], Field(union_mode="left_to_right")]
-SubchannelEntry = Annotated[SiteSubchannel | Literal["other", "none"], Field(union_mode="left_to_right")]
+ChannelEntry = Annotated[
+    SiteChannel | Literal["other", "none"], Field(union_mode="left_to_right"), _entry_of(SiteChannel)
+]
+SubchannelEntry = Annotated[
+    SiteSubchannel | Literal["other", "none"], Field(union_mode="left_to_right"), _entry_of(SiteSubchannel)
+]
 
 
 _ZONE_WANTED = "must be a time zone of IANA's, like America/New_York"
@@ -192,7 +213,7 @@ def read_policy(text: str) -> PolicyDocument:
         )
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-        raise PolicyError([f"{_place(fault['loc'])}: {fault['msg']}" for fault in faults]) from None
+        raise PolicyError(list(_told([(fault["loc"], fault["msg"]) for fault in faults]))) from None
     except (ValueError, RecursionError) as error:
         raise PolicyError([f"not readable as JSON: {error}"]) from None
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -222,8 +243,8 @@ def _are(under: Mapping[str, Any], over: Mapping[str, Any], name: str) -> bool:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if twice := {name for name in names if names.count(name) > 1}:
+    times = Counter(name for name, _ in pairs)
+    if twice := {name for name, number in times.items() if number > 1}:
         raise ValueError(f"a name is there twice: {', '.join(sorted(twice))}")
     return dict(pairs)
 
@@ -232,5 +253,9 @@ def _no(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(step) for step in location) or "the document"
+def _told(faults: Sequence[tuple[tuple[int | str, ...], str]]) -> Iterator[str]:
+    """Yield a line for each fault, those of the defaults not again for each site that has them from there."""
+    of_defaults = {(place[1:], said) for place, said in faults if place[:1] == ("defaults",)}
+    for place, said in faults:
+        if place[:1] != ("sites",) or (place[2:], said) not in of_defaults:
+            yield f"{'.'.join(map(str, place)) or 'the document'}: {said}"

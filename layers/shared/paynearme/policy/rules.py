@@ -45,9 +45,15 @@ class Case:
 
     @property
     def due_to_order(self) -> Decimal:
-        """Return what of the payment is for the order: without fees, where the message tells them apart."""
-        net = self.message.net_payment_amount
-        return self.message.payment_amount if net is None else net
+        """Return what of the payment is for the order: without fees, where the message tells them apart.
+
+        A net amount that cannot be one, more than was paid or in another currency, tells nothing.
+        """
+        message, net = self.message, self.message.net_payment_amount
+        same_currency = message.net_payment_currency in (None, message.payment_currency)
+        if net is None or not same_currency or not 0 <= net <= message.payment_amount:
+            return message.payment_amount
+        return net
 
 
 type Rule = Callable[[Case], Reason | None]
@@ -131,8 +137,11 @@ def order_amount_is_not_too_low(case: Case) -> Reason | None:
 def order_amount_is_not_too_high(case: Case) -> Reason | None:
     """Decline more than the amount of an ``up-to`` order, fees apart."""
     order = case.knowledge.order
-    most = order.order_amount if order and order.order_type is OrderType.UP_TO else None
-    return Reason.ORDER_AMOUNT_TOO_HIGH if most is not None and case.due_to_order > most else None
+    if order is None or order.order_type is not OrderType.UP_TO:
+        return None
+    # Without an amount, nothing could be too much.
+    within = order.order_amount is not None and case.due_to_order <= order.order_amount
+    return None if within else Reason.ORDER_AMOUNT_TOO_HIGH
 
 
 def customer_is_known(case: Case) -> Reason | None:
