@@ -92,12 +92,13 @@ class Books:
     def ask(self, number: str, told: Told, rules: Rules, now: datetime) -> str:
         """Return the reason of the answer: ``accepted``, or why not."""
         payment = self._payment(number)
-        if payment.asked:
-            same = (payment.asked.amount, payment.asked.payment_type) == (told.amount, told.payment_type)
-            return payment.reason if same else "conflicts_with_earlier"
+        if payment.asked and payment.asked != told:
+            return "conflicts_with_earlier"
+        if payment.asked and not (payment.released and not payment.outcome):
+            return payment.reason
         windows = windows_at(now, rules.time_zone)
         payment.reason = self._reason(told, rules, dict(zip(WINDOWS, windows, strict=True)), now, payment)
-        payment.asked = told
+        payment.asked, payment.released = told, False
         if payment.reason == "accepted" and told.customer and not payment.outcome:
             payment.holds = Holds(told.customer, told.amount, told.payment_type, windows)
         if payment.reason != "accepted" and payment.outcome == "payment":
@@ -119,9 +120,11 @@ class Books:
         customer = told.customer or (before.customer if before else None)
         windows = before.windows if before else rules and windows_at(now, rules.time_zone)
         if customer and windows:
-            payment.holds = Holds(customer, told.amount, told.payment_type, windows)
+            left_out = told.payment_type == "none"
+            payment_type = before.payment_type if before and left_out else told.payment_type
+            payment.holds = Holds(customer, told.amount, payment_type, windows)
         payment.posted = net
-        payment.taken_back = min(net, payment.came_back)
+        payment.taken_back = min(net, payment.came_back) if told.customer else NOTHING
         if payment.asked and payment.reason != "accepted":
             payment.marks.add("paid_after_decline")
         if payment.released:
@@ -144,10 +147,10 @@ class Books:
             return False
         payment.reversals.add((amount, customer, kind))
         payment.came_back += amount
-        if payment.outcome == "payment":
-            payment.taken_back += min(amount, payment.posted - payment.taken_back)
-        else:
+        if payment.outcome != "payment":
             payment.marks.add("reversed_unknown")
+        elif payment.confirmed and payment.confirmed.customer:
+            payment.taken_back += min(amount, payment.posted - payment.taken_back)
         named = [told.customer for told in (payment.confirmed, payment.asked) if told]
         whose = next(filter(None, [*named, customer]), None)
         if whose and (what := {"Chargeback": "chargebacks", "Bank Return": "returns"}.get(kind)):
@@ -157,11 +160,6 @@ class Books:
     def spent(self, customer: str, window: str, types: Iterable[str] | None = None) -> Decimal:
         """Return what a customer's payments hold of a window."""
         return self._spent(self.payments.values(), customer, window, types)
-
-    def posted_to_nobody(self, number: str) -> bool:
-        """Return whether a payment was made by a customer whom its confirmation did not name."""
-        payment = self._payment(number)
-        return payment.outcome == "payment" and bool(payment.confirmed and not payment.confirmed.customer)
 
     def balances(self) -> dict[str, Decimal]:
         """Return what was posted to customers and did not come back."""

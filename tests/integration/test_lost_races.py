@@ -181,6 +181,20 @@ def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_onc
     assert payments.anomalies("1") == anomalies
 
 
+def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
+    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "400.00")])
+    payments.ask("0", payment_amount="350.00")
+    meanwhile(lambda: payments.pay("1"))
+
+    assert not payments.ask("1")
+
+    assert payments.item("1")["reason"] == "day_limit_exceeded"
+    assert payments.anomalies("1") == {"paid_after_decline"}
+    assert payments.spent() == in_all("450.00")
+
+
 @pytest.mark.parametrize("test", [None, "true"])
 def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_once(
     payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile, test: str | None

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, Stored
-from tests.integration.payments_over_time import NOON, Payments, at, in_all, reversal
+from tests.integration.payments_over_time import NOON, Payments, at, in_all, limit, reversal
 from tests.integration.signed_callbacks import CUSTOMER
 
 
@@ -185,3 +185,39 @@ def test_a_payment_that_fails_before_its_reversal_is_written_moves_nothing(
 
     assert payments.stored.balances() == {}
     assert payments.anomalies() == {"reversed_unknown"}
+
+
+def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_marked(
+    payments: Payments, meanwhile: Meanwhile
+) -> None:
+    meanwhile(None, lambda: payments.ask(payment_currency="CAD"))
+
+    payments.pay()
+
+    assert payments.anomalies() == {"paid_after_decline", "amount_differs"}
+    assert payments.spent() == in_all("100.00")
+
+
+@pytest.mark.parametrize("between", ["1", "2"], ids=["itself", "another"])
+def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_past_the_limit(
+    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile, between: str
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
+    payments.ask("1")
+    payments.release("1")
+    meanwhile(lambda: payments.ask(between))
+
+    assert payments.ask("1") is (between == "1")
+    assert payments.spent() == in_all("100.00")
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_an_outcome_that_comes_before_a_released_payment_is_decided_anew_counts_once(
+    payments: Payments, meanwhile: Meanwhile, status: str
+) -> None:
+    payments.ask()
+    payments.release()
+    meanwhile(lambda: payments.pay(status=status))
+
+    assert payments.ask()
+    assert payments.spent() == (in_all("100.00") if status == "payment" else {})

@@ -222,7 +222,11 @@ def test_a_test_is_decided_by_the_limits_and_does_not_count(
     assert payments.spent() == in_all("100.00")
 
 
-@pytest.mark.parametrize("changes", [{}, {"payment_amount": "1.00"}], ids=["repeat", "conflict"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"payment_amount": "1.00"}, {"payment_type": "cash"}, {"site_customer_identifier": "another"}],
+    ids=["repeat", "other amount", "other type", "other customer"],
+)
 def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
     payments: Payments, deployed_policy: DeployedPolicy, changes: dict[str, Any]
 ) -> None:
@@ -233,3 +237,4 @@ def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
         assert payments.at(now).ask(**changes) is (not changes)
 
     assert payments.spent() == in_all("100.00")
+    assert payments.spent("another") == {}

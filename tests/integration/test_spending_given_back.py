@@ -240,12 +240,47 @@ def test_released_failed_and_then_made_it_counts_once(payments: Payments) -> Non
     assert payments.anomalies() == {"paid_after_release", "outcome_contradicted"}
 
 
-def test_the_repeat_of_a_released_question_gets_the_same_yes_and_reserves_nothing(payments: Payments) -> None:
+@pytest.mark.usefixtures("limited")
+@later
+def test_a_released_payment_that_is_asked_about_again_is_decided_anew(
+    payments: Payments, moment: datetime
+) -> None:
+    payments.ask("1")
+    payments.release("1")
+
+    assert [payments.at(moment).ask("1") for _ in range(2)] == [True, True]
+
+    assert set(payments.spent().values()) == {Decimal("100.00")}
+    assert not payments.at(moment).ask("2", payment_amount="0.01")
+    payments.at(moment).pay("1")
+    assert set(payments.spent().values()) == {Decimal("100.00")}
+    assert payments.anomalies("1") == set()
+
+
+@pytest.mark.usefixtures("limited")
+def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(payments: Payments) -> None:
+    payments.ask("1")
+    payments.release("1")
+    payments.ask("2")
+
+    assert [payments.ask("1") for _ in range(2)] == [False, False]
+
+    assert payments.item("1")["reason"] == "day_limit_exceeded"
+    assert payments.spent() == in_all("100.00")
+    payments.pay("1")
+    assert payments.spent() == in_all("200.00")
+    assert payments.anomalies("1") == {"paid_after_decline"}
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_a_released_payment_with_an_outcome_is_not_decided_anew(payments: Payments, status: str) -> None:
     payments.ask()
     payments.release()
+    payments.pay(status=status)
+    before = payments.stored.everything()
 
-    assert payments.ask()
-    assert payments.spent() == {}
+    assert payments.at(NOON + timedelta(days=1)).ask()
+    assert payments.stored.everything() == before
 
 
 def test_what_is_given_back_leaves_windows_that_hold_nothing(payments: Payments) -> None:

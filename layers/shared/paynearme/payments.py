@@ -18,7 +18,7 @@ class Anomaly(StrEnum):
     """What is wrong with a payment and needs a person's eye. Kept in the item's ``anomalies``."""
 
     AUTHORIZATION_CONFLICT = "authorization_conflict"
-    """It was authorized again with another amount, currency, order or payment type."""
+    """It was authorized again with another amount, currency, order, customer or payment type."""
     PAID_AFTER_DECLINE = "paid_after_decline"
     """It was paid although we had declined it."""
     AMOUNT_DIFFERS = "amount_differs"

@@ -34,14 +34,16 @@ def authorize(
     """See ``Ledger.authorize``."""
     asked = _Asked(message, policy, now)
     known = asked.read(table, deadline)
-    while "decision" not in known.payment:
+    while asked.is_open(known.payment):
         decision = decide(message, known.knowledge, policy, now)
         refused = asked.write(table, decision, known, deadline)
         if refused is None:
             anomalies = asked.anomalies(decision, known.payment)
             return Authorized(decision, now, asked.identifier, repeated=False, anomalies=anomalies)
         # Faster was another payment of the customer, this payment's outcome, or this very question.
-        known = known.after(refused)
+        told_meanwhile = "outcome" in refused.get(0, {}) and asked.is_open(refused[0])
+        # An outcome has moved the windows, too.
+        known = asked.read(table, deadline) if told_meanwhile else known.after(refused)
     return _decided_before(table, message, policy, now, known.payment, deadline)
 
 
@@ -49,6 +51,7 @@ def authorize(
 class _Known:
     """What the ledger knows: the payment's item, the windows', and what else a decision depends on."""
 
+    customer: str | None
     payment: Item
     windows: Sequence[Item]
     rest: Knowledge
@@ -56,7 +59,8 @@ class _Known:
     @property
     def knowledge(self) -> Knowledge:
         # An outcome that came before the question is counted already.
-        own = spending.held_by(self.payment)
+        held = spending.held_by(self.payment)
+        own = held if held and held.customer == self.customer else None
         windows = zip(WindowKind, self.windows, strict=False)
         seen = {kind: spending.spending_in(item, without=own) for kind, item in windows}
         return Knowledge(self.rest.order, self.rest.customer, seen, self.rest.chargebacks, self.rest.returns)
@@ -64,7 +68,7 @@ class _Known:
     def after(self, refused: dict[int, Item]) -> "_Known":
         """Return what is known once the items at these places of a transaction are as they refused it."""
         windows = [refused.get(place, item) for place, item in enumerate(self.windows, start=1)]
-        return _Known(refused.get(0, self.payment), windows, self.rest)
+        return _Known(self.customer, refused.get(0, self.payment), windows, self.rest)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,16 @@ class _Asked:
             message.site_identifier, message.pnm_payment_identifier, test=message.test
         )
 
+    def is_open(self, payment: Item) -> bool:
+        """Return whether the payment is to be decided on: for the first time, or because it was released.
+
+        What a release gave back may have been spent since, so a yes does not stand by itself any more.
+        """
+        if "decision" not in payment:
+            return True
+        same = payment["fingerprint"] == items.authorization_fingerprint(self.message)
+        return same and "released_at" in payment and "outcome" not in payment
+
     def read(self, table: Table, deadline: Deadline) -> _Known:
         """Read everything in one round trip: a fixed number of items, whatever the customer's history."""
         site, customer = self.message.site_identifier, self.message.site_customer_identifier
@@ -107,7 +121,7 @@ class _Asked:
             chargebacks=items.counted_by_day(reversals, "chargebacks"),
             returns=items.counted_by_day(reversals, "returns"),
         )
-        return _Known(payment, windows, knowledge)
+        return _Known(customer, payment, windows, knowledge)
 
     def _years(self) -> list[int]:
         """Return the years that the policy's rules on chargebacks and returns look into: at most two."""
@@ -127,14 +141,18 @@ class _Asked:
     ) -> dict[int, Item] | None:
         """Record the decision and what it reserves. Return None, or the items that refused, by place."""
         came_before = "outcome" in known.payment
+        released = known.payment.get("released_at")
+        still_open = "released_at = :released_at" if released else _UNDECIDED
         held = None if came_before else self._holds(decision)
         pk, sk = items.key_of(self.message)
         payment = Update(
             pk,
             sk,
             self._values(decision) | (held.values() if held else {}),
+            removes=("released_at",) if released else (),
             marks={"anomalies": self.anomalies(decision, known.payment)},
-            condition=_UNDECIDED if came_before else f"{_UNDECIDED} AND {_WITHOUT_OUTCOME}",
+            condition=_UNDECIDED if came_before else f"{still_open} AND {_WITHOUT_OUTCOME}",
+            condition_values={"released_at": released} if released else {},
         )
         if held is None:
             refused = table.update(payment, deadline)

@@ -1,7 +1,7 @@
 """What became of a payment: recorded once, with the balance and the spending that it moves."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from paynearme.deadline import Deadline
@@ -89,8 +89,10 @@ class _Told:
             "customer": message.site_customer_identifier or "",
         }
         if self._is_counted:
-            known["type"] = str(type_name(message))
-            holds = "spending_customer = :customer AND spending_amount = :amount AND spending_type = :type"
+            holds = "spending_customer = :customer AND spending_amount = :amount"
+            if message.payment_type is not None:
+                known["type"] = str(type_name(message))
+                holds += " AND spending_type = :type"
             condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_AS_AUTHORIZED} AND {holds}"
         else:
             fits = f"(attribute_not_exists(decision) OR ({_AS_AUTHORIZED}))"
@@ -134,7 +136,7 @@ class _Told:
         moving = message.net_payment_amount or _NOTHING
         # What came back before it was posted is not posted at all.
         back = min(moving, old.get("reversed_amount", _NOTHING))
-        if back and message.status is Outcome.PAYMENT:
+        if back and self._balance(moving):
             values = values | {"taken_back": back}
         payment = self._payment(
             values, anomalies, " AND ".join(parts), known | (before.values() if before else {})
@@ -154,11 +156,16 @@ class _Told:
         if message.status is Outcome.DECLINE or message.test:
             return before and replace(before, amount=_NOTHING)
         customer = message.site_customer_identifier or (before.customer if before else None)
-        if customer is None or (before is None and self.policy is None):
+        if customer is None:
             return None
-        zone = None if self.policy is None else self.policy.zone
-        windows = before.windows if before else sort_keys(windows_at(self.now, zone or UTC))
-        return Held(customer, message.payment_amount or _NOTHING, type_name(message), windows)
+        amount, name = message.payment_amount or _NOTHING, type_name(message)
+        if before:
+            # A site can have the type left out of its callbacks: it was known when it was asked about.
+            kept = before.type_name if message.payment_type is None else name
+            return Held(customer, amount, kept, before.windows)
+        if self.policy is None:
+            return None
+        return Held(customer, amount, name, sort_keys(windows_at(self.now, self.policy.zone)))
 
     def _payment(self, values: Item, anomalies: frozenset[Anomaly], condition: str, known: Item) -> Update:
         pk, sk = items.key_of(self.message)
@@ -177,10 +184,4 @@ class _Told:
         customer = message.site_customer_identifier
         if message.status is not Outcome.PAYMENT or message.test or customer is None or amount is None:
             return []
-        pk, sk = items.account_key(message.site_identifier, customer)
-        values = {
-            "site_identifier": message.site_identifier,
-            "site_customer_identifier": customer,
-            "updated_at": self.now.isoformat(),
-        }
-        return [Update(pk, sk, values, amounts={"balance": amount})]
+        return [items.balance_change(message.site_identifier, customer, amount, self.now)]

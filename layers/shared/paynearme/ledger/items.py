@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from paynearme.messages import Authorization, Confirmation, Outcome, Reversal
 from paynearme.policy import Customer, CustomerStatus, Order, OrderStatus, OrderType, WindowKind
-from paynearme.table import Item, Key
+from paynearme.table import Item, Key, Update
 
 type About = Authorization | Confirmation | Reversal
 
@@ -76,6 +76,7 @@ def authorization_fingerprint(message: Authorization) -> str:
         message.payment_currency,
         message.pnm_order_identifier,
         message.payment_type,
+        message.site_customer_identifier,
     )
 
 
@@ -89,6 +90,17 @@ def confirmation_fingerprint(message: Confirmation) -> str:
         message.pnm_order_identifier,
         message.site_customer_identifier,
     )
+
+
+def balance_change(site: str, customer: str, amount: Decimal, now: datetime) -> Update:
+    """Return the change of a customer's balance by ``amount``, in dollars."""
+    pk, sk = account_key(site, customer)
+    values = {
+        "site_identifier": site,
+        "site_customer_identifier": customer,
+        "updated_at": now.isoformat(),
+    }
+    return Update(pk, sk, values, amounts={"balance": amount})
 
 
 def order_of(item: Item) -> Order | None:

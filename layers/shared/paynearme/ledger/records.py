@@ -149,13 +149,18 @@ def _put(table: Table, key: Key, values: Item, now: datetime, deadline: Deadline
     An item that does so already is left alone, with the time at which it came to.
     """
     (before,) = table.read([key], deadline)
-    if all(before.get(name) == value for name, value in values.items()):
-        return before
-    after = {name: value for name, value in values.items() if value is not None}
-    after["fed_at"] = now.isoformat()
+    after = {name: value for name, value in values.items() if value is not None} | {"fed_at": now.isoformat()}
     removes = [name for name, value in values.items() if value is None]
-    table.update(Update(*key, values=after, removes=removes), deadline)
-    return after
+    while not all(before.get(name) == value for name, value in values.items()):
+        seen = {"fed_at": before["fed_at"]} if "fed_at" in before else {}
+        # A write that was given up may still come: then it must not undo a later one.
+        condition = "fed_at = :fed_at" if seen else "attribute_not_exists(fed_at)"
+        change = Update(*key, after, removes, condition=condition, condition_values=seen)
+        refused = table.update(change, deadline)
+        if refused is None:
+            return after
+        before = refused
+    return before
 
 
 def _spending(policy: SitePolicy, windows: Sequence[Window], spent: Sequence[Item]) -> SpendingRecord:

@@ -13,7 +13,14 @@ from paynearme.table import Item, Table, Update
 _COUNTED = {ReversalKind.CHARGEBACK: "chargebacks", ReversalKind.RETURN: "returns"}
 _NOTHING = Decimal(0)
 # What a reversal depends on: it is written onto a payment that is still as it was read.
-_DEPENDED_ON = ("outcome", "posted_amount", "taken_back", "reversed_amount", "confirmed_customer")
+_DEPENDED_ON = (
+    "outcome",
+    "posted_amount",
+    "taken_back",
+    "reversed_amount",
+    "authorized_customer",
+    "confirmed_customer",
+)
 
 
 def reverse(table: Table, message: Reversal, now: datetime, deadline: Deadline) -> Reversed:
@@ -43,14 +50,21 @@ class _Told:
         return f"reversal_{self.message.fingerprint[:12]}"
 
     @property
+    def posted_to(self) -> str | None:
+        """Return to whose balance it was posted; None where nobody's was moved."""
+        return self.payment.get("confirmed_customer") if "posted_amount" in self.payment else None
+
+    @property
     def customer(self) -> str | None:
-        """Return whose money it was: the one to whom it was posted, before what the message says."""
+        """Return whose payment it was, for the counts: as it was posted, asked about, or told now."""
         known = self.payment.get("confirmed_customer") or self.payment.get("authorized_customer")
         return known or self.message.site_customer_identifier
 
     @property
     def taken_back(self) -> Decimal:
-        """Return what to take off the balance: what came back, but never more than is still posted."""
+        """Return what to take off the balance: what came back, but never more than is still posted to it."""
+        if self.posted_to is None:
+            return _NOTHING
         posted: Decimal = self.payment.get("posted_amount", _NOTHING)
         left: Decimal = posted - self.payment.get("taken_back", _NOTHING)
         return max(_NOTHING, min(self.message.amount, left))
@@ -73,8 +87,11 @@ class _Told:
     def updates(self) -> list[Update]:
         """Return the changes of the payment and, but for a test, of the balance and of the counts."""
         changes = [self._of_payment()]
+        if self.posted_to is not None and self.taken_back:
+            site = self.message.site_identifier
+            changes.append(items.balance_change(site, self.posted_to, -self.taken_back, self.now))
         if not self.message.test and self.customer is not None:
-            changes += self._of_account(self.customer) + self._of_counts(self.customer)
+            changes += self._of_counts(self.customer)
         return changes
 
     def _of_payment(self) -> Update:
@@ -104,17 +121,6 @@ class _Told:
             condition=" AND ".join([f"attribute_not_exists({self.attribute})", *parts]),
             condition_values=seen,
         )
-
-    def _of_account(self, customer: str) -> list[Update]:
-        if not self.taken_back:
-            return []
-        pk, sk = items.account_key(self.message.site_identifier, customer)
-        values = {
-            "site_identifier": self.message.site_identifier,
-            "site_customer_identifier": customer,
-            "updated_at": self.now.isoformat(),
-        }
-        return [Update(pk, sk, values, amounts={"balance": -self.taken_back})]
 
     def _of_counts(self, customer: str) -> list[Update]:
         what = _COUNTED.get(self.message.kind)

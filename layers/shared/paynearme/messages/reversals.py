@@ -28,8 +28,9 @@ from paynearme.messages.values import (
 )
 from paynearme.signing import string_to_sign
 
+# Another time, such as a new parameter's, tells two reversals apart.
 # What belongs to the sending: a repeat may be signed anew, and by then for another version of the site's.
-_OF_THE_SENDING = re.compile(r"timestamp[0-9]+|version[23]\.0", re.ASCII)
+_OF_THE_SENDING = re.compile(r"(?<!_)(?:timestamp[0-9]+|version[23]\.0)", re.ASCII)
 _ACH_RETURN = re.compile(r"R[0-9]{2}", re.ASCII | re.IGNORECASE)
 
 

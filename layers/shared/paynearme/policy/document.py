@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NoReturn, Self
 from zoneinfo import ZoneInfo
@@ -23,7 +22,7 @@ from pydantic import (
 )
 
 from paynearme.errors import PolicyError
-from paynearme.messages.values import Money, PaymentType, SiteChannel, SiteSubchannel, unreadable
+from paynearme.messages.values import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, unreadable
 from paynearme.policy.calendar import WindowKind
 from paynearme.policy.reasons import Reason
 from paynearme.policy.texts import DEFAULT_TEXTS, Text, has_placeholders
@@ -61,12 +60,6 @@ _ZONE_WANTED = "must be a time zone of IANA's, like America/New_York"
 _OF_THE_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
 
 
-def _positive(amount: Decimal) -> Decimal:
-    if amount <= 0:
-        raise unreadable("must be more than nothing")
-    return amount
-
-
 def _time_zone(name: str) -> str:
     if name in _OF_THE_MACHINE or name.startswith(("posix/", "right/")):
         raise unreadable(_ZONE_WANTED)
@@ -78,9 +71,6 @@ def _time_zone(name: str) -> str:
     return name
 
 
-Amount = Annotated[Money, AfterValidator(_positive)]
-"""Dollars and cents as text, more than nothing: ``"500.00"``."""
-
 Answer = Literal["accept", "decline"]
 
 
@@ -91,8 +81,8 @@ class _Part(BaseModel):
 class Bounds(_Part):
     """The least and the most that one payment may be, both included."""
 
-    minimum: Amount | None = None
-    maximum: Amount | None = None
+    minimum: PositiveMoney | None = None
+    maximum: PositiveMoney | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -112,7 +102,7 @@ class SpendingLimit(_Part):
     """The most that a customer may spend in a calendar window, with all payment types or with some."""
 
     window: WindowKind
-    amount: Amount
+    amount: PositiveMoney
     payment_types: frozenset[TypeEntry] | None = Field(default=None, min_length=1)
 
 
