@@ -54,7 +54,7 @@ template: $(SAM)
 policy-check: $(DEV) ## Check policy.json and the worked examples in docs/policies
 	$(PY) -m operations policy check policy.json docs/policies/*.json
 
-bench: $(DEV) ## Measure what callbacks and imports cost, as ratios (after make demo or make up)
+bench: $(DEV) ## Measure what callbacks, imports and a long history cost, as ratios (after make up)
 	$(PY) -m benchmarks.callbacks
 	$(PY) -m benchmarks.imports
 	$(PY) -m benchmarks.history

@@ -89,7 +89,16 @@ def main() -> None:
     policy = read_policy(_POLICY).defaults
     client = stack.client("dynamodb")
     ledger = Ledger(Table(stack.table_name, client))
-    shown = Shown("payments before", "calls", "keys read", "items found", "bytes read", "time, as a ratio")
+    shown = Shown(
+        "payments before",
+        "calls",
+        "keys read",
+        "items found",
+        "bytes read",
+        "time, as a ratio",
+        box=None,
+        padding=(0, 2),
+    )
     medians: list[float] = []
     for number in HISTORIES:
         customer = f"history-{number}-{time.time_ns()}"
