@@ -70,16 +70,17 @@ def test_a_payment_of_another_type_counts_with_that(payments: Payments, told: st
     assert payments.spent(of_type=counted) == in_all("100.00")
 
 
+@pytest.mark.parametrize("paid", ["100.00", "90.00"], ids=["as asked", "another amount"])
 def test_a_payment_whose_type_is_no_longer_told_counts_with_the_one_that_was_asked_about(
-    payments: Payments, deployed_policy: DeployedPolicy
+    payments: Payments, deployed_policy: DeployedPolicy, paid: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit")])
     payments.ask("1")
 
-    payments.pay("1", payment_type=None)
+    payments.pay("1", payment_type=None, payment_amount=paid)
 
-    assert payments.spent() == payments.spent(of_type="credit") == in_all("100.00")
-    assert not payments.ask("2", payment_amount="0.01")
+    assert payments.spent() == payments.spent(of_type="credit") == in_all(paid)
+    assert not payments.ask("2", payment_amount="10.01")
 
 
 def test_a_payment_of_another_customer_counts_with_that_one(payments: Payments) -> None:
