@@ -25,9 +25,11 @@ _SKELETONS: Mapping[Transport, str] = {"query": "get_query", "form": "post_form"
 def load(kind: str) -> dict[str, Parameters]:
     """Return the unsigned messages of ``events/<kind>``, freshly read, by name.
 
-    ``kind`` is ``authorization``, ``confirmation``, ``reversal``, ``get_smart_token``,
-    ``authorization_answer``, ``get_smart_token_answer``, or ``api_gateway``. The reversals are ours,
-    the rest is PayNearMe's and API Gateway's. Raises ``FileNotFoundError`` for another.
+    ``kind`` is a callback's: ``authorization``, ``confirmation``, ``reversal``; a call's:
+    ``get_smart_token``, ``create_order``, ``find_payment_methods``, ``make_payment``; any of these but
+    ``confirmation`` and ``reversal`` with ``_answer`` behind it; or ``api_gateway``. The reversals are
+    ours, the rest is PayNearMe's and API Gateway's. The request of ``create_order`` holds a number, as
+    printed. Raises ``FileNotFoundError`` for another kind.
     """
     files = sorted(file for file in (EVENTS / kind).iterdir() if file.suffix == ".json")
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}

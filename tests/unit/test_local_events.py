@@ -12,7 +12,10 @@ from paynearme.signing import verify
 SECRET = "a test's own secret"
 MESSAGES = [
     pytest.param(message, id=f"{kind}/{name}")
-    for kind in ("authorization", "confirmation", "reversal", "get_smart_token")
+    for kind in (
+        *("authorization", "confirmation", "reversal"),
+        *("get_smart_token", "find_payment_methods", "make_payment"),
+    )
     for name, message in events.load(kind).items()
 ]
 
@@ -24,8 +27,14 @@ MESSAGES = [
         ("confirmation", 3),
         ("reversal", 4),
         ("get_smart_token", 3),
+        ("create_order", 1),
+        ("find_payment_methods", 2),
+        ("make_payment", 3),
         ("authorization_answer", 18),
         ("get_smart_token_answer", 1),
+        ("create_order_answer", 1),
+        ("find_payment_methods_answer", 2),
+        ("make_payment_answer", 1),
         ("api_gateway", 3),
     ],
 )

@@ -7,9 +7,14 @@ from xml.etree import ElementTree
 
 from paynearme.errors import (
     AuthenticityError,
+    BankAuthorizationExpiredError,
     CredentialsRefusedError,
+    IdempotencyKeyReusedError,
     InvalidMessageError,
     NotFoundError,
+    PaymentDeclinedError,
+    PaymentOutcomeUnknownError,
+    PaymentUnderWayError,
     PayNearMeError,
     PayNearMeFaultError,
     PayNearMeTimeoutError,
@@ -34,6 +39,11 @@ _PROBLEMS: tuple[tuple[type[PayNearMeError], int, str, str], ...] = (
     (InvalidMessageError, 400, "invalid-parameters", "Parameters are missing, unknown or unreadable"),
     (NotFoundError, 404, "not-found", "Nothing is known of it"),
     (UnavailableError, 503, "unavailable", "Temporarily unavailable"),
+    (PaymentUnderWayError, 409, "payment-under-way", "The payment is under way"),
+    (IdempotencyKeyReusedError, 422, "idempotency-key-reused", "The key belongs to another payment"),
+    (PaymentOutcomeUnknownError, 504, "payment-outcome-unknown", "Nobody can tell yet whether it was paid"),
+    (PaymentDeclinedError, 422, "payment-declined", "The payment was declined"),
+    (BankAuthorizationExpiredError, 409, "bank-authorization-expired", "The bank must be connected again"),
     (RefusedByPayNearMeError, 422, "refused-by-paynearme", "PayNearMe refused the call"),
     (CredentialsRefusedError, 502, "credentials-refused", "PayNearMe refused our credentials"),
     (PayNearMeFaultError, 502, "paynearme-fault", "PayNearMe is out of order"),
@@ -56,10 +66,12 @@ def problem(error: Exception, *, names_only: bool) -> HttpAnswer:
         else:
             faults = sorted(error.faults.items())
             body["errors"] = [{"parameter": name, "description": text} for name, text in faults]
-    if isinstance(error, RefusedByPayNearMeError):
-        body["response_code"] = error.response_code
-        body["errors"] = [{"description": text} for text in error.descriptions]
-    return _answer(status, "application/problem+json", json.dumps(body))
+    if isinstance(error, PayNearMeError):
+        body |= error.members()
+    answer = _answer(status, "application/problem+json", json.dumps(body))
+    if isinstance(error, PaymentUnderWayError):
+        answer["headers"]["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def success(content: Mapping[str, Any]) -> HttpAnswer:

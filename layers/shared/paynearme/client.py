@@ -3,22 +3,33 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
+from paynearme.access_tokens import AccessTokens
 from paynearme.deadline import Deadline
 from paynearme.errors import (
+    BankAuthorizationExpiredError,
     CredentialsRefusedError,
+    NotReachedInTimeError,
+    NotTakenError,
+    PaymentOutcomeUnknownError,
+    PayNearMeError,
     PayNearMeFaultError,
     PayNearMeTimeoutError,
     RefusedByPayNearMeError,
 )
 from paynearme.messages import SmartTokenAnswer, SmartTokenRequest
+from paynearme.messages.calls import CallAnswer, CallRequest
+from paynearme.messages.create_order import CreateOrderAnswer, CreateOrderRequest
+from paynearme.messages.make_payment import MakePaymentRequest, payment_named_in
+from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethods
 from paynearme.settings import KnownSite
 from paynearme.signing import sign
 
@@ -27,15 +38,48 @@ ATTEMPTS = 3
 _LONGEST_ATTEMPT_SECONDS = 3.0
 _LONGEST_WAIT_SECONDS = 0.5
 
+# With less time left nobody would hear what became of a payment.
+_WORTH_PAYING_SECONDS = 1.5
+
+_BANK_AUTHORIZATION_EXPIRED = "6513"
+
+
+def _anew(*, after_answers: bool) -> Retry:
+    """Return how often a call is sent again: after no connection, or also after lost and bad answers."""
+    return Retry(
+        total=ATTEMPTS - 1,
+        redirect=False,
+        connect=ATTEMPTS - 1,
+        read=ATTEMPTS - 1 if after_answers else 0,
+        other=ATTEMPTS - 1 if after_answers else 0,
+        status=ATTEMPTS - 1 if after_answers else 0,
+        allowed_methods={"POST"},
+        status_forcelist={429, 500, 502, 503, 504} if after_answers else set(),
+        backoff_factor=0.1,
+        backoff_jitter=0.2,
+        backoff_max=_LONGEST_WAIT_SECONDS,
+        # It may ask for more time than the caller has.
+        respect_retry_after_header=False,
+        raise_on_status=False,
+    )
+
 
 class PayNearMeClient:
     """PayNearMe's API as its operations. Each value is sent as text: what is signed is what is sent."""
 
     def __init__(
-        self, base_url: str, http: PoolManager | None = None, clock: Callable[[], float] = time.time
+        self,
+        base_url: str,
+        tokens: AccessTokens,
+        http: PoolManager | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take PayNearMe's base address; connect to nothing yet. ``clock`` gives Unix seconds."""
+        """Take PayNearMe's base address, and where the tokens of sites with OAuth come from.
+
+        Connect to nothing yet. ``clock`` gives Unix seconds.
+        """
         self._base_url = base_url
+        self._tokens = tokens
         self._http = http or PoolManager()
         self._clock = clock
 
@@ -49,49 +93,122 @@ class PayNearMeClient:
 
         Raises ``RefusedByPayNearMeError``, ``PayNearMeFaultError``, ``PayNearMeTimeoutError``.
         """
-        repeat = Retry(
-            total=ATTEMPTS - 1,
-            redirect=False,
-            allowed_methods={"POST"},
-            status_forcelist={429, 500, 502, 503, 504},
-            backoff_factor=0.1,
-            backoff_jitter=0.2,
-            backoff_max=_LONGEST_WAIT_SECONDS,
-            # It may ask for more time than the caller has.
-            respect_retry_after_header=False,
-            raise_on_status=False,
-        )
-        content = self._call("get_smart_token", site, request.to_parameters(), repeat, deadline)
-        try:
-            return SmartTokenAnswer.model_validate(content)
-        except ValidationError:
-            raise PayNearMeFaultError("no orders") from None
+        content = self._ask("get_smart_token", site, request, _anew(after_answers=True), deadline)
+        return _read(SmartTokenAnswer, content)
 
-    def _call(
+    def find_payment_methods(
+        self, site: KnownSite, request: FindPaymentMethodsRequest, deadline: Deadline
+    ) -> PaymentMethods:
+        """Return a customer's saved payment methods; repeated and raising like ``get_smart_token``."""
+        content = self._ask("find_payment_methods", site, request, _anew(after_answers=True), deadline)
+        return _read(PaymentMethods, content)
+
+    def create_order(
+        self, site: KnownSite, request: CreateOrderRequest, deadline: Deadline
+    ) -> CreateOrderAnswer:
+        """Create an order and return it. Raises like ``get_smart_token``.
+
+        It is only sent again where no connection was made: nobody says that a repeat makes no second order.
+        """
+        content = self._ask("create_order", site, request, _anew(after_answers=False), deadline)
+        return _read(CreateOrderAnswer, content)
+
+    def make_payment(
+        self,
+        site: KnownSite,
+        request: MakePaymentRequest,
+        site_payment_identifier: str,
+        deadline: Deadline,
+    ) -> str | None:
+        """Make a payment; return PayNearMe's identifier of it, None if the answer names none.
+
+        It moves money and is never sent twice: not after an answer, whatever it says, and not after a
+        time-out. It is sent again only where no connection was made.
+
+        Raises ``RefusedByPayNearMeError`` (``BankAuthorizationExpiredError`` for code 6513) where
+        PayNearMe said no; ``NotTakenError``, ``PayNearMeTimeoutError`` and ``UnavailableError`` where
+        nothing was asked; ``PaymentOutcomeUnknownError`` where nobody can tell.
+        """
+        parameters = request.to_parameters() | {"site_payment_identifier": site_payment_identifier}
+        token = self._token(site, deadline)
+        # One that was kept may be gone by now, and nobody could tell whether the payment went through it.
+        self._http.clear()
+        if deadline.remaining < _WORTH_PAYING_SECONDS:
+            raise NotReachedInTimeError
+        try:
+            content = self._send(
+                "make_payment", site, parameters, token, _anew(after_answers=False), deadline
+            )
+        except CredentialsRefusedError:
+            self._forget(site, token, deadline)
+            raise
+        except RefusedByPayNearMeError as error:
+            if error.response_code != _BANK_AUTHORIZATION_EXPIRED:
+                raise
+            raise BankAuthorizationExpiredError(
+                error.response_code,
+                error.descriptions,
+                request.payment_method_identifier,
+                request.pnm_order_identifier,
+            ) from None
+        except (NotTakenError, NotReachedInTimeError):
+            raise
+        except (PayNearMeFaultError, PayNearMeTimeoutError) as error:
+            raise PaymentOutcomeUnknownError(site_payment_identifier) from error
+        return payment_named_in(content)
+
+    def _ask(
+        self, operation: str, site: KnownSite, request: CallRequest, repeat: Retry, deadline: Deadline
+    ) -> dict[str, Any]:
+        """Send what may be sent twice; once more, with another token, if the one it had is refused."""
+        token = self._token(site, deadline)
+        try:
+            return self._send(operation, site, request.to_parameters(), token, repeat, deadline)
+        except CredentialsRefusedError:
+            if token is None:
+                raise
+            another = self._tokens.find(site, deadline, refused=token)
+            return self._send(operation, site, request.to_parameters(), another, repeat, deadline)
+
+    def _token(self, site: KnownSite, deadline: Deadline) -> SecretStr | None:
+        return self._tokens.find(site, deadline) if site.oauth else None
+
+    def _forget(self, site: KnownSite, token: SecretStr | None, deadline: Deadline) -> None:
+        """Get another token for the next call, if there is time."""
+        if token is not None:
+            with suppress(PayNearMeError):
+                self._tokens.find(site, deadline, refused=token)
+
+    def _send(
         self,
         operation: str,
         site: KnownSite,
         parameters: Mapping[str, str],
+        token: SecretStr | None,
         repeat: Retry,
         deadline: Deadline,
     ) -> dict[str, Any]:
-        """Sign and send; return the content of an ``ok``. All attempts end at the deadline."""
+        """Send, signed or with a token; return the content of an ``ok``. All attempts end at the deadline."""
         if deadline.remaining <= 0:
-            raise PayNearMeTimeoutError
+            raise NotReachedInTimeError
         body = {
             **parameters,
             "site_identifier": site.identifier,
             "timestamp": str(int(self._clock())),
             "version": site.version,
         }
-        body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        if site.oauth is None or site.oauth.send_signature:
+            body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
         send = partial(
             self._http.request,
             "POST",
             f"{self._base_url}/json-api/{operation}",
             body=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
-            timeout=Timeout(total=_LONGEST_ATTEMPT_SECONDS, connect=1.0),
+            headers=headers,
+            timeout=Timeout(total=_longest(repeat, deadline), connect=1.0),
             retries=repeat,
             redirect=False,
         )
@@ -99,26 +216,47 @@ class PayNearMeClient:
             response = deadline.bound(send)
         except TimeoutError:
             raise PayNearMeTimeoutError from None
-        except MaxRetryError as error:
-            # urllib3 counts a refused connection and an unknown host among the time-outs.
-            timed_out = isinstance(error.reason, HttpTimeoutError) and not isinstance(
-                error.reason, NewConnectionError
-            )
-            raise (PayNearMeTimeoutError() if timed_out else PayNearMeFaultError("no connection")) from None
-        except HTTPError:
-            raise PayNearMeFaultError("no connection") from None
+        except HTTPError as error:
+            raise _unanswered(error) from None
         return _content_of(response)
+
+
+def _longest(repeat: Retry, deadline: Deadline) -> float:
+    """Return the seconds that an attempt may take: all that are left, where it is the only one."""
+    return _LONGEST_ATTEMPT_SECONDS if repeat.read else max(deadline.remaining, 0.001)
+
+
+def _unanswered(error: HTTPError) -> PayNearMeError:
+    """Return what it means that there was no answer."""
+    reason = error.reason if isinstance(error, MaxRetryError) else error
+    # urllib3 counts a refused connection and an unknown host among the time-outs of connecting.
+    if isinstance(reason, NewConnectionError):
+        return NotTakenError("no connection")
+    if isinstance(reason, ConnectTimeoutError):
+        return NotReachedInTimeError()
+    return (
+        PayNearMeTimeoutError() if isinstance(reason, HttpTimeoutError) else PayNearMeFaultError("no answer")
+    )
+
+
+def _read[M: CallAnswer](model: type[M], content: Mapping[str, Any]) -> M:
+    try:
+        return model.model_validate(content)
+    except ValidationError:
+        raise PayNearMeFaultError(f"no {model.__name__}") from None
 
 
 def _content_of(response: BaseHTTPResponse) -> dict[str, Any]:
     """Return the content of a good answer; raise what a bad one means."""
     if response.status in (401, 403):
         raise CredentialsRefusedError(f"status {response.status}")
+    if response.status == 429:
+        raise NotTakenError("status 429")
     try:
         content = json.loads(response.data)
     except (ValueError, RecursionError):
         raise PayNearMeFaultError(f"status {response.status}, no JSON") from None
-    if response.status >= 500 or response.status == 429 or not isinstance(content, dict):
+    if response.status >= 500 or not isinstance(content, dict):
         raise PayNearMeFaultError(f"status {response.status}")
     if content.get("status") == "error":
         raise RefusedByPayNearMeError(

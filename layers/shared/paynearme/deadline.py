@@ -48,6 +48,10 @@ class Deadline:
         """Return the deadline that ends ``seconds`` from now, or this one if it ends sooner."""
         return replace(self, ends_at=min(self.ends_at, self.clock() + seconds))
 
+    def sooner(self, seconds: float) -> "Deadline":
+        """Return the deadline that ends ``seconds`` before this one."""
+        return replace(self, ends_at=self.ends_at - seconds)
+
     def bound[T](self, call: Callable[[], T]) -> T:
         """Return what ``call`` returns; raise ``TimeoutError`` if that is not before the deadline.
 

@@ -4,6 +4,7 @@ A declined payment is no error: it is a ``policy.Decision``.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class PayNearMeError(Exception):
@@ -11,6 +12,10 @@ class PayNearMeError(Exception):
 
     It reaches no log, either, but for a policy's faults, which the policy's author must read.
     """
+
+    def members(self) -> Mapping[str, Any]:
+        """Return what a caller of the backend API is told beside the fixed title: JSON values by name."""
+        return {}
 
 
 class UnreadableError(PayNearMeError):
@@ -92,6 +97,10 @@ class PolicyUnavailableError(UnavailableError):
     """No policy can be read, or what was read is not a valid document, and none was kept."""
 
 
+class AccessTokenUnavailableError(UnavailableError):
+    """The store of access tokens cannot be read."""
+
+
 class LedgerUnavailableError(UnavailableError):
     """The ledger did not take the write in the time that was left."""
 
@@ -104,6 +113,37 @@ class RefusedByPayNearMeError(PayNearMeError):
         super().__init__("refused by PayNearMe")
         self.response_code = response_code
         self.descriptions = list(descriptions)
+
+    def members(self) -> Mapping[str, Any]:
+        """Return PayNearMe's own words."""
+        errors = [{"description": text} for text in self.descriptions]
+        return {"response_code": self.response_code, "errors": errors}
+
+
+class BankAuthorizationExpiredError(RefusedByPayNearMeError):
+    """The bank's authorization of a guaranteed ACH payment method has expired (response code 6513)."""
+
+    def __init__(
+        self,
+        response_code: str | None,
+        descriptions: Sequence[str],
+        payment_method_identifier: str,
+        pnm_order_identifier: str,
+    ) -> None:
+        """Take what PayNearMe said, and of which payment method and order."""
+        super().__init__(response_code, descriptions)
+        self.payment_method_identifier = payment_method_identifier
+        self.pnm_order_identifier = pnm_order_identifier
+
+    def members(self) -> Mapping[str, Any]:
+        """Return also the method, and what to ask a Smart Token for with which the customer reconnects."""
+        reconnect = {
+            "pnm_order_identifier": self.pnm_order_identifier,
+            "flow_trustly": "true",
+            "flow_trustly_reconnect": self.payment_method_identifier,
+        }
+        method = self.payment_method_identifier
+        return {**super().members(), "payment_method_identifier": method, "reconnect": reconnect}
 
 
 class PayNearMeFaultError(PayNearMeError):
@@ -118,9 +158,60 @@ class PayNearMeFaultError(PayNearMeError):
         self.detail = detail
 
 
-class CredentialsRefusedError(PayNearMeFaultError):
-    """PayNearMe did not accept our signature or our site."""
+class NotTakenError(PayNearMeFaultError):
+    """The call had no effect: it did not reach PayNearMe, or was turned away at the door."""
+
+
+class CredentialsRefusedError(NotTakenError):
+    """PayNearMe did not accept our signature, our access token, our client or our site."""
 
 
 class PayNearMeTimeoutError(PayNearMeError):
     """PayNearMe did not answer in the time that was left."""
+
+
+class NotReachedInTimeError(PayNearMeTimeoutError):
+    """The call did not even reach PayNearMe in the time that was left."""
+
+
+class PaymentUnderWayError(PayNearMeError):
+    """Another call with the same Idempotency-Key is about to make the payment."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Take the seconds after which it will be known what became of it."""
+        super().__init__("the payment is under way")
+        self.retry_after = retry_after
+
+
+class IdempotencyKeyReusedError(PayNearMeError):
+    """The Idempotency-Key belongs to a payment with other content."""
+
+
+class PaymentOutcomeUnknownError(PayNearMeError):
+    """A payment was asked for, and nobody can tell yet whether PayNearMe made it. It is no failure."""
+
+    def __init__(self, site_payment_identifier: str) -> None:
+        """Take our identifier of the payment."""
+        super().__init__("the payment's outcome is not known")
+        self.site_payment_identifier = site_payment_identifier
+
+    def members(self) -> Mapping[str, Any]:
+        """Return our identifier of the payment, by which PayNearMe knows it as well."""
+        return {"site_payment_identifier": self.site_payment_identifier}
+
+
+class PaymentDeclinedError(PayNearMeError):
+    """PayNearMe told in a confirmation that the payment was declined."""
+
+    def __init__(self, site_payment_identifier: str, pnm_payment_identifier: str | None) -> None:
+        """Take our identifier of the payment, and PayNearMe's."""
+        super().__init__("the payment was declined")
+        self.site_payment_identifier = site_payment_identifier
+        self.pnm_payment_identifier = pnm_payment_identifier
+
+    def members(self) -> Mapping[str, Any]:
+        """Return both identifiers."""
+        return {
+            "site_payment_identifier": self.site_payment_identifier,
+            "pnm_payment_identifier": self.pnm_payment_identifier,
+        }

@@ -29,9 +29,18 @@ from paynearme.errors import (
     UnreadableError,
     VersionError,
 )
-from paynearme.messages import Authorization, Confirmation, Reversal, SmartTokenRequest, read_message
+from paynearme.messages import Authorization, Confirmation, Message, Reversal, read_message
+from paynearme.messages.calls import CallRequest
 from paynearme.messages.entries import RecordRequest
-from paynearme.parameters import Event, from_body, from_json_body, from_path, from_query, lost_bytes
+from paynearme.parameters import (
+    Event,
+    from_body,
+    from_headers,
+    from_json_body,
+    from_path,
+    from_query,
+    lost_bytes,
+)
 from paynearme.settings import KnownSite, Settings, Sites
 from paynearme.signing import UNSIGNED, verify
 
@@ -50,7 +59,7 @@ class Callback[M: (Authorization, Confirmation, Reversal)]:
 
 
 @dataclass(frozen=True)
-class Call[M: SmartTokenRequest | RecordRequest]:
+class Call[M: CallRequest | RecordRequest]:
     """A valid call of the backend API for one of our sites; when it came, until when it must be answered."""
 
     request: M
@@ -137,7 +146,7 @@ def callback[M: (Authorization, Confirmation, Reversal)](
     return decorate
 
 
-def backend_call[M: SmartTokenRequest | RecordRequest](
+def backend_call[M: CallRequest | RecordRequest](
     operation: str, models: Mapping[str, type[M]], settings: Settings, sites: Sites, *, clock: Clock = _now
 ) -> Callable[[Callable[[Call[M]], BaseModel | None]], Handler]:
     """Make a Lambda handler of a function that answers valid calls of the backend API.
@@ -154,7 +163,7 @@ def backend_call[M: SmartTokenRequest | RecordRequest](
             now, deadline = clock(), Deadline.after(settings.call_within_seconds)
             try:
                 method = event["httpMethod"]
-                request = read_message(models[method], _parameters_of_call(event))
+                request = read_message(models[method], _parameters_of_call(event, models[method]))
                 site = _site_of(request, settings, sites, deadline)
                 identifiers = {name: getattr(request, name) for name in from_path(event)}
                 telemetry.note(method=method, **{**identifiers, "site_identifier": site.identifier})
@@ -186,9 +195,9 @@ def _parameters_of(event: Event) -> dict[str, str]:
     return from_query(event) if event["httpMethod"] == "GET" else from_body(event)
 
 
-def _parameters_of_call(event: Event) -> dict[str, str]:
-    """Return what the address names and what the query of a GET, or else the JSON body, says of it."""
-    named = from_path(event)
+def _parameters_of_call(event: Event, model: type[Message]) -> dict[str, str]:
+    """Return what address and headers name and what the query of a GET, or else the JSON body, says of it."""
+    named = from_path(event) | from_headers(event, model.in_headers)
     said = from_query(event) if event["httpMethod"] == "GET" else from_json_body(event)
     if twice := named.keys() & said.keys():
         raise InvalidMessageError(dict.fromkeys(twice, "stands in the address, and nowhere else"))
@@ -226,7 +235,7 @@ def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:
 
 
 def _site_of(
-    request: SmartTokenRequest | RecordRequest, settings: Settings, sites: Sites, deadline: Deadline
+    request: CallRequest | RecordRequest, settings: Settings, sites: Sites, deadline: Deadline
 ) -> KnownSite:
     identifier = request.site_identifier or settings.default_site_identifier
     if not identifier:

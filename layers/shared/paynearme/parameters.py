@@ -57,6 +57,23 @@ def from_path(event: Event) -> dict[str, str]:
         raise UnreadableError from None
 
 
+def from_headers(event: Event, names: Iterable[str]) -> dict[str, str]:
+    """Return the headers of these names that the request has, however they are spelled there.
+
+    Raises ``InvalidMessageError`` for one that it has more than once.
+    """
+    headers = event.get("multiValueHeaders") or {}
+    found: dict[str, str] = {}
+    for name in names:
+        values = [
+            value for key, several in headers.items() for value in several if key.lower() == name.lower()
+        ]
+        if len(values) > 1:
+            raise InvalidMessageError({name: "must be given once"})
+        found |= dict.fromkeys([name] * len(values), "".join(values))
+    return found
+
+
 def from_body(event: Event) -> dict[str, str]:
     """Return the parameters of a body, which is JSON if it begins like an object, and else a form.
 

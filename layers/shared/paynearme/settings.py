@@ -11,7 +11,7 @@ import boto3
 from aws_lambda_powertools.utilities.parameters.base import BaseProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, ValidationError, model_validator
 
 from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
 from paynearme.deadline import Deadline
@@ -24,6 +24,9 @@ REFRESH_INTERVAL_SECONDS = 30
 """At most once in so many seconds does a message that fits no key make us read the secret again."""
 
 AnswerFormat = Literal["json", "xml"]
+TokenAddress = Annotated[
+    str, StringConstraints(pattern=r"^(https://[^\s/?#]+|http://127\.0\.0\.1:[0-9]+)(/[^\s?#]*)?$")
+]
 Secret = Annotated[SecretStr, StringConstraints(min_length=1)]
 EnclosingName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
@@ -36,6 +39,7 @@ class Settings(BaseModel):
     sites_secret: str
     sites_max_age_seconds: int = 300
     table_name: str = ""
+    access_tokens_path: str = ""
     policy_application: str = ""
     policy_environment: str = ""
     policy_profile: str = ""
@@ -56,11 +60,30 @@ class Settings(BaseModel):
         return cls.model_validate({n: environment[e] for n, e in names.items() if e in environment})
 
 
+class OAuthClient(BaseModel):
+    """Who we are to PayNearMe's token address (client credentials grant, RFC 6749, section 4.4).
+
+    The address and the scope are those that PayNearMe gives the merchant. ``client_authentication`` says how
+    the client proves itself there: ``basic``, which every server must take, or ``body``. With
+    ``send_signature`` a call carries its signature beside the bearer token.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    token_url: TokenAddress
+    client_id: Annotated[str, StringConstraints(min_length=1)]
+    client_secret: Secret
+    scope: Annotated[str, StringConstraints(min_length=1)] | None = None
+    client_authentication: Literal["basic", "body"] = "basic"
+    send_signature: bool = False
+
+
 class Site(BaseModel):
     """A PayNearMe site and its keys, as the secret holds it.
 
     ``secret`` signs callbacks and, unless ``api_secret`` is given, our calls. ``former_secret`` holds for
-    callbacks as well, while this site's key rotates. ``answer_format`` is
+    callbacks as well, while this site's key rotates. With ``call_authentication`` ``oauth`` our calls carry
+    a bearer token of ``oauth`` instead of a signature; callbacks stay signed. ``answer_format`` is
     PayNearMe's usual one for the version unless it is set: JSON for 3.0, XML for 2.0.
     ``reverse_envelope`` and ``reverse_part`` enclose the acknowledgement of a reversal: PayNearMe has
     published no names for it, so ours are made like those of a confirmation.
@@ -72,13 +95,24 @@ class Site(BaseModel):
     secret: Secret
     former_secret: Secret | None = None
     api_secret: Secret | None = None
+    call_authentication: Literal["hmac", "oauth"] = "hmac"
+    oauth: OAuthClient | None = None
     answer_format: AnswerFormat | None = None
     reverse_envelope: EnclosingName = "payment_reversal_response"
     reverse_part: EnclosingName = "reversal"
 
+    @model_validator(mode="after")
+    def _can_call(self) -> "Site":
+        if self.call_authentication == "oauth" and (self.oauth is None or self.version != "3.0"):
+            raise ValueError("oauth needs a client, and version 3.0")
+        return self
+
 
 class KnownSite(BaseModel):
-    """A site as it holds now: with the keys that are valid for its callbacks, newest first."""
+    """A site as it holds now: with the keys that are valid for its callbacks, newest first.
+
+    With ``oauth`` our calls carry a bearer token, without it a signature by ``api_secret``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,6 +120,7 @@ class KnownSite(BaseModel):
     version: Literal["2.0", "3.0"]
     callback_secrets: tuple[SecretStr, ...]
     api_secret: SecretStr
+    oauth: OAuthClient | None = None
     answer_format: AnswerFormat
     reverse_envelope: str
     reverse_part: str
@@ -183,6 +218,7 @@ class Sites:
             version=site.version,
             callback_secrets=tuple(secrets),
             api_secret=site.api_secret or site.secret,
+            oauth=site.oauth if site.call_authentication == "oauth" else None,
             answer_format=site.answer_format or ("json" if site.version == "3.0" else "xml"),
             reverse_envelope=site.reverse_envelope,
             reverse_part=site.reverse_part,

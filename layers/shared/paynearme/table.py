@@ -17,6 +17,9 @@ from paynearme.errors import LedgerUnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+SHORT_ATTEMPT_SECONDS = 1.0
+"""The most for one request of a table that is used after a slow call to somebody else."""
+
 type Item = dict[str, Any]
 """An item's attributes as Python values: text, ``Decimal``, ``bool``, lists, maps, and sets of text."""
 
@@ -85,9 +88,18 @@ class Table:
     allows, and is safe to repeat. Each raises ``LedgerUnavailableError`` if it could not be finished.
     """
 
-    def __init__(self, name: str, client: "DynamoDBClient | None" = None) -> None:
-        """Take the table's name; connect to nothing yet."""
+    def __init__(
+        self,
+        name: str,
+        client: "DynamoDBClient | None" = None,
+        longest_attempt: float = LONGEST_ATTEMPT_SECONDS,
+    ) -> None:
+        """Take the table's name; connect to nothing yet.
+
+        No request is begun with less than ``longest_attempt`` seconds left; each is given up after so many.
+        """
         self._name = name
+        self._longest = longest_attempt
         self._client = client or boto3.client("dynamodb", config=CLIENT_CONFIG)
 
     def read(self, keys: Sequence[Key], deadline: Deadline) -> list[Item]:
@@ -155,17 +167,19 @@ class Table:
 
     def _attempt[T](self, call: Callable[[], T], deadline: Deadline) -> T:
         """Return what ``call`` returns; raise ``ClientError`` for an answer that no repeat would change."""
-        if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
+        if deadline.remaining < self._longest:
             raise LedgerUnavailableError
         try:
-            answer: T = deadline.retrying(_may_pass, LONGEST_ATTEMPT_SECONDS)(deadline.bound, call)
+            answer: T = deadline.retrying(_may_pass, self._longest)(
+                lambda: deadline.within(self._longest).bound(call)
+            )
         except (BotoCoreError, TimeoutError, _LeftOverError) as error:
             raise LedgerUnavailableError from error
         return answer
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, _LeftOverError) or is_transient(error)
+    return isinstance(error, _LeftOverError | TimeoutError) or is_transient(error)
 
 
 def _wire_key(key: Key) -> dict[str, Any]:

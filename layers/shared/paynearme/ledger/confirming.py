@@ -9,7 +9,7 @@ from paynearme.ledger import items
 from paynearme.ledger.deviations import deviations, own_anomalies
 from paynearme.ledger.spending import NEVER_HELD, Held, held_by, moved, sort_keys
 from paynearme.messages import Confirmation, Outcome
-from paynearme.payments import Anomaly, Confirmed
+from paynearme.payments import Anomaly, Confirmed, site_payment_identifier
 from paynearme.policy import SitePolicy, type_name, windows_at
 from paynearme.table import Item, Table, Update
 
@@ -98,7 +98,8 @@ class _Told:
             fits = f"(attribute_not_exists(decision) OR ({_AS_AUTHORIZED}))"
             condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {fits} AND {NEVER_HELD}"
         payment = self._payment({}, own_anomalies(message), condition, known)
-        refused = table.transact([payment, *self._balance(message.net_payment_amount)], deadline)
+        changes = [payment, *self._balance(message.net_payment_amount), *self._by_our_identifier()]
+        refused = table.transact(changes, deadline)
         return None if refused is None else refused[0]
 
     def _release_as_expected(self, table: Table, deadline: Deadline) -> Item | None:
@@ -112,13 +113,13 @@ class _Told:
         if usual is None:
             condition = f"{_WITHOUT_OUTCOME} AND ({NEVER_HELD} OR spending_amount = :nothing)"
             payment = self._payment({}, frozenset(), condition, {"nothing": _NOTHING})
-            refused = table.transact([payment], deadline)
+            refused = table.transact([payment, *self._by_our_identifier()], deadline)
             return None if refused is None else refused[0]
         released = replace(usual, amount=_NOTHING)
         condition = f"{_WITHOUT_OUTCOME} AND {usual.condition}"
         payment = self._payment(released.values(), frozenset(), condition, usual.values())
         changes = moved(message.site_identifier, usual, released, self.now)
-        refused = table.transact([payment, *changes], deadline)
+        refused = table.transact([payment, *changes, *self._by_our_identifier()], deadline)
         return None if refused is None else refused[0]
 
     def post(self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline) -> Item | None:
@@ -142,7 +143,8 @@ class _Told:
             values, anomalies, " AND ".join(parts), known | (before.values() if before else {})
         )
         changes = moved(message.site_identifier, before, after, self.now)
-        refused = table.transact([payment, *self._balance(moving - back), *changes], deadline)
+        changes += [*self._balance(moving - back), *self._by_our_identifier()]
+        refused = table.transact([payment, *changes], deadline)
         return None if refused is None else refused[0]
 
     @property
@@ -185,3 +187,22 @@ class _Told:
         if message.status is not Outcome.PAYMENT or message.test or customer is None or amount is None:
             return []
         return [items.balance_change(message.site_identifier, customer, amount, self.now)]
+
+    def _by_our_identifier(self) -> list[Update]:
+        """Return what lets a call that asked for the payment learn what became of it (``making``).
+
+        Nothing where our answer to the authorization gave the payment its identifier: nobody asked for it.
+        """
+        message = self.message
+        identifier = message.site_payment_identifier
+        derived = site_payment_identifier(
+            message.site_identifier, message.pnm_payment_identifier, test=message.test
+        )
+        if identifier is None or identifier == derived:
+            return []
+        key = items.site_payment_key(
+            message.site_identifier, message.pnm_order_identifier, identifier, test=message.test
+        )
+        what = "paid" if message.status is Outcome.PAYMENT else "declined"
+        values = {"payment_amount": message.payment_amount}
+        return [Update(*key, values, marks={what: {message.pnm_payment_identifier}})]

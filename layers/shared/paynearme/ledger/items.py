@@ -20,6 +20,18 @@ def payment_key(site: str, pnm_payment_identifier: str, *, test: bool) -> Key:
     return (f"{'TEST#' if test else ''}PAYMENT#{site}#{pnm_payment_identifier}", "PAYMENT")
 
 
+def intent_key(site: str, site_payment_identifier: str) -> Key:
+    """Return the key of a payment that the merchant's backend asks for."""
+    return (f"INTENT#{site}#{site_payment_identifier}", "INTENT")
+
+
+def site_payment_key(
+    site: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool
+) -> Key:
+    """Return the key of what confirmations tell of an order's payment by the merchant's identifier of it."""
+    return (f"{'TEST#' if test else ''}SITE_PAYMENT#{site}#{pnm_order_identifier}", site_payment_identifier)
+
+
 def order_key(site: str, pnm_order_identifier: str) -> Key:
     """Return the key of an order."""
     return (f"ORDER#{site}#{pnm_order_identifier}", "ORDER")

@@ -3,13 +3,17 @@
 from datetime import datetime
 
 from paynearme.deadline import Deadline
-from paynearme.ledger import records
+from paynearme.errors import PayNearMeError
+from paynearme.intents import Intent
+from paynearme.ledger import making, records
 from paynearme.ledger.authorizing import authorize
 from paynearme.ledger.confirming import confirm
 from paynearme.ledger.releasing import release
 from paynearme.ledger.reversing import reverse
 from paynearme.messages import Authorization, Confirmation, Reversal
+from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.messages.entries import CustomerEntry, OrderEntry
+from paynearme.messages.make_payment import MadePayment
 from paynearme.messages.records import (
     CustomerRecord,
     OrderRecord,
@@ -70,6 +74,30 @@ class Ledger:
         However often it is called, it is given back once. If the payment is confirmed later, it counts again.
         """
         return release(self._table, site, pnm_payment_identifier, now, deadline)
+
+    def begin_payment(self, intent: Intent, now: datetime, deadline: Deadline) -> MadePayment | None:
+        """Write down that a payment is about to be asked of PayNearMe; return None if this call is to ask.
+
+        Else return what became of it when it was asked before, or raise it where that is no payment:
+        ``PaymentUnderWayError``, ``IdempotencyKeyReusedError`` (asked with other content),
+        ``RefusedByPayNearMeError``, ``PaymentDeclinedError``, ``PaymentOutcomeUnknownError``. One round trip,
+        two where only a confirmation can tell.
+        """
+        return making.begin(self._table, intent, now, deadline)
+
+    def end_payment(self, intent: Intent, outcome: MadePayment | PayNearMeError, deadline: Deadline) -> None:
+        """Write down what came of an intent that this call began.
+
+        After an error that says neither no nor that nobody can tell, PayNearMe has not taken the payment: the
+        next call with the same key may ask again.
+        """
+        making.end(self._table, intent, outcome, deadline)
+
+    def add_order(
+        self, site: str, asked: CreateOrderRequest, order: CreatedOrder, now: datetime, deadline: Deadline
+    ) -> None:
+        """Let an order that PayNearMe created be known. What the merchant fed of it stands."""
+        records.add_order(self._table, site, asked, order, now, deadline)
 
     def put_order(self, entry: OrderEntry, now: datetime, deadline: Deadline) -> OrderRecord:
         """Let an order be what the merchant says, and no more; return it. To say the same changes nothing."""

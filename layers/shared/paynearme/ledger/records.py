@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 from paynearme.deadline import Deadline
 from paynearme.ledger import items, spending
+from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.messages.entries import CustomerEntry, OrderEntry
 from paynearme.messages.records import (
     CountRecord,
@@ -50,6 +51,29 @@ def put_order(table: Table, entry: OrderEntry, now: datetime, deadline: Deadline
     }
     item = _put(table, key, identity | items.order_values(fed), now, deadline)
     return OrderRecord.model_validate(item)
+
+
+def add_order(
+    table: Table,
+    site: str,
+    asked: CreateOrderRequest,
+    order: CreatedOrder,
+    now: datetime,
+    deadline: Deadline,
+) -> None:
+    """See ``Ledger.add_order``."""
+    new = Order(
+        status=OrderStatus.OPEN,
+        order_type=OrderType(asked.order_type),
+        order_amount=asked.order_amount,
+        # Nothing is no minimum.
+        minimum_payment_amount=order.minimum_payment_amount or None,
+        expires_at=None,
+    )
+    identity = {"site_identifier": site, "pnm_order_identifier": order.pnm_order_identifier}
+    values = identity | items.order_values(new) | {"fed_at": now.isoformat()}
+    key = items.order_key(site, order.pnm_order_identifier)
+    table.update(Update(*key, values, condition="attribute_not_exists(fed_at)"), deadline)
 
 
 def order(table: Table, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderRecord | None:

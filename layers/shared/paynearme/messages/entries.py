@@ -5,9 +5,9 @@ Words are PayNearMe's where it has them. ``records`` has what is told.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from paynearme.messages.reading import Message
 from paynearme.messages.records import Code, CustomerStatusWord, OrderStatusWord, OrderTypeWord
@@ -18,20 +18,9 @@ from paynearme.messages.values import (
     NonNegativeMoney,
     PnmIdentifier,
     PositiveMoney,
+    one_of,
     unreadable,
 )
-
-
-def _one_of(literal: Any) -> BeforeValidator:
-    words = get_args(literal)
-    wanted = f"must be {', '.join(words[:-1])} or {words[-1]}"
-
-    def read(value: object) -> object:
-        if value not in words:
-            raise unreadable(wanted)
-        return value
-
-    return BeforeValidator(read)
 
 
 class RecordRequest(Message):
@@ -51,10 +40,10 @@ class OrderRequest(RecordRequest):
 class OrderEntry(OrderRequest):
     """All that the merchant says of an order. What is left out holds no more."""
 
-    status: Annotated[OrderStatusWord, _one_of(OrderStatusWord)] = Field(
+    status: Annotated[OrderStatusWord, one_of(OrderStatusWord)] = Field(
         default="open", description="Whether the order can be paid."
     )
-    order_type: Annotated[OrderTypeWord, _one_of(OrderTypeWord)] = Field(
+    order_type: Annotated[OrderTypeWord, one_of(OrderTypeWord)] = Field(
         default="any",
         description="How much of it must be paid: exactly order_amount, up to order_amount, or any amount.",
     )
@@ -100,7 +89,7 @@ class CustomerEntry(CustomerRequest):
     The limits are those that the customer set. Whatever the policy says holds as well.
     """
 
-    status: Annotated[CustomerStatusWord, _one_of(CustomerStatusWord)] = Field(
+    status: Annotated[CustomerStatusWord, one_of(CustomerStatusWord)] = Field(
         default="active", description="Whether the customer may pay."
     )
     suspended_reason: Code | None = Field(

@@ -1,6 +1,7 @@
 """From parameters, as text, to a typed message, or to an error that names the parameters at fault."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,6 +22,9 @@ class Message(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    in_headers: ClassVar[tuple[str, ...]] = ()
+    """The parameters that come as headers of the request."""
 
     @classmethod
     def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:

@@ -7,16 +7,14 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     WithJsonSchema,
 )
 
-from paynearme.messages.reading import Message
-from paynearme.messages.values import CalendarDate, Flag, Identifier, PositiveMoney, Text, unreadable
+from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText
+from paynearme.messages.values import CalendarDate, Flag, Identifier, PositiveMoney, unreadable
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
 # They run, read, write or call something, and none of them is an app's own.
@@ -55,7 +53,6 @@ _ORDER_IDENTIFIERS = (
     "site_creator_identifier",
 )
 _ADDRESS_WANTED = "must be an absolute address: https, http, or an app's own scheme"
-_OF_EVERY_CALL = {"site_identifier", "timestamp", "version", "signature"}
 _EXT_CUSTOMER = (
     "ext_customer_enrollment_date",
     "ext_customer_date_of_birth_pii",
@@ -83,10 +80,6 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _spelled(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 ReturnUrl = Annotated[
     str,
     BeforeValidator(_return_url),
@@ -109,20 +102,8 @@ WholeNumber = Annotated[
 TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 
 
-class SmartTokenRequest(Message):
-    """What the merchant's backend asks for: PayNearMe's own parameters, and no other.
-
-    ``site_identifier`` picks the site; without it the default one is meant. What every call carries,
-    ``timestamp``, ``version`` and ``signature``, may be given, so that PayNearMe's examples can be sent
-    as they stand, and is replaced by our own.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    site_identifier: Identifier | None = None
-    timestamp: Text | None = None
-    version: Text | None = None
-    signature: Text | None = None
+class SmartTokenRequest(CallRequest):
+    """Asks for a Smart Token, with which the customer opens the payment form."""
 
     pnm_order_identifier: Identifier | None = None
     site_order_identifier: Identifier | None = None
@@ -187,24 +168,9 @@ class SmartTokenRequest(Message):
             faults["flow_trustly"] = "must be true where ext_customer parameters are given"
         return faults
 
-    def to_parameters(self) -> dict[str, str]:
-        """Return what is set, as the text that is signed and sent, without what every call carries."""
-        values = self.model_dump(mode="json", exclude_none=True, exclude=_OF_EVERY_CALL)
-        return {name: _spelled(value) for name, value in values.items()}
 
-
-def _identifier_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-IdentifierText = Annotated[str, BeforeValidator(_identifier_text)]
-"""An identifier that PayNearMe may spell as a number."""
-
-
-class SmartTokenOrder(BaseModel):
+class SmartTokenOrder(CallAnswer):
     """One order of the answer. What PayNearMe sends beyond these fields is left out."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     pnm_order_identifier: IdentifierText
     site_order_identifier: IdentifierText | None = None
@@ -214,9 +180,7 @@ class SmartTokenOrder(BaseModel):
     order_tracking_url: str | None = Field(default=None, repr=False)
 
 
-class SmartTokenAnswer(BaseModel):
+class SmartTokenAnswer(CallAnswer):
     """The orders with their tokens and links."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     orders: list[SmartTokenOrder] = Field(min_length=1)

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
@@ -40,6 +40,19 @@ _MOMENT = re.compile(
 def unreadable(description: str) -> PydanticCustomError:
     """Return the error of a parameter that is not what it must be. ``description`` holds no value."""
     return PydanticCustomError("unreadable", "{description}", {"description": description})
+
+
+def one_of(literal: Any) -> BeforeValidator:
+    """Return what admits the words of ``literal`` and names them to who sends another."""
+    words = get_args(literal)
+    wanted = f"must be {' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
+
+    def read(value: object) -> object:
+        if value not in words:
+            raise unreadable(wanted)
+        return value
+
+    return BeforeValidator(read)
 
 
 def _money(value: object) -> Decimal:

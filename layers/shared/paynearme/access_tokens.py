@@ -1,0 +1,259 @@
+"""Access tokens for calls to PayNearMe by OAuth 2.0 (client credentials grant, RFC 6749, section 4.4).
+
+A token is kept in the process until shortly before it expires, and shared between processes through an
+encrypted parameter (SSM SecureString). Only who holds a lease, an item of the table that holds no token,
+asks the token address; the others wait for what it stores. So however many processes start, or meet a
+token that was revoked, the address is asked once; and while it fails, once for each lease.
+"""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from functools import cached_property, partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeGuard
+from urllib.parse import quote_plus
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from cachetools import TLRUCache
+from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
+from oauthlib.oauth2.rfc6749.parameters import parse_token_response
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout, make_headers
+from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as HttpTimeoutError
+
+from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.deadline import Deadline
+from paynearme.errors import (
+    AccessTokenUnavailableError,
+    CredentialsRefusedError,
+    LedgerUnavailableError,
+    NotTakenError,
+    PayNearMeTimeoutError,
+)
+from paynearme.settings import KnownSite, OAuthClient, Settings
+from paynearme.table import Key, Table, Update
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+LEASE_SECONDS = 5
+"""For how long one process alone may ask the token address: while it fails, it is asked so often."""
+
+EXPIRES_EARLY_SECONDS = 30
+"""How long before its end a token is not used any more. One that lives shorter is used for half its life."""
+
+# For a token that does not say how long it lives.
+_USUAL_SECONDS = 300
+_LONGEST_ANSWER_SECONDS = 2.0
+# What a header can carry.
+_TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_FREE = "attribute_not_exists(held_until) OR held_until < :now"
+
+
+class _NotYetError(Exception):
+    """Another process is about to store a token."""
+
+
+class _Token(BaseModel):
+    """A token, until when it is used (Unix seconds), and for which client it was given."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    access_token: SecretStr
+    expires_at: float
+    client: str
+
+    def to_text(self) -> str:
+        return json.dumps(self.model_dump() | {"access_token": self.access_token.get_secret_value()})
+
+
+class AccessTokens:
+    """The tokens of this deployment's sites. Threads may share it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        table: Table,
+        store: "SSMClient | None" = None,
+        http: PoolManager | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take where tokens are stored and the table of the leases; connect to nothing yet."""
+        self._path = settings.access_tokens_path
+        self._table = table
+        self._given_store = store
+        self._http = http or PoolManager()
+        self._clock = clock
+        self._kept: TLRUCache[str, _Token] = TLRUCache(64, lambda _, token, __: token.expires_at, clock)
+        self._one_at_a_time = Lock()
+
+    @cached_property
+    def _store(self) -> "SSMClient":
+        # Made when it is first needed: most sites sign.
+        return self._given_store or boto3.client("ssm", config=CLIENT_CONFIG)
+
+    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
+        """Return a token for calls of ``site``, which must have OAuth: another one than ``refused``.
+
+        Raises ``CredentialsRefusedError`` and ``NotTakenError`` where the token address gives none,
+        ``PayNearMeTimeoutError`` where there is none in time, and ``UnavailableError`` where the store or
+        the table fails.
+        """
+        if not self._one_at_a_time.acquire(timeout=max(deadline.remaining, 0)):
+            raise PayNearMeTimeoutError
+        try:
+            kept = self._kept.get(site.identifier)
+            if not self._is_good(kept, site, refused):
+                kept = self._shared(site, refused, deadline)
+                self._kept[site.identifier] = kept
+            return kept.access_token
+        finally:
+            self._one_at_a_time.release()
+
+    def _is_good(self, token: _Token | None, site: KnownSite, refused: SecretStr | None) -> TypeGuard[_Token]:
+        """Return whether a token can be used: it is this client's, still holds, and was not refused."""
+        if token is None or token.access_token == refused:
+            return False
+        return token.expires_at > self._clock() and token.client == _known_as(_client_of(site))
+
+    def _shared(self, site: KnownSite, refused: SecretStr | None, deadline: Deadline) -> _Token:
+        """Return what is stored, or what the address gives to this process, or soon to another."""
+
+        def look() -> _Token:
+            stored = self._stored(site, deadline)
+            if self._is_good(stored, site, refused):
+                return stored
+            if not self._lease(site, deadline):
+                raise _NotYetError
+            token = self._ask(_client_of(site), deadline)
+            self._store_for_others(site, token, deadline)
+            return token
+
+        try:
+            token: _Token = deadline.retrying(_is_soon_there, LONGEST_ATTEMPT_SECONDS)(look)
+        except _NotYetError:
+            raise PayNearMeTimeoutError from None
+        return token
+
+    def _lease(self, site: KnownSite, deadline: Deadline) -> bool:
+        """Return whether this process alone may ask the token address now."""
+        now = Decimal(int(self._clock()))
+        values = {"held_until": now + LEASE_SECONDS}
+        change = Update(*_lease_key(site), values, condition=_FREE, condition_values={"now": now})
+        return self._table.update(change, deadline) is None
+
+    def _name(self, site: KnownSite) -> str:
+        return f"{self._path}/{site.identifier}"
+
+    def _stored(self, site: KnownSite, deadline: Deadline) -> _Token | None:
+        read = partial(self._store.get_parameter, Name=self._name(site), WithDecryption=True)
+        try:
+            answer = deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, read)
+            return _Token.model_validate_json(answer["Parameter"]["Value"])
+        except ValidationError:
+            return None
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ParameterNotFound":
+                return None
+            raise AccessTokenUnavailableError from error
+        except (BotoCoreError, TimeoutError) as error:
+            raise AccessTokenUnavailableError from error
+
+    def _store_for_others(self, site: KnownSite, token: _Token, deadline: Deadline) -> None:
+        """Store the token and give the lease back. If that fails, the token is good for this process."""
+        write = partial(
+            self._store.put_parameter,
+            Name=self._name(site),
+            Value=token.to_text(),
+            Type="SecureString",
+            Tier="Intelligent-Tiering",
+            Overwrite=True,
+        )
+        with suppress(ClientError, BotoCoreError, TimeoutError, LedgerUnavailableError):
+            deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, write)
+            self._table.update(Update(*_lease_key(site), removes=["held_until"]), deadline)
+
+    def _ask(self, client: OAuthClient, deadline: Deadline) -> _Token:
+        """Return the token address's answer. It is asked once: a repeat is another lease's."""
+        asked_at = self._clock()
+        seconds = min(_LONGEST_ANSWER_SECONDS, deadline.remaining)
+        send = partial(
+            self._http.request,
+            "POST",
+            client.token_url,
+            **_request_of(client),
+            timeout=Timeout(total=max(seconds, 0.001), connect=1.0),
+            retries=False,
+            redirect=False,
+        )
+        try:
+            answer = deadline.within(seconds).bound(send)
+        except TimeoutError:
+            raise PayNearMeTimeoutError from None
+        except HTTPError as error:
+            timed_out = isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError)
+            raise (PayNearMeTimeoutError() if timed_out else NotTakenError("no token: no answer")) from None
+        content = _content_of(answer)
+        lives = content.get("expires_in") or _USUAL_SECONDS
+        used_for = max(lives - EXPIRES_EARLY_SECONDS, lives / 2)
+        return _Token(
+            access_token=SecretStr(content["access_token"]),
+            expires_at=asked_at + used_for,
+            client=_known_as(client),
+        )
+
+
+def _is_soon_there(error: BaseException) -> bool:
+    return isinstance(error, _NotYetError)
+
+
+def _lease_key(site: KnownSite) -> Key:
+    return (f"ACCESS_TOKEN#{site.identifier}", "LEASE")
+
+
+def _client_of(site: KnownSite) -> OAuthClient:
+    if site.oauth is None:
+        raise ValueError("the site signs its calls")
+    return site.oauth
+
+
+def _known_as(client: OAuthClient) -> str:
+    """Return what is equal for tokens that are as good as each other."""
+    text = json.dumps([client.token_url, client.client_id, client.scope])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _request_of(client: OAuthClient) -> dict[str, Any]:
+    """Return body and headers of the request for a token (RFC 6749, sections 2.3.1 and 4.4.2)."""
+    secret = client.client_secret.get_secret_value()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    prepare = BackendApplicationClient(client.client_id).prepare_request_body
+    if client.client_authentication == "body":
+        body = prepare(scope=client.scope, include_client_id=True, client_secret=secret)
+        return {"body": body, "headers": headers}
+    both = f"{quote_plus(client.client_id)}:{quote_plus(secret)}"
+    body = prepare(scope=client.scope, include_client_id=False)
+    return {"body": body, "headers": headers | make_headers(basic_auth=both)}
+
+
+def _content_of(answer: BaseHTTPResponse) -> dict[str, Any]:
+    """Return what the token address gave; raise what it means where that is no token."""
+    if answer.status in (400, 401, 403):
+        raise CredentialsRefusedError(f"no token: status {answer.status}")
+    if answer.status != 200:
+        raise NotTakenError(f"no token: status {answer.status}")
+    try:
+        content: dict[str, Any] = parse_token_response(answer.data.decode())
+    except (OAuth2Error, ValueError, TypeError, AttributeError):
+        raise NotTakenError("no token in the answer") from None
+    token, kind = content.get("access_token"), content.get("token_type")
+    if str(kind).lower() != "bearer" or not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise NotTakenError("no bearer token")
+    return content

@@ -1,0 +1,111 @@
+"""Payments that the merchant's backend asks for: each is asked of PayNearMe once.
+
+An intent is written before the call and what came of it after. It lies under our own identifier of the
+payment, which follows from the caller's key. PayNearMe's confirmations carry that identifier, and
+``confirming`` writes down, by it and by the order, what they tell: so what was lost is learned later.
+"""
+
+from datetime import datetime
+
+from paynearme.deadline import Deadline
+from paynearme.errors import (
+    BankAuthorizationExpiredError,
+    IdempotencyKeyReusedError,
+    PaymentDeclinedError,
+    PaymentOutcomeUnknownError,
+    PaymentUnderWayError,
+    PayNearMeError,
+    RefusedByPayNearMeError,
+)
+from paynearme.intents import Intent
+from paynearme.ledger.items import intent_key, site_payment_key
+from paynearme.messages.make_payment import MadePayment
+from paynearme.table import Item, Table, Update
+
+_NOBODYS = "attribute_not_exists(pk)"
+_OF_ATTEMPT = "attempt = :attempt"
+
+
+def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> MadePayment | None:
+    """See ``Ledger.begin_payment``."""
+    request = intent.request
+    values = {
+        "site_identifier": intent.site,
+        "site_payment_identifier": intent.site_payment_identifier,
+        "pnm_order_identifier": request.pnm_order_identifier,
+        "payment_amount": request.payment_amount,
+        "fingerprint": request.fingerprint(),
+        "status": "under_way",
+        "attempt": intent.attempt,
+        "begun_at": now.isoformat(),
+        "ends_at": intent.ends_at,
+    }
+    key = intent_key(intent.site, intent.site_payment_identifier)
+    known = table.update(Update(*key, values, condition=_NOBODYS), deadline)
+    # It is ours where only the answer to our write was lost.
+    while known is not None and known["attempt"] != intent.attempt:
+        if known["fingerprint"] != values["fingerprint"]:
+            raise IdempotencyKeyReusedError
+        if known["status"] != "not_taken":
+            return _became(table, intent, known, now, deadline)
+        # What PayNearMe did not take may be asked again, by one of all who want to.
+        theirs = {"attempt": known["attempt"]}
+        again = Update(*key, values, condition=_OF_ATTEMPT, condition_values=theirs)
+        known = table.update(again, deadline)
+    return None
+
+
+def end(table: Table, intent: Intent, outcome: MadePayment | PayNearMeError, deadline: Deadline) -> None:
+    """See ``Ledger.end_payment``."""
+    ours = {"attempt": intent.attempt}
+    key = intent_key(intent.site, intent.site_payment_identifier)
+    change = Update(*key, _values(outcome), condition=_OF_ATTEMPT, condition_values=ours)
+    table.update(change, deadline)
+
+
+def _values(outcome: MadePayment | PayNearMeError) -> Item:
+    match outcome:
+        case MadePayment():
+            return {"status": "submitted", "pnm_payment_identifier": outcome.pnm_payment_identifier}
+        case PaymentOutcomeUnknownError():
+            return {"status": "unknown"}
+        case RefusedByPayNearMeError():
+            expired = isinstance(outcome, BankAuthorizationExpiredError)
+            return {
+                "status": "bank_authorization_expired" if expired else "refused",
+                "response_code": outcome.response_code,
+                "descriptions": outcome.descriptions,
+            }
+    return {"status": "not_taken"}
+
+
+def _became(table: Table, intent: Intent, known: Item, now: datetime, deadline: Deadline) -> MadePayment:
+    """Return what became of a payment that was asked for before; raise it where it is no payment."""
+    refusal = (known.get("response_code"), known.get("descriptions", []))
+    request = intent.request
+    match known["status"]:
+        case "submitted":
+            return intent.made("submitted", known.get("pnm_payment_identifier"))
+        case "refused":
+            raise RefusedByPayNearMeError(*refusal)
+        case "bank_authorization_expired":
+            raise BankAuthorizationExpiredError(
+                *refusal, request.payment_method_identifier, request.pnm_order_identifier
+            )
+        case "under_way" if now.timestamp() < known["ends_at"]:
+            raise PaymentUnderWayError(int(known["ends_at"]) - int(now.timestamp()))
+    return _confirmed(table, intent, deadline)
+
+
+def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> MadePayment:
+    """Return the payment if a confirmation has told of it. Only that can tell: the call's answer was lost."""
+    order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
+    keys = [site_payment_key(intent.site, order, identifier, test=test) for test in (False, True)]
+    told = table.read(keys, deadline)
+    for item in told:
+        if paid := item.get("paid"):
+            return intent.made("confirmed", min(paid), item["payment_amount"])
+    for item in told:
+        if declined := item.get("declined"):
+            raise PaymentDeclinedError(identifier, min(declined))
+    raise PaymentOutcomeUnknownError(identifier)

@@ -1,0 +1,59 @@
+"""A payment is made once, however often and by how many at once it is asked for."""
+
+from datetime import datetime
+
+from paynearme import telemetry
+from paynearme.client import PayNearMeClient
+from paynearme.deadline import Deadline
+from paynearme.errors import LedgerUnavailableError, PayNearMeError
+from paynearme.intents import Intent
+from paynearme.ledger import Ledger
+from paynearme.messages.make_payment import MadePayment, MakePaymentRequest
+from paynearme.settings import KnownSite
+from paynearme.table import SHORT_ATTEMPT_SECONDS
+
+# What is left of the time when PayNearMe's has run out: enough to write down that it did.
+_FOR_THE_OUTCOME_SECONDS = SHORT_ATTEMPT_SECONDS + 0.2
+
+
+def make_once(
+    request: MakePaymentRequest,
+    site: KnownSite,
+    paynearme: PayNearMeClient,
+    ledger: Ledger,
+    now: datetime,
+    deadline: Deadline,
+) -> MadePayment:
+    """Ask PayNearMe for a payment, unless it was asked before; return what became of it.
+
+    Raises what ``PayNearMeClient.make_payment`` and ``Ledger.begin_payment`` raise. An outcome that cannot
+    be written down is told all the same: for the next call it is unknown until PayNearMe confirms it.
+    """
+    intent = Intent.of(site.identifier, request, now)
+    telemetry.note(
+        pnm_order_identifier=request.pnm_order_identifier,
+        site_payment_identifier=intent.site_payment_identifier,
+    )
+    known = ledger.begin_payment(intent, now, deadline)
+    if known is not None:
+        telemetry.note(repeated=True, pnm_payment_identifier=known.pnm_payment_identifier)
+        return known
+    outcome = _ask(intent, site, paynearme, deadline.sooner(_FOR_THE_OUTCOME_SECONDS))
+    try:
+        ledger.end_payment(intent, outcome, deadline)
+    except LedgerUnavailableError:
+        telemetry.count("OutcomeNotWritten")
+    if isinstance(outcome, PayNearMeError):
+        raise outcome
+    telemetry.note(pnm_payment_identifier=outcome.pnm_payment_identifier)
+    return outcome
+
+
+def _ask(
+    intent: Intent, site: KnownSite, paynearme: PayNearMeClient, deadline: Deadline
+) -> MadePayment | PayNearMeError:
+    try:
+        told = paynearme.make_payment(site, intent.request, intent.site_payment_identifier, deadline)
+    except PayNearMeError as error:
+        return error
+    return intent.made("submitted", told)

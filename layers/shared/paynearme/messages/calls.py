@@ -1,0 +1,88 @@
+"""What the calls to PayNearMe share: a merchant's backend asks us, and we ask PayNearMe.
+
+What is asked are PayNearMe's own parameters, and no others. What PayNearMe answers is trimmed to what a
+backend needs; it may spell identifiers and amounts as numbers.
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from paynearme.messages.reading import Message
+from paynearme.messages.records import Dollars
+from paynearme.messages.values import Identifier, Text
+
+_OF_EVERY_CALL = {"site_identifier", "timestamp", "version", "signature"}
+
+
+def _without_blanks(value: object) -> object:
+    # The guide's own example ends with one.
+    return value.strip(" ") if isinstance(value, str) else value
+
+
+def _spelled(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class CallRequest(Message):
+    """What the merchant's backend asks of PayNearMe.
+
+    ``site_identifier`` picks the site; without it the default one is meant. What every call carries,
+    ``timestamp``, ``version`` and ``signature``, may be given, so that PayNearMe's examples can be sent
+    as they stand, and is replaced by our own.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    site_identifier: Annotated[Identifier, BeforeValidator(_without_blanks)] | None = None
+    timestamp: Text | None = None
+    version: Text | None = None
+    signature: Text | None = None
+
+    def to_parameters(self) -> dict[str, str]:
+        """Return what is set, as the text that is signed and sent, without what every call carries."""
+        values = self.model_dump(mode="json", exclude_none=True, exclude=_OF_EVERY_CALL)
+        return {name: _spelled(value) for name, value in values.items()}
+
+
+def _identifier_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _flag_or_none(value: object) -> object:
+    return {"true": True, "false": False}.get(_spelled(value))
+
+
+def _amount_or_none(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        amount = Decimal(str(value))
+        return amount.quantize(Decimal("0.01")) if amount.is_finite() else None
+    except InvalidOperation:
+        return None
+
+
+IdentifierText = Annotated[str, BeforeValidator(_identifier_text)]
+"""An identifier that PayNearMe may spell as a number."""
+
+ToldFlag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
+"""``true`` or ``false`` as PayNearMe may spell it; None where it is neither."""
+
+ToldAmount = Annotated[Dollars | None, BeforeValidator(_amount_or_none)]
+"""An amount as PayNearMe may spell it; None where it is none."""
+
+
+class CallAnswer(BaseModel):
+    """What PayNearMe answered, as far as a backend needs it. ``str`` and ``repr`` show nothing of it."""
+
+    model_config = ConfigDict(
+        frozen=True, hide_input_in_errors=True, json_schema_serialization_defaults_required=True
+    )
+
+    def __repr__(self) -> str:
+        """Return the kind of answer and nothing that it says."""
+        return f"<{type(self).__name__}>"
+
+    __str__ = __repr__

@@ -1,0 +1,106 @@
+"""The request for a new order and PayNearMe's answer (seed ``guaranteed_ach``, "Creating Orders")."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText, ToldAmount, ToldFlag
+from paynearme.messages.payment_methods import PaymentMethod
+from paynearme.messages.records import OrderTypeWord
+from paynearme.messages.values import Flag, Identifier, PnmIdentifier, PositiveMoney, one_of, unreadable
+
+_YEAR = re.compile(r"(19|20)[0-9]{2}", re.ASCII)
+
+
+def _year(value: object) -> str:
+    if isinstance(value, str) and _YEAR.fullmatch(value):
+        return value
+    raise unreadable("must be a year like 1982")
+
+
+Dollar = Literal["USD"]
+Year = Annotated[
+    str,
+    BeforeValidator(_year),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^(19|20)[0-9]{2}$"}),
+]
+Line = Identifier
+"""A line of text of 1 to 256 characters."""
+
+
+class CreateOrderRequest(CallRequest):
+    """Asks for a new order. What says who the customer is goes to PayNearMe and nowhere else.
+
+    PayNearMe wants the calls for one customer one after the other, not at once.
+    """
+
+    order_amount: PositiveMoney
+    order_currency: Annotated[Dollar, one_of(Dollar)]
+    order_type: Annotated[OrderTypeWord, one_of(OrderTypeWord)]
+    order_is_standing: Flag
+    site_customer_identifier: Identifier
+    site_order_identifier: Identifier | None = Field(
+        default=None, description="The merchant's identifier of the order."
+    )
+
+    site_customer_first_name: Line | None = None
+    site_customer_last_name: Line | None = None
+    site_customer_email: Line | None = None
+    site_customer_phone: Line | None = None
+    site_customer_language: Line | None = None
+    site_customer_year_of_birth: Year | None = None
+    site_customer_street: Line | None = None
+    site_customer_city: Line | None = None
+    site_customer_state: Line | None = None
+    site_customer_postal_code: Line | None = None
+
+
+class PaymentMethodsOfType(CallAnswer):
+    """What a customer can pay with, of one type, and which of it is saved."""
+
+    type: str
+    fee_amount: ToldAmount = None
+    fee_currency: str | None = None
+    accounts: list[PaymentMethod] = Field(default=[])
+
+
+class CreatedOrder(CallAnswer):
+    """An order as PayNearMe created it, without what says who the customer is."""
+
+    pnm_order_identifier: Annotated[PnmIdentifier, BeforeValidator(str)]
+    site_order_identifier: IdentifierText | None = None
+    pnm_order_short_identifier: IdentifierText | None = None
+    pnm_customer_identifier: IdentifierText | None = None
+    site_customer_identifier: IdentifierText | None = None
+    order_status: str | None = None
+    order_type: str | None = None
+    order_is_standing: ToldFlag = None
+    order_amount: ToldAmount = None
+    order_currency: str | None = None
+    minimum_payment_amount: ToldAmount = None
+    secure_smart_token: str | None = Field(default=None, repr=False)
+    secure_smart_link: str | None = Field(default=None, repr=False)
+    order_tracking_url: str | None = Field(default=None, repr=False)
+    payment_methods: list[PaymentMethodsOfType] = Field(default=[], description="By type.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flatten(cls, told: Any) -> Any:
+        if not isinstance(told, Mapping):
+            return told
+        customer = told.get("customer")
+        methods = told.get("electronic_payments")
+        found: dict[str, Any] = dict(told)
+        if isinstance(customer, Mapping):
+            found |= {n: customer[n] for n in cls.model_fields if "customer" in n and n in customer}
+        if isinstance(methods, Mapping):
+            found["payment_methods"] = methods.get("payment_methods", [])
+        return found
+
+
+class CreateOrderAnswer(CallAnswer):
+    """The order, and the first link to pay it with."""
+
+    order: CreatedOrder

@@ -1,0 +1,47 @@
+"""Saved payment methods: the request for a customer's, and PayNearMe's answer (seed ``guaranteed_ach``)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText, ToldAmount, ToldFlag
+from paynearme.messages.values import Identifier
+
+_GUARANTEED_ACH = "trustly_ach"
+
+
+class FindPaymentMethodsRequest(CallRequest):
+    """Asks which payment methods a customer has saved."""
+
+    site_customer_identifier: Identifier
+
+
+class PaymentMethod(CallAnswer):
+    """A payment method that a customer has saved."""
+
+    payment_method_identifier: IdentifierText = Field(min_length=1)
+    guaranteed_ach: bool = Field(
+        description="Whether it is guaranteed ACH, so that its bank's authorization can expire."
+    )
+    status: str | None = None
+    description: str | None = None
+    account_type: str | None = Field(default=None, description="In PayNearMe's words.")
+    pull_enabled: ToldFlag = Field(default=None, description="Whether it can pay.")
+    push_enabled: ToldFlag = Field(default=None, description="Whether it can be paid to.")
+    number: IdentifierText | None = Field(default=None, description="The last digits of the account.")
+    fee_amount: ToldAmount = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recognise(cls, told: Any) -> Any:
+        if not isinstance(told, Mapping):
+            return told
+        words = str(told.get("account_type") or "").lower().split()
+        return {**told, "guaranteed_ach": _GUARANTEED_ACH in words}
+
+
+class PaymentMethods(CallAnswer):
+    """A customer's saved payment methods: none for a customer who has saved none."""
+
+    accounts: list[PaymentMethod]
