@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,12 +15,16 @@ from urllib3 import PoolManager, Timeout
 
 @dataclass(frozen=True)
 class Reply:
-    """What the backend API answered: HTTP status, content (None if it is not JSON), and how long it took."""
+    """What the backend API answered: HTTP status, content (None if it is not JSON), and how long it took.
+
+    ``headers`` has the answer's by their names in lower case.
+    """
 
     status: int
     content: Any
     content_type: str
     seconds: float
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Backend:
@@ -40,17 +44,24 @@ class Backend:
         """Put ``content`` as JSON at ``path``, percent-encoded where it must be, signed."""
         return self._send("PUT", path, json.dumps(content))
 
-    def post(self, path: str, content: Mapping[str, Any]) -> Reply:
-        """Send ``content`` as JSON to ``path``, signed."""
-        return self.post_text(path, json.dumps(content))
+    def post(self, path: str, content: Mapping[str, Any], idempotency_key: str | None = None) -> Reply:
+        """Send ``content`` as JSON to ``path``, signed, with an ``Idempotency-Key`` if one is given."""
+        return self.post_text(path, json.dumps(content), idempotency_key)
 
-    def post_text(self, path: str, text: str | bytes) -> Reply:
+    def post_text(self, path: str, text: str | bytes, idempotency_key: str | None = None) -> Reply:
         """Send a body as it is to ``path``, signed."""
-        return self._send("POST", path, text)
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._send("POST", path, text, headers)
 
-    def _send(self, method: str, path: str, body: str | bytes | None = None) -> Reply:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None = None,
+        further: Mapping[str, str] | None = None,
+    ) -> Reply:
         url = f"{self._url}{path}"
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers = {} if body is None else {"Content-Type": "application/json", **(further or {})}
         request = AWSRequest(method, url, data=body, headers=headers)
         self._signer.add_auth(request)
         started = time.perf_counter()
@@ -60,4 +71,5 @@ class Backend:
             content = json.loads(answer.data)
         except ValueError:
             content = None
-        return Reply(answer.status, content, answer.headers.get("Content-Type", ""), seconds)
+        headers_back = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status, content, headers_back.get("content-type", ""), seconds, headers_back)

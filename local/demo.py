@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from local.callbacks import CallbackSender, Delivery, Kind
-from local.drive import Books, Control, backend_of, confirmation_of, reversal_of, sender_of
+from local.control import Control
+from local.drive import Books, backend_of, confirmation_of, reversal_of, sender_of
 from local.events import Parameters, Transport, load, signed, with_fresh_payment
 from local.examples import Stage, load_examples
 from local.stack import Stack

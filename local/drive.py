@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
-from urllib3 import PoolManager
 
 from local.backend import Backend
 from local.callbacks import CallbackSender
@@ -65,29 +64,6 @@ class Books:
 
 def _python(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _from_wire(value) for name, value in item.items()}
-
-
-class Control:
-    """The control addresses of a server of ``local``: JSON in, JSON out."""
-
-    def __init__(self, url: str) -> None:
-        """Take the address in front of the control paths."""
-        self._url = url
-        self._http = PoolManager(retries=False, timeout=5)
-
-    def post(self, path: str, content: Mapping[str, Any] | None = None) -> None:
-        """Send a command."""
-        answer = self._http.request("POST", f"{self._url}/{path}", json=dict(content or {}))
-        if answer.status >= 400:
-            raise ValueError(f"{path} answered {answer.status}")
-
-    def get(self, path: str) -> Any:
-        """Return what is known under ``path``."""
-        return self._http.request("GET", f"{self._url}/{path}").json()
-
-    def delete(self, path: str) -> None:
-        """Forget what is known under ``path``."""
-        self._http.request("DELETE", f"{self._url}/{path}")
 
 
 def sender_of(stack: Stack) -> CallbackSender:

@@ -12,7 +12,8 @@ from tenacity import Retrying, retry_if_exception_type
 
 from local.backend import Backend
 from local.callbacks import CallbackSender, Delivery
-from local.drive import Control, confirmation_of, reversal_of
+from local.control import Control
+from local.drive import confirmation_of, reversal_of
 from local.events import EVENTS, Parameters, Transport, load, with_fresh_payment
 from local.policy import local_policy
 from paynearme.policy import Reason, read_policy

@@ -12,13 +12,10 @@ path that no AWS service has:
 """
 
 import asyncio
-import json
 import socket
 import struct
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
 
@@ -39,8 +36,7 @@ from multidict import CIMultiDict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
-OTHER = "other"
-"""What a request is counted as whose operation is not known."""
+from local.aws_services import Service, broken, operation_of, service_of, throttled
 
 GRACE_SECONDS = 0.25
 """How long a server that stops waits for its last answers; what hangs is let go before."""
@@ -60,45 +56,6 @@ _HOP_BY_HOP = {
     "upgrade",
 }
 _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-Service = Literal["appconfigdata", "dynamodb", "secretsmanager"]
-_SERVICES: Mapping[str, Service] = {
-    "AppConfigData": "appconfigdata",
-    "DynamoDB_20120810": "dynamodb",
-    "secretsmanager": "secretsmanager",
-}
-# A REST service's requests have no target.
-_REST_OPERATIONS: Mapping[tuple[str, str], str] = {
-    ("POST", "/configurationsessions"): "AppConfigData.StartConfigurationSession",
-    ("GET", "/configuration"): "AppConfigData.GetLatestConfiguration",
-}
-_CONTENT_TYPES: Mapping[Service, str] = {
-    "appconfigdata": "application/json",
-    "dynamodb": "application/x-amz-json-1.0",
-    "secretsmanager": "application/x-amz-json-1.1",
-}
-
-
-@dataclass(frozen=True)
-class _Error:
-    """An error in a service's own words."""
-
-    status: int
-    name: str
-    text: str
-
-
-_DYNAMODB = "com.amazonaws.dynamodb.v20120810"
-_THROTTLED: Mapping[Service, _Error] = {
-    "appconfigdata": _Error(429, "ThrottlingException", "Rate exceeded"),
-    "dynamodb": _Error(400, f"{_DYNAMODB}#ProvisionedThroughputExceededException", "Throughput exceeded"),
-    "secretsmanager": _Error(400, "ThrottlingException", "Rate exceeded"),
-}
-_BROKEN: Mapping[Service, _Error] = {
-    "appconfigdata": _Error(500, "InternalServerException", "There was an internal failure in the service."),
-    "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
-    "secretsmanager": _Error(500, "InternalServiceError", "An error occurred on the server side."),
-}
 
 
 class Fault(BaseModel):
@@ -207,7 +164,7 @@ class FaultyEndpoint:
     async def _handle(self, request: web.Request) -> web.Response:
         # Read first: a connection that is cut while bytes are under way would look like another fault.
         body = await request.read()
-        operation = _operation_of(request)
+        operation = operation_of(request)
         self._counts[operation] += 1
         fault = self._strike(operation)
         match fault:
@@ -220,16 +177,16 @@ class FaultyEndpoint:
             case Fault(mode="lost"):
                 await self._forward(request, body)
             case Fault(mode="throttle"):
-                return _in_words_of(fault.service, _THROTTLED[fault.service])
+                return throttled(fault.service)
             case Fault(mode="error500"):
-                return _in_words_of(fault.service, _BROKEN[fault.service])
+                return broken(fault.service)
             case Fault(mode="hang"):
                 await self._wait(None)
         return abort_connection(request)
 
     def _strike(self, operation: str) -> Fault | None:
         """Return the fault that this request meets, and count it against the fault's ``times``."""
-        service = _SERVICES.get(operation.partition(".")[0])
+        service = service_of(operation)
         fault = self._faults.get(service) if service else None
         if fault is None or (fault.times is not None and self._strikes[fault.service] >= fault.times):
             return None
@@ -269,23 +226,6 @@ def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
     return CIMultiDict(
         (name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP | named
     )
-
-
-def _operation_of(request: web.Request) -> str:
-    """Return the service and the operation that ``request`` is for, with a dot between, or ``OTHER``."""
-    called = _REST_OPERATIONS.get((request.method, request.path), OTHER)
-    return request.headers.get("X-Amz-Target", called)
-
-
-def _in_words_of(service: Service, error: _Error) -> web.Response:
-    headers = {"Content-Type": _CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
-    if service == "appconfigdata":
-        # A REST service names the error outside the body.
-        headers["x-amzn-errortype"] = error.name
-        content = {"Message": error.text}
-    else:
-        content = {"__type": error.name, "message": error.text}
-    return web.Response(status=error.status, headers=headers, body=json.dumps(content).encode())
 
 
 def runner(upstream: str) -> web.AppRunner:

@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local.control import Control
 from local.policy import deploy_local_policy
 from local.processes import (
     are_running,
@@ -47,7 +48,7 @@ class Stack:
     table_name: str
     paynearme_url: str
     faults_url: str | None
-    sites: dict[str, dict[str, str]]
+    sites: dict[str, dict[str, Any]]
     secret_arn: str
     policy_application_id: str
     policy_environment_id: str
@@ -92,6 +93,8 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
         stack = _deploy(folder, addresses, running, progress)
         progress("Bringing the policy into force")
         deploy_local_policy(stack)
+        progress("Entering the callback addresses at PayNearMe")
+        Control(f"{stack.paynearme_url}/control").post("callbacks", {"url": stack.callback_url})
         return stack
     except BaseException:
         if running is None:
@@ -149,7 +152,7 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
         "TMPDIR": str(temporary),
     }
     if faults:
-        services = ("APPCONFIGDATA", "DYNAMODB", "SECRETS_MANAGER")
+        services = ("APPCONFIGDATA", "DYNAMODB", "SECRETS_MANAGER", "SSM")
         environment |= {f"AWS_ENDPOINT_URL_{service}": faults for service in services}
     processes = folder / "processes.json"
     start_process([str(ROOT / ".venvs/aws/bin/ministack")], environment, folder / "aws.log", processes)
@@ -157,7 +160,7 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
 
     progress("Starting PayNearMe's side")
     sites = folder / "sites.json"
-    sites.write_text(json.dumps(new_sites()))
+    sites.write_text(json.dumps(new_sites(f"http://127.0.0.1:{paynearme_port}")))
     command = [
         sys.executable,
         "-m",

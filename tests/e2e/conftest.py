@@ -11,7 +11,8 @@ from tenacity import Retrying, retry_if_result, stop_after_attempt
 from local import stack as local_stack
 from local.backend import Backend
 from local.callbacks import CallbackSender, Delivery, Kind
-from local.drive import Books, Control, backend_of, sender_of
+from local.control import Control
+from local.drive import Books, backend_of, sender_of
 from local.events import Parameters, load, with_fresh_payment
 from local.stack import Stack
 

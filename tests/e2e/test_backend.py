@@ -7,7 +7,8 @@ import urllib3
 
 from local.backend import Backend
 from local.callbacks import CallbackSender
-from local.drive import Control, confirmation_of, reversal_of
+from local.control import Control
+from local.drive import confirmation_of, reversal_of
 from local.events import Parameters
 from local.sites import GAMING_SITE
 from local.stack import Stack

@@ -7,7 +7,8 @@ import pytest
 
 from local.backend import Backend
 from local.callbacks import CallbackSender
-from local.drive import Books, Control
+from local.control import Control
+from local.drive import Books
 from local.events import Transport, as_text
 from local.examples import Stage, load_examples
 from local.policy import local_policy

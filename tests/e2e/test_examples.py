@@ -7,7 +7,8 @@ import pytest
 
 from local.backend import Backend
 from local.callbacks import CallbackSender
-from local.drive import Books, Control, confirmation_of
+from local.control import Control
+from local.drive import Books, confirmation_of
 from local.events import Transport, load, with_fresh_payment
 from paynearme.messages import AuthorizationAnswer
 

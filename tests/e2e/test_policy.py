@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from local.callbacks import CallbackSender, Delivery
-from local.drive import Books, Control, confirmation_of
+from local.control import Control
+from local.drive import Books, confirmation_of
 from local.events import Parameters, load, with_fresh_payment
 from local.policy import deploy_local_policy, local_policy, policy_of
 from local.stack import Stack

@@ -9,7 +9,8 @@ import pytest
 
 from local.backend import Backend
 from local.callbacks import CallbackSender
-from local.drive import Books, Control, confirmation_of, reversal_of
+from local.control import Control
+from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, Transport, load, signed, with_fresh_payment
 from local.stack import Stack
 

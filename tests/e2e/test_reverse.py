@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from local.callbacks import CallbackSender, Delivery
-from local.drive import Books, Control, confirmation_of, reversal_of
+from local.control import Control
+from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, Transport, load, with_fresh_payment
 from local.sites import VERSION_2_SITE, XML_SITE
 from local.stack import Stack

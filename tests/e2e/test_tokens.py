@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from urllib3 import PoolManager
 
 from local.backend import Backend
-from local.drive import Control
+from local.control import Control
 from local.stack import Stack, client_of
 
 REQUEST = {"pnm_order_identifier": "84488215678", "flow_debit": True, "payment_amount": "25.00"}

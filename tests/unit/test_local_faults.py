@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
-from local import faults
+from local.aws_services import OTHER
 from paynearme.aws import is_transient
 from tests.unit.faulty_endpoint import READ, UPDATE, Upstream, call, proxied, set_fault
 
@@ -59,7 +59,7 @@ def test_requests_are_counted_per_target_until_the_counts_are_deleted() -> None:
         await session.delete(COUNTS)
         return [counted, await (await session.get(COUNTS)).json()]
 
-    assert proxied(talk) == [{UPDATE: 2, READ: 1, faults.OTHER: 1}, {}]
+    assert proxied(talk) == [{UPDATE: 2, READ: 1, OTHER: 1}, {}]
 
 
 @pytest.mark.parametrize("operation", CALLS)
@@ -82,7 +82,7 @@ def test_what_only_resembles_a_request_of_appconfigs_is_none(method: str, path: 
             assert answer.status == 200
         return await (await session.get(COUNTS)).json()
 
-    assert proxied(talk) == {faults.OTHER: 1}
+    assert proxied(talk) == {OTHER: 1}
 
 
 @pytest.mark.parametrize("mode", ["refuse", "throttle", "error500"])

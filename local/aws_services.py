@@ -1,0 +1,87 @@
+"""The AWS services that a faulty endpoint stands before: how their requests and their errors look."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+
+OTHER = "other"
+"""What a request is counted as whose operation is not known."""
+
+Service = Literal["appconfigdata", "dynamodb", "secretsmanager", "ssm"]
+_SERVICES: Mapping[str, Service] = {
+    "AppConfigData": "appconfigdata",
+    "DynamoDB_20120810": "dynamodb",
+    "secretsmanager": "secretsmanager",
+    "AmazonSSM": "ssm",
+}
+# A REST service's requests have no target.
+_REST_OPERATIONS: Mapping[tuple[str, str], str] = {
+    ("POST", "/configurationsessions"): "AppConfigData.StartConfigurationSession",
+    ("GET", "/configuration"): "AppConfigData.GetLatestConfiguration",
+}
+_CONTENT_TYPES: Mapping[Service, str] = {
+    "appconfigdata": "application/json",
+    "dynamodb": "application/x-amz-json-1.0",
+    "secretsmanager": "application/x-amz-json-1.1",
+    "ssm": "application/x-amz-json-1.1",
+}
+
+
+@dataclass(frozen=True)
+class _Error:
+    """An error in a service's own words."""
+
+    status: int
+    name: str
+    text: str
+
+
+_DYNAMODB = "com.amazonaws.dynamodb.v20120810"
+_THROTTLED: Mapping[Service, _Error] = {
+    "appconfigdata": _Error(429, "ThrottlingException", "Rate exceeded"),
+    "dynamodb": _Error(400, f"{_DYNAMODB}#ProvisionedThroughputExceededException", "Throughput exceeded"),
+    "secretsmanager": _Error(400, "ThrottlingException", "Rate exceeded"),
+    "ssm": _Error(400, "ThrottlingException", "Rate exceeded"),
+}
+_BROKEN: Mapping[Service, _Error] = {
+    "appconfigdata": _Error(500, "InternalServerException", "There was an internal failure in the service."),
+    "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
+    "secretsmanager": _Error(500, "InternalServiceError", "An error occurred on the server side."),
+    "ssm": _Error(500, "InternalServerError", "An error occurred on the server side."),
+}
+
+
+def operation_of(request: web.Request) -> str:
+    """Return the service and the operation that ``request`` is for, with a dot between, or ``OTHER``."""
+    called = _REST_OPERATIONS.get((request.method, request.path), OTHER)
+    return request.headers.get("X-Amz-Target", called)
+
+
+def service_of(operation: str) -> Service | None:
+    """Return the service of an operation as ``operation_of`` names it, None for one that is not known."""
+    return _SERVICES.get(operation.partition(".")[0])
+
+
+def throttled(service: Service) -> web.Response:
+    """Return that there were too many requests, in the service's own words."""
+    return _in_words_of(service, _THROTTLED[service])
+
+
+def broken(service: Service) -> web.Response:
+    """Return that the service has failed, in its own words."""
+    return _in_words_of(service, _BROKEN[service])
+
+
+def _in_words_of(service: Service, error: _Error) -> web.Response:
+    headers = {"Content-Type": _CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
+    if service == "appconfigdata":
+        # A REST service names the error outside the body.
+        headers["x-amzn-errortype"] = error.name
+        content = {"Message": error.text}
+    else:
+        content = {"__type": error.name, "message": error.text}
+    return web.Response(status=error.status, headers=headers, body=json.dumps(content).encode())
