@@ -30,11 +30,18 @@ class Reply:
 class Backend:
     """A caller of the backend API, with an IAM user's keys."""
 
-    def __init__(self, backend_url: str, region: str, access_key_id: str, secret_access_key: str) -> None:
-        """Take the API's address without a slash at its end, and the keys that sign."""
+    def __init__(
+        self,
+        backend_url: str,
+        region: str,
+        access_key_id: str,
+        secret_access_key: str,
+        patience: float = 12,
+    ) -> None:
+        """Take the API's address without a slash at its end, the keys that sign, and the seconds to wait."""
         self._url = backend_url
         self._signer = SigV4Auth(Credentials(access_key_id, secret_access_key), "execute-api", region)
-        self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=12))
+        self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=patience))
 
     def get(self, path: str, **query: str) -> Reply:
         """Ask for ``path``, percent-encoded where it must be, with the parameters of a query, signed."""

@@ -71,9 +71,9 @@ def sender_of(stack: Stack) -> CallbackSender:
     return CallbackSender(stack.callback_url, stack.sites)
 
 
-def backend_of(stack: Stack) -> Backend:
-    """Return the app's backend as a caller of ``stack``."""
-    return Backend(stack.backend_url, stack.region, stack.access_key_id, stack.secret_access_key)
+def backend_of(stack: Stack, patience: float = 12) -> Backend:
+    """Return the app's backend as a caller of ``stack`` that waits ``patience`` seconds."""
+    return Backend(stack.backend_url, stack.region, stack.access_key_id, stack.secret_access_key, patience)
 
 
 def confirmation_of(authorization: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:

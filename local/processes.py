@@ -65,6 +65,25 @@ def _running(register: Path) -> list[psutil.Process]:
     return found
 
 
+def kill_functions(register: Path, function: str) -> int:
+    """Kill what runs a Lambda function, as a crash would; return how many processes that were.
+
+    ``function`` is its logical name in the template; the emulator in ``register`` runs it in children.
+    """
+    children = [child for process in _running(register) for child in process.children(recursive=True)]
+    of_function = [child for child in children if f"-{function}-" in _command_of(child)]
+    for child in of_function:
+        _signal(child, kill=True)
+    return len(of_function)
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def stop_processes(register: Path) -> None:
     """Stop the processes in ``register`` and all their children: asked first, killed after 5 seconds."""
     if not register.exists():

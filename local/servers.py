@@ -1,4 +1,4 @@
-"""PayNearMe's API and the faulty endpoint as one process: ``python -m local.servers``."""
+"""PayNearMe's side and the faulty endpoint as one process: ``python -m local.servers``."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from local import faults, paynearme_api
-from local.sites import read_sites
+from local import faults
+from local.paynearme_side import api
 
 _HOST = "127.0.0.1"
 
@@ -53,8 +53,8 @@ def main(paynearme_port: int, sites: Path, faults_port: int | None, upstream: st
     """Run PayNearMe's API, and the faulty endpoint if it is given a port, on 127.0.0.1 until SIGTERM."""
     if (faults_port is None) != (upstream is None):
         raise click.UsageError("--faults-port and --upstream belong together")
-    known = read_sites(json.loads(sites.read_text(encoding="utf-8"))["sites"])
-    runners = {"PayNearMe's API": (paynearme_api.runner(known), paynearme_port)}
+    known = json.loads(sites.read_text(encoding="utf-8"))["sites"]
+    runners = {"PayNearMe's API": (api.runner(known), paynearme_port)}
     if faults_port is not None and upstream is not None:
         runners["faulty endpoint"] = (faults.runner(upstream), faults_port)
     try:

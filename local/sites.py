@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 from paynearme.settings import Site
 
@@ -20,14 +21,27 @@ GAMING_SITE = "S4000000040"
 LENDER_SITE = "S5000000050"
 """A site with the policy of a lender, ``docs/policies/lender.json``."""
 
-type SiteEntries = Mapping[str, Mapping[str, str]]
-"""The secret document's entries by site identifier: ``version``, ``secret`` and what else a site can have."""
+OAUTH_SITE = "S6000000060"
+"""A site whose calls carry a bearer token; the client proves itself by HTTP Basic."""
+
+OAUTH_SIGNED_SITE = "S7000000070"
+"""A site whose calls carry a bearer token and a signature; the client proves itself in the body."""
+
+NOWHERE = "http://127.0.0.1:1"
+"""An address that nobody listens on."""
+
+type SiteEntries = Mapping[str, Mapping[str, Any]]
+"""The secret document's entries by site identifier: what ``paynearme.settings.Site`` holds, as JSON."""
 
 
-def new_sites() -> dict[str, dict[str, dict[str, str]]]:
-    """Return a document for the sites' secret, ``{"sites": {…}}``, with new random keys."""
+def new_sites(paynearme_url: str = NOWHERE) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return a document for the sites' secret, ``{"sites": {…}}``, with new random keys.
+
+    ``paynearme_url`` is the base address of PayNearMe, whose token address is below it; without one, no
+    token can be had.
+    """
     plain = (*SITES_OF_THE_DOCUMENTS, GAMING_SITE, LENDER_SITE)
-    sites = {identifier: {"version": "3.0"} for identifier in plain}
+    sites: dict[str, dict[str, Any]] = {identifier: {"version": "3.0"} for identifier in plain}
     sites[VERSION_2_SITE] = {"version": "2.0"}
     sites[XML_SITE] = {
         "version": "3.0",
@@ -35,7 +49,20 @@ def new_sites() -> dict[str, dict[str, dict[str, str]]]:
         "reverse_envelope": "payment_reverse_response",
         "reverse_part": "reverse",
     }
+    token_url = f"{paynearme_url}/oauth/token"
+    sites[OAUTH_SITE] = _with_client(token_url, scope="payments")
+    sites[OAUTH_SIGNED_SITE] = {
+        **_with_client(token_url, client_authentication="body", send_signature=True),
+        "api_secret": secrets.token_hex(16),
+    }
     return {"sites": {name: {**site, "secret": secrets.token_hex(16)} for name, site in sites.items()}}
+
+
+def _with_client(token_url: str, **settings: str | bool) -> dict[str, Any]:
+    # Characters that a form encodes, so that whoever forgets to is found out.
+    secret = f"{secrets.token_hex(16)}+/:="
+    client = {"token_url": token_url, "client_id": secrets.token_hex(8), "client_secret": secret}
+    return {"version": "3.0", "call_authentication": "oauth", "oauth": {**client, **settings}}
 
 
 def read_sites(entries: SiteEntries) -> dict[str, Site]:

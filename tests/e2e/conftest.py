@@ -4,19 +4,24 @@ import operator
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
 from local import stack as local_stack
-from local.backend import Backend
+from local.backend import Backend, Reply
 from local.callbacks import CallbackSender, Delivery, Kind
 from local.control import Control
 from local.drive import Books, backend_of, sender_of
 from local.events import Parameters, load, with_fresh_payment
+from local.sites import OAUTH_SITE
 from local.stack import Stack
 
 AT_ONCE = 64
+FRESH_PROCESSES = 50
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,15 +33,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
         asked_for = getattr(item, "fixturenames", ())
         if item.path.name == "test_privacy.py":
+            return 4
+        if "cold" in asked_for:
             return 3
-        return 2 if "cold" in asked_for else 0 if "crowd" in asked_for else 1
+        return 0 if "crowd" in asked_for else 1 if "storm" in asked_for else 2
 
     items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("local") / "stack"
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("local") / "stack"
+
+
+@pytest.fixture(scope="session")
+def stack(folder: Path) -> Iterator[Stack]:
     try:
         yield local_stack.start(folder, lambda step: None, with_faults=True)
     finally:
@@ -69,28 +80,31 @@ def faults(stack: Stack) -> Iterator[Control]:
 @pytest.fixture
 def paynearme(stack: Stack) -> Iterator[Control]:
     control = Control(f"{stack.paynearme_url}/control")
+    usual = {"url": stack.callback_url, "minute": 0.01, "test": False, "hold_confirmations": False}
     control.post("reset")
+    control.post("callbacks", usual)
     yield control
     control.post("reset")
 
 
+def publish(stack: Stack, *functions: str) -> None:
+    """Give functions, by their logical names, processes that have read nothing yet, as a new version does."""
+    client = stack.client("lambda")
+    for function in client.list_functions()["Functions"]:
+        name = function["FunctionName"]
+        if any(f"-{part}Function-" in name for part in functions):
+            client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
+            version = client.publish_version(FunctionName=name)["Version"]
+            client.get_waiter("published_version_active").wait(
+                FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1}
+            )
+            client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+
 @pytest.fixture
 def cold(stack: Stack) -> Callable[[], None]:
-    """Give the callback functions processes that have read nothing yet, as a new version does."""
-
-    def publish() -> None:
-        functions = stack.client("lambda")
-        for function in functions.list_functions()["Functions"]:
-            name = function["FunctionName"]
-            if any(part in name for part in ("Authorize", "Confirm", "Reverse")):
-                functions.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
-                version = functions.publish_version(FunctionName=name)["Version"]
-                functions.get_waiter("published_version_active").wait(
-                    FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1}
-                )
-                functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-
-    return publish
+    """Give the callback functions fresh processes."""
+    return partial(publish, stack, "Authorize", "Confirm", "Reverse")
 
 
 @pytest.fixture
@@ -124,3 +138,35 @@ def crowd(stack: Stack) -> Iterator[ThreadPoolExecutor]:
             until_all_answer = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
             until_all_answer(warm_all, kind, AT_ONCE)
         yield threads
+
+
+@dataclass(frozen=True)
+class Storm:
+    """What came of many calls that fresh processes took, all of which needed an access token at once."""
+
+    replies: list[Reply]
+    token_calls: int
+
+
+@pytest.fixture(scope="session")
+def payers(stack: Stack) -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(FRESH_PROCESSES) as threads:
+        yield threads
+
+
+@pytest.fixture(scope="session")
+def storm(stack: Stack, payers: ThreadPoolExecutor) -> Storm:
+    """Have each thread of ``payers`` call a process that has just started, for a site with OAuth."""
+    publish(stack, "MakePayment")
+    paynearme = Control(f"{stack.paynearme_url}/control")
+    paynearme.post("reset")
+    # The emulator starts a process for a call that finds none free: so none may be free soon.
+    for operation, seconds in (("token", 1), ("make_payment", 2)):
+        paynearme.post("behaviour", {"mode": "slow", "seconds": seconds, "operation": operation})
+    patient = backend_of(stack, patience=120)
+    wish = load("make_payment")["saved"] | {"site_identifier": OAUTH_SITE}
+    keys = [str(uuid.uuid4()) for _ in range(FRESH_PROCESSES)]
+    replies = list(payers.map(lambda key: patient.post("/payments", wish, key), keys))
+    token_calls = paynearme.get("token-calls")["count"]
+    paynearme.post("reset")
+    return Storm(replies, token_calls)

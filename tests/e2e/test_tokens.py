@@ -76,36 +76,6 @@ def test_an_order_that_paynearme_does_not_know_is_refused_with_its_words(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "status", "calls"),
-    [
-        ({"mode": "refuse", "response_code": "6513"}, 422, 1),
-        ({"mode": "status", "status": 401}, 502, 1),
-        ({"mode": "status", "status": 429}, 502, 3),
-        ({"mode": "status", "status": 500}, 502, 3),
-        ({"mode": "status", "status": 503}, 502, 3),
-        ({"mode": "html"}, 502, 1),
-        ({"mode": "html", "status": 502}, 502, 3),
-        ({"mode": "hang"}, 504, 3),
-        ({"mode": "slow", "seconds": 30}, 504, 3),
-        ({"mode": "cut"}, 502, 3),
-        ({"mode": "abort"}, 502, 3),
-    ],
-    ids=str,
-)
-def test_whatever_paynearme_does_the_caller_gets_a_documented_answer_in_time(
-    backend: Backend, paynearme: Control, behaviour: Mapping[str, Any], status: int, calls: int
-) -> None:
-    paynearme.post("behaviour", behaviour)
-
-    reply = backend.post("/tokens", REQUEST)
-
-    assert reply.status == status
-    assert reply.content["status"] == status
-    assert reply.seconds < WITHIN_SECONDS
-    assert len(paynearme.get("calls")) == calls
-
-
-@pytest.mark.parametrize(
     "behaviour",
     [
         {"mode": "status", "status": 429},

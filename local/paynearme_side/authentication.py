@@ -1,0 +1,59 @@
+"""Whether a call proves that it comes from a site, in the way that the site must use, and no other."""
+
+from collections.abc import Mapping
+
+from local.paynearme_side.access_tokens import AccessTokens
+from local.paynearme_side.answers import RefusedError
+from paynearme.errors import SignatureError
+from paynearme.settings import Site
+from paynearme.signing import verify
+
+TIMESTAMP_SECONDS = 300
+"""By how much a call's timestamp may differ from the clock."""
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+def authenticate(
+    parameters: Mapping[str, str],
+    authorization: str | None,
+    sites: Mapping[str, Site],
+    tokens: AccessTokens,
+    now: float,
+) -> str:
+    """Return the site's identifier; raise ``RefusedError`` with status 401 for what is not authentic.
+
+    ``authorization`` is the header's value, None without one; ``now`` is in Unix seconds.
+    """
+    identifier = parameters.get("site_identifier", "")
+    site = sites.get(identifier)
+    if site is None:
+        raise RefusedError("Unknown site", status=401)
+    if parameters.get("version") != site.version:
+        raise RefusedError("Wrong version", status=401)
+    timestamp = parameters.get("timestamp", "")
+    seconds = int(timestamp) if timestamp.isdecimal() and len(timestamp) <= 12 else 0
+    if abs(now - seconds) > TIMESTAMP_SECONDS:
+        raise RefusedError("Wrong timestamp", status=401)
+    if site.call_authentication == "oauth" and site.oauth is not None:
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not tokens.holds(identifier, token.strip(" ")):
+            raise RefusedError("Wrong access token", status=401, headers=_CHALLENGE)
+        is_signed = site.oauth.send_signature
+    elif authorization is not None:
+        raise RefusedError("This site signs its calls", status=401)
+    else:
+        is_signed = True
+    if is_signed:
+        _check_signature(parameters, site)
+    elif "signature" in parameters:
+        raise RefusedError("This site does not sign its calls", status=401)
+    return identifier
+
+
+def _check_signature(parameters: Mapping[str, str], site: Site) -> None:
+    secret = (site.api_secret or site.secret).get_secret_value()
+    try:
+        verify(parameters, parameters.get("signature", ""), [secret], site.version)
+    except SignatureError:
+        raise RefusedError("Wrong signature", status=401) from None
