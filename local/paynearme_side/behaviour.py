@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +18,8 @@ class Behaviour(BaseModel):
     address's included, whose operation is ``token``. ``slow`` answers as usual after ``seconds``;
     ``status`` answers with the HTTP ``status`` (500 unless given) and an error as JSON; ``html`` with a
     page (status 200 unless given); ``refuse`` with an error of PayNearMe's under ``response_code``;
-    ``hang`` never; ``cut`` closes the connection in the middle of the answer, and ``abort`` before it.
+    ``answer`` with the given ``answer`` as JSON; ``hang`` never; ``cut`` closes the connection in the
+    middle of the answer, and ``abort`` before it.
 
     With ``taken`` the call is carried out first and then meets this; without it, only ``normal``, ``slow``
     and ``cut`` carry it out at all. What a call that was carried out goes on with (the callbacks) then
@@ -28,12 +29,13 @@ class Behaviour(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mode: Literal["normal", "slow", "status", "html", "refuse", "hang", "cut", "abort"] = "normal"
+    mode: Literal["normal", "slow", "status", "html", "refuse", "answer", "hang", "cut", "abort"] = "normal"
     operation: str | None = None
     taken: bool = False
     seconds: float = Field(default=30, ge=0)
     status: int | None = Field(default=None, ge=200, le=599)
     response_code: str = "6513"
+    answer: dict[str, Any] = Field(default_factory=dict)
     times: int | None = Field(default=None, ge=1)
 
 
@@ -75,6 +77,8 @@ class Behaviours:
                 return web.Response(status=behaviour.status or 200, text=page, content_type="text/html")
             case "refuse":
                 return error("Told to refuse", behaviour.response_code)
+            case "answer":
+                return web.json_response(behaviour.answer)
             case "abort":
                 return abort_connection(request)
             case "hang":

@@ -6,7 +6,16 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from local import events
-from local.sites import GAMING_SITE, LENDER_SITE, VERSION_2_SITE, XML_SITE, new_sites, read_sites
+from local.sites import (
+    GAMING_SITE,
+    LENDER_SITE,
+    OAUTH_SIGNED_SITE,
+    OAUTH_SITE,
+    VERSION_2_SITE,
+    XML_SITE,
+    new_sites,
+    read_sites,
+)
 from paynearme.deadline import Deadline
 from paynearme.settings import Settings, Sites
 
@@ -38,9 +47,9 @@ def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_mess
 
     found = {identifier: sites.find(identifier, Deadline.after(9)) for identifier in document["sites"]}
 
-    plain = {*named, GAMING_SITE, LENDER_SITE}
+    plain = {*named, GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
     assert plain == set(found) - {VERSION_2_SITE, XML_SITE}
-    assert named == plain - {GAMING_SITE, LENDER_SITE}
+    assert named == plain - {GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
     assert all((found[name].version, found[name].answer_format) == ("3.0", "json") for name in plain)
     assert (found[VERSION_2_SITE].version, found[VERSION_2_SITE].answer_format) == ("2.0", "xml")
     assert (found[XML_SITE].version, found[XML_SITE].answer_format) == ("3.0", "xml")
@@ -52,7 +61,30 @@ def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_mess
 def test_every_site_of_every_run_has_a_key_of_its_own() -> None:
     entries = [*new_sites()["sites"].values(), *new_sites()["sites"].values()]
 
-    assert len({entry["secret"] for entry in entries}) == len(entries) == 18
+    assert len({entry["secret"] for entry in entries}) == len(entries) == 22
+
+
+def test_two_sites_have_a_client_at_paynearme_s_token_address_and_the_others_sign() -> None:
+    sites = read_sites(new_sites("http://127.0.0.1:7001")["sites"])
+    again = read_sites(new_sites("http://127.0.0.1:7001")["sites"])
+
+    clients = {name: site.oauth for name, site in sites.items() if site.oauth}
+    assert {name: site.call_authentication for name, site in sites.items()} == {
+        name: "oauth" if name in clients else "hmac" for name in sites
+    }
+    settings = {
+        name: (client.token_url, client.client_authentication, client.scope, client.send_signature)
+        for name, client in clients.items()
+    }
+    address = "http://127.0.0.1:7001/oauth/token"
+    assert settings == {
+        OAUTH_SITE: (address, "basic", "payments", False),
+        OAUTH_SIGNED_SITE: (address, "body", None, True),
+    }
+    assert sites[OAUTH_SIGNED_SITE].api_secret not in (None, sites[OAUTH_SIGNED_SITE].secret)
+    known = [*clients.values(), *(site.oauth for site in again.values() if site.oauth)]
+    assert len({client.client_id for client in known}) == len(known) == 4
+    assert len({client.client_secret for client in known}) == 4
 
 
 def test_a_site_without_a_key_is_no_site() -> None:

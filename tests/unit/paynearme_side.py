@@ -1,0 +1,153 @@
+"""PayNearMe's side over real HTTP, whoever calls and controls it, and a merchant that hears its callbacks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientSession, web
+
+from local import events
+from local.paynearme_side import api
+from local.sites import new_sites
+from tests.clock import Clock
+from tests.unit.listening import listening
+
+NOW = 1800000000
+SITES = new_sites()["sites"]
+SITE = "S6404173951"
+CUSTOMER = "184120000"
+ORDER = "84274665124"
+CHECKING = {
+    "site_identifier": SITE,
+    "site_customer_identifier": CUSTOMER,
+    "description": "Demo Checking Account",
+    "number": "6576",
+    "payment_method_identifier": "23b9e4ba13242",
+}
+PAYMENT = {
+    "site_identifier": SITE,
+    "payment_method_identifier": "23b9e4ba13242",
+    "payment_amount": "1000",
+    "payment_currency": "USD",
+    "site_channel": "consumer",
+    "pnm_order_identifier": ORDER,
+}
+
+
+def signed(message: Mapping[str, Any], **changes: str | bool | None) -> dict[str, str]:
+    """Return the message with ``changes``, signed by its site for the moment at which the clock stands."""
+    identifier = str(changes.get("site_identifier") or message["site_identifier"])
+    site = SITES.get(identifier, {"secret": "unknown", "version": "3.0"})
+    return events.signed(message, site.get("api_secret") or site["secret"], site["version"], NOW, **changes)
+
+
+class Side:
+    """PayNearMe's side, seen from outside."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self.session = session
+
+    async def call(self, operation: str, message: Mapping[str, Any], **changes: str | None) -> Any:
+        """Return the content of the answer to a signed call."""
+        return (await self.told(operation, signed(message, **changes)))[1]
+
+    async def told(
+        self, operation: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Return status and content of the answer to a call that is sent as it is."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.session.post(f"/json-api/{operation}", data=data, headers=headers) as answer:
+            return answer.status, await answer.json()
+
+    async def command(self, path: str, body: object = None) -> Any:
+        """Return what a control address answers to a command, or its status where that is no content."""
+        async with self.session.post(f"/control/{path}", json=body) as answer:
+            return await answer.json() if answer.content_type == "application/json" else answer.status
+
+    async def ask(self, path: str) -> Any:
+        """Return what a control address tells."""
+        async with self.session.get(f"/control/{path}") as answer:
+            return await answer.json()
+
+
+def talking[T](talk: Callable[[Side], Awaitable[T]], clock: Callable[[], float] | None = None) -> T:
+    """Let ``talk`` talk to a new PayNearMe; unless there is a ``clock``, its own stands still."""
+
+    async def scenario() -> T:
+        runner = api.runner(SITES, clock or Clock(NOW))
+        # So that a test whose subject hangs fails.
+        async with asyncio.timeout(20), listening(runner) as url, ClientSession(url) as session:
+            return await talk(Side(session))
+
+    return asyncio.run(scenario())
+
+
+async def paid(side: Side, **changes: str | None) -> tuple[Any, Any]:
+    """Return the answer to make_payment, and the payments when nothing goes on any more."""
+    return await side.call("make_payment", PAYMENT, **changes), await side.command("settled")
+
+
+class Merchant:
+    """Answers authorizations with ``answer`` and refuses the first ``refusals`` confirmations.
+
+    ``answer`` is ``yes``, ``no``, or another text that is sent as it is. Nothing is answered to an
+    authorization before ``may_answer`` is set. ``received`` holds kind and message.
+    """
+
+    def __init__(self, answer: str = "yes", refusals: int = 0, named: str | None = None) -> None:
+        self.answer = answer
+        self.refusals = refusals
+        self.named = named
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    def heard(self, kind: str) -> list[dict[str, Any]]:
+        """Return the messages of one kind."""
+        return [message for name, message in self.received if name == kind]
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        kind, message = request.match_info["kind"], await request.json()
+        self.received.append((kind, message))
+        order = message["pnm_order_identifier"]
+        if kind == "authorize":
+            await self.may_answer.wait()
+            if self.answer not in ("yes", "no"):
+                return web.Response(text=self.answer)
+            fields = {"pnm_order_identifier": order, "accept_payment": self.answer}
+            if self.named:
+                fields["site_payment_identifier"] = self.named
+            return _enveloped("authorization", fields)
+        if len(self.heard("confirm")) <= self.refusals:
+            return web.Response(status=500)
+        return _enveloped("confirmation", {"pnm_order_identifier": order})
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Listen on a free port; give the address."""
+        application = web.Application()
+        application.router.add_post("/callbacks/{kind}", self._handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+        async with listening(runner) as url:
+            yield url
+
+
+def _enveloped(part: str, fields: Mapping[str, str]) -> web.Response:
+    return web.json_response({f"payment_{part}_response": {"version": "3.0", part: dict(fields)}})
+
+
+def paying[T](merchant: Merchant, talk: Callable[[Side], Awaitable[T]], **settings: float | bool) -> T:
+    """Let ``talk`` talk to a PayNearMe that sends its callbacks to ``merchant`` and knows CHECKING."""
+
+    async def scenario(side: Side) -> T:
+        async with merchant.listening() as url:
+            assert await side.command("callbacks", {"url": url, "minute": 0, **settings}) == 204
+            await side.command("methods", CHECKING)
+            result = await talk(side)
+            # A server that stops waits for a connection that was only just made.
+            await side.command("settled")
+            return result
+
+    return talking(scenario)
