@@ -12,6 +12,7 @@ from local.callbacks import CallbackSender
 from local.control import Control
 from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, Transport, load, signed, with_fresh_payment
+from local.sites import OAUTH_SITE
 from local.stack import Stack
 
 PERSONAL = {
@@ -27,6 +28,16 @@ PERSONAL = {
 TAX_IDENTIFIER = "987654321"
 BIRTHDAY = "1977-06-05"
 REVERSE_REASON = "Account of a personal kind"
+PLAYER = {
+    "site_customer_first_name": "Dana-of-the-logs",
+    "site_customer_last_name": "Barrett-of-the-logs",
+    "site_customer_email": "dana.barrett@example.com",
+    "site_customer_phone": "212-555-0187",
+    "site_customer_street": "550 Central Park West, 22nd floor",
+    "site_customer_city": "Personalville",
+    "site_customer_year_of_birth": "1949",
+}
+KEY = "an-idempotency-key-of-a-person"
 
 
 def everything_in(logs: Any, group: str) -> Iterator[str]:
@@ -58,6 +69,38 @@ def logged(stack: Stack) -> Callable[[], list[str]]:
         return [message for group in groups for message in everything_in(logs, group)]
 
     return read
+
+
+def call_paynearme(stack: Stack, backend: Backend, paynearme: Control) -> set[str]:
+    """Make all calls, with good and bad answers, for a site with OAuth; return what nobody may find of them."""
+    paynearme.post("behaviour", {"mode": "normal"})
+    entry = stack.sites[OAUTH_SITE]
+    owner = {"site_identifier": OAUTH_SITE, "site_customer_identifier": "wants-privacy"}
+    method = paynearme.post("methods", {**owner, "description": PERSONAL["payment_bank_name"], "number": "1"})
+    new = load("create_order")["guaranteed_ach"] | owner | PLAYER
+    created = backend.post("/orders", new).content["order"]
+    wish = load("make_payment")["saved"] | method | {"site_identifier": OAUTH_SITE}
+    wish |= {"pnm_order_identifier": created["pnm_order_identifier"]}
+    assert backend.post("/payment-methods/find", owner).status == 200
+    assert backend.post("/payments", wish, KEY).status == 200
+    assert (
+        backend.post("/payments", {**wish, "payment_amount": PLAYER["site_customer_email"]}, KEY).status
+        == 400
+    )
+    for mode in ("refuse", "html"):
+        paynearme.post("behaviour", {"mode": mode})
+        assert backend.post("/orders", {**new, "site_order_identifier": mode}).status in (422, 502)
+        assert backend.post("/payments", wish, f"{KEY}-{mode}").status in (409, 504)
+    paynearme.post("behaviour", {"mode": "normal"})
+    paynearme.post("settled")
+    parameter = f"/{stack.stack_name}/access-tokens/{OAUTH_SITE}"
+    kept = stack.client("ssm").get_parameter(Name=parameter, WithDecryption=True)["Parameter"]
+    assert kept["Type"] == "SecureString"
+    token = json.loads(kept["Value"])["access_token"]
+    secrets = {token, entry["oauth"]["client_secret"], created["secure_smart_token"]}
+    # A year alone is in every date.
+    personal = {text for name, text in PLAYER.items() if not name.endswith("_year_of_birth")}
+    return {*personal, *secrets, KEY}
 
 
 def test_everything_logged_and_stored_is_free_of_secrets_and_personal_data(
@@ -114,6 +157,8 @@ def test_everything_logged_and_stored_is_free_of_secrets_and_personal_data(
     for mode in ("refuse", "html", "abort"):
         paynearme.post("behaviour", {"mode": mode})
         assert backend.post("/tokens", request).status in (422, 502)
+
+    unwanted |= call_paynearme(stack, backend, paynearme)
 
     lines = logged()
     stored = json.dumps(books.everything(), default=str)

@@ -80,8 +80,9 @@ class Ledger:
 
         Else return what became of it when it was asked before, or raise it where that is no payment:
         ``PaymentUnderWayError``, ``IdempotencyKeyReusedError`` (asked with other content),
-        ``RefusedByPayNearMeError``, ``PaymentDeclinedError``, ``PaymentOutcomeUnknownError``. One round trip,
-        two where only a confirmation can tell.
+        ``RefusedByPayNearMeError``, ``PaymentDeclinedError``, ``PaymentOutcomeUnknownError``. What a
+        confirmation told is believed before what PayNearMe's answer said, unless that was that it took the
+        payment. One round trip for a new one, one taken or under way; two for the others, three to ask again.
         """
         return making.begin(self._table, intent, now, deadline)
 

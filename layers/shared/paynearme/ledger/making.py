@@ -46,8 +46,9 @@ def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> Ma
     while known is not None and known["attempt"] != intent.attempt:
         if known["fingerprint"] != values["fingerprint"]:
             raise IdempotencyKeyReusedError
-        if known["status"] != "not_taken":
-            return _became(table, intent, known, now, deadline)
+        made = _became(table, intent, known, now, deadline)
+        if made is not None:
+            return made
         # What PayNearMe did not take may be asked again, by one of all who want to.
         theirs = {"attempt": known["attempt"]}
         again = Update(*key, values, condition=_OF_ATTEMPT, condition_values=theirs)
@@ -79,26 +80,33 @@ def _values(outcome: MadePayment | PayNearMeError) -> Item:
     return {"status": "not_taken"}
 
 
-def _became(table: Table, intent: Intent, known: Item, now: datetime, deadline: Deadline) -> MadePayment:
-    """Return what became of a payment that was asked for before; raise it where it is no payment."""
+def _became(
+    table: Table, intent: Intent, known: Item, now: datetime, deadline: Deadline
+) -> MadePayment | None:
+    """Return what became of a payment that was asked for before, None for one that PayNearMe did not take.
+
+    Raises what is no payment. A confirmation is believed before everything that PayNearMe's answer said.
+    """
+    request, status = intent.request, known["status"]
+    if status == "submitted":
+        return intent.made("submitted", known.get("pnm_payment_identifier"))
+    if status == "under_way" and now.timestamp() < known["ends_at"]:
+        raise PaymentUnderWayError(int(known["ends_at"]) - int(now.timestamp()))
+    confirmed = _confirmed(table, intent, deadline)
+    if confirmed is not None or status == "not_taken":
+        return confirmed
     refusal = (known.get("response_code"), known.get("descriptions", []))
-    request = intent.request
-    match known["status"]:
-        case "submitted":
-            return intent.made("submitted", known.get("pnm_payment_identifier"))
-        case "refused":
-            raise RefusedByPayNearMeError(*refusal)
-        case "bank_authorization_expired":
-            raise BankAuthorizationExpiredError(
-                *refusal, request.payment_method_identifier, request.pnm_order_identifier
-            )
-        case "under_way" if now.timestamp() < known["ends_at"]:
-            raise PaymentUnderWayError(int(known["ends_at"]) - int(now.timestamp()))
-    return _confirmed(table, intent, deadline)
+    if status == "bank_authorization_expired":
+        raise BankAuthorizationExpiredError(
+            *refusal, request.payment_method_identifier, request.pnm_order_identifier
+        )
+    if status == "refused":
+        raise RefusedByPayNearMeError(*refusal)
+    raise PaymentOutcomeUnknownError(intent.site_payment_identifier)
 
 
-def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> MadePayment:
-    """Return the payment if a confirmation has told of it. Only that can tell: the call's answer was lost."""
+def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> MadePayment | None:
+    """Return the payment if a confirmation told that it was paid; raise ``PaymentDeclinedError`` if not."""
     order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
     keys = [site_payment_key(intent.site, order, identifier, test=test) for test in (False, True)]
     told = table.read(keys, deadline)
@@ -108,4 +116,4 @@ def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> MadePayment:
     for item in told:
         if declined := item.get("declined"):
             raise PaymentDeclinedError(identifier, min(declined))
-    raise PaymentOutcomeUnknownError(identifier)
+    return None
