@@ -129,7 +129,7 @@ class Merchant:
         """Listen on a free port; give the address."""
         application = web.Application()
         application.router.add_post("/callbacks/{kind}", self._handle)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
         async with listening(runner) as url:
             yield url
 

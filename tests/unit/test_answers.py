@@ -5,12 +5,20 @@ import pytest
 
 from paynearme.answers import problem, success
 from paynearme.errors import (
+    AccessTokenUnavailableError,
     AgeError,
     AuthenticityError,
+    BankAuthorizationExpiredError,
     CredentialsRefusedError,
+    IdempotencyKeyReusedError,
     InvalidMessageError,
     LedgerUnavailableError,
     NotFoundError,
+    NotReachedInTimeError,
+    NotTakenError,
+    PaymentDeclinedError,
+    PaymentOutcomeUnknownError,
+    PaymentUnderWayError,
     PayNearMeError,
     PayNearMeFaultError,
     PayNearMeTimeoutError,
@@ -23,6 +31,7 @@ from paynearme.errors import (
     UnreadableError,
     VersionError,
 )
+from paynearme.messages import SmartTokenRequest, read_message
 
 STATUSES: list[tuple[type[Exception], int]] = [
     (UnreadableError, 400),
@@ -36,13 +45,23 @@ STATUSES: list[tuple[type[Exception], int]] = [
     (UnavailableError, 503),
     (SitesUnavailableError, 503),
     (LedgerUnavailableError, 503),
+    (AccessTokenUnavailableError, 503),
+    (IdempotencyKeyReusedError, 422),
     (PayNearMeFaultError, 502),
+    (NotTakenError, 502),
     (CredentialsRefusedError, 502),
     (PayNearMeTimeoutError, 504),
+    (NotReachedInTimeError, 504),
     (PayNearMeError, 500),
     (KeyError, 500),
     (Exception, 500),
 ]
+OURS = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
+UNDER_WAY = PaymentUnderWayError(7)
+UNKNOWN = PaymentOutcomeUnknownError(OURS)
+DECLINED = PaymentDeclinedError(OURS, "943751749956")
+REFUSED = RefusedByPayNearMeError("6501", ["Order not found"])
+EXPIRED = BankAuthorizationExpiredError("6513", ["Connect again"], "23b9e4ba13242", "84274665124")
 in_both_ways = pytest.mark.parametrize("names_only", [True, False])
 
 
@@ -68,8 +87,10 @@ def test_every_way_of_not_being_authentic_has_one_and_the_same_body() -> None:
 def test_other_kinds_of_errors_are_told_apart() -> None:
     kinds: list[Callable[[], Exception]]
     kinds = [UnreadableError, TooLargeError, SignatureError, NotFoundError, UnavailableError, KeyError]
-    kinds += [PayNearMeFaultError, CredentialsRefusedError, PayNearMeTimeoutError]
-    assert len({json.loads(problem(kind(), names_only=True)["body"])["type"] for kind in kinds}) == len(kinds)
+    kinds += [PayNearMeFaultError, CredentialsRefusedError, PayNearMeTimeoutError, IdempotencyKeyReusedError]
+    errors = [*(kind() for kind in kinds), UNDER_WAY, UNKNOWN, DECLINED, EXPIRED, REFUSED]
+    types = {json.loads(problem(error, names_only=False)["body"])["type"] for error in errors}
+    assert len(types) == len(errors)
 
 
 def test_an_invalid_callback_is_answered_with_the_names_of_its_parameters_alone() -> None:
@@ -99,6 +120,72 @@ def test_paynearmes_refusal_is_handed_on_with_its_code_and_its_descriptions(code
     body = json.loads(answer["body"])
     assert body["response_code"] == code
     assert body["errors"] == [{"description": "Order not found"}, {"description": "Try again"}]
+
+
+RECONNECT = {
+    "pnm_order_identifier": "84274665124",
+    "flow_trustly": "true",
+    "flow_trustly_reconnect": "23b9e4ba13242",
+}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "kind", "members"),
+    [
+        (UNDER_WAY, 409, "payment-under-way", {}),
+        (IdempotencyKeyReusedError(), 422, "idempotency-key-reused", {}),
+        (UNKNOWN, 504, "payment-outcome-unknown", {"site_payment_identifier": OURS}),
+        (
+            DECLINED,
+            422,
+            "payment-declined",
+            {"site_payment_identifier": OURS, "pnm_payment_identifier": "943751749956"},
+        ),
+        (
+            PaymentDeclinedError(OURS, None),
+            422,
+            "payment-declined",
+            {"site_payment_identifier": OURS, "pnm_payment_identifier": None},
+        ),
+        (
+            EXPIRED,
+            409,
+            "bank-authorization-expired",
+            {
+                "response_code": "6513",
+                "errors": [{"description": "Connect again"}],
+                "payment_method_identifier": "23b9e4ba13242",
+                "reconnect": RECONNECT,
+            },
+        ),
+    ],
+)
+def test_what_became_of_a_payment_is_told_as_its_own_problem(
+    error: PayNearMeError, status: int, kind: str, members: dict[str, object]
+) -> None:
+    answer = problem(error, names_only=False)
+    body = json.loads(answer["body"])
+    assert answer["statusCode"] == body["status"] == status
+    assert body["type"] == f"urn:problem-type:paynearme:{kind}"
+    assert {name: value for name, value in body.items() if name not in ("type", "title", "status")} == members
+    assert answer["headers"]["Content-Type"].startswith("application/problem+json")
+
+
+def test_what_to_reconnect_with_is_a_request_for_a_smart_token_without_customer_values() -> None:
+    reconnect = json.loads(problem(EXPIRED, names_only=False)["body"])["reconnect"]
+    assert read_message(SmartTokenRequest, reconnect).to_parameters() == RECONNECT
+
+
+def test_only_a_payment_that_is_under_way_says_when_to_come_again() -> None:
+    assert problem(UNDER_WAY, names_only=False)["headers"]["Retry-After"] == "7"
+    for error in (UNKNOWN, DECLINED, EXPIRED, REFUSED, IdempotencyKeyReusedError(), UnavailableError()):
+        assert "Retry-After" not in problem(error, names_only=False)["headers"]
+
+
+def test_a_fault_of_paynearmes_keeps_its_detail_for_the_log() -> None:
+    for error in (PayNearMeFaultError("canary"), NotTakenError("canary"), CredentialsRefusedError("canary")):
+        assert error.detail == "canary"
+        assert "canary" not in problem(error, names_only=False)["body"]
 
 
 def test_a_success_is_json_that_nobody_may_keep() -> None:

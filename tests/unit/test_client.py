@@ -1,10 +1,9 @@
 import json
 import traceback
-from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager, Retry
+from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import (
@@ -17,9 +16,10 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from paynearme.client import PayNearMeClient
 from paynearme.errors import (
     CredentialsRefusedError,
+    NotReachedInTimeError,
+    NotTakenError,
     PayNearMeError,
     PayNearMeFaultError,
     PayNearMeTimeoutError,
@@ -32,37 +32,16 @@ from paynearme.signing import verify
 from tests.clock import Clock
 from tests.documents import documented
 from tests.messages import SECRET, known_site, valid_guaranteed_ach_request
+from tests.unit.paynearme_pool import ADDRESS, StubPool, answer_of, client_of
 
-ADDRESS = "https://api.example.com"
-NOW = 1_721_943_463.9
 OK = documented("get_smart_token_answer", "guaranteed_ach")
 
 
-class StubPool:
-    """Gives one answer, or raises it, and keeps what was requested."""
-
-    def __init__(self, answer: BaseHTTPResponse | HTTPError) -> None:
-        self.answer = answer
-        self.requests: list[dict[str, Any]] = []
-
-    def request(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
-        self.requests.append({"method": method, "url": url, **options})
-        if isinstance(self.answer, HTTPError):
-            raise self.answer
-        return self.answer
-
-
-def answer_of(status: int, content: object) -> HTTPResponse:
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return HTTPResponse(body=BytesIO(body), status=status)
-
-
 def call(pool: StubPool, site: KnownSite | None = None, seconds: float = 6.5) -> SmartTokenAnswer:
-    client = PayNearMeClient(ADDRESS, cast(PoolManager, pool), clock=lambda: NOW)
     request = read_message(
         SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25", timestamp="1", version="1.0")
     )
-    return client.get_smart_token(site or known_site(), request, Clock().deadline(seconds))
+    return client_of(pool).get_smart_token(site or known_site(), request, Clock().deadline(seconds))
 
 
 def sent(site: KnownSite | None = None, seconds: float = 6.5) -> dict[str, Any]:
@@ -153,14 +132,19 @@ NO_ANSWERS: list[object] = [
 @pytest.mark.parametrize(
     ("status", "content"),
     [
-        *((status, {"status": "error", "errors": ["x"]}) for status in (429, 500, 502, 503, 504)),
-        *((status, OK) for status in (301, 302, 307, 404, 429, 500)),
+        *((status, {"status": "error", "errors": ["x"]}) for status in (500, 502, 503, 504)),
+        *((status, OK) for status in (301, 302, 307, 404, 500)),
         *((200, content) for content in NO_ANSWERS),
     ],
     ids=lambda part: f"{part!r:.40}",
 )
 def test_an_answer_that_is_none_is_a_fault_of_paynearmes(status: int, content: object) -> None:
     assert type(error_of(answer_of(status, content))) is PayNearMeFaultError
+
+
+@pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["x"]}, OK])
+def test_a_call_of_which_there_are_too_many_was_turned_away(content: object) -> None:
+    assert type(error_of(answer_of(429, content))) is NotTakenError
 
 
 POOL = HTTPConnectionPool("api.example.com")
@@ -170,9 +154,16 @@ def exhausted(reason: Exception) -> MaxRetryError:
     return MaxRetryError(POOL, "/json-api/get_smart_token", reason)
 
 
-@pytest.mark.parametrize("reason", [ReadTimeoutError(POOL, "/", "slow"), ConnectTimeoutError("slow")])
-def test_attempts_that_end_with_a_time_out_are_too_slow(reason: Exception) -> None:
-    assert type(error_of(exhausted(reason))) is PayNearMeTimeoutError
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (ReadTimeoutError(POOL, "/", "slow"), PayNearMeTimeoutError),
+        (ConnectTimeoutError("slow"), NotReachedInTimeError),
+    ],
+)
+def test_attempts_that_end_with_a_time_out_are_too_slow(reason: Exception, kind: type[Exception]) -> None:
+    assert issubclass(kind, PayNearMeTimeoutError)
+    assert type(error_of(exhausted(reason))) is kind
 
 
 @pytest.mark.parametrize(
@@ -190,61 +181,19 @@ def test_a_connection_that_fails_is_a_fault_of_paynearmes(error: HTTPError) -> N
     assert type(error_of(error)) is PayNearMeFaultError
 
 
-def test_a_connection_that_is_refused_is_a_fault_and_no_time_out() -> None:
+def test_a_connection_that_is_refused_is_a_fault_without_effect_and_no_time_out() -> None:
     refused = NewConnectionError(HTTPConnection("api.example.com"), "Connection refused")
-    assert type(error_of(exhausted(refused))) is PayNearMeFaultError
+    error = error_of(exhausted(refused))
+    assert type(error) is NotTakenError
+    assert isinstance(error, PayNearMeFaultError)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_without_time_left_no_call_is_made(seconds: float) -> None:
     pool = StubPool(answer_of(200, OK))
-    with pytest.raises(PayNearMeTimeoutError):
+    with pytest.raises(NotReachedInTimeError):
         call(pool, seconds=seconds)
     assert pool.requests == []
-
-
-def test_two_whole_attempts_and_their_wait_fit_into_the_time_of_a_call() -> None:
-    request = sent(seconds=7.0)
-    each = request["timeout"].total
-    assert request["timeout"].connect_timeout < each
-    assert 2 * each + request["retries"].backoff_max <= 7.0
-
-
-def attempts_of(retries: Retry, error: HTTPError | None, status: int) -> int:
-    """Return how many attempts urllib3 makes under ``retries`` when each ends in the same way."""
-    attempts = 1
-    while error or retries.is_retry("POST", status):
-        try:
-            retries = retries.increment("POST", "/", HTTPResponse(status=status), error)
-        except HTTPError:
-            break
-        attempts += 1
-    return attempts
-
-
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_three_attempts_are_made_where_another_may_do_better(status: int) -> None:
-    assert attempts_of(sent()["retries"], None, status) == 3
-
-
-@pytest.mark.parametrize("error", [ReadTimeoutError(POOL, "/", ""), ConnectTimeoutError(), ProtocolError()])
-def test_three_attempts_are_made_after_connection_errors_and_time_outs(error: HTTPError) -> None:
-    assert attempts_of(sent()["retries"], error, 200) == 3
-
-
-@pytest.mark.parametrize("status", [200, 301, 302, 400, 401, 403, 404, 422])
-def test_one_attempt_is_made_where_the_answer_would_be_the_same(status: int) -> None:
-    assert attempts_of(sent()["retries"], None, status) == 1
-
-
-def test_no_redirect_is_followed() -> None:
-    request = sent()
-    assert request["redirect"] is False
-    assert not request["retries"].redirect
-
-
-def test_paynearme_cannot_make_us_wait_longer() -> None:
-    assert not sent()["retries"].respect_retry_after_header
 
 
 @pytest.mark.parametrize(

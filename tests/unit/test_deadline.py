@@ -42,6 +42,28 @@ def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
     assert deadline.remaining == -1.0
 
 
+def test_a_sooner_deadline_leaves_time_for_what_comes_after_it() -> None:
+    clock = Clock()
+    deadline = clock.deadline(6.5)
+    sooner = deadline.sooner(1.5)
+    assert (sooner.remaining, deadline.remaining) == (5.0, 6.5)
+    clock.work(5.5)
+    assert (sooner.remaining, deadline.remaining) == (-0.5, 1.0)
+
+
+def test_a_sooner_deadline_has_the_same_clock_and_sleeps_by_it() -> None:
+    clock = Clock()
+    call, begun = failing(clock, times=1)
+    assert clock.deadline(6.5).sooner(1.0).retrying(is_busy, 2.5)(call) == "done"
+    assert (len(begun), len(clock.sleeps)) == (2, 1)
+
+
+def test_a_deadline_within_a_sooner_one_does_not_end_later() -> None:
+    deadline = Clock().deadline(6.5).sooner(2.0)
+    assert deadline.within(100).remaining == 4.5
+    assert deadline.within(1.0).remaining == 1.0
+
+
 def test_a_call_that_succeeds_is_made_once_without_waiting() -> None:
     clock = Clock()
     call, begun = failing(clock, times=0)

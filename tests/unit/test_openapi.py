@@ -1,4 +1,3 @@
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from operations.__main__ import main
-from operations.openapi import FILE, command, document, text
-from operations.openapi.problems import BY_GATEWAY
+from operations.openapi import FILE, command, document, examples, text
 from operations.openapi.routes import ROUTES, Route
 from paynearme import errors
 from paynearme.messages import read_message
 from paynearme.parameters import from_json_body
 from tests.events_of_gateway import json_event
-from tests.template import APIS, CALLED
+from tests.template import CALLED
 
 DOCUMENT = document()
 OPERATIONS = {
@@ -29,9 +27,22 @@ def schema(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
 
 
+def fits(content: object, schema: dict[str, Any]) -> bool:
+    return bool(OAS31Validator(schema, format_checker=OAS31Validator.FORMAT_CHECKER).is_valid(content))
+
+
 def is_valid(content: object, name: str) -> bool:
-    validator = OAS31Validator(schema(name), format_checker=OAS31Validator.FORMAT_CHECKER)
-    return bool(validator.is_valid(content))
+    return fits(content, schema(name))
+
+
+def is_valid_for(name: str, model: str, value: object) -> bool:
+    """Return whether ``value`` fits what the schema of a body says of one of its parameters."""
+    return fits(value, DOCUMENT["components"]["schemas"][model]["properties"][name])
+
+
+def outside(route: Route) -> dict[str, Any]:
+    """Return what a call has beside its body."""
+    return dict.fromkeys(route.in_path, "S2155373459") | dict(route.header_examples)
 
 
 def test_the_file_is_current() -> None:
@@ -85,16 +96,63 @@ def test_the_example_of_an_answer_is_valid(route: Route) -> None:
 def test_the_example_of_a_body_is_valid_and_is_taken(route: Route) -> None:
     assert route.body_example is not None
     assert is_valid(route.body_example, route.request.__name__)
-    in_path = dict.fromkeys(route.in_path, "S2155373459")
-    read_message(route.request, from_json_body(json_event(route.body_example)) | in_path)
+    read_message(route.request, from_json_body(json_event(route.body_example)) | outside(route))
 
 
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
-def test_a_body_has_nothing_of_the_address_and_nothing_unknown(route: Route) -> None:
+def test_a_body_has_nothing_of_address_or_headers_and_nothing_unknown(route: Route) -> None:
     body = DOCUMENT["components"]["schemas"][route.request.__name__]
+    names = {field.alias or name for name, field in route.request.model_fields.items()}
+    elsewhere = {*route.in_path, *route.request.in_headers}
     assert body["additionalProperties"] is False
-    assert set(body["properties"]) == set(route.request.model_fields) - set(route.in_path)
-    assert "required" not in body
+    assert set(body["properties"]) == names - elsewhere
+
+
+@pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+def test_a_body_that_lacks_what_is_required_is_neither_valid_nor_taken(route: Route) -> None:
+    assert route.body_example is not None
+    required = DOCUMENT["components"]["schemas"][route.request.__name__].get("required", [])
+    assert set(required) == {
+        name
+        for name, field in route.request.model_fields.items()
+        if field.is_required() and (field.alias or name) not in outside(route)
+    }
+    for name in required:
+        lesser = {key: value for key, value in route.body_example.items() if key != name}
+        assert not is_valid(lesser, route.request.__name__)
+        with pytest.raises(errors.InvalidMessageError) as refused:
+            read_message(route.request, from_json_body(json_event(lesser)) | outside(route))
+        assert list(refused.value.faults) == [name]
+
+
+def test_only_a_payment_that_is_to_be_made_has_a_header_and_it_is_required() -> None:
+    headers = {n: [p for p in o["parameters"] if p["in"] == "header"] for n, o in OPERATIONS.items()}
+    assert [n for n, parameters in headers.items() if parameters] == ["makePayment"]
+    [key] = headers["makePayment"]
+    assert (key["name"], key["required"]) == ("Idempotency-Key", True)
+    assert fits(key["example"], key["schema"])
+
+
+@pytest.mark.parametrize("value", ["k", "k" * 255, "!~", "4b1f9a52-6f0e-4c57-9d0c-6a1b4a1f7c3e"])
+def test_the_schema_of_the_key_takes_what_the_function_takes(value: str) -> None:
+    assert is_key(value) == (True, True)
+
+
+@pytest.mark.parametrize("value", ["", "k" * 256, "a b", "é", "\nk", "k\x7f"])
+def test_the_schema_of_the_key_refuses_what_the_function_refuses(value: str) -> None:
+    assert is_key(value) == (False, False)
+
+
+def is_key(value: str) -> tuple[bool, bool]:
+    """Return whether ``value`` is a key as the document has it, and as the function takes it."""
+    [route] = [route for route in ROUTES if route.name == "makePayment"]
+    [key] = OPERATIONS["makePayment"]["parameters"]
+    try:
+        read_message(route.request, {**examples.MAKE_PAYMENT_REQUEST, key["name"]: value})
+    except errors.InvalidMessageError as error:
+        assert list(error.faults) == [key["name"]]
+        return fits(value, key["schema"]), False
+    return fits(value, key["schema"]), True
 
 
 @pytest.mark.parametrize(
@@ -111,54 +169,39 @@ def test_a_body_has_nothing_of_the_address_and_nothing_unknown(route: Route) -> 
         ("SmartTokenRequest", "link_lifetime_seconds", ["300", 300], ["0", 0, "-1", "x"]),
         ("SmartTokenRequest", "ext_customer_enrollment_date", ["2024-02-29"], ["2023-02-29", "x"]),
         ("SmartTokenRequest", "ext_customer_tax_id_pii", ["123-45-6789"], ["", "1 2"]),
+        ("CreateOrderRequest", "order_amount", ["500.00", "500"], ["0", "-1", "1.001", "x", None]),
+        ("CreateOrderRequest", "order_currency", ["USD"], ["usd", "EUR", "", None]),
+        ("CreateOrderRequest", "order_type", ["exact", "up-to", "any"], ["x", "", None]),
+        ("CreateOrderRequest", "order_is_standing", [True, "false"], ["yes", "", None]),
+        ("CreateOrderRequest", "site_customer_year_of_birth", ["1982", 1982, None], ["82", "1899", "", "x"]),
+        ("CreateOrderRequest", "site_customer_street", ["1 Main Street", None], ["", "a\nb", "1" * 257]),
+        ("FindPaymentMethodsRequest", "site_customer_identifier", ["1", "é"], ["", "\n", None]),
+        ("MakePaymentRequest", "pnm_order_identifier", ["80080175585"], ["", "a b", "1" * 65, None]),
+        ("MakePaymentRequest", "payment_amount", ["0.01", "100"], ["0.00", "-1", "x", None]),
+        ("MakePaymentRequest", "payment_currency", ["USD"], ["usd", "EUR", None]),
     ],
 )
 def test_the_schema_of_a_parameter_takes_what_the_function_takes(
     model: str, name: str, good: list[Any], bad: list[Any]
 ) -> None:
+    [route] = [route for route in BODIES if route.request.__name__ == model]
+    given = from_json_body(json_event(route.body_example or {}))
+    required = DOCUMENT["components"]["schemas"][model].get("required", [])
+
     def is_taken(value: Any) -> bool:
-        [route] = [route for route in BODIES if route.request.__name__ == model]
-        needed = dict.fromkeys(route.in_path, "S2155373459") or {"pnm_order_identifier": "1"}
+        needed = {key: given[key] for key in required} | outside(route)
+        needed |= {} if needed or name == "site_order_identifier" else {"pnm_order_identifier": "1"}
         needed |= {"status": "suspended"} if name == "suspended_reason" and value is not None else {}
-        needed = {} if name == "site_order_identifier" else needed
+        needed.pop(name, None)
         try:
             read_message(route.request, needed | from_json_body(json_event({name: value})))
         except errors.InvalidMessageError as error:
             return name not in error.faults
         return True
 
-    assert [is_valid({name: value}, model) for value in good] == [is_taken(value) for value in good]
+    assert all(is_valid_for(name, model, value) for value in good)
     assert all(is_taken(value) for value in good)
-    assert not [value for value in bad if is_valid({name: value}, model) or is_taken(value)]
-
-
-def test_every_error_that_a_call_can_end_with_is_documented() -> None:
-    documented = {type(error) for route in ROUTES for error in route.problems} - {Exception}
-    ours = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.PayNearMeError)]
-    # The parent of all, what only callbacks raise, and what is told to the author of a policy.
-    of_no_call = (errors.AuthenticityError, errors.PolicyError)
-    undocumented = [e for e in ours if not issubclass(e, (*documented, *of_no_call))]
-    assert undocumented == [errors.PayNearMeError]
-
-
-def test_the_examples_of_problems_fit_their_schemas() -> None:
-    for response in DOCUMENT["components"]["responses"].values():
-        content = response["content"]["application/problem+json"]
-        whole = {**content["schema"], "components": DOCUMENT["components"]}
-        examples = [entry["value"] for entry in content.get("examples", {}).values()]
-        for example in examples or [content["example"]]:
-            assert OAS31Validator(whole).is_valid(example)
-            assert not OAS31Validator(whole).is_valid({**example, "detail": "x"})
-
-
-def test_api_gateways_own_answers_are_those_of_the_template() -> None:
-    templates = APIS["BackendApi"]["GatewayResponses"]
-    bodies = {
-        name: json.loads(entry["ResponseTemplates"]["application/json"]) for name, entry in templates.items()
-    }
-    told = {status: body for status, (_, _, body) in BY_GATEWAY.items()}
-    assert told["403"] == told["429"] == bodies["DEFAULT_4XX"]
-    assert told["default"] == bodies["DEFAULT_5XX"]
+    assert not [value for value in bad if is_valid_for(name, model, value) or is_taken(value)]
 
 
 def test_nothing_in_the_document_is_written_for_developers_of_the_models() -> None:

@@ -15,6 +15,7 @@ from tests.template import (
     ROOT,
     TEMPLATE,
     environment_of,
+    names_in,
     of_type,
 )
 
@@ -75,7 +76,7 @@ def test_any_change_of_a_function_publishes_a_version(function: str) -> None:
 def depends_on(function: str) -> set[str]:
     """Return the parameters that the template hands to a function."""
     handed = [*environment_of(function).values(), *FUNCTIONS[function]["Architectures"]]
-    return {value["Ref"] for value in handed if "Ref" in value} & set(PARAMETERS)
+    return {name for value in handed for name in names_in(value)} & set(PARAMETERS)
 
 
 @pytest.mark.parametrize("function", CALLED)

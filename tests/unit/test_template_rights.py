@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.template import FUNCTIONS, RESOURCES, environment_of, of_type
+from tests.template import CALLING_PAYNEARME, FUNCTIONS, RESOURCES, environment_of, names_in, of_type
 
 SECRET = {"Fn::GetAtt": ["SitesSecret", "Id"]}
 TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
@@ -13,11 +13,16 @@ POLICY = {
     "Fn::Sub": "arn:${AWS::Partition}:appconfig:${AWS::Region}:${AWS::AccountId}"
     ":application/${PolicyApplication}/environment/${PolicyEnvironment}/configuration/${PolicyProfile}"
 }
+ACCESS_TOKENS = {
+    "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}"
+    ":parameter/${AWS::StackName}/access-tokens/*"
+}
 TRACING = {"xray:PutTraceSegments": "*", "xray:PutTelemetryRecords": "*"}
 READING_POLICY = {
     "appconfig:StartConfigurationSession": POLICY,
     "appconfig:GetLatestConfiguration": POLICY,
 }
+SHARING_TOKENS = {"ssm:GetParameter": ACCESS_TOKENS, "ssm:PutParameter": ACCESS_TOKENS}
 READ, WRITE = "dynamodb:BatchGetItem", "dynamodb:UpdateItem"
 
 
@@ -49,7 +54,35 @@ RIGHTS: dict[str, dict[str, Any]] = {
         **logs("ReverseLogs"),
         **TRACING,
     },
-    "GetTokenFunction": {"secretsmanager:GetSecretValue": SECRET, **logs("GetTokenLogs"), **TRACING},
+    "GetTokenFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        WRITE: TABLE,
+        **SHARING_TOKENS,
+        **logs("GetTokenLogs"),
+        **TRACING,
+    },
+    "CreateOrderFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        WRITE: TABLE,
+        **SHARING_TOKENS,
+        **logs("CreateOrderLogs"),
+        **TRACING,
+    },
+    "FindPaymentMethodsFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        WRITE: TABLE,
+        **SHARING_TOKENS,
+        **logs("FindPaymentMethodsLogs"),
+        **TRACING,
+    },
+    "MakePaymentFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        READ: TABLE,
+        WRITE: TABLE,
+        **SHARING_TOKENS,
+        **logs("MakePaymentLogs"),
+        **TRACING,
+    },
     "OrdersFunction": {
         "secretsmanager:GetSecretValue": SECRET,
         READ: TABLE,
@@ -76,13 +109,21 @@ RIGHTS: dict[str, dict[str, Any]] = {
 """What each function may do, and to what. The table is read by whole keys only: no scan, no query."""
 
 PAYMENTS = ["PAYMENT#*", "TEST#PAYMENT#*"]
+SITE_PAYMENTS = ["SITE_PAYMENT#*", "TEST#SITE_PAYMENT#*"]
+LEASES = "ACCESS_TOKEN#*"
 KEYS: dict[tuple[str, str], list[str]] = {
     ("AuthorizeFunction", READ): [*PAYMENTS, "CUSTOMER#*", "ORDER#*", "SPENDING#*"],
     # It reserves spending and has no business with a balance.
     ("AuthorizeFunction", WRITE): [*PAYMENTS, "SPENDING#*"],
-    ("ConfirmFunction", WRITE): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*"],
+    ("ConfirmFunction", WRITE): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS],
     ("ReverseFunction", READ): PAYMENTS,
     ("ReverseFunction", WRITE): [*PAYMENTS, "CUSTOMER#*"],
+    ("GetTokenFunction", WRITE): [LEASES],
+    ("CreateOrderFunction", WRITE): [LEASES, "ORDER#*"],
+    ("FindPaymentMethodsFunction", WRITE): [LEASES],
+    # What became of a payment only a confirmation may say.
+    ("MakePaymentFunction", READ): SITE_PAYMENTS,
+    ("MakePaymentFunction", WRITE): [LEASES, "INTENT#*"],
     ("OrdersFunction", READ): ["ORDER#*"],
     ("OrdersFunction", WRITE): ["ORDER#*"],
     ("CustomersFunction", READ): ["CUSTOMER#*", "SPENDING#*"],
@@ -109,10 +150,8 @@ def role_of(function: str) -> str:
 
 def told_of(function: str) -> set[tuple[str, str]]:
     """Return which variables of a function name which resources."""
-    named = {
-        name: value.get("Ref") or value["Fn::GetAtt"][0] for name, value in environment_of(function).items()
-    }
-    return {(name, resource) for name, resource in named.items() if resource in RESOURCES}
+    told = environment_of(function).items()
+    return {(name, resource) for name, value in told for resource in names_in(value) & RESOURCES.keys()}
 
 
 def test_every_function_has_its_rights_written_down_here() -> None:
@@ -184,6 +223,23 @@ def test_a_function_is_told_of_what_it_may_use_and_of_nothing_else(function: str
     assert ("Table" in used) == bool({READ, WRITE} & set(RIGHTS[function]))
     assert ("SitesSecret" in used) == ("secretsmanager:GetSecretValue" in RIGHTS[function])
     assert policy & used == (policy if READING_POLICY.keys() <= RIGHTS[function].keys() else set())
+
+
+def test_only_who_calls_paynearme_reads_and_stores_access_tokens() -> None:
+    sharing = [name for name, rights in RIGHTS.items() if SHARING_TOKENS.keys() & rights.keys()]
+    assert sorted(sharing) == sorted(CALLING_PAYNEARME)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_who_calls_paynearme_is_told_where_it_is_and_where_access_tokens_are(function: str) -> None:
+    told = environment_of(function)
+    calling = {
+        "PAYNEARME_BASE_URL": {"Ref": "PayNearMeBaseUrl"},
+        "DEFAULT_SITE_IDENTIFIER": {"Ref": "DefaultSiteIdentifier"},
+        # Beginning like the parameters that its role reaches.
+        "ACCESS_TOKENS_PATH": {"Fn::Sub": "/${AWS::StackName}/access-tokens"},
+    }
+    assert {n: told[n] for n in calling if n in told} == (calling if function in CALLING_PAYNEARME else {})
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

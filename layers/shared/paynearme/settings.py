@@ -25,7 +25,7 @@ REFRESH_INTERVAL_SECONDS = 30
 
 AnswerFormat = Literal["json", "xml"]
 TokenAddress = Annotated[
-    str, StringConstraints(pattern=r"^(https://[^\s/?#]+|http://127\.0\.0\.1:[0-9]+)(/[^\s?#]*)?$")
+    str, StringConstraints(pattern=r"^(https://[^\s/?#@\\]+|http://127\.0\.0\.1:[0-9]+)(/[^\s?#\\]*)?$")
 ]
 Secret = Annotated[SecretStr, StringConstraints(min_length=1)]
 EnclosingName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]

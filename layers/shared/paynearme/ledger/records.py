@@ -62,12 +62,13 @@ def add_order(
     deadline: Deadline,
 ) -> None:
     """See ``Ledger.add_order``."""
+    minimum = order.minimum_payment_amount
     new = Order(
         status=OrderStatus.OPEN,
         order_type=OrderType(asked.order_type),
         order_amount=asked.order_amount,
         # Nothing is no minimum.
-        minimum_payment_amount=order.minimum_payment_amount or None,
+        minimum_payment_amount=minimum if minimum is not None and minimum > 0 else None,
         expires_at=None,
     )
     identity = {"site_identifier": site, "pnm_order_identifier": order.pnm_order_identifier}

@@ -4,7 +4,8 @@ What is asked are PayNearMe's own parameters, and no others. What PayNearMe answ
 backend needs; it may spell identifiers and amounts as numbers.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -13,6 +14,7 @@ from paynearme.messages.reading import Message
 from paynearme.messages.records import Dollars
 from paynearme.messages.values import Identifier, Text
 
+_AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
 _OF_EVERY_CALL = {"site_identifier", "timestamp", "version", "signature"}
 
 
@@ -46,7 +48,8 @@ class CallRequest(Message):
         return {name: _spelled(value) for name, value in values.items()}
 
 
-def _identifier_text(value: object) -> object:
+def identifier_text(value: object) -> object:
+    """Return a whole number as the text that it is, and everything else as it stands."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -55,17 +58,21 @@ def _flag_or_none(value: object) -> object:
 
 
 def _amount_or_none(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        amount = Decimal(str(value))
-        return amount.quantize(Decimal("0.01")) if amount.is_finite() else None
-    except InvalidOperation:
-        return None
+    text = str(value)
+    is_amount = isinstance(value, str | int | float) and _AMOUNT.fullmatch(text)
+    return Decimal(text).quantize(Decimal("0.01")) if is_amount else None
 
 
-IdentifierText = Annotated[str, BeforeValidator(_identifier_text)]
+def _text_or_none(value: object) -> object:
+    text = identifier_text(value)
+    return text if isinstance(text, str) else None
+
+
+IdentifierText = Annotated[str, BeforeValidator(identifier_text)]
 """An identifier that PayNearMe may spell as a number."""
+
+ToldText = Annotated[str | None, BeforeValidator(_text_or_none)]
+"""A text that only informs; None where PayNearMe tells something else."""
 
 ToldFlag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
 """``true`` or ``false`` as PayNearMe may spell it; None where it is neither."""

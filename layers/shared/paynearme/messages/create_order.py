@@ -2,11 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
-from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText, ToldAmount, ToldFlag
+from paynearme.messages.calls import (
+    CallAnswer,
+    CallRequest,
+    ToldAmount,
+    ToldFlag,
+    ToldText,
+    identifier_text,
+)
 from paynearme.messages.payment_methods import PaymentMethod
 from paynearme.messages.records import OrderTypeWord
 from paynearme.messages.values import Flag, Identifier, PnmIdentifier, PositiveMoney, one_of, unreadable
@@ -57,33 +65,48 @@ class CreateOrderRequest(CallRequest):
     site_customer_postal_code: Line | None = None
 
 
+def _readable[M: CallAnswer](model: type[M]) -> BeforeValidator:
+    """Return what leaves out what is no ``model``: the order exists, and must not be lost over it."""
+
+    def read(value: object) -> list[M]:
+        found: list[M] = []
+        for told in value if isinstance(value, list) else []:
+            with suppress(ValidationError):
+                found.append(model.model_validate(told))
+        return found
+
+    return BeforeValidator(read)
+
+
 class PaymentMethodsOfType(CallAnswer):
     """What a customer can pay with, of one type, and which of it is saved."""
 
     type: str
     fee_amount: ToldAmount = None
-    fee_currency: str | None = None
-    accounts: list[PaymentMethod] = Field(default=[])
+    fee_currency: ToldText = None
+    accounts: Annotated[list[PaymentMethod], _readable(PaymentMethod)] = Field(default=[])
 
 
 class CreatedOrder(CallAnswer):
     """An order as PayNearMe created it, without what says who the customer is."""
 
-    pnm_order_identifier: Annotated[PnmIdentifier, BeforeValidator(str)]
-    site_order_identifier: IdentifierText | None = None
-    pnm_order_short_identifier: IdentifierText | None = None
-    pnm_customer_identifier: IdentifierText | None = None
-    site_customer_identifier: IdentifierText | None = None
-    order_status: str | None = None
-    order_type: str | None = None
+    pnm_order_identifier: Annotated[PnmIdentifier, BeforeValidator(identifier_text)]
+    site_order_identifier: ToldText = None
+    pnm_order_short_identifier: ToldText = None
+    pnm_customer_identifier: ToldText = None
+    site_customer_identifier: ToldText = None
+    order_status: ToldText = None
+    order_type: ToldText = None
     order_is_standing: ToldFlag = None
     order_amount: ToldAmount = None
-    order_currency: str | None = None
+    order_currency: ToldText = None
     minimum_payment_amount: ToldAmount = None
-    secure_smart_token: str | None = Field(default=None, repr=False)
-    secure_smart_link: str | None = Field(default=None, repr=False)
-    order_tracking_url: str | None = Field(default=None, repr=False)
-    payment_methods: list[PaymentMethodsOfType] = Field(default=[], description="By type.")
+    secure_smart_token: ToldText = Field(default=None, repr=False)
+    secure_smart_link: ToldText = Field(default=None, repr=False)
+    order_tracking_url: ToldText = Field(default=None, repr=False)
+    payment_methods: Annotated[list[PaymentMethodsOfType], _readable(PaymentMethodsOfType)] = Field(
+        default=[], description="By type."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +119,7 @@ class CreatedOrder(CallAnswer):
         if isinstance(customer, Mapping):
             found |= {n: customer[n] for n in cls.model_fields if "customer" in n and n in customer}
         if isinstance(methods, Mapping):
-            found["payment_methods"] = methods.get("payment_methods", [])
+            found["payment_methods"] = methods.get("payment_methods")
         return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText, ToldAmount, ToldFlag
+from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText, ToldAmount, ToldFlag, ToldText
 from paynearme.messages.values import Identifier
 
 _GUARANTEED_ACH = "trustly_ach"
@@ -24,12 +24,12 @@ class PaymentMethod(CallAnswer):
     guaranteed_ach: bool = Field(
         description="Whether it is guaranteed ACH, so that its bank's authorization can expire."
     )
-    status: str | None = None
-    description: str | None = None
-    account_type: str | None = Field(default=None, description="In PayNearMe's words.")
+    status: ToldText = None
+    description: ToldText = None
+    account_type: ToldText = Field(default=None, description="In PayNearMe's words.")
     pull_enabled: ToldFlag = Field(default=None, description="Whether it can pay.")
     push_enabled: ToldFlag = Field(default=None, description="Whether it can be paid to.")
-    number: IdentifierText | None = Field(default=None, description="The last digits of the account.")
+    number: ToldText = Field(default=None, description="The last digits of the account.")
     fee_amount: ToldAmount = None
 
     @model_validator(mode="before")

@@ -1,0 +1,110 @@
+"""A PayNearMe that really listens, answers as it is told, and keeps what it received."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from urllib3 import PoolManager
+
+from local.faults import abort_connection
+from paynearme.client import PayNearMeClient
+from paynearme.deadline import Deadline
+from tests.unit.listening import listening
+from tests.unit.paynearme_pool import StubTokens, client_of
+
+type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LONGEST_SECONDS = 20
+"""So that a test whose subject hangs fails."""
+
+
+def saying(status: int, content: object, **headers: str) -> Answer:
+    """Answer with ``content``: bytes as they are, and all else as JSON."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, body=body, headers=headers)
+
+    return answer
+
+
+async def cutting_half_way(request: web.Request) -> web.StreamResponse:
+    """Say the half of a good answer, and then nothing any more."""
+    response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"status": "ok", ')
+    abort_connection(request)
+    return response
+
+
+async def resetting(request: web.Request) -> web.StreamResponse:
+    """Reset the connection in the place of an answer."""
+    return abort_connection(request)
+
+
+async def closing(request: web.Request) -> web.StreamResponse:
+    """Close the connection in the place of an answer."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()
+
+
+async def hanging(_: web.Request) -> web.StreamResponse:
+    """Answer nothing for as long as anybody waits."""
+    await asyncio.Event().wait()
+    return web.Response()
+
+
+class PayNearMe:
+    """Answers each call with the next of its answers, and with the last for ever."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self._answers = list(answers)
+        self.arrived = threading.Event()
+        self.paths: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.received: list[dict[str, Any]] = []
+        self.callers: set[object] = set()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.paths.append(request.path)
+        self.headers.append(dict(request.headers))
+        self.received.append(await request.json())
+        if request.transport is not None:
+            self.callers.add(request.transport.get_extra_info("peername"))
+        self.arrived.set()
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return await answer(request)
+
+    def runner(self) -> web.AppRunner:
+        """Return what listens for it."""
+        application = web.Application()
+        application.router.add_post("/json-api/{operation}", self._handle)
+        # Nothing would end the wait for what hangs, because aiohttp takes 0 for no limit.
+        return web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
+
+    def called[T](self, use: Callable[[PayNearMeClient], T], tokens: StubTokens | None = None) -> T:
+        """Return what ``use`` returns, or raise what it raises; it is given a client of this PayNearMe."""
+
+        async def scenario() -> T:
+            async with asyncio.timeout(LONGEST_SECONDS), listening(self.runner()) as url:
+                with PoolManager() as http:
+                    return await asyncio.to_thread(use, client_of(http, tokens, url))
+
+        return asyncio.run(scenario())
+
+
+def nobody() -> socket.socket:
+    """Return a socket that has a port of 127.0.0.1 and does not listen: who connects to it is refused."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
+def soon() -> Deadline:
+    """Return a deadline for what must not hang."""
+    return Deadline.after(LONGEST_SECONDS / 2)
