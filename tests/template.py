@@ -1,5 +1,6 @@
 """The template as data, CloudFormation's short forms written out: ``!Ref X`` is ``{"Ref": "X"}``."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,22 @@ FUNCTIONS = {name: {**_shared_by(name), **own} for name, own in of_type("AWS::Se
 
 CALLED = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
 """The functions that an API calls."""
+
+
+CALLING_PAYNEARME = (
+    "CreateOrderFunction",
+    "FindPaymentMethodsFunction",
+    "GetTokenFunction",
+    "MakePaymentFunction",
+)
+"""The functions that call PayNearMe."""
+
+
+def names_in(value: dict[str, Any]) -> set[str]:
+    """Return the parameters and resources that a value is made of."""
+    if "Fn::Sub" in value:
+        return set(re.findall(r"\$\{(\w+)(?:\.\w+)?\}", value["Fn::Sub"]))
+    return {value.get("Ref") or value["Fn::GetAtt"][0]}
 
 
 def environment_of(function: str) -> dict[str, Any]:

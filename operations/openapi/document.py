@@ -33,16 +33,18 @@ def text() -> str:
 def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the backend API."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    failed = problems.Responses({route.name: route.problems for route in ROUTES})
     paths: dict[str, Any] = {}
     for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method] = _operation(route)
+        paths.setdefault(route.path, {})[route.method] = _operation(route, failed)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "PayNearMe, serverless: the backend API",
             "version": project["version"],
-            "description": "What a merchant's own backend calls: to get Smart Tokens, to feed the books "
-            "and to read them. Amounts are dollars, as text. In a body, null counts as left out.",
+            "description": "What a merchant's own backend calls: to get Smart Tokens, to create orders "
+            "and make payments at PayNearMe, to feed the books and to read them. Amounts are dollars, as "
+            "text. In a body, null counts as left out.",
             "license": {"name": "Apache 2.0", "identifier": project["license"]},
         },
         "servers": [
@@ -60,9 +62,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(),
-            "responses": problems.responses(
-                dict.fromkeys(error for route in ROUTES for error in route.problems)
-            ),
+            "responses": failed.components(),
             "securitySchemes": {
                 "sigv4": {
                     "type": "apiKey",
@@ -77,7 +77,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, failed: problems.Responses) -> dict[str, Any]:
     answer = {"schema": {"$ref": _SCHEMAS + route.answer.__name__}, "example": route.answer_example}
     operation: dict[str, Any] = {
         "operationId": route.name,
@@ -86,7 +86,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": _parameters(route),
         "responses": {
             "200": {"description": _told(route.answer.__doc__), "content": {"application/json": answer}},
-            **problems.references(route.problems),
+            **failed.of(route.name, route.meanings),
         },
     }
     if route.body_example is not None:
@@ -97,16 +97,18 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     properties = route.request.model_json_schema(schema_generator=_Schemas)["properties"]
-    in_query = [] if route.body_example else [name for name in properties if name not in route.in_path]
+    in_query = [] if route.body_example else [name for name in properties if name not in route.not_in_body]
+    places = {"path": route.in_path, "header": route.request.in_headers, "query": in_query}
     return [
         {
             "name": name,
             "in": place,
-            "required": place == "path",
+            "required": place != "query",
             "description": properties[name]["description"],
             "schema": {key: value for key, value in properties[name].items() if key != "description"},
+            **({"example": route.header_examples[name]} if place == "header" else {}),
         }
-        for place, names in {"path": route.in_path, "query": in_query}.items()
+        for place, names in places.items()
         for name in names
     ]
 
@@ -122,14 +124,14 @@ def _schemas() -> dict[str, Any]:
     )
     schemas: dict[str, Any] = made["$defs"]
     for model, route in with_body.items():
-        _take_out(schemas[model.__name__], route.in_path)
+        _take_out(schemas[model.__name__], route.not_in_body)
     for schema in schemas.values():
         schema["description"] = _told(schema["description"])
     return dict(sorted(schemas.items()))
 
 
 def _take_out(schema: dict[str, Any], names: list[str]) -> None:
-    """Take out of a body's schema what stands in the path."""
+    """Take out of a body's schema what stands in the path or comes as a header."""
     for name in names:
         del schema["properties"][name]
     required = [name for name in schema.pop("required", []) if name not in names]

@@ -1,9 +1,13 @@
 """Examples of calls of the backend API and of its answers: of one customer who deposits."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from paynearme.messages import SmartTokenAnswer
+from paynearme.messages.create_order import CreateOrderAnswer
+from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MadePayment, MakePaymentRequest
+from paynearme.messages.payment_methods import PaymentMethods
 from paynearme.messages.records import CustomerRecord, OrderRecord, PaymentRecord
 
 TOKEN_REQUEST: Mapping[str, Any] = {
@@ -26,6 +30,89 @@ TOKEN_ANSWER = SmartTokenAnswer.model_validate(
             }
         ]
     }
+).model_dump(mode="json")
+
+CREATE_ORDER_REQUEST: Mapping[str, Any] = {
+    "site_identifier": "S2155373459",
+    "order_amount": "500.00",
+    "order_currency": "USD",
+    "order_type": "any",
+    "order_is_standing": True,
+    "site_customer_identifier": "773090000",
+    "site_order_identifier": "D-2026-11-20-17",
+    "site_customer_language": "en",
+    "site_customer_state": "NY",
+}
+CREATE_ORDER_ANSWER = CreateOrderAnswer.model_validate(
+    {
+        "order": {
+            "pnm_order_identifier": "80080175585",
+            "site_order_identifier": "D-2026-11-20-17",
+            "pnm_order_short_identifier": "LT95NN",
+            "order_status": "open",
+            "order_type": "any",
+            "order_is_standing": "true",
+            "order_amount": "500.00",
+            "order_currency": "USD",
+            "minimum_payment_amount": "0.00",
+            "secure_smart_token": "the-token",
+            "secure_smart_link": "https://www.paynearme-sandbox.com/ssl/the-token",
+            "order_tracking_url": "https://www.paynearme-sandbox.com/80080175585",
+            "customer": {
+                "pnm_customer_identifier": "U4557822272",
+                "site_customer_identifier": "773090000",
+            },
+            "electronic_payments": {
+                "payment_methods": [
+                    {"type": "ach", "fee_amount": "0.00", "fee_currency": "USD", "accounts": []},
+                    {"type": "debit", "fee_amount": "0.00", "fee_currency": "USD", "accounts": []},
+                ]
+            },
+        }
+    }
+).model_dump(mode="json")
+
+FIND_PAYMENT_METHODS_REQUEST: Mapping[str, Any] = {
+    "site_identifier": "S2155373459",
+    "site_customer_identifier": "773090000",
+}
+PAYMENT_METHODS = PaymentMethods.model_validate(
+    {
+        "accounts": [
+            {
+                "payment_method_identifier": "76590ef5135ae",
+                "status": "active",
+                "description": "Demo Savings Account",
+                "account_type": "Personal trustly_ach",
+                "pull_enabled": "true",
+                "push_enabled": "false",
+                "number": "6213",
+                "fee_amount": "0.00",
+            }
+        ]
+    }
+).model_dump(mode="json")
+
+MAKE_PAYMENT_HEADERS: Mapping[str, str] = {IDEMPOTENCY_KEY: "4b1f9a52-6f0e-4c57-9d0c-6a1b4a1f7c3e"}
+MAKE_PAYMENT_REQUEST: Mapping[str, Any] = {
+    "site_identifier": "S2155373459",
+    "pnm_order_identifier": "80080175585",
+    "payment_method_identifier": "76590ef5135ae",
+    "payment_amount": "100.00",
+    "payment_currency": "USD",
+    "site_channel": "consumer",
+}
+SITE_PAYMENT_IDENTIFIER = MakePaymentRequest.model_validate(
+    {**MAKE_PAYMENT_HEADERS, **MAKE_PAYMENT_REQUEST}
+).site_payment_identifier("S2155373459")
+MADE_PAYMENT = MadePayment(
+    status="submitted",
+    site_payment_identifier=SITE_PAYMENT_IDENTIFIER,
+    pnm_payment_identifier="830466818968",
+    pnm_order_identifier="80080175585",
+    payment_method_identifier="76590ef5135ae",
+    payment_amount=Decimal("100.00"),
+    payment_currency="USD",
 ).model_dump(mode="json")
 
 ORDER_ENTRY: Mapping[str, Any] = {

@@ -1,14 +1,20 @@
 """What a call is answered with when it fails: bodies as ``answers.problem`` makes them, and their schemas."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from paynearme.answers import problem
-from paynearme.errors import InvalidMessageError, RefusedByPayNearMeError
+from paynearme.errors import (
+    BankAuthorizationExpiredError,
+    InvalidMessageError,
+    PaymentDeclinedError,
+    PaymentOutcomeUnknownError,
+    RefusedByPayNearMeError,
+)
 
 
 class _Part(BaseModel):
@@ -49,6 +55,37 @@ class RefusedByPayNearMe(Problem):
     errors: list[Refusal]
 
 
+class Reconnect(_Part):
+    """What to ask a Smart Token for, beside the addresses to return to: with it the customer reconnects."""
+
+    pnm_order_identifier: str
+    flow_trustly: Literal["true"]
+    flow_trustly_reconnect: str
+
+
+class BankAuthorizationExpired(RefusedByPayNearMe):
+    """A payment method that cannot pay before the customer has connected its bank again."""
+
+    payment_method_identifier: str
+    reconnect: Reconnect
+
+
+_SITE_PAYMENT_IDENTIFIER = Field(description="Ours: it follows from site and Idempotency-Key.")
+
+
+class PaymentOutcomeUnknown(Problem):
+    """A payment of which nobody can tell yet whether PayNearMe made it. It is no failure."""
+
+    site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
+
+
+class PaymentDeclined(Problem):
+    """A payment that was declined, as PayNearMe's confirmation told."""
+
+    site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
+    pnm_payment_identifier: str | None
+
+
 class GatewayProblem(_Part):
     """An answer of API Gateway's own: the call reached no function."""
 
@@ -56,7 +93,15 @@ class GatewayProblem(_Part):
     title: str
 
 
-MODELS = (Problem, InvalidParameters, RefusedByPayNearMe, GatewayProblem)
+MODELS = (
+    Problem,
+    InvalidParameters,
+    RefusedByPayNearMe,
+    BankAuthorizationExpired,
+    PaymentOutcomeUnknown,
+    PaymentDeclined,
+    GatewayProblem,
+)
 
 BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     "403": (
@@ -71,7 +116,7 @@ BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     ),
     "default": (
         "Default",
-        "API Gateway could not hand the call on. It answers so with status 500 and 504, too.",
+        "API Gateway could not hand the call on. It answers so with status 500, 502 and 504, too.",
         {"type": "urn:problem-type:paynearme:unavailable", "title": "Temporarily unavailable"},
     ),
 }
@@ -80,23 +125,62 @@ BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
 _OF_ERRORS: Mapping[type[Exception], type[Problem]] = {
     InvalidMessageError: InvalidParameters,
     RefusedByPayNearMeError: RefusedByPayNearMe,
+    BankAuthorizationExpiredError: BankAuthorizationExpired,
+    PaymentOutcomeUnknownError: PaymentOutcomeUnknown,
+    PaymentDeclinedError: PaymentDeclined,
 }
 
+_HEADERS: Mapping[str, Any] = {
+    "Retry-After": {
+        "description": "Only while the payment is under way: seconds after which to repeat the call.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+"""The headers that some problems have."""
 
-def references(errors: Iterable[Exception]) -> dict[str, Any]:
-    """Return references to the answers to ``errors``, and to those of API Gateway, by status."""
-    own = {str(status): _name(status) for status in sorted({_status(error) for error in errors})}
-    names = own | {status: name for status, (name, *_) in BY_GATEWAY.items()}
-    return {status: {"$ref": f"#/components/responses/{name}"} for status, name in sorted(names.items())}
 
+class Responses:
+    """The answers to all operations' failed calls, each once. Operations share those that are alike."""
 
-def responses(errors: Iterable[Exception]) -> dict[str, Any]:
-    """Return the answers to ``errors``, and those of API Gateway, by name."""
-    by_status: dict[int, list[Exception]] = {}
-    for error in errors:
-        by_status.setdefault(_status(error), []).append(error)
-    own = {_name(status): _answers(by_status[status]) for status in sorted(by_status)}
-    return own | {name: _by_gateway(said, body) for name, said, body in BY_GATEWAY.values()}
+    def __init__(self, errors: Mapping[str, Sequence[Exception]]) -> None:
+        """Take, by operation, one example of each error that it can end with."""
+        self._names: dict[str, dict[int, str]] = {}
+        self._errors: dict[str, list[Exception]] = {}
+        for operation, own in errors.items():
+            by_status: dict[int, list[Exception]] = {}
+            for error in own:
+                by_status.setdefault(_status(error), []).append(error)
+            self._names[operation] = {
+                status: self._named(operation, status, by_status[status]) for status in sorted(by_status)
+            }
+
+    def _named(self, operation: str, status: int, errors: list[Exception]) -> str:
+        """Return the name of the answers to ``errors``: the status's, unless others have that."""
+        plain = "".join(word.capitalize() for word in HTTPStatus(status).name.split("_"))
+        own = f"{plain}Of{operation[0].upper()}{operation[1:]}"
+        kinds = {_kind(error) for error in errors}
+        same = {_kind(error) for error in self._errors.setdefault(plain, errors)} == kinds
+        name = plain if same else own
+        self._errors.setdefault(name, errors)
+        return name
+
+    def of(self, operation: str, meanings: Mapping[str, str]) -> dict[str, Any]:
+        """Return references to an operation's answers, and to those of API Gateway, by status.
+
+        ``meanings`` says what to describe otherwise than by the problems' titles, by status.
+        """
+        own = {str(status): name for status, name in self._names[operation].items()}
+        names = own | {status: name for status, (name, *_) in BY_GATEWAY.items()}
+        described = {status: {"description": meaning} for status, meaning in meanings.items()}
+        return {
+            status: {"$ref": f"#/components/responses/{name}", **described.get(status, {})}
+            for status, name in sorted(names.items())
+        }
+
+    def components(self) -> dict[str, Any]:
+        """Return all answers, and those of API Gateway, by name."""
+        own = {name: _answers(errors) for name, errors in self._errors.items()}
+        return own | {name: _by_gateway(said, body) for name, said, body in BY_GATEWAY.values()}
 
 
 def _status(error: Exception) -> int:
@@ -104,12 +188,14 @@ def _status(error: Exception) -> int:
     return status
 
 
-def _name(status: int) -> str:
-    return "".join(word.capitalize() for word in HTTPStatus(status).name.split("_"))
+def _kind(error: Exception) -> str:
+    kind: str = json.loads(problem(error, names_only=False)["body"])["type"]
+    return kind
 
 
 def _answers(errors: Sequence[Exception]) -> dict[str, Any]:
-    bodies = [json.loads(problem(error, names_only=False)["body"]) for error in errors]
+    answers = [problem(error, names_only=False) for error in errors]
+    bodies = [json.loads(answer["body"]) for answer in answers]
     schemas = [
         {
             **_schema(_OF_ERRORS.get(type(error), Problem)),
@@ -121,8 +207,12 @@ def _answers(errors: Sequence[Exception]) -> dict[str, Any]:
         "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
         "examples": {body["type"].rpartition(":")[2]: {"value": body} for body in bodies},
     }
-    description = " ".join(f"{body['title']}." for body in bodies)
-    return {"description": description, "content": {"application/problem+json": content}}
+    headers = {name: _HEADERS[name] for name in _HEADERS if any(name in a["headers"] for a in answers)}
+    return {
+        "description": " ".join(f"{body['title']}." for body in bodies),
+        **({"headers": headers} if headers else {}),
+        "content": {"application/problem+json": content},
+    }
 
 
 def _by_gateway(description: str, body: Mapping[str, str]) -> dict[str, Any]:

@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from operations.openapi import examples
 from paynearme.errors import (
+    BankAuthorizationExpiredError,
     CredentialsRefusedError,
+    IdempotencyKeyReusedError,
     InvalidMessageError,
     NotFoundError,
+    PaymentDeclinedError,
+    PaymentOutcomeUnknownError,
+    PaymentUnderWayError,
     PayNearMeFaultError,
     PayNearMeTimeoutError,
     RefusedByPayNearMeError,
@@ -20,6 +25,7 @@ from paynearme.errors import (
     UnreadableError,
 )
 from paynearme.messages import Message, SmartTokenAnswer, SmartTokenRequest
+from paynearme.messages.create_order import CreateOrderAnswer, CreateOrderRequest
 from paynearme.messages.entries import (
     CustomerEntry,
     CustomerRequest,
@@ -27,6 +33,8 @@ from paynearme.messages.entries import (
     OrderRequest,
     PaymentRequest,
 )
+from paynearme.messages.make_payment import MadePayment, MakePaymentRequest
+from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethods
 from paynearme.messages.records import CustomerRecord, OrderRecord, PaymentRecord
 
 
@@ -34,8 +42,8 @@ from paynearme.messages.records import CustomerRecord, OrderRecord, PaymentRecor
 class Route:
     """A method of a path. ``problems`` has one example of each error that it can end with.
 
-    What ``request`` has beyond the path's parameters stands in the query of a GET and else in the body, of
-    which ``body_example`` is one.
+    What ``request`` has beyond path and headers stands in the query of a GET and else in the body, of which
+    ``body_example`` is one. ``meanings`` says what a status means for this call alone.
     """
 
     name: str
@@ -48,11 +56,18 @@ class Route:
     problems: Sequence[Exception]
     answer_example: Mapping[str, Any]
     body_example: Mapping[str, Any] | None = None
+    header_examples: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def in_path(self) -> list[str]:
         """Return the names of the path's parameters."""
         return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def not_in_body(self) -> list[str]:
+        """Return the names of the parameters that stand in the path or come as headers."""
+        return [*self.in_path, *self.request.in_headers]
 
 
 _ORDERS = "/orders/{site_identifier}/{pnm_order_identifier}"
@@ -74,6 +89,20 @@ _OF_PAYNEARME = (
     PayNearMeFaultError(),
     PayNearMeTimeoutError(),
 )
+_OF_MAKING = (
+    PaymentUnderWayError(7),
+    BankAuthorizationExpiredError(
+        "6513",
+        ["Your payment token is expired, please connect your bank account again to make payment."],
+        "76590ef5135ae",
+        "80080175585",
+    ),
+    IdempotencyKeyReusedError(),
+    PaymentDeclinedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968"),
+    PaymentOutcomeUnknownError(examples.SITE_PAYMENT_IDENTIFIER),
+)
+_BY_GATEWAY = "unavailable: API Gateway got no answer of ours, and says so with status 500, 502 or 504."
+_PERHAPS_CREATED = "The order may exist at PayNearMe: repeat the call with the same site_order_identifier."
 
 ROUTES = (
     Route(
@@ -87,6 +116,77 @@ ROUTES = (
         problems=(*_OF_A_BODY, *_OF_PAYNEARME),
         answer_example=examples.TOKEN_ANSWER,
         body_example=examples.TOKEN_REQUEST,
+    ),
+    Route(
+        name="createOrder",
+        method="post",
+        path="/orders",
+        summary="Create an order",
+        description="Creates an order at PayNearMe and lets authorizations know it, so that it need not be "
+        "fed; what was fed of it before stands. Give each order a site_order_identifier of its own. Make the "
+        "calls for one customer one after the other: PayNearMe wants no two at once.",
+        request=CreateOrderRequest,
+        answer=CreateOrderAnswer,
+        problems=(*_OF_A_BODY, *_OF_PAYNEARME),
+        answer_example=examples.CREATE_ORDER_ANSWER,
+        body_example=examples.CREATE_ORDER_REQUEST,
+        meanings={
+            "500": f"Internal error. {_PERHAPS_CREATED}",
+            "502": "PayNearMe refused our credentials, and there is no order; or PayNearMe is out of order. "
+            f"{_PERHAPS_CREATED}",
+            "503": f"Something of ours is out of order. {_PERHAPS_CREATED}",
+            "504": f"PayNearMe did not answer in time. {_PERHAPS_CREATED}",
+            "default": f"{_BY_GATEWAY} {_PERHAPS_CREATED}",
+        },
+    ),
+    Route(
+        name="findPaymentMethods",
+        method="post",
+        path="/payment-methods/find",
+        summary="Find a customer's saved payment methods",
+        description="Asks PayNearMe what a customer has saved to pay with. It changes nothing and can be "
+        "repeated.",
+        request=FindPaymentMethodsRequest,
+        answer=PaymentMethods,
+        problems=(*_OF_A_BODY, *_OF_PAYNEARME),
+        answer_example=examples.PAYMENT_METHODS,
+        body_example=examples.FIND_PAYMENT_METHODS_REQUEST,
+    ),
+    Route(
+        name="makePayment",
+        method="post",
+        path="/payments",
+        summary="Make a payment with a saved payment method",
+        description="Asks PayNearMe for a payment, once for each Idempotency-Key: however often a call is "
+        "repeated with its key, it is one payment. After a time-out or any 5xx, repeat it with the same key. "
+        "A refusal (422, and 409 bank-authorization-expired) belongs to the key: another attempt needs a new "
+        "one. Never take a new key while the outcome of the old one is not known. Make the calls for one "
+        "customer one after the other: PayNearMe wants no two at once.",
+        request=MakePaymentRequest,
+        answer=MadePayment,
+        problems=(*_OF_A_BODY, *_OF_PAYNEARME, *_OF_MAKING),
+        answer_example=examples.MADE_PAYMENT,
+        body_example=examples.MAKE_PAYMENT_REQUEST,
+        header_examples=examples.MAKE_PAYMENT_HEADERS,
+        meanings={
+            "409": "payment-under-way: another call with the same key is making the payment; repeat the call "
+            "with the same key after the seconds of Retry-After. bank-authorization-expired: nothing was "
+            "paid. Get a Smart Token with what reconnect says, let the customer connect the bank again, and "
+            "then call with a new key.",
+            "422": "refused-by-paynearme, payment-declined: nothing was paid, and the key stays refused; "
+            "another attempt needs a new key. idempotency-key-reused: the key belongs to a payment with "
+            "other content, and nothing was asked for.",
+            "500": "Internal error. Nobody can tell whether it was paid: repeat the call with the same key.",
+            "502": "credentials-refused, paynearme-fault: nothing was paid, and the same key may be sent "
+            "again.",
+            "503": "Something of ours is out of order. This call paid nothing, and says nothing of calls "
+            "with this key before it: repeat it with the same key.",
+            "504": "paynearme-timeout: nothing was paid, and the same key may be sent again. "
+            "payment-outcome-unknown: nobody can tell yet. Repeat the call with the same key later, and "
+            "never take a new key before PayNearMe's portal says that it was not paid.",
+            "default": f"{_BY_GATEWAY} Nobody can tell whether it was paid: repeat the call with the same "
+            "key.",
+        },
     ),
     Route(
         name="getOrder",

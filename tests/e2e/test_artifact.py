@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.template import FUNCTIONS, ROOT
+from tests.template import CALLING_PAYNEARME, FUNCTIONS, ROOT
 
 BUILD = ROOT / ".aws-sam/build"
 LAYER = BUILD / "SharedLayer/python"
@@ -25,6 +25,7 @@ OF_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "six")
 """What the Lambda runtime brings; urllib3 and jmespath have to be the layer's own."""
 
 ENVIRONMENT = {
+    "ACCESS_TOKENS_PATH": "/stack/access-tokens",
     "AWS_DEFAULT_REGION": "us-east-1",
     "PAYNEARME_BASE_URL": "https://paynearme.invalid",
     "POLICY_APPLICATION": "application",
@@ -46,15 +47,18 @@ REFUSED: dict[str, tuple[dict[str, Any], int | str]] = {
     "AuthorizeFunction": (UNSIGNED, 401),
     "ConfirmFunction": (UNSIGNED, 401),
     "ReverseFunction": (UNSIGNED, 401),
-    "GetTokenFunction": ({"httpMethod": "POST", "body": "{}"}, 400),
+    **dict.fromkeys(CALLING_PAYNEARME, ({"httpMethod": "POST", "body": "{}"}, 400)),
     "OrdersFunction": (unreadable("PUT", pnm_order_identifier="no order"), 400),
     "CustomersFunction": (unreadable("PUT", site_customer_identifier=""), 400),
     "PaymentsFunction": (unreadable("GET", pnm_payment_identifier="no payment"), 400),
     "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyError"),
 }
-EVERYTHING = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")
-NEEDED = {"ValidatePolicyFunction": ("paynearme", "pydantic")}
-"""Of the layer's packages, those that a function needs which does not need all of them."""
+USUAL = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")
+NEEDED = {
+    "ValidatePolicyFunction": ("paynearme", "pydantic"),
+    **dict.fromkeys(CALLING_PAYNEARME, (*USUAL, "cachetools", "oauthlib")),
+}
+"""Of the layer's packages, those that a function needs which does not need the usual ones alone."""
 
 CALL_HANDLER = """
 import json, sys, traceback
@@ -129,7 +133,7 @@ def test_a_handler_needs_what_was_built_and_boto3_alone(
     loaded = [Path(file) for file in told["loaded"]]
     assert not [file for file in loaded if not any(file.is_relative_to(p) for p in [*places, *library])]
     assert not [file for file in loaded if "site-packages" in file.parts]
-    for package in NEEDED.get(function, EVERYTHING):
+    for package in NEEDED.get(function, USUAL):
         assert LAYER / package / "__init__.py" in loaded
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.template import APIS, CALLED, FUNCTIONS, ROOT, TEMPLATE, of_type
+from tests.template import APIS, CALLED, CALLING_PAYNEARME, FUNCTIONS, ROOT, TEMPLATE, of_type
 
 TRANSFORM = """
 import json, sys
@@ -80,8 +80,8 @@ def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: d
         ("PolicyBakeMinutes", "10", []),
         ("AuthorizationMaxAgeSeconds", "60", ["AuthorizeFunction"]),
         ("AuthorizationMaxAheadSeconds", "60", ["AuthorizeFunction"]),
-        ("PayNearMeBaseUrl", "https://api.paynearme.com", ["GetTokenFunction"]),
-        ("DefaultSiteIdentifier", "S1", ["GetTokenFunction"]),
+        ("PayNearMeBaseUrl", "https://api.paynearme.com", CALLING_PAYNEARME),
+        ("DefaultSiteIdentifier", "S1", CALLING_PAYNEARME),
     ],
 )
 def test_another_value_of_a_parameter_publishes_a_version_of_the_functions_that_read_it(

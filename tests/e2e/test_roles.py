@@ -15,6 +15,7 @@ from local.callbacks import CallbackSender
 from local.drive import confirmation_of
 from local.events import Parameters
 from local.stack import Stack, client_of
+from tests.template import CALLING_PAYNEARME
 
 type ClientOf = Callable[[str, str], Any]
 
@@ -22,6 +23,10 @@ WRITTEN = {
     "AuthorizeRole": "PAYMENT#S#1",
     "ConfirmRole": "PAYMENT#S#1",
     "ReverseRole": "PAYMENT#S#1",
+    "GetTokenRole": "ACCESS_TOKEN#S",
+    "CreateOrderRole": "ORDER#S#1",
+    "FindPaymentMethodsRole": "ACCESS_TOKEN#S",
+    "MakePaymentRole": "INTENT#S#1",
     "OrdersRole": "ORDER#S#1",
     "CustomersRole": "CUSTOMER#S#1",
 }
@@ -30,16 +35,20 @@ WRITTEN = {
 READ = {
     "AuthorizeRole": "ORDER#S#1",
     "ReverseRole": "PAYMENT#S#1",
+    "MakePaymentRole": "SITE_PAYMENT#S#1",
     "OrdersRole": "ORDER#S#1",
     "CustomersRole": "SPENDING#S#1",
     "PaymentsRole": "PAYMENT#S#1",
 }
 """What each role that reads may read."""
 
-WITH_KEYS = sorted({*WRITTEN, *READ, "GetTokenRole"})
+WITH_KEYS = sorted({*WRITTEN, *READ})
 """The roles that may read the sites' keys."""
 
 ROLES = [*WITH_KEYS, "ValidatePolicyRole"]
+
+SHARING_TOKENS = [f"{function.removesuffix('Function')}Role" for function in CALLING_PAYNEARME]
+"""The roles that may store and read access tokens."""
 
 
 @pytest.fixture
@@ -131,6 +140,53 @@ def test_a_function_may_read_the_sites_keys_and_not_write_them(
 def test_who_checks_policies_may_not_read_the_sites_keys(as_function: ClientOf, stack: Stack) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         as_function("ValidatePolicyRole", "secretsmanager").get_secret_value(SecretId=stack.secret_arn)
+
+
+@pytest.fixture
+def parameter(stack: Stack) -> Iterator[str]:
+    """Give the name of a parameter among the access tokens, which is no site's."""
+    name = f"/{stack.stack_name}/access-tokens/TRIED"
+    ssm = stack.client("ssm")
+    ssm.put_parameter(Name=name, Value="none", Type="SecureString", Overwrite=True)
+    yield name
+    ssm.delete_parameter(Name=name)
+
+
+@pytest.mark.parametrize("role", SHARING_TOKENS)
+def test_who_calls_paynearme_may_store_and_read_access_tokens_and_not_delete_them(
+    as_function: ClientOf, parameter: str, role: str
+) -> None:
+    client = as_function(role, "ssm")
+
+    client.put_parameter(Name=parameter, Value=role, Type="SecureString", Overwrite=True)
+    assert client.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"] == role
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.delete_parameter(Name=parameter)
+
+
+@pytest.mark.parametrize("role", SHARING_TOKENS)
+def test_who_calls_paynearme_may_touch_no_other_parameter(
+    as_function: ClientOf, stack: Stack, role: str
+) -> None:
+    client = as_function(role, "ssm")
+    name = f"/{stack.stack_name}/other"
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.get_parameter(Name=name)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.put_parameter(Name=name, Value="none", Type="String")
+
+
+@pytest.mark.parametrize("role", sorted(set(ROLES) - set(SHARING_TOKENS)))
+def test_who_does_not_call_paynearme_may_not_read_or_store_access_tokens(
+    as_function: ClientOf, parameter: str, role: str
+) -> None:
+    client = as_function(role, "ssm")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.get_parameter(Name=parameter)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.put_parameter(Name=parameter, Value="none", Type="SecureString", Overwrite=True)
 
 
 @pytest.fixture

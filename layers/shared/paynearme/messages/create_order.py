@@ -32,7 +32,9 @@ Dollar = Literal["USD"]
 Year = Annotated[
     str,
     BeforeValidator(_year),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^(19|20)[0-9]{2}$"}),
+    WithJsonSchema(
+        {"type": ["string", "integer"], "pattern": "^(19|20)[0-9]{2}$", "minimum": 1900, "maximum": 2099}
+    ),
 ]
 Line = Identifier
 """A line of text of 1 to 256 characters."""
