@@ -10,6 +10,8 @@ from openapi_schema_validator import OAS31Validator
 
 from operations.openapi import document
 from paynearme import gateway
+from paynearme.messages import SmartTokenRequest
+from paynearme.messages.create_order import CreateOrderRequest
 from paynearme.messages.entries import (
     CustomerEntry,
     CustomerRequest,
@@ -17,6 +19,8 @@ from paynearme.messages.entries import (
     OrderRequest,
     PaymentRequest,
 )
+from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
+from paynearme.messages.payment_methods import FindPaymentMethodsRequest
 from paynearme.parameters import Event
 from tests.events_of_gateway import json_event, query_event
 from tests.integration.observed import Answer, Function
@@ -30,11 +34,18 @@ PAYMENT = "830466818968"
 
 _FUNCTIONS = {
     "/tokens": "get_token",
+    "/orders": "create_order",
+    "/payment-methods/find": "find_payment_methods",
+    "/payments": "make_payment",
     "/orders/{site_identifier}/{pnm_order_identifier}": "orders",
     "/customers/{site_identifier}/{site_customer_identifier}": "customers",
     "/payments/{site_identifier}/{pnm_payment_identifier}": "payments",
 }
 _MODELS: dict[str, dict[str, Any]] = {
+    "get_token": {"POST": SmartTokenRequest},
+    "create_order": {"POST": CreateOrderRequest},
+    "find_payment_methods": {"POST": FindPaymentMethodsRequest},
+    "make_payment": {"POST": MakePaymentRequest},
     "orders": {"GET": OrderRequest, "PUT": OrderEntry},
     "customers": {"GET": CustomerRequest, "PUT": CustomerEntry},
     "payments": {"GET": PaymentRequest},
@@ -95,9 +106,10 @@ class Backend:
         """Feed."""
         return self.send(path, json_event(content) | {"httpMethod": "PUT"})
 
-    def post(self, path: str, content: Mapping[str, Any]) -> Answer:
-        """Send a body."""
-        return self.send(path, json_event(content))
+    def post(self, path: str, content: Mapping[str, Any], key: str | None = None) -> Answer:
+        """Send a body, with an Idempotency-Key if there is one."""
+        headers = {} if key is None else {IDEMPOTENCY_KEY: [key]}
+        return self.send(path, json_event(content) | {"multiValueHeaders": headers})
 
     def send(self, path: str, event: Event) -> Answer:
         """Hand over an event, to which the address is added."""
@@ -119,6 +131,14 @@ class Backend:
             return handler
         decorate = gateway.backend_call(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
         return decorate(app.handler.__wrapped__)
+
+
+def kind(answer: Answer) -> str:
+    """Return the kind of problem that a call is answered with."""
+    assert answer.content_type == "application/problem+json; charset=utf-8"
+    assert answer.content["status"] == answer.status
+    name: str = answer.content["type"].removeprefix("urn:problem-type:paynearme:")
+    return name
 
 
 def faults(answer: Answer) -> dict[str, str]:

@@ -13,20 +13,26 @@ from moto import mock_aws
 
 from paynearme import telemetry
 from tests.clock import Clock
+from tests.integration.backend_calls import Backend
 from tests.integration.deployed_policy import ACCEPTING, DeployedPolicy
+from tests.integration.making_payments import MARKER, TAKEN, Making
+from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
 from tests.integration.paynearme_stub import PayNearMe
 from tests.integration.signed_callbacks import SITE, SITES
+from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, Processes, TokenAddress
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
 
 TABLE_NAME = "payments"
 SECRET_NAME = "paynearme-sites"
 ENVIRONMENT = {
     "SITES_SECRET": SECRET_NAME,
     "TABLE_NAME": TABLE_NAME,
+    "ACCESS_TOKENS_PATH": PATH,
     "POLICY_APPLICATION": "payments",
     "POLICY_ENVIRONMENT": "test",
     "POLICY_PROFILE": "policy",
@@ -67,6 +73,11 @@ def dynamodb(empty_aws: None) -> "DynamoDBClient":
 @pytest.fixture
 def secretsmanager(empty_aws: None) -> "SecretsManagerClient":
     return boto3.client("secretsmanager")
+
+
+@pytest.fixture
+def ssm(empty_aws: None) -> "SSMClient":
+    return boto3.client("ssm")
 
 
 @pytest.fixture
@@ -166,7 +177,26 @@ def reverse(cold_start: Callable[[str], Function]) -> Function:
 
 
 @pytest.fixture
-def paynearme(monkeypatch: pytest.MonkeyPatch) -> PayNearMe:
+def token_address(monkeypatch: pytest.MonkeyPatch) -> TokenAddress:
+    stub = TokenAddress()
+    monkeypatch.setattr("paynearme.access_tokens.PoolManager", stub)
+    return stub
+
+
+@pytest.fixture
+def processes(traffic: Traffic, stored: Stored, ssm: "SSMClient") -> Processes:
+    return Processes(stored, ssm)
+
+
+@pytest.fixture
+def oauth_site(stored_sites: StoredSites) -> str:
+    """A site whose calls carry access tokens, beside those that sign."""
+    stored_sites.put({"sites": {**SITES, OAUTH_SITE: OAUTH}})
+    return OAUTH_SITE
+
+
+@pytest.fixture
+def paynearme(monkeypatch: pytest.MonkeyPatch, token_address: TokenAddress) -> PayNearMe:
     stub = PayNearMe()
     monkeypatch.setattr("paynearme.client.PoolManager", stub)
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", SITE)
@@ -174,8 +204,37 @@ def paynearme(monkeypatch: pytest.MonkeyPatch) -> PayNearMe:
 
 
 @pytest.fixture
+def paynearme_behind_urllib3(paynearme: PayNearMe, monkeypatch: pytest.MonkeyPatch) -> PayNearMe:
+    """PayNearMe, with all that urllib3 does by itself between it and the client, but the waiting."""
+    monkeypatch.setattr("paynearme.client.PoolManager", paynearme.behind_urllib3)
+    monkeypatch.setattr("urllib3.Retry.sleep", lambda *_: None)
+    return paynearme
+
+
+@pytest.fixture
 def get_token(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Function:
     return cold_start("get_token")
+
+
+@pytest.fixture
+def making(
+    paynearme: PayNearMe,
+    cold_start: Callable[[str], Function],
+    confirm: Function,
+    stored: Stored,
+    written: Written,
+) -> Iterator[Making]:
+    """Asks for payments, which PayNearMe takes. Looks afterwards at all that was stored and written."""
+    paynearme.answer = paynearme.saying(200, TAKEN)
+    yield Making(Backend(cold_start), paynearme, confirm, stored)
+    left = str(stored.everything()) + written.text()
+    secrets = {SITES[SITE]["secret"], *(sent.get("signature", MARKER) for sent in paynearme.sent)}
+    assert not [secret for secret in (MARKER, "_pii", *secrets) if secret in left]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    return Meanwhile().watch(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

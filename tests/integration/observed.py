@@ -34,12 +34,14 @@ class Answer:
     status: int
     content_type: str
     body: str
+    retry_after: str | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
         """Read a function's answer to API Gateway."""
         assert answer["isBase64Encoded"] is False
-        return cls(answer["statusCode"], answer["headers"]["Content-Type"], answer["body"])
+        headers = answer["headers"]
+        return cls(answer["statusCode"], headers["Content-Type"], answer["body"], headers.get("Retry-After"))
 
     @property
     def content(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from paynearme.deadline import Deadline
 from paynearme.parameters import MOST_BYTES
 from tests.clock import Clock
 from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
-from tests.integration.backend_calls import Backend, customer, faults, named_in, order, payment
+from tests.integration.backend_calls import Backend, customer, faults, kind, named_in, order, payment
 from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.observed import Answer, Function, Stored, StoredSites, Traffic, Written
 from tests.integration.payments_over_time import NOON
@@ -38,14 +38,6 @@ every_put = pytest.mark.parametrize("place", PUTS.values(), ids=PUTS)
 @pytest.fixture
 def backend(cold_start: Callable[[str], Function]) -> Backend:
     return Backend(cold_start)
-
-
-def kind(answer: Answer) -> str:
-    """Return the kind of problem that a call is answered with."""
-    assert answer.content_type == "application/problem+json; charset=utf-8"
-    assert answer.content["status"] == answer.status
-    name: str = answer.content["type"].removeprefix("urn:problem-type:paynearme:")
-    return name
 
 
 @every_get

@@ -66,6 +66,7 @@ def r(**changes: Any) -> Told:
 
 DECLINED = {"payment_amount": "0"}
 FAILED = {"status": "decline"}
+NAMED = {"site_payment_identifier": "ours-1"}
 UNNAMED = {"site_customer_identifier": None}
 TEST = {"test": "true"}
 
@@ -92,7 +93,11 @@ COSTS: dict[str, tuple[list[Told], Told, list[str]]] = {
     "confirmation, test": ([a(**TEST)], c(**TEST), TRANSACTION),
     "confirmation, test without authorization": ([], c(**TEST), TRANSACTION),
     "confirmation without customer": ([], c(**UNNAMED), TRANSACTION),
+    "confirmation of what we asked for": ([a()], c(**NAMED), TRANSACTION),
+    "confirmation of what we asked for, again": ([a(), c(**NAMED)], c(**NAMED), TRANSACTION),
+    "confirmation of what we asked for, test": ([], c(**TEST, **NAMED), TRANSACTION),
     "confirmation of a decline": ([a()], c(**FAILED), TRANSACTION),
+    "confirmation of a decline of what we asked for": ([a()], c(**FAILED, **NAMED), TRANSACTION),
     "confirmation of a decline, test": ([a(**TEST)], c(**TEST, **FAILED), TRANSACTION),
     "confirmation of a decline without customer": ([], c(**UNNAMED, **FAILED), TRANSACTION),
     "confirmation again": ([a(), c()], c(), TRANSACTION),

@@ -6,7 +6,9 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
-from urllib3.exceptions import MaxRetryError
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from tests.events_of_gateway import json_event
 from tests.integration.deployed_policy import DeployedPolicy
@@ -119,7 +121,7 @@ def test_a_call_without_them_is_answered_and_written_all_the_same(
         (502, MARKER.encode(), "status 502, no JSON"),
         (401, {"status": "error", "errors": [MARKER]}, "status 401"),
         (200, {"status": MARKER}, "status 200, neither ok nor error"),
-        (200, {"status": "ok", "orders": MARKER}, "no orders"),
+        (200, {"status": "ok", "orders": MARKER}, "no SmartTokenAnswer"),
     ],
 )
 def test_a_fault_of_paynearme_is_noted_in_fixed_words(
@@ -137,8 +139,8 @@ def test_a_fault_of_paynearme_is_noted_in_fixed_words(
 def test_a_paynearme_that_cannot_be_reached_is_noted(
     get_token: Function, paynearme: PayNearMe, written: Written
 ) -> None:
-    # urllib3 takes a pool here, which the error does not use.
-    paynearme.answer = MaxRetryError(None, f"https://{MARKER}", None)  # type: ignore[arg-type]
+    refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
+    paynearme.answer = MaxRetryError(HTTPSConnectionPool(MARKER), f"https://{MARKER}", refused)
 
     assert get_token(valid_smart_token_request()).status == 502
 

@@ -1,6 +1,6 @@
 """Each status that the OpenAPI document has for an operation is provoked, and is as the document says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,10 @@ from paynearme.parameters import MOST_BYTES
 from tests.documents import documented, names_of
 from tests.events_of_gateway import body_event, query_event
 from tests.integration.backend_calls import DOCUMENT, Backend, customer, order, payment
+from tests.integration.making_payments import EXPIRED, KEY, TAKEN
 from tests.integration.observed import Answer, Function, Stored, StoredSites
 from tests.integration.payments_over_time import Payments
-from tests.integration.paynearme_stub import PayNearMe
-from tests.messages import valid_smart_token_request
+from tests.integration.paynearme_stub import ANSWERED, PayNearMe
 
 SLOW = MaxRetryError(
     HTTPSConnectionPool("paynearme.invalid"),
@@ -36,6 +36,23 @@ STATUSES = {
     for status in operation["responses"].keys() - GATEWAYS
 }
 PLACES = {"Order": order(), "Customer": customer(), "Payment": payment()}
+# What is asked of PayNearMe: the path, a call, what PayNearMe says to it, and the header that it needs.
+ASKED: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
+    "getSmartToken": ("/tokens", examples.TOKEN_REQUEST, ANSWERED, None),
+    "createOrder": (
+        "/orders",
+        examples.CREATE_ORDER_REQUEST,
+        documented("create_order_answer", "guaranteed_ach"),
+        None,
+    ),
+    "findPaymentMethods": (
+        "/payment-methods/find",
+        examples.FIND_PAYMENT_METHODS_REQUEST,
+        documented("find_payment_methods_answer", "saved"),
+        None,
+    ),
+    "makePayment": ("/payments", examples.MAKE_PAYMENT_REQUEST, TAKEN, KEY),
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +68,9 @@ class World:
 
     def call(self, name: str) -> Answer:
         """Make the usual call of an operation."""
-        if name == "getSmartToken":
-            return self.backend.post("/tokens", examples.TOKEN_REQUEST)
+        if name in ASKED:
+            path, content, _, key = ASKED[name]
+            return self.backend.post(path, content, key)
         if name == "putOrder":
             return self.backend.put(order(), **examples.ORDER_ENTRY)
         if name == "putCustomer":
@@ -67,7 +85,7 @@ class World:
 
         for work in ("order", "put_order", "customer", "put_customer", "payment"):
             self.monkeypatch.setattr(f"paynearme.ledger.Ledger.{work}", mistake)
-        self.paynearme.answer = RuntimeError()
+        self.paynearme.say(RuntimeError())
 
 
 @pytest.fixture
@@ -87,21 +105,23 @@ def world(
 def found(world: World, name: str) -> Answer:
     if name == "getOrder":
         world.call("putOrder")
+    if name in ASKED:
+        world.paynearme.say((200, ASKED[name][2]))
     world.payments.pay("830466818968")
     return world.call(name)
 
 
 def unreadable(world: World, name: str) -> Answer:
-    if name.startswith("get") and name != "getSmartToken":
+    if name in ASKED:
+        return world.backend.send(ASKED[name][0], body_event("{"))
+    if name.startswith("get"):
         return world.backend.send(PLACES[name.removeprefix("get")], query_event([("a", "1"), ("a", "2")]))
-    path = "/tokens" if name == "getSmartToken" else PLACES[name.removeprefix("put")]
-    method = "POST" if name == "getSmartToken" else "PUT"
-    return world.backend.send(path, body_event("{") | {"httpMethod": method})
+    return world.backend.send(PLACES[name.removeprefix("put")], body_event("{") | {"httpMethod": "PUT"})
 
 
 def too_large(world: World, name: str) -> Answer:
-    if name == "getSmartToken":
-        return world.backend.post("/tokens", valid_smart_token_request(flow_pay_url="x" * MOST_BYTES))
+    if name in ASKED:
+        return world.backend.post(ASKED[name][0], {"site_identifier": "x" * MOST_BYTES}, KEY)
     return world.backend.put(PLACES[name.removeprefix("put")], status="x" * MOST_BYTES)
 
 
@@ -117,8 +137,7 @@ def broken(world: World, name: str) -> Answer:
 
 def by_paynearme(answer: Any) -> Callable[[World, str], Answer]:
     def provoke(world: World, name: str) -> Answer:
-        said = answer if isinstance(answer, Exception) else world.paynearme.saying(*answer)
-        world.paynearme.answer = said
+        world.paynearme.say(answer)
         return world.call(name)
 
     return provoke
@@ -128,10 +147,11 @@ PROVOKED: dict[str, Callable[[World, str], Answer]] = {
     "200": found,
     "400": unreadable,
     "404": lambda world, name: world.call(name),
+    "409": by_paynearme((200, EXPIRED)),
     "413": too_large,
     "422": by_paynearme((200, REFUSAL)),
     "500": broken,
-    "502": by_paynearme((500, REFUSAL)),
+    "502": by_paynearme((429, REFUSAL)),
     "503": unavailable,
     "504": by_paynearme(SLOW),
 }
@@ -144,7 +164,7 @@ def test_a_documented_status_can_be_got_and_is_as_documented(world: World, name:
 
 
 def test_nothing_is_documented_of_a_search_or_a_feed_that_only_paynearme_can_say() -> None:
-    assert {name for name, status in STATUSES if status in ("422", "502", "504")} == {"getSmartToken"}
+    assert {name for name, status in STATUSES if status in ("409", "422", "502", "504")} == ASKED.keys()
     assert {name for name, status in STATUSES if status == "404"} == {"getOrder", "getCustomer", "getPayment"}
 
 
@@ -160,7 +180,8 @@ def test_paynearmes_own_examples_are_answered_as_documented(world: World, name: 
     assert world.backend.post("/tokens", request).status == 200
 
 
-def test_refused_credentials_are_as_documented(world: World) -> None:
-    answer = by_paynearme((401, REFUSAL))(world, "getSmartToken")
+@pytest.mark.parametrize("name", ASKED)
+def test_refused_credentials_are_as_documented(world: World, name: str) -> None:
+    answer = by_paynearme((401, REFUSAL))(world, name)
 
     assert answer.content["type"].endswith(":credentials-refused")

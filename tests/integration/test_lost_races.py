@@ -20,11 +20,6 @@ def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments
     return Payments(authorize, confirm, stored)
 
 
-@pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    return Meanwhile().watch(monkeypatch)
-
-
 LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
     "all types": lambda amount: [limit("day", amount)],
     "a week": lambda amount: [limit("week", amount)],

@@ -17,11 +17,6 @@ def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments
     return Payments(authorize, confirm, stored)
 
 
-@pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    return Meanwhile().watch(monkeypatch)
-
-
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize("changes", [{}, {"payment_type": "cash"}], ids=["as asked", "another type"])
 def test_an_outcome_that_comes_before_its_release_is_written_stands(

@@ -1,0 +1,203 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import ReadTimeoutError
+
+from paynearme.signing import verify
+from tests.documents import documented, names_of
+from tests.integration.backend_calls import Backend, faults, kind
+from tests.integration.making_payments import REFUSAL
+from tests.integration.observed import Function, Stored, StoredSites, Written
+from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.signed_callbacks import SITE, SITES
+
+PATH = "/payment-methods/find"
+REQUEST = {"site_customer_identifier": "184120000"}
+SAVED = documented("find_payment_methods_answer", "saved")
+SLOW = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
+
+
+@pytest.fixture
+def backend(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Backend:
+    paynearme.answer = paynearme.saying(200, SAVED)
+    return Backend(cold_start)
+
+
+def accounts(backend: Backend) -> list[dict[str, Any]]:
+    answer = backend.post(PATH, REQUEST)
+    assert answer.status == 200
+    told: list[dict[str, Any]] = answer.content["accounts"]
+    return told
+
+
+def test_the_guides_accounts_are_told_as_guaranteed_ach(backend: Backend) -> None:
+    both = {"status": "active", "account_type": "Personal trustly_ach", "fee_amount": "0.00"}
+    both |= {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}  # type: ignore[dict-item] # flags
+    savings = {"payment_method_identifier": "76590ef5135ae", "description": "Demo Savings Account"}
+    checking = {"payment_method_identifier": "23b9e4ba13242", "description": "Demo Checking Account"}
+
+    assert accounts(backend) == [
+        both | savings | {"number": "6213"},
+        both | checking | {"number": "6576"},
+    ]
+
+
+@pytest.mark.parametrize("name", names_of("find_payment_methods"))
+def test_the_guides_requests_are_sent_signed(backend: Backend, paynearme: PayNearMe, name: str) -> None:
+    request = documented("find_payment_methods", name) | {"site_identifier": SITE, "signature": "f" * 64}
+
+    assert backend.post(PATH, request).status == 200
+    [sent] = paynearme.sent
+    assert paynearme.addresses == ["POST https://api.paynearme.invalid/json-api/find_payment_methods"]
+    verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
+    assert sent["site_customer_identifier"] == request["site_customer_identifier"]
+
+
+def test_a_customer_who_saved_none_has_an_empty_list(backend: Backend, paynearme: PayNearMe) -> None:
+    paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": []})
+
+    assert accounts(backend) == []
+
+
+@pytest.mark.parametrize(
+    ("account_type", "guaranteed"),
+    [
+        ("Personal trustly_ach", True),
+        ("TRUSTLY_ACH", True),
+        ("Business trustly_ach", True),
+        ("Personal ach", False),
+        ("Personal not_trustly_ach", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_guaranteed_ach_is_told_by_a_field_of_ours(
+    backend: Backend, paynearme: PayNearMe, account_type: str | None, guaranteed: bool
+) -> None:
+    account = SAVED["accounts"][0] | {"account_type": account_type}
+    paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": [account]})
+
+    [told] = accounts(backend)
+    assert told["guaranteed_ach"] is guaranteed
+
+
+def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynearme: PayNearMe) -> None:
+    account = {
+        "payment_method_identifier": 76590,
+        "pull_enabled": True,
+        "push_enabled": "zq7",
+        "number": 6213,
+        "fee_amount": 1.5,
+        "holder_pii": "zq7",
+    }
+    paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": [account], "more": "zq7"})
+
+    [told] = accounts(backend)
+    assert told == {
+        "payment_method_identifier": "76590",
+        "guaranteed_ach": False,
+        "status": None,
+        "description": None,
+        "account_type": None,
+        "pull_enabled": True,
+        "push_enabled": None,
+        "number": "6213",
+        "fee_amount": "1.50",
+    }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"status": "ok"},
+        {"status": "ok", "accounts": None},
+        {"status": "ok", "accounts": "zq7"},
+        {"status": "ok", "accounts": ["zq7"]},
+        {"status": "ok", "accounts": [{}]},
+        {"status": "ok", "accounts": [{"payment_method_identifier": ""}]},
+        {"status": "ok", "accounts": [{"payment_method_identifier": ["zq7"]}]},
+        {"status": "zq7", "accounts": []},
+        ["zq7"],
+        b"<html>zq7</html>",
+    ],
+    ids=str,
+)
+def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
+    backend: Backend, paynearme: PayNearMe, said: object
+) -> None:
+    paynearme.answer = paynearme.saying(200, said)
+
+    answer = backend.post(PATH, REQUEST)
+
+    assert (answer.status, kind(answer)) == (502, "paynearme-fault")
+    assert "zq7" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (SLOW, (504, "paynearme-timeout")),
+        ((500, b"<html>"), (502, "paynearme-fault")),
+        ((429, {"status": "error"}), (502, "paynearme-fault")),
+    ],
+    ids=["hangs", "500", "429"],
+)
+def test_what_may_pass_is_asked_three_times(
+    paynearme_behind_urllib3: PayNearMe, backend: Backend, said: Any, told: tuple[int, str]
+) -> None:
+    paynearme_behind_urllib3.say(said)
+
+    answer = backend.post(PATH, REQUEST)
+
+    assert (answer.status, kind(answer)) == told
+    assert len(paynearme_behind_urllib3.sent) == 3
+
+
+def test_a_refusal_is_told_in_paynearmes_words(backend: Backend, paynearme: PayNearMe) -> None:
+    paynearme.answer = paynearme.saying(200, REFUSAL)
+
+    answer = backend.post(PATH, REQUEST)
+
+    assert (answer.status, kind(answer)) == (422, "refused-by-paynearme")
+    assert answer.content["errors"] == REFUSAL["errors"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ({}, "site_customer_identifier"),
+        ({"site_customer_identifier": ""}, "site_customer_identifier"),
+        (REQUEST | {"zq7": "1"}, "zq7"),
+        (REQUEST | {"site_identifier": "zq7"}, "site_identifier"),
+    ],
+    ids=str,
+)
+def test_what_the_caller_got_wrong_is_named_and_not_sent(
+    backend: Backend, paynearme: PayNearMe, content: dict[str, str], name: str
+) -> None:
+    assert faults(backend.post(PATH, content)).keys() == {name}
+    assert paynearme.sent == []
+
+
+def test_without_the_sites_keys_it_is_unavailable(
+    backend: Backend, paynearme: PayNearMe, stored_sites: StoredSites
+) -> None:
+    stored_sites.delete()
+
+    answer = backend.post(PATH, REQUEST)
+
+    assert (answer.status, kind(answer)) == (503, "unavailable")
+    assert paynearme.sent == []
+
+
+def test_nothing_of_it_is_stored_or_written(backend: Backend, stored: Stored, written: Written) -> None:
+    accounts(backend)
+
+    assert stored.everything() == []
+    [line] = written.logs()
+    assert (line["operation"], line["status"]) == ("find_payment_methods", 200)
+    for account in SAVED["accounts"]:
+        assert account["payment_method_identifier"] not in written.text()
+        assert account["description"] not in written.text()
