@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from tenacity import Retrying, retry_if_result, stop_after_attempt
 
 from local.backend import Backend
 from local.control import Control
@@ -68,16 +69,20 @@ def test_a_payment_is_not_sent_again_after_a_refused_token_but_the_same_key_may_
     )["payment_method_identifier"]
     order = backend.post("/orders", {**ORDER, **owner}).content["order"]["pnm_order_identifier"]
     wish = {**PAYMENT, "pnm_order_identifier": order, "payment_method_identifier": method}
+    wish["site_identifier"] = OAUTH_SITE
+    # Its process has the newest token then.
+    until_paid = Retrying(retry=retry_if_result(lambda got: got.status != 200), stop=stop_after_attempt(3))
+    until_paid(backend.post, "/payments", wish, str(uuid.uuid4()))
+    before = len(paynearme.get("calls"))
     key = str(uuid.uuid4())
     paynearme.post("tokens", {"revoke": True})
 
-    replies = [backend.post("/payments", {**wish, "site_identifier": OAUTH_SITE}, key) for _ in range(2)]
+    replies = [backend.post("/payments", wish, key) for _ in range(2)]
 
-    asked = [call["operation"] for call in paynearme.get("calls")].count("make_payment")
     assert [reply.status for reply in replies] == [502, 200]
     assert replies[0].content["type"].endswith("credentials-refused")
-    assert asked == 2
-    assert len(paynearme.post("settled")) == 1
+    assert [call["operation"] for call in paynearme.get("calls")[before:]] == ["make_payment"] * 2
+    assert len(paynearme.post("settled")) == 2
 
 
 def test_while_the_token_address_fails_it_is_asked_rarely_and_callers_are_told(

@@ -119,7 +119,7 @@ class Processes:
         """Return the token that a process finds: a new one, unless one is given."""
         deadline = Deadline.after(seconds, self.clock, self._sleep)
         given = None if refused is None else SecretStr(refused)
-        return (process or self.start()).find(of or site(), deadline, given).get_secret_value()
+        return (process or self.start()).find(of or site(), deadline, given).secret.get_secret_value()
 
     def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)

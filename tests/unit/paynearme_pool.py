@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import SecretStr
 from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
 
-from paynearme.access_tokens import AccessTokens
+from paynearme.access_tokens import AccessToken, AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
 from paynearme.errors import PayNearMeError
@@ -76,20 +76,24 @@ class StubPool:
 
 
 class StubTokens:
-    """Gives its tokens one after the other: the next, or its error, once the one before was refused."""
+    """Gives its tokens one after the other: the next, or its error, once the one before was refused.
 
-    def __init__(self, *tokens: str | PayNearMeError) -> None:
+    The first ``stored`` are not new.
+    """
+
+    def __init__(self, *tokens: str | PayNearMeError, stored: int = 1) -> None:
         self.tokens = list(tokens)
         self.refused: list[str | None] = []
+        self.stored = tokens[:stored]
 
-    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
+    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> AccessToken:
         self.refused.append(refused.get_secret_value() if refused else None)
         if refused is not None and refused.get_secret_value() == self.tokens[0]:
             self.tokens.pop(0)
         token = self.tokens[0]
         if isinstance(token, PayNearMeError):
             raise token
-        return SecretStr(token)
+        return AccessToken(SecretStr(token), is_new=token not in self.stored)
 
 
 def client_of(

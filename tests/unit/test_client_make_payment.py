@@ -92,7 +92,6 @@ def test_the_callers_key_stays_with_us() -> None:
         resetting,
         closing,
     ],
-    ids=repr,
 )
 def test_an_answer_that_tells_nothing_leaves_the_outcome_unknown_and_nothing_is_sent_again(
     answer: Answer,

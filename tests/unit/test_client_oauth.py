@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 from urllib3 import HTTPResponse
 
+from paynearme.access_tokens import AccessToken
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     AccessTokenUnavailableError,
@@ -106,6 +107,23 @@ def test_a_second_refusal_is_told_and_ends_it(operation: str, status: int) -> No
 
 
 @each_that_may_be_repeated
+def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: str) -> None:
+    pool = StubPool(answer_of(401, b""), answer_of(401, b""), good(operation))
+    tokens = StubTokens("kept", "stored", "new", stored=2)
+    called(operation, pool, tokens)
+    assert pool.authorizations == ["Bearer kept", "Bearer stored", "Bearer new"]
+    assert tokens.refused == [None, "kept", "stored"]
+
+
+@each_that_may_be_repeated
+def test_a_token_that_was_just_given_is_not_replaced(operation: str) -> None:
+    pool, tokens = StubPool(answer_of(401, b""), good(operation)), StubTokens("new", "another", stored=0)
+    with pytest.raises(CredentialsRefusedError):
+        called(operation, pool, tokens)
+    assert (len(pool.requests), tokens.refused) == (1, [None])
+
+
+@each_that_may_be_repeated
 @pytest.mark.parametrize("status", [400, 404, 429, 500])
 def test_only_refused_credentials_are_a_reason_for_another_token(operation: str, status: int) -> None:
     pool, tokens = StubPool(answer_of(status, {"status": "error"})), StubTokens("first", "second")
@@ -174,7 +192,7 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
     clock, pool = Clock(), StubPool(good("make_payment"))
 
     class SlowTokens(StubTokens):
-        def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
+        def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> AccessToken:
             clock.work(5.1)
             return super().find(site, deadline, refused)
 

@@ -10,8 +10,10 @@ import hashlib
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
 from threading import Lock
@@ -61,6 +63,14 @@ class _NotYetError(Exception):
     """Another process is about to store a token."""
 
 
+@dataclass(frozen=True)
+class AccessToken:
+    """A token for a call. If it ``is_new``, the token address gave it just now: no other would do better."""
+
+    secret: SecretStr
+    is_new: bool
+
+
 class _Token(BaseModel):
     """A token, until when it is used (Unix seconds), and for which client it was given."""
 
@@ -99,7 +109,7 @@ class AccessTokens:
         # Made when it is first needed: most sites sign.
         return self._given_store or boto3.client("ssm", config=CLIENT_CONFIG)
 
-    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
+    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> AccessToken:
         """Return a token for calls of ``site``, which must have OAuth: another one than ``refused``.
 
         Raises ``CredentialsRefusedError`` and ``NotTakenError`` where the token address gives none,
@@ -110,10 +120,11 @@ class AccessTokens:
             raise PayNearMeTimeoutError
         try:
             kept = self._kept.get(site.identifier)
-            if not self._is_good(kept, site, refused):
-                kept = self._shared(site, refused, deadline)
-                self._kept[site.identifier] = kept
-            return kept.access_token
+            if self._is_good(kept, site, refused):
+                return AccessToken(kept.access_token, is_new=False)
+            token, is_new = self._shared(site, refused, deadline)
+            self._kept[site.identifier] = token
+            return AccessToken(token.access_token, is_new)
         finally:
             self._one_at_a_time.release()
 
@@ -123,31 +134,34 @@ class AccessTokens:
             return False
         return token.expires_at > self._clock() and token.client == _known_as(_client_of(site))
 
-    def _shared(self, site: KnownSite, refused: SecretStr | None, deadline: Deadline) -> _Token:
-        """Return what is stored, or what the address gives to this process, or soon to another."""
+    def _shared(self, site: KnownSite, refused: SecretStr | None, deadline: Deadline) -> tuple[_Token, bool]:
+        """Return what is stored, or what the address gives to this process (True), or soon to another."""
 
-        def look() -> _Token:
+        def look() -> tuple[_Token, bool]:
             stored = self._stored(site, deadline)
             if self._is_good(stored, site, refused):
-                return stored
-            if not self._lease(site, deadline):
+                return stored, False
+            holder = self._lease(site, deadline)
+            if holder is None:
                 raise _NotYetError
             token = self._ask(_client_of(site), deadline)
-            self._store_for_others(site, token, deadline)
-            return token
+            self._store_for_others(site, token, holder, deadline)
+            return token, True
 
         try:
-            token: _Token = deadline.retrying(_is_soon_there, LONGEST_ATTEMPT_SECONDS)(look)
+            found: tuple[_Token, bool] = deadline.retrying(_is_soon_there, LONGEST_ATTEMPT_SECONDS)(look)
         except _NotYetError:
             raise PayNearMeTimeoutError from None
-        return token
+        return found
 
-    def _lease(self, site: KnownSite, deadline: Deadline) -> bool:
-        """Return whether this process alone may ask the token address now."""
-        now = Decimal(int(self._clock()))
-        values = {"held_until": now + LEASE_SECONDS}
+    def _lease(self, site: KnownSite, deadline: Deadline) -> str | None:
+        """Return who holds the lease, if this process alone may ask the token address now; else None."""
+        now, holder = Decimal(int(self._clock())), str(uuid.uuid4())
+        values = {"held_until": now + LEASE_SECONDS, "holder": holder}
         change = Update(*_lease_key(site), values, condition=_FREE, condition_values={"now": now})
-        return self._table.update(change, deadline) is None
+        held = self._table.update(change, deadline)
+        # It is ours where only the answer to our write was lost.
+        return holder if held is None or held.get("holder") == holder else None
 
     def _name(self, site: KnownSite) -> str:
         return f"{self._path}/{site.identifier}"
@@ -166,7 +180,7 @@ class AccessTokens:
         except (BotoCoreError, TimeoutError) as error:
             raise AccessTokenUnavailableError from error
 
-    def _store_for_others(self, site: KnownSite, token: _Token, deadline: Deadline) -> None:
+    def _store_for_others(self, site: KnownSite, token: _Token, holder: str, deadline: Deadline) -> None:
         """Store the token and give the lease back. If that fails, the token is good for this process."""
         write = partial(
             self._store.put_parameter,
@@ -178,7 +192,14 @@ class AccessTokens:
         )
         with suppress(ClientError, BotoCoreError, TimeoutError, LedgerUnavailableError):
             deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, write)
-            self._table.update(Update(*_lease_key(site), removes=["held_until"]), deadline)
+            ours = {"holder": holder}
+            back = Update(
+                *_lease_key(site),
+                removes=["held_until"],
+                condition="holder = :holder",
+                condition_values=ours,
+            )
+            self._table.update(back, deadline)
 
     def _ask(self, client: OAuthClient, deadline: Deadline) -> _Token:
         """Return the token address's answer. It is asked once: a repeat is another lease's."""
@@ -251,7 +272,7 @@ def _content_of(answer: BaseHTTPResponse) -> dict[str, Any]:
         raise NotTakenError(f"no token: status {answer.status}")
     try:
         content: dict[str, Any] = parse_token_response(answer.data.decode())
-    except (OAuth2Error, ValueError, TypeError, AttributeError):
+    except (OAuth2Error, ValueError, TypeError, AttributeError, ArithmeticError):
         raise NotTakenError("no token in the answer") from None
     token, kind = content.get("access_token"), content.get("token_type")
     if str(kind).lower() != "bearer" or not isinstance(token, str) or not _TOKEN.fullmatch(token):

@@ -7,12 +7,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
-from paynearme.access_tokens import AccessTokens
+from paynearme.access_tokens import AccessToken, AccessTokens
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     BankAuthorizationExpiredError,
@@ -160,31 +160,34 @@ class PayNearMeClient:
     def _ask(
         self, operation: str, site: KnownSite, request: CallRequest, repeat: Retry, deadline: Deadline
     ) -> dict[str, Any]:
-        """Send what may be sent twice; once more, with another token, if the one it had is refused."""
-        token = self._token(site, deadline)
-        try:
-            return self._send(operation, site, request.to_parameters(), token, repeat, deadline)
-        except CredentialsRefusedError:
-            if token is None:
-                raise
-            another = self._tokens.find(site, deadline, refused=token)
-            return self._send(operation, site, request.to_parameters(), another, repeat, deadline)
+        """Send what may be sent twice; again with another token where the one it had is refused.
 
-    def _token(self, site: KnownSite, deadline: Deadline) -> SecretStr | None:
+        What other processes have stored may be refused as well; what the token address just gave ends it.
+        """
+        token = self._token(site, deadline)
+        while True:
+            try:
+                return self._send(operation, site, request.to_parameters(), token, repeat, deadline)
+            except CredentialsRefusedError:
+                if token is None or token.is_new:
+                    raise
+            token = self._tokens.find(site, deadline, refused=token.secret)
+
+    def _token(self, site: KnownSite, deadline: Deadline) -> AccessToken | None:
         return self._tokens.find(site, deadline) if site.oauth else None
 
-    def _forget(self, site: KnownSite, token: SecretStr | None, deadline: Deadline) -> None:
+    def _forget(self, site: KnownSite, token: AccessToken | None, deadline: Deadline) -> None:
         """Get another token for the next call, if there is time."""
-        if token is not None:
+        if token is not None and not token.is_new:
             with suppress(PayNearMeError):
-                self._tokens.find(site, deadline, refused=token)
+                self._tokens.find(site, deadline, refused=token.secret)
 
     def _send(
         self,
         operation: str,
         site: KnownSite,
         parameters: Mapping[str, str],
-        token: SecretStr | None,
+        token: AccessToken | None,
         repeat: Retry,
         deadline: Deadline,
     ) -> dict[str, Any]:
@@ -199,7 +202,7 @@ class PayNearMeClient:
         }
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token is not None:
-            headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+            headers["Authorization"] = f"Bearer {token.secret.get_secret_value()}"
         if site.oauth is None or site.oauth.send_signature:
             body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
         send = partial(

@@ -203,6 +203,7 @@ class _Told:
         key = items.site_payment_key(
             message.site_identifier, message.pnm_order_identifier, identifier, test=message.test
         )
-        what = "paid" if message.status is Outcome.PAYMENT else "declined"
-        values = {"payment_amount": message.payment_amount}
-        return [Update(*key, values, marks={what: {message.pnm_payment_identifier}})]
+        payment = {message.pnm_payment_identifier}
+        if message.status is Outcome.DECLINE:
+            return [Update(*key, marks={"declined": payment})]
+        return [Update(*key, {"paid_amount": message.payment_amount}, marks={"paid": payment})]

@@ -112,7 +112,7 @@ def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> MadePayment 
     told = table.read(keys, deadline)
     for item in told:
         if paid := item.get("paid"):
-            return intent.made("confirmed", min(paid), item["payment_amount"])
+            return intent.made("confirmed", min(paid), item["paid_amount"])
     for item in told:
         if declined := item.get("declined"):
             raise PaymentDeclinedError(identifier, min(declined))
