@@ -265,7 +265,6 @@ def test_a_payment_without_paynearmes_identifier_was_made_all_the_same() -> None
         saying(200, {"status": SECRET}),
         resetting,
     ],
-    ids=repr,
 )
 def test_no_error_tells_what_was_sent_or_received(answer: Answer) -> None:
     error = error_of(PayNearMe(answer))

@@ -116,14 +116,6 @@ def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: s
 
 
 @each_that_may_be_repeated
-def test_a_token_that_was_just_given_is_not_replaced(operation: str) -> None:
-    pool, tokens = StubPool(answer_of(401, b""), good(operation)), StubTokens("new", "another", stored=0)
-    with pytest.raises(CredentialsRefusedError):
-        called(operation, pool, tokens)
-    assert (len(pool.requests), tokens.refused) == (1, [None])
-
-
-@each_that_may_be_repeated
 @pytest.mark.parametrize("status", [400, 404, 429, 500])
 def test_only_refused_credentials_are_a_reason_for_another_token(operation: str, status: int) -> None:
     pool, tokens = StubPool(answer_of(status, {"status": "error"})), StubTokens("first", "second")

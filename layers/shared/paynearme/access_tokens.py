@@ -65,7 +65,7 @@ class _NotYetError(Exception):
 
 @dataclass(frozen=True)
 class AccessToken:
-    """A token for a call. If it ``is_new``, the token address gave it just now: no other would do better."""
+    """A token for a call. ``is_new`` says that the token address gave it just now."""
 
     secret: SecretStr
     is_new: bool

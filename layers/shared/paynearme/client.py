@@ -162,14 +162,14 @@ class PayNearMeClient:
     ) -> dict[str, Any]:
         """Send what may be sent twice; again with another token where the one it had is refused.
 
-        What other processes have stored may be refused as well; what the token address just gave ends it.
+        What other processes have stored may be refused as well; what the address gave after that ends it.
         """
-        token = self._token(site, deadline)
+        first = token = self._token(site, deadline)
         while True:
             try:
                 return self._send(operation, site, request.to_parameters(), token, repeat, deadline)
             except CredentialsRefusedError:
-                if token is None or token.is_new:
+                if token is None or (token.is_new and token is not first):
                     raise
             token = self._tokens.find(site, deadline, refused=token.secret)
 
@@ -178,7 +178,7 @@ class PayNearMeClient:
 
     def _forget(self, site: KnownSite, token: AccessToken | None, deadline: Deadline) -> None:
         """Get another token for the next call, if there is time."""
-        if token is not None and not token.is_new:
+        if token is not None:
             with suppress(PayNearMeError):
                 self._tokens.find(site, deadline, refused=token.secret)
 
