@@ -31,8 +31,9 @@ down: $(DEV) ## Stop the local stack and remove what it left
 
 test: check unit e2e ## Everything: check, unit and integration tests with coverage, end-to-end tests
 
-unit: $(DEV) ## Run the unit and integration tests, with the floor for branch coverage
-	$(PY) -m pytest tests/unit tests/integration --numprocesses auto --cov --cov-branch --cov-report=term
+unit: $(DEV) ## Run the unit tests, and the integration tests with the floor for branch coverage
+	$(PY) -m pytest tests/unit --numprocesses auto
+	$(PY) -m pytest tests/integration --numprocesses auto --cov --cov-branch --cov-report=term
 
 e2e: $(DEV) $(AWS) $(SAM) ## Run the end-to-end tests against the deployed local stack
 	$(PY) -m pytest tests/e2e

@@ -6,7 +6,7 @@ from paynearme.client import PayNearMeClient
 from paynearme.ledger import Ledger
 from paynearme.messages.create_order import CreateOrderAnswer, CreateOrderRequest
 from paynearme.settings import Settings, Sites
-from paynearme.table import SHORT_ATTEMPT_SECONDS, Table
+from paynearme.table import FOR_A_SHORT_ATTEMPT_SECONDS, SHORT_ATTEMPT_SECONDS, Table
 
 settings = Settings.from_environment()
 sites = Sites(settings)
@@ -18,6 +18,7 @@ ledger = Ledger(table)
 @gateway.backend_call("create_order", {"POST": CreateOrderRequest}, settings, sites)
 def handler(call: gateway.Call[CreateOrderRequest]) -> CreateOrderAnswer:
     """Create the order, write it down, and return it."""
-    answer = paynearme.create_order(call.site, call.request, call.deadline.sooner(SHORT_ATTEMPT_SECONDS))
+    sooner = call.deadline.sooner(FOR_A_SHORT_ATTEMPT_SECONDS)
+    answer = paynearme.create_order(call.site, call.request, sooner)
     ledger.add_order(call.site.identifier, call.request, answer.order, call.received_at, call.deadline)
     return answer

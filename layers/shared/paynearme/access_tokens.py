@@ -8,7 +8,6 @@ token that was revoked, the address is asked once; and while it fails, once for 
 
 import hashlib
 import json
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -17,18 +16,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeGuard
-from urllib.parse import quote_plus
+from typing import TYPE_CHECKING, TypeGuard
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from cachetools import TLRUCache
-from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
-from oauthlib.oauth2.rfc6749.parameters import parse_token_response
+from cachetools import TLRUCache, TTLCache
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
-from urllib3 import BaseHTTPResponse, PoolManager, Timeout, make_headers
-from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.exceptions import TimeoutError as HttpTimeoutError
+from urllib3 import PoolManager
 
 from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
 from paynearme.deadline import Deadline
@@ -36,11 +30,11 @@ from paynearme.errors import (
     AccessTokenUnavailableError,
     CredentialsRefusedError,
     LedgerUnavailableError,
-    NotTakenError,
     PayNearMeTimeoutError,
 )
 from paynearme.settings import KnownSite, OAuthClient, Settings
 from paynearme.table import Key, Table, Update
+from paynearme.token_address import ask
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -48,14 +42,14 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 5
 """For how long one process alone may ask the token address: while it fails, it is asked so often."""
 
+BACK_OFF_SECONDS = 30
+"""For how long a process asks for no other token after a new one was refused: it would do no better."""
+
 EXPIRES_EARLY_SECONDS = 30
 """How long before its end a token is not used any more. One that lives shorter is used for half its life."""
 
-# For a token that does not say how long it lives.
-_USUAL_SECONDS = 300
-_LONGEST_ANSWER_SECONDS = 2.0
-# What a header can carry.
-_TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
+# Each look of a process that waits is a read of the store, which the whole account shares.
+_LEAST_WAIT_SECONDS = 0.4
 _FREE = "attribute_not_exists(held_until) OR held_until < :now"
 
 
@@ -102,6 +96,7 @@ class AccessTokens:
         self._http = http or PoolManager()
         self._clock = clock
         self._kept: TLRUCache[str, _Token] = TLRUCache(64, lambda _, token, __: token.expires_at, clock)
+        self._refused_anew: TTLCache[str, bool] = TTLCache(64, BACK_OFF_SECONDS, clock)
         self._one_at_a_time = Lock()
 
     @cached_property
@@ -112,10 +107,12 @@ class AccessTokens:
     def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> AccessToken:
         """Return a token for calls of ``site``, which must have OAuth: another one than ``refused``.
 
-        Raises ``CredentialsRefusedError`` and ``NotTakenError`` where the token address gives none,
-        ``PayNearMeTimeoutError`` where there is none in time, and ``UnavailableError`` where the store or
-        the table fails.
+        Raises ``CredentialsRefusedError``, ``NotTakenError`` and ``PayNearMeFaultError`` where the token
+        address gives none, ``PayNearMeTimeoutError`` where there is none in time, and ``UnavailableError``
+        where the store or the table fails.
         """
+        if refused is not None and site.identifier in self._refused_anew:
+            raise CredentialsRefusedError("a new token was refused")
         if not self._one_at_a_time.acquire(timeout=max(deadline.remaining, 0)):
             raise PayNearMeTimeoutError
         try:
@@ -127,6 +124,10 @@ class AccessTokens:
             return AccessToken(token.access_token, is_new)
         finally:
             self._one_at_a_time.release()
+
+    def refuse_new(self, site: KnownSite) -> None:
+        """Learn that PayNearMe refuses a token that it has just given."""
+        self._refused_anew[site.identifier] = True
 
     def _is_good(self, token: _Token | None, site: KnownSite, refused: SecretStr | None) -> TypeGuard[_Token]:
         """Return whether a token can be used: it is this client's, still holds, and was not refused."""
@@ -144,12 +145,14 @@ class AccessTokens:
             holder = self._lease(site, deadline)
             if holder is None:
                 raise _NotYetError
-            token = self._ask(_client_of(site), deadline)
+            token = self._given(_client_of(site), deadline)
             self._store_for_others(site, token, holder, deadline)
             return token, True
 
         try:
-            found: tuple[_Token, bool] = deadline.retrying(_is_soon_there, LONGEST_ATTEMPT_SECONDS)(look)
+            found: tuple[_Token, bool] = deadline.retrying(
+                _is_soon_there, LONGEST_ATTEMPT_SECONDS, _LEAST_WAIT_SECONDS
+            )(look)
         except _NotYetError:
             raise PayNearMeTimeoutError from None
         return found
@@ -162,6 +165,14 @@ class AccessTokens:
         held = self._table.update(change, deadline)
         # It is ours where only the answer to our write was lost.
         return holder if held is None or held.get("holder") == holder else None
+
+    def _given(self, client: OAuthClient, deadline: Deadline) -> _Token:
+        asked_at = self._clock()
+        granted = ask(client, self._http, deadline)
+        used_for = max(granted.seconds - EXPIRES_EARLY_SECONDS, granted.seconds / 2)
+        return _Token(
+            access_token=granted.access_token, expires_at=asked_at + used_for, client=_known_as(client)
+        )
 
     def _name(self, site: KnownSite) -> str:
         return f"{self._path}/{site.identifier}"
@@ -201,35 +212,6 @@ class AccessTokens:
             )
             self._table.update(back, deadline)
 
-    def _ask(self, client: OAuthClient, deadline: Deadline) -> _Token:
-        """Return the token address's answer. It is asked once: a repeat is another lease's."""
-        asked_at = self._clock()
-        seconds = min(_LONGEST_ANSWER_SECONDS, deadline.remaining)
-        send = partial(
-            self._http.request,
-            "POST",
-            client.token_url,
-            **_request_of(client),
-            timeout=Timeout(total=max(seconds, 0.001), connect=1.0),
-            retries=False,
-            redirect=False,
-        )
-        try:
-            answer = deadline.within(seconds).bound(send)
-        except TimeoutError:
-            raise PayNearMeTimeoutError from None
-        except HTTPError as error:
-            timed_out = isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError)
-            raise (PayNearMeTimeoutError() if timed_out else NotTakenError("no token: no answer")) from None
-        content = _content_of(answer)
-        lives = content.get("expires_in") or _USUAL_SECONDS
-        used_for = max(lives - EXPIRES_EARLY_SECONDS, lives / 2)
-        return _Token(
-            access_token=SecretStr(content["access_token"]),
-            expires_at=asked_at + used_for,
-            client=_known_as(client),
-        )
-
 
 def _is_soon_there(error: BaseException) -> bool:
     return isinstance(error, _NotYetError)
@@ -249,32 +231,3 @@ def _known_as(client: OAuthClient) -> str:
     """Return what is equal for tokens that are as good as each other."""
     text = json.dumps([client.token_url, client.client_id, client.scope])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _request_of(client: OAuthClient) -> dict[str, Any]:
-    """Return body and headers of the request for a token (RFC 6749, sections 2.3.1 and 4.4.2)."""
-    secret = client.client_secret.get_secret_value()
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    prepare = BackendApplicationClient(client.client_id).prepare_request_body
-    if client.client_authentication == "body":
-        body = prepare(scope=client.scope, include_client_id=True, client_secret=secret)
-        return {"body": body, "headers": headers}
-    both = f"{quote_plus(client.client_id)}:{quote_plus(secret)}"
-    body = prepare(scope=client.scope, include_client_id=False)
-    return {"body": body, "headers": headers | make_headers(basic_auth=both)}
-
-
-def _content_of(answer: BaseHTTPResponse) -> dict[str, Any]:
-    """Return what the token address gave; raise what it means where that is no token."""
-    if answer.status in (400, 401, 403):
-        raise CredentialsRefusedError(f"no token: status {answer.status}")
-    if answer.status != 200:
-        raise NotTakenError(f"no token: status {answer.status}")
-    try:
-        content: dict[str, Any] = parse_token_response(answer.data.decode())
-    except (OAuth2Error, ValueError, TypeError, AttributeError, ArithmeticError):
-        raise NotTakenError("no token in the answer") from None
-    token, kind = content.get("access_token"), content.get("token_type")
-    if str(kind).lower() != "bearer" or not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise NotTakenError("no bearer token")
-    return content

@@ -1,16 +1,13 @@
-"""Signed calls to PayNearMe's API."""
+"""Calls to PayNearMe's API, signed or with an access token."""
 
 import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
-from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
-from urllib3.exceptions import TimeoutError as HttpTimeoutError
+from urllib3 import BaseHTTPResponse, PoolManager, Retry
 
 from paynearme.access_tokens import AccessToken, AccessTokens
 from paynearme.deadline import Deadline
@@ -24,12 +21,14 @@ from paynearme.errors import (
     PayNearMeFaultError,
     PayNearMeTimeoutError,
     RefusedByPayNearMeError,
+    TokenRefusedError,
 )
 from paynearme.messages import SmartTokenAnswer, SmartTokenRequest
 from paynearme.messages.calls import CallAnswer, CallRequest
-from paynearme.messages.create_order import CreateOrderAnswer, CreateOrderRequest
+from paynearme.messages.create_order import PERSONAL, CreateOrderAnswer, CreateOrderRequest
 from paynearme.messages.make_payment import MakePaymentRequest, payment_named_in
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethods
+from paynearme.sending import post
 from paynearme.settings import KnownSite
 from paynearme.signing import sign
 
@@ -89,7 +88,7 @@ class PayNearMeClient:
         """Return the orders with new Smart Tokens (seed ``get_smart_token``).
 
         A token more does no harm, so the call is repeated after whatever may pass: connection errors,
-        time-outs, 429 and 5xx; three attempts at most, all before the deadline.
+        time-outs, 429 and 5xx; three attempts at most with one access token, all before the deadline.
 
         Raises ``RefusedByPayNearMeError``, ``PayNearMeFaultError``, ``PayNearMeTimeoutError``.
         """
@@ -139,7 +138,7 @@ class PayNearMeClient:
             content = self._send(
                 "make_payment", site, parameters, token, _anew(after_answers=False), deadline
             )
-        except CredentialsRefusedError:
+        except TokenRefusedError:
             self._forget(site, token, deadline)
             raise
         except RefusedByPayNearMeError as error:
@@ -150,6 +149,7 @@ class PayNearMeClient:
                 error.descriptions,
                 request.payment_method_identifier,
                 request.pnm_order_identifier,
+                site.identifier,
             ) from None
         except (NotTakenError, NotReachedInTimeError):
             raise
@@ -168,8 +168,11 @@ class PayNearMeClient:
         while True:
             try:
                 return self._send(operation, site, request.to_parameters(), token, repeat, deadline)
-            except CredentialsRefusedError:
-                if token is None or (token.is_new and token is not first):
+            except TokenRefusedError:
+                if token is None:
+                    raise
+                if token.is_new and token is not first:
+                    self._tokens.refuse_new(site)
                     raise
             token = self._tokens.find(site, deadline, refused=token.secret)
 
@@ -192,8 +195,6 @@ class PayNearMeClient:
         deadline: Deadline,
     ) -> dict[str, Any]:
         """Send, signed or with a token; return the content of an ``ok``. All attempts end at the deadline."""
-        if deadline.remaining <= 0:
-            raise NotReachedInTimeError
         body = {
             **parameters,
             "site_identifier": site.identifier,
@@ -205,41 +206,14 @@ class PayNearMeClient:
             headers["Authorization"] = f"Bearer {token.secret.get_secret_value()}"
         if site.oauth is None or site.oauth.send_signature:
             body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
-        send = partial(
-            self._http.request,
-            "POST",
-            f"{self._base_url}/json-api/{operation}",
-            body=json.dumps(body).encode(),
-            headers=headers,
-            timeout=Timeout(total=_longest(repeat, deadline), connect=1.0),
-            retries=repeat,
-            redirect=False,
-        )
+        # The only attempt may take all the time that is left.
+        longest = _LONGEST_ATTEMPT_SECONDS if repeat.read else deadline.remaining
+        url, content = f"{self._base_url}/json-api/{operation}", json.dumps(body).encode()
+        response = post(self._http, url, content, headers, repeat, longest, deadline)
         try:
-            response = deadline.bound(send)
-        except TimeoutError:
-            raise PayNearMeTimeoutError from None
-        except HTTPError as error:
-            raise _unanswered(error) from None
-        return _content_of(response)
-
-
-def _longest(repeat: Retry, deadline: Deadline) -> float:
-    """Return the seconds that an attempt may take: all that are left, where it is the only one."""
-    return _LONGEST_ATTEMPT_SECONDS if repeat.read else max(deadline.remaining, 0.001)
-
-
-def _unanswered(error: HTTPError) -> PayNearMeError:
-    """Return what it means that there was no answer."""
-    reason = error.reason if isinstance(error, MaxRetryError) else error
-    # urllib3 counts a refused connection and an unknown host among the time-outs of connecting.
-    if isinstance(reason, NewConnectionError):
-        return NotTakenError("no connection")
-    if isinstance(reason, ConnectTimeoutError):
-        return NotReachedInTimeError()
-    return (
-        PayNearMeTimeoutError() if isinstance(reason, HttpTimeoutError) else PayNearMeFaultError("no answer")
-    )
+            return _content_of(response)
+        except RefusedByPayNearMeError as error:
+            raise _without_personal(error, parameters) from None
 
 
 def _read[M: CallAnswer](model: type[M], content: Mapping[str, Any]) -> M:
@@ -251,8 +225,10 @@ def _read[M: CallAnswer](model: type[M], content: Mapping[str, Any]) -> M:
 
 def _content_of(response: BaseHTTPResponse) -> dict[str, Any]:
     """Return the content of a good answer; raise what a bad one means."""
-    if response.status in (401, 403):
-        raise CredentialsRefusedError(f"status {response.status}")
+    if response.status == 401:
+        raise TokenRefusedError("status 401")
+    if response.status == 403:
+        raise CredentialsRefusedError("status 403")
     if response.status == 429:
         raise NotTakenError("status 429")
     try:
@@ -268,6 +244,19 @@ def _content_of(response: BaseHTTPResponse) -> dict[str, Any]:
     if response.status != 200 or content.get("status") != "ok":
         raise PayNearMeFaultError(f"status {response.status}, neither ok nor error")
     return content
+
+
+def _without_personal(error: RefusedByPayNearMeError, sent: Mapping[str, str]) -> RefusedByPayNearMeError:
+    """Return the refusal without what was sent of who the customer is, should PayNearMe's words repeat it."""
+    personal = [value for name, value in sent.items() if name.endswith("_pii") or name in PERSONAL]
+
+    def hidden(text: str) -> str:
+        for value in filter(None, personal):
+            text = text.replace(value, "(hidden)")
+        return text
+
+    code = None if error.response_code is None else hidden(error.response_code)
+    return RefusedByPayNearMeError(code, [hidden(text) for text in error.descriptions])
 
 
 def _text(value: object) -> str | None:

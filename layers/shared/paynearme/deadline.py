@@ -66,16 +66,22 @@ class Deadline:
         finally:
             future.cancel()
 
-    def retrying(self, is_transient: Callable[[BaseException], bool], longest_attempt: float) -> Retrying:
+    def retrying(
+        self,
+        is_transient: Callable[[BaseException], bool],
+        longest_attempt: float,
+        least_wait: float = 0.0,
+    ) -> Retrying:
         """Return a policy that repeats a call for as long as one more attempt still fits.
 
         ``is_transient`` says which errors may be tried again; the last one is raised as it is.
         ``longest_attempt`` is the most seconds that one attempt can take: after a wait, an attempt is
-        only begun with that much time left. Waits double from about 20 ms, with full jitter.
+        only begun with that much time left. Waits double from about 20 ms, with full jitter, on top of
+        ``least_wait`` seconds.
         """
 
         def wait(state: RetryCallState) -> float:
-            return _random.uniform(0, min(_MOST_WAIT_SECONDS, 0.02 * 2**state.attempt_number))
+            return least_wait + _random.uniform(0, min(_MOST_WAIT_SECONDS, 0.02 * 2**state.attempt_number))
 
         def stop(state: RetryCallState) -> bool:
             return self.remaining - state.upcoming_sleep < longest_attempt

@@ -105,6 +105,19 @@ class LedgerUnavailableError(UnavailableError):
     """The ledger did not take the write in the time that was left."""
 
 
+class OrderNotWrittenError(UnavailableError):
+    """PayNearMe created an order, and it could not be written down: authorizations do not know it."""
+
+    def __init__(self, pnm_order_identifier: str) -> None:
+        """Take PayNearMe's identifier of the order."""
+        super().__init__("the order is not written down")
+        self.pnm_order_identifier = pnm_order_identifier
+
+    def members(self) -> Mapping[str, Any]:
+        """Return the order's identifier, by which it can be fed."""
+        return {"pnm_order_identifier": self.pnm_order_identifier}
+
+
 class RefusedByPayNearMeError(PayNearMeError):
     """PayNearMe understood the call and said no."""
 
@@ -129,15 +142,18 @@ class BankAuthorizationExpiredError(RefusedByPayNearMeError):
         descriptions: Sequence[str],
         payment_method_identifier: str,
         pnm_order_identifier: str,
+        site_identifier: str,
     ) -> None:
-        """Take what PayNearMe said, and of which payment method and order."""
+        """Take what PayNearMe said, and of which payment method, order and site."""
         super().__init__(response_code, descriptions)
+        self.site_identifier = site_identifier
         self.payment_method_identifier = payment_method_identifier
         self.pnm_order_identifier = pnm_order_identifier
 
     def members(self) -> Mapping[str, Any]:
         """Return also the method, and what to ask a Smart Token for with which the customer reconnects."""
         reconnect = {
+            "site_identifier": self.site_identifier,
             "pnm_order_identifier": self.pnm_order_identifier,
             "flow_trustly": "true",
             "flow_trustly_reconnect": self.payment_method_identifier,
@@ -164,6 +180,10 @@ class NotTakenError(PayNearMeFaultError):
 
 class CredentialsRefusedError(NotTakenError):
     """PayNearMe did not accept our signature, our access token, our client or our site."""
+
+
+class TokenRefusedError(CredentialsRefusedError):
+    """PayNearMe did not accept the signature or the access token of a call (401)."""
 
 
 class PayNearMeTimeoutError(PayNearMeError):

@@ -10,10 +10,7 @@ from paynearme.intents import Intent
 from paynearme.ledger import Ledger
 from paynearme.messages.make_payment import MadePayment, MakePaymentRequest
 from paynearme.settings import KnownSite
-from paynearme.table import SHORT_ATTEMPT_SECONDS
-
-# What is left of the time when PayNearMe's has run out: enough to write down that it did.
-_FOR_THE_OUTCOME_SECONDS = SHORT_ATTEMPT_SECONDS + 0.2
+from paynearme.table import FOR_A_SHORT_ATTEMPT_SECONDS
 
 
 def make_once(
@@ -38,7 +35,7 @@ def make_once(
     if known is not None:
         telemetry.note(repeated=True, pnm_payment_identifier=known.pnm_payment_identifier)
         return known
-    outcome = _ask(intent, site, paynearme, deadline.sooner(_FOR_THE_OUTCOME_SECONDS))
+    outcome = _ask(intent, site, paynearme, deadline.sooner(FOR_A_SHORT_ATTEMPT_SECONDS))
     try:
         ledger.end_payment(intent, outcome, deadline)
     except LedgerUnavailableError:

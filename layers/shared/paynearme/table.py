@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SHORT_ATTEMPT_SECONDS = 1.0
 """The most for one request of a table that is used after a slow call to somebody else."""
 
+FOR_A_SHORT_ATTEMPT_SECONDS = SHORT_ATTEMPT_SECONDS + 0.2
+"""What such a call must leave of the time."""
+
 type Item = dict[str, Any]
 """An item's attributes as Python values: text, ``Decimal``, ``bool``, lists, maps, and sets of text."""
 

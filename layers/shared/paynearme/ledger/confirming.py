@@ -203,7 +203,6 @@ class _Told:
         key = items.site_payment_key(
             message.site_identifier, message.pnm_order_identifier, identifier, test=message.test
         )
-        payment = {message.pnm_payment_identifier}
-        if message.status is Outcome.DECLINE:
-            return [Update(*key, marks={"declined": payment})]
-        return [Update(*key, {"paid_amount": message.payment_amount}, marks={"paid": payment})]
+        what = "paid" if message.status is Outcome.PAYMENT else "declined"
+        told = {what: message.pnm_payment_identifier, f"{what}_amount": message.payment_amount}
+        return [Update(*key, told)]

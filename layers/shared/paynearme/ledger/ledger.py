@@ -97,7 +97,10 @@ class Ledger:
     def add_order(
         self, site: str, asked: CreateOrderRequest, order: CreatedOrder, now: datetime, deadline: Deadline
     ) -> None:
-        """Let an order that PayNearMe created be known. What the merchant fed of it stands."""
+        """Let an order that PayNearMe created be known. What the merchant fed of it stands.
+
+        Raises ``OrderNotWrittenError`` if that could not be made durable.
+        """
         records.add_order(self._table, site, asked, order, now, deadline)
 
     def put_order(self, entry: OrderEntry, now: datetime, deadline: Deadline) -> OrderRecord:

@@ -85,7 +85,8 @@ def _became(
 ) -> MadePayment | None:
     """Return what became of a payment that was asked for before, None for one that PayNearMe did not take.
 
-    Raises what is no payment. A confirmation is believed before everything that PayNearMe's answer said.
+    Raises what is no payment. A confirmation is believed before everything that PayNearMe's answer said,
+    unless that was that it took the payment on: then the confirmation tells more, and GET /payments has it.
     """
     request, status = intent.request, known["status"]
     if status == "submitted":
@@ -98,7 +99,7 @@ def _became(
     refusal = (known.get("response_code"), known.get("descriptions", []))
     if status == "bank_authorization_expired":
         raise BankAuthorizationExpiredError(
-            *refusal, request.payment_method_identifier, request.pnm_order_identifier
+            *refusal, request.payment_method_identifier, request.pnm_order_identifier, intent.site
         )
     if status == "refused":
         raise RefusedByPayNearMeError(*refusal)
@@ -109,11 +110,10 @@ def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> MadePayment 
     """Return the payment if a confirmation told that it was paid; raise ``PaymentDeclinedError`` if not."""
     order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
     keys = [site_payment_key(intent.site, order, identifier, test=test) for test in (False, True)]
-    told = table.read(keys, deadline)
-    for item in told:
-        if paid := item.get("paid"):
-            return intent.made("confirmed", min(paid), item["paid_amount"])
-    for item in told:
-        if declined := item.get("declined"):
-            raise PaymentDeclinedError(identifier, min(declined))
+    # What a test tells is only asked for where nothing else was told.
+    for told in table.read(keys, deadline):
+        if "paid" in told:
+            return intent.made("confirmed", told["paid"], told["paid_amount"])
+        if "declined" in told:
+            raise PaymentDeclinedError(identifier, told["declined"])
     return None

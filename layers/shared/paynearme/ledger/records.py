@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from paynearme.deadline import Deadline
+from paynearme.errors import LedgerUnavailableError, OrderNotWrittenError
 from paynearme.ledger import items, spending
 from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.messages.entries import CustomerEntry, OrderEntry
@@ -74,7 +75,10 @@ def add_order(
     identity = {"site_identifier": site, "pnm_order_identifier": order.pnm_order_identifier}
     values = identity | items.order_values(new) | {"fed_at": now.isoformat()}
     key = items.order_key(site, order.pnm_order_identifier)
-    table.update(Update(*key, values, condition="attribute_not_exists(fed_at)"), deadline)
+    try:
+        table.update(Update(*key, values, condition="attribute_not_exists(fed_at)"), deadline)
+    except LedgerUnavailableError as error:
+        raise OrderNotWrittenError(order.pnm_order_identifier) from error
 
 
 def order(table: Table, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderRecord | None:

@@ -80,6 +80,15 @@ def _readable[M: CallAnswer](model: type[M]) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+PERSONAL = frozenset(
+    name
+    for name in CreateOrderRequest.model_fields
+    if name.startswith("site_customer_")
+    and name not in ("site_customer_identifier", "site_customer_language", "site_customer_state")
+)
+"""The parameters that say who the customer is."""
+
+
 class PaymentMethodsOfType(CallAnswer):
     """What a customer can pay with, of one type, and which of it is saved."""
 

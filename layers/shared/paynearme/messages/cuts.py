@@ -48,6 +48,7 @@ _DECIDES: Mapping[str, re.Pattern[str]] = {
     "reverse_type": _ANY,
     "site_channel": _ANY,
     "site_customer_identifier": _ANY,
+    "site_payment_identifier": _ANY,
     "site_subchannel": _ANY,
     **{name: re.compile("|".join(_DOCUMENTED[name])) for name in ("standin", "status", "test")},
 }
