@@ -19,7 +19,8 @@ Our own choice, because nothing public says it:
   method of the site pays for it. A customer's last order is the one meant. ``create_order`` needs amount,
   currency and customer; what it is not told of the customer its answer leaves out;
 - ``make_payment``: the form of its answer to a payment that was made. It answers when the merchant has;
-  without an address for callbacks it takes the money at once;
+  without an address for callbacks it takes the money at once. Its ``site_payment_identifier`` stands in the
+  authorization as well, and no other that the merchant answers takes its place;
 - PayNearMe keeps 2.02 percent, as in the guide's examples; ``order_payee_identifier`` is the site;
 - a confirmation that is repeated is the same message; ``/control/confirm`` signs it anew;
 - a confirmation is never marked as a test, as the guide's is not, although its authorization is.

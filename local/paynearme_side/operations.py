@@ -1,10 +1,12 @@
 """The four operations on the books, by the name that a call has in its path."""
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from local.events import load
 from local.paynearme_side.answers import Carried, RefusedError, error
 from local.paynearme_side.background import Background
 from local.paynearme_side.books import Books, Customer, Method, Order, Payment
@@ -64,9 +66,7 @@ class Operations:
         order = self._orders.named(site, parameters, ("pnm_order_identifier", "site_order_identifier"))
         owner, method = self._method(order, identifier)
         if method.expired:
-            reference = f"{secrets.randbelow(10**12):012d}"
-            description = f"The payment token has expired: connect the bank account again (ref {reference})"
-            raise RefusedError(description, "6513")
+            raise RefusedError(_expired(), "6513")
         payment = Payment(
             order,
             method,
@@ -106,3 +106,10 @@ def _made(payment: Payment) -> Printed:
             "payment_status": "authorized",
         },
     }
+
+
+def _expired() -> str:
+    """Return the guide's words for a bank authorization that has expired, with a reference of their own."""
+    (printed,) = load("make_payment_answer")["expired"]["errors"]
+    reference = f"(ref {secrets.randbelow(10**12):012d})"
+    return re.sub(r"\(ref [0-9]+\)", reference, printed["description"])

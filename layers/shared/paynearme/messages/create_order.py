@@ -43,7 +43,7 @@ Line = Identifier
 class CreateOrderRequest(CallRequest):
     """Asks for a new order. What says who the customer is goes to PayNearMe and nowhere else.
 
-    PayNearMe wants the calls for one customer one after the other, not at once.
+    PayNearMe's reference asks for the calls for one customer one after the other, not at once.
     """
 
     order_amount: PositiveMoney
