@@ -6,13 +6,13 @@ backend needs; it may spell identifiers and amounts as numbers.
 
 import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from paynearme.messages.reading import Message
 from paynearme.messages.records import Dollars
-from paynearme.messages.values import Identifier, Text
+from paynearme.messages.values import Identifier, Text, one_of
 
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
 _OF_EVERY_CALL = {"site_identifier", "timestamp", "version", "signature"}
@@ -67,6 +67,9 @@ def _text_or_none(value: object) -> object:
     text = identifier_text(value)
     return text if isinstance(text, str) else None
 
+
+UsDollars = Annotated[Literal["USD"], one_of(Literal["USD"])]
+"""The only currency."""
 
 IdentifierText = Annotated[str, BeforeValidator(identifier_text)]
 """An identifier that PayNearMe may spell as a number."""

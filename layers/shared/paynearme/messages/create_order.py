@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
@@ -13,6 +13,7 @@ from paynearme.messages.calls import (
     ToldAmount,
     ToldFlag,
     ToldText,
+    UsDollars,
     identifier_text,
 )
 from paynearme.messages.payment_methods import PaymentMethod
@@ -28,7 +29,6 @@ def _year(value: object) -> str:
     raise unreadable("must be a year like 1982")
 
 
-Dollar = Literal["USD"]
 Year = Annotated[
     str,
     BeforeValidator(_year),
@@ -47,7 +47,7 @@ class CreateOrderRequest(CallRequest):
     """
 
     order_amount: PositiveMoney
-    order_currency: Annotated[Dollar, one_of(Dollar)]
+    order_currency: UsDollars
     order_type: Annotated[OrderTypeWord, one_of(OrderTypeWord)]
     order_is_standing: Flag
     site_customer_identifier: Identifier

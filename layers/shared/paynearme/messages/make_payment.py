@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from paynearme.messages.calls import CallAnswer, CallRequest
+from paynearme.messages.calls import CallAnswer, CallRequest, UsDollars
 from paynearme.messages.records import Dollars
-from paynearme.messages.values import Identifier, PnmIdentifier, PositiveMoney, one_of, unreadable
+from paynearme.messages.values import Identifier, PnmIdentifier, PositiveMoney, unreadable
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header that makes a call and its repeats one payment."""
@@ -19,8 +19,6 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _PNM_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:paynearme-serverless:make-payment")
-
-Dollar = Literal["USD"]
 
 
 def _key(value: object) -> str:
@@ -49,7 +47,7 @@ class MakePaymentRequest(CallRequest):
     pnm_order_identifier: PnmIdentifier
     payment_method_identifier: Identifier
     payment_amount: PositiveMoney
-    payment_currency: Annotated[Dollar, one_of(Dollar)]
+    payment_currency: UsDollars
     site_channel: Identifier = Field(
         description="Where the payment comes from, in PayNearMe's words: consumer."
     )
