@@ -70,11 +70,19 @@ def kill_functions(register: Path, function: str) -> int:
 
     ``function`` is its logical name in the template; the emulator in ``register`` runs it in children.
     """
-    children = [child for process in _running(register) for child in process.children(recursive=True)]
-    of_function = [child for child in children if f"-{function}-" in _command_of(child)]
-    for child in of_function:
-        _signal(child, kill=True)
+    of_function = functions_running(register, function)
+    for process in of_function:
+        _signal(process, kill=True)
     return len(of_function)
+
+
+def functions_running(register: Path, function: str) -> set[psutil.Process]:
+    """Return the processes that run a Lambda function, named as for ``kill_functions``.
+
+    Two that had the same id one after the other are not equal.
+    """
+    children = [child for process in _running(register) for child in process.children(recursive=True)]
+    return {child for child in children if f"-{function}-" in _command_of(child)}
 
 
 def _command_of(process: psutil.Process) -> str:

@@ -11,6 +11,7 @@ from paynearme.answers import problem
 from paynearme.errors import (
     BankAuthorizationExpiredError,
     InvalidMessageError,
+    OrderNotWrittenError,
     PaymentDeclinedError,
     PaymentOutcomeUnknownError,
     RefusedByPayNearMeError,
@@ -58,6 +59,7 @@ class RefusedByPayNearMe(Problem):
 class Reconnect(_Part):
     """What to ask a Smart Token for, beside the addresses to return to: with it the customer reconnects."""
 
+    site_identifier: str
     pnm_order_identifier: str
     flow_trustly: Literal["true"]
     flow_trustly_reconnect: str
@@ -68,6 +70,12 @@ class BankAuthorizationExpired(RefusedByPayNearMe):
 
     payment_method_identifier: str
     reconnect: Reconnect
+
+
+class OrderNotWritten(Problem):
+    """An order that exists at PayNearMe and that authorizations do not know: feed it, create it no more."""
+
+    pnm_order_identifier: str = Field(description="With it, PUT /orders lets authorizations know the order.")
 
 
 _SITE_PAYMENT_IDENTIFIER = Field(description="Ours: it follows from site and Idempotency-Key.")
@@ -98,6 +106,7 @@ MODELS = (
     InvalidParameters,
     RefusedByPayNearMe,
     BankAuthorizationExpired,
+    OrderNotWritten,
     PaymentOutcomeUnknown,
     PaymentDeclined,
     GatewayProblem,
@@ -126,6 +135,7 @@ _OF_ERRORS: Mapping[type[Exception], type[Problem]] = {
     InvalidMessageError: InvalidParameters,
     RefusedByPayNearMeError: RefusedByPayNearMe,
     BankAuthorizationExpiredError: BankAuthorizationExpired,
+    OrderNotWrittenError: OrderNotWritten,
     PaymentOutcomeUnknownError: PaymentOutcomeUnknown,
     PaymentDeclinedError: PaymentDeclined,
 }

@@ -14,6 +14,7 @@ from paynearme.errors import (
     IdempotencyKeyReusedError,
     InvalidMessageError,
     NotFoundError,
+    OrderNotWrittenError,
     PaymentDeclinedError,
     PaymentOutcomeUnknownError,
     PaymentUnderWayError,
@@ -96,13 +97,17 @@ _OF_MAKING = (
         ["Your payment token is expired, please connect your bank account again to make payment."],
         "76590ef5135ae",
         "80080175585",
+        "S2155373459",
     ),
     IdempotencyKeyReusedError(),
     PaymentDeclinedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968"),
     PaymentOutcomeUnknownError(examples.SITE_PAYMENT_IDENTIFIER),
 )
 _BY_GATEWAY = "unavailable: API Gateway got no answer of ours, and says so with status 500, 502 or 504."
-_PERHAPS_CREATED = "The order may exist at PayNearMe: repeat the call with the same site_order_identifier."
+_PERHAPS_CREATED = (
+    "The order may exist at PayNearMe: look for it in PayNearMe's portal before you repeat the call, or "
+    "repeat it with the same site_order_identifier if PayNearMe has told you that this makes no second order."
+)
 
 ROUTES = (
     Route(
@@ -110,7 +115,8 @@ ROUTES = (
         method="post",
         path="/tokens",
         summary="Get a Smart Token",
-        description="Signs the request, sends it to PayNearMe, and returns its orders with their links.",
+        description="Sends the request to PayNearMe, signed or with an access token, and returns its "
+        "orders with their links.",
         request=SmartTokenRequest,
         answer=SmartTokenAnswer,
         problems=(*_OF_A_BODY, *_OF_PAYNEARME),
@@ -123,18 +129,20 @@ ROUTES = (
         path="/orders",
         summary="Create an order",
         description="Creates an order at PayNearMe and lets authorizations know it, so that it need not be "
-        "fed; what was fed of it before stands. Give each order a site_order_identifier of its own. Make the "
-        "calls for one customer one after the other: PayNearMe wants no two at once.",
+        "fed; what was fed of it before stands. Give each order a site_order_identifier of its own. "
+        "PayNearMe's reference asks for the calls for one customer one after the other, not at once.",
         request=CreateOrderRequest,
         answer=CreateOrderAnswer,
-        problems=(*_OF_A_BODY, *_OF_PAYNEARME),
+        problems=(*_OF_A_BODY, *_OF_PAYNEARME, OrderNotWrittenError("80080175585")),
         answer_example=examples.CREATE_ORDER_ANSWER,
         body_example=examples.CREATE_ORDER_REQUEST,
         meanings={
             "500": f"Internal error. {_PERHAPS_CREATED}",
             "502": "PayNearMe refused our credentials, and there is no order; or PayNearMe is out of order. "
             f"{_PERHAPS_CREATED}",
-            "503": f"Something of ours is out of order. {_PERHAPS_CREATED}",
+            "503": "order-not-written: the order exists at PayNearMe, and authorizations do not know it. "
+            "Feed it with PUT /orders, and do not create it again. unavailable: something of ours is out of "
+            "order, and this call created no order.",
             "504": f"PayNearMe did not answer in time. {_PERHAPS_CREATED}",
             "default": f"{_BY_GATEWAY} {_PERHAPS_CREATED}",
         },
@@ -160,8 +168,7 @@ ROUTES = (
         description="Asks PayNearMe for a payment, once for each Idempotency-Key: however often a call is "
         "repeated with its key, it is one payment. After a time-out or any 5xx, repeat it with the same key. "
         "A refusal (422, and 409 bank-authorization-expired) belongs to the key: another attempt needs a new "
-        "one. Never take a new key while the outcome of the old one is not known. Make the calls for one "
-        "customer one after the other: PayNearMe wants no two at once.",
+        "one. Never take a new key while the outcome of the old one is not known.",
         request=MakePaymentRequest,
         answer=MadePayment,
         problems=(*_OF_A_BODY, *_OF_PAYNEARME, *_OF_MAKING),
@@ -193,7 +200,7 @@ ROUTES = (
         method="get",
         path=_ORDERS,
         summary="Get an order",
-        description="Returns an order as the merchant fed it.",
+        description="Returns an order as the merchant fed it, or as POST /orders created it.",
         request=OrderRequest,
         answer=OrderRecord,
         problems=_OF_A_SEARCH,

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +18,16 @@ from local.callbacks import CallbackSender, Delivery, Kind
 from local.control import Control
 from local.drive import Books, backend_of, sender_of
 from local.events import Parameters, load, with_fresh_payment
+from local.processes import functions_running
 from local.sites import OAUTH_SITE
 from local.stack import Stack
+from tests.e2e import access_tokens
+from tests.e2e.paying import SITE
 
 AT_ONCE = 64
 FRESH_PROCESSES = 50
+BUSY_SECONDS = 2.5
+"""How long PayNearMe lets each of them wait."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -140,11 +146,27 @@ def crowd(stack: Stack) -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
+@pytest.fixture
+def tokens(stack: Stack, backend: Backend, paynearme: Control) -> Iterator[None]:
+    """Give all functions one access token for each site with OAuth, which holds; afterwards, none."""
+    access_tokens.forget(stack, paynearme)
+    for site in access_tokens.SITES:
+        access_tokens.settle(backend, paynearme, site)
+    yield
+    access_tokens.forget(stack, paynearme)
+
+
 @dataclass(frozen=True)
 class Storm:
-    """What came of many calls that fresh processes took, all of which needed an access token at once."""
+    """What came of a call to each of many processes that had just started, all of which needed a token.
 
+    ``processes`` is how many had started. ``paying`` is how many payments PayNearMe was asked for before it
+    had answered one: as many processes had a token by then.
+    """
+
+    processes: int
     replies: list[Reply]
+    paying: int
     token_calls: int
 
 
@@ -155,18 +177,32 @@ def payers(stack: Stack) -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture(scope="session")
-def storm(stack: Stack, payers: ThreadPoolExecutor) -> Storm:
-    """Have each thread of ``payers`` call a process that has just started, for a site with OAuth."""
-    publish(stack, "MakePayment")
+def storm(stack: Stack, folder: Path, payers: ThreadPoolExecutor) -> Storm:
+    """Start a process for each of ``payers``, and then call all of them at once for a site with OAuth."""
+    register, function = folder / "processes.json", "MakePaymentFunction"
     paynearme = Control(f"{stack.paynearme_url}/control")
-    paynearme.post("reset")
-    # The emulator starts a process for a call that finds none free: so none may be free soon.
-    for operation, seconds in (("token", 1), ("make_payment", 2)):
-        paynearme.post("behaviour", {"mode": "slow", "seconds": seconds, "operation": operation})
     patient = backend_of(stack, patience=120)
-    wish = load("make_payment")["saved"] | {"site_identifier": OAUTH_SITE}
-    keys = [str(uuid.uuid4()) for _ in range(FRESH_PROCESSES)]
-    replies = list(payers.map(lambda key: patient.post("/payments", wish, key), keys))
+    wish = {**load("make_payment")["saved"], "payment_method_identifier": access_tokens.UNKNOWN}
+
+    def pay_at(site: str) -> list[Reply]:
+        # The emulator starts a process for a call that finds none free: so none may be free soon.
+        paynearme.post("behaviour", {"mode": "slow", "seconds": BUSY_SECONDS, "operation": "make_payment"})
+        wishes = [wish | {"site_identifier": site}] * FRESH_PROCESSES
+        return list(payers.map(lambda wish: patient.post("/payments", wish, str(uuid.uuid4())), wishes))
+
+    former = functions_running(register, function)
+    publish(stack, "MakePayment")
+    paynearme.post("reset")
+    # Dozens that start at once are too slow to be at the token address together, so they start before.
+    pay_at(SITE)
+    paynearme.post("reset")
+    access_tokens.forget(stack, paynearme)
+    # Long enough for all to come before there is one; who waits gives up after some three seconds.
+    paynearme.post("behaviour", {"mode": "slow", "seconds": 0.3, "operation": "token"})
+    replies = pay_at(OAUTH_SITE)
+    moments = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
+    unanswered = timedelta(seconds=BUSY_SECONDS)
+    paying = sum(moment - moments[0] < unanswered for moment in moments)
     token_calls = paynearme.get("token-calls")["count"]
     paynearme.post("reset")
-    return Storm(replies, token_calls)
+    return Storm(len(functions_running(register, function) - former), replies, paying, token_calls)

@@ -1,14 +1,16 @@
 """The backend API on the deployed stack: what a merchant feeds and asks, signed with IAM."""
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import urllib3
 
-from local.backend import Backend
+from local.backend import Backend, Reply
 from local.callbacks import CallbackSender
 from local.control import Control
-from local.drive import confirmation_of, reversal_of
+from local.drive import backend_of, confirmation_of, reversal_of
 from local.events import Parameters
 from local.sites import GAMING_SITE
 from local.stack import Stack
@@ -98,13 +100,23 @@ def test_bad_input_is_named_and_nothing_is_echoed(
     assert [error["parameter"] for error in reply.content["errors"]] == [parameter]
 
 
-@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("fault", [{"mode": "hang"}], ids=str)
 def test_without_dynamodb_each_call_is_answered_in_time(
-    backend: Backend, faults: Control, method: str, path: str
+    stack: Stack, backend: Backend, faults: Control, fault: dict[str, Any]
 ) -> None:
-    faults.post("fault", {"service": "dynamodb", "mode": "hang"})
+    patient = backend_of(stack, patience=120)
 
-    reply = backend.put(path, {}) if method == "PUT" else backend.get(path)
+    def call(route: tuple[str, str]) -> Reply:
+        method, path = route
+        return backend.put(path, {}) if method == "PUT" else backend.get(path)
 
-    assert reply.status == 503
-    assert reply.seconds < 8
+    with ThreadPoolExecutor(len(ROUTES)) as threads:
+        # Two calls of one function: it has a warm process for each when both had to wait at the same time.
+        faults.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+        list(threads.map(patient.get, (path for _, path in ROUTES)))
+        faults.post("fault", {"service": "dynamodb", **fault})
+        replies = dict(zip(ROUTES, threads.map(call, ROUTES), strict=True))
+
+    for route, reply in replies.items():
+        assert reply.status == 503, route
+        assert reply.seconds < 8, route

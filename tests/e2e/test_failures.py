@@ -9,9 +9,10 @@ import pytest
 
 from local.callbacks import CallbackSender, Kind
 from local.control import Control
-from local.drive import Books, confirmation_of
+from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, load, with_fresh_payment
 from local.stack import Stack
+from tests.e2e.delivering import at_once, paid
 
 WITHIN_SECONDS = 8
 FAULTS: list[dict[str, Any]] = [
@@ -27,47 +28,39 @@ UNTIL_WELL = [{**fault, "times": 1} for fault in FAULTS]
 
 @pytest.fixture
 def warm(sender: CallbackSender) -> None:
-    """Have both functions hold the sites' keys."""
-    message = with_fresh_payment(load("authorization")["credit"])
-    assert sender.deliver("authorize", message, "json").accepted
-    assert sender.deliver("confirm", confirmation_of(message), "json").accepted
+    """Have the three functions hold the sites' keys."""
+    confirmation = paid(sender, with_fresh_payment(load("authorization")["credit"]), "warms-up")
+    assert sender.deliver("reverse", reversal_of(confirmation), "json").accepted
 
 
 @pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_without_dynamodb_an_authorization_is_declined_in_so_many_words(
-    sender: CallbackSender, faults: Control, authorization: Parameters, fault: dict[str, Any]
-) -> None:
-    faults.post("fault", {"service": "dynamodb", **fault})
-
-    delivery = sender.deliver("authorize", authorization, "json")
-
-    assert delivery.accepted, delivery.reason
-    assert delivery.fields is not None
-    assert delivery.fields["accept_payment"] == "no"
-    assert delivery.seconds < WITHIN_SECONDS
-
-
-@pytest.mark.usefixtures("warm")
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_without_dynamodb_a_confirmation_is_not_acknowledged_and_is_posted_once_later(
+def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_once_later(
     sender: CallbackSender, faults: Control, books: Books, authorization: Parameters, fault: dict[str, Any]
 ) -> None:
-    customer = f"waits-out-{fault['mode']}"
-    confirmation = confirmation_of(authorization, site_customer_identifier=customer)
+    payer, returner = f"waits-out-{fault['mode']}", f"gets-back-after-{fault['mode']}"
+    site, net = authorization["site_identifier"], Decimal(authorization["net_payment_amount"])
+    confirmation = confirmation_of(with_fresh_payment(authorization), site_customer_identifier=payer)
+    reversal = reversal_of(paid(sender, with_fresh_payment(authorization), returner))
+    told: dict[Kind, Parameters] = {"confirm": confirmation, "reverse": reversal}
     faults.post("fault", {"service": "dynamodb", **fault})
 
-    during = sender.deliver("confirm", confirmation, "json")
+    during = at_once(sender, {"authorize": authorization, **told})
     faults.post("reset")
-    after = sender.deliver("confirm", confirmation, "json")
+    after = {kind: sender.deliver(kind, message, "json") for kind, message in told.items()}
 
-    assert during.status == 503
-    assert json.loads(during.body)["title"] == "Temporarily unavailable"
-    assert during.seconds < WITHIN_SECONDS
-    assert after.accepted, after.reason
-    assert books.balance(confirmation["site_identifier"], customer) == Decimal(
-        confirmation["net_payment_amount"]
-    )
+    asked = during["authorize"]
+    assert asked.accepted, asked.reason
+    assert asked.fields is not None
+    assert asked.fields["accept_payment"] == "no"
+    for kind in told:
+        assert during[kind].status == 503, kind
+        assert json.loads(during[kind].body)["title"] == "Temporarily unavailable"
+        assert after[kind].accepted, (kind, after[kind].reason)
+    for kind, delivery in during.items():
+        assert delivery.seconds < WITHIN_SECONDS, kind
+    assert books.balance(site, payer) == net
+    assert books.balance(site, returner) == 0
 
 
 @pytest.mark.usefixtures("warm")
@@ -104,8 +97,8 @@ def test_without_the_sites_keys_authorizations_are_declined_and_confirmations_re
     cold()
     faults.post("fault", {"service": "secretsmanager", **fault})
 
-    asked = sender.deliver("authorize", authorization, "json")
-    told = sender.deliver("confirm", confirmation_of(authorization), "json")
+    deliveries = at_once(sender, {"authorize": authorization, "confirm": confirmation_of(authorization)})
+    asked, told = deliveries["authorize"], deliveries["confirm"]
 
     assert asked.accepted, asked.reason
     assert asked.fields is not None

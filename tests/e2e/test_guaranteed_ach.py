@@ -1,6 +1,5 @@
 """The guaranteed ACH guide (seed ``guaranteed_ach``), section by section, on the deployed stack."""
 
-import uuid
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,60 +10,26 @@ from local.backend import Backend
 from local.control import Control
 from local.drive import Books
 from local.events import Parameters, load
+from tests.e2e.paying import PATHS, SITE, Player, new_key, new_player, save_method
 
-SITE = "S6404173951"
-PATHS = {
-    "create_order": "/orders",
-    "get_smart_token": "/tokens",
-    "find_payment_methods": "/payment-methods/find",
-    "make_payment": "/payments",
-}
 SAVINGS, CHECKING = "76590ef5135ae", "23b9e4ba13242"
 PERSONAL = ("Peter", "Venkman", "212", "Street", "10001")
 
 
-def new_key() -> str:
-    return str(uuid.uuid4())
-
-
 @pytest.fixture
-def customer() -> str:
-    return f"player-{uuid.uuid4()}"
-
-
-@pytest.fixture
-def order(backend: Backend, paynearme: Control, customer: str) -> str:
+def player(backend: Backend, paynearme: Control) -> Player:
     """Create an order of a new player, as the guide's section on orders does."""
     assert paynearme.get("calls") == []
-    request = load("create_order")["guaranteed_ach"]
-    changes = {"site_order_identifier": new_key(), "site_customer_identifier": customer}
-
-    reply = backend.post("/orders", {**request, **changes})
-
-    assert reply.status == 200
-    identifier: str = reply.content["order"]["pnm_order_identifier"]
-    return identifier
+    return new_player(backend)
 
 
 @pytest.fixture
 def saved(paynearme: Control) -> Iterator[None]:
     """Have PayNearMe know the two methods that the guide's player has saved."""
     for identifier, number in ((SAVINGS, "6213"), (CHECKING, "6576")):
-        method = {"payment_method_identifier": identifier, "number": number, "description": "Demo Account"}
-        owner = {"site_identifier": SITE, "site_customer_identifier": "184120000", "guaranteed_ach": True}
-        paynearme.post("methods", method | owner)
+        save_method(paynearme, SITE, "184120000", payment_method_identifier=identifier, number=number)
     yield
     paynearme.post("settled")
-
-
-def pay(backend: Backend, order: str, method: str, key: str, amount: str = "1000") -> Any:
-    request = load("make_payment")["saved"]
-    changes = {
-        "pnm_order_identifier": order,
-        "payment_method_identifier": method,
-        "payment_amount": amount,
-    }
-    return backend.post("/payments", {**request, **changes}, key)
 
 
 def open_link(
@@ -166,8 +131,8 @@ def test_the_guides_expired_authorization_says_what_to_send_to_reconnect(
     assert reply.content["reconnect"]["flow_trustly_reconnect"] == CHECKING
 
 
-def test_an_order_that_was_created_is_known_to_authorizations(backend: Backend, order: str) -> None:
-    known = backend.get(f"/orders/{SITE}/{order}")
+def test_an_order_that_was_created_is_known_to_authorizations(backend: Backend, player: Player) -> None:
+    known = backend.get(f"/orders/{SITE}/{player.order}")
 
     assert known.status == 200
     assert (known.content["status"], known.content["order_type"]) == ("open", "any")
@@ -175,30 +140,30 @@ def test_an_order_that_was_created_is_known_to_authorizations(backend: Backend, 
 
 
 def test_the_first_guaranteed_ach_payment(
-    backend: Backend, paynearme: Control, books: Books, customer: str, order: str
+    backend: Backend, paynearme: Control, books: Books, player: Player
 ) -> None:
-    request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": order}
+    request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": player.order}
 
     done = open_link(backend, paynearme, request, payment_amount="1000.00")
 
     assert done["authorization"]["accepted"]
-    assert done["authorization"]["fields"]["pnm_order_identifier"] == order
+    assert done["authorization"]["fields"]["pnm_order_identifier"] == player.order
     assert done["redirect_url"] == request["flow_pay_url"].strip()
     assert done["confirmation"] == {"acknowledged": True}
-    assert books.balance(SITE, customer) == Decimal("1000.00")
+    assert books.balance(SITE, player.customer) == Decimal("1000.00")
     story = backend.get(f"/payments/{SITE}/{done['pnm_payment_identifier']}").content
     assert (story["decision"], story["outcome"]) == ("accept", "payment")
 
 
 def test_a_payment_with_saved_bank_details(
-    backend: Backend, paynearme: Control, books: Books, customer: str, order: str
+    backend: Backend, paynearme: Control, books: Books, player: Player
 ) -> None:
-    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": order}
+    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": player.order}
     open_link(backend, paynearme, first, payment_amount="25.00")
-    (method,) = methods_of(backend, customer)
+    (method,) = methods_of(backend, player.customer)
     assert method["guaranteed_ach"] is True
 
-    reply = pay(backend, order, method["payment_method_identifier"], new_key())
+    reply = player.pay(new_key(), payment_method_identifier=method["payment_method_identifier"])
 
     assert reply.status == 200
     assert reply.content["status"] == "submitted"
@@ -206,21 +171,21 @@ def test_a_payment_with_saved_bank_details(
     payment = payments[reply.content["pnm_payment_identifier"]]
     assert payment["site_payment_identifier"] == reply.content["site_payment_identifier"]
     assert (payment["state"], payment["authorization"]) == ("confirmed", "yes")
-    assert books.balance(SITE, customer) == Decimal("1025.00")
+    assert books.balance(SITE, player.customer) == Decimal("1025.00")
 
 
 def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
-    backend: Backend, paynearme: Control, books: Books, customer: str, order: str
+    backend: Backend, paynearme: Control, books: Books, player: Player
 ) -> None:
-    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": order}
+    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": player.order}
     open_link(backend, paynearme, first, payment_amount="25.00")
 
     # Steps 1 and 2: the saved methods.
-    (method,) = methods_of(backend, customer)
+    (method,) = methods_of(backend, player.customer)
     identifier = method["payment_method_identifier"]
     paynearme.post("expire", {"payment_method_identifier": identifier})
     # Steps 3 and 4: the payment, and that the authorization has expired.
-    refused = pay(backend, order, identifier, new_key())
+    refused = player.pay(new_key(), payment_method_identifier=identifier)
     assert refused.status == 409
     # Step 5: a token to reconnect, without what says who the player is.
     addresses = {
@@ -233,9 +198,9 @@ def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
     done = open_link(backend, paynearme, reconnect)
     assert done["pnm_payment_identifier"] is None
     assert done["redirect_url"] == addresses["flow_add_url"]
-    assert books.balance(SITE, customer) == Decimal("25.00")
+    assert books.balance(SITE, player.customer) == Decimal("25.00")
     # Steps 7 to 12: the payment again, which is another one.
-    paid = pay(backend, order, identifier, new_key())
+    paid = player.pay(new_key(), payment_method_identifier=identifier)
     assert paid.status == 200
     (payment,) = [
         known
@@ -243,27 +208,18 @@ def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
         if known["pnm_payment_identifier"] == paid.content["pnm_payment_identifier"]
     ]
     assert (payment["authorization"], payment["state"]) == ("yes", "confirmed")
-    assert books.balance(SITE, customer) == Decimal("1025.00")
+    assert books.balance(SITE, player.customer) == Decimal("1025.00")
 
 
 def test_a_payment_that_the_merchant_declines_is_refused_and_stays_so(
-    backend: Backend, paynearme: Control, books: Books, customer: str, order: str
+    backend: Backend, paynearme: Control, books: Books, player: Player
 ) -> None:
-    method = paynearme.post(
-        "methods",
-        {
-            "site_identifier": SITE,
-            "site_customer_identifier": customer,
-            "description": "Demo Savings Account",
-            "number": "6213",
-            "guaranteed_ach": True,
-        },
-    )["payment_method_identifier"]
-    assert backend.put(f"/orders/{SITE}/{order}", {"status": "closed"}).status == 200
+    method = save_method(paynearme, SITE, player.customer)
+    assert backend.put(f"/orders/{SITE}/{player.order}", {"status": "closed"}).status == 200
     key = new_key()
 
-    replies = [pay(backend, order, method, key) for _ in range(2)]
+    replies = [player.pay(key, payment_method_identifier=method) for _ in range(2)]
 
     assert [reply.status for reply in replies] == [422, 422]
     assert replies[0].content == replies[1].content
-    assert books.balance(SITE, customer) == 0
+    assert books.balance(SITE, player.customer) == 0

@@ -3,29 +3,20 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
 from local.callbacks import CallbackSender, Delivery
-from local.control import Control
 from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, Transport, load, with_fresh_payment
 from local.sites import VERSION_2_SITE, XML_SITE
 from local.stack import Stack
+from tests.e2e.delivering import paid
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 REVERSALS = load("reversal")
 AT_ONCE = 8
-
-
-def paid(sender: CallbackSender, message: Parameters, customer: str) -> Parameters:
-    """Have a payment authorized and confirmed; return its confirmation."""
-    asked = {**message, "site_customer_identifier": customer}
-    confirmation = confirmation_of(asked)
-    assert sender.deliver("authorize", asked, "json").accepted
-    assert sender.deliver("confirm", confirmation, "json").accepted
-    return confirmation
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -118,22 +109,3 @@ def test_a_bad_reversal_gets_a_clear_answer_and_moves_nothing(
     assert delivery.status == status
     assert delivery.content_type.startswith("application/problem+json")
     assert books.balance(confirmation["site_identifier"], customer) == before
-
-
-@pytest.mark.parametrize("fault", [{"mode": "error500"}, {"mode": "hang"}, {"mode": "lost"}], ids=str)
-def test_without_dynamodb_a_reversal_is_not_acknowledged_and_is_taken_off_once_later(
-    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters, fault: dict[str, Any]
-) -> None:
-    customer = f"gets-back-after-{fault['mode']}"
-    confirmation = paid(sender, authorization, customer)
-    reversal = reversal_of(confirmation)
-    faults.post("fault", {"service": "dynamodb", **fault})
-
-    during = sender.deliver("reverse", reversal, "json")
-    faults.post("reset")
-    after = sender.deliver("reverse", reversal, "json")
-
-    assert during.status == 503
-    assert during.seconds < 8
-    assert after.accepted
-    assert books.balance(confirmation["site_identifier"], customer) == 0

@@ -6,9 +6,6 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
-from openapi_schema_validator import OAS31Validator
-
-from operations.openapi import document
 from paynearme import gateway
 from paynearme.messages import SmartTokenRequest
 from paynearme.messages.create_order import CreateOrderRequest
@@ -22,11 +19,10 @@ from paynearme.messages.entries import (
 from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest
 from paynearme.parameters import Event
+from tests.documented import as_documented
 from tests.events_of_gateway import json_event, query_event
 from tests.integration.observed import Answer, Function
 from tests.integration.signed_callbacks import CUSTOMER, SITE
-
-DOCUMENT = document()
 
 ORDER = "80080175585"
 PAYMENT = "830466818968"
@@ -75,17 +71,6 @@ def route_of(path: str) -> tuple[str, dict[str, str]]:
     return route, named
 
 
-def documented(route: str, method: str, answer: Answer) -> Answer:
-    """Return ``answer``. Fails if the OpenAPI document does not say that it can come."""
-    response = DOCUMENT["paths"][route][method.lower()]["responses"][str(answer.status)]
-    if "$ref" in response:
-        response = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
-    schema = response["content"][answer.content_type.removesuffix("; charset=utf-8")]["schema"]
-    whole = {**schema, "components": DOCUMENT["components"]}
-    OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(answer.content)
-    return answer
-
-
 @dataclass(frozen=True)
 class Backend:
     """Calls the functions, which ``start`` starts. ``now`` is what our clock shows, if it does not run."""
@@ -116,7 +101,7 @@ class Backend:
         route, named = route_of(path)
         event = {**event, "path": path, "resource": route, "pathParameters": named or None}
         answer = Answer.of(self._handler(_FUNCTIONS[route])(event, None))
-        return documented(route, event["httpMethod"], answer)
+        return as_documented(route, event["httpMethod"], answer)
 
     def function(self, name: str) -> Function:
         """Return a function, started once."""

@@ -1,12 +1,13 @@
 """PayNearMe's API in the place of the client's connections: no socket can be opened here."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from urllib3 import HTTPResponse, PoolManager
 from urllib3.connectionpool import HTTPSConnectionPool
 
+from tests.connections import arrived
 from tests.documents import documented
 
 ANSWERED = documented("get_smart_token_answer", "guaranteed_ach")
@@ -36,14 +37,14 @@ class PayNearMe:
         """Close the connections that are kept: there are none."""
 
     def request(
-        self, method: str, url: str, *, body: bytes, headers: dict[str, str], **_: Any
+        self, method: str, url: str, *, body: Iterable[bytes], headers: dict[str, str], **_: Any
     ) -> HTTPResponse:
+        answer = self.answers.pop(0) if self.answers else self.answer
         self.addresses.append(f"{method} {url}")
-        self.sent.append(json.loads(body))
+        self.sent.append(json.loads(arrived(body, answer) or b"{}"))
         self.authorizations.append(headers.get("Authorization"))
         if self.meanwhile:
             self.meanwhile.pop(0)()
-        answer = self.answers.pop(0) if self.answers else self.answer
         if isinstance(answer, BaseException):
             raise answer
         return answer

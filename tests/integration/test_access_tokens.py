@@ -6,9 +6,8 @@ from urllib.parse import unquote_plus
 import pytest
 
 from paynearme.access_tokens import EXPIRES_EARLY_SECONDS, LEASE_SECONDS
-from paynearme.errors import (
-    PayNearMeTimeoutError,
-)
+from paynearme.errors import PayNearMeTimeoutError
+from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Traffic
 from tests.integration.token_address import (
     CLIENT,
@@ -54,7 +53,12 @@ def test_a_process_that_has_a_token_asks_nobody(processes: Processes, traffic: T
 
 @pytest.mark.parametrize(
     ("lives", "used_for"),
-    [(3600, 3570), (100, 70), (60, 30), (40, 20), (10, 5), (None, 270), (0, 270), ("3600", 3570)],
+    [
+        *((3600, 3570), (100, 70), (60, 30), (40, 20), (10, 5), (None, 270), (0, 270), ("3600", 3570)),
+        # One that was revoked is not kept for years.
+        *((86_400, 86_370), (86_401, 86_370), (10 * 365 * 86_400, 86_370), (10**300, 86_370)),
+    ],
+    ids=lambda part: f"{part!r:.20}",
 )
 def test_a_token_is_used_until_shortly_before_it_expires(
     processes: Processes, lives: object, used_for: float
@@ -103,6 +107,16 @@ def test_who_finds_the_lease_taken_uses_what_the_holder_stores(processes: Proces
     assert len(processes.address.asked) == 1
 
 
+def test_who_looked_before_another_stored_and_holds_the_lease_after_it_uses_what_is_stored(
+    processes: Processes, meanwhile: Meanwhile
+) -> None:
+    other = processes.start()
+    meanwhile(lambda: processes.find(other))
+
+    assert processes.find() == FIRST
+    assert len(processes.address.asked) == 1
+
+
 def test_who_finds_the_lease_taken_by_one_that_ended_waits_in_vain(processes: Processes) -> None:
     processes.hold_the_lease()
     started = processes.clock.now
@@ -111,6 +125,21 @@ def test_who_finds_the_lease_taken_by_one_that_ended_waits_in_vain(processes: Pr
         processes.find(seconds=6.0)
     assert processes.clock.now <= started + 6.0
     assert processes.address.asked == []
+
+
+def test_who_waits_looks_seldom_at_what_the_whole_account_shares(
+    processes: Processes, traffic: Traffic
+) -> None:
+    processes.hold_the_lease()
+    processes.clock.sleeps.clear()
+    traffic.calls.clear()
+
+    with pytest.raises(PayNearMeTimeoutError):
+        processes.find(seconds=6.0)
+
+    assert len(processes.clock.sleeps) > 1
+    assert min(processes.clock.sleeps) >= 0.4
+    assert traffic.calls.count("GetParameter") == len(processes.clock.sleeps) + 1
 
 
 def test_who_comes_when_the_lease_is_over_asks(processes: Processes) -> None:

@@ -14,8 +14,10 @@ from paynearme.errors import (
     AccessTokenUnavailableError,
     CredentialsRefusedError,
     LedgerUnavailableError,
+    NotReachedInTimeError,
     NotTakenError,
     PayNearMeError,
+    PayNearMeFaultError,
     PayNearMeTimeoutError,
 )
 from tests.integration.observed import Traffic
@@ -75,10 +77,14 @@ NO_TOKENS: dict[str, tuple[HTTPResponse | Exception, type[PayNearMeError]]] = {
         saying(200, b'{"access_token": "zq7", "token_type": "Bearer", "expires_in": 1e999}'),
         NotTakenError,
     ),
+    "an end of 400 digits": (TokenAddress.giving(expires_in=10**400), NotTakenError),
+    "an end of 400 digits as text": (TokenAddress.giving(expires_in="9" * 400), NotTakenError),
+    "deep JSON": (saying(200, b"[" * 100_000), NotTakenError),
+    "deep JSON in a token": (saying(200, b'{"access_token": ' + b"[" * 100_000), NotTakenError),
     "refused connection": (NewConnectionError(HTTPConnection("x"), "zq7"), NotTakenError),
-    "cut": (ProtocolError("zq7"), NotTakenError),
+    "cut": (ProtocolError("zq7"), PayNearMeFaultError),
     "hangs": (AnswerTimeoutError(POOL, "/", "zq7"), PayNearMeTimeoutError),
-    "slow connection": (ConnectTimeoutError("zq7"), PayNearMeTimeoutError),
+    "slow connection": (ConnectTimeoutError("zq7"), NotReachedInTimeError),
 }
 
 

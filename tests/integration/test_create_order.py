@@ -2,7 +2,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
@@ -11,7 +10,7 @@ from tests.documents import documented
 from tests.integration.backend_calls import Backend, faults, kind, order
 from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.making_payments import REFUSAL, REFUSED_CONNECTION
-from tests.integration.observed import Function, Stored, Traffic, Written
+from tests.integration.observed import Function, Stored, Written
 from tests.integration.payments_over_time import NOON
 from tests.integration.paynearme_stub import PayNearMe
 from tests.integration.signed_callbacks import SITE, SITES, authorization
@@ -49,6 +48,7 @@ OUT_OF_ORDER: dict[str, tuple[Any, tuple[int, str]]] = {
     "503": ((503, b"<html>"), (502, "paynearme-fault")),
     "429": ((429, {"status": "error"}), (502, "paynearme-fault")),
     "401": ((401, {"status": "error"}), (502, "credentials-refused")),
+    "403": ((403, {"status": "error"}), (502, "credentials-refused")),
     "HTML": ((200, b"<html>"), (502, "paynearme-fault")),
     "refused": ((200, REFUSAL), (422, "refused-by-paynearme")),
 }
@@ -175,18 +175,6 @@ def test_the_same_order_again_changes_nothing(backend: Backend, stored: Stored) 
 
     assert backend.post("/orders", REQUEST).status == 200
     assert stored.everything() == before
-
-
-def test_an_order_that_cannot_be_written_down_is_unavailable(
-    backend: Backend, paynearme: PayNearMe, traffic: Traffic
-) -> None:
-    denied: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    traffic.refused["UpdateItem"] = ClientError(denied, "UpdateItem")
-
-    answer = backend.post("/orders", REQUEST)
-
-    assert (answer.status, kind(answer)) == (503, "unavailable")
-    assert len(paynearme.sent) == 1
 
 
 @pytest.mark.parametrize(("said", "told"), OUT_OF_ORDER.values(), ids=OUT_OF_ORDER)

@@ -10,9 +10,10 @@ from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from operations.openapi import examples
 from paynearme.parameters import MOST_BYTES
+from tests.documented import DOCUMENT
 from tests.documents import documented, names_of
 from tests.events_of_gateway import body_event, query_event
-from tests.integration.backend_calls import DOCUMENT, Backend, customer, order, payment
+from tests.integration.backend_calls import Backend, customer, order, payment
 from tests.integration.making_payments import EXPIRED, KEY, TAKEN
 from tests.integration.observed import Answer, Function, Stored, StoredSites
 from tests.integration.payments_over_time import Payments

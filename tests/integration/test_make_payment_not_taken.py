@@ -51,7 +51,8 @@ def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
     assert [outcome(making.make()) for _ in range(2)] == [SUBMITTED] * 2
     asked = making.paynearme.sent
     assert len(asked) == 3
-    assert {sent["site_payment_identifier"] for sent in asked} == {identifier_of()}
+    # Without a connection nothing arrives.
+    assert {sent["site_payment_identifier"] for sent in asked if sent} == {identifier_of()}
     verify(asked[-1], asked[-1]["signature"], [SITES[SITE]["secret"]], "3.0")
 
 

@@ -24,7 +24,7 @@ from tests.integration.making_payments import (
 from tests.integration.observed import Function, Written
 from tests.integration.payments_over_time import NOON, at, sent
 from tests.integration.paynearme_stub import PayNearMe
-from tests.integration.signed_callbacks import CUSTOMER, authorization
+from tests.integration.signed_callbacks import CUSTOMER, SITE, authorization
 
 # What leaves nobody sure whether PayNearMe made the payment.
 LOST: dict[str, Any] = {
@@ -145,6 +145,47 @@ def test_the_amount_that_is_told_is_that_of_the_payment_that_was_made(
     assert unknown.make().content["payment_amount"] == "1000.00"
 
 
+@pytest.mark.parametrize("test_first", [True, False])
+@pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", DECLINED)])
+@pytest.mark.parametrize("of_test", ["payment", "decline"])
+def test_what_is_told_of_money_counts_more_than_what_a_test_tells(
+    unknown: Making, of_test: str, status: str, expected: tuple[int, str], test_first: bool
+) -> None:
+    test = {"test": "true", "status": of_test, "pnm_payment_identifier": "943751749957"}
+    for changes in ([test, {"status": status}], [{"status": status}, test])[not test_first]:
+        unknown.tell(**changes)
+
+    answer = unknown.make()
+
+    assert outcome(answer) == expected
+    assert answer.content["pnm_payment_identifier"] == PNM_PAYMENT
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=str)
+def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifier(
+    unknown: Making, order: list[int]
+) -> None:
+    payments = [("943751749957", "7.00"), ("943751749955", "2000.00")]
+    for number, amount in (payments[place] for place in order):
+        changes = {"payment_amount": amount, "net_payment_amount": amount}
+        unknown.tell(pnm_payment_identifier=number, **changes)
+
+    told = unknown.make().content
+    assert (told["pnm_payment_identifier"], told["payment_amount"]) in payments
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_does_not_grow(
+    unknown: Making, status: str
+) -> None:
+    sizes = set()
+    for number in range(100, 160):
+        unknown.tell(status=status, pnm_payment_identifier=f"943751749{number}")
+        [item] = unknown.told()
+        sizes.add(len(str(item)))
+    assert len(sizes) == 1
+
+
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize(
     "changes",
@@ -206,15 +247,23 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
     method = REQUEST["payment_method_identifier"]
     assert answer.content["payment_method_identifier"] == method
     making.paynearme.answer = PayNearMe().answer
-    assert get_token(answer.content["reconnect"]).status == 200
+    to_return = {"flow_return_url": "https://merchant.example.com/cashier"}
+    for beside in ({}, to_return):
+        assert get_token(answer.content["reconnect"] | beside).status == 200
     asked = making.paynearme.sent[-1]
     assert making.paynearme.addresses[-1].endswith("/get_smart_token")
     assert (asked["flow_trustly"], asked["flow_trustly_reconnect"]) == ("true", method)
-    assert asked["pnm_order_identifier"] == ORDER
+    assert (asked["pnm_order_identifier"], asked["site_identifier"]) == (ORDER, SITE)
+    assert asked["flow_return_url"] == to_return["flow_return_url"]
 
 
 @pytest.mark.parametrize(
-    ("said", "name"), [(HANGS, "PaymentOutcomeUnknown"), ((401, {}), "CredentialsRefused")]
+    ("said", "name"),
+    [
+        (HANGS, "PaymentOutcomeUnknown"),
+        ((401, {}), "CredentialsRefused"),
+        ((403, {}), "CredentialsRefused"),
+    ],
 )
 def test_it_is_counted_for_whoever_watches(making: Making, written: Written, said: Any, name: str) -> None:
     making.paynearme.say(said)

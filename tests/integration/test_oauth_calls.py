@@ -121,16 +121,37 @@ def test_all_functions_share_one_token(
 
 
 @pytest.mark.parametrize("name", REPEATED)
-@pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_paynearme_refuses_is_replaced_once(
-    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str, status: int
+    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str
 ) -> None:
-    paynearme.answers = [paynearme.saying(status, {"status": "error"})]
+    paynearme.answers = [paynearme.saying(401, {"status": "error"})]
 
     assert call(backend, paynearme, name).status == 200
     assert call(backend, paynearme, name).status == 200
     assert paynearme.authorizations == [FIRST, SECOND, SECOND]
     assert len(token_address.asked) == 2
+
+
+def test_a_403_is_no_reason_for_another_token(
+    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str
+) -> None:
+    paynearme.answers = [paynearme.saying(403, {"status": "error"})]
+
+    assert outcome(call(backend, paynearme, name)) == (502, "credentials-refused")
+    assert call(backend, paynearme, name).status == 200
+    assert paynearme.authorizations == [FIRST, FIRST]
+    assert len(token_address.asked) == 1
+
+
+def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
+    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str
+) -> None:
+    paynearme.answers = [paynearme.saying(401, {}) for _ in range(99)]
+
+    for _ in range(10):
+        assert outcome(call(backend, paynearme, name)) == (502, "credentials-refused")
+
+    assert len(token_address.asked) <= 2
 
 
 @pytest.mark.parametrize("name", REPEATED)

@@ -1,7 +1,7 @@
 """The token address in the place of its connections, and a site whose calls carry its tokens."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs
@@ -14,6 +14,7 @@ from paynearme.deadline import Deadline
 from paynearme.settings import KnownSite, OAuthClient, Settings
 from paynearme.table import Table
 from tests.clock import Clock
+from tests.connections import arrived
 from tests.integration.observed import Stored
 
 if TYPE_CHECKING:
@@ -58,9 +59,12 @@ class TokenAddress:
     def __call__(self) -> Self:
         return self
 
-    def request(self, method: str, url: str, *, body: str, headers: dict[str, str], **_: Any) -> HTTPResponse:
+    def request(
+        self, method: str, url: str, *, body: Iterable[bytes], headers: dict[str, str], **_: Any
+    ) -> HTTPResponse:
         named = {name.lower(): value for name, value in headers.items()}
-        self.asked.append({"to": f"{method} {url}", "headers": named, "form": parse_qs(body)})
+        form = parse_qs(arrived(body, self.answer).decode())
+        self.asked.append({"to": f"{method} {url}", "headers": named, "form": form})
         if self.meanwhile:
             self.meanwhile.pop(0)()
         if isinstance(self.answer, Exception):
@@ -119,7 +123,7 @@ class Processes:
         """Return the token that a process finds: a new one, unless one is given."""
         deadline = Deadline.after(seconds, self.clock, self._sleep)
         given = None if refused is None else SecretStr(refused)
-        return (process or self.start()).find(of or site(), deadline, given).secret.get_secret_value()
+        return (process or self.start()).find(of or site(), deadline, given).get_secret_value()
 
     def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)

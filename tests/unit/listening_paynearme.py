@@ -89,11 +89,15 @@ class PayNearMe:
 
     def called[T](self, use: Callable[[PayNearMeClient], T], tokens: StubTokens | None = None) -> T:
         """Return what ``use`` returns, or raise what it raises; it is given a client of this PayNearMe."""
+        return self.reached(lambda http, url: use(client_of(http, tokens, url)))
+
+    def reached[T](self, use: Callable[[PoolManager, str], T]) -> T:
+        """Return what ``use`` returns; it is given connections, and this PayNearMe's address."""
 
         async def scenario() -> T:
             async with asyncio.timeout(LONGEST_SECONDS), listening(self.runner()) as url:
                 with PoolManager() as http:
-                    return await asyncio.to_thread(use, client_of(http, tokens, url))
+                    return await asyncio.to_thread(use, http, url)
 
         return asyncio.run(scenario())
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import SecretStr
 from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
 
-from paynearme.access_tokens import AccessToken, AccessTokens
+from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
 from paynearme.errors import PayNearMeError
@@ -17,6 +17,7 @@ from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest
 from paynearme.parameters import from_json_body
 from paynearme.settings import KnownSite, OAuthClient
+from tests.connections import arrived
 from tests.documents import documented
 from tests.events_of_gateway import json_event
 from tests.messages import known_site, valid_guaranteed_ach_request
@@ -55,8 +56,9 @@ class StubPool:
         self.requests: list[dict[str, Any]] = []
 
     def request(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
-        self.requests.append({"method": method, "url": url, **options})
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        whole = options | {"body": arrived(options["body"], answer)}
+        self.requests.append({"method": method, "url": url, **whole})
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -78,26 +80,29 @@ class StubPool:
 class StubTokens:
     """Gives its tokens one after the other: the next, or its error, once the one before was refused.
 
-    The first ``stored`` are not new.
+    ``accepted`` counts how often it learned that PayNearMe took one.
     """
 
-    def __init__(self, *tokens: str | PayNearMeError, stored: int = 1) -> None:
+    def __init__(self, *tokens: str | PayNearMeError) -> None:
         self.tokens = list(tokens)
         self.refused: list[str | None] = []
-        self.stored = tokens[:stored]
+        self.accepted = 0
 
-    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> AccessToken:
+    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
         self.refused.append(refused.get_secret_value() if refused else None)
         if refused is not None and refused.get_secret_value() == self.tokens[0]:
             self.tokens.pop(0)
         token = self.tokens[0]
         if isinstance(token, PayNearMeError):
             raise token
-        return AccessToken(SecretStr(token), is_new=token not in self.stored)
+        return SecretStr(token)
+
+    def accept(self, site: KnownSite) -> None:
+        self.accepted += 1
 
 
 def client_of(
-    http: StubPool | PoolManager, tokens: StubTokens | None = None, address: str = ADDRESS
+    http: StubPool | PoolManager, tokens: StubTokens | AccessTokens | None = None, address: str = ADDRESS
 ) -> PayNearMeClient:
     """Return a client; without ``tokens`` it fails where it asks for one."""
     return PayNearMeClient(

@@ -16,6 +16,7 @@ from paynearme.errors import (
     NotFoundError,
     NotReachedInTimeError,
     NotTakenError,
+    OrderNotWrittenError,
     PaymentDeclinedError,
     PaymentOutcomeUnknownError,
     PaymentUnderWayError,
@@ -25,6 +26,7 @@ from paynearme.errors import (
     RefusedByPayNearMeError,
     SignatureError,
     SitesUnavailableError,
+    TokenRefusedError,
     TooLargeError,
     UnavailableError,
     UnknownSiteError,
@@ -50,6 +52,7 @@ STATUSES: list[tuple[type[Exception], int]] = [
     (PayNearMeFaultError, 502),
     (NotTakenError, 502),
     (CredentialsRefusedError, 502),
+    (TokenRefusedError, 502),
     (PayNearMeTimeoutError, 504),
     (NotReachedInTimeError, 504),
     (PayNearMeError, 500),
@@ -61,7 +64,9 @@ UNDER_WAY = PaymentUnderWayError(7)
 UNKNOWN = PaymentOutcomeUnknownError(OURS)
 DECLINED = PaymentDeclinedError(OURS, "943751749956")
 REFUSED = RefusedByPayNearMeError("6501", ["Order not found"])
-EXPIRED = BankAuthorizationExpiredError("6513", ["Connect again"], "23b9e4ba13242", "84274665124")
+EXPIRED = BankAuthorizationExpiredError(
+    "6513", ["Connect again"], "23b9e4ba13242", "84274665124", "S2155373459"
+)
 in_both_ways = pytest.mark.parametrize("names_only", [True, False])
 
 
@@ -122,7 +127,17 @@ def test_paynearmes_refusal_is_handed_on_with_its_code_and_its_descriptions(code
     assert body["errors"] == [{"description": "Order not found"}, {"description": "Try again"}]
 
 
+def test_an_order_that_could_not_be_written_down_is_named() -> None:
+    answer = problem(OrderNotWrittenError("84274665124"), names_only=False)
+    body = json.loads(answer["body"])
+    assert answer["statusCode"] == body["status"] == 503
+    assert body["type"] == "urn:problem-type:paynearme:order-not-written"
+    assert body["pnm_order_identifier"] == "84274665124"
+    assert set(body) == {"type", "title", "status", "pnm_order_identifier"}
+
+
 RECONNECT = {
+    "site_identifier": "S2155373459",
     "pnm_order_identifier": "84274665124",
     "flow_trustly": "true",
     "flow_trustly_reconnect": "23b9e4ba13242",
@@ -173,7 +188,9 @@ def test_what_became_of_a_payment_is_told_as_its_own_problem(
 
 def test_what_to_reconnect_with_is_a_request_for_a_smart_token_without_customer_values() -> None:
     reconnect = json.loads(problem(EXPIRED, names_only=False)["body"])["reconnect"]
-    assert read_message(SmartTokenRequest, reconnect).to_parameters() == RECONNECT
+    asked = {name: value for name, value in RECONNECT.items() if name != "site_identifier"}
+    assert read_message(SmartTokenRequest, reconnect).to_parameters() == asked
+    assert reconnect["site_identifier"] == "S2155373459"
 
 
 def test_only_a_payment_that_is_under_way_says_when_to_come_again() -> None:

@@ -97,7 +97,7 @@ def test_the_key_for_calls_signs_and_the_key_for_callbacks_does_not() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["bad signature"]}, OK])
-def test_credentials_that_paynearme_refuses_are_its_own_error(status: int, content: object) -> None:
+def test_credentials_that_paynearme_refuses_are_their_own_error(status: int, content: object) -> None:
     assert type(error_of(answer_of(status, content))) is CredentialsRefusedError
 
 

@@ -155,6 +155,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_its_method(code: 
         "errors": EXPIRED["errors"],
         "payment_method_identifier": "76590ef5135ae",
         "reconnect": {
+            "site_identifier": "S2155373459",
             "pnm_order_identifier": "84274665124",
             "flow_trustly": "true",
             "flow_trustly_reconnect": "76590ef5135ae",

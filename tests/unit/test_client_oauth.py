@@ -6,7 +6,6 @@ import pytest
 from pydantic import SecretStr
 from urllib3 import HTTPResponse
 
-from paynearme.access_tokens import AccessToken
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     AccessTokenUnavailableError,
@@ -86,9 +85,8 @@ def test_a_site_that_signs_asks_for_no_token_when_it_is_refused(operation: str, 
 
 
 @each_that_may_be_repeated
-@each_refusal
-def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation: str, status: int) -> None:
-    pool, tokens = StubPool(answer_of(status, b""), good(operation)), StubTokens("first", "second")
+def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation: str) -> None:
+    pool, tokens = StubPool(answer_of(401, b""), good(operation)), StubTokens("first", "second")
     assert called(operation, pool, tokens) == called(operation, StubPool(good(operation)), StubTokens("x"))
     assert pool.authorizations == ["Bearer first", "Bearer second"]
     assert tokens.refused == [None, "first"]
@@ -96,28 +94,46 @@ def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation:
 
 
 @each_that_may_be_repeated
-@each_refusal
-def test_a_second_refusal_is_told_and_ends_it(operation: str, status: int) -> None:
-    pool = StubPool(answer_of(401, b""), answer_of(status, b""), good(operation))
-    tokens = StubTokens("first", "second", "third")
+def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation: str) -> None:
+    pool = StubPool(answer_of(401, b""), answer_of(401, b""), good(operation))
+    tokens = StubTokens("first", "second", CredentialsRefusedError("a new token was refused"))
     with pytest.raises(CredentialsRefusedError):
         called(operation, pool, tokens)
     assert len(pool.requests) == 2
+    assert tokens.refused == [None, "first", "second"]
+    assert tokens.accepted == 0
+
+
+@each_that_may_be_repeated
+def test_what_a_403_refuses_is_not_the_token(operation: str) -> None:
+    pool = StubPool(answer_of(401, b""), answer_of(403, b""), good(operation))
+    tokens = StubTokens("first", "second", "third")
+    with pytest.raises(CredentialsRefusedError):
+        called(operation, pool, tokens)
     assert tokens.refused == [None, "first"]
+    assert tokens.accepted == 1
+
+
+@each_call
+def test_that_a_token_was_taken_is_learned(operation: str) -> None:
+    pool, tokens = StubPool(good(operation)), StubTokens("first")
+    called(operation, pool, tokens)
+    assert tokens.accepted == 1
 
 
 @each_that_may_be_repeated
 def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: str) -> None:
     pool = StubPool(answer_of(401, b""), answer_of(401, b""), good(operation))
-    tokens = StubTokens("kept", "stored", "new", stored=2)
+    tokens = StubTokens("kept", "stored", "new")
     called(operation, pool, tokens)
     assert pool.authorizations == ["Bearer kept", "Bearer stored", "Bearer new"]
     assert tokens.refused == [None, "kept", "stored"]
+    assert tokens.accepted == 1
 
 
 @each_that_may_be_repeated
-@pytest.mark.parametrize("status", [400, 404, 429, 500])
-def test_only_refused_credentials_are_a_reason_for_another_token(operation: str, status: int) -> None:
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
+def test_only_a_refused_token_is_a_reason_for_another_token(operation: str, status: int) -> None:
     pool, tokens = StubPool(answer_of(status, {"status": "error"})), StubTokens("first", "second")
     with pytest.raises(PayNearMeError):
         called(operation, pool, tokens)
@@ -155,9 +171,11 @@ def test_where_there_is_no_other_token_that_is_told(operation: str, error: PayNe
 @each_refusal
 def test_a_payment_whose_token_is_refused_is_not_sent_again(status: int) -> None:
     pool = StubPool(answer_of(status, b""), good("make_payment"))
+    tokens = StubTokens("first", "second")
     with pytest.raises(CredentialsRefusedError):
-        called("make_payment", pool, StubTokens("first", "second"))
+        called("make_payment", pool, tokens)
     assert pool.authorizations == ["Bearer first"]
+    assert tokens.refused == ([None, "first"] if status == 401 else [None])
 
 
 def test_the_next_payment_has_another_token() -> None:
@@ -184,7 +202,7 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
     clock, pool = Clock(), StubPool(good("make_payment"))
 
     class SlowTokens(StubTokens):
-        def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> AccessToken:
+        def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
             clock.work(5.1)
             return super().find(site, deadline, refused)
 
@@ -196,7 +214,8 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
 
 @each_call
 def test_no_error_tells_the_token(operation: str) -> None:
-    pool, tokens = StubPool(answer_of(401, {"echo": CANARY})), StubTokens(CANARY, f"another-{CANARY}")
+    pool = StubPool(answer_of(401, {"echo": CANARY}))
+    tokens = StubTokens(CANARY, f"another-{CANARY}", CredentialsRefusedError("a new token was refused"))
     with pytest.raises(CredentialsRefusedError) as caught:
         called(operation, pool, tokens)
     told = [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]

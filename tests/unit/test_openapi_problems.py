@@ -89,6 +89,12 @@ def test_a_payment_that_is_to_be_made_can_end_in_ways_that_no_other_call_can() -
         assert told[name]["504"] == {"paynearme-timeout"}
 
 
+def test_only_who_creates_an_order_can_be_told_that_it_exists_and_was_not_written() -> None:
+    of = {route.name: kinds(response(references(route)["503"])) for route in ROUTES}
+    assert of.pop("createOrder") == {"unavailable", "order-not-written"}
+    assert set(map(frozenset, of.values())) == {frozenset({"unavailable"})}
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_what_a_status_means_for_one_call_alone_is_said_at_that_call(route: Route) -> None:
     told = DOCUMENT["paths"][route.path][route.method]["responses"]
@@ -139,6 +145,7 @@ def test_the_examples_of_problems_fit_their_schemas() -> None:
 MEMBERS = [
     ("Conflict", "bank-authorization-expired", "reconnect"),
     ("Conflict", "bank-authorization-expired", "payment_method_identifier"),
+    ("ServiceUnavailableOfCreateOrder", "order-not-written", "pnm_order_identifier"),
     ("UnprocessableContentOfMakePayment", "payment-declined", "site_payment_identifier"),
     ("UnprocessableContentOfMakePayment", "payment-declined", "pnm_payment_identifier"),
     ("GatewayTimeoutOfMakePayment", "payment-outcome-unknown", "site_payment_identifier"),
@@ -158,8 +165,20 @@ def test_with_what_an_expired_authorization_tells_a_smart_token_can_be_asked_for
     examples = RESPONSES["Conflict"]["content"]["application/problem+json"]["examples"]
     reconnect = examples["bank-authorization-expired"]["value"]["reconnect"]
     whole = {"$ref": "#/components/schemas/SmartTokenRequest", "components": DOCUMENT["components"]}
+    to_return = {"flow_return_url": "https://merchant.example.com/cashier"}
+    for asked in (reconnect, reconnect | to_return):
+        assert OAS31Validator(whole).is_valid(asked)
+        read_message(SmartTokenRequest, from_json_body(json_event(asked)))
+
+
+@pytest.mark.parametrize("member", ["site_identifier", "pnm_order_identifier", "flow_trustly_reconnect"])
+def test_nothing_is_missing_from_what_reconnects_a_bank(member: str) -> None:
+    examples = RESPONSES["Conflict"]["content"]["application/problem+json"]["examples"]
+    reconnect = dict(examples["bank-authorization-expired"]["value"]["reconnect"])
+    whole = {"$ref": "#/components/schemas/Reconnect", "components": DOCUMENT["components"]}
     assert OAS31Validator(whole).is_valid(reconnect)
-    read_message(SmartTokenRequest, from_json_body(json_event(reconnect)))
+    del reconnect[member]
+    assert not OAS31Validator(whole).is_valid(reconnect)
 
 
 def test_api_gateways_own_answers_are_those_of_the_template() -> None:

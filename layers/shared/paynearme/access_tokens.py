@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
 from threading import Lock
@@ -43,7 +42,7 @@ LEASE_SECONDS = 5
 """For how long one process alone may ask the token address: while it fails, it is asked so often."""
 
 BACK_OFF_SECONDS = 30
-"""For how long a process asks for no other token after a new one was refused: it would do no better."""
+"""For how long a process asks for no other token where the last one it asked for was refused as well."""
 
 EXPIRES_EARLY_SECONDS = 30
 """How long before its end a token is not used any more. One that lives shorter is used for half its life."""
@@ -55,14 +54,6 @@ _FREE = "attribute_not_exists(held_until) OR held_until < :now"
 
 class _NotYetError(Exception):
     """Another process is about to store a token."""
-
-
-@dataclass(frozen=True)
-class AccessToken:
-    """A token for a call. ``is_new`` says that the token address gave it just now."""
-
-    secret: SecretStr
-    is_new: bool
 
 
 class _Token(BaseModel):
@@ -96,7 +87,8 @@ class AccessTokens:
         self._http = http or PoolManager()
         self._clock = clock
         self._kept: TLRUCache[str, _Token] = TLRUCache(64, lambda _, token, __: token.expires_at, clock)
-        self._refused_anew: TTLCache[str, bool] = TTLCache(64, BACK_OFF_SECONDS, clock)
+        # What replaced a refused token, until PayNearMe has taken it once.
+        self._on_trial: TTLCache[str, SecretStr] = TTLCache(64, BACK_OFF_SECONDS, clock)
         self._one_at_a_time = Lock()
 
     @cached_property
@@ -104,30 +96,32 @@ class AccessTokens:
         # Made when it is first needed: most sites sign.
         return self._given_store or boto3.client("ssm", config=CLIENT_CONFIG)
 
-    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> AccessToken:
+    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
         """Return a token for calls of ``site``, which must have OAuth: another one than ``refused``.
 
         Raises ``CredentialsRefusedError``, ``NotTakenError`` and ``PayNearMeFaultError`` where the token
         address gives none, ``PayNearMeTimeoutError`` where there is none in time, and ``UnavailableError``
         where the store or the table fails.
         """
-        if refused is not None and site.identifier in self._refused_anew:
+        if refused is not None and refused == self._on_trial.get(site.identifier):
             raise CredentialsRefusedError("a new token was refused")
         if not self._one_at_a_time.acquire(timeout=max(deadline.remaining, 0)):
             raise PayNearMeTimeoutError
         try:
             kept = self._kept.get(site.identifier)
             if self._is_good(kept, site, refused):
-                return AccessToken(kept.access_token, is_new=False)
+                return kept.access_token
             token, is_new = self._shared(site, refused, deadline)
             self._kept[site.identifier] = token
-            return AccessToken(token.access_token, is_new)
+            if is_new and refused is not None:
+                self._on_trial[site.identifier] = token.access_token
+            return token.access_token
         finally:
             self._one_at_a_time.release()
 
-    def refuse_new(self, site: KnownSite) -> None:
-        """Learn that PayNearMe refuses a token that it has just given."""
-        self._refused_anew[site.identifier] = True
+    def accept(self, site: KnownSite) -> None:
+        """Learn that PayNearMe takes the token that this process has."""
+        self._on_trial.pop(site.identifier, None)
 
     def _is_good(self, token: _Token | None, site: KnownSite, refused: SecretStr | None) -> TypeGuard[_Token]:
         """Return whether a token can be used: it is this client's, still holds, and was not refused."""
@@ -145,6 +139,11 @@ class AccessTokens:
             holder = self._lease(site, deadline)
             if holder is None:
                 raise _NotYetError
+            # Another may have stored one and given the lease back since the first look.
+            stored = self._stored(site, deadline)
+            if self._is_good(stored, site, refused):
+                self._give_back(site, holder, deadline)
+                return stored, False
             token = self._given(_client_of(site), deadline)
             self._store_for_others(site, token, holder, deadline)
             return token, True
@@ -201,16 +200,17 @@ class AccessTokens:
             Tier="Intelligent-Tiering",
             Overwrite=True,
         )
-        with suppress(ClientError, BotoCoreError, TimeoutError, LedgerUnavailableError):
+        with suppress(ClientError, BotoCoreError, TimeoutError):
             deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, write)
-            ours = {"holder": holder}
-            back = Update(
-                *_lease_key(site),
-                removes=["held_until"],
-                condition="holder = :holder",
-                condition_values=ours,
-            )
-            self._table.update(back, deadline)
+            self._give_back(site, holder, deadline)
+
+    def _give_back(self, site: KnownSite, holder: str, deadline: Deadline) -> None:
+        """Let others have the lease. If that fails, it ends by itself."""
+        ours = {"holder": holder}
+        key = _lease_key(site)
+        change = Update(*key, removes=["held_until"], condition="holder = :holder", condition_values=ours)
+        with suppress(LedgerUnavailableError):
+            self._table.update(change, deadline)
 
 
 def _is_soon_there(error: BaseException) -> bool:

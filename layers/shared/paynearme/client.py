@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from urllib3 import BaseHTTPResponse, PoolManager, Retry
 
-from paynearme.access_tokens import AccessToken, AccessTokens
+from paynearme.access_tokens import AccessTokens
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     BankAuthorizationExpiredError,
@@ -138,9 +138,11 @@ class PayNearMeClient:
             content = self._send(
                 "make_payment", site, parameters, token, _anew(after_answers=False), deadline
             )
-        except TokenRefusedError:
-            self._forget(site, token, deadline)
-            raise
+        except TokenRefusedError as error:
+            # For the next call, if there is time.
+            with suppress(PayNearMeError):
+                self._another(site, token, deadline, error)
+            raise CredentialsRefusedError(error.detail) from None
         except RefusedByPayNearMeError as error:
             if error.response_code != _BANK_AUTHORIZATION_EXPIRED:
                 raise
@@ -162,35 +164,32 @@ class PayNearMeClient:
     ) -> dict[str, Any]:
         """Send what may be sent twice; again with another token where the one it had is refused.
 
-        What other processes have stored may be refused as well; what the address gave after that ends it.
+        What other processes have stored may be refused as well; where a new one is, that ends it.
         """
-        first = token = self._token(site, deadline)
+        token = self._token(site, deadline)
         while True:
             try:
                 return self._send(operation, site, request.to_parameters(), token, repeat, deadline)
-            except TokenRefusedError:
-                if token is None:
-                    raise
-                if token.is_new and token is not first:
-                    self._tokens.refuse_new(site)
-                    raise
-            token = self._tokens.find(site, deadline, refused=token.secret)
+            except TokenRefusedError as error:
+                token = self._another(site, token, deadline, error)
 
-    def _token(self, site: KnownSite, deadline: Deadline) -> AccessToken | None:
+    def _token(self, site: KnownSite, deadline: Deadline) -> SecretStr | None:
         return self._tokens.find(site, deadline) if site.oauth else None
 
-    def _forget(self, site: KnownSite, token: AccessToken | None, deadline: Deadline) -> None:
-        """Get another token for the next call, if there is time."""
-        if token is not None:
-            with suppress(PayNearMeError):
-                self._tokens.find(site, deadline, refused=token.secret)
+    def _another(
+        self, site: KnownSite, refused: SecretStr | None, deadline: Deadline, error: TokenRefusedError
+    ) -> SecretStr:
+        """Return another token; raise ``CredentialsRefusedError`` if none would do better."""
+        if refused is None:
+            raise CredentialsRefusedError(error.detail) from None
+        return self._tokens.find(site, deadline, refused)
 
     def _send(
         self,
         operation: str,
         site: KnownSite,
         parameters: Mapping[str, str],
-        token: AccessToken | None,
+        token: SecretStr | None,
         repeat: Retry,
         deadline: Deadline,
     ) -> dict[str, Any]:
@@ -203,13 +202,15 @@ class PayNearMeClient:
         }
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token is not None:
-            headers["Authorization"] = f"Bearer {token.secret.get_secret_value()}"
+            headers["Authorization"] = f"Bearer {token.get_secret_value()}"
         if site.oauth is None or site.oauth.send_signature:
             body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
         # The only attempt may take all the time that is left.
         longest = _LONGEST_ATTEMPT_SECONDS if repeat.read else deadline.remaining
         url, content = f"{self._base_url}/json-api/{operation}", json.dumps(body).encode()
         response = post(self._http, url, content, headers, repeat, longest, deadline)
+        if token is not None and response.status != 401:
+            self._tokens.accept(site)
         try:
             return _content_of(response)
         except RefusedByPayNearMeError as error:
@@ -248,10 +249,11 @@ def _content_of(response: BaseHTTPResponse) -> dict[str, Any]:
 
 def _without_personal(error: RefusedByPayNearMeError, sent: Mapping[str, str]) -> RefusedByPayNearMeError:
     """Return the refusal without what was sent of who the customer is, should PayNearMe's words repeat it."""
-    personal = [value for name, value in sent.items() if name.endswith("_pii") or name in PERSONAL]
+    personal = {value for name, value in sent.items() if name.endswith("_pii") or name in PERSONAL}
 
     def hidden(text: str) -> str:
-        for value in filter(None, personal):
+        # A name can be a part of an address.
+        for value in sorted(filter(None, personal), key=len, reverse=True):
             text = text.replace(value, "(hidden)")
         return text
 

@@ -5,7 +5,7 @@ from functools import partial
 from threading import Lock
 
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
 from paynearme.deadline import Deadline
@@ -88,13 +88,8 @@ def post(
 def _unanswered(error: HTTPError, *, is_sent: bool) -> PayNearMeError:
     """Return what it means that there was no answer."""
     reason = error.reason if isinstance(error, MaxRetryError) else error
-    # urllib3 counts a refused connection and an unknown host among the time-outs of connecting.
-    if isinstance(reason, NewConnectionError):
-        return NotTakenError("no connection")
-    if isinstance(reason, ConnectTimeoutError):
-        return NotReachedInTimeError()
-    if not is_sent:
-        return NotTakenError("no connection")
-    return (
-        PayNearMeTimeoutError() if isinstance(reason, HttpTimeoutError) else PayNearMeFaultError("no answer")
-    )
+    # urllib3 counts a refused connection and an unknown host among the time-outs.
+    timed_out = isinstance(reason, HttpTimeoutError) and not isinstance(reason, NewConnectionError)
+    if is_sent:
+        return PayNearMeTimeoutError() if timed_out else PayNearMeFaultError("no answer")
+    return NotReachedInTimeError() if timed_out else NotTakenError("no connection")

@@ -1,0 +1,11 @@
+"""What stands in for connections: which errors come before anything is sent."""
+
+from collections.abc import Iterable
+
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+
+def arrived(body: Iterable[bytes], answer: object) -> bytes:
+    """Return what arrives of a request's body: nothing where ``answer`` is that there was no connection."""
+    reason = answer.reason if isinstance(answer, MaxRetryError) else answer
+    return b"" if isinstance(reason, NewConnectionError | ConnectTimeoutError) else b"".join(body)

@@ -1,0 +1,96 @@
+"""What processes share to have one access token: leases, a store, the token address. Threads may use it."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, cast
+
+from botocore.exceptions import ClientError
+from urllib3 import HTTPResponse, PoolManager
+
+from paynearme.access_tokens import AccessTokens
+from paynearme.deadline import Deadline
+from paynearme.settings import Settings
+from paynearme.table import Item, Table, Update
+
+NOT_FOUND: Any = {"Error": {"Code": "ParameterNotFound"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+
+class Leases:
+    """Takes the place of the table."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, Item] = {}
+        self._lock = Lock()
+
+    def update(self, update: Update, _: Deadline) -> Item | None:
+        with self._lock:
+            item = self._items.setdefault(update.pk, {})
+            if not self._holds(item, update.condition_values):
+                return dict(item)
+            item |= update.values
+            for name in update.removes:
+                item.pop(name, None)
+            return None
+
+    @staticmethod
+    def _holds(item: Item, known: Mapping[str, Any]) -> bool:
+        if "holder" in known:
+            return bool(item.get("holder") == known["holder"])
+        return "held_until" not in item or bool(item["held_until"] < known["now"])
+
+
+class Store:
+    """Takes the place of SSM; ``reads`` counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self._values: dict[str, str] = {}
+        self._lock = Lock()
+
+    def get_parameter(self, **asked: Any) -> dict[str, dict[str, str]]:
+        with self._lock:
+            self.reads += 1
+            if asked["Name"] not in self._values:
+                raise ClientError(NOT_FOUND, "GetParameter")
+            return {"Parameter": {"Value": self._values[asked["Name"]]}}
+
+    def put_parameter(self, **given: Any) -> None:
+        with self._lock:
+            self._values[given["Name"]] = given["Value"]
+
+
+class TokenAddress:
+    """Gives ``token-1``, ``token-2`` and so on; ``asked`` counts."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._lock = Lock()
+
+    def request(self, *_: object, body: Iterable[bytes], **__: object) -> HTTPResponse:
+        b"".join(body)
+        with self._lock:
+            self.asked += 1
+            content = {"access_token": f"token-{self.asked}", "token_type": "Bearer", "expires_in": 3600}
+        return HTTPResponse(body=json.dumps(content).encode(), status=200)
+
+
+@dataclass
+class Shared:
+    """All of it. ``clock`` gives Unix seconds."""
+
+    clock: Callable[[], float]
+    leases: Leases = field(default_factory=Leases)
+    store: Store = field(default_factory=Store)
+    address: TokenAddress = field(default_factory=TokenAddress)
+
+    def start(self) -> AccessTokens:
+        """Start a process."""
+        return AccessTokens(
+            Settings(sites_secret="", access_tokens_path="/tokens"),
+            cast(Table, self.leases),
+            cast(Any, self.store),
+            cast(PoolManager, self.address),
+            self.clock,
+        )

@@ -1,0 +1,92 @@
+"""PayNearMe's words of a refusal: they reach nobody with what was sent of who the customer is."""
+
+import traceback
+
+import pytest
+
+from paynearme.errors import PayNearMeError, RefusedByPayNearMeError
+from paynearme.messages import SmartTokenRequest, read_message
+from paynearme.messages.create_order import CreateOrderRequest
+from tests.clock import Clock
+from tests.messages import known_site, valid_guaranteed_ach_request
+from tests.unit.paynearme_pool import ORDER, StubPool, answer_of, client_of
+
+PERSONAL = {
+    "site_customer_first_name": "Peter",
+    "site_customer_last_name": "Venkman",
+    "site_customer_email": "doctor@example.com",
+    "site_customer_phone": "(212) 555-1212",
+    "site_customer_street": "14 N. Moore St. [Apt. 2]",
+    "site_customer_city": "Troy",
+    "site_customer_postal_code": "10013-1234",
+    "site_customer_year_of_birth": "1950",
+}
+IDENTIFIERS = {"site_customer_identifier": "575530001", "site_order_identifier": "D-2026-17"}
+PII = {"ext_customer_tax_id_pii": "123-45-6789", "ext_customer_date_of_birth_pii": "1950-09-21"}
+
+
+def saying(words: str, code: str | None) -> StubPool:
+    content = {"status": "error", "response_code": code, "errors": [{"description": words}, words]}
+    return StubPool(answer_of(422, content))
+
+
+def refusal_of_an_order(changes: dict[str, str], words: str, code: str | None) -> RefusedByPayNearMeError:
+    given = ORDER.to_parameters() | PERSONAL | IDENTIFIERS | changes
+    request = read_message(CreateOrderRequest, given)
+    with pytest.raises(RefusedByPayNearMeError) as caught:
+        client_of(saying(words, code)).create_order(known_site(), request, Clock().deadline(6.5))
+    return caught.value
+
+
+def told_by(error: PayNearMeError) -> str:
+    """Return all that anybody could see of an error."""
+    return "".join(
+        [str(dict(error.members())), str(vars(error)), repr(error), *traceback.format_exception(error)]
+    )
+
+
+def test_every_personal_parameter_of_an_order_is_tried_here() -> None:
+    names = {name for name in CreateOrderRequest.model_fields if name.startswith("site_customer_")}
+    public = {"site_customer_identifier", "site_customer_language", "site_customer_state"}
+    assert names - public == PERSONAL.keys()
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_what_says_who_the_customer_is_is_hidden(name: str) -> None:
+    value = PERSONAL[name]
+    error = refusal_of_an_order({}, f"No {value}, ({value}) please", f"x{value}")
+    assert value not in told_by(error)
+    [first, second] = error.descriptions
+    assert first == second
+    assert first.startswith("No ")
+    assert first.endswith(" please")
+
+
+@pytest.mark.parametrize("name", PII)
+def test_a_pii_value_of_a_smart_token_is_hidden(name: str) -> None:
+    value = PII[name]
+    request = read_message(SmartTokenRequest, valid_guaranteed_ach_request(**PII))
+    with pytest.raises(RefusedByPayNearMeError) as caught:
+        client_of(saying(f"Wrong: {value}.", value)).get_smart_token(
+            known_site(), request, Clock().deadline(6.5)
+        )
+    assert value not in told_by(caught.value)
+    assert caught.value.descriptions[0].startswith("Wrong: ")
+
+
+@pytest.mark.parametrize("name", IDENTIFIERS)
+def test_the_merchants_own_identifiers_are_not_hidden(name: str) -> None:
+    words = f"{IDENTIFIERS[name]} is known"
+    error = refusal_of_an_order({}, words, "1100")
+    assert (error.response_code, error.descriptions) == ("1100", [words] * 2)
+
+
+def test_a_value_that_holds_another_is_hidden_as_a_whole() -> None:
+    changes = {"site_customer_first_name": "venkman", "site_customer_email": "venkman@columbia.example"}
+    error = refusal_of_an_order(changes, "venkman@columbia.example is taken", None)
+    assert "columbia" not in told_by(error)
+
+
+def test_words_that_repeat_nothing_are_handed_on_as_they_are() -> None:
+    error = refusal_of_an_order({}, "Order is closed", None)
+    assert (error.response_code, error.descriptions) == (None, ["Order is closed"] * 2)
