@@ -96,15 +96,19 @@ def paynearme(stack: Stack) -> Iterator[Control]:
 def publish(stack: Stack, *functions: str) -> None:
     """Give functions, by their logical names, processes that have read nothing yet, as a new version does."""
     client = stack.client("lambda")
-    for function in client.list_functions()["Functions"]:
-        name = function["FunctionName"]
-        if any(f"-{part}Function-" in name for part in functions):
-            client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
-            version = client.publish_version(FunctionName=name)["Version"]
-            client.get_waiter("published_version_active").wait(
-                FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1}
-            )
-            client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
+    wanted = [name for name in names if any(f"-{part}Function-" in name for part in functions)]
+
+    def publish_one(name: str) -> None:
+        client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
+        version = client.publish_version(FunctionName=name)["Version"]
+        client.get_waiter("published_version_active").wait(
+            FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1}
+        )
+        client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+    with ThreadPoolExecutor(len(wanted)) as threads:
+        list(threads.map(publish_one, wanted))
 
 
 @pytest.fixture
