@@ -15,7 +15,7 @@ UNKNOWN = "0000000000000"
 
 def parameter_of(stack: Stack, site: str) -> str:
     """Return the name under which a site's token is stored."""
-    return f"/{stack.stack_name}/access-tokens/{site}"
+    return f"/paynearme/{stack.stack_name}/access-tokens/{site}"
 
 
 def forget(stack: Stack, paynearme: Control) -> None:

@@ -145,7 +145,7 @@ def test_who_checks_policies_may_not_read_the_sites_keys(as_function: ClientOf, 
 @pytest.fixture
 def parameter(stack: Stack) -> Iterator[str]:
     """Give the name of a parameter among the access tokens, which is no site's."""
-    name = f"/{stack.stack_name}/access-tokens/TRIED"
+    name = f"/paynearme/{stack.stack_name}/access-tokens/TRIED"
     ssm = stack.client("ssm")
     ssm.put_parameter(Name=name, Value="none", Type="SecureString", Overwrite=True)
     yield name

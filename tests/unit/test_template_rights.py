@@ -15,7 +15,7 @@ POLICY = {
 }
 ACCESS_TOKENS = {
     "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}"
-    ":parameter/${AWS::StackName}/access-tokens/*"
+    ":parameter/paynearme/${AWS::StackName}/access-tokens/*"
 }
 TRACING = {"xray:PutTraceSegments": "*", "xray:PutTelemetryRecords": "*"}
 READING_POLICY = {
@@ -237,7 +237,7 @@ def test_who_calls_paynearme_is_told_where_it_is_and_where_access_tokens_are(fun
         "PAYNEARME_BASE_URL": {"Ref": "PayNearMeBaseUrl"},
         "DEFAULT_SITE_IDENTIFIER": {"Ref": "DefaultSiteIdentifier"},
         # Beginning like the parameters that its role reaches.
-        "ACCESS_TOKENS_PATH": {"Fn::Sub": "/${AWS::StackName}/access-tokens"},
+        "ACCESS_TOKENS_PATH": {"Fn::Sub": "/paynearme/${AWS::StackName}/access-tokens"},
     }
     assert {n: told[n] for n in calling if n in told} == (calling if function in CALLING_PAYNEARME else {})
 
