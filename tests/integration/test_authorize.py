@@ -111,7 +111,8 @@ def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
 
     assert answer.fields["accept_payment"] == "no"
     assert answer.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CONFLICTS_WITH_EARLIER].decline_reason
-    assert stored.payment() == {**before, "anomalies": {"authorization_conflict"}}
+    marked = {"anomalies": {"authorization_conflict"}, "revision": before["revision"] + 1}
+    assert stored.payment() == {**before, **marked}
     assert written.counted("AnomalyAuthorizationConflict") == 1
 
 

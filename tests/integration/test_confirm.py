@@ -150,7 +150,8 @@ def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
 
     assert answer.status == 200
     assert stored.balances() == POSTED
-    assert stored.payment() == {**before, "anomalies": {"outcome_contradicted"}}
+    marked = {"anomalies": {"outcome_contradicted"}, "revision": before["revision"] + 1}
+    assert stored.payment() == {**before, **marked}
     assert written.counted("AnomalyOutcomeContradicted") == 1
 
 

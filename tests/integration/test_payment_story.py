@@ -99,7 +99,8 @@ def test_a_declined_payment_is_told_with_its_reason(
 def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(backend: Backend, payments: Payments) -> None:
     payments.pay(net_payment_amount="97.50")
 
-    assert told(backend.get(payment("1"))) == EMPTY | identity() | CONFIRMED | {"spending": HELD}
+    known = {"payment_type": "credit", "spending": HELD}
+    assert told(backend.get(payment("1"))) == EMPTY | identity() | CONFIRMED | known
 
 
 def test_asked_paid_and_come_back_in_parts_it_is_one_story(

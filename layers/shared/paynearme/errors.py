@@ -235,3 +235,11 @@ class PaymentDeclinedError(PayNearMeError):
             "site_payment_identifier": self.site_payment_identifier,
             "pnm_payment_identifier": self.pnm_payment_identifier,
         }
+
+
+class RetryLaterError(PayNearMeError):
+    """What Lambda was to work on could not be finished. Lambda brings all of it again."""
+
+
+class EventsNotPublishedError(UnavailableError):
+    """The event bus, or the queue for what cannot be published, did not take what is to be told."""

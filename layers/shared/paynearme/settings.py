@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import boto3
 from aws_lambda_powertools.utilities.parameters.base import BaseProvider
@@ -31,10 +31,41 @@ Secret = Annotated[SecretStr, StringConstraints(min_length=1)]
 EnclosingName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
 
-class Settings(BaseModel):
-    """What the template sets in a function's environment, under these names in capitals."""
+class Environment(BaseModel):
+    """What the template sets in a function's environment, under its fields' names in capitals."""
 
     model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings; raises pydantic's ``ValidationError`` when one is missing or malformed."""
+        names = {name: name.upper() for name in cls.model_fields}
+        return cls.model_validate({n: environment[e] for n, e in names.items() if e in environment})
+
+
+class PublishingSettings(Environment):
+    """What the function that publishes events is told."""
+
+    event_bus_name: str
+    dead_letters_url: str
+    # A stream forgets after 24 hours. What waits for longer than this goes to the dead letters.
+    events_wait_seconds: int = 6 * 60 * 60
+    # The function ends after 60 seconds.
+    publish_within_seconds: float = 45.0
+
+
+class WatchingSettings(Environment):
+    """What the function that looks for forgotten payments is told."""
+
+    table_name: str
+    unconfirmed_after_minutes: int = 60
+    release_after_minutes: int = 24 * 60
+    # The function ends after 60 seconds.
+    watch_within_seconds: float = 45.0
+
+
+class Settings(Environment):
+    """What the functions are told that speak with PayNearMe and with the merchant's backend."""
 
     sites_secret: str
     sites_max_age_seconds: int = 300
@@ -52,12 +83,6 @@ class Settings(BaseModel):
     answer_within_seconds: float = 6.5
     # Our own backend waits; PayNearMe may take its time over a token.
     call_within_seconds: float = 7.0
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Return the settings; raises pydantic's ``ValidationError`` when one is missing or malformed."""
-        names = {name: name.upper() for name in cls.model_fields}
-        return cls.model_validate({n: environment[e] for n, e in names.items() if e in environment})
 
 
 class OAuthClient(BaseModel):

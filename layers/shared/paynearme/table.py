@@ -1,7 +1,7 @@
 """The DynamoDB table: consistent reads, and conditional writes that happen or tell what stood against it."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -126,6 +126,36 @@ class Table:
         by_key = {(item["pk"], item["sk"]): item for item in found}
         return [by_key.get(key, {}) for key in keys]
 
+    def query(
+        self, index: str, names: tuple[str, str], partition: str, between: tuple[str, str], deadline: Deadline
+    ) -> Iterator[Item]:
+        """Yield what an index holds in a partition, sorted, from the first to the last of ``between``.
+
+        ``names`` are the attributes that the index is made of. An index follows the table after a moment, so
+        what it says may be over. One round trip for every hundred.
+        """
+        request: Any = {
+            "TableName": self._name,
+            "IndexName": index,
+            "KeyConditionExpression": "#partition = :partition AND #sort BETWEEN :first AND :last",
+            "ExpressionAttributeNames": dict(zip(("#partition", "#sort"), names, strict=True)),
+            "ExpressionAttributeValues": {
+                ":partition": {"S": partition},
+                ":first": {"S": between[0]},
+                ":last": {"S": between[1]},
+            },
+            "Limit": 100,
+        }
+        while True:
+            try:
+                answer = self._attempt(lambda: self._client.query(**request), deadline)
+            except ClientError as error:
+                raise LedgerUnavailableError from error
+            yield from map(_python, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
     def update(self, update: Update, deadline: Deadline) -> Item | None:
         """Make one change. Return None if it was made, else the item that its condition refused.
 
@@ -179,6 +209,15 @@ class Table:
         except (BotoCoreError, TimeoutError, _LeftOverError) as error:
             raise LedgerUnavailableError from error
         return answer
+
+
+def images_of(record: Mapping[str, Any]) -> tuple[Item, Item]:
+    """Return an item before and after a change, from a record of the table's stream as Lambda brings it.
+
+    One that did not or does not exist is an empty one.
+    """
+    change = record["dynamodb"]
+    return _python(change.get("OldImage") or {}), _python(change.get("NewImage") or {})
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -35,9 +35,9 @@ def note(**fields: Any) -> None:
     _notes.update(fields)
 
 
-def count(name: str) -> None:
-    """Count one ``name``, in CamelCase, in the call's metrics."""
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+def count(name: str, number: int = 1) -> None:
+    """Count ``number`` of ``name``, in CamelCase, in the call's metrics."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
 
 
 def tell(result: Tells) -> None:
@@ -69,6 +69,11 @@ def note_failure(error: BaseException) -> None:
         causes.append(f"{type(cause).__name__} {code}" if code else type(cause).__name__)
         cause = cause.__cause__ or cause.__context__
     note(error=type(error).__name__, error_at=places, causes=causes)
+
+
+def tell_of_payment(operation: str, **fields: Any) -> None:
+    """Write a log line about one of the payments that a call is about: identifiers, as in ``note``."""
+    logger.info(operation, extra={"operation": operation, **fields})
 
 
 def write(operation: str, status: int, milliseconds: float) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from paynearme.deadline import Deadline
-from paynearme.ledger import items, spending
+from paynearme.ledger import items, spending, watching
 from paynearme.ledger.deviations import deviations
 from paynearme.messages import Authorization
 from paynearme.payments import Anomaly, Authorized, site_payment_identifier
@@ -22,7 +22,7 @@ from paynearme.policy import (
     windows_at,
 )
 from paynearme.policy.calendar import local_date
-from paynearme.table import Item, Key, Table, Update
+from paynearme.table import Item, Key, Table
 
 _UNDECIDED = "attribute_not_exists(decision)"
 _WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
@@ -144,13 +144,11 @@ class _Asked:
         released = known.payment.get("released_at")
         still_open = "released_at = :released_at" if released else _UNDECIDED
         held = None if came_before else self._holds(decision)
-        pk, sk = items.key_of(self.message)
-        payment = Update(
-            pk,
-            sk,
-            self._values(decision) | (held.values() if held else {}),
-            removes=("released_at",) if released else (),
-            marks={"anomalies": self.anomalies(decision, known.payment)},
+        payment = items.payment_update(
+            items.key_of(self.message),
+            self._values(decision) | (held.values() if held else {}) | self._watched(decision, known.payment),
+            removes=("released_at", "unconfirmed_at") if released else (),
+            anomalies=self.anomalies(decision, known.payment),
             condition=_UNDECIDED if came_before else f"{still_open} AND {_WITHOUT_OUTCOME}",
             condition_values={"released_at": released} if released else {},
         )
@@ -172,6 +170,12 @@ class _Asked:
         return spending.Held(
             message.site_customer_identifier, message.payment_amount, type_name(message), self.windows
         )
+
+    def _watched(self, decision: Decision, payment: Item) -> Item:
+        """Return what puts an accepted payment among those whose outcome is awaited. A test is not."""
+        if not decision.accept or self.message.test or "outcome" in payment:
+            return {}
+        return watching.awaited(items.key_of(self.message), self.now)
 
     def _values(self, decision: Decision) -> Item:
         message = self.message
@@ -212,6 +216,6 @@ def _decided_before(
         decided_at = datetime.fromisoformat(payment["decided_at"])
         return Authorized(decision, decided_at, payment["site_payment_identifier"], repeated=True)
     anomalies = frozenset({Anomaly.AUTHORIZATION_CONFLICT})
-    table.update(Update(payment["pk"], payment["sk"], marks={"anomalies": anomalies}), deadline)
+    table.update(items.payment_update((payment["pk"], payment["sk"]), anomalies=anomalies), deadline)
     decision = decision_for(Reason.CONFLICTS_WITH_EARLIER, message, policy, now)
     return Authorized(decision, now, payment["site_payment_identifier"], False, anomalies)

@@ -8,6 +8,7 @@ from paynearme.deadline import Deadline
 from paynearme.ledger import items
 from paynearme.ledger.deviations import deviations, own_anomalies
 from paynearme.ledger.spending import NEVER_HELD, Held, held_by, moved, sort_keys
+from paynearme.ledger.watching import AWAITED
 from paynearme.messages import Confirmation, Outcome
 from paynearme.payments import Anomaly, Confirmed, site_payment_identifier
 from paynearme.policy import SitePolicy, type_name, windows_at
@@ -41,8 +42,7 @@ def confirm(
     if old["confirmation_fingerprint"] == items.confirmation_fingerprint(message):
         return Confirmed(message.status, repeated=True)
     contradicted = frozenset({Anomaly.OUTCOME_CONTRADICTED})
-    pk, sk = items.key_of(message)
-    table.update(Update(pk, sk, marks={"anomalies": contradicted}), deadline)
+    table.update(items.payment_update(items.key_of(message), anomalies=contradicted), deadline)
     return Confirmed(message.status, repeated=True, anomalies=contradicted)
 
 
@@ -170,12 +170,11 @@ class _Told:
         return Held(customer, amount, name, sort_keys(windows_at(self.now, self.policy.zone)))
 
     def _payment(self, values: Item, anomalies: frozenset[Anomaly], condition: str, known: Item) -> Update:
-        pk, sk = items.key_of(self.message)
-        return Update(
-            pk,
-            sk,
+        return items.payment_update(
+            items.key_of(self.message),
             items.identity(self.message) | items.outcome(self.message, self.now) | values,
-            marks={"anomalies": anomalies},
+            removes=AWAITED,
+            anomalies=anomalies,
             condition=condition,
             condition_values=known,
         )

@@ -2,22 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from paynearme.messages import Authorization, Confirmation, Outcome, Reversal
+from paynearme.payments import Anomaly
 from paynearme.policy import Customer, CustomerStatus, Order, OrderStatus, OrderType, WindowKind
 from paynearme.table import Item, Key, Update
 
 type About = Authorization | Confirmation | Reversal
 
+_PAYMENT = "PAYMENT"
 _OWN_LIMITS = {window: f"own_{window}_limit" for window in WindowKind}
 
 
 def payment_key(site: str, pnm_payment_identifier: str, *, test: bool) -> Key:
     """Return the key of a payment. What a test tells is kept apart."""
-    return (f"{'TEST#' if test else ''}PAYMENT#{site}#{pnm_payment_identifier}", "PAYMENT")
+    return (f"{'TEST#' if test else ''}PAYMENT#{site}#{pnm_payment_identifier}", _PAYMENT)
+
+
+def is_payment(item: Item) -> bool:
+    """Return whether an item is a payment's."""
+    return bool(item["sk"] == _PAYMENT)
 
 
 def intent_key(site: str, site_payment_identifier: str) -> Key:
@@ -52,6 +60,31 @@ def key_of(message: About) -> Key:
     return payment_key(message.site_identifier, message.pnm_payment_identifier, test=message.test)
 
 
+def payment_update(
+    key: Key,
+    values: Mapping[str, object] = MappingProxyType({}),
+    *,
+    removes: Iterable[str] = (),
+    amounts: Mapping[str, Decimal] = MappingProxyType({}),
+    anomalies: frozenset[Anomaly] = frozenset(),
+    condition: str = "",
+    condition_values: Mapping[str, object] = MappingProxyType({}),
+) -> Update:
+    """Return a change of a payment's item. Each makes its ``revision`` one more.
+
+    By that number whoever reads events of the payment can tell which came first.
+    """
+    return Update(
+        *key,
+        values,
+        removes=removes,
+        amounts={"revision": Decimal(1), **amounts},
+        marks={"anomalies": anomalies},
+        condition=condition,
+        condition_values=condition_values,
+    )
+
+
 def identity(message: About) -> Item:
     """Return by which identifiers the payment is known."""
     return {
@@ -77,6 +110,7 @@ def outcome(message: Confirmation, now: datetime) -> Item:
         "confirmed_order": message.pnm_order_identifier,
         "confirmed_customer": message.site_customer_identifier,
         "posted_amount": message.net_payment_amount if paid and not message.test else None,
+        "payment_type": None if message.payment_type is None else str(message.payment_type),
         "standin": message.standin,
     }
 

@@ -1,15 +1,17 @@
 """The one place that knows what is true of a payment, its order and its customer."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from paynearme.deadline import Deadline
 from paynearme.errors import PayNearMeError
 from paynearme.intents import Intent
-from paynearme.ledger import making, records
+from paynearme.ledger import making, records, watching
 from paynearme.ledger.authorizing import authorize
 from paynearme.ledger.confirming import confirm
 from paynearme.ledger.releasing import release
 from paynearme.ledger.reversing import reverse
+from paynearme.ledger.watching import AwaitedPayment, Stage
 from paynearme.messages import Authorization, Confirmation, Reversal
 from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.messages.entries import CustomerEntry, OrderEntry
@@ -71,9 +73,23 @@ class Ledger:
     def release(self, site: str, pnm_payment_identifier: str, now: datetime, deadline: Deadline) -> bool:
         """Give back what an accepted payment without an outcome reserves; return whether that was to be done.
 
-        However often it is called, it is given back once. If the payment is confirmed later, it counts again.
+        However often it is called, it is given back once, and the outcome is awaited no longer. If the
+        payment is confirmed later, it counts again.
         """
         return release(self._table, site, pnm_payment_identifier, now, deadline)
+
+    def awaited_payments(
+        self, partition: int, stage: Stage, decided_before: datetime, deadline: Deadline
+    ) -> Iterator[AwaitedPayment]:
+        """Yield the accepted payments of a partition whose outcome is awaited, the oldest first.
+
+        ``partition`` counts from 0 to ``PARTITIONS`` - 1. It costs in proportion to what is yielded.
+        """
+        return watching.find(self._table, partition, stage, decided_before, deadline)
+
+    def mark_unconfirmed(self, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
+        """Note that an outcome is overdue; return False if that was done before, or is not so any more."""
+        return watching.mark_unconfirmed(self._table, payment, now, deadline)
 
     def begin_payment(self, intent: Intent, now: datetime, deadline: Deadline) -> MadePayment | None:
         """Write down that a payment is about to be asked of PayNearMe; return None if this call is to ask.

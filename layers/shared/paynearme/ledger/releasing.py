@@ -7,26 +7,43 @@ from decimal import Decimal
 from paynearme.deadline import Deadline
 from paynearme.ledger import items
 from paynearme.ledger.spending import held_by, moved
-from paynearme.table import Table, Update
+from paynearme.ledger.watching import AWAITED
+from paynearme.table import Item, Table
+
+_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
 
 
 def release(table: Table, site: str, pnm_payment_identifier: str, now: datetime, deadline: Deadline) -> bool:
     """See ``Ledger.release``."""
-    pk, sk = items.payment_key(site, pnm_payment_identifier, test=False)
-    (payment,) = table.read([(pk, sk)], deadline)
+    key = items.payment_key(site, pnm_payment_identifier, test=False)
+    (payment,) = table.read([key], deadline)
     while True:
         before = held_by(payment)
         if "outcome" in payment or before is None or not before.amount:
+            _await_no_longer(table, payment, deadline)
             return False
         after = replace(before, amount=Decimal(0))
-        change = Update(
-            pk,
-            sk,
+        change = items.payment_update(
+            key,
             after.values() | {"released_at": now.isoformat()},
-            condition=f"attribute_not_exists(outcome) AND {before.condition}",
+            removes=AWAITED,
+            condition=f"{_WITHOUT_OUTCOME} AND {before.condition}",
             condition_values=before.values(),
         )
         refused = table.transact([change, *moved(site, before, after, now)], deadline)
         if refused is None:
             return True
         payment = refused[0]
+
+
+def _await_no_longer(table: Table, payment: Item, deadline: Deadline) -> None:
+    """Take a payment that reserves nothing from those whose outcome is awaited."""
+    since = payment.get("awaited_since")
+    if since is not None:
+        change = items.payment_update(
+            (payment["pk"], payment["sk"]),
+            removes=AWAITED,
+            condition="awaited_since = :since",
+            condition_values={"since": since},
+        )
+        table.update(change, deadline)

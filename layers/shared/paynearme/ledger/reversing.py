@@ -95,7 +95,6 @@ class _Told:
         return changes
 
     def _of_payment(self) -> Update:
-        pk, sk = items.key_of(self.message)
         message, payment = self.message, self.payment
         reversal = {
             "type": message.reverse_type,
@@ -111,13 +110,12 @@ class _Told:
         ]
         # A reversal of what nobody told us of is all that is known of it.
         values = {} if payment else items.identity(message)
-        return Update(
-            pk,
-            sk,
+        return items.payment_update(
+            items.key_of(message),
             values | {self.attribute: {name: value for name, value in reversal.items() if value is not None}},
             amounts={"reversed_amount": message.amount}
             | ({"taken_back": self.taken_back} if "posted_amount" in payment else {}),
-            marks={"anomalies": self.anomalies},
+            anomalies=self.anomalies,
             condition=" AND ".join([f"attribute_not_exists({self.attribute})", *parts]),
             condition_values=seen,
         )

@@ -180,6 +180,9 @@ class PaymentRecord(Record):
     posted_amount: Dollars | None = Field(default=None, description="What was posted to the balance.")
 
     spending: HeldRecord | None = Field(default=None, description="null where it never held anything.")
+    unconfirmed_at: datetime | None = Field(
+        default=None, description="When its outcome was found to be overdue."
+    )
     released_at: datetime | None = Field(
         default=None, description="When its reservation was given back without an outcome."
     )

@@ -1,0 +1,88 @@
+"""The merchant's event bus, and the queue for what cannot be published: the only user of both."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.deadline import Deadline
+from paynearme.errors import EventsNotPublishedError
+from paynearme.messages.events import SOURCE, PaymentEvent
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
+
+MOST_AT_ONCE = 10
+"""How many events one request may carry (EventBridge's limit)."""
+
+# What EventBridge says of an entry that it will never take. Everything else may pass.
+_NEVER_TAKEN = frozenset({"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"})
+
+
+class EventBus:
+    """Puts events on the bus."""
+
+    def __init__(self, name: str, client: "EventBridgeClient | None" = None) -> None:
+        """Take the bus's name; connect to nothing yet."""
+        self._name = name
+        self._client = client or boto3.client("events", config=CLIENT_CONFIG)
+
+    def put(self, events: Sequence[PaymentEvent], deadline: Deadline) -> list[bool | None]:
+        """Put at most ``MOST_AT_ONCE`` events on the bus, in one request.
+
+        Return for each whether it is there, None for one that the bus will never take. Some may be there and
+        others not. Raises ``EventsNotPublishedError`` when nothing can be said: then each may be there.
+        """
+        entries: Any = [
+            {
+                "EventBusName": self._name,
+                "Source": SOURCE,
+                "DetailType": event.detail_type,
+                "Time": event.occurred_at,
+                "Detail": event.model_dump_json(),
+            }
+            for event in events
+        ]
+        answer = _attempt(lambda: self._client.put_events(Entries=entries), deadline)
+        return [_is_taken(entry.get("ErrorCode")) for entry in answer["Entries"]]
+
+
+class DeadLetters:
+    """Keeps what cannot be published, for a person to look at and to publish later."""
+
+    def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
+        """Take the queue's address; connect to nothing yet."""
+        self._url = url
+        self._client = client or boto3.client("sqs", config=CLIENT_CONFIG)
+
+    def keep(self, record: Mapping[str, Any], deadline: Deadline) -> None:
+        """Put a record of the table's stream into the queue, as the event that brings it again.
+
+        Raises ``EventsNotPublishedError`` if the queue does not take it.
+        """
+        body = json.dumps({"Records": [record]})
+        _attempt(lambda: self._client.send_message(QueueUrl=self._url, MessageBody=body), deadline)
+
+
+def _is_taken(error_code: str | None) -> bool | None:
+    return None if error_code in _NEVER_TAKEN else error_code is None
+
+
+def _attempt[T](call: Any, deadline: Deadline) -> Any:
+    """Return what ``call`` returns, tried again for as long as the deadline allows."""
+    if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
+        raise EventsNotPublishedError
+    try:
+        return deadline.retrying(_may_pass, LONGEST_ATTEMPT_SECONDS)(
+            lambda: deadline.within(LONGEST_ATTEMPT_SECONDS).bound(call)
+        )
+    except (BotoCoreError, ClientError, TimeoutError) as error:
+        raise EventsNotPublishedError from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or is_transient(error)

@@ -1,0 +1,86 @@
+"""Accepted payments whose outcome nobody has told yet: found by a sparse index, so that none is forgotten.
+
+An accepted payment's item says so in two attributes, which the index ``awaited`` is made of. The outcome, or
+a release, takes them away: so the index holds what is open now and nothing of what ever was. Its partitions
+are spread by the payment's key.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from paynearme.deadline import Deadline
+from paynearme.ledger import items
+from paynearme.table import Item, Key, Table
+
+INDEX = "awaited"
+PARTITIONS = 16
+"""Over how many partitions the index is spread. To look into fewer than were written forgets payments."""
+
+AWAITED = ("awaited_in", "awaited_since")
+"""The attributes that the index is made of."""
+
+
+class Stage(StrEnum):
+    """How long an outcome has been awaited. Also the beginning of the index's sort key."""
+
+    AUTHORIZED = "authorized"
+    """Not long, or nobody has looked since."""
+    UNCONFIRMED = "unconfirmed"
+    """So long that somebody was told."""
+
+
+@dataclass(frozen=True)
+class AwaitedPayment:
+    """An accepted payment without an outcome, as the index tells it."""
+
+    key: Key
+    awaited_since: str
+    site_identifier: str
+    pnm_payment_identifier: str
+    pnm_order_identifier: str
+
+
+def awaited(key: Key, decided_at: datetime) -> Item:
+    """Return the attributes of a payment's item that say that its outcome is awaited."""
+    partition = hashlib.sha256(key[0].encode()).digest()[0] % PARTITIONS
+    values = (_partition(partition), _since(Stage.AUTHORIZED, decided_at))
+    return dict(zip(AWAITED, values, strict=True))
+
+
+def find(
+    table: Table, partition: int, stage: Stage, decided_before: datetime, deadline: Deadline
+) -> Iterator[AwaitedPayment]:
+    """See ``Ledger.awaited_payments``."""
+    between = (_since(stage, None), _since(stage, decided_before))
+    for item in table.query(INDEX, AWAITED, _partition(partition), between, deadline):
+        yield AwaitedPayment(
+            (item["pk"], item["sk"]),
+            item["awaited_since"],
+            item["site_identifier"],
+            item["pnm_payment_identifier"],
+            item["pnm_order_identifier"],
+        )
+
+
+def mark_unconfirmed(table: Table, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
+    """See ``Ledger.mark_unconfirmed``."""
+    since = payment.awaited_since.replace(Stage.AUTHORIZED, Stage.UNCONFIRMED, 1)
+    change = items.payment_update(
+        payment.key,
+        {"awaited_since": since, "unconfirmed_at": now.isoformat()},
+        # Neither an outcome nor another watcher came in between.
+        condition="awaited_since = :since",
+        condition_values={"since": payment.awaited_since},
+    )
+    return table.update(change, deadline) is None
+
+
+def _partition(number: int) -> str:
+    return f"AWAITED#{number:02}"
+
+
+def _since(stage: Stage, moment: datetime | None) -> str:
+    return f"{stage}#{'' if moment is None else moment.isoformat()}"

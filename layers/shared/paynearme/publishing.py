@@ -1,0 +1,144 @@
+"""From records of the table's stream to events on the bus: each change at least once, a payment's in order.
+
+Nothing may be lost under either of two rules. Lambda and the emulator bring a whole batch again, for ever,
+when the function fails: so what the bus does not take for now fails the batch, and events that are on the bus
+already are repeated, with the same identifiers. And a record that could never be published would stand in
+everybody's way: so it goes to the dead letters, as does one that has waited until the stream is about to
+forget it. Single records are never reported as failed: the emulator drops such records.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from paynearme import telemetry
+from paynearme.aws import LONGEST_ATTEMPT_SECONDS
+from paynearme.deadline import Deadline
+from paynearme.errors import EventsNotPublishedError
+from paynearme.event_bus import MOST_AT_ONCE, DeadLetters, EventBus
+from paynearme.ledger import events_of
+from paynearme.messages.events import PaymentEvent
+from paynearme.table import images_of
+
+OPERATION = "publish_events"
+FOR_DEAD_LETTERS_SECONDS = 10.0
+"""What is left of the time for the dead letters when the bus takes nothing."""
+
+type StreamRecord = Mapping[str, Any]
+"""A record of a DynamoDB stream as Lambda brings it, with both images."""
+
+
+class _NotTakenError(Exception):
+    """The bus did not take some events, for now."""
+
+
+@dataclass
+class _Change:
+    """A change of a payment, and those of its events that are not on the bus yet, the first first."""
+
+    record: StreamRecord
+    payment: str
+    changed_at: datetime
+    pending: list[PaymentEvent] = field(default_factory=list)
+
+
+def publish(
+    records: Sequence[StreamRecord],
+    bus: EventBus,
+    dead_letters: DeadLetters,
+    wait_seconds: int,
+    now: datetime,
+    deadline: Deadline,
+) -> None:
+    """Put the events of ``records`` on the bus.
+
+    What cannot be published, and what is older than ``wait_seconds`` and the bus does not take, goes to
+    ``dead_letters``. Raises ``EventsNotPublishedError`` if something is neither on the bus nor there.
+    """
+    changes = []
+    for record in records:
+        try:
+            changes.append(_read(record))
+        except Exception as error:
+            # Whatever is wrong with it, or with us: it must not stand in the way of all others.
+            telemetry.note_failure(error)
+            _give_up(record, dead_letters, deadline)
+    try:
+        _put_all(changes, bus, dead_letters, deadline.sooner(FOR_DEAD_LETTERS_SECONDS))
+    except EventsNotPublishedError:
+        left = [change for change in changes if change.pending]
+        for change in left:
+            if (now - change.changed_at).total_seconds() >= wait_seconds:
+                _give_up(change.record, dead_letters, deadline)
+                change.pending.clear()
+        if any(change.pending for change in left):
+            raise
+
+
+def _read(record: StreamRecord) -> _Change:
+    old, new = images_of(record)
+    changed_at = datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC)
+    return _Change(record, str((new or old)["pk"]), changed_at, events_of(old, new, changed_at))
+
+
+def _put_all(
+    changes: Sequence[_Change], bus: EventBus, dead_letters: DeadLetters, deadline: Deadline
+) -> None:
+    """Put all that is pending on the bus, in waves: a payment's next event once its last one is there."""
+    while wave := _next_wave(changes):
+        try_again = deadline.retrying(
+            lambda error: isinstance(error, _NotTakenError), LONGEST_ATTEMPT_SECONDS
+        )
+        try:
+            try_again(_put, wave, bus, dead_letters, deadline)
+        except _NotTakenError:
+            raise EventsNotPublishedError from None
+
+
+def _next_wave(changes: Sequence[_Change]) -> list[_Change]:
+    """Return the first pending change of each payment, as many as fit into one request."""
+    first: dict[str, _Change] = {}
+    for change in changes:
+        if change.pending:
+            first.setdefault(change.payment, change)
+    return list(first.values())[:MOST_AT_ONCE]
+
+
+def _put(wave: list[_Change], bus: EventBus, dead_letters: DeadLetters, deadline: Deadline) -> None:
+    """Put the next event of each change on the bus. What it does not take stays in ``wave``."""
+    taken = bus.put([change.pending[0] for change in wave], deadline)
+    for change, is_taken in list(zip(wave, taken, strict=True)):
+        if is_taken:
+            _tell(change.pending.pop(0))
+        elif is_taken is None:
+            _give_up(change.record, dead_letters, deadline)
+            change.pending.clear()
+        if is_taken is not False:
+            wave.remove(change)
+    if wave:
+        raise _NotTakenError
+
+
+def _tell(event: PaymentEvent) -> None:
+    telemetry.count("EventPublished")
+    telemetry.tell_of_payment(
+        OPERATION,
+        event=event.detail_type,
+        event_identifier=event.event_identifier,
+        site_identifier=event.site_identifier,
+        pnm_order_identifier=event.pnm_order_identifier,
+        pnm_payment_identifier=event.pnm_payment_identifier,
+    )
+
+
+def _give_up(record: StreamRecord, dead_letters: DeadLetters, deadline: Deadline) -> None:
+    dead_letters.keep(record, deadline)
+    telemetry.count("EventDeadLettered")
+    told = {}
+    for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
+        # It may be anything.
+        with suppress(Exception):
+            told[name] = str(record["dynamodb"]["NewImage"][name]["S"])
+    telemetry.tell_of_payment(OPERATION, event="dead_letter", **told)

@@ -1,0 +1,58 @@
+"""The watch over accepted payments whose outcome nobody tells: noticed once, and given back much later."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from paynearme import telemetry
+from paynearme.aws import LONGEST_ATTEMPT_SECONDS
+from paynearme.deadline import Deadline
+from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, Stage
+from paynearme.settings import WatchingSettings
+
+OPERATION = "watch_unconfirmed"
+FOR_ONE_SECONDS = 2 * LONGEST_ATTEMPT_SECONDS
+"""What one payment may take: a release is two requests."""
+
+
+def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: Deadline) -> None:
+    """Mark what is overdue as unconfirmed, once, and release what is long overdue.
+
+    What there is no time for is left to the next watch. Raises ``LedgerUnavailableError``.
+    """
+    overdue = now - timedelta(minutes=settings.unconfirmed_after_minutes)
+    for payment in _found(ledger, Stage.AUTHORIZED, overdue, now, deadline):
+        if ledger.mark_unconfirmed(payment, now, deadline):
+            _tell("PaymentUnconfirmed", payment)
+    long_overdue = now - timedelta(minutes=settings.release_after_minutes)
+    for payment in _found(ledger, Stage.UNCONFIRMED, long_overdue, now, deadline):
+        if ledger.release(payment.site_identifier, payment.pnm_payment_identifier, now, deadline):
+            _tell("ReservationReleased", payment)
+
+
+def _found(
+    ledger: Ledger, stage: Stage, decided_before: datetime, now: datetime, deadline: Deadline
+) -> Iterator[AwaitedPayment]:
+    """Yield what is awaited in a stage, for as long as there is time for one more."""
+    # Another partition first each time, so that none is last each time.
+    first = now.minute % PARTITIONS
+    for partition in (*range(first, PARTITIONS), *range(first)):
+        # With less, not even a look would be begun.
+        if deadline.remaining < FOR_ONE_SECONDS:
+            telemetry.count("WatchUnfinished")
+            return
+        for payment in ledger.awaited_payments(partition, stage, decided_before, deadline):
+            if deadline.remaining < FOR_ONE_SECONDS:
+                telemetry.count("WatchUnfinished")
+                return
+            yield payment
+
+
+def _tell(what: str, payment: AwaitedPayment) -> None:
+    telemetry.count(what)
+    telemetry.tell_of_payment(
+        OPERATION,
+        event=what,
+        site_identifier=payment.site_identifier,
+        pnm_order_identifier=payment.pnm_order_identifier,
+        pnm_payment_identifier=payment.pnm_payment_identifier,
+    )
