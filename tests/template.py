@@ -33,7 +33,15 @@ def _shared_by(name: str) -> dict[str, Any]:
 FUNCTIONS = {name: {**_shared_by(name), **own} for name, own in of_type("AWS::Serverless::Function").items()}
 """The functions' properties with those that they share."""
 
-CALLED = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
+PUBLISHED = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
+"""The functions that something else than a deployment calls."""
+
+
+def _is_called_by_an_api(function: dict[str, Any]) -> bool:
+    return {event["Type"] for event in function["Events"].values()} == {"Api"}
+
+
+CALLED = {name: function for name, function in PUBLISHED.items() if _is_called_by_an_api(function)}
 """The functions that an API calls."""
 
 

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.template import APIS, CALLED, CALLING_PAYNEARME, FUNCTIONS, ROOT, TEMPLATE, of_type
+from tests.template import (
+    APIS,
+    CALLED,
+    CALLING_PAYNEARME,
+    FUNCTIONS,
+    PUBLISHED,
+    ROOT,
+    TEMPLATE,
+    of_type,
+)
 
 TRANSFORM = """
 import json, sys
@@ -56,7 +65,7 @@ def versions(resources: dict[str, Any]) -> set[str]:
 
 def test_nothing_changed_publishes_nothing(packaged: dict[str, Any]) -> None:
     assert versions(expanded(deepcopy(packaged))) == versions(expanded(packaged))
-    assert len(versions(expanded(packaged))) == len(CALLED)
+    assert len(versions(expanded(packaged))) == len(PUBLISHED)
 
 
 def test_a_change_of_the_layer_publishes_a_version_of_every_function(packaged: dict[str, Any]) -> None:
@@ -75,7 +84,9 @@ def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: d
     ("parameter", "value", "functions"),
     [
         ("SitesMaxAgeSeconds", "60", CALLED),
-        ("Architecture", "x86_64", CALLED),
+        ("Architecture", "x86_64", PUBLISHED),
+        ("UnconfirmedAfterMinutes", "30", ["WatchUnconfirmedFunction"]),
+        ("ReleaseAfterMinutes", "60", ["WatchUnconfirmedFunction"]),
         ("PolicyMaxAgeSeconds", "1", ["AuthorizeFunction", "ConfirmFunction", "CustomersFunction"]),
         ("PolicyBakeMinutes", "10", []),
         ("AuthorizationMaxAgeSeconds", "60", ["AuthorizeFunction"]),
@@ -126,11 +137,16 @@ def test_an_api_has_no_stage_without_throttling_and_logs(packaged: dict[str, Any
     assert all(stage["MethodSettings"] and stage["AccessLogSetting"] for stage in stages)
 
 
-def test_only_the_apis_may_invoke_the_functions_and_sam_adds_no_role(packaged: dict[str, Any]) -> None:
+def test_only_the_apis_and_the_schedule_may_invoke_the_functions_and_sam_adds_no_role(
+    packaged: dict[str, Any],
+) -> None:
     resources = expanded(packaged)
     permissions = made(resources, "AWS::Lambda::Permission")
     # It calls its own function; tests/unit/test_template_policy.py says which.
     assert permissions.pop("ValidatePolicyPermission")["Principal"] == "appconfig.amazonaws.com"
+    (schedule,) = made(resources, "AWS::Events::Rule")
+    (name,) = [n for n, p in permissions.items() if p["Principal"] == "events.amazonaws.com"]
+    assert permissions.pop(name)["SourceArn"] == {"Fn::GetAtt": [schedule, "Arn"]}
     assert {permission["Principal"] for permission in permissions.values()} == {"apigateway.amazonaws.com"}
     apis = {permission["SourceArn"]["Fn::Sub"][1]["__ApiId__"]["Ref"] for permission in permissions.values()}
     assert apis == set(APIS)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.template import APIS, CALLED, FUNCTIONS, RESOURCES, of_type
+from tests.template import APIS, CALLED, FUNCTIONS, PUBLISHED, RESOURCES, of_type
 
 ORDERS = "/orders/{site_identifier}/{pnm_order_identifier}"
 CUSTOMERS = "/customers/{site_identifier}/{site_customer_identifier}"
@@ -51,6 +51,13 @@ def test_the_functions_have_exactly_these_doors() -> None:
     # A door that is named without its own authorizer has the API's.
     assert {key for _, p in doors for key in p} == {"RestApiId", "Method", "Path"}
     assert not [name for name, f in FUNCTIONS.items() if "FunctionUrlConfig" in f]
+
+
+def test_beside_the_apis_only_the_tables_stream_and_a_schedule_call_functions() -> None:
+    others = [
+        (n, e["Type"]) for n, f in PUBLISHED.items() for e in f["Events"].values() if e["Type"] != "Api"
+    ]
+    assert others == [("PublishEventsFunction", "DynamoDB"), ("WatchUnconfirmedFunction", "Schedule")]
 
 
 def test_no_route_takes_any_verb() -> None:

@@ -24,6 +24,14 @@ READING_POLICY = {
 }
 SHARING_TOKENS = {"ssm:GetParameter": ACCESS_TOKENS, "ssm:PutParameter": ACCESS_TOKENS}
 READ, WRITE = "dynamodb:BatchGetItem", "dynamodb:UpdateItem"
+LOOK = "dynamodb:Query"
+STREAM = {"Fn::Sub": "${Table.Arn}/stream/*"}
+READING_STREAM = {
+    "dynamodb:DescribeStream": STREAM,
+    "dynamodb:GetRecords": STREAM,
+    "dynamodb:GetShardIterator": STREAM,
+    "dynamodb:ListStreams": STREAM,
+}
 
 
 def logs(group: str) -> dict[str, Any]:
@@ -104,9 +112,23 @@ RIGHTS: dict[str, dict[str, Any]] = {
         **logs("PaymentsLogs"),
         **TRACING,
     },
+    "PublishEventsFunction": {
+        **READING_STREAM,
+        "events:PutEvents": {"Fn::GetAtt": ["Events", "Arn"]},
+        "sqs:SendMessage": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
+        **logs("PublishEventsLogs"),
+        **TRACING,
+    },
+    "WatchUnconfirmedFunction": {
+        LOOK: {"Fn::Sub": "${Table.Arn}/index/awaited"},
+        READ: TABLE,
+        WRITE: TABLE,
+        **logs("WatchUnconfirmedLogs"),
+        **TRACING,
+    },
     "ValidatePolicyFunction": {**logs("ValidatePolicyLogs"), **TRACING},
 }
-"""What each function may do, and to what. The table is read by whole keys only: no scan, no query."""
+"""What each function may do, and to what. The table is read by whole keys only: no scan, no query of it."""
 
 PAYMENTS = ["PAYMENT#*", "TEST#PAYMENT#*"]
 SITE_PAYMENTS = ["SITE_PAYMENT#*", "TEST#SITE_PAYMENT#*"]
@@ -129,6 +151,9 @@ KEYS: dict[tuple[str, str], list[str]] = {
     ("CustomersFunction", READ): ["CUSTOMER#*", "SPENDING#*"],
     ("CustomersFunction", WRITE): ["CUSTOMER#*"],
     ("PaymentsFunction", READ): PAYMENTS,
+    # No test: nobody awaits its outcome. And no balance.
+    ("WatchUnconfirmedFunction", READ): ["PAYMENT#*"],
+    ("WatchUnconfirmedFunction", WRITE): ["PAYMENT#*", "SPENDING#*"],
 }
 """Which items each function reaches, by the beginnings of their partition keys."""
 
@@ -194,7 +219,7 @@ def test_a_function_reaches_the_items_of_its_work_and_no_others(function: str) -
         (function, action): statement["Condition"]
         for statement in statements(role_of(function))
         for action in actions(statement)
-        if action.startswith("dynamodb:")
+        if action in (READ, WRITE)
     }
     assert reached == {
         (name, action): {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
@@ -204,10 +229,12 @@ def test_a_function_reaches_the_items_of_its_work_and_no_others(function: str) -
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_no_right_is_named_by_a_wildcard_and_none_looks_for_items(function: str) -> None:
+def test_no_right_is_named_by_a_wildcard_and_only_the_watch_looks_for_items(function: str) -> None:
     named = [action for statement in statements(role_of(function)) for action in actions(statement)]
     assert not [action for action in named if "*" in action]
-    assert not [action for action in named if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
+    looking = [action for action in named if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
+    # In the index of what is awaited, as its rights say above.
+    assert looking == ([LOOK] if function == "WatchUnconfirmedFunction" else [])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -221,6 +248,11 @@ def test_a_function_is_told_of_what_it_may_use_and_of_nothing_else(function: str
     used = {resource for name, resource in told_of(function)}
     policy = {"PolicyApplication", "PolicyEnvironment", "PolicyProfile"}
     assert ("Table" in used) == bool({READ, WRITE} & set(RIGHTS[function]))
+    assert {"Events", "DeadLetters"} & used == {
+        resource
+        for action, resource in (("events:PutEvents", "Events"), ("sqs:SendMessage", "DeadLetters"))
+        if action in RIGHTS[function]
+    }
     assert ("SitesSecret" in used) == ("secretsmanager:GetSecretValue" in RIGHTS[function])
     assert policy & used == (policy if READING_POLICY.keys() <= RIGHTS[function].keys() else set())
 
@@ -250,4 +282,6 @@ def test_the_variables_that_name_resources_mean_the_same_in_every_function(funct
         ("POLICY_PROFILE", "PolicyProfile"),
         ("SITES_SECRET", "SitesSecret"),
         ("TABLE_NAME", "Table"),
+        ("EVENT_BUS_NAME", "Events"),
+        ("DEAD_LETTERS_URL", "DeadLetters"),
     }
