@@ -8,7 +8,7 @@ from local.backend import Backend
 from local.callbacks import CallbackSender, Delivery
 from local.control import Control
 from local.drive import Books, confirmation_of
-from local.events import Parameters
+from local.events import Parameters, with_fresh_payment
 from tests.e2e.paying import new_key, new_payer
 
 NOT_ACKNOWLEDGED = {
@@ -16,6 +16,14 @@ NOT_ACKNOWLEDGED = {
     "confirm_blank": "not JSON",
     "confirm_redirect": "status 302",
 }
+
+
+@pytest.fixture(autouse=True)
+def warm(sender: CallbackSender, authorization: Parameters) -> None:
+    """Have the function answer at its usual pace: one that has yet to start may take too long by itself."""
+    plain = confirmation_of(with_fresh_payment(authorization), site_customer_identifier="warms-up")
+    deliveries = sender.deliver_until_acknowledged("confirm", plain, "json", minute=0.01, attempts=5)
+    assert deliveries[-1].accepted
 
 
 def rehearsed(
