@@ -15,10 +15,10 @@ SAM_CLI := .venvs/sam/bin/sam
 SOURCES := layers functions operations local tests benchmarks
 
 .PHONY: help demo up down test unit e2e check format lint types template policy-check bench
-.PHONY: build deploy policy policy-show policy-revert requirements clean
+.PHONY: build deploy policy policy-show policy-revert events-redeliver requirements clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(DEV) $(AWS) $(SAM) ## Build, deploy onto a local AWS, play PayNearMe's part, and show what happened
 	@$(PY) -m local demo
@@ -76,6 +76,9 @@ policy-show: $(DEV) ## Show the policy in force and how policy.json differs: mak
 
 policy-revert: $(DEV) ## Take back the policy on its way, or else the one in force: make policy-revert ENV=prod
 	@$(PY) -m operations policy revert --config-env $(ENV)
+
+events-redeliver: $(DEV) ## Tell what is among the dead letters: make events-redeliver ENV=prod, or ENV=local
+	@$(PY) -m operations events redeliver --config-env $(ENV)
 
 requirements: $(DEV) ## Pin all requirements anew
 	@for in in layers/shared/requirements.in local/requirements/*.in; do \

@@ -11,22 +11,26 @@ from aiohttp import web
 OTHER = "other"
 """What a request is counted as whose operation is not known."""
 
-Service = Literal["appconfigdata", "dynamodb", "secretsmanager", "ssm"]
+Service = Literal["appconfigdata", "dynamodb", "events", "secretsmanager", "sqs", "ssm"]
 _SERVICES: Mapping[str, Service] = {
+    "AWSEvents": "events",
+    "AmazonSQS": "sqs",
+    "AmazonSSM": "ssm",
     "AppConfigData": "appconfigdata",
     "DynamoDB_20120810": "dynamodb",
     "secretsmanager": "secretsmanager",
-    "AmazonSSM": "ssm",
 }
 # A REST service's requests have no target.
 _REST_OPERATIONS: Mapping[tuple[str, str], str] = {
     ("POST", "/configurationsessions"): "AppConfigData.StartConfigurationSession",
     ("GET", "/configuration"): "AppConfigData.GetLatestConfiguration",
 }
-_CONTENT_TYPES: Mapping[Service, str] = {
+CONTENT_TYPES: Mapping[Service, str] = {
     "appconfigdata": "application/json",
     "dynamodb": "application/x-amz-json-1.0",
+    "events": "application/x-amz-json-1.1",
     "secretsmanager": "application/x-amz-json-1.1",
+    "sqs": "application/x-amz-json-1.0",
     "ssm": "application/x-amz-json-1.1",
 }
 
@@ -41,16 +45,21 @@ class _Error:
 
 
 _DYNAMODB = "com.amazonaws.dynamodb.v20120810"
+_SQS = "com.amazonaws.sqs"
 _THROTTLED: Mapping[Service, _Error] = {
     "appconfigdata": _Error(429, "ThrottlingException", "Rate exceeded"),
     "dynamodb": _Error(400, f"{_DYNAMODB}#ProvisionedThroughputExceededException", "Throughput exceeded"),
+    "events": _Error(400, "ThrottlingException", "Rate exceeded"),
     "secretsmanager": _Error(400, "ThrottlingException", "Rate exceeded"),
+    "sqs": _Error(400, f"{_SQS}#RequestThrottled", "The request was denied due to request throttling."),
     "ssm": _Error(400, "ThrottlingException", "Rate exceeded"),
 }
 _BROKEN: Mapping[Service, _Error] = {
     "appconfigdata": _Error(500, "InternalServerException", "There was an internal failure in the service."),
     "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
+    "events": _Error(500, "InternalException", "This exception occurs due to unexpected causes."),
     "secretsmanager": _Error(500, "InternalServiceError", "An error occurred on the server side."),
+    "sqs": _Error(500, f"{_SQS}#InternalFailure", "The request processing has failed."),
     "ssm": _Error(500, "InternalServerError", "An error occurred on the server side."),
 }
 
@@ -77,11 +86,15 @@ def broken(service: Service) -> web.Response:
 
 
 def _in_words_of(service: Service, error: _Error) -> web.Response:
-    headers = {"Content-Type": _CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
+    headers = {"Content-Type": CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
     if service == "appconfigdata":
         # A REST service names the error outside the body.
         headers["x-amzn-errortype"] = error.name
         content = {"Message": error.text}
     else:
         content = {"__type": error.name, "message": error.text}
+    if service == "sqs":
+        # It spoke another protocol once: for its clients this word comes before the body's.
+        fault = "Receiver" if error.status >= 500 else "Sender"
+        headers["x-amzn-query-error"] = f"{error.name.rpartition('#')[2]};{fault}"
     return web.Response(status=error.status, headers=headers, body=json.dumps(content).encode())

@@ -1,9 +1,9 @@
 """A faulty endpoint: a reverse proxy between the functions and the AWS emulator that fails when told to.
 
 It forwards every request unchanged, all headers included, because the emulator checks signatures over
-them, and it counts what it receives. It repeats nothing by itself. What was forwarded happens, whether
-or not the client still waits for the answer. Control is under ``/-/control``, a
-path that no AWS service has:
+them; one of which it lets a part through is signed anew. It counts what it receives, and repeats nothing
+by itself. What was forwarded happens, whether or not the client still waits for the answer. Control is
+under ``/-/control``, a path that no AWS service has:
 
 - ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault;
 - ``GET /-/control/counts`` returns the requests received per operation, named as in ``X-Amz-Target``
@@ -16,6 +16,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from io import BytesIO
 from typing import Literal
 
@@ -33,10 +34,11 @@ from aiohttp import (
     web,
 )
 from multidict import CIMultiDict
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from yarl import URL
 
-from local.aws_services import Service, broken, operation_of, service_of, throttled
+from local.aws_services import CONTENT_TYPES, Service, broken, operation_of, service_of, throttled
+from local.put_events import PUT_EVENTS, divided, signed_anew
 
 GRACE_SECONDS = 0.25
 """How long a server that stops waits for its last answers; what hangs is let go before."""
@@ -63,17 +65,34 @@ class Fault(BaseModel):
 
     ``refuse`` closes the connection without a word; ``throttle`` and ``error500`` give the service's own
     error; ``hang`` never answers; ``slow`` forwards at once and holds the answer back for ``seconds``;
-    ``lost`` forwards and closes the connection instead of answering; ``none`` is well again. Of these
-    only ``slow`` and ``lost`` let the request happen. ``times`` is how many requests it strikes, None
-    for all.
+    ``lost`` forwards and closes the connection instead of answering; ``partial``, which is EventBridge's
+    alone, forwards every second entry and answers that the others failed; ``none`` is well again. Of
+    these only ``slow`` and ``lost`` let the request happen, and ``partial`` a part of it.
+
+    It strikes requests for ``operations`` only (``UpdateItem``), None for all; of these each
+    ``every``-th; and no more than ``times``, None for all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     service: Service
-    mode: Literal["none", "refuse", "throttle", "error500", "hang", "slow", "lost"]
+    mode: Literal["none", "refuse", "throttle", "error500", "hang", "slow", "lost", "partial"]
     seconds: float = Field(default=30, ge=0)
+    operations: frozenset[str] | None = Field(default=None, min_length=1)
+    every: int = Field(default=1, ge=1)
     times: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _can_be_partial(self) -> "Fault":
+        if self.mode == "partial" and (self.service != "events" or self.operations):
+            raise ValueError("partial is for events, and for PutEvents alone")
+        return self
+
+    def means(self, operation: str) -> bool:
+        """Return whether it strikes requests for ``operation`` of its service (as in ``X-Amz-Target``)."""
+        if self.mode == "partial":
+            return operation == PUT_EVENTS
+        return self.operations is None or operation.partition(".")[2] in self.operations
 
 
 class _GoneError(ClientError):
@@ -107,7 +126,9 @@ class FaultyEndpoint:
         self._upstream = upstream.rstrip("/")
         self._counts: Counter[str] = Counter()
         self._faults: dict[Service, Fault] = {}
+        self._met: Counter[Service] = Counter()
         self._strikes: Counter[Service] = Counter()
+        self._entries = 0
         self._release = asyncio.Event()
         self._session: ClientSession
 
@@ -144,7 +165,8 @@ class FaultyEndpoint:
         except ValidationError as error:
             return web.Response(status=400, text=error.json(), content_type="application/json")
         self._faults[fault.service] = fault
-        self._strikes[fault.service] = 0
+        self._met[fault.service] = self._strikes[fault.service] = 0
+        self._entries = 0
         return web.Response(status=204)
 
     async def _get_counts(self, request: web.Request) -> web.Response:
@@ -176,6 +198,8 @@ class FaultyEndpoint:
                 return answer
             case Fault(mode="lost"):
                 await self._forward(request, body)
+            case Fault(mode="partial"):
+                return await self._forward_in_part(request, body)
             case Fault(mode="throttle"):
                 return throttled(fault.service)
             case Fault(mode="error500"):
@@ -185,10 +209,14 @@ class FaultyEndpoint:
         return abort_connection(request)
 
     def _strike(self, operation: str) -> Fault | None:
-        """Return the fault that this request meets, and count it against the fault's ``times``."""
+        """Return the fault that strikes this request, and count it against the fault's ``times``."""
         service = service_of(operation)
         fault = self._faults.get(service) if service else None
-        if fault is None or (fault.times is not None and self._strikes[fault.service] >= fault.times):
+        if fault is None or not fault.means(operation):
+            return None
+        self._met[fault.service] += 1
+        worn_out = fault.times is not None and self._strikes[fault.service] >= fault.times
+        if worn_out or self._met[fault.service] % fault.every:
             return None
         self._strikes[fault.service] += 1
         return fault
@@ -201,10 +229,24 @@ class FaultyEndpoint:
         except TimeoutError:
             return
 
-    async def _forward(self, request: web.Request, body: bytes) -> web.Response:
+    async def _forward_in_part(self, request: web.Request, body: bytes) -> web.Response:
+        division = divided(body, self._entries)
+        self._entries += len(division.fail)
+        told: bytes | None = None
+        if division.body:
+            answer = await self._forward(request, division.body, signed_anew(request, division.body))
+            if answer.status != HTTPStatus.OK or not isinstance(answer.body, bytes):
+                return answer
+            told = answer.body
+        return web.Response(body=division.answer(told), content_type=CONTENT_TYPES["events"])
+
+    async def _forward(
+        self, request: web.Request, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        """Send on ``request`` with ``body``, and with ``headers`` in place of its own; return the answer."""
         # As it was spelled: the signature covers the path and the query.
         url = URL(self._upstream + request.raw_path, encoded=True)
-        headers = _end_to_end(request.headers)
+        headers = _end_to_end(headers or request.headers)
         content = BytesIO(body) if body else None
         try:
             async with self._session.request(

@@ -18,6 +18,7 @@ import boto3
 from botocore.config import Config
 
 from local.control import Control
+from local.emulator import REGION, ROOT_KEYS
 from local.policy import deploy_local_policy
 from local.processes import (
     are_running,
@@ -30,9 +31,7 @@ from local.processes import (
 from local.sites import new_sites
 
 ROOT = Path(__file__).resolve().parent.parent
-REGION = "us-east-1"
 STACK_NAME = "paynearme-local"
-_ROOT_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 type Progress = Callable[[str], None]
 
@@ -54,13 +53,16 @@ class Stack:
     policy_environment_id: str
     policy_profile_id: str
     policy_strategy_id: str
+    event_bus_name: str
+    dead_letters_url: str
+    publish_events_function_name: str
     stack_name: str
     access_key_id: str
     secret_access_key: str
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the emulator's, with the rights of the account's root."""
-        return client_of(service, self.endpoint_url, **_ROOT_KEYS)
+        return client_of(service, self.endpoint_url, **ROOT_KEYS)
 
 
 def client_of(service: str, endpoint_url: str, **keys: str) -> Any:
@@ -152,7 +154,7 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
         "TMPDIR": str(temporary),
     }
     if faults:
-        services = ("APPCONFIGDATA", "DYNAMODB", "SECRETS_MANAGER", "SSM")
+        services = ("APPCONFIGDATA", "DYNAMODB", "EVENTBRIDGE", "SECRETS_MANAGER", "SQS", "SSM")
         environment |= {f"AWS_ENDPOINT_URL_{service}": faults for service in services}
     processes = folder / "processes.json"
     start_process([str(ROOT / ".venvs/aws/bin/ministack")], environment, folder / "aws.log", processes)
@@ -204,8 +206,8 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
     overrides += ["CallbackRateLimit=5000", "CallbackBurstLimit=5000", "PolicyMaxAgeSeconds=1"]
     aws = {
         "AWS_ENDPOINT_URL": addresses.endpoint_url,
-        "AWS_ACCESS_KEY_ID": _ROOT_KEYS["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": _ROOT_KEYS["aws_secret_access_key"],
+        "AWS_ACCESS_KEY_ID": ROOT_KEYS["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": ROOT_KEYS["aws_secret_access_key"],
         "AWS_DEFAULT_REGION": REGION,
     }
     deploy = ["deploy", "--config-env", "local", "--no-progressbar", "--parameter-overrides", *overrides]
@@ -222,7 +224,7 @@ def _described(folder: Path, addresses: _Addresses, running: Stack | None) -> St
     document = json.loads((folder / "sites.json").read_text())
 
     def client(service: str) -> Any:
-        return client_of(service, addresses.endpoint_url, **_ROOT_KEYS)
+        return client_of(service, addresses.endpoint_url, **ROOT_KEYS)
 
     found = client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]["Outputs"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found}
@@ -246,6 +248,9 @@ def _described(folder: Path, addresses: _Addresses, running: Stack | None) -> St
         policy_environment_id=outputs["PolicyEnvironmentId"],
         policy_profile_id=outputs["PolicyProfileId"],
         policy_strategy_id=outputs["PolicyStrategyId"],
+        event_bus_name=outputs["EventBusName"],
+        dead_letters_url=outputs["DeadLettersUrl"],
+        publish_events_function_name=outputs["PublishEventsFunctionName"],
         sites=document["sites"],
     )
 

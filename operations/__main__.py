@@ -1,7 +1,8 @@
-"""The operations from the command line: ``python -m operations`` and ``policy`` or ``openapi``."""
+"""The operations from the command line: ``python -m operations events``, ``openapi``, ``policy``."""
 
 import click
 
+from operations.events import events
 from operations.openapi import openapi
 from operations.policy import policy
 
@@ -11,6 +12,7 @@ def main() -> None:
     """Take the command."""
 
 
+main.add_command(events)
 main.add_command(openapi)
 main.add_command(policy)
 

@@ -1,21 +1,23 @@
 """The way back for what could not be told: each dead letter is handed to the function again."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from operations.errors import OperationError
 
-_HIDDEN_SECONDS = 120
-"""How long a letter that is worked on stays hidden from others: longer than the function may take."""
+_HIDDEN_SECONDS = 900
+"""How long letters that are worked on stay hidden from others."""
+
+_MOST_AT_ONCE = 500
+"""How many letters are worked on at once: so many that they are done before they show again."""
 
 
 @dataclass(frozen=True)
 class Redelivered:
-    """What came of the letters that were there: told now, or back among the dead letters."""
+    """How many letters were handed over, and about how many there are now: back again, or new."""
 
-    told: int
-    back: int
+    handed: int
+    left: int
 
 
 class DeadLetters:
@@ -35,36 +37,34 @@ class DeadLetters:
         return int(answer["Attributes"][name])
 
     def redeliver(self) -> Redelivered:
-        """Hand each letter that is there to the function, once; what it cannot tell it puts back.
+        """Hand the letters that are there to the function, each once; it puts back what it still cannot tell.
 
         A letter leaves the queue when the function has finished with it. Raises ``OperationError`` when the
-        function fails: then that letter and the rest are still there; botocore's errors.
+        function fails: then that letter and the rest show again after a quarter of an hour. Raises botocore's
+        errors.
         """
-        before = self.count()
-        handed = 0
-        for letter in self._letters(before):
+        letters = self._letters()
+        for done, letter in enumerate(letters):
             answer = self._lambda.invoke(FunctionName=self._function_name, Payload=letter["Body"].encode())
             if "FunctionError" in answer:
                 raise OperationError(
-                    f"the function failed after {handed} letters; its log says why, and nothing is lost"
+                    f"the function failed after {done} of {len(letters)} letters. Its log says why."
+                    " Nothing is lost: the others show again in a quarter of an hour"
                 )
             self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter["ReceiptHandle"])
-            handed += 1
-        back = min(self.count(), handed)
-        return Redelivered(told=handed - back, back=back)
+        return Redelivered(len(letters), self.count())
 
-    def _letters(self, most: int) -> Iterator[dict[str, Any]]:
-        """Yield at most so many letters. What comes back meanwhile is for the next time."""
-        left = most
-        while left > 0:
+    def _letters(self) -> list[dict[str, Any]]:
+        """Take all letters, before the first is handed over: else one that comes back is taken again."""
+        letters: list[dict[str, Any]] = []
+        while len(letters) < _MOST_AT_ONCE:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=1,
+                MaxNumberOfMessages=10,
                 VisibilityTimeout=_HIDDEN_SECONDS,
-                WaitTimeSeconds=2,
+                WaitTimeSeconds=1,
             )
-            letters = answer.get("Messages", [])
-            if not letters:
-                return
-            yield from letters
-            left -= len(letters)
+            if not answer.get("Messages"):
+                break
+            letters += answer["Messages"]
+        return letters

@@ -1,7 +1,7 @@
-"""Where the stacks of ``samconfig.toml`` and the local one have their policy."""
+"""Where the stacks of ``samconfig.toml`` and the local one have what an operation works on."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ from botocore.exceptions import ClientError
 
 from local import stack
 from local.policy import policy_of
+from operations.dead_letters import DeadLetters
 from operations.deployed_policy import DeployedPolicy, Place
 from operations.errors import OperationError
 
 LOCAL = "local"
 CONFIGURATION = stack.ROOT / "samconfig.toml"
+_POLICY = ("PolicyApplicationId", "PolicyEnvironmentId", "PolicyProfileId", "PolicyStrategyId")
+_DEAD_LETTERS = ("DeadLettersUrl", "PublishEventsFunctionName")
 
 
 def deployed_policy_of(
@@ -28,20 +31,50 @@ def deployed_policy_of(
     ``OperationError`` when there is no such environment or stack, or it has no policy; botocore's errors.
     """
     if environment == LOCAL:
-        running = stack.load(stack.ROOT / ".local")
-        if running is None:
-            raise OperationError("the local stack does not run; 'make up' starts it")
-        return policy_of(running)
+        return policy_of(_local())
+    session, outputs = _deployed(environment, configuration, session_of, _POLICY, "a policy")
+    return DeployedPolicy(session.client("appconfig"), Place(*(outputs[name] for name in _POLICY)))
+
+
+def dead_letters_of(
+    environment: str,
+    configuration: Path = CONFIGURATION,
+    session_of: Callable[..., Any] = boto3.Session,
+) -> DeadLetters:
+    """Return the dead letters of a stack; for the rest like ``deployed_policy_of``."""
+    if environment == LOCAL:
+        running = _local()
+        clients = (running.client("sqs"), running.client("lambda"))
+        return DeadLetters(*clients, running.dead_letters_url, running.publish_events_function_name)
+    session, outputs = _deployed(environment, configuration, session_of, _DEAD_LETTERS, "events")
+    clients = (session.client("sqs"), session.client("lambda"))
+    return DeadLetters(*clients, *(outputs[name] for name in _DEAD_LETTERS))
+
+
+def _local() -> stack.Stack:
+    running = stack.load(stack.ROOT / ".local")
+    if running is None:
+        raise OperationError("the local stack does not run; 'make up' starts it")
+    return running
+
+
+def _deployed(
+    environment: str,
+    configuration: Path,
+    session_of: Callable[..., Any],
+    names: Iterable[str],
+    what: str,
+) -> tuple[Any, dict[str, str]]:
+    """Return a session in the account of an environment's stack, and the stack's outputs."""
     settings = _settings(environment, configuration)
     session = session_of(profile_name=settings.get("profile"), region_name=settings.get("region"))
     outputs = _outputs(session.client("cloudformation"), settings["stack_name"], environment)
-    names = [f"Policy{part}Id" for part in ("Application", "Environment", "Profile", "Strategy")]
     if missing := [name for name in names if name not in outputs]:
         raise OperationError(
             f"the stack {settings['stack_name']} has no outputs {', '.join(missing)}: it is of a version"
-            f" without a policy; deploy it anew with 'make deploy ENV={environment}'"
+            f" without {what}; deploy it anew with 'make deploy ENV={environment}'"
         )
-    return DeployedPolicy(session.client("appconfig"), Place(*(outputs[name] for name in names)))
+    return session, outputs
 
 
 def _settings(environment: str, configuration: Path) -> dict[str, str]:

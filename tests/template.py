@@ -55,9 +55,14 @@ CALLING_PAYNEARME = (
 
 
 def names_in(value: dict[str, Any]) -> set[str]:
-    """Return the parameters and resources that a value is made of."""
+    """Return the parameters and resources that a value is made of, or that it is chosen by."""
     if "Fn::Sub" in value:
         return set(re.findall(r"\$\{(\w+)(?:\.\w+)?\}", value["Fn::Sub"]))
+    if "Fn::If" in value:
+        condition, *choices = value["Fn::If"]
+        compared = TEMPLATE["Conditions"][condition]["Fn::Equals"]
+        parts = [part for part in (*compared, *choices) if isinstance(part, dict)]
+        return {name for part in parts for name in names_in(part)}
     return {value.get("Ref") or value["Fn::GetAtt"][0]}
 
 

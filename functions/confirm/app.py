@@ -1,6 +1,6 @@
 """Acknowledges PayNearMe's confirmation callback once what it tells is durable."""
 
-from paynearme import gateway, telemetry
+from paynearme import certification, gateway, telemetry
 from paynearme.ledger import Ledger
 from paynearme.messages import Confirmation, ConfirmationAnswer
 from paynearme.policies import Policies
@@ -11,9 +11,10 @@ settings = Settings.from_environment()
 sites = Sites(settings)
 policies = Policies(settings)
 ledger = Ledger(Table(settings.table_name))
+rehearsals = certification.rehearsals(on=settings.certification_hooks)
 
 
-@gateway.callback("confirm", Confirmation, settings, sites)
+@gateway.callback("confirm", Confirmation, settings, sites, afterwards=rehearsals)
 def handler(callback: gateway.Callback[Confirmation]) -> ConfirmationAnswer:
     """Post the payment, once, and acknowledge it: the same words for the first time and for each repeat."""
     policy = policies.find_quickly(callback.site.identifier, callback.deadline)

@@ -40,13 +40,17 @@ class Customer:
 
 @dataclass
 class Order:
-    """An order. One made on first sight has no ``details``, and mostly no customer."""
+    """An order. One made on first sight has no ``details``, and mostly no customer.
+
+    ``annotation`` is the merchant's ``site_order_annotation``, which its callbacks repeat.
+    """
 
     site_identifier: str
     pnm_order_identifier: str
     site_order_identifier: str
     customer: Customer | None = None
     details: dict[str, str] = field(default_factory=dict)
+    annotation: str | None = None
 
     @property
     def payer(self) -> str:

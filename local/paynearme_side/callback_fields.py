@@ -28,6 +28,7 @@ def authorization_from_link(payment: Payment, *, test: bool) -> Parameters:
         "pnm_order_identifier": payment.order.pnm_order_identifier,
         "pnm_payment_identifier": payment.pnm_payment_identifier,
         "site_customer_identifier": payment.site_customer_identifier,
+        **_annotation(payment),
         "version": "",
         **_test(test),
         **_amount(payment),
@@ -51,6 +52,7 @@ def authorization_of_call(payment: Payment, *, test: bool) -> Parameters:
         "site_order_identifier": payment.order.site_order_identifier,
         "site_customer_identifier": payment.site_customer_identifier,
         **({} if named is None else {"site_payment_identifier": named}),
+        **_annotation(payment),
         "version": "",
         **_test(test),
         **_amount(payment),
@@ -70,6 +72,7 @@ def confirmation(payment: Payment) -> Parameters:
         "pnm_payment_identifier": payment.pnm_payment_identifier,
         "site_customer_identifier": payment.site_customer_identifier,
         **({} if named is None else {"site_payment_identifier": named}),
+        **_annotation(payment),
         "version": "",
         **_net(payment),
         **_amount(payment),
@@ -83,6 +86,11 @@ def confirmation(payment: Payment) -> Parameters:
         **_bank(payment),
         "payment_bank_name": f"{payment.method.description} ",
     }
+
+
+def _annotation(payment: Payment) -> Parameters:
+    told = payment.order.annotation
+    return {} if told is None else {"site_order_annotation": told}
 
 
 def _test(test: bool) -> Parameters:

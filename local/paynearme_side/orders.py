@@ -40,6 +40,7 @@ class Orders:
             customer = self._books.customer(site, "site_customer_identifier", customer_identifier)
             customer.details = _details_of_customer(parameters)
             order.customer = customer
+            order.annotation = parameters.get("site_order_annotation")
             order.details = {
                 "pnm_order_crid": _any_of(string.ascii_letters + string.digits, 6),
                 "pnm_order_short_identifier": _short_identifier(),

@@ -16,17 +16,18 @@ LONGEST_SECONDS = 20
 
 
 class Upstream:
-    """Stands in for the emulator: keeps what it receives and answers as it is set to."""
+    """Stands in for the emulator: keeps what it receives; answers as it is set to, or breaks."""
 
     def __init__(self) -> None:
         self.proxy_url = ""
         self.received: list[tuple[str, str, list[tuple[str, str]], bytes]] = []
+        self.breaks = False
         self.answer: Callable[[], web.Response] = lambda: web.Response(body=b"{}")
 
     async def handle(self, request: web.Request) -> web.Response:
         headers = [(name, value) for name, value in request.headers.items()]
         self.received.append((request.method, request.raw_path, headers, await request.read()))
-        if request.headers.get("X-Break"):
+        if self.breaks or request.headers.get("X-Break"):
             return faults.abort_connection(request)
         return self.answer()
 

@@ -33,7 +33,8 @@ def cancelled(*reasons: str) -> ClientError:
     [
         *(ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)),
         *(client_error("ThrottlingException"), client_error("ProvisionedThroughputExceededException")),
-        *(client_error("RequestLimitExceeded"), client_error("TransactionConflictException")),
+        *(client_error("RequestLimitExceeded"), client_error("RequestThrottled")),
+        client_error("TransactionConflictException"),
         *(client_error("TransactionInProgressException"), client_error("InternalServerError", 500)),
         *(client_error("ServiceUnavailable", 503), client_error("Whatever", 502)),
         *(cancelled("None", "TransactionConflict"), cancelled("ThrottlingError", "None")),

@@ -6,10 +6,11 @@ from pydantic import ValidationError
 
 from local.events import load
 from paynearme.errors import InvalidMessageError
-from paynearme.messages import read_message
+from paynearme.messages import Confirmation, read_message
 from paynearme.messages.create_order import CreatedOrder, CreateOrderAnswer, CreateOrderRequest
 from paynearme.parameters import from_json_body
 from tests.events_of_gateway import json_event
+from tests.messages import valid_confirmation
 
 DOCUMENT = load("create_order")["guaranteed_ach"]
 READ = from_json_body(json_event(DOCUMENT))
@@ -95,6 +96,21 @@ def test_what_says_who_the_customer_is_is_any_line(name: str) -> None:
         assert sent(changed(**{name: line}))[name] == line
 
 
+@pytest.mark.parametrize("annotation", ["confirm_delay_5", "For the 5 o'clock game: row 7", '{"site": "x"}'])
+def test_an_annotation_is_sent_as_it_is(annotation: str) -> None:
+    assert sent(changed(site_order_annotation=annotation))["site_order_annotation"] == annotation
+
+
+@pytest.mark.parametrize("annotation", ["a notetesttrue", "of statuspayment", "site_subchannelx"])
+def test_an_annotation_is_refused_over_which_confirmations_would_be(annotation: str) -> None:
+    with pytest.raises(InvalidMessageError):
+        read_message(Confirmation, valid_confirmation(site_order_annotation=annotation))
+
+    assert faults_of(changed(site_order_annotation=annotation)) == {
+        "site_order_annotation": "must not hold the name of a parameter"
+    }
+
+
 @pytest.mark.parametrize("order_type", ["exact", "up-to", "any"])
 @pytest.mark.parametrize("standing", ["true", "false"])
 def test_each_type_of_order_can_be_asked_for(order_type: str, standing: str) -> None:
@@ -117,7 +133,9 @@ def test_neither_the_request_nor_its_error_shows_what_is_personal() -> None:
 
 def test_every_parameter_of_the_guide_has_its_field() -> None:
     of_every_call = {"timestamp", "version", "signature"}
-    assert set(CreateOrderRequest.model_fields) == {*DOCUMENT} | of_every_call
+    # That it belongs to this call, the callbacks' document says.
+    of_callbacks = {"site_order_annotation"}
+    assert set(CreateOrderRequest.model_fields) == {*DOCUMENT} | of_every_call | of_callbacks
 
 
 TOLD = load("create_order_answer")["guaranteed_ach"]

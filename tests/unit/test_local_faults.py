@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled
 COUNTS = "/-/control/counts"
 POLL = "AppConfigData.GetLatestConfiguration"
 START = "AppConfigData.StartConfigurationSession"
+PUT_EVENTS = "AWSEvents.PutEvents"
+SEND = "AmazonSQS.SendMessage"
+QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/q"
 CALLS: dict[str, Callable[[Any], object]] = {
     "DynamoDB_20120810.ListTables": lambda client: client.list_tables(),
     "secretsmanager.GetSecretValue": lambda client: client.get_secret_value(SecretId="s"),
@@ -26,12 +29,18 @@ CALLS: dict[str, Callable[[Any], object]] = {
         ApplicationIdentifier="a", EnvironmentIdentifier="e", ConfigurationProfileIdentifier="p"
     ),
     POLL: lambda client: client.get_latest_configuration(ConfigurationToken="t"),
+    PUT_EVENTS: lambda client: client.put_events(
+        Entries=[{"Source": "s", "DetailType": "d", "Detail": "{}"}]
+    ),
+    SEND: lambda client: client.send_message(QueueUrl=QUEUE, MessageBody="m"),
 }
+SERVICES = {"AWSEvents": "events", "AmazonSQS": "sqs"}
 
 
 def service_of(operation: str) -> str:
     """Return what boto3 calls the service of ``operation``."""
-    return operation.partition(".")[0].removesuffix("_20120810").lower()
+    prefix = operation.partition(".")[0]
+    return SERVICES.get(prefix) or prefix.removesuffix("_20120810").lower()
 
 
 def call_aws(url: str, operation: str) -> object:
@@ -205,8 +214,14 @@ def test_64_connections_at_once_are_served_and_used_again() -> None:
         ("DynamoDB_20120810.ListTables", "refuse", None),
         ("secretsmanager.GetSecretValue", "lost", None),
         ("DynamoDB_20120810.ListTables", "hang", None),
+        (PUT_EVENTS, "throttle", "ThrottlingException"),
+        (PUT_EVENTS, "error500", "InternalException"),
+        (SEND, "throttle", "RequestThrottled"),
+        (SEND, "error500", "InternalFailure"),
         (START, "refuse", None),
         (START, "lost", None),
+        (PUT_EVENTS, "lost", None),
+        (SEND, "hang", None),
         (POLL, "lost", None),
         (POLL, "hang", None),
     ],

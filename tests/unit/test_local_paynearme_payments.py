@@ -23,6 +23,7 @@ from tests.unit.paynearme_side import (
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
+CREATE = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
 EXPIRED = events.load("make_payment_answer")["expired"]
 
 
@@ -123,6 +124,25 @@ def test_an_unacknowledged_confirmation_is_repeated_unchanged_until_it_is_acknow
     assert (payment["state"], payment["confirmations"]) == ("confirmed", 4)
     first, *others = merchant.heard("confirm")
     assert others == [first] * 3
+
+
+@pytest.mark.parametrize("annotation", [None, "confirm_blank"])
+def test_callbacks_repeat_the_annotation_of_an_order_that_was_created_with_one(
+    annotation: str | None,
+) -> None:
+    merchant = Merchant()
+
+    async def talk(side: Side) -> None:
+        created = await side.call("create_order", CREATE, site_order_annotation=annotation)
+        order = {"pnm_order_identifier": created["order"]["pnm_order_identifier"]}
+        customer = {"site_customer_identifier": CREATE["site_customer_identifier"]}
+        method = await side.command("methods", CHECKING | customer | {"payment_method_identifier": "m"})
+        await paid(side, **order, **method)
+
+    paying(merchant, talk)
+
+    told = [message.get("site_order_annotation") for _, message in merchant.received]
+    assert told == [annotation, annotation]
 
 
 def test_a_confirmation_that_nobody_acknowledges_is_given_up() -> None:

@@ -62,6 +62,19 @@ def test_no_other_address_is_taken_for_paynearmes(address: str) -> None:
     assert not re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], address)
 
 
+@pytest.mark.parametrize(("stage", "hooks"), [("prod", "false"), ("dev", "true"), ("local", "true")])
+def test_paynearmes_retries_are_rehearsed_in_every_stage_but_production(stage: str, hooks: str) -> None:
+    condition, in_production, elsewhere = environment_of("ConfirmFunction")["CERTIFICATION_HOOKS"]["Fn::If"]
+    assert TEMPLATE["Conditions"][condition] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
+    assert (in_production if stage == "prod" else elsewhere) == hooks
+
+
+def test_no_other_function_rehearses_anything() -> None:
+    assert [name for name in FUNCTIONS if "CERTIFICATION_HOOKS" in environment_of(name)] == [
+        "ConfirmFunction"
+    ]
+
+
 @pytest.mark.parametrize("function", PUBLISHED)
 def test_a_function_is_called_by_its_alias_and_starts_from_a_snapshot(function: str) -> None:
     assert FUNCTIONS[function]["AutoPublishAlias"] == "live"

@@ -20,6 +20,7 @@ _TRANSIENT_CODES = frozenset(
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
         "ServiceUnavailable",
         "ThrottlingException",
         "TransactionConflictException",

@@ -113,12 +113,14 @@ def callback[M: (Authorization, Confirmation, Reversal)](
     sites: Sites,
     *,
     when_unavailable: Callable[[Mapping[str, str], datetime], CallbackAnswer] | None = None,
+    afterwards: Callable[[M, Deadline, HttpAnswer], HttpAnswer] | None = None,
     clock: Clock = _now,
 ) -> Callable[[Callable[[Callback[M]], CallbackAnswer]], Handler]:
     """Make a Lambda handler of a function that answers authentic, valid callbacks.
 
     Each error becomes its fixed answer. A failure of our own becomes 503, unless ``when_unavailable``
     makes an answer of the parameters, which need not be authentic; it raises what it likes if it cannot.
+    ``afterwards`` may change the answer to a message that was worked on; its time does not count as ours.
     """
 
     def decorate(work: Callable[[Callback[M]], CallbackAnswer]) -> Handler:
@@ -128,17 +130,22 @@ def callback[M: (Authorization, Confirmation, Reversal)](
             telemetry.note_request(event, context)
             now = clock()
             site: KnownSite | None = None
+            done: Callback[M] | None = None
             try:
                 received = receive(
                     event, model, settings, sites, now, Deadline.after(settings.answer_within_seconds)
                 )
                 site = received.site
                 answer = callback_answer(work(received), site.version, site.answer_format)
+                done = received
             except Exception as error:
                 answer = problem(_told(error, UnavailableError()), names_only=True)
                 if when_unavailable and answer["statusCode"] >= 500:
                     answer = _in_so_many_words(event, site, now, when_unavailable) or answer
-            telemetry.write(operation, answer["statusCode"], (time.perf_counter() - started) * 1000)
+            milliseconds = (time.perf_counter() - started) * 1000
+            if done and afterwards:
+                answer = afterwards(done.message, done.deadline, answer)
+            telemetry.write(operation, answer["statusCode"], milliseconds)
             return answer
 
         return handler

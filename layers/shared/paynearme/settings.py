@@ -79,6 +79,8 @@ class Settings(Environment):
     default_site_identifier: str = ""
     authorization_max_age_seconds: int = 900
     authorization_max_ahead_seconds: int = 300
+    # Never in production: an annotated order would have its confirmations repeated until PayNearMe gives up.
+    certification_hooks: bool = False
     # PayNearMe waits 10 seconds for everything: the way there and back and a cold start take their part.
     answer_within_seconds: float = 6.5
     # Our own backend waits; PayNearMe may take its time over a token.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
+from paynearme.messages.callbacks import Confirmation
 from paynearme.messages.calls import (
     CallAnswer,
     CallRequest,
@@ -54,6 +55,9 @@ class CreateOrderRequest(CallRequest):
     site_order_identifier: Identifier | None = Field(
         default=None, description="The merchant's identifier of the order."
     )
+    site_order_annotation: Line | None = Field(
+        default=None, description="What the order's callbacks repeat. Nothing that says who the customer is."
+    )
 
     site_customer_first_name: Line | None = None
     site_customer_last_name: Line | None = None
@@ -65,6 +69,12 @@ class CreateOrderRequest(CallRequest):
     site_customer_city: Line | None = None
     site_customer_state: Line | None = None
     site_customer_postal_code: Line | None = None
+
+    @classmethod
+    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name an annotation over which this order's confirmations would be refused later."""
+        returned = {name: text for name, text in parameters.items() if name == "site_order_annotation"}
+        return Confirmation.faults_together(returned)
 
 
 def _readable[M: CallAnswer](model: type[M]) -> BeforeValidator:

@@ -21,7 +21,7 @@ SOURCE = "paynearme"
 class PaymentEvent(Record):
     """What every event tells (EventBridge's ``detail``)."""
 
-    model_config = ConfigDict(title="PaymentEvent", extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     detail_type: ClassVar[str]
 

@@ -1,0 +1,46 @@
+"""The commands that describe the events, and that bring back what could not be told."""
+
+import click
+
+from local.stack import ROOT
+from operations.errors import told_plainly
+from operations.event_schemas import FOLDER, schemas
+from operations.stacks import dead_letters_of
+
+
+@click.group(help="The events of payments.")
+def events() -> None:
+    """Take the command."""
+
+
+@events.command(name="schemas", help=f"Write the events' JSON Schemas to {FOLDER.relative_to(ROOT)}.")
+@click.option("--check", is_flag=True, help="Write nothing; say whether the files are current.")
+def schemas_command(*, check: bool) -> None:
+    """Write the schemas, or exit with 1 when a file is not the schema."""
+    wanted = schemas()
+    if not check:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        for path, text in wanted.items():
+            path.write_text(text, encoding="utf-8")
+        return
+    differing = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    if differing:
+        names = ", ".join(path.name for path in differing)
+        raise click.ClickException(
+            f"not current: {names}; write them with 'python -m operations events schemas'"
+        )
+
+
+@events.command(help="Tell what is among the dead letters. What cannot be told comes back to them.")
+@click.option(
+    "--config-env",
+    "environment",
+    required=True,
+    metavar="ENV",
+    help="Environment of samconfig.toml, or local.",
+)
+def redeliver(environment: str) -> None:
+    """Hand the dead letters to the function again, and say how many there are now."""
+    with told_plainly():
+        done = dead_letters_of(environment).redeliver()
+    click.echo(f"{done.handed} handed over; about {done.left} among the dead letters now")

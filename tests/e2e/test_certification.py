@@ -1,0 +1,75 @@
+"""PayNearMe's certification hooks on the deployed stack: retries rehearsed, and the money posted once."""
+
+from decimal import Decimal
+
+import pytest
+
+from local.backend import Backend
+from local.callbacks import CallbackSender, Delivery
+from local.control import Control
+from local.drive import Books, confirmation_of
+from local.events import Parameters, with_fresh_payment
+from tests.e2e.paying import new_key, new_payer
+
+NOT_ACKNOWLEDGED = {
+    "confirm_bad_xml": "not JSON",
+    "confirm_blank": "not JSON",
+    "confirm_redirect": "status 302",
+}
+
+
+@pytest.fixture(autouse=True)
+def warm(sender: CallbackSender, authorization: Parameters) -> None:
+    """Have the function answer at its usual pace: one that has yet to start may take too long by itself."""
+    plain = confirmation_of(with_fresh_payment(authorization), site_customer_identifier="warms-up")
+    deliveries = sender.deliver_until_acknowledged("confirm", plain, "json", minute=0.01, attempts=5)
+    assert deliveries[-1].accepted
+
+
+def rehearsed(
+    sender: CallbackSender, authorization: Parameters, annotation: str, customer: str
+) -> list[Delivery]:
+    """Confirm a payment of an order with this annotation, and once more; return both deliveries."""
+    annotated = {"site_order_annotation": annotation, "site_customer_identifier": customer}
+    return [sender.deliver("confirm", confirmation_of(authorization, **annotated), "json") for _ in range(2)]
+
+
+@pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
+def test_what_paynearme_does_not_take_for_an_acknowledgement_is_posted_once(
+    sender: CallbackSender, books: Books, authorization: Parameters, annotation: str
+) -> None:
+    customer = f"rehearses-{annotation}"
+
+    deliveries = rehearsed(sender, authorization, annotation, customer)
+
+    assert [delivery.reason for delivery in deliveries] == [NOT_ACKNOWLEDGED[annotation]] * 2
+    assert books.balance(authorization["site_identifier"], customer) == Decimal(
+        authorization["net_payment_amount"]
+    )
+
+
+def test_an_acknowledgement_comes_as_much_later_as_it_was_asked_to(
+    sender: CallbackSender, books: Books, authorization: Parameters
+) -> None:
+    customer = "rehearses-a-delay"
+
+    deliveries = rehearsed(sender, authorization, "confirm_delay_1", customer)
+
+    assert [delivery.reason for delivery in deliveries] == [None, None]
+    assert min(delivery.seconds for delivery in deliveries) >= 1
+    assert books.balance(authorization["site_identifier"], customer) == Decimal(
+        authorization["net_payment_amount"]
+    )
+
+
+def test_a_team_rehearses_from_the_order_to_the_last_retry(
+    backend: Backend, paynearme: Control, books: Books
+) -> None:
+    player = new_payer(backend, paynearme, site_order_annotation="confirm_blank")
+
+    assert player.pay(new_key()).status == 200
+    [payment] = paynearme.post("settled")
+
+    assert payment["confirmations"] > 1
+    assert payment["state"] == "taken"
+    assert books.balance(player.site, player.customer) == Decimal(player.wish()["payment_amount"])

@@ -1,0 +1,70 @@
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.unit.faulty_endpoint import UPDATE, Upstream, call, proxied, set_fault
+
+# The fixture beside the mark, because it is set up after the one that refuses sockets.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+
+WRITE = "DynamoDB_20120810.TransactWriteItems"
+GET = "DynamoDB_20120810.BatchGetItem"
+WRITES = ["TransactWriteItems", "UpdateItem"]
+
+
+async def statuses(session: ClientSession, *targets: str) -> list[Any]:
+    return [(await call(session, target))[0] for target in targets]  # type: ignore[index] # all are answered
+
+
+def test_a_table_that_refuses_writes_can_still_be_read() -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+        await set_fault(session, service="dynamodb", mode="error500", operations=WRITES)
+        return await statuses(session, WRITE, GET, UPDATE, GET)
+
+    assert proxied(talk) == [500, 200, 500, 200]
+
+
+def test_a_fault_that_strikes_every_third_request_lets_two_through_before_each() -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+        await set_fault(session, service="dynamodb", mode="throttle", every=3)
+        return await statuses(session, *[UPDATE] * 7)
+
+    assert proxied(talk) == [200, 200, 400, 200, 200, 400, 200]
+
+
+def test_requests_that_are_not_meant_neither_count_for_every_nor_for_times() -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+        await set_fault(session, service="dynamodb", mode="throttle", operations=WRITES, every=2, times=1)
+        return await statuses(session, GET, WRITE, GET, GET, WRITE, WRITE, WRITE)
+
+    assert proxied(talk) == [200, 200, 200, 200, 400, 200, 200]
+
+
+def test_a_new_fault_counts_from_the_beginning() -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+        results: list[Any] = []
+        for _ in range(2):
+            await set_fault(session, service="dynamodb", mode="throttle", every=2)
+            results += await statuses(session, UPDATE, UPDATE, UPDATE)
+        return results
+
+    assert proxied(talk) == [200, 400, 200] * 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"service": "dynamodb", "mode": "throttle", "operations": []},
+        {"service": "dynamodb", "mode": "throttle", "every": 0},
+        {"service": "dynamodb", "mode": "partial"},
+        {"service": "events", "mode": "partial", "operations": ["PutRule"]},
+    ],
+    ids=str,
+)
+def test_a_choice_that_makes_no_sense_is_refused(fault: dict[str, object]) -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> int:
+        async with session.post("/-/control/fault", json=fault) as answer:
+            return answer.status
+
+    assert proxied(talk) == 400
