@@ -33,13 +33,16 @@ BUSY_SECONDS = 2.5
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests in an order that spares processes, and look at the logs when everything is logged.
 
-    The crowd's functions are warm until a test publishes new versions of them.
+    The crowd's functions are warm until a test publishes new versions of them. Forged callbacks use up the
+    looks at the secret that a process has within half a minute, so the test that rotates keys comes before.
     """
 
     def place(item: pytest.Item) -> int:
         asked_for = getattr(item, "fixturenames", ())
         if item.path.name == "test_privacy.py":
             return 4
+        if item.path.name == "test_rotation.py":
+            return -1
         if "cold" in asked_for:
             return 3
         return 0 if "crowd" in asked_for else 1 if "storm" in asked_for else 2

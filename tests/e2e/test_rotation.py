@@ -1,0 +1,89 @@
+"""Keys that rotate on the deployed stack, while callbacks that are signed with either are on their way."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.callbacks import CallbackSender, Delivery, Kind
+from local.control import Control
+from local.drive import confirmation_of
+from local.events import Parameters, load, signed, with_fresh_payment
+from local.processes import functions_running
+from local.stack import Stack
+
+SITE = "S1733026124"
+CALLBACKS = 200
+"""For each key."""
+
+
+@pytest.fixture
+def put_sites(stack: Stack) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Write the secret as an operator does; afterwards, as it was."""
+
+    def put(sites: dict[str, Any]) -> None:
+        text = json.dumps({"sites": sites})
+        stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=text)
+
+    yield put
+    put(stack.sites)
+    # Twice: now the previous version is like the current one.
+    put(stack.sites)
+
+
+def callbacks(secret: str) -> Iterator[tuple[Kind, Parameters]]:
+    """Yield authorizations and confirmations that are signed with a key."""
+    template = load("authorization")["credit"]
+    for number in range(CALLBACKS):
+        message = {**with_fresh_payment(template), "site_identifier": SITE}
+        message["site_customer_identifier"] = f"rotates-{number}"
+        kind: Kind = "confirm" if number % 2 else "authorize"
+        yield kind, signed(confirmation_of(message) if number % 2 else message, secret)
+
+
+def test_no_callback_is_refused_while_the_key_rotates(
+    crowd: ThreadPoolExecutor,
+    stack: Stack,
+    sender: CallbackSender,
+    put_sites: Callable[[dict[str, Any]], None],
+) -> None:
+    old, new = stack.sites[SITE]["secret"], secrets.token_hex(16)
+
+    def deliver(callback: tuple[Kind, Parameters]) -> Delivery:
+        kind, message = callback
+        return sender.deliver(kind, message, "json")
+
+    with_old, with_new = list(callbacks(old)), list(callbacks(new))
+    half = CALLBACKS // 2
+    # In flight when the secret changes.
+    before = [crowd.submit(deliver, callback) for callback in with_old[:half]]
+    put_sites({**stack.sites, SITE: {**stack.sites[SITE], "secret": new}})
+    mixed = list(chain.from_iterable(zip(with_old[half:], with_new[:half], strict=True)))
+    after = [crowd.submit(deliver, callback) for callback in (*mixed, *with_new[half:])]
+
+    deliveries = [each.result() for each in (*before, *after)]
+
+    assert len(deliveries) == 2 * CALLBACKS
+    assert [delivery.reason for delivery in deliveries if not delivery.accepted] == []
+
+
+def test_however_many_bad_signatures_come_each_process_looks_at_the_secret_once(
+    crowd: ThreadPoolExecutor,
+    folder: Path,
+    sender: CallbackSender,
+    faults: Control,
+    authorization: Parameters,
+) -> None:
+    processes = len(functions_running(folder / "processes.json", "ConfirmFunction"))
+    forged = [signed(confirmation_of(authorization), f"guess-{n}") for n in range(5 * processes)]
+
+    statuses = set(crowd.map(lambda message: sender.deliver("confirm", message, "json").status, forged))
+
+    assert statuses == {401}
+    # The current version, and the previous one.
+    assert faults.get("counts").get("secretsmanager.GetSecretValue", 0) <= 2 * processes
