@@ -1,62 +1,18 @@
 """What SAM makes of the template: no emulator takes part, which is less strict than AWS about much of it."""
 
-import json
-import os
-import subprocess
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from tests.template import (
-    APIS,
-    CALLED,
-    CALLING_PAYNEARME,
-    FUNCTIONS,
-    PUBLISHED,
-    ROOT,
-    TEMPLATE,
-    of_type,
-)
-
-TRANSFORM = """
-import json, sys
-import boto3
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-template, parameters = json.load(sys.stdin)
-session = boto3.Session(region_name="us-east-1")
-json.dump(Translator({}, Parser(), boto_session=session).translate(template, parameters), sys.stdout)
-"""
-
-
-def expanded(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
-    """Return the resources that SAM makes of ``template``, as it does on AWS."""
-    done = subprocess.run(  # noqa: S603 # our own program
-        [str(ROOT / ".venvs/sam/bin/python"), "-I", "-c", TRANSFORM],
-        input=json.dumps([template, parameters]),
-        env={"PATH": os.defpath},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    resources: dict[str, Any] = json.loads(done.stdout)["Resources"]
-    return resources
+from tests.e2e.expanding import expanded, made, packaged_template
+from tests.template import APIS, CALLED, CALLING_PAYNEARME, PUBLISHED, of_type
 
 
 @pytest.fixture
 def packaged() -> dict[str, Any]:
-    """Return the template as ``sam deploy`` hands it in: with addresses in the place of folders."""
-    template: dict[str, Any] = json.loads(json.dumps(TEMPLATE))
-    for function in FUNCTIONS:
-        template["Resources"][function]["Properties"]["CodeUri"] = f"s3://bucket/{function}"
-    template["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/SharedLayer"
-    return template
-
-
-def made(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {name: entry["Properties"] for name, entry in resources.items() if entry["Type"] == kind}
+    return packaged_template()
 
 
 def versions(resources: dict[str, Any]) -> set[str]:

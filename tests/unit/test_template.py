@@ -165,14 +165,6 @@ def test_the_table_forgets_only_what_says_when() -> None:
     assert forgetting == {"AttributeName": "expires_at_epoch", "Enabled": True}
 
 
-@pytest.mark.parametrize(
-    "name", ["Table", "SitesSecret", "PolicyApplication", "PolicyEnvironment", "PolicyProfile"]
-)
-def test_what_cannot_be_made_again_outlives_the_stack(name: str) -> None:
-    assert RESOURCES[name]["DeletionPolicy"] == "Retain"
-    assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
-
-
 def test_the_secret_is_deployed_without_a_key() -> None:
     assert json.loads(RESOURCES["SitesSecret"]["Properties"]["SecretString"]) == {"sites": {}}
 
@@ -212,6 +204,13 @@ def test_in_production_a_new_policy_spreads_slowly_and_elsewhere_at_once() -> No
     for environment in ("local", "dev"):
         assert not set(names) & set(overrides(environment, "deploy"))
     assert [PARAMETERS[name]["Default"] for name in names] == ["0", "0"]
+
+
+def test_in_production_new_code_comes_in_steps_and_elsewhere_at_once() -> None:
+    assert overrides("prod", "deploy")["GradualDeployment"] == "true"
+    assert PARAMETERS["GradualDeployment"]["Default"] == "false"
+    for environment in ("local", "dev"):
+        assert "GradualDeployment" not in overrides(environment, "deploy")
 
 
 def test_a_person_confirms_what_changes_in_production() -> None:

@@ -66,17 +66,6 @@ def test_no_route_takes_any_verb() -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_every_route_is_throttled_by_parameters_and_no_body_is_traced(api: str) -> None:
-    kind = api.removesuffix("Api")
-    (settings,) = APIS[api]["MethodSettings"]
-    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
-    assert settings["ThrottlingRateLimit"] == {"Ref": f"{kind}RateLimit"}
-    assert settings["ThrottlingBurstLimit"] == {"Ref": f"{kind}BurstLimit"}
-    assert settings["DataTraceEnabled"] is False
-    assert "LoggingLevel" not in settings
-
-
-@pytest.mark.parametrize("api", APIS)
 def test_an_access_log_tells_nothing_that_the_sender_wrote(api: str) -> None:
     log = APIS[api]["AccessLogSetting"]
     assert log["DestinationArn"] == {"Fn::GetAtt": [f"{api}Logs", "Arn"]}

@@ -195,9 +195,10 @@ def test_a_function_has_a_role_that_nobody_else_takes(function: str) -> None:
     }
 
 
-def test_beside_the_functions_only_api_gateway_and_appconfig_have_roles() -> None:
+def test_beside_the_functions_only_api_gateway_appconfig_and_codedeploy_have_roles() -> None:
+    # What the last of them may do is in tests/e2e/test_expansion_of_steps.py.
     others = set(of_type("AWS::IAM::Role")) - {role_of(function) for function in FUNCTIONS}
-    assert others == {"ApiGatewayLoggingRole", "PolicyAlarmRole"}
+    assert others == {"ApiGatewayLoggingRole", "DeploymentRole", "PolicyAlarmRole"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

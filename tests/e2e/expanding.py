@@ -1,0 +1,97 @@
+"""What SAM makes of the template, and what CloudFormation would make of that: both without an emulator."""
+
+import json
+import os
+import subprocess
+from typing import Any
+
+from tests.template import FUNCTIONS, ROOT, TEMPLATE
+
+_TRANSFORM = """
+import json, sys
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+template, parameters = json.load(sys.stdin)
+session = boto3.Session(region_name="us-east-1")
+json.dump(Translator({}, Parser(), boto_session=session).translate(template, parameters), sys.stdout)
+"""
+
+_NOTHING = {"Ref": "AWS::NoValue"}
+
+
+def packaged_template() -> dict[str, Any]:
+    """Return the template as ``sam deploy`` hands it in: with addresses in the place of folders."""
+    template: dict[str, Any] = json.loads(json.dumps(TEMPLATE))
+    for function in FUNCTIONS:
+        template["Resources"][function]["Properties"]["CodeUri"] = f"s3://bucket/{function}"
+    template["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/SharedLayer"
+    return template
+
+
+def expanded(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
+    """Return the resources that SAM makes of ``template``, as it does on AWS."""
+    resources: dict[str, Any] = _transformed(template, parameters)["Resources"]
+    return resources
+
+
+def deployed(**parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the resources and the outputs that are deployed with ``parameters``, conditions decided.
+
+    A parameter that is not given has its default.
+    """
+    template = _transformed(packaged_template(), parameters)
+    defaults = {name: entry["Default"] for name, entry in template["Parameters"].items()}
+    conditions = {
+        name: _holds(condition, defaults | parameters) for name, condition in template["Conditions"].items()
+    }
+
+    def kept(section: str) -> dict[str, Any]:
+        entries = template[section].items()
+        there = {name: entry for name, entry in entries if conditions.get(entry.get("Condition"), True)}
+        decided: dict[str, Any] = _decided(there, conditions)
+        return decided
+
+    return kept("Resources"), kept("Outputs")
+
+
+def made(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of all resources of a type, by logical identifier."""
+    found = {name: entry for name, entry in resources.items() if entry["Type"] == kind}
+    return {name: entry.get("Properties", {}) for name, entry in found.items()}
+
+
+def _transformed(template: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(  # noqa: S603 # our own program
+        [str(ROOT / ".venvs/sam/bin/python"), "-I", "-c", _TRANSFORM],
+        input=json.dumps([template, parameters]),
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    transformed: dict[str, Any] = json.loads(done.stdout)
+    return transformed
+
+
+def _holds(condition: dict[str, Any], parameters: dict[str, str]) -> bool:
+    """Decide a condition. Ours are made of equality and negation only."""
+    ((function, arguments),) = condition.items()
+    if function == "Fn::Not":
+        return not _holds(arguments[0], parameters)
+    assert function == "Fn::Equals"
+    left, right = (parameters[side["Ref"]] if isinstance(side, dict) else side for side in arguments)
+    return bool(left == right)
+
+
+def _decided(value: Any, conditions: dict[str, bool]) -> Any:
+    """Return ``value`` with the branch that holds in the place of every ``Fn::If``."""
+    if isinstance(value, list):
+        return [entry for entry in (_decided(entry, conditions) for entry in value) if entry != _NOTHING]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"Fn::If"}:
+        condition, then, otherwise = value["Fn::If"]
+        return _decided(then if conditions[condition] else otherwise, conditions)
+    every = {name: _decided(entry, conditions) for name, entry in value.items()}
+    return {name: entry for name, entry in every.items() if entry != _NOTHING}

@@ -1,0 +1,60 @@
+"""What holds data outlives the stack, and nobody adds a kind of resource without saying whether it does."""
+
+import pytest
+
+from tests.template import RESOURCES
+
+HOLDING_DATA = {
+    "AWS::AppConfig::Application": "the merchant's policy",
+    "AWS::AppConfig::ConfigurationProfile": "the versions of the policy",
+    "AWS::AppConfig::Environment": "which version is in force",
+    "AWS::DynamoDB::Table": "payments, balances, spending, orders",
+    "AWS::Events::Archive": "events that were sent",
+    "AWS::Logs::LogGroup": "what was decided, and why",
+    "AWS::SQS::Queue": "what could not be delivered",
+    "AWS::SecretsManager::Secret": "the sites' keys",
+}
+"""The kinds of resources that hold what nobody can make again, and what that is."""
+
+HOLDING_NONE = {
+    "AWS::ApiGateway::Account",
+    "AWS::ApiGateway::BasePathMapping",
+    "AWS::ApiGateway::DomainName",
+    "AWS::ApiGateway::GatewayResponse",
+    "AWS::AppConfig::DeploymentStrategy",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    # It passes events on and keeps none.
+    "AWS::Events::EventBus",
+    "AWS::Events::Rule",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::QueryDefinition",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Serverless::Api",
+    "AWS::Serverless::Function",
+    "AWS::Serverless::LayerVersion",
+    "AWS::WAFv2::WebACL",
+    "AWS::WAFv2::WebACLAssociation",
+}
+"""The kinds that are made of this template alone, and can be made of it again."""
+
+KINDS = sorted({entry["Type"] for entry in RESOURCES.values()})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_said_of_every_kind_of_resource_whether_it_holds_data(kind: str) -> None:
+    assert (kind in HOLDING_DATA) != (kind in HOLDING_NONE)
+
+
+@pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in HOLDING_DATA])
+def test_what_holds_data_outlives_the_stack(name: str) -> None:
+    assert RESOURCES[name].get("DeletionPolicy") == "Retain"
+    assert RESOURCES[name].get("UpdateReplacePolicy") == "Retain"
+
+
+def test_a_name_that_is_ours_is_no_log_groups() -> None:
+    # What outlives a stack stands in the way of the next one of the same name, unless its name is generated.
+    groups = [entry for entry in RESOURCES.values() if entry["Type"] == "AWS::Logs::LogGroup"]
+    assert not [group for group in groups if "LogGroupName" in group["Properties"]]
