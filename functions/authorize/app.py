@@ -1,6 +1,7 @@
 """Answers PayNearMe's authorization callback, which asks whether a payment may happen."""
 
-from functools import partial
+from collections.abc import Mapping
+from datetime import datetime
 
 from paynearme import gateway, telemetry
 from paynearme.ledger import Ledger
@@ -14,7 +15,14 @@ settings = Settings.from_environment()
 sites = Sites(settings)
 policies = Policies(settings)
 ledger = Ledger(Table(settings.table_name))
-decline = partial(unheard, policies.text_without_decision)
+
+
+def decline(parameters: Mapping[str, str], now: datetime) -> AuthorizationAnswer:
+    """Decline what cannot be decided now. Raises ``KeyError`` and ``ValueError`` where nothing is named."""
+    declined = unheard(policies.text_without_decision, parameters, now)
+    answer = declined.to_answer(parameters["pnm_order_identifier"])
+    telemetry.tell(declined)
+    return answer
 
 
 @gateway.callback("authorize", Authorization, settings, sites, when_unavailable=decline)

@@ -1,6 +1,6 @@
 """Creates an order at PayNearMe, and lets authorizations know it."""
 
-from paynearme import gateway
+from paynearme import gateway, telling
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.ledger import Ledger
@@ -20,5 +20,7 @@ def handler(call: gateway.Call[CreateOrderRequest]) -> CreateOrderAnswer:
     """Create the order, write it down, and return it."""
     sooner = call.deadline.sooner(FOR_A_SHORT_ATTEMPT_SECONDS)
     answer = paynearme.create_order(call.site, call.request, sooner)
+    # It exists, whatever comes now.
+    telling.orders_in(answer)
     ledger.add_order(call.site.identifier, call.request, answer.order, call.received_at, call.deadline)
     return answer

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -243,6 +244,7 @@ def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setattr(handler, "stream", StandardOutput())
     # A call that ended badly, or what was asked for without one, may have left something behind.
     monkeypatch.setattr(telemetry, "_notes", {})
+    monkeypatch.setattr(telemetry, "_counts", Counter())
     telemetry.metrics.clear_metrics()
     return Written(capsys)
 

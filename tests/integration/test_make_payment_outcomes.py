@@ -258,19 +258,21 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
 
 
 @pytest.mark.parametrize(
-    ("said", "name"),
+    ("said", "names"),
     [
-        (HANGS, "PaymentOutcomeUnknown"),
-        ((401, {}), "CredentialsRefused"),
-        ((403, {}), "CredentialsRefused"),
+        (HANGS, ["PaymentOutcomeUnknown", "PayNearMeOutcomeUnknown"]),
+        ((401, {}), ["PayNearMeCredentialsRefused"]),
+        ((403, {}), ["PayNearMeCredentialsRefused"]),
     ],
 )
-def test_it_is_counted_for_whoever_watches(making: Making, written: Written, said: Any, name: str) -> None:
+def test_it_is_counted_for_whoever_watches(
+    making: Making, written: Written, said: Any, names: list[str]
+) -> None:
     making.paynearme.say(said)
 
     making.make()
 
-    assert written.counted(name) == 1
+    assert [written.counted(name) for name in names] == [1] * len(names)
     assert written.counted("OutcomeNotWritten") == 0
 
 

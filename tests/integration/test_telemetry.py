@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.events_of_gateway import body_event
-from tests.integration.observed import Function, Stored, StoredSites, Traffic, Written
+from tests.integration.observed import Function, Stored, StoredSites, Written
 from tests.integration.paynearme_stub import ANSWERED, PayNearMe
 from tests.integration.signed_callbacks import CUSTOMER, SITES, authorization, confirmation
 from tests.messages import valid_guaranteed_ach_request, valid_smart_token_request
@@ -16,7 +16,13 @@ MESSAGES = {
     "confirm": confirmation,
     "get_token": valid_smart_token_request,
 }
+CALLBACKS = ("authorize", "confirm")
+PAID_CENTS = 35499
 type Told = tuple[str, dict[str, Any]]
+
+
+DIMENSIONS = [["service"], ["operation", "service"]]
+"""Each metric is there for all operations together, as alarms need it, and for each operation."""
 
 
 def counted(line: dict[str, Any]) -> dict[str, int]:
@@ -24,10 +30,13 @@ def counted(line: dict[str, Any]) -> dict[str, int]:
     [directive] = line["_aws"]["CloudWatchMetrics"]
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert directive["Namespace"] == "PayNearMe"
-    assert [sorted(names) for names in directive["Dimensions"]] == [["operation", "service"]]
+    assert sorted((sorted(names) for names in directive["Dimensions"]), key=len) == DIMENSIONS
     assert line["service"] == "paynearme"
     assert units.pop("Milliseconds") == "Milliseconds"
     assert line["Milliseconds"][0] >= 0
+    if line["operation"] in CALLBACKS:
+        assert units.pop("TimeUsedPercent") == "Percent"
+        assert line["TimeUsedPercent"] == [pytest.approx(line["Milliseconds"][0] / 100)]
     assert set(units.values()) <= {"Count"}
     return {name: int(sum(line[name])) for name in units}
 
@@ -40,40 +49,70 @@ def c(**changes: Any) -> Told:
     return "confirm", changes
 
 
+def once(*names: str, **numbers: int) -> dict[str, int]:
+    """Return each of ``names`` counted once, and what is counted more."""
+    return dict.fromkeys(names, 1) | numbers
+
+
+PAID = {"PaymentConfirmed": 1, "MoneyInCents": PAID_CENTS}
+DECLINED = once("AuthorizationDeclined", "DeclinedAmountNotPositive")
+
 # For each: what was told before, what is told now, and what that counts.
-COUNTED: dict[str, tuple[list[Told], Told, set[str]]] = {
-    "accepted": ([], a(), {"AuthorizationAccepted"}),
-    "declined": ([], a(payment_amount="0"), {"AuthorizationDeclined", "DeclinedAmountNotPositive"}),
-    "declined again": ([a(payment_amount="0")], a(payment_amount="0"), {"AuthorizationRepeated"}),
-    "authorized again": ([a()], a(), {"AuthorizationRepeated"}),
+COUNTED: dict[str, tuple[list[Told], Told, dict[str, int]]] = {
+    "accepted": ([], a(), once("AuthorizationAccepted")),
+    "declined": ([], a(payment_amount="0"), DECLINED),
+    "declined again": ([a(payment_amount="0")], a(payment_amount="0"), once("AuthorizationRepeated")),
+    "authorized again": ([a()], a(), once("AuthorizationRepeated")),
     "conflict": (
         [a()],
         a(payment_type="x"),
-        {"AuthorizationDeclined", "DeclinedConflictsWithEarlier", "AnomalyAuthorizationConflict"},
+        once(
+            "AuthorizationDeclined",
+            "DeclinedConflictsWithEarlier",
+            "Anomaly",
+            "AnomalyAuthorizationConflict",
+        ),
     ),
-    "late": ([c()], a(payment_amount="1"), {"AuthorizationAccepted", "AnomalyAmountDiffers"}),
-    "paid": ([], c(), {"PaymentConfirmed"}),
-    "failed": ([], c(status="decline"), {"PaymentFailed"}),
-    "paid again": ([c()], c(), {"ConfirmationRepeated"}),
-    "other order": ([a()], c(pnm_order_identifier="1"), {"PaymentConfirmed", "AnomalyOrderDiffers"}),
+    "late": (
+        [c()],
+        a(payment_amount="1"),
+        once("AuthorizationAccepted", "Anomaly", "AnomalyAmountDiffers"),
+    ),
+    "paid": ([], c(), PAID),
+    "paid, test": ([], c(test="true"), once("PaymentConfirmed")),
+    "failed": ([], c(status="decline"), once("PaymentFailed")),
+    "paid again": ([c()], c(), once("ConfirmationRepeated")),
+    "other order": ([a()], c(pnm_order_identifier="1"), PAID | once("Anomaly", "AnomalyOrderDiffers")),
     "other customer": (
         [a()],
         c(site_customer_identifier="1"),
-        {"PaymentConfirmed", "AnomalyCustomerDiffers"},
+        PAID | once("Anomaly", "AnomalyCustomerDiffers"),
     ),
-    "no customer": ([], c(site_customer_identifier=None), {"PaymentConfirmed", "AnomalyCustomerMissing"}),
+    "no customer": (
+        [],
+        c(site_customer_identifier=None),
+        PAID | once("Anomaly", "AnomalyCustomerMissing"),
+    ),
     "our decline paid": (
         [a(payment_currency="CAD")],
         c(),
-        {"PaymentConfirmed", "AnomalyPaidAfterDecline", "AnomalyAmountDiffers"},
+        PAID | once("AnomalyPaidAfterDecline", "AnomalyAmountDiffers", Anomaly=2),
     ),
-    "contradicted": ([c()], c(status="decline"), {"ConfirmationRepeated", "AnomalyOutcomeContradicted"}),
-    "paid at last": ([c(status="decline")], c(), {"PaymentConfirmed", "AnomalyOutcomeContradicted"}),
-    "forged": ([], a(site_identifier="S1", secret="x"), {"NotAuthentic"}),
-    "old": ([], a(timestamp="1"), {"NotAuthentic"}),
-    "invalid": ([], c(status="x"), {"InvalidMessage"}),
-    "token": ([], ("get_token", {}), set()),
-    "no token": ([], ("get_token", {"unknown": "x"}), {"InvalidMessage"}),
+    "contradicted": (
+        [c()],
+        c(status="decline"),
+        once("ConfirmationRepeated", "Anomaly", "AnomalyOutcomeContradicted"),
+    ),
+    "paid at last": (
+        [c(status="decline")],
+        c(),
+        PAID | once("Anomaly", "AnomalyOutcomeContradicted"),
+    ),
+    "forged": ([], a(site_identifier="S1", secret="x"), once("NotAuthentic")),
+    "old": ([], a(timestamp="1"), once("NotAuthentic")),
+    "invalid": ([], c(status="x"), once("InvalidMessage")),
+    "token": ([], ("get_token", {}), once("PayNearMeAnswered")),
+    "no token": ([], ("get_token", {"unknown": "x"}), once("InvalidMessage")),
 }
 
 
@@ -81,7 +120,7 @@ COUNTED: dict[str, tuple[list[Told], Told, set[str]]] = {
 def test_each_call_writes_one_log_line_and_one_line_of_metrics(
     cold_start: Callable[[str], Function], paynearme: PayNearMe, written: Written, case: str
 ) -> None:
-    before, now, names = COUNTED[case]
+    before, now, numbers = COUNTED[case]
     statuses = [cold_start(name)(MESSAGES[name](**changes)).status for name, changes in [*before, now]]
 
     logs, metrics = written.logs(), written.metrics()
@@ -89,7 +128,7 @@ def test_each_call_writes_one_log_line_and_one_line_of_metrics(
     assert [log["status"] for log in logs] == statuses
     assert [log["operation"] for log in logs] == [metric["operation"] for metric in metrics]
     assert logs[-1]["operation"] == now[0]
-    assert counted(metrics[-1]) == dict.fromkeys(names, 1)
+    assert counted(metrics[-1]) == numbers
 
 
 @pytest.mark.parametrize("message", [authorization, confirmation])
@@ -161,39 +200,63 @@ def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
     assert MARKER not in written.text()
 
 
-@pytest.mark.parametrize("name", ["authorize", "confirm"])
+UNDECIDED = once("AuthorizationDeclined", "DeclinedCannotDecideNow")
+
+
+@pytest.mark.parametrize(("name", "decided"), [("authorize", UNDECIDED), ("confirm", {})])
 def test_a_ledger_that_is_gone_is_counted(
-    cold_start: Callable[[str], Function], stored: Stored, written: Written, name: str
+    cold_start: Callable[[str], Function],
+    stored: Stored,
+    written: Written,
+    name: str,
+    decided: dict[str, int],
 ) -> None:
     stored.client.delete_table(TableName=stored.table_name)
     cold_start(name)(MESSAGES[name]())
 
-    assert written.counted("LedgerUnavailable") == 1
+    [metrics] = written.metrics()
+    assert counted(metrics) == once("LedgerUnavailable", "CallbackFailed") | decided
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("authorize", once("CallbackFailed") | UNDECIDED),
+        ("confirm", once("CallbackFailed")),
+        ("get_token", {}),
+    ],
+)
 def test_keys_that_are_gone_are_counted(
     cold_start: Callable[[str], Function],
     paynearme: PayNearMe,
     stored_sites: StoredSites,
     written: Written,
     name: str,
+    beside: dict[str, int],
 ) -> None:
     stored_sites.delete()
     cold_start(name)(MESSAGES[name]())
 
-    assert written.counted("SitesUnavailable") == 1
+    [metrics] = written.metrics()
+    assert counted(metrics) == once("SitesUnavailable") | beside
 
 
-@pytest.mark.parametrize("name", ["authorize", "confirm"])
+@pytest.mark.parametrize(("name", "decided"), [("authorize", UNDECIDED), ("confirm", {})])
 def test_a_mistake_of_ours_is_counted(
-    cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str
+    cold_start: Callable[[str], Function],
+    monkeypatch: pytest.MonkeyPatch,
+    written: Written,
+    name: str,
+    decided: dict[str, int],
 ) -> None:
-    traffic.refused = dict.fromkeys(("UpdateItem", "TransactWriteItems"), BrokenError())
+    def break_down(*_: object) -> None:
+        raise BrokenError
+
+    monkeypatch.setattr(f"paynearme.ledger.Ledger.{name}", break_down)
     cold_start(name)(MESSAGES[name]())
 
     [metrics] = written.metrics()
-    assert counted(metrics)
+    assert counted(metrics) == once("InternalFailure", "CallbackFailed") | decided
 
 
 def test_what_one_call_notes_and_counts_is_not_told_of_the_next(

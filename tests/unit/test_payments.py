@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -80,7 +81,7 @@ def test_decisions_repeats_outcomes_and_reversals_are_counted_apart() -> None:
         Reversed(ReversalKind.OTHER, repeated=False),
         Reversed(ReversalKind.OTHER, repeated=True),
     ]
-    assert len({result.counts[0] for result in results}) == len(results)
+    assert len({next(iter(result.counts)) for result in results}) == len(results)
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.ACCEPTED])
@@ -94,7 +95,7 @@ def test_each_reason_of_a_decline_is_counted_under_its_name(reason: Reason) -> N
 
 def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
     former = Decision(accept=False, reason="former_reason", decline_reason="No", receipt="^Sorry")
-    assert authorized(former).counts == ["AuthorizationDeclined", "DeclinedFormerReason"]
+    assert authorized(former).counts == {"AuthorizationDeclined": 1, "DeclinedFormerReason": 1}
 
 
 @pytest.mark.parametrize(
@@ -106,8 +107,8 @@ def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
     ],
 )
 def test_reversals_are_counted_by_what_is_counted_of_a_customer(kind: ReversalKind, names: list[str]) -> None:
-    assert Reversed(kind, repeated=False).counts == names
-    assert Reversed(kind, repeated=True).counts == ["ReversalRepeated"]
+    assert Reversed(kind, repeated=False).counts == dict.fromkeys(names, 1)
+    assert Reversed(kind, repeated=True).counts == {"ReversalRepeated": 1}
     assert Reversed(kind, repeated=False).notes == {"kind": str(kind), "repeated": False}
 
 
@@ -121,9 +122,25 @@ def test_every_anomaly_is_noted_and_counted_beside_the_result(anomaly: Anomaly) 
     ]
     for result, plain in pairs:
         assert result.notes == {**plain.notes, "anomalies": [anomaly]}
-        [counted] = set(result.counts) - set(plain.counts)
-        assert counted.lower() == f"anomaly{anomaly}".replace("_", "")
-        assert counted.isalpha()
+        total, by_kind = (name for name in result.counts if name not in plain.counts)
+        assert total == "Anomaly"
+        assert by_kind.lower() == f"anomaly{anomaly}".replace("_", "")
+        assert by_kind.isalpha()
+
+
+def test_the_total_of_anomalies_is_what_all_kinds_add_up_to() -> None:
+    counts = Confirmed(Outcome.PAYMENT, repeated=False, anomalies=frozenset(Anomaly)).counts
+    by_kind = {name: number for name, number in counts.items() if name.startswith("Anomaly")}
+    assert by_kind.pop("Anomaly") == sum(by_kind.values()) == len(Anomaly)
+
+
+@pytest.mark.parametrize(
+    ("amount", "cents"),
+    [("0.00", 0), ("0.01", 1), ("0.29", 29), ("354.99", 35499), ("999999999999.99", 99999999999999)],
+)
+def test_money_in_is_counted_in_whole_cents(amount: str, cents: int) -> None:
+    counts = Confirmed(Outcome.PAYMENT, repeated=False, money_in=Decimal(amount)).counts
+    assert counts == {"PaymentConfirmed": 1, "MoneyInCents": cents}
 
 
 NAMED = {
@@ -138,7 +155,8 @@ def words(site: str) -> Text:
 
 
 def test_what_cannot_be_decided_is_declined_in_the_words_of_the_site() -> None:
-    assert unheard(words, NAMED, DECIDED_AT).fields() == {
+    declined = unheard(words, NAMED, DECIDED_AT)
+    assert declined.to_answer(NAMED["pnm_order_identifier"]).fields() == {
         "pnm_order_identifier": "80080175585",
         "accept_payment": "no",
         "decline_reason": "Not now at S2155373459",
@@ -162,8 +180,15 @@ def test_such_a_decline_carries_the_identifier_that_the_payment_has_later(
     assert unheard(words, NAMED | said, DECIDED_AT).site_payment_identifier == identifier
 
 
-@pytest.mark.parametrize("missing", NAMED)
-def test_what_names_no_payment_or_no_order_cannot_be_answered(missing: str) -> None:
+def test_such_a_decline_counts_as_the_decision_that_it_is() -> None:
+    assert unheard(words, NAMED, DECIDED_AT).counts == {
+        "AuthorizationDeclined": 1,
+        "DeclinedCannotDecideNow": 1,
+    }
+
+
+@pytest.mark.parametrize("missing", ["site_identifier", "pnm_payment_identifier"])
+def test_what_names_no_payment_cannot_be_declined(missing: str) -> None:
     parameters = {name: text for name, text in NAMED.items() if name != missing}
 
     with pytest.raises(KeyError):
@@ -171,5 +196,7 @@ def test_what_names_no_payment_or_no_order_cannot_be_answered(missing: str) -> N
 
 
 def test_what_names_an_order_that_is_none_cannot_be_answered() -> None:
+    declined = unheard(words, NAMED, DECIDED_AT)
+
     with pytest.raises(ValueError, match="pnm_order_identifier"):
-        unheard(words, NAMED | {"pnm_order_identifier": "1\n2"}, DECIDED_AT)
+        declined.to_answer("1\n2")

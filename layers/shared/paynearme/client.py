@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from urllib3 import BaseHTTPResponse, PoolManager, Retry
 
+from paynearme import telling
 from paynearme.access_tokens import AccessTokens
 from paynearme.deadline import Deadline
 from paynearme.errors import (
@@ -82,6 +83,7 @@ class PayNearMeClient:
         self._http = http or PoolManager()
         self._clock = clock
 
+    @telling.call()
     def get_smart_token(
         self, site: KnownSite, request: SmartTokenRequest, deadline: Deadline
     ) -> SmartTokenAnswer:
@@ -95,6 +97,7 @@ class PayNearMeClient:
         content = self._ask("get_smart_token", site, request, _anew(after_answers=True), deadline)
         return _read(SmartTokenAnswer, content)
 
+    @telling.call()
     def find_payment_methods(
         self, site: KnownSite, request: FindPaymentMethodsRequest, deadline: Deadline
     ) -> PaymentMethods:
@@ -102,6 +105,7 @@ class PayNearMeClient:
         content = self._ask("find_payment_methods", site, request, _anew(after_answers=True), deadline)
         return _read(PaymentMethods, content)
 
+    @telling.call()
     def create_order(
         self, site: KnownSite, request: CreateOrderRequest, deadline: Deadline
     ) -> CreateOrderAnswer:
@@ -112,6 +116,7 @@ class PayNearMeClient:
         content = self._ask("create_order", site, request, _anew(after_answers=False), deadline)
         return _read(CreateOrderAnswer, content)
 
+    @telling.call()
     def make_payment(
         self,
         site: KnownSite,

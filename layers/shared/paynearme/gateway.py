@@ -11,7 +11,7 @@ from functools import wraps
 
 from pydantic import BaseModel
 
-from paynearme import telemetry
+from paynearme import telemetry, telling
 from paynearme.answers import CallbackAnswer, HttpAnswer, callback_answer, problem, success
 from paynearme.deadline import Deadline
 from paynearme.errors import (
@@ -20,8 +20,6 @@ from paynearme.errors import (
     InvalidMessageError,
     NotFoundError,
     PayNearMeError,
-    PayNearMeFaultError,
-    RefusedByPayNearMeError,
     SignatureError,
     SitesUnavailableError,
     UnavailableError,
@@ -43,6 +41,9 @@ from paynearme.parameters import (
 )
 from paynearme.settings import KnownSite, Settings, Sites
 from paynearme.signing import UNSIGNED, verify
+
+PAYNEARME_WAITS_SECONDS = 10
+"""How long PayNearMe waits for the answer to a callback."""
 
 type Handler = Callable[[Event, object], HttpAnswer]
 type Clock = Callable[[], datetime]
@@ -88,17 +89,19 @@ def receive[M: (Authorization, Confirmation, Reversal)](
             # Not forged but mangled: API Gateway could not read it as UTF-8.
             raise UnreadableError from None
         raise
+    except SitesUnavailableError:
+        # Nobody vouches for it, but its log line must be found.
+        telling.identifiers_in(received)
+        telemetry.note(unchecked=True)
+        raise
     # What is not signed is not authentic: it goes no further.
     signed = {name: value for name, value in received.items() if name not in UNSIGNED}
     telemetry.note(site_identifier=site.identifier)
+    telling.identifiers_in(signed)
     if model is Authorization:
         _check_age(signed.get("timestamp", ""), now, settings)
     message = read_message(model, signed)
-    telemetry.note(
-        pnm_order_identifier=message.pnm_order_identifier,
-        pnm_payment_identifier=message.pnm_payment_identifier,
-        test=message.test,
-    )
+    telemetry.note(test=message.test)
     dropped = [name for name in signed if name in model.model_fields and getattr(message, name) is None]
     if unread := sorted(name for name in dropped if signed[name]):
         telemetry.note(unread=unread)
@@ -139,10 +142,14 @@ def callback[M: (Authorization, Confirmation, Reversal)](
                 answer = callback_answer(work(received), site.version, site.answer_format)
                 done = received
             except Exception as error:
-                answer = problem(_told(error, UnavailableError()), names_only=True)
-                if when_unavailable and answer["statusCode"] >= 500:
+                telling.error(error)
+                ours = error if isinstance(error, PayNearMeError) else UnavailableError()
+                answer = problem(ours, names_only=True)
+                if answer["statusCode"] >= 500:
+                    telemetry.count("CallbackFailed")
                     answer = _in_so_many_words(event, site, now, when_unavailable) or answer
             milliseconds = (time.perf_counter() - started) * 1000
+            telemetry.share("TimeUsedPercent", milliseconds / (PAYNEARME_WAITS_SECONDS * 1000) * 100)
             if done and afterwards:
                 answer = afterwards(done.message, done.deadline, answer)
             telemetry.write(operation, answer["statusCode"], milliseconds)
@@ -170,16 +177,20 @@ def backend_call[M: CallRequest | RecordRequest](
             now, deadline = clock(), Deadline.after(settings.call_within_seconds)
             try:
                 method = event["httpMethod"]
-                request = read_message(models[method], _parameters_of_call(event, models[method]))
+                parameters = _parameters_of_call(event, models[method])
+                telling.identifiers_in(parameters)
+                request = read_message(models[method], parameters)
                 site = _site_of(request, settings, sites, deadline)
                 identifiers = {name: getattr(request, name) for name in from_path(event)}
                 telemetry.note(method=method, **{**identifiers, "site_identifier": site.identifier})
                 content = work(Call(request, site, now, deadline))
                 if content is None:
                     raise NotFoundError
+                telling.orders_in(content)
                 answer = success(content.model_dump(mode="json"))
             except Exception as error:
-                answer = problem(_told(error, error), names_only=False)
+                telling.error(error)
+                answer = problem(error, names_only=False)
             telemetry.write(operation, answer["statusCode"], (time.perf_counter() - started) * 1000)
             return answer
 
@@ -257,9 +268,11 @@ def _in_so_many_words(
     event: Event,
     site: KnownSite | None,
     now: datetime,
-    when_unavailable: Callable[[Mapping[str, str], datetime], CallbackAnswer],
+    when_unavailable: Callable[[Mapping[str, str], datetime], CallbackAnswer] | None,
 ) -> HttpAnswer | None:
     """Return PayNearMe's kind of answer to a callback that we could not work on, where it can be made."""
+    if when_unavailable is None:
+        return None
     try:
         received = _parameters_of(event)
         if site is None:
@@ -273,24 +286,3 @@ def _in_so_many_words(
         return callback_answer(reply, site.version, site.answer_format)
     # Not even the site is known: PayNearMe's usual form for the version that it names.
     return callback_answer(reply, *(("2.0", "xml") if received.get("version") == "2.0" else ("3.0", "json")))
-
-
-def _told(error: Exception, otherwise: Exception) -> Exception:
-    """Note and count ``error``; return it, or ``otherwise`` for one that is not of this project."""
-    if isinstance(error, AuthenticityError):
-        telemetry.note(reason=error.reason)
-        telemetry.count("NotAuthentic")
-    elif isinstance(error, PayNearMeError):
-        telemetry.note(error=type(error).__name__)
-        telemetry.count(type(error).__name__.removesuffix("Error"))
-    if isinstance(error, InvalidMessageError):
-        telemetry.note(parameters=sorted(error.faults)[:20])
-    if isinstance(error, RefusedByPayNearMeError):
-        telemetry.note(response_code=error.response_code)
-    if isinstance(error, PayNearMeFaultError):
-        telemetry.note(detail=error.detail)
-    if not isinstance(error, PayNearMeError):
-        telemetry.count("InternalFailure")
-    if isinstance(error, UnavailableError) or not isinstance(error, PayNearMeError):
-        telemetry.note_failure(error)
-    return error if isinstance(error, PayNearMeError) else otherwise

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -59,13 +60,14 @@ class Authorized:
         return {"accepted": self.decision.accept, "reason": self.decision.reason, **_noted(self.anomalies)}
 
     @property
-    def counts(self) -> list[str]:
+    def counts(self) -> dict[str, int]:
         """Return the metrics that count it."""
         if self.repeated:
-            return ["AuthorizationRepeated"]
-        made = "AuthorizationAccepted" if self.decision.accept else "AuthorizationDeclined"
-        by_reason = [] if self.decision.accept else [f"Declined{_camel(self.decision.reason)}"]
-        return [made, *by_reason, *_counted(self.anomalies)]
+            return {"AuthorizationRepeated": 1}
+        if self.decision.accept:
+            return {"AuthorizationAccepted": 1, **_counted(self.anomalies)}
+        by_reason = f"Declined{_camel(self.decision.reason)}"
+        return {"AuthorizationDeclined": 1, by_reason: 1, **_counted(self.anomalies)}
 
     def to_answer(self, pnm_order_identifier: str) -> AuthorizationAnswer:
         """Return the answer for PayNearMe: the same for the first question and for each repeat."""
@@ -81,11 +83,15 @@ class Authorized:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What a confirmation did. ``repeated`` says that it told nothing new; ``anomalies``, what it found."""
+    """What a confirmation did. ``repeated`` says that it told nothing new; ``anomalies``, what it found.
+
+    ``money_in`` is what was paid, where this posted it: None for a repeat, a decline and a test.
+    """
 
     outcome: Outcome
     repeated: bool
     anomalies: frozenset[Anomaly] = frozenset()
+    money_in: Decimal | None = None
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -93,10 +99,11 @@ class Confirmed:
         return {"outcome": self.outcome, "repeated": self.repeated, **_noted(self.anomalies)}
 
     @property
-    def counts(self) -> list[str]:
-        """Return the metrics that count it."""
+    def counts(self) -> dict[str, int]:
+        """Return the metrics that count it; money in cents, all of which two places hold."""
         made = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
-        return ["ConfirmationRepeated" if self.repeated else made, *_counted(self.anomalies)]
+        money = {} if self.money_in is None else {"MoneyInCents": int(self.money_in * 100)}
+        return {"ConfirmationRepeated" if self.repeated else made: 1, **money, **_counted(self.anomalies)}
 
 
 @dataclass(frozen=True)
@@ -113,12 +120,12 @@ class Reversed:
         return {"kind": str(self.kind), "repeated": self.repeated, **_noted(self.anomalies)}
 
     @property
-    def counts(self) -> list[str]:
+    def counts(self) -> dict[str, int]:
         """Return the metrics that count it."""
         if self.repeated:
-            return ["ReversalRepeated"]
-        by_kind = [] if self.kind is ReversalKind.OTHER else [f"Reversed{_camel(self.kind)}"]
-        return ["PaymentReversed", *by_kind, *_counted(self.anomalies)]
+            return {"ReversalRepeated": 1}
+        by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{_camel(self.kind)}": 1}
+        return {"PaymentReversed": 1, **by_kind, **_counted(self.anomalies)}
 
 
 def site_payment_identifier(site: str, pnm_payment_identifier: str, *, test: bool) -> str:
@@ -126,13 +133,10 @@ def site_payment_identifier(site: str, pnm_payment_identifier: str, *, test: boo
     return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site}/{pnm_payment_identifier}"))
 
 
-def unheard(
-    text_of: Callable[[str], Text], parameters: Mapping[str, str], now: datetime
-) -> AuthorizationAnswer:
+def unheard(text_of: Callable[[str], Text], parameters: Mapping[str, str], now: datetime) -> Authorized:
     """Return a decline, in so many words, of an authorization that we cannot decide now.
 
-    ``text_of`` gives the words by site. Raises ``KeyError`` and ``ValueError`` when ``parameters`` do not
-    name a payment and an order.
+    ``text_of`` gives the words by site. Raises ``KeyError`` when ``parameters`` do not name a payment.
     """
     ours = parameters.get("site_payment_identifier") or site_payment_identifier(
         parameters["site_identifier"],
@@ -142,16 +146,17 @@ def unheard(
     text = text_of(parameters["site_identifier"])
     told = filled(text.decline_reason or "", {})
     decision = Decision(False, Reason.CANNOT_DECIDE_NOW, told, filled(text.receipt, {}))
-    answer = Authorized(decision, now, ours, repeated=False)
-    return answer.to_answer(parameters["pnm_order_identifier"])
+    return Authorized(decision, now, ours, repeated=False)
 
 
 def _noted(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
     return {"anomalies": sorted(anomalies)} if anomalies else {}
 
 
-def _counted(anomalies: frozenset[Anomaly]) -> list[str]:
-    return [f"Anomaly{_camel(anomaly)}" for anomaly in sorted(anomalies)]
+def _counted(anomalies: frozenset[Anomaly]) -> dict[str, int]:
+    """Return how many there are, and one of each kind."""
+    by_kind = {f"Anomaly{_camel(anomaly)}": 1 for anomaly in sorted(anomalies)}
+    return {"Anomaly": len(by_kind), **by_kind} if by_kind else {}
 
 
 def _camel(code: str) -> str:

@@ -5,16 +5,20 @@ a time, so both live at module level.
 """
 
 import traceback
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-logger = Logger(service="paynearme", location=None)
-metrics = Metrics(namespace="PayNearMe", service="paynearme")
+SERVICE = "paynearme"
+
+logger = Logger(service=SERVICE, location=None)
+metrics = Metrics(namespace="PayNearMe", service=SERVICE)
 
 _notes: dict[str, Any] = {}
+_counts: Counter[str] = Counter()
 _MOST_CAUSES = 5
 
 
@@ -26,8 +30,8 @@ class Tells(Protocol):
         """Return fields for the log line."""
 
     @property
-    def counts(self) -> Iterable[str]:
-        """Return names of metrics."""
+    def counts(self) -> Mapping[str, int]:
+        """Return how much to count under which names of metrics."""
 
 
 def note(**fields: Any) -> None:
@@ -36,15 +40,24 @@ def note(**fields: Any) -> None:
 
 
 def count(name: str, number: int = 1) -> None:
-    """Count ``number`` of ``name``, in CamelCase, in the call's metrics."""
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
+    """Count ``number`` under ``name``, in CamelCase, in the call's metrics.
+
+    Powertools writes it as a float, which is exact up to 2**53: cents as well.
+    """
+    # Powertools would write a metric of 100 values at once, before it knows the operation.
+    _counts[name] += number
+
+
+def share(name: str, percent: float) -> None:
+    """Measure a share, in percent, in the call's metrics."""
+    metrics.add_metric(name=name, unit=MetricUnit.Percent, value=percent)
 
 
 def tell(result: Tells) -> None:
     """Note and count what became of a payment."""
     note(**result.notes)
-    for name in result.counts:
-        count(name)
+    for name, number in result.counts.items():
+        count(name, number)
 
 
 def note_request(event: object, context: object) -> None:
@@ -84,6 +97,11 @@ def write(operation: str, status: int, milliseconds: float) -> None:
     failed = status >= 500 or "error_at" in fields
     log = logger.error if failed else logger.warning if status >= 400 else logger.info
     log(operation, extra=fields)
+    for name, number in _counts.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
+    _counts.clear()
     metrics.add_metric(name="Milliseconds", unit=MetricUnit.Milliseconds, value=milliseconds)
     metrics.add_dimension(name="operation", value=operation)
+    # And once more for all operations together: an alarm watches one metric, and adds none up.
+    metrics.add_dimensions(service=SERVICE)
     metrics.flush_metrics()

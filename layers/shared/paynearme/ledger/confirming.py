@@ -32,12 +32,12 @@ def confirm(
     told = _Told(message, policy, now)
     old = told.post_as_expected(table, deadline)
     if old is None:
-        return Confirmed(message.status, repeated=False, anomalies=own_anomalies(message))
+        return Confirmed(message.status, False, own_anomalies(message), told.money_in)
     while told.is_news_to(old):
         anomalies = told.anomalies(old)
         changed = told.post(table, old, anomalies, deadline)
         if changed is None:
-            return Confirmed(message.status, repeated=False, anomalies=anomalies)
+            return Confirmed(message.status, False, anomalies, told.money_in)
         old = changed
     if old["confirmation_fingerprint"] == items.confirmation_fingerprint(message):
         return Confirmed(message.status, repeated=True)
@@ -53,6 +53,12 @@ class _Told:
     message: Confirmation
     policy: SitePolicy | None
     now: datetime
+
+    @property
+    def money_in(self) -> Decimal | None:
+        """What was paid, fees included: None for a decline and for a test."""
+        is_money = self.message.status is Outcome.PAYMENT and not self.message.test
+        return self.message.payment_amount if is_money else None
 
     def is_news_to(self, old: Item) -> bool:
         """Return whether the outcome is to be written onto ``old``, the payment's item.
