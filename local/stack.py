@@ -204,6 +204,8 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
     overrides = [f"Architecture={architecture}", "Stage=local", f"PayNearMeBaseUrl={addresses.paynearme_url}"]
     overrides += ["DefaultSiteIdentifier=S2155373459", "LogRetentionDays=1"]
     overrides += ["CallbackRateLimit=5000", "CallbackBurstLimit=5000", "PolicyMaxAgeSeconds=1"]
+    # The emulator does not know the type.
+    overrides += ["LogsQueries=false"]
     aws = {
         "AWS_ENDPOINT_URL": addresses.endpoint_url,
         "AWS_ACCESS_KEY_ID": ROOT_KEYS["aws_access_key_id"],

@@ -4,6 +4,7 @@ What is noted and counted during a call is written when the call ends. A functio
 a time, so both live at module level.
 """
 
+import os
 import traceback
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-SERVICE = "paynearme"
+SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "paynearme")
+"""What tells the metrics of this deployment from another's: the template sets the stack's name."""
 
 logger = Logger(service=SERVICE, location=None)
 metrics = Metrics(namespace="PayNearMe", service=SERVICE)
