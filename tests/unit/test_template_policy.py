@@ -93,6 +93,9 @@ def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixtu
     assert directive["Namespace"] == ALARM["Namespace"]
     assert ALARM["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
     dimensions = {entry["Name"]: entry["Value"] for entry in ALARM["Dimensions"]}
+    # The stack's name, which the template sets as the service.
+    assert dimensions["service"] == {"Ref": "AWS::StackName"}
+    dimensions["service"] = telemetry.SERVICE
     assert set(dimensions) in [set(names) for names in directive["Dimensions"]]
     assert {name: counted[name] for name in dimensions} == dimensions
 

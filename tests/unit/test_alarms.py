@@ -1,0 +1,188 @@
+"""Each alarm watches something that is there, tells somebody, and has its entry in the runbook."""
+
+import re
+from typing import Any
+
+import pytest
+
+from paynearme import telemetry
+from tests.measures import COUNTED
+from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
+
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+OURS = {name: alarm for name, alarm in ALARMS.items() if alarm["Namespace"] == "PayNearMe"}
+OF_AWS = {
+    "AWS/ApiGateway": {"5XXError": {"ApiName", "Stage"}},
+    "AWS/Lambda": {
+        metric: {"FunctionName"} for metric in ("Errors", "Invocations", "IteratorAge", "Throttles")
+    },
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible": {"QueueName"}},
+}
+"""Metrics of AWS's own, and the dimensions under which there are some."""
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+PARTS = ["What it means.", "What to look at.", "What to do."]
+
+
+def dimensions_of(alarm: dict[str, Any]) -> dict[str, Any]:
+    return {entry["Name"]: entry["Value"] for entry in alarm["Dimensions"]}
+
+
+def watched_by(metric: str) -> set[str]:
+    """Return the functions on which a metric of Lambda's is watched."""
+    watching = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == metric]
+    return {dimensions_of(alarm)["FunctionName"]["Ref"] for alarm in watching}
+
+
+@pytest.mark.parametrize("alarm", OURS)
+def test_an_alarm_of_ours_watches_a_metric_that_the_code_counts(alarm: str) -> None:
+    assert OURS[alarm]["MetricName"] in COUNTED
+
+
+@pytest.mark.parametrize("alarm", OURS)
+def test_it_listens_to_this_stack_and_to_all_operations_or_to_one_that_there_is(alarm: str) -> None:
+    dimensions = dimensions_of(OURS[alarm])
+    assert dimensions.pop("service") == {"Ref": "AWS::StackName"}
+    assert set(dimensions) <= {"operation"}
+    folders = {function["CodeUri"].removeprefix("functions/") for function in FUNCTIONS.values()}
+    assert set(dimensions.values()) <= folders
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "ValidatePolicyFunction"])
+def test_a_functions_metrics_are_told_from_another_stacks(function: str) -> None:
+    variables = {
+        **TEMPLATE["Globals"]["Function"]["Environment"]["Variables"],
+        **RESOURCES[function]["Properties"]["Environment"]["Variables"],
+    }
+    if "Environment" in RESOURCES[function].get("IgnoreGlobals", []):
+        variables = RESOURCES[function]["Properties"]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+    assert telemetry.SERVICE == "paynearme"
+
+
+@pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in OURS])
+def test_an_alarm_on_aws_watches_a_metric_that_aws_has_under_these_dimensions(alarm: str) -> None:
+    watched = ALARMS[alarm]
+    assert set(dimensions_of(watched)) == OF_AWS[watched["Namespace"]][watched["MetricName"]]
+
+
+def test_the_callback_apis_failures_are_not_mixed_with_the_backends() -> None:
+    names = {api["Name"]["Fn::Sub"] for api in of_type("AWS::Serverless::Api").values()}
+    assert len(names) == len(of_type("AWS::Serverless::Api"))
+    watched = dimensions_of(ALARMS["CallbackApiFailingAlarm"])
+    assert watched["ApiName"] == RESOURCES["CallbackApi"]["Properties"]["Name"]
+    assert watched["Stage"] == RESOURCES["CallbackApi"]["Properties"]["StageName"]
+
+
+def test_each_function_behind_the_callback_api_is_watched_for_crashes_and_throttling() -> None:
+    behind = {
+        name
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Properties"].get("RestApiId") == {"Ref": "CallbackApi"}
+    }
+    assert len(behind) == 3
+    assert watched_by("Throttles") == behind
+    assert watched_by("Errors") == behind | {"WatchUnconfirmedFunction"}
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_alarm_rings_at_the_topic_and_says_why_and_what_silence_means(alarm: str) -> None:
+    assert ALARMS[alarm]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert ALARMS[alarm]["AlarmDescription"].strip()
+    silence = "breaching" if alarm == "WatchNotRunningAlarm" else "notBreaching"
+    assert ALARMS[alarm]["TreatMissingData"] == silence
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_alarm_adds_no_metrics_up(alarm: str) -> None:
+    # The emulator knows no metric math.
+    assert "Metrics" not in ALARMS[alarm]
+
+
+def test_somebody_is_written_to_only_if_there_is_somebody() -> None:
+    assert PARAMETERS["AlarmEmail"]["Default"] == ""
+    assert RESOURCES["AlarmSubscription"]["Condition"] == "HasAlarmEmail"
+    assert TEMPLATE["Outputs"]["AlarmTopicArn"]["Value"] == {"Ref": "AlarmTopic"}
+
+
+@pytest.mark.parametrize(
+    ("address", "is_one"), [("", True), ("a@b.example", True), ("a", False), ("a @b", False)]
+)
+def test_only_an_address_is_taken_for_one(address: str, is_one: bool) -> None:
+    assert bool(re.fullmatch(PARAMETERS["AlarmEmail"]["AllowedPattern"], address)) == is_one
+
+
+def entries() -> dict[str, str]:
+    """Return the runbook's text on each alarm, by the alarm's name. A heading can name several."""
+    chapter = RUNBOOK.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    found: dict[str, str] = {}
+    for section in chapter.split("\n### ")[1:]:
+        heading, _, text = section.partition("\n")
+        names = re.findall(r"`(\w+)`", heading)
+        assert not found.keys() & set(names)
+        found |= dict.fromkeys(names, text)
+    return found
+
+
+def test_the_runbook_has_an_entry_for_each_alarm_and_for_nothing_else() -> None:
+    assert entries().keys() == ALARMS.keys()
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_entry_says_what_the_alarm_means_what_to_look_at_and_what_to_do(alarm: str) -> None:
+    text = entries()[alarm]
+    assert re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) == PARTS
+    said = re.split(r"^\*\*.+?\*\*", text, flags=re.MULTILINE)[1:]
+    assert all(len(part.split()) >= 5 for part in said)
+
+
+def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there_are() -> None:
+    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]*)+)`", RUNBOOK))
+    known = {
+        *RESOURCES,
+        *PARAMETERS,
+        *TEMPLATE["Outputs"],
+        *COUNTED,
+        *(m for ns in OF_AWS.values() for m in ns),
+    }
+    of_aws_or_a_namespace = {
+        "PayNearMe",
+        "AccessDeniedException",
+        "ConcurrentExecutions",
+        "IntegrationLatency",
+        "PutEvents",
+        "ThrottledRequests",
+        "ThrottlingException",
+    }
+    assert named - known == of_aws_or_a_namespace
+
+
+def function_logs() -> list[dict[str, Any]]:
+    return [function["LoggingConfig"]["LogGroup"] for function in FUNCTIONS.values()]
+
+
+QUERIES = of_type("AWS::Logs::QueryDefinition")
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_saved_query_searches_what_all_functions_log_and_nothing_else(query: str) -> None:
+    groups = [group["Ref"] for group in QUERIES[query]["LogGroupNames"]]
+    assert sorted(groups) == sorted(group["Ref"] for group in function_logs())
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_queries_are_saved_unless_somebody_says_no(query: str) -> None:
+    assert RESOURCES[query]["Condition"] == "HasLogsQueries"
+    assert TEMPLATE["Conditions"]["HasLogsQueries"] == {"Fn::Equals": [{"Ref": "LogsQueries"}, "true"]}
+    assert PARAMETERS["LogsQueries"]["Default"] == "true"
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_runbook_names_a_saved_query_as_it_is_called(query: str) -> None:
+    assert f"*{QUERIES[query]['Name']['Fn::Sub'].partition('/')[2]}*" in RUNBOOK
+
+
+def test_a_payments_query_looks_for_the_quoted_identifier_in_the_whole_line() -> None:
+    # So it is found in a list as well, and no longer identifier is that begins with it.
+    assert re.search(r"""filter @message like '"[^"']+"'""", QUERIES["OnePaymentQuery"]["QueryString"])
