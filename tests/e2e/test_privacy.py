@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from local.callbacks import CallbackSender, Delivery, Kind
 from local.control import Control
 from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, Transport, load, signed, with_fresh_payment
+from local.logs import groups_of, messages_in
 from local.sites import OAUTH_SITE
 from local.stack import Stack
 from tests.documented import as_documented
@@ -79,33 +79,13 @@ def answers(backend: Backend, sender: CallbackSender) -> Answers:
     return Answers(backend, sender)
 
 
-def everything_in(logs: Any, group: str) -> Iterator[str]:
-    """Yield all messages of a log group, some of them twice.
-
-    The emulator gives the first 10,000 events and no token for the rest, so each look begins where the last
-    one ended.
-    """
-    since, most = 0, 10_000
-    while True:
-        events = logs.filter_log_events(logGroupName=group, startTime=since, limit=most)["events"]
-        yield from (event["message"] for event in events)
-        if len(events) < most:
-            return
-        since = events[-1]["timestamp"]
-
-
 @pytest.fixture
 def logged(stack: Stack) -> Callable[[], list[str]]:
     """Give everything that the functions and the APIs have logged."""
 
     def read() -> list[str]:
         logs = stack.client("logs")
-        groups = [
-            g["logGroupName"]
-            for page in logs.get_paginator("describe_log_groups").paginate()
-            for g in page["logGroups"]
-        ]
-        return [message for group in groups for message in everything_in(logs, group)]
+        return [message for group in groups_of(logs) for message in messages_in(logs, group)]
 
     return read
 
