@@ -12,7 +12,7 @@ class Emulator:
     """Gives the first events from a time on, like the emulator."""
 
     def __init__(self, *moments: int) -> None:
-        self.events = [
+        self.events: list[dict[str, Any]] = [
             {"timestamp": moment, "logStreamName": "s", "message": str(number)}
             for number, moment in enumerate(moments)
         ]

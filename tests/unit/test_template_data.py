@@ -31,6 +31,9 @@ HOLDING_NONE = {
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::QueryDefinition",
+    # Alarms pass through it, and are kept by nobody.
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
     "AWS::SQS::QueuePolicy",
     "AWS::Serverless::Api",
     "AWS::Serverless::Function",
