@@ -14,7 +14,7 @@ PY := .venvs/dev/bin/python
 SAM_CLI := .venvs/sam/bin/sam
 SOURCES := layers functions operations local tests benchmarks
 
-.PHONY: help demo up down test unit e2e check format lint types template policy-check bench
+.PHONY: help demo up down dashboard test unit e2e check format lint types template policy-check bench
 .PHONY: build deploy policy policy-show policy-revert events-redeliver requirements clean
 
 help: ## Show the targets
@@ -28,6 +28,9 @@ up: $(DEV) $(AWS) $(SAM) ## Start the local stack and leave it running; again to
 
 down: $(DEV) ## Stop the local stack and remove what it left
 	@$(PY) -m local down
+
+dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: after make up that stack's, else one kept busy for it
+	@$(PY) -m local dashboard
 
 test: check unit e2e ## Everything: check, unit and integration tests with coverage, end-to-end tests
 

@@ -1,4 +1,4 @@
-"""The local stack from the command line: ``python -m local demo``, ``up``, ``down``."""
+"""The local stack from the command line: ``python -m local demo``, ``up``, ``down``, ``dashboard``."""
 
 import subprocess
 import sys
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from local import demo, stack
+from local.dashboard import picture_of
+from local.dashboard_traffic import Traffic
 
 LEFT_RUNNING = stack.ROOT / ".local"
 console = Console(highlight=False)
@@ -54,6 +56,31 @@ def demo_command() -> None:
         finally:
             stack.stop(home)
     sys.exit(0 if succeeded else 1)
+
+
+@main.command(
+    name="dashboard", help="Draw the dashboard of the stack that runs, or of one that is kept busy for it."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    default=stack.ROOT / "docs" / "dashboard.png",
+    help="The image to write: docs/dashboard.png unless told.",
+)
+def dashboard_command(output: Path) -> None:
+    """Draw what runs, or start a stack of its own, play callbacks of all kinds, draw it and stop it."""
+    with telling() as progress, tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
+        home = Path(folder) / "stack"
+        try:
+            running = stack.load(LEFT_RUNNING)
+            if running is None:
+                running = stack.start(home, progress, with_faults=True)
+                Traffic(running).play(progress)
+            progress("Drawing")
+            output.write_bytes(picture_of(running))
+        finally:
+            stack.stop(home)
+    console.print(f"{output}", soft_wrap=True)
 
 
 @main.command(help="Start the stack and leave it running, or deploy anew onto it.")

@@ -31,7 +31,7 @@ HOLDING_NONE = {
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::QueryDefinition",
-    # It passes alarms on. Who wants them subscribes again.
+    # Alarms pass through it, and are kept by nobody.
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SQS::QueuePolicy",

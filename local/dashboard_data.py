@@ -1,0 +1,193 @@
+"""What a dashboard of CloudWatch shows, read from its body; and the values for it, read from log lines."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+import numpy as np
+
+type View = Literal["singleValue", "timeSeries", "bar"]
+type Value = tuple[float, float]
+"""When, in Unix seconds, and what."""
+
+_MOST_PERIODS = 60
+_PERIODS = (1, 2, 5, 10, 15, 30, 60, 300, 900, 3600, 21_600, 86_400)
+_SHARE = re.compile(r"(\w+)/([1-9][0-9]*)")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A metric as a panel shows it: under a label, as a statistic, and divided by a number."""
+
+    metric: tuple[str, str, frozenset[tuple[str, str]]]
+    label: str
+    color: str | None
+    statistic: str
+    divisor: int = 1
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A line at a value, and what it is called."""
+
+    label: str
+    value: float
+    color: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A widget: where it lies in a grid of 24 columns, and what it shows."""
+
+    title: str
+    view: View
+    place: tuple[int, int, int, int]
+    series: tuple[Series, ...]
+    unit: str = ""
+    highest: float | None = None
+    stacked: bool = False
+    limits: tuple[Limit, ...] = ()
+
+
+def panels_of(body: str) -> list[Panel]:
+    """Return the panels of a dashboard's body.
+
+    Raises ``KeyError`` and ``ValueError`` for what no panel of ours has: of metric math only a share.
+    """
+    return [_panel(widget) for widget in json.loads(body)["widgets"]]
+
+
+def _panel(widget: Mapping[str, Any]) -> Panel:
+    properties = widget["properties"]
+    axis = properties.get("yAxis", {}).get("left", {})
+    lines = properties.get("annotations", {}).get("horizontal", [])
+    return Panel(
+        title=properties["title"],
+        view=properties["view"],
+        place=(widget["x"], widget["y"], widget["width"], widget["height"]),
+        series=tuple(_series(properties["metrics"], properties["stat"])),
+        unit=axis.get("label", ""),
+        highest=axis.get("max"),
+        stacked=properties.get("stacked", False),
+        limits=tuple(Limit(line["label"], line["value"], line["color"]) for line in lines),
+    )
+
+
+def _series(entries: Sequence[Sequence[Any]], statistic: str) -> Iterable[Series]:
+    """Yield what is to be seen of a widget's metrics."""
+    plain: dict[str, Series] = {}
+    for entry in entries:
+        *names, options = entry if isinstance(entry[-1], dict) else (*entry, {})
+        if names:
+            dimensions = frozenset(zip(names[2::2], names[3::2], strict=True))
+            metric = (names[0], names[1], dimensions)
+            label, color = options.get("label", names[1]), options.get("color")
+            series = Series(metric, label, color, options.get("stat", statistic))
+            plain[options.get("id", f"{len(plain)}")] = series
+    for entry in entries:
+        if "expression" in entry[-1]:
+            options = entry[-1]
+            share = _SHARE.fullmatch(options["expression"])
+            if share is None:
+                raise ValueError(f"{options['expression']} is not understood")
+            part = plain.pop(share[1])
+            yield Series(part.metric, options["label"], options["color"], part.statistic, int(share[2]))
+    yield from plain.values()
+
+
+class Measured:
+    """Values of metrics by namespace, name and dimensions, as CloudWatch would keep them."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._values: defaultdict[tuple[str, str, frozenset[tuple[str, str]]], list[Value]] = defaultdict(
+            list
+        )
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take the metrics out of log lines: those in CloudWatch's embedded metric format."""
+        for line in lines:
+            try:
+                content = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(content, dict) and "_aws" in content:
+                self._take(content)
+
+    def _take(self, content: Mapping[str, Any]) -> None:
+        moment = content["_aws"]["Timestamp"] / 1000
+        for directive in content["_aws"]["CloudWatchMetrics"]:
+            for names in directive["Dimensions"]:
+                dimensions = {name: content[name] for name in names}
+                for metric in directive["Metrics"]:
+                    told = content[metric["Name"]]
+                    values = told if isinstance(told, list) else [told]
+                    for value in values:
+                        self.add(directive["Namespace"], metric["Name"], dimensions, moment, value)
+
+    def add(
+        self, namespace: str, name: str, dimensions: Mapping[str, str], moment: float, value: float
+    ) -> None:
+        """Take one value, from ``moment`` in Unix seconds."""
+        self._values[namespace, name, frozenset(dimensions.items())].append((moment, value))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Return when the first and the last value are from. Raises ``ValueError`` where there is none."""
+        moments = [moment for values in self._values.values() for moment, _ in values]
+        return min(moments), max(moments)
+
+    def whole(self, series: Series) -> float:
+        """Return the statistic of a series over all the time; nothing is 0."""
+        return _statistic(series, [value for _, value in self._values.get(series.metric, [])]) or 0.0
+
+    def over_time(self, series: Series, periods: "Periods") -> list[float | None]:
+        """Return the statistic of a series for each period; None where there is nothing."""
+        by_period: list[list[float]] = [[] for _ in range(periods.number)]
+        for moment, value in self._values.get(series.metric, []):
+            by_period[periods.place(moment)].append(value)
+        return [_statistic(series, values) for values in by_period]
+
+
+@dataclass(frozen=True)
+class Periods:
+    """A span of time in equal parts of so many seconds, not too many to be seen."""
+
+    begin: float
+    seconds: int
+    number: int
+
+    @classmethod
+    def of(cls, begin: float, end: float) -> "Periods":
+        """Return the shortest periods into which the time falls."""
+        fitting = [seconds for seconds in _PERIODS if (end - begin) / seconds < _MOST_PERIODS - 1]
+        seconds = fitting[0] if fitting else ceil((end - begin) / _MOST_PERIODS)
+        first = begin // seconds * seconds
+        return cls(first, seconds, int((end - first) // seconds) + 1)
+
+    def place(self, moment: float) -> int:
+        """Return in which period a moment lies."""
+        return int((moment - self.begin) // self.seconds)
+
+    def ticks(self, most: int) -> list[float]:
+        """Return round times among it, ``most`` at the most but for what lies beyond the longest step."""
+        end = self.begin + self.number * self.seconds
+        step = next((step for step in _PERIODS if (end - self.begin) / step <= most), _PERIODS[-1])
+        first = -(-self.begin // step) * step
+        return [first + place * step for place in range(int((end - first) // step) + 1)]
+
+
+def _statistic(series: Series, values: Sequence[float]) -> float | None:
+    if not values:
+        return None
+    if series.statistic == "Sum":
+        found = sum(values)
+    elif series.statistic == "Maximum":
+        found = max(values)
+    else:
+        found = float(np.percentile(values, float(series.statistic.removeprefix("p"))))
+    return found / series.divisor
