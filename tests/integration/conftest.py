@@ -21,7 +21,9 @@ from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
 from tests.integration.paynearme_stub import PayNearMe
 from tests.integration.signed_callbacks import SITE, SITES
+from tests.integration.streamed import Streamed
 from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, Processes, TokenAddress
+from tests.template import RESOURCES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 TABLE_NAME = "payments"
+KEYS_AND_INDEXES: Any = {
+    name: RESOURCES["Table"]["Properties"][name]
+    for name in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+}
 SECRET_NAME = "paynearme-sites"
 ENVIRONMENT = {
     "SITES_SECRET": SECRET_NAME,
@@ -83,19 +89,14 @@ def ssm(empty_aws: None) -> "SSMClient":
 
 @pytest.fixture
 def stored(dynamodb: "DynamoDBClient") -> Stored:
-    dynamodb.create_table(
-        TableName=TABLE_NAME,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-        KeySchema=[
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-    )
+    dynamodb.create_table(TableName=TABLE_NAME, **KEYS_AND_INDEXES)
     return Stored(dynamodb, TABLE_NAME)
+
+
+@pytest.fixture
+def streamed(stored: Stored) -> Streamed:
+    """The table's stream. Only here is there one: each transaction would copy all that is in it."""
+    return Streamed.of(stored)
 
 
 @pytest.fixture

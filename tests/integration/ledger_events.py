@@ -44,6 +44,7 @@ _details: Mapping[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "ask_again": st.tuples(_which, _messages, _often),
     "confirm": st.tuples(_which, _messages, _often, _statuses, _rarely),
     "release": st.tuples(_which),
+    "watch": st.tuples(),
     "reverse": st.tuples(_which, _messages, _kinds, st.integers(0, 2)),
     "reverse_again": st.tuples(_which),
     "tell_a_test": st.tuples(_which, _messages, _statuses, _kinds),

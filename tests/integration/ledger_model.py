@@ -73,6 +73,8 @@ class Payment:
     confirmed: Told | None = None
     holds: Holds | None = None
     released: bool = False
+    awaited_since: datetime | None = None
+    unconfirmed: bool = False
     posted: Decimal = NOTHING
     taken_back: Decimal = NOTHING
     came_back: Decimal = NOTHING
@@ -98,7 +100,8 @@ class Books:
             return payment.reason
         windows = windows_at(now, rules.time_zone)
         payment.reason = self._reason(told, rules, dict(zip(WINDOWS, windows, strict=True)), now, payment)
-        payment.asked, payment.released = told, False
+        payment.asked, payment.released, payment.unconfirmed = told, False, False
+        payment.awaited_since = None if payment.reason != "accepted" or payment.outcome else now
         if payment.reason == "accepted" and told.customer and not payment.outcome:
             payment.holds = Holds(told.customer, told.amount, told.payment_type, windows)
         if payment.reason != "accepted" and payment.outcome == "payment":
@@ -112,7 +115,7 @@ class Books:
         payment = self._payment(number)
         if payment.outcome and (payment.outcome, status) != ("decline", "payment"):
             return
-        payment.outcome, payment.confirmed = status, told
+        payment.outcome, payment.confirmed, payment.awaited_since = status, told, None
         before = payment.holds
         if status == "decline":
             payment.holds = before and Holds(before.customer, NOTHING, before.payment_type, before.windows)
@@ -134,11 +137,20 @@ class Books:
         """Return whether there was something to give back."""
         payment = self._payment(number)
         held = payment.holds
+        payment.awaited_since = None
         if payment.outcome or not held or not held.amount:
             return False
         payment.holds = Holds(held.customer, NOTHING, held.payment_type, held.windows)
         payment.released = True
         return True
+
+    def watch(self, now: datetime, overdue: timedelta, long_overdue: timedelta) -> None:
+        """Mark what has been awaited for long, and release what has been for much longer."""
+        for number, payment in self.payments.items():
+            if payment.awaited_since and now - payment.awaited_since >= overdue:
+                payment.unconfirmed = True
+            if payment.awaited_since and now - payment.awaited_since >= long_overdue:
+                self.release(number)
 
     def reverse(self, number: str, amount: Decimal, customer: str | None, kind: str, sent: datetime) -> bool:
         """Return whether that is news."""

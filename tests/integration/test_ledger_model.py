@@ -1,7 +1,6 @@
 """The ledger against a plain model of it, over stories that hypothesis makes up."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,16 +11,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from paynearme.deadline import Deadline
-from paynearme.ledger import Ledger, items
+from paynearme.ledger import Ledger, events_of, items
 from paynearme.messages import Authorization, Confirmation, Reversal, read_message
+from paynearme.messages.events import PaymentEvent
 from paynearme.policy import Customer, SitePolicy, WindowKind
-from paynearme.table import Item, Table, Update
+from paynearme.settings import WatchingSettings
+from paynearme.table import Item, Key, Update
+from paynearme.watching import watch
+from tests.integration.ledger_agreement import (
+    NotingTable,
+    events_tell_it_once,
+    payments_are_as_they_should_be,
+    windows_hold_the_sum_of_what_their_payments_hold,
+)
 from tests.integration.ledger_events import RULES, STARTS, TESTER, Message, events, told_by
-from tests.integration.ledger_model import WINDOWS, Books, Payment, Rules, Told
+from tests.integration.ledger_model import WINDOWS, Books, Rules, Told
 from tests.integration.observed import Stored
 from tests.integration.signed_callbacks import SITE
+from tests.integration.streamed import balances_by
 from tests.messages import valid_authorization, valid_confirmation, valid_reversal
 from tests.policies import read
+
+WATCHING = WatchingSettings(table_name="", unconfirmed_after_minutes=60, release_after_minutes=24 * 60)
 
 
 class Stories(RuleBasedStateMachine):
@@ -31,13 +42,15 @@ class Stories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = Table(self.stored.table_name, self.stored.client)
+        self.table = NotingTable(self.stored.table_name, self.stored.client)
         self.ledger = Ledger(self.table)
         self.books = Books()
         self.now = STARTS
         self.in_force = RULES[0]
         self.questions: dict[str, Message] = {}
         self.reversals: list[Message] = []
+        self.items: dict[Key, Item] = {}
+        self.told: dict[str, list[PaymentEvent]] = defaultdict(list)
 
     @property
     def policy(self) -> SitePolicy:
@@ -51,7 +64,10 @@ class Stories(RuleBasedStateMachine):
     @rule(happening=st.lists(events, min_size=2, max_size=3))
     def happen(self, happening: list[tuple[str, tuple[Any, ...]]]) -> None:
         for what, details in happening:
+            # A clock that stands still would make one of two things that happen after each other.
+            self.now += timedelta(microseconds=1)
             getattr(self, what)(*details)
+            self._tell_what_changed()
 
     def wait(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
@@ -93,6 +109,10 @@ class Stories(RuleBasedStateMachine):
         released = self.ledger.release(SITE, number, self.now, self.deadline)
         assert released is self.books.release(number)
 
+    def watch(self) -> None:
+        watch(self.ledger, WATCHING, self.now, self.deadline)
+        self.books.watch(self.now, timedelta(hours=1), timedelta(hours=24))
+
     def reverse(self, which: int, message: Message, kind: str, days_ago: int) -> None:
         back: Message = {
             "pnm_payment_identifier": self._number(which),
@@ -126,9 +146,13 @@ class Stories(RuleBasedStateMachine):
         windows_hold_the_sum_of_what_their_payments_hold(everything, payments.values())
         for number, known in self.books.payments.items():
             payments_are_as_they_should_be(payments.get(number, {}), known)
+            events_tell_it_once(self.told[number], payments.get(number, {}), known)
         accounts = [item for item in everything if item["sk"] == "ACCOUNT" and "balance" in item]
         balances = {item["site_customer_identifier"]: item["balance"] for item in accounts}
         assert balances == self.books.balances()
+        told = [event for events in self.told.values() for event in events]
+        assert balances_by(told) == {customer: balance for customer, balance in balances.items() if balance}
+        assert len({event.event_identifier for event in told}) == len(told)
         counted = {
             (item["pk"].split("#")[-1], name): number
             for item in everything
@@ -143,6 +167,16 @@ class Stories(RuleBasedStateMachine):
         for item in self.stored.everything():
             key: Any = {name: {"S": item[name]} for name in ("pk", "sk")}
             self.stored.client.delete_item(TableName=self.stored.table_name, Key=key)
+
+    def _tell_what_changed(self) -> None:
+        written = [key for key in self.table.written if key[1] == "PAYMENT"]
+        self.table.written.clear()
+        for key, item in zip(
+            written, self.table.read(written, self.deadline) if written else (), strict=True
+        ):
+            before, self.items[key] = self.items.get(key, {}), item
+            for event in events_of(before, item, self.now):
+                self.told[event.pnm_payment_identifier].append(event)
 
     def _new_number(self) -> str:
         return str(len(self.books.payments))
@@ -181,41 +215,6 @@ class Stories(RuleBasedStateMachine):
         net = str(Decimal(message["payment_amount"] or 0) - 5)
         told = message | {"pnm_payment_identifier": number, "status": status, "net_payment_amount": net}
         return read_message(Confirmation, valid_confirmation(**told))
-
-
-def windows_hold_the_sum_of_what_their_payments_hold(
-    everything: Iterable[Item], payments: Iterable[Item]
-) -> None:
-    should: Counter[tuple[str, str, str]] = Counter()
-    for payment in payments:
-        for window in payment.get("spending_windows", []):
-            pk = f"SPENDING#{SITE}#{payment['spending_customer']}"
-            for name in ("spent", f"spent_{payment['spending_type']}"):
-                should[pk, window, name] += payment["spending_amount"]
-    windows = [item for item in everything if item["pk"].startswith("SPENDING#")]
-    found = {
-        (item["pk"], item["sk"], name): item[name]
-        for item in windows
-        for name in item
-        if name.startswith("spent")
-    }
-    assert min(found.values(), default=0) >= 0
-    assert {place: spent for place, spent in found.items() if spent} == dict(+should)
-    assert all("expires_at_epoch" in item for item in windows)
-
-
-def payments_are_as_they_should_be(item: Item, known: Payment) -> None:
-    held = known.holds
-    assert item.get("spending_amount") == (held and held.amount)
-    if held and held.amount:
-        assert item["spending_customer"] == held.customer
-        assert item["spending_type"] == held.payment_type
-        assert tuple(item["spending_windows"]) == held.windows
-    assert (item.get("reason", ""), item.get("outcome", "")) == (known.reason, known.outcome)
-    assert item.get("posted_amount", 0) == known.posted
-    assert item.get("taken_back", 0) == known.taken_back <= known.posted
-    compared = {"paid_after_decline", "paid_after_release", "reversed_unknown"}
-    assert compared & set(item.get("anomalies", ())) == known.marks
 
 
 @pytest.mark.parametrize("number", range(2))

@@ -99,6 +99,17 @@ def test_what_comes_back_before_and_after_the_posting_is_together_never_more_tha
     assert "reversed_too_much" in stored.anomalies()
 
 
+def test_nothing_is_taken_off_a_balance_that_a_payment_did_not_name_though_its_decline_did(
+    confirm: Function, reverse: Function, stored: Stored
+) -> None:
+    confirm(confirmation(status="decline"))
+    confirm(confirmation(site_customer_identifier=None))
+    reverse(reversal())
+
+    assert stored.balances() == {}
+    assert "confirmed_customer" not in stored.payment()
+
+
 def test_a_payment_that_failed_after_its_money_came_back_posts_nothing(
     confirm: Function, reverse: Function, stored: Stored
 ) -> None:

@@ -1,7 +1,7 @@
 """The merchant's event bus, and the queue for what cannot be published: the only user of both."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 10
 """How many events one request may carry (EventBridge's limit)."""
 
-# What EventBridge says of an entry that it will never take. Everything else may pass.
-_NEVER_TAKEN = frozenset({"InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException"})
+# What EventBridge says of an entry that it will never take. Everything else may pass: a missing right, which
+# meets every entry alike, once somebody has given it.
+_NEVER_TAKEN = frozenset({"InvalidArgument", "MalformedDetail", "RedactionFailure"})
 
 
 class EventBus:
@@ -72,16 +73,17 @@ def _is_taken(error_code: str | None) -> bool | None:
     return None if error_code in _NEVER_TAKEN else error_code is None
 
 
-def _attempt[T](call: Any, deadline: Deadline) -> Any:
+def _attempt[T](call: Callable[[], T], deadline: Deadline) -> T:
     """Return what ``call`` returns, tried again for as long as the deadline allows."""
     if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
         raise EventsNotPublishedError
     try:
-        return deadline.retrying(_may_pass, LONGEST_ATTEMPT_SECONDS)(
+        answer: T = deadline.retrying(_may_pass, LONGEST_ATTEMPT_SECONDS)(
             lambda: deadline.within(LONGEST_ATTEMPT_SECONDS).bound(call)
         )
     except (BotoCoreError, ClientError, TimeoutError) as error:
         raise EventsNotPublishedError from error
+    return answer
 
 
 def _may_pass(error: BaseException) -> bool:

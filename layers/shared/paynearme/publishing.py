@@ -7,7 +7,8 @@ everybody's way: so it goes to the dead letters, as does one that has waited unt
 forget it. Single records are never reported as failed: the emulator drops such records.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,24 +58,100 @@ def publish(
     What cannot be published, and what is older than ``wait_seconds`` and the bus does not take, goes to
     ``dead_letters``. Raises ``EventsNotPublishedError`` if something is neither on the bus nor there.
     """
-    changes = []
-    for record in records:
-        try:
-            changes.append(_read(record))
-        except Exception as error:
-            # Whatever is wrong with it, or with us: it must not stand in the way of all others.
-            telemetry.note_failure(error)
-            _give_up(record, dead_letters, deadline)
+    publishing = _Publishing(bus, dead_letters, deadline)
     try:
-        _put_all(changes, bus, dead_letters, deadline.sooner(FOR_DEAD_LETTERS_SECONDS))
-    except EventsNotPublishedError:
-        left = [change for change in changes if change.pending]
-        for change in left:
-            if (now - change.changed_at).total_seconds() >= wait_seconds:
-                _give_up(change.record, dead_letters, deadline)
-                change.pending.clear()
-        if any(change.pending for change in left):
-            raise
+        publishing.publish(records, wait_seconds, now)
+    finally:
+        # In one number each: what is counted a hundred times is written by itself, without the operation.
+        for name, number in publishing.counted.items():
+            telemetry.count(name, number)
+
+
+@dataclass(frozen=True)
+class _Publishing:
+    """One call's work, and what is counted of it."""
+
+    bus: EventBus
+    dead_letters: DeadLetters
+    deadline: Deadline
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def publish(self, records: Sequence[StreamRecord], wait_seconds: int, now: datetime) -> None:
+        """See ``publish``."""
+        changes, unreadable = [], []
+        for record in records:
+            try:
+                changes.append(_read(record))
+            except Exception as error:
+                # Whatever is wrong with it, or with us: it must not stand in the way of all others.
+                telemetry.note_failure(error)
+                unreadable.append(record)
+        try:
+            self._put_all(changes, self.deadline.sooner(FOR_DEAD_LETTERS_SECONDS))
+        except Exception as error:
+            # Whatever it is, nothing may wait until the stream has forgotten it.
+            for change in changes:
+                if change.pending and (now - change.changed_at).total_seconds() >= wait_seconds:
+                    self._give_up(change)
+            if any(change.pending for change in changes):
+                raise
+            telemetry.note_failure(error)
+        # Last: what is brought again because of others would lie there once for each time.
+        for record in unreadable:
+            self._keep(record)
+
+    def _put_all(self, changes: Sequence[_Change], deadline: Deadline) -> None:
+        """Put all that is pending on the bus, what it does not take at first again."""
+        try_again = deadline.retrying(
+            lambda error: isinstance(error, _NotTakenError), LONGEST_ATTEMPT_SECONDS
+        )
+        try:
+            try_again(self._put_what_is_taken, changes, deadline)
+        except _NotTakenError:
+            raise EventsNotPublishedError from None
+
+    def _put_what_is_taken(self, changes: Sequence[_Change], deadline: Deadline) -> None:
+        """Put the events on the bus in waves: a payment's next one once its last one is there.
+
+        One that the bus does not take for now holds back those that follow of its payment, and no others.
+        """
+        held_back: set[str] = set()
+        while wave := _next_wave(changes, held_back):
+            taken = self.bus.put([change.pending[0] for change in wave], deadline)
+            for change, is_taken in zip(wave, taken, strict=True):
+                if is_taken:
+                    self._tell(change.pending.pop(0))
+                elif is_taken is None:
+                    self._give_up(change)
+                else:
+                    held_back.add(change.payment)
+        if held_back:
+            raise _NotTakenError
+
+    def _tell(self, event: PaymentEvent) -> None:
+        self.counted["EventPublished"] += 1
+        telemetry.tell_of_payment(
+            OPERATION,
+            event=event.detail_type,
+            event_identifier=event.event_identifier,
+            site_identifier=event.site_identifier,
+            pnm_order_identifier=event.pnm_order_identifier,
+            pnm_payment_identifier=event.pnm_payment_identifier,
+        )
+
+    def _give_up(self, change: _Change) -> None:
+        self._keep(change.record)
+        change.pending.clear()
+
+    def _keep(self, record: StreamRecord) -> None:
+        self.dead_letters.keep(record, self.deadline)
+        self.counted["EventDeadLettered"] += 1
+        told = {}
+        for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
+            # It may be anything.
+            with suppress(Exception):
+                told[name] = str(record["dynamodb"]["NewImage"][name]["S"])
+        telemetry.tell_of_payment(OPERATION, event="dead_letter", **told)
 
 
 def _read(record: StreamRecord) -> _Change:
@@ -83,62 +160,10 @@ def _read(record: StreamRecord) -> _Change:
     return _Change(record, str((new or old)["pk"]), changed_at, events_of(old, new, changed_at))
 
 
-def _put_all(
-    changes: Sequence[_Change], bus: EventBus, dead_letters: DeadLetters, deadline: Deadline
-) -> None:
-    """Put all that is pending on the bus, in waves: a payment's next event once its last one is there."""
-    while wave := _next_wave(changes):
-        try_again = deadline.retrying(
-            lambda error: isinstance(error, _NotTakenError), LONGEST_ATTEMPT_SECONDS
-        )
-        try:
-            try_again(_put, wave, bus, dead_letters, deadline)
-        except _NotTakenError:
-            raise EventsNotPublishedError from None
-
-
-def _next_wave(changes: Sequence[_Change]) -> list[_Change]:
+def _next_wave(changes: Sequence[_Change], held_back: Set[str]) -> list[_Change]:
     """Return the first pending change of each payment, as many as fit into one request."""
     first: dict[str, _Change] = {}
     for change in changes:
-        if change.pending:
+        if change.pending and change.payment not in held_back:
             first.setdefault(change.payment, change)
     return list(first.values())[:MOST_AT_ONCE]
-
-
-def _put(wave: list[_Change], bus: EventBus, dead_letters: DeadLetters, deadline: Deadline) -> None:
-    """Put the next event of each change on the bus. What it does not take stays in ``wave``."""
-    taken = bus.put([change.pending[0] for change in wave], deadline)
-    for change, is_taken in list(zip(wave, taken, strict=True)):
-        if is_taken:
-            _tell(change.pending.pop(0))
-        elif is_taken is None:
-            _give_up(change.record, dead_letters, deadline)
-            change.pending.clear()
-        if is_taken is not False:
-            wave.remove(change)
-    if wave:
-        raise _NotTakenError
-
-
-def _tell(event: PaymentEvent) -> None:
-    telemetry.count("EventPublished")
-    telemetry.tell_of_payment(
-        OPERATION,
-        event=event.detail_type,
-        event_identifier=event.event_identifier,
-        site_identifier=event.site_identifier,
-        pnm_order_identifier=event.pnm_order_identifier,
-        pnm_payment_identifier=event.pnm_payment_identifier,
-    )
-
-
-def _give_up(record: StreamRecord, dead_letters: DeadLetters, deadline: Deadline) -> None:
-    dead_letters.keep(record, deadline)
-    telemetry.count("EventDeadLettered")
-    told = {}
-    for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
-        # It may be anything.
-        with suppress(Exception):
-            told[name] = str(record["dynamodb"]["NewImage"][name]["S"])
-    telemetry.tell_of_payment(OPERATION, event="dead_letter", **told)

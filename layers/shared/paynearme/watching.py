@@ -1,5 +1,6 @@
 """The watch over accepted payments whose outcome nobody tells: noticed once, and given back much later."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -19,36 +20,55 @@ def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: D
 
     What there is no time for is left to the next watch. Raises ``LedgerUnavailableError``.
     """
+    counted: Counter[str] = Counter()
     overdue = now - timedelta(minutes=settings.unconfirmed_after_minutes)
-    for payment in _found(ledger, Stage.AUTHORIZED, overdue, now, deadline):
-        if ledger.mark_unconfirmed(payment, now, deadline):
-            _tell("PaymentUnconfirmed", payment)
     long_overdue = now - timedelta(minutes=settings.release_after_minutes)
-    for payment in _found(ledger, Stage.UNCONFIRMED, long_overdue, now, deadline):
-        if ledger.release(payment.site_identifier, payment.pnm_payment_identifier, now, deadline):
-            _tell("ReservationReleased", payment)
+    try:
+        for payment in _found(ledger, Stage.AUTHORIZED, overdue, now, deadline, counted):
+            if ledger.mark_unconfirmed(payment, now, deadline):
+                _tell("PaymentUnconfirmed", payment, counted)
+        for payment in _found(ledger, Stage.UNCONFIRMED, long_overdue, now, deadline, counted):
+            if ledger.release(
+                payment.site_identifier,
+                payment.pnm_payment_identifier,
+                now,
+                deadline,
+                awaited_since=payment.awaited_since,
+            ):
+                _tell("ReservationReleased", payment, counted)
+    finally:
+        # In one number each: what is counted a hundred times is written by itself, without the operation.
+        for name, number in counted.items():
+            telemetry.count(name, number)
 
 
 def _found(
-    ledger: Ledger, stage: Stage, decided_before: datetime, now: datetime, deadline: Deadline
+    ledger: Ledger,
+    stage: Stage,
+    decided_before: datetime,
+    now: datetime,
+    deadline: Deadline,
+    counted: Counter[str],
 ) -> Iterator[AwaitedPayment]:
     """Yield what is awaited in a stage, for as long as there is time for one more."""
     # Another partition first each time, so that none is last each time.
     first = now.minute % PARTITIONS
     for partition in (*range(first, PARTITIONS), *range(first)):
-        # With less, not even a look would be begun.
-        if deadline.remaining < FOR_ONE_SECONDS:
-            telemetry.count("WatchUnfinished")
+        payments = ledger.awaited_payments(partition, stage, decided_before, deadline)
+        # Before each one, as it may have to be asked for, and after.
+        while deadline.remaining >= FOR_ONE_SECONDS:
+            payment = next(payments, None)
+            if payment is None:
+                break
+            if deadline.remaining >= FOR_ONE_SECONDS:
+                yield payment
+        else:
+            counted["WatchUnfinished"] += 1
             return
-        for payment in ledger.awaited_payments(partition, stage, decided_before, deadline):
-            if deadline.remaining < FOR_ONE_SECONDS:
-                telemetry.count("WatchUnfinished")
-                return
-            yield payment
 
 
-def _tell(what: str, payment: AwaitedPayment) -> None:
-    telemetry.count(what)
+def _tell(what: str, payment: AwaitedPayment, counted: Counter[str]) -> None:
+    counted[what] += 1
     telemetry.tell_of_payment(
         OPERATION,
         event=what,

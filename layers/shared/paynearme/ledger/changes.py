@@ -92,7 +92,7 @@ def _decision(old: Item, new: Item) -> Iterator[_Told]:
 
 
 def _outcome(old: Item, new: Item) -> Iterator[_Told]:
-    if not _is_new("confirmed_at", old, new):
+    if not _is_new("outcome", old, new):
         return
     paid = new["outcome"] == Outcome.PAYMENT
     says: Item = {
@@ -125,6 +125,9 @@ def _reversals(old: Item, new: Item) -> Iterator[_Told]:
             "reversed_amount": reversal["amount"],
             "taken_back": reversal["taken_back"],
         }
+        if "confirmed_customer" in new:
+            # Whose balance it was taken off, whoever else was told of since.
+            says["site_customer_identifier"] = new["confirmed_customer"]
         yield PaymentReversed, name, _moment(reversal["at"]), says
 
 

@@ -176,10 +176,12 @@ class _Told:
         return Held(customer, amount, name, sort_keys(windows_at(self.now, self.policy.zone)))
 
     def _payment(self, values: Item, anomalies: frozenset[Anomaly], condition: str, known: Item) -> Update:
+        message = self.message
         return items.payment_update(
-            items.key_of(self.message),
-            items.identity(self.message) | items.outcome(self.message, self.now) | values,
-            removes=AWAITED,
+            items.key_of(message),
+            items.identity(message) | items.outcome(message, self.now) | values,
+            # A decline before may have named one: nobody's balance got what names nobody.
+            removes=AWAITED if message.site_customer_identifier else (*AWAITED, "confirmed_customer"),
             anomalies=anomalies,
             condition=condition,
             condition_values=known,

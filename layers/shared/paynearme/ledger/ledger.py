@@ -70,13 +70,21 @@ class Ledger:
         """
         return reverse(self._table, message, now, deadline)
 
-    def release(self, site: str, pnm_payment_identifier: str, now: datetime, deadline: Deadline) -> bool:
+    def release(
+        self,
+        site: str,
+        pnm_payment_identifier: str,
+        now: datetime,
+        deadline: Deadline,
+        awaited_since: str | None = None,
+    ) -> bool:
         """Give back what an accepted payment without an outcome reserves; return whether that was to be done.
 
         However often it is called, it is given back once, and the outcome is awaited no longer. If the
-        payment is confirmed later, it counts again.
+        payment is confirmed later, it counts again. ``awaited_since`` (an ``AwaitedPayment``'s) spares a
+        payment that was decided on again since somebody looked.
         """
-        return release(self._table, site, pnm_payment_identifier, now, deadline)
+        return release(self._table, site, pnm_payment_identifier, now, deadline, awaited_since)
 
     def awaited_payments(
         self, partition: int, stage: Stage, decided_before: datetime, deadline: Deadline

@@ -11,13 +11,24 @@ from paynearme.ledger.watching import AWAITED
 from paynearme.table import Item, Table
 
 _WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
+_AS_AWAITED = " AND awaited_since = :since"
 
 
-def release(table: Table, site: str, pnm_payment_identifier: str, now: datetime, deadline: Deadline) -> bool:
+def release(
+    table: Table,
+    site: str,
+    pnm_payment_identifier: str,
+    now: datetime,
+    deadline: Deadline,
+    awaited_since: str | None,
+) -> bool:
     """See ``Ledger.release``."""
     key = items.payment_key(site, pnm_payment_identifier, test=False)
     (payment,) = table.read([key], deadline)
+    since, as_awaited = ({}, "") if awaited_since is None else ({"since": awaited_since}, _AS_AWAITED)
     while True:
+        if since and payment.get("awaited_since") != awaited_since:
+            return False
         before = held_by(payment)
         if "outcome" in payment or before is None or not before.amount:
             _await_no_longer(table, payment, deadline)
@@ -27,8 +38,8 @@ def release(table: Table, site: str, pnm_payment_identifier: str, now: datetime,
             key,
             after.values() | {"released_at": now.isoformat()},
             removes=AWAITED,
-            condition=f"{_WITHOUT_OUTCOME} AND {before.condition}",
-            condition_values=before.values(),
+            condition=f"{_WITHOUT_OUTCOME} AND {before.condition}{as_awaited}",
+            condition_values=before.values() | since,
         )
         refused = table.transact([change, *moved(site, before, after, now)], deadline)
         if refused is None:
