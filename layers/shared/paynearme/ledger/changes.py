@@ -50,7 +50,7 @@ def events_of(old: Item, new: Item, changed_at: datetime) -> list[PaymentEvent]:
     if not new or not items.is_payment(new) or new["test"]:
         return []
     told = [*_decision(old, new), *_outcome(old, new), *_reversals(old, new), *_overdue(old, new)]
-    # Nothing of the item says when it was marked, but by what: that has a time of its own, to the microsecond.
+    # Nothing of an item says when it was marked, but what it was marked for has a time of its own.
     told += _anomalies(old, new, told[0][2] if told else changed_at)
     identity = {name: new[name] for name in _IDENTITY if name in new}
     first = int(new["revision"]) * _MOST_EVENTS_OF_A_CHANGE
