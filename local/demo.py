@@ -21,6 +21,8 @@ from local.drive import Books, backend_of, confirmation_of, reversal_of, sender_
 from local.events import Parameters, Transport, load, signed, with_fresh_payment
 from local.examples import Stage, load_examples
 from local.guaranteed_ach import SITES, GuaranteedAch
+from local.heard import Heard
+from local.merchant_events import MerchantEvents
 from local.stack import Stack
 from paynearme.policy import Reason
 
@@ -50,6 +52,7 @@ class Story:
         self._backend = backend_of(stack)
         self._books = Books(stack)
         self._paynearme = Control(f"{stack.paynearme_url}/control")
+        self._heard = Heard(MerchantEvents(stack))
         self._mistakes = 0
         self._owed: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         self._milliseconds: dict[Kind, list[float]] = defaultdict(list)
@@ -72,6 +75,8 @@ class Story:
             self._forgery()
         with self._chapter("A test payment"):
             self._test_payment()
+        with self._chapter("What the merchant's systems heard of it on the event bus"):
+            self._events()
         with self._chapter("The customers' balances"):
             self._balances()
         with self._chapter("What each callback cost"):
@@ -197,6 +202,15 @@ class Story:
         self._check("is answered like any other", holds=answered)
         self._check("is recorded apart", holds=payment is not None and "posted_amount" not in payment)
         self._check("moves no balance", holds=self._books.balance(site, customer) == before)
+
+    def _events(self) -> None:
+        owed = {customer: amount for customer, amount in self._owed.items() if amount}
+        told = self._heard.until(
+            lambda heard: {who: amount for who, amount in heard.balances().items() if amount} == owed
+        )
+        for name, number in sorted(self._heard.by_type().items()):
+            self._console.print(f"    {name:<20} {number:>3}")
+        self._check("the customers' balances follow from the events", holds=told)
 
     def _balances(self) -> None:
         table = Table("site", "customer", "must be", "is", box=None, padding=(0, 2))

@@ -31,7 +31,7 @@ AT_ONCE = 64
 FRESH_PROCESSES = 50
 BUSY_SECONDS = 2.5
 """How long PayNearMe lets each of them wait."""
-ENOUGH_BYTES = 20 * 1024**3
+ENOUGH_BYTES = 16 * 1024**3
 """What so many processes take with all that they unpack, and some more."""
 
 
@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where the stack lies: in memory, where there is plenty of it.
 
-    Each of some 180 processes unpacks the layer, 1,350 files, which is most of what its start costs on a disk.
+    Each of some 180 processes unpacks the layer, 1,350 files: on a disk most of what its start costs.
     """
     memory = Path("/dev/shm")  # noqa: S108 # a folder of its own is made there
     plenty = (
