@@ -7,7 +7,6 @@ everybody's way: so it goes to the dead letters, as does one that has waited unt
 forget it. Single records are never reported as failed: the emulator drops such records.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -58,23 +57,16 @@ def publish(
     What cannot be published, and what is older than ``wait_seconds`` and the bus does not take, goes to
     ``dead_letters``. Raises ``EventsNotPublishedError`` if something is neither on the bus nor there.
     """
-    publishing = _Publishing(bus, dead_letters, deadline)
-    try:
-        publishing.publish(records, wait_seconds, now)
-    finally:
-        # In one number each: what is counted a hundred times is written by itself, without the operation.
-        for name, number in publishing.counted.items():
-            telemetry.count(name, number)
+    _Publishing(bus, dead_letters, deadline).publish(records, wait_seconds, now)
 
 
 @dataclass(frozen=True)
 class _Publishing:
-    """One call's work, and what is counted of it."""
+    """What one call works with."""
 
     bus: EventBus
     dead_letters: DeadLetters
     deadline: Deadline
-    counted: Counter[str] = field(default_factory=Counter)
 
     def publish(self, records: Sequence[StreamRecord], wait_seconds: int, now: datetime) -> None:
         """See ``publish``."""
@@ -120,7 +112,7 @@ class _Publishing:
             taken = self.bus.put([change.pending[0] for change in wave], deadline)
             for change, is_taken in zip(wave, taken, strict=True):
                 if is_taken:
-                    self._tell(change.pending.pop(0))
+                    _tell(change.pending.pop(0))
                 elif is_taken is None:
                     self._give_up(change)
                 else:
@@ -128,24 +120,13 @@ class _Publishing:
         if held_back:
             raise _NotTakenError
 
-    def _tell(self, event: PaymentEvent) -> None:
-        self.counted["EventPublished"] += 1
-        telemetry.tell_of_payment(
-            OPERATION,
-            event=event.detail_type,
-            event_identifier=event.event_identifier,
-            site_identifier=event.site_identifier,
-            pnm_order_identifier=event.pnm_order_identifier,
-            pnm_payment_identifier=event.pnm_payment_identifier,
-        )
-
     def _give_up(self, change: _Change) -> None:
         self._keep(change.record)
         change.pending.clear()
 
     def _keep(self, record: StreamRecord) -> None:
         self.dead_letters.keep(record, self.deadline)
-        self.counted["EventDeadLettered"] += 1
+        telemetry.count("EventDeadLettered")
         told = {}
         for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
             # It may be anything.
@@ -167,3 +148,15 @@ def _next_wave(changes: Sequence[_Change], held_back: Set[str]) -> list[_Change]
         if change.pending and change.payment not in held_back:
             first.setdefault(change.payment, change)
     return list(first.values())[:MOST_AT_ONCE]
+
+
+def _tell(event: PaymentEvent) -> None:
+    telemetry.count("EventPublished")
+    telemetry.tell_of_payment(
+        OPERATION,
+        event=event.detail_type,
+        event_identifier=event.event_identifier,
+        site_identifier=event.site_identifier,
+        pnm_order_identifier=event.pnm_order_identifier,
+        pnm_payment_identifier=event.pnm_payment_identifier,
+    )

@@ -1,0 +1,170 @@
+"""What a look for forgotten payments costs, and what it does when time is short."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from paynearme.deadline import Deadline
+from paynearme.errors import LedgerUnavailableError, RetryLaterError
+from paynearme.ledger import PARTITIONS, items
+from paynearme.ledger.watching import awaited
+from paynearme.watching import FOR_ONE_SECONDS, watch
+from tests.clock import Clock
+from tests.integration.observed import Function, Stored, Traffic, Written
+from tests.integration.payments_over_time import NOON, Payments
+from tests.integration.signed_callbacks import SITE
+from tests.integration.watched import (
+    LONG_OVERDUE,
+    NOT_YET,
+    OVERDUE,
+    SOON,
+    Watch,
+    put_into_one_partition,
+)
+
+LOOKS = Counter({"Query": 2 * PARTITIONS})
+"""What a look costs that finds nothing."""
+
+
+@pytest.fixture
+def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments:
+    return Payments(authorize, confirm, stored)
+
+
+@pytest.fixture
+def watching(cold_start: Callable[[str], Function], stored: Stored) -> Watch:
+    return Watch(cold_start("watch_unconfirmed"), stored)
+
+
+@pytest.mark.parametrize("what", ["nothing", "open ones", "ended ones", "released ones"])
+def test_what_is_not_due_costs_nothing(
+    payments: Payments, watching: Watch, traffic: Traffic, what: str
+) -> None:
+    for number in range(0 if what == "nothing" else 12):
+        payments.ask(str(number))
+        if what == "ended ones":
+            payments.pay(str(number))
+    if what == "released ones":
+        watching.look(LONG_OVERDUE)
+
+    look_at = SOON if what == "open ones" else LONG_OVERDUE
+    assert Counter(traffic.made_by(lambda: watching.look(look_at))) == LOOKS
+
+
+def test_each_that_is_due_costs_one_request_and_later_two(
+    payments: Payments, watching: Watch, traffic: Traffic
+) -> None:
+    for number in range(7):
+        payments.ask(str(number))
+    for number in range(7, 12):
+        payments.at(NOON + timedelta(hours=30)).ask(str(number))
+
+    marking = Counter(traffic.made_by(lambda: watching.look(OVERDUE)))
+    again = Counter(traffic.made_by(lambda: watching.look(NOT_YET)))
+    releasing = Counter(traffic.made_by(lambda: watching.look(LONG_OVERDUE)))
+
+    assert marking == LOOKS + Counter({"UpdateItem": 7})
+    assert again == LOOKS
+    assert releasing == LOOKS + Counter({"BatchGetItem": 7, "TransactWriteItems": 7})
+
+
+def test_payments_are_spread_over_all_partitions() -> None:
+    keys = [items.payment_key(SITE, str(830466818968 + number), test=False) for number in range(1600)]
+
+    by_partition = Counter(awaited(key, NOON)["awaited_in"] for key in keys)
+
+    assert set(by_partition) == {f"AWAITED#{number:02}" for number in range(PARTITIONS)}
+    assert max(by_partition.values()) < 2 * 1600 / PARTITIONS
+
+
+def test_more_than_one_page_of_a_partition_is_marked(
+    stored: Stored, watching: Watch, traffic: Traffic, written: Written
+) -> None:
+    put_into_one_partition(stored, range(205))
+
+    calls = Counter(traffic.made_by(lambda: watching.look(OVERDUE)))
+
+    # Two pages more.
+    assert calls == LOOKS + Counter({"Query": 2, "UpdateItem": 205})
+    assert {item["unconfirmed_at"] for item in stored.payments()} == {OVERDUE.isoformat()}
+    assert written.counted("PaymentUnconfirmed") == 205
+    # All of it in one line with its operation, however many there are.
+    [metrics] = written.metrics()
+    assert metrics["operation"] == "watch_unconfirmed"
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.9, 2.4])
+def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
+    stored: Stored,
+    watching: Watch,
+    written: Written,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    put_into_one_partition(stored, range(105))
+
+    def slowly(_: Deadline, call: Callable[[], object]) -> object:
+        clock.work(seconds)
+        return call()
+
+    monkeypatch.setattr(Deadline, "bound", slowly)
+    monkeypatch.setattr(Deadline, "after", lambda given: Deadline(clock.now + given, clock, clock.sleep))
+
+    looks = 0
+    while any(since.startswith("authorized") for since in watching.awaited().values()):
+        began = clock.now
+        watching.look(OVERDUE + timedelta(minutes=5 * looks))
+        assert clock.now - began <= watching.function.app.settings.watch_within_seconds
+        looks += 1
+        assert looks < 40
+
+    assert looks > 1
+    assert written.counted("PaymentUnconfirmed") == 105
+    assert written.counted("WatchUnfinished") >= looks - 1
+    assert written.counted("InternalFailure") == 0
+
+
+def test_without_time_nothing_is_begun(
+    payments: Payments, watching: Watch, traffic: Traffic, clock: Clock
+) -> None:
+    payments.ask()
+    app = watching.function.app
+    deadline = clock.deadline(FOR_ONE_SECONDS - 0.1)
+
+    assert traffic.made_by(lambda: watch(app.ledger, app.settings, LONG_OVERDUE, deadline)) == []
+
+
+def test_a_table_that_is_gone_fails_the_look(stored: Stored, watching: Watch, written: Written) -> None:
+    stored.client.delete_table(TableName=stored.table_name)
+
+    with pytest.raises(RetryLaterError):
+        watching.look(OVERDUE)
+
+    [line] = written.logs()
+    assert (line["status"], line["error"]) == (500, LedgerUnavailableError.__name__)
+
+
+def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
+    payments: Payments, watching: Watch, written: Written
+) -> None:
+    marker = "zq7marker7qz"
+    payments.ask(
+        agent_name=marker, agent_email=marker, payment_bank_name=marker, site_customer_identifier="c-9"
+    )
+    before = len(written.logs())
+
+    watching.look(OVERDUE)
+    watching.look(LONG_OVERDUE)
+
+    lines = written.logs()[before:]
+    told = [line for line in lines if "event" in line]
+    assert [line["event"] for line in told] == ["PaymentUnconfirmed", "ReservationReleased"]
+    for line in told:
+        assert line["operation"] == "watch_unconfirmed"
+        assert line["pnm_order_identifier"] == "80080175585"
+        assert line["pnm_payment_identifier"] == "1"
+    assert len(lines) == 4
+    assert not [word for word in (marker, "c-9") if word in str(lines)]

@@ -1,0 +1,102 @@
+"""What Lambda calls by itself ends with one line, and fails without a word of what it worked on."""
+
+import json
+import traceback
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from paynearme import telemetry
+from paynearme.errors import LedgerUnavailableError, RetryLaterError
+from paynearme.invocations import invoked
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+MARKER = "zq7marker7qz"
+CONTEXT = SimpleNamespace(aws_request_id="request-1")
+
+
+@pytest.fixture(autouse=True)
+def _written(monkeypatch: pytest.MonkeyPatch) -> None:
+    for handler in telemetry.logger.handlers:
+        monkeypatch.setattr(handler, "stream", SimpleNamespace(write=print, flush=lambda: None))
+    telemetry.metrics.clear_metrics()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what was written: log lines, and metrics."""
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
+    return [line for line in written if "_aws" not in line], [line for line in written if "_aws" in line]
+
+
+def failing(error: Exception, cause: Exception | None = None) -> Any:
+    @invoked("watch_unconfirmed")
+    def handler(event: Any, now: datetime) -> None:
+        raise error from cause
+
+    return handler
+
+
+def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = []
+
+    @invoked("watch_unconfirmed", clock=lambda: NOW)
+    def handler(event: Any, now: datetime) -> None:
+        seen.append((event, now))
+
+    handler({"Records": [MARKER]}, CONTEXT)
+
+    assert seen == [({"Records": [MARKER]}, NOW)]
+    [line], [metrics] = lines(capsys)
+    assert (line["operation"], line["status"], line["request_id"]) == ("watch_unconfirmed", 200, "request-1")
+    assert MARKER not in json.dumps(line)
+    assert metrics["operation"] == "watch_unconfirmed"
+    assert "InternalFailure" not in metrics
+
+
+def test_its_own_clock_shows_utc() -> None:
+    seen: list[datetime] = []
+    invoked("watch_unconfirmed")(lambda _, now: seen.append(now))({}, None)
+
+    assert abs((datetime.now(UTC) - seen[0]).total_seconds()) < 60
+    assert seen[0].tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (RuntimeError(MARKER), None),
+        (KeyError(MARKER), ValueError(MARKER)),
+        (LedgerUnavailableError(MARKER), TimeoutError(MARKER)),
+    ],
+    ids=["a mistake of ours", "with a cause", "unavailable"],
+)
+def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
+    capsys: pytest.CaptureFixture[str], error: Exception, cause: Exception | None
+) -> None:
+    with pytest.raises(RetryLaterError) as raised:
+        failing(error, cause)({"text": MARKER}, CONTEXT)
+
+    # As Lambda writes it, with all that it was raised from.
+    told = "".join(traceback.format_exception(raised.value))
+    assert MARKER not in told
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+    [line], [metrics] = lines(capsys)
+    assert (line["level"], line["status"], line["error"]) == ("ERROR", 500, type(error).__name__)
+    assert line["causes"] == ([type(cause).__name__] if cause else [])
+    assert line["error_at"]
+    assert MARKER not in json.dumps(line)
+    assert metrics["InternalFailure"] == [1.0]
+
+
+def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RetryLaterError):
+        failing(RuntimeError())({}, CONTEXT)
+    lines(capsys)
+
+    invoked("watch_unconfirmed")(lambda _, now: None)({}, None)
+
+    [line], [metrics] = lines(capsys)
+    assert "error" not in line
+    assert "InternalFailure" not in metrics
