@@ -6,10 +6,9 @@ A running stack is described by two files in its folder: ``stack.json`` for whoe
 
 import json
 import os
-import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ import boto3
 from botocore.config import Config
 
 from local.control import Control
+from local.deploying import build, deploy, machine_architecture, settings_of
 from local.emulator import REGION, ROOT_KEYS
 from local.policy import deploy_local_policy
 from local.processes import (
     are_running,
     free_port,
-    run_to_end,
     start_process,
     stop_processes,
     wait_until_answering,
@@ -31,7 +30,6 @@ from local.processes import (
 from local.sites import new_sites
 
 ROOT = Path(__file__).resolve().parent.parent
-STACK_NAME = "paynearme-local"
 
 type Progress = Callable[[str], None]
 
@@ -183,67 +181,77 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
 
 
 def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress: Progress) -> Stack:
-    architecture = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    sam = [str(ROOT / ".venvs/sam/bin/sam")]
-    environment = {
-        # SAM builds with the python3.13 that it finds on the path.
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-        "SAM_CLI_TELEMETRY": "0",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "NO_PROXY": "127.0.0.1",
-        # Its notes about itself and its empty folders, which it would leave in other places.
-        "__SAM_CLI_APP_DIR": str(folder / "sam"),
-        "TMPDIR": str(folder / "tmp"),
-    }
     progress("Building with sam build")
-    build = ["build", "--config-env", "local", "--parameter-overrides", f"Architecture={architecture}"]
-    run_to_end(sam + build, environment, folder / "build.log")
+    build(folder)
 
     progress("Deploying with sam deploy")
-    overrides = [f"Architecture={architecture}", "Stage=local", f"PayNearMeBaseUrl={addresses.paynearme_url}"]
-    overrides += ["DefaultSiteIdentifier=S2155373459", "LogRetentionDays=1"]
-    overrides += ["CallbackRateLimit=5000", "CallbackBurstLimit=5000", "PolicyMaxAgeSeconds=1"]
-    # The emulator does not know the type.
-    overrides += ["LogsQueries=false"]
-    aws = {
-        "AWS_ENDPOINT_URL": addresses.endpoint_url,
-        "AWS_ACCESS_KEY_ID": ROOT_KEYS["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": ROOT_KEYS["aws_secret_access_key"],
-        "AWS_DEFAULT_REGION": REGION,
+    overrides = {
+        "Architecture": machine_architecture(),
+        "Stage": "local",
+        "PayNearMeBaseUrl": addresses.paynearme_url,
+        "DefaultSiteIdentifier": "S2155373459",
+        "LogRetentionDays": "1",
+        "CallbackRateLimit": "5000",
+        "CallbackBurstLimit": "5000",
+        "PolicyMaxAgeSeconds": "1",
+        # The emulator does not know the type.
+        "LogsQueries": "false",
     }
-    deploy = ["deploy", "--config-env", "local", "--no-progressbar", "--parameter-overrides", *overrides]
-    run_to_end(sam + deploy, environment | aws, folder / "deploy.log")
+    deploy(folder, "local", overrides, addresses.endpoint_url)
 
     progress("Entering the sites' keys and the backend's access key")
-    stack = _described(folder, addresses, running)
+    sites = json.loads((folder / "sites.json").read_text())["sites"]
+    keys = _keys_of(running) if running else None
+    stack = _filled("local", "local", addresses, sites, keys)
     (folder / "stack.json").write_text(json.dumps(asdict(stack), indent=2) + "\n")
     return stack
 
 
-def _described(folder: Path, addresses: _Addresses, running: Stack | None) -> Stack:
-    """Read what was deployed; on the first time, fill the secret and make the backend's caller."""
-    document = json.loads((folder / "sites.json").read_text())
+def deploy_beside(
+    running: Stack,
+    folder: Path,
+    environment: str,
+    overrides: Mapping[str, str],
+    sites: Mapping[str, Mapping[str, Any]],
+) -> Stack:
+    """Deploy what is built once more onto the emulator of ``running``, whose ``folder`` it is.
+
+    Return the stack: another environment's of ``samconfig.toml``, with ``overrides`` in the place of the
+    file's. Its secret is filled with ``sites``; no policy is deployed. Raises
+    ``subprocess.CalledProcessError`` when the deployment fails.
+    """
+    addresses = _Addresses(running.endpoint_url, running.paynearme_url, running.faults_url)
+    deploy(folder, environment, overrides, addresses.endpoint_url)
+    return _filled(environment, overrides["Stage"], addresses, sites, None)
+
+
+def _filled(
+    environment: str,
+    stage: str,
+    addresses: _Addresses,
+    sites: Mapping[str, Mapping[str, Any]],
+    keys: dict[str, str] | None,
+) -> Stack:
+    """Read what was deployed; where the backend has no ``keys`` yet, fill the secret and make its caller."""
 
     def client(service: str) -> Any:
         return client_of(service, addresses.endpoint_url, **ROOT_KEYS)
 
-    found = client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]["Outputs"]
+    name = settings_of(environment)["stack_name"]
+    found = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found}
-    if running:
-        keys = {"access_key_id": running.access_key_id, "secret_access_key": running.secret_access_key}
-    else:
+    if keys is None:
         client("secretsmanager").put_secret_value(
-            SecretId=outputs["SitesSecretArn"], SecretString=json.dumps(document)
+            SecretId=outputs["SitesSecretArn"], SecretString=json.dumps({"sites": sites})
         )
-        keys = _new_backend_caller(client("iam"), outputs["BackendCallerPolicyArn"])
+        keys = _new_backend_caller(client("iam"), name, outputs["BackendCallerPolicyArn"])
     return Stack(
         **asdict(addresses),
         **keys,
         region=REGION,
-        stack_name=STACK_NAME,
-        callback_url=_invoke_url(addresses.endpoint_url, outputs["CallbackApiId"]),
-        backend_url=_invoke_url(addresses.endpoint_url, outputs["BackendApiId"]),
+        stack_name=name,
+        callback_url=_invoke_url(addresses.endpoint_url, outputs["CallbackApiId"], stage),
+        backend_url=_invoke_url(addresses.endpoint_url, outputs["BackendApiId"], stage),
         table_name=outputs["TableName"],
         secret_arn=outputs["SitesSecretArn"],
         policy_application_id=outputs["PolicyApplicationId"],
@@ -253,18 +261,22 @@ def _described(folder: Path, addresses: _Addresses, running: Stack | None) -> St
         event_bus_name=outputs["EventBusName"],
         dead_letters_url=outputs["DeadLettersUrl"],
         publish_events_function_name=outputs["PublishEventsFunctionName"],
-        sites=document["sites"],
+        sites={site: dict(entry) for site, entry in sites.items()},
     )
 
 
-def _new_backend_caller(iam: Any, policy_arn: str) -> dict[str, str]:
-    """Make the IAM user that may call the backend API and nothing else; return its keys."""
-    user = f"{STACK_NAME}-backend-caller"
+def _keys_of(stack: Stack) -> dict[str, str]:
+    return {"access_key_id": stack.access_key_id, "secret_access_key": stack.secret_access_key}
+
+
+def _new_backend_caller(iam: Any, stack_name: str, policy_arn: str) -> dict[str, str]:
+    """Make the IAM user that may call a stack's backend API and nothing else; return its keys."""
+    user = f"{stack_name}-backend-caller"
     iam.create_user(UserName=user)
     iam.attach_user_policy(UserName=user, PolicyArn=policy_arn)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     return {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
 
 
-def _invoke_url(endpoint: str, api: str) -> str:
-    return f"{endpoint}/restapis/{api}/local/_user_request_"
+def _invoke_url(endpoint: str, api: str, stage: str) -> str:
+    return f"{endpoint}/restapis/{api}/{stage}/_user_request_"

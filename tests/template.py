@@ -73,3 +73,16 @@ def environment_of(function: str) -> dict[str, Any]:
 
 
 APIS = of_type("AWS::Serverless::Api")
+
+
+HOLDING_DATA = {
+    "AWS::AppConfig::Application": "the merchant's policy",
+    "AWS::AppConfig::ConfigurationProfile": "the versions of the policy",
+    "AWS::AppConfig::Environment": "which version is in force",
+    "AWS::DynamoDB::Table": "payments, balances, spending, orders",
+    "AWS::Events::Archive": "events that were sent",
+    "AWS::Logs::LogGroup": "what was decided, and why",
+    "AWS::SQS::Queue": "what could not be delivered",
+    "AWS::SecretsManager::Secret": "the sites' keys",
+}
+"""The kinds of resources that hold what nobody can make again, and what that is."""

@@ -26,6 +26,7 @@ from local.sites import OAUTH_SITE
 from local.stack import Stack
 from tests.e2e import access_tokens
 from tests.e2e.paying import SITE
+from tests.e2e.staging import Stages, deploy_stages
 
 AT_ONCE = 64
 FRESH_PROCESSES = 50
@@ -40,14 +41,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The crowd's functions are warm until a test publishes new versions of them. Forged callbacks use up the
     looks at the secret that a process has within half a minute, so the test that rotates keys comes before.
+    The stages' stacks are deployed when the local one has been tested, and deleted when they have been.
     """
 
     def place(item: pytest.Item) -> int:
         asked_for = getattr(item, "fixturenames", ())
         if item.path.name == "test_privacy.py":
-            return 4
+            return 6
         if item.path.name == "test_rotation.py":
             return -1
+        if "stages" in asked_for:
+            return 5 if "deleted" in asked_for else 4
         if "cold" in asked_for:
             return 3
         return 0 if "crowd" in asked_for else 1 if "storm" in asked_for else 2
@@ -78,6 +82,11 @@ def stack(folder: Path) -> Iterator[Stack]:
         yield local_stack.start(folder, lambda step: None, with_faults=True)
     finally:
         local_stack.stop(folder)
+
+
+@pytest.fixture(scope="session")
+def stages(stack: Stack, folder: Path) -> Stages:
+    return deploy_stages(stack, folder)
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +126,8 @@ def publish(stack: Stack, *functions: str) -> None:
     """Give functions, by their logical names, processes that have read nothing yet, as a new version does."""
     client = stack.client("lambda")
     names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
-    wanted = [name for name in names if any(f"-{part}Function-" in name for part in functions)]
+    ours = tuple(f"{stack.stack_name}-{part}Function-" for part in functions)
+    wanted = [name for name in names if name.startswith(ours)]
 
     def publish_one(name: str) -> None:
         client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))

@@ -5,17 +5,12 @@ from decimal import Decimal
 import pytest
 
 from local.backend import Backend
-from local.callbacks import CallbackSender, Delivery
+from local.callbacks import CallbackSender
 from local.control import Control
 from local.drive import Books, confirmation_of
 from local.events import Parameters, with_fresh_payment
 from tests.e2e.paying import new_key, new_payer
-
-NOT_ACKNOWLEDGED = {
-    "confirm_bad_xml": "not JSON",
-    "confirm_blank": "not JSON",
-    "confirm_redirect": "status 302",
-}
+from tests.e2e.rehearsing import NOT_ACKNOWLEDGED, rehearsed
 
 
 @pytest.fixture(autouse=True)
@@ -24,14 +19,6 @@ def warm(sender: CallbackSender, authorization: Parameters) -> None:
     plain = confirmation_of(with_fresh_payment(authorization), site_customer_identifier="warms-up")
     deliveries = sender.deliver_until_acknowledged("confirm", plain, "json", minute=0.01, attempts=5)
     assert deliveries[-1].accepted
-
-
-def rehearsed(
-    sender: CallbackSender, authorization: Parameters, annotation: str, customer: str
-) -> list[Delivery]:
-    """Confirm a payment of an order with this annotation, and once more; return both deliveries."""
-    annotated = {"site_order_annotation": annotation, "site_customer_identifier": customer}
-    return [sender.deliver("confirm", confirmation_of(authorization, **annotated), "json") for _ in range(2)]
 
 
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)

@@ -34,8 +34,9 @@ def watch(stack: Stack) -> Callable[[], None]:
 
 def function_name(stack: Stack, part: str) -> str:
     functions = stack.client("lambda").list_functions()["Functions"]
-    [name] = [f["FunctionName"] for f in functions if f"-{part}Function-" in f["FunctionName"]]
-    return str(name)
+    names: list[str] = [function["FunctionName"] for function in functions]
+    [ours] = [name for name in names if name.startswith(f"{stack.stack_name}-{part}Function-")]
+    return ours
 
 
 def let_pass(stack: Stack, message: Parameters, stage: str, minutes: int) -> None:

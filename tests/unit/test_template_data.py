@@ -2,19 +2,7 @@
 
 import pytest
 
-from tests.template import RESOURCES
-
-HOLDING_DATA = {
-    "AWS::AppConfig::Application": "the merchant's policy",
-    "AWS::AppConfig::ConfigurationProfile": "the versions of the policy",
-    "AWS::AppConfig::Environment": "which version is in force",
-    "AWS::DynamoDB::Table": "payments, balances, spending, orders",
-    "AWS::Events::Archive": "events that were sent",
-    "AWS::Logs::LogGroup": "what was decided, and why",
-    "AWS::SQS::Queue": "what could not be delivered",
-    "AWS::SecretsManager::Secret": "the sites' keys",
-}
-"""The kinds of resources that hold what nobody can make again, and what that is."""
+from tests.template import HOLDING_DATA, PARAMETERS, RESOURCES
 
 HOLDING_NONE = {
     "AWS::ApiGateway::Account",
@@ -41,7 +29,7 @@ HOLDING_NONE = {
     "AWS::WAFv2::WebACL",
     "AWS::WAFv2::WebACLAssociation",
 }
-"""The kinds that are made of this template alone, and can be made of it again."""
+"""The other kinds: made of this template alone, and can be made of it again."""
 
 KINDS = sorted({entry["Type"] for entry in RESOURCES.values()})
 
@@ -61,3 +49,18 @@ def test_a_name_that_is_ours_is_no_log_groups() -> None:
     # What outlives a stack stands in the way of the next one of the same name, unless its name is generated.
     groups = [entry for entry in RESOURCES.values() if entry["Type"] == "AWS::Logs::LogGroup"]
     assert not [group for group in groups if "LogGroupName" in group["Properties"]]
+
+
+# A name of these is one within an application, which is the stack's own.
+NAMED_WITHIN = {"AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::Environment"}
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_no_name_is_the_same_in_two_stacks_of_one_account(resource: str) -> None:
+    kind, properties = RESOURCES[resource]["Type"], RESOURCES[resource].get("Properties", {})
+    naming = {"Name", f"{kind.rsplit('::', maxsplit=1)[1]}Name"} & set(properties)
+    for name in () if kind in NAMED_WITHIN else naming:
+        value = properties[name]
+        # Somebody who chooses a name chooses it for each stack.
+        chosen = isinstance(value, dict) and value.get("Ref") in PARAMETERS
+        assert chosen or "AWS::StackName" in str(value)

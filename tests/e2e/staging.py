@@ -1,0 +1,64 @@
+"""The stacks of ``dev`` and ``prod``, deployed as ``samconfig.toml`` says, beside the local one."""
+
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local.deploying import machine_architecture, overrides_of
+from local.policy import local_policy, policy_of
+from local.stack import Stack, deploy_beside
+
+type Stages = Mapping[str, Stack]
+
+OTHER = {"dev": "prod", "prod": "dev"}
+SITE = "S2155373459"
+"""The site of the callbacks. Its key is another one in each stack."""
+
+in_each_stage = pytest.mark.parametrize("stage", OTHER)
+
+
+def differences(local: Stack) -> dict[str, str]:
+    """Return the parameters that are not deployed as ``samconfig.toml`` has them: here these must differ."""
+    return {
+        # The functions run on this machine.
+        "Architecture": machine_architecture(),
+        # PayNearMe itself is not called.
+        "PayNearMeBaseUrl": local.paynearme_url,
+        # The emulator does not know AWS::CodeDeploy::Application and AWS::CodeDeploy::DeploymentGroup,
+        "GradualDeployment": "false",
+        # nor AWS::Logs::QueryDefinition,
+        "LogsQueries": "false",
+        # nor AWS::WAFv2::WebACLAssociation.
+        "WafMode": "off",
+    }
+
+
+def deploy_stages(stack: Stack, folder: Path) -> Stages:
+    """Deploy both at once beside ``stack``; return them by stage.
+
+    Each has a key of its own for the callbacks' site, and the local policy in force.
+    """
+
+    def deployed(stage: str) -> Stack:
+        site = {**stack.sites[SITE], "secret": secrets.token_hex(16)}
+        overrides = overrides_of(stage) | differences(stack)
+        beside = deploy_beside(stack, folder, stage, overrides, {**stack.sites, SITE: site})
+        # Production's own strategy takes 20 minutes, also here.
+        at_once = replace(beside, policy_strategy_id="AppConfig.AllAtOnce")
+        assert policy_of(at_once).deploy(local_policy())
+        return beside
+
+    with ThreadPoolExecutor(len(OTHER)) as threads:
+        return dict(zip(OTHER, threads.map(deployed, OTHER), strict=True))
+
+
+def resources_of(stack: Stack) -> list[tuple[str, str]]:
+    """Return the kind and the identifier of everything that a stack has."""
+    pages = stack.client("cloudformation").get_paginator("list_stack_resources")
+    found = pages.paginate(StackName=stack.stack_name)
+    every = [resource for page in found for resource in page["StackResourceSummaries"]]
+    return [(resource["ResourceType"], resource["PhysicalResourceId"]) for resource in every]
