@@ -1,6 +1,5 @@
 """The watch over accepted payments whose outcome nobody tells: noticed once, and given back much later."""
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -20,26 +19,20 @@ def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: D
 
     What there is no time for is left to the next watch. Raises ``LedgerUnavailableError``.
     """
-    counted: Counter[str] = Counter()
     overdue = now - timedelta(minutes=settings.unconfirmed_after_minutes)
     long_overdue = now - timedelta(minutes=settings.release_after_minutes)
-    try:
-        for payment in _found(ledger, Stage.AUTHORIZED, overdue, now, deadline, counted):
-            if ledger.mark_unconfirmed(payment, now, deadline):
-                _tell("PaymentUnconfirmed", payment, counted)
-        for payment in _found(ledger, Stage.UNCONFIRMED, long_overdue, now, deadline, counted):
-            if ledger.release(
-                payment.site_identifier,
-                payment.pnm_payment_identifier,
-                now,
-                deadline,
-                awaited_since=payment.awaited_since,
-            ):
-                _tell("ReservationReleased", payment, counted)
-    finally:
-        # In one number each: what is counted a hundred times is written by itself, without the operation.
-        for name, number in counted.items():
-            telemetry.count(name, number)
+    for payment in _found(ledger, Stage.AUTHORIZED, overdue, now, deadline):
+        if ledger.mark_unconfirmed(payment, now, deadline):
+            _tell("PaymentUnconfirmed", payment)
+    for payment in _found(ledger, Stage.UNCONFIRMED, long_overdue, now, deadline):
+        if ledger.release(
+            payment.site_identifier,
+            payment.pnm_payment_identifier,
+            now,
+            deadline,
+            awaited_since=payment.awaited_since,
+        ):
+            _tell("ReservationReleased", payment)
 
 
 def _found(
@@ -48,7 +41,6 @@ def _found(
     decided_before: datetime,
     now: datetime,
     deadline: Deadline,
-    counted: Counter[str],
 ) -> Iterator[AwaitedPayment]:
     """Yield what is awaited in a stage, for as long as there is time for one more."""
     # Another partition first each time, so that none is last each time.
@@ -63,12 +55,12 @@ def _found(
             if deadline.remaining >= FOR_ONE_SECONDS:
                 yield payment
         else:
-            counted["WatchUnfinished"] += 1
+            telemetry.count("WatchUnfinished")
             return
 
 
-def _tell(what: str, payment: AwaitedPayment, counted: Counter[str]) -> None:
-    counted[what] += 1
+def _tell(what: str, payment: AwaitedPayment) -> None:
+    telemetry.count(what)
     telemetry.tell_of_payment(
         OPERATION,
         event=what,
