@@ -5,7 +5,7 @@ Nothing here is by chance, so that the picture says the same each time.
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -36,9 +36,23 @@ _REASONS = Counter(
         Reason.ORDER_AMOUNT_DIFFERS: 2,
     }
 )
+_ODDITIES: tuple[Mapping[str, str | None], ...] = (
+    {"payment_amount": "19.99", "net_payment_amount": "19.99"},
+    {"site_customer_identifier": "somebody-else"},
+    {"pnm_order_identifier": "84000000000"},
+    {"payment_amount": "5.00"},
+    {"site_customer_identifier": None},
+)
 _PUBLISHED = Series(
     ("PayNearMe", "EventPublished", frozenset({("service", "paynearme-local")})), "", None, "Sum"
 )
+
+
+def _changes(number: int) -> Mapping[str, str | None]:
+    """Return how the confirmation of a payment differs from its authorization."""
+    if number % 13 == 1:
+        return {"status": "decline"}
+    return _ODDITIES[number // 12 % len(_ODDITIES)] if number % 12 == 2 else {}
 
 
 class Traffic:
@@ -86,14 +100,14 @@ class Traffic:
         if number % 3 == 0:
             named = {name: asked[name] for name in ("site_identifier", "pnm_order_identifier")}
             self._backend.post("/tokens", named)
-        send("authorize", asked)
+        send("authorize", asked | ({"payment_currency": "CAD"} if number % 47 == 9 else {}))
         if number % 17 == 0:
             send("authorize", asked)
         if number % 29 == 3:
             # Somebody guesses.
             send("confirm", signed(asked, "a-guessed-secret", status="payment"))
             send("confirm", confirmation_of(asked, test="maybe"))
-        confirmation = confirmation_of(asked, **self._oddities(number))
+        confirmation = confirmation_of(asked, **_changes(number))
         send("confirm", confirmation)
         if number % 4 == 0:
             send("confirm", confirmation)
@@ -104,18 +118,6 @@ class Traffic:
             send("reverse", reversal_of(confirmation, reverse_type=kind))
         if number % 61 == 7:
             send("reverse", reversal_of(with_fresh_payment(confirmation)))
-
-    @staticmethod
-    def _oddities(number: int) -> dict[str, str]:
-        if number % 13 == 1:
-            return {"status": "decline"}
-        if number % 37 == 2:
-            return {"payment_amount": "19.99", "net_payment_amount": "19.99"}
-        if number % 53 == 4:
-            return {"site_customer_identifier": f"another-{number}"}
-        if number % 71 == 6:
-            return {"pnm_order_identifier": "84000000000"}
-        return {}
 
     def _deliver(self, number: int, kind: Kind, message: Parameters) -> None:
         self._sender.deliver(kind, message, _TRANSPORTS[number % len(_TRANSPORTS)])

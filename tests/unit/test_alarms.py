@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from paynearme import telemetry
+from paynearme import gateway, telemetry
+from paynearme.aws import LONGEST_ATTEMPT_SECONDS
+from paynearme.settings import Settings
 from tests.measures import COUNTED
 from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
 
@@ -92,6 +94,13 @@ def test_an_alarm_rings_at_the_topic_and_says_why_and_what_silence_means(alarm: 
     assert ALARMS[alarm]["AlarmDescription"].strip()
     silence = "breaching" if alarm == "WatchNotRunningAlarm" else "notBreaching"
     assert ALARMS[alarm]["TreatMissingData"] == silence
+
+
+def test_slow_callbacks_ring_before_functions_give_up() -> None:
+    # They begin no attempt for which there is no time.
+    first_to_fail = Settings(sites_secret="").answer_within_seconds - LONGEST_ATTEMPT_SECONDS
+    alarm = ALARMS["CallbacksSlowAlarm"]
+    assert alarm["Threshold"] / 100 * gateway.PAYNEARME_WAITS_SECONDS < first_to_fail
 
 
 @pytest.mark.parametrize("alarm", ALARMS)

@@ -23,9 +23,14 @@ SUBSTITUTED = {
     "DeadLetters.QueueName": "a-queue",
 }
 BODY: str = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-WIDGETS: list[dict[str, Any]] = json.loads(re.sub(r"\$\{([\w:.]+)\}", lambda m: SUBSTITUTED[m[1]], BODY))[
-    "widgets"
-]
+
+
+def substituted(body: str) -> str:
+    """Return a text as CloudFormation makes it: with names in the place of what they are taken from."""
+    return re.sub(r"\$\{([\w:.]+)\}", lambda found: SUBSTITUTED[found[1]], body)
+
+
+WIDGETS: list[dict[str, Any]] = json.loads(substituted(BODY))["widgets"]
 TITLES = [widget["properties"]["title"] for widget in WIDGETS]
 COLUMNS = 24
 

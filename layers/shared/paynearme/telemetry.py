@@ -46,7 +46,7 @@ def count(name: str, number: int = 1) -> None:
 
     Powertools writes it as a float, which is exact up to 2**53: cents as well.
     """
-    # Powertools would write a metric of 100 values at once, before it knows the operation.
+    # In one number: Powertools would write a hundred of them at once, before it knows the operation.
     _counts[name] += number
 
 

@@ -1,0 +1,31 @@
+"""What is counted many times in one call is written once, for the operation and for all of them."""
+
+import json
+
+import pytest
+
+from paynearme import telemetry
+
+
+def test_what_is_counted_hundreds_of_times_is_one_number_under_both_sets_of_dimensions(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(250):
+        telemetry.count("EventPublished")
+    telemetry.write("publish_events", 200, 1.0)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (written,) = [line for line in lines if "_aws" in line]
+    (directive,) = written["_aws"]["CloudWatchMetrics"]
+    assert written["EventPublished"] == [250]
+    assert [sorted(names) for names in directive["Dimensions"]] == [["operation", "service"], ["service"]]
+
+
+def test_a_call_counts_nothing_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.count("EventPublished")
+    telemetry.write("publish_events", 200, 1.0)
+    telemetry.write("publish_events", 200, 1.0)
+
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+    assert "EventPublished" in first
+    assert "EventPublished" not in second
