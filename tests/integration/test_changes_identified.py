@@ -136,8 +136,9 @@ def test_a_test_is_told_to_nobody(payments: Payments, reverse: Function, streame
     payments.pay("1", test="true", payment_amount="7.00")
     at(NOON, reverse, reversal(pnm_payment_identifier="1", test="true"))
 
-    assert len(streamed.records()) == 3
-    assert streamed.told() == []
+    records = streamed.records()
+    assert len(records) == 3
+    assert events_in(records) == []
 
 
 def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
@@ -170,5 +171,17 @@ def test_what_is_not_as_the_ledger_writes_it_is_no_event_but_an_error(
     assert len(told()) == 1
     with pytest.raises(ValueError, match="pnm_order_identifier"):
         told(pnm_order_identifier="not one of theirs")
-    with pytest.raises(KeyError):
-        events_of(old, {name: value for name, value in new.items() if name != "revision"}, datetime.now(UTC))
+    with pytest.raises(KeyError, match="policy"):
+        events_of(old, {name: value for name, value in new.items() if name != "policy"}, datetime.now(UTC))
+
+
+def test_what_was_written_before_there_were_revisions_is_told_as_the_first(
+    payments: Payments, streamed: Streamed
+) -> None:
+    payments.ask()
+    [record] = [r for r in streamed.records() if r["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
+    del record["dynamodb"]["NewImage"]["revision"]
+    payments.pay()
+
+    before, after = [*events_in([record]), *streamed.told()]
+    assert before.sequence < after.sequence

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from paynearme.deadline import Deadline
 from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.meanwhile import Meanwhile
-from tests.integration.observed import Function, Stored, Written
+from tests.integration.observed import Function, Stored, Traffic, Written
 from tests.integration.payments_over_time import NOON, Payments, at, in_all, limit, reversal
 from tests.integration.signed_callbacks import SITE
 from tests.integration.streamed import Streamed
@@ -67,6 +68,19 @@ def test_it_is_marked_once_after_the_set_time(
     assert payments.spent() == in_all("100.00")
     assert written.counted("PaymentUnconfirmed") == 1
     assert written.counted("ReservationReleased") == 0
+
+
+def test_a_mark_whose_answer_is_lost_is_counted_too(
+    payments: Payments, watch: Watch, written: Written, traffic: Traffic, told: Callable[[], list[str]]
+) -> None:
+    payments.ask()
+    told()
+
+    traffic.lost["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
+    watch.look(OVERDUE)
+
+    assert told() == ["PaymentUnconfirmed"]
+    assert written.counted("PaymentUnconfirmed") == 1
 
 
 def test_two_that_look_at_once_mark_it_once(

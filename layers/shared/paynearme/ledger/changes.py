@@ -53,7 +53,8 @@ def events_of(old: Item, new: Item, changed_at: datetime) -> list[PaymentEvent]:
     # Nothing of an item says when it was marked, but what it was marked for has a time of its own.
     told += _anomalies(old, new, told[0][2] if told else changed_at)
     identity = {name: new[name] for name in _IDENTITY if name in new}
-    first = int(new["revision"]) * _MOST_EVENTS_OF_A_CHANGE
+    # What was written before there were revisions may still be in the stream when events are first told.
+    first = int(new.get("revision", 0)) * _MOST_EVENTS_OF_A_CHANGE
     return [
         model.model_validate(
             identity

@@ -75,7 +75,9 @@ def mark_unconfirmed(table: Table, payment: AwaitedPayment, now: datetime, deadl
         condition="awaited_since = :since",
         condition_values={"since": payment.awaited_since},
     )
-    return table.update(change, deadline) is None
+    refused = table.update(change, deadline)
+    # When an answer was lost, what stands against the repeat is what this call wrote itself.
+    return refused is None or refused.get("unconfirmed_at") == now.isoformat()
 
 
 def _partition(number: int) -> str:
