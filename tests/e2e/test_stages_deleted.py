@@ -1,9 +1,9 @@
 """The stacks of ``dev`` and ``prod`` are deleted: what holds data stands, with what it holds.
 
 It is the emulator that keeps it, because the template asks for that. What cannot be shown here: that AWS
-keeps it too; that an update which replaces such a resource keeps the former one; that AWS deletes a stack only
-when nobody has its BackendCallerPolicy attached any more; and that what stands is not in the way of a new
-stack of the same name, because AWS gives the new table another name and the emulator does not.
+keeps it too; that an update which replaces such a resource keeps the former one; that AWS deletes a stack
+only when nobody has its BackendCallerPolicy attached any more; and that what stands is not in the way of a
+new stack of the same name, because AWS gives the new table another name and the emulator does not.
 """
 
 import json
