@@ -5,6 +5,7 @@ make of them is in ``test_expansion*.py``.
 """
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -21,6 +22,14 @@ from tests.e2e.hearing import Heard
 from tests.e2e.rehearsing import NOT_ACKNOWLEDGED, rehearsed
 from tests.e2e.staging import OTHER, SITE, Stages, differences, in_each_stage, resources_of
 from tests.template import PARAMETERS
+
+
+@pytest.fixture
+def warm(stages: Stages, authorization: Parameters) -> None:
+    """Have the confirmations answered at their usual pace: a function that has yet to start is slower."""
+    plain = confirmation_of(with_fresh_payment(authorization), site_customer_identifier="warms-up")
+    for stack in stages.values():
+        sender_of(stack).deliver_until_acknowledged("confirm", plain, "json", minute=0.01, attempts=5)
 
 
 @in_each_stage
@@ -69,27 +78,29 @@ def test_a_payment_is_posted_and_told_in_its_own_stage_alone(
     heard = {stage: Heard(MerchantEvents(stages[stage])) for stage in OTHER}
     facts = ("PaymentAuthorized", "PaymentConfirmed")
 
-    for stage, message in messages.items():
-        sender = sender_of(stages[stage])
+    def pay(stage: str) -> None:
+        sender, message, payment = sender_of(stages[stage]), messages[stage], payments[stage]
         asked = sender.deliver_until_acknowledged("authorize", message, "json", minute=0.01)[-1]
         told = sender.deliver_until_acknowledged("confirm", confirmation_of(message), "json", minute=0.01)[-1]
         assert (asked.reason, told.reason) == (None, None)
         assert asked.fields is not None
         assert asked.fields["accept_payment"] == "yes"
+        heard[stage].until(lambda so_far: so_far.all_of((payment, fact) for fact in facts))
+
+    with ThreadPoolExecutor(len(OTHER)) as threads:
+        list(threads.map(pay, OTHER))
 
     for stage, payment in payments.items():
-        own = [(payment, fact) for fact in facts]
-        heard[stage].until(lambda so_far, own=own: so_far.all_of(own))  # type: ignore[misc] # a default
         posted = Books(stages[stage]).payment(SITE, payment)
         assert posted is not None
         assert posted["outcome"] == "payment"
         assert Books(stages[stage]).balance(SITE, customer) == Decimal(authorization["net_payment_amount"])
-    for stage, payment in payments.items():
         assert heard[stage].facts(payments.values()) == Counter((payment, fact) for fact in facts)
         for elsewhere in (stages[OTHER[stage]], stack):
             assert Books(elsewhere).payment(SITE, payment) is None
 
 
+@pytest.mark.usefixtures("warm")
 @in_each_stage
 def test_what_the_other_stages_key_signed_is_refused(
     stages: Stages, authorization: Parameters, stage: str
@@ -110,16 +121,9 @@ def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
     own, other = stages[stage], stages[OTHER[stage]]
     request = {**load("get_smart_token")["plain"], "site_identifier": GAMING_SITE}
 
-    assert backend_of(own).post("/tokens", request).status == 200
+    # The function has yet to start.
+    assert backend_of(own, patience=60).post("/tokens", request).status == 200
     assert backend_of(replace(own, backend_url=other.backend_url)).post("/tokens", request).status == 403
-
-
-@pytest.fixture
-def warm(stages: Stages, authorization: Parameters) -> None:
-    """Have the confirmations answered at their usual pace: a function that has yet to start is slower."""
-    plain = confirmation_of(with_fresh_payment(authorization), site_customer_identifier="warms-up")
-    for stack in stages.values():
-        sender_of(stack).deliver_until_acknowledged("confirm", plain, "json", minute=0.01, attempts=5)
 
 
 @pytest.mark.usefixtures("warm")
