@@ -12,8 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from local import demo, stack
-from local.dashboard import picture_of
-from local.dashboard_traffic import Traffic
 
 LEFT_RUNNING = stack.ROOT / ".local"
 console = Console(highlight=False)
@@ -69,6 +67,10 @@ def demo_command() -> None:
 )
 def dashboard_command(output: Path) -> None:
     """Draw what runs, or start a stack of its own, play callbacks of all kinds, draw it and stop it."""
+    # Here, because no other command should wait for the plotting library.
+    from local.dashboard import picture_of
+    from local.dashboard_traffic import Traffic
+
     with telling() as progress, tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
         home = Path(folder) / "stack"
         try:

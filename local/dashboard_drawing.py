@@ -145,7 +145,7 @@ class _Card:
 
     def _lines(self) -> None:
         shown = [series for series in self._panel.series if self._measured.whole(series)]
-        axes = self._axes(0.72, 0.36, 0.72 + 0.17 * self._legend(shown), 0.4)
+        axes = self._axes(0.72, 0.48, 0.72 + 0.17 * self._legend(shown), 0.4)
         seconds = self._periods.seconds
         times = [self._periods.begin + (place + 0.5) * seconds for place in range(self._periods.number)]
         if self._panel.stacked:
@@ -159,13 +159,12 @@ class _Card:
             axes.axhline(limit.value, color=limit.color, linewidth=1, linestyle=(0, (4, 3)))
             axes.annotate(
                 limit.label,
-                (1, limit.value),
-                (-2, 3),
+                (0, limit.value),
+                (4, 3),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
                 color=limit.color,
                 fontsize=8,
-                ha="right",
             )
         axes.set_xlim(times[0] - seconds / 2, times[-1] + seconds / 2)
         axes.set_ylim(0, self._panel.highest or max(axes.get_ylim()[1] * 1.06, 1))

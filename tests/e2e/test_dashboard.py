@@ -26,9 +26,11 @@ def test_money_decisions_and_outcomes_are_on_the_dashboard_to_the_cent(
     asked = authorization | paid
     shown = at_a_glance(stack)
     before = measured_on(stack)
-    assert sender.deliver("authorize", asked, "json").accepted
+    # However often it takes: each is counted once.
+    assert sender.deliver_until_acknowledged("authorize", asked, "json", minute=0.1)[-1].accepted
     for _ in range(3):
-        assert sender.deliver("confirm", confirmation_of(asked), "json").accepted
+        told = sender.deliver_until_acknowledged("confirm", confirmation_of(asked), "json", minute=0.1)
+        assert told[-1].accepted
 
     after = measured_on(stack)
     grown = {
