@@ -119,6 +119,18 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
     assert "site_payment_identifier" not in event
 
 
+def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
+    payments: Payments, deployed_policy: DeployedPolicy, streamed: Streamed
+) -> None:
+    deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
+    payments.ask()
+    payments.pay()
+
+    _, confirmed, anomaly = (event.model_dump(mode="json") for event in streamed.told())
+    assert (confirmed["authorized"], confirmed["added_to_balance"]) == (False, "100.00")
+    assert anomaly["anomaly"] == "paid_after_decline"
+
+
 def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
     payments: Payments, streamed: Streamed, stored: Stored
 ) -> None:
