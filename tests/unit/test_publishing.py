@@ -102,16 +102,18 @@ def test_what_is_refused_for_now_is_tried_again_and_keeps_its_order(
     assert queue.bodies == []
 
 
+@pytest.mark.parametrize("refused", [1, 14], ids=["one", "more than a request holds"])
 def test_what_is_refused_holds_back_what_follows_of_its_payment_and_nothing_else(
-    told: Publish, bus: Bus, queue: Queue
+    told: Publish, bus: Bus, queue: Queue, refused: int
 ) -> None:
-    bus.refusals = {"0 b2": repeat("ThrottlingException")}
+    bus.refusals = {f"{payment} b2": repeat("ThrottlingException") for payment in range(refused)}
 
     with pytest.raises(EventsNotPublishedError):
         told(*changes(30, 2, 3))
 
-    assert bus.taken_of("0") == ["0 a2"]
-    for payment in range(1, 30):
+    for payment in range(refused):
+        assert bus.taken_of(str(payment)) == [f"{payment} a2"]
+    for payment in range(refused, 30):
         assert bus.taken_of(str(payment)) == in_order(payment, 2, 3)
     assert queue.bodies == []
 
