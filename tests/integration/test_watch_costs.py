@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from paynearme.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError, RetryLaterError
-from paynearme.ledger import PARTITIONS, items
+from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, items
 from paynearme.ledger.watching import awaited
 from paynearme.watching import FOR_ONE_SECONDS, watch
 from tests.clock import Clock
@@ -135,6 +135,27 @@ def test_without_time_nothing_is_begun(
     deadline = clock.deadline(FOR_ONE_SECONDS - 0.1)
 
     assert traffic.made_by(lambda: watch(app.ledger, app.settings, LONG_OVERDUE, deadline)) == []
+
+
+def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
+    stored: Stored, watching: Watch, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_into_one_partition(stored, range(5))
+    mark = Ledger.mark_unconfirmed
+    failing = min(watching.awaited())
+
+    def mark_but_one(ledger: Ledger, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
+        if payment.pnm_payment_identifier == failing:
+            raise LedgerUnavailableError
+        return mark(ledger, payment, now, deadline)
+
+    monkeypatch.setattr(Ledger, "mark_unconfirmed", mark_but_one)
+
+    with pytest.raises(RetryLaterError):
+        watching.look(OVERDUE)
+
+    assert written.counted("PaymentUnconfirmed") == 4
+    assert [n for n, since in watching.awaited().items() if since.startswith("authorized")] == [failing]
 
 
 def test_a_table_that_is_gone_fails_the_look(stored: Stored, watching: Watch, written: Written) -> None:

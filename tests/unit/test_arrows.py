@@ -101,7 +101,7 @@ ALLOWED: dict[str, set[str]] = {
         "table",
         "telemetry",
     },
-    "watching": {"aws", "deadline", "ledger", "settings", "telemetry"},
+    "watching": {"aws", "deadline", "errors", "ledger", "settings", "telemetry"},
     "invocations": {"errors", "telemetry"},
     "event_bus": {"aws", "deadline", "errors", "messages"},
     "certification": {"answers", "deadline", "messages", "telemetry"},

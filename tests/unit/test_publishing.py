@@ -220,16 +220,25 @@ def test_what_is_taken_goes_to_no_dead_letters_however_old_it_is(
     assert bus.taken == ["0 a", "1 a", "3 a", "4 a"]
 
 
-def test_what_has_not_waited_for_too_long_keeps_its_batch_coming(
+def test_what_is_taken_along_by_the_oldest_lies_there_once(told: Publish, bus: Bus, queue: Queue) -> None:
+    bus.refusals = {"1 a": repeat(DENIED), "2 a": repeat(DENIED)}
+    waiting = [record("1", "a", changed_at=OLD), record("2", "a", changed_at=YOUNG)]
+
+    told(*waiting)
+
+    # Else the batch would come again for the younger one, and put the older one there each time.
+    assert queue.kept == waiting
+
+
+def test_a_batch_that_comes_again_has_put_nothing_among_the_dead_letters(
     told: Publish, bus: Bus, queue: Queue
 ) -> None:
-    bus.refusals = {"1 a": repeat(DENIED)}
-    old = record("1", "a", changed_at=OLD)
+    bus.refusals = {"1 a": repeat("ThrottlingException"), "2 a": repeat("InvalidArgument")}
 
     with pytest.raises(EventsNotPublishedError):
-        told(old, record("2", "a", changed_at=YOUNG))
+        told(record("1", "a", changed_at=YOUNG), record("2", "a", changed_at=YOUNG), {})
 
-    assert queue.kept == [old]
+    assert queue.kept == []
 
 
 def test_what_nobody_foresaw_lets_nothing_wait_for_too_long_either(

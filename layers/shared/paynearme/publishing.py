@@ -54,42 +54,43 @@ def publish(
 ) -> None:
     """Put the events of ``records`` on the bus.
 
-    What cannot be published, and what is older than ``wait_seconds`` and the bus does not take, goes to
-    ``dead_letters``. Raises ``EventsNotPublishedError`` if something is neither on the bus nor there.
+    What cannot be published goes to ``dead_letters``, and so does what the bus does not take, once the oldest
+    of it has waited for ``wait_seconds``. Raises ``EventsNotPublishedError`` while something waits: no record
+    goes there then, because each repeat would put it there again.
     """
     _Publishing(bus, dead_letters, deadline).publish(records, wait_seconds, now)
 
 
 @dataclass(frozen=True)
 class _Publishing:
-    """What one call works with."""
+    """What one call works with, and the records that cannot be told."""
 
     bus: EventBus
     dead_letters: DeadLetters
     deadline: Deadline
+    given_up: list[StreamRecord] = field(default_factory=list)
 
     def publish(self, records: Sequence[StreamRecord], wait_seconds: int, now: datetime) -> None:
         """See ``publish``."""
-        changes, unreadable = [], []
+        changes = []
         for record in records:
             try:
                 changes.append(_read(record))
             except Exception as error:
                 # Whatever is wrong with it, or with us: it must not stand in the way of all others.
                 telemetry.note_failure(error)
-                unreadable.append(record)
+                self.given_up.append(record)
         try:
             self._put_all(changes, self.deadline.sooner(FOR_DEAD_LETTERS_SECONDS))
         except Exception as error:
-            # Whatever it is, nothing may wait until the stream has forgotten it.
-            for change in changes:
-                if change.pending and (now - change.changed_at).total_seconds() >= wait_seconds:
-                    self._give_up(change)
-            if any(change.pending for change in changes):
+            waiting = [change for change in changes if change.pending]
+            oldest = min((change.changed_at for change in waiting), default=now)
+            if (now - oldest).total_seconds() < wait_seconds:
                 raise
+            # Whatever it is, nothing may wait until the stream has forgotten it.
             telemetry.note_failure(error)
-        # Last: what is brought again because of others would lie there once for each time.
-        for record in unreadable:
+            self.given_up.extend(change.record for change in waiting)
+        for record in self.given_up:
             self._keep(record)
 
     def _put_all(self, changes: Sequence[_Change], deadline: Deadline) -> None:
@@ -114,15 +115,12 @@ class _Publishing:
                 if is_taken:
                     _tell(change.pending.pop(0))
                 elif is_taken is None:
-                    self._give_up(change)
+                    self.given_up.append(change.record)
+                    change.pending.clear()
                 else:
                     held_back.add(change.payment)
         if held_back:
             raise _NotTakenError
-
-    def _give_up(self, change: _Change) -> None:
-        self._keep(change.record)
-        change.pending.clear()
 
     def _keep(self, record: StreamRecord) -> None:
         self.dead_letters.keep(record, self.deadline)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from paynearme import telemetry
 from paynearme.aws import LONGEST_ATTEMPT_SECONDS
 from paynearme.deadline import Deadline
+from paynearme.errors import LedgerUnavailableError
 from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, Stage
 from paynearme.settings import WatchingSettings
 
@@ -17,22 +18,31 @@ FOR_ONE_SECONDS = 2 * LONGEST_ATTEMPT_SECONDS
 def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: Deadline) -> None:
     """Mark what is overdue as unconfirmed, once, and release what is long overdue.
 
-    What there is no time for is left to the next watch. Raises ``LedgerUnavailableError``.
+    What there is no time for is left to the next watch. One payment that fails stands in nobody's way: raises
+    ``LedgerUnavailableError`` at the end, or at once if the index cannot be read.
     """
-    overdue = now - timedelta(minutes=settings.unconfirmed_after_minutes)
-    for payment in _found(ledger, Stage.AUTHORIZED, overdue, now, deadline):
-        if ledger.mark_unconfirmed(payment, now, deadline):
-            _tell("PaymentUnconfirmed", payment)
-    long_overdue = now - timedelta(minutes=settings.release_after_minutes)
-    for payment in _found(ledger, Stage.UNCONFIRMED, long_overdue, now, deadline):
-        if ledger.release(
-            payment.site_identifier,
-            payment.pnm_payment_identifier,
-            now,
-            deadline,
-            awaited_since=payment.awaited_since,
-        ):
-            _tell("ReservationReleased", payment)
+
+    def mark(payment: AwaitedPayment, soon: Deadline) -> bool:
+        return ledger.mark_unconfirmed(payment, now, soon)
+
+    def release(payment: AwaitedPayment, soon: Deadline) -> bool:
+        site, identifier = payment.site_identifier, payment.pnm_payment_identifier
+        return ledger.release(site, identifier, now, soon, awaited_since=payment.awaited_since)
+
+    stages = (
+        (Stage.AUTHORIZED, settings.unconfirmed_after_minutes, mark, "PaymentUnconfirmed"),
+        (Stage.UNCONFIRMED, settings.release_after_minutes, release, "ReservationReleased"),
+    )
+    failure: LedgerUnavailableError | None = None
+    for stage, minutes, work, what in stages:
+        for payment in _found(ledger, stage, now - timedelta(minutes=minutes), now, deadline):
+            try:
+                if work(payment, deadline.within(FOR_ONE_SECONDS)):
+                    _tell(what, payment)
+            except LedgerUnavailableError as error:
+                failure = error
+    if failure:
+        raise failure
 
 
 def _found(
