@@ -5,11 +5,11 @@ from typing import Any
 
 from operations.errors import OperationError
 
-_HIDDEN_SECONDS = 900
+_HIDDEN_SECONDS = 3600
 """How long letters that are worked on stay hidden from others."""
 
 _MOST_AT_ONCE = 500
-"""How many letters are worked on at once: so many that they are done before they show again."""
+"""How many letters are worked on at once: so many that they are done, at 5 seconds each, before they show."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,20 @@ class DeadLetters:
         """Hand the letters that are there to the function, each once; it puts back what it still cannot tell.
 
         A letter leaves the queue when the function has finished with it. Raises ``OperationError`` when the
-        function fails: then that letter and the rest show again after a quarter of an hour. Raises botocore's
-        errors.
+        function fails: then that letter and the rest show again after an hour. Raises botocore's errors.
         """
         letters = self._letters()
         for done, letter in enumerate(letters):
-            answer = self._lambda.invoke(FunctionName=self._function_name, Payload=letter["Body"].encode())
+            answer = self._lambda.invoke(
+                # What is in use, and not what was deployed last: that may have been taken back.
+                FunctionName=self._function_name,
+                Qualifier="live",
+                Payload=letter["Body"].encode(),
+            )
             if "FunctionError" in answer:
                 raise OperationError(
                     f"the function failed after {done} of {len(letters)} letters. Its log says why."
-                    " Nothing is lost: the others show again in a quarter of an hour"
+                    " Nothing is lost: the others show again in an hour"
                 )
             self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter["ReceiptHandle"])
         return Redelivered(len(letters), self.count())

@@ -101,9 +101,9 @@ ALLOWED: dict[str, set[str]] = {
         "table",
         "telemetry",
     },
-    "watching": {"aws", "deadline", "errors", "ledger", "settings", "telemetry"},
-    "invocations": {"errors", "telemetry"},
-    "event_bus": {"aws", "deadline", "errors", "messages"},
+    "watching": {"aws", "deadline", "ledger", "settings", "telemetry"},
+    "invocations": {"errors", "telemetry", "telling"},
+    "event_bus": {"aws", "deadline", "errors", "messages", "telemetry"},
     "certification": {"answers", "deadline", "messages", "telemetry"},
     "ledger": {"deadline", "errors", "intents", "messages", "payments", "policy", "table"},
     "client": {

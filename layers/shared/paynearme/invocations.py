@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
-from paynearme import telemetry
+from paynearme import telemetry, telling
 from paynearme.errors import RetryLaterError
 
 type Handler = Callable[[Any, object], None]
@@ -33,8 +33,7 @@ def invoked(operation: str, *, clock: Clock = _now) -> Callable[[Callable[[Any, 
             try:
                 work(event, clock())
             except Exception as error:
-                telemetry.note_failure(error)
-                telemetry.count("InternalFailure")
+                telling.error(error)
                 status = 500
             telemetry.write(operation, status, (time.perf_counter() - started) * 1000)
             if status != 200:

@@ -23,6 +23,8 @@ from paynearme.messages.events import PaymentEvent
 from paynearme.table import images_of
 
 OPERATION = "publish_events"
+FOR_ONE_TRY_SECONDS = 2 * LONGEST_ATTEMPT_SECONDS
+"""How long the bus is tried with what has waited for too long already."""
 FOR_DEAD_LETTERS_SECONDS = 10.0
 """What is left of the time for the dead letters when the bus takes nothing."""
 
@@ -63,12 +65,12 @@ def publish(
 
 @dataclass(frozen=True)
 class _Publishing:
-    """What one call works with, and the records that cannot be told."""
+    """What one call works with, and the records that cannot be told, each with the reason."""
 
     bus: EventBus
     dead_letters: DeadLetters
     deadline: Deadline
-    given_up: list[StreamRecord] = field(default_factory=list)
+    given_up: list[tuple[StreamRecord, str]] = field(default_factory=list)
 
     def publish(self, records: Sequence[StreamRecord], wait_seconds: int, now: datetime) -> None:
         """See ``publish``."""
@@ -79,19 +81,24 @@ class _Publishing:
             except Exception as error:
                 # Whatever is wrong with it, or with us: it must not stand in the way of all others.
                 telemetry.note_failure(error)
-                self.given_up.append(record)
+                self.given_up.append((record, "unreadable"))
+
+        def has_waited() -> bool:
+            oldest = min((change.changed_at for change in changes if change.pending), default=now)
+            return (now - oldest).total_seconds() >= wait_seconds
+
+        # Behind a bus that was gone for long there is a queue: what will not be waited for is tried for a moment.
+        patience = FOR_ONE_TRY_SECONDS if has_waited() else self.deadline.remaining
         try:
-            self._put_all(changes, self.deadline.sooner(FOR_DEAD_LETTERS_SECONDS))
+            self._put_all(changes, self.deadline.sooner(FOR_DEAD_LETTERS_SECONDS).within(patience))
         except Exception as error:
-            waiting = [change for change in changes if change.pending]
-            oldest = min((change.changed_at for change in waiting), default=now)
-            if (now - oldest).total_seconds() < wait_seconds:
+            if not has_waited():
                 raise
             # Whatever it is, nothing may wait until the stream has forgotten it.
             telemetry.note_failure(error)
-            self.given_up.extend(change.record for change in waiting)
-        for record in self.given_up:
-            self._keep(record)
+            self.given_up.extend((change.record, "waited") for change in changes if change.pending)
+        for record, reason in self.given_up:
+            self._keep(record, reason)
 
     def _put_all(self, changes: Sequence[_Change], deadline: Deadline) -> None:
         """Put all that is pending on the bus, what it does not take at first again."""
@@ -115,17 +122,18 @@ class _Publishing:
                 if is_taken:
                     _tell(change.pending.pop(0))
                 elif is_taken is None:
-                    self.given_up.append(change.record)
+                    self.given_up.append((change.record, "never_taken"))
                     change.pending.clear()
                 else:
                     held_back.add(change.payment)
         if held_back:
             raise _NotTakenError
 
-    def _keep(self, record: StreamRecord) -> None:
+    def _keep(self, record: StreamRecord, reason: str) -> None:
         self.dead_letters.keep(record, self.deadline)
         telemetry.count("EventDeadLettered")
-        told = {}
+        telemetry.note(dead_letters=len(self.given_up))
+        told = {"reason": reason}
         for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
             # It may be anything.
             with suppress(Exception):

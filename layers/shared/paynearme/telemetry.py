@@ -88,7 +88,7 @@ def note_failure(error: BaseException) -> None:
 
 def tell_of_payment(operation: str, **fields: Any) -> None:
     """Write a log line about one of the payments that a call is about: identifiers, as in ``note``."""
-    logger.info(operation, extra={"operation": operation, **fields})
+    logger.info(operation, extra={"operation": operation, "request_id": _notes.get("request_id"), **fields})
 
 
 def write(operation: str, status: int, milliseconds: float) -> None:

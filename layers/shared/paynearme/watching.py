@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from paynearme import telemetry
 from paynearme.aws import LONGEST_ATTEMPT_SECONDS
 from paynearme.deadline import Deadline
-from paynearme.errors import LedgerUnavailableError
 from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, Stage
 from paynearme.settings import WatchingSettings
 
@@ -18,8 +17,9 @@ FOR_ONE_SECONDS = 2 * LONGEST_ATTEMPT_SECONDS
 def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: Deadline) -> None:
     """Mark what is overdue as unconfirmed, once, and release what is long overdue.
 
-    What there is no time for is left to the next watch. One payment that fails stands in nobody's way: raises
-    ``LedgerUnavailableError`` at the end, or at once if the index cannot be read.
+    What there is no time for is left to the next watch. One payment that fails, for whatever reason, stands
+    in nobody's way: raises the last failure at the end. Raises ``LedgerUnavailableError`` at once if the
+    index cannot be read.
     """
 
     def mark(payment: AwaitedPayment, soon: Deadline) -> bool:
@@ -33,13 +33,13 @@ def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: D
         (Stage.AUTHORIZED, settings.unconfirmed_after_minutes, mark, "PaymentUnconfirmed"),
         (Stage.UNCONFIRMED, settings.release_after_minutes, release, "ReservationReleased"),
     )
-    failure: LedgerUnavailableError | None = None
+    failure: Exception | None = None
     for stage, minutes, work, what in stages:
         for payment in _found(ledger, stage, now - timedelta(minutes=minutes), now, deadline):
             try:
                 if work(payment, deadline.within(FOR_ONE_SECONDS)):
                     _tell(what, payment)
-            except LedgerUnavailableError as error:
+            except Exception as error:
                 failure = error
     if failure:
         raise failure
