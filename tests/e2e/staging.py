@@ -50,10 +50,19 @@ def deploy_stages(stack: Stack, folder: Path) -> Stages:
         # Production's own strategy takes 20 minutes, also here.
         at_once = replace(beside, policy_strategy_id="AppConfig.AllAtOnce")
         assert policy_of(at_once).deploy(local_policy())
+        wait_until_started(beside)
         return beside
 
     with ThreadPoolExecutor(len(OTHER)) as threads:
         return dict(zip(OTHER, threads.map(deployed, OTHER), strict=True))
+
+
+def wait_until_started(stack: Stack) -> None:
+    """Return when each function has the process that its version starts with: two dozen start at once."""
+    active = stack.client("lambda").get_waiter("published_version_active")
+    for kind, name in resources_of(stack):
+        if kind == "AWS::Lambda::Alias":
+            active.wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
 
 def resources_of(stack: Stack) -> list[tuple[str, str]]:
