@@ -138,15 +138,14 @@ def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_e
         faults.post("fault", fault)
         for facts in crowd.map(Story.tell, stories[number * 100 : (number + 1) * 100]):
             expected |= facts
-    counts = faults.get("counts")
     faults.post("reset")
 
     heard.until(lambda so_far: so_far.all_of(expected))
 
     payments = {story._message["pnm_payment_identifier"] for story in stories}
     assert heard.facts(payments) == Counter(dict.fromkeys(expected, 1))
-    # The faults were met: what was taken was put more than once, or in more than one request.
-    assert counts["AWSEvents.PutEvents"] > len(expected) / 10
+    # The faults were met: what got there although the answer was lost was put there once more.
+    assert len(heard.events) > len(heard.different())
     for events in by_payment(heard, payments):
         sequences = [event["detail"]["sequence"] for event in events]
         assert sequences == sorted(set(sequences))

@@ -85,5 +85,5 @@ def test_however_many_bad_signatures_come_each_process_looks_at_the_secret_once(
     statuses = set(crowd.map(lambda message: sender.deliver("confirm", message, "json").status, forged))
 
     assert statuses == {401}
-    # The current version, and the previous one.
+    # The current version and the previous one, once in half a minute.
     assert faults.get("counts").get("secretsmanager.GetSecretValue", 0) <= 2 * processes

@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from paynearme import telemetry
 from paynearme.aws import LONGEST_ATTEMPT_SECONDS
 from paynearme.errors import EventsNotPublishedError
 from paynearme.ledger import events_of
@@ -127,6 +128,18 @@ def test_the_answer_says_of_each_event_whether_it_is_there(
 
     assert bus.to_use().put(events("a", "b", "c"), clock.deadline(10)) == [True, is_taken, True]
     assert len(bus.requests) == 1
+
+
+def test_why_the_bus_refuses_is_noted_in_its_own_words(
+    clock: Clock, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: dict[str, Any] = {}
+    monkeypatch.setattr(telemetry, "note", lambda **fields: noted.update(fields))
+    bus.refusals = {"1 a": repeat("ThrottlingException"), "1 b": repeat("MalformedDetail")}
+
+    bus.to_use().put(events("a", "b", "c"), clock.deadline(10))
+
+    assert noted == {"bus_refused": {"ThrottlingException": 1, "MalformedDetail": 1}}
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     assert line["causes"] == ([type(cause).__name__] if cause else [])
     assert line["error_at"]
     assert MARKER not in json.dumps(line)
-    assert metrics["InternalFailure"] == [1.0]
+    counted = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalFailure"
+    assert metrics[counted] == [1.0]
 
 
 def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from paynearme.errors import EventsNotPublishedError
-from paynearme.publishing import publish
+from paynearme.publishing import FOR_ONE_TRY_SECONDS, publish
 from tests.clock import Clock
 from tests.unit.payment_records import NOW, Bus, Queue, Record, record
 
@@ -278,3 +278,13 @@ def test_there_is_time_for_the_dead_letters_however_long_the_bus_takes(
 
     assert len(queue.bodies) == 100
     assert clock.now - began < SECONDS
+
+
+def test_what_has_waited_too_long_is_tried_for_a_moment_only(told: Publish, clock: Clock, bus: Bus) -> None:
+    began = clock.now
+    bus.refusals = {"1 a": repeat("ThrottlingException")}
+
+    told(record("1", "a", changed_at=OLD))
+
+    # Others wait behind it, and the stream forgets them too.
+    assert clock.now - began <= FOR_ONE_TRY_SECONDS

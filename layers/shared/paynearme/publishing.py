@@ -87,7 +87,7 @@ class _Publishing:
             oldest = min((change.changed_at for change in changes if change.pending), default=now)
             return (now - oldest).total_seconds() >= wait_seconds
 
-        # Behind a bus that was gone for long there is a queue: what will not be waited for is tried for a moment.
+        # Behind a bus that was gone for long others wait: what has waited too long is tried for a moment.
         patience = FOR_ONE_TRY_SECONDS if has_waited() else self.deadline.remaining
         try:
             self._put_all(changes, self.deadline.sooner(FOR_DEAD_LETTERS_SECONDS).within(patience))

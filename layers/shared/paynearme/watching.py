@@ -22,23 +22,24 @@ def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: D
     index cannot be read.
     """
 
-    def mark(payment: AwaitedPayment, soon: Deadline) -> bool:
-        return ledger.mark_unconfirmed(payment, now, soon)
+    def mark(payment: AwaitedPayment, soon: Deadline) -> None:
+        if ledger.mark_unconfirmed(payment, now, soon):
+            _tell("PaymentUnconfirmed", payment)
 
-    def release(payment: AwaitedPayment, soon: Deadline) -> bool:
+    def release(payment: AwaitedPayment, soon: Deadline) -> None:
         site, identifier = payment.site_identifier, payment.pnm_payment_identifier
-        return ledger.release(site, identifier, now, soon, awaited_since=payment.awaited_since)
+        if ledger.release(site, identifier, now, soon, awaited_since=payment.awaited_since):
+            _tell("ReservationReleased", payment)
 
     stages = (
-        (Stage.AUTHORIZED, settings.unconfirmed_after_minutes, mark, "PaymentUnconfirmed"),
-        (Stage.UNCONFIRMED, settings.release_after_minutes, release, "ReservationReleased"),
+        (Stage.AUTHORIZED, settings.unconfirmed_after_minutes, mark),
+        (Stage.UNCONFIRMED, settings.release_after_minutes, release),
     )
     failure: Exception | None = None
-    for stage, minutes, work, what in stages:
+    for stage, minutes, work in stages:
         for payment in _found(ledger, stage, now - timedelta(minutes=minutes), now, deadline):
             try:
-                if work(payment, deadline.within(FOR_ONE_SECONDS)):
-                    _tell(what, payment)
+                work(payment, deadline.within(FOR_ONE_SECONDS))
             except Exception as error:
                 failure = error
     if failure:
