@@ -5,6 +5,8 @@ SHELL := /bin/sh
 
 ENV ?= dev
 export SAM_CLI_TELEMETRY := 0
+# The plotting library's notes, which it would leave in the home directory.
+export MPLCONFIGDIR := $(CURDIR)/.venvs/matplotlib
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared
 
 DEV := .venvs/dev/ready
