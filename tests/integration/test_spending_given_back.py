@@ -178,10 +178,16 @@ def test_nothing_is_released_where_nothing_was_reserved(
     payments.ask("1")
     if asked is not None:
         payments.ask("2", **asked)
-    before = payments.stored.everything()
+    before = without_the_wait(payments.stored.everything())
 
     assert not payments.release("2")
-    assert payments.stored.everything() == before
+    assert without_the_wait(payments.stored.everything()) == before
+
+
+def without_the_wait(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return items without what says that an outcome is awaited: that ends, whatever was reserved."""
+    of_the_wait = {"awaited_in", "awaited_since", "revision"}
+    return [{name: value for name, value in item.items() if name not in of_the_wait} for item in items]
 
 
 @pytest.mark.usefixtures("limited")
