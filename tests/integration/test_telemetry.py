@@ -110,7 +110,8 @@ COUNTED: dict[str, tuple[list[Told], Told, dict[str, int]]] = {
     ),
     "forged": ([], a(site_identifier="S1", secret="x"), once("NotAuthentic")),
     "old": ([], a(timestamp="1"), once("NotAuthentic")),
-    "invalid": ([], c(status="x"), once("InvalidMessage")),
+    "invalid": ([], c(status="x"), once("InvalidMessage", "CallbackInvalid")),
+    "invalid and forged": ([], c(status="x", secret="x"), once("NotAuthentic")),
     "token": ([], ("get_token", {}), once("PayNearMeAnswered")),
     "no token": ([], ("get_token", {"unknown": "x"}), once("InvalidMessage")),
 }

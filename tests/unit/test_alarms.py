@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from paynearme import gateway, telemetry
+from paynearme import gateway
 from paynearme.aws import LONGEST_ATTEMPT_SECONDS
 from paynearme.settings import Settings
 from tests.measures import COUNTED
@@ -14,7 +14,7 @@ from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 OURS = {name: alarm for name, alarm in ALARMS.items() if alarm["Namespace"] == "PayNearMe"}
 OF_AWS = {
-    "AWS/ApiGateway": {"5XXError": {"ApiName", "Stage"}},
+    "AWS/ApiGateway": {metric: {"ApiName", "Stage"} for metric in ("4XXError", "5XXError")},
     "AWS/Lambda": {
         metric: {"FunctionName"} for metric in ("Errors", "Invocations", "IteratorAge", "Throttles")
     },
@@ -59,7 +59,6 @@ def test_a_functions_metrics_are_told_from_another_stacks(function: str) -> None
     if "Environment" in RESOURCES[function].get("IgnoreGlobals", []):
         variables = RESOURCES[function]["Properties"]["Environment"]["Variables"]
     assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
-    assert telemetry.SERVICE == "paynearme"
 
 
 @pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in OURS])
@@ -68,10 +67,11 @@ def test_an_alarm_on_aws_watches_a_metric_that_aws_has_under_these_dimensions(al
     assert set(dimensions_of(watched)) == OF_AWS[watched["Namespace"]][watched["MetricName"]]
 
 
-def test_the_callback_apis_failures_are_not_mixed_with_the_backends() -> None:
+@pytest.mark.parametrize("alarm", ["CallbackApiFailingAlarm", "CallbackApiRefusingAlarm"])
+def test_what_the_callback_api_answers_is_not_mixed_with_the_backends(alarm: str) -> None:
     names = {api["Name"]["Fn::Sub"] for api in of_type("AWS::Serverless::Api").values()}
     assert len(names) == len(of_type("AWS::Serverless::Api"))
-    watched = dimensions_of(ALARMS["CallbackApiFailingAlarm"])
+    watched = dimensions_of(ALARMS[alarm])
     assert watched["ApiName"] == RESOURCES["CallbackApi"]["Properties"]["Name"]
     assert watched["Stage"] == RESOURCES["CallbackApi"]["Properties"]["StageName"]
 
@@ -107,6 +107,19 @@ def test_slow_callbacks_ring_before_functions_give_up() -> None:
 def test_an_alarm_adds_no_metrics_up(alarm: str) -> None:
     # The emulator knows no metric math.
     assert "Metrics" not in ALARMS[alarm]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "usual"),
+    [
+        ("UnauthenticCallbacksAlarm", "UnauthenticCallbacksUsual"),
+        ("CallbackApiRefusingAlarm", "RefusedCallbacksUsual"),
+    ],
+)
+def test_what_is_usual_rings_no_alarm_and_somebody_says_how_much_that_is(alarm: str, usual: str) -> None:
+    assert ALARMS[alarm]["Threshold"] == {"Ref": usual}
+    assert ALARMS[alarm]["ComparisonOperator"] == "GreaterThanThreshold"
+    assert PARAMETERS[usual]["MinValue"] == 0
 
 
 def test_somebody_is_written_to_only_if_there_is_somebody() -> None:
@@ -151,6 +164,7 @@ def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there
     known = {
         *RESOURCES,
         *PARAMETERS,
+        *TEMPLATE["Mappings"],
         *TEMPLATE["Outputs"],
         *COUNTED,
         *(m for ns in OF_AWS.values() for m in ns),
@@ -158,6 +172,7 @@ def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there
     of_aws_or_a_namespace = {
         "PayNearMe",
         "AccessDeniedException",
+        "BlockedRequests",
         "ConcurrentExecutions",
         "IntegrationLatency",
         "PutEvents",

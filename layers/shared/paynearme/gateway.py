@@ -143,6 +143,9 @@ def callback[M: (Authorization, Confirmation, Reversal)](
                 done = received
             except Exception as error:
                 telling.error(error)
+                if isinstance(error, InvalidMessageError):
+                    # It is raised only after the signature held: PayNearMe itself is refused.
+                    telemetry.count("CallbackInvalid")
                 ours = error if isinstance(error, PayNearMeError) else UnavailableError()
                 answer = problem(ours, names_only=True)
                 if answer["statusCode"] >= 500:
