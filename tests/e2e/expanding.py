@@ -43,7 +43,8 @@ def deployed(**parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
     template = _transformed(packaged_template(), parameters)
     defaults = {name: entry["Default"] for name, entry in template["Parameters"].items()}
     conditions = {
-        name: _holds(condition, defaults | parameters) for name, condition in template["Conditions"].items()
+        name: _holds(condition, defaults | parameters, template["Conditions"])
+        for name, condition in template["Conditions"].items()
     }
 
     def kept(section: str) -> dict[str, Any]:
@@ -74,11 +75,15 @@ def _transformed(template: dict[str, Any], parameters: dict[str, str]) -> dict[s
     return transformed
 
 
-def _holds(condition: dict[str, Any], parameters: dict[str, str]) -> bool:
-    """Decide a condition. Ours are made of equality and negation only."""
+def _holds(condition: dict[str, Any], parameters: dict[str, str], named: dict[str, Any]) -> bool:
+    """Decide a condition. Ours are made of equality, negation, conjunction and ``named`` conditions only."""
     ((function, arguments),) = condition.items()
+    if function == "Condition":
+        return _holds(named[arguments], parameters, named)
     if function == "Fn::Not":
-        return not _holds(arguments[0], parameters)
+        return not _holds(arguments[0], parameters, named)
+    if function == "Fn::And":
+        return all(_holds(part, parameters, named) for part in arguments)
     assert function == "Fn::Equals"
     left, right = (parameters[side["Ref"]] if isinstance(side, dict) else side for side in arguments)
     return bool(left == right)

@@ -18,10 +18,10 @@ def firewalled(mode: str) -> dict[str, Any]:
     return deployed(WafMode=mode)[0]
 
 
-def with_domain(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    return deployed(
-        **{f"{kind}DomainName": "payments.example.com", f"{kind}CertificateArn": CERTIFICATE}, Stage="prod"
-    )
+@cache
+def with_domain(kind: str, close: str = "false") -> tuple[dict[str, Any], dict[str, Any]]:
+    own = {f"{kind}DomainName": "payments.example.com", f"{kind}CertificateArn": CERTIFICATE}
+    return deployed(**own, CloseDefaultAddresses=close, Stage="prod")
 
 
 def rules(mode: str) -> list[dict[str, Any]]:
@@ -66,8 +66,9 @@ def test_the_firewall_stands_before_the_stages_of_both_apis(mode: str) -> None:
     assert stages == {(entry["RestApiId"]["Ref"], name) for name, entry in made_stages.items()}
 
 
-def test_without_a_domain_both_apis_answer_at_their_own_addresses() -> None:
-    resources, outputs = deployed()
+@pytest.mark.parametrize("close", ["false", "true"])
+def test_without_a_domain_both_apis_answer_at_their_default_addresses_whatever_is_said(close: str) -> None:
+    resources, outputs = deployed(CloseDefaultAddresses=close)
     assert not made(resources, "AWS::ApiGateway::DomainName")
     assert not made(resources, "AWS::ApiGateway::BasePathMapping")
     assert not [api for api in APIS if is_disabled(resources, api)]
@@ -75,9 +76,19 @@ def test_without_a_domain_both_apis_answer_at_their_own_addresses() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_with_a_domain_an_api_answers_there_alone_and_the_other_as_before(kind: str) -> None:
-    resources, _ = with_domain(kind)
-    assert [api for api in APIS if is_disabled(resources, api)] == [f"{kind}Api"]
+def test_with_a_domain_an_api_answers_there_and_closes_its_default_address_only_if_told(kind: str) -> None:
+    assert PARAMETERS["CloseDefaultAddresses"]["Default"] == "false"
+    closed = {
+        close: [api for api in APIS if is_disabled(with_domain(kind, close)[0], api)]
+        for close in ("false", "true")
+    }
+    assert closed == {"false": [], "true": [f"{kind}Api"]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("close", ["false", "true"])
+def test_a_domain_leads_to_the_stage_of_its_own_api(kind: str, close: str) -> None:
+    resources, _ = with_domain(kind, close)
     (mapping,) = made(resources, "AWS::ApiGateway::BasePathMapping").values()
     assert mapping["RestApiId"] == {"Ref": f"{kind}Api"}
     assert mapping["Stage"]["Ref"] in made(resources, "AWS::ApiGateway::Stage")

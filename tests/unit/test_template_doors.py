@@ -29,6 +29,7 @@ ROUTES = {
 }
 
 LOGGED = {
+    "$context.domainName",
     "$context.httpMethod",
     "$context.identity.sourceIp",
     "$context.identity.userArn",
