@@ -85,7 +85,8 @@ def test_each_function_behind_the_callback_api_is_watched_for_crashes_and_thrott
     }
     assert len(behind) == 3
     assert watched_by("Throttles") == behind
-    assert watched_by("Errors") == behind | {"WatchUnconfirmedFunction"}
+    nobody_waits_for = {"PublishEventsFunction", "WatchUnconfirmedFunction"}
+    assert watched_by("Errors") == behind | nobody_waits_for
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
@@ -114,6 +115,7 @@ def test_an_alarm_adds_no_metrics_up(alarm: str) -> None:
     [
         ("UnauthenticCallbacksAlarm", "UnauthenticCallbacksUsual"),
         ("CallbackApiRefusingAlarm", "RefusedCallbacksUsual"),
+        ("UnconfirmedPaymentsAlarm", "UnconfirmedPaymentsUsual"),
     ],
 )
 def test_what_is_usual_rings_no_alarm_and_somebody_says_how_much_that_is(alarm: str, usual: str) -> None:
@@ -175,6 +177,7 @@ def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there
         "BlockedRequests",
         "ConcurrentExecutions",
         "IntegrationLatency",
+        "LastProcessingResult",
         "PutEvents",
         "ThrottledRequests",
         "ThrottlingException",
