@@ -82,9 +82,7 @@ def test_a_decline_needs_no_amounts(confirm: Function, stored: Stored) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"payment_currency": "CAD"}, {"payment_amount": "-1.00"}],
-    ids=["other currency", "negative"],
+    "changes", [{"payment_currency": "CAD"}, {"payment_amount": "-1.00"}], ids=["other currency", "negative"]
 )
 def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
     authorize: Function, confirm: Function, changes: dict[str, Any]
