@@ -229,7 +229,7 @@ def test_the_ledger_does_what_the_model_does(stored: Stored, number: int) -> Non
     run_state_machine_as_test(
         StoriesHere,
         settings=settings(
-            max_examples=8,
+            max_examples=6,
             stateful_step_count=15,
             deadline=None,
             database=None,

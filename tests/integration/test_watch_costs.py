@@ -95,7 +95,7 @@ def test_more_than_one_page_of_a_partition_is_marked(
     assert metrics["operation"] == "watch_unconfirmed"
 
 
-@pytest.mark.parametrize("seconds", [0.4, 0.9, 2.4])
+@pytest.mark.parametrize("seconds", [0.4, 2.4])
 def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     stored: Stored,
     watching: Watch,
