@@ -27,6 +27,10 @@ OF_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "six")
 ENVIRONMENT = {
     "ACCESS_TOKENS_PATH": "/stack/access-tokens",
     "AWS_DEFAULT_REGION": "us-east-1",
+    # Nobody has rights here, and nobody is to be asked for some.
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "DEAD_LETTERS_URL": "https://queue.invalid",
+    "EVENT_BUS_NAME": "bus",
     "PAYNEARME_BASE_URL": "https://paynearme.invalid",
     "POLICY_APPLICATION": "application",
     "POLICY_ENVIRONMENT": "environment",
@@ -51,6 +55,8 @@ REFUSED: dict[str, tuple[dict[str, Any], int | str]] = {
     "OrdersFunction": (unreadable("PUT", pnm_order_identifier="no order"), 400),
     "CustomersFunction": (unreadable("PUT", site_customer_identifier=""), 400),
     "PaymentsFunction": (unreadable("GET", pnm_payment_identifier="no payment"), 400),
+    "PublishEventsFunction": ({}, "RetryLaterError"),
+    "WatchUnconfirmedFunction": ({}, "RetryLaterError"),
     "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyError"),
 }
 USUAL = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")
