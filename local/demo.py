@@ -49,7 +49,8 @@ class Story:
         self._console = console
         self._stack = stack
         self._sender: CallbackSender = sender_of(stack)
-        self._backend = backend_of(stack)
+        # Right after a deployment a dozen processes start at once, and the first call waits for its own.
+        self._backend = backend_of(stack, patience=60)
         self._books = Books(stack)
         self._paynearme = Control(f"{stack.paynearme_url}/control")
         self._heard = Heard(MerchantEvents(stack))

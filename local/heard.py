@@ -47,7 +47,7 @@ class Heard:
         return Counter(event["detail-type"] for event in self.different())
 
     def balances(self) -> dict[tuple[str, str], Decimal]:
-        """Return the customers' balances by site and customer, as they follow from the events, else nothing."""
+        """Return the balances by site and customer that follow from the events; nothing for all others."""
         balances: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for detail in (event["detail"] for event in self.different()):
             moved = Decimal(detail.get("added_to_balance", 0)) - Decimal(detail.get("taken_back", 0))
