@@ -13,6 +13,7 @@ DEV := .venvs/dev/ready
 AWS := .venvs/aws/ready
 SAM := .venvs/sam/ready
 PY := .venvs/dev/bin/python
+PYTEST := $(PY) -m pytest tests/unit tests/integration --numprocesses auto --dist worksteal
 SAM_CLI := .venvs/sam/bin/sam
 SOURCES := layers functions operations local tests benchmarks
 
@@ -36,9 +37,9 @@ dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: aft
 
 test: check unit e2e ## Everything: check, unit and integration tests with coverage, end-to-end tests
 
-unit: $(DEV) ## Run the unit tests, and the integration tests with the floor for branch coverage
-	$(PY) -m pytest tests/unit --numprocesses auto
-	$(PY) -m pytest tests/integration --numprocesses auto --cov --cov-branch --cov-report=term
+unit: $(DEV) ## Run the unit and the integration tests: the first case of each with the floor for branch coverage
+	$(PYTEST) --cases first --cov --cov-branch --cov-report term
+	$(PYTEST) --cases other
 
 e2e: $(DEV) $(AWS) $(SAM) ## Run the end-to-end tests against the deployed local stack
 	$(PY) -m pytest tests/e2e

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from aws_lambda_powertools.utilities.parameters import base as powertools_cache
 from moto import mock_aws
+from moto.core.models import MockAWS
 
 from paynearme import telemetry
 from tests.clock import Clock
@@ -62,28 +63,34 @@ def aws_session() -> boto3.Session:
     )
 
 
+@pytest.fixture(scope="session")
+def aws() -> Iterator[MockAWS]:
+    """moto: to start it takes longer than to forget what a test left in it."""
+    with mock_aws() as started:
+        yield started
+
+
 @pytest.fixture(autouse=True)
-def empty_aws(monkeypatch: pytest.MonkeyPatch, aws_session: boto3.Session) -> Iterator[None]:
+def empty_aws(monkeypatch: pytest.MonkeyPatch, aws: MockAWS, aws_session: boto3.Session) -> None:
     """An AWS account with nothing in it, and the functions' environment."""
+    aws.reset()
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    with mock_aws(), monkeypatch.context() as during:
-        during.setattr(boto3, "DEFAULT_SESSION", aws_session)
-        yield
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", aws_session)
+
+
+@pytest.fixture(scope="session")
+def dynamodb(aws: MockAWS, aws_session: boto3.Session) -> "DynamoDBClient":
+    return aws_session.client("dynamodb")
+
+
+@pytest.fixture(scope="session")
+def secretsmanager(aws: MockAWS, aws_session: boto3.Session) -> "SecretsManagerClient":
+    return aws_session.client("secretsmanager")
 
 
 @pytest.fixture
-def dynamodb(empty_aws: None) -> "DynamoDBClient":
-    return boto3.client("dynamodb")
-
-
-@pytest.fixture
-def secretsmanager(empty_aws: None) -> "SecretsManagerClient":
-    return boto3.client("secretsmanager")
-
-
-@pytest.fixture
-def ssm(empty_aws: None) -> "SSMClient":
+def ssm(empty_aws: None, traffic: Traffic) -> "SSMClient":
     return boto3.client("ssm")
 
 
