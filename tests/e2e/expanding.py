@@ -1,5 +1,7 @@
 """What SAM makes of the template, and what CloudFormation would make of that: both without an emulator."""
 
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -7,14 +9,16 @@ from typing import Any
 
 from tests.template import FUNCTIONS, ROOT, TEMPLATE
 
-_TRANSFORM = """
+_TRANSLATOR = """
 import json, sys
 import boto3
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
-template, parameters = json.load(sys.stdin)
 session = boto3.Session(region_name="us-east-1")
-json.dump(Translator({}, Parser(), boto_session=session).translate(template, parameters), sys.stdout)
+for line in sys.stdin:
+    template, parameters = json.loads(line)
+    translated = Translator({}, Parser(), boto_session=session).translate(template, parameters)
+    print(json.dumps(translated), flush=True)
 """
 
 _NOTHING = {"Ref": "AWS::NoValue"}
@@ -62,16 +66,27 @@ def made(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return {name: entry.get("Properties", {}) for name, entry in found.items()}
 
 
-def _transformed(template: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(  # noqa: S603 # our own program
-        [str(ROOT / ".venvs/sam/bin/python"), "-I", "-c", _TRANSFORM],
-        input=json.dumps([template, parameters]),
+@functools.cache
+def _translator() -> subprocess.Popen[str]:
+    """Start SAM's translator: it lives in an environment of its own, and takes a second to be read."""
+    process = subprocess.Popen(  # noqa: S603 # our own program
+        [str(ROOT / ".venvs/sam/bin/python"), "-I", "-c", _TRANSLATOR],
         env={"PATH": os.defpath},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=True,
     )
-    transformed: dict[str, Any] = json.loads(done.stdout)
+    # It ends when it has nothing more to read.
+    atexit.register(process.communicate)
+    return process
+
+
+def _transformed(template: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+    process = _translator()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(json.dumps([template, parameters]), file=process.stdin, flush=True)
+    transformed: dict[str, Any] = json.loads(process.stdout.readline())
     return transformed
 
 
