@@ -35,7 +35,9 @@ down: $(DEV) ## Stop the local stack and remove what it left
 dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: after make up that stack's, else one kept busy for it
 	@$(PY) -m local dashboard
 
-test: check unit e2e ## Everything: check, unit and integration tests with coverage, end-to-end tests
+test: ## Everything: check, unit and integration tests with coverage, end-to-end tests
+	@$(MAKE) --no-print-directory --jobs 2 check $(AWS)
+	@$(MAKE) --no-print-directory unit e2e
 
 unit: $(DEV) ## Run the unit and the integration tests: the first case of each with the floor for branch coverage
 	$(PYTEST) --cases first --cov --cov-branch --cov-report term
@@ -95,6 +97,9 @@ clean: ## Remove everything that was made here
 	@if [ -e .local ]; then $(MAKE) --no-print-directory down; fi
 	rm -rf .aws-sam .venvs .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first finds a Python, or fetches one.
+$(AWS) $(SAM): | $(DEV)
 
 .venvs/%/ready: local/requirements/%.txt
 	@local/environment.sh $*

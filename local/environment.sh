@@ -49,6 +49,8 @@ fi
 echo "Setting up .venvs/$name with $python" >&2
 rm -rf ".venvs/$name"
 "$python" -m venv ".venvs/$name"
-".venvs/$name/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+# Python compiles what it uses, and most of it never is. But the emulator's processes keep nothing of that.
+case $name in aws) compile=--compile ;; *) compile=--no-compile ;; esac
+".venvs/$name/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes $compile \
     -r "local/requirements/$name.txt"
 touch ".venvs/$name/ready"

@@ -27,6 +27,7 @@ from local.stack import Stack
 from tests.e2e import access_tokens
 from tests.e2e.paying import SITE
 from tests.e2e.staging import Stages, deploy_stages
+from tests.e2e.starting import start_processes
 
 AT_ONCE = 64
 FRESH_PROCESSES = 50
@@ -133,7 +134,7 @@ def publish(stack: Stack, *functions: str) -> None:
         client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
         version = client.publish_version(FunctionName=name)["Version"]
         client.get_waiter("published_version_active").wait(
-            FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 1}
+            FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
         )
         client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
 
@@ -143,8 +144,8 @@ def publish(stack: Stack, *functions: str) -> None:
 
 @pytest.fixture
 def cold(stack: Stack) -> Callable[[], None]:
-    """Give the callback functions fresh processes."""
-    return partial(publish, stack, "Authorize", "Confirm", "Reverse")
+    """Give fresh processes to the functions that PayNearMe calls for a payment."""
+    return partial(publish, stack, "Authorize", "Confirm")
 
 
 @pytest.fixture
@@ -153,30 +154,32 @@ def authorization() -> Parameters:
 
 
 @pytest.fixture(scope="session")
-def crowd(stack: Stack) -> Iterator[ThreadPoolExecutor]:
+def crowd(stack: Stack, folder: Path) -> Iterator[ThreadPoolExecutor]:
     """As many threads as there are callbacks at once, with a warm function process for each."""
     patient = CallbackSender(stack.callback_url, stack.sites, answer_within=120)
 
-    def warm(kind: Kind) -> Delivery:
+    def call(kind: Kind) -> Delivery:
         message = with_fresh_payment(load("authorization")["credit"])
         return patient.deliver(kind, {**message, "status": "decline", "test": "true"}, "json")
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
 
-        def warm_all(kind: Kind, number: int) -> bool:
-            deliveries = list(threads.map(warm, [kind] * number))
-            return all(delivery.accepted for delivery in deliveries)
+        def all_answer(kind: Kind) -> bool:
+            return all(delivery.accepted for delivery in threads.map(call, [kind] * AT_ONCE))
 
-        kinds: tuple[Kind, ...] = ("authorize", "confirm")
-        slow = Control(f"{stack.faults_url}/-/control")
-        for kind in kinds:
-            # The emulator starts a process for a call that finds none free: so none may be free soon.
-            slow.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
-            warm_all(kind, AT_ONCE)
-            slow.post("reset")
-            # While dozens of processes start, not each answers in time.
+        functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
+        dynamodb = Control(f"{stack.faults_url}/-/control")
+        for kind, function in functions.items():
+
+            def running(function: str = function) -> int:
+                return len(functions_running(folder / "processes.json", function))
+
+            # Each call gives up on it after some seconds.
+            dynamodb.post("fault", {"service": "dynamodb", "mode": "hang"})
+            start_processes(threads, AT_ONCE, running, partial(call, kind))
+            dynamodb.post("reset")
             until_all_answer = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
-            until_all_answer(warm_all, kind, AT_ONCE)
+            until_all_answer(all_answer, kind)
         yield threads
 
 
@@ -218,25 +221,31 @@ def storm(stack: Stack, folder: Path, payers: ThreadPoolExecutor) -> Storm:
     patient = backend_of(stack, patience=120)
     wish = {**load("make_payment")["saved"], "payment_method_identifier": access_tokens.UNKNOWN}
 
-    def pay_at(site: str) -> list[Reply]:
-        # The emulator starts a process for a call that finds none free: so none may be free soon.
-        paynearme.post("behaviour", {"mode": "slow", "seconds": BUSY_SECONDS, "operation": "make_payment"})
-        wishes = [wish | {"site_identifier": site}] * FRESH_PROCESSES
-        return list(payers.map(lambda wish: patient.post("/payments", wish, str(uuid.uuid4())), wishes))
+    def pay_at(site: str) -> Reply:
+        return patient.post("/payments", wish | {"site_identifier": site}, str(uuid.uuid4()))
+
+    def be_slow(seconds: float, operation: str) -> None:
+        paynearme.post("behaviour", {"mode": "slow", "seconds": seconds, "operation": operation})
 
     former = functions_running(register, function)
+
+    def fresh() -> int:
+        return len(functions_running(register, function) - former)
+
     publish(stack, "MakePayment")
     paynearme.post("reset")
-    # Dozens that start at once are too slow to be at the token address together, so they start before.
-    pay_at(SITE)
+    # They start before, because those that start are at the token address one after the other.
+    be_slow(5, "make_payment")
+    start_processes(payers, FRESH_PROCESSES, fresh, partial(pay_at, SITE))
     paynearme.post("reset")
     access_tokens.forget(stack, paynearme)
     # Long enough for all to come before there is one; who waits gives up after some three seconds.
-    paynearme.post("behaviour", {"mode": "slow", "seconds": 0.3, "operation": "token"})
-    replies = pay_at(OAUTH_SITE)
+    be_slow(0.3, "token")
+    be_slow(BUSY_SECONDS, "make_payment")
+    replies = list(payers.map(pay_at, [OAUTH_SITE] * FRESH_PROCESSES))
     moments = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
     unanswered = timedelta(seconds=BUSY_SECONDS)
     paying = sum(moment - moments[0] < unanswered for moment in moments)
     token_calls = paynearme.get("token-calls")["count"]
     paynearme.post("reset")
-    return Storm(len(functions_running(register, function) - former), replies, paying, token_calls)
+    return Storm(fresh(), replies, paying, token_calls)
