@@ -36,7 +36,7 @@ dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: aft
 	@$(PY) -m local dashboard
 
 test: ## Everything: check, unit and integration tests with coverage, end-to-end tests
-	@$(MAKE) --no-print-directory --jobs 2 check $(AWS)
+	@$(MAKE) --no-print-directory --jobs 3 check $(AWS)
 	@$(MAKE) --no-print-directory unit e2e
 
 unit: $(DEV) ## Run the unit and the integration tests: the first case of each with the floor for branch coverage
@@ -98,8 +98,10 @@ clean: ## Remove everything that was made here
 	rm -rf .aws-sam .venvs .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The first finds a Python, or fetches one.
-$(AWS) $(SAM): | $(DEV)
-
-.venvs/%/ready: local/requirements/%.txt
+.venvs/%/ready: local/requirements/%.txt | .venvs/interpreter
 	@local/environment.sh $*
+
+# Where one has to be fetched, it is fetched once.
+.venvs/interpreter:
+	@mkdir -p .venvs
+	@local/interpreter.sh > $@

@@ -97,8 +97,10 @@ def test_while_the_token_address_fails_it_is_asked_once_for_a_lease_and_all_call
     with ThreadPoolExecutor(len(calls)) as threads:
         replies = list(threads.map(lambda call: call(), calls))
 
-    # One asks; the others wait for what it would store.
-    assert sorted(reply.status for reply in replies) == [502, 504, 504]
+    # One asks; the others wait for what it would store, until their time ends or is too short for a look.
+    asking, *waiting = sorted(reply.status for reply in replies)
+    assert asking == 502
+    assert set(waiting) <= {503, 504}
     assert all(reply.seconds < WITHIN_SECONDS for reply in replies)
     assert token_calls(paynearme) == before + 1
 
