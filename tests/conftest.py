@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import settings
 
+from tests.clock import Clock
+
 # What fails once must fail again, on a slow machine too.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
@@ -29,3 +31,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = set(first.values()) if cases == "first" else set(items).difference(first.values())
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

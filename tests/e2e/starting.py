@@ -29,7 +29,7 @@ def start_processes(
         for wanted in range(1, number + 1):
             busy.append(threads.submit(keep_one_busy))
             too_few = retry_if_result(partial(operator.gt, wanted))
-            until_it_runs = Retrying(retry=too_few, wait=wait_fixed(0.05), stop=stop_after_delay(60))
+            until_it_runs = Retrying(retry=too_few, wait=wait_fixed(0.1), stop=stop_after_delay(60))
             until_it_runs(running)
     finally:
         all_run.set()

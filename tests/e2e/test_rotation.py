@@ -1,4 +1,4 @@
-"""Keys that rotate on the deployed stack, while callbacks that are signed with either are on their way."""
+"""Keys that rotate on the deployed stack, and how often signatures can make a process look at the secret."""
 
 import json
 import secrets
@@ -12,10 +12,11 @@ import pytest
 
 from local.callbacks import CallbackSender, Delivery, Kind
 from local.control import Control
-from local.drive import confirmation_of
+from local.drive import confirmation_of, reversal_of
 from local.events import Parameters, load, signed, with_fresh_payment
 from local.processes import functions_running
 from local.stack import Stack
+from tests.e2e.conftest import publish
 
 SITE = "S1733026124"
 CALLBACKS = 200
@@ -72,7 +73,17 @@ def test_no_callback_is_refused_while_the_key_rotates(
     assert [delivery.reason for delivery in deliveries if not delivery.accepted] == []
 
 
-def test_however_many_bad_signatures_come_each_process_looks_at_the_secret_once(
+def forgeries(confirmation: Parameters, number: int) -> list[Parameters]:
+    return [signed(confirmation, f"guess-{guess}") for guess in range(number)]
+
+
+def looks(faults: Control) -> int:
+    """Return how often the secret was read since the counts were last forgotten."""
+    found: int = faults.get("counts").get("secretsmanager.GetSecretValue", 0)
+    return found
+
+
+def test_however_many_bad_signatures_come_at_once_no_process_looks_at_the_secret_twice(
     crowd: ThreadPoolExecutor,
     folder: Path,
     sender: CallbackSender,
@@ -80,10 +91,27 @@ def test_however_many_bad_signatures_come_each_process_looks_at_the_secret_once(
     authorization: Parameters,
 ) -> None:
     processes = len(functions_running(folder / "processes.json", "ConfirmFunction"))
-    forged = [signed(confirmation_of(authorization), f"guess-{n}") for n in range(5 * processes)]
+    forged = forgeries(confirmation_of(authorization), 5 * processes)
 
     statuses = set(crowd.map(lambda message: sender.deliver("confirm", message, "json").status, forged))
 
     assert statuses == {401}
-    # The current version and the previous one, once in half a minute.
-    assert faults.get("counts").get("secretsmanager.GetSecretValue", 0) <= 2 * processes
+    # The current version and the previous one, in half a minute.
+    assert looks(faults) <= 2 * processes
+
+
+def test_a_process_looks_at_the_secret_for_the_first_bad_signature_and_not_for_the_next_ones(
+    stack: Stack, sender: CallbackSender, faults: Control, authorization: Parameters
+) -> None:
+    reversal = reversal_of(confirmation_of(authorization))
+    first, *others = forgeries(reversal, 5)
+    # One that the crowd has no part in.
+    publish(stack, "Reverse")
+    assert sender.deliver("reverse", reversal, "json").status != 401
+    faults.delete("counts")
+
+    assert sender.deliver("reverse", first, "json").status == 401
+    assert looks(faults) > 0
+    faults.delete("counts")
+    assert {sender.deliver("reverse", message, "json").status for message in others} == {401}
+    assert looks(faults) == 0

@@ -14,7 +14,6 @@ from moto import mock_aws
 from moto.core.models import MockAWS
 
 from paynearme import telemetry
-from tests.clock import Clock
 from tests.integration.backend_calls import Backend
 from tests.integration.deployed_policy import ACCEPTING, DeployedPolicy
 from tests.integration.making_payments import MARKER, TAKEN, Making
@@ -255,8 +254,3 @@ def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     monkeypatch.setattr(telemetry, "_counts", Counter())
     telemetry.metrics.clear_metrics()
     return Written(capsys)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()

@@ -89,24 +89,20 @@ def of_payments(records: list[Record]) -> list[Record]:
     return [record for record in records if record["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
 
 
-def tell_of_two(payments: Payments, reverse: Function) -> None:
+@pytest.fixture
+def records(payments: Payments, reverse: Function, streamed: Streamed) -> list[Record]:
+    """Return the stream's records of two payments, of which one came back, with personal data all about."""
     personal = dict.fromkeys(("agent_name", "agent_email", "payment_bank_name", "card_pii"), MARKER)
     for number in ("1", "2"):
         payments.ask(number, site_customer_identifier=CUSTOMER, **personal)
         payments.pay(number, site_customer_identifier=CUSTOMER, payment_amount="90.00", **personal)
     at(NOON, reverse, reversal(pnm_payment_identifier="1", site_customer_identifier=CUSTOMER))
+    return of_payments(streamed.records())
 
 
 def test_the_merchant_hears_of_all_that_happened_in_order(
-    payments: Payments,
-    reverse: Function,
-    streamed: Streamed,
-    merchant: Merchant,
-    publish: Callable[[list[Record]], None],
+    records: list[Record], merchant: Merchant, publish: Callable[[list[Record]], None]
 ) -> None:
-    tell_of_two(payments, reverse)
-    records = of_payments(streamed.records())
-
     publish(records)
 
     heard = merchant.heard()
@@ -125,15 +121,8 @@ def test_the_merchant_hears_of_all_that_happened_in_order(
 
 
 def test_a_batch_that_comes_again_is_told_again_with_the_same_identifiers(
-    payments: Payments,
-    reverse: Function,
-    streamed: Streamed,
-    merchant: Merchant,
-    publish: Callable[[list[Record]], None],
+    records: list[Record], merchant: Merchant, publish: Callable[[list[Record]], None]
 ) -> None:
-    tell_of_two(payments, reverse)
-    records = of_payments(streamed.records())
-
     for _ in range(2):
         publish(records)
 
@@ -142,17 +131,11 @@ def test_a_batch_that_comes_again_is_told_again_with_the_same_identifiers(
 
 
 def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
-    payments: Payments,
-    reverse: Function,
-    streamed: Streamed,
-    merchant: Merchant,
-    publish: Callable[[list[Record]], None],
-    written: Written,
+    records: list[Record], merchant: Merchant, publish: Callable[[list[Record]], None], written: Written
 ) -> None:
-    tell_of_two(payments, reverse)
     before = len(written.logs())
 
-    publish(of_payments(streamed.records()))
+    publish(records)
 
     *lines, last = written.logs()[before:]
     told = [(line["event"], line["event_identifier"], line["pnm_payment_identifier"]) for line in lines]

@@ -1,6 +1,19 @@
 import pytest
 
+from tests.clock import Clock
+from tests.unit.payment_records import Bus, Queue
+
 
 @pytest.fixture(autouse=True)
 def _no_sockets(socket_disabled: None) -> None:
     """Refuse every socket: a unit test that needs one is none."""
+
+
+@pytest.fixture
+def bus(clock: Clock) -> Bus:
+    return Bus(clock)
+
+
+@pytest.fixture
+def queue(clock: Clock) -> Queue:
+    return Queue(clock)

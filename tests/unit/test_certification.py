@@ -21,11 +21,6 @@ def annotated(annotation: str | None) -> Confirmation:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Everything that is noted and counted meanwhile."""
     told: list[Any] = []

@@ -35,21 +35,6 @@ def events(*anomalies: str) -> list[PaymentEvent]:
     return events_of(item("1"), item("1", 7, anomalies=set(anomalies)), NOW)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def bus(clock: Clock) -> Bus:
-    return Bus(clock)
-
-
-@pytest.fixture
-def queue(clock: Clock) -> Queue:
-    return Queue(clock)
-
-
 type Send = Callable[[float], None]
 
 

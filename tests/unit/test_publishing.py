@@ -27,21 +27,6 @@ type Publish = Callable[..., None]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def bus(clock: Clock) -> Bus:
-    return Bus(clock)
-
-
-@pytest.fixture
-def queue(clock: Clock) -> Queue:
-    return Queue(clock)
-
-
-@pytest.fixture
 def told(clock: Clock, bus: Bus, queue: Queue) -> Publish:
     """Publishes records with all the time that the function has."""
 
