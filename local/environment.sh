@@ -8,8 +8,6 @@ python=$(local/interpreter.sh)
 echo "Setting up .venvs/$name with $python" >&2
 rm -rf ".venvs/$name"
 "$python" -m venv ".venvs/$name"
-# Python compiles what it uses, and most of it never is. But the emulator's processes keep nothing of that.
-case $name in aws) compile=--compile ;; *) compile=--no-compile ;; esac
-".venvs/$name/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes $compile \
+".venvs/$name/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
     -r "local/requirements/$name.txt"
 touch ".venvs/$name/ready"
