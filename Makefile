@@ -37,7 +37,8 @@ dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: aft
 
 test: ## Everything: check, unit and integration tests with coverage, end-to-end tests
 	@$(MAKE) --no-print-directory --jobs 3 check $(AWS)
-	@$(MAKE) --no-print-directory unit e2e
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory e2e
 
 unit: $(DEV) ## Run the unit and the integration tests: the first case of each with the floor for branch coverage
 	$(PYTEST) --cases first --cov --cov-branch --cov-report term

@@ -46,7 +46,7 @@ class Heard:
         """Count the events by what they tell, each once."""
         return Counter(event["detail-type"] for event in self.different())
 
-    def balances(self) -> dict[tuple[str, str], Decimal]:
+    def balances(self) -> defaultdict[tuple[str, str], Decimal]:
         """Return the balances by site and customer that follow from the events; nothing for all others."""
         balances: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for detail in (event["detail"] for event in self.different()):

@@ -11,7 +11,7 @@ settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--cases``: to trace which code runs takes as long again, and the first cases run most of it."""
+    """Add ``--cases``: to trace which code runs takes longer, and the first cases run most of it."""
     parser.addoption(
         "--cases",
         choices=["all", "first", "other"],
