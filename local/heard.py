@@ -48,7 +48,7 @@ class Heard:
 
     def balances(self) -> defaultdict[tuple[str, str], Decimal]:
         """Return the balances by site and customer that follow from the events; nothing for all others."""
-        balances: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        balances: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for detail in (event["detail"] for event in self.different()):
             moved = Decimal(detail.get("added_to_balance", 0)) - Decimal(detail.get("taken_back", 0))
             if moved:
