@@ -12,6 +12,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared
 DEV := .venvs/dev/ready
 AWS := .venvs/aws/ready
 SAM := .venvs/sam/ready
+UV := .venvs/uv/ready
 PY := .venvs/dev/bin/python
 PYTEST := $(PY) -m pytest tests/unit tests/integration --numprocesses auto --dist worksteal
 SAM_CLI := .venvs/sam/bin/sam
@@ -89,9 +90,9 @@ policy-revert: $(DEV) ## Take back the policy on its way, or else the one in for
 events-redeliver: $(DEV) ## Tell what is among the dead letters: make events-redeliver ENV=prod, or ENV=local
 	@$(PY) -m operations events redeliver --config-env $(ENV)
 
-requirements: $(DEV) ## Pin all requirements anew
+requirements: $(UV) ## Pin all requirements anew
 	@for in in layers/shared/requirements.in local/requirements/*.in; do \
-	    .venvs/dev/bin/uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
+	    .venvs/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
 	        --no-header --no-annotate $$in --output-file $${in%.in}.txt || exit 1; done
 
 clean: ## Remove everything that was made here
@@ -99,10 +100,12 @@ clean: ## Remove everything that was made here
 	rm -rf .aws-sam .venvs .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venvs/%/ready: local/requirements/%.txt | .venvs/interpreter
+.venvs/%/ready: local/requirements/%.txt | .venvs/interpreter $(UV)
 	@local/environment.sh $*
 
+$(UV): local/requirements/uv.txt
+	@local/uv.sh
+
 # Where one has to be fetched, it is fetched once.
-.venvs/interpreter:
-	@mkdir -p .venvs
+.venvs/interpreter: | $(UV)
 	@local/interpreter.sh > $@

@@ -1,13 +1,18 @@
 #!/bin/sh
-# Makes .venvs/NAME from local/requirements/NAME.txt.
+# Makes .venvs/NAME from local/requirements/NAME.txt, with the Python that .venvs/interpreter names.
 # Usage: local/environment.sh NAME
 set -eu
 cd "$(dirname "$0")/.."
 name=$1
-python=$(local/interpreter.sh)
+python=$(cat .venvs/interpreter)
 echo "Setting up .venvs/$name with $python" >&2
 rm -rf ".venvs/$name"
-"$python" -m venv ".venvs/$name"
-".venvs/$name/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    -r "local/requirements/$name.txt"
+"$python" -m venv --without-pip ".venvs/$name"
+# With bytecode, because there are machines on which programs that run leave none.
+if ! .venvs/uv/bin/uv pip sync --quiet --system-certs --compile-bytecode --require-hashes \
+    --python ".venvs/$name/bin/python" "local/requirements/$name.txt"; then
+    echo "uv could not; trying pip, which may know an index of its own" >&2
+    .venvs/uv/bin/python -m pip --python ".venvs/$name/bin/python" install --quiet --disable-pip-version-check \
+        --require-hashes -r "local/requirements/$name.txt"
+fi
 touch ".venvs/$name/ready"

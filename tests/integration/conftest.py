@@ -16,10 +16,12 @@ from moto.core.models import MockAWS
 from paynearme import telemetry
 from tests.integration.backend_calls import Backend
 from tests.integration.deployed_policy import ACCEPTING, DeployedPolicy
+from tests.integration.kept_clients import KeptClients
 from tests.integration.making_payments import MARKER, TAKEN, Making
 from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
 from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.quicker_moto import check_once
 from tests.integration.signed_callbacks import SITE, SITES
 from tests.integration.streamed import Streamed
 from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, Processes, TokenAddress
@@ -36,6 +38,11 @@ KEYS_AND_INDEXES: Any = {
     for name in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 }
 SECRET_NAME = "paynearme-sites"
+CREDENTIALS: Any = {
+    "aws_access_key_id": "testing",
+    "aws_secret_access_key": "testing",
+    "region_name": "us-east-1",
+}
 ENVIRONMENT = {
     "SITES_SECRET": SECRET_NAME,
     "TABLE_NAME": TABLE_NAME,
@@ -55,37 +62,36 @@ def no_network(socket_disabled: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def aws_session() -> boto3.Session:
-    """One for all tests: it keeps what it has read of the services' descriptions."""
-    return boto3.Session(
-        aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1"
-    )
+def kept_clients(aws: MockAWS) -> KeptClients:
+    """The clients of the functions, with no hooks but a test's own."""
+    return KeptClients(boto3.Session(**CREDENTIALS))
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[MockAWS]:
     """moto: to start it takes longer than to forget what a test left in it."""
-    with mock_aws() as started:
+    with pytest.MonkeyPatch.context() as patch, mock_aws() as started:
+        check_once(patch)
         yield started
 
 
 @pytest.fixture(autouse=True)
-def empty_aws(monkeypatch: pytest.MonkeyPatch, aws: MockAWS, aws_session: boto3.Session) -> None:
+def empty_aws(monkeypatch: pytest.MonkeyPatch, aws: MockAWS, kept_clients: KeptClients) -> None:
     """An AWS account with nothing in it, and the functions' environment."""
     aws.reset()
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", aws_session)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", kept_clients)
 
 
 @pytest.fixture(scope="session")
-def dynamodb(aws: MockAWS, aws_session: boto3.Session) -> "DynamoDBClient":
-    return aws_session.client("dynamodb")
+def dynamodb(aws: MockAWS) -> "DynamoDBClient":
+    return boto3.Session(**CREDENTIALS).client("dynamodb")
 
 
 @pytest.fixture(scope="session")
-def secretsmanager(aws: MockAWS, aws_session: boto3.Session) -> "SecretsManagerClient":
-    return aws_session.client("secretsmanager")
+def secretsmanager(aws: MockAWS) -> "SecretsManagerClient":
+    return boto3.Session(**CREDENTIALS).client("secretsmanager")
 
 
 @pytest.fixture
@@ -114,25 +120,23 @@ def stored_sites(secretsmanager: "SecretsManagerClient") -> StoredSites:
 
 
 @pytest.fixture
-def traffic(aws_session: boto3.Session, stored: Stored, stored_sites: StoredSites) -> Iterator[Traffic]:
-    """What the functions call. A client takes over its session's hooks when it is made."""
+def traffic(kept_clients: KeptClients, stored: Stored, stored_sites: StoredSites) -> Iterator[Traffic]:
+    """What the functions call."""
     traffic = Traffic()
-    hooks = {"before-call": traffic.before, "after-call": traffic.after}
-    for event, hook in hooks.items():
-        aws_session.events.register(event, hook)
-    yield traffic
-    for event, hook in hooks.items():
-        aws_session.events.unregister(event, hook)
+    with (
+        kept_clients.hooked("before-call", traffic.before),
+        kept_clients.hooked("after-call", traffic.after),
+    ):
+        yield traffic
 
 
 @pytest.fixture
-def deployed_policy(aws_session: boto3.Session) -> Iterator[DeployedPolicy]:
+def deployed_policy(kept_clients: KeptClients) -> Iterator[DeployedPolicy]:
     """The policy in AppConfig, which moto does not know."""
     deployed = DeployedPolicy()
     deployed.put(ACCEPTING)
-    aws_session.events.register("before-call.appconfigdata", deployed.answer)
-    yield deployed
-    aws_session.events.unregister("before-call.appconfigdata", deployed.answer)
+    with kept_clients.hooked("before-call.appconfigdata", deployed.answer):
+        yield deployed
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from tests.integration.observed import Stored
 
 type Record = dict[str, Any]
 
+# moto does not know the addresses with an account in them.
+WITHOUT_ACCOUNT = Config(account_id_endpoint_mode="disabled")
+
 
 @dataclass
 class Streamed:
@@ -34,8 +37,7 @@ class Streamed:
         kept: Any = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         stored.client.update_table(TableName=stored.table_name, StreamSpecification=kept)
         described = stored.client.describe_table(TableName=stored.table_name)["Table"]
-        # moto does not know the addresses with an account in them.
-        client = boto3.client("dynamodbstreams", config=Config(account_id_endpoint_mode="disabled"))
+        client = boto3.client("dynamodbstreams", config=WITHOUT_ACCOUNT)
         return cls(client, described["LatestStreamArn"])
 
     def records(self) -> list[Record]:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any, NamedTuple
 
-import boto3
 import pytest
 from moto.dynamodb.models.table import Table
 
 from tests.integration.deployed_policy import DeployedPolicy
+from tests.integration.kept_clients import KeptClients
 from tests.integration.observed import Function, Traffic
 from tests.integration.payments_over_time import at, reversal
 from tests.integration.signed_callbacks import authorization, confirmation
@@ -232,14 +232,14 @@ class Reading:
 
 
 @pytest.fixture
-def reading(aws_session: boto3.Session) -> Iterator[Reading]:
+def reading(kept_clients: KeptClients) -> Iterator[Reading]:
     reading = Reading()
-    hooks: dict[str, Callable[..., None]] = {"before-call": reading.asked, "after-call": reading.answered}
-    for event, hook in hooks.items():
-        aws_session.events.register(f"{event}.dynamodb.BatchGetItem", hook)
-    yield reading
-    for event, hook in hooks.items():
-        aws_session.events.unregister(f"{event}.dynamodb.BatchGetItem", hook)
+    call = "dynamodb.BatchGetItem"
+    with (
+        kept_clients.hooked(f"before-call.{call}", reading.asked),
+        kept_clients.hooked(f"after-call.{call}", reading.answered),
+    ):
+        yield reading
 
 
 # What became of some of the payments, by their place among 60.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
-import boto3
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
@@ -25,6 +24,7 @@ from tests.integration.deployed_policy import (
     DeployedPolicy,
     failed,
 )
+from tests.integration.kept_clients import KeptClients
 from tests.integration.observed import ANSWER_WITHIN_SECONDS, Function, Stored, Traffic, Written
 from tests.integration.signed_callbacks import (
     CUSTOMER,
@@ -162,7 +162,7 @@ class TestACallThatIsGivenUp:
 
     @pytest.fixture
     def come_back(
-        self, monkeypatch: pytest.MonkeyPatch, aws_session: boto3.Session
+        self, monkeypatch: pytest.MonkeyPatch, kept_clients: KeptClients
     ) -> Iterator[Callable[[], None]]:
         """Lets calls for the policy hang until this is called, and returns when they have come back."""
         threads, held = ThreadPoolExecutor(), threading.Event()
@@ -176,9 +176,8 @@ class TestACallThatIsGivenUp:
             threads.shutdown()
             monkeypatch.setattr("paynearme.deadline._threads", ThreadPoolExecutor())
 
-        aws_session.events.register(f"before-call.appconfigdata.{GET}", wait)
-        yield release
-        aws_session.events.unregister(f"before-call.appconfigdata.{GET}", wait)
+        with kept_clients.hooked(f"before-call.appconfigdata.{GET}", wait):
+            yield release
         held.set()
 
     def test_it_leaves_no_policy_and_the_next_look_finds_one(

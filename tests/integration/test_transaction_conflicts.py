@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from paynearme.deadline import Deadline
 from tests.clock import Clock
 from tests.integration.deployed_policy import DeployedPolicy
+from tests.integration.kept_clients import KeptClients
 from tests.integration.observed import Function, Stored
 from tests.integration.payments_over_time import NOON, Payments, at, in_all, limit, reversal
 from tests.integration.signed_callbacks import CUSTOMER
@@ -44,13 +44,10 @@ class Conflicts:
 
 
 @pytest.fixture(autouse=True)
-def conflicts(aws_session: boto3.Session) -> Iterator[Conflicts]:
-    """Before any client is made: a client takes over its session's hooks then."""
+def conflicts(kept_clients: KeptClients) -> Iterator[Conflicts]:
     conflicts = Conflicts()
-    name = "before-call.dynamodb.TransactWriteItems"
-    aws_session.events.register(name, conflicts.answer)
-    yield conflicts
-    aws_session.events.unregister(name, conflicts.answer)
+    with kept_clients.hooked("before-call.dynamodb.TransactWriteItems", conflicts.answer):
+        yield conflicts
 
 
 @pytest.fixture(autouse=True)
