@@ -5,7 +5,7 @@ them; one of which it lets a part through is signed anew. It counts what it rece
 by itself. What was forwarded happens, whether or not the client still waits for the answer. Control is
 under ``/-/control``, a path that no AWS service has:
 
-- ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault;
+- ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault about the same;
 - ``GET /-/control/counts`` returns the requests received per operation, named as in ``X-Amz-Target``
   (``DynamoDB_20120810.UpdateItem``, ``AppConfigData.GetLatestConfiguration``); ``DELETE`` forgets them;
 - ``POST /-/control/reset`` takes away faults and counts, and lets go what hangs.
@@ -16,6 +16,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from typing import Literal
@@ -69,8 +70,9 @@ class Fault(BaseModel):
     alone, forwards every second entry and answers that the others failed; ``none`` is well again. Of
     these only ``slow`` and ``lost`` let the request happen, and ``partial`` a part of it.
 
-    It strikes requests for ``operations`` only (``UpdateItem``), None for all; of these each
-    ``every``-th; and no more than ``times``, None for all.
+    It strikes requests for ``operations`` only (``UpdateItem``), None for all, and only those whose body
+    holds the text ``about``, None for all; of these each ``every``-th; and no more than ``times``, None for
+    all. Of a service's faults about different texts, the one that was set first strikes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +81,7 @@ class Fault(BaseModel):
     mode: Literal["none", "refuse", "throttle", "error500", "hang", "slow", "lost", "partial"]
     seconds: float = Field(default=30, ge=0)
     operations: frozenset[str] | None = Field(default=None, min_length=1)
+    about: str | None = Field(default=None, min_length=1)
     every: int = Field(default=1, ge=1)
     times: int | None = Field(default=None, ge=1)
 
@@ -88,11 +91,22 @@ class Fault(BaseModel):
             raise ValueError("partial is for events, and for PutEvents alone")
         return self
 
-    def means(self, operation: str) -> bool:
-        """Return whether it strikes requests for ``operation`` of its service (as in ``X-Amz-Target``)."""
+    def means(self, operation: str, body: bytes) -> bool:
+        """Return whether it strikes requests for ``operation`` (as in ``X-Amz-Target``) with ``body``."""
+        if self.service != service_of(operation) or (self.about and self.about.encode() not in body):
+            return False
         if self.mode == "partial":
             return operation == PUT_EVENTS
         return self.operations is None or operation.partition(".")[2] in self.operations
+
+
+@dataclass
+class _Active:
+    """A fault, how many requests it meant since it was set, and how many it struck."""
+
+    fault: Fault
+    met: int = 0
+    strikes: int = 0
 
 
 class _GoneError(ClientError):
@@ -125,9 +139,7 @@ class FaultyEndpoint:
         """Take the emulator's address, without a path."""
         self._upstream = upstream.rstrip("/")
         self._counts: Counter[str] = Counter()
-        self._faults: dict[Service, Fault] = {}
-        self._met: Counter[Service] = Counter()
-        self._strikes: Counter[Service] = Counter()
+        self._faults: dict[tuple[Service, str | None], _Active] = {}
         self._entries = 0
         self._release = asyncio.Event()
         self._session: ClientSession
@@ -164,8 +176,7 @@ class FaultyEndpoint:
             fault = Fault.model_validate_json(await request.read())
         except ValidationError as error:
             return web.Response(status=400, text=error.json(), content_type="application/json")
-        self._faults[fault.service] = fault
-        self._met[fault.service] = self._strikes[fault.service] = 0
+        self._faults[fault.service, fault.about] = _Active(fault)
         self._entries = 0
         return web.Response(status=204)
 
@@ -188,7 +199,7 @@ class FaultyEndpoint:
         body = await request.read()
         operation = operation_of(request)
         self._counts[operation] += 1
-        fault = self._strike(operation)
+        fault = self._strike(operation, body)
         match fault:
             case None | Fault(mode="none"):
                 return await self._forward(request, body)
@@ -208,18 +219,18 @@ class FaultyEndpoint:
                 await self._wait(None)
         return abort_connection(request)
 
-    def _strike(self, operation: str) -> Fault | None:
+    def _strike(self, operation: str, body: bytes) -> Fault | None:
         """Return the fault that strikes this request, and count it against the fault's ``times``."""
-        service = service_of(operation)
-        fault = self._faults.get(service) if service else None
-        if fault is None or not fault.means(operation):
-            return None
-        self._met[fault.service] += 1
-        worn_out = fault.times is not None and self._strikes[fault.service] >= fault.times
-        if worn_out or self._met[fault.service] % fault.every:
-            return None
-        self._strikes[fault.service] += 1
-        return fault
+        for active in self._faults.values():
+            fault = active.fault
+            if not fault.means(operation, body):
+                continue
+            active.met += 1
+            worn_out = fault.times is not None and active.strikes >= fault.times
+            if not worn_out and not active.met % fault.every:
+                active.strikes += 1
+                return fault
+        return None
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait for ``seconds``, None for ever, or until everything is let go."""

@@ -105,9 +105,13 @@ def books(stack: Stack) -> Books:
     return Books(stack)
 
 
+def faults_of(stack: Stack) -> Control:
+    return Control(f"{stack.faults_url}/-/control")
+
+
 @pytest.fixture
 def faults(stack: Stack) -> Iterator[Control]:
-    control = Control(f"{stack.faults_url}/-/control")
+    control = faults_of(stack)
     control.post("reset")
     yield control
     control.post("reset")
@@ -168,7 +172,7 @@ def crowd(stack: Stack, folder: Path) -> Iterator[ThreadPoolExecutor]:
             return all(delivery.accepted for delivery in threads.map(call, [kind] * AT_ONCE))
 
         functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
-        dynamodb = Control(f"{stack.faults_url}/-/control")
+        dynamodb = faults_of(stack)
         for kind, function in functions.items():
 
             def running(function: str = function) -> int:

@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from local.callbacks import CallbackSender, Kind
+from local.callbacks import CallbackSender, Delivery, Kind
 from local.control import Control
 from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, load, with_fresh_payment
 from local.stack import Stack
+from tests.e2e.conftest import faults_of
 from tests.e2e.delivering import at_once, paid
 
 WITHIN_SECONDS = 8
-FAULTS: list[dict[str, Any]] = [
+type Fault = dict[str, Any]
+
+FAULTS: list[Fault] = [
     {"mode": "refuse"},
     {"mode": "throttle"},
     {"mode": "error500"},
@@ -23,75 +28,126 @@ FAULTS: list[dict[str, Any]] = [
     {"mode": "slow", "seconds": 30},
     {"mode": "lost"},
 ]
-UNTIL_WELL = [{**fault, "times": 1} for fault in FAULTS]
+of_each_fault = pytest.mark.parametrize("mode", [fault["mode"] for fault in FAULTS])
 
 
-@pytest.fixture
-def warm(sender: CallbackSender) -> None:
-    """Have the three functions hold the sites' keys."""
-    message = with_fresh_payment(load("authorization")["credit"])
-    confirmation = confirmation_of({**message, "site_customer_identifier": "warms-up"})
-    for_each: dict[Kind, Parameters] = {
-        "authorize": message,
-        "confirm": confirmation,
-        "reverse": reversal_of(confirmation),
-    }
-    for kind, parameters in for_each.items():
-        # A process that has yet to start may take longer than PayNearMe waits.
-        deliveries = sender.deliver_until_acknowledged(kind, parameters, "json", minute=0.01, attempts=5)
-        assert deliveries[-1].accepted, kind
+def with_each_fault[T](meet: Callable[[Fault], T]) -> dict[str, T]:
+    """Return what comes of each fault, by its mode: all are met at the same time, because most is waiting."""
+    with ThreadPoolExecutor(len(FAULTS)) as threads:
+        return dict(zip([fault["mode"] for fault in FAULTS], threads.map(meet, FAULTS), strict=True))
 
 
-@pytest.mark.usefixtures("warm")
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.fixture(scope="module")
+def warm(stack: Stack) -> None:
+    """Have as many processes of the three functions as there are faults, which hold the sites' keys."""
+    patient, control = CallbackSender(stack.callback_url, stack.sites, answer_within=60), faults_of(stack)
+
+    def warm_up(fault: Fault) -> Delivery:
+        message = with_fresh_payment(load("authorization")["credit"])
+        reversal = reversal_of(paid(patient, message, f"warms-up-for-{fault['mode']}"))
+        return patient.deliver("reverse", reversal, "json")
+
+    # So all are busy until the last has started.
+    control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+    warmed_up = with_each_fault(warm_up)
+    control.post("reset")
+    assert [delivery.reason for delivery in warmed_up.values()] == [None] * len(FAULTS)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What came of an authorization, a confirmation and a reversal, while DynamoDB failed and afterwards."""
+
+    during: dict[Kind, Delivery]
+    after: dict[Kind, Delivery]
+    to_pay: Decimal
+    payer_has: Decimal
+    returner_has: Decimal
+
+
+@pytest.fixture(scope="module")
+def outages(warm: None, stack: Stack, sender: CallbackSender, books: Books) -> dict[str, Outage]:
+    """Each fault is about payments of its own."""
+    control = faults_of(stack)
+
+    def meet(fault: Fault) -> Outage:
+        asked, to_confirm, made = (with_fresh_payment(load("authorization")["credit"]) for _ in range(3))
+        site, net = made["site_identifier"], Decimal(made["net_payment_amount"])
+        payer, returner = f"waits-out-{fault['mode']}", f"gets-back-after-{fault['mode']}"
+        told: dict[Kind, Parameters] = {
+            "confirm": confirmation_of(to_confirm, site_customer_identifier=payer),
+            "reverse": reversal_of(paid(sender, made, returner)),
+        }
+        for message in (asked, *told.values()):
+            about = message["pnm_payment_identifier"]
+            control.post("fault", {"service": "dynamodb", "about": about, **fault})
+        during = at_once(sender, {"authorize": asked, **told})
+        for message in (asked, *told.values()):
+            about = message["pnm_payment_identifier"]
+            control.post("fault", {"service": "dynamodb", "about": about, "mode": "none"})
+        after = {kind: sender.deliver(kind, message, "json") for kind, message in told.items()}
+        return Outage(during, after, net, books.balance(site, payer), books.balance(site, returner))
+
+    met = with_each_fault(meet)
+    control.post("reset")
+    return met
+
+
+@of_each_fault
 def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_once_later(
-    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters, fault: dict[str, Any]
+    outages: dict[str, Outage], mode: str
 ) -> None:
-    payer, returner = f"waits-out-{fault['mode']}", f"gets-back-after-{fault['mode']}"
-    site, net = authorization["site_identifier"], Decimal(authorization["net_payment_amount"])
-    confirmation = confirmation_of(with_fresh_payment(authorization), site_customer_identifier=payer)
-    reversal = reversal_of(paid(sender, with_fresh_payment(authorization), returner))
-    told: dict[Kind, Parameters] = {"confirm": confirmation, "reverse": reversal}
-    faults.post("fault", {"service": "dynamodb", **fault})
+    met = outages[mode]
 
-    during = at_once(sender, {"authorize": authorization, **told})
-    faults.post("reset")
-    after = {kind: sender.deliver(kind, message, "json") for kind, message in told.items()}
-
-    asked = during["authorize"]
+    asked = met.during["authorize"]
     assert asked.accepted, asked.reason
     assert asked.fields is not None
     assert asked.fields["accept_payment"] == "no"
-    for kind in told:
-        assert during[kind].status == 503, kind
-        assert json.loads(during[kind].body)["title"] == "Temporarily unavailable"
-        assert after[kind].accepted, (kind, after[kind].reason)
-    for kind, delivery in during.items():
+    for kind, after in met.after.items():
+        assert met.during[kind].status == 503, kind
+        assert json.loads(met.during[kind].body)["title"] == "Temporarily unavailable"
+        assert after.accepted, (kind, after.reason)
+    for kind, delivery in met.during.items():
         assert delivery.seconds < WITHIN_SECONDS, kind
-    assert books.balance(site, payer) == net
-    assert books.balance(site, returner) == 0
+    assert met.payer_has == met.to_pay
+    assert met.returner_has == 0
 
 
-@pytest.mark.usefixtures("warm")
-@pytest.mark.parametrize("fault", UNTIL_WELL, ids=str)
+@pytest.fixture(scope="module")
+def single_failures(
+    warm: None, stack: Stack, sender: CallbackSender
+) -> dict[str, tuple[Parameters, Delivery, Delivery]]:
+    """A payment for each fault, and what came of asking and of telling, each of which met the fault once."""
+    control = faults_of(stack)
+
+    def meet(fault: Fault) -> tuple[Parameters, Delivery, Delivery]:
+        message = with_fresh_payment(load("authorization")["credit"])
+        message["site_customer_identifier"] = f"unaware-of-{fault['mode']}"
+        once = {"service": "dynamodb", "about": message["pnm_payment_identifier"], "times": 1, **fault}
+        control.post("fault", once)
+        asked = sender.deliver("authorize", message, "json")
+        control.post("fault", once)
+        return message, asked, sender.deliver("confirm", confirmation_of(message), "json")
+
+    met = with_each_fault(meet)
+    control.post("reset")
+    return met
+
+
+@of_each_fault
 def test_one_failure_of_dynamodb_goes_unnoticed(
-    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters, fault: dict[str, Any]
+    single_failures: dict[str, tuple[Parameters, Delivery, Delivery]], books: Books, mode: str
 ) -> None:
-    customer = f"unaware-of-{fault['mode']}"
-    message = {**authorization, "site_customer_identifier": customer}
-
-    faults.post("fault", {"service": "dynamodb", **fault})
-    asked = sender.deliver("authorize", message, "json")
-    faults.post("fault", {"service": "dynamodb", **fault})
-    told = sender.deliver("confirm", confirmation_of(message), "json")
+    message, asked, told = single_failures[mode]
 
     assert asked.fields is not None
     assert asked.fields["accept_payment"] == "yes"
     assert told.accepted, told.reason
-    payment = books.payment(message["site_identifier"], message["pnm_payment_identifier"])
+    site, customer = message["site_identifier"], message["site_customer_identifier"]
+    payment = books.payment(site, message["pnm_payment_identifier"])
     assert payment is not None
     assert "anomalies" not in payment
-    assert books.balance(message["site_identifier"], customer) == Decimal(message["net_payment_amount"])
+    assert books.balance(site, customer) == Decimal(message["net_payment_amount"])
 
 
 @pytest.mark.parametrize("fault", [{"mode": "refuse"}, {"mode": "throttle"}, {"mode": "hang"}], ids=str)

@@ -60,10 +60,12 @@ async def set_fault(session: ClientSession, **fault: object) -> None:
         assert answer.status == 204
 
 
-async def call(session: ClientSession, target: str = UPDATE) -> tuple[int, bytes] | type[Exception]:
+async def call(
+    session: ClientSession, target: str = UPDATE, body: bytes = b"{}"
+) -> tuple[int, bytes] | type[Exception]:
     """Return what comes of one call: status and body, or the error's type."""
     try:
-        async with session.post("/", data=b"{}", headers={"X-Amz-Target": target}) as answer:
+        async with session.post("/", data=body, headers={"X-Amz-Target": target}) as answer:
             return answer.status, await answer.read()
     except aiohttp.ClientError as error:
         return type(error)

@@ -52,6 +52,26 @@ def test_a_new_fault_counts_from_the_beginning() -> None:
     assert proxied(talk) == [200, 400, 200] * 2
 
 
+def test_faults_about_different_texts_strike_requests_with_theirs_side_by_side() -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+        await set_fault(session, service="dynamodb", mode="throttle", about="100", times=1)
+        await set_fault(session, service="dynamodb", mode="error500", about="200")
+        bodies = (b'{"pk": "300"}', b'{"pk": "200"}', b'{"pk": "100"}', b'{"pk": "100"}', b'{"pk": "200"}')
+        return [(await call(session, UPDATE, body))[0] for body in bodies]  # type: ignore[index]
+
+    assert proxied(talk) == [200, 500, 400, 200, 500]
+
+
+def test_a_service_is_well_again_about_one_text_alone() -> None:
+    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+        for about in ("100", "200"):
+            await set_fault(session, service="dynamodb", mode="throttle", about=about)
+        await set_fault(session, service="dynamodb", mode="none", about="100")
+        return [(await call(session, UPDATE, body))[0] for body in (b"100", b"200")]  # type: ignore[index]
+
+    assert proxied(talk) == [200, 400]
+
+
 @pytest.mark.parametrize(
     "fault",
     [
