@@ -58,14 +58,15 @@ class AppConfig:
         )
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def appconfig(stack: Stack, settled: Callable[[], list[Pair]]) -> Iterator[AppConfig]:
+    """For all tests of a class: until a process has looked again takes longer than the rest of them."""
     yield AppConfig(stack)
     deploy_local_policy(stack)
     settled()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settled(sender: CallbackSender) -> Callable[[], list[Pair]]:
     """Ask and tell until each process has looked for a newer policy; return what came of it.
 
@@ -117,50 +118,54 @@ def test_a_policy_that_is_deployed_comes_into_force(
     assert payment["policy"] == read_policy(stricter).defaults.version
 
 
-@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-def test_behind_a_broken_policy_the_last_good_one_holds(
-    appconfig: AppConfig,
-    settled: Callable[[], list[Pair]],
-    sender: CallbackSender,
-    books: Books,
-    authorization: Parameters,
-    text: str,
-) -> None:
-    answered(sender.deliver("authorize", with_fresh_payment(authorization), "json"))
+class TestBehindABrokenPolicy:
+    @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+    def test_the_last_good_one_holds(
+        self,
+        appconfig: AppConfig,
+        settled: Callable[[], list[Pair]],
+        sender: CallbackSender,
+        books: Books,
+        authorization: Parameters,
+        text: str,
+    ) -> None:
+        answered(sender.deliver("authorize", with_fresh_payment(authorization), "json"))
 
-    appconfig.put(text)
-    settled()
-    fields = answered(sender.deliver("authorize", authorization, "json"))
+        appconfig.put(text)
+        settled()
+        fields = answered(sender.deliver("authorize", authorization, "json"))
 
-    assert fields["accept_payment"] == "yes"
-    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
-    assert payment is not None
-    assert payment["policy"] == read_policy(local_policy()).defaults.version
+        assert fields["accept_payment"] == "yes"
+        payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+        assert payment is not None
+        assert payment["policy"] == read_policy(local_policy()).defaults.version
 
 
-@pytest.mark.parametrize("text", [*BROKEN.values(), ""], ids=[*BROKEN, "none at all"])
-def test_a_function_that_never_saw_a_good_policy_declines_in_words_and_confirms_all_the_same(
-    appconfig: AppConfig,
-    cold: Callable[[], None],
-    sender: CallbackSender,
-    books: Books,
-    authorization: Parameters,
-    text: str,
-) -> None:
-    appconfig.put(text)
-    cold()
+class TestAFunctionThatNeverSawAGoodPolicy:
+    @pytest.mark.parametrize("text", [*BROKEN.values(), ""], ids=[*BROKEN, "none at all"])
+    def test_it_declines_in_words_and_confirms_all_the_same(
+        self,
+        appconfig: AppConfig,
+        cold: Callable[[], None],
+        sender: CallbackSender,
+        books: Books,
+        authorization: Parameters,
+        text: str,
+    ) -> None:
+        appconfig.put(text)
+        cold()
 
-    deliveries = at_once(sender, {"authorize": authorization, "confirm": confirmation_of(authorization)})
-    fields, told = answered(deliveries["authorize"]), deliveries["confirm"]
+        deliveries = at_once(sender, {"authorize": authorization, "confirm": confirmation_of(authorization)})
+        fields, told = answered(deliveries["authorize"]), deliveries["confirm"]
 
-    assert fields["accept_payment"] == "no"
-    assert fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
-    assert told.accepted
-    assert told.seconds < WITHIN_SECONDS
-    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
-    assert payment is not None
-    assert "decision" not in payment
-    assert payment["anomalies"] == {"spending_not_counted"}
+        assert fields["accept_payment"] == "no"
+        assert fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
+        assert told.accepted
+        assert told.seconds < WITHIN_SECONDS
+        payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+        assert payment is not None
+        assert "decision" not in payment
+        assert payment["anomalies"] == {"spending_not_counted"}
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
