@@ -5,6 +5,7 @@ SHELL := /bin/sh
 
 ENV ?= dev
 export SAM_CLI_TELEMETRY := 0
+export UV_SYSTEM_CERTS := 1
 # The plotting library's notes, which it would leave in the home directory.
 export MPLCONFIGDIR := $(CURDIR)/.venvs/matplotlib
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared
@@ -88,9 +89,9 @@ policy-revert: $(DEV) ## Take back the policy on its way, or else the one in for
 events-redeliver: $(DEV) ## Tell what is among the dead letters: make events-redeliver ENV=prod, or ENV=local
 	@$(PY) -m operations events redeliver --config-env $(ENV)
 
-requirements: $(UV) ## Pin all requirements anew
+requirements: $(UV) | .venvs/interpreter ## Pin all requirements anew
 	@for in in layers/shared/requirements.in local/requirements/*.in; do \
-	    .venvs/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.13 --generate-hashes \
+	    .venvs/uv/bin/uv pip compile --quiet --upgrade --universal --python "$$(cat .venvs/interpreter)" --generate-hashes \
 	        --no-header --no-annotate $$in --output-file $${in%.in}.txt || exit 1; done
 
 clean: ## Remove everything that was made here

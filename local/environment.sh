@@ -5,14 +5,17 @@ set -eu
 cd "$(dirname "$0")/.."
 name=$1
 python=$(cat .venvs/interpreter)
+if ! "$python" -c '' 2>/dev/null; then # it was removed since
+    python=$(local/interpreter.sh)
+fi
 echo "Setting up .venvs/$name with $python" >&2
-rm -rf ".venvs/$name"
-"$python" -m venv --without-pip ".venvs/$name"
+"$python" -m venv --clear --without-pip ".venvs/$name"
 # With bytecode, because there are machines on which programs that run leave none.
-if ! .venvs/uv/bin/uv pip sync --quiet --system-certs --compile-bytecode --require-hashes \
+if ! .venvs/uv/bin/uv pip sync --quiet --compile-bytecode --require-hashes \
     --python ".venvs/$name/bin/python" "local/requirements/$name.txt"; then
     echo "uv could not; trying pip, which may know an index of its own" >&2
-    .venvs/uv/bin/python -m pip --python ".venvs/$name/bin/python" install --quiet --disable-pip-version-check \
-        --require-hashes -r "local/requirements/$name.txt"
+    "$python" -m venv --clear ".venvs/$name"
+    ".venvs/$name/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        -r "local/requirements/$name.txt"
 fi
 touch ".venvs/$name/ready"

@@ -5,7 +5,9 @@ them; one of which it lets a part through is signed anew. It counts what it rece
 by itself. What was forwarded happens, whether or not the client still waits for the answer. Control is
 under ``/-/control``, a path that no AWS service has:
 
-- ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault about the same;
+- ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault about the same text;
+- ``GET /-/control/strikes`` returns how often each fault in force struck, by the text that it is about
+  (empty without one) under its service;
 - ``GET /-/control/counts`` returns the requests received per operation, named as in ``X-Amz-Target``
   (``DynamoDB_20120810.UpdateItem``, ``AppConfigData.GetLatestConfiguration``); ``DELETE`` forgets them;
 - ``POST /-/control/reset`` takes away faults and counts, and lets go what hangs.
@@ -72,7 +74,7 @@ class Fault(BaseModel):
 
     It strikes requests for ``operations`` only (``UpdateItem``), None for all, and only those whose body
     holds the text ``about``, None for all; of these each ``every``-th; and no more than ``times``, None for
-    all. Of a service's faults about different texts, the one that was set first strikes.
+    all. Where a service has faults about different texts, the first that was set and still strikes does.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -149,6 +151,7 @@ class FaultyEndpoint:
         application = web.Application(client_max_size=_MOST_BYTES)
         application.router.add_post(f"{_CONTROL}/fault", self._set_fault)
         application.router.add_get(f"{_CONTROL}/counts", self._get_counts)
+        application.router.add_get(f"{_CONTROL}/strikes", self._get_strikes)
         application.router.add_delete(f"{_CONTROL}/counts", self._delete_counts)
         application.router.add_post(f"{_CONTROL}/reset", self._reset)
         application.router.add_route("*", "/{path:.*}", self._handle)
@@ -176,12 +179,20 @@ class FaultyEndpoint:
             fault = Fault.model_validate_json(await request.read())
         except ValidationError as error:
             return web.Response(status=400, text=error.json(), content_type="application/json")
-        self._faults[fault.service, fault.about] = _Active(fault)
+        self._faults.pop((fault.service, fault.about), None)
+        if fault.mode != "none":
+            self._faults[fault.service, fault.about] = _Active(fault)
         self._entries = 0
         return web.Response(status=204)
 
     async def _get_counts(self, request: web.Request) -> web.Response:
         return web.json_response(self._counts)
+
+    async def _get_strikes(self, request: web.Request) -> web.Response:
+        strikes: dict[str, dict[str, int]] = {}
+        for (service, about), active in self._faults.items():
+            strikes.setdefault(service, {})[about or ""] = active.strikes
+        return web.json_response(strikes)
 
     async def _delete_counts(self, request: web.Request) -> web.Response:
         self._counts.clear()
@@ -201,7 +212,7 @@ class FaultyEndpoint:
         self._counts[operation] += 1
         fault = self._strike(operation, body)
         match fault:
-            case None | Fault(mode="none"):
+            case None:
                 return await self._forward(request, body)
             case Fault(mode="slow"):
                 answer = await self._forward(request, body)

@@ -4,11 +4,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Of an environment, which may be about to be removed, it prints the Python that made it.
+program='import sys, venv; sys.version_info[:2] == (3, 13) or sys.exit(1); print(sys._base_executable)'
+
 find_python() {
     for candidate in python3.13 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.13*/bin/python3.13 .venvs/python/*/bin/python3.13; do
-        # A name on the path can be a shim that starts nothing, and can belong to an environment that may be
-        # about to be removed: what made that is what counts.
-        if "$candidate" -c 'import sys, venv; sys.version_info[:2] == (3, 13) or sys.exit(1); print(sys._base_executable)' 2>/dev/null; then
+        # A name on the path can be a shim that starts nothing.
+        if found=$("$candidate" -c "$program" 2>/dev/null); then
+            echo "$found"
             return
         fi
     done

@@ -155,7 +155,8 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
         services = ("APPCONFIGDATA", "DYNAMODB", "EVENTBRIDGE", "SECRETS_MANAGER", "SQS", "SSM")
         environment |= {f"AWS_ENDPOINT_URL_{service}": faults for service in services}
     processes = folder / "processes.json"
-    start_process([str(ROOT / ".venvs/aws/bin/ministack")], environment, folder / "aws.log", processes)
+    emulator = [str(ROOT / ".venvs/aws/bin/python"), str(ROOT / "local/emulator_process.py")]
+    start_process(emulator, environment, folder / "aws.log", processes)
     wait_until_answering(endpoint, folder / "aws.log")
 
     progress("Starting PayNearMe's side")

@@ -1,17 +1,14 @@
 """The deployed local stack, with a faulty endpoint in it, for all end-to-end tests of a run."""
 
-import operator
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from shutil import disk_usage
-from tempfile import TemporaryDirectory
 
-import psutil
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
@@ -27,14 +24,11 @@ from local.stack import Stack
 from tests.e2e import access_tokens
 from tests.e2e.paying import SITE
 from tests.e2e.staging import Stages, deploy_stages
-from tests.e2e.starting import start_processes
 
 AT_ONCE = 64
 FRESH_PROCESSES = 50
 BUSY_SECONDS = 2.5
 """How long PayNearMe lets each of them wait."""
-ENOUGH_BYTES = 16 * 1024**3
-"""What so many processes take with all that they unpack, and some more."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,20 +55,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the stack lies: in memory, where there is plenty of it.
-
-    Each of some 180 processes unpacks the layer, 1,350 files: on a disk most of what its start costs.
-    """
-    memory = Path("/dev/shm")  # noqa: S108 # a folder of its own is made there
-    plenty = (
-        memory.is_dir() and min(disk_usage(memory).free, psutil.virtual_memory().available) > ENOUGH_BYTES
-    )
-    if not plenty:
-        yield tmp_path_factory.mktemp("local") / "stack"
-        return
-    with TemporaryDirectory(prefix="paynearme-", dir=memory) as made:
-        yield Path(made) / "stack"
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stack lies."""
+    return tmp_path_factory.mktemp("local") / "stack"
 
 
 @pytest.fixture(scope="session")
@@ -105,16 +88,21 @@ def books(stack: Stack) -> Books:
     return Books(stack)
 
 
-def faults_of(stack: Stack) -> Control:
-    return Control(f"{stack.faults_url}/-/control")
+@contextmanager
+def controlled_faults(stack: Stack) -> Iterator[Control]:
+    """Give the control of AWS's faults, of which there are none before and afterwards."""
+    control = Control(f"{stack.faults_url}/-/control")
+    control.post("reset")
+    try:
+        yield control
+    finally:
+        control.post("reset")
 
 
 @pytest.fixture
 def faults(stack: Stack) -> Iterator[Control]:
-    control = faults_of(stack)
-    control.post("reset")
-    yield control
-    control.post("reset")
+    with controlled_faults(stack) as control:
+        yield control
 
 
 @pytest.fixture
@@ -166,24 +154,17 @@ def crowd(stack: Stack, folder: Path) -> Iterator[ThreadPoolExecutor]:
         message = with_fresh_payment(load("authorization")["credit"])
         return patient.deliver(kind, {**message, "status": "decline", "test": "true"}, "json")
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-
-        def all_answer(kind: Kind) -> bool:
-            return all(delivery.accepted for delivery in threads.map(call, [kind] * AT_ONCE))
-
-        functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
-        dynamodb = faults_of(stack)
+    functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
+    with ThreadPoolExecutor(AT_ONCE) as threads, controlled_faults(stack) as control:
         for kind, function in functions.items():
 
-            def running(function: str = function) -> int:
-                return len(functions_running(folder / "processes.json", function))
+            def are_too_few(_: object, function: str = function) -> bool:
+                return len(functions_running(folder / "processes.json", function)) < AT_ONCE
 
-            # Each call gives up on it after some seconds.
-            dynamodb.post("fault", {"service": "dynamodb", "mode": "hang"})
-            start_processes(threads, AT_ONCE, running, partial(call, kind))
-            dynamodb.post("reset")
-            until_all_answer = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
-            until_all_answer(all_answer, kind)
+            # So none has answered before all have come.
+            control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+            start_all = Retrying(retry=retry_if_result(are_too_few), stop=stop_after_attempt(10))
+            start_all(lambda kind=kind: list(threads.map(call, [kind] * AT_ONCE)))
         yield threads
 
 
@@ -238,9 +219,10 @@ def storm(stack: Stack, folder: Path, payers: ThreadPoolExecutor) -> Storm:
 
     publish(stack, "MakePayment")
     paynearme.post("reset")
-    # They start before, because those that start are at the token address one after the other.
+    # They start before, because those that start are at the token address one after the other. So none has
+    # answered before all have been called.
     be_slow(5, "make_payment")
-    start_processes(payers, FRESH_PROCESSES, fresh, partial(pay_at, SITE))
+    list(payers.map(pay_at, [SITE] * FRESH_PROCESSES))
     paynearme.post("reset")
     access_tokens.forget(stack, paynearme)
     # Long enough for all to come before there is one; who waits gives up after some three seconds.

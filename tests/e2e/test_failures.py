@@ -1,10 +1,11 @@
 """DynamoDB and Secrets Manager failing behind the deployed functions: an answer in time, nothing lost."""
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +14,15 @@ from local.callbacks import CallbackSender, Delivery, Kind
 from local.control import Control
 from local.drive import Books, confirmation_of, reversal_of
 from local.events import Parameters, load, with_fresh_payment
+from local.processes import functions_running
 from local.stack import Stack
-from tests.e2e.conftest import faults_of
+from tests.e2e.conftest import controlled_faults
 from tests.e2e.delivering import at_once, paid
 
 WITHIN_SECONDS = 8
-type Fault = dict[str, Any]
+type FaultFields = dict[str, Any]
 
-FAULTS: list[Fault] = [
+FAULTS: list[FaultFields] = [
     {"mode": "refuse"},
     {"mode": "throttle"},
     {"mode": "error500"},
@@ -28,30 +30,46 @@ FAULTS: list[Fault] = [
     {"mode": "slow", "seconds": 30},
     {"mode": "lost"},
 ]
+FUNCTIONS: dict[Kind, str] = {
+    "authorize": "AuthorizeFunction",
+    "confirm": "ConfirmFunction",
+    "reverse": "ReverseFunction",
+}
 of_each_fault = pytest.mark.parametrize("mode", [fault["mode"] for fault in FAULTS])
 
 
-def with_each_fault[T](meet: Callable[[Fault], T]) -> dict[str, T]:
+def with_each_fault[T](meet: Callable[[FaultFields], T]) -> dict[str, Future[T]]:
     """Return what comes of each fault, by its mode: all are met at the same time, because most is waiting."""
     with ThreadPoolExecutor(len(FAULTS)) as threads:
-        return dict(zip([fault["mode"] for fault in FAULTS], threads.map(meet, FAULTS), strict=True))
+        return {fault["mode"]: threads.submit(meet, fault) for fault in FAULTS}
+
+
+def about(message: Parameters) -> FaultFields:
+    """Return what a fault strikes that is DynamoDB's, and about one payment alone."""
+    return {"service": "dynamodb", "about": message["pnm_payment_identifier"]}
 
 
 @pytest.fixture(scope="module")
-def warm(stack: Stack) -> None:
+def warm(stack: Stack, folder: Path) -> None:
     """Have as many processes of the three functions as there are faults, which hold the sites' keys."""
-    patient, control = CallbackSender(stack.callback_url, stack.sites, answer_within=60), faults_of(stack)
+    patient = CallbackSender(stack.callback_url, stack.sites, answer_within=60)
+    for kind, function in FUNCTIONS.items():
 
-    def warm_up(fault: Fault) -> Delivery:
-        message = with_fresh_payment(load("authorization")["credit"])
-        reversal = reversal_of(paid(patient, message, f"warms-up-for-{fault['mode']}"))
-        return patient.deliver("reverse", reversal, "json")
+        def call(_: FaultFields, kind: Kind = kind) -> bool:
+            payment = with_fresh_payment(load("authorization")["credit"])
+            confirmation = confirmation_of({**payment, "site_customer_identifier": "warms-up"})
+            messages: dict[Kind, Parameters] = {
+                "authorize": payment,
+                "confirm": confirmation,
+                "reverse": reversal_of(confirmation),
+            }
+            return patient.deliver(kind, messages[kind], "json").accepted
 
-    # So all are busy until the last has started.
-    control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
-    warmed_up = with_each_fault(warm_up)
-    control.post("reset")
-    assert [delivery.reason for delivery in warmed_up.values()] == [None] * len(FAULTS)
+        with controlled_faults(stack) as control:
+            # So all are busy until the last has started.
+            control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+            assert all(called.result() for called in with_each_fault(call).values())
+        assert len(functions_running(folder / "processes.json", function)) >= len(FAULTS)
 
 
 @dataclass(frozen=True)
@@ -66,38 +84,36 @@ class Outage:
 
 
 @pytest.fixture(scope="module")
-def outages(warm: None, stack: Stack, sender: CallbackSender, books: Books) -> dict[str, Outage]:
+def outages(
+    warm: None, stack: Stack, sender: CallbackSender, books: Books
+) -> Iterator[dict[str, Future[Outage]]]:
     """Each fault is about payments of its own."""
-    control = faults_of(stack)
+    with controlled_faults(stack) as control:
 
-    def meet(fault: Fault) -> Outage:
-        asked, to_confirm, made = (with_fresh_payment(load("authorization")["credit"]) for _ in range(3))
-        site, net = made["site_identifier"], Decimal(made["net_payment_amount"])
-        payer, returner = f"waits-out-{fault['mode']}", f"gets-back-after-{fault['mode']}"
-        told: dict[Kind, Parameters] = {
-            "confirm": confirmation_of(to_confirm, site_customer_identifier=payer),
-            "reverse": reversal_of(paid(sender, made, returner)),
-        }
-        for message in (asked, *told.values()):
-            about = message["pnm_payment_identifier"]
-            control.post("fault", {"service": "dynamodb", "about": about, **fault})
-        during = at_once(sender, {"authorize": asked, **told})
-        for message in (asked, *told.values()):
-            about = message["pnm_payment_identifier"]
-            control.post("fault", {"service": "dynamodb", "about": about, "mode": "none"})
-        after = {kind: sender.deliver(kind, message, "json") for kind, message in told.items()}
-        return Outage(during, after, net, books.balance(site, payer), books.balance(site, returner))
+        def meet(fault: FaultFields) -> Outage:
+            asked, to_confirm, made = (with_fresh_payment(load("authorization")["credit"]) for _ in range(3))
+            site, net = made["site_identifier"], Decimal(made["net_payment_amount"])
+            payer, returner = f"waits-out-{fault['mode']}", f"gets-back-after-{fault['mode']}"
+            told: dict[Kind, Parameters] = {
+                "confirm": confirmation_of(to_confirm, site_customer_identifier=payer),
+                "reverse": reversal_of(paid(sender, made, returner)),
+            }
+            for message in (asked, *told.values()):
+                control.post("fault", about(message) | fault)
+            during = at_once(sender, {"authorize": asked, **told})
+            for message in (asked, *told.values()):
+                control.post("fault", about(message) | {"mode": "none"})
+            after = {kind: sender.deliver(kind, message, "json") for kind, message in told.items()}
+            return Outage(during, after, net, books.balance(site, payer), books.balance(site, returner))
 
-    met = with_each_fault(meet)
-    control.post("reset")
-    return met
+        yield with_each_fault(meet)
 
 
 @of_each_fault
 def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_once_later(
-    outages: dict[str, Outage], mode: str
+    outages: dict[str, Future[Outage]], mode: str
 ) -> None:
-    met = outages[mode]
+    met = outages[mode].result()
 
     asked = met.during["authorize"]
     assert asked.accepted, asked.reason
@@ -113,41 +129,54 @@ def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_
     assert met.returner_has == 0
 
 
+@dataclass(frozen=True)
+class SingleFailure:
+    """A payment, what came of asking and of telling, and how often each of these met the fault."""
+
+    message: Parameters
+    asked: Delivery
+    told: Delivery
+    strikes: list[int]
+
+
 @pytest.fixture(scope="module")
 def single_failures(
     warm: None, stack: Stack, sender: CallbackSender
-) -> dict[str, tuple[Parameters, Delivery, Delivery]]:
-    """A payment for each fault, and what came of asking and of telling, each of which met the fault once."""
-    control = faults_of(stack)
+) -> Iterator[dict[str, Future[SingleFailure]]]:
+    with controlled_faults(stack) as control:
 
-    def meet(fault: Fault) -> tuple[Parameters, Delivery, Delivery]:
-        message = with_fresh_payment(load("authorization")["credit"])
-        message["site_customer_identifier"] = f"unaware-of-{fault['mode']}"
-        once = {"service": "dynamodb", "about": message["pnm_payment_identifier"], "times": 1, **fault}
-        control.post("fault", once)
-        asked = sender.deliver("authorize", message, "json")
-        control.post("fault", once)
-        return message, asked, sender.deliver("confirm", confirmation_of(message), "json")
+        def meet(fault: FaultFields) -> SingleFailure:
+            payment = with_fresh_payment(load("authorization")["credit"])
+            message = {**payment, "site_customer_identifier": f"unaware-of-{fault['mode']}"}
+            strikes: list[int] = []
 
-    met = with_each_fault(meet)
-    control.post("reset")
-    return met
+            def deliver(kind: Kind, parameters: Parameters) -> Delivery:
+                control.post("fault", about(message) | fault | {"times": 1})
+                delivery = sender.deliver(kind, parameters, "json")
+                strikes.append(control.get("strikes")["dynamodb"][message["pnm_payment_identifier"]])
+                return delivery
+
+            asked = deliver("authorize", message)
+            return SingleFailure(message, asked, deliver("confirm", confirmation_of(message)), strikes)
+
+        yield with_each_fault(meet)
 
 
 @of_each_fault
 def test_one_failure_of_dynamodb_goes_unnoticed(
-    single_failures: dict[str, tuple[Parameters, Delivery, Delivery]], books: Books, mode: str
+    single_failures: dict[str, Future[SingleFailure]], books: Books, mode: str
 ) -> None:
-    message, asked, told = single_failures[mode]
+    met = single_failures[mode].result()
 
-    assert asked.fields is not None
-    assert asked.fields["accept_payment"] == "yes"
-    assert told.accepted, told.reason
-    site, customer = message["site_identifier"], message["site_customer_identifier"]
-    payment = books.payment(site, message["pnm_payment_identifier"])
+    assert met.strikes == [1, 1]
+    assert met.asked.fields is not None
+    assert met.asked.fields["accept_payment"] == "yes"
+    assert met.told.accepted, met.told.reason
+    site, customer = met.message["site_identifier"], met.message["site_customer_identifier"]
+    payment = books.payment(site, met.message["pnm_payment_identifier"])
     assert payment is not None
     assert "anomalies" not in payment
-    assert books.balance(site, customer) == Decimal(message["net_payment_amount"])
+    assert books.balance(site, customer) == Decimal(met.message["net_payment_amount"])
 
 
 @pytest.mark.parametrize("fault", [{"mode": "refuse"}, {"mode": "throttle"}, {"mode": "hang"}], ids=str)

@@ -125,6 +125,7 @@ class TestBehindABrokenPolicy:
         appconfig: AppConfig,
         settled: Callable[[], list[Pair]],
         sender: CallbackSender,
+        faults: Control,
         books: Books,
         authorization: Parameters,
         text: str,
@@ -132,9 +133,12 @@ class TestBehindABrokenPolicy:
         answered(sender.deliver("authorize", with_fresh_payment(authorization), "json"))
 
         appconfig.put(text)
+        faults.delete("counts")
         settled()
+        looks = [name for name in faults.get("counts") if name.startswith("AppConfigData")]
         fields = answered(sender.deliver("authorize", authorization, "json"))
 
+        assert looks
         assert fields["accept_payment"] == "yes"
         payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
         assert payment is not None

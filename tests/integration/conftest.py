@@ -21,7 +21,7 @@ from tests.integration.making_payments import MARKER, TAKEN, Making
 from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
 from tests.integration.paynearme_stub import PayNearMe
-from tests.integration.quicker_moto import check_once
+from tests.integration.quicker_moto import spare_repeated_checks
 from tests.integration.signed_callbacks import SITE, SITES
 from tests.integration.streamed import Streamed
 from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, Processes, TokenAddress
@@ -63,7 +63,7 @@ def no_network(socket_disabled: None) -> None:
 
 @pytest.fixture(scope="session")
 def kept_clients(aws: MockAWS) -> KeptClients:
-    """The clients of the functions, with no hooks but a test's own."""
+    """The clients that boto3 gives, with no hooks but a test's own."""
     return KeptClients(boto3.Session(**CREDENTIALS))
 
 
@@ -71,7 +71,7 @@ def kept_clients(aws: MockAWS) -> KeptClients:
 def aws() -> Iterator[MockAWS]:
     """moto: to start it takes longer than to forget what a test left in it."""
     with pytest.MonkeyPatch.context() as patch, mock_aws() as started:
-        check_once(patch)
+        spare_repeated_checks(patch)
         yield started
 
 

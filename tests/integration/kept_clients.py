@@ -10,10 +10,13 @@ from botocore.config import Config
 
 @dataclass(frozen=True)
 class KeptClients:
-    """What stands for boto3's default session: it gives the same client again for the same wish."""
+    """What stands for boto3's default session: it gives the same client again for the same wish.
+
+    Tests that ask boto3 itself for a client get the one of the functions, hooks and all.
+    """
 
     session: Any
-    _kept: dict[tuple[str, Config | None], Any] = field(default_factory=dict)
+    _kept: dict[tuple[str, Config | None], Any] = field(default_factory=dict, init=False)
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Return a client, as ``boto3.client`` does."""

@@ -9,19 +9,21 @@ import pytest
 from moto.dynamodb.parsing.validators import ActionCountValidator
 
 
-def check_once(patch: pytest.MonkeyPatch) -> None:
-    """Let moto count clauses in the whole expression only, and look up once what each check is about."""
-    count_all = ActionCountValidator.verify_action_counts
-    look_up: Any = ActionCountValidator.nodes_to_be_processed
-    known: dict[type, Any] = {}
+def spare_repeated_checks(patch: pytest.MonkeyPatch) -> None:
+    """Let moto do once for an update expression what it does at each of its parts."""
+    count_clauses = ActionCountValidator.verify_action_counts
+    look_up_classes: Any = ActionCountValidator.nodes_to_be_processed
+    classes: dict[type, Any] = {}
 
-    def count(check: ActionCountValidator, part: Any) -> Any:
-        return part if part.parent else count_all(check, part)
+    # The clauses of the whole are those of all its parts.
+    def count_in_the_whole(check: ActionCountValidator, part: Any) -> Any:
+        return part if part.parent else count_clauses(check, part)
 
-    def about(check: object) -> Any:
-        if type(check) not in known:
-            known[type(check)] = look_up(check)
-        return known[type(check)]
+    # What a check looks at depends on its class alone.
+    def classes_of(check: object) -> Any:
+        if type(check) not in classes:
+            classes[type(check)] = look_up_classes(check)
+        return classes[type(check)]
 
-    patch.setattr(ActionCountValidator, "verify_action_counts", count)
-    patch.setattr("moto.dynamodb.parsing.ast_nodes.DepthFirstTraverser.nodes_to_be_processed", about)
+    patch.setattr(ActionCountValidator, "verify_action_counts", count_in_the_whole)
+    patch.setattr("moto.dynamodb.parsing.ast_nodes.DepthFirstTraverser.nodes_to_be_processed", classes_of)

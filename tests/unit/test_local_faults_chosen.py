@@ -57,9 +57,10 @@ def test_faults_about_different_texts_strike_requests_with_theirs_side_by_side()
         await set_fault(session, service="dynamodb", mode="throttle", about="100", times=1)
         await set_fault(session, service="dynamodb", mode="error500", about="200")
         bodies = (b'{"pk": "300"}', b'{"pk": "200"}', b'{"pk": "100"}', b'{"pk": "100"}', b'{"pk": "200"}')
-        return [(await call(session, UPDATE, body))[0] for body in bodies]  # type: ignore[index]
+        results = [(await call(session, UPDATE, body))[0] for body in bodies]  # type: ignore[index]
+        return [results, await (await session.get("/-/control/strikes")).json()]
 
-    assert proxied(talk) == [200, 500, 400, 200, 500]
+    assert proxied(talk) == [[200, 500, 400, 200, 500], {"dynamodb": {"100": 1, "200": 2}}]
 
 
 def test_a_service_is_well_again_about_one_text_alone() -> None:

@@ -1,0 +1,50 @@
+"""The AWS emulator, with one unpacked copy of a layer for all processes of functions.
+
+The emulator's own Python runs this file, which needs nothing but the standard library beside it. By itself
+the emulator unpacks the layer anew for each process, and its threads that do so at once hinder each other:
+that takes longer than all else that a process needs to start. Here they see the same read-only files, as
+all processes of a function do on AWS.
+"""
+
+import runpy
+import tempfile
+import threading
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+
+_unpacking = threading.Lock()
+
+
+class _UnpackedOnce(zipfile.ZipFile):
+    """An archive; what the emulator calls ``layer_0.zip`` is unpacked once for each content."""
+
+    def _is_layer(self) -> bool:
+        return self.filename is not None and Path(self.filename).name.startswith("layer_")
+
+    def namelist(self) -> list[str]:
+        """Return the members, of a layer only those at the top: what ``extractall`` makes of it."""
+        names = super().namelist()
+        return sorted({name.partition("/")[0] for name in names}) if self._is_layer() else names
+
+    def extractall(self, path: str | None = None, members: object = None, pwd: bytes | None = None) -> None:  # type: ignore[override]
+        """Unpack into ``path``; of a layer, link there what was unpacked."""
+        if path is None or not self._is_layer():
+            super().extractall(path)
+            return
+        content = repr([(member.filename, member.CRC) for member in self.infolist()])
+        unpacked = Path(tempfile.gettempdir(), "layers", sha256(content.encode()).hexdigest())
+        with _unpacking:
+            if not unpacked.exists():
+                # Under its name only when it is whole.
+                unpacked.parent.mkdir(exist_ok=True)
+                incomplete = Path(tempfile.mkdtemp(dir=unpacked.parent))
+                super().extractall(incomplete, super().namelist())
+                incomplete.rename(unpacked)
+        for name in self.namelist():
+            Path(path, name).symlink_to(unpacked / name)
+
+
+if __name__ == "__main__":
+    zipfile.ZipFile = _UnpackedOnce  # type: ignore[misc]
+    runpy.run_module("ministack", run_name="__main__", alter_sys=True)

@@ -1,0 +1,47 @@
+"""Coverage by the first case of each test: to trace takes long, and these run nearly all there is."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from coverage import Coverage
+
+from paynearme import deadline
+
+IS_TRACED = pytest.StashKey[bool]()
+"""Whether a test is to run before tracing stops."""
+
+
+def put_traced_first(items: list[pytest.Item]) -> None:
+    """Let each process begin with the first cases of its tests, less those that are marked ``untraced``."""
+    seen: set[str] = set()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        item.stash[IS_TRACED] = test not in seen and item.get_closest_marker("untraced") is None
+        seen.add(test)
+    traced, other = ([item for item in items if item.stash[IS_TRACED] is wanted] for wanted in (True, False))
+    items[:] = dealt(traced, other, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def dealt[T](first: Sequence[T], other: Sequence[T], processes: int) -> list[T]:
+    """Return both in an order in which the part of each process begins with its share of ``first``.
+
+    The parts are pytest-xdist's: one process after the other gets its share of what is left.
+    """
+    ordered: list[T] = []
+    for left in range(processes, 0, -1):
+        of_first, of_both = len(first) // left, (len(first) + len(other)) // left
+        of_other = of_both - of_first
+        ordered += [*first[:of_first], *other[:of_other]]
+        first, other = first[of_first:], other[of_other:]
+    return ordered
+
+
+def stop_tracing() -> None:
+    """Measure coverage no longer in this process."""
+    while coverage := Coverage.current():
+        coverage.stop()
+    # While there is one thread that began traced, Python goes on tracing them all.
+    deadline._threads.shutdown()
+    deadline._threads = ThreadPoolExecutor(max_workers=8)
