@@ -16,7 +16,7 @@ from pathlib import Path
 _unpacking = threading.Lock()
 
 
-class _UnpackedOnce(zipfile.ZipFile):
+class UnpackedOnce(zipfile.ZipFile):
     """An archive; what the emulator calls ``layer_0.zip`` is unpacked once for each content."""
 
     def _is_layer(self) -> bool:
@@ -46,5 +46,5 @@ class _UnpackedOnce(zipfile.ZipFile):
 
 
 if __name__ == "__main__":
-    zipfile.ZipFile = _UnpackedOnce  # type: ignore[misc]
+    zipfile.ZipFile = UnpackedOnce  # type: ignore[misc]
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)
