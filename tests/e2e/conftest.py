@@ -1,5 +1,6 @@
 """The deployed local stack, with a faulty endpoint in it, for all end-to-end tests of a run."""
 
+import operator
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from tests.e2e.paying import SITE
 from tests.e2e.staging import Stages, deploy_stages
 
 AT_ONCE = 64
+UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
 FRESH_PROCESSES = 50
 BUSY_SECONDS = 2.5
 """How long PayNearMe lets each of them wait."""
@@ -154,17 +156,23 @@ def crowd(stack: Stack, folder: Path) -> Iterator[ThreadPoolExecutor]:
         message = with_fresh_payment(load("authorization")["credit"])
         return patient.deliver(kind, {**message, "status": "decline", "test": "true"}, "json")
 
-    functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
-    with ThreadPoolExecutor(AT_ONCE) as threads, controlled_faults(stack) as control:
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+
+        def all_answer(kind: Kind) -> bool:
+            deliveries = list(threads.map(call, [kind] * AT_ONCE))
+            return all(delivery.accepted for delivery in deliveries)
+
+        def enough_run(kind: Kind, function: str) -> bool:
+            all_answer(kind)
+            return len(functions_running(folder / "processes.json", function)) >= AT_ONCE
+
+        functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
         for kind, function in functions.items():
-
-            def are_too_few(_: object, function: str = function) -> bool:
-                return len(functions_running(folder / "processes.json", function)) < AT_ONCE
-
-            # So none has answered before all have come.
-            control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
-            start_all = Retrying(retry=retry_if_result(are_too_few), stop=stop_after_attempt(10))
-            start_all(lambda kind=kind: list(threads.map(call, [kind] * AT_ONCE)))
+            with controlled_faults(stack) as control:
+                # So none has answered before all have come.
+                control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+                UNTIL_TRUE(enough_run, kind, function)
+            UNTIL_TRUE(all_answer, kind)
         yield threads
 
 
@@ -223,6 +231,9 @@ def storm(stack: Stack, folder: Path, payers: ThreadPoolExecutor) -> Storm:
     # answered before all have been called.
     be_slow(5, "make_payment")
     list(payers.map(pay_at, [SITE] * FRESH_PROCESSES))
+    # Until each has called PayNearMe in time, and been told that nobody has the method.
+    be_slow(1, "make_payment")
+    UNTIL_TRUE(lambda: {reply.status for reply in payers.map(pay_at, [SITE] * FRESH_PROCESSES)} == {422})
     paynearme.post("reset")
     access_tokens.forget(stack, paynearme)
     # Long enough for all to come before there is one; who waits gives up after some three seconds.
