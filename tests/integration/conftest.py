@@ -1,6 +1,7 @@
 """The functions in one process, with moto as AWS and no network. moto is for one thread only."""
 
 import importlib
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -113,10 +114,8 @@ def streamed(stored: Stored) -> Streamed:
 
 @pytest.fixture
 def stored_sites(secretsmanager: "SecretsManagerClient") -> StoredSites:
-    secretsmanager.create_secret(Name=SECRET_NAME)
-    sites = StoredSites(secretsmanager, SECRET_NAME)
-    sites.put({"sites": SITES})
-    return sites
+    secretsmanager.create_secret(Name=SECRET_NAME, SecretString=json.dumps({"sites": SITES}))
+    return StoredSites(secretsmanager, SECRET_NAME)
 
 
 @pytest.fixture
