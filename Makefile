@@ -5,6 +5,7 @@ SHELL := /bin/sh
 
 ENV ?= dev
 export SAM_CLI_TELEMETRY := 0
+# As pip does: a proxy may have a certificate of its own.
 export UV_SYSTEM_CERTS := 1
 # The plotting library's notes, which it would leave in the home directory.
 export MPLCONFIGDIR := $(CURDIR)/.venvs/matplotlib

@@ -2,8 +2,8 @@
 
 The emulator's own Python runs this file, which needs nothing but the standard library beside it. By itself
 the emulator unpacks the layer anew for each process, and its threads that do so at once hinder each other:
-that takes longer than all else that a process needs to start. Here they see the same read-only files, as
-all processes of a function do on AWS.
+that takes longer than all else that a process needs to start. Here they see the same files, which they
+only read.
 """
 
 import runpy
@@ -12,6 +12,7 @@ import threading
 import zipfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 _unpacking = threading.Lock()
 
@@ -27,10 +28,10 @@ class UnpackedOnce(zipfile.ZipFile):
         names = super().namelist()
         return sorted({name.partition("/")[0] for name in names}) if self._is_layer() else names
 
-    def extractall(self, path: str | None = None, members: object = None, pwd: bytes | None = None) -> None:  # type: ignore[override]
-        """Unpack into ``path``; of a layer, link there what was unpacked."""
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        """Unpack as ``ZipFile`` does; of a layer, link into ``path`` what was unpacked."""
         if path is None or not self._is_layer():
-            super().extractall(path)
+            super().extractall(path, members, pwd)
             return
         content = repr([(member.filename, member.CRC) for member in self.infolist()])
         unpacked = Path(tempfile.gettempdir(), "layers", sha256(content.encode()).hexdigest())
@@ -46,5 +47,5 @@ class UnpackedOnce(zipfile.ZipFile):
 
 
 if __name__ == "__main__":
-    zipfile.ZipFile = UnpackedOnce  # type: ignore[misc]
+    zipfile.ZipFile = UnpackedOnce  # type: ignore[misc] # a class is put in the place of another
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

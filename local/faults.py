@@ -18,10 +18,8 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
-from typing import Literal
 
 from aiohttp import (
     ClientError,
@@ -37,11 +35,12 @@ from aiohttp import (
     web,
 )
 from multidict import CIMultiDict
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from yarl import URL
 
-from local.aws_services import CONTENT_TYPES, Service, broken, operation_of, service_of, throttled
-from local.put_events import PUT_EVENTS, divided, signed_anew
+from local.aws_services import CONTENT_TYPES, broken, operation_of, throttled
+from local.put_events import divided, signed_anew
+from local.striking import Fault, Faults
 
 GRACE_SECONDS = 0.25
 """How long a server that stops waits for its last answers; what hangs is let go before."""
@@ -61,54 +60,6 @@ _HOP_BY_HOP = {
     "upgrade",
 }
 _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-
-class Fault(BaseModel):
-    """How a service fails.
-
-    ``refuse`` closes the connection without a word; ``throttle`` and ``error500`` give the service's own
-    error; ``hang`` never answers; ``slow`` forwards at once and holds the answer back for ``seconds``;
-    ``lost`` forwards and closes the connection instead of answering; ``partial``, which is EventBridge's
-    alone, forwards every second entry and answers that the others failed; ``none`` is well again. Of
-    these only ``slow`` and ``lost`` let the request happen, and ``partial`` a part of it.
-
-    It strikes requests for ``operations`` only (``UpdateItem``), None for all, and only those whose body
-    holds the text ``about``, None for all; of these each ``every``-th; and no more than ``times``, None for
-    all. Where a service has faults about different texts, the first that was set and still strikes does.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    service: Service
-    mode: Literal["none", "refuse", "throttle", "error500", "hang", "slow", "lost", "partial"]
-    seconds: float = Field(default=30, ge=0)
-    operations: frozenset[str] | None = Field(default=None, min_length=1)
-    about: str | None = Field(default=None, min_length=1)
-    every: int = Field(default=1, ge=1)
-    times: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _can_be_partial(self) -> "Fault":
-        if self.mode == "partial" and (self.service != "events" or self.operations):
-            raise ValueError("partial is for events, and for PutEvents alone")
-        return self
-
-    def means(self, operation: str, body: bytes) -> bool:
-        """Return whether it strikes requests for ``operation`` (as in ``X-Amz-Target``) with ``body``."""
-        if self.service != service_of(operation) or (self.about and self.about.encode() not in body):
-            return False
-        if self.mode == "partial":
-            return operation == PUT_EVENTS
-        return self.operations is None or operation.partition(".")[2] in self.operations
-
-
-@dataclass
-class _Active:
-    """A fault, how many requests it meant since it was set, and how many it struck."""
-
-    fault: Fault
-    met: int = 0
-    strikes: int = 0
 
 
 class _GoneError(ClientError):
@@ -141,7 +92,7 @@ class FaultyEndpoint:
         """Take the emulator's address, without a path."""
         self._upstream = upstream.rstrip("/")
         self._counts: Counter[str] = Counter()
-        self._faults: dict[tuple[Service, str | None], _Active] = {}
+        self._faults = Faults()
         self._entries = 0
         self._release = asyncio.Event()
         self._session: ClientSession
@@ -179,9 +130,7 @@ class FaultyEndpoint:
             fault = Fault.model_validate_json(await request.read())
         except ValidationError as error:
             return web.Response(status=400, text=error.json(), content_type="application/json")
-        self._faults.pop((fault.service, fault.about), None)
-        if fault.mode != "none":
-            self._faults[fault.service, fault.about] = _Active(fault)
+        self._faults.put(fault)
         self._entries = 0
         return web.Response(status=204)
 
@@ -189,10 +138,7 @@ class FaultyEndpoint:
         return web.json_response(self._counts)
 
     async def _get_strikes(self, request: web.Request) -> web.Response:
-        strikes: dict[str, dict[str, int]] = {}
-        for (service, about), active in self._faults.items():
-            strikes.setdefault(service, {})[about or ""] = active.strikes
-        return web.json_response(strikes)
+        return web.json_response(self._faults.strikes())
 
     async def _delete_counts(self, request: web.Request) -> web.Response:
         self._counts.clear()
@@ -210,7 +156,7 @@ class FaultyEndpoint:
         body = await request.read()
         operation = operation_of(request)
         self._counts[operation] += 1
-        fault = self._strike(operation, body)
+        fault = self._faults.strike(operation, body)
         match fault:
             case None:
                 return await self._forward(request, body)
@@ -229,19 +175,6 @@ class FaultyEndpoint:
             case Fault(mode="hang"):
                 await self._wait(None)
         return abort_connection(request)
-
-    def _strike(self, operation: str, body: bytes) -> Fault | None:
-        """Return the fault that strikes this request, and count it against the fault's ``times``."""
-        for active in self._faults.values():
-            fault = active.fault
-            if not fault.means(operation, body):
-                continue
-            active.met += 1
-            worn_out = fault.times is not None and active.strikes >= fault.times
-            if not worn_out and not active.met % fault.every:
-                active.strikes += 1
-                return fault
-        return None
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait for ``seconds``, None for ever, or until everything is let go."""
