@@ -1,20 +1,35 @@
 """What holds for every run: examples that repeat, and what coverage is measured with."""
 
+from collections.abc import Generator
+
 import pytest
 from coverage import Coverage
 from hypothesis import settings
 
 from tests.clock import Clock
-from tests.tracing import IS_TRACED, put_traced_first, stop_tracing
+from tests.tracing import IS_TRACED, import_the_layer, put_traced_first, stop_tracing, untraced
 
 # What fails once must fail again, on a slow machine too.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Trace what the layer does when it is imported, but not how tests are collected, nor handed out."""
+    if not Coverage.current():
+        return (yield)
+    import_the_layer()
+    if session.config.pluginmanager.hasplugin("dsession"):
+        stop_tracing()
+        return (yield)
+    with untraced():
+        return (yield)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where coverage is measured, put the tests in an order for it."""
-    if Coverage.current():
+    if config.getoption("cov_source", None):
         put_traced_first(items)
 
 

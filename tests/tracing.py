@@ -1,12 +1,16 @@
 """Coverage by the first case of each test: to trace takes long, and these run nearly all there is."""
 
+import importlib
 import os
-from collections.abc import Sequence
+import pkgutil
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from coverage import Coverage
 
+import paynearme
 from paynearme import deadline
 
 IS_TRACED = pytest.StashKey[bool]()
@@ -38,10 +42,32 @@ def dealt[T](first: Sequence[T], other: Sequence[T], processes: int) -> list[T]:
     return ordered
 
 
-def stop_tracing() -> None:
-    """Measure coverage no longer in this process."""
+def import_the_layer() -> None:
+    """Import what is measured, so that what a module does when it is imported is."""
+    for module in pkgutil.walk_packages(paynearme.__path__, f"{paynearme.__name__}."):
+        importlib.import_module(module.name)
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Measure nothing meanwhile."""
+    paused = _stop()
+    yield
+    for coverage in reversed(paused):
+        coverage.start()
+
+
+def _stop() -> list[Coverage]:
+    stopped = []
     while coverage := Coverage.current():
         coverage.stop()
+        stopped.append(coverage)
+    return stopped
+
+
+def stop_tracing() -> None:
+    """Measure coverage no longer in this process."""
+    _stop()
     # While there is one thread that began traced, Python goes on tracing them all.
     deadline._threads.shutdown()
     deadline._threads = ThreadPoolExecutor(max_workers=8)

@@ -22,7 +22,7 @@ from tests.integration.making_payments import MARKER, TAKEN, Making
 from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
 from tests.integration.paynearme_stub import PayNearMe
-from tests.integration.quicker_moto import spare_repeated_checks
+from tests.integration.quicker_moto import share_stream_records, spare_repeated_checks
 from tests.integration.signed_callbacks import SITE, SITES
 from tests.integration.streamed import Streamed
 from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, Processes, TokenAddress
@@ -73,6 +73,7 @@ def aws() -> Iterator[MockAWS]:
     """moto: to start it takes longer than to forget what a test left in it."""
     with pytest.MonkeyPatch.context() as patch, mock_aws() as started:
         spare_repeated_checks(patch)
+        share_stream_records(patch)
         yield started
 
 
