@@ -38,8 +38,9 @@ dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: aft
 	@$(PY) -m local dashboard
 
 test: ## Everything: check, unit and integration tests with coverage, end-to-end tests
-	@$(MAKE) --no-print-directory --jobs 3 check $(AWS)
-	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory --jobs 3 $(DEV) $(AWS) $(SAM)
+	@# Most of the checks use one core alone.
+	@$(MAKE) --no-print-directory --jobs 2 check unit
 	@$(MAKE) --no-print-directory e2e
 
 unit: $(DEV) ## Run the unit and the integration tests, the first case of each with a floor for branch coverage

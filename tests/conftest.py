@@ -1,5 +1,6 @@
 """What holds for every run: examples that repeat, and what coverage is measured with."""
 
+import gc
 from collections.abc import Generator
 
 import pytest
@@ -25,6 +26,12 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         return (yield)
     with untraced():
         return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Let Python's garbage collector pass over all that is needed to the end: thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -28,7 +28,7 @@ def spare_repeated_checks(patch: pytest.MonkeyPatch) -> None:
 
 
 def share_stream_records(patch: pytest.MonkeyPatch) -> None:
-    """Let moto's copies of a table, one for each action of a transaction, have the stream's records in common.
+    """Let moto's copies of a table, one for each action of a transaction, share the stream's records.
 
     Nothing changes a record once it is in the stream.
     """
