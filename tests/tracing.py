@@ -17,6 +17,11 @@ IS_TRACED = pytest.StashKey[bool]()
 """Whether a test is to run before tracing stops."""
 
 
+def is_measured(config: pytest.Config) -> bool:
+    """Return whether pytest-cov measures; a ``coverage run`` measures all that it wants to."""
+    return bool(config.getoption("cov_source", None)) and not config.getoption("no_cov")
+
+
 def put_traced_first(items: list[pytest.Item]) -> None:
     """Let each process begin with the first cases of its tests, less those that are marked ``untraced``."""
     seen: set[str] = set()
@@ -43,7 +48,7 @@ def dealt[T](first: Sequence[T], other: Sequence[T], processes: int) -> list[T]:
 
 
 def import_the_layer() -> None:
-    """Import what is measured, so that what a module does when it is imported is."""
+    """Import all of it, so that what a module does when it is imported can be measured."""
     for module in pkgutil.walk_packages(paynearme.__path__, f"{paynearme.__name__}."):
         importlib.import_module(module.name)
 
@@ -52,9 +57,11 @@ def import_the_layer() -> None:
 def untraced() -> Iterator[None]:
     """Measure nothing meanwhile."""
     paused = _stop()
-    yield
-    for coverage in reversed(paused):
-        coverage.start()
+    try:
+        yield
+    finally:
+        for coverage in reversed(paused):
+            coverage.start()
 
 
 def _stop() -> list[Coverage]:
@@ -69,5 +76,6 @@ def stop_tracing() -> None:
     """Measure coverage no longer in this process."""
     _stop()
     # While there is one thread that began traced, Python goes on tracing them all.
-    deadline._threads.shutdown()
-    deadline._threads = ThreadPoolExecutor(max_workers=8)
+    threads = deadline._threads
+    threads.shutdown()
+    deadline._threads = ThreadPoolExecutor(threads._max_workers)
