@@ -12,10 +12,11 @@ from local.paynearme_side.answers import Carried, error
 
 
 class Behaviour(BaseModel):
-    """How the next ``times`` calls of ``operation`` are met.
+    """How the next ``times`` calls of ``operation`` whose body holds the text ``about`` are met.
 
-    Without ``times`` all are until the next change, and without ``operation`` those of any, the token
-    address's included, whose operation is ``token``. ``slow`` answers as usual after ``seconds``;
+    Without ``times`` all are until the next change; without ``operation`` those of any, the token
+    address's included, whose operation is ``token``; and without ``about`` whatever they are about.
+    ``slow`` answers as usual after ``seconds``;
     ``status`` answers with the HTTP ``status`` (500 unless given) and an error as JSON; ``html`` with a
     page (status 200 unless given); ``refuse`` with an error of PayNearMe's under ``response_code``;
     ``answer`` with the given ``answer`` as JSON; ``hang`` never; ``cut`` closes the connection in the
@@ -31,6 +32,7 @@ class Behaviour(BaseModel):
 
     mode: Literal["normal", "slow", "status", "html", "refuse", "answer", "hang", "cut", "abort"] = "normal"
     operation: str | None = None
+    about: str | None = Field(default=None, min_length=1)
     taken: bool = False
     seconds: float = Field(default=30, ge=0)
     status: int | None = Field(default=None, ge=200, le=599)
@@ -40,18 +42,22 @@ class Behaviour(BaseModel):
 
 
 class Behaviours:
-    """The behaviours in force: one for any operation, and one for each that was given its own."""
+    """The behaviours in force: one for any operation, and one for each that was given its own.
+
+    So it is for what is about each text, and for the rest.
+    """
 
     def __init__(self) -> None:
         """Begin as usual."""
-        self._told: dict[str | None, tuple[Behaviour, int]] = {}
+        self._told: dict[tuple[str | None, str | None], tuple[Behaviour, int]] = {}
         self._release = asyncio.Event()
 
     def tell(self, behaviour: Behaviour) -> None:
-        """Replace the operation's behaviour; one for any operation replaces all."""
-        if behaviour.operation is None:
-            self._told.clear()
-        self._told[behaviour.operation] = (behaviour, 0)
+        """Replace the operation's behaviour about the same text; one for any operation replaces all those."""
+        for operation, about in list(self._told):
+            if about == behaviour.about and behaviour.operation in (None, operation):
+                del self._told[operation, about]
+        self._told[behaviour.operation, behaviour.about] = (behaviour, 0)
 
     def forget(self) -> None:
         """Behave as usual, and let go what hangs."""
@@ -67,7 +73,7 @@ class Behaviours:
         self, request: web.Request, operation: str, carry_out: Callable[[], Carried]
     ) -> web.StreamResponse:
         """Carry out the call, or not, and answer it as the operation's behaviour says."""
-        behaviour = self._next(operation)
+        behaviour = self._next(operation, await request.read())
         carried = carry_out() if behaviour.taken else None
         match behaviour.mode:
             case "status":
@@ -93,13 +99,18 @@ class Behaviours:
             return abort_connection(request)
         return await _cut(request, answer) if behaviour.mode == "cut" else answer
 
-    def _next(self, operation: str) -> Behaviour:
-        """Return what this call meets, and count it against the ``times``."""
-        for name in (operation, None):
-            behaviour, met = self._told.get(name, (Behaviour(), 0))
-            if name in self._told and (behaviour.times is None or met < behaviour.times):
-                self._told[name] = (behaviour, met + 1)
-                return behaviour
+    def _next(self, operation: str, body: bytes) -> Behaviour:
+        """Return what this call meets, and count it against the ``times``.
+
+        What is about a text that it holds comes first, then what is about its operation.
+        """
+        texts = [about for _, about in self._told if about and about.encode() in body]
+        for about in (*texts, None):
+            for name in (operation, None):
+                behaviour, met = self._told.get((name, about), (Behaviour(), 0))
+                if (name, about) in self._told and (behaviour.times is None or met < behaviour.times):
+                    self._told[name, about] = (behaviour, met + 1)
+                    return behaviour
         return Behaviour()
 
     async def _wait(self, seconds: float | None) -> None:

@@ -3,7 +3,7 @@
 import operator
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The crowd's functions are warm until a test publishes new versions of them. Forged callbacks use up the
     looks at the secret that a process has within half a minute, so the test that rotates keys comes before.
-    The stages' stacks are deployed when the local one has been tested, and deleted when they have been.
+    The stages' stacks are tested after the local one, and deleted when they have been.
     """
 
     def place(item: pytest.Item) -> int:
@@ -71,8 +71,14 @@ def stack(folder: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def stages(stack: Stack, folder: Path) -> Stages:
-    return deploy_stages(stack, folder)
+def deploying_stages(stack: Stack, folder: Path) -> Iterator[Future[Stages]]:
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(deploy_stages, stack, folder)
+
+
+@pytest.fixture(scope="session")
+def stages(deploying_stages: Future[Stages]) -> Stages:
+    return deploying_stages.result()
 
 
 @pytest.fixture(scope="session")
@@ -107,14 +113,23 @@ def faults(stack: Stack) -> Iterator[Control]:
         yield control
 
 
-@pytest.fixture
-def paynearme(stack: Stack) -> Iterator[Control]:
+@contextmanager
+def controlled_paynearme(stack: Stack) -> Iterator[Control]:
+    """Give the control of PayNearMe's side, which behaves as usual before and afterwards."""
     control = Control(f"{stack.paynearme_url}/control")
     usual = {"url": stack.callback_url, "minute": 0.01, "test": False, "hold_confirmations": False}
     control.post("reset")
     control.post("callbacks", usual)
-    yield control
-    control.post("reset")
+    try:
+        yield control
+    finally:
+        control.post("reset")
+
+
+@pytest.fixture
+def paynearme(stack: Stack) -> Iterator[Control]:
+    with controlled_paynearme(stack) as control:
+        yield control
 
 
 def publish(stack: Stack, *functions: str) -> None:
@@ -137,8 +152,13 @@ def publish(stack: Stack, *functions: str) -> None:
 
 
 @pytest.fixture
-def cold(stack: Stack) -> Callable[[], None]:
-    """Give fresh processes to the functions that PayNearMe calls for a payment."""
+def cold(stack: Stack, request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Give fresh processes to the functions that PayNearMe calls for a payment.
+
+    Who asks for it mostly waits. The stages' stacks, where a later test wants them, are deployed meanwhile.
+    """
+    if any("stages" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("deploying_stages")
     return partial(publish, stack, "Authorize", "Confirm")
 
 

@@ -1,6 +1,6 @@
 """Every fault of PayNearMe's at every call: a documented answer in time, and the ledger right afterwards."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +15,7 @@ from local.drive import Books, backend_of
 from local.events import load
 from local.stack import Stack
 from tests.documented import as_documented
+from tests.e2e.conftest import controlled_paynearme
 from tests.e2e.paying import (
     PATHS,
     PERSONAL,
@@ -22,7 +23,6 @@ from tests.e2e.paying import (
     PLAYER,
     SITE,
     Player,
-    asked,
     kind,
     new_key,
     new_payer,
@@ -58,8 +58,6 @@ class Fault:
 
 UNKNOWN = "payment-outcome-unknown"
 FAULTS = [
-    Fault({"mode": "hang"}, 504, UNKNOWN, is_repeated=True),
-    Fault({"mode": "hang", "taken": True}, 504, UNKNOWN, is_repeated=True),
     Fault({"mode": "html"}, 502, UNKNOWN),
     Fault({"mode": "html", "taken": True}, 502, UNKNOWN),
     Fault({"mode": "html", "status": 502}, 502, UNKNOWN, is_repeated=True),
@@ -73,6 +71,9 @@ FAULTS = [
     Fault({"mode": "refuse", "response_code": "6513"}, 422, "bank-authorization-expired"),
     Fault({"mode": "refuse", "response_code": "1100"}, 422, "refused-by-paynearme"),
     Fault({"mode": "normal"}, 200, "bank-authorization-expired", expires=True),
+    # The last, because it takes the longest until everybody has given up.
+    Fault({"mode": "hang"}, 504, UNKNOWN, is_repeated=True),
+    Fault({"mode": "hang", "taken": True}, 504, UNKNOWN, is_repeated=True),
 ]
 STATUS = {
     UNKNOWN: 504,
@@ -96,53 +97,108 @@ def calls_of(backend: Backend, player: Player, key: str) -> dict[str, Callable[[
     return {name: partial(backend.post, PATHS[name], content, key) for name, content in contents.items()}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _warm(stack: Stack) -> None:
-    """Have a process for each operation: to start four at once takes some of the time that is measured."""
-    patient = backend_of(stack, patience=60)
-    for path in PATHS.values():
-        assert patient.post(path, {}, new_key()).status == 400
+@dataclass(frozen=True)
+class Meeting:
+    """What came of a payer's calls while PayNearMe had a fault, and of the same payment again afterwards.
+
+    ``met`` are the operations that PayNearMe was asked for meanwhile, and ``payments`` what it took by then.
+    """
+
+    player: Player
+    replies: dict[str, Reply]
+    met: list[str]
+    payments: list[dict[str, Any]]
+    again: Reply
+
+
+def meet(backend: Backend, paynearme: Control, fault: Fault) -> Meeting:
+    """Have a payer of its own meet the fault."""
+    player, key = new_payer(backend, paynearme, **PLAYER), new_key()
+    texts = (player.customer, player.order)
+
+    def behave(behaviour: Mapping[str, Any]) -> None:
+        for text in texts:
+            paynearme.post("behaviour", {**behaviour, "about": text})
+
+    def asked_about() -> list[str]:
+        every = paynearme.get("calls")
+        return [call["operation"] for call in every if {*texts} & {*call["parameters"].values()}]
+
+    calls = calls_of(backend, player, key)
+    before = len(asked_about())
+    behave(fault.behaviour)
+    if fault.expires:
+        paynearme.post("expire", {"payment_method_identifier": player.method})
+    with ThreadPoolExecutor(len(calls)) as threads:
+        replies = dict(zip(calls, threads.map(lambda call: call(), calls.values()), strict=True))
+    met = asked_about()[before:]
+    behave({"mode": "normal"})
+    payments = paynearme.post("settled")
+    again = player.pay(key)
+    paynearme.post("settled")
+    own = [payment for payment in payments if payment["pnm_order_identifier"] == player.order]
+    return Meeting(player, replies, met, own, again)
+
+
+@pytest.fixture(scope="module")
+def paynearme(stack: Stack) -> Iterator[Control]:
+    with controlled_paynearme(stack) as control:
+        yield control
+
+
+WAITING = [fault for fault in FAULTS if fault.behaviour["mode"] == "hang"]
+
+
+@pytest.fixture(scope="module")
+def warm(stack: Stack, paynearme: Control) -> None:
+    """Have a process of each function for each fault that is met at once: starting takes of the time."""
+    patient, at_once = backend_of(stack, patience=60), len(WAITING) + 1
+    player = new_payer(patient, paynearme)
+    calls = [call for _ in range(at_once) for call in calls_of(patient, player, new_key()).values()]
+    # So all are busy until the last has started.
+    paynearme.post("behaviour", {"mode": "slow", "seconds": 1})
+    with ThreadPoolExecutor(len(calls)) as threads:
+        assert {reply.status for reply in threads.map(lambda call: call(), calls)} == {200}
+    paynearme.post("behaviour", {})
+
+
+@pytest.fixture(scope="module")
+def meeting(warm: None, backend: Backend, paynearme: Control) -> Iterator[Callable[[Fault], Meeting]]:
+    """Give what comes of a fault. Those that let everybody wait are met from the start, beside the others."""
+    with ThreadPoolExecutor(len(WAITING)) as threads:
+        begun = {str(fault): threads.submit(meet, backend, paynearme, fault) for fault in WAITING}
+
+        def met(fault: Fault) -> Meeting:
+            return begun[str(fault)].result() if str(fault) in begun else meet(backend, paynearme, fault)
+
+        yield met
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
-    backend: Backend, paynearme: Control, books: Books, fault: Fault
+    meeting: Callable[[Fault], Meeting], backend: Backend, books: Books, fault: Fault
 ) -> None:
-    player, key = new_payer(backend, paynearme, **PLAYER), new_key()
-    calls = calls_of(backend, player, key)
-    before = len(asked(paynearme))
-    paynearme.post("behaviour", fault.behaviour)
-    if fault.expires:
-        paynearme.post("expire", {"payment_method_identifier": player.method})
+    met = meeting(fault)
 
-    with ThreadPoolExecutor(len(calls)) as threads:
-        replies = dict(zip(calls, threads.map(lambda call: call(), calls.values()), strict=True))
-    met = asked(paynearme)[before:]
-    paynearme.post("behaviour", {"mode": "normal"})
-    payments = paynearme.post("settled")
-    again = player.pay(key)
-    paynearme.post("settled")
-
-    for operation, reply in replies.items():
+    customer, made = met.player.customer, met.replies["make_payment"]
+    for operation, reply in met.replies.items():
         as_documented(PATHS[operation], "POST", reply)
         assert reply.seconds < WITHIN_SECONDS, operation
-    for text in map(text_of, (*replies.values(), again)):
+    for text in map(text_of, (*met.replies.values(), met.again)):
         assert not [value for value in PERSONAL if value in text]
     for operation in ("create_order", "get_smart_token", "find_payment_methods"):
-        assert replies[operation].status == fault.status, operation
-    assert (kind(replies["make_payment"]), replies["make_payment"].status) == (
-        fault.payment,
-        STATUS[fault.payment],
-    )
-    for operation, number in ((name, met.count(name)) for name in calls):
-        assert number == (3 if fault.is_repeated and operation in IDEMPOTENT else 1), operation
+        assert met.replies[operation].status == fault.status, operation
+    assert (kind(made), made.status) == (fault.payment, STATUS[fault.payment])
+    for operation in met.replies:
+        expected_calls = 3 if fault.is_repeated and operation in IDEMPOTENT else 1
+        assert met.met.count(operation) == expected_calls, operation
     # What was taken is learned from the confirmation; what PayNearMe did not take may be asked for again.
     not_taken = fault.payment in ("credentials-refused", "paynearme-fault")
     expected = "made" if fault.is_taken or not_taken else fault.payment
-    assert kind(again) == expected
-    assert len(payments) == fault.is_taken
-    assert books.balance(SITE, player.customer) == (Decimal("1000.00") if expected == "made" else 0)
-    posted = [item for item in books.everything() if item.get("confirmed_customer") == player.customer]
+    assert kind(met.again) == expected
+    assert len(met.payments) == fault.is_taken
+    assert books.balance(SITE, customer) == (Decimal("1000.00") if expected == "made" else 0)
+    posted = [item for item in books.everything() if item.get("confirmed_customer") == customer]
     assert len(posted) == (expected == "made")
-    known = backend.get(f"/orders/{SITE}/{player.order}")
+    known = backend.get(f"/orders/{SITE}/{met.player.order}")
     assert as_documented("/orders/{site_identifier}/{pnm_order_identifier}", "GET", known).status == 200

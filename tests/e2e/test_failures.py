@@ -83,12 +83,26 @@ class Outage:
     returner_has: Decimal
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """A confirmation, and what came of it until it was acknowledged, which was after an outage."""
+
+    confirmation: Parameters
+    deliveries: list[Delivery]
+
+
+@dataclass(frozen=True)
+class Outages:
+    """What came of each fault, by its mode, and of PayNearMe's repeats beside them."""
+
+    met: dict[str, Future[Outage]]
+    repeats: Repeats
+
+
 @pytest.fixture(scope="module")
-def outages(
-    warm: None, stack: Stack, sender: CallbackSender, books: Books
-) -> Iterator[dict[str, Future[Outage]]]:
+def outages(warm: None, stack: Stack, sender: CallbackSender, books: Books) -> Iterator[Outages]:
     """Each fault is about payments of its own."""
-    with controlled_faults(stack) as control:
+    with controlled_faults(stack) as control, ThreadPoolExecutor(1) as beside:
 
         def meet(fault: FaultFields) -> Outage:
             asked, to_confirm, made = (with_fresh_payment(load("authorization")["credit"]) for _ in range(3))
@@ -106,14 +120,23 @@ def outages(
             after = {kind: sender.deliver(kind, message, "json") for kind, message in told.items()}
             return Outage(during, after, net, books.balance(site, payer), books.balance(site, returner))
 
-        yield with_each_fault(meet)
+        def repeat() -> Repeats:
+            payment = with_fresh_payment(load("authorization")["credit"])
+            told = confirmation_of(payment, site_customer_identifier="through-an-outage")
+            # More failures than the attempts of one delivery.
+            control.post("fault", about(told) | {"mode": "error500", "times": 40})
+            until = sender.deliver_until_acknowledged("confirm", told, "json", minute=0.01, attempts=20)
+            return Repeats(told, until)
+
+        repeats = beside.submit(repeat)
+        yield Outages(with_each_fault(meet), repeats.result())
 
 
 @of_each_fault
 def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_once_later(
-    outages: dict[str, Future[Outage]], mode: str
+    outages: Outages, mode: str
 ) -> None:
-    met = outages[mode].result()
+    met = outages.met[mode].result()
 
     asked = met.during["authorize"]
     assert asked.accepted, asked.reason
@@ -127,6 +150,15 @@ def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_
         assert delivery.seconds < WITHIN_SECONDS, kind
     assert met.payer_has == met.to_pay
     assert met.returner_has == 0
+
+
+def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(outages: Outages, books: Books) -> None:
+    confirmation, deliveries = outages.repeats.confirmation, outages.repeats.deliveries
+
+    assert deliveries[0].status == 503
+    assert deliveries[-1].accepted
+    site, customer = confirmation["site_identifier"], confirmation["site_customer_identifier"]
+    assert books.balance(site, customer) == Decimal(confirmation["net_payment_amount"])
 
 
 @dataclass(frozen=True)
@@ -208,23 +240,6 @@ def test_a_bad_message_is_a_bad_message_even_when_everything_fails(
     faults.post("fault", {"service": "dynamodb", "mode": "refuse"})
 
     assert sender.deliver("authorize", {**authorization, "payment_amount": "x"}, "json").status == 400
-
-
-def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(
-    sender: CallbackSender, faults: Control, books: Books, authorization: Parameters
-) -> None:
-    customer = "through-an-outage"
-    confirmation = confirmation_of(authorization, site_customer_identifier=customer)
-    # More failures than the attempts of one delivery.
-    faults.post("fault", {"service": "dynamodb", "mode": "error500", "times": 40})
-
-    deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", minute=0.01, attempts=20)
-
-    assert deliveries[0].status == 503
-    assert deliveries[-1].accepted
-    assert books.balance(confirmation["site_identifier"], customer) == Decimal(
-        confirmation["net_payment_amount"]
-    )
 
 
 @pytest.mark.usefixtures("warm")

@@ -18,7 +18,7 @@ from tests.e2e.delivering import at_once
 
 WITHIN_SECONDS = 8
 type Pair = tuple[Delivery, Delivery]
-"""What came of an authorization and of its confirmation."""
+"""What came of an authorization, and of another payment's confirmation at the same time."""
 
 FAULTS: list[dict[str, Any]] = [{"mode": "error500"}, {"mode": "hang"}, {"mode": "lost"}]
 
@@ -80,9 +80,9 @@ def settled(sender: CallbackSender) -> Callable[[], list[Pair]]:
         while not is_last:
             # One that hangs may take the rest of the time: the last round begins after it.
             is_last = time.monotonic() >= until
-            message = with_fresh_payment(load("authorization")["credit"])
-            asked = sender.deliver("authorize", message, "json")
-            pairs.append((asked, sender.deliver("confirm", confirmation_of(message), "json")))
+            message, other = (with_fresh_payment(load("authorization")["credit"]) for _ in range(2))
+            deliveries = at_once(sender, {"authorize": message, "confirm": confirmation_of(other)})
+            pairs.append((deliveries["authorize"], deliveries["confirm"]))
         return pairs
 
     return ask
@@ -172,11 +172,17 @@ class TestAFunctionThatNeverSawAGoodPolicy:
         assert payment["anomalies"] == {"spending_not_counted"}
 
 
+@pytest.fixture(scope="module")
+def warm(settled: Callable[[], list[Pair]]) -> None:
+    """Have a good policy in each process."""
+    settled()
+
+
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_without_appconfig_a_warm_function_decides_as_before(
     settled: Callable[[], list[Pair]], faults: Control, fault: dict[str, Any]
 ) -> None:
-    settled()
     faults.post("fault", {"service": "appconfigdata", **fault})
     faults.delete("counts")
 

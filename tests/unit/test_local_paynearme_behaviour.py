@@ -137,6 +137,32 @@ def test_a_fault_of_any_operation_meets_the_token_address_too() -> None:
     assert talking(talk) == 503
 
 
+def test_a_fault_about_a_text_meets_calls_that_hold_it_and_leaves_the_fault_of_all_others() -> None:
+    async def talk(side: Side) -> list[list[int]]:
+        async def statuses() -> list[int]:
+            orders = ("84488215678", "84488215679", "84488215670")
+            messages = [signed({**PLAIN, "pnm_order_identifier": order}) for order in orders]
+            return [(await side.told("get_smart_token", message))[0] for message in messages]
+
+        await side.command("behaviour", {"mode": "status", "status": 503, "about": "84488215678"})
+        await side.command("behaviour", {"mode": "status", "status": 429, "about": "84488215679", "times": 1})
+        met = [await statuses(), await statuses()]
+        await side.command("behaviour", {"mode": "status", "status": 500})
+        met.append(await statuses())
+        await side.command("behaviour", {"about": "84488215678"})
+        met.append(await statuses())
+        await side.command("behaviour", {})
+        return [*met, await statuses()]
+
+    assert talking(talk) == [
+        [503, 429, 200],
+        [503, 200, 200],
+        [503, 500, 500],
+        [200, 500, 500],
+        [200, 200, 200],
+    ]
+
+
 @pytest.mark.parametrize("behaviour", BROKEN, ids=lambda behaviour: str(behaviour["mode"]))
 def test_a_call_that_was_carried_out_before_its_fault_is_confirmed_all_the_same(
     behaviour: dict[str, object],
