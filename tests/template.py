@@ -4,13 +4,32 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped] # cfn-lint ships no types
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class _Loader(yaml.CSafeLoader):
+    """YAML's loader, which also knows CloudFormation's short forms."""
+
+
+def _written_out(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    function = name if name in ("Condition", "Ref") else f"Fn::{name}"
+    match node:
+        case yaml.MappingNode():
+            return {function: loader.construct_mapping(node, deep=True)}
+        case yaml.SequenceNode():
+            return {function: loader.construct_sequence(node, deep=True)}
+        case _:
+            text = node.value
+            return {function: text.split(".", maxsplit=1) if name == "GetAtt" else text}
+
+
+_Loader.add_multi_constructor("!", _written_out)
+
+
 def load_template(path: Path) -> dict[str, Any]:
-    template: dict[str, Any] = cfn_yaml.load(str(path))
+    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 # a safe one
     return template
 
 
