@@ -37,11 +37,11 @@ down: $(DEV) ## Stop the local stack and remove what it left
 dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: after make up that stack's, else one kept busy for it
 	@$(PY) -m local dashboard
 
-test: ## Everything: check, unit and integration tests with coverage, end-to-end tests
+test: ## Everything: unit and integration tests with coverage, end-to-end tests, check
 	@$(MAKE) --no-print-directory --jobs 3 $(DEV) $(AWS) $(SAM)
-	@# Most of the checks use one core alone.
-	@$(MAKE) --no-print-directory --jobs 2 check unit
-	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory unit
+	@# The stack is started by one program after the other, and leaves a core to the checks.
+	@$(MAKE) --no-print-directory --jobs 2 e2e check
 
 unit: $(DEV) ## Run the unit and the integration tests, the first case of each with a floor for branch coverage
 	$(PY) -m pytest tests/unit tests/integration --numprocesses auto --dist worksteal --cov --cov-branch --cov-report term

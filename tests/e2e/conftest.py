@@ -3,7 +3,7 @@
 import operator
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,15 +36,18 @@ BUSY_SECONDS = 2.5
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests in an order that spares processes, and look at the logs when everything is logged.
 
-    The crowd's functions are warm until a test publishes new versions of them. Forged callbacks use up the
-    looks at the secret that a process has within half a minute, so the test that rotates keys comes before.
-    The stages' stacks are tested after the local one, and deleted when they have been.
+    What needs no stack comes first, while it starts. The crowd's functions are warm until a test publishes
+    new versions of them. Forged callbacks use up the looks at the secret that a process has within half a
+    minute, so the test that rotates keys comes before. The stages' stacks are tested after the local one, and
+    deleted when they have been.
     """
 
     def place(item: pytest.Item) -> int:
         asked_for = getattr(item, "fixturenames", ())
         if item.path.name == "test_privacy.py":
             return 6
+        if "stack" not in asked_for:
+            return -2
         if item.path.name == "test_rotation.py":
             return -1
         if "stages" in asked_for:
@@ -62,12 +65,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("local") / "stack"
 
 
+def is_wanted(fixture: str, request: pytest.FixtureRequest) -> bool:
+    """Return whether a test of this run asks for ``fixture``."""
+    return any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items)
+
+
 @pytest.fixture(scope="session")
-def stack(folder: Path) -> Iterator[Stack]:
-    try:
-        yield local_stack.start(folder, lambda step: None, with_faults=True)
-    finally:
-        local_stack.stop(folder)
+def starting_stack(folder: Path) -> Iterator[Future[Stack]]:
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(local_stack.start, folder, lambda step: None, with_faults=True)
+        try:
+            yield started
+        finally:
+            wait([started])
+            local_stack.stop(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _at_once(request: pytest.FixtureRequest) -> None:
+    """Begin to start the stack, where a test asks for it, while the tests that need none are run."""
+    if is_wanted("stack", request):
+        request.getfixturevalue("starting_stack")
+
+
+@pytest.fixture(scope="session")
+def stack(starting_stack: Future[Stack]) -> Stack:
+    return starting_stack.result()
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +180,7 @@ def cold(stack: Stack, request: pytest.FixtureRequest) -> Callable[[], None]:
 
     Who asks for it mostly waits. The stages' stacks, where a later test wants them, are deployed meanwhile.
     """
-    if any("stages" in getattr(item, "fixturenames", ()) for item in request.session.items):
+    if is_wanted("stages", request):
         request.getfixturevalue("deploying_stages")
     return partial(publish, stack, "Authorize", "Confirm")
 
