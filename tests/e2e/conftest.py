@@ -24,7 +24,7 @@ from local.sites import OAUTH_SITE
 from local.stack import Stack
 from tests.e2e import access_tokens
 from tests.e2e.paying import SITE
-from tests.e2e.staging import Stages, deploy_stages
+from tests.e2e.staging import Stages, deploy_stages, wait_until_started
 
 AT_ONCE = 64
 UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
@@ -36,25 +36,25 @@ BUSY_SECONDS = 2.5
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests in an order that spares processes, and look at the logs when everything is logged.
 
-    What needs no stack comes first, while it starts. The crowd's functions are warm until a test publishes
-    new versions of them. Forged callbacks use up the looks at the secret that a process has within half a
-    minute, so the test that rotates keys comes before. The stages' stacks are tested after the local one, and
-    deleted when they have been.
+    What needs no stack comes first, while it starts, and then what leaves the machine time for other things.
+    Tests that publish new versions come before the crowd, whose functions stay warm so. Forged callbacks use
+    up the looks at the secret that a process has within half a minute: the crowd has processes of its own by
+    then, and the test that rotates keys is the first to use them.
     """
 
     def place(item: pytest.Item) -> int:
         asked_for = getattr(item, "fixturenames", ())
         if item.path.name == "test_privacy.py":
-            return 6
+            return 8
         if "stack" not in asked_for:
-            return -2
-        if item.path.name == "test_rotation.py":
-            return -1
+            return 0
         if "stages" in asked_for:
-            return 5 if "deleted" in asked_for else 4
-        if "cold" in asked_for:
-            return 3
-        return 0 if "crowd" in asked_for else 1 if "storm" in asked_for else 2
+            return 4 if "deleted" in asked_for else 3
+        if item.path.name == "test_rotation.py":
+            return 5
+        if "crowd" in asked_for:
+            return 6
+        return 7 if "storm" in asked_for else 2 if "cold" in asked_for else 1
 
     items.sort(key=place)
 
@@ -72,8 +72,13 @@ def is_wanted(fixture: str, request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def starting_stack(folder: Path) -> Iterator[Future[Stack]]:
+    def start() -> Stack:
+        stack = local_stack.start(folder, lambda step: None, with_faults=True)
+        wait_until_started(stack)
+        return stack
+
     with ThreadPoolExecutor(1) as thread:
-        started = thread.submit(local_stack.start, folder, lambda step: None, with_faults=True)
+        started = thread.submit(start)
         try:
             yield started
         finally:
