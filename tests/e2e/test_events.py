@@ -1,6 +1,7 @@
 """Events on the deployed stack: each change of a payment is told, and nothing that did not happen."""
 
 import json
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,11 +42,11 @@ def heard(stack: Stack) -> Heard:
 
 
 class Story:
-    """What PayNearMe tells of a payment, one kind of story for each last digit of its number."""
+    """What PayNearMe tells of a customer's only payment, one kind of story for each last digit of its number."""
 
     def __init__(self, sender: CallbackSender, number: int) -> None:
         message = with_fresh_payment(load("authorization")["credit"])
-        self._message = {**message, "site_customer_identifier": f"heard-of-{number}"}
+        self._message = {**message, "site_customer_identifier": f"heard-of-{uuid.uuid4()}"}
         self._sender = sender
         self._number = number
 
