@@ -42,7 +42,7 @@ def heard(stack: Stack) -> Heard:
 
 
 class Story:
-    """What PayNearMe tells of a customer's only payment, one kind of story for each last digit of its number."""
+    """What PayNearMe tells of a customer's only payment: a kind of story for each last digit of a number."""
 
     def __init__(self, sender: CallbackSender, number: int) -> None:
         message = with_fresh_payment(load("authorization")["credit"])
