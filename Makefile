@@ -40,6 +40,7 @@ dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: aft
 
 test: ## Everything: integration and unit tests with coverage, end-to-end tests, check
 	@$(MAKE) --no-print-directory --jobs 3 $(DEV) $(AWS) $(SAM)
+	@$(MAKE) --no-print-directory format lint
 	$(COVERED) tests/integration --cov-report= --cov-fail-under=0
 	@$(MAKE) --no-print-directory --jobs 2 e2e beside
 
