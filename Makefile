@@ -42,15 +42,15 @@ test: ## Everything: integration and unit tests with coverage, end-to-end tests,
 	@$(MAKE) --no-print-directory --jobs 3 $(DEV) $(AWS) $(SAM)
 	@$(MAKE) --no-print-directory format lint
 	$(COVERED) tests/integration --cov-report= --cov-fail-under=0
-	@$(MAKE) --no-print-directory --jobs 2 e2e beside
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going e2e types template policy-check beside
 
 unit: $(DEV) ## Run the unit and the integration tests, the first case of each with a floor for branch coverage
 	$(COVERED) tests/unit tests/integration --cov-report term
 
 # The end-to-end tests leave a core idle while they start the stack, and then half of both: most of them wait.
-# What is told of this comes in one piece, not among their dots.
-beside: check
-	@told=$$(nice $(COVERED) tests/unit --cov-append --cov-report term 2>&1); status=$$?; \
+# What is told of the unit tests comes in one piece, not among their dots.
+beside: $(DEV)
+	@told=$$($(COVERED) tests/unit --cov-append --cov-report term 2>&1); status=$$?; \
 	    printf '\n%s\n' "$$told"; exit $$status
 
 e2e: $(DEV) $(AWS) $(SAM) ## Run the end-to-end tests against the deployed local stack

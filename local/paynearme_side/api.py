@@ -27,7 +27,8 @@ Our own choice, because nothing public says it:
 
 Control, for tests and the demo, is under ``/control``. A body that is not as described is answered with 400:
 
-- ``POST behaviour`` with a ``Behaviour``: replaces the operation's, and without one all of them;
+- ``POST behaviour`` with a ``Behaviour``: replaces the operation's about the same text, without an operation
+  those of all;
 - ``GET calls``: the calls received, without personal data, tokens and signatures;
 - ``POST sites`` with ``{"sites": {…}}``: replaces the sites;
 - ``POST callbacks`` with ``CallbackSettings``: changes what is named and leaves the rest;

@@ -14,13 +14,13 @@ from local.paynearme_side.answers import Carried, error
 class Behaviour(BaseModel):
     """How the next ``times`` calls of ``operation`` whose body holds the text ``about`` are met.
 
-    Without ``times`` all are until the next change; without ``operation`` those of any, the token
-    address's included, whose operation is ``token``; and without ``about`` whatever they are about.
-    ``slow`` answers as usual after ``seconds``;
-    ``status`` answers with the HTTP ``status`` (500 unless given) and an error as JSON; ``html`` with a
-    page (status 200 unless given); ``refuse`` with an error of PayNearMe's under ``response_code``;
-    ``answer`` with the given ``answer`` as JSON; ``hang`` never; ``cut`` closes the connection in the
-    middle of the answer, and ``abort`` before it.
+    Without ``times`` all are until the next change; without ``operation`` those of any, the token address's
+    included, whose operation is ``token``; and without ``about`` whatever they are about. Where a body holds
+    several texts, the one that was told of first counts. ``slow`` answers as usual after ``seconds``;
+    ``status`` answers with the HTTP ``status`` (500 unless given) and an error as JSON; ``html`` with a page
+    (status 200 unless given); ``refuse`` with an error of PayNearMe's under ``response_code``; ``answer``
+    with the given ``answer`` as JSON; ``hang`` never; ``cut`` closes the connection in the middle of the
+    answer, and ``abort`` before it.
 
     With ``taken`` the call is carried out first and then meets this; without it, only ``normal``, ``slow``
     and ``cut`` carry it out at all. What a call that was carried out goes on with (the callbacks) then
@@ -42,10 +42,7 @@ class Behaviour(BaseModel):
 
 
 class Behaviours:
-    """The behaviours in force: one for any operation, and one for each that was given its own.
-
-    So it is for what is about each text, and for the rest.
-    """
+    """The behaviours in force: one for any operation and one for each, and the same again about each text."""
 
     def __init__(self) -> None:
         """Begin as usual."""

@@ -3,13 +3,14 @@
 import operator
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
@@ -38,8 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     What needs no stack comes first, while it starts, and then what leaves the machine time for other things.
     Tests that publish new versions come before the crowd, whose functions stay warm so. Forged callbacks use
-    up the looks at the secret that a process has within half a minute: the crowd has processes of its own by
-    then, and the test that rotates keys is the first to use them.
+    up the looks at the secret that a process has within half a minute, so the test that rotates keys is the
+    first that the crowd takes part in.
     """
 
     def place(item: pytest.Item) -> int:
@@ -77,17 +78,15 @@ def starting_stack(folder: Path) -> Iterator[Future[Stack]]:
         wait_until_started(stack)
         return stack
 
-    with ThreadPoolExecutor(1) as thread:
-        started = thread.submit(start)
-        try:
-            yield started
-        finally:
-            wait([started])
-            local_stack.stop(folder)
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            yield thread.submit(start)
+    finally:
+        local_stack.stop(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _at_once(request: pytest.FixtureRequest) -> None:
+def _start_early(request: pytest.FixtureRequest) -> None:
     """Begin to start the stack, where a test asks for it, while the tests that need none are run."""
     if is_wanted("stack", request):
         request.getfixturevalue("starting_stack")
@@ -196,7 +195,16 @@ def authorization() -> Parameters:
 
 
 @pytest.fixture(scope="session")
-def crowd(stack: Stack, folder: Path) -> Iterator[ThreadPoolExecutor]:
+def before_the_crowd(stack: Stack, folder: Path) -> set[psutil.Process]:
+    """Return what ran before the crowd's functions were new versions: it has no part in the crowd."""
+    functions, register = ("Authorize", "Confirm"), folder / "processes.json"
+    former = [functions_running(register, f"{function}Function") for function in functions]
+    publish(stack, *functions)
+    return set().union(*former)
+
+
+@pytest.fixture(scope="session")
+def crowd(stack: Stack, folder: Path, before_the_crowd: set[psutil.Process]) -> Iterator[ThreadPoolExecutor]:
     """As many threads as there are callbacks at once, with a warm function process for each."""
     patient = CallbackSender(stack.callback_url, stack.sites, answer_within=120)
 
@@ -212,7 +220,7 @@ def crowd(stack: Stack, folder: Path) -> Iterator[ThreadPoolExecutor]:
 
         def enough_run(kind: Kind, function: str) -> bool:
             all_answer(kind)
-            return len(functions_running(folder / "processes.json", function)) >= AT_ONCE
+            return len(functions_running(folder / "processes.json", function) - before_the_crowd) >= AT_ONCE
 
         functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
         for kind, function in functions.items():

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from local.backend import Backend, Reply
 from local.control import Control
 from local.drive import Books, backend_of
 from local.events import load
+from local.processes import functions_running
 from local.stack import Stack
 from tests.documented import as_documented
 from tests.e2e.conftest import controlled_paynearme
@@ -75,6 +77,9 @@ FAULTS = [
     Fault({"mode": "hang"}, 504, UNKNOWN, is_repeated=True),
     Fault({"mode": "hang", "taken": True}, 504, UNKNOWN, is_repeated=True),
 ]
+WAITING = [fault for fault in FAULTS if fault.behaviour["mode"] == "hang"]
+AT_ONCE = len(WAITING) + 1
+"""How many are met at once: those that let everybody wait, and one after the other beside them."""
 STATUS = {
     UNKNOWN: 504,
     "credentials-refused": 502,
@@ -101,12 +106,12 @@ def calls_of(backend: Backend, player: Player, key: str) -> dict[str, Callable[[
 class Meeting:
     """What came of a payer's calls while PayNearMe had a fault, and of the same payment again afterwards.
 
-    ``met`` are the operations that PayNearMe was asked for meanwhile, and ``payments`` what it took by then.
+    ``asked`` are the operations that PayNearMe was asked for meanwhile, ``payments`` what it took by then.
     """
 
     player: Player
     replies: dict[str, Reply]
-    met: list[str]
+    asked: list[str]
     payments: list[dict[str, Any]]
     again: Reply
 
@@ -131,13 +136,13 @@ def meet(backend: Backend, paynearme: Control, fault: Fault) -> Meeting:
         paynearme.post("expire", {"payment_method_identifier": player.method})
     with ThreadPoolExecutor(len(calls)) as threads:
         replies = dict(zip(calls, threads.map(lambda call: call(), calls.values()), strict=True))
-    met = asked_about()[before:]
+    asked = asked_about()[before:]
     behave({"mode": "normal"})
     payments = paynearme.post("settled")
     again = player.pay(key)
     paynearme.post("settled")
     own = [payment for payment in payments if payment["pnm_order_identifier"] == player.order]
-    return Meeting(player, replies, met, own, again)
+    return Meeting(player, replies, asked, own, again)
 
 
 @pytest.fixture(scope="module")
@@ -146,20 +151,19 @@ def paynearme(stack: Stack) -> Iterator[Control]:
         yield control
 
 
-WAITING = [fault for fault in FAULTS if fault.behaviour["mode"] == "hang"]
-
-
 @pytest.fixture(scope="module")
-def warm(stack: Stack, paynearme: Control) -> None:
+def warm(stack: Stack, folder: Path, paynearme: Control) -> None:
     """Have a process of each function for each fault that is met at once: starting takes of the time."""
-    patient, at_once = backend_of(stack, patience=60), len(WAITING) + 1
+    patient = backend_of(stack, patience=60)
     player = new_payer(patient, paynearme)
-    calls = [call for _ in range(at_once) for call in calls_of(patient, player, new_key()).values()]
+    calls = [call for _ in range(AT_ONCE) for call in calls_of(patient, player, new_key()).values()]
     # So all are busy until the last has started.
     paynearme.post("behaviour", {"mode": "slow", "seconds": 1})
     with ThreadPoolExecutor(len(calls)) as threads:
         assert {reply.status for reply in threads.map(lambda call: call(), calls)} == {200}
     paynearme.post("behaviour", {})
+    for function in ("CreateOrder", "FindPaymentMethods", "GetToken", "MakePayment"):
+        assert len(functions_running(folder / "processes.json", f"{function}Function")) >= AT_ONCE
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +195,7 @@ def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
     assert (kind(made), made.status) == (fault.payment, STATUS[fault.payment])
     for operation in met.replies:
         expected_calls = 3 if fault.is_repeated and operation in IDEMPOTENT else 1
-        assert met.met.count(operation) == expected_calls, operation
+        assert met.asked.count(operation) == expected_calls, operation
     # What was taken is learned from the confirmation; what PayNearMe did not take may be asked for again.
     not_taken = fault.payment in ("credentials-refused", "paynearme-fault")
     expected = "made" if fault.is_taken or not_taken else fault.payment

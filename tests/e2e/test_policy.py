@@ -172,17 +172,12 @@ class TestAFunctionThatNeverSawAGoodPolicy:
         assert payment["anomalies"] == {"spending_not_counted"}
 
 
-@pytest.fixture(scope="module")
-def warm(settled: Callable[[], list[Pair]]) -> None:
-    """Have a good policy in each process."""
-    settled()
-
-
-@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_without_appconfig_a_warm_function_decides_as_before(
     settled: Callable[[], list[Pair]], faults: Control, fault: dict[str, Any]
 ) -> None:
+    # Each time: after a look that failed the next one begins a session of AppConfig's anew.
+    settled()
     faults.post("fault", {"service": "appconfigdata", **fault})
     faults.delete("counts")
 

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from local.callbacks import CallbackSender, Delivery, Kind
@@ -85,12 +86,14 @@ def looks(faults: Control) -> int:
 
 def test_however_many_bad_signatures_come_at_once_no_process_looks_at_the_secret_twice(
     crowd: ThreadPoolExecutor,
+    before_the_crowd: set[psutil.Process],
     folder: Path,
     sender: CallbackSender,
     faults: Control,
     authorization: Parameters,
 ) -> None:
-    processes = len(functions_running(folder / "processes.json", "ConfirmFunction"))
+    running = functions_running(folder / "processes.json", "ConfirmFunction")
+    processes = len(running - before_the_crowd)
     forged = forgeries(confirmation_of(authorization), 5 * processes)
 
     statuses = set(crowd.map(lambda message: sender.deliver("confirm", message, "json").status, forged))

@@ -163,6 +163,23 @@ def test_a_fault_about_a_text_meets_calls_that_hold_it_and_leaves_the_fault_of_a
     ]
 
 
+def test_of_faults_about_a_text_the_operations_own_comes_first_and_one_of_any_operation_replaces_it() -> None:
+    async def talk(side: Side) -> list[int]:
+        async def status() -> int:
+            answered: int = (await side.told("get_smart_token", signed(PLAIN)))[0]
+            return answered
+
+        about = {"mode": "status", "about": PLAIN["pnm_order_identifier"]}
+        await side.command("behaviour", {"mode": "status", "status": 500})
+        await side.command("behaviour", {**about, "status": 503})
+        await side.command("behaviour", {**about, "status": 429, "operation": "get_smart_token"})
+        met = [await status()]
+        await side.command("behaviour", {**about, "status": 502})
+        return [*met, await status()]
+
+    assert talking(talk) == [429, 502]
+
+
 @pytest.mark.parametrize("behaviour", BROKEN, ids=lambda behaviour: str(behaviour["mode"]))
 def test_a_call_that_was_carried_out_before_its_fault_is_confirmed_all_the_same(
     behaviour: dict[str, object],
