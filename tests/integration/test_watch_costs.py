@@ -1,14 +1,14 @@
 """What a look for forgotten payments costs, and what it does when time is short."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
 
 from paynearme.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError, RetryLaterError
-from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, items
+from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, Stage, items
 from paynearme.ledger.watching import awaited
 from paynearme.watching import FOR_ONE_SECONDS, watch
 from tests.clock import Clock
@@ -135,6 +135,74 @@ def test_without_time_nothing_is_begun(
     deadline = clock.deadline(FOR_ONE_SECONDS - 0.1)
 
     assert traffic.made_by(lambda: watch(app.ledger, app.settings, LONG_OVERDUE, deadline)) == []
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[float], list[float]]:
+    """Have one overdue payment in the index, which takes the given seconds to be found; none can be marked.
+
+    Returns what time each attempt to mark it is given.
+    """
+    payment = AwaitedPayment(("PAYMENT", "PAYMENT"), "authorized#", SITE, "1", "80080175585")
+
+    def give(seconds: float) -> list[float]:
+        attempts: list[float] = []
+
+        def find(_: Ledger, partition: int, stage: Stage, *__: object) -> Iterator[AwaitedPayment]:
+            if (partition, stage) == (3, Stage.AUTHORIZED):
+                clock.work(seconds)
+                yield payment
+
+        def mark(_: Ledger, __: AwaitedPayment, ___: datetime, deadline: Deadline) -> bool:
+            attempts.append(deadline.remaining)
+            return False
+
+        monkeypatch.setattr(Ledger, "awaited_payments", find)
+        monkeypatch.setattr(Ledger, "mark_unconfirmed", mark)
+        return attempts
+
+    return give
+
+
+@pytest.mark.parametrize(("left", "begun"), [(FOR_ONE_SECONDS, 1), (FOR_ONE_SECONDS - 0.1, 0)])
+def test_what_was_found_too_late_is_not_begun(
+    watching: Watch, given: Callable[[float], list[float]], clock: Clock, left: float, begun: int
+) -> None:
+    app, attempts = watching.function.app, given(10)
+
+    watch(app.ledger, app.settings, OVERDUE, clock.deadline(10 + left))
+
+    assert len(attempts) == begun
+
+
+def test_one_payment_takes_no_more_than_its_part_of_the_time(
+    watching: Watch, given: Callable[[float], list[float]], clock: Clock
+) -> None:
+    app, attempts = watching.function.app, given(0)
+
+    watch(app.ledger, app.settings, OVERDUE, clock.deadline(60))
+
+    assert attempts == [FOR_ONE_SECONDS]
+
+
+def test_no_partition_is_the_last_each_time(
+    watching: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def find(_: Ledger, partition: int, *__: object) -> Iterator[AwaitedPayment]:
+        asked.append(partition)
+        return iter(())
+
+    monkeypatch.setattr(Ledger, "awaited_payments", find)
+    app = watching.function.app
+
+    for minute in range(PARTITIONS):
+        watch(app.ledger, app.settings, OVERDUE + timedelta(minutes=minute), clock.deadline(60))
+
+    every = sorted(range(PARTITIONS))
+    assert sorted(asked[:PARTITIONS]) == every
+    assert sorted(asked[PARTITIONS - 1 :: 2 * PARTITIONS]) == every
 
 
 def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
