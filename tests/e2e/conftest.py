@@ -1,37 +1,27 @@
 """The deployed local stack, with a faulty endpoint in it, for all end-to-end tests of a run."""
 
-import operator
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
-from tenacity import Retrying, retry_if_result, stop_after_attempt
 
 from local import stack as local_stack
-from local.backend import Backend, Reply
+from local.backend import Backend
 from local.callbacks import CallbackSender, Delivery, Kind
 from local.control import Control
 from local.drive import Books, backend_of, sender_of
 from local.events import Parameters, load, with_fresh_payment
 from local.processes import functions_running
-from local.sites import OAUTH_SITE
 from local.stack import Stack
 from tests.e2e import access_tokens
-from tests.e2e.paying import SITE
+from tests.e2e.many_processes import FRESH_PROCESSES, UNTIL_TRUE, Storm, publish, storm_of
 from tests.e2e.staging import Stages, deploy_stages, wait_until_started
 
 AT_ONCE = 64
-UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
-FRESH_PROCESSES = 50
-BUSY_SECONDS = 2.5
-"""How long PayNearMe lets each of them wait."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -159,25 +149,6 @@ def paynearme(stack: Stack) -> Iterator[Control]:
         yield control
 
 
-def publish(stack: Stack, *functions: str) -> None:
-    """Give functions, by their logical names, processes that have read nothing yet, as a new version does."""
-    client = stack.client("lambda")
-    names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
-    ours = tuple(f"{stack.stack_name}-{part}Function-" for part in functions)
-    wanted = [name for name in names if name.startswith(ours)]
-
-    def publish_one(name: str) -> None:
-        client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
-        version = client.publish_version(FunctionName=name)["Version"]
-        client.get_waiter("published_version_active").wait(
-            FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
-        )
-        client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-
-    with ThreadPoolExecutor(len(wanted)) as threads:
-        list(threads.map(publish_one, wanted))
-
-
 @pytest.fixture
 def cold(stack: Stack, request: pytest.FixtureRequest) -> Callable[[], None]:
     """Give fresh processes to the functions that PayNearMe calls for a payment.
@@ -242,20 +213,6 @@ def tokens(stack: Stack, backend: Backend, paynearme: Control) -> Iterator[None]
     access_tokens.forget(stack, paynearme)
 
 
-@dataclass(frozen=True)
-class Storm:
-    """What came of a call to each of many processes that had just started, all of which needed a token.
-
-    ``processes`` is how many had started. ``paying`` is how many payments PayNearMe was asked for before it
-    had answered one: as many processes had a token by then.
-    """
-
-    processes: int
-    replies: list[Reply]
-    paying: int
-    token_calls: int
-
-
 @pytest.fixture(scope="session")
 def payers(stack: Stack) -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(FRESH_PROCESSES) as threads:
@@ -264,41 +221,4 @@ def payers(stack: Stack) -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture(scope="session")
 def storm(stack: Stack, folder: Path, payers: ThreadPoolExecutor) -> Storm:
-    """Start a process for each of ``payers``, and then call all of them at once for a site with OAuth."""
-    register, function = folder / "processes.json", "MakePaymentFunction"
-    paynearme = Control(f"{stack.paynearme_url}/control")
-    patient = backend_of(stack, patience=120)
-    wish = {**load("make_payment")["saved"], "payment_method_identifier": access_tokens.UNKNOWN}
-
-    def pay_at(site: str) -> Reply:
-        return patient.post("/payments", wish | {"site_identifier": site}, str(uuid.uuid4()))
-
-    def be_slow(seconds: float, operation: str) -> None:
-        paynearme.post("behaviour", {"mode": "slow", "seconds": seconds, "operation": operation})
-
-    former = functions_running(register, function)
-
-    def fresh() -> int:
-        return len(functions_running(register, function) - former)
-
-    publish(stack, "MakePayment")
-    paynearme.post("reset")
-    # They start before, because those that start are at the token address one after the other. So none has
-    # answered before all have been called.
-    be_slow(5, "make_payment")
-    list(payers.map(pay_at, [SITE] * FRESH_PROCESSES))
-    # Until each has called PayNearMe in time, and been told that nobody has the method.
-    be_slow(1, "make_payment")
-    UNTIL_TRUE(lambda: {reply.status for reply in payers.map(pay_at, [SITE] * FRESH_PROCESSES)} == {422})
-    paynearme.post("reset")
-    access_tokens.forget(stack, paynearme)
-    # Long enough for all to come before there is one; who waits gives up after some three seconds.
-    be_slow(0.3, "token")
-    be_slow(BUSY_SECONDS, "make_payment")
-    replies = list(payers.map(pay_at, [OAUTH_SITE] * FRESH_PROCESSES))
-    moments = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
-    unanswered = timedelta(seconds=BUSY_SECONDS)
-    paying = sum(moment - moments[0] < unanswered for moment in moments)
-    token_calls = paynearme.get("token-calls")["count"]
-    paynearme.post("reset")
-    return Storm(fresh(), replies, paying, token_calls)
+    return storm_of(stack, folder / "processes.json", payers)

@@ -11,14 +11,12 @@ from local.control import Control
 from local.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
 from tests.documented import as_documented
 from tests.e2e.access_tokens import SITES
-from tests.e2e.conftest import FRESH_PROCESSES, Storm
+from tests.e2e.many_processes import FRESH_PROCESSES, HAVE_A_TOKEN_IN_TIME, Storm
 from tests.e2e.paying import PATHS, asked, kind, new_key, new_payer, wanted_order
 
 ORDER = "84488215678"
 CUSTOMER = "calls-by-oauth"
 WITHIN_SECONDS = 8
-HAVE_A_TOKEN_IN_TIME = FRESH_PROCESSES // 2
-"""How many of the fresh processes must get as far as to pay: of 50, on two slow cores, 37 did."""
 
 
 def calls_that_may_be_repeated(backend: Backend, site: str) -> list[Callable[[], Reply]]:
@@ -112,4 +110,4 @@ def test_many_fresh_processes_ask_for_one_token(storm: Storm) -> None:
     statuses = [reply.status for reply in storm.replies]
     assert set(statuses) <= {422, 504}
     assert statuses.count(422) >= HAVE_A_TOKEN_IN_TIME
-    assert storm.token_calls == 1
+    assert set(storm.token_calls) == {1}

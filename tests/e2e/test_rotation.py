@@ -17,7 +17,7 @@ from local.drive import confirmation_of, reversal_of
 from local.events import Parameters, load, signed, with_fresh_payment
 from local.processes import functions_running
 from local.stack import Stack
-from tests.e2e.conftest import publish
+from tests.e2e.many_processes import publish
 
 SITE = "S1733026124"
 CALLBACKS = 200
