@@ -32,7 +32,7 @@ _MEASURED, _AT_ONCE, _PATIENCE_SECONDS = 200, 4, 60.0
 
 # Rules by customer of every kind, so that everything is read that a rule can ask for.
 _POLICY = """{"defaults": {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Etc/UTC",
-"chargebacks": {"most": 1, "within_days": 365}, "returns": {"most": 1, "within_days": 365},
+"chargebacks": {"max_count": 1, "within_days": 365}, "returns": {"max_count": 1, "within_days": 365},
 "spending_limits": [{"window": "day", "amount": "999999999.00", "payment_types": ["credit", "debit"]},
 {"window": "week", "amount": "999999999.00"}, {"window": "month", "amount": "999999999.00"}]}}"""
 

@@ -147,12 +147,12 @@ class CallbackSender:
         """Return the answer's fields, where it has any, and why it is not acceptable, where it is not."""
         site = self._sites.get(str(message.get("site_identifier")))
         version = str(message.get("version"))
-        answer_format = (site and site.answer_format) or ("xml" if version == "2.0" else "json")
+        response_format = (site and site.response_format) or ("xml" if version == "2.0" else "json")
         enclosing = _ENVELOPES[kind]
         if site and kind == "reverse":
-            enclosing = (site.reverse_envelope, site.reverse_part)
+            enclosing = (site.reverse_envelope, site.reverse_element)
         try:
-            fields = (_from_xml if answer_format == "xml" else _from_json)(body, enclosing, version)
+            fields = (_from_xml if response_format == "xml" else _from_json)(body, enclosing, version)
         except ValueError as error:
             return None, f"status {status}" if status != 200 else str(error)
         if status != 200:

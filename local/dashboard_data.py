@@ -173,10 +173,10 @@ class Periods:
         """Return in which period a moment lies."""
         return int((moment - self.begin) // self.seconds)
 
-    def ticks(self, most: int) -> list[float]:
+    def ticks(self, max_count: int) -> list[float]:
         """Return round times among it, ``most`` at the most but for what lies beyond the longest step."""
         end = self.begin + self.number * self.seconds
-        step = next((step for step in _PERIODS if (end - self.begin) / step <= most), _PERIODS[-1])
+        step = next((step for step in _PERIODS if (end - self.begin) / step <= max_count), _PERIODS[-1])
         first = -(-self.begin // step) * step
         return [first + place * step for place in range(int((end - first) // step) + 1)]
 

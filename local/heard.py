@@ -50,7 +50,7 @@ class Heard:
         """Return the balances by site and customer that follow from the events; nothing for all others."""
         balances: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for detail in (event["detail"] for event in self.different()):
-            moved = Decimal(detail.get("added_to_balance", 0)) - Decimal(detail.get("taken_back", 0))
+            moved = Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))
             if moved:
                 balances[detail["site_identifier"], detail["site_customer_identifier"]] += moved
         return balances

@@ -45,9 +45,9 @@ def new_sites(paynearme_url: str = NOWHERE) -> dict[str, dict[str, dict[str, Any
     sites[VERSION_2_SITE] = {"version": "2.0"}
     sites[XML_SITE] = {
         "version": "3.0",
-        "answer_format": "xml",
+        "response_format": "xml",
         "reverse_envelope": "payment_reverse_response",
-        "reverse_part": "reverse",
+        "reverse_element": "reverse",
     }
     token_url = f"{paynearme_url}/oauth/token"
     sites[OAUTH_SITE] = _with_client(token_url, scope="payments")

@@ -60,7 +60,7 @@ class Deployment:
     alarmed: bool
 
     @property
-    def goes_on(self) -> bool:
+    def in_progress(self) -> bool:
         """Return whether it has not ended yet."""
         return self.state not in _ENDED
 
@@ -85,7 +85,7 @@ class Situation:
 
     in_force: Deployment | None
     text: str | None
-    going_on: Deployment | None
+    in_progress: Deployment | None
 
 
 class DeployedPolicy:
@@ -109,8 +109,8 @@ class DeployedPolicy:
         )
         states = {item["DeploymentNumber"]: item["State"] for page in pages for item in page["Items"]}
         in_force = self._last(number for number, state in states.items() if state == _COMPLETE)
-        going_on = self._last(number for number, state in states.items() if state not in _ENDED)
-        return Situation(in_force, self._text(in_force.version) if in_force else None, going_on)
+        in_progress = self._last(number for number, state in states.items() if state not in _ENDED)
+        return Situation(in_force, self._text(in_force.version) if in_force else None, in_progress)
 
     def deploy(self, text: str) -> Deployment | None:
         """Start to bring the document ``text`` into force; return the deployment, or None if it is in force.
@@ -121,9 +121,9 @@ class DeployedPolicy:
         # AppConfig wants a label that is no number, which a hash can be.
         label = f"sha256-{read_policy(text).defaults.version}"
         now = self.situation()
-        if now.going_on:
+        if now.in_progress:
             raise OperationError(
-                f"{now.going_on}; wait until it has ended, or take it back with 'policy revert'"
+                f"{now.in_progress}; wait until it has ended, or take it back with 'policy revert'"
             )
         if now.text == text:
             return None
@@ -176,7 +176,7 @@ class DeployedPolicy:
         no such deployment, or AppConfig refuses: it does 72 hours after one was complete; botocore's errors.
         """
         now = self.situation()
-        last = now.going_on or now.in_force
+        last = now.in_progress or now.in_force
         if last is None:
             raise OperationError("no policy is in force, and none is on its way: nothing can be taken back")
         try:

@@ -62,7 +62,7 @@ def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
             return
         click.echo(f"policy {version}: {deployment}")
         # What has ended already needs no waiting, but may have ended badly.
-        if not (no_wait and deployment.goes_on):
+        if not (no_wait and deployment.in_progress):
             try:
                 deployment = deployed.wait(deployment, _Changes(deployment))
             except KeyboardInterrupt:
@@ -137,8 +137,8 @@ def _described(now: Situation) -> Iterator[str]:
         except PolicyError as error:
             name = f"a policy that is not valid ({'; '.join(error.faults)})"
         yield f"in force  {name}, version {now.in_force.version} in AppConfig, since {since}"
-    if now.going_on:
-        yield f"going on  {now.going_on}, since {_moment(now.going_on.started_at)}"
+    if now.in_progress:
+        yield f"going on  {now.in_progress}, since {_moment(now.in_progress.started_at)}"
 
 
 def _differences(theirs: str, ours: str, name: str) -> Iterator[str]:

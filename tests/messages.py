@@ -64,9 +64,9 @@ def known_site(version: str = "3.0", api_secret: str = SECRET) -> KnownSite:
             "version": version,
             "callback_secrets": (SecretStr(SECRET),),
             "api_secret": SecretStr(api_secret),
-            "answer_format": "json",
+            "response_format": "json",
             "reverse_envelope": "payment_reversal_response",
-            "reverse_part": "reversal",
+            "reverse_element": "reversal",
         }
     )
 

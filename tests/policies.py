@@ -52,8 +52,8 @@ def full_document() -> dict[str, Any]:
                 "credit": {"minimum": "10"},
                 "other": {},
             },
-            chargebacks={"most": 1, "within_days": 90},
-            returns={"most": 2, "within_days": 365},
+            chargebacks={"max_count": 1, "within_days": 90},
+            returns={"max_count": 2, "within_days": 365},
             spending_limits=[
                 {"window": "day", "amount": "500.00"},
                 {"window": "week", "amount": "1000.5", "payment_types": ["cash", "none"]},

@@ -17,6 +17,6 @@ def handler(callback: gateway.Callback[Reversal]) -> ReversalAnswer:
     telemetry.tell(ledger.reverse(callback.message, callback.received_at, callback.deadline))
     return ReversalAnswer(
         envelope=callback.site.reverse_envelope,
-        part=callback.site.reverse_part,
+        part=callback.site.reverse_element,
         pnm_order_identifier=callback.message.pnm_order_identifier,
     )

@@ -128,22 +128,22 @@ ORDER = OrderRecord.model_validate(
         "site_identifier": "S2155373459",
         "pnm_order_identifier": "80080175585",
         "expires_at": "2026-12-01T04:59:59Z",
-        "fed_at": "2026-11-20T16:55:12.482901Z",
+        "merchant_updated_at": "2026-11-20T16:55:12.482901Z",
     }
 ).model_dump(mode="json")
 
 CUSTOMER_ENTRY: Mapping[str, Any] = {
     "status": "suspended",
     "suspended_reason": "identity_check",
-    "own_day_limit": "200.00",
-    "own_week_limit": "500.00",
+    "self_imposed_day_limit": "200.00",
+    "self_imposed_week_limit": "500.00",
 }
 CUSTOMER = CustomerRecord.model_validate(
     {
         **CUSTOMER_ENTRY,
         "site_identifier": "S2155373459",
         "site_customer_identifier": "773090000",
-        "fed_at": "2026-11-20T18:20:00.100315Z",
+        "merchant_updated_at": "2026-11-20T18:20:00.100315Z",
         "balance": "75.00",
         "spending": {
             "time_zone": "America/New_York",
@@ -181,7 +181,7 @@ PAYMENT = PaymentRecord.model_validate(
         "decision": "accept",
         "reason": "accepted",
         "decided_at": "2026-11-20T17:00:00.213Z",
-        "policy": "0a1b2c3d4e5f",
+        "policy_version": "0a1b2c3d4e5f",
         "authorized_amount": "100.00",
         "authorized_currency": "USD",
         "authorized_net": "97.50",
@@ -196,7 +196,7 @@ PAYMENT = PaymentRecord.model_validate(
         "confirmed_customer": "773090000",
         "standin": False,
         "posted_amount": "97.50",
-        "spending": {
+        "reservation": {
             "site_customer_identifier": "773090000",
             "amount": "100.00",
             "payment_type": "debit",
@@ -204,7 +204,7 @@ PAYMENT = PaymentRecord.model_validate(
         },
         "anomalies": [],
         "reversed_amount": "22.50",
-        "taken_back": "22.50",
+        "debited_amount": "22.50",
         "reversals": [
             {
                 "at": "2026-11-24T09:12:44.018Z",
@@ -212,7 +212,7 @@ PAYMENT = PaymentRecord.model_validate(
                 "type": "Bank Return",
                 "code": "R01",
                 "amount": "22.50",
-                "taken_back": "22.50",
+                "debited_amount": "22.50",
             }
         ],
     }

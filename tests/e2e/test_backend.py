@@ -47,13 +47,13 @@ def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: Backe
 def test_a_customer_is_told_as_they_were_fed(backend: Backend, customer: str) -> None:
     path = f"/customers/{GAMING_SITE}/{quote(customer)}"
 
-    fed = backend.put(path, {"status": "suspended", "suspended_reason": "check", "own_day_limit": "50.00"})
+    fed = backend.put(path, {"status": "suspended", "suspended_reason": "check", "self_imposed_day_limit": "50.00"})
     told = backend.get(path)
 
     assert fed.status == told.status == 200
     assert told.content == fed.content
     assert told.content["site_customer_identifier"] == customer
-    assert (told.content["status"], told.content["own_day_limit"]) == ("suspended", "50.00")
+    assert (told.content["status"], told.content["self_imposed_day_limit"]) == ("suspended", "50.00")
     assert told.content["balance"] == "0.00"
 
 
@@ -75,7 +75,7 @@ def test_a_payments_whole_story_is_told(
     told = story.content
     assert (told["decision"], told["reason"], told["outcome"]) == ("accept", "accepted", "payment")
     assert told["confirmed_amount"] == message["payment_amount"]
-    assert told["posted_amount"] == told["taken_back"] == message["net_payment_amount"]
+    assert told["posted_amount"] == told["debited_amount"] == message["net_payment_amount"]
     assert [reversal["kind"] for reversal in told["reversals"]] == ["chargeback"]
     assert customer.content["balance"] == "0.00"
     assert customer.content["chargebacks"]["count"] == 1
@@ -88,7 +88,7 @@ def test_a_payments_whole_story_is_told(
         (f"/orders/{GAMING_SITE}/1", {"order_type": "exact"}, "order_amount"),
         (f"/orders/{GAMING_SITE}/1", {"amount": "1.00"}, "amount"),
         ("/orders/S9999999999/1", {}, "site_identifier"),
-        (f"/customers/{GAMING_SITE}/a", {"own_day_limit": 50.555}, "own_day_limit"),
+        (f"/customers/{GAMING_SITE}/a", {"self_imposed_day_limit": 50.555}, "self_imposed_day_limit"),
         (f"/customers/{GAMING_SITE}/a", {"status": "gone"}, "status"),
     ],
 )

@@ -197,8 +197,8 @@ def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
         expected_calls = 3 if fault.is_repeated and operation in IDEMPOTENT else 1
         assert met.asked.count(operation) == expected_calls, operation
     # What was taken is learned from the confirmation; what PayNearMe did not take may be asked for again.
-    not_taken = fault.payment in ("credentials-refused", "paynearme-fault")
-    expected = "made" if fault.is_taken or not_taken else fault.payment
+    not_accepted = fault.payment in ("credentials-refused", "paynearme-fault")
+    expected = "made" if fault.is_taken or not_accepted else fault.payment
     assert kind(met.again) == expected
     assert len(met.payments) == fault.is_taken
     assert books.balance(SITE, customer) == (Decimal("1000.00") if expected == "made" else 0)

@@ -58,4 +58,4 @@ def test_each_example_is_decided_for_its_reason_in_the_policys_words(
     else:
         assert payment is not None
         assert payment["reason"] == reason
-        assert payment["policy"] == policy.version
+        assert payment["policy_version"] == policy.version

@@ -169,7 +169,7 @@ def by_payment(heard: Heard, payments: set[str]) -> Iterator[list[dict[str, Any]
 def moved(event: dict[str, Any]) -> Decimal:
     """Return by how much an event says that the customer's balance moved."""
     detail = event["detail"]
-    return Decimal(detail.get("added_to_balance", 0)) - Decimal(detail.get("taken_back", 0))
+    return Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))
 
 
 def test_every_event_is_as_its_schema_says(sender: CallbackSender, heard: Heard) -> None:

@@ -42,7 +42,7 @@ def let_end(stack: Stack, books: Books, player: Player, moment: int) -> None:
     stack.client("dynamodb").update_item(
         TableName=stack.table_name,
         Key={name: {"S": intent[name]} for name in ("pk", "sk")},
-        UpdateExpression="SET ends_at = :moment",
+        UpdateExpression="SET lease_expires_at = :moment",
         ExpressionAttributeValues={":moment": {"N": str(moment)}},
     )
 

@@ -115,7 +115,7 @@ def test_a_policy_that_is_deployed_comes_into_force(
     payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
     assert payment is not None
     assert payment["reason"] == Reason.AMOUNT_TOO_HIGH
-    assert payment["policy"] == read_policy(stricter).defaults.version
+    assert payment["policy_version"] == read_policy(stricter).defaults.version
 
 
 class TestBehindABrokenPolicy:
@@ -142,7 +142,7 @@ class TestBehindABrokenPolicy:
         assert fields["accept_payment"] == "yes"
         payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
         assert payment is not None
-        assert payment["policy"] == read_policy(local_policy()).defaults.version
+        assert payment["policy_version"] == read_policy(local_policy()).defaults.version
 
 
 class TestAFunctionThatNeverSawAGoodPolicy:

@@ -52,7 +52,7 @@ def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_2
 
     # A month's limit, because a day can end during the rounds.
     customer = "at-the-limit"
-    feed(backend, customer, own_month_limit=str(AMOUNT * ADMITTED))
+    feed(backend, customer, self_imposed_month_limit=str(AMOUNT * ADMITTED))
     rounds = [[payment_of(customer) for _ in range(AT_ONCE)] for _ in range(ROUNDS)]
     for messages in rounds:
         deliveries = list(crowd.map(ask, messages))
@@ -76,7 +76,7 @@ def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_2
         asked = [f"PAYMENT#{GAMING_SITE}#{message['pnm_payment_identifier']}" for message in messages]
         assert Counter(map(reasons.get, asked)) == {
             "accepted": ADMITTED,
-            "own_month_limit_exceeded": AT_ONCE - ADMITTED,
+            "self_imposed_month_limit_exceeded": AT_ONCE - ADMITTED,
         }
 
 
@@ -109,7 +109,7 @@ def test_what_was_released_can_be_spent_again_and_a_late_confirmation_takes_it_a
     sender: CallbackSender, backend: Backend, books: Books, ledger: Ledger
 ) -> None:
     customer = "released"
-    feed(backend, customer, own_month_limit=str(AMOUNT))
+    feed(backend, customer, self_imposed_month_limit=str(AMOUNT))
     first, second = payment_of(customer), payment_of(customer)
     identifier = first["pnm_payment_identifier"]
 

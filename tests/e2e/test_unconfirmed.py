@@ -46,7 +46,7 @@ def let_pass(stack: Stack, message: Parameters, stage: str, minutes: int) -> Non
     stack.client("dynamodb").update_item(
         TableName=stack.table_name,
         Key={"pk": {"S": key}, "sk": {"S": "PAYMENT"}},
-        UpdateExpression="SET awaited_since = :since",
+        UpdateExpression="SET pending_since = :since",
         ExpressionAttributeValues={":since": {"S": f"{stage}#{moment.isoformat()}"}},
     )
 

@@ -32,10 +32,10 @@ def windows_hold_the_sum_of_what_their_payments_hold(
 ) -> None:
     should: Counter[tuple[str, str, str]] = Counter()
     for payment in payments:
-        for window in payment.get("spending_windows", []):
-            pk = f"SPENDING#{SITE}#{payment['spending_customer']}"
-            for name in ("spent", f"spent_{payment['spending_type']}"):
-                should[pk, window, name] += payment["spending_amount"]
+        for window in payment.get("reservation_windows", []):
+            pk = f"SPENDING#{SITE}#{payment['reservation_customer']}"
+            for name in ("spent", f"spent_{payment['reservation_type']}"):
+                should[pk, window, name] += payment["reservation_amount"]
     windows = [item for item in everything if item["pk"].startswith("SPENDING#")]
     found = {
         (item["pk"], item["sk"], name): item[name]
@@ -49,17 +49,17 @@ def windows_hold_the_sum_of_what_their_payments_hold(
 
 
 def payments_are_as_they_should_be(item: Item, known: Payment) -> None:
-    held = known.holds
-    assert item.get("spending_amount") == (held and held.amount)
-    if held and held.amount:
-        assert item["spending_customer"] == held.customer
-        assert item["spending_type"] == held.payment_type
-        assert tuple(item["spending_windows"]) == held.windows
+    reservation = known.reservation
+    assert item.get("reservation_amount") == (reservation and reservation.amount)
+    if reservation and reservation.amount:
+        assert item["reservation_customer"] == reservation.customer
+        assert item["reservation_type"] == reservation.payment_type
+        assert tuple(item["reservation_windows"]) == reservation.windows
     assert (item.get("reason", ""), item.get("outcome", "")) == (known.reason, known.outcome)
     assert item.get("posted_amount", 0) == known.posted
-    assert item.get("taken_back", 0) == known.taken_back <= known.posted
-    assert ("awaited_since" in item, "unconfirmed_at" in item) == (
-        bool(known.awaited_since),
+    assert item.get("debited_amount", 0) == known.debited_amount <= known.posted
+    assert ("pending_since" in item, "unconfirmed_at" in item) == (
+        bool(known.pending_since),
         known.unconfirmed,
     )
     compared = {"paid_after_decline", "paid_after_release", "reversed_unknown"}

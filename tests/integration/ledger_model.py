@@ -40,7 +40,7 @@ class Rules:
         ]
         some: dict[str, object] = {"time_zone": self.time_zone, "spending_limits": limits}
         if self.chargebacks:
-            some["chargebacks"] = dict(zip(("most", "within_days"), self.chargebacks, strict=True))
+            some["chargebacks"] = dict(zip(("max_count", "within_days"), self.chargebacks, strict=True))
         return {"defaults": {"unknown_order": "accept", "unknown_customer": "accept", **some}}
 
 
@@ -71,12 +71,12 @@ class Payment:
     reason: str = ""
     outcome: str = ""
     confirmed: Told | None = None
-    holds: Holds | None = None
+    reservation: Holds | None = None
     released: bool = False
-    awaited_since: datetime | None = None
+    pending_since: datetime | None = None
     unconfirmed: bool = False
     posted: Decimal = NOTHING
-    taken_back: Decimal = NOTHING
+    debited_amount: Decimal = NOTHING
     came_back: Decimal = NOTHING
     reversals: set[object] = field(default_factory=set)
     marks: set[str] = field(default_factory=set)
@@ -87,7 +87,7 @@ class Books:
     """All payments, and the limits that customers set for themselves."""
 
     payments: dict[str, Payment] = field(default_factory=dict)
-    own_limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    self_imposed_limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     counted_back: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Chargebacks and returns, by customer and by the name that a day of them has in the table."""
 
@@ -101,9 +101,9 @@ class Books:
         windows = windows_at(now, rules.time_zone)
         payment.reason = self._reason(told, rules, dict(zip(WINDOWS, windows, strict=True)), now, payment)
         payment.asked, payment.released, payment.unconfirmed = told, False, False
-        payment.awaited_since = None if payment.reason != "accepted" or payment.outcome else now
+        payment.pending_since = None if payment.reason != "accepted" or payment.outcome else now
         if payment.reason == "accepted" and told.customer and not payment.outcome:
-            payment.holds = Holds(told.customer, told.amount, told.payment_type, windows)
+            payment.reservation = Holds(told.customer, told.amount, told.payment_type, windows)
         if payment.reason != "accepted" and payment.outcome == "payment":
             payment.marks.add("paid_after_decline")
         return payment.reason
@@ -115,19 +115,19 @@ class Books:
         payment = self._payment(number)
         if payment.outcome and (payment.outcome, status) != ("decline", "payment"):
             return
-        payment.outcome, payment.confirmed, payment.awaited_since = status, told, None
-        before = payment.holds
+        payment.outcome, payment.confirmed, payment.pending_since = status, told, None
+        before = payment.reservation
         if status == "decline":
-            payment.holds = before and Holds(before.customer, NOTHING, before.payment_type, before.windows)
+            payment.reservation = before and Holds(before.customer, NOTHING, before.payment_type, before.windows)
             return
         customer = told.customer or (before.customer if before else None)
         windows = before.windows if before else rules and windows_at(now, rules.time_zone)
         if customer and windows:
             left_out = told.payment_type == "none"
             payment_type = before.payment_type if before and left_out else told.payment_type
-            payment.holds = Holds(customer, told.amount, payment_type, windows)
+            payment.reservation = Holds(customer, told.amount, payment_type, windows)
         payment.posted = net
-        payment.taken_back = min(net, payment.came_back) if told.customer else NOTHING
+        payment.debited_amount = min(net, payment.came_back) if told.customer else NOTHING
         if payment.asked and payment.reason != "accepted":
             payment.marks.add("paid_after_decline")
         if payment.released:
@@ -136,20 +136,20 @@ class Books:
     def release(self, number: str) -> bool:
         """Return whether there was something to give back."""
         payment = self._payment(number)
-        held = payment.holds
-        payment.awaited_since = None
-        if payment.outcome or not held or not held.amount:
+        reservation = payment.reservation
+        payment.pending_since = None
+        if payment.outcome or not reservation or not reservation.amount:
             return False
-        payment.holds = Holds(held.customer, NOTHING, held.payment_type, held.windows)
+        payment.reservation = Holds(reservation.customer, NOTHING, reservation.payment_type, reservation.windows)
         payment.released = True
         return True
 
     def watch(self, now: datetime, overdue: timedelta, long_overdue: timedelta) -> None:
         """Mark what has been awaited for long, and release what has been for much longer."""
         for number, payment in self.payments.items():
-            if payment.awaited_since and now - payment.awaited_since >= overdue:
+            if payment.pending_since and now - payment.pending_since >= overdue:
                 payment.unconfirmed = True
-            if payment.awaited_since and now - payment.awaited_since >= long_overdue:
+            if payment.pending_since and now - payment.pending_since >= long_overdue:
                 self.release(number)
 
     def reverse(self, number: str, amount: Decimal, customer: str | None, kind: str, sent: datetime) -> bool:
@@ -162,7 +162,7 @@ class Books:
         if payment.outcome != "payment":
             payment.marks.add("reversed_unknown")
         elif payment.confirmed and payment.confirmed.customer:
-            payment.taken_back += min(amount, payment.posted - payment.taken_back)
+            payment.debited_amount += min(amount, payment.posted - payment.debited_amount)
         named = [told.customer for told in (payment.confirmed, payment.asked) if told]
         whose = next(filter(None, [*named, customer]), None)
         if whose and (what := {"Chargeback": "chargebacks", "Bank Return": "returns"}.get(kind)):
@@ -180,7 +180,7 @@ class Books:
             if payment.outcome == "payment" and payment.confirmed and payment.confirmed.customer:
                 customer = payment.confirmed.customer
                 balances.setdefault(customer, NOTHING)
-                balances[customer] += payment.posted - payment.taken_back
+                balances[customer] += payment.posted - payment.debited_amount
         return balances
 
     def _payment(self, number: str) -> Payment:
@@ -193,11 +193,11 @@ class Books:
         if customer is None:
             return "customer_unknown" if rules.limits or rules.chargebacks else "accepted"
         if rules.chargebacks:
-            most, days = rules.chargebacks
+            max_count, days = rules.chargebacks
             counted_on = [
                 f"chargebacks_{now.astimezone(UTC) - timedelta(ago):%Y-%m-%d}" for ago in range(days)
             ]
-            if sum(self.counted_back[customer, day] for day in counted_on) > most:
+            if sum(self.counted_back[customer, day] for day in counted_on) > max_count:
                 return "too_many_chargebacks"
         others = [payment for payment in self.payments.values() if payment is not own]
         for window in WINDOWS:
@@ -207,22 +207,22 @@ class Books:
                     if spent + told.amount > limit.amount:
                         return f"{window}_limit_exceeded"
         for window in WINDOWS:
-            most_own = self.own_limits.get(customer, {}).get(window)
+            self_imposed_limit = self.self_imposed_limits.get(customer, {}).get(window)
             spent = self._spent(others, customer, windows[window], None)
-            if most_own is not None and spent + told.amount > most_own:
-                return f"own_{window}_limit_exceeded"
+            if self_imposed_limit is not None and spent + told.amount > self_imposed_limit:
+                return f"self_imposed_{window}_limit_exceeded"
         return "accepted"
 
     def _spent(
         self, payments: Iterable[Payment], customer: str, window: str, types: Iterable[str] | None
     ) -> Decimal:
-        held = [payment.holds for payment in payments if payment.holds]
+        held = [payment.reservation for payment in payments if payment.reservation]
         counted = [
-            one.amount
-            for one in held
-            if one.customer == customer
-            and window in one.windows
-            and (types is None or one.payment_type in types)
+            reservation.amount
+            for reservation in held
+            if reservation.customer == customer
+            and window in reservation.windows
+            and (types is None or reservation.payment_type in types)
         ]
         return sum(counted, NOTHING)
 

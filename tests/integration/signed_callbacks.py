@@ -22,12 +22,12 @@ SITES: dict[str, dict[str, str]] = {
         "version": "3.0",
         "secret": "77aa66bb55cc44dd33ee22ff1",
         "api_secret": "0f1e2d3c4b5a69788796a5b4c",
-        "answer_format": "xml",
+        "response_format": "xml",
     },
     SITE_OF_2_0_IN_JSON: {
         "version": "2.0",
         "secret": "9c8b7a6f5e4d3c2b1a0918273",
-        "answer_format": "json",
+        "response_format": "json",
     },
 }
 """The sites' secret of the tests, by site identifier."""

@@ -77,7 +77,7 @@ def balances_by(events: Iterable[PaymentEvent]) -> dict[str, Decimal]:
     """Return what a merchant makes of events who keeps its customers' balances by them: what is not 0."""
     balances: dict[str, Decimal] = defaultdict(Decimal)
     for event in events:
-        moved = getattr(event, "added_to_balance", Decimal(0)) - getattr(event, "taken_back", Decimal(0))
+        moved = getattr(event, "credited_amount", Decimal(0)) - getattr(event, "debited_amount", Decimal(0))
         balances[event.site_customer_identifier or ""] += moved
     return {customer: balance for customer, balance in balances.items() if balance}
 

@@ -20,7 +20,7 @@ GETS = {"orders": order, "customers": customer, "payments": payment}
 PUTS = {"orders": order, "customers": customer}
 ENTRIES: dict[str, dict[str, Any]] = {
     "orders": {"status": "closed", "order_amount": "77.31"},
-    "customers": {"status": "suspended", "suspended_reason": MARKER, "own_day_limit": "77.31"},
+    "customers": {"status": "suspended", "suspended_reason": MARKER, "self_imposed_day_limit": "77.31"},
 }
 CALLS: dict[str, Callable[[Backend], Answer]] = {
     "getOrder": lambda backend: backend.get(order()),

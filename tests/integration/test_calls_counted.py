@@ -27,8 +27,8 @@ NEW_YEAR = datetime(2027, 1, 1, 18, 0, tzinfo=UTC)
 EVERY_RULE: dict[str, Any] = {
     "payment_types": ["credit", "debit"],
     "amounts": {"credit": {"minimum": "0.01", "maximum": "100000.00"}},
-    "chargebacks": {"most": 9, "within_days": 365},
-    "returns": {"most": 9, "within_days": 90},
+    "chargebacks": {"max_count": 9, "within_days": 365},
+    "returns": {"max_count": 9, "within_days": 90},
     "spending_limits": [
         {"window": "day", "amount": "100000.00"},
         {"window": "week", "amount": "100000.00", "payment_types": ["credit", "debit"]},

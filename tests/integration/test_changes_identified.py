@@ -90,7 +90,7 @@ def test_amounts_are_text_with_two_places(payments: Payments, reverse: Function,
         value
         for event in streamed.told()
         for name, value in event.model_dump(mode="json", exclude_none=True).items()
-        if "amount" in name or name in ("added_to_balance", "taken_back")
+        if "amount" in name or name in ("credited_amount", "debited_amount")
     ]
     assert len(amounts) == 11
     assert [amount for amount in amounts if not re.fullmatch(r"[0-9]+\.[0-9]{2}", amount)] == []
@@ -171,8 +171,8 @@ def test_what_is_not_as_the_ledger_writes_it_is_no_event_but_an_error(
     assert len(told()) == 1
     with pytest.raises(ValueError, match="pnm_order_identifier"):
         told(pnm_order_identifier="not one of theirs")
-    with pytest.raises(KeyError, match="policy"):
-        events_of(old, {name: value for name, value in new.items() if name != "policy"}, datetime.now(UTC))
+    with pytest.raises(KeyError, match="policy_version"):
+        events_of(old, {name: value for name, value in new.items() if name != "policy_version"}, datetime.now(UTC))
 
 
 def test_what_was_written_before_there_were_revisions_is_told_as_the_first(

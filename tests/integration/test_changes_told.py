@@ -59,7 +59,7 @@ def about(payments: Payments, **says: Any) -> dict[str, Any]:
 def test_an_accepted_payment_is_told(payments: Payments, details: Callable[[], dict[str, Any]]) -> None:
     payments.ask(site_order_identifier="ours")
 
-    known = {"reason": "accepted", "policy": payments.item()["policy"], "site_order_identifier": "ours"}
+    known = {"reason": "accepted", "policy_version": payments.item()["policy_version"], "site_order_identifier": "ours"}
     assert details() == about(payments, type="PaymentAuthorized", **known)
 
 
@@ -70,7 +70,7 @@ def test_a_declined_payment_is_told_with_its_reason(
 
     payments.ask()
 
-    known = {"reason": "amount_too_high", "policy": payments.item()["policy"]}
+    known = {"reason": "amount_too_high", "policy_version": payments.item()["policy_version"]}
     assert details() == about(payments, type="PaymentDeclined", **known)
 
 
@@ -86,7 +86,7 @@ def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
         payments,
         type="PaymentConfirmed",
         net_payment_amount="97.50",
-        added_to_balance="97.50",
+        credited_amount="97.50",
         authorized=True,
         standin=True,
     )
@@ -111,7 +111,7 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
     payments.pay()
 
     event = details()
-    assert (event["type"], event["authorized"], event["added_to_balance"]) == (
+    assert (event["type"], event["authorized"], event["credited_amount"]) == (
         "PaymentConfirmed",
         False,
         "100.00",
@@ -127,7 +127,7 @@ def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
     payments.pay()
 
     _, confirmed, anomaly = (event.model_dump(mode="json") for event in streamed.told())
-    assert (confirmed["authorized"], confirmed["added_to_balance"]) == (False, "100.00")
+    assert (confirmed["authorized"], confirmed["credited_amount"]) == (False, "100.00")
     assert anomaly["anomaly"] == "paid_after_decline"
 
 
@@ -137,7 +137,7 @@ def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
     payments.pay(site_customer_identifier=None)
 
     confirmed, anomaly = streamed.told()
-    assert confirmed.model_dump(mode="json")["added_to_balance"] == "0.00"
+    assert confirmed.model_dump(mode="json")["credited_amount"] == "0.00"
     assert anomaly.model_dump()["anomaly"] == "customer_missing"
     assert stored.balances() == {}
 
@@ -176,16 +176,16 @@ def test_what_came_back_is_told_once_for_each_reversal(
         "60.00": {"reverse_amount": "60.00"},
         "37.50": {"reverse_amount": "40.00", "reverse_type": "Chargeback", "reverse_code": None},
     }
-    for taken_back, changes in parts.items():
+    for debited_amount, changes in parts.items():
         at(LATER, reverse, reversal(pnm_payment_identifier="1", **changes))
 
         event = details()
         kind, code = ("chargeback", None) if "reverse_type" in changes else ("return", "R01")
         assert event["type"] == "PaymentReversed"
         assert event["occurred_at"] == "2026-11-22T17:00:00Z"
-        assert (event["kind"], event.get("reverse_code")) == (kind, code)
+        assert (event["reversal_kind"], event.get("reverse_code")) == (kind, code)
         assert event["reverse_type"] == changes.get("reverse_type", "Bank Return")
-        assert (event["reversed_amount"], event["taken_back"]) == (changes["reverse_amount"], taken_back)
+        assert (event["reversed_amount"], event["debited_amount"]) == (changes["reverse_amount"], debited_amount)
 
 
 def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
@@ -196,8 +196,8 @@ def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
 
     events = [event.model_dump(mode="json") | {"type": event.detail_type} for event in streamed.told()]
     assert [event["type"] for event in events] == ["PaymentReversed", "PaymentAnomaly", "PaymentConfirmed"]
-    assert (events[0]["taken_back"], events[1]["anomaly"]) == ("0.00", "reversed_unknown")
-    assert events[2]["added_to_balance"] == "57.50"
+    assert (events[0]["debited_amount"], events[1]["anomaly"]) == ("0.00", "reversed_unknown")
+    assert events[2]["credited_amount"] == "57.50"
     assert balances_by(streamed.events) == stored.balances()
 
 

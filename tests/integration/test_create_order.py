@@ -122,7 +122,7 @@ def test_the_ledger_knows_the_order_then(backend: Backend) -> None:
         "order_amount": "500.00",
         "minimum_payment_amount": None,
         "expires_at": None,
-        "fed_at": "2026-11-20T17:00:00Z",
+        "merchant_updated_at": "2026-11-20T17:00:00Z",
     }
 
 

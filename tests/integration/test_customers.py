@@ -12,12 +12,12 @@ from tests.integration.signed_callbacks import CUSTOMER, SITE, SITE_OF_3_0_IN_XM
 WHOLE: dict[str, Any] = {
     "status": "suspended",
     "suspended_reason": "identity_check",
-    "own_day_limit": "0.00",
-    "own_week_limit": "500.50",
-    "own_month_limit": "1000.00",
+    "self_imposed_day_limit": "0.00",
+    "self_imposed_week_limit": "500.50",
+    "self_imposed_month_limit": "1000.00",
 }
-UNSAID = {"suspended_reason": None, "own_day_limit": None, "own_week_limit": None, "own_month_limit": None}
-UNFED = {"status": None, **UNSAID, "fed_at": None}
+UNSAID = {"suspended_reason": None, "self_imposed_day_limit": None, "self_imposed_week_limit": None, "self_imposed_month_limit": None}
+UNFED = {"status": None, **UNSAID, "merchant_updated_at": None}
 IDENTITY = {"site_identifier": SITE, "site_customer_identifier": CUSTOMER}
 OTHER = SITE_OF_3_0_IN_XML
 NEVER = {"count": 0, "within_days": 365}
@@ -57,7 +57,7 @@ def test_a_customer_is_told_as_fed(backend: Backend) -> None:
     assert fed.content == {
         **IDENTITY,
         **WHOLE,
-        "fed_at": "2026-11-20T17:00:00Z",
+        "merchant_updated_at": "2026-11-20T17:00:00Z",
         "balance": "0.00",
         "spending": spending(),
         "chargebacks": NEVER,
@@ -76,7 +76,7 @@ def test_to_feed_the_same_again_changes_nothing(backend: Backend, stored: Stored
     first = backend.put(customer(), **WHOLE)
     before = stored.everything()
     traffic.calls.clear()
-    again = backend.at(NOON + timedelta(hours=1)).put(customer(), **WHOLE | {"own_month_limit": 1000})
+    again = backend.at(NOON + timedelta(hours=1)).put(customer(), **WHOLE | {"self_imposed_month_limit": 1000})
 
     assert again == first
     assert stored.everything() == before
@@ -93,7 +93,7 @@ def test_what_is_no_longer_said_holds_no_more(backend: Backend, name: str) -> No
 
     assert fed[name] == ("active" if name == "status" else None)
     assert {n: fed[n] for n in less} == less
-    assert fed["fed_at"] == "2026-11-20T18:00:00Z"
+    assert fed["merchant_updated_at"] == "2026-11-20T18:00:00Z"
 
 
 def test_to_feed_touches_nothing_that_payments_brought_about(
@@ -111,7 +111,7 @@ def test_to_feed_touches_nothing_that_payments_brought_about(
 
 
 def test_payments_touch_nothing_that_was_fed(backend: Backend, payments: Payments) -> None:
-    limits = {"own_day_limit": "5000.00"}
+    limits = {"self_imposed_day_limit": "5000.00"}
     fed = backend.put(customer(), **limits).content
     later = payments.at(NOON + timedelta(hours=1))
     later.ask()
@@ -119,7 +119,7 @@ def test_payments_touch_nothing_that_was_fed(backend: Backend, payments: Payment
 
     told = backend.get(customer()).content
 
-    assert {n: told[n] for n in (*UNFED, "own_day_limit")} == {n: fed[n] for n in (*UNFED, "own_day_limit")}
+    assert {n: told[n] for n in (*UNFED, "self_imposed_day_limit")} == {n: fed[n] for n in (*UNFED, "self_imposed_day_limit")}
     assert told["balance"] == "100.00"
 
 
@@ -128,9 +128,9 @@ def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
 ) -> None:
     backend.put(customer(), status="suspended", suspended_reason="identity_check")
     asked = [payments.ask("1")]
-    backend.put(customer(), own_day_limit="99.99")
+    backend.put(customer(), self_imposed_day_limit="99.99")
     asked.append(payments.ask("2"))
-    backend.put(customer(), own_day_limit="100.00")
+    backend.put(customer(), self_imposed_day_limit="100.00")
 
     assert [*asked, payments.ask("3")] == [False, False, True]
 
@@ -168,16 +168,16 @@ def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: Backend, paym
 
 
 def test_each_customer_is_its_own_and_so_is_each_sites(backend: Backend, payments: Payments) -> None:
-    backend.put(customer(), own_day_limit="1000")
-    backend.put(customer("2"), own_day_limit="2000")
-    backend.put(customer(site=OTHER), own_day_limit="3000")
+    backend.put(customer(), self_imposed_day_limit="1000")
+    backend.put(customer("2"), self_imposed_day_limit="2000")
+    backend.put(customer(site=OTHER), self_imposed_day_limit="3000")
     payments.pay("1")
     payments.pay("2", payment_amount="0.02", site_customer_identifier="2")
     payments.pay("3", payment_amount="0.03", **site_changes(OTHER))
 
     places = [customer(), customer("2"), customer(site=OTHER)]
     told = [backend.get(place).content for place in places]
-    assert [content["own_day_limit"] for content in told] == ["1000.00", "2000.00", "3000.00"]
+    assert [content["self_imposed_day_limit"] for content in told] == ["1000.00", "2000.00", "3000.00"]
     assert [content["balance"] for content in told] == ["100.00", "0.02", "0.03"]
     assert [content["spending"]["week"]["spent"] for content in told] == ["100.00", "0.02", "0.03"]
     assert backend.get(customer("2", site=OTHER)).status == 404
@@ -187,14 +187,14 @@ def test_each_customer_is_its_own_and_so_is_each_sites(backend: Backend, payment
 def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
     backend: Backend, payments: Payments, identifier: str
 ) -> None:
-    backend.put(customer(identifier), own_day_limit="99.99")
+    backend.put(customer(identifier), self_imposed_day_limit="99.99")
     asked = payments.ask(site_customer_identifier=identifier)
     payments.pay(site_customer_identifier=identifier)
 
     told = backend.get(customer(identifier)).content
     assert not asked
     assert told["site_customer_identifier"] == identifier
-    assert (told["own_day_limit"], told["balance"]) == ("99.99", "100.00")
+    assert (told["self_imposed_day_limit"], told["balance"]) == ("99.99", "100.00")
 
 
 @pytest.mark.parametrize(
@@ -205,10 +205,10 @@ def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
         ({"suspended_reason": "zq7"}, {"suspended_reason"}),
         ({"status": "closed", "suspended_reason": "zq7"}, {"suspended_reason"}),
         ({"status": "suspended", "suspended_reason": "zq7 said so"}, {"suspended_reason"}),
-        ({"own_day_limit": "-0.01"}, {"own_day_limit"}),
-        ({"own_week_limit": "zq7"}, {"own_week_limit"}),
-        ({"own_month_limit": [1]}, {"own_month_limit"}),
-        ({"own_year_limit": "1"}, {"own_year_limit"}),
+        ({"self_imposed_day_limit": "-0.01"}, {"self_imposed_day_limit"}),
+        ({"self_imposed_week_limit": "zq7"}, {"self_imposed_week_limit"}),
+        ({"self_imposed_month_limit": [1]}, {"self_imposed_month_limit"}),
+        ({"self_imposed_year_limit": "1"}, {"self_imposed_year_limit"}),
         ({"balance": "1000000"}, {"balance"}),
         ({"site_customer_identifier": CUSTOMER}, {"site_customer_identifier"}),
         ({"site_identifier": OTHER, "status": "zq7"}, {"site_identifier"}),

@@ -68,7 +68,7 @@ def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rule
     backend: Backend, reverse: Function, deployed_policy: DeployedPolicy
 ) -> None:
     deployed_policy.put_defaults(
-        chargebacks={"most": 0, "within_days": 350}, returns={"most": 0, "within_days": 2}
+        chargebacks={"max_count": 0, "within_days": 350}, returns={"max_count": 0, "within_days": 2}
     )
     # The oldest that counts lies in the year before.
     for days in (0, 1, 2, 349, 350, 400):

@@ -1,4 +1,4 @@
-"""A site's ``former_secret``: a key that still holds for callbacks, however often the secret changes."""
+"""A site's ``previous_secret``: a key that still holds for callbacks, however often the secret changes."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def with_site(**changes: str) -> dict[str, Any]:
 
 @pytest.fixture
 def rotating(stored_sites: StoredSites) -> StoredSites:
-    stored_sites.put(with_site(former_secret=FORMER_KEY))
+    stored_sites.put(with_site(previous_secret=FORMER_KEY))
     return stored_sites
 
 
@@ -49,7 +49,7 @@ def test_it_does_not_sign_our_calls(rotating: StoredSites, get_token: Function, 
 def test_our_calls_keep_their_own_key_beside_it(
     stored_sites: StoredSites, get_token: Function, paynearme: PayNearMe
 ) -> None:
-    stored_sites.put(with_site(former_secret=FORMER_KEY, api_secret="key-of-calls"))
+    stored_sites.put(with_site(previous_secret=FORMER_KEY, api_secret="key-of-calls"))
 
     assert get_token(valid_smart_token_request()).status == 200
 
@@ -59,7 +59,7 @@ def test_our_calls_keep_their_own_key_beside_it(
 
 def test_it_outlives_changes_of_other_sites(rotating: StoredSites, authorize: Function) -> None:
     for number in ("S1", "S2", "S3"):
-        document = with_site(former_secret=FORMER_KEY)
+        document = with_site(previous_secret=FORMER_KEY)
         document["sites"][number] = {"version": "3.0", "secret": "another"}
         rotating.put(document)
 
@@ -83,6 +83,6 @@ def test_it_holds_no_longer_once_it_is_taken_out(rotating: StoredSites, authoriz
 
 
 def test_an_empty_one_is_no_key(stored_sites: StoredSites, confirm: Function) -> None:
-    stored_sites.put(with_site(former_secret=""))
+    stored_sites.put(with_site(previous_secret=""))
 
     assert confirm(confirmation(secret=NEW_KEY)).status == 503

@@ -77,17 +77,17 @@ class Stories(RuleBasedStateMachine):
 
     def set_own_limit(self, message: Message, window: str) -> None:
         customer, amount = message["site_customer_identifier"] or "bob", message["payment_amount"]
-        self.books.own_limits.setdefault(customer, {})[window] = Decimal(amount or 0)
-        own = {WindowKind(name): most for name, most in self.books.own_limits[customer].items()}
-        values = items.customer_values(Customer(own_limits=own))
+        self.books.self_imposed_limits.setdefault(customer, {})[window] = Decimal(amount or 0)
+        own = {WindowKind(name): most for name, most in self.books.self_imposed_limits[customer].items()}
+        values = items.customer_values(Customer(self_imposed_limits=own))
         self.table.update(Update(*items.account_key(SITE, customer), values), self.deadline)
 
     def ask(self, message: Message) -> None:
         number = self._new_number()
         self._ask(number, message)
-        held = self.books.payments[number].holds
-        if held:
-            self._check_limits(told_by(message), held.windows)
+        reservation = self.books.payments[number].reservation
+        if reservation:
+            self._check_limits(told_by(message), reservation.windows)
 
     def ask_again(self, which: int, message: Message, the_same: bool) -> None:
         number = self._number(which)

@@ -110,7 +110,7 @@ def test_an_outcome_whose_answer_is_lost_is_written_all_the_same(
     traffic.lost["UpdateItem"] = [None, lost]
 
     assert outcome(making.make()) == told
-    assert making.intent()["status"] != "under_way"
+    assert making.intent()["status"] != "in_progress"
 
 
 @pytest.mark.parametrize("lost", LOST, ids=["no answer", "closed connection"])
@@ -247,7 +247,7 @@ def test_an_outcome_that_comes_late_does_not_stand_in_for_another_call(
     meanwhile(None, change_hands)
 
     assert outcome(making.make()) == REFUSED
-    assert making.intent()["status"] == "under_way"
+    assert making.intent()["status"] == "in_progress"
 
 
 @pytest.mark.parametrize("test", [None, "true"])

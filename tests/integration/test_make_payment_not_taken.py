@@ -37,10 +37,10 @@ NOT_TAKEN: dict[str, tuple[Any, tuple[int, str]]] = {
     "slow connection": (SLOW_CONNECTION, (504, "paynearme-timeout")),
 }
 
-not_taken = pytest.mark.parametrize(("said", "told"), NOT_TAKEN.values(), ids=NOT_TAKEN)
+not_accepted = pytest.mark.parametrize(("said", "told"), NOT_TAKEN.values(), ids=NOT_TAKEN)
 
 
-@not_taken
+@not_accepted
 def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
     making: Making, said: Any, told: tuple[int, str]
 ) -> None:

@@ -36,7 +36,7 @@ def test_an_order_is_told_as_it_was_fed(backend: Backend) -> None:
         **IDENTITY,
         **WHOLE,
         "expires_at": "2026-11-20T23:00:00.250000Z",
-        "fed_at": "2026-11-20T17:00:00Z",
+        "merchant_updated_at": "2026-11-20T17:00:00Z",
     }
     assert backend.get(order()) == fed
 
@@ -45,7 +45,7 @@ def test_what_is_left_out_has_its_default(backend: Backend) -> None:
     assert backend.put(order(), order_amount=None).status == 200
 
     told = backend.get(order()).content
-    del told["fed_at"]
+    del told["merchant_updated_at"]
     assert told == {**IDENTITY, "status": "open", "order_type": "any", **UNSAID}
 
 
@@ -61,7 +61,7 @@ def test_what_is_fed_is_what_authorizations_are_decided_by(backend: Backend, sto
         "order_amount": Decimal(500),
         "minimum_payment_amount": Decimal("0.5"),
         "expires_at": "2026-11-20T23:00:00.250000+00:00",
-        "fed_at": "2026-11-20T17:00:00+00:00",
+        "merchant_updated_at": "2026-11-20T17:00:00+00:00",
     }
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_longer_said_holds_no_more(backend: Backend, name: str) -> No
 
     default = {"status": "open", "order_type": "any"}.get(name)
     assert fed.content[name] == default
-    assert fed.content["fed_at"] == "2026-11-20T18:00:00Z"
+    assert fed.content["merchant_updated_at"] == "2026-11-20T18:00:00Z"
     assert backend.get(order()) == fed
 
 

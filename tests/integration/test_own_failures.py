@@ -104,7 +104,7 @@ def test_a_decline_has_the_form_that_the_site_is_set_to_when_the_site_is_known(
 
     answer = authorize(authorization(**site_changes(site)))
 
-    assert f"/{SITES[site]['answer_format']};" in answer.content_type
+    assert f"/{SITES[site]['response_format']};" in answer.content_type
     assert answer.fields["accept_payment"] == "no"
 
 

@@ -21,11 +21,11 @@ def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments
     return Payments(authorize, confirm, stored)
 
 
-def feed(stored: Stored, **own_limits: str) -> None:
+def feed(stored: Stored, **self_imposed_limits: str) -> None:
     """Let the merchant tell of a customer with limits of their own, by window."""
-    limits = {WindowKind(window): Decimal(amount) for window, amount in own_limits.items()}
+    limits = {WindowKind(window): Decimal(amount) for window, amount in self_imposed_limits.items()}
     pk, sk = items.account_key(SITE, CUSTOMER)
-    values = items.customer_values(Customer(CustomerStatus.ACTIVE, own_limits=limits))
+    values = items.customer_values(Customer(CustomerStatus.ACTIVE, self_imposed_limits=limits))
     item: dict[str, Any] = {"pk": pk, "sk": sk, **values}
     wire = {name: _to_wire(value) for name, value in item.items() if value is not None}
     stored.client.put_item(TableName=stored.table_name, Item=wire)
@@ -39,7 +39,7 @@ def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
 
     assert payments.ask("1")
     assert not payments.ask("2", payment_amount="50.01")
-    assert payments.item("2")["reason"] == f"own_{window}_limit_exceeded"
+    assert payments.item("2")["reason"] == f"self_imposed_{window}_limit_exceeded"
     assert payments.ask("3", payment_amount="50.00", payment_type="a_new_one")
     assert payments.spent() == in_all("150.00")
 
@@ -47,9 +47,9 @@ def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
 @pytest.mark.parametrize(
     ("own", "reason"),
     [
-        ({"day": "149.99"}, "own_day_limit_exceeded"),
-        ({"day": "1000.00", "week": "149.99", "month": "149.99"}, "own_week_limit_exceeded"),
-        ({"month": "149.99"}, "own_month_limit_exceeded"),
+        ({"day": "149.99"}, "self_imposed_day_limit_exceeded"),
+        ({"day": "1000.00", "week": "149.99", "month": "149.99"}, "self_imposed_week_limit_exceeded"),
+        ({"month": "149.99"}, "self_imposed_month_limit_exceeded"),
     ],
 )
 def test_an_own_limit_below_the_policys_is_the_reason(
@@ -74,7 +74,7 @@ def test_an_own_limit_above_the_policys_changes_nothing(
     assert payments.item("2")["reason"] == "month_limit_exceeded"
     assert payments.ask("3", payment_amount="900.00", payment_type="cash")
     assert not payments.ask("4", payment_amount="0.01", payment_type="cash")
-    assert payments.item("4")["reason"] == "own_day_limit_exceeded"
+    assert payments.item("4")["reason"] == "self_imposed_day_limit_exceeded"
 
 
 def test_an_own_limit_counts_from_what_was_spent_before_it_was_set(

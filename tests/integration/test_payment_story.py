@@ -73,13 +73,13 @@ def test_a_payment_that_was_asked_for_is_told(
         decision="accept",
         reason="accepted",
         decided_at="2026-11-20T17:00:00Z",
-        policy=item["policy"],
+        policy_version=item["policy_version"],
         authorized_amount="100.00",
         authorized_currency="USD",
         authorized_net="97.50",
         authorized_order=ORDER,
         authorized_customer=CUSTOMER,
-        spending=HELD,
+        reservation=HELD,
     )
 
 
@@ -93,13 +93,13 @@ def test_a_declined_payment_is_told_with_its_reason(
 
     assert (story["decision"], story["reason"]) == ("decline", "amount_too_high")
     assert story["decline_reason"] == payments.item()["decline_reason"]
-    assert "spending" not in story
+    assert "reservation" not in story
 
 
 def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(backend: Backend, payments: Payments) -> None:
     payments.pay(net_payment_amount="97.50")
 
-    known = {"payment_type": "credit", "spending": HELD}
+    known = {"payment_type": "credit", "reservation": HELD}
     assert told(backend.get(payment("1"))) == EMPTY | identity() | CONFIRMED | known
 
 
@@ -122,13 +122,13 @@ def test_asked_paid_and_come_back_in_parts_it_is_one_story(
     story = told(backend.get(payment("1")))
 
     assert {name: story[name] for name in CONFIRMED} == CONFIRMED
-    assert (story["reversed_amount"], story["taken_back"]) == ("100.00", "97.50")
+    assert (story["reversed_amount"], story["debited_amount"]) == ("100.00", "97.50")
     reversals = [
         ("2026-11-21T17:00:00Z", "other", None, None, "0.01", "0.01"),
         ("2026-11-22T17:00:00Z", "chargeback", "Chargeback", "4853", "90.00", "90.00"),
         ("2026-11-23T17:00:00Z", "return", "Bank Return", "R01", "9.99", "7.49"),
     ]
-    names = ("at", "kind", "type", "code", "amount", "taken_back")
+    names = ("at", "kind", "type", "code", "amount", "debited_amount")
     assert story["reversals"] == [dict(zip(names, reversal, strict=True)) for reversal in reversals]
     assert story["anomalies"] == []
 
@@ -140,7 +140,7 @@ def test_a_reversal_alone_is_told_too(backend: Backend, reverse: Function) -> No
 
     assert {name: story[name] for name in identity()} == identity()
     assert story["anomalies"] == ["reversed_unknown"]
-    assert [entry["taken_back"] for entry in story["reversals"]] == ["0.00"]
+    assert [entry["debited_amount"] for entry in story["reversals"]] == ["0.00"]
     assert "outcome" not in story
     assert "decision" not in story
 
@@ -157,7 +157,7 @@ def test_what_was_given_back_and_what_failed_holds_nothing(backend: Backend, pay
     assert "released_at" not in failed
     assert failed["outcome"] == "decline"
     assert "posted_amount" not in failed
-    assert [story["spending"] for story in (released, failed)] == [HELD | {"amount": "0.00"}] * 2
+    assert [story["reservation"] for story in (released, failed)] == [HELD | {"amount": "0.00"}] * 2
 
 
 def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(backend: Backend, payments: Payments) -> None:
@@ -203,7 +203,7 @@ def test_amounts_are_exact(backend: Backend, payments: Payments, amount: str) ->
     story = told(backend.get(payment("1")))
 
     amounts = {story[name] for name in ("confirmed_amount", "confirmed_net", "posted_amount")}
-    assert amounts | {story["spending"]["amount"]} == {amount}
+    assert amounts | {story["reservation"]["amount"]} == {amount}
 
 
 def test_a_story_takes_one_call_of_dynamodb(backend: Backend, payments: Payments, traffic: Traffic) -> None:

@@ -73,7 +73,7 @@ def test_a_site_in_xml_gets_its_acknowledgement_in_xml(
 def test_the_names_around_the_acknowledgement_are_the_sites(
     reverse: Function, stored_sites: StoredSites, site: str
 ) -> None:
-    own = {"reverse_envelope": "an_envelope", "reverse_part": "a_part"}
+    own = {"reverse_envelope": "an_envelope", "reverse_element": "a_part"}
     stored_sites.put({"sites": {**SITES, site: {**SITES[site], **own}}})
 
     answer = reverse(reversal(site_identifier=site))
@@ -295,4 +295,4 @@ def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
     assert [item for item in stored.everything() if not item["pk"].startswith("TEST#")] == before
     [kept] = [item for item in stored.payments() if item["test"]]
     assert kept["reversed_amount"] == Decimal("100.00")
-    assert not kept.get("taken_back")
+    assert not kept.get("debited_amount")

@@ -139,17 +139,17 @@ def test_those_of_nobody_and_tests_are_not_counted(
 
 
 @kinds
-@pytest.mark.parametrize("most", [0, 2])
+@pytest.mark.parametrize("max_count", [0, 2])
 def test_one_more_than_the_policy_allows_declines_the_next_payment(
     payments: Payments,
     reverse: Function,
     deployed_policy: DeployedPolicy,
     written: Written,
     what: str,
-    most: int,
+    max_count: int,
 ) -> None:
-    deployed_policy.put_defaults(**{what: {"most": most, "within_days": 30}})
-    for number in range(most):
+    deployed_policy.put_defaults(**{what: {"max_count": max_count, "within_days": 30}})
+    for number in range(max_count):
         at(NOON, reverse, reversal(pnm_payment_identifier=f"back-{number}", **KINDS[what]))
     assert payments.ask("1")
 
@@ -167,7 +167,7 @@ def test_one_more_than_the_policy_allows_declines_the_next_payment(
 def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
     payments: Payments, reverse: Function, deployed_policy: DeployedPolicy, what: str, days: int
 ) -> None:
-    deployed_policy.put_defaults(**{what: {"most": 0, "within_days": days}})
+    deployed_policy.put_defaults(**{what: {"max_count": 0, "within_days": days}})
     at(NOON, reverse, reversal(**KINDS[what]))
     ends = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(days=days)
 
@@ -178,7 +178,7 @@ def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
 def test_those_of_two_years_are_added_up(
     payments: Payments, reverse: Function, deployed_policy: DeployedPolicy
 ) -> None:
-    deployed_policy.put_defaults(chargebacks={"most": 1, "within_days": 30})
+    deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
     new_year = datetime(2027, 1, 1, tzinfo=UTC)
     for number, now in enumerate([new_year - timedelta(seconds=1), new_year]):
         assert payments.at(now).ask(f"before-{number}")
@@ -191,7 +191,7 @@ def test_chargebacks_do_not_count_as_returns(
     payments: Payments, reverse: Function, deployed_policy: DeployedPolicy
 ) -> None:
     deployed_policy.put_defaults(
-        chargebacks={"most": 1, "within_days": 30}, returns={"most": 0, "within_days": 30}
+        chargebacks={"max_count": 1, "within_days": 30}, returns={"max_count": 0, "within_days": 30}
     )
     at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK))
     assert payments.ask("2")

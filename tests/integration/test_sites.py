@@ -38,7 +38,7 @@ def test_a_site_has_the_keys_and_forms_of_the_secret(sites: Sites, clock: Clock)
         assert (site.identifier, site.version) == (identifier, stored["version"])
         assert [key.get_secret_value() for key in site.callback_secrets] == [stored["secret"]]
         assert site.api_secret.get_secret_value() == stored.get("api_secret", stored["secret"])
-        assert site.answer_format == stored.get("answer_format", usual)
+        assert site.response_format == stored.get("response_format", usual)
 
 
 @pytest.mark.parametrize("identifier", [None, "", "S1", SITE.lower()])

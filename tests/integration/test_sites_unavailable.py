@@ -38,7 +38,7 @@ MALFORMED: dict[str, Any] = {
     "empty secret for calls": one_site(api_secret=""),
     "unknown version": one_site(version=KEY),
     "a version that is a number": one_site(version=3.0),
-    "unknown format": one_site(answer_format=KEY),
+    "unknown format": one_site(response_format=KEY),
     "a site that is none": {"sites": {"S#1": {"version": "3.0", "secret": KEY}}},
 }
 
@@ -109,7 +109,7 @@ def test_a_secret_that_was_put_right_is_heard_at_once(confirm: Function, stored_
     assert confirm(confirmation()).status == 503
     stored_sites.put(one_site())
     # Once more, so that the previous version is a good one as well.
-    stored_sites.put(one_site(answer_format="json"))
+    stored_sites.put(one_site(response_format="json"))
 
     assert confirm(confirmation()).status == 200
 

@@ -29,8 +29,8 @@ def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
     assert payments.spent() == in_all("100.00")
     assert payments.spent(of_type="credit") == in_all("100.00")
     item = payments.item()
-    assert item["spending_amount"] == Decimal("100.00")
-    assert item["spending_customer"] == CUSTOMER
+    assert item["reservation_amount"] == Decimal("100.00")
+    assert item["reservation_customer"] == CUSTOMER
 
 
 def test_windows_hold_the_sum_and_the_sum_by_payment_type(payments: Payments) -> None:
@@ -208,7 +208,7 @@ def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
     payments.ask(**changes)
 
     [item] = stored.everything()
-    assert "spending_amount" not in item
+    assert "reservation_amount" not in item
 
 
 def test_a_test_is_decided_by_the_limits_and_does_not_count(

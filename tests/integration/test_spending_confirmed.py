@@ -151,7 +151,7 @@ def test_no_test_and_no_payment_of_nobody_counts(
     payments.pay(status=status, **changes)
 
     [item] = stored.everything()
-    assert "spending_amount" not in item
+    assert "reservation_amount" not in item
 
 
 def test_without_any_policy_a_payment_that_nobody_asked_about_is_posted_and_marked_as_not_counted(

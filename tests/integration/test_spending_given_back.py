@@ -186,7 +186,7 @@ def test_nothing_is_released_where_nothing_was_reserved(
 
 def without_the_wait(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return items without what says that an outcome is awaited: that ends, whatever was reserved."""
-    of_the_wait = {"awaited_in", "awaited_since", "revision"}
+    of_the_wait = {"pending_partition", "pending_since", "revision"}
     return [{name: value for name, value in item.items() if name not in of_the_wait} for item in items]
 
 

@@ -37,12 +37,12 @@ class Service:
         self.errors = list(errors)
         self.seconds = seconds
         self.requests: list[dict[str, Any]] = []
-        self.began_at: list[float] = []
+        self.started_at: list[float] = []
         self.found: list[dict[str, Any]] = []
         self.left_over = 0
 
     def update_item(self, **request: Any) -> None:
-        self.began_at.append(self.clock.now)
+        self.started_at.append(self.clock.now)
         self.requests.append(request)
         self.clock.work(self.seconds)
         if self.errors:
@@ -151,7 +151,7 @@ def test_what_does_not_pass_ends_within_the_time_that_is_left(
 
     assert len(service.requests) > 1
     assert clock.now <= started + ANSWER_WITHIN_SECONDS
-    assert max(service.began_at) <= started + ANSWER_WITHIN_SECONDS - LONGEST_ATTEMPT_SECONDS
+    assert max(service.started_at) <= started + ANSWER_WITHIN_SECONDS - LONGEST_ATTEMPT_SECONDS
 
 
 @pytest.mark.parametrize("error", PASSING)
@@ -177,7 +177,7 @@ def test_attempts_are_spread_in_time_and_not_made_at_once(ask: Ask, clock: Clock
 
     ask(service, 60)
 
-    pauses = [later - earlier for earlier, later in zip(service.began_at, service.began_at[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in zip(service.started_at, service.started_at[1:], strict=False)]
     assert len(set(pauses)) > 10
 
 

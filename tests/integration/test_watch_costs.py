@@ -73,9 +73,9 @@ def test_each_that_is_due_costs_one_request_and_later_two(
 def test_payments_are_spread_over_all_partitions() -> None:
     keys = [items.payment_key(SITE, str(830466818968 + number), test=False) for number in range(1600)]
 
-    by_partition = Counter(awaited(key, NOON)["awaited_in"] for key in keys)
+    by_partition = Counter(awaited(key, NOON)["pending_partition"] for key in keys)
 
-    assert set(by_partition) == {f"AWAITED#{number:02}" for number in range(PARTITIONS)}
+    assert set(by_partition) == {f"PENDING#{number:02}" for number in range(PARTITIONS)}
     assert max(by_partition.values()) < 2 * 1600 / PARTITIONS
 
 
@@ -114,7 +114,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     monkeypatch.setattr(Deadline, "after", lambda given: Deadline(clock.now + given, clock, clock.sleep))
 
     looks = 0
-    while any(since.startswith("authorized") for since in watching.awaited().values()):
+    while any(since.startswith("authorized") for since in watching.pending().values()):
         began = clock.now
         watching.look(OVERDUE + timedelta(minutes=5 * looks))
         assert clock.now - began <= watching.function.app.settings.watch_within_seconds
@@ -210,7 +210,7 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
 ) -> None:
     put_into_one_partition(stored, range(5))
     mark = Ledger.mark_unconfirmed
-    failing = min(watching.awaited())
+    failing = min(watching.pending())
 
     def mark_but_one(ledger: Ledger, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
         if payment.pnm_payment_identifier == failing:
@@ -223,7 +223,7 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
         watching.look(OVERDUE)
 
     assert written.counted("PaymentUnconfirmed") == 4
-    assert [n for n, since in watching.awaited().items() if since.startswith("authorized")] == [failing]
+    assert [n for n, since in watching.pending().items() if since.startswith("authorized")] == [failing]
 
 
 def test_a_table_that_is_gone_fails_the_look(stored: Stored, watching: Watch, written: Written) -> None:

@@ -49,7 +49,7 @@ def test_only_an_accepted_payment_without_an_outcome_is_awaited(
     payments.ask("asked-later")
     at(NOON, reverse, reversal(pnm_payment_identifier="reversed"))
 
-    assert watch.awaited() == {"accepted": f"authorized#{NOON.isoformat()}"}
+    assert watch.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
 
 
 def test_it_is_marked_once_after_the_set_time(
@@ -117,7 +117,7 @@ def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
 
     assert told() == ["PaymentConfirmed" if outcome == "pay" else "PaymentFailed"]
     assert written.counted("PaymentUnconfirmed") == 0
-    assert watch.awaited() == {}
+    assert watch.pending() == {}
 
 
 def test_what_it_reserved_is_given_back_once_after_the_longer_time(
@@ -137,7 +137,7 @@ def test_what_it_reserved_is_given_back_once_after_the_longer_time(
     assert told() == ["PaymentUnconfirmed", "PaymentReleased"]
     assert payments.spent() == in_all("30.00")
     assert written.counted("ReservationReleased") == 1
-    assert watch.awaited() == {}
+    assert watch.pending() == {}
 
 
 def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
@@ -182,20 +182,20 @@ def test_a_look_that_is_over_spares_what_was_decided_on_again(
     assert "released_at" not in item
     if customer:
         assert payments.spent() == in_all("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
-        assert watch.awaited() == {"1": f"authorized#{LONG_OVERDUE.isoformat()}"}
+        assert watch.pending() == {"1": f"authorized#{LONG_OVERDUE.isoformat()}"}
 
 
 def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
     payments: Payments, watch: Watch
 ) -> None:
     payments.ask()
-    since = watch.awaited()["1"]
+    pending_since = watch.pending()["1"]
     watch.look(LONG_OVERDUE)
     payments.at(LONG_OVERDUE).ask()
 
     ledger, deadline = watch.function.app.ledger, Deadline.after(10)
-    assert not ledger.release(SITE, "1", LONG_OVERDUE, deadline, awaited_since=since)
-    assert payments.item()["spending_amount"] == 100
+    assert not ledger.release(SITE, "1", LONG_OVERDUE, deadline, pending_since=pending_since)
+    assert payments.item()["reservation_amount"] == 100
 
 
 def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
@@ -205,10 +205,10 @@ def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
     told()
 
     watch.look(OVERDUE)
-    assert list(watch.awaited()) == ["1"]
+    assert list(watch.pending()) == ["1"]
     watch.look(LONG_OVERDUE)
 
-    assert watch.awaited() == {}
+    assert watch.pending() == {}
     assert told() == ["PaymentUnconfirmed"]
     assert "released_at" not in payments.item()
     assert written.counted("ReservationReleased") == 0
@@ -243,7 +243,7 @@ def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
 
     assert not payments.at(LONG_OVERDUE).ask("1")
 
-    assert watch.awaited() == {}
+    assert watch.pending() == {}
 
 
 def test_what_is_made_after_its_release_is_told_and_marked(

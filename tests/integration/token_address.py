@@ -88,9 +88,9 @@ def site(**changes: object) -> KnownSite:
         callback_secrets=(),
         api_secret=SecretStr("unused"),
         oauth=OAuthClient.model_validate(client),
-        answer_format="json",
+        response_format="json",
         reverse_envelope="",
-        reverse_part="",
+        reverse_element="",
     )
 
 

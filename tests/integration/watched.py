@@ -31,13 +31,13 @@ class Watch:
         """Look when our clock shows ``now``."""
         invoked("watch_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
 
-    def awaited(self) -> dict[str, str]:
+    def pending(self) -> dict[str, str]:
         """Return which payments' outcomes are awaited, and since when, as the index says it."""
         items = self.stored.client.scan(TableName=self.stored.table_name, IndexName="awaited")["Items"]
-        return {item["pnm_payment_identifier"]["S"]: item["awaited_since"]["S"] for item in items}
+        return {item["pnm_payment_identifier"]["S"]: item["pending_since"]["S"] for item in items}
 
 
-def put_into_one_partition(stored: Stored, numbers: Iterable[int], partition: str = "AWAITED#03") -> None:
+def put_into_one_partition(stored: Stored, numbers: Iterable[int], partition: str = "PENDING#03") -> None:
     """Let payments of ``NOON`` without a customer be awaited, all in one partition of the index."""
     for number in numbers:
         item: dict[str, Any] = {
@@ -46,8 +46,8 @@ def put_into_one_partition(stored: Stored, numbers: Iterable[int], partition: st
             "site_identifier": SITE,
             "pnm_payment_identifier": str(number),
             "pnm_order_identifier": "80080175585",
-            "awaited_in": partition,
-            "awaited_since": f"authorized#{NOON.isoformat()}",
+            "pending_partition": partition,
+            "pending_since": f"authorized#{NOON.isoformat()}",
         }
         wire = {name: _to_wire(value) for name, value in item.items()}
         stored.client.put_item(TableName=stored.table_name, Item=wire)

@@ -38,7 +38,7 @@ class Leases:
     def _holds(item: Item, known: Mapping[str, Any]) -> bool:
         if "holder" in known:
             return bool(item.get("holder") == known["holder"])
-        return "held_until" not in item or bool(item["held_until"] < known["now"])
+        return "lease_expires_at" not in item or bool(item["lease_expires_at"] < known["now"])
 
 
 class Store:

@@ -12,8 +12,8 @@ from tests.messages import valid_confirmation
 OTHERS = ("confirm_bad_xml", "confirm_blank", "confirm_redirect")
 
 
-def acknowledged(answer_format: str = "json") -> HttpAnswer:
-    return callback_answer(ConfirmationAnswer(pnm_order_identifier="80080175585"), "3.0", answer_format)
+def acknowledged(response_format: str = "json") -> HttpAnswer:
+    return callback_answer(ConfirmationAnswer(pnm_order_identifier="80080175585"), "3.0", response_format)
 
 
 def annotated(annotation: str | None) -> Confirmation:
@@ -59,9 +59,9 @@ def test_any_other_annotation_asks_for_nothing(annotation: str | None) -> None:
     assert rehearsal_of(annotation) is None
 
 
-@pytest.mark.parametrize("answer_format", ["json", "xml"])
-def test_a_bad_answer_can_be_read_in_neither_format(answer_format: str) -> None:
-    bad = Rehearsal("confirm_bad_xml").applied(acknowledged(answer_format))
+@pytest.mark.parametrize("response_format", ["json", "xml"])
+def test_a_bad_answer_can_be_read_in_neither_format(response_format: str) -> None:
+    bad = Rehearsal("confirm_bad_xml").applied(acknowledged(response_format))
 
     assert bad["statusCode"] == 200
     assert bad["body"]

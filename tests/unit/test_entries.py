@@ -29,7 +29,7 @@ ORDER = {"site_identifier": "S2155373459", "pnm_order_identifier": "80080175585"
 CUSTOMER = {"site_identifier": "S2155373459", "site_customer_identifier": "773090000"}
 PAYMENT = {"site_identifier": "S2155373459", "pnm_payment_identifier": "830466818968"}
 AMOUNT = "must be an amount like 25.00"
-LIMITS = ["own_day_limit", "own_week_limit", "own_month_limit"]
+LIMITS = ["self_imposed_day_limit", "self_imposed_week_limit", "self_imposed_month_limit"]
 
 
 def order(**said: str) -> OrderEntry:

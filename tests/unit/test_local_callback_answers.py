@@ -16,14 +16,14 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled
 def acknowledged_reversal(site: str) -> ReversalAnswer:
     known = read_sites(SITES)[site]
     return ReversalAnswer(
-        envelope=known.reverse_envelope, part=known.reverse_part, pnm_order_identifier=ORDER
+        envelope=known.reverse_envelope, part=known.reverse_element, pnm_order_identifier=ORDER
     )
 
 
 @pytest.mark.parametrize("site", [CASH["site_identifier"], VERSION_2_SITE, XML_SITE])
 def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) -> None:
     version = SITES[site]["version"]
-    answer_format = "json" if site == CASH["site_identifier"] else "xml"
+    response_format = "json" if site == CASH["site_identifier"] else "xml"
     decided = AuthorizationAnswer(
         pnm_order_identifier=ORDER, accept_payment="no", receipt="a<br>&", decline_reason="Account Suspended"
     )
@@ -32,7 +32,7 @@ def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) 
     answers: dict[Kind, CallbackAnswer]
     answers = {"authorize": decided, "confirm": confirmed, "reverse": acknowledged_reversal(site)}
     for kind, answer in answers.items():
-        body = callback_answer(answer, version, answer_format)["body"]
+        body = callback_answer(answer, version, response_format)["body"]
         delivery = judged(body, kind=kind, message={**CASH, "site_identifier": site})
 
         assert delivery.reason is None
@@ -128,7 +128,7 @@ def test_a_good_answer_with_another_status_is_not_accepted(status: int) -> None:
 
 @pytest.mark.parametrize("site", [CASH["site_identifier"], XML_SITE])
 def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_accepted(site: str) -> None:
-    answer_format = "xml" if site == XML_SITE else "json"
+    response_format = "xml" if site == XML_SITE else "json"
     other = CASH["site_identifier"] if site == XML_SITE else XML_SITE
     wrong: list[CallbackAnswer]
     wrong = [
@@ -139,7 +139,7 @@ def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_acce
     ]
 
     for answer in wrong:
-        body = callback_answer(answer, "3.0", answer_format)["body"]
+        body = callback_answer(answer, "3.0", response_format)["body"]
         delivery = judged(body, kind="reverse", message={**CASH, "site_identifier": site})
 
         assert not delivery.accepted

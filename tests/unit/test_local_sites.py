@@ -50,10 +50,10 @@ def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_mess
     plain = {*named, GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
     assert plain == set(found) - {VERSION_2_SITE, XML_SITE}
     assert named == plain - {GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
-    assert all((found[name].version, found[name].answer_format) == ("3.0", "json") for name in plain)
-    assert (found[VERSION_2_SITE].version, found[VERSION_2_SITE].answer_format) == ("2.0", "xml")
-    assert (found[XML_SITE].version, found[XML_SITE].answer_format) == ("3.0", "xml")
-    envelopes = {name: (found[name].reverse_envelope, found[name].reverse_part) for name in found}
+    assert all((found[name].version, found[name].response_format) == ("3.0", "json") for name in plain)
+    assert (found[VERSION_2_SITE].version, found[VERSION_2_SITE].response_format) == ("2.0", "xml")
+    assert (found[XML_SITE].version, found[XML_SITE].response_format) == ("3.0", "xml")
+    envelopes = {name: (found[name].reverse_envelope, found[name].reverse_element) for name in found}
     assert envelopes.pop(XML_SITE) == ("payment_reverse_response", "reverse")
     assert set(envelopes.values()) == {("payment_reversal_response", "reversal")}
 
@@ -93,7 +93,7 @@ def test_a_site_without_a_key_is_no_site() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Reversal", "a b", "a:b", "1st", "_x", "x>", "é", "x" * 65])
-@pytest.mark.parametrize("field", ["reverse_envelope", "reverse_part"])
+@pytest.mark.parametrize("field", ["reverse_envelope", "reverse_element"])
 def test_an_envelope_that_is_no_name_makes_no_site(field: str, name: str) -> None:
     with pytest.raises(ValidationError):
         read_sites({"S1": {"version": "3.0", "secret": "key", field: name}})

@@ -161,7 +161,7 @@ def is_key(value: str) -> tuple[bool, bool]:
         ("OrderEntry", "order_amount", ["0.01", "25", "25.5", None], ["0", "0.00", "-1", "1.001", "x"]),
         ("OrderEntry", "expires_at", ["2026-11-20T18:00:00-05:00", None], ["2026-11-20T18:00:00", "x"]),
         ("OrderEntry", "status", ["open", "closed"], ["x", ""]),
-        ("CustomerEntry", "own_day_limit", ["0", "0.00", "25.00", None], ["-0.01", "1.001", "x"]),
+        ("CustomerEntry", "self_imposed_day_limit", ["0", "0.00", "25.00", None], ["-0.01", "1.001", "x"]),
         ("CustomerEntry", "suspended_reason", ["identity_check", None], ["A", "", "a b", "a" * 65]),
         ("SmartTokenRequest", "flow_debit", [True, False, "true", "false", None], ["yes", "", "TRUE"]),
         ("SmartTokenRequest", "payment_amount", ["25.00"], ["0", "-1", "x"]),

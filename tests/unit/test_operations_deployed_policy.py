@@ -30,14 +30,14 @@ def bring_into_force(appconfig: AppConfig, text: str) -> Deployment:
 def test_at_first_nothing_is_in_force_and_nothing_goes_on(appconfig: AppConfig) -> None:
     now = appconfig.policy.situation()
 
-    assert (now.in_force, now.text, now.going_on) == (None, None, None)
+    assert (now.in_force, now.text, now.in_progress) == (None, None, None)
 
 
 def test_a_deployed_document_is_in_force_once_it_is_complete(appconfig: AppConfig) -> None:
     deployment = bring_into_force(appconfig, ONE)
 
     now = appconfig.policy.situation()
-    assert (now.in_force, now.text, now.going_on) == (deployment, ONE, None)
+    assert (now.in_force, now.text, now.in_progress) == (deployment, ONE, None)
 
 
 @pytest.mark.parametrize("text", [ONE, json.dumps(valid_document(), indent=2).replace("\n", "\r\n") + " "])
@@ -99,7 +99,7 @@ def test_in_force_is_the_last_complete_deployment_however_many_were_taken_back_s
 
     now = appconfig.policy.situation()
 
-    assert (now.text, now.going_on) == (TWO, None)
+    assert (now.text, now.in_progress) == (TWO, None)
 
 
 @pytest.mark.parametrize("state", ["VALIDATING", "DEPLOYING", "BAKING", "ROLLING_BACK", "SOMETHING_NEW"])
@@ -110,8 +110,8 @@ def test_a_deployment_that_has_not_ended_goes_on(appconfig: AppConfig, state: st
     now = appconfig.policy.situation()
 
     assert now.text == ONE
-    assert now.going_on is not None
-    assert (now.going_on.number, now.going_on.percent) == (2, 40.0)
+    assert now.in_progress is not None
+    assert (now.in_progress.number, now.in_progress.percent) == (2, 40.0)
 
 
 def test_what_is_deployed_of_another_profile_is_no_policy(appconfig: AppConfig) -> None:
@@ -121,7 +121,7 @@ def test_what_is_deployed_of_another_profile_is_no_policy(appconfig: AppConfig) 
 
     now = appconfig.policy.situation()
 
-    assert (now.text, now.going_on) == (ONE, None)
+    assert (now.text, now.in_progress) == (ONE, None)
 
 
 def test_a_version_that_somebody_deleted_stops_nobody(appconfig: AppConfig) -> None:
@@ -175,7 +175,7 @@ def test_who_waits_is_told_each_step_and_comes_back_when_it_is_complete(appconfi
     ended = appconfig.policy.wait(started, tell=lambda now: told.append(f"{now.state} {now.percent:.0f}"))
 
     assert told == ["DEPLOYING 0", "DEPLOYING 60", "BAKING 100", "COMPLETE 100"]
-    assert (ended.state, ended.goes_on) == ("COMPLETE", False)
+    assert (ended.state, ended.in_progress) == ("COMPLETE", False)
 
 
 @pytest.mark.parametrize("minutes", [(0, 0), (10, 0), (10, 30)])
@@ -187,7 +187,7 @@ def test_what_takes_longer_than_its_strategy_is_left_going_on(
 
     left = bring_into_force(appconfig, ONE)
 
-    assert left.goes_on
+    assert left.in_progress
     seconds = (sum(minutes) + PATIENCE_MINUTES) * 60
     assert seconds - 60 < sum(appconfig.slept) <= seconds
 

@@ -48,7 +48,7 @@ def test_what_goes_on_is_taken_back_rather_than_what_is_in_force(appconfig: AppC
 
     assert (taken_back.number, taken_back.state) == (2, "ROLLED_BACK")
     now = appconfig.policy.situation()
-    assert (now.text, now.going_on) == (ONE, None)
+    assert (now.text, now.in_progress) == (ONE, None)
 
 
 def test_where_nothing_goes_on_the_last_complete_deployment_is_taken_back_and_the_one_before_holds(
@@ -102,7 +102,7 @@ def test_a_way_back_that_takes_time_is_told_as_going_on(appconfig: AppConfig) ->
 
     taken_back = appconfig.policy.revert()
 
-    assert (taken_back.state, taken_back.percent, taken_back.goes_on) == ("ROLLING_BACK", 20.0, True)
+    assert (taken_back.state, taken_back.percent, taken_back.in_progress) == ("ROLLING_BACK", 20.0, True)
 
 
 @pytest.mark.parametrize("states", [[], ["ROLLED_BACK"], ["REVERTED", "ROLLED_BACK"]])

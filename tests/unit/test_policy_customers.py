@@ -9,8 +9,8 @@ from tests.policies import NOW, case, decided
 
 UNNAMED = {"site_customer_identifier": None}
 BY_CUSTOMER: list[dict[str, Any]] = [
-    {"chargebacks": {"most": 5, "within_days": 30}},
-    {"returns": {"most": 5, "within_days": 30}},
+    {"chargebacks": {"max_count": 5, "within_days": 30}},
+    {"returns": {"max_count": 5, "within_days": 30}},
     {"spending_limits": [{"window": "month", "amount": "9999.00"}]},
 ]
 
@@ -68,7 +68,7 @@ def reason_after(
     kind: str, counts: Mapping[date, int], most: int, days: int, now: datetime = NOW, zone: str = "UTC"
 ) -> str:
     """Return the reason of the decision on a customer whose chargebacks or returns are ``counts``."""
-    policy = {kind: {"most": most, "within_days": days}, "time_zone": zone}
+    policy = {kind: {"max_count": most, "within_days": days}, "time_zone": zone}
     parts: dict[str, Any] = {"policy": policy, "now": now, kind: counts}
     return decided(case(**parts)).reason
 
@@ -106,8 +106,8 @@ def test_the_days_of_what_happened_end_at_midnight_utc_whatever_the_policys_time
 
 def test_chargebacks_and_returns_are_counted_apart() -> None:
     policy = {
-        "chargebacks": {"most": 1, "within_days": 30},
-        "returns": {"most": 1, "within_days": 30},
+        "chargebacks": {"max_count": 1, "within_days": 30},
+        "returns": {"max_count": 1, "within_days": 30},
     }
     once = {NOW.date(): 1}
     assert decided(case(policy=policy, chargebacks=once, returns=once)).accept
@@ -119,6 +119,6 @@ def test_what_happened_declines_nothing_where_the_policy_does_not_count_it() -> 
 
 
 def test_a_stranger_with_chargebacks_is_declined_for_them() -> None:
-    policy = {"chargebacks": {"most": 0, "within_days": 30}}
+    policy = {"chargebacks": {"max_count": 0, "within_days": 30}}
     decision = decided(case(customer=None, policy=policy, chargebacks={NOW.date(): 1}))
     assert decision.reason is Reason.TOO_MANY_CHARGEBACKS

@@ -54,9 +54,9 @@ def test_every_field_of_a_document_is_read() -> None:
     assert (credit.minimum, credit.maximum) == (Decimal("10.00"), None)
     assert (other.minimum, other.maximum) == (None, None)
     assert full.chargebacks is not None
-    assert (full.chargebacks.most, full.chargebacks.within_days) == (1, 90)
+    assert (full.chargebacks.max_count, full.chargebacks.within_days) == (1, 90)
     assert full.returns is not None
-    assert (full.returns.most, full.returns.within_days) == (2, 365)
+    assert (full.returns.max_count, full.returns.within_days) == (2, 365)
     day, week = full.spending_limits
     assert (day.window, day.amount, day.payment_types) == (WindowKind.DAY, Decimal("500.00"), None)
     assert (week.window, week.amount) == (WindowKind.WEEK, Decimal("1000.50"))
@@ -82,8 +82,8 @@ def test_all_payment_types_channels_and_subchannels_can_be_named() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"chargebacks": {"most": 0, "within_days": 1}},
-        {"returns": {"most": 0, "within_days": 365}},
+        {"chargebacks": {"max_count": 0, "within_days": 1}},
+        {"returns": {"max_count": 0, "within_days": 365}},
         {"amounts": {"cash": {"minimum": "0.01", "maximum": "999999999999.99"}}},
         {"amounts": {"cash": {"minimum": "20.00", "maximum": "20"}}},
         {"spending_limits": [{"window": "month", "amount": "0.01"}]},
@@ -136,8 +136,8 @@ REPLACED: dict[str, tuple[Any, Any]] = {
         {"cash": {"minimum": "20.00", "maximum": "500.00"}, "ach": {"minimum": "1.00"}},
         {"cash": {"maximum": "300.00"}},
     ),
-    "chargebacks": ({"most": 1, "within_days": 90}, {"most": 0, "within_days": 30}),
-    "returns": ({"most": 1, "within_days": 90}, {"most": 0, "within_days": 30}),
+    "chargebacks": ({"max_count": 1, "within_days": 90}, {"max_count": 0, "within_days": 30}),
+    "returns": ({"max_count": 1, "within_days": 90}, {"max_count": 0, "within_days": 30}),
     "spending_limits": (
         [{"window": "day", "amount": "500.00"}, {"window": "week", "amount": "900.00"}],
         [{"window": "month", "amount": "1000.00"}],

@@ -80,7 +80,7 @@ def test_the_error_says_all_of_its_faults() -> None:
 
 
 LIMIT = {"window": "day", "amount": "500.00"}
-FREQUENCY = {"most": 1, "within_days": 30}
+FREQUENCY = {"max_count": 1, "within_days": 30}
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_a_minimum_above_its_maximum_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["chargebacks", "returns"])
 @pytest.mark.parametrize("days", [0, -1, 366, 10**30, True, False, 1.5, 30.0, "30", None, [30]])
 def test_a_number_of_days_is_a_whole_one_from_1_to_365(kind: str, days: Any) -> None:
-    document = valid_document(**{kind: {"most": 1, "within_days": days}})
+    document = valid_document(**{kind: {"max_count": 1, "within_days": days}})
     assert places_in(document) == {f"defaults.{kind}.within_days"}
 
 
 @pytest.mark.parametrize("kind", ["chargebacks", "returns"])
 @pytest.mark.parametrize("most", [-1, True, 1.5, 1.0, "1", None])
 def test_a_most_is_a_whole_number(kind: str, most: Any) -> None:
-    document = valid_document(**{kind: {"most": most, "within_days": 30}})
+    document = valid_document(**{kind: {"max_count": most, "within_days": 30}})
     assert places_in(document) == {f"defaults.{kind}.most"}
 
 

@@ -16,8 +16,8 @@ from tests.policies import NOW, case, decided, full_document, read, spent
 LIMITS = {
     "spending_limits": [{"window": window, "amount": "1000.00"} for window in ("month", "week", "day")],
 }
-OWN_LIMITS = {"own_limits": dict.fromkeys(("month", "week", "day"), Decimal("500.00"))}
-FREQUENCY = {"most": 0, "within_days": 1}
+OWN_LIMITS = {"self_imposed_limits": dict.fromkeys(("month", "week", "day"), Decimal("500.00"))}
+FREQUENCY = {"max_count": 0, "within_days": 1}
 TODAY = NOW.date()
 
 # What of a payment of 354.99 has to change for each reason, and nothing else.
@@ -52,9 +52,9 @@ OFFENCES: dict[Reason, dict[str, Any]] = {
     Reason.DAY_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(day="1000.01")},
     Reason.WEEK_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(week="1000.01")},
     Reason.MONTH_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(month="1000.01")},
-    Reason.OWN_DAY_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(day="500.01")},
-    Reason.OWN_WEEK_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(week="500.01")},
-    Reason.OWN_MONTH_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(month="500.01")},
+    Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(day="500.01")},
+    Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(week="500.01")},
+    Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(month="500.01")},
 }
 OF_SPENDING = {reason for reason in OFFENCES if "limit" in reason}
 
@@ -66,15 +66,15 @@ CONTRADICTORY: dict[Reason, set[Reason]] = {
     Reason.CUSTOMER_UNKNOWN: {
         Reason.CUSTOMER_SUSPENDED,
         Reason.CUSTOMER_CLOSED,
-        Reason.OWN_DAY_LIMIT_EXCEEDED,
-        Reason.OWN_WEEK_LIMIT_EXCEEDED,
-        Reason.OWN_MONTH_LIMIT_EXCEEDED,
+        Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED,
+        Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED,
+        Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED,
     },
     Reason.CUSTOMER_SUSPENDED: {Reason.CUSTOMER_CLOSED},
     Reason.AMOUNT_TOO_LOW: {Reason.AMOUNT_TOO_HIGH},
-    Reason.DAY_LIMIT_EXCEEDED: {Reason.OWN_DAY_LIMIT_EXCEEDED},
-    Reason.WEEK_LIMIT_EXCEEDED: {Reason.OWN_WEEK_LIMIT_EXCEEDED},
-    Reason.MONTH_LIMIT_EXCEEDED: {Reason.OWN_MONTH_LIMIT_EXCEEDED},
+    Reason.DAY_LIMIT_EXCEEDED: {Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED},
+    Reason.WEEK_LIMIT_EXCEEDED: {Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED},
+    Reason.MONTH_LIMIT_EXCEEDED: {Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED},
 }
 PAIRS = [pair for pair in combinations(OFFENCES, 2) if pair[1] not in CONTRADICTORY.get(pair[0], set())]
 

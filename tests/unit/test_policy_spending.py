@@ -23,9 +23,9 @@ from tests.policies import authorization, case, decided, policy, spent
 
 CASH, ACH = PaymentType.CASH, PaymentType.ACH
 BY_WINDOW = [
-    (WindowKind.DAY, Reason.DAY_LIMIT_EXCEEDED, Reason.OWN_DAY_LIMIT_EXCEEDED),
-    (WindowKind.WEEK, Reason.WEEK_LIMIT_EXCEEDED, Reason.OWN_WEEK_LIMIT_EXCEEDED),
-    (WindowKind.MONTH, Reason.MONTH_LIMIT_EXCEEDED, Reason.OWN_MONTH_LIMIT_EXCEEDED),
+    (WindowKind.DAY, Reason.DAY_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED),
+    (WindowKind.WEEK, Reason.WEEK_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED),
+    (WindowKind.MONTH, Reason.MONTH_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED),
 ]
 # What was spent before a payment of 354.99, and whether a limit of 1,000.00 admits both.
 EDGES = [("645.00", True), ("645.01", True), ("645.02", False), ("1000.00", False), ("0.00", True)]
@@ -38,7 +38,7 @@ def limit(window: str, amount: str, *types: str) -> dict[str, Any]:
 
 def own(**amounts: str) -> dict[str, Any]:
     """Return a customer with limits of its own."""
-    return {"own_limits": {WindowKind(window): Decimal(amount) for window, amount in amounts.items()}}
+    return {"self_imposed_limits": {WindowKind(window): Decimal(amount) for window, amount in amounts.items()}}
 
 
 def by_type(window: WindowKind, **amounts: str) -> dict[WindowKind, Spending]:
@@ -93,7 +93,7 @@ def test_what_is_spent_is_the_whole_payment_with_its_fees() -> None:
     asked = case(policy=limits, message={"payment_amount": "354.98", "net_payment_amount": "400.00"})
     assert decided(asked).accept
     asked = case(customer=own(day="354.98"), message={"net_payment_amount": "350.00"})
-    assert decided(asked).reason is Reason.OWN_DAY_LIMIT_EXCEEDED
+    assert decided(asked).reason is Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED
 
 
 # Limits for some payment types.
@@ -160,7 +160,7 @@ def test_of_several_limits_of_one_window_each_must_be_kept(tight: int) -> None:
 @pytest.mark.parametrize(
     ("policys", "own_limit", "reason"),
     [
-        ("1000.00", "300.00", Reason.OWN_DAY_LIMIT_EXCEEDED),
+        ("1000.00", "300.00", Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED),
         ("300.00", "1000.00", Reason.DAY_LIMIT_EXCEEDED),
         ("300.00", "300.00", Reason.DAY_LIMIT_EXCEEDED),
         ("300.00", "200.00", Reason.DAY_LIMIT_EXCEEDED),
@@ -180,12 +180,12 @@ def test_an_own_limit_counts_all_payment_types_though_the_policys_is_for_one() -
     asked = case(
         policy=limits, customer=own(day="500.00"), spending=spending, message={"payment_type": "cash"}
     )
-    assert decided(asked).reason is Reason.OWN_DAY_LIMIT_EXCEEDED
+    assert decided(asked).reason is Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED
 
 
 def test_a_customer_can_set_a_limit_of_nothing() -> None:
     asked = case(customer=own(month="0.00"), message={"payment_amount": "0.01"})
-    assert decided(asked).reason is Reason.OWN_MONTH_LIMIT_EXCEEDED
+    assert decided(asked).reason is Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED
 
 
 def test_a_stranger_has_the_policys_limits() -> None:
@@ -214,9 +214,9 @@ def test_limits_are_tried_by_day_week_and_month_and_the_customers_own_after_all_
         (WindowKind.DAY, Decimal(1), None, Reason.DAY_LIMIT_EXCEEDED),
         (WindowKind.WEEK, Decimal(4), None, Reason.WEEK_LIMIT_EXCEEDED),
         (WindowKind.MONTH, Decimal(5), None, Reason.MONTH_LIMIT_EXCEEDED),
-        (WindowKind.DAY, Decimal(6), None, Reason.OWN_DAY_LIMIT_EXCEEDED),
-        (WindowKind.WEEK, Decimal(7), None, Reason.OWN_WEEK_LIMIT_EXCEEDED),
-        (WindowKind.MONTH, Decimal(8), None, Reason.OWN_MONTH_LIMIT_EXCEEDED),
+        (WindowKind.DAY, Decimal(6), None, Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED),
+        (WindowKind.WEEK, Decimal(7), None, Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED),
+        (WindowKind.MONTH, Decimal(8), None, Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED),
     ]
 
 
@@ -233,7 +233,7 @@ def test_a_payment_is_accepted_if_and_only_if_no_own_limit_is_passed(
     limits: dict[WindowKind, Decimal], amount: Decimal
 ) -> None:
     half = {window: Spending(most / 2) for window, most in limits.items()}
-    asked = case(customer={"own_limits": limits}, spending=half, message={"payment_amount": f"{amount:.2f}"})
+    asked = case(customer={"self_imposed_limits": limits}, spending=half, message={"payment_amount": f"{amount:.2f}"})
     assert decided(asked).accept == all(
         half[window].total + amount <= most for window, most in limits.items()
     )

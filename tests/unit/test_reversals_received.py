@@ -99,7 +99,7 @@ def answered(event: Mapping[str, Any], sites: Any) -> HttpAnswer:
     def handler(callback: gateway.Callback[Reversal]) -> ReversalAnswer:
         return ReversalAnswer(
             envelope=callback.site.reverse_envelope,
-            part=callback.site.reverse_part,
+            part=callback.site.reverse_element,
             pnm_order_identifier=callback.message.pnm_order_identifier,
         )
 
@@ -108,7 +108,7 @@ def answered(event: Mapping[str, Any], sites: Any) -> HttpAnswer:
 
 def test_a_reversal_is_answered_in_its_sites_envelope() -> None:
     fields = {"pnm_order_identifier": "85378713665"}
-    own = OneSite(reverse_envelope="their_response", reverse_part="their_part")
+    own = OneSite(reverse_envelope="their_response", reverse_element="their_part")
 
     usual, set_by_site = (answered(event(), sites) for sites in (OneSite(), own))
 

@@ -49,7 +49,7 @@ EXPIRES_EARLY_SECONDS = 30
 
 # Each look of a process that waits is a read of the store, which the whole account shares.
 _LEAST_WAIT_SECONDS = 0.4
-_FREE = "attribute_not_exists(held_until) OR held_until < :now"
+_FREE = "attribute_not_exists(lease_expires_at) OR lease_expires_at < :now"
 
 
 class _NotYetError(Exception):
@@ -136,16 +136,16 @@ class AccessTokens:
             stored = self._stored(site, deadline)
             if self._is_good(stored, site, refused):
                 return stored, False
-            holder = self._lease(site, deadline)
-            if holder is None:
+            lease_owner = self._lease(site, deadline)
+            if lease_owner is None:
                 raise _NotYetError
             # Another may have stored one and given the lease back since the first look.
             stored = self._stored(site, deadline)
             if self._is_good(stored, site, refused):
-                self._give_back(site, holder, deadline)
+                self._give_back(site, lease_owner, deadline)
                 return stored, False
             token = self._given(_client_of(site), deadline)
-            self._store_for_others(site, token, holder, deadline)
+            self._store_for_others(site, token, lease_owner, deadline)
             return token, True
 
         try:
@@ -158,12 +158,12 @@ class AccessTokens:
 
     def _lease(self, site: KnownSite, deadline: Deadline) -> str | None:
         """Return who holds the lease, if this process alone may ask the token address now; else None."""
-        now, holder = Decimal(int(self._clock())), str(uuid.uuid4())
-        values = {"held_until": now + LEASE_SECONDS, "holder": holder}
+        now, lease_owner = Decimal(int(self._clock())), str(uuid.uuid4())
+        values = {"lease_expires_at": now + LEASE_SECONDS, "holder": lease_owner}
         change = Update(*_lease_key(site), values, condition=_FREE, condition_values={"now": now})
         held = self._table.update(change, deadline)
         # It is ours where only the answer to our write was lost.
-        return holder if held is None or held.get("holder") == holder else None
+        return lease_owner if held is None or held.get("holder") == lease_owner else None
 
     def _given(self, client: OAuthClient, deadline: Deadline) -> _Token:
         asked_at = self._clock()
@@ -190,7 +190,7 @@ class AccessTokens:
         except (BotoCoreError, TimeoutError) as error:
             raise AccessTokenUnavailableError from error
 
-    def _store_for_others(self, site: KnownSite, token: _Token, holder: str, deadline: Deadline) -> None:
+    def _store_for_others(self, site: KnownSite, token: _Token, lease_owner: str, deadline: Deadline) -> None:
         """Store the token and give the lease back. If that fails, the token is good for this process."""
         write = partial(
             self._store.put_parameter,
@@ -202,13 +202,13 @@ class AccessTokens:
         )
         with suppress(ClientError, BotoCoreError, TimeoutError):
             deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, write)
-            self._give_back(site, holder, deadline)
+            self._give_back(site, lease_owner, deadline)
 
-    def _give_back(self, site: KnownSite, holder: str, deadline: Deadline) -> None:
+    def _give_back(self, site: KnownSite, lease_owner: str, deadline: Deadline) -> None:
         """Let others have the lease. If that fails, it ends by itself."""
-        ours = {"holder": holder}
+        ours = {"holder": lease_owner}
         key = _lease_key(site)
-        change = Update(*key, removes=["held_until"], condition="holder = :holder", condition_values=ours)
+        change = Update(*key, removes=["lease_expires_at"], condition="holder = :holder", condition_values=ours)
         with suppress(LedgerUnavailableError):
             self._table.update(change, deadline)
 

@@ -81,13 +81,13 @@ def success(content: Mapping[str, Any]) -> HttpAnswer:
     return _answer(200, "application/json", json.dumps(content))
 
 
-def callback_answer(answer: CallbackAnswer, version: str, answer_format: str) -> HttpAnswer:
+def callback_answer(answer: CallbackAnswer, version: str, response_format: str) -> HttpAnswer:
     """Return a 200 with PayNearMe's envelope for the site's version: ``json`` or ``xml``.
 
     JSON as in seed ``authorization_callbacks``; XML with the version in the namespace, its dot turned
     into an underscore.
     """
-    if answer_format == "json":
+    if response_format == "json":
         return success({answer.envelope: {"version": version, answer.part: answer.fields()}})
     namespace = f"http://www.paynearme.com/api/pnm_xmlschema_v{version.replace('.', '_')}"
     ElementTree.register_namespace("t", namespace)

@@ -139,7 +139,7 @@ def callback[M: (Authorization, Confirmation, Reversal)](
                     event, model, settings, sites, now, Deadline.after(settings.answer_within_seconds)
                 )
                 site = received.site
-                answer = callback_answer(work(received), site.version, site.answer_format)
+                answer = callback_answer(work(received), site.version, site.response_format)
                 done = received
             except Exception as error:
                 telling.error(error)
@@ -286,6 +286,6 @@ def _in_so_many_words(
         # There is nothing to answer with: no order to name, or not even a request.
         return None
     if site is not None:
-        return callback_answer(reply, site.version, site.answer_format)
+        return callback_answer(reply, site.version, site.response_format)
     # Not even the site is known: PayNearMe's usual form for the version that it names.
     return callback_answer(reply, *(("2.0", "xml") if received.get("version") == "2.0" else ("3.0", "json")))

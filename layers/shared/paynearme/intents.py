@@ -21,7 +21,7 @@ class Intent:
 
     site: str
     request: MakePaymentRequest
-    ends_at: int
+    lease_expires_at: int
     attempt: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @classmethod

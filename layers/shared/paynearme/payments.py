@@ -117,7 +117,7 @@ class Reversed:
     @property
     def notes(self) -> dict[str, Any]:
         """Return what the log line says of it."""
-        return {"kind": str(self.kind), "repeated": self.repeated, **_noted(self.anomalies)}
+        return {"reversal_kind": str(self.kind), "repeated": self.repeated, **_noted(self.anomalies)}
 
     @property
     def counts(self) -> dict[str, int]:

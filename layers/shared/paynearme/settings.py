@@ -108,11 +108,11 @@ class OAuthClient(BaseModel):
 class Site(BaseModel):
     """A PayNearMe site and its keys, as the secret holds it.
 
-    ``secret`` signs callbacks and, unless ``api_secret`` is given, our calls. ``former_secret`` holds for
+    ``secret`` signs callbacks and, unless ``api_secret`` is given, our calls. ``previous_secret`` holds for
     callbacks as well, while this site's key rotates. With ``call_authentication`` ``oauth`` our calls carry
-    a bearer token of ``oauth`` instead of a signature; callbacks stay signed. ``answer_format`` is
+    a bearer token of ``oauth`` instead of a signature; callbacks stay signed. ``response_format`` is
     PayNearMe's usual one for the version unless it is set: JSON for 3.0, XML for 2.0.
-    ``reverse_envelope`` and ``reverse_part`` enclose the acknowledgement of a reversal: PayNearMe has
+    ``reverse_envelope`` and ``reverse_element`` enclose the acknowledgement of a reversal: PayNearMe has
     published no names for it, so ours are made like those of a confirmation.
     """
 
@@ -120,13 +120,13 @@ class Site(BaseModel):
 
     version: Literal["2.0", "3.0"]
     secret: Secret
-    former_secret: Secret | None = None
+    previous_secret: Secret | None = None
     api_secret: Secret | None = None
     call_authentication: Literal["hmac", "oauth"] = "hmac"
     oauth: OAuthClient | None = None
-    answer_format: AnswerFormat | None = None
+    response_format: AnswerFormat | None = None
     reverse_envelope: EnclosingName = "payment_reversal_response"
-    reverse_part: EnclosingName = "reversal"
+    reverse_element: EnclosingName = "reversal"
 
     @model_validator(mode="after")
     def _can_call(self) -> "Site":
@@ -148,9 +148,9 @@ class KnownSite(BaseModel):
     callback_secrets: tuple[SecretStr, ...]
     api_secret: SecretStr
     oauth: OAuthClient | None = None
-    answer_format: AnswerFormat
+    response_format: AnswerFormat
     reverse_envelope: str
-    reverse_part: str
+    reverse_element: str
 
 
 class _SitesDocument(BaseModel):
@@ -237,7 +237,7 @@ class Sites:
         if identifier is None or site is None:
             raise UnknownSiteError
         former = previous.sites.get(identifier) if previous else None
-        secrets = [site.secret, *([site.former_secret] if site.former_secret else [])]
+        secrets = [site.secret, *([site.previous_secret] if site.previous_secret else [])]
         if former and former.version == site.version and former.secret not in secrets:
             secrets.append(former.secret)
         return KnownSite(
@@ -246,9 +246,9 @@ class Sites:
             callback_secrets=tuple(secrets),
             api_secret=site.api_secret or site.secret,
             oauth=site.oauth if site.call_authentication == "oauth" else None,
-            answer_format=site.answer_format or ("json" if site.version == "3.0" else "xml"),
+            response_format=site.response_format or ("json" if site.version == "3.0" else "xml"),
             reverse_envelope=site.reverse_envelope,
-            reverse_part=site.reverse_part,
+            reverse_element=site.reverse_element,
         )
 
     def refresh(self, deadline: Deadline) -> bool:

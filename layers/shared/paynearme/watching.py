@@ -28,7 +28,7 @@ def watch(ledger: Ledger, settings: WatchingSettings, now: datetime, deadline: D
 
     def release(payment: AwaitedPayment, soon: Deadline) -> None:
         site, identifier = payment.site_identifier, payment.pnm_payment_identifier
-        if ledger.release(site, identifier, now, soon, awaited_since=payment.awaited_since):
+        if ledger.release(site, identifier, now, soon, pending_since=payment.pending_since):
             _tell("ReservationReleased", payment)
 
     stages = (

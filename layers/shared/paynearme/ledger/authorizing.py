@@ -59,8 +59,8 @@ class _Known:
     @property
     def knowledge(self) -> Knowledge:
         # An outcome that came before the question is counted already.
-        held = spending.held_by(self.payment)
-        own = held if held and held.customer == self.customer else None
+        reservation = spending.held_by(self.payment)
+        own = reservation if reservation and reservation.customer == self.customer else None
         windows = zip(WindowKind, self.windows, strict=False)
         seen = {kind: spending.spending_in(item, without=own) for kind, item in windows}
         return Knowledge(self.rest.order, self.rest.customer, seen, self.rest.chargebacks, self.rest.returns)
@@ -143,22 +143,22 @@ class _Asked:
         came_before = "outcome" in known.payment
         released = known.payment.get("released_at")
         still_open = "released_at = :released_at" if released else _UNDECIDED
-        held = None if came_before else self._holds(decision)
+        reservation = None if came_before else self._holds(decision)
         payment = items.payment_update(
             items.key_of(self.message),
-            self._values(decision) | (held.values() if held else {}) | self._watched(decision, known.payment),
+            self._values(decision) | (reservation.values() if reservation else {}) | self._watched(decision, known.payment),
             removes=("released_at", "unconfirmed_at") if released else (),
             anomalies=self.anomalies(decision, known.payment),
             condition=_UNDECIDED if came_before else f"{still_open} AND {_WITHOUT_OUTCOME}",
             condition_values={"released_at": released} if released else {},
         )
-        if held is None:
+        if reservation is None:
             refused = table.update(payment, deadline)
             return None if refused is None else {0: refused}
         knowledge = known.knowledge
-        limits = list(ceilings(self.policy, knowledge.customer, held.type_name))
+        limits = list(ceilings(self.policy, knowledge.customer, reservation.type_name))
         reserving = spending.reserved(
-            self.message.site_identifier, held, limits, knowledge.spending, self.now
+            self.message.site_identifier, reservation, limits, knowledge.spending, self.now
         )
         return table.transact([payment, *reserving], deadline)
 
@@ -185,7 +185,7 @@ class _Asked:
             "decline_reason": decision.decline_reason,
             "receipt": decision.receipt,
             "decided_at": self.now.isoformat(),
-            "policy": self.policy.version,
+            "policy_version": self.policy.version,
             "fingerprint": items.authorization_fingerprint(message),
             "payment_type": None if message.payment_type is None else str(message.payment_type),
             "site_payment_identifier": self.identifier,

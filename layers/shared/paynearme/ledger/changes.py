@@ -86,7 +86,7 @@ def _decision(old: Item, new: Item) -> Iterator[_Told]:
     if not _is_new("decided_at", old, new):
         return
     model = PaymentAuthorized if new["decision"] == "accept" else PaymentDeclined
-    says = _asked(new) | {"reason": new["reason"], "policy": new["policy"]}
+    says = _asked(new) | {"reason": new["reason"], "policy_version": new["policy_version"]}
     says["payment_type"] = new.get("payment_type")
     # One that was released is decided on again.
     yield model, new["decided_at"], _moment(new["decided_at"]), says
@@ -106,7 +106,7 @@ def _outcome(old: Item, new: Item) -> Iterator[_Told]:
         named = "confirmed_customer" in new
         says |= {
             "net_payment_amount": net,
-            "added_to_balance": net - new.get("taken_back", Decimal(0)) if named else Decimal(0),
+            "credited_amount": net - new.get("debited_amount", Decimal(0)) if named else Decimal(0),
             "authorized": new.get("decision") == "accept",
             "standin": new["standin"],
         }
@@ -120,11 +120,11 @@ def _reversals(old: Item, new: Item) -> Iterator[_Told]:
             continue
         reversal = new[name]
         says = {
-            "kind": reversal["kind"],
+            "reversal_kind": reversal["kind"],
             "reverse_type": reversal.get("type"),
             "reverse_code": reversal.get("code"),
             "reversed_amount": reversal["amount"],
-            "taken_back": reversal["taken_back"],
+            "debited_amount": reversal["debited_amount"],
         }
         if "confirmed_customer" in new:
             # Whose balance it was taken off, whoever else was told of since.

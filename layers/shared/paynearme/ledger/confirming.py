@@ -95,10 +95,10 @@ class _Told:
             "customer": message.site_customer_identifier or "",
         }
         if self._is_counted:
-            holds = "spending_customer = :customer AND spending_amount = :amount"
+            holds = "reservation_customer = :customer AND reservation_amount = :amount"
             if message.payment_type is not None:
                 known["type"] = str(type_name(message))
-                holds += " AND spending_type = :type"
+                holds += " AND reservation_type = :type"
             condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_AS_AUTHORIZED} AND {holds}"
         else:
             fits = f"(attribute_not_exists(decision) OR ({_AS_AUTHORIZED}))"
@@ -117,7 +117,7 @@ class _Told:
             customer = message.site_customer_identifier or ""
             usual = Held(customer, message.payment_amount, type_name(message), windows)
         if usual is None:
-            condition = f"{_WITHOUT_OUTCOME} AND ({NEVER_HELD} OR spending_amount = :nothing)"
+            condition = f"{_WITHOUT_OUTCOME} AND ({NEVER_HELD} OR reservation_amount = :nothing)"
             payment = self._payment({}, frozenset(), condition, {"nothing": _NOTHING})
             refused = table.transact([payment, *self._by_our_identifier()], deadline)
             return None if refused is None else refused[0]
@@ -144,7 +144,7 @@ class _Told:
         # What came back before it was posted is not posted at all.
         back = min(moving, old.get("reversed_amount", _NOTHING))
         if back and self._balance(moving):
-            values = values | {"taken_back": back}
+            values = values | {"debited_amount": back}
         payment = self._payment(
             values, anomalies, " AND ".join(parts), known | (before.values() if before else {})
         )

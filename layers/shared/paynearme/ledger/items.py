@@ -15,7 +15,7 @@ from paynearme.table import Item, Key, Update
 type About = Authorization | Confirmation | Reversal
 
 _PAYMENT = "PAYMENT"
-_OWN_LIMITS = {window: f"own_{window}_limit" for window in WindowKind}
+_OWN_LIMITS = {window: f"self_imposed_{window}_limit" for window in WindowKind}
 
 
 def payment_key(site: str, pnm_payment_identifier: str, *, test: bool) -> Key:
@@ -184,7 +184,7 @@ def customer_of(item: Item) -> Customer | None:
 
 def customer_values(customer: Customer) -> Item:
     """Return the attributes that hold ``customer``: None for those that it has not."""
-    own = {name: customer.own_limits.get(window) for window, name in _OWN_LIMITS.items()}
+    own = {name: customer.self_imposed_limits.get(window) for window, name in _OWN_LIMITS.items()}
     return {"status": str(customer.status), "suspended_reason": customer.suspended_reason, **own}
 
 

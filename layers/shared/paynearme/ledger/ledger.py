@@ -76,15 +76,15 @@ class Ledger:
         pnm_payment_identifier: str,
         now: datetime,
         deadline: Deadline,
-        awaited_since: str | None = None,
+        pending_since: str | None = None,
     ) -> bool:
         """Give back what an accepted payment without an outcome reserves; return whether that was to be done.
 
         However often it is called, it is given back once, and the outcome is awaited no longer. If the
-        payment is confirmed later, it counts again. ``awaited_since`` (an ``AwaitedPayment``'s) spares a
+        payment is confirmed later, it counts again. ``pending_since`` (an ``AwaitedPayment``'s) spares a
         payment that was decided on again since somebody looked.
         """
-        return release(self._table, site, pnm_payment_identifier, now, deadline, awaited_since)
+        return release(self._table, site, pnm_payment_identifier, now, deadline, pending_since)
 
     def awaited_payments(
         self, partition: int, stage: Stage, decided_before: datetime, deadline: Deadline

@@ -35,10 +35,10 @@ def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> Ma
         "pnm_order_identifier": request.pnm_order_identifier,
         "payment_amount": request.payment_amount,
         "fingerprint": request.fingerprint(),
-        "status": "under_way",
+        "status": "in_progress",
         "attempt": intent.attempt,
-        "begun_at": now.isoformat(),
-        "ends_at": intent.ends_at,
+        "started_at": now.isoformat(),
+        "lease_expires_at": intent.lease_expires_at,
     }
     key = intent_key(intent.site, intent.site_payment_identifier)
     known = table.update(Update(*key, values, condition=_NOBODYS), deadline)
@@ -77,7 +77,7 @@ def _values(outcome: MadePayment | PayNearMeError) -> Item:
                 "response_code": outcome.response_code,
                 "descriptions": outcome.descriptions,
             }
-    return {"status": "not_taken"}
+    return {"status": "not_accepted"}
 
 
 def _became(
@@ -91,10 +91,10 @@ def _became(
     request, status = intent.request, known["status"]
     if status == "submitted":
         return intent.made("submitted", known.get("pnm_payment_identifier"))
-    if status == "under_way" and now.timestamp() < known["ends_at"]:
-        raise PaymentUnderWayError(int(known["ends_at"]) - int(now.timestamp()))
+    if status == "in_progress" and now.timestamp() < known["lease_expires_at"]:
+        raise PaymentUnderWayError(int(known["lease_expires_at"]) - int(now.timestamp()))
     confirmed = _confirmed(table, intent, deadline)
-    if confirmed is not None or status == "not_taken":
+    if confirmed is not None or status == "not_accepted":
         return confirmed
     refusal = (known.get("response_code"), known.get("descriptions", []))
     if status == "bank_authorization_expired":

@@ -73,10 +73,10 @@ def add_order(
         expires_at=None,
     )
     identity = {"site_identifier": site, "pnm_order_identifier": order.pnm_order_identifier}
-    values = identity | items.order_values(new) | {"fed_at": now.isoformat()}
+    values = identity | items.order_values(new) | {"merchant_updated_at": now.isoformat()}
     key = items.order_key(site, order.pnm_order_identifier)
     try:
-        table.update(Update(*key, values, condition="attribute_not_exists(fed_at)"), deadline)
+        table.update(Update(*key, values, condition="attribute_not_exists(merchant_updated_at)"), deadline)
     except LedgerUnavailableError as error:
         raise OrderNotWrittenError(order.pnm_order_identifier) from error
 
@@ -90,14 +90,14 @@ def order(table: Table, site: str, pnm_order_identifier: str, deadline: Deadline
 def put_customer(table: Table, entry: CustomerEntry, now: datetime, deadline: Deadline) -> None:
     """See ``Ledger.put_customer``."""
     limits = {
-        WindowKind.DAY: entry.own_day_limit,
-        WindowKind.WEEK: entry.own_week_limit,
-        WindowKind.MONTH: entry.own_month_limit,
+        WindowKind.DAY: entry.self_imposed_day_limit,
+        WindowKind.WEEK: entry.self_imposed_week_limit,
+        WindowKind.MONTH: entry.self_imposed_month_limit,
     }
     fed = Customer(
         status=CustomerStatus(entry.status),
         suspended_reason=entry.suspended_reason,
-        own_limits={window: limit for window, limit in limits.items() if limit is not None},
+        self_imposed_limits={window: limit for window, limit in limits.items() if limit is not None},
     )
     key = items.account_key(entry.site_identifier, entry.site_customer_identifier)
     identity = {
@@ -165,7 +165,7 @@ def payment(
     return PaymentRecord.model_validate(
         item
         | {
-            "spending": _held(item),
+            "reservation": _held(item),
             "anomalies": sorted(item.get("anomalies", ())),
             "reversals": sorted(reversals, key=lambda reversal: reversal.at),
         }
@@ -178,12 +178,12 @@ def _put(table: Table, key: Key, values: Item, now: datetime, deadline: Deadline
     An item that does so already is left alone, with the time at which it came to.
     """
     (before,) = table.read([key], deadline)
-    after = {name: value for name, value in values.items() if value is not None} | {"fed_at": now.isoformat()}
+    after = {name: value for name, value in values.items() if value is not None} | {"merchant_updated_at": now.isoformat()}
     removes = [name for name, value in values.items() if value is None]
     while not all(before.get(name) == value for name, value in values.items()):
-        seen = {"fed_at": before["fed_at"]} if "fed_at" in before else {}
+        seen = {"merchant_updated_at": before["merchant_updated_at"]} if "merchant_updated_at" in before else {}
         # A write that was given up may still come: then it must not undo a later one.
-        condition = "fed_at = :fed_at" if seen else "attribute_not_exists(fed_at)"
+        condition = "merchant_updated_at = :merchant_updated_at" if seen else "attribute_not_exists(merchant_updated_at)"
         change = Update(*key, after, removes, condition=condition, condition_values=seen)
         refused = table.update(change, deadline)
         if refused is None:
@@ -209,15 +209,15 @@ def _window(window: Window, item: Item) -> WindowRecord:
 
 
 def _held(item: Item) -> HeldRecord | None:
-    held = spending.held_by(item)
-    if held is None:
+    reservation = spending.held_by(item)
+    if reservation is None:
         return None
-    names = [sort_key.split("#", 1) for sort_key in held.windows]
+    names = [sort_key.split("#", 1) for sort_key in reservation.windows]
     return HeldRecord.model_validate(
         {
-            "site_customer_identifier": held.customer,
-            "amount": held.amount,
-            "payment_type": str(held.type_name),
+            "site_customer_identifier": reservation.customer,
+            "amount": reservation.amount,
+            "payment_type": str(reservation.type_name),
             "windows": {kind.lower(): name for kind, name in names},
         }
     )

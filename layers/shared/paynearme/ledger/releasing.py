@@ -11,7 +11,7 @@ from paynearme.ledger.watching import AWAITED
 from paynearme.table import Item, Table
 
 _WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
-_AS_AWAITED = " AND awaited_since = :since"
+_AS_AWAITED = " AND pending_since = :since"
 
 
 def release(
@@ -20,14 +20,14 @@ def release(
     pnm_payment_identifier: str,
     now: datetime,
     deadline: Deadline,
-    awaited_since: str | None,
+    pending_since: str | None,
 ) -> bool:
     """See ``Ledger.release``."""
     key = items.payment_key(site, pnm_payment_identifier, test=False)
     (payment,) = table.read([key], deadline)
-    since, as_awaited = ({}, "") if awaited_since is None else ({"since": awaited_since}, _AS_AWAITED)
+    since, as_awaited = ({}, "") if pending_since is None else ({"since": pending_since}, _AS_AWAITED)
     while True:
-        if since and payment.get("awaited_since") != awaited_since:
+        if since and payment.get("pending_since") != pending_since:
             return False
         before = held_by(payment)
         if "outcome" in payment or before is None or not before.amount:
@@ -49,12 +49,12 @@ def release(
 
 def _await_no_longer(table: Table, payment: Item, deadline: Deadline) -> None:
     """Take a payment that reserves nothing from those whose outcome is awaited."""
-    since = payment.get("awaited_since")
-    if since is not None:
+    pending_since = payment.get("pending_since")
+    if pending_since is not None:
         change = items.payment_update(
             (payment["pk"], payment["sk"]),
             removes=AWAITED,
-            condition="awaited_since = :since",
-            condition_values={"since": since},
+            condition="pending_since = :since",
+            condition_values={"since": pending_since},
         )
         table.update(change, deadline)

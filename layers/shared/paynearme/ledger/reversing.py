@@ -16,7 +16,7 @@ _NOTHING = Decimal(0)
 _DEPENDED_ON = (
     "outcome",
     "posted_amount",
-    "taken_back",
+    "debited_amount",
     "reversed_amount",
     "authorized_customer",
     "confirmed_customer",
@@ -66,7 +66,7 @@ class _Told:
         if self.posted_to is None:
             return _NOTHING
         posted: Decimal = self.payment.get("posted_amount", _NOTHING)
-        left: Decimal = posted - self.payment.get("taken_back", _NOTHING)
+        left: Decimal = posted - self.payment.get("debited_amount", _NOTHING)
         return max(_NOTHING, min(self.message.amount, left))
 
     @property
@@ -101,7 +101,7 @@ class _Told:
             "code": message.reverse_code,
             "kind": str(message.kind),
             "amount": message.amount,
-            "taken_back": self.taken_back,
+            "debited_amount": self.debited_amount,
             "at": self.now.isoformat(),
         }
         seen = {name: payment[name] for name in _DEPENDED_ON if name in payment}
@@ -114,7 +114,7 @@ class _Told:
             items.key_of(message),
             values | {self.attribute: {name: value for name, value in reversal.items() if value is not None}},
             amounts={"reversed_amount": message.amount}
-            | ({"taken_back": self.taken_back} if "posted_amount" in payment else {}),
+            | ({"debited_amount": self.debited_amount} if "posted_amount" in payment else {}),
             anomalies=self.anomalies,
             condition=" AND ".join([f"attribute_not_exists({self.attribute})", *parts]),
             condition_values=seen,

@@ -34,10 +34,10 @@ class Held:
     def values(self) -> Item:
         """Return the attributes of the payment's item that say so."""
         return {
-            "spending_customer": self.customer,
-            "spending_amount": self.amount,
-            "spending_type": str(self.type_name),
-            "spending_windows": list(self.windows),
+            "reservation_customer": self.customer,
+            "reservation_amount": self.amount,
+            "reservation_type": str(self.type_name),
+            "reservation_windows": list(self.windows),
         }
 
     @property
@@ -46,19 +46,19 @@ class Held:
         return " AND ".join(f"{name} = :{name}" for name in self.values())
 
 
-NEVER_HELD = "attribute_not_exists(spending_amount)"
+NEVER_HELD = "attribute_not_exists(reservation_amount)"
 """The condition that a payment's item holds nothing and never did."""
 
 
 def held_by(payment: Item) -> Held | None:
     """Return what a payment holds, or None if it never held anything."""
-    if "spending_amount" not in payment:
+    if "reservation_amount" not in payment:
         return None
     return Held(
-        payment["spending_customer"],
-        payment["spending_amount"],
-        payment["spending_type"],
-        tuple(payment["spending_windows"]),
+        payment["reservation_customer"],
+        payment["reservation_amount"],
+        payment["reservation_type"],
+        tuple(payment["reservation_windows"]),
     )
 
 
@@ -88,7 +88,7 @@ def spending_in(item: Item, without: Held | None = None) -> Spending:
 def moved(site: str, before: Held | None, after: Held | None, now: datetime) -> list[Update]:
     """Return the changes of windows when a payment that held ``before`` comes to hold ``after``."""
     changes: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    both = [(held, sign) for held, sign in ((before, -1), (after, 1)) if held]
+    both = [(reservation, sign) for reservation, sign in ((before, -1), (after, 1)) if reservation]
     for held, sign in both:
         for window in held.windows:
             amounts = changes[held.customer, window]
@@ -103,7 +103,7 @@ def moved(site: str, before: Held | None, after: Held | None, now: datetime) -> 
 
 def reserved(
     site: str,
-    held: Held,
+    reservation: Held,
     ceilings: Iterable[Ceiling],
     seen: Mapping[WindowKind, Spending],
     now: datetime,
@@ -115,14 +115,14 @@ def reserved(
     """
     updates = []
     by_window = {kind: [ceiling for ceiling in ceilings if ceiling.window is kind] for kind in WindowKind}
-    for kind, window in zip(WindowKind, held.windows, strict=True):
-        amounts = {"spent": held.amount, f"spent_{held.type_name}": held.amount}
-        condition, values = _fits(held, by_window[kind], seen[kind])
-        updates.append(_change(site, held.customer, window, amounts, now, condition, values))
+    for kind, window in zip(WindowKind, reservation.windows, strict=True):
+        amounts = {"spent": reservation.amount, f"spent_{reservation.type_name}": reservation.amount}
+        condition, values = _fits(reservation, by_window[kind], seen[kind])
+        updates.append(_change(site, reservation.customer, window, amounts, now, condition, values))
     return updates
 
 
-def _fits(held: Held, ceilings: Iterable[Ceiling], seen: Spending) -> tuple[str, dict[str, Decimal]]:
+def _fits(reservation: Held, ceilings: Iterable[Ceiling], seen: Spending) -> tuple[str, dict[str, Decimal]]:
     """Return the condition that ``held`` fits under ``ceilings``, and its values."""
     bounds: dict[str, Decimal] = {}
 
@@ -131,12 +131,12 @@ def _fits(held: Held, ceilings: Iterable[Ceiling], seen: Spending) -> tuple[str,
 
     for ceiling in ceilings:
         if ceiling.types is None:
-            bound("spent", ceiling.amount - held.amount)
+            bound("spent", ceiling.amount - reservation.amount)
             continue
-        others = ceiling.types - {held.type_name}
+        others = ceiling.types - {reservation.type_name}
         for other in others:
             bound(f"spent_{other}", seen.of([other]))
-        bound(f"spent_{held.type_name}", ceiling.amount - held.amount - seen.of(others))
+        bound(f"spent_{reservation.type_name}", ceiling.amount - reservation.amount - seen.of(others))
     parts = [f"(attribute_not_exists({name}) OR {name} <= :most_{name})" for name in bounds]
     return " AND ".join(parts), {f"most_{name}": most for name, most in bounds.items()}
 

@@ -15,11 +15,11 @@ from paynearme.deadline import Deadline
 from paynearme.ledger import items
 from paynearme.table import Item, Key, Table
 
-INDEX = "awaited"
+INDEX = "pending"
 PARTITIONS = 16
 """Over how many partitions the index is spread. To look into fewer than were written forgets payments."""
 
-AWAITED = ("awaited_in", "awaited_since")
+AWAITED = ("pending_partition", "pending_since")
 """The attributes that the index is made of."""
 
 
@@ -37,7 +37,7 @@ class AwaitedPayment:
     """An accepted payment without an outcome, as the index tells it."""
 
     key: Key
-    awaited_since: str
+    pending_since: str
     site_identifier: str
     pnm_payment_identifier: str
     pnm_order_identifier: str
@@ -58,7 +58,7 @@ def find(
     for item in table.query(INDEX, AWAITED, _partition(partition), between, deadline):
         yield AwaitedPayment(
             (item["pk"], item["sk"]),
-            item["awaited_since"],
+            item["pending_since"],
             item["site_identifier"],
             item["pnm_payment_identifier"],
             item["pnm_order_identifier"],
@@ -67,13 +67,13 @@ def find(
 
 def mark_unconfirmed(table: Table, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
     """See ``Ledger.mark_unconfirmed``."""
-    since = payment.awaited_since.replace(Stage.AUTHORIZED, Stage.UNCONFIRMED, 1)
+    since = payment.pending_since.replace(Stage.AUTHORIZED, Stage.UNCONFIRMED, 1)
     change = items.payment_update(
         payment.key,
-        {"awaited_since": since, "unconfirmed_at": now.isoformat()},
+        {"pending_since": since, "unconfirmed_at": now.isoformat()},
         # Neither an outcome nor another watcher came in between.
-        condition="awaited_since = :since",
-        condition_values={"since": payment.awaited_since},
+        condition="pending_since = :since",
+        condition_values={"since": payment.pending_since},
     )
     refused = table.update(change, deadline)
     # When an answer was lost, what stands against the repeat is what this call wrote itself.
@@ -81,7 +81,7 @@ def mark_unconfirmed(table: Table, payment: AwaitedPayment, now: datetime, deadl
 
 
 def _partition(number: int) -> str:
-    return f"AWAITED#{number:02}"
+    return f"PENDING#{number:02}"
 
 
 def _since(stage: Stage, moment: datetime | None) -> str:

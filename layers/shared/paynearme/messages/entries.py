@@ -96,13 +96,13 @@ class CustomerEntry(CustomerRequest):
         default=None,
         description="Why the customer is suspended, as a code of the merchant's. Required for suspended.",
     )
-    own_day_limit: NonNegativeMoney | None = Field(
+    self_imposed_day_limit: NonNegativeMoney | None = Field(
         default=None, description="The most that the customer wants to spend in a calendar day, in dollars."
     )
-    own_week_limit: NonNegativeMoney | None = Field(
+    self_imposed_week_limit: NonNegativeMoney | None = Field(
         default=None, description="The same for a week, which begins on Monday."
     )
-    own_month_limit: NonNegativeMoney | None = Field(
+    self_imposed_month_limit: NonNegativeMoney | None = Field(
         default=None, description="The same for a calendar month."
     )
 

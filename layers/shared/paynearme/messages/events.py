@@ -50,7 +50,7 @@ class DecidedEvent(PaymentEvent):
     payment_currency: str
     payment_type: str | None = None
     reason: str = Field(description="The code of the decision's reason.")
-    policy: str = Field(description="The version of the policy that decided.")
+    policy_version: str = Field(description="The version of the policy that decided.")
 
 
 class PaymentAuthorized(DecidedEvent):
@@ -74,7 +74,7 @@ class PaymentConfirmed(PaymentEvent):
     payment_currency: str
     payment_type: str | None = None
     net_payment_amount: Dollars = Field(description="What of it is the customer's.")
-    added_to_balance: Dollars = Field(
+    credited_amount: Dollars = Field(
         description="What was added to the customer's balance: the net amount, less what had come back "
         "before; nothing where no customer is named."
     )
@@ -97,11 +97,11 @@ class PaymentReversed(PaymentEvent):
 
     detail_type: ClassVar[str] = "PaymentReversed"
 
-    kind: ReversalKind = Field(description="What it counts as.")
+    reversal_kind: ReversalKind = Field(description="What it counts as.")
     reverse_type: str | None = Field(default=None, description="PayNearMe's word for it.")
     reverse_code: str | None = None
     reversed_amount: Dollars = Field(description="What came back this time.")
-    taken_back: Dollars = Field(description="What of it was taken off the customer's balance.")
+    debited_amount: Dollars = Field(description="What of it was taken off the customer's balance.")
 
 
 class PaymentAnomaly(PaymentEvent):

@@ -56,7 +56,7 @@ class OrderRecord(Record):
     order_amount: Dollars | None = None
     minimum_payment_amount: Dollars | None = None
     expires_at: datetime | None = None
-    fed_at: datetime | None = Field(
+    merchant_updated_at: datetime | None = Field(
         default=None,
         description="When what the merchant feeds last changed; to feed the same changes nothing.",
     )
@@ -98,10 +98,10 @@ class CustomerRecord(Record):
         default=None, description="null for a customer who paid and whom the merchant has not fed."
     )
     suspended_reason: Code | None = None
-    own_day_limit: Dollars | None = None
-    own_week_limit: Dollars | None = None
-    own_month_limit: Dollars | None = None
-    fed_at: datetime | None = Field(
+    self_imposed_day_limit: Dollars | None = None
+    self_imposed_week_limit: Dollars | None = None
+    self_imposed_month_limit: Dollars | None = None
+    merchant_updated_at: datetime | None = Field(
         default=None,
         description="When what the merchant feeds last changed; to feed the same changes nothing.",
     )
@@ -121,7 +121,7 @@ class ReversalRecord(Record):
     type: str | None = Field(default=None, description="PayNearMe's reverse_type.")
     code: str | None = Field(default=None, description="PayNearMe's reverse_code.")
     amount: Dollars = Field(description="What came back.")
-    taken_back: Dollars = Field(description="What of it was taken off the customer's balance.")
+    debited_amount: Dollars = Field(description="What of it was taken off the customer's balance.")
 
 
 class HeldWindows(Record):
@@ -162,7 +162,7 @@ class PaymentRecord(Record):
     reason: str | None = Field(default=None, description="The code of the decision's reason.")
     decline_reason: str | None = Field(default=None, description="What the consumer read of a decline.")
     decided_at: datetime | None = None
-    policy: str | None = Field(default=None, description="The version of the policy that decided.")
+    policy_version: str | None = Field(default=None, description="The version of the policy that decided.")
     authorized_amount: Dollars | None = None
     authorized_currency: str | None = None
     authorized_net: Dollars | None = None
@@ -179,7 +179,7 @@ class PaymentRecord(Record):
     standin: bool | None = Field(default=None, description="Whether PayNearMe decided in our place.")
     posted_amount: Dollars | None = Field(default=None, description="What was posted to the balance.")
 
-    spending: HeldRecord | None = Field(default=None, description="null where it never held anything.")
+    reservation: HeldRecord | None = Field(default=None, description="null where it never held anything.")
     unconfirmed_at: datetime | None = Field(
         default=None, description="When its outcome was found to be overdue."
     )
@@ -188,5 +188,5 @@ class PaymentRecord(Record):
     )
     anomalies: list[str] = Field(description="What is wrong with it and needs a person's eye, as codes.")
     reversed_amount: Dollars | None = Field(default=None, description="What came back in all.")
-    taken_back: Dollars | None = Field(default=None, description="What of it was taken off the balance.")
+    debited_amount: Dollars | None = Field(default=None, description="What of it was taken off the balance.")
     reversals: list[ReversalRecord] = Field(description="What came back, the first first.")

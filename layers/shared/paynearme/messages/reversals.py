@@ -158,5 +158,5 @@ class ReversalAnswer(Answer):
     """Our acknowledgement of a reversal, equal for the first and for every repeat.
 
     Its envelope is not public: ``envelope`` and ``part`` are the site's ``reverse_envelope`` and
-    ``reverse_part``.
+    ``reverse_element``.
     """

@@ -94,7 +94,7 @@ class Bounds(_Part):
 class Frequency(_Part):
     """How often something may have happened within the last days, of which today, in UTC, is the last."""
 
-    most: int = Field(ge=0, strict=True)
+    max_count: int = Field(ge=0, strict=True)
     within_days: int = Field(ge=1, le=MOST_DAYS, strict=True)
 
 

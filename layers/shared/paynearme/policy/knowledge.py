@@ -54,11 +54,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer as the merchant fed it. ``own_limits`` are those that the customer set, in dollars."""
+    """A customer as the merchant fed it. ``self_imposed_limits`` are those that the customer set, in dollars."""
 
     status: CustomerStatus = CustomerStatus.ACTIVE
     suspended_reason: str | None = None
-    own_limits: Mapping[WindowKind, Decimal] = field(default_factory=dict)
+    self_imposed_limits: Mapping[WindowKind, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,9 @@ class Reason(StrEnum):
     DAY_LIMIT_EXCEEDED = "day_limit_exceeded"
     WEEK_LIMIT_EXCEEDED = "week_limit_exceeded"
     MONTH_LIMIT_EXCEEDED = "month_limit_exceeded"
-    OWN_DAY_LIMIT_EXCEEDED = "own_day_limit_exceeded"
-    OWN_WEEK_LIMIT_EXCEEDED = "own_week_limit_exceeded"
-    OWN_MONTH_LIMIT_EXCEEDED = "own_month_limit_exceeded"
+    SELF_IMPOSED_DAY_LIMIT_EXCEEDED = "self_imposed_day_limit_exceeded"
+    SELF_IMPOSED_WEEK_LIMIT_EXCEEDED = "self_imposed_week_limit_exceeded"
+    SELF_IMPOSED_MONTH_LIMIT_EXCEEDED = "self_imposed_month_limit_exceeded"
     CONFLICTS_WITH_EARLIER = "conflicts_with_earlier"
     CANNOT_DECIDE_NOW = "cannot_decide_now"
 

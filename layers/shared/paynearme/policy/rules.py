@@ -28,9 +28,9 @@ _LIMIT_REASONS = {
     WindowKind.MONTH: Reason.MONTH_LIMIT_EXCEEDED,
 }
 _OWN_LIMIT_REASONS = {
-    WindowKind.DAY: Reason.OWN_DAY_LIMIT_EXCEEDED,
-    WindowKind.WEEK: Reason.OWN_WEEK_LIMIT_EXCEEDED,
-    WindowKind.MONTH: Reason.OWN_MONTH_LIMIT_EXCEEDED,
+    WindowKind.DAY: Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED,
+    WindowKind.WEEK: Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED,
+    WindowKind.MONTH: Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED,
 }
 
 
@@ -186,14 +186,14 @@ def amount_is_not_too_high(case: Case) -> Reason | None:
 def chargebacks_are_few(case: Case) -> Reason | None:
     """Decline a customer with more chargebacks than the policy allows within its days."""
     rule, counted = case.policy.chargebacks, case.knowledge.chargebacks
-    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.most
+    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.max_count
     return Reason.TOO_MANY_CHARGEBACKS if many else None
 
 
 def returns_are_few(case: Case) -> Reason | None:
     """Decline a customer with more returns than the policy allows within its days."""
     rule, counted = case.policy.returns, case.knowledge.returns
-    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.most
+    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.max_count
     return Reason.TOO_MANY_RETURNS if many else None
 
 
@@ -261,7 +261,7 @@ def ceilings(policy: SitePolicy, customer: Customer | None, name: TypeName) -> I
         for limit in policy.spending_limits:
             if limit.window is window and (limit.payment_types is None or name in limit.payment_types):
                 yield Ceiling(window, limit.amount, limit.payment_types, _LIMIT_REASONS[window])
-    own = customer.own_limits if customer else {}
+    own = customer.self_imposed_limits if customer else {}
     for window in WindowKind:
         if window in own:
             yield Ceiling(window, own[window], None, _OWN_LIMIT_REASONS[window])

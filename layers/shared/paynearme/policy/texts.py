@@ -102,9 +102,9 @@ _DECLINE_REASONS = {
     Reason.DAY_LIMIT_EXCEEDED: "Daily limit reached",
     Reason.WEEK_LIMIT_EXCEEDED: "Weekly limit reached",
     Reason.MONTH_LIMIT_EXCEEDED: "Monthly limit reached",
-    Reason.OWN_DAY_LIMIT_EXCEEDED: "Your own daily limit is reached",
-    Reason.OWN_WEEK_LIMIT_EXCEEDED: "Your own weekly limit is reached",
-    Reason.OWN_MONTH_LIMIT_EXCEEDED: "Your own monthly limit is reached",
+    Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED: "Your own daily limit is reached",
+    Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED: "Your own weekly limit is reached",
+    Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED: "Your own monthly limit is reached",
     Reason.CONFLICTS_WITH_EARLIER: "Payment details changed",
     Reason.CANNOT_DECIDE_NOW: "Temporarily unavailable",
 }
