@@ -141,7 +141,7 @@ class Story:
         self._owed[site, story.customer] = story.tell()
 
     def _access_tokens(self) -> None:
-        granted = self._paynearme.get("token-calls")["granted"]
+        granted = self._paynearme.get("access-token-requests")["granted"]
         self._check(f"PayNearMe gave {granted} for all calls of all functions", holds=granted == 1)
 
     def _reasons(self) -> None:

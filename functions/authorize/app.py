@@ -5,7 +5,7 @@ from datetime import datetime
 
 from paynearme import gateway, telemetry
 from paynearme.ledger import Ledger
-from paynearme.messages import Authorization, AuthorizationAnswer
+from paynearme.messages import Authorization, AuthorizationResponse
 from paynearme.payments import unheard
 from paynearme.policies import Policies
 from paynearme.settings import Settings, Sites
@@ -17,7 +17,7 @@ policies = Policies(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-def decline(parameters: Mapping[str, str], now: datetime) -> AuthorizationAnswer:
+def decline(parameters: Mapping[str, str], now: datetime) -> AuthorizationResponse:
     """Decline what cannot be decided now. Raises ``KeyError`` and ``ValueError`` where nothing is named."""
     declined = unheard(policies.text_without_decision, parameters, now)
     answer = declined.to_answer(parameters["pnm_order_identifier"])
@@ -26,7 +26,7 @@ def decline(parameters: Mapping[str, str], now: datetime) -> AuthorizationAnswer
 
 
 @gateway.callback("authorize", Authorization, settings, sites, when_unavailable=decline)
-def handler(callback: gateway.Callback[Authorization]) -> AuthorizationAnswer:
+def handler(callback: gateway.Callback[Authorization]) -> AuthorizationResponse:
     """Record the decision, once, and answer with it."""
     policy = policies.find(callback.site.identifier, callback.deadline)
     authorized = ledger.authorize(callback.message, policy, callback.received_at, callback.deadline)

@@ -2,7 +2,7 @@
 
 from paynearme import certification, gateway, telemetry
 from paynearme.ledger import Ledger
-from paynearme.messages import Confirmation, ConfirmationAnswer
+from paynearme.messages import Confirmation, ConfirmationResponse
 from paynearme.policies import Policies
 from paynearme.settings import Settings, Sites
 from paynearme.table import Table
@@ -15,9 +15,9 @@ rehearsals = certification.rehearsals(on=settings.certification_hooks)
 
 
 @gateway.callback("confirm", Confirmation, settings, sites, afterwards=rehearsals)
-def handler(callback: gateway.Callback[Confirmation]) -> ConfirmationAnswer:
+def handler(callback: gateway.Callback[Confirmation]) -> ConfirmationResponse:
     """Post the payment, once, and acknowledge it: the same words for the first time and for each repeat."""
     policy = policies.find_quickly(callback.site.identifier, callback.deadline)
     confirmed = ledger.confirm(callback.message, policy, callback.received_at, callback.deadline)
     telemetry.tell(confirmed)
-    return ConfirmationAnswer(pnm_order_identifier=callback.message.pnm_order_identifier)
+    return ConfirmationResponse(pnm_order_identifier=callback.message.pnm_order_identifier)

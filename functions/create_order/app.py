@@ -4,7 +4,7 @@ from paynearme import gateway, telling
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.ledger import Ledger
-from paynearme.messages.create_order import CreateOrderAnswer, CreateOrderRequest
+from paynearme.messages.create_order import CreateOrderResponse, CreateOrderRequest
 from paynearme.settings import Settings, Sites
 from paynearme.table import FOR_A_SHORT_ATTEMPT_SECONDS, SHORT_ATTEMPT_SECONDS, Table
 
@@ -16,7 +16,7 @@ ledger = Ledger(table)
 
 
 @gateway.backend_call("create_order", {"POST": CreateOrderRequest}, settings, sites)
-def handler(call: gateway.Call[CreateOrderRequest]) -> CreateOrderAnswer:
+def handler(call: gateway.Call[CreateOrderRequest]) -> CreateOrderResponse:
     """Create the order, write it down, and return it."""
     sooner = call.deadline.sooner(FOR_A_SHORT_ATTEMPT_SECONDS)
     answer = paynearme.create_order(call.site, call.request, sooner)

@@ -3,7 +3,7 @@
 from paynearme import gateway
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
-from paynearme.messages import SmartTokenAnswer, SmartTokenRequest
+from paynearme.messages import SmartTokenResponse, SmartTokenRequest
 from paynearme.settings import Settings, Sites
 from paynearme.table import Table
 
@@ -14,6 +14,6 @@ paynearme = PayNearMeClient(settings.paynearme_base_url, tokens)
 
 
 @gateway.backend_call("get_token", {"POST": SmartTokenRequest}, settings, sites)
-def handler(call: gateway.Call[SmartTokenRequest]) -> SmartTokenAnswer:
+def handler(call: gateway.Call[SmartTokenRequest]) -> SmartTokenResponse:
     """Call PayNearMe, and return its orders."""
     return paynearme.get_smart_token(call.site, call.request, call.deadline)

@@ -5,7 +5,7 @@ from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.ledger import Ledger
 from paynearme.making import make_once
-from paynearme.messages.make_payment import MadePayment, MakePaymentRequest
+from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
 from paynearme.settings import Settings, Sites
 from paynearme.table import SHORT_ATTEMPT_SECONDS, Table
 
@@ -17,6 +17,6 @@ ledger = Ledger(table)
 
 
 @gateway.backend_call("make_payment", {"POST": MakePaymentRequest}, settings, sites)
-def handler(call: gateway.Call[MakePaymentRequest]) -> MadePayment:
+def handler(call: gateway.Call[MakePaymentRequest]) -> SubmittedPayment:
     """Make the payment unless it was made before, and return what became of it."""
     return make_once(call.request, call.site, paynearme, ledger, call.received_at, call.deadline)

@@ -3,7 +3,7 @@
 from paynearme import gateway
 from paynearme.ledger import Ledger
 from paynearme.messages.entries import PaymentRequest
-from paynearme.messages.records import PaymentRecord
+from paynearme.messages.records import PaymentResponse
 from paynearme.settings import Settings, Sites
 from paynearme.table import Table
 
@@ -13,7 +13,7 @@ ledger = Ledger(Table(settings.table_name))
 
 
 @gateway.backend_call("payments", {"GET": PaymentRequest}, settings, sites)
-def handler(call: gateway.Call[PaymentRequest]) -> PaymentRecord | None:
+def handler(call: gateway.Call[PaymentRequest]) -> PaymentResponse | None:
     """Answer with all that is known of the payment."""
     request = call.request
     return ledger.payment(

@@ -2,7 +2,7 @@
 
 from paynearme import gateway, telemetry
 from paynearme.ledger import Ledger
-from paynearme.messages import Reversal, ReversalAnswer
+from paynearme.messages import Reversal, ReversalResponse
 from paynearme.settings import Settings, Sites
 from paynearme.table import Table
 
@@ -12,10 +12,10 @@ ledger = Ledger(Table(settings.table_name))
 
 
 @gateway.callback("reverse", Reversal, settings, sites)
-def handler(callback: gateway.Callback[Reversal]) -> ReversalAnswer:
+def handler(callback: gateway.Callback[Reversal]) -> ReversalResponse:
     """Take back what came back, once, and acknowledge it: the same words for each repeat."""
     telemetry.tell(ledger.reverse(callback.message, callback.received_at, callback.deadline))
-    return ReversalAnswer(
+    return ReversalResponse(
         envelope=callback.site.reverse_envelope,
         part=callback.site.reverse_element,
         pnm_order_identifier=callback.message.pnm_order_identifier,

@@ -32,8 +32,8 @@ Control, for tests and the demo, is under ``/control``. A body that is not as de
 - ``GET calls``: the calls received, without personal data, tokens and signatures;
 - ``POST sites`` with ``{"sites": {…}}``: replaces the sites;
 - ``POST callbacks`` with ``CallbackSettings``: changes what is named and leaves the rest;
-- ``GET token-calls``: ``count`` of the requests at the token address, and how many were ``granted``;
-- ``POST tokens`` with a ``TokenCommand``;
+- ``GET access-token-requests``: ``count`` of the requests at the token address, and how many were ``granted``;
+- ``POST access-tokens`` with a ``TokenCommand``;
 - ``POST methods`` with a ``SavedMethod``: returns its ``payment_method_identifier``;
 - ``POST expire`` with a ``payment_method_identifier``: its bank takes back the authorization;
 - ``GET payments``; ``POST settled``: the same when nothing goes on in the background any more;

@@ -66,7 +66,7 @@ class Control:
         router.add_post("/control/sites", self._set_sites)
         router.add_post("/control/reset", self._reset)
         router.add_post("/control/callbacks", self._set_callbacks)
-        router.add_get("/control/token-calls", self._get_token_calls)
+        router.add_get("/control/access-token-requests", self._get_token_calls)
         router.add_post("/control/tokens", self._change_tokens)
         router.add_post("/control/methods", self._save_method)
         router.add_post("/control/expire", self._expire)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from paynearme.messages import SmartTokenAnswer
-from paynearme.messages.create_order import CreateOrderAnswer
-from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MadePayment, MakePaymentRequest
+from paynearme.messages import SmartTokenResponse
+from paynearme.messages.create_order import CreateOrderResponse
+from paynearme.messages.make_payment import IDEMPOTENCY_KEY, SubmittedPayment, MakePaymentRequest
 from paynearme.messages.payment_methods import PaymentMethods
-from paynearme.messages.records import CustomerRecord, OrderRecord, PaymentRecord
+from paynearme.messages.records import CustomerResponse, OrderResponse, PaymentResponse
 
 TOKEN_REQUEST: Mapping[str, Any] = {
     "site_identifier": "S2155373459",
@@ -17,7 +17,7 @@ TOKEN_REQUEST: Mapping[str, Any] = {
     "payment_amount": "100.00",
     "flow_return_url": "freehold-gaming://portal.freehold.us/cashier",
 }
-TOKEN_ANSWER = SmartTokenAnswer.model_validate(
+TOKEN_ANSWER = SmartTokenResponse.model_validate(
     {
         "orders": [
             {
@@ -43,7 +43,7 @@ CREATE_ORDER_REQUEST: Mapping[str, Any] = {
     "site_customer_language": "en",
     "site_customer_state": "NY",
 }
-CREATE_ORDER_ANSWER = CreateOrderAnswer.model_validate(
+CREATE_ORDER_ANSWER = CreateOrderResponse.model_validate(
     {
         "order": {
             "pnm_order_identifier": "80080175585",
@@ -105,7 +105,7 @@ MAKE_PAYMENT_REQUEST: Mapping[str, Any] = {
 SITE_PAYMENT_IDENTIFIER = MakePaymentRequest.model_validate(
     {**MAKE_PAYMENT_HEADERS, **MAKE_PAYMENT_REQUEST}
 ).site_payment_identifier("S2155373459")
-MADE_PAYMENT = MadePayment(
+MADE_PAYMENT = SubmittedPayment(
     status="submitted",
     site_payment_identifier=SITE_PAYMENT_IDENTIFIER,
     pnm_payment_identifier="830466818968",
@@ -122,7 +122,7 @@ ORDER_ENTRY: Mapping[str, Any] = {
     "minimum_payment_amount": "20.00",
     "expires_at": "2026-11-30T23:59:59-05:00",
 }
-ORDER = OrderRecord.model_validate(
+ORDER = OrderResponse.model_validate(
     {
         **ORDER_ENTRY,
         "site_identifier": "S2155373459",
@@ -138,7 +138,7 @@ CUSTOMER_ENTRY: Mapping[str, Any] = {
     "self_imposed_day_limit": "200.00",
     "self_imposed_week_limit": "500.00",
 }
-CUSTOMER = CustomerRecord.model_validate(
+CUSTOMER = CustomerResponse.model_validate(
     {
         **CUSTOMER_ENTRY,
         "site_identifier": "S2155373459",
@@ -168,7 +168,7 @@ CUSTOMER = CustomerRecord.model_validate(
     }
 ).model_dump(mode="json")
 
-PAYMENT = PaymentRecord.model_validate(
+PAYMENT = PaymentResponse.model_validate(
     {
         "site_identifier": "S2155373459",
         "pnm_payment_identifier": "830466818968",

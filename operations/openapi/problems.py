@@ -30,7 +30,7 @@ class Problem(_Part):
     status: int
 
 
-class Fault(_Part):
+class InvalidParameter(_Part):
     """A parameter that cannot be taken, and why. Its value is never repeated."""
 
     parameter: str
@@ -40,20 +40,20 @@ class Fault(_Part):
 class InvalidParameters(Problem):
     """A call with faulty parameters, each by its name."""
 
-    errors: list[Fault]
+    errors: list[InvalidParameter]
 
 
-class Refusal(_Part):
+class RejectionDetail(_Part):
     """A reason in PayNearMe's words."""
 
     description: str
 
 
-class RefusedByPayNearMe(Problem):
+class RejectedByPayNearMe(Problem):
     """A call that PayNearMe understood and refused."""
 
     response_code: str | None
-    errors: list[Refusal]
+    errors: list[RejectionDetail]
 
 
 class Reconnect(_Part):
@@ -65,14 +65,14 @@ class Reconnect(_Part):
     flow_trustly_reconnect: str
 
 
-class BankAuthorizationExpired(RefusedByPayNearMe):
+class BankAuthorizationExpired(RejectedByPayNearMe):
     """A payment method that cannot pay before the customer has connected its bank again."""
 
     payment_method_identifier: str
     reconnect: Reconnect
 
 
-class OrderNotWritten(Problem):
+class OrderNotRecorded(Problem):
     """An order that exists at PayNearMe and that authorizations do not know: feed it, create it no more."""
 
     pnm_order_identifier: str = Field(description="With it, PUT /orders lets authorizations know the order.")
@@ -87,14 +87,14 @@ class PaymentOutcomeUnknown(Problem):
     site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
 
 
-class PaymentDeclined(Problem):
+class PaymentFailed(Problem):
     """A payment that was declined, as PayNearMe's confirmation told."""
 
     site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
     pnm_payment_identifier: str | None
 
 
-class GatewayProblem(_Part):
+class ApiGatewayProblem(_Part):
     """An answer of API Gateway's own: the call reached no function."""
 
     type: str
@@ -104,12 +104,12 @@ class GatewayProblem(_Part):
 MODELS = (
     Problem,
     InvalidParameters,
-    RefusedByPayNearMe,
+    RejectedByPayNearMe,
     BankAuthorizationExpired,
-    OrderNotWritten,
+    OrderNotRecorded,
     PaymentOutcomeUnknown,
-    PaymentDeclined,
-    GatewayProblem,
+    PaymentFailed,
+    ApiGatewayProblem,
 )
 
 BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
@@ -133,11 +133,11 @@ BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
 
 _OF_ERRORS: Mapping[type[Exception], type[Problem]] = {
     InvalidMessageError: InvalidParameters,
-    RefusedByPayNearMeError: RefusedByPayNearMe,
+    RefusedByPayNearMeError: RejectedByPayNearMe,
     BankAuthorizationExpiredError: BankAuthorizationExpired,
-    OrderNotWrittenError: OrderNotWritten,
+    OrderNotWrittenError: OrderNotRecorded,
     PaymentOutcomeUnknownError: PaymentOutcomeUnknown,
-    PaymentDeclinedError: PaymentDeclined,
+    PaymentDeclinedError: PaymentFailed,
 }
 
 _HEADERS: Mapping[str, Any] = {
@@ -226,7 +226,7 @@ def _answers(errors: Sequence[Exception]) -> dict[str, Any]:
 
 
 def _by_gateway(description: str, body: Mapping[str, str]) -> dict[str, Any]:
-    content = {"schema": _schema(GatewayProblem), "example": body}
+    content = {"schema": _schema(ApiGatewayProblem), "example": body}
     return {"description": description, "content": {"application/problem+json": content}}
 
 

@@ -25,18 +25,18 @@ from paynearme.errors import (
     UnavailableError,
     UnreadableError,
 )
-from paynearme.messages import Message, SmartTokenAnswer, SmartTokenRequest
-from paynearme.messages.create_order import CreateOrderAnswer, CreateOrderRequest
+from paynearme.messages import Message, SmartTokenResponse, SmartTokenRequest
+from paynearme.messages.create_order import CreateOrderResponse, CreateOrderRequest
 from paynearme.messages.entries import (
-    CustomerEntry,
+    CustomerInput,
     CustomerRequest,
-    OrderEntry,
+    OrderInput,
     OrderRequest,
     PaymentRequest,
 )
-from paynearme.messages.make_payment import MadePayment, MakePaymentRequest
+from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethods
-from paynearme.messages.records import CustomerRecord, OrderRecord, PaymentRecord
+from paynearme.messages.records import CustomerResponse, OrderResponse, PaymentResponse
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ ROUTES = (
         description="Sends the request to PayNearMe, signed or with an access token, and returns its "
         "orders with their links.",
         request=SmartTokenRequest,
-        answer=SmartTokenAnswer,
+        answer=SmartTokenResponse,
         problems=(*_OF_A_BODY, *_OF_PAYNEARME),
         answer_example=examples.TOKEN_ANSWER,
         body_example=examples.TOKEN_REQUEST,
@@ -132,7 +132,7 @@ ROUTES = (
         "fed; what was fed of it before stands. Give each order a site_order_identifier of its own. "
         "PayNearMe's reference asks for the calls for one customer one after the other, not at once.",
         request=CreateOrderRequest,
-        answer=CreateOrderAnswer,
+        answer=CreateOrderResponse,
         problems=(*_OF_A_BODY, *_OF_PAYNEARME, OrderNotWrittenError("80080175585")),
         answer_example=examples.CREATE_ORDER_ANSWER,
         body_example=examples.CREATE_ORDER_REQUEST,
@@ -140,7 +140,7 @@ ROUTES = (
             "500": f"Internal error. {_PERHAPS_CREATED}",
             "502": "PayNearMe refused our credentials, and there is no order; or PayNearMe is out of order. "
             f"{_PERHAPS_CREATED}",
-            "503": "order-not-written: the order exists at PayNearMe, and authorizations do not know it. "
+            "503": "order-not-recorded: the order exists at PayNearMe, and authorizations do not know it. "
             "Feed it with PUT /orders, and do not create it again. unavailable: something of ours is out of "
             "order, and this call created no order.",
             "504": f"PayNearMe did not answer in time. {_PERHAPS_CREATED}",
@@ -170,21 +170,21 @@ ROUTES = (
         "A refusal (422, and 409 bank-authorization-expired) belongs to the key: another attempt needs a new "
         "one. Never take a new key while the outcome of the old one is not known.",
         request=MakePaymentRequest,
-        answer=MadePayment,
+        answer=SubmittedPayment,
         problems=(*_OF_A_BODY, *_OF_PAYNEARME, *_OF_MAKING),
         answer_example=examples.MADE_PAYMENT,
         body_example=examples.MAKE_PAYMENT_REQUEST,
         header_examples=examples.MAKE_PAYMENT_HEADERS,
         meanings={
-            "409": "payment-under-way: another call with the same key is making the payment; repeat the call "
+            "409": "payment-in-progress: another call with the same key is making the payment; repeat the call "
             "with the same key after the seconds of Retry-After. bank-authorization-expired: nothing was "
             "paid. Get a Smart Token with what reconnect says, let the customer connect the bank again, and "
             "then call with a new key.",
-            "422": "refused-by-paynearme, payment-declined: nothing was paid, and the key stays refused; "
+            "422": "rejected-by-paynearme, payment-failed: nothing was paid, and the key stays refused; "
             "another attempt needs a new key. idempotency-key-reused: the key belongs to a payment with "
             "other content, and nothing was asked for.",
             "500": "Internal error. Nobody can tell whether it was paid: repeat the call with the same key.",
-            "502": "credentials-refused, paynearme-fault: nothing was paid, and the same key may be sent "
+            "502": "credentials-rejected, paynearme-error: nothing was paid, and the same key may be sent "
             "again.",
             "503": "Something of ours is out of order. This call paid nothing, and says nothing of calls "
             "with this key before it: repeat it with the same key.",
@@ -202,7 +202,7 @@ ROUTES = (
         summary="Get an order",
         description="Returns an order as the merchant fed it, or as POST /orders created it.",
         request=OrderRequest,
-        answer=OrderRecord,
+        answer=OrderResponse,
         problems=_OF_A_SEARCH,
         answer_example=examples.ORDER,
     ),
@@ -213,8 +213,8 @@ ROUTES = (
         summary="Feed an order",
         description="Replaces all that the merchant said of the order before. "
         "To send the same again changes nothing.",
-        request=OrderEntry,
-        answer=OrderRecord,
+        request=OrderInput,
+        answer=OrderResponse,
         problems=_OF_A_BODY,
         answer_example=examples.ORDER,
         body_example=examples.ORDER_ENTRY,
@@ -227,7 +227,7 @@ ROUTES = (
         description="Returns a customer with balance, spending in the windows that run now, and counts. "
         "A customer who paid is known even if the merchant fed none.",
         request=CustomerRequest,
-        answer=CustomerRecord,
+        answer=CustomerResponse,
         problems=_OF_A_SEARCH,
         answer_example=examples.CUSTOMER,
     ),
@@ -239,8 +239,8 @@ ROUTES = (
         description="Replaces all that the merchant said of the customer before. Balance, spending and "
         "counts stay as they are. To send the same again changes nothing. What was sent may hold even if the "
         "answer is 503: send it again.",
-        request=CustomerEntry,
-        answer=CustomerRecord,
+        request=CustomerInput,
+        answer=CustomerResponse,
         problems=_OF_A_BODY,
         answer_example=examples.CUSTOMER,
         body_example=examples.CUSTOMER_ENTRY,
@@ -252,7 +252,7 @@ ROUTES = (
         summary="Get a payment",
         description="Returns the whole story of a payment. Expect new codes of reasons and of anomalies.",
         request=PaymentRequest,
-        answer=PaymentRecord,
+        answer=PaymentResponse,
         problems=_OF_A_SEARCH,
         answer_example=examples.PAYMENT,
     ),

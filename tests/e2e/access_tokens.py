@@ -20,7 +20,7 @@ def parameter_of(stack: Stack, site: str) -> str:
 
 def forget(stack: Stack, paynearme: Control) -> None:
     """Let no token hold and none be stored, and nobody have a lease. Processes may keep what held before."""
-    paynearme.post("tokens", {"revoke": True, "seconds": 3600})
+    paynearme.post("access-tokens", {"revoke": True, "seconds": 3600})
     stack.client("ssm").delete_parameters(Names=[parameter_of(stack, site) for site in SITES])
     dynamodb = stack.client("dynamodb")
     for site in SITES:
@@ -41,11 +41,11 @@ def settle(backend: Backend, paynearme: Control, site: str) -> None:
         "find_payment_methods": {"site_identifier": site, "site_customer_identifier": "settles-tokens"},
         "make_payment": wish,
     }
-    before = paynearme.get("token-calls")["count"]
+    before = paynearme.get("access-token-requests")["count"]
     replies = {
         operation: as_documented(PATHS[operation], "POST", backend.post(PATHS[operation], content, new_key()))
         for operation, content in calls.items()
     }
-    assert kind(replies.pop("make_payment")) in ("refused-by-paynearme", "credentials-refused")
+    assert kind(replies.pop("make_payment")) in ("rejected-by-paynearme", "credentials-rejected")
     assert {reply.status for reply in replies.values()} == {200}
-    assert paynearme.get("token-calls")["count"] == before + 1
+    assert paynearme.get("access-token-requests")["count"] == before + 1

@@ -113,6 +113,6 @@ def _storm(stack: Stack, register: Path, payers: ThreadPoolExecutor, token_calls
     moments = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
     unanswered = timedelta(seconds=BUSY_SECONDS)
     paying = sum(moment - moments[0] < unanswered for moment in moments)
-    token_calls.append(paynearme.get("token-calls")["count"])
+    token_calls.append(paynearme.get("access-token-requests")["count"])
     paynearme.post("reset")
     return Storm(len(functions_running(register, function) - former), replies, paying, token_calls)

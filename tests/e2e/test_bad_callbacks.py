@@ -43,7 +43,7 @@ def test_what_cannot_be_read_as_parameters_is_answered_with_400(
     answer = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=body)
 
     assert answer.status == 400
-    assert answer.json()["type"].endswith(":unreadable")
+    assert answer.json()["type"].endswith(":malformed-request")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -66,12 +66,12 @@ FAULTS = [
     Fault({"mode": "cut", "taken": True}, 502, UNKNOWN, is_repeated=True),
     Fault({"mode": "abort"}, 502, UNKNOWN, is_repeated=True),
     Fault({"mode": "abort", "taken": True}, 502, UNKNOWN, is_repeated=True),
-    Fault({"mode": "status", "status": 401}, 502, "credentials-refused"),
-    Fault({"mode": "status", "status": 429}, 502, "paynearme-fault", is_repeated=True),
+    Fault({"mode": "status", "status": 401}, 502, "credentials-rejected"),
+    Fault({"mode": "status", "status": 429}, 502, "paynearme-error", is_repeated=True),
     Fault({"mode": "status", "status": 500}, 502, UNKNOWN, is_repeated=True),
     Fault({"mode": "status", "status": 500, "taken": True}, 502, UNKNOWN, is_repeated=True),
     Fault({"mode": "refuse", "response_code": "6513"}, 422, "bank-authorization-expired"),
-    Fault({"mode": "refuse", "response_code": "1100"}, 422, "refused-by-paynearme"),
+    Fault({"mode": "refuse", "response_code": "1100"}, 422, "rejected-by-paynearme"),
     Fault({"mode": "normal"}, 200, "bank-authorization-expired", expires=True),
     # The last, because it takes the longest until everybody has given up.
     Fault({"mode": "hang"}, 504, UNKNOWN, is_repeated=True),
@@ -82,10 +82,10 @@ AT_ONCE = len(WAITING) + 1
 """How many are met at once: those that let everybody wait, and one after the other beside them."""
 STATUS = {
     UNKNOWN: 504,
-    "credentials-refused": 502,
-    "paynearme-fault": 502,
+    "credentials-rejected": 502,
+    "paynearme-error": 502,
     "bank-authorization-expired": 409,
-    "refused-by-paynearme": 422,
+    "rejected-by-paynearme": 422,
 }
 
 
@@ -197,7 +197,7 @@ def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
         expected_calls = 3 if fault.is_repeated and operation in IDEMPOTENT else 1
         assert met.asked.count(operation) == expected_calls, operation
     # What was taken is learned from the confirmation; what PayNearMe did not take may be asked for again.
-    not_accepted = fault.payment in ("credentials-refused", "paynearme-fault")
+    not_accepted = fault.payment in ("credentials-rejected", "paynearme-error")
     expected = "made" if fault.is_taken or not_accepted else fault.payment
     assert kind(met.again) == expected
     assert len(met.payments) == fault.is_taken

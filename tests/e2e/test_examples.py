@@ -10,7 +10,7 @@ from local.callbacks import CallbackSender
 from local.control import Control
 from local.drive import Books, confirmation_of
 from local.events import Transport, load, with_fresh_payment
-from paynearme.messages import AuthorizationAnswer
+from paynearme.messages import AuthorizationResponse
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 AUTHORIZATIONS = load("authorization")
@@ -55,7 +55,7 @@ def test_a_declined_authorization_is_answered_in_the_documented_shape(
 def test_each_documented_answer_is_one_that_we_could_give(document: dict[str, dict[str, object]]) -> None:
     inside = document["payment_authorization_response"]["authorization"]
 
-    answer = AuthorizationAnswer.model_validate(inside)
+    answer = AuthorizationResponse.model_validate(inside)
 
     assert answer.fields() == inside
 

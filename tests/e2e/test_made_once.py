@@ -65,7 +65,7 @@ def test_many_equal_calls_at_once_are_one_payment(
     replies = list(payers.map(lambda _: player.pay(key), range(AT_ONCE)))
 
     assert payments_asked(paynearme) == 1
-    assert {kind(reply) for reply in replies} <= {"made", "payment-under-way"}
+    assert {kind(reply) for reply in replies} <= {"made", "payment-in-progress"}
     made = [reply.content for reply in replies if kind(reply) == "made"]
     assert made
     assert all(content == made[0] for content in made)
@@ -104,7 +104,7 @@ def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_c
     let_end(stack, books, player, 0)
     later = player.pay(key)
 
-    assert kind(meanwhile) == "payment-under-way"
+    assert kind(meanwhile) == "payment-in-progress"
     assert int(meanwhile.headers["retry-after"]) > 0
     assert kind(later) == ("made" if taken else "payment-outcome-unknown"), later.content
     assert payments_asked(paynearme) == 1
@@ -156,5 +156,5 @@ def test_a_payment_that_its_confirmation_declines_is_told_to_be_declined(
     assert sender.deliver("confirm", told, "json").accepted
     declined = player.pay(key)
 
-    assert kind(declined) == "payment-declined"
+    assert kind(declined) == "payment-failed"
     assert declined.content["pnm_payment_identifier"] == message["pnm_payment_identifier"]

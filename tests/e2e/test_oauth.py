@@ -35,7 +35,7 @@ def calls_that_may_be_repeated(backend: Backend, site: str) -> list[Callable[[],
 
 
 def token_calls(paynearme: Control) -> int:
-    number: int = paynearme.get("token-calls")["count"]
+    number: int = paynearme.get("access-token-requests")["count"]
     return number
 
 
@@ -60,7 +60,7 @@ def test_a_token_that_paynearme_takes_back_is_replaced_once_for_all_without_the_
     backend: Backend, paynearme: Control, what: str
 ) -> None:
     before = token_calls(paynearme)
-    paynearme.post("tokens", {what: True})
+    paynearme.post("access-tokens", {what: True})
 
     replies = [call() for call in calls_that_may_be_repeated(backend, OAUTH_SITE) * 2]
 
@@ -74,11 +74,11 @@ def test_a_payment_is_not_sent_again_after_a_refused_token_but_the_same_key_may_
 ) -> None:
     player, key = new_payer(backend, paynearme, OAUTH_SITE), new_key()
     before = len(asked(paynearme))
-    paynearme.post("tokens", {"revoke": True})
+    paynearme.post("access-tokens", {"revoke": True})
 
     replies = [player.pay(key) for _ in range(2)]
 
-    assert [kind(reply) for reply in replies] == ["credentials-refused", "made"]
+    assert [kind(reply) for reply in replies] == ["credentials-rejected", "made"]
     assert asked(paynearme)[before:] == ["make_payment"] * 2
     assert len(paynearme.post("settled")) == 1
 
@@ -89,7 +89,7 @@ def test_while_the_token_address_fails_it_is_asked_once_for_a_lease_and_all_call
 ) -> None:
     calls = calls_that_may_be_repeated(backend, OAUTH_SIGNED_SITE)
     before = token_calls(paynearme)
-    paynearme.post("tokens", {"revoke": True})
+    paynearme.post("access-tokens", {"revoke": True})
     paynearme.post("behaviour", {"mode": "status", "status": 500, "operation": "token"})
 
     with ThreadPoolExecutor(len(calls)) as threads:

@@ -10,9 +10,9 @@ from paynearme import gateway
 from paynearme.messages import SmartTokenRequest
 from paynearme.messages.create_order import CreateOrderRequest
 from paynearme.messages.entries import (
-    CustomerEntry,
+    CustomerInput,
     CustomerRequest,
-    OrderEntry,
+    OrderInput,
     OrderRequest,
     PaymentRequest,
 )
@@ -42,8 +42,8 @@ _MODELS: dict[str, dict[str, Any]] = {
     "create_order": {"POST": CreateOrderRequest},
     "find_payment_methods": {"POST": FindPaymentMethodsRequest},
     "make_payment": {"POST": MakePaymentRequest},
-    "orders": {"GET": OrderRequest, "PUT": OrderEntry},
-    "customers": {"GET": CustomerRequest, "PUT": CustomerEntry},
+    "orders": {"GET": OrderRequest, "PUT": OrderInput},
+    "customers": {"GET": CustomerRequest, "PUT": CustomerInput},
     "payments": {"GET": PaymentRequest},
 }
 

@@ -113,10 +113,10 @@ def outcome(answer: Answer) -> tuple[int, str]:
 
 
 UNKNOWN = (504, "payment-outcome-unknown")
-UNDER_WAY = (409, "payment-under-way")
+UNDER_WAY = (409, "payment-in-progress")
 REUSED = (422, "idempotency-key-reused")
 SUBMITTED = (200, "submitted")
 CONFIRMED = (200, "confirmed")
-DECLINED = (422, "payment-declined")
-REFUSED = (422, "refused-by-paynearme")
+DECLINED = (422, "payment-failed")
+REFUSED = (422, "rejected-by-paynearme")
 EXPIRED_AUTHORIZATION = (409, "bank-authorization-expired")

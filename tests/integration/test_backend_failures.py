@@ -63,14 +63,14 @@ def test_an_address_that_is_not_utf_8_is_unreadable(backend: Backend, place: Cal
     path = place("1").removesuffix("1") + "%FF"
 
     answer = backend.get(path)
-    assert (answer.status, kind(answer)) == (400, "unreadable")
+    assert (answer.status, kind(answer)) == (400, "malformed-request")
 
 
 @every_get
 def test_a_name_that_comes_twice_is_unreadable(backend: Backend, place: Callable[..., str]) -> None:
     answer = backend.send(place(), query_event([("test", "true"), ("test", "false")]))
 
-    assert (answer.status, kind(answer)) == (400, "unreadable")
+    assert (answer.status, kind(answer)) == (400, "malformed-request")
 
 
 @every_put
@@ -92,7 +92,7 @@ def test_what_is_no_flat_json_is_unreadable(
 ) -> None:
     answer = backend.send(place(), event | {"httpMethod": "PUT"})
 
-    assert (answer.status, kind(answer)) == (400, "unreadable")
+    assert (answer.status, kind(answer)) == (400, "malformed-request")
     assert MARKER not in answer.body
     assert stored.everything() == []
 
@@ -101,7 +101,7 @@ def test_what_is_no_flat_json_is_unreadable(
 def test_what_is_too_large_is_refused(backend: Backend, place: Callable[..., str]) -> None:
     answer = backend.put(place(), status="x" * MOST_BYTES)
 
-    assert (answer.status, kind(answer)) == (413, "too-large")
+    assert (answer.status, kind(answer)) == (413, "payload-too-large")
 
 
 @every_put

@@ -90,7 +90,7 @@ class TestBadCallbacks:
     ) -> None:
         problem = refused(function.handle(event), 400, written)
 
-        assert problem["type"].endswith("unreadable")
+        assert problem["type"].endswith("malformed-request")
         assert "parameters" not in problem
 
     @pytest.mark.parametrize(

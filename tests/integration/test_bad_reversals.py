@@ -71,7 +71,7 @@ def refused(answer: Answer, status: int, written: Written) -> dict[str, Any]:
 def test_what_cannot_be_read_as_parameters_is_a_400(
     reverse: Function, written: Written, event: Event
 ) -> None:
-    assert refused(reverse.handle(event), 400, written)["type"].endswith("unreadable")
+    assert refused(reverse.handle(event), 400, written)["type"].endswith("malformed-request")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_all_that_is_not_authentic_gets_one_and_the_same_body(
     answers = [reverse(parameters, TRANSPORTS[transport]) for parameters in forged]
 
     assert len({answer.body for answer in answers}) == 1
-    assert refused(answers[0], 401, written)["type"].endswith("not-authentic")
+    assert refused(answers[0], 401, written)["type"].endswith("authentication-failed")
     assert {answer.status for answer in answers} == {401}
     assert written.counted("NotAuthentic") == len(forged)
 

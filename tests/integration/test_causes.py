@@ -121,7 +121,7 @@ def test_a_call_without_them_is_answered_and_written_all_the_same(
         (502, MARKER.encode(), "status 502, no JSON"),
         (401, {"status": "error", "errors": [MARKER]}, "status 401"),
         (200, {"status": MARKER}, "status 200, neither ok nor error"),
-        (200, {"status": "ok", "orders": MARKER}, "no SmartTokenAnswer"),
+        (200, {"status": "ok", "orders": MARKER}, "no SmartTokenResponse"),
     ],
 )
 def test_a_fault_of_paynearme_is_noted_in_fixed_words(

@@ -43,14 +43,14 @@ RETURNED = {
 LINKS = ("secure_smart_token", "secure_smart_link", "order_tracking_url")
 OUT_OF_ORDER: dict[str, tuple[Any, tuple[int, str]]] = {
     "hangs": (SLOW, (504, "paynearme-timeout")),
-    "cut": (ProtocolError("cut"), (502, "paynearme-fault")),
-    "500": ((500, {"status": "error"}), (502, "paynearme-fault")),
-    "503": ((503, b"<html>"), (502, "paynearme-fault")),
-    "429": ((429, {"status": "error"}), (502, "paynearme-fault")),
-    "401": ((401, {"status": "error"}), (502, "credentials-refused")),
-    "403": ((403, {"status": "error"}), (502, "credentials-refused")),
-    "HTML": ((200, b"<html>"), (502, "paynearme-fault")),
-    "refused": ((200, REFUSAL), (422, "refused-by-paynearme")),
+    "cut": (ProtocolError("cut"), (502, "paynearme-error")),
+    "500": ((500, {"status": "error"}), (502, "paynearme-error")),
+    "503": ((503, b"<html>"), (502, "paynearme-error")),
+    "429": ((429, {"status": "error"}), (502, "paynearme-error")),
+    "401": ((401, {"status": "error"}), (502, "credentials-rejected")),
+    "403": ((403, {"status": "error"}), (502, "credentials-rejected")),
+    "HTML": ((200, b"<html>"), (502, "paynearme-error")),
+    "refused": ((200, REFUSAL), (422, "rejected-by-paynearme")),
 }
 
 
@@ -220,7 +220,7 @@ def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
 
     answer = backend.post("/orders", REQUEST)
 
-    assert (answer.status, kind(answer)) == (502, "paynearme-fault")
+    assert (answer.status, kind(answer)) == (502, "paynearme-error")
     assert "zq7" not in answer.body
     assert stored.everything() == []
 

@@ -49,10 +49,10 @@ def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
 
     answer = backend.post("/orders", REQUEST)
 
-    assert (answer.status, kind(answer)) == (503, "order-not-written")
+    assert (answer.status, kind(answer)) == (503, "order-not-recorded")
     assert answer.content["pnm_order_identifier"] == ORDER
     assert len(paynearme.sent) == 1
-    assert written.counted("OrderNotWritten") == 1
+    assert written.counted("OrderNotRecorded") == 1
     traffic.refused.clear()
     assert backend.get(order(ORDER)).status == 404
     fed = backend.put(order(answer.content["pnm_order_identifier"]), **ENTRY)
@@ -111,7 +111,7 @@ def refusal(words: str, code: str = "1100") -> dict[str, Any]:
 def refused(backend: Backend, paynearme: PayNearMe, said: dict[str, Any]) -> Answer:
     paynearme.answer = paynearme.saying(422, said)
     answer = backend.post("/orders", REQUEST | PERSONAL)
-    assert (answer.status, kind(answer)) == (422, "refused-by-paynearme")
+    assert (answer.status, kind(answer)) == (422, "rejected-by-paynearme")
     return answer
 
 

@@ -185,4 +185,4 @@ def test_paynearmes_own_examples_are_answered_as_documented(world: World, name: 
 def test_refused_credentials_are_as_documented(world: World, name: str) -> None:
     answer = by_paynearme((401, REFUSAL))(world, name)
 
-    assert answer.content["type"].endswith(":credentials-refused")
+    assert answer.content["type"].endswith(":credentials-rejected")

@@ -131,7 +131,7 @@ def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
 
     answer = backend.post(PATH, REQUEST)
 
-    assert (answer.status, kind(answer)) == (502, "paynearme-fault")
+    assert (answer.status, kind(answer)) == (502, "paynearme-error")
     assert "zq7" not in answer.body
 
 
@@ -139,8 +139,8 @@ def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
     ("said", "told"),
     [
         (SLOW, (504, "paynearme-timeout")),
-        ((500, b"<html>"), (502, "paynearme-fault")),
-        ((429, {"status": "error"}), (502, "paynearme-fault")),
+        ((500, b"<html>"), (502, "paynearme-error")),
+        ((429, {"status": "error"}), (502, "paynearme-error")),
     ],
     ids=["hangs", "500", "429"],
 )
@@ -160,7 +160,7 @@ def test_a_refusal_is_told_in_paynearmes_words(backend: Backend, paynearme: PayN
 
     answer = backend.post(PATH, REQUEST)
 
-    assert (answer.status, kind(answer)) == (422, "refused-by-paynearme")
+    assert (answer.status, kind(answer)) == (422, "rejected-by-paynearme")
     assert answer.content["errors"] == REFUSAL["errors"]
 
 

@@ -164,7 +164,7 @@ def test_guaranteed_ach_needs_its_full_set(get_token: Function, missing: str) ->
     ids=["nothing", "broken", "form", "list", "not UTF-8"],
 )
 def test_what_is_no_flat_json_is_a_400(get_token: Function, event: dict[str, Any]) -> None:
-    assert problem(get_token.handle(event), 400)["type"].endswith("unreadable")
+    assert problem(get_token.handle(event), 400)["type"].endswith("malformed-request")
 
 
 def test_what_is_nested_is_named(get_token: Function) -> None:
@@ -201,19 +201,19 @@ SLOW = MaxRetryError(
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        ((500, b"<html>" + MARKER.encode()), "paynearme-fault"),
-        ((503, {"status": "error", "errors": [MARKER]}), "paynearme-fault"),
-        ((429, {"status": "error", "errors": [MARKER]}), "paynearme-fault"),
-        ((200, b"<html>" + MARKER.encode()), "paynearme-fault"),
-        ((200, [MARKER]), "paynearme-fault"),
-        ((200, {"status": MARKER}), "paynearme-fault"),
-        ((200, {"status": "ok", "orders": []}), "paynearme-fault"),
-        ((200, {"status": "ok", "orders": [{"secure_smart_token": MARKER}]}), "paynearme-fault"),
-        ((302, {"status": "ok", "orders": ANSWERED["orders"]}), "paynearme-fault"),
-        ((401, {"status": "error", "errors": [MARKER]}), "credentials-refused"),
-        ((403, b"<html>" + MARKER.encode()), "credentials-refused"),
-        pytest.param(REACHED_NOT, "paynearme-fault"),
-        (SSLError(MARKER), "paynearme-fault"),
+        ((500, b"<html>" + MARKER.encode()), "paynearme-error"),
+        ((503, {"status": "error", "errors": [MARKER]}), "paynearme-error"),
+        ((429, {"status": "error", "errors": [MARKER]}), "paynearme-error"),
+        ((200, b"<html>" + MARKER.encode()), "paynearme-error"),
+        ((200, [MARKER]), "paynearme-error"),
+        ((200, {"status": MARKER}), "paynearme-error"),
+        ((200, {"status": "ok", "orders": []}), "paynearme-error"),
+        ((200, {"status": "ok", "orders": [{"secure_smart_token": MARKER}]}), "paynearme-error"),
+        ((302, {"status": "ok", "orders": ANSWERED["orders"]}), "paynearme-error"),
+        ((401, {"status": "error", "errors": [MARKER]}), "credentials-rejected"),
+        ((403, b"<html>" + MARKER.encode()), "credentials-rejected"),
+        pytest.param(REACHED_NOT, "paynearme-error"),
+        (SSLError(MARKER), "paynearme-error"),
     ],
 )
 def test_paynearme_out_of_order_is_a_502(

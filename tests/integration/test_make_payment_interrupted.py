@@ -39,7 +39,7 @@ SAID: dict[str, tuple[Any, tuple[int, str]]] = {
     "unknown": (HANGS, UNKNOWN),
     "refused": ((200, REFUSAL), REFUSED),
     "expired": ((200, EXPIRED), EXPIRED_AUTHORIZATION),
-    "not taken": ((401, {}), (502, "credentials-refused")),
+    "not taken": ((401, {}), (502, "credentials-rejected")),
 }
 
 whatever_is_said = pytest.mark.parametrize(("said", "told"), SAID.values(), ids=SAID)
@@ -208,7 +208,7 @@ def test_of_two_who_ask_again_for_what_was_not_taken_one_does(
     assert won == [told]
     assert lost == told
     # Who lost asks for itself where the winner's was not taken, either.
-    assert len(making.paynearme.sent) == (3 if told[1] == "credentials-refused" else 2)
+    assert len(making.paynearme.sent) == (3 if told[1] == "credentials-rejected" else 2)
 
 
 def test_who_loses_while_the_winner_is_at_it_comes_again(making: Making, meanwhile: Meanwhile) -> None:

@@ -30,10 +30,10 @@ from tests.integration.signed_callbacks import SITE, SITES
 
 # What PayNearMe did not take, and what the caller is told.
 NOT_TAKEN: dict[str, tuple[Any, tuple[int, str]]] = {
-    "401": ((401, {"status": "error"}), (502, "credentials-refused")),
-    "403": ((403, b"<html>"), (502, "credentials-refused")),
-    "429": ((429, {"status": "error"}), (502, "paynearme-fault")),
-    "refused connection": (REFUSED_CONNECTION, (502, "paynearme-fault")),
+    "401": ((401, {"status": "error"}), (502, "credentials-rejected")),
+    "403": ((403, b"<html>"), (502, "credentials-rejected")),
+    "429": ((429, {"status": "error"}), (502, "paynearme-error")),
+    "refused connection": (REFUSED_CONNECTION, (502, "paynearme-error")),
     "slow connection": (SLOW_CONNECTION, (504, "paynearme-timeout")),
 }
 

@@ -137,7 +137,7 @@ def test_a_403_is_no_reason_for_another_token(
 ) -> None:
     paynearme.answers = [paynearme.saying(403, {"status": "error"})]
 
-    assert outcome(call(backend, paynearme, name)) == (502, "credentials-refused")
+    assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
     assert call(backend, paynearme, name).status == 200
     assert paynearme.authorizations == [FIRST, FIRST]
     assert len(token_address.asked) == 1
@@ -149,7 +149,7 @@ def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
     paynearme.answers = [paynearme.saying(401, {}) for _ in range(99)]
 
     for _ in range(10):
-        assert outcome(call(backend, paynearme, name)) == (502, "credentials-refused")
+        assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
 
     assert len(token_address.asked) <= 2
 
@@ -160,7 +160,7 @@ def test_where_the_second_token_is_refused_as_well_there_is_no_third(
 ) -> None:
     paynearme.answers = [paynearme.saying(401, {}) for _ in range(9)]
 
-    assert outcome(call(backend, paynearme, name)) == (502, "credentials-refused")
+    assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
     assert paynearme.authorizations == [FIRST, SECOND]
     assert len(token_address.asked) == 2
 
@@ -170,7 +170,7 @@ def test_a_payment_is_not_sent_again_with_another_token_but_the_next_call_has_on
 ) -> None:
     paynearme.answers = [paynearme.saying(401, {})]
 
-    assert outcome(call(backend, paynearme, "make_payment")) == (502, "credentials-refused")
+    assert outcome(call(backend, paynearme, "make_payment")) == (502, "credentials-rejected")
     assert paynearme.authorizations == [FIRST]
 
     assert outcome(call(backend, paynearme, "make_payment")) == SUBMITTED
@@ -179,10 +179,10 @@ def test_a_payment_is_not_sent_again_with_another_token_but_the_next_call_has_on
 
 
 NO_TOKEN: dict[str, tuple[HTTPResponse | Exception, tuple[int, str]]] = {
-    "400": (HTTPResponse(b'{"error": "invalid_client"}', status=400), (502, "credentials-refused")),
-    "401": (HTTPResponse(b"<html>", status=401), (502, "credentials-refused")),
-    "500": (HTTPResponse(b"<html>", status=500), (502, "paynearme-fault")),
-    "HTML": (HTTPResponse(b"<html>zq7</html>", status=200), (502, "paynearme-fault")),
+    "400": (HTTPResponse(b'{"error": "invalid_client"}', status=400), (502, "credentials-rejected")),
+    "401": (HTTPResponse(b"<html>", status=401), (502, "credentials-rejected")),
+    "500": (HTTPResponse(b"<html>", status=500), (502, "paynearme-error")),
+    "HTML": (HTTPResponse(b"<html>zq7</html>", status=200), (502, "paynearme-error")),
     "hangs": (SLOW, (504, "paynearme-timeout")),
 }
 

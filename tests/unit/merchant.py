@@ -9,13 +9,13 @@ from local import events
 from local.callbacks import CallbackSender, Delivery, Kind
 from local.sites import new_sites
 from paynearme.answers import callback_answer
-from paynearme.messages import ConfirmationAnswer
+from paynearme.messages import ConfirmationResponse
 from tests.unit.listening import listening
 
 SITES = new_sites()["sites"]
 CASH = events.load("authorization")["cash"]
 ORDER = CASH["pnm_order_identifier"]
-ACKNOWLEDGED = callback_answer(ConfirmationAnswer(pnm_order_identifier=ORDER), "3.0", "json")["body"]
+ACKNOWLEDGED = callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "json")["body"]
 
 
 class Merchant:

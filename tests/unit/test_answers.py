@@ -131,7 +131,7 @@ def test_an_order_that_could_not_be_written_down_is_named() -> None:
     answer = problem(OrderNotWrittenError("84274665124"), names_only=False)
     body = json.loads(answer["body"])
     assert answer["statusCode"] == body["status"] == 503
-    assert body["type"] == "urn:problem-type:paynearme:order-not-written"
+    assert body["type"] == "urn:problem-type:paynearme:order-not-recorded"
     assert body["pnm_order_identifier"] == "84274665124"
     assert set(body) == {"type", "title", "status", "pnm_order_identifier"}
 
@@ -147,19 +147,19 @@ RECONNECT = {
 @pytest.mark.parametrize(
     ("error", "status", "kind", "members"),
     [
-        (UNDER_WAY, 409, "payment-under-way", {}),
+        (UNDER_WAY, 409, "payment-in-progress", {}),
         (IdempotencyKeyReusedError(), 422, "idempotency-key-reused", {}),
         (UNKNOWN, 504, "payment-outcome-unknown", {"site_payment_identifier": OURS}),
         (
             DECLINED,
             422,
-            "payment-declined",
+            "payment-failed",
             {"site_payment_identifier": OURS, "pnm_payment_identifier": "943751749956"},
         ),
         (
             PaymentDeclinedError(OURS, None),
             422,
-            "payment-declined",
+            "payment-failed",
             {"site_payment_identifier": OURS, "pnm_payment_identifier": None},
         ),
         (

@@ -12,9 +12,9 @@ from paynearme.answers import callback_answer
 from paynearme.errors import InvalidMessageError
 from paynearme.messages import (
     Authorization,
-    AuthorizationAnswer,
+    AuthorizationResponse,
     Confirmation,
-    ConfirmationAnswer,
+    ConfirmationResponse,
     Message,
     Outcome,
     Reversal,
@@ -234,7 +234,7 @@ def test_an_error_shows_nothing_of_what_was_sent(name: str) -> None:
 def test_the_documents_answers_are_reproduced_exactly(name: str) -> None:
     document = documented("authorization_answer", name)
     content = document["payment_authorization_response"]
-    answer = callback_answer(AuthorizationAnswer(**content["authorization"]), content["version"], "json")
+    answer = callback_answer(AuthorizationResponse(**content["authorization"]), content["version"], "json")
     # Compared as text: the order of the samples is kept too.
     assert json.dumps(json.loads(answer["body"])) == json.dumps(document)
 
@@ -246,7 +246,7 @@ def test_the_documents_hold_23_callbacks_and_18_answers() -> None:
 
 
 def test_a_confirmation_is_acknowledged_with_its_order_alone() -> None:
-    body = callback_answer(ConfirmationAnswer(pnm_order_identifier="80080175585"), "3.0", "json")["body"]
+    body = callback_answer(ConfirmationResponse(pnm_order_identifier="80080175585"), "3.0", "json")["body"]
     confirmation = {"pnm_order_identifier": "80080175585"}
     assert json.loads(body) == {
         "payment_confirmation_response": {"version": "3.0", "confirmation": confirmation}
@@ -255,7 +255,7 @@ def test_a_confirmation_is_acknowledged_with_its_order_alone() -> None:
 
 def test_version_2_is_answered_in_xml_of_its_namespace() -> None:
     receipt = '^Tom & "Jerry"<br><pnm_payment /> ]]> Zoë'
-    answer = AuthorizationAnswer(
+    answer = AuthorizationResponse(
         pnm_order_identifier="1", accept_payment="no", decline_reason="<script>", receipt=receipt
     )
     http = callback_answer(answer, "2.0", "xml")
@@ -270,8 +270,8 @@ def test_version_2_is_answered_in_xml_of_its_namespace() -> None:
 
 
 def test_a_receipt_holds_3000_characters_and_no_more() -> None:
-    def answer(receipt: str) -> AuthorizationAnswer:
-        return AuthorizationAnswer(pnm_order_identifier="1", accept_payment="yes", receipt=receipt)
+    def answer(receipt: str) -> AuthorizationResponse:
+        return AuthorizationResponse(pnm_order_identifier="1", accept_payment="yes", receipt=receipt)
 
     assert answer("é" * 3000).fields()["receipt"] == "é" * 3000
     with pytest.raises(ValidationError):
@@ -279,7 +279,7 @@ def test_a_receipt_holds_3000_characters_and_no_more() -> None:
 
 
 def test_an_empty_text_of_an_answer_is_left_out() -> None:
-    answer = AuthorizationAnswer(
+    answer = AuthorizationResponse(
         pnm_order_identifier="1", accept_payment="yes", decline_reason="", receipt="", memo=""
     )
     assert answer.fields() == {"pnm_order_identifier": "1", "accept_payment": "yes"}

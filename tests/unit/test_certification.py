@@ -5,7 +5,7 @@ import pytest
 from paynearme import telemetry
 from paynearme.answers import HttpAnswer, callback_answer
 from paynearme.certification import Rehearsal, rehearsal_of, rehearsals, rehearse
-from paynearme.messages import Confirmation, ConfirmationAnswer, read_message
+from paynearme.messages import Confirmation, ConfirmationResponse, read_message
 from tests.clock import Clock
 from tests.messages import valid_confirmation
 
@@ -13,7 +13,7 @@ OTHERS = ("confirm_bad_xml", "confirm_blank", "confirm_redirect")
 
 
 def acknowledged(response_format: str = "json") -> HttpAnswer:
-    return callback_answer(ConfirmationAnswer(pnm_order_identifier="80080175585"), "3.0", response_format)
+    return callback_answer(ConfirmationResponse(pnm_order_identifier="80080175585"), "3.0", response_format)
 
 
 def annotated(annotation: str | None) -> Confirmation:

@@ -26,7 +26,7 @@ from paynearme.errors import (
     RefusedByPayNearMeError,
     SignatureError,
 )
-from paynearme.messages import SmartTokenAnswer, SmartTokenRequest, read_message
+from paynearme.messages import SmartTokenResponse, SmartTokenRequest, read_message
 from paynearme.settings import KnownSite
 from paynearme.signing import verify
 from tests.clock import Clock
@@ -37,7 +37,7 @@ from tests.unit.paynearme_pool import ADDRESS, StubPool, answer_of, client_of
 OK = documented("get_smart_token_answer", "guaranteed_ach")
 
 
-def call(pool: StubPool, site: KnownSite | None = None, seconds: float = 6.5) -> SmartTokenAnswer:
+def call(pool: StubPool, site: KnownSite | None = None, seconds: float = 6.5) -> SmartTokenResponse:
     request = read_message(
         SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25", timestamp="1", version="1.0")
     )

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from local.events import load
 from paynearme.errors import InvalidMessageError
 from paynearme.messages import Confirmation, read_message
-from paynearme.messages.create_order import CreatedOrder, CreateOrderAnswer, CreateOrderRequest
+from paynearme.messages.create_order import CreatedOrder, CreateOrderResponse, CreateOrderRequest
 from paynearme.parameters import from_json_body
 from tests.events_of_gateway import json_event
 from tests.messages import valid_confirmation
@@ -142,7 +142,7 @@ TOLD = load("create_order_answer")["guaranteed_ach"]
 
 
 def created(**changes: object) -> CreatedOrder:
-    return CreateOrderAnswer.model_validate({**TOLD, "order": {**TOLD["order"], **changes}}).order
+    return CreateOrderResponse.model_validate({**TOLD, "order": {**TOLD["order"], **changes}}).order
 
 
 def with_methods(*methods: object) -> CreatedOrder:
@@ -163,7 +163,7 @@ def test_the_guides_answer_is_trimmed_to_what_a_backend_needs() -> None:
 
 
 def test_what_says_who_the_customer_is_is_left_out_of_the_answer() -> None:
-    dumped = json.dumps(CreateOrderAnswer.model_validate(TOLD).model_dump(mode="json"))
+    dumped = json.dumps(CreateOrderResponse.model_validate(TOLD).model_dump(mode="json"))
     left_out = {n: v for n, v in TOLD["order"]["customer"].items() if not n.endswith("customer_identifier")}
     assert len(left_out) == 9
     for name, value in left_out.items():
@@ -190,11 +190,11 @@ def test_identifiers_and_amounts_that_come_as_numbers_are_read() -> None:
 
 
 def test_an_answer_and_its_parts_show_nothing() -> None:
-    answer = CreateOrderAnswer.model_validate(TOLD)
+    answer = CreateOrderResponse.model_validate(TOLD)
     parts = [answer, answer.order, answer.order.payment_methods[0]]
     assert [str(part) for part in parts] == [repr(part) for part in parts]
     assert [str(part) for part in parts] == [
-        "<CreateOrderAnswer>",
+        "<CreateOrderResponse>",
         "<CreatedOrder>",
         "<PaymentMethodsOfType>",
     ]
@@ -227,7 +227,7 @@ def test_a_text_that_is_none_does_not_lose_the_order(name: str, garbage: object)
 @pytest.mark.parametrize("name", INFORMATIONAL)
 def test_an_order_may_lack_what_is_not_needed(name: str) -> None:
     without = {n: v for n, v in TOLD["order"].items() if n != name}
-    assert getattr(CreateOrderAnswer.model_validate({"order": without}).order, name) is None
+    assert getattr(CreateOrderResponse.model_validate({"order": without}).order, name) is None
 
 
 @pytest.mark.parametrize("nothing", [None, [], "x", 1, {}, {"payment_methods": None}], ids=repr)
@@ -255,5 +255,5 @@ def test_an_answer_without_the_orders_identifier_is_none(wrong: object) -> None:
 @pytest.mark.parametrize("content", [{}, {"order": None}, {"order": []}, {"order": {}}, {"order": CANARY}])
 def test_an_answer_without_an_order_is_refused_and_not_repeated(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as caught:
-        CreateOrderAnswer.model_validate(content)
+        CreateOrderResponse.model_validate(content)
     assert CANARY not in str(caught.value)

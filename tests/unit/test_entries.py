@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from paynearme.errors import InvalidMessageError
 from paynearme.messages import Message, read_message
 from paynearme.messages.entries import (
-    CustomerEntry,
+    CustomerInput,
     CustomerRequest,
-    OrderEntry,
+    OrderInput,
     OrderRequest,
     PaymentRequest,
 )
 from paynearme.messages.records import (
-    CustomerRecord,
+    CustomerResponse,
     CustomerStatusWord,
-    OrderRecord,
+    OrderResponse,
     OrderStatusWord,
     OrderTypeWord,
-    SpendingRecord,
+    SpendingResponse,
 )
 from paynearme.policy import CustomerStatus, OrderStatus, OrderType, WindowKind
 
@@ -32,12 +32,12 @@ AMOUNT = "must be an amount like 25.00"
 LIMITS = ["self_imposed_day_limit", "self_imposed_week_limit", "self_imposed_month_limit"]
 
 
-def order(**said: str) -> OrderEntry:
-    return read_message(OrderEntry, ORDER | said)
+def order(**said: str) -> OrderInput:
+    return read_message(OrderInput, ORDER | said)
 
 
-def customer(**said: str) -> CustomerEntry:
-    return read_message(CustomerEntry, CUSTOMER | said)
+def customer(**said: str) -> CustomerInput:
+    return read_message(CustomerInput, CUSTOMER | said)
 
 
 def faults_of(model: type[Message], parameters: dict[str, str]) -> dict[str, str]:
@@ -74,7 +74,7 @@ def test_what_can_be_said_is_what_the_policys_rules_know(word: Any, kinds: Any) 
 
 
 def test_spending_is_told_for_the_windows_that_limits_know() -> None:
-    assert set(SpendingRecord.model_fields) - {"time_zone"} == set(WindowKind)
+    assert set(SpendingResponse.model_fields) - {"time_zone"} == set(WindowKind)
 
 
 @pytest.mark.parametrize("status", ["open", "closed"])
@@ -87,12 +87,12 @@ def test_each_status_and_type_can_be_said(status: str, order_type: str) -> None:
 @pytest.mark.parametrize("name", ["order_amount", "minimum_payment_amount"])
 @pytest.mark.parametrize("text", ["0", "0.00", "-0", "-1", "", " 1", "1,00", "1.001", "1e3", "NaN", "1" * 13])
 def test_an_orders_amount_is_money_and_more_than_nothing(name: str, text: str) -> None:
-    assert faults_of(OrderEntry, ORDER | {name: text}).keys() == {name}
+    assert faults_of(OrderInput, ORDER | {name: text}).keys() == {name}
 
 
 @pytest.mark.parametrize("order_type", ["exact", "up-to"])
 def test_a_bounded_order_needs_its_amount(order_type: str) -> None:
-    assert faults_of(OrderEntry, ORDER | {"order_type": order_type}) == {
+    assert faults_of(OrderInput, ORDER | {"order_type": order_type}) == {
         "order_amount": "is required with order_type exact and up-to"
     }
 
@@ -102,7 +102,7 @@ def test_a_bounded_order_needs_its_amount(order_type: str) -> None:
 def test_the_minimum_is_not_above_the_amount(order_type: str, minimum: str, refused: bool) -> None:
     said = {"order_type": order_type, "order_amount": "10.00", "minimum_payment_amount": minimum}
     if refused:
-        assert faults_of(OrderEntry, ORDER | said) == {
+        assert faults_of(OrderInput, ORDER | said) == {
             "minimum_payment_amount": "must not be more than order_amount"
         }
     else:
@@ -144,7 +144,7 @@ def test_an_order_expires_at_a_moment_of_utc(text: str, moment: datetime) -> Non
     ],
 )
 def test_a_time_without_its_offset_or_that_does_not_exist_is_refused(text: str) -> None:
-    assert faults_of(OrderEntry, ORDER | {"expires_at": text}) == {
+    assert faults_of(OrderInput, ORDER | {"expires_at": text}) == {
         "expires_at": "must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00"
     }
 
@@ -161,17 +161,17 @@ def test_an_own_limit_is_money_and_may_be_nothing(name: str, text: str, limit: s
     [("-0.01", "must not be negative"), ("-0", "must not be negative"), ("", AMOUNT), ("0.001", AMOUNT)],
 )
 def test_an_own_limit_that_is_none_is_refused(name: str, text: str, description: str) -> None:
-    assert faults_of(CustomerEntry, CUSTOMER | {name: text}) == {name: description}
+    assert faults_of(CustomerInput, CUSTOMER | {name: text}) == {name: description}
 
 
 def test_a_suspended_customer_has_a_reason_and_nobody_else_has() -> None:
     entry = customer(status="suspended", suspended_reason="identity_check")
     assert (entry.status, entry.suspended_reason) == ("suspended", "identity_check")
-    assert faults_of(CustomerEntry, CUSTOMER | {"status": "suspended"}) == {
+    assert faults_of(CustomerInput, CUSTOMER | {"status": "suspended"}) == {
         "suspended_reason": "is required with status suspended"
     }
     for status in ({}, {"status": "active"}, {"status": "closed"}):
-        assert faults_of(CustomerEntry, CUSTOMER | status | {"suspended_reason": "x"}) == {
+        assert faults_of(CustomerInput, CUSTOMER | status | {"suspended_reason": "x"}) == {
             "suspended_reason": "is only for status suspended"
         }
 
@@ -179,15 +179,15 @@ def test_a_suspended_customer_has_a_reason_and_nobody_else_has() -> None:
 @pytest.mark.parametrize("reason", ["", "A", "a b", "a-b", "é", "a\n", "1" * 65])
 def test_a_reason_is_a_code_and_no_text(reason: str) -> None:
     said = {"status": "suspended", "suspended_reason": reason}
-    assert faults_of(CustomerEntry, CUSTOMER | said).keys() == {"suspended_reason"}
+    assert faults_of(CustomerInput, CUSTOMER | said).keys() == {"suspended_reason"}
 
 
 @pytest.mark.parametrize(
     ("model", "identity", "name", "description"),
     [
-        (OrderEntry, ORDER, "status", "must be open or closed"),
-        (OrderEntry, ORDER, "order_type", "must be exact, up-to or any"),
-        (CustomerEntry, CUSTOMER, "status", "must be active, suspended or closed"),
+        (OrderInput, ORDER, "status", "must be open or closed"),
+        (OrderInput, ORDER, "order_type", "must be exact, up-to or any"),
+        (CustomerInput, CUSTOMER, "status", "must be active, suspended or closed"),
     ],
 )
 @pytest.mark.parametrize("word", ["", "OPEN", "Any", "none", "true", "open "])
@@ -201,9 +201,9 @@ def test_another_word_is_refused_with_those_that_are_known(
     ("model", "identity"),
     [
         (OrderRequest, ORDER),
-        (OrderEntry, ORDER),
+        (OrderInput, ORDER),
         (CustomerRequest, CUSTOMER),
-        (CustomerEntry, CUSTOMER),
+        (CustomerInput, CUSTOMER),
         (PaymentRequest, PAYMENT),
     ],
 )
@@ -218,7 +218,7 @@ def test_a_call_names_what_it_is_about_and_knows_no_other_parameter(
 
 def test_all_faults_are_named_at_once() -> None:
     said = {"status": "x", "order_type": "exact", "expires_at": "x", "minimum_payment_amount": "x", "x": "x"}
-    assert faults_of(OrderEntry, ORDER | said).keys() == {*said, "order_amount"} - {"order_type"}
+    assert faults_of(OrderInput, ORDER | said).keys() == {*said, "order_amount"} - {"order_type"}
 
 
 @pytest.mark.parametrize("entry", [order(status="closed"), customer(status="closed")])
@@ -228,7 +228,7 @@ def test_an_entry_shows_nothing_that_it_says(entry: Message) -> None:
 
 @given(st.decimals(-(10**20), 10**20, places=2))
 def test_an_amount_is_told_to_the_cent(amount: Decimal) -> None:
-    record = OrderRecord.model_validate(
+    record = OrderResponse.model_validate(
         {**ORDER, "status": "open", "order_type": "any", "order_amount": amount.normalize()}
     )
     told = record.model_dump(mode="json")["order_amount"]
@@ -238,7 +238,7 @@ def test_an_amount_is_told_to_the_cent(amount: Decimal) -> None:
 
 def test_a_customer_without_a_balance_has_none() -> None:
     window = {"window": "w", "spent": Decimal(0), "by_payment_type": {}}
-    record = CustomerRecord.model_validate(
+    record = CustomerResponse.model_validate(
         {
             **CUSTOMER,
             "spending": {"time_zone": "UTC", "day": window, "week": window, "month": window},

@@ -6,16 +6,16 @@ from local import events
 from local.callbacks import Kind
 from local.sites import VERSION_2_SITE, XML_SITE, read_sites
 from paynearme.answers import CallbackAnswer, callback_answer
-from paynearme.messages import AuthorizationAnswer, ConfirmationAnswer, ReversalAnswer
+from paynearme.messages import AuthorizationResponse, ConfirmationResponse, ReversalResponse
 from tests.unit.merchant import ACKNOWLEDGED, CASH, ORDER, SITES, judged
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 
-def acknowledged_reversal(site: str) -> ReversalAnswer:
+def acknowledged_reversal(site: str) -> ReversalResponse:
     known = read_sites(SITES)[site]
-    return ReversalAnswer(
+    return ReversalResponse(
         envelope=known.reverse_envelope, part=known.reverse_element, pnm_order_identifier=ORDER
     )
 
@@ -24,10 +24,10 @@ def acknowledged_reversal(site: str) -> ReversalAnswer:
 def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) -> None:
     version = SITES[site]["version"]
     response_format = "json" if site == CASH["site_identifier"] else "xml"
-    decided = AuthorizationAnswer(
+    decided = AuthorizationResponse(
         pnm_order_identifier=ORDER, accept_payment="no", receipt="a<br>&", decline_reason="Account Suspended"
     )
-    confirmed = ConfirmationAnswer(pnm_order_identifier=ORDER)
+    confirmed = ConfirmationResponse(pnm_order_identifier=ORDER)
 
     answers: dict[Kind, CallbackAnswer]
     answers = {"authorize": decided, "confirm": confirmed, "reverse": acknowledged_reversal(site)}
@@ -76,7 +76,7 @@ def acknowledgement(**changes: object) -> str:
         acknowledgement(confirmation={}),
         acknowledgement(confirmation={"pnm_order_identifier": "80080175586"}),
         acknowledgement(confirmation={"pnm_order_identifier": int(ORDER)}),
-        callback_answer(ConfirmationAnswer(pnm_order_identifier=ORDER), "3.0", "xml")["body"],
+        callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"],
     ],
 )
 def test_another_answer_is_not_accepted(text: str) -> None:
@@ -91,12 +91,12 @@ def test_another_answer_is_not_accepted(text: str) -> None:
     [
         ACKNOWLEDGED,
         "<a",
-        callback_answer(ConfirmationAnswer(pnm_order_identifier=ORDER), "2.0", "xml")["body"],
-        callback_answer(ConfirmationAnswer(pnm_order_identifier="1"), "3.0", "xml")["body"],
-        callback_answer(ConfirmationAnswer(pnm_order_identifier=ORDER), "3.0", "xml")["body"].replace(
+        callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "2.0", "xml")["body"],
+        callback_answer(ConfirmationResponse(pnm_order_identifier="1"), "3.0", "xml")["body"],
+        callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"].replace(
             'version="3.0"', 'version="2.0"'
         ),
-        callback_answer(AuthorizationAnswer(pnm_order_identifier=ORDER, accept_payment="yes"), "3.0", "xml")[
+        callback_answer(AuthorizationResponse(pnm_order_identifier=ORDER, accept_payment="yes"), "3.0", "xml")[
             "body"
         ],
     ],
@@ -132,7 +132,7 @@ def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_acce
     other = CASH["site_identifier"] if site == XML_SITE else XML_SITE
     wrong: list[CallbackAnswer]
     wrong = [
-        ConfirmationAnswer(pnm_order_identifier=ORDER),
+        ConfirmationResponse(pnm_order_identifier=ORDER),
         acknowledged_reversal(other),
         acknowledged_reversal(site).model_copy(update={"part": "confirmation"}),
         acknowledged_reversal(site).model_copy(update={"pnm_order_identifier": "1"}),

@@ -143,7 +143,7 @@ def test_the_calls_are_told_in_order_without_personal_data_tokens_and_signatures
         ("behaviour", {"status": "many"}),
         ("callbacks", {"url": "nowhere"}),
         ("callbacks", {"url": None, "more": 1}),
-        ("tokens", {"seconds": 0}),
+        ("access-tokens", {"seconds": 0}),
         ("methods", {"site_identifier": "S1"}),
         ("expire", {}),
         ("confirm", []),

@@ -73,7 +73,7 @@ def test_a_client_that_proves_itself_in_its_site_s_manner_is_granted_a_token(
     form: dict[str, str], headers: dict[str, str] | None, scope: str | None
 ) -> None:
     async def talk(side: Side) -> tuple[int, Any, Mapping[str, str], object]:
-        return *await asked(side, form, headers), await side.ask("token-calls")
+        return *await asked(side, form, headers), await side.ask("access-token-requests")
 
     status, content, answered, counted = talking(talk)
 
@@ -111,7 +111,7 @@ def test_what_earns_no_token_is_refused_in_the_standard_s_words(
 ) -> None:
     async def talk(side: Side) -> tuple[int, Any, Mapping[str, str], object]:
         sent = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
-        return *await asked(side, form, sent), await side.ask("token-calls")
+        return *await asked(side, form, sent), await side.ask("access-token-requests")
 
     answered, content, answered_headers, counted = talking(talk)
 
@@ -177,7 +177,7 @@ def test_a_token_does_not_make_up_for_the_rest(changes: dict[str, str]) -> None:
 def test_a_token_that_expired_or_was_revoked_is_refused_and_a_new_one_holds(command: object) -> None:
     async def talk(side: Side) -> list[tuple[int, str | None]]:
         token = await granted(side)
-        assert await side.command("tokens", command) == 204
+        assert await side.command("access-tokens", command) == 204
         refused = await called(side, unsigned(OAUTH_SITE), token)
         return [refused, await called(side, unsigned(OAUTH_SITE), await granted(side))]
 
@@ -188,7 +188,7 @@ def test_a_token_lives_as_long_as_it_was_told() -> None:
     clock = Clock(NOW)
 
     async def talk(side: Side) -> list[int]:
-        await side.command("tokens", {"seconds": 60})
+        await side.command("access-tokens", {"seconds": 60})
         token = await granted(side)
         statuses = []
         for moment in (NOW + 59, NOW + 60):
@@ -203,7 +203,7 @@ def test_a_reset_forgets_the_count_and_not_the_tokens() -> None:
     async def talk(side: Side) -> tuple[object, object]:
         token = await granted(side)
         await side.command("reset")
-        return await side.ask("token-calls"), await called(side, unsigned(OAUTH_SITE), token)
+        return await side.ask("access-token-requests"), await called(side, unsigned(OAUTH_SITE), token)
 
     assert talking(talk) == ({"count": 0, "granted": 0}, (200, None))
 
@@ -214,6 +214,6 @@ def test_a_token_that_was_granted_before_a_fault_is_counted() -> None:
         assert (await asked(side, {**GRANT, "scope": "payments"}, basic(OAUTH_SITE)))[0] == 500
         await side.command("behaviour", {"mode": "status", "operation": "token", "times": 1, "taken": True})
         assert (await asked(side, {**GRANT, "scope": "payments"}, basic(OAUTH_SITE)))[0] == 500
-        return await side.ask("token-calls")
+        return await side.ask("access-token-requests")
 
     assert talking(talk) == {"count": 2, "granted": 1}

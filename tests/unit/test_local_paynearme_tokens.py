@@ -8,7 +8,7 @@ import pytest
 from local import events
 from local.paynearme_side.side import PayNearMeSide
 from local.sites import VERSION_2_SITE
-from paynearme.messages import SmartTokenAnswer
+from paynearme.messages import SmartTokenResponse
 from tests.clock import Clock
 from tests.unit.paynearme_side import NOW, SITES, Side, signed, talking
 
@@ -35,7 +35,7 @@ def test_each_documented_request_is_answered_with_an_order_that_the_layer_reads(
     [content] = told(signed(message))
 
     assert content["status"] == "ok"
-    [order] = SmartTokenAnswer.model_validate(content).orders
+    [order] = SmartTokenResponse.model_validate(content).orders
     assert order.pnm_order_identifier == message["pnm_order_identifier"]
     assert order.secure_smart_link.endswith(f"/ssl/{order.secure_smart_token}")
 

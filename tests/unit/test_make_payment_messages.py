@@ -6,7 +6,7 @@ import pytest
 from local.events import load
 from paynearme.errors import InvalidMessageError
 from paynearme.messages import read_message
-from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MadePayment, MakePaymentRequest
+from paynearme.messages.make_payment import IDEMPOTENCY_KEY, SubmittedPayment, MakePaymentRequest
 from paynearme.parameters import from_json_body
 from tests.events_of_gateway import json_event
 
@@ -168,7 +168,7 @@ def test_a_fingerprint_and_an_identifier_do_not_tell_what_they_are_made_of() -> 
 
 
 def test_neither_a_request_nor_a_made_payment_shows_anything() -> None:
-    made = MadePayment(
+    made = SubmittedPayment(
         status="submitted",
         site_payment_identifier=KEY,
         pnm_payment_identifier=None,
@@ -177,7 +177,7 @@ def test_neither_a_request_nor_a_made_payment_shows_anything() -> None:
         payment_amount=Decimal("1000.00"),
         payment_currency="USD",
     )
-    assert str(made) == repr(made) == "<MadePayment>"
+    assert str(made) == repr(made) == "<SubmittedPayment>"
     assert str(request()) == repr(request()) == "<MakePaymentRequest>"
     told = made.model_dump(mode="json")
     assert (told["payment_amount"], told["pnm_payment_identifier"]) == ("1000.00", None)

@@ -158,11 +158,11 @@ def is_key(value: str) -> tuple[bool, bool]:
 @pytest.mark.parametrize(
     ("model", "name", "good", "bad"),
     [
-        ("OrderEntry", "order_amount", ["0.01", "25", "25.5", None], ["0", "0.00", "-1", "1.001", "x"]),
-        ("OrderEntry", "expires_at", ["2026-11-20T18:00:00-05:00", None], ["2026-11-20T18:00:00", "x"]),
-        ("OrderEntry", "status", ["open", "closed"], ["x", ""]),
-        ("CustomerEntry", "self_imposed_day_limit", ["0", "0.00", "25.00", None], ["-0.01", "1.001", "x"]),
-        ("CustomerEntry", "suspended_reason", ["identity_check", None], ["A", "", "a b", "a" * 65]),
+        ("OrderInput", "order_amount", ["0.01", "25", "25.5", None], ["0", "0.00", "-1", "1.001", "x"]),
+        ("OrderInput", "expires_at", ["2026-11-20T18:00:00-05:00", None], ["2026-11-20T18:00:00", "x"]),
+        ("OrderInput", "status", ["open", "closed"], ["x", ""]),
+        ("CustomerInput", "self_imposed_day_limit", ["0", "0.00", "25.00", None], ["-0.01", "1.001", "x"]),
+        ("CustomerInput", "suspended_reason", ["identity_check", None], ["A", "", "a b", "a" * 65]),
         ("SmartTokenRequest", "flow_debit", [True, False, "true", "false", None], ["yes", "", "TRUE"]),
         ("SmartTokenRequest", "payment_amount", ["25.00"], ["0", "-1", "x"]),
         ("SmartTokenRequest", "site_order_identifier", ["é-1", "1" * 256], ["", "\n1", "1" * 257, "\ufffe"]),
@@ -206,7 +206,7 @@ def test_the_schema_of_a_parameter_takes_what_the_function_takes(
 
 def test_nothing_in_the_document_is_written_for_developers_of_the_models() -> None:
     assert "``" not in text()
-    assert "title" not in DOCUMENT["components"]["schemas"]["OrderEntry"]["properties"]["status"]
+    assert "title" not in DOCUMENT["components"]["schemas"]["OrderInput"]["properties"]["status"]
 
 
 @pytest.fixture

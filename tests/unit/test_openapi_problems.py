@@ -74,8 +74,8 @@ def test_an_operation_admits_its_own_problems_and_no_others(route: Route) -> Non
 
 def test_a_payment_that_is_to_be_made_can_end_in_ways_that_no_other_call_can() -> None:
     of_making = {
-        "409": {"payment-under-way", "bank-authorization-expired"},
-        "422": {"refused-by-paynearme", "idempotency-key-reused", "payment-declined"},
+        "409": {"payment-in-progress", "bank-authorization-expired"},
+        "422": {"rejected-by-paynearme", "idempotency-key-reused", "payment-failed"},
         "504": {"paynearme-timeout", "payment-outcome-unknown"},
     }
     told = {
@@ -85,13 +85,13 @@ def test_a_payment_that_is_to_be_made_can_end_in_ways_that_no_other_call_can() -
     assert {status: told["makePayment"][status] for status in of_making} == of_making
     for name in ("getSmartToken", "createOrder", "findPaymentMethods"):
         assert "409" not in told[name]
-        assert told[name]["422"] == {"refused-by-paynearme"}
+        assert told[name]["422"] == {"rejected-by-paynearme"}
         assert told[name]["504"] == {"paynearme-timeout"}
 
 
 def test_only_who_creates_an_order_can_be_told_that_it_exists_and_was_not_written() -> None:
     of = {route.name: kinds(response(references(route)["503"])) for route in ROUTES}
-    assert of.pop("createOrder") == {"unavailable", "order-not-written"}
+    assert of.pop("createOrder") == {"unavailable", "order-not-recorded"}
     assert set(map(frozenset, of.values())) == {frozenset({"unavailable"})}
 
 
@@ -145,9 +145,9 @@ def test_the_examples_of_problems_fit_their_schemas() -> None:
 MEMBERS = [
     ("Conflict", "bank-authorization-expired", "reconnect"),
     ("Conflict", "bank-authorization-expired", "payment_method_identifier"),
-    ("ServiceUnavailableOfCreateOrder", "order-not-written", "pnm_order_identifier"),
-    ("UnprocessableContentOfMakePayment", "payment-declined", "site_payment_identifier"),
-    ("UnprocessableContentOfMakePayment", "payment-declined", "pnm_payment_identifier"),
+    ("ServiceUnavailableOfCreateOrder", "order-not-recorded", "pnm_order_identifier"),
+    ("UnprocessableContentOfMakePayment", "payment-failed", "site_payment_identifier"),
+    ("UnprocessableContentOfMakePayment", "payment-failed", "pnm_payment_identifier"),
     ("GatewayTimeoutOfMakePayment", "payment-outcome-unknown", "site_payment_identifier"),
 ]
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from paynearme.messages import AuthorizationAnswer
+from paynearme.messages import AuthorizationResponse
 from paynearme.policy import Reason, decision_for
 from paynearme.policy.texts import LONGEST_TEXT, Text
 from tests.policies import NOW, authorization, fault_of_text, faults_of, full_document, policy, receipt_of
@@ -103,7 +103,7 @@ def test_no_text_grows_longer_than_paynearme_takes_whatever_a_message_says(
     decision = decision_for(reason, message, policy(texts=texts), now)
     assert decision.decline_reason == decision.receipt
     assert len(decision.receipt) <= LONGEST_TEXT
-    answer = AuthorizationAnswer(
+    answer = AuthorizationResponse(
         pnm_order_identifier=order,
         accept_payment="no",
         decline_reason=decision.decline_reason,

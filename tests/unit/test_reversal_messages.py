@@ -10,7 +10,7 @@ from local.drive import confirmation_of, reversal_of
 from local.events import as_text, load
 from paynearme.answers import callback_answer
 from paynearme.errors import InvalidMessageError
-from paynearme.messages import Reversal, ReversalAnswer, ReversalKind, read_message
+from paynearme.messages import Reversal, ReversalResponse, ReversalKind, read_message
 from paynearme.signing import string_to_sign
 from tests.messages import SECRET, valid_reversal
 
@@ -236,8 +236,8 @@ def test_a_fingerprint_is_not_shown_and_not_a_field() -> None:
     )
 
 
-def acknowledgement() -> ReversalAnswer:
-    return ReversalAnswer(envelope="their_reverse_response", part="reverse", pnm_order_identifier=ORDER)
+def acknowledgement() -> ReversalResponse:
+    return ReversalResponse(envelope="their_reverse_response", part="reverse", pnm_order_identifier=ORDER)
 
 
 @pytest.mark.parametrize("version", ["2.0", "3.0"])
@@ -265,7 +265,7 @@ def test_a_reversal_is_acknowledged_in_xml_with_its_order_alone_in_the_given_env
 
 def test_an_acknowledgement_of_a_reversal_cannot_be_made_without_an_envelope() -> None:
     with pytest.raises(ValidationError):
-        ReversalAnswer.model_validate({"pnm_order_identifier": ORDER})
+        ReversalResponse.model_validate({"pnm_order_identifier": ORDER})
 
 
 @pytest.mark.parametrize("name", load("authorization"))

@@ -12,7 +12,7 @@ from paynearme import gateway, telemetry
 from paynearme.answers import HttpAnswer
 from paynearme.deadline import Deadline
 from paynearme.errors import AgeError, InvalidMessageError, SignatureError
-from paynearme.messages import Authorization, Reversal, ReversalAnswer, ReversalKind
+from paynearme.messages import Authorization, Reversal, ReversalResponse, ReversalKind
 from paynearme.settings import KnownSite, Settings
 from tests.messages import SECRET, known_site
 
@@ -96,8 +96,8 @@ def test_a_reversal_that_is_authentic_can_still_be_invalid() -> None:
 
 def answered(event: Mapping[str, Any], sites: Any) -> HttpAnswer:
     @gateway.callback("reverse", Reversal, SETTINGS, sites, clock=lambda: NOW)
-    def handler(callback: gateway.Callback[Reversal]) -> ReversalAnswer:
-        return ReversalAnswer(
+    def handler(callback: gateway.Callback[Reversal]) -> ReversalResponse:
+        return ReversalResponse(
             envelope=callback.site.reverse_envelope,
             part=callback.site.reverse_element,
             pnm_order_identifier=callback.message.pnm_order_identifier,

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from paynearme.errors import InvalidMessageError
-from paynearme.messages import SmartTokenAnswer, SmartTokenRequest, read_message
+from paynearme.messages import SmartTokenResponse, SmartTokenRequest, read_message
 from paynearme.parameters import from_json_body
 from tests.documents import documented, names_of
 from tests.events_of_gateway import body_event, json_event
@@ -236,25 +236,25 @@ ORDER = DOCUMENT["orders"][0]
 
 
 def test_the_documents_answer_reads_and_keeps_its_token_out_of_sight() -> None:
-    answer = SmartTokenAnswer.model_validate(DOCUMENT)
+    answer = SmartTokenResponse.model_validate(DOCUMENT)
     assert answer.model_dump() == {"orders": [ORDER]}
     assert ORDER["secure_smart_token"] not in repr(answer) + str(answer)
 
 
 def test_identifiers_that_come_as_numbers_become_text() -> None:
     order = {**ORDER, "pnm_order_identifier": 82882345534, "site_order_identifier": 6969675870}
-    assert SmartTokenAnswer.model_validate({"orders": [order]}).model_dump() == {"orders": [ORDER]}
+    assert SmartTokenResponse.model_validate({"orders": [order]}).model_dump() == {"orders": [ORDER]}
 
 
 def test_what_paynearme_adds_to_an_order_is_left_out() -> None:
     order = {**ORDER, "site_customer_email_pii": "a@example.com"}
-    assert SmartTokenAnswer.model_validate({"orders": [order], "new": 1}).model_dump() == {"orders": [ORDER]}
+    assert SmartTokenResponse.model_validate({"orders": [order], "new": 1}).model_dump() == {"orders": [ORDER]}
 
 
 @pytest.mark.parametrize("name", ["site_order_identifier", "type", "order_tracking_url"])
 def test_an_order_may_lack_what_is_not_needed(name: str) -> None:
     order = {n: v for n, v in ORDER.items() if n != name}
-    assert SmartTokenAnswer.model_validate({"orders": [order]}).model_dump() == {
+    assert SmartTokenResponse.model_validate({"orders": [order]}).model_dump() == {
         "orders": [{**ORDER, name: None}]
     }
 
@@ -267,7 +267,7 @@ def test_an_answer_without_a_token_a_link_or_an_order_is_refused(name: str) -> N
         {**ORDER, name: ["x"]},
     ):
         with pytest.raises(ValidationError) as caught:
-            SmartTokenAnswer.model_validate({"orders": [order]})
+            SmartTokenResponse.model_validate({"orders": [order]})
         assert ORDER["secure_smart_token"] not in str(caught.value)
 
 
@@ -276,4 +276,4 @@ def test_an_answer_without_a_token_a_link_or_an_order_is_refused(name: str) -> N
 )
 def test_an_answer_without_orders_is_refused(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        SmartTokenAnswer.model_validate(content)
+        SmartTokenResponse.model_validate(content)

@@ -24,32 +24,32 @@ from paynearme.errors import (
     UnavailableError,
     UnreadableError,
 )
-from paynearme.messages import AuthorizationAnswer, ConfirmationAnswer, ReversalAnswer
+from paynearme.messages import AuthorizationResponse, ConfirmationResponse, ReversalResponse
 
 type HttpAnswer = dict[str, Any]
 """What a function behind a REST API returns: ``statusCode``, ``headers``, ``body``."""
 
 
-type CallbackAnswer = AuthorizationAnswer | ConfirmationAnswer | ReversalAnswer
+type CallbackAnswer = AuthorizationResponse | ConfirmationResponse | ReversalResponse
 
 
 _PROBLEMS: tuple[tuple[type[PayNearMeError], int, str, str], ...] = (
-    (UnreadableError, 400, "unreadable", "The request cannot be read as parameters"),
-    (TooLargeError, 413, "too-large", "The request is too large"),
-    (AuthenticityError, 401, "not-authentic", "The request is not authentic"),
-    (InvalidMessageError, 400, "invalid-parameters", "Parameters are missing, unknown or unreadable"),
-    (NotFoundError, 404, "not-found", "Nothing is known of it"),
-    (OrderNotWrittenError, 503, "order-not-written", "The order exists, and authorizations do not know it"),
+    (UnreadableError, 400, "malformed-request", "The request is malformed"),
+    (TooLargeError, 413, "payload-too-large", "The request is too large"),
+    (AuthenticityError, 401, "authentication-failed", "The request is not authentic"),
+    (InvalidMessageError, 400, "invalid-parameters", "Parameters are missing, unknown or invalid"),
+    (NotFoundError, 404, "not-found", "Not found"),
+    (OrderNotWrittenError, 503, "order-not-recorded", "The order exists, but is not recorded"),
     (UnavailableError, 503, "unavailable", "Temporarily unavailable"),
-    (PaymentUnderWayError, 409, "payment-under-way", "The payment is under way"),
-    (IdempotencyKeyReusedError, 422, "idempotency-key-reused", "The key belongs to another payment"),
-    (PaymentOutcomeUnknownError, 504, "payment-outcome-unknown", "Nobody can tell yet whether it was paid"),
-    (PaymentDeclinedError, 422, "payment-declined", "The payment was declined"),
-    (BankAuthorizationExpiredError, 409, "bank-authorization-expired", "The bank must be connected again"),
-    (RefusedByPayNearMeError, 422, "refused-by-paynearme", "PayNearMe refused the call"),
-    (CredentialsRefusedError, 502, "credentials-refused", "PayNearMe refused our credentials"),
-    (PayNearMeFaultError, 502, "paynearme-fault", "PayNearMe is out of order"),
-    (PayNearMeTimeoutError, 504, "paynearme-timeout", "PayNearMe did not answer in time"),
+    (PaymentUnderWayError, 409, "payment-in-progress", "The payment is in progress"),
+    (IdempotencyKeyReusedError, 422, "idempotency-key-reused", "The idempotency key belongs to another payment"),
+    (PaymentOutcomeUnknownError, 504, "payment-outcome-unknown", "Payment outcome unknown"),
+    (PaymentDeclinedError, 422, "payment-failed", "The payment failed"),
+    (BankAuthorizationExpiredError, 409, "bank-authorization-expired", "The bank authorization has expired"),
+    (RefusedByPayNearMeError, 422, "rejected-by-paynearme", "PayNearMe rejected the request"),
+    (CredentialsRefusedError, 502, "credentials-rejected", "PayNearMe rejected the credentials"),
+    (PayNearMeFaultError, 502, "paynearme-error", "PayNearMe returned an invalid response"),
+    (PayNearMeTimeoutError, 504, "paynearme-timeout", "PayNearMe did not respond in time"),
 )
 _INTERNAL = (500, "internal", "Internal error")
 

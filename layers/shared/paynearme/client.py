@@ -24,9 +24,9 @@ from paynearme.errors import (
     RefusedByPayNearMeError,
     TokenRefusedError,
 )
-from paynearme.messages import SmartTokenAnswer, SmartTokenRequest
-from paynearme.messages.calls import CallAnswer, CallRequest
-from paynearme.messages.create_order import PERSONAL, CreateOrderAnswer, CreateOrderRequest
+from paynearme.messages import SmartTokenResponse, SmartTokenRequest
+from paynearme.messages.calls import PayNearMeResponse, CallRequest
+from paynearme.messages.create_order import PERSONAL, CreateOrderResponse, CreateOrderRequest
 from paynearme.messages.make_payment import MakePaymentRequest, payment_named_in
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethods
 from paynearme.sending import post
@@ -86,7 +86,7 @@ class PayNearMeClient:
     @telling.call()
     def get_smart_token(
         self, site: KnownSite, request: SmartTokenRequest, deadline: Deadline
-    ) -> SmartTokenAnswer:
+    ) -> SmartTokenResponse:
         """Return the orders with new Smart Tokens (seed ``get_smart_token``).
 
         A token more does no harm, so the call is repeated after whatever may pass: connection errors,
@@ -95,7 +95,7 @@ class PayNearMeClient:
         Raises ``RefusedByPayNearMeError``, ``PayNearMeFaultError``, ``PayNearMeTimeoutError``.
         """
         content = self._ask("get_smart_token", site, request, _anew(after_answers=True), deadline)
-        return _read(SmartTokenAnswer, content)
+        return _read(SmartTokenResponse, content)
 
     @telling.call()
     def find_payment_methods(
@@ -108,13 +108,13 @@ class PayNearMeClient:
     @telling.call()
     def create_order(
         self, site: KnownSite, request: CreateOrderRequest, deadline: Deadline
-    ) -> CreateOrderAnswer:
+    ) -> CreateOrderResponse:
         """Create an order and return it. Raises like ``get_smart_token``.
 
         It is only sent again where no connection was made: nobody says that a repeat makes no second order.
         """
         content = self._ask("create_order", site, request, _anew(after_answers=False), deadline)
-        return _read(CreateOrderAnswer, content)
+        return _read(CreateOrderResponse, content)
 
     @telling.call()
     def make_payment(
@@ -222,7 +222,7 @@ class PayNearMeClient:
             raise _without_personal(error, parameters) from None
 
 
-def _read[M: CallAnswer](model: type[M], content: Mapping[str, Any]) -> M:
+def _read[M: PayNearMeResponse](model: type[M], content: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(content)
     except ValidationError:

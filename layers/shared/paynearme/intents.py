@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from paynearme.messages.make_payment import MadePayment, MakePaymentRequest
+from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
 
 LONGEST_CALL_SECONDS = 10
 """After so long whoever began to make a payment has ended, one way or another: Lambda stops it after 9."""
@@ -39,10 +39,10 @@ class Intent:
         status: Literal["submitted", "confirmed"],
         pnm_payment_identifier: str | None,
         amount: Decimal | None = None,
-    ) -> MadePayment:
+    ) -> SubmittedPayment:
         """Return the payment as one that PayNearMe took on; ``amount`` where another is known to be paid."""
         request = self.request
-        return MadePayment(
+        return SubmittedPayment(
             status=status,
             site_payment_identifier=self.site_payment_identifier,
             pnm_payment_identifier=pnm_payment_identifier,

@@ -8,7 +8,7 @@ from paynearme.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError, PayNearMeError
 from paynearme.intents import Intent
 from paynearme.ledger import Ledger
-from paynearme.messages.make_payment import MadePayment, MakePaymentRequest
+from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
 from paynearme.settings import KnownSite
 from paynearme.table import FOR_A_SHORT_ATTEMPT_SECONDS
 
@@ -20,7 +20,7 @@ def make_once(
     ledger: Ledger,
     now: datetime,
     deadline: Deadline,
-) -> MadePayment:
+) -> SubmittedPayment:
     """Ask PayNearMe for a payment, unless it was asked before; return what became of it.
 
     Raises what ``PayNearMeClient.make_payment`` and ``Ledger.begin_payment`` raise. An outcome that cannot
@@ -48,7 +48,7 @@ def make_once(
 
 def _ask(
     intent: Intent, site: KnownSite, paynearme: PayNearMeClient, deadline: Deadline
-) -> MadePayment | PayNearMeError:
+) -> SubmittedPayment | PayNearMeError:
     try:
         told = paynearme.make_payment(site, intent.request, intent.site_payment_identifier, deadline)
     except PayNearMeError as error:

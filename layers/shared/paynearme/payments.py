@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from paynearme.messages import AuthorizationAnswer, Outcome, ReversalKind
+from paynearme.messages import AuthorizationResponse, Outcome, ReversalKind
 from paynearme.policy import Decision, Reason, Text
 from paynearme.policy.texts import filled
 
@@ -69,9 +69,9 @@ class Authorized:
         by_reason = f"Declined{_camel(self.decision.reason)}"
         return {"AuthorizationDeclined": 1, by_reason: 1, **_counted(self.anomalies)}
 
-    def to_answer(self, pnm_order_identifier: str) -> AuthorizationAnswer:
+    def to_answer(self, pnm_order_identifier: str) -> AuthorizationResponse:
         """Return the answer for PayNearMe: the same for the first question and for each repeat."""
-        return AuthorizationAnswer(
+        return AuthorizationResponse(
             pnm_order_identifier=pnm_order_identifier,
             accept_payment="yes" if self.decision.accept else "no",
             decline_reason=self.decision.decline_reason,

@@ -14,12 +14,12 @@ from paynearme.ledger.reversing import reverse
 from paynearme.ledger.watching import AwaitedPayment, Stage
 from paynearme.messages import Authorization, Confirmation, Reversal
 from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
-from paynearme.messages.entries import CustomerEntry, OrderEntry
-from paynearme.messages.make_payment import MadePayment
+from paynearme.messages.entries import CustomerInput, OrderInput
+from paynearme.messages.make_payment import SubmittedPayment
 from paynearme.messages.records import (
-    CustomerRecord,
-    OrderRecord,
-    PaymentRecord,
+    CustomerResponse,
+    OrderResponse,
+    PaymentResponse,
 )
 from paynearme.payments import Authorized, Confirmed, Reversed
 from paynearme.policy import SitePolicy
@@ -99,7 +99,7 @@ class Ledger:
         """Note that an outcome is overdue; return False if that was done before, or is not so any more."""
         return watching.mark_unconfirmed(self._table, payment, now, deadline)
 
-    def begin_payment(self, intent: Intent, now: datetime, deadline: Deadline) -> MadePayment | None:
+    def begin_payment(self, intent: Intent, now: datetime, deadline: Deadline) -> SubmittedPayment | None:
         """Write down that a payment is about to be asked of PayNearMe; return None if this call is to ask.
 
         Else return what became of it when it was asked before, or raise it where that is no payment:
@@ -110,7 +110,7 @@ class Ledger:
         """
         return making.begin(self._table, intent, now, deadline)
 
-    def end_payment(self, intent: Intent, outcome: MadePayment | PayNearMeError, deadline: Deadline) -> None:
+    def end_payment(self, intent: Intent, outcome: SubmittedPayment | PayNearMeError, deadline: Deadline) -> None:
         """Write down what came of an intent that this call began.
 
         After an error that says neither no nor that nobody can tell, PayNearMe has not taken the payment: the
@@ -127,15 +127,15 @@ class Ledger:
         """
         records.add_order(self._table, site, asked, order, now, deadline)
 
-    def put_order(self, entry: OrderEntry, now: datetime, deadline: Deadline) -> OrderRecord:
+    def put_order(self, entry: OrderInput, now: datetime, deadline: Deadline) -> OrderResponse:
         """Let an order be what the merchant says, and no more; return it. To say the same changes nothing."""
         return records.put_order(self._table, entry, now, deadline)
 
-    def order(self, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderRecord | None:
+    def order(self, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderResponse | None:
         """Return an order, or None if the merchant did not feed it."""
         return records.order(self._table, site, pnm_order_identifier, deadline)
 
-    def put_customer(self, entry: CustomerEntry, now: datetime, deadline: Deadline) -> None:
+    def put_customer(self, entry: CustomerInput, now: datetime, deadline: Deadline) -> None:
         """Let a customer be what the merchant says, and no more. To say the same changes nothing.
 
         What payments brought about, such as the balance, stays as it is.
@@ -144,7 +144,7 @@ class Ledger:
 
     def customer(
         self, site: str, site_customer_identifier: str, policy: SitePolicy, now: datetime, deadline: Deadline
-    ) -> CustomerRecord | None:
+    ) -> CustomerResponse | None:
         """Return a customer as of ``now``, in one round trip, or None if nothing is known of one.
 
         ``policy`` says in which time zone the windows run, and within how many days returns and
@@ -154,6 +154,6 @@ class Ledger:
 
     def payment(
         self, site: str, pnm_payment_identifier: str, deadline: Deadline, *, test: bool
-    ) -> PaymentRecord | None:
+    ) -> PaymentResponse | None:
         """Return the story of a payment, or None if nothing is known of it. Tests are kept apart."""
         return records.payment(self._table, site, pnm_payment_identifier, deadline, test=test)

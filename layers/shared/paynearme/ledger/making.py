@@ -19,14 +19,14 @@ from paynearme.errors import (
 )
 from paynearme.intents import Intent
 from paynearme.ledger.items import intent_key, site_payment_key
-from paynearme.messages.make_payment import MadePayment
+from paynearme.messages.make_payment import SubmittedPayment
 from paynearme.table import Item, Table, Update
 
 _NOBODYS = "attribute_not_exists(pk)"
 _OF_ATTEMPT = "attempt = :attempt"
 
 
-def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> MadePayment | None:
+def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> SubmittedPayment | None:
     """See ``Ledger.begin_payment``."""
     request = intent.request
     values = {
@@ -56,7 +56,7 @@ def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> Ma
     return None
 
 
-def end(table: Table, intent: Intent, outcome: MadePayment | PayNearMeError, deadline: Deadline) -> None:
+def end(table: Table, intent: Intent, outcome: SubmittedPayment | PayNearMeError, deadline: Deadline) -> None:
     """See ``Ledger.end_payment``."""
     ours = {"attempt": intent.attempt}
     key = intent_key(intent.site, intent.site_payment_identifier)
@@ -64,9 +64,9 @@ def end(table: Table, intent: Intent, outcome: MadePayment | PayNearMeError, dea
     table.update(change, deadline)
 
 
-def _values(outcome: MadePayment | PayNearMeError) -> Item:
+def _values(outcome: SubmittedPayment | PayNearMeError) -> Item:
     match outcome:
-        case MadePayment():
+        case SubmittedPayment():
             return {"status": "submitted", "pnm_payment_identifier": outcome.pnm_payment_identifier}
         case PaymentOutcomeUnknownError():
             return {"status": "unknown"}
@@ -82,7 +82,7 @@ def _values(outcome: MadePayment | PayNearMeError) -> Item:
 
 def _became(
     table: Table, intent: Intent, known: Item, now: datetime, deadline: Deadline
-) -> MadePayment | None:
+) -> SubmittedPayment | None:
     """Return what became of a payment that was asked for before, None for one that PayNearMe did not take.
 
     Raises what is no payment. A confirmation is believed before everything that PayNearMe's answer said,
@@ -106,7 +106,7 @@ def _became(
     raise PaymentOutcomeUnknownError(intent.site_payment_identifier)
 
 
-def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> MadePayment | None:
+def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> SubmittedPayment | None:
     """Return the payment if a confirmation told that it was paid; raise ``PaymentDeclinedError`` if not."""
     order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
     keys = [site_payment_key(intent.site, order, identifier, test=test) for test in (False, True)]

@@ -7,16 +7,16 @@ from paynearme.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError, OrderNotWrittenError
 from paynearme.ledger import items, spending
 from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
-from paynearme.messages.entries import CustomerEntry, OrderEntry
+from paynearme.messages.entries import CustomerInput, OrderInput
 from paynearme.messages.records import (
-    CountRecord,
-    CustomerRecord,
-    HeldRecord,
-    OrderRecord,
-    PaymentRecord,
-    ReversalRecord,
-    SpendingRecord,
-    WindowRecord,
+    RecentCount,
+    CustomerResponse,
+    ReservationResponse,
+    OrderResponse,
+    PaymentResponse,
+    ReversalDetails,
+    SpendingResponse,
+    WindowResponse,
 )
 from paynearme.policy import (
     Customer,
@@ -36,7 +36,7 @@ from paynearme.table import Item, Key, Table, Update
 _REVERSAL = "reversal_"
 
 
-def put_order(table: Table, entry: OrderEntry, now: datetime, deadline: Deadline) -> OrderRecord:
+def put_order(table: Table, entry: OrderInput, now: datetime, deadline: Deadline) -> OrderResponse:
     """See ``Ledger.put_order``."""
     fed = Order(
         status=OrderStatus(entry.status),
@@ -51,7 +51,7 @@ def put_order(table: Table, entry: OrderEntry, now: datetime, deadline: Deadline
         "pnm_order_identifier": entry.pnm_order_identifier,
     }
     item = _put(table, key, identity | items.order_values(fed), now, deadline)
-    return OrderRecord.model_validate(item)
+    return OrderResponse.model_validate(item)
 
 
 def add_order(
@@ -81,13 +81,13 @@ def add_order(
         raise OrderNotWrittenError(order.pnm_order_identifier) from error
 
 
-def order(table: Table, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderRecord | None:
+def order(table: Table, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderResponse | None:
     """See ``Ledger.order``."""
     (item,) = table.read([items.order_key(site, pnm_order_identifier)], deadline)
-    return OrderRecord.model_validate(item) if items.order_of(item) else None
+    return OrderResponse.model_validate(item) if items.order_of(item) else None
 
 
-def put_customer(table: Table, entry: CustomerEntry, now: datetime, deadline: Deadline) -> None:
+def put_customer(table: Table, entry: CustomerInput, now: datetime, deadline: Deadline) -> None:
     """See ``Ledger.put_customer``."""
     limits = {
         WindowKind.DAY: entry.self_imposed_day_limit,
@@ -114,7 +114,7 @@ def customer(
     policy: SitePolicy,
     now: datetime,
     deadline: Deadline,
-) -> CustomerRecord | None:
+) -> CustomerResponse | None:
     """See ``Ledger.customer``."""
     windows = windows_at(now, policy.zone)
     days = [rule.within_days if rule else MOST_DAYS for rule in (policy.chargebacks, policy.returns)]
@@ -133,12 +133,12 @@ def customer(
     if not any((account, *rest)):
         return None
 
-    def counted(what: str, rule: Frequency | None) -> CountRecord:
+    def counted(what: str, rule: Frequency | None) -> RecentCount:
         number = rule.within_days if rule else MOST_DAYS
         days = items.counted_by_day(reversals, what)
-        return CountRecord(count=within_days(days.items(), today, number), within_days=number)
+        return RecentCount(count=within_days(days.items(), today, number), within_days=number)
 
-    return CustomerRecord.model_validate(
+    return CustomerResponse.model_validate(
         account
         | {
             "site_identifier": site,
@@ -152,17 +152,17 @@ def customer(
 
 def payment(
     table: Table, site: str, pnm_payment_identifier: str, deadline: Deadline, *, test: bool
-) -> PaymentRecord | None:
+) -> PaymentResponse | None:
     """See ``Ledger.payment``."""
     (item,) = table.read([items.payment_key(site, pnm_payment_identifier, test=test)], deadline)
     if not item:
         return None
     reversals = [
-        ReversalRecord.model_validate(value)
+        ReversalDetails.model_validate(value)
         for name, value in item.items()
         if name.startswith(_REVERSAL) and isinstance(value, dict)
     ]
-    return PaymentRecord.model_validate(
+    return PaymentResponse.model_validate(
         item
         | {
             "reservation": _held(item),
@@ -192,9 +192,9 @@ def _put(table: Table, key: Key, values: Item, now: datetime, deadline: Deadline
     return before
 
 
-def _spending(policy: SitePolicy, windows: Sequence[Window], spent: Sequence[Item]) -> SpendingRecord:
+def _spending(policy: SitePolicy, windows: Sequence[Window], spent: Sequence[Item]) -> SpendingResponse:
     records = {window.kind: _window(window, item) for window, item in zip(windows, spent, strict=True)}
-    return SpendingRecord(
+    return SpendingResponse(
         time_zone=policy.time_zone,
         day=records[WindowKind.DAY],
         week=records[WindowKind.WEEK],
@@ -202,18 +202,18 @@ def _spending(policy: SitePolicy, windows: Sequence[Window], spent: Sequence[Ite
     )
 
 
-def _window(window: Window, item: Item) -> WindowRecord:
+def _window(window: Window, item: Item) -> WindowResponse:
     seen = spending.spending_in(item)
     by_type = {str(name): amount for name, amount in seen.by_type.items() if amount}
-    return WindowRecord(window=window.name, spent=seen.total, by_payment_type=by_type)
+    return WindowResponse(window=window.name, spent=seen.total, by_payment_type=by_type)
 
 
-def _held(item: Item) -> HeldRecord | None:
+def _held(item: Item) -> ReservationResponse | None:
     reservation = spending.held_by(item)
     if reservation is None:
         return None
     names = [sort_key.split("#", 1) for sort_key in reservation.windows]
-    return HeldRecord.model_validate(
+    return ReservationResponse.model_validate(
         {
             "site_customer_identifier": reservation.customer,
             "amount": reservation.amount,

@@ -2,26 +2,26 @@
 
 from paynearme.messages.callbacks import (
     Authorization,
-    AuthorizationAnswer,
+    AuthorizationResponse,
     Confirmation,
-    ConfirmationAnswer,
+    ConfirmationResponse,
     Outcome,
 )
 from paynearme.messages.reading import Message, read_message
-from paynearme.messages.reversals import Reversal, ReversalAnswer, ReversalKind
-from paynearme.messages.smart_token import SmartTokenAnswer, SmartTokenOrder, SmartTokenRequest
+from paynearme.messages.reversals import Reversal, ReversalResponse, ReversalKind
+from paynearme.messages.smart_token import SmartTokenResponse, SmartTokenOrder, SmartTokenRequest
 
 __all__ = [
     "Authorization",
-    "AuthorizationAnswer",
+    "AuthorizationResponse",
     "Confirmation",
-    "ConfirmationAnswer",
+    "ConfirmationResponse",
     "Message",
     "Outcome",
     "Reversal",
-    "ReversalAnswer",
+    "ReversalResponse",
     "ReversalKind",
-    "SmartTokenAnswer",
+    "SmartTokenResponse",
     "SmartTokenOrder",
     "SmartTokenRequest",
     "read_message",

@@ -173,7 +173,7 @@ class Confirmation(CallbackMessage):
         )
 
 
-class Answer(BaseModel):
+class CallbackResponse(BaseModel):
     """An answer to a callback: ``envelope`` and ``part`` are the names that enclose its fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -188,7 +188,7 @@ class Answer(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-class AuthorizationAnswer(Answer):
+class AuthorizationResponse(CallbackResponse):
     """Our answer to an authorization (seed ``authorization_callbacks``, "Response Parameters")."""
 
     envelope: str = Field(default="payment_authorization_response", exclude=True)
@@ -206,7 +206,7 @@ class AuthorizationAnswer(Answer):
         return text or None
 
 
-class ConfirmationAnswer(Answer):
+class ConfirmationResponse(CallbackResponse):
     """Our acknowledgement of a confirmation: equal for the first and for every repeat."""
 
     envelope: str = Field(default="payment_confirmation_response", exclude=True)

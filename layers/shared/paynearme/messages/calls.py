@@ -84,7 +84,7 @@ ToldAmount = Annotated[Dollars | None, BeforeValidator(_amount_or_none)]
 """An amount as PayNearMe may spell it; None where it is none."""
 
 
-class CallAnswer(BaseModel):
+class PayNearMeResponse(BaseModel):
     """What PayNearMe answered, as far as a backend needs it. ``str`` and ``repr`` show nothing of it."""
 
     model_config = ConfigDict(

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, mo
 
 from paynearme.messages.callbacks import Confirmation
 from paynearme.messages.calls import (
-    CallAnswer,
+    PayNearMeResponse,
     CallRequest,
     ToldAmount,
     ToldFlag,
@@ -77,7 +77,7 @@ class CreateOrderRequest(CallRequest):
         return Confirmation.faults_together(returned)
 
 
-def _readable[M: CallAnswer](model: type[M]) -> BeforeValidator:
+def _readable[M: PayNearMeResponse](model: type[M]) -> BeforeValidator:
     """Return what leaves out what is no ``model``: the order exists, and must not be lost over it."""
 
     def read(value: object) -> list[M]:
@@ -99,7 +99,7 @@ PERSONAL = frozenset(
 """The parameters that say who the customer is."""
 
 
-class PaymentMethodsOfType(CallAnswer):
+class PaymentMethodsOfType(PayNearMeResponse):
     """What a customer can pay with, of one type, and which of it is saved."""
 
     type: str
@@ -108,7 +108,7 @@ class PaymentMethodsOfType(CallAnswer):
     accounts: Annotated[list[PaymentMethod], _readable(PaymentMethod)] = Field(default=[])
 
 
-class CreatedOrder(CallAnswer):
+class CreatedOrder(PayNearMeResponse):
     """An order as PayNearMe created it, without what says who the customer is."""
 
     pnm_order_identifier: Annotated[PnmIdentifier, BeforeValidator(identifier_text)]
@@ -144,7 +144,7 @@ class CreatedOrder(CallAnswer):
         return found
 
 
-class CreateOrderAnswer(CallAnswer):
+class CreateOrderResponse(PayNearMeResponse):
     """The order, and the first link to pay it with."""
 
     order: CreatedOrder

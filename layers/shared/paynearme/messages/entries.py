@@ -37,7 +37,7 @@ class OrderRequest(RecordRequest):
     pnm_order_identifier: PnmIdentifier = Field(description="PayNearMe's identifier of the order.")
 
 
-class OrderEntry(OrderRequest):
+class OrderInput(OrderRequest):
     """All that the merchant says of an order. What is left out holds no more."""
 
     status: Annotated[OrderStatusWord, one_of(OrderStatusWord)] = Field(
@@ -83,7 +83,7 @@ class CustomerRequest(RecordRequest):
     )
 
 
-class CustomerEntry(CustomerRequest):
+class CustomerInput(CustomerRequest):
     """All that the merchant says of a customer. What is left out holds no more.
 
     The limits are those that the customer set. Whatever the policy says holds as well.

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from paynearme.messages.records import Dollars, Record
+from paynearme.messages.records import Dollars, ApiModel
 from paynearme.messages.reversals import ReversalKind
 from paynearme.messages.values import Identifier, PnmIdentifier
 
@@ -18,7 +18,7 @@ SOURCE = "paynearme"
 """What EventBridge knows the events by, beside the type of each (``detail-type``)."""
 
 
-class PaymentEvent(Record):
+class PaymentEvent(ApiModel):
     """What every event tells (EventBridge's ``detail``)."""
 
     model_config = ConfigDict(extra="forbid")

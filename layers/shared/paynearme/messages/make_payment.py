@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from paynearme.messages.calls import CallAnswer, CallRequest, UsDollars
+from paynearme.messages.calls import PayNearMeResponse, CallRequest, UsDollars
 from paynearme.messages.records import Dollars
 from paynearme.messages.values import Identifier, PnmIdentifier, PositiveMoney, unreadable
 
@@ -61,7 +61,7 @@ class MakePaymentRequest(CallRequest):
         return hashlib.sha256(json.dumps(self.to_parameters(), sort_keys=True).encode()).hexdigest()
 
 
-class MadePayment(CallAnswer):
+class SubmittedPayment(PayNearMeResponse):
     """A payment that PayNearMe took on. What became of it, the confirmation callback tells."""
 
     status: Literal["submitted", "confirmed"] = Field(

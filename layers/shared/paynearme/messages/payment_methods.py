@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText, ToldAmount, ToldFlag, ToldText
+from paynearme.messages.calls import PayNearMeResponse, CallRequest, IdentifierText, ToldAmount, ToldFlag, ToldText
 from paynearme.messages.values import Identifier
 
 _GUARANTEED_ACH = "trustly_ach"
@@ -17,7 +17,7 @@ class FindPaymentMethodsRequest(CallRequest):
     site_customer_identifier: Identifier
 
 
-class PaymentMethod(CallAnswer):
+class PaymentMethod(PayNearMeResponse):
     """A payment method that a customer has saved."""
 
     payment_method_identifier: IdentifierText = Field(min_length=1)
@@ -41,7 +41,7 @@ class PaymentMethod(CallAnswer):
         return {**told, "guaranteed_ach": _GUARANTEED_ACH in words}
 
 
-class PaymentMethods(CallAnswer):
+class PaymentMethods(PayNearMeResponse):
     """A customer's saved payment methods: none for a customer who has saved none."""
 
     accounts: list[PaymentMethod]

@@ -40,13 +40,13 @@ Dollars = Annotated[
 """An amount that we tell: text with two places."""
 
 
-class Record(BaseModel):
+class ApiModel(BaseModel):
     """What is told. Every field is always there: null where nothing is known."""
 
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class OrderRecord(Record):
+class OrderResponse(ApiModel):
     """An order as the merchant fed it."""
 
     site_identifier: Identifier
@@ -62,7 +62,7 @@ class OrderRecord(Record):
     )
 
 
-class WindowRecord(Record):
+class WindowResponse(ApiModel):
     """What a customer spent in a calendar window: decided and not failed, confirmed or not yet."""
 
     window: str = Field(description="The day, week or month: 2026-11-20, 2026-W47 or 2026-11.")
@@ -73,23 +73,23 @@ class WindowRecord(Record):
     )
 
 
-class SpendingRecord(Record):
+class SpendingResponse(ApiModel):
     """What a customer spent in the windows that run now."""
 
     time_zone: str = Field(description="The policy's time zone, in which the windows begin and end.")
-    day: WindowRecord
-    week: WindowRecord
-    month: WindowRecord
+    day: WindowResponse
+    week: WindowResponse
+    month: WindowResponse
 
 
-class CountRecord(Record):
+class RecentCount(ApiModel):
     """How often something happened within the last days, of which today, in UTC, is the last."""
 
     count: int
     within_days: int = Field(description="As the policy's rule has it; 365 where there is none.")
 
 
-class CustomerRecord(Record):
+class CustomerResponse(ApiModel):
     """A customer: what the merchant fed, and what the payments brought about."""
 
     site_identifier: Identifier
@@ -108,12 +108,12 @@ class CustomerRecord(Record):
     balance: Dollars = Field(
         default=Decimal(0), description="What was posted, less what came back. To feed never touches it."
     )
-    spending: SpendingRecord
-    chargebacks: CountRecord
-    returns: CountRecord
+    spending: SpendingResponse
+    chargebacks: RecentCount
+    returns: RecentCount
 
 
-class ReversalRecord(Record):
+class ReversalDetails(ApiModel):
     """Money that came back, as PayNearMe told of it."""
 
     at: datetime = Field(description="When we were told.")
@@ -124,7 +124,7 @@ class ReversalRecord(Record):
     debited_amount: Dollars = Field(description="What of it was taken off the customer's balance.")
 
 
-class HeldWindows(Record):
+class ReservedWindows(ApiModel):
     """The calendar windows in which a payment counts."""
 
     day: str
@@ -132,16 +132,16 @@ class HeldWindows(Record):
     month: str
 
 
-class HeldRecord(Record):
+class ReservationResponse(ApiModel):
     """What a payment holds of its customer's spending."""
 
     site_customer_identifier: Identifier
     amount: Dollars = Field(description="Nothing once it has failed or was released.")
     payment_type: str
-    windows: HeldWindows
+    windows: ReservedWindows
 
 
-class PaymentRecord(Record):
+class PaymentResponse(ApiModel):
     """The whole story of a payment: what was asked and decided, what became of it, and what came back.
 
     ``authorized_…`` is what PayNearMe asked about, ``confirmed_…`` what it told of the outcome.
@@ -179,7 +179,7 @@ class PaymentRecord(Record):
     standin: bool | None = Field(default=None, description="Whether PayNearMe decided in our place.")
     posted_amount: Dollars | None = Field(default=None, description="What was posted to the balance.")
 
-    reservation: HeldRecord | None = Field(default=None, description="null where it never held anything.")
+    reservation: ReservationResponse | None = Field(default=None, description="null where it never held anything.")
     unconfirmed_at: datetime | None = Field(
         default=None, description="When its outcome was found to be overdue."
     )
@@ -189,4 +189,4 @@ class PaymentRecord(Record):
     anomalies: list[str] = Field(description="What is wrong with it and needs a person's eye, as codes.")
     reversed_amount: Dollars | None = Field(default=None, description="What came back in all.")
     debited_amount: Dollars | None = Field(default=None, description="What of it was taken off the balance.")
-    reversals: list[ReversalRecord] = Field(description="What came back, the first first.")
+    reversals: list[ReversalDetails] = Field(description="What came back, the first first.")

@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from paynearme.messages.callbacks import OF_A_REVERSAL, Answer, CallbackMessage
+from paynearme.messages.callbacks import OF_A_REVERSAL, CallbackResponse, CallbackMessage
 from paynearme.messages.values import (
     Currency,
     Flag,
@@ -154,7 +154,7 @@ def _names_of_what_came_back(parameters: Mapping[str, str]) -> tuple[str, str]:
     return "reverse_amount", "reverse_currency" if own else "payment_currency"
 
 
-class ReversalAnswer(Answer):
+class ReversalResponse(CallbackResponse):
     """Our acknowledgement of a reversal, equal for the first and for every repeat.
 
     Its envelope is not public: ``envelope`` and ``part`` are the site's ``reverse_envelope`` and

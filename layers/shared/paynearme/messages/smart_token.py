@@ -13,7 +13,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from paynearme.messages.calls import CallAnswer, CallRequest, IdentifierText
+from paynearme.messages.calls import PayNearMeResponse, CallRequest, IdentifierText
 from paynearme.messages.values import CalendarDate, Flag, Identifier, PositiveMoney, unreadable
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
@@ -169,7 +169,7 @@ class SmartTokenRequest(CallRequest):
         return faults
 
 
-class SmartTokenOrder(CallAnswer):
+class SmartTokenOrder(PayNearMeResponse):
     """One order of the answer. What PayNearMe sends beyond these fields is left out."""
 
     pnm_order_identifier: IdentifierText
@@ -180,7 +180,7 @@ class SmartTokenOrder(CallAnswer):
     order_tracking_url: str | None = Field(default=None, repr=False)
 
 
-class SmartTokenAnswer(CallAnswer):
+class SmartTokenResponse(PayNearMeResponse):
     """The orders with their tokens and links."""
 
     orders: list[SmartTokenOrder] = Field(min_length=1)
