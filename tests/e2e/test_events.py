@@ -81,7 +81,7 @@ class Story:
 
     def _declined(self) -> list[str]:
         self._ask(payment_currency="CAD")
-        return ["PaymentDeclined"]
+        return ["AuthorizationDeclined"]
 
     def _failed(self) -> list[str]:
         self._ask()

@@ -83,7 +83,7 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     let_pass(stack, message, "unconfirmed", minutes=24 * 60 + 1)
     watch()
     watch()
-    heard.until(lambda so_far: so_far.all_of([(payment, "PaymentReleased")]))
+    heard.until(lambda so_far: so_far.all_of([(payment, "ReservationReleased")]))
     assert spent(books, "never-hears-back") == {Decimal("0.00")}
 
     # PayNearMe tells it after all: the money counts, and somebody is told that it came late.
@@ -91,7 +91,7 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     told = [
         "PaymentAuthorized",
         "PaymentUnconfirmed",
-        "PaymentReleased",
+        "ReservationReleased",
         "PaymentConfirmed",
         "paid_after_release",
     ]
@@ -101,7 +101,7 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     assert spent(books, "never-hears-back") == {Decimal("504.99")}
     # And the others were left alone.
     others = [young["pnm_payment_identifier"], confirmed["pnm_payment_identifier"]]
-    assert not {"PaymentUnconfirmed", "PaymentReleased"} & {fact for _, fact in heard.facts(others)}
+    assert not {"PaymentUnconfirmed", "ReservationReleased"} & {fact for _, fact in heard.facts(others)}
 
 
 def test_the_index_holds_what_is_awaited_and_nothing_that_was(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from paynearme.deadline import Deadline
-from paynearme.messages.events import DecidedEvent, PaymentAnomaly, PaymentEvent
+from paynearme.messages.events import DecisionEvent, PaymentAnomaly, PaymentEvent
 from paynearme.table import Item, Key, Table, Update
 from tests.integration.ledger_model import Payment
 from tests.integration.signed_callbacks import SITE
@@ -68,12 +68,12 @@ def payments_are_as_they_should_be(item: Item, known: Payment) -> None:
 
 def events_tell_it_once(events: list[PaymentEvent], item: Item, known: Payment) -> None:
     kinds = [event.detail_type for event in events]
-    decided = [event for event in events if isinstance(event, DecidedEvent)]
+    decided = [event for event in events if isinstance(event, DecisionEvent)]
     # Once more for each time that it was released and asked about again.
-    asked_again = kinds.count("PaymentReleased") - known.released
+    asked_again = kinds.count("ReservationReleased") - known.released
     assert len(decided) == (known.asked is not None) + asked_again
     if decided:
-        accepted = "PaymentAuthorized" if known.reason == "accepted" else "PaymentDeclined"
+        accepted = "PaymentAuthorized" if known.reason == "accepted" else "AuthorizationDeclined"
         assert (decided[-1].reason, decided[-1].detail_type) == (known.reason, accepted)
     outcomes = [kind for kind in kinds if kind in ("PaymentConfirmed", "PaymentFailed")]
     last = {"payment": ["PaymentConfirmed"], "decline": ["PaymentFailed"], "": []}[known.outcome]

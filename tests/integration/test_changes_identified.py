@@ -22,7 +22,7 @@ from tests.integration.streamed import Streamed, events_in
 MARKER = "zq7marker7qz"
 LATER = NOON + timedelta(days=2)
 WHOLE_STORY = [
-    *("PaymentReversed", "PaymentAnomaly", "PaymentAuthorized", "PaymentReleased", "PaymentAuthorized"),
+    *("PaymentReversed", "PaymentAnomaly", "PaymentAuthorized", "ReservationReleased", "PaymentAuthorized"),
     *("PaymentFailed", "PaymentConfirmed", "PaymentAnomaly", "PaymentReversed"),
 ]
 

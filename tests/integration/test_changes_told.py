@@ -71,7 +71,7 @@ def test_a_declined_payment_is_told_with_its_reason(
     payments.ask()
 
     known = {"reason": "amount_too_high", "policy_version": payments.item()["policy_version"]}
-    assert details() == about(payments, type="PaymentDeclined", **known)
+    assert details() == about(payments, type="AuthorizationDeclined", **known)
 
 
 def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
@@ -153,7 +153,7 @@ def test_a_question_that_comes_after_its_outcome_is_told_after_it(
 
     assert told() == [
         *("PaymentConfirmed", "PaymentAuthorized"),
-        *("PaymentConfirmed", "PaymentDeclined", "paid_after_decline"),
+        *("PaymentConfirmed", "AuthorizationDeclined", "paid_after_decline"),
     ]
 
 
@@ -245,7 +245,7 @@ def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
     payments.at(LATER + timedelta(days=2)).release()
 
     events = streamed.told()
-    assert [event.detail_type for event in events] == ["PaymentAuthorized", "PaymentReleased"] * 2
+    assert [event.detail_type for event in events] == ["PaymentAuthorized", "ReservationReleased"] * 2
     assert len({event.event_identifier for event in events}) == 4
     released = [event.model_dump(mode="json") for event in events[1::2]]
     assert [event["decided_at"] for event in released] == ["2026-11-20T17:00:00Z", "2026-11-22T17:00:00Z"]
@@ -259,7 +259,7 @@ def test_a_payment_after_its_release_is_told_with_what_is_wrong(
     payments.at(LATER).release()
     payments.at(LATER).pay()
 
-    assert told() == ["PaymentAuthorized", "PaymentReleased", "PaymentConfirmed", "paid_after_release"]
+    assert told() == ["PaymentAuthorized", "ReservationReleased", "PaymentConfirmed", "paid_after_release"]
 
 
 @pytest.mark.parametrize("forged", [authorization, confirmation])

@@ -134,7 +134,7 @@ def test_what_it_reserved_is_given_back_once_after_the_longer_time(
     for hours in range(3):
         watch.look(LONG_OVERDUE + timedelta(hours=hours))
 
-    assert told() == ["PaymentUnconfirmed", "PaymentReleased"]
+    assert told() == ["PaymentUnconfirmed", "ReservationReleased"]
     assert payments.spent() == in_all("30.00")
     assert written.counted("ReservationReleased") == 1
     assert watch.pending() == {}
@@ -147,7 +147,7 @@ def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
 
     watch.look(LONG_OVERDUE)
 
-    assert told() == ["PaymentAuthorized", "PaymentUnconfirmed", "PaymentReleased"]
+    assert told() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
 
 
 def test_an_outcome_that_comes_right_before_the_release_wins(
@@ -228,7 +228,7 @@ def test_what_is_decided_on_again_is_awaited_again(
     watch.look(LONG_OVERDUE + timedelta(hours=24))
 
     events = streamed.told()
-    once = ["PaymentAuthorized", "PaymentUnconfirmed", "PaymentReleased"]
+    once = ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
     assert [event.detail_type for event in events] == once * 2
     assert len({event.event_identifier for event in events}) == 6
 

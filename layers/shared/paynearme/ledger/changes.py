@@ -15,10 +15,10 @@ from paynearme.messages.events import (
     PaymentAnomaly,
     PaymentAuthorized,
     PaymentConfirmed,
-    PaymentDeclined,
+    AuthorizationDeclined,
     PaymentEvent,
     PaymentFailed,
-    PaymentReleased,
+    ReservationReleased,
     PaymentReversed,
     PaymentUnconfirmed,
 )
@@ -85,7 +85,7 @@ def _asked(item: Item) -> Item:
 def _decision(old: Item, new: Item) -> Iterator[_Told]:
     if not _is_new("decided_at", old, new):
         return
-    model = PaymentAuthorized if new["decision"] == "accept" else PaymentDeclined
+    model = PaymentAuthorized if new["decision"] == "accept" else AuthorizationDeclined
     says = _asked(new) | {"reason": new["reason"], "policy_version": new["policy_version"]}
     says["payment_type"] = new.get("payment_type")
     # One that was released is decided on again.
@@ -133,7 +133,7 @@ def _reversals(old: Item, new: Item) -> Iterator[_Told]:
 
 
 def _overdue(old: Item, new: Item) -> Iterator[_Told]:
-    for name, model in (("unconfirmed_at", PaymentUnconfirmed), ("released_at", PaymentReleased)):
+    for name, model in (("unconfirmed_at", PaymentUnconfirmed), ("released_at", ReservationReleased)):
         if _is_new(name, old, new):
             says = _asked(new) | {"decided_at": _moment(new["decided_at"])}
             yield model, new["decided_at"], _moment(new[name]), says

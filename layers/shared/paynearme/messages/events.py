@@ -43,7 +43,7 @@ class PaymentEvent(ApiModel):
     site_payment_identifier: Identifier | None = None
 
 
-class DecidedEvent(PaymentEvent):
+class DecisionEvent(PaymentEvent):
     """What both kinds of decision tell."""
 
     payment_amount: Dollars
@@ -53,16 +53,16 @@ class DecidedEvent(PaymentEvent):
     policy_version: str = Field(description="The version of the policy that decided.")
 
 
-class PaymentAuthorized(DecidedEvent):
+class PaymentAuthorized(DecisionEvent):
     """PayNearMe asked whether the payment may happen, and was told yes. No money has moved."""
 
     detail_type: ClassVar[str] = "PaymentAuthorized"
 
 
-class PaymentDeclined(DecidedEvent):
+class AuthorizationDeclined(DecisionEvent):
     """PayNearMe asked whether the payment may happen, and was told no."""
 
-    detail_type: ClassVar[str] = "PaymentDeclined"
+    detail_type: ClassVar[str] = "AuthorizationDeclined"
 
 
 class PaymentConfirmed(PaymentEvent):
@@ -122,10 +122,10 @@ class PaymentUnconfirmed(PaymentEvent):
     decided_at: datetime
 
 
-class PaymentReleased(PaymentEvent):
+class ReservationReleased(PaymentEvent):
     """What the accepted payment reserved of its customer's limits was given back: no outcome came."""
 
-    detail_type: ClassVar[str] = "PaymentReleased"
+    detail_type: ClassVar[str] = "ReservationReleased"
 
     payment_amount: Dollars
     payment_currency: str
@@ -134,12 +134,12 @@ class PaymentReleased(PaymentEvent):
 
 EVENTS: tuple[type[PaymentEvent], ...] = (
     PaymentAuthorized,
-    PaymentDeclined,
+    AuthorizationDeclined,
     PaymentConfirmed,
     PaymentFailed,
     PaymentReversed,
     PaymentAnomaly,
     PaymentUnconfirmed,
-    PaymentReleased,
+    ReservationReleased,
 )
 """All kinds of events."""
