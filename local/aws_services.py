@@ -59,7 +59,7 @@ _BROKEN: Mapping[Service, _Error] = {
     "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
     "events": _Error(500, "InternalException", "This exception occurs due to unexpected causes."),
     "secretsmanager": _Error(500, "InternalServiceError", "An error occurred on the server side."),
-    "sqs": _Error(500, f"{_SQS}#InternalFailure", "The request processing has failed."),
+    "sqs": _Error(500, f"{_SQS}#InternalError", "The request processing has failed."),
     "ssm": _Error(500, "InternalServerError", "An error occurred on the server side."),
 }
 

@@ -21,7 +21,7 @@ from paynearme.policy import Reason, read_policy
 type Content = Mapping[str, Any]
 
 
-class _DayEndedError(Exception):
+class _MidnightCrossedError(Exception):
     """A day ended while an example was played."""
 
 
@@ -89,14 +89,14 @@ class Stage:
         Raises ``RuntimeError`` when something on the way there goes wrong. Limits are by calendar day: if one
         ends meanwhile, the example is played again.
         """
-        within_a_day = Retrying(retry=retry_if_exception_type(_DayEndedError))
+        within_a_day = Retrying(retry=retry_if_exception_type(_MidnightCrossedError))
         return within_a_day(self._play_within_a_day, example, transport)
 
     def _play_within_a_day(self, example: Example, transport: Transport) -> Played:
         today = self._today(example.site)
         played = self._play(example, transport)
         if self._today(example.site) != today:
-            raise _DayEndedError
+            raise _MidnightCrossedError
         return played
 
     def _today(self, site: str) -> date:

@@ -62,7 +62,7 @@ _HOP_BY_HOP = {
 _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
-class _GoneError(ClientError):
+class _UpstreamGoneError(ClientError):
     """The upstream broke the connection."""
 
 
@@ -71,7 +71,7 @@ async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
     try:
         return await send(request)
     except (ClientOSError, ServerDisconnectedError) as error:
-        raise _GoneError from error
+        raise _UpstreamGoneError from error
 
 
 def abort_connection(request: web.BaseRequest) -> web.Response:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from local.sites import GAMING_SITE, LENDER_SITE
 from operations.deployed_policy import DeployedPolicy, Place
 from operations.errors import OperationError
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _EXAMPLES = {GAMING_SITE: "gaming_operator", LENDER_SITE: "lender"}
 
 
 def local_policy() -> str:
-    """Return the document. Raises ``PolicyError`` when ``policy.json`` is not valid."""
+    """Return the document. Raises ``PolicyInvalidError`` when ``policy.json`` is not valid."""
     starter = (_ROOT / "policy.json").read_text(encoding="utf-8")
     read_policy(starter)
     document = json.loads(starter)
@@ -56,7 +56,7 @@ def deploy_local_policy(stack: "Stack") -> None:
     policy = policy_of(stack)
     try:
         started = policy.deploy(local_policy())
-    except PolicyError as error:
+    except PolicyInvalidError as error:
         faults = "\n".join(error.faults)
         raise OperationError(f"policy.json is not valid:\n{faults}") from None
     if started:

@@ -17,7 +17,7 @@ PUT_EVENTS = "AWSEvents.PutEvents"
 
 _EVERY_OTHER = 2
 _FAILURES = (
-    {"ErrorCode": "InternalFailure", "ErrorMessage": "Unexpected error"},
+    {"ErrorCode": "InternalError", "ErrorMessage": "Unexpected error"},
     {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"},
 )
 # They are another body's and another caller's.

@@ -115,7 +115,7 @@ class DeployedPolicy:
     def deploy(self, text: str) -> Deployment | None:
         """Start to bring the document ``text`` into force; return the deployment, or None if it is in force.
 
-        Raises ``PolicyError``, before anything is sent, when the document is not valid; ``OperationError``
+        Raises ``PolicyInvalidError``, before anything is sent, when the document is not valid; ``OperationError``
         when another deployment goes on or begins at the same time; botocore's errors.
         """
         # AppConfig wants a label that is no number, which a hash can be.

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 
 
 class OperationError(RuntimeError):
@@ -19,7 +19,7 @@ def told_plainly() -> Iterator[None]:
     """Let whatever fails within end the command with a message and exit code 1, without a stack trace."""
     try:
         yield
-    except PolicyError as error:
+    except PolicyInvalidError as error:
         raise click.ClickException("\n".join(["the policy is not valid", *error.faults])) from None
     except OperationError as error:
         raise click.ClickException(str(error)) from None

@@ -11,7 +11,7 @@ import click
 from operations.deployed_policy import Deployment, Situation
 from operations.errors import OperationError, told_plainly
 from operations.stacks import deployed_policy_of
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
 
 _path = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -38,7 +38,7 @@ def check(files: tuple[Path, ...]) -> None:
     for file in files:
         try:
             click.echo(f"{file}: version {_version(_read(file))}")
-        except PolicyError as error:
+        except PolicyInvalidError as error:
             broken = True
             for fault in error.faults:
                 click.echo(f"{file}: {fault}", err=True)
@@ -118,7 +118,7 @@ def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode()
     except UnicodeDecodeError:
-        raise PolicyError(["not readable as UTF-8"]) from None
+        raise PolicyInvalidError(["not readable as UTF-8"]) from None
 
 
 def _version(text: str) -> str:
@@ -134,7 +134,7 @@ def _described(now: Situation) -> Iterator[str]:
         since = _moment(now.in_force.completed_at or now.in_force.started_at)
         try:
             name = f"policy {_version(now.text)}"
-        except PolicyError as error:
+        except PolicyInvalidError as error:
             name = f"a policy that is not valid ({'; '.join(error.faults)})"
         yield f"in force  {name}, version {now.in_force.version} in AppConfig, since {since}"
     if now.in_progress:

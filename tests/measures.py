@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from paynearme import errors, telling
-from paynearme.errors import PayNearMeError
+from paynearme.errors import ServiceError
 from paynearme.messages import Outcome, ReversalKind
 from paynearme.payments import Anomaly, Authorized, Confirmed, Reversed
 from paynearme.policy import Decision, Reason
@@ -61,7 +61,7 @@ def _of_results() -> Iterator[str]:
 def _of_errors() -> Iterator[str]:
     kinds: list[Any] = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     for kind in kinds:
-        if issubclass(kind, PayNearMeError) and kind is not PayNearMeError:
+        if issubclass(kind, ServiceError) and kind is not ServiceError:
             # Only what kind it is decides.
             yield telling.name_of(kind.__new__(kind)) or ""
     yield telling.name_of(Exception()) or ""

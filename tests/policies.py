@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from paynearme.messages import Authorization, read_message
 from paynearme.policy import (
     Customer,
@@ -76,7 +76,7 @@ def read(document: Any) -> PolicyDocument:
 
 def faults_of(text: str) -> list[str]:
     """Return what ``read_policy`` finds wrong with ``text``. Fails if it finds nothing."""
-    with pytest.raises(PolicyError) as refused:
+    with pytest.raises(PolicyInvalidError) as refused:
         read_policy(text)
     return refused.value.faults
 

@@ -3,14 +3,14 @@
 import base64
 from typing import Any
 
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Return if the document is valid. Raises ``PolicyError``, whose text AppConfig shows to who deploys."""
+    """Return if the document is valid. Raises ``PolicyInvalidError``, whose text AppConfig shows to who deploys."""
     try:
         text = base64.b64decode(event["content"], validate=True).decode()
     except ValueError:
-        raise PolicyError(["not readable as UTF-8 in Base64"]) from None
+        raise PolicyInvalidError(["not readable as UTF-8 in Base64"]) from None
     read_policy(text)

@@ -21,7 +21,7 @@ def error(
     return web.json_response(content, status=status, headers=headers)
 
 
-class RefusedError(Exception):
+class RejectedError(Exception):
     """The call is refused. ``answer`` says so to the caller."""
 
     def __init__(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from local.paynearme_side.access_tokens import AccessTokens
-from local.paynearme_side.answers import RefusedError
+from local.paynearme_side.answers import RejectedError
 from paynearme.errors import SignatureError
 from paynearme.settings import Site
 from paynearme.signing import verify
@@ -21,33 +21,33 @@ def authenticate(
     tokens: AccessTokens,
     now: float,
 ) -> str:
-    """Return the site's identifier; raise ``RefusedError`` with status 401 for what is not authentic.
+    """Return the site's identifier; raise ``RejectedError`` with status 401 for what is not authentic.
 
     ``authorization`` is the header's value, None without one; ``now`` is in Unix seconds.
     """
     identifier = parameters.get("site_identifier", "")
     site = sites.get(identifier)
     if site is None:
-        raise RefusedError("Unknown site", status=401)
+        raise RejectedError("Unknown site", status=401)
     if parameters.get("version") != site.version:
-        raise RefusedError("Wrong version", status=401)
+        raise RejectedError("Wrong version", status=401)
     timestamp = parameters.get("timestamp", "")
     seconds = int(timestamp) if timestamp.isdecimal() and len(timestamp) <= 12 else 0
     if abs(now - seconds) > TIMESTAMP_SECONDS:
-        raise RefusedError("Wrong timestamp", status=401)
+        raise RejectedError("Wrong timestamp", status=401)
     if site.call_authentication == "oauth" and site.oauth is not None:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not tokens.holds(identifier, token.strip(" ")):
-            raise RefusedError("Wrong access token", status=401, headers=_CHALLENGE)
+            raise RejectedError("Wrong access token", status=401, headers=_CHALLENGE)
         is_signed = site.oauth.send_signature
     elif authorization is not None:
-        raise RefusedError("This site signs its calls", status=401)
+        raise RejectedError("This site signs its calls", status=401)
     else:
         is_signed = True
     if is_signed:
         _check_signature(parameters, site)
     elif "signature" in parameters:
-        raise RefusedError("This site does not sign its calls", status=401)
+        raise RejectedError("This site does not sign its calls", status=401)
     return identifier
 
 
@@ -56,4 +56,4 @@ def _check_signature(parameters: Mapping[str, str], site: Site) -> None:
     try:
         verify(parameters, parameters.get("signature", ""), [secret], site.version)
     except SignatureError:
-        raise RefusedError("Wrong signature", status=401) from None
+        raise RejectedError("Wrong signature", status=401) from None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from local.paynearme_side.answers import RefusedError
+from local.paynearme_side.answers import RejectedError
 from local.paynearme_side.background import Background
 from local.paynearme_side.books import Books, Customer, Link, Method, Payment, new_method_identifier
 from local.paynearme_side.callback_fields import authorization_from_link
@@ -54,19 +54,19 @@ class Consumer:
     async def visit(self, visit: Visit) -> Printed:
         """Do what the link asks for, and tell what came of it.
 
-        Raises ``RefusedError`` with status 400 for a link that is unknown or has no bank in its flow, and
+        Raises ``RejectedError`` with status 400 for a link that is unknown or has no bank in its flow, and
         for a payment without an amount.
         """
         link = self._books.links.get(visit.secure_smart_token)
         if link is None:
-            raise RefusedError("Unknown Smart Token", status=400)
+            raise RejectedError("Unknown Smart Token", status=400)
         if link.parameters.get("flow_trustly") != "true":
-            raise RefusedError("No bank in this flow", status=400)
+            raise RejectedError("No bank in this flow", status=400)
         if link.parameters.get("flow_trustly_reconnect"):
             return self._reconnect(link)
         amount = money(visit.payment_amount or link.parameters.get("payment_amount", ""))
         if amount is None:
-            raise RefusedError("No amount", status=400)
+            raise RejectedError("No amount", status=400)
         # So that it goes on when the caller does not wait, and is waited for when all is to settle.
         return await self._background.start(self._pay(link, visit, amount))
 
@@ -74,7 +74,7 @@ class Consumer:
         site, identifier = link.order.site_identifier, link.parameters["flow_trustly_reconnect"]
         found = self._books.find_method(site, identifier)
         if found is None or link.order.customer not in (None, found[0]):
-            raise RefusedError("Unknown payment method", status=400)
+            raise RejectedError("Unknown payment method", status=400)
         found[1].expired = False
         return _told(link, found[1], "flow_add_url")
 

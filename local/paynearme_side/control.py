@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from local.callbacks import Delivery
-from local.paynearme_side.answers import RefusedError
+from local.paynearme_side.answers import RejectedError
 from local.paynearme_side.behaviour import Behaviour
 from local.paynearme_side.books import Method, new_method_identifier, save_method
 from local.paynearme_side.consumer import Visit
@@ -149,7 +149,7 @@ class Control:
     async def _visit(self, request: web.Request) -> web.Response:
         try:
             return web.json_response(await self._side.consumer.visit(await _read(request, Visit)))
-        except RefusedError as error:
+        except RejectedError as error:
             return error.answer
 
 

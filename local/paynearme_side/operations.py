@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from local.events import load
-from local.paynearme_side.answers import Carried, RefusedError, error
+from local.paynearme_side.answers import Carried, RejectedError, error
 from local.paynearme_side.background import Background
 from local.paynearme_side.books import Books, Customer, Method, Order, Payment
 from local.paynearme_side.callback_fields import authorization_of_call
@@ -43,7 +43,7 @@ class Operations:
         self._orders = Orders(books, clock)
 
     def carry_out(self, operation: str, site: str, parameters: Mapping[str, str]) -> Carried:
-        """Carry out one of ``OPERATIONS``. Raises ``RefusedError`` for what is refused at once."""
+        """Carry out one of ``OPERATIONS``. Raises ``RejectedError`` for what is refused at once."""
         if operation == "make_payment":
             return self._make_payment(site, parameters)
         answer = {
@@ -57,7 +57,7 @@ class Operations:
         name, value = choice(parameters, ("site_customer_identifier", "pnm_customer_identifier"))
         customer = self._books.find_customer(site, name, value)
         if customer is None:
-            raise RefusedError("Customer not found", "9405")
+            raise RejectedError("Customer not found", "9405")
         return {"status": "ok", "accounts": accounts(customer.methods)}
 
     def _make_payment(self, site: str, parameters: Mapping[str, str]) -> Carried:
@@ -66,7 +66,7 @@ class Operations:
         order = self._orders.named(site, parameters, ("pnm_order_identifier", "site_order_identifier"))
         owner, method = self._method(order, identifier)
         if method.expired:
-            raise RefusedError(_expired(), "6513")
+            raise RejectedError(_expired(), "6513")
         payment = Payment(
             order,
             method,
@@ -89,7 +89,7 @@ class Operations:
         """Return the method with its owner, who must be the order's customer if it has one."""
         found = self._books.find_method(order.site_identifier, identifier)
         if found is None or order.customer not in (None, found[0]):
-            raise RefusedError("Payment method not found", "9406")
+            raise RejectedError("Payment method not found", "9406")
         return found
 
 

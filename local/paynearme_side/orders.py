@@ -4,7 +4,7 @@ import secrets
 import string
 from collections.abc import Callable, Mapping
 
-from local.paynearme_side.answers import RefusedError
+from local.paynearme_side.answers import RejectedError
 from local.paynearme_side.books import Books, Link, Order
 from local.paynearme_side.callback_fields import local_time
 from local.paynearme_side.printed import Printed, created_order, new_token, tracked_order
@@ -20,7 +20,7 @@ _ORDER_IDENTIFIERS = (
 
 
 class Orders:
-    """The operations on orders. Each raises ``RefusedError`` for what it does not do."""
+    """The operations on orders. Each raises ``RejectedError`` for what it does not do."""
 
     def __init__(self, books: Books, clock: Callable[[], float]) -> None:
         """Take the books. ``clock`` gives Unix seconds."""
@@ -62,7 +62,7 @@ class Orders:
         """Return the order that exactly one of the parameters ``names`` stands for."""
         order = self._books.order(site, *choice(parameters, names))
         if order is None:
-            raise RefusedError("Order not found", "9404")
+            raise RejectedError("Order not found", "9404")
         return order
 
     def _new_link(self, order: Order, parameters: Mapping[str, str], *, short: bool = False) -> str:

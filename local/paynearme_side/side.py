@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.paynearme_side.access_tokens import AccessTokens
-from local.paynearme_side.answers import Carried, RefusedError
+from local.paynearme_side.answers import Carried, RejectedError
 from local.paynearme_side.authentication import authenticate
 from local.paynearme_side.background import Background
 from local.paynearme_side.behaviour import Behaviours
@@ -68,18 +68,18 @@ class PayNearMeSide:
         """Carry out a call, or refuse it. ``parameters`` is None for a body that is no JSON object."""
         try:
             return self._carry_out(operation, parameters, authorization)
-        except RefusedError as error:
+        except RejectedError as error:
             return Carried(error.answer)
 
     def _carry_out(
         self, operation: str, parameters: Mapping[str, Any] | None, authorization: str | None
     ) -> Carried:
         if operation not in OPERATIONS:
-            raise RefusedError("Unknown operation", status=404)
+            raise RejectedError("Unknown operation", status=404)
         if parameters is None:
-            raise RefusedError("The body is not a JSON object", status=400)
+            raise RejectedError("The body is not a JSON object", status=400)
         not_text = sorted(name for name, value in parameters.items() if not isinstance(value, str))
         if not_text:
-            raise RefusedError(f"Not text: {', '.join(not_text)}", "9400")
+            raise RejectedError(f"Not text: {', '.join(not_text)}", "9400")
         site = authenticate(parameters, authorization, self.sites, self.access_tokens, self.clock())
         return self.operations.carry_out(operation, site, parameters)

@@ -1,10 +1,10 @@
-"""The parameters of a call, read; each function raises ``RefusedError`` with code 9400 for what is wrong."""
+"""The parameters of a call, read; each function raises ``RejectedError`` with code 9400 for what is wrong."""
 
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from local.paynearme_side.answers import RefusedError
+from local.paynearme_side.answers import RejectedError
 
 _MONEY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
 
@@ -12,7 +12,7 @@ _MONEY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
 def required(parameters: Mapping[str, str], name: str) -> str:
     """Return the parameter's text, which must not be empty."""
     if not parameters.get(name):
-        raise RefusedError(f"Missing: {name}", "9400")
+        raise RejectedError(f"Missing: {name}", "9400")
     return parameters[name]
 
 
@@ -20,7 +20,7 @@ def choice(parameters: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, 
     """Return name and text of the one parameter among ``names`` that is given."""
     given = [(name, parameters[name]) for name in names if parameters.get(name)]
     if len(given) != 1:
-        raise RefusedError(f"Exactly one is required: {', '.join(names)}", "9400")
+        raise RejectedError(f"Exactly one is required: {', '.join(names)}", "9400")
     return given[0]
 
 
@@ -36,7 +36,7 @@ def dollars(
     """Return the amount under ``amount_name``, whose currency must be USD."""
     amount = money(required(parameters, amount_name), at_least=at_least)
     if amount is None:
-        raise RefusedError(f"Not an amount: {amount_name}", "9400")
+        raise RejectedError(f"Not an amount: {amount_name}", "9400")
     if required(parameters, currency_name) != "USD":
-        raise RefusedError(f"Not USD: {currency_name}", "9400")
+        raise RejectedError(f"Not USD: {currency_name}", "9400")
     return amount

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from paynearme.answers import problem
 from paynearme.errors import (
     BankAuthorizationExpiredError,
-    InvalidMessageError,
-    OrderNotWrittenError,
-    PaymentDeclinedError,
+    ValidationFailedError,
+    OrderNotRecordedError,
+    PaymentFailedError,
     PaymentOutcomeUnknownError,
-    RefusedByPayNearMeError,
+    RequestRejectedError,
 )
 
 
@@ -132,12 +132,12 @@ BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
 """What API Gateway answers by itself, by status: its name, a description, and the body of the template."""
 
 _OF_ERRORS: Mapping[type[Exception], type[Problem]] = {
-    InvalidMessageError: InvalidParameters,
-    RefusedByPayNearMeError: RejectedByPayNearMe,
+    ValidationFailedError: InvalidParameters,
+    RequestRejectedError: RejectedByPayNearMe,
     BankAuthorizationExpiredError: BankAuthorizationExpired,
-    OrderNotWrittenError: OrderNotRecorded,
+    OrderNotRecordedError: OrderNotRecorded,
     PaymentOutcomeUnknownError: PaymentOutcomeUnknown,
-    PaymentDeclinedError: PaymentFailed,
+    PaymentFailedError: PaymentFailed,
 }
 
 _HEADERS: Mapping[str, Any] = {

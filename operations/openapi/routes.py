@@ -10,20 +10,20 @@ from pydantic import BaseModel
 from operations.openapi import examples
 from paynearme.errors import (
     BankAuthorizationExpiredError,
-    CredentialsRefusedError,
+    CredentialsRejectedError,
     IdempotencyKeyReusedError,
-    InvalidMessageError,
+    ValidationFailedError,
     NotFoundError,
-    OrderNotWrittenError,
-    PaymentDeclinedError,
+    OrderNotRecordedError,
+    PaymentFailedError,
     PaymentOutcomeUnknownError,
-    PaymentUnderWayError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
-    RefusedByPayNearMeError,
-    TooLargeError,
+    PaymentInProgressError,
+    UpstreamError,
+    UpstreamTimeoutError,
+    RequestRejectedError,
+    PayloadTooLargeError,
     UnavailableError,
-    UnreadableError,
+    MalformedRequestError,
 )
 from paynearme.messages import Message, SmartTokenResponse, SmartTokenRequest
 from paynearme.messages.create_order import CreateOrderResponse, CreateOrderRequest
@@ -76,22 +76,22 @@ _CUSTOMERS = "/customers/{site_identifier}/{site_customer_identifier}"
 _PAYMENTS = "/payments/{site_identifier}/{pnm_payment_identifier}"
 
 _OF_ANY = (
-    UnreadableError(),
-    InvalidMessageError({"site_identifier": "is not one of our sites"}),
+    MalformedRequestError(),
+    ValidationFailedError({"site_identifier": "is not one of our sites"}),
     UnavailableError(),
     # Any that is not this project's.
     Exception(),
 )
-_OF_A_BODY = (*_OF_ANY, TooLargeError())
+_OF_A_BODY = (*_OF_ANY, PayloadTooLargeError())
 _OF_A_SEARCH = (*_OF_ANY, NotFoundError())
 _OF_PAYNEARME = (
-    RefusedByPayNearMeError("1100", ["Order is unknown"]),
-    CredentialsRefusedError(),
-    PayNearMeFaultError(),
-    PayNearMeTimeoutError(),
+    RequestRejectedError("1100", ["Order is unknown"]),
+    CredentialsRejectedError(),
+    UpstreamError(),
+    UpstreamTimeoutError(),
 )
 _OF_MAKING = (
-    PaymentUnderWayError(7),
+    PaymentInProgressError(7),
     BankAuthorizationExpiredError(
         "6513",
         ["Your payment token is expired, please connect your bank account again to make payment."],
@@ -100,7 +100,7 @@ _OF_MAKING = (
         "S2155373459",
     ),
     IdempotencyKeyReusedError(),
-    PaymentDeclinedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968"),
+    PaymentFailedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968"),
     PaymentOutcomeUnknownError(examples.SITE_PAYMENT_IDENTIFIER),
 )
 _BY_GATEWAY = "unavailable: API Gateway got no answer of ours, and says so with status 500, 502 or 504."
@@ -133,7 +133,7 @@ ROUTES = (
         "PayNearMe's reference asks for the calls for one customer one after the other, not at once.",
         request=CreateOrderRequest,
         answer=CreateOrderResponse,
-        problems=(*_OF_A_BODY, *_OF_PAYNEARME, OrderNotWrittenError("80080175585")),
+        problems=(*_OF_A_BODY, *_OF_PAYNEARME, OrderNotRecordedError("80080175585")),
         answer_example=examples.CREATE_ORDER_ANSWER,
         body_example=examples.CREATE_ORDER_REQUEST,
         meanings={

@@ -55,9 +55,9 @@ REFUSED: dict[str, tuple[dict[str, Any], int | str]] = {
     "OrdersFunction": (unreadable("PUT", pnm_order_identifier="no order"), 400),
     "CustomersFunction": (unreadable("PUT", site_customer_identifier=""), 400),
     "PaymentsFunction": (unreadable("GET", pnm_payment_identifier="no payment"), 400),
-    "PublishEventsFunction": ({}, "RetryLaterError"),
-    "WatchUnconfirmedFunction": ({}, "RetryLaterError"),
-    "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyError"),
+    "PublishEventsFunction": ({}, "InvocationFailedError"),
+    "WatchUnconfirmedFunction": ({}, "InvocationFailedError"),
+    "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyInvalidError"),
 }
 USUAL = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")
 NEEDED = {

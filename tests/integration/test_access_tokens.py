@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from paynearme.access_tokens import EXPIRES_EARLY_SECONDS, LEASE_SECONDS
-from paynearme.errors import PayNearMeTimeoutError
+from paynearme.errors import UpstreamTimeoutError
 from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Traffic
 from tests.integration.token_address import (
@@ -121,7 +121,7 @@ def test_who_finds_the_lease_taken_by_one_that_ended_waits_in_vain(processes: Pr
     processes.hold_the_lease()
     started = processes.clock.now
 
-    with pytest.raises(PayNearMeTimeoutError):
+    with pytest.raises(UpstreamTimeoutError):
         processes.find(seconds=6.0)
     assert processes.clock.now <= started + 6.0
     assert processes.address.asked == []
@@ -134,7 +134,7 @@ def test_who_waits_looks_seldom_at_what_the_whole_account_shares(
     processes.clock.sleeps.clear()
     traffic.calls.clear()
 
-    with pytest.raises(PayNearMeTimeoutError):
+    with pytest.raises(UpstreamTimeoutError):
         processes.find(seconds=6.0)
 
     assert len(processes.clock.sleeps) > 1

@@ -12,13 +12,13 @@ from urllib3.exceptions import ReadTimeoutError as AnswerTimeoutError
 from paynearme.access_tokens import LEASE_SECONDS
 from paynearme.errors import (
     AccessTokenUnavailableError,
-    CredentialsRefusedError,
+    CredentialsRejectedError,
     LedgerUnavailableError,
-    NotReachedInTimeError,
-    NotTakenError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
 )
 from tests.integration.observed import Traffic
 from tests.integration.token_address import (
@@ -48,53 +48,53 @@ def saying(status: int, content: object) -> HTTPResponse:
     return HTTPResponse(body=data, status=status)
 
 
-NO_TOKENS: dict[str, tuple[HTTPResponse | Exception, type[PayNearMeError]]] = {
-    "400": (saying(400, {"error": "invalid_client"}), CredentialsRefusedError),
-    "401": (saying(401, HTML), CredentialsRefusedError),
-    "403": (saying(403, {}), CredentialsRefusedError),
-    "404": (saying(404, {}), NotTakenError),
-    "429": (saying(429, {}), NotTakenError),
-    "500": (saying(500, {"access_token": TOKEN, "token_type": "Bearer"}), NotTakenError),
-    "redirected": (HTTPResponse(status=302, headers={"Location": "https://zq7.invalid"}), NotTakenError),
-    "HTML": (saying(200, HTML), NotTakenError),
-    "no UTF-8": (saying(200, b"\xff\xfe"), NotTakenError),
-    "nothing": (saying(200, b""), NotTakenError),
-    "a list": (saying(200, [TOKEN]), NotTakenError),
-    "text": (saying(200, TOKEN), NotTakenError),
-    "null": (saying(200, None), NotTakenError),
-    "an error": (saying(200, {"error": "zq7"}), NotTakenError),
-    "no token": (TokenAddress.giving(access_token=None), NotTakenError),
-    "a number": (TokenAddress.giving(access_token=7), NotTakenError),
-    "an empty token": (TokenAddress.giving(access_token=""), NotTakenError),
-    "a blank": (TokenAddress.giving(access_token="zq7 token"), NotTakenError),
-    "a line break": (TokenAddress.giving(access_token="zq7\r\nHost: x"), NotTakenError),
-    "beyond ASCII": (TokenAddress.giving(access_token="zq7\u00e9"), NotTakenError),
-    "no type": (TokenAddress.giving(token_type=None), NotTakenError),
-    "another type": (TokenAddress.giving(token_type="mac"), NotTakenError),
-    "no end": (TokenAddress.giving(expires_in="zq7"), NotTakenError),
-    "a strange end": (TokenAddress.giving(expires_in=[1]), NotTakenError),
+NO_TOKENS: dict[str, tuple[HTTPResponse | Exception, type[ServiceError]]] = {
+    "400": (saying(400, {"error": "invalid_client"}), CredentialsRejectedError),
+    "401": (saying(401, HTML), CredentialsRejectedError),
+    "403": (saying(403, {}), CredentialsRejectedError),
+    "404": (saying(404, {}), RequestNotAcceptedError),
+    "429": (saying(429, {}), RequestNotAcceptedError),
+    "500": (saying(500, {"access_token": TOKEN, "token_type": "Bearer"}), RequestNotAcceptedError),
+    "redirected": (HTTPResponse(status=302, headers={"Location": "https://zq7.invalid"}), RequestNotAcceptedError),
+    "HTML": (saying(200, HTML), RequestNotAcceptedError),
+    "no UTF-8": (saying(200, b"\xff\xfe"), RequestNotAcceptedError),
+    "nothing": (saying(200, b""), RequestNotAcceptedError),
+    "a list": (saying(200, [TOKEN]), RequestNotAcceptedError),
+    "text": (saying(200, TOKEN), RequestNotAcceptedError),
+    "null": (saying(200, None), RequestNotAcceptedError),
+    "an error": (saying(200, {"error": "zq7"}), RequestNotAcceptedError),
+    "no token": (TokenAddress.giving(access_token=None), RequestNotAcceptedError),
+    "a number": (TokenAddress.giving(access_token=7), RequestNotAcceptedError),
+    "an empty token": (TokenAddress.giving(access_token=""), RequestNotAcceptedError),
+    "a blank": (TokenAddress.giving(access_token="zq7 token"), RequestNotAcceptedError),
+    "a line break": (TokenAddress.giving(access_token="zq7\r\nHost: x"), RequestNotAcceptedError),
+    "beyond ASCII": (TokenAddress.giving(access_token="zq7\u00e9"), RequestNotAcceptedError),
+    "no type": (TokenAddress.giving(token_type=None), RequestNotAcceptedError),
+    "another type": (TokenAddress.giving(token_type="mac"), RequestNotAcceptedError),
+    "no end": (TokenAddress.giving(expires_in="zq7"), RequestNotAcceptedError),
+    "a strange end": (TokenAddress.giving(expires_in=[1]), RequestNotAcceptedError),
     "an endless one": (
         saying(200, b'{"access_token": "zq7", "token_type": "Bearer", "expires_in": 1e999}'),
-        NotTakenError,
+        RequestNotAcceptedError,
     ),
-    "an end of 400 digits": (TokenAddress.giving(expires_in=10**400), NotTakenError),
-    "an end of 400 digits as text": (TokenAddress.giving(expires_in="9" * 400), NotTakenError),
-    "deep JSON": (saying(200, b"[" * 100_000), NotTakenError),
-    "deep JSON in a token": (saying(200, b'{"access_token": ' + b"[" * 100_000), NotTakenError),
-    "refused connection": (NewConnectionError(HTTPConnection("x"), "zq7"), NotTakenError),
-    "cut": (ProtocolError("zq7"), PayNearMeFaultError),
-    "hangs": (AnswerTimeoutError(POOL, "/", "zq7"), PayNearMeTimeoutError),
-    "slow connection": (ConnectTimeoutError("zq7"), NotReachedInTimeError),
+    "an end of 400 digits": (TokenAddress.giving(expires_in=10**400), RequestNotAcceptedError),
+    "an end of 400 digits as text": (TokenAddress.giving(expires_in="9" * 400), RequestNotAcceptedError),
+    "deep JSON": (saying(200, b"[" * 100_000), RequestNotAcceptedError),
+    "deep JSON in a token": (saying(200, b'{"access_token": ' + b"[" * 100_000), RequestNotAcceptedError),
+    "refused connection": (NewConnectionError(HTTPConnection("x"), "zq7"), RequestNotAcceptedError),
+    "cut": (ProtocolError("zq7"), UpstreamError),
+    "hangs": (AnswerTimeoutError(POOL, "/", "zq7"), UpstreamTimeoutError),
+    "slow connection": (ConnectTimeoutError("zq7"), UpstreamConnectTimeoutError),
 }
 
 
 @pytest.mark.parametrize(("answer", "error"), NO_TOKENS.values(), ids=NO_TOKENS)
 def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
-    processes: Processes, answer: HTTPResponse | Exception, error: type[PayNearMeError]
+    processes: Processes, answer: HTTPResponse | Exception, error: type[ServiceError]
 ) -> None:
     processes.address.answer = answer
 
-    with pytest.raises(PayNearMeError) as caught:
+    with pytest.raises(ServiceError) as caught:
         processes.find()
 
     assert type(caught.value) is error
@@ -105,11 +105,11 @@ def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
 
 def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: Processes) -> None:
     processes.address.answer = saying(500, {})
-    with pytest.raises(NotTakenError):
+    with pytest.raises(RequestNotAcceptedError):
         processes.find()
 
     for _ in range(5):
-        with pytest.raises(PayNearMeTimeoutError):
+        with pytest.raises(UpstreamTimeoutError):
             processes.find(seconds=3)
     assert len(processes.address.asked) == 1
 

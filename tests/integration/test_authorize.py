@@ -6,7 +6,7 @@ import pytest
 
 from paynearme import gateway
 from paynearme.deadline import Deadline
-from paynearme.errors import AgeError
+from paynearme.errors import StaleTimestampError
 from paynearme.messages import Authorization
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from paynearme.signing import UNSIGNED
@@ -201,7 +201,7 @@ def test_an_authorization_within_the_allowed_age_is_received(authorize: Function
 def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: Function, seconds: int) -> None:
     event = json_event(sent_at(NOW - timedelta(seconds=seconds)))
 
-    with pytest.raises(AgeError):
+    with pytest.raises(StaleTimestampError):
         receive(authorize, event, NOW)
 
 

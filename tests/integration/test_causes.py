@@ -43,7 +43,7 @@ def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
     cold_start(name)(MESSAGES[name]())
 
     [line] = written.logs()
-    assert line["error"] == "SitesUnavailableError"
+    assert line["error"] == "SiteKeysUnavailableError"
     assert "ClientError AccessDeniedException" in line["causes"]
     assert MARKER not in written.text()
 

@@ -40,7 +40,7 @@ SPENT = {Decimal("354.99")}
 type PassSeconds = Callable[[float], None]
 
 
-class NeverBackError(Exception):
+class CallNotResumedError(Exception):
     """A call that does not return."""
 
 
@@ -57,7 +57,7 @@ class PatientDeadline(Deadline):
         }
         try:
             return call()
-        except (NeverBackError, ConnectTimeoutError, ReadTimeoutError) as error:
+        except (CallNotResumedError, ConnectTimeoutError, ReadTimeoutError) as error:
             clock.work(min(self.remaining, took.get(type(error), self.remaining)))
             if self.remaining <= 0:
                 raise TimeoutError from None
@@ -73,7 +73,7 @@ def patient(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
 
 HANGING = pytest.mark.parametrize(
     "error",
-    [NeverBackError(), ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL)],
+    [CallNotResumedError(), ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL)],
     ids=["byte by byte", "no answer", "no connection"],
 )
 SPOILT = pytest.mark.parametrize("how", [*MISSING, *BROKEN])

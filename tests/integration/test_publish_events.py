@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from paynearme.errors import RetryLaterError
+from paynearme.errors import InvocationFailedError
 from tests.integration.observed import Function, Stored, Traffic, Written
 from tests.integration.payments_over_time import NOON, Payments, at, reversal
 from tests.integration.streamed import Record, Streamed, events_in
@@ -160,11 +160,11 @@ def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
     records = of_payments(streamed.records())
 
     traffic.refused["PutEvents"] = DENIED
-    with pytest.raises(RetryLaterError):
+    with pytest.raises(InvocationFailedError):
         publish(records)
     assert (merchant.heard(), merchant.dead_letters()) == ([], [])
     line = written.logs()[-1]
-    assert (line["status"], line["error"]) == (500, "EventsNotPublishedError")
+    assert (line["status"], line["error"]) == (500, "EventPublishFailedError")
     assert line["causes"] == ["ClientError AccessDeniedException"]
     assert MARKER not in written.text()
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 
-from paynearme.errors import SitesUnavailableError
+from paynearme.errors import SiteKeysUnavailableError
 from paynearme.settings import Settings, Site, Sites
 from tests.clock import Clock
 from tests.integration.observed import ANSWER_WITHIN_SECONDS, Function, StoredSites, Traffic
@@ -49,7 +49,7 @@ def test_a_malformed_secret_is_unavailable_and_the_error_says_nothing_of_it(
 ) -> None:
     stored_sites.put(document)
 
-    with pytest.raises(SitesUnavailableError) as raised:
+    with pytest.raises(SiteKeysUnavailableError) as raised:
         sites.find(SITE, clock.deadline(ANSWER_WITHIN_SECONDS))
 
     error: BaseException | None = raised.value
@@ -64,16 +64,16 @@ def test_a_binary_secret_is_unavailable(sites: Sites, clock: Clock, stored_sites
         SecretId=stored_sites.name, SecretBinary=json.dumps(one_site()).encode()
     )
 
-    with pytest.raises(SitesUnavailableError):
+    with pytest.raises(SiteKeysUnavailableError):
         sites.find(SITE, clock.deadline(ANSWER_WITHIN_SECONDS))
 
 
 def test_a_missing_secret_is_unavailable(sites: Sites, clock: Clock, stored_sites: StoredSites) -> None:
     stored_sites.delete()
 
-    with pytest.raises(SitesUnavailableError):
+    with pytest.raises(SiteKeysUnavailableError):
         sites.find(SITE, clock.deadline(ANSWER_WITHIN_SECONDS))
-    with pytest.raises(SitesUnavailableError):
+    with pytest.raises(SiteKeysUnavailableError):
         sites.refresh(clock.deadline(ANSWER_WITHIN_SECONDS))
 
 
@@ -157,7 +157,7 @@ def test_a_read_that_fails_on_and_on_ends_in_time(
     traffic.refused["GetSecretValue"] = error
     deadline = clock.deadline(ANSWER_WITHIN_SECONDS)
 
-    with pytest.raises(SitesUnavailableError):
+    with pytest.raises(SiteKeysUnavailableError):
         sites.find(SITE, deadline)
     assert len(traffic.calls) > 1
     assert deadline.remaining > 0
@@ -172,13 +172,13 @@ def test_a_read_that_is_refused_is_not_tried_again(
 ) -> None:
     traffic.refused["GetSecretValue"] = error
 
-    with pytest.raises(SitesUnavailableError):
+    with pytest.raises(SiteKeysUnavailableError):
         sites.find(SITE, clock.deadline(ANSWER_WITHIN_SECONDS))
     assert len(traffic.calls) == 1
 
 
 def test_without_time_left_nothing_is_read(sites: Sites, clock: Clock, traffic: Traffic) -> None:
-    with pytest.raises(SitesUnavailableError):
+    with pytest.raises(SiteKeysUnavailableError):
         sites.find(SITE, clock.deadline(1.0))
     assert traffic.calls == []
 

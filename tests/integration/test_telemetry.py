@@ -257,7 +257,7 @@ def test_a_mistake_of_ours_is_counted(
     cold_start(name)(MESSAGES[name]())
 
     [metrics] = written.metrics()
-    assert counted(metrics) == once("InternalFailure", "CallbackFailed") | decided
+    assert counted(metrics) == once("InternalError", "CallbackFailed") | decided
 
 
 def test_what_one_call_notes_and_counts_is_not_told_of_the_next(

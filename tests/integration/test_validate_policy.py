@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from functions.validate_policy.app import handler
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from tests.policies import full_document, valid_document
 
 
@@ -39,7 +39,7 @@ def test_a_valid_document_is_let_through(document: dict[str, Any]) -> None:
 def test_a_document_that_is_not_valid_is_refused_with_all_its_faults() -> None:
     broken = valid_document(unknown_order="perhaps", time_zone="Mars/Olympus")
 
-    with pytest.raises(PolicyError, match=r"defaults\.unknown_order: .*defaults\.time_zone: ") as refused:
+    with pytest.raises(PolicyInvalidError, match=r"defaults\.unknown_order: .*defaults\.time_zone: ") as refused:
         handler(event(encoded(broken)), None)
     assert len(refused.value.faults) == 2
 
@@ -60,6 +60,6 @@ def test_a_document_that_is_not_valid_is_refused_with_all_its_faults() -> None:
     ids=lambda content: content[:8] or "nothing",
 )
 def test_content_that_cannot_be_read_is_refused_in_the_same_way(content: str) -> None:
-    with pytest.raises(PolicyError) as refused:
+    with pytest.raises(PolicyInvalidError) as refused:
         handler(event(content), None)
     assert refused.value.faults

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from paynearme.deadline import Deadline
-from paynearme.errors import LedgerUnavailableError, RetryLaterError
+from paynearme.errors import LedgerUnavailableError, InvocationFailedError
 from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, Stage, items
 from paynearme.ledger.watching import awaited
 from paynearme.watching import FOR_ONE_SECONDS, watch
@@ -124,7 +124,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     assert looks > 1
     assert written.counted("PaymentUnconfirmed") == 105
     assert written.counted("WatchUnfinished") >= looks - 1
-    assert written.counted("InternalFailure") == 0
+    assert written.counted("InternalError") == 0
 
 
 def test_without_time_nothing_is_begun(
@@ -219,7 +219,7 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
 
     monkeypatch.setattr(Ledger, "mark_unconfirmed", mark_but_one)
 
-    with pytest.raises(RetryLaterError):
+    with pytest.raises(InvocationFailedError):
         watching.look(OVERDUE)
 
     assert written.counted("PaymentUnconfirmed") == 4
@@ -229,7 +229,7 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
 def test_a_table_that_is_gone_fails_the_look(stored: Stored, watching: Watch, written: Written) -> None:
     stored.client.delete_table(TableName=stored.table_name)
 
-    with pytest.raises(RetryLaterError):
+    with pytest.raises(InvocationFailedError):
         watching.look(OVERDUE)
 
     [line] = written.logs()

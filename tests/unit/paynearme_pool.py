@@ -10,7 +10,7 @@ from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
-from paynearme.errors import PayNearMeError
+from paynearme.errors import ServiceError
 from paynearme.messages import SmartTokenRequest, read_message
 from paynearme.messages.create_order import CreateOrderRequest
 from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
@@ -83,7 +83,7 @@ class StubTokens:
     ``accepted`` counts how often it learned that PayNearMe took one.
     """
 
-    def __init__(self, *tokens: str | PayNearMeError) -> None:
+    def __init__(self, *tokens: str | ServiceError) -> None:
         self.tokens = list(tokens)
         self.refused: list[str | None] = []
         self.accepted = 0
@@ -93,7 +93,7 @@ class StubTokens:
         if refused is not None and refused.get_secret_value() == self.tokens[0]:
             self.tokens.pop(0)
         token = self.tokens[0]
-        if isinstance(token, PayNearMeError):
+        if isinstance(token, ServiceError):
             raise token
         return SecretStr(token)
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from paynearme.access_tokens import BACK_OFF_SECONDS, AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
-from paynearme.errors import CredentialsRefusedError
+from paynearme.errors import CredentialsRejectedError
 from tests.clock import Clock
 from tests.unit.paynearme_pool import ANSWERS, StubPool, answer_of, call, client_of, oauth_site
 from tests.unit.shared_tokens import Shared
@@ -66,7 +66,7 @@ class Refusing:
         """Return how often the address is asked while so many calls are made."""
         before = self.shared.address.asked
         for _ in range(calls):
-            with pytest.raises(CredentialsRefusedError):
+            with pytest.raises(CredentialsRejectedError):
                 call(self.client, operation, oauth_site(), self.clock.deadline(6.5))
         return self.shared.address.asked - before
 

@@ -6,64 +6,64 @@ import pytest
 from paynearme.answers import problem, success
 from paynearme.errors import (
     AccessTokenUnavailableError,
-    AgeError,
-    AuthenticityError,
+    StaleTimestampError,
+    AuthenticationError,
     BankAuthorizationExpiredError,
-    CredentialsRefusedError,
+    CredentialsRejectedError,
     IdempotencyKeyReusedError,
-    InvalidMessageError,
+    ValidationFailedError,
     LedgerUnavailableError,
     NotFoundError,
-    NotReachedInTimeError,
-    NotTakenError,
-    OrderNotWrittenError,
-    PaymentDeclinedError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
+    OrderNotRecordedError,
+    PaymentFailedError,
     PaymentOutcomeUnknownError,
-    PaymentUnderWayError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
-    RefusedByPayNearMeError,
+    PaymentInProgressError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
+    RequestRejectedError,
     SignatureError,
-    SitesUnavailableError,
-    TokenRefusedError,
-    TooLargeError,
+    SiteKeysUnavailableError,
+    AccessTokenRejectedError,
+    PayloadTooLargeError,
     UnavailableError,
     UnknownSiteError,
-    UnreadableError,
-    VersionError,
+    MalformedRequestError,
+    UnsupportedVersionError,
 )
 from paynearme.messages import SmartTokenRequest, read_message
 
 STATUSES: list[tuple[type[Exception], int]] = [
-    (UnreadableError, 400),
-    (TooLargeError, 413),
-    (AuthenticityError, 401),
+    (MalformedRequestError, 400),
+    (PayloadTooLargeError, 413),
+    (AuthenticationError, 401),
     (UnknownSiteError, 401),
-    (VersionError, 401),
+    (UnsupportedVersionError, 401),
     (SignatureError, 401),
-    (AgeError, 401),
+    (StaleTimestampError, 401),
     (NotFoundError, 404),
     (UnavailableError, 503),
-    (SitesUnavailableError, 503),
+    (SiteKeysUnavailableError, 503),
     (LedgerUnavailableError, 503),
     (AccessTokenUnavailableError, 503),
     (IdempotencyKeyReusedError, 422),
-    (PayNearMeFaultError, 502),
-    (NotTakenError, 502),
-    (CredentialsRefusedError, 502),
-    (TokenRefusedError, 502),
-    (PayNearMeTimeoutError, 504),
-    (NotReachedInTimeError, 504),
-    (PayNearMeError, 500),
+    (UpstreamError, 502),
+    (RequestNotAcceptedError, 502),
+    (CredentialsRejectedError, 502),
+    (AccessTokenRejectedError, 502),
+    (UpstreamTimeoutError, 504),
+    (UpstreamConnectTimeoutError, 504),
+    (ServiceError, 500),
     (KeyError, 500),
     (Exception, 500),
 ]
 OURS = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
-UNDER_WAY = PaymentUnderWayError(7)
+UNDER_WAY = PaymentInProgressError(7)
 UNKNOWN = PaymentOutcomeUnknownError(OURS)
-DECLINED = PaymentDeclinedError(OURS, "943751749956")
-REFUSED = RefusedByPayNearMeError("6501", ["Order not found"])
+DECLINED = PaymentFailedError(OURS, "943751749956")
+REFUSED = RequestRejectedError("6501", ["Order not found"])
 EXPIRED = BankAuthorizationExpiredError(
     "6513", ["Connect again"], "23b9e4ba13242", "84274665124", "S2155373459"
 )
@@ -85,21 +85,21 @@ def test_each_error_has_its_status_and_a_fixed_body(
 
 
 def test_every_way_of_not_being_authentic_has_one_and_the_same_body() -> None:
-    kinds = (AuthenticityError, UnknownSiteError, VersionError, SignatureError, AgeError)
+    kinds = (AuthenticationError, UnknownSiteError, UnsupportedVersionError, SignatureError, StaleTimestampError)
     assert len({problem(kind(), names_only=True)["body"] for kind in kinds}) == 1
 
 
 def test_other_kinds_of_errors_are_told_apart() -> None:
     kinds: list[Callable[[], Exception]]
-    kinds = [UnreadableError, TooLargeError, SignatureError, NotFoundError, UnavailableError, KeyError]
-    kinds += [PayNearMeFaultError, CredentialsRefusedError, PayNearMeTimeoutError, IdempotencyKeyReusedError]
+    kinds = [MalformedRequestError, PayloadTooLargeError, SignatureError, NotFoundError, UnavailableError, KeyError]
+    kinds += [UpstreamError, CredentialsRejectedError, UpstreamTimeoutError, IdempotencyKeyReusedError]
     errors = [*(kind() for kind in kinds), UNDER_WAY, UNKNOWN, DECLINED, EXPIRED, REFUSED]
     types = {json.loads(problem(error, names_only=False)["body"])["type"] for error in errors}
     assert len(types) == len(errors)
 
 
 def test_an_invalid_callback_is_answered_with_the_names_of_its_parameters_alone() -> None:
-    error = InvalidMessageError({"version": "is required", "timestamp": "is not readable"})
+    error = ValidationFailedError({"version": "is required", "timestamp": "is not readable"})
     answer = problem(error, names_only=True)
     assert answer["statusCode"] == 400
     body = json.loads(answer["body"])
@@ -108,7 +108,7 @@ def test_an_invalid_callback_is_answered_with_the_names_of_its_parameters_alone(
 
 
 def test_an_invalid_call_is_answered_with_a_description_of_each_fault() -> None:
-    answer = problem(InvalidMessageError({"b": "is required", "a": "is not readable"}), names_only=False)
+    answer = problem(ValidationFailedError({"b": "is required", "a": "is not readable"}), names_only=False)
     assert answer["statusCode"] == 400
     body = json.loads(answer["body"])
     assert body["errors"] == [
@@ -120,7 +120,7 @@ def test_an_invalid_call_is_answered_with_a_description_of_each_fault() -> None:
 
 @pytest.mark.parametrize("code", ["6513", None])
 def test_paynearmes_refusal_is_handed_on_with_its_code_and_its_descriptions(code: str | None) -> None:
-    answer = problem(RefusedByPayNearMeError(code, ["Order not found", "Try again"]), names_only=False)
+    answer = problem(RequestRejectedError(code, ["Order not found", "Try again"]), names_only=False)
     assert answer["statusCode"] == 422
     body = json.loads(answer["body"])
     assert body["response_code"] == code
@@ -128,7 +128,7 @@ def test_paynearmes_refusal_is_handed_on_with_its_code_and_its_descriptions(code
 
 
 def test_an_order_that_could_not_be_written_down_is_named() -> None:
-    answer = problem(OrderNotWrittenError("84274665124"), names_only=False)
+    answer = problem(OrderNotRecordedError("84274665124"), names_only=False)
     body = json.loads(answer["body"])
     assert answer["statusCode"] == body["status"] == 503
     assert body["type"] == "urn:problem-type:paynearme:order-not-recorded"
@@ -157,7 +157,7 @@ RECONNECT = {
             {"site_payment_identifier": OURS, "pnm_payment_identifier": "943751749956"},
         ),
         (
-            PaymentDeclinedError(OURS, None),
+            PaymentFailedError(OURS, None),
             422,
             "payment-failed",
             {"site_payment_identifier": OURS, "pnm_payment_identifier": None},
@@ -176,7 +176,7 @@ RECONNECT = {
     ],
 )
 def test_what_became_of_a_payment_is_told_as_its_own_problem(
-    error: PayNearMeError, status: int, kind: str, members: dict[str, object]
+    error: ServiceError, status: int, kind: str, members: dict[str, object]
 ) -> None:
     answer = problem(error, names_only=False)
     body = json.loads(answer["body"])
@@ -200,7 +200,7 @@ def test_only_a_payment_that_is_under_way_says_when_to_come_again() -> None:
 
 
 def test_a_fault_of_paynearmes_keeps_its_detail_for_the_log() -> None:
-    for error in (PayNearMeFaultError("canary"), NotTakenError("canary"), CredentialsRefusedError("canary")):
+    for error in (UpstreamError("canary"), RequestNotAcceptedError("canary"), CredentialsRejectedError("canary")):
         assert error.detail == "canary"
         assert "canary" not in problem(error, names_only=False)["body"]
 

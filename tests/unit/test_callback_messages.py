@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from paynearme.answers import callback_answer
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import (
     Authorization,
     AuthorizationResponse,
@@ -37,7 +37,7 @@ on_every_callback = pytest.mark.parametrize(("model", "valid"), EVERY.items())
 
 
 def faults_of(model: type[Message], parameters: dict[str, str]) -> set[str]:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(model, parameters)
     return set(caught.value.faults)
 
@@ -224,7 +224,7 @@ def test_a_message_shows_nothing_of_what_it_says() -> None:
 
 @pytest.mark.parametrize("name", [*REQUIRED_OF_A_PAYMENT, "payment_type", "test"])
 def test_an_error_shows_nothing_of_what_was_sent(name: str) -> None:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(Confirmation, valid_confirmation(**{name: f"{SECRET}\n"}, agent_name=SECRET))
     shown = [str(caught.value), repr(caught.value), str(caught.value.faults)]
     assert SECRET not in "".join([*shown, *traceback.format_exception(caught.value)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import Confirmation, Reversal, read_message
 from tests.messages import valid_authorization, valid_confirmation, valid_reversal
 
@@ -11,7 +11,7 @@ from tests.messages import valid_authorization, valid_confirmation, valid_revers
     "message", [valid_authorization(), valid_confirmation(), valid_confirmation(status="decline")]
 )
 def test_what_another_callback_says_is_no_reversal(message: dict[str, str]) -> None:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(Reversal, message)
     assert caught.value.faults == {"reverse_type": "is required"}
 
@@ -19,6 +19,6 @@ def test_what_another_callback_says_is_no_reversal(message: dict[str, str]) -> N
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_a_reversal_is_no_confirmation_whatever_its_status(status: str) -> None:
     amounts = {"net_payment_amount": "350.00", "net_payment_currency": "USD"}
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(Confirmation, valid_reversal(status=status, **amounts))
     assert all(name.startswith("reverse_") for name in caught.value.faults)

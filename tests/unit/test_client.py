@@ -17,13 +17,13 @@ from urllib3.exceptions import (
 )
 
 from paynearme.errors import (
-    CredentialsRefusedError,
-    NotReachedInTimeError,
-    NotTakenError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
-    RefusedByPayNearMeError,
+    CredentialsRejectedError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
+    RequestRejectedError,
     SignatureError,
 )
 from paynearme.messages import SmartTokenResponse, SmartTokenRequest, read_message
@@ -52,8 +52,8 @@ def sent(site: KnownSite | None = None, seconds: float = 6.5) -> dict[str, Any]:
     return request | {"body": json.loads(request["body"])}
 
 
-def error_of(answer: BaseHTTPResponse | HTTPError) -> PayNearMeError:
-    with pytest.raises(PayNearMeError) as caught:
+def error_of(answer: BaseHTTPResponse | HTTPError) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
         call(StubPool(answer))
     return caught.value
 
@@ -98,7 +98,7 @@ def test_the_key_for_calls_signs_and_the_key_for_callbacks_does_not() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["bad signature"]}, OK])
 def test_credentials_that_paynearme_refuses_are_their_own_error(status: int, content: object) -> None:
-    assert type(error_of(answer_of(status, content))) is CredentialsRefusedError
+    assert type(error_of(answer_of(status, content))) is CredentialsRejectedError
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 422])
@@ -118,7 +118,7 @@ def test_a_refusal_carries_paynearmes_code_and_descriptions(
     status: int, content: dict[str, object], code: str | None, descriptions: list[str]
 ) -> None:
     error = error_of(answer_of(status, {"status": "error", **content}))
-    assert isinstance(error, RefusedByPayNearMeError)
+    assert isinstance(error, RequestRejectedError)
     assert (error.response_code, error.descriptions) == (code, descriptions)
 
 
@@ -139,12 +139,12 @@ NO_ANSWERS: list[object] = [
     ids=lambda part: f"{part!r:.40}",
 )
 def test_an_answer_that_is_none_is_a_fault_of_paynearmes(status: int, content: object) -> None:
-    assert type(error_of(answer_of(status, content))) is PayNearMeFaultError
+    assert type(error_of(answer_of(status, content))) is UpstreamError
 
 
 @pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["x"]}, OK])
 def test_a_call_of_which_there_are_too_many_was_turned_away(content: object) -> None:
-    assert type(error_of(answer_of(429, content))) is NotTakenError
+    assert type(error_of(answer_of(429, content))) is RequestNotAcceptedError
 
 
 POOL = HTTPConnectionPool("api.example.com")
@@ -157,12 +157,12 @@ def exhausted(reason: Exception) -> MaxRetryError:
 @pytest.mark.parametrize(
     ("reason", "kind"),
     [
-        (ReadTimeoutError(POOL, "/", "slow"), PayNearMeTimeoutError),
-        (ConnectTimeoutError("slow"), NotReachedInTimeError),
+        (ReadTimeoutError(POOL, "/", "slow"), UpstreamTimeoutError),
+        (ConnectTimeoutError("slow"), UpstreamConnectTimeoutError),
     ],
 )
 def test_attempts_that_end_with_a_time_out_are_too_slow(reason: Exception, kind: type[Exception]) -> None:
-    assert issubclass(kind, PayNearMeTimeoutError)
+    assert issubclass(kind, UpstreamTimeoutError)
     assert type(error_of(exhausted(reason))) is kind
 
 
@@ -178,20 +178,20 @@ def test_attempts_that_end_with_a_time_out_are_too_slow(reason: Exception, kind:
     ids=repr,
 )
 def test_a_connection_that_fails_is_a_fault_of_paynearmes(error: HTTPError) -> None:
-    assert type(error_of(error)) is PayNearMeFaultError
+    assert type(error_of(error)) is UpstreamError
 
 
 def test_a_connection_that_is_refused_is_a_fault_without_effect_and_no_time_out() -> None:
     refused = NewConnectionError(HTTPConnection("api.example.com"), "Connection refused")
     error = error_of(exhausted(refused))
-    assert type(error) is NotTakenError
-    assert isinstance(error, PayNearMeFaultError)
+    assert type(error) is RequestNotAcceptedError
+    assert isinstance(error, UpstreamError)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_without_time_left_no_call_is_made(seconds: float) -> None:
     pool = StubPool(answer_of(200, OK))
-    with pytest.raises(NotReachedInTimeError):
+    with pytest.raises(UpstreamConnectTimeoutError):
         call(pool, seconds=seconds)
     assert pool.requests == []
 

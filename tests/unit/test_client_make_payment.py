@@ -15,12 +15,12 @@ from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     BankAuthorizationExpiredError,
-    CredentialsRefusedError,
-    NotReachedInTimeError,
-    NotTakenError,
+    CredentialsRejectedError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
     PaymentOutcomeUnknownError,
-    PayNearMeError,
-    RefusedByPayNearMeError,
+    ServiceError,
+    RequestRejectedError,
 )
 from paynearme.messages.make_payment import IDEMPOTENCY_KEY, payment_named_in
 from paynearme.signing import verify
@@ -52,8 +52,8 @@ def pay(client: PayNearMeClient) -> str | None:
     return client.make_payment(known_site(), PAYMENT, OURS, soon())
 
 
-def error_of(paynearme: PayNearMe) -> PayNearMeError:
-    with pytest.raises(PayNearMeError) as caught:
+def error_of(paynearme: PayNearMe) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
         paynearme.called(pay)
     return caught.value
 
@@ -123,7 +123,7 @@ def test_an_answer_that_does_not_come_leaves_the_outcome_unknown_and_nothing_is_
 
 @pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["x"]}, OK], ids=repr)
 @pytest.mark.parametrize(
-    ("status", "kind"), [(401, CredentialsRefusedError), (403, CredentialsRefusedError), (429, NotTakenError)]
+    ("status", "kind"), [(401, CredentialsRejectedError), (403, CredentialsRejectedError), (429, RequestNotAcceptedError)]
 )
 def test_a_payment_that_is_turned_away_was_not_made_and_is_not_sent_again(
     status: int, kind: type[Exception], content: object
@@ -131,7 +131,7 @@ def test_a_payment_that_is_turned_away_was_not_made_and_is_not_sent_again(
     paynearme = PayNearMe(saying(status, content), saying(200, OK))
     error = error_of(paynearme)
     assert type(error) is kind
-    assert isinstance(error, NotTakenError)
+    assert isinstance(error, RequestNotAcceptedError)
     assert len(paynearme.received) == 1
 
 
@@ -139,7 +139,7 @@ def test_a_payment_that_is_turned_away_was_not_made_and_is_not_sent_again(
 def test_a_refusal_is_handed_on(status: int) -> None:
     paynearme = PayNearMe(saying(status, {**EXPIRED, "response_code": "6501"}))
     error = error_of(paynearme)
-    assert type(error) is RefusedByPayNearMeError
+    assert type(error) is RequestRejectedError
     assert error.response_code == "6501"
     assert error.descriptions == [EXPIRED["errors"][0]["description"]]
     assert len(paynearme.received) == 1
@@ -169,9 +169,9 @@ def test_a_connection_that_is_refused_is_tried_again_and_nothing_was_asked(
 ) -> None:
     waits: list[Retry] = []
     monkeypatch.setattr(Retry, "sleep", lambda retries, response=None: waits.append(retries))
-    with nobody() as bound, PoolManager() as http, pytest.raises(NotTakenError) as caught:
+    with nobody() as bound, PoolManager() as http, pytest.raises(RequestNotAcceptedError) as caught:
         pay(client_of(http, address=f"http://127.0.0.1:{bound.getsockname()[1]}"))
-    assert type(caught.value) is NotTakenError
+    assert type(caught.value) is RequestNotAcceptedError
     assert len(waits) == 2
 
 
@@ -206,7 +206,7 @@ def test_a_payment_is_made_if_somebody_listens_after_all(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("seconds", [1.49, 0.0, -1.0])
 def test_with_too_little_time_left_nothing_is_sent(seconds: float) -> None:
     pool = StubPool(answer_of(200, OK))
-    with pytest.raises(NotReachedInTimeError):
+    with pytest.raises(UpstreamConnectTimeoutError):
         client_of(pool).make_payment(known_site(), PAYMENT, OURS, Clock().deadline(seconds))
     assert pool.requests == []
 

@@ -9,11 +9,11 @@ from urllib3 import HTTPResponse
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     AccessTokenUnavailableError,
-    CredentialsRefusedError,
-    NotReachedInTimeError,
-    NotTakenError,
-    PayNearMeError,
-    PayNearMeTimeoutError,
+    CredentialsRejectedError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
+    ServiceError,
+    UpstreamTimeoutError,
 )
 from paynearme.settings import KnownSite
 from paynearme.signing import verify
@@ -79,7 +79,7 @@ def test_a_site_that_signs_never_asks_for_a_token(operation: str) -> None:
 @each_refusal
 def test_a_site_that_signs_asks_for_no_token_when_it_is_refused(operation: str, status: int) -> None:
     pool, tokens = StubPool(answer_of(status, {})), StubTokens("first")
-    with pytest.raises(CredentialsRefusedError):
+    with pytest.raises(CredentialsRejectedError):
         called(operation, pool, tokens, known_site())
     assert (len(pool.requests), tokens.refused) == (1, [])
 
@@ -96,8 +96,8 @@ def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation:
 @each_that_may_be_repeated
 def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation: str) -> None:
     pool = StubPool(answer_of(401, b""), answer_of(401, b""), good(operation))
-    tokens = StubTokens("first", "second", CredentialsRefusedError("a new token was refused"))
-    with pytest.raises(CredentialsRefusedError):
+    tokens = StubTokens("first", "second", CredentialsRejectedError("a new token was refused"))
+    with pytest.raises(CredentialsRejectedError):
         called(operation, pool, tokens)
     assert len(pool.requests) == 2
     assert tokens.refused == [None, "first", "second"]
@@ -108,7 +108,7 @@ def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation
 def test_what_a_403_refuses_is_not_the_token(operation: str) -> None:
     pool = StubPool(answer_of(401, b""), answer_of(403, b""), good(operation))
     tokens = StubTokens("first", "second", "third")
-    with pytest.raises(CredentialsRefusedError):
+    with pytest.raises(CredentialsRejectedError):
         called(operation, pool, tokens)
     assert tokens.refused == [None, "first"]
     assert tokens.accepted == 1
@@ -135,22 +135,22 @@ def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: s
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
 def test_only_a_refused_token_is_a_reason_for_another_token(operation: str, status: int) -> None:
     pool, tokens = StubPool(answer_of(status, {"status": "error"})), StubTokens("first", "second")
-    with pytest.raises(PayNearMeError):
+    with pytest.raises(ServiceError):
         called(operation, pool, tokens)
     assert (len(pool.requests), tokens.refused) == (1, [None])
 
 
 NO_TOKEN = [
-    CredentialsRefusedError("no token: status 401"),
-    NotTakenError("no token: status 500"),
-    PayNearMeTimeoutError(),
+    CredentialsRejectedError("no token: status 401"),
+    RequestNotAcceptedError("no token: status 500"),
+    UpstreamTimeoutError(),
     AccessTokenUnavailableError(),
 ]
 
 
 @each_call
 @pytest.mark.parametrize("error", NO_TOKEN, ids=lambda error: type(error).__name__)
-def test_without_a_token_nothing_is_sent(operation: str, error: PayNearMeError) -> None:
+def test_without_a_token_nothing_is_sent(operation: str, error: ServiceError) -> None:
     pool = StubPool(good(operation))
     with pytest.raises(type(error)) as caught:
         called(operation, pool, StubTokens(error))
@@ -160,7 +160,7 @@ def test_without_a_token_nothing_is_sent(operation: str, error: PayNearMeError) 
 
 @each_that_may_be_repeated
 @pytest.mark.parametrize("error", NO_TOKEN, ids=lambda error: type(error).__name__)
-def test_where_there_is_no_other_token_that_is_told(operation: str, error: PayNearMeError) -> None:
+def test_where_there_is_no_other_token_that_is_told(operation: str, error: ServiceError) -> None:
     pool = StubPool(answer_of(401, b""), good(operation))
     with pytest.raises(type(error)) as caught:
         called(operation, pool, StubTokens("first", error))
@@ -172,7 +172,7 @@ def test_where_there_is_no_other_token_that_is_told(operation: str, error: PayNe
 def test_a_payment_whose_token_is_refused_is_not_sent_again(status: int) -> None:
     pool = StubPool(answer_of(status, b""), good("make_payment"))
     tokens = StubTokens("first", "second")
-    with pytest.raises(CredentialsRefusedError):
+    with pytest.raises(CredentialsRejectedError):
         called("make_payment", pool, tokens)
     assert pool.authorizations == ["Bearer first"]
     assert tokens.refused == ([None, "first"] if status == 401 else [None])
@@ -182,7 +182,7 @@ def test_the_next_payment_has_another_token() -> None:
     pool = StubPool(answer_of(401, b""), good("make_payment"))
     tokens = StubTokens("first", "second")
     client, deadline = client_of(pool, tokens), Clock().deadline(6.5)
-    with pytest.raises(CredentialsRefusedError):
+    with pytest.raises(CredentialsRejectedError):
         call(client, "make_payment", oauth_site(), deadline)
     # The call itself has asked for it: another process's next payment finds it, too.
     assert tokens.refused == [None, "first"]
@@ -191,9 +191,9 @@ def test_the_next_payment_has_another_token() -> None:
 
 
 @pytest.mark.parametrize("error", NO_TOKEN, ids=lambda error: type(error).__name__)
-def test_a_refused_payment_stays_one_where_there_is_no_other_token(error: PayNearMeError) -> None:
+def test_a_refused_payment_stays_one_where_there_is_no_other_token(error: ServiceError) -> None:
     refused = StubPool(answer_of(401, b""))
-    with pytest.raises(CredentialsRefusedError) as caught:
+    with pytest.raises(CredentialsRejectedError) as caught:
         called("make_payment", refused, StubTokens("first", error))
     assert caught.value is not error
 
@@ -207,7 +207,7 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
             return super().find(site, deadline, refused)
 
     client = client_of(pool, SlowTokens("first"))
-    with pytest.raises(NotReachedInTimeError):
+    with pytest.raises(UpstreamConnectTimeoutError):
         client.make_payment(oauth_site(), PAYMENT, OURS, clock.deadline(6.5))
     assert pool.requests == []
 
@@ -215,8 +215,8 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
 @each_call
 def test_no_error_tells_the_token(operation: str) -> None:
     pool = StubPool(answer_of(401, {"echo": CANARY}))
-    tokens = StubTokens(CANARY, f"another-{CANARY}", CredentialsRefusedError("a new token was refused"))
-    with pytest.raises(CredentialsRefusedError) as caught:
+    tokens = StubTokens(CANARY, f"another-{CANARY}", CredentialsRejectedError("a new token was refused"))
+    with pytest.raises(CredentialsRejectedError) as caught:
         called(operation, pool, tokens)
     told = [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
     assert CANARY not in "".join(told)

@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from paynearme.errors import PayNearMeError, RefusedByPayNearMeError
+from paynearme.errors import ServiceError, RequestRejectedError
 from paynearme.messages import SmartTokenRequest, read_message
 from paynearme.messages.create_order import CreateOrderRequest
 from tests.clock import Clock
@@ -30,15 +30,15 @@ def saying(words: str, code: str | None) -> StubPool:
     return StubPool(answer_of(422, content))
 
 
-def refusal_of_an_order(changes: dict[str, str], words: str, code: str | None) -> RefusedByPayNearMeError:
+def refusal_of_an_order(changes: dict[str, str], words: str, code: str | None) -> RequestRejectedError:
     given = ORDER.to_parameters() | PERSONAL | IDENTIFIERS | changes
     request = read_message(CreateOrderRequest, given)
-    with pytest.raises(RefusedByPayNearMeError) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         client_of(saying(words, code)).create_order(known_site(), request, Clock().deadline(6.5))
     return caught.value
 
 
-def told_by(error: PayNearMeError) -> str:
+def told_by(error: ServiceError) -> str:
     """Return all that anybody could see of an error."""
     return "".join(
         [str(dict(error.members())), str(vars(error)), repr(error), *traceback.format_exception(error)]
@@ -66,7 +66,7 @@ def test_what_says_who_the_customer_is_is_hidden(name: str) -> None:
 def test_a_pii_value_of_a_smart_token_is_hidden(name: str) -> None:
     value = PII[name]
     request = read_message(SmartTokenRequest, valid_guaranteed_ach_request(**PII))
-    with pytest.raises(RefusedByPayNearMeError) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         client_of(saying(f"Wrong: {value}.", value)).get_smart_token(
             known_site(), request, Clock().deadline(6.5)
         )

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from local.events import load
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import Confirmation, read_message
 from paynearme.messages.create_order import CreatedOrder, CreateOrderResponse, CreateOrderRequest
 from paynearme.parameters import from_json_body
@@ -32,7 +32,7 @@ def sent(parameters: dict[str, str]) -> dict[str, str]:
 
 
 def faults_of(parameters: dict[str, str]) -> dict[str, str]:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(CreateOrderRequest, parameters)
     return caught.value.faults
 
@@ -103,7 +103,7 @@ def test_an_annotation_is_sent_as_it_is(annotation: str) -> None:
 
 @pytest.mark.parametrize("annotation", ["a notetesttrue", "of statuspayment", "site_subchannelx"])
 def test_an_annotation_is_refused_over_which_confirmations_would_be(annotation: str) -> None:
-    with pytest.raises(InvalidMessageError):
+    with pytest.raises(ValidationFailedError):
         read_message(Confirmation, valid_confirmation(site_order_annotation=annotation))
 
     assert faults_of(changed(site_order_annotation=annotation)) == {
@@ -126,7 +126,7 @@ def test_all_faults_are_named_at_once() -> None:
 def test_neither_the_request_nor_its_error_shows_what_is_personal() -> None:
     request = read_message(CreateOrderRequest, READ)
     assert str(request) == repr(request) == "<CreateOrderRequest>"
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(CreateOrderRequest, changed(order_amount=CANARY, site_customer_email=f"{CANARY}\n"))
     assert CANARY not in repr(caught.value) + str(caught.value) + str(caught.value.faults)
 

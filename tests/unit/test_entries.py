@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import Message, read_message
 from paynearme.messages.entries import (
     CustomerInput,
@@ -41,7 +41,7 @@ def customer(**said: str) -> CustomerInput:
 
 
 def faults_of(model: type[Message], parameters: dict[str, str]) -> dict[str, str]:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(model, parameters)
     return caught.value.faults
 

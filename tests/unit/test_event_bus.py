@@ -17,7 +17,7 @@ from botocore.exceptions import (
 
 from paynearme import telemetry
 from paynearme.aws import LONGEST_ATTEMPT_SECONDS
-from paynearme.errors import EventsNotPublishedError
+from paynearme.errors import EventPublishFailedError
 from paynearme.ledger import events_of
 from paynearme.messages.events import PaymentEvent
 from tests.clock import Clock
@@ -99,7 +99,7 @@ def test_a_record_is_kept_as_the_event_that_brings_it_again(clock: Clock, queue:
     ("code", "is_taken"),
     [
         (None, True),
-        *((code, False) for code in ("ThrottlingException", "InternalFailure", "SomethingNew")),
+        *((code, False) for code in ("ThrottlingException", "InternalError", "SomethingNew")),
         # A right can be given while the event waits.
         *((code, False) for code in ("AccessDeniedException", "NotAuthorizedForSourceException")),
         ("NotAuthorizedForDetailTypeException", False),
@@ -166,7 +166,7 @@ def test_a_request_that_will_do_no_better_is_not_sent_again(
     fail, send = failing
     fail(error)
 
-    with pytest.raises(EventsNotPublishedError):
+    with pytest.raises(EventPublishFailedError):
         send(10)
     assert clock.sleeps == []
 
@@ -177,7 +177,7 @@ def test_it_is_given_up_in_time(clock: Clock, failing: tuple[Any, Send], error: 
     fail(error)
     began = clock.now
 
-    with pytest.raises(EventsNotPublishedError):
+    with pytest.raises(EventPublishFailedError):
         send(10)
     assert 10 - LONGEST_ATTEMPT_SECONDS - 1 < clock.now - began <= 10
 
@@ -187,6 +187,6 @@ def test_nothing_is_begun_that_could_not_be_finished(
 ) -> None:
     _, send = failing
 
-    with pytest.raises(EventsNotPublishedError):
+    with pytest.raises(EventPublishFailedError):
         send(LONGEST_ATTEMPT_SECONDS - 0.01)
     assert (bus.requests, queue.bodies) == ([], [])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paynearme import telemetry
-from paynearme.errors import LedgerUnavailableError, RetryLaterError
+from paynearme.errors import LedgerUnavailableError, InvocationFailedError
 from paynearme.invocations import invoked
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
@@ -52,7 +52,7 @@ def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixt
     assert (line["operation"], line["status"], line["request_id"]) == ("watch_unconfirmed", 200, "request-1")
     assert MARKER not in json.dumps(line)
     assert metrics["operation"] == "watch_unconfirmed"
-    assert "InternalFailure" not in metrics
+    assert "InternalError" not in metrics
 
 
 def test_its_own_clock_shows_utc() -> None:
@@ -75,7 +75,7 @@ def test_its_own_clock_shows_utc() -> None:
 def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     capsys: pytest.CaptureFixture[str], error: Exception, cause: Exception | None
 ) -> None:
-    with pytest.raises(RetryLaterError) as raised:
+    with pytest.raises(InvocationFailedError) as raised:
         failing(error, cause)({"text": MARKER}, CONTEXT)
 
     # As Lambda writes it, with all that it was raised from.
@@ -87,12 +87,12 @@ def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     assert line["causes"] == ([type(cause).__name__] if cause else [])
     assert line["error_at"]
     assert MARKER not in json.dumps(line)
-    counted = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalFailure"
+    counted = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalError"
     assert metrics[counted] == [1.0]
 
 
 def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RetryLaterError):
+    with pytest.raises(InvocationFailedError):
         failing(RuntimeError())({}, CONTEXT)
     lines(capsys)
 
@@ -100,4 +100,4 @@ def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture
 
     [line], [metrics] = lines(capsys)
     assert "error" not in line
-    assert "InternalFailure" not in metrics
+    assert "InternalError" not in metrics

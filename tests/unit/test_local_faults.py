@@ -217,7 +217,7 @@ def test_64_connections_at_once_are_served_and_used_again() -> None:
         (PUT_EVENTS, "throttle", "ThrottlingException"),
         (PUT_EVENTS, "error500", "InternalException"),
         (SEND, "throttle", "RequestThrottled"),
-        (SEND, "error500", "InternalFailure"),
+        (SEND, "error500", "InternalError"),
         (START, "refuse", None),
         (START, "lost", None),
         (PUT_EVENTS, "lost", None),

@@ -62,7 +62,7 @@ def test_every_second_entry_fails_and_the_others_arrive_in_their_order() -> None
     assert told["FailedEntryCount"] == 2
     assert [entry.get("EventId") for entry in told["Entries"]] == ["a", None, "c", None, "e"]
     codes = [entry["ErrorCode"] for entry in told["Entries"] if "EventId" not in entry]
-    assert codes == ["InternalFailure", "ThrottlingException"]
+    assert codes == ["InternalError", "ThrottlingException"]
     assert all(entry["ErrorMessage"] for entry in told["Entries"] if "EventId" not in entry)
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from local.events import load
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import read_message
 from paynearme.messages.make_payment import IDEMPOTENCY_KEY, SubmittedPayment, MakePaymentRequest
 from paynearme.parameters import from_json_body
@@ -31,7 +31,7 @@ def keyed(key: str) -> MakePaymentRequest:
 
 
 def faults_of(**changes: str | None) -> dict[str, str]:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         request(**changes)
     assert CANARY not in repr(caught.value) + str(caught.value)
     return caught.value.faults
@@ -79,7 +79,7 @@ def test_a_faulty_parameter_is_named_and_described(name: str, wrong: str, descri
 
 
 def test_a_key_is_needed() -> None:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(MakePaymentRequest, READ)
     assert caught.value.faults == {IDEMPOTENCY_KEY: "is required"}
 

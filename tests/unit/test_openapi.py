@@ -120,7 +120,7 @@ def test_a_body_that_lacks_what_is_required_is_neither_valid_nor_taken(route: Ro
     for name in required:
         lesser = {key: value for key, value in route.body_example.items() if key != name}
         assert not is_valid(lesser, route.request.__name__)
-        with pytest.raises(errors.InvalidMessageError) as refused:
+        with pytest.raises(errors.ValidationFailedError) as refused:
             read_message(route.request, from_json_body(json_event(lesser)) | outside(route))
         assert list(refused.value.faults) == [name]
 
@@ -149,7 +149,7 @@ def is_key(value: str) -> tuple[bool, bool]:
     [key] = OPERATIONS["makePayment"]["parameters"]
     try:
         read_message(route.request, {**examples.MAKE_PAYMENT_REQUEST, key["name"]: value})
-    except errors.InvalidMessageError as error:
+    except errors.ValidationFailedError as error:
         assert list(error.faults) == [key["name"]]
         return fits(value, key["schema"]), False
     return fits(value, key["schema"]), True
@@ -195,7 +195,7 @@ def test_the_schema_of_a_parameter_takes_what_the_function_takes(
         needed.pop(name, None)
         try:
             read_message(route.request, needed | from_json_body(json_event({name: value})))
-        except errors.InvalidMessageError as error:
+        except errors.ValidationFailedError as error:
             return name not in error.faults
         return True
 

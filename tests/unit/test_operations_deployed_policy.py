@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from operations.deployed_policy import PATIENCE_MINUTES, Deployment
 from operations.errors import OperationError
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from tests.policies import valid_document
 from tests.unit.appconfig import AppConfig
 
@@ -135,7 +135,7 @@ def test_a_version_that_somebody_deleted_stops_nobody(appconfig: AppConfig) -> N
 
 @pytest.mark.parametrize("text", ["", "{}", ONE.replace("accept", "perhaps")])
 def test_of_a_broken_document_nothing_is_sent(appconfig: AppConfig, text: str) -> None:
-    with pytest.raises(PolicyError):
+    with pytest.raises(PolicyInvalidError):
         appconfig.policy.deploy(text)
     assert appconfig.asked == []
 

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from paynearme.errors import InvalidMessageError, TooLargeError, UnreadableError
+from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
 from paynearme.parameters import Event, from_body, from_json_body, from_query, lost_bytes
 from paynearme.signing import sign
 from tests.documents import documented, names_of
@@ -54,7 +54,7 @@ def test_nothing_is_no_parameters(read: Read) -> None:
 @in_each_transport
 @pytest.mark.parametrize("second", ["1", "2", ""])
 def test_a_name_twice_is_unreadable(read: Read, second: str) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         read([("a", "1"), ("b", "1"), ("a", second)])
 
 
@@ -63,7 +63,7 @@ def test_a_name_twice_is_unreadable(read: Read, second: str) -> None:
     "name", ["", "A", "aB", "1a", "_a", "a-b", "a.b", "a b", "a[]", "a\n", "é", "aé", "\u0430", "a\x00", "a٣"]
 )
 def test_a_malformed_name_is_unreadable(read: Read, name: str) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         read([("a", "1"), (name, "1")])
 
 
@@ -75,7 +75,7 @@ def test_a_name_of_the_protocols_form_is_read(read: Read, name: str) -> None:
 
 @pytest.mark.parametrize("escaped", ["%61=1&a=2", '{"a": "1", "\\u0061": "2"}', '{"a": "1", "a": null}'])
 def test_a_name_twice_in_another_spelling_is_unreadable(escaped: str) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_body(body_event(escaped))
 
 
@@ -118,13 +118,13 @@ def test_json_may_begin_with_white_space() -> None:
 @pytest.mark.parametrize("is_base64", [True, False])
 def test_an_empty_form_holds_no_parameters_and_is_no_json(body: str | None, is_base64: bool) -> None:
     assert from_body(body_event(body, is_base64=is_base64)) == {}
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_json_body(body_event(body, is_base64=is_base64))
 
 
 def test_a_form_is_no_json() -> None:
     for body in ("a=1", "true", "null"):
-        with pytest.raises(UnreadableError):
+        with pytest.raises(MalformedRequestError):
             from_json_body(body_event(body))
     assert from_json_body(body_event('{"a": "1"}')) == {"a": "1"}
 
@@ -143,7 +143,7 @@ def test_a_form_is_no_json() -> None:
 )
 def test_json_that_is_no_object_of_values_is_unreadable(body: str) -> None:
     for read in (from_body, from_json_body):
-        with pytest.raises(UnreadableError):
+        with pytest.raises(MalformedRequestError):
             read(body_event(body))
 
 
@@ -158,9 +158,9 @@ def test_json_that_is_no_object_of_values_is_unreadable(body: str) -> None:
 def test_what_cannot_be_a_parameter_is_unreadable_in_a_callback_and_named_to_the_backend(
     body: str, name: str
 ) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_body(body_event(body))
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         from_json_body(body_event(body))
     assert set(caught.value.faults) == {name}
 
@@ -173,35 +173,35 @@ def test_what_cannot_be_a_parameter_is_unreadable_in_a_callback_and_named_to_the
     ],
 )
 def test_bytes_that_are_not_utf_8_are_unreadable(body: bytes) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_body(bytes_event(body))
 
 
 @pytest.mark.parametrize("body", ["a=\ud800", '{"a": "\ud800"}'])
 def test_a_body_with_a_lone_surrogate_is_unreadable(body: str) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_body(body_event(body))
 
 
 def test_a_query_value_with_a_lone_surrogate_is_unreadable() -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         query([("a", "\ud800")])
 
 
 def test_a_query_name_with_a_lone_surrogate_is_unreadable() -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         query([("\ud800", "1")])
 
 
 @pytest.mark.parametrize("body", ["YT0", "YT0x=", "Y T0x", "YT0x\n", "YT0-", "a=1", "=", "YT0x" * 3 + "!"])
 def test_bad_base64_is_unreadable(body: str) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_body(body_event(body, is_base64=True))
 
 
 @pytest.mark.parametrize("body", ["YT0xé", "\ud800"])
 def test_base64_beyond_ascii_is_unreadable(body: str) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_body(body_event(body, is_base64=True))
 
 
@@ -228,14 +228,14 @@ def test_64_kib_are_read_and_one_byte_more_is_too_large(
     value = character * (most // len(character.encode()))
     value += "y" * (most - len(value.encode()))
     assert "".join(read(event_of(value)).values()) == value
-    with pytest.raises(TooLargeError):
+    with pytest.raises(PayloadTooLargeError):
         read(event_of(value + "y"))
 
 
 @pytest.mark.parametrize("is_base64", [True, False])
 def test_megabytes_are_too_large_before_they_are_read(is_base64: bool) -> None:
     # Not base64 at all, so that reading it would give the other error.
-    with pytest.raises(TooLargeError):
+    with pytest.raises(PayloadTooLargeError):
         from_body(body_event("!" * 10_000_000, is_base64=is_base64))
 
 
@@ -250,6 +250,6 @@ def test_a_body_that_came_as_bytes_has_lost_none() -> None:
 
 @pytest.mark.parametrize("read", [from_body, from_json_body])
 def test_the_error_quotes_nothing_of_the_body(read: Callable[[Event], Any]) -> None:
-    with pytest.raises(UnreadableError) as caught:
+    with pytest.raises(MalformedRequestError) as caught:
         read(body_event('{"a": "canary", "a": "canary"'))
     assert "canary" not in repr(caught.value)

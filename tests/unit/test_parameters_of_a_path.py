@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynearme.errors import UnreadableError
+from paynearme.errors import MalformedRequestError
 from paynearme.parameters import from_path
 
 
@@ -29,7 +29,7 @@ def test_it_is_decoded_once() -> None:
 
 @pytest.mark.parametrize("text", ["%FF", "a%C3", "%ED%A0%80"])
 def test_what_is_not_utf_8_is_unreadable(text: str) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(MalformedRequestError):
         from_path(event(good="1", name=text))
 
 

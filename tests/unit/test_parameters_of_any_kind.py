@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paynearme.errors import InvalidMessageError, TooLargeError, UnreadableError
+from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
 from paynearme.parameters import Event, from_body, from_json_body, from_query
 from paynearme.signing import sign
 from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
@@ -30,9 +30,9 @@ def test_parameters_and_signature_survive_each_transport(sent: dict[str, str]) -
 def assert_read_or_refused(read: Callable[[Event], dict[str, str]], event: Event) -> None:
     try:
         result = read(event)
-    except (UnreadableError, TooLargeError):
+    except (MalformedRequestError, PayloadTooLargeError):
         return
-    except InvalidMessageError:
+    except ValidationFailedError:
         assert read is from_json_body
         return
     assert all(isinstance(part, str) for pair in result.items() for part in pair)

@@ -1,6 +1,6 @@
 import pytest
 
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.parameters import Event, from_headers
 from tests.events_of_gateway import body_event
 
@@ -51,7 +51,7 @@ def test_an_empty_header_is_there() -> None:
     ],
 )
 def test_a_header_that_comes_twice_is_named_and_not_repeated(headers: dict[str, list[str]]) -> None:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         from_headers(with_headers(headers), [KEY])
     assert caught.value.faults == {KEY: "must be given once"}
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from local.events import load
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import read_message
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethod, PaymentMethods
 from paynearme.parameters import from_json_body
@@ -50,7 +50,7 @@ def test_the_sites_identifier_loses_its_blanks() -> None:
 def test_each_faulty_parameter_is_named_and_none_is_repeated(
     changes: dict[str, object], faults: dict[str, str]
 ) -> None:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read("saved", **changes)
     assert caught.value.faults == faults
     assert CANARY not in repr(caught.value) + str(caught.value)

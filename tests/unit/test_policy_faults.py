@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from paynearme.policy import PolicyDocument, read_policy
 from tests.policies import faults_of, full_document, valid_document
 from tests.strategies import any_text
@@ -75,7 +75,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_the_error_says_all_of_its_faults() -> None:
-    with pytest.raises(PolicyError, match=r"defaults\.unknown_order: .*; defaults\.unknown_customer: "):
+    with pytest.raises(PolicyInvalidError, match=r"defaults\.unknown_order: .*; defaults\.unknown_customer: "):
         read_policy('{"defaults": {"time_zone": "UTC"}}')
 
 
@@ -249,10 +249,10 @@ def test_texts_that_do_not_fit_together_are_refused_where_they_are_wrong(
 
 
 def read_or_refused(text: str) -> None:
-    """Read ``text``. Fails if anything is raised but a ``PolicyError`` with faults."""
+    """Read ``text``. Fails if anything is raised but a ``PolicyInvalidError`` with faults."""
     try:
         assert isinstance(read_policy(text), PolicyDocument)
-    except PolicyError as error:
+    except PolicyInvalidError as error:
         assert error.faults
 
 

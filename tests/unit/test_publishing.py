@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from paynearme.errors import EventsNotPublishedError
+from paynearme.errors import EventPublishFailedError
 from paynearme.publishing import FOR_ONE_TRY_SECONDS, publish
 from tests.clock import Clock
 from tests.unit.payment_records import NOW, Bus, Queue, Record, record
@@ -74,7 +74,7 @@ def test_changes_that_are_told_to_nobody_ask_for_nothing(told: Publish, bus: Bus
     assert bus.requests == []
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "InternalFailure", "SomethingNew"])
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalError", "SomethingNew"])
 def test_what_is_refused_for_now_is_tried_again_and_keeps_its_order(
     told: Publish, bus: Bus, queue: Queue, code: str
 ) -> None:
@@ -93,7 +93,7 @@ def test_what_is_refused_holds_back_what_follows_of_its_payment_and_nothing_else
 ) -> None:
     bus.refusals = {f"{payment} b2": repeat("ThrottlingException") for payment in range(refused)}
 
-    with pytest.raises(EventsNotPublishedError):
+    with pytest.raises(EventPublishFailedError):
         told(*changes(30, 2, 3))
 
     for payment in range(refused):
@@ -170,7 +170,7 @@ def test_a_bus_that_fails_loses_nothing_and_fills_no_dead_letters(
     bus.refusals = {"1 a": repeat(DENIED)}
 
     for _ in range(3):
-        with pytest.raises(EventsNotPublishedError):
+        with pytest.raises(EventPublishFailedError):
             told(record("1", "a", changed_at=YOUNG), {}, record("2", "a"))
 
     # Not even what cannot be read, which comes again with the rest.
@@ -220,7 +220,7 @@ def test_a_batch_that_comes_again_has_put_nothing_among_the_dead_letters(
 ) -> None:
     bus.refusals = {"1 a": repeat("ThrottlingException"), "2 a": repeat("InvalidArgument")}
 
-    with pytest.raises(EventsNotPublishedError):
+    with pytest.raises(EventPublishFailedError):
         told(record("1", "a", changed_at=YOUNG), record("2", "a", changed_at=YOUNG), {})
 
     assert queue.kept == []
@@ -247,7 +247,7 @@ def test_what_neither_the_bus_nor_the_dead_letters_take_comes_again(
     if why != "unreadable":
         bus.refusals = {"1 a": repeat("InvalidArgument" if why == "never taken" else DENIED)}
 
-    with pytest.raises(EventsNotPublishedError):
+    with pytest.raises(EventPublishFailedError):
         told({} if why == "unreadable" else record("1", "a", changed_at=OLD))
     assert queue.bodies == []
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import Authorization, Reversal, read_message
 from paynearme.signing import string_to_sign
 from tests.messages import valid_authorization, valid_reversal
@@ -126,7 +126,7 @@ def refuses_the_second(model: Model, valid: Callable[..., Parameters], told: Tol
     read_message(model, original)
     try:
         read_message(model, changed)
-    except InvalidMessageError:
+    except ValidationFailedError:
         return True
     return False
 
@@ -143,7 +143,7 @@ def test_what_came_back_and_why_cannot_be_hidden_by_another_cut(name: str) -> No
 
 def test_an_agents_name_may_not_stand_for_the_net_amount_but_may_say_what_it_likes_beside_it() -> None:
     name = "Joe" + "net_payment_amount" + "350.00"
-    with pytest.raises(InvalidMessageError):
+    with pytest.raises(ValidationFailedError):
         read_message(Authorization, valid_authorization(agent_name=name))
 
     beside = read_message(Authorization, valid_authorization(agent_name=name, net_payment_amount="350.00"))

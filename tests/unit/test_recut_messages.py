@@ -8,7 +8,7 @@ import pytest
 
 from local.drive import confirmation_of, reversal_of
 from local.events import as_text, load, signed
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import Authorization, Confirmation, Reversal, read_message
 from paynearme.signing import UNSIGNED, string_to_sign, verify
 from tests.messages import SECRET, valid_authorization, valid_confirmation, valid_reversal
@@ -101,7 +101,7 @@ def differences(model: Model, before: dict[str, object], changed: Parameters) ->
     """Return what decides and differs, as the changed message says it; nothing if that is refused."""
     try:
         after = what_decides(model, changed)
-    except InvalidMessageError:
+    except ValidationFailedError:
         return {}
     return {name: value for name, value in after.items() if value != before[name]}
 
@@ -150,7 +150,7 @@ def test_a_text_that_consumers_choose_is_accepted_whatever_it_says(name: str, te
 @pytest.mark.parametrize("new", ["reverse_new7", "reversal_type7", "return_code7", "refund_amount5"])
 def test_an_identifier_that_swallowed_a_new_parameter_about_money_that_came_back_is_refused(new: str) -> None:
     for name in ("pnm_payment_identifier", "pnm_order_identifier"):
-        with pytest.raises(InvalidMessageError):
+        with pytest.raises(ValidationFailedError):
             read_message(Reversal, valid_reversal(**{name: f"830466818968{new}"}))
 
 
@@ -169,5 +169,5 @@ def test_a_merchants_own_text_may_name_parameters_as_people_do(name: str, text: 
 
 def test_a_merchants_annotation_that_swallowed_a_test_mark_is_refused() -> None:
     message = load("authorization")["cash"] | {"site_order_annotation": "a note" + "test" + "true"}
-    with pytest.raises(InvalidMessageError):
+    with pytest.raises(ValidationFailedError):
         read_message(Authorization, as_text(message))

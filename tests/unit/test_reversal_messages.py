@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from local.drive import confirmation_of, reversal_of
 from local.events import as_text, load
 from paynearme.answers import callback_answer
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import Reversal, ReversalResponse, ReversalKind, read_message
 from paynearme.signing import string_to_sign
 from tests.messages import SECRET, valid_reversal
@@ -23,7 +23,7 @@ def reversal(**changes: str | None) -> Reversal:
 
 
 def faults_of(**changes: str | None) -> dict[str, str]:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         reversal(**changes)
     return caught.value.faults
 

@@ -11,7 +11,7 @@ from local.events import Transport, gateway_event, load, signed
 from paynearme import gateway, telemetry
 from paynearme.answers import HttpAnswer
 from paynearme.deadline import Deadline
-from paynearme.errors import AgeError, InvalidMessageError, SignatureError
+from paynearme.errors import StaleTimestampError, ValidationFailedError, SignatureError
 from paynearme.messages import Authorization, Reversal, ReversalResponse, ReversalKind
 from paynearme.settings import KnownSite, Settings
 from tests.messages import SECRET, known_site
@@ -78,7 +78,7 @@ def test_what_is_not_signed_is_not_in_a_reversals_fingerprint() -> None:
 @pytest.mark.parametrize("age", [timedelta(hours=9), timedelta(days=400), timedelta(hours=-9)])
 def test_a_reversal_is_never_refused_for_its_age(age: timedelta) -> None:
     assert received(event(age=age)).message.pnm_order_identifier == "85378713665"
-    with pytest.raises(AgeError):
+    with pytest.raises(StaleTimestampError):
         gateway.receive(event(age=age), Authorization, SETTINGS, SITES, NOW, Deadline.after(5))
 
 
@@ -90,7 +90,7 @@ def test_a_reversal_that_nobody_signed_is_not_authentic() -> None:
 def test_a_reversal_that_is_authentic_can_still_be_invalid() -> None:
     message = signed(load("reversal")["cancellation"], SECRET, payment_amount=None)
 
-    with pytest.raises(InvalidMessageError):
+    with pytest.raises(ValidationFailedError):
         received(gateway_event(message, "json"))
 
 

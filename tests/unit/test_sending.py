@@ -15,12 +15,12 @@ from paynearme import client as client_module
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
 from paynearme.errors import (
-    NotReachedInTimeError,
-    NotTakenError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
     PaymentOutcomeUnknownError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
 )
 from paynearme.sending import post
 from tests.clock import Clock
@@ -95,7 +95,7 @@ def test_a_call_that_was_given_up_before_its_body_never_sends_it(
     # Its clock stands still: that the call was given up is all that keeps the body back.
     deadline = Clock().deadline(0.05)
     with Watched() as pool:
-        with pytest.raises(NotReachedInTimeError):
+        with pytest.raises(UpstreamConnectTimeoutError):
             posted(pool, silent.url, deadline, repeat)
         given_up.set()
         assert pool.ended.wait(LONGEST_SECONDS)
@@ -109,7 +109,7 @@ def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
     clock = Clock()
     hold(lambda: clock.work(6))
     with Watched() as pool:
-        with pytest.raises((NotReachedInTimeError, NotTakenError)):
+        with pytest.raises((UpstreamConnectTimeoutError, RequestNotAcceptedError)):
             posted(pool, silent.url, clock.deadline(5), repeat)
         assert pool.ended.wait(LONGEST_SECONDS)
     assert CONTENT not in silent.received()
@@ -117,9 +117,9 @@ def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
 
 def test_a_call_that_was_not_held_back_sends_its_body(silent: Silent) -> None:
     with Watched() as pool:
-        with pytest.raises(PayNearMeTimeoutError) as caught:
+        with pytest.raises(UpstreamTimeoutError) as caught:
             posted(pool, silent.url, Deadline.after(1))
-        assert type(caught.value) is PayNearMeTimeoutError
+        assert type(caught.value) is UpstreamTimeoutError
         assert pool.ended.wait(LONGEST_SECONDS)
     assert silent.received().endswith(CONTENT)
 
@@ -133,21 +133,21 @@ def test_a_call_that_was_given_up_after_its_body_is_a_time_out() -> None:
         finally:
             paynearme.arrived.wait(LONGEST_SECONDS)
 
-    with pytest.raises(PayNearMeTimeoutError) as caught:
+    with pytest.raises(UpstreamTimeoutError) as caught:
         paynearme.reached(give_up)
-    assert type(caught.value) is PayNearMeTimeoutError
+    assert type(caught.value) is UpstreamTimeoutError
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_without_time_left_nobody_connects(silent: Silent, seconds: float) -> None:
-    with PoolManager() as pool, pytest.raises(NotReachedInTimeError):
+    with PoolManager() as pool, pytest.raises(UpstreamConnectTimeoutError):
         posted(pool, silent.url, Clock().deadline(seconds))
     assert silent.received() == b""
 
 
 @pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
 def test_a_connection_that_is_refused_is_not_taken(repeat: Retry | bool) -> None:
-    with nobody() as bound, PoolManager() as pool, pytest.raises(NotTakenError):
+    with nobody() as bound, PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
         posted(pool, f"http://127.0.0.1:{bound.getsockname()[1]}", None, repeat)
 
 
@@ -159,7 +159,7 @@ def test_a_connection_that_is_too_slow_is_not_reached_in_time(
         raise TimeoutError
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    with PoolManager() as pool, pytest.raises(NotReachedInTimeError):
+    with PoolManager() as pool, pytest.raises(UpstreamConnectTimeoutError):
         posted(pool, silent.url, None, repeat)
 
 
@@ -168,14 +168,14 @@ def test_an_unknown_host_is_not_taken(silent: Silent, monkeypatch: pytest.Monkey
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    with PoolManager() as pool, pytest.raises(NotTakenError):
+    with PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
         posted(pool, silent.url)
 
 
 @pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
 def test_a_failure_of_tls_is_not_taken(repeat: Retry | bool) -> None:
     paynearme = PayNearMe(saying(200, {}))
-    with pytest.raises(NotTakenError):
+    with pytest.raises(RequestNotAcceptedError):
         paynearme.reached(lambda pool, url: posted(pool, url.replace("http:", "https:"), None, repeat))
     assert paynearme.received == []
 
@@ -186,9 +186,9 @@ def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
     answer: Answer, repeat: Retry | bool
 ) -> None:
     paynearme = PayNearMe(answer)
-    with pytest.raises(PayNearMeError) as caught:
+    with pytest.raises(ServiceError) as caught:
         paynearme.reached(lambda pool, url: posted(pool, url, None, repeat))
-    assert type(caught.value) is PayNearMeFaultError
+    assert type(caught.value) is UpstreamError
     assert len(paynearme.received) == (1 if repeat is False else 3)
 
 
@@ -209,9 +209,9 @@ def test_a_repeat_that_finds_nobody_is_not_without_effect() -> None:
             during.setattr(connection, "create_connection", once)
             return posted(pool, url, None, SEVERAL)
 
-    with pytest.raises(PayNearMeError) as caught:
+    with pytest.raises(ServiceError) as caught:
         paynearme.reached(call)
-    assert type(caught.value) is PayNearMeFaultError
+    assert type(caught.value) is UpstreamError
     assert len(paynearme.received) == 1
 
 
@@ -244,7 +244,7 @@ def test_a_payment_given_up_before_its_body_was_not_asked_for(
     given_up = threading.Event()
     hold(lambda: given_up.wait(LONGEST_SECONDS))
     with Watched() as pool:
-        with pytest.raises(NotReachedInTimeError):
+        with pytest.raises(UpstreamConnectTimeoutError):
             pay(client_of(pool, address=silent.url), 0.1)
         given_up.set()
         assert pool.ended.wait(LONGEST_SECONDS)

@@ -18,7 +18,7 @@ from urllib3 import PoolManager
 
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
-from paynearme.errors import NotTakenError, PayNearMeFaultError
+from paynearme.errors import RequestNotAcceptedError, UpstreamError
 from tests.messages import known_site
 from tests.unit.listening_paynearme import soon
 from tests.unit.paynearme_pool import ORDER, OURS, PAYMENT, StubTokens
@@ -85,18 +85,18 @@ def client_of(address: str, http: PoolManager | None = None) -> PayNearMeClient:
 
 
 def test_a_payment_is_not_given_to_whoever_has_no_trusted_certificate(stranger: str) -> None:
-    with pytest.raises(NotTakenError):
+    with pytest.raises(RequestNotAcceptedError):
         client_of(stranger).make_payment(known_site(), PAYMENT, OURS, soon())
     assert Stranger.received == 0
 
 
 def test_an_order_is_not_given_to_whoever_has_no_trusted_certificate(stranger: str) -> None:
-    with pytest.raises(NotTakenError):
+    with pytest.raises(RequestNotAcceptedError):
         client_of(stranger).create_order(known_site(), ORDER, soon())
     assert Stranger.received == 0
 
 
 def test_it_is_the_certificate_alone_that_keeps_it_away(stranger: str, certificate: Path) -> None:
-    with PoolManager(ca_certs=str(certificate)) as http, pytest.raises(PayNearMeFaultError):
+    with PoolManager(ca_certs=str(certificate)) as http, pytest.raises(UpstreamError):
         client_of(stranger, http).create_order(known_site(), ORDER, soon())
     assert Stranger.received == 1

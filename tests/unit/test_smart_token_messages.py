@@ -3,7 +3,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 from paynearme.messages import SmartTokenResponse, SmartTokenRequest, read_message
 from paynearme.parameters import from_json_body
 from tests.documents import documented, names_of
@@ -40,7 +40,7 @@ def sent(parameters: dict[str, str]) -> dict[str, str]:
 
 
 def faults_of(parameters: dict[str, str]) -> set[str]:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(SmartTokenRequest, parameters)
     return set(caught.value.faults)
 
@@ -90,7 +90,7 @@ def test_a_flow_parameter_is_true_or_false(name: str) -> None:
     "name", ["flow_bitcoin", "payment_currency", "pnm_payment_identifier", "test", "ext_customer_email_pii"]
 )
 def test_an_unknown_parameter_is_named_and_refused(name: str) -> None:
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(SmartTokenRequest, valid_smart_token_request(**{name: "true"}))
     assert caught.value.faults == {name: "is not a parameter of this call"}
 
@@ -226,7 +226,7 @@ def test_every_field_is_exercised_here() -> None:
 def test_neither_the_request_nor_its_error_shows_what_is_personal() -> None:
     request = read_message(SmartTokenRequest, valid_guaranteed_ach_request())
     assert not re.search(r"\d", str(request) + repr(request))
-    with pytest.raises(InvalidMessageError) as caught:
+    with pytest.raises(ValidationFailedError) as caught:
         read_message(SmartTokenRequest, valid_guaranteed_ach_request(ext_customer_tax_id_pii=f"{SECRET} "))
     assert SECRET not in repr(caught.value) + str(caught.value.faults)
 

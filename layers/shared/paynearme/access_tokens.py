@@ -27,9 +27,9 @@ from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     AccessTokenUnavailableError,
-    CredentialsRefusedError,
+    CredentialsRejectedError,
     LedgerUnavailableError,
-    PayNearMeTimeoutError,
+    UpstreamTimeoutError,
 )
 from paynearme.settings import KnownSite, OAuthClient, Settings
 from paynearme.table import Key, Table, Update
@@ -52,7 +52,7 @@ _LEAST_WAIT_SECONDS = 0.4
 _FREE = "attribute_not_exists(lease_expires_at) OR lease_expires_at < :now"
 
 
-class _NotYetError(Exception):
+class _TokenPendingError(Exception):
     """Another process is about to store a token."""
 
 
@@ -99,14 +99,14 @@ class AccessTokens:
     def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
         """Return a token for calls of ``site``, which must have OAuth: another one than ``refused``.
 
-        Raises ``CredentialsRefusedError``, ``NotTakenError`` and ``PayNearMeFaultError`` where the token
-        address gives none, ``PayNearMeTimeoutError`` where there is none in time, and ``UnavailableError``
+        Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError`` and ``UpstreamError`` where the token
+        address gives none, ``UpstreamTimeoutError`` where there is none in time, and ``UnavailableError``
         where the store or the table fails.
         """
         if refused is not None and refused == self._on_trial.get(site.identifier):
-            raise CredentialsRefusedError("a new token was refused")
+            raise CredentialsRejectedError("a new token was refused")
         if not self._one_at_a_time.acquire(timeout=max(deadline.remaining, 0)):
-            raise PayNearMeTimeoutError
+            raise UpstreamTimeoutError
         try:
             kept = self._kept.get(site.identifier)
             if self._is_good(kept, site, refused):
@@ -138,7 +138,7 @@ class AccessTokens:
                 return stored, False
             lease_owner = self._lease(site, deadline)
             if lease_owner is None:
-                raise _NotYetError
+                raise _TokenPendingError
             # Another may have stored one and given the lease back since the first look.
             stored = self._stored(site, deadline)
             if self._is_good(stored, site, refused):
@@ -152,8 +152,8 @@ class AccessTokens:
             found: tuple[_Token, bool] = deadline.retrying(
                 _is_soon_there, LONGEST_ATTEMPT_SECONDS, _LEAST_WAIT_SECONDS
             )(look)
-        except _NotYetError:
-            raise PayNearMeTimeoutError from None
+        except _TokenPendingError:
+            raise UpstreamTimeoutError from None
         return found
 
     def _lease(self, site: KnownSite, deadline: Deadline) -> str | None:
@@ -214,7 +214,7 @@ class AccessTokens:
 
 
 def _is_soon_there(error: BaseException) -> bool:
-    return isinstance(error, _NotYetError)
+    return isinstance(error, _TokenPendingError)
 
 
 def _lease_key(site: KnownSite) -> Key:

@@ -6,23 +6,23 @@ from typing import Any
 from xml.etree import ElementTree
 
 from paynearme.errors import (
-    AuthenticityError,
+    AuthenticationError,
     BankAuthorizationExpiredError,
-    CredentialsRefusedError,
+    CredentialsRejectedError,
     IdempotencyKeyReusedError,
-    InvalidMessageError,
+    ValidationFailedError,
     NotFoundError,
-    OrderNotWrittenError,
-    PaymentDeclinedError,
+    OrderNotRecordedError,
+    PaymentFailedError,
     PaymentOutcomeUnknownError,
-    PaymentUnderWayError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
-    RefusedByPayNearMeError,
-    TooLargeError,
+    PaymentInProgressError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
+    RequestRejectedError,
+    PayloadTooLargeError,
     UnavailableError,
-    UnreadableError,
+    MalformedRequestError,
 )
 from paynearme.messages import AuthorizationResponse, ConfirmationResponse, ReversalResponse
 
@@ -33,23 +33,23 @@ type HttpAnswer = dict[str, Any]
 type CallbackAnswer = AuthorizationResponse | ConfirmationResponse | ReversalResponse
 
 
-_PROBLEMS: tuple[tuple[type[PayNearMeError], int, str, str], ...] = (
-    (UnreadableError, 400, "malformed-request", "The request is malformed"),
-    (TooLargeError, 413, "payload-too-large", "The request is too large"),
-    (AuthenticityError, 401, "authentication-failed", "The request is not authentic"),
-    (InvalidMessageError, 400, "invalid-parameters", "Parameters are missing, unknown or invalid"),
+_PROBLEMS: tuple[tuple[type[ServiceError], int, str, str], ...] = (
+    (MalformedRequestError, 400, "malformed-request", "The request is malformed"),
+    (PayloadTooLargeError, 413, "payload-too-large", "The request is too large"),
+    (AuthenticationError, 401, "authentication-failed", "The request is not authentic"),
+    (ValidationFailedError, 400, "invalid-parameters", "Parameters are missing, unknown or invalid"),
     (NotFoundError, 404, "not-found", "Not found"),
-    (OrderNotWrittenError, 503, "order-not-recorded", "The order exists, but is not recorded"),
+    (OrderNotRecordedError, 503, "order-not-recorded", "The order exists, but is not recorded"),
     (UnavailableError, 503, "unavailable", "Temporarily unavailable"),
-    (PaymentUnderWayError, 409, "payment-in-progress", "The payment is in progress"),
+    (PaymentInProgressError, 409, "payment-in-progress", "The payment is in progress"),
     (IdempotencyKeyReusedError, 422, "idempotency-key-reused", "The idempotency key belongs to another payment"),
     (PaymentOutcomeUnknownError, 504, "payment-outcome-unknown", "Payment outcome unknown"),
-    (PaymentDeclinedError, 422, "payment-failed", "The payment failed"),
+    (PaymentFailedError, 422, "payment-failed", "The payment failed"),
     (BankAuthorizationExpiredError, 409, "bank-authorization-expired", "The bank authorization has expired"),
-    (RefusedByPayNearMeError, 422, "rejected-by-paynearme", "PayNearMe rejected the request"),
-    (CredentialsRefusedError, 502, "credentials-rejected", "PayNearMe rejected the credentials"),
-    (PayNearMeFaultError, 502, "paynearme-error", "PayNearMe returned an invalid response"),
-    (PayNearMeTimeoutError, 504, "paynearme-timeout", "PayNearMe did not respond in time"),
+    (RequestRejectedError, 422, "rejected-by-paynearme", "PayNearMe rejected the request"),
+    (CredentialsRejectedError, 502, "credentials-rejected", "PayNearMe rejected the credentials"),
+    (UpstreamError, 502, "paynearme-error", "PayNearMe returned an invalid response"),
+    (UpstreamTimeoutError, 504, "paynearme-timeout", "PayNearMe did not respond in time"),
 )
 _INTERNAL = (500, "internal", "Internal error")
 
@@ -62,16 +62,16 @@ def problem(error: Exception, *, names_only: bool) -> HttpAnswer:
     known = (entry[1:] for entry in _PROBLEMS if isinstance(error, entry[0]))
     status, kind, title = next(known, _INTERNAL)
     body: dict[str, Any] = {"type": f"urn:problem-type:paynearme:{kind}", "title": title, "status": status}
-    if isinstance(error, InvalidMessageError):
+    if isinstance(error, ValidationFailedError):
         if names_only:
             body["parameters"] = sorted(error.faults)
         else:
             faults = sorted(error.faults.items())
             body["errors"] = [{"parameter": name, "description": text} for name, text in faults]
-    if isinstance(error, PayNearMeError):
+    if isinstance(error, ServiceError):
         body |= error.members()
     answer = _answer(status, "application/problem+json", json.dumps(body))
-    if isinstance(error, PaymentUnderWayError):
+    if isinstance(error, PaymentInProgressError):
         answer["headers"]["Retry-After"] = str(error.retry_after)
     return answer
 

@@ -14,15 +14,15 @@ from paynearme.access_tokens import AccessTokens
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     BankAuthorizationExpiredError,
-    CredentialsRefusedError,
-    NotReachedInTimeError,
-    NotTakenError,
+    CredentialsRejectedError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
     PaymentOutcomeUnknownError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
-    RefusedByPayNearMeError,
-    TokenRefusedError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
+    RequestRejectedError,
+    AccessTokenRejectedError,
 )
 from paynearme.messages import SmartTokenResponse, SmartTokenRequest
 from paynearme.messages.calls import PayNearMeResponse, CallRequest
@@ -92,7 +92,7 @@ class PayNearMeClient:
         A token more does no harm, so the call is repeated after whatever may pass: connection errors,
         time-outs, 429 and 5xx; three attempts at most with one access token, all before the deadline.
 
-        Raises ``RefusedByPayNearMeError``, ``PayNearMeFaultError``, ``PayNearMeTimeoutError``.
+        Raises ``RequestRejectedError``, ``UpstreamError``, ``UpstreamTimeoutError``.
         """
         content = self._ask("get_smart_token", site, request, _anew(after_answers=True), deadline)
         return _read(SmartTokenResponse, content)
@@ -129,8 +129,8 @@ class PayNearMeClient:
         It moves money and is never sent twice: not after an answer, whatever it says, and not after a
         time-out. It is sent again only where no connection was made.
 
-        Raises ``RefusedByPayNearMeError`` (``BankAuthorizationExpiredError`` for code 6513) where
-        PayNearMe said no; ``NotTakenError``, ``PayNearMeTimeoutError`` and ``UnavailableError`` where
+        Raises ``RequestRejectedError`` (``BankAuthorizationExpiredError`` for code 6513) where
+        PayNearMe said no; ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` and ``UnavailableError`` where
         nothing was asked; ``PaymentOutcomeUnknownError`` where nobody can tell.
         """
         parameters = request.to_parameters() | {"site_payment_identifier": site_payment_identifier}
@@ -138,17 +138,17 @@ class PayNearMeClient:
         # One that was kept may be gone by now, and nobody could tell whether the payment went through it.
         self._http.clear()
         if deadline.remaining < _WORTH_PAYING_SECONDS:
-            raise NotReachedInTimeError
+            raise UpstreamConnectTimeoutError
         try:
             content = self._send(
                 "make_payment", site, parameters, token, _anew(after_answers=False), deadline
             )
-        except TokenRefusedError as error:
+        except AccessTokenRejectedError as error:
             # For the next call, if there is time.
-            with suppress(PayNearMeError):
+            with suppress(ServiceError):
                 self._another(site, token, deadline, error)
-            raise CredentialsRefusedError(error.detail) from None
-        except RefusedByPayNearMeError as error:
+            raise CredentialsRejectedError(error.detail) from None
+        except RequestRejectedError as error:
             if error.response_code != _BANK_AUTHORIZATION_EXPIRED:
                 raise
             raise BankAuthorizationExpiredError(
@@ -158,9 +158,9 @@ class PayNearMeClient:
                 request.pnm_order_identifier,
                 site.identifier,
             ) from None
-        except (NotTakenError, NotReachedInTimeError):
+        except (RequestNotAcceptedError, UpstreamConnectTimeoutError):
             raise
-        except (PayNearMeFaultError, PayNearMeTimeoutError) as error:
+        except (UpstreamError, UpstreamTimeoutError) as error:
             raise PaymentOutcomeUnknownError(site_payment_identifier) from error
         return payment_named_in(content)
 
@@ -175,18 +175,18 @@ class PayNearMeClient:
         while True:
             try:
                 return self._send(operation, site, request.to_parameters(), token, repeat, deadline)
-            except TokenRefusedError as error:
+            except AccessTokenRejectedError as error:
                 token = self._another(site, token, deadline, error)
 
     def _token(self, site: KnownSite, deadline: Deadline) -> SecretStr | None:
         return self._tokens.find(site, deadline) if site.oauth else None
 
     def _another(
-        self, site: KnownSite, refused: SecretStr | None, deadline: Deadline, error: TokenRefusedError
+        self, site: KnownSite, refused: SecretStr | None, deadline: Deadline, error: AccessTokenRejectedError
     ) -> SecretStr:
-        """Return another token; raise ``CredentialsRefusedError`` if none would do better."""
+        """Return another token; raise ``CredentialsRejectedError`` if none would do better."""
         if refused is None:
-            raise CredentialsRefusedError(error.detail) from None
+            raise CredentialsRejectedError(error.detail) from None
         return self._tokens.find(site, deadline, refused)
 
     def _send(
@@ -218,7 +218,7 @@ class PayNearMeClient:
             self._tokens.accept(site)
         try:
             return _content_of(response)
-        except RefusedByPayNearMeError as error:
+        except RequestRejectedError as error:
             raise _without_personal(error, parameters) from None
 
 
@@ -226,33 +226,33 @@ def _read[M: PayNearMeResponse](model: type[M], content: Mapping[str, Any]) -> M
     try:
         return model.model_validate(content)
     except ValidationError:
-        raise PayNearMeFaultError(f"no {model.__name__}") from None
+        raise UpstreamError(f"no {model.__name__}") from None
 
 
 def _content_of(response: BaseHTTPResponse) -> dict[str, Any]:
     """Return the content of a good answer; raise what a bad one means."""
     if response.status == 401:
-        raise TokenRefusedError("status 401")
+        raise AccessTokenRejectedError("status 401")
     if response.status == 403:
-        raise CredentialsRefusedError("status 403")
+        raise CredentialsRejectedError("status 403")
     if response.status == 429:
-        raise NotTakenError("status 429")
+        raise RequestNotAcceptedError("status 429")
     try:
         content = json.loads(response.data)
     except (ValueError, RecursionError):
-        raise PayNearMeFaultError(f"status {response.status}, no JSON") from None
+        raise UpstreamError(f"status {response.status}, no JSON") from None
     if response.status >= 500 or not isinstance(content, dict):
-        raise PayNearMeFaultError(f"status {response.status}")
+        raise UpstreamError(f"status {response.status}")
     if content.get("status") == "error":
-        raise RefusedByPayNearMeError(
+        raise RequestRejectedError(
             _text(content.get("response_code")), _descriptions(content.get("errors"))
         )
     if response.status != 200 or content.get("status") != "ok":
-        raise PayNearMeFaultError(f"status {response.status}, neither ok nor error")
+        raise UpstreamError(f"status {response.status}, neither ok nor error")
     return content
 
 
-def _without_personal(error: RefusedByPayNearMeError, sent: Mapping[str, str]) -> RefusedByPayNearMeError:
+def _without_personal(error: RequestRejectedError, sent: Mapping[str, str]) -> RequestRejectedError:
     """Return the refusal without what was sent of who the customer is, should PayNearMe's words repeat it."""
     personal = {value for name, value in sent.items() if name.endswith("_pii") or name in PERSONAL}
 
@@ -263,7 +263,7 @@ def _without_personal(error: RefusedByPayNearMeError, sent: Mapping[str, str]) -
         return text
 
     code = None if error.response_code is None else hidden(error.response_code)
-    return RefusedByPayNearMeError(code, [hidden(text) for text in error.descriptions])
+    return RequestRejectedError(code, [hidden(text) for text in error.descriptions])
 
 
 def _text(value: object) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-class PayNearMeError(Exception):
+class ServiceError(Exception):
     """Parent of all errors below. Its text is for developers and reaches no caller.
 
     It reaches no log, either, but for a policy's faults, which the policy's author must read.
@@ -18,15 +18,15 @@ class PayNearMeError(Exception):
         return {}
 
 
-class UnreadableError(PayNearMeError):
+class MalformedRequestError(ServiceError):
     """The request cannot be read as parameters: bad JSON or UTF-8, nesting, a name twice or malformed."""
 
 
-class TooLargeError(PayNearMeError):
+class PayloadTooLargeError(ServiceError):
     """The request is larger than any message of the protocol."""
 
 
-class AuthenticityError(PayNearMeError):
+class AuthenticationError(ServiceError):
     """The callback does not prove that it comes from PayNearMe, now, for one of our sites.
 
     ``reason`` is a fixed code for logs and metrics. The sender never learns it, because it would
@@ -36,31 +36,31 @@ class AuthenticityError(PayNearMeError):
     reason = "not_authentic"
 
 
-class UnknownSiteError(AuthenticityError):
+class UnknownSiteError(AuthenticationError):
     """The callback names no site, or one that is not ours."""
 
     reason = "unknown_site"
 
 
-class VersionError(AuthenticityError):
+class UnsupportedVersionError(AuthenticationError):
     """The callback names another API version than the site's key has."""
 
     reason = "wrong_version"
 
 
-class SignatureError(AuthenticityError):
+class SignatureError(AuthenticationError):
     """The signature is missing, malformed or wrong, or there is nothing to check it with."""
 
     reason = "wrong_signature"
 
 
-class AgeError(AuthenticityError):
+class StaleTimestampError(AuthenticationError):
     """The callback's timestamp lies too far in the past or in the future."""
 
     reason = "wrong_age"
 
 
-class InvalidMessageError(PayNearMeError):
+class ValidationFailedError(ServiceError):
     """The message is not what the protocol says it is.
 
     ``faults`` maps the parameters' names to fixed descriptions. It never holds a value.
@@ -72,11 +72,11 @@ class InvalidMessageError(PayNearMeError):
         self.faults = dict(faults)
 
 
-class NotFoundError(PayNearMeError):
+class NotFoundError(ServiceError):
     """Nothing is known of what a call asks for."""
 
 
-class PolicyError(PayNearMeError):
+class PolicyInvalidError(ServiceError):
     """The policy document is not valid. ``faults`` tells its author what is wrong and where, a line each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -85,11 +85,11 @@ class PolicyError(PayNearMeError):
         self.faults = list(faults)
 
 
-class UnavailableError(PayNearMeError):
+class UnavailableError(ServiceError):
     """Something of ours that the answer depends on is gone, slow or broken; the sender should try again."""
 
 
-class SitesUnavailableError(UnavailableError):
+class SiteKeysUnavailableError(UnavailableError):
     """The sites' keys cannot be read, or what was read is not a valid document."""
 
 
@@ -105,7 +105,7 @@ class LedgerUnavailableError(UnavailableError):
     """The ledger did not take the write in the time that was left."""
 
 
-class OrderNotWrittenError(UnavailableError):
+class OrderNotRecordedError(UnavailableError):
     """PayNearMe created an order, and it could not be written down: authorizations do not know it."""
 
     def __init__(self, pnm_order_identifier: str) -> None:
@@ -118,7 +118,7 @@ class OrderNotWrittenError(UnavailableError):
         return {"pnm_order_identifier": self.pnm_order_identifier}
 
 
-class RefusedByPayNearMeError(PayNearMeError):
+class RequestRejectedError(ServiceError):
     """PayNearMe understood the call and said no."""
 
     def __init__(self, response_code: str | None, descriptions: Sequence[str]) -> None:
@@ -133,7 +133,7 @@ class RefusedByPayNearMeError(PayNearMeError):
         return {"response_code": self.response_code, "errors": errors}
 
 
-class BankAuthorizationExpiredError(RefusedByPayNearMeError):
+class BankAuthorizationExpiredError(RequestRejectedError):
     """The bank's authorization of a guaranteed ACH payment method has expired (response code 6513)."""
 
     def __init__(
@@ -162,7 +162,7 @@ class BankAuthorizationExpiredError(RefusedByPayNearMeError):
         return {**super().members(), "payment_method_identifier": method, "reconnect": reconnect}
 
 
-class PayNearMeFaultError(PayNearMeError):
+class UpstreamError(ServiceError):
     """PayNearMe could not be reached, failed, or gave an answer that is none.
 
     ``detail`` says which, in fixed words, for logs.
@@ -174,27 +174,27 @@ class PayNearMeFaultError(PayNearMeError):
         self.detail = detail
 
 
-class NotTakenError(PayNearMeFaultError):
+class RequestNotAcceptedError(UpstreamError):
     """The call had no effect: it did not reach PayNearMe, or was turned away at the door."""
 
 
-class CredentialsRefusedError(NotTakenError):
+class CredentialsRejectedError(RequestNotAcceptedError):
     """PayNearMe did not accept our signature, our access token, our client or our site."""
 
 
-class TokenRefusedError(CredentialsRefusedError):
+class AccessTokenRejectedError(CredentialsRejectedError):
     """PayNearMe did not accept the signature or the access token of a call (401)."""
 
 
-class PayNearMeTimeoutError(PayNearMeError):
+class UpstreamTimeoutError(ServiceError):
     """PayNearMe did not answer in the time that was left."""
 
 
-class NotReachedInTimeError(PayNearMeTimeoutError):
+class UpstreamConnectTimeoutError(UpstreamTimeoutError):
     """The call did not even reach PayNearMe in the time that was left."""
 
 
-class PaymentUnderWayError(PayNearMeError):
+class PaymentInProgressError(ServiceError):
     """Another call with the same Idempotency-Key is about to make the payment."""
 
     def __init__(self, retry_after: int) -> None:
@@ -203,11 +203,11 @@ class PaymentUnderWayError(PayNearMeError):
         self.retry_after = retry_after
 
 
-class IdempotencyKeyReusedError(PayNearMeError):
+class IdempotencyKeyReusedError(ServiceError):
     """The Idempotency-Key belongs to a payment with other content."""
 
 
-class PaymentOutcomeUnknownError(PayNearMeError):
+class PaymentOutcomeUnknownError(ServiceError):
     """A payment was asked for, and nobody can tell yet whether PayNearMe made it. It is no failure."""
 
     def __init__(self, site_payment_identifier: str) -> None:
@@ -220,7 +220,7 @@ class PaymentOutcomeUnknownError(PayNearMeError):
         return {"site_payment_identifier": self.site_payment_identifier}
 
 
-class PaymentDeclinedError(PayNearMeError):
+class PaymentFailedError(ServiceError):
     """PayNearMe told in a confirmation that the payment was declined."""
 
     def __init__(self, site_payment_identifier: str, pnm_payment_identifier: str | None) -> None:
@@ -237,9 +237,9 @@ class PaymentDeclinedError(PayNearMeError):
         }
 
 
-class RetryLaterError(PayNearMeError):
+class InvocationFailedError(ServiceError):
     """What Lambda was to work on could not be finished. Lambda brings all of it again."""
 
 
-class EventsNotPublishedError(UnavailableError):
+class EventPublishFailedError(UnavailableError):
     """The event bus, or the queue for what cannot be published, did not take what is to be told."""

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from paynearme import telemetry
 from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
 from paynearme.deadline import Deadline
-from paynearme.errors import EventsNotPublishedError
+from paynearme.errors import EventPublishFailedError
 from paynearme.messages.events import SOURCE, PaymentEvent
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class EventBus:
         """Put at most ``MOST_AT_ONCE`` events on the bus, in one request.
 
         Return for each whether it is there, None for one that the bus will never take. Some may be there and
-        others not. Raises ``EventsNotPublishedError`` when nothing can be said: then each may be there.
+        others not. Raises ``EventPublishFailedError`` when nothing can be said: then each may be there.
         """
         entries: Any = [
             {
@@ -69,7 +69,7 @@ class DeadLetters:
     def keep(self, record: Mapping[str, Any], deadline: Deadline) -> None:
         """Put a record of the table's stream into the queue, as the event that brings it again.
 
-        Raises ``EventsNotPublishedError`` if the queue does not take it.
+        Raises ``EventPublishFailedError`` if the queue does not take it.
         """
         body = json.dumps({"Records": [record]})
         _attempt(lambda: self._client.send_message(QueueUrl=self._url, MessageBody=body), deadline)
@@ -82,13 +82,13 @@ def _is_taken(error_code: str | None) -> bool | None:
 def _attempt[T](call: Callable[[], T], deadline: Deadline) -> T:
     """Return what ``call`` returns, tried again for as long as the deadline allows."""
     if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
-        raise EventsNotPublishedError
+        raise EventPublishFailedError
     try:
         answer: T = deadline.retrying(_may_pass, LONGEST_ATTEMPT_SECONDS)(
             lambda: deadline.within(LONGEST_ATTEMPT_SECONDS).bound(call)
         )
     except (BotoCoreError, ClientError, TimeoutError) as error:
-        raise EventsNotPublishedError from error
+        raise EventPublishFailedError from error
     return answer
 
 

@@ -15,17 +15,17 @@ from paynearme import telemetry, telling
 from paynearme.answers import CallbackAnswer, HttpAnswer, callback_answer, problem, success
 from paynearme.deadline import Deadline
 from paynearme.errors import (
-    AgeError,
-    AuthenticityError,
-    InvalidMessageError,
+    StaleTimestampError,
+    AuthenticationError,
+    ValidationFailedError,
     NotFoundError,
-    PayNearMeError,
+    ServiceError,
     SignatureError,
-    SitesUnavailableError,
+    SiteKeysUnavailableError,
     UnavailableError,
     UnknownSiteError,
-    UnreadableError,
-    VersionError,
+    MalformedRequestError,
+    UnsupportedVersionError,
 )
 from paynearme.messages import Authorization, Confirmation, Message, Reversal, read_message
 from paynearme.messages.calls import CallRequest
@@ -78,18 +78,18 @@ def receive[M: (Authorization, Confirmation, Reversal)](
 ) -> Callback[M]:
     """Return the callback in ``event``: read, authentic, of the right age, and valid.
 
-    Raises ``UnreadableError``, ``TooLargeError``, ``AuthenticityError``, ``InvalidMessageError``, and
-    ``SitesUnavailableError`` when nobody can tell.
+    Raises ``MalformedRequestError``, ``PayloadTooLargeError``, ``AuthenticationError``, ``ValidationFailedError``, and
+    ``SiteKeysUnavailableError`` when nobody can tell.
     """
     received = _parameters_of(event)
     try:
         site = _authenticate(received, sites, deadline)
-    except AuthenticityError:
+    except AuthenticationError:
         if lost_bytes(event, received):
             # Not forged but mangled: API Gateway could not read it as UTF-8.
-            raise UnreadableError from None
+            raise MalformedRequestError from None
         raise
-    except SitesUnavailableError:
+    except SiteKeysUnavailableError:
         # Nobody vouches for it, but its log line must be found.
         telling.identifiers_in(received)
         telemetry.note(unchecked=True)
@@ -143,10 +143,10 @@ def callback[M: (Authorization, Confirmation, Reversal)](
                 done = received
             except Exception as error:
                 telling.error(error)
-                if isinstance(error, InvalidMessageError):
+                if isinstance(error, ValidationFailedError):
                     # It is raised only after the signature held: PayNearMe itself is refused.
                     telemetry.count("CallbackInvalid")
-                ours = error if isinstance(error, PayNearMeError) else UnavailableError()
+                ours = error if isinstance(error, ServiceError) else UnavailableError()
                 answer = problem(ours, names_only=True)
                 if answer["statusCode"] >= 500:
                     telemetry.count("CallbackFailed")
@@ -209,7 +209,7 @@ def _check_age(timestamp: str, now: datetime, settings: Settings) -> None:
         return
     age = now.timestamp() - int(timestamp)
     if not -settings.authorization_max_ahead_seconds <= age <= settings.authorization_max_age_seconds:
-        raise AgeError
+        raise StaleTimestampError
 
 
 def _parameters_of(event: Event) -> dict[str, str]:
@@ -221,7 +221,7 @@ def _parameters_of_call(event: Event, model: type[Message]) -> dict[str, str]:
     named = from_path(event) | from_headers(event, model.in_headers)
     said = from_query(event) if event["httpMethod"] == "GET" else from_json_body(event)
     if twice := named.keys() & said.keys():
-        raise InvalidMessageError(dict.fromkeys(twice, "stands in the address, and nowhere else"))
+        raise ValidationFailedError(dict.fromkeys(twice, "stands in the address, and nowhere else"))
     return named | said
 
 
@@ -231,7 +231,7 @@ def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline)
     identifier = received.get("site_identifier")
     try:
         return _proven(received, sites.find(identifier, deadline))
-    except AuthenticityError:
+    except AuthenticationError:
         # It may fit a key that is newer than what we keep.
         if not _refreshed(sites, deadline):
             raise
@@ -241,7 +241,7 @@ def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline)
 def _refreshed(sites: Sites, deadline: Deadline) -> bool:
     try:
         return sites.refresh(deadline)
-    except SitesUnavailableError:
+    except SiteKeysUnavailableError:
         # The keys that we keep still hold, and this message fits none of them.
         return False
 
@@ -249,7 +249,7 @@ def _refreshed(sites: Sites, deadline: Deadline) -> bool:
 def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:
     # Another version than the key's is refused, so that nobody can downgrade a site to MD5.
     if received.get("version") != site.version:
-        raise VersionError
+        raise UnsupportedVersionError
     secrets = [secret.get_secret_value() for secret in site.callback_secrets]
     verify(received, received["signature"], secrets, site.version)
     return site
@@ -260,11 +260,11 @@ def _site_of(
 ) -> KnownSite:
     identifier = request.site_identifier or settings.default_site_identifier
     if not identifier:
-        raise InvalidMessageError({"site_identifier": "is required, because there is no default site"})
+        raise ValidationFailedError({"site_identifier": "is required, because there is no default site"})
     try:
         return sites.find(identifier, deadline)
     except UnknownSiteError:
-        raise InvalidMessageError({"site_identifier": "is not one of our sites"}) from None
+        raise ValidationFailedError({"site_identifier": "is not one of our sites"}) from None
 
 
 def _in_so_many_words(

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from paynearme import telemetry, telling
-from paynearme.errors import RetryLaterError
+from paynearme.errors import InvocationFailedError
 
 type Handler = Callable[[Any, object], None]
 type Clock = Callable[[], datetime]
@@ -20,7 +20,7 @@ def _now() -> datetime:
 def invoked(operation: str, *, clock: Clock = _now) -> Callable[[Callable[[Any, datetime], None]], Handler]:
     """Make a Lambda handler of a function that works on an event, at a time (UTC).
 
-    Whatever fails in it becomes ``RetryLaterError``, which says nothing: Lambda writes an error's text into
+    Whatever fails in it becomes ``InvocationFailedError``, which says nothing: Lambda writes an error's text into
     the log, and it may quote what was worked on.
     """
 
@@ -37,7 +37,7 @@ def invoked(operation: str, *, clock: Clock = _now) -> Callable[[Callable[[Any, 
                 status = 500
             telemetry.write(operation, status, (time.perf_counter() - started) * 1000)
             if status != 200:
-                raise RetryLaterError
+                raise InvocationFailedError
 
         return handler
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from paynearme import telemetry
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
-from paynearme.errors import LedgerUnavailableError, PayNearMeError
+from paynearme.errors import LedgerUnavailableError, ServiceError
 from paynearme.intents import Intent
 from paynearme.ledger import Ledger
 from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
@@ -40,7 +40,7 @@ def make_once(
         ledger.end_payment(intent, outcome, deadline)
     except LedgerUnavailableError:
         telemetry.count("OutcomeNotWritten")
-    if isinstance(outcome, PayNearMeError):
+    if isinstance(outcome, ServiceError):
         raise outcome
     telemetry.note(pnm_payment_identifier=outcome.pnm_payment_identifier)
     return outcome
@@ -48,9 +48,9 @@ def make_once(
 
 def _ask(
     intent: Intent, site: KnownSite, paynearme: PayNearMeClient, deadline: Deadline
-) -> SubmittedPayment | PayNearMeError:
+) -> SubmittedPayment | ServiceError:
     try:
         told = paynearme.make_payment(site, intent.request, intent.site_payment_identifier, deadline)
-    except PayNearMeError as error:
+    except ServiceError as error:
         return error
     return intent.made("submitted", told)

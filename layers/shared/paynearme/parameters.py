@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote
 
-from paynearme.errors import InvalidMessageError, TooLargeError, UnreadableError
+from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
 
 MOST_BYTES = 64 * 1024
 """The most that a request may hold; no message of the protocol comes near."""
@@ -30,7 +30,7 @@ type Event = dict[str, Any]
 def from_query(event: Event) -> dict[str, str]:
     """Return the parameters of the query string, which API Gateway has decoded.
 
-    Raises ``UnreadableError`` and ``TooLargeError``.
+    Raises ``MalformedRequestError`` and ``PayloadTooLargeError``.
     """
     # The other map holds one of two equal names, and hides that there were two.
     values = event.get("multiValueQueryStringParameters") or {}
@@ -39,12 +39,12 @@ def from_query(event: Event) -> dict[str, str]:
         sum(len(name.encode(errors="replace")) + len(value.encode(errors="replace")) for name, value in pairs)
         > MOST_BYTES
     ):
-        raise TooLargeError
+        raise PayloadTooLargeError
     return _checked(pairs)
 
 
 def from_path(event: Event) -> dict[str, str]:
-    """Return the parameters of the path, none where its route has none. Raises ``UnreadableError``.
+    """Return the parameters of the path, none where its route has none. Raises ``MalformedRequestError``.
 
     A REST API hands them over as they stand in the address, percent signs and all.
     """
@@ -54,13 +54,13 @@ def from_path(event: Event) -> dict[str, str]:
             for name, value in (event.get("pathParameters") or {}).items()
         }
     except UnicodeDecodeError:
-        raise UnreadableError from None
+        raise MalformedRequestError from None
 
 
 def from_headers(event: Event, names: Iterable[str]) -> dict[str, str]:
     """Return the headers of these names that the request has, however they are spelled there.
 
-    Raises ``InvalidMessageError`` for one that it has more than once.
+    Raises ``ValidationFailedError`` for one that it has more than once.
     """
     headers = event.get("multiValueHeaders") or {}
     found: dict[str, str] = {}
@@ -69,7 +69,7 @@ def from_headers(event: Event, names: Iterable[str]) -> dict[str, str]:
             value for key, several in headers.items() for value in several if key.lower() == name.lower()
         ]
         if len(values) > 1:
-            raise InvalidMessageError({name: "must be given once"})
+            raise ValidationFailedError({name: "must be given once"})
         found |= dict.fromkeys([name] * len(values), "".join(values))
     return found
 
@@ -78,7 +78,7 @@ def from_body(event: Event) -> dict[str, str]:
     """Return the parameters of a body, which is JSON if it begins like an object, and else a form.
 
     The content type is not asked: no form begins with a brace, and senders get the header wrong.
-    Raises ``UnreadableError`` and ``TooLargeError``.
+    Raises ``MalformedRequestError`` and ``PayloadTooLargeError``.
     """
     text = _text_of_body(event)
     if text.lstrip().startswith("{"):
@@ -86,20 +86,20 @@ def from_body(event: Event) -> dict[str, str]:
     try:
         return _checked(parse_qsl(text, keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
-        raise UnreadableError from None
+        raise MalformedRequestError from None
 
 
 def from_json_body(event: Event) -> dict[str, str]:
     """Return the parameters of a body that must be JSON.
 
-    Raises ``UnreadableError`` and ``TooLargeError``, and ``InvalidMessageError`` with the names of
+    Raises ``MalformedRequestError`` and ``PayloadTooLargeError``, and ``ValidationFailedError`` with the names of
     parameters that cannot be any.
     """
     content = _json_object(_text_of_body(event))
     faults = {_shown(name): _NESTED for name, value in content if isinstance(value, list)}
     faults |= {_shown(name): _NO_PARAMETER for name, _ in content if not _NAME.fullmatch(name)}
     if faults:
-        raise InvalidMessageError(faults)
+        raise ValidationFailedError(faults)
     return _checked([(name, _spelled(value)) for name, value in content])
 
 
@@ -120,13 +120,13 @@ def _text_of_body(event: Event) -> str:
     try:
         # A quick look at the length, so that nobody makes us decode megabytes.
         if len(body) > MOST_BYTES * 2:
-            raise TooLargeError
+            raise PayloadTooLargeError
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         if len(data) > MOST_BYTES:
-            raise TooLargeError
+            raise PayloadTooLargeError
         return data.decode()
     except ValueError:
-        raise UnreadableError from None
+        raise MalformedRequestError from None
 
 
 class _Object(list[tuple[str, Any]]):
@@ -144,9 +144,9 @@ def _json_object(text: str) -> _Object:
             text, parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_Object
         )
     except (ValueError, RecursionError):
-        raise UnreadableError from None
+        raise MalformedRequestError from None
     if not isinstance(content, _Object):
-        raise UnreadableError
+        raise MalformedRequestError
     return content
 
 
@@ -159,7 +159,7 @@ def _spelled(value: object) -> str | None:
         return "true" if value else "false"
     if value is None or isinstance(value, str):
         return value
-    raise UnreadableError
+    raise MalformedRequestError
 
 
 def _checked(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
@@ -167,10 +167,10 @@ def _checked(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
     parameters: dict[str, str | None] = {}
     for name, value in pairs:
         if name in parameters or not _NAME.fullmatch(name):
-            raise UnreadableError
+            raise MalformedRequestError
         try:
             (value or "").encode()
         except UnicodeEncodeError:
-            raise UnreadableError from None
+            raise MalformedRequestError from None
         parameters[name] = value
     return {name: value for name, value in parameters.items() if value is not None}

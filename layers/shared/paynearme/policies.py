@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from paynearme import telemetry
 from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
 from paynearme.deadline import Deadline
-from paynearme.errors import PolicyError, PolicyUnavailableError
+from paynearme.errors import PolicyInvalidError, PolicyUnavailableError
 from paynearme.policy import DEFAULT_TEXTS, PolicyDocument, Reason, SitePolicy, Text, read_policy
 from paynearme.settings import Settings
 
@@ -40,7 +40,7 @@ class _Deployed(AppConfigProvider):
             deadline = deadline.within(REFRESH_SECONDS)
         try:
             self.last_good = self._look(name, deadline)
-        except PolicyError as error:
+        except PolicyInvalidError as error:
             # The alarm on this metric makes AppConfig roll the deployment back.
             telemetry.count("PolicyNotUsable")
             telemetry.note(policy_faults=len(error.faults))
@@ -70,7 +70,7 @@ class _Deployed(AppConfigProvider):
         try:
             text = content.decode()
         except UnicodeDecodeError:
-            raise PolicyError(["not readable as UTF-8"]) from None
+            raise PolicyInvalidError(["not readable as UTF-8"]) from None
         return _read(text)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from paynearme import telemetry
 from paynearme.aws import LONGEST_ATTEMPT_SECONDS
 from paynearme.deadline import Deadline
-from paynearme.errors import EventsNotPublishedError
+from paynearme.errors import EventPublishFailedError
 from paynearme.event_bus import MOST_AT_ONCE, DeadLetters, EventBus
 from paynearme.ledger import events_of
 from paynearme.messages.events import PaymentEvent
@@ -32,7 +32,7 @@ type StreamRecord = Mapping[str, Any]
 """A record of a DynamoDB stream as Lambda brings it, with both images."""
 
 
-class _NotTakenError(Exception):
+class _EntriesRejectedError(Exception):
     """The bus did not take some events, for now."""
 
 
@@ -57,7 +57,7 @@ def publish(
     """Put the events of ``records`` on the bus.
 
     What cannot be published goes to ``dead_letters``, and so does what the bus does not take, once the oldest
-    of it has waited for ``wait_seconds``. Raises ``EventsNotPublishedError`` while something waits: no record
+    of it has waited for ``wait_seconds``. Raises ``EventPublishFailedError`` while something waits: no record
     goes there then, because each repeat would put it there again.
     """
     _Publishing(bus, dead_letters, deadline).publish(records, wait_seconds, now)
@@ -103,12 +103,12 @@ class _Publishing:
     def _put_all(self, changes: Sequence[_Change], deadline: Deadline) -> None:
         """Put all that is pending on the bus, what it does not take at first again."""
         try_again = deadline.retrying(
-            lambda error: isinstance(error, _NotTakenError), LONGEST_ATTEMPT_SECONDS
+            lambda error: isinstance(error, _EntriesRejectedError), LONGEST_ATTEMPT_SECONDS
         )
         try:
             try_again(self._put_what_is_taken, changes, deadline)
-        except _NotTakenError:
-            raise EventsNotPublishedError from None
+        except _EntriesRejectedError:
+            raise EventPublishFailedError from None
 
     def _put_what_is_taken(self, changes: Sequence[_Change], deadline: Deadline) -> None:
         """Put the events on the bus in waves: a payment's next one once its last one is there.
@@ -127,7 +127,7 @@ class _Publishing:
                 else:
                     held_back.add(change.payment)
         if held_back:
-            raise _NotTakenError
+            raise _EntriesRejectedError
 
     def _keep(self, record: StreamRecord, reason: str) -> None:
         self.dead_letters.keep(record, self.deadline)

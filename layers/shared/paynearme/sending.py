@@ -10,11 +10,11 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
 from paynearme.deadline import Deadline
 from paynearme.errors import (
-    NotReachedInTimeError,
-    NotTakenError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
 )
 
 _CONNECT_SECONDS = 1.0
@@ -60,11 +60,11 @@ def post(
     """Return the answer to a POST, whatever it is. Follows no redirect.
 
     An attempt takes ``longest_attempt`` seconds at most, and all of them end at the deadline. Raises
-    ``NotTakenError`` and ``NotReachedInTimeError`` where nothing can have arrived, and
-    ``PayNearMeTimeoutError`` and ``PayNearMeFaultError`` where something can.
+    ``RequestNotAcceptedError`` and ``UpstreamConnectTimeoutError`` where nothing can have arrived, and
+    ``UpstreamTimeoutError`` and ``UpstreamError`` where something can.
     """
     if deadline.remaining <= 0:
-        raise NotReachedInTimeError
+        raise UpstreamConnectTimeoutError
     body = _Body(content, deadline)
     seconds = max(min(longest_attempt, deadline.remaining), 0.001)
     send = partial(
@@ -80,16 +80,16 @@ def post(
     try:
         return deadline.bound(send)
     except TimeoutError:
-        raise (PayNearMeTimeoutError() if body.give_up() else NotReachedInTimeError()) from None
+        raise (UpstreamTimeoutError() if body.give_up() else UpstreamConnectTimeoutError()) from None
     except HTTPError as error:
         raise _unanswered(error, is_sent=body.give_up()) from None
 
 
-def _unanswered(error: HTTPError, *, is_sent: bool) -> PayNearMeError:
+def _unanswered(error: HTTPError, *, is_sent: bool) -> ServiceError:
     """Return what it means that there was no answer."""
     reason = error.reason if isinstance(error, MaxRetryError) else error
     # urllib3 counts a refused connection and an unknown host among the time-outs.
     timed_out = isinstance(reason, HttpTimeoutError) and not isinstance(reason, NewConnectionError)
     if is_sent:
-        return PayNearMeTimeoutError() if timed_out else PayNearMeFaultError("no answer")
-    return NotReachedInTimeError() if timed_out else NotTakenError("no connection")
+        return UpstreamTimeoutError() if timed_out else UpstreamError("no answer")
+    return UpstreamConnectTimeoutError() if timed_out else RequestNotAcceptedError("no connection")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, Valida
 
 from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
 from paynearme.deadline import Deadline
-from paynearme.errors import SitesUnavailableError, UnknownSiteError
+from paynearme.errors import SiteKeysUnavailableError, UnknownSiteError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -229,7 +229,7 @@ class Sites:
     def find(self, identifier: str | None, deadline: Deadline) -> KnownSite:
         """Return the site.
 
-        Raises ``UnknownSiteError`` when it is not ours and ``SitesUnavailableError`` when the secret
+        Raises ``UnknownSiteError`` when it is not ours and ``SiteKeysUnavailableError`` when the secret
         cannot be read in time or is not what it should be.
         """
         current, previous = self._documents(deadline, force=False)
@@ -254,7 +254,7 @@ class Sites:
     def refresh(self, deadline: Deadline) -> bool:
         """Read the secret again and return True, unless that was done within the last half minute.
 
-        Raises ``SitesUnavailableError`` like ``find``.
+        Raises ``SiteKeysUnavailableError`` like ``find``.
         """
         now = self._clock()
         if self._last_refresh is not None and now - self._last_refresh < REFRESH_INTERVAL_SECONDS:
@@ -269,4 +269,4 @@ class Sites:
             current, previous = json.loads(str(both))
             return _read_document(current), _read_document(previous) if previous else None
         except GetParameterError:
-            raise SitesUnavailableError from None
+            raise SiteKeysUnavailableError from None

@@ -33,7 +33,7 @@ _to_wire = TypeSerializer().serialize
 _from_wire = TypeDeserializer().deserialize
 
 
-class _LeftOverError(Exception):
+class _UnprocessedKeysError(Exception):
     """DynamoDB was too busy to read all that it was asked for."""
 
 
@@ -115,7 +115,7 @@ class Table:
         def call() -> Mapping[str, Any]:
             answer = self._client.batch_get_item(RequestItems=wanted)
             if answer["UnprocessedKeys"]:
-                raise _LeftOverError
+                raise _UnprocessedKeysError
             return answer["Responses"]
 
         try:
@@ -206,7 +206,7 @@ class Table:
             answer: T = deadline.retrying(_may_pass, self._longest)(
                 lambda: deadline.within(self._longest).bound(call)
             )
-        except (BotoCoreError, TimeoutError, _LeftOverError) as error:
+        except (BotoCoreError, TimeoutError, _UnprocessedKeysError) as error:
             raise LedgerUnavailableError from error
         return answer
 
@@ -221,7 +221,7 @@ def images_of(record: Mapping[str, Any]) -> tuple[Item, Item]:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, _LeftOverError | TimeoutError) or is_transient(error)
+    return isinstance(error, _UnprocessedKeysError | TimeoutError) or is_transient(error)
 
 
 def _wire_key(key: Key) -> dict[str, Any]:

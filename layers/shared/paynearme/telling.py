@@ -10,17 +10,17 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from paynearme import telemetry
 from paynearme.errors import (
-    AuthenticityError,
+    AuthenticationError,
     BankAuthorizationExpiredError,
-    CredentialsRefusedError,
-    InvalidMessageError,
-    NotReachedInTimeError,
-    NotTakenError,
+    CredentialsRejectedError,
+    ValidationFailedError,
+    UpstreamConnectTimeoutError,
+    RequestNotAcceptedError,
     PaymentOutcomeUnknownError,
-    PayNearMeError,
-    PayNearMeFaultError,
-    PayNearMeTimeoutError,
-    RefusedByPayNearMeError,
+    ServiceError,
+    UpstreamError,
+    UpstreamTimeoutError,
+    RequestRejectedError,
     UnavailableError,
 )
 from paynearme.messages.values import PnmIdentifier
@@ -28,20 +28,20 @@ from paynearme.messages.values import PnmIdentifier
 ANSWERED = "PayNearMeAnswered"
 """What a call to PayNearMe is counted as that came to what was asked for."""
 
-CAME_TO: tuple[tuple[type[PayNearMeError], str], ...] = (
+CAME_TO: tuple[tuple[type[ServiceError], str], ...] = (
     (PaymentOutcomeUnknownError, "PayNearMeOutcomeUnknown"),
     (BankAuthorizationExpiredError, "PayNearMeBankAuthorizationExpired"),
-    (RefusedByPayNearMeError, "PayNearMeRefused"),
-    (CredentialsRefusedError, "PayNearMeCredentialsRefused"),
-    (NotTakenError, "PayNearMeNotTaken"),
-    (PayNearMeFaultError, "PayNearMeFault"),
-    (NotReachedInTimeError, "PayNearMeNotReached"),
-    (PayNearMeTimeoutError, "PayNearMeTimeout"),
+    (RequestRejectedError, "PayNearMeRefused"),
+    (CredentialsRejectedError, "PayNearMeCredentialsRefused"),
+    (RequestNotAcceptedError, "PayNearMeNotTaken"),
+    (UpstreamError, "PayNearMeError"),
+    (UpstreamConnectTimeoutError, "PayNearMeNotReached"),
+    (UpstreamTimeoutError, "PayNearMeTimeout"),
 )
 """What any other is counted as, by its error: the first that fits."""
 
 # They are PayNearMe's answers, and a stored one is told again without a call.
-_OF_PAYNEARME = (RefusedByPayNearMeError, PayNearMeFaultError, PayNearMeTimeoutError)
+_OF_PAYNEARME = (RequestRejectedError, UpstreamError, UpstreamTimeoutError)
 _IDENTIFIERS = ("pnm_order_identifier", "pnm_payment_identifier")
 _pnm_identifier: TypeAdapter[str] = TypeAdapter(PnmIdentifier)
 
@@ -51,7 +51,7 @@ def call() -> Iterator[None]:
     """Count what a call to PayNearMe comes to, once, whatever it took. What never came so far is none."""
     try:
         yield
-    except PayNearMeError as error:
+    except ServiceError as error:
         for kind, name in CAME_TO:
             if isinstance(error, kind):
                 telemetry.count(name)
@@ -62,12 +62,12 @@ def call() -> Iterator[None]:
 
 def name_of(error: Exception) -> str | None:
     """Return what ``error`` is counted as; None where ``call`` has counted it."""
-    if isinstance(error, AuthenticityError):
+    if isinstance(error, AuthenticationError):
         return "NotAuthentic"
     if isinstance(error, _OF_PAYNEARME):
         return None
     return (
-        type(error).__name__.removesuffix("Error") if isinstance(error, PayNearMeError) else "InternalFailure"
+        type(error).__name__.removesuffix("Error") if isinstance(error, ServiceError) else "InternalError"
     )
 
 
@@ -75,17 +75,17 @@ def error(error: Exception) -> None:
     """Note and count what a call failed with."""
     if name := name_of(error):
         telemetry.count(name)
-    if isinstance(error, AuthenticityError):
+    if isinstance(error, AuthenticationError):
         telemetry.note(reason=error.reason)
-    elif isinstance(error, PayNearMeError):
+    elif isinstance(error, ServiceError):
         telemetry.note(error=type(error).__name__)
-    if isinstance(error, InvalidMessageError):
+    if isinstance(error, ValidationFailedError):
         telemetry.note(parameters=sorted(error.faults)[:20])
-    if isinstance(error, RefusedByPayNearMeError):
+    if isinstance(error, RequestRejectedError):
         telemetry.note(response_code=error.response_code)
-    if isinstance(error, PayNearMeFaultError):
+    if isinstance(error, UpstreamError):
         telemetry.note(detail=error.detail)
-    if isinstance(error, UnavailableError) or not isinstance(error, PayNearMeError):
+    if isinstance(error, UnavailableError) or not isinstance(error, ServiceError):
         telemetry.note_failure(error)
 
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from urllib3 import BaseHTTPResponse, PoolManager, make_headers
 
 from paynearme.deadline import Deadline
-from paynearme.errors import CredentialsRefusedError, NotTakenError
+from paynearme.errors import CredentialsRejectedError, RequestNotAcceptedError
 from paynearme.sending import post
 from paynearme.settings import OAuthClient
 
@@ -34,8 +34,8 @@ class Granted:
 def ask(client: OAuthClient, http: PoolManager, deadline: Deadline) -> Granted:
     """Ask once for a token and return it.
 
-    Raises ``CredentialsRefusedError``, ``NotTakenError``, ``PayNearMeTimeoutError`` and
-    ``PayNearMeFaultError`` where there is none.
+    Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` and
+    ``UpstreamError`` where there is none.
     """
     body, headers = _request_of(client)
     seconds = min(LONGEST_ANSWER_SECONDS, deadline.remaining)
@@ -59,15 +59,15 @@ def _request_of(client: OAuthClient) -> tuple[bytes, dict[str, str]]:
 def _granted(answer: BaseHTTPResponse) -> Granted:
     """Return what an answer grants; raise what it means where that is nothing."""
     if answer.status in (400, 401, 403):
-        raise CredentialsRefusedError(f"no token: status {answer.status}")
+        raise CredentialsRejectedError(f"no token: status {answer.status}")
     if answer.status != 200:
-        raise NotTakenError(f"no token: status {answer.status}")
+        raise RequestNotAcceptedError(f"no token: status {answer.status}")
     try:
         content: dict[str, Any] = parse_token_response(answer.data.decode())
         seconds = min(float(content.get("expires_in") or _USUAL_SECONDS), _MOST_SECONDS)
     except (OAuth2Error, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
-        raise NotTakenError("no token in the answer") from None
+        raise RequestNotAcceptedError("no token in the answer") from None
     token, kind = content.get("access_token"), content.get("token_type")
     if str(kind).lower() != "bearer" or not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise NotTakenError("no bearer token")
+        raise RequestNotAcceptedError("no bearer token")
     return Granted(SecretStr(token), seconds)

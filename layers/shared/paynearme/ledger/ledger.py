@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from paynearme.deadline import Deadline
-from paynearme.errors import PayNearMeError
+from paynearme.errors import ServiceError
 from paynearme.intents import Intent
 from paynearme.ledger import making, records, watching
 from paynearme.ledger.authorizing import authorize
@@ -103,14 +103,14 @@ class Ledger:
         """Write down that a payment is about to be asked of PayNearMe; return None if this call is to ask.
 
         Else return what became of it when it was asked before, or raise it where that is no payment:
-        ``PaymentUnderWayError``, ``IdempotencyKeyReusedError`` (asked with other content),
-        ``RefusedByPayNearMeError``, ``PaymentDeclinedError``, ``PaymentOutcomeUnknownError``. What a
+        ``PaymentInProgressError``, ``IdempotencyKeyReusedError`` (asked with other content),
+        ``RequestRejectedError``, ``PaymentFailedError``, ``PaymentOutcomeUnknownError``. What a
         confirmation told is believed before what PayNearMe's answer said, unless that was that it took the
         payment. One round trip for a new one, one taken or under way; two for the others, three to ask again.
         """
         return making.begin(self._table, intent, now, deadline)
 
-    def end_payment(self, intent: Intent, outcome: SubmittedPayment | PayNearMeError, deadline: Deadline) -> None:
+    def end_payment(self, intent: Intent, outcome: SubmittedPayment | ServiceError, deadline: Deadline) -> None:
         """Write down what came of an intent that this call began.
 
         After an error that says neither no nor that nobody can tell, PayNearMe has not taken the payment: the
@@ -123,7 +123,7 @@ class Ledger:
     ) -> None:
         """Let an order that PayNearMe created be known. What the merchant fed of it stands.
 
-        Raises ``OrderNotWrittenError`` if that could not be made durable.
+        Raises ``OrderNotRecordedError`` if that could not be made durable.
         """
         records.add_order(self._table, site, asked, order, now, deadline)
 

@@ -11,11 +11,11 @@ from paynearme.deadline import Deadline
 from paynearme.errors import (
     BankAuthorizationExpiredError,
     IdempotencyKeyReusedError,
-    PaymentDeclinedError,
+    PaymentFailedError,
     PaymentOutcomeUnknownError,
-    PaymentUnderWayError,
-    PayNearMeError,
-    RefusedByPayNearMeError,
+    PaymentInProgressError,
+    ServiceError,
+    RequestRejectedError,
 )
 from paynearme.intents import Intent
 from paynearme.ledger.items import intent_key, site_payment_key
@@ -56,7 +56,7 @@ def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> Su
     return None
 
 
-def end(table: Table, intent: Intent, outcome: SubmittedPayment | PayNearMeError, deadline: Deadline) -> None:
+def end(table: Table, intent: Intent, outcome: SubmittedPayment | ServiceError, deadline: Deadline) -> None:
     """See ``Ledger.end_payment``."""
     ours = {"attempt": intent.attempt}
     key = intent_key(intent.site, intent.site_payment_identifier)
@@ -64,13 +64,13 @@ def end(table: Table, intent: Intent, outcome: SubmittedPayment | PayNearMeError
     table.update(change, deadline)
 
 
-def _values(outcome: SubmittedPayment | PayNearMeError) -> Item:
+def _values(outcome: SubmittedPayment | ServiceError) -> Item:
     match outcome:
         case SubmittedPayment():
             return {"status": "submitted", "pnm_payment_identifier": outcome.pnm_payment_identifier}
         case PaymentOutcomeUnknownError():
             return {"status": "unknown"}
-        case RefusedByPayNearMeError():
+        case RequestRejectedError():
             expired = isinstance(outcome, BankAuthorizationExpiredError)
             return {
                 "status": "bank_authorization_expired" if expired else "refused",
@@ -92,7 +92,7 @@ def _became(
     if status == "submitted":
         return intent.made("submitted", known.get("pnm_payment_identifier"))
     if status == "in_progress" and now.timestamp() < known["lease_expires_at"]:
-        raise PaymentUnderWayError(int(known["lease_expires_at"]) - int(now.timestamp()))
+        raise PaymentInProgressError(int(known["lease_expires_at"]) - int(now.timestamp()))
     confirmed = _confirmed(table, intent, deadline)
     if confirmed is not None or status == "not_accepted":
         return confirmed
@@ -102,12 +102,12 @@ def _became(
             *refusal, request.payment_method_identifier, request.pnm_order_identifier, intent.site
         )
     if status == "refused":
-        raise RefusedByPayNearMeError(*refusal)
+        raise RequestRejectedError(*refusal)
     raise PaymentOutcomeUnknownError(intent.site_payment_identifier)
 
 
 def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> SubmittedPayment | None:
-    """Return the payment if a confirmation told that it was paid; raise ``PaymentDeclinedError`` if not."""
+    """Return the payment if a confirmation told that it was paid; raise ``PaymentFailedError`` if not."""
     order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
     keys = [site_payment_key(intent.site, order, identifier, test=test) for test in (False, True)]
     # What a test tells is only asked for where nothing else was told.
@@ -115,5 +115,5 @@ def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> SubmittedPay
         if "paid" in told:
             return intent.made("confirmed", told["paid"], told["paid_amount"])
         if "declined" in told:
-            raise PaymentDeclinedError(identifier, told["declined"])
+            raise PaymentFailedError(identifier, told["declined"])
     return None

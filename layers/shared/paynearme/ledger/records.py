@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from paynearme.deadline import Deadline
-from paynearme.errors import LedgerUnavailableError, OrderNotWrittenError
+from paynearme.errors import LedgerUnavailableError, OrderNotRecordedError
 from paynearme.ledger import items, spending
 from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.messages.entries import CustomerInput, OrderInput
@@ -78,7 +78,7 @@ def add_order(
     try:
         table.update(Update(*key, values, condition="attribute_not_exists(merchant_updated_at)"), deadline)
     except LedgerUnavailableError as error:
-        raise OrderNotWrittenError(order.pnm_order_identifier) from error
+        raise OrderNotRecordedError(order.pnm_order_identifier) from error
 
 
 def order(table: Table, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderResponse | None:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from paynearme.errors import InvalidMessageError
+from paynearme.errors import ValidationFailedError
 
 _DESCRIPTIONS = {"missing": "is required", "extra_forbidden": "is not a parameter of this call"}
 
@@ -41,7 +41,7 @@ class Message(BaseModel):
 def read_message[M: Message](model: type[M], parameters: Mapping[str, str]) -> M:
     """Return ``parameters`` as a ``model``.
 
-    Raises ``InvalidMessageError`` with the names of the parameters that are missing or unreadable.
+    Raises ``ValidationFailedError`` with the names of the parameters that are missing or unreadable.
     """
     faults = model.faults_together(parameters)
     try:
@@ -49,7 +49,7 @@ def read_message[M: Message](model: type[M], parameters: Mapping[str, str]) -> M
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
             faults[str(fault["loc"][0])] = _described(fault["type"], fault["msg"])
-        raise InvalidMessageError(faults) from None
+        raise ValidationFailedError(faults) from None
     if faults:
-        raise InvalidMessageError(faults)
+        raise ValidationFailedError(faults)
     return message

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from paynearme.errors import PolicyError
+from paynearme.errors import PolicyInvalidError
 from paynearme.messages.values import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, unreadable
 from paynearme.policy.calendar import WindowKind
 from paynearme.policy.reasons import Reason
@@ -195,7 +195,7 @@ class PolicyDocument(_Part):
 def read_policy(text: str) -> PolicyDocument:
     """Return the document that ``text`` holds.
 
-    Raises ``PolicyError`` with what is wrong and where, a line each.
+    Raises ``PolicyInvalidError`` with what is wrong and where, a line each.
     """
     try:
         document = PolicyDocument.model_validate(
@@ -203,9 +203,9 @@ def read_policy(text: str) -> PolicyDocument:
         )
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-        raise PolicyError(list(_told([(fault["loc"], fault["msg"]) for fault in faults]))) from None
+        raise PolicyInvalidError(list(_told([(fault["loc"], fault["msg"]) for fault in faults]))) from None
     except (ValueError, RecursionError) as error:
-        raise PolicyError([f"not readable as JSON: {error}"]) from None
+        raise PolicyInvalidError([f"not readable as JSON: {error}"]) from None
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     for policy in (document.defaults, *document.sites.values()):
         policy._version = version
