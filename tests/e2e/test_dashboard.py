@@ -52,7 +52,7 @@ def test_the_dashboard_is_drawn_small_enough_for_a_page(stack: Stack) -> None:
 def test_the_alarms_are_deployed_and_listen_to_this_stack(stack: Stack) -> None:
     alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
     ours = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "PayNearMe"}
-    assert {"CallbackFailed", "TimeUsedPercent", "NotAuthentic", "Anomaly", "PolicyNotUsable"} <= ours
+    assert {"CallbackFailed", "ResponseBudgetUsedPercent", "AuthenticationFailed", "Anomaly", "PolicyInvalid"} <= ours
     assert all(len(alarm["AlarmActions"]) == 1 for alarm in alarms)
     service = {"Name": "service", "Value": stack.stack_name}
     assert all(service in alarm["Dimensions"] for alarm in alarms if alarm["Namespace"] == "PayNearMe")

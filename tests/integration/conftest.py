@@ -21,7 +21,7 @@ from tests.integration.kept_clients import KeptClients
 from tests.integration.making_payments import MARKER, TAKEN, Making
 from tests.integration.meanwhile import Meanwhile
 from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.quicker_moto import share_stream_records, spare_repeated_checks
 from tests.integration.signed_callbacks import SITE, SITES
 from tests.integration.streamed import Streamed
@@ -208,15 +208,15 @@ def oauth_site(stored_sites: StoredSites) -> str:
 
 
 @pytest.fixture
-def paynearme(monkeypatch: pytest.MonkeyPatch, token_address: TokenAddress) -> PayNearMe:
-    stub = PayNearMe()
+def paynearme(monkeypatch: pytest.MonkeyPatch, token_address: TokenAddress) -> PayNearMeStub:
+    stub = PayNearMeStub()
     monkeypatch.setattr("paynearme.client.PoolManager", stub)
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", SITE)
     return stub
 
 
 @pytest.fixture
-def paynearme_behind_urllib3(paynearme: PayNearMe, monkeypatch: pytest.MonkeyPatch) -> PayNearMe:
+def paynearme_behind_urllib3(paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch) -> PayNearMeStub:
     """PayNearMe, with all that urllib3 does by itself between it and the client, but the waiting."""
     monkeypatch.setattr("paynearme.client.PoolManager", paynearme.behind_urllib3)
     monkeypatch.setattr("urllib3.Retry.sleep", lambda *_: None)
@@ -224,13 +224,13 @@ def paynearme_behind_urllib3(paynearme: PayNearMe, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def get_token(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Function:
+def get_token(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Function:
     return cold_start("get_token")
 
 
 @pytest.fixture
 def making(
-    paynearme: PayNearMe,
+    paynearme: PayNearMeStub,
     cold_start: Callable[[str], Function],
     confirm: Function,
     stored: Stored,

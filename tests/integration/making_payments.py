@@ -20,7 +20,7 @@ from tests.documents import documented
 from tests.integration.backend_calls import Backend, kind
 from tests.integration.observed import Answer, Function, Stored
 from tests.integration.payments_over_time import NOON, at, sent
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, confirmation
 
 MARKER = "zq7"
@@ -58,7 +58,7 @@ class Making:
     """Asks for payments at ``now``, and tells what became of them."""
 
     backend: Backend
-    paynearme: PayNearMe
+    paynearme: PayNearMeStub
     confirm: Function
     stored: Stored
     now: datetime = NOON

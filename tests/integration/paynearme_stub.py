@@ -15,7 +15,7 @@ ANSWERED = documented("get_smart_token_answer", "guaranteed_ach")
 type Said = HTTPResponse | BaseException
 
 
-class PayNearMe:
+class PayNearMeStub:
     """Answers with ``answer``, or raises it, and keeps what was sent. Takes the place of ``PoolManager``.
 
     What stands in ``answers`` comes first, each once; what stands in ``meanwhile`` happens while PayNearMe

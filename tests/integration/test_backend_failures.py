@@ -144,7 +144,7 @@ def test_without_the_sites_keys_it_is_unavailable(
     answer = call(backend)
 
     assert (answer.status, kind(answer)) == (503, "unavailable")
-    assert written.counted("SitesUnavailable") == 1
+    assert written.counted("SiteKeysUnavailable") == 1
 
 
 @pytest.mark.parametrize("policy", ["", "{", '{"defaults": {}}'], ids=["none", "broken", "invalid"])

@@ -125,7 +125,7 @@ class TestBadCallbacks:
 
         assert {refused(answer, 401, written)["type"] for answer in answers} == {answers[0].content["type"]}
         assert len({answer.body for answer in answers}) == 1
-        assert written.counted("NotAuthentic") == len(answers)
+        assert written.counted("AuthenticationFailed") == len(answers)
 
     @pytest.mark.parametrize(
         ("changes", "named"),
@@ -158,7 +158,7 @@ class TestBadCallbacks:
 
         assert problem["type"].endswith("invalid-parameters")
         assert problem["parameters"] == named
-        assert written.counted("InvalidMessage") == 1
+        assert written.counted("ValidationFailed") == 1
 
     @pytest.mark.parametrize("status", [None, MARKER, "PAYMENT"])
     def test_a_confirmation_without_a_known_outcome_is_not_valid(

@@ -107,7 +107,7 @@ def test_all_that_is_not_authentic_gets_one_and_the_same_body(
     assert len({answer.body for answer in answers}) == 1
     assert refused(answers[0], 401, written)["type"].endswith("authentication-failed")
     assert {answer.status for answer in answers} == {401}
-    assert written.counted("NotAuthentic") == len(forged)
+    assert written.counted("AuthenticationFailed") == len(forged)
 
 
 @pytest.mark.parametrize(("changes", "named"), INVALID.values(), ids=INVALID)
@@ -122,7 +122,7 @@ def test_an_authentic_reversal_that_is_not_valid_is_a_400_with_the_names(
         assert problem["type"].endswith("invalid-parameters")
         assert problem["parameters"] == named
         assert CUSTOMER not in str(problem)
-    assert written.counted("InvalidMessage") == len(TRANSPORTS)
+    assert written.counted("ValidationFailed") == len(TRANSPORTS)
 
 
 def test_a_bad_reversal_of_a_2_0_site_gets_the_same_problem_as_any_other(

@@ -17,7 +17,7 @@ from tests.integration.making_payments import (
     Making,
 )
 from tests.integration.observed import Function, StoredSites, Written
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE
 from tests.integration.token_address import TokenAddress
 from tests.messages import valid_smart_token_request
@@ -63,7 +63,7 @@ def of_paynearme(written: Written) -> dict[str, int]:
 
 @pytest.mark.parametrize("operation", ASKED)
 def test_a_good_answer_is_counted(
-    paynearme: PayNearMe, cold_start: Callable[[str], Function], written: Written, operation: str
+    paynearme: PayNearMeStub, cold_start: Callable[[str], Function], written: Written, operation: str
 ) -> None:
     path, request, good = ASKED[operation]
     paynearme.say((200, good))
@@ -76,7 +76,7 @@ def test_a_good_answer_is_counted(
 @pytest.mark.parametrize("case", CAME_TO)
 @pytest.mark.parametrize("operation", ASKED)
 def test_any_other_answer_is_counted_by_its_kind(
-    paynearme: PayNearMe, cold_start: Callable[[str], Function], written: Written, operation: str, case: str
+    paynearme: PayNearMeStub, cold_start: Callable[[str], Function], written: Written, operation: str, case: str
 ) -> None:
     path, request, _ = ASKED[operation]
     said, kind = CAME_TO[case]
@@ -133,7 +133,7 @@ def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
 
 @pytest.mark.usefixtures("token_address")
 def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
-    paynearme: PayNearMe, cold_start: Callable[[str], Function], oauth_site: str, written: Written
+    paynearme: PayNearMeStub, cold_start: Callable[[str], Function], oauth_site: str, written: Written
 ) -> None:
     path, request, good = ASKED["get_smart_token"]
     paynearme.say((200, good))
@@ -145,7 +145,7 @@ def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
 
 
 def test_a_client_that_gets_no_token_has_its_credentials_refused(
-    paynearme: PayNearMe,
+    paynearme: PayNearMeStub,
     cold_start: Callable[[str], Function],
     token_address: TokenAddress,
     oauth_site: str,
@@ -161,7 +161,7 @@ def test_a_client_that_gets_no_token_has_its_credentials_refused(
 
 
 def test_a_call_that_failed_before_it_was_one_is_no_answer_of_paynearmes(
-    paynearme: PayNearMe,
+    paynearme: PayNearMeStub,
     cold_start: Callable[[str], Function],
     stored_sites: StoredSites,
     written: Written,

@@ -13,7 +13,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from tests.events_of_gateway import json_event
 from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.observed import Function, Traffic, Written
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import authorization, confirmation
 from tests.messages import valid_smart_token_request
 
@@ -31,7 +31,7 @@ def refusal(code: str, operation: str) -> ClientError:
 
 
 @pytest.fixture(params=list(MESSAGES))
-def name(request: pytest.FixtureRequest, paynearme: PayNearMe) -> str:
+def name(request: pytest.FixtureRequest, paynearme: PayNearMeStub) -> str:
     return str(request.param)
 
 
@@ -125,7 +125,7 @@ def test_a_call_without_them_is_answered_and_written_all_the_same(
     ],
 )
 def test_a_fault_of_paynearme_is_noted_in_fixed_words(
-    get_token: Function, paynearme: PayNearMe, written: Written, status: int, content: object, detail: str
+    get_token: Function, paynearme: PayNearMeStub, written: Written, status: int, content: object, detail: str
 ) -> None:
     paynearme.answer = paynearme.saying(status, content)
 
@@ -137,7 +137,7 @@ def test_a_fault_of_paynearme_is_noted_in_fixed_words(
 
 
 def test_a_paynearme_that_cannot_be_reached_is_noted(
-    get_token: Function, paynearme: PayNearMe, written: Written
+    get_token: Function, paynearme: PayNearMeStub, written: Written
 ) -> None:
     refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
     paynearme.answer = MaxRetryError(HTTPSConnectionPool(MARKER), f"https://{MARKER}", refused)
@@ -150,7 +150,7 @@ def test_a_paynearme_that_cannot_be_reached_is_noted(
 
 
 def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
-    get_token: Function, paynearme: PayNearMe, written: Written
+    get_token: Function, paynearme: PayNearMeStub, written: Written
 ) -> None:
     said = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}
     paynearme.answer = paynearme.saying(422, said)

@@ -115,7 +115,7 @@ def test_where_the_hooks_are_off_an_annotation_changes_nothing(
 
     assert confirm(told(word)) == usual
     assert waits == []
-    assert written.counted("ConfirmationRehearsed") == 0
+    assert written.counted("CertificationHookApplied") == 0
     assert stored.balances() == POSTED
 
 
@@ -128,7 +128,7 @@ def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(rehearsing: Functio
     assert [line["rehearsal"] for line in logs] == names
     assert {line["level"] for line in logs} == {"INFO"}
     assert not [line for line in logs if "error" in line]
-    assert written.counted("ConfirmationRehearsed") == len(STATUSES)
+    assert written.counted("CertificationHookApplied") == len(STATUSES)
     assert written.counted("PaymentConfirmed") == 1
     assert {name for line in written.metrics() for name in line if "Fail" in name or "Unav" in name} == set()
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_recorded_is_answered_as_such_and_not_rehearsed(
     traffic.refused["TransactWriteItems"] = RuntimeError()
 
     assert rehearsing(told("confirm_blank")).status == 503
-    assert written.counted("ConfirmationRehearsed") == 0
+    assert written.counted("CertificationHookApplied") == 0
 
 
 @pytest.mark.parametrize("word", STATUSES)

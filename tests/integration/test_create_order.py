@@ -12,7 +12,7 @@ from tests.integration.deployed_policy import DeployedPolicy
 from tests.integration.making_payments import REFUSAL, REFUSED_CONNECTION
 from tests.integration.observed import Function, Stored, Written
 from tests.integration.payments_over_time import NOON
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES, authorization
 
 CREATED = documented("create_order_answer", "guaranteed_ach")
@@ -55,7 +55,7 @@ OUT_OF_ORDER: dict[str, tuple[Any, tuple[int, str]]] = {
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Backend:
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Backend:
     paynearme.answer = paynearme.saying(200, CREATED)
     return Backend(cold_start)
 
@@ -85,7 +85,7 @@ def test_the_guides_order_is_created_and_told_trimmed(backend: Backend) -> None:
 
 
 def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
-    backend: Backend, paynearme: PayNearMe
+    backend: Backend, paynearme: PayNearMeStub
 ) -> None:
     accounts = documented("find_payment_methods_answer", "saved")["accounts"]
     methods = [
@@ -101,7 +101,7 @@ def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
     assert (account["payment_method_identifier"], account["guaranteed_ach"]) == ("7", False)
 
 
-def test_what_is_asked_is_sent_signed_and_as_text(backend: Backend, paynearme: PayNearMe) -> None:
+def test_what_is_asked_is_sent_signed_and_as_text(backend: Backend, paynearme: PayNearMeStub) -> None:
     backend.post("/orders", REQUEST)
 
     [sent] = paynearme.sent
@@ -138,7 +138,7 @@ def test_the_ledger_knows_the_order_then(backend: Backend) -> None:
     ids=str,
 )
 def test_the_ledger_knows_what_was_asked_for(
-    backend: Backend, paynearme: PayNearMe, asked: dict[str, Any], said: dict[str, Any], known: dict[str, Any]
+    backend: Backend, paynearme: PayNearMeStub, asked: dict[str, Any], said: dict[str, Any], known: dict[str, Any]
 ) -> None:
     paynearme.answer = paynearme.saying(200, created(**said))
 
@@ -179,7 +179,7 @@ def test_the_same_order_again_changes_nothing(backend: Backend, stored: Stored) 
 
 @pytest.mark.parametrize(("said", "told"), OUT_OF_ORDER.values(), ids=OUT_OF_ORDER)
 def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
-    paynearme_behind_urllib3: PayNearMe, backend: Backend, stored: Stored, said: Any, told: tuple[int, str]
+    paynearme_behind_urllib3: PayNearMeStub, backend: Backend, stored: Stored, said: Any, told: tuple[int, str]
 ) -> None:
     paynearme_behind_urllib3.say(said)
 
@@ -191,7 +191,7 @@ def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
 
 
 def test_a_connection_that_was_not_made_is_tried_again(
-    paynearme_behind_urllib3: PayNearMe, backend: Backend
+    paynearme_behind_urllib3: PayNearMeStub, backend: Backend
 ) -> None:
     paynearme_behind_urllib3.answers = [REFUSED_CONNECTION.reason] * 2  # type: ignore[list-item] # it has one
 
@@ -214,7 +214,7 @@ def test_a_connection_that_was_not_made_is_tried_again(
     ids=["nothing", "a list", "no identifier", "null", "empty", "no word", "an object", "true"],
 )
 def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
-    backend: Backend, paynearme: PayNearMe, stored: Stored, said: object
+    backend: Backend, paynearme: PayNearMeStub, stored: Stored, said: object
 ) -> None:
     paynearme.answer = paynearme.saying(200, said)
 
@@ -238,7 +238,7 @@ def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
     ids=str,
 )
 def test_an_order_is_not_lost_over_what_only_informs(
-    backend: Backend, paynearme: PayNearMe, changes: dict[str, object]
+    backend: Backend, paynearme: PayNearMeStub, changes: dict[str, object]
 ) -> None:
     paynearme.answer = paynearme.saying(200, created(**changes))
 
@@ -265,14 +265,14 @@ def test_an_order_is_not_lost_over_what_only_informs(
     ids=str,
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    backend: Backend, paynearme: PayNearMe, changes: dict[str, Any], name: str
+    backend: Backend, paynearme: PayNearMeStub, changes: dict[str, Any], name: str
 ) -> None:
     assert faults(backend.post("/orders", REQUEST | changes)).keys() == {name}
     assert paynearme.sent == []
 
 
 def test_who_the_customer_is_goes_to_paynearme_and_nowhere_else(
-    backend: Backend, paynearme: PayNearMe, stored: Stored, written: Written
+    backend: Backend, paynearme: PayNearMeStub, stored: Stored, written: Written
 ) -> None:
     customer = {"site_customer_identifier": "1", "pnm_customer_name": "zq7name"}
     paynearme.answer = paynearme.saying(200, created(customer=customer))

@@ -11,7 +11,7 @@ from tests.clock import Clock
 from tests.documents import documented
 from tests.integration.backend_calls import Backend, kind, order
 from tests.integration.observed import Answer, Function, Traffic, Written
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE
 
 CREATED = documented("create_order_answer", "guaranteed_ach")
@@ -32,7 +32,7 @@ PERSONAL = {
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Backend:
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Backend:
     paynearme.answer = paynearme.saying(200, CREATED)
     return Backend(cold_start)
 
@@ -43,7 +43,7 @@ def backend(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Back
     ids=["denied", "slow"],
 )
 def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
-    backend: Backend, paynearme: PayNearMe, traffic: Traffic, written: Written, error: Exception
+    backend: Backend, paynearme: PayNearMeStub, traffic: Traffic, written: Written, error: Exception
 ) -> None:
     traffic.refused["UpdateItem"] = error
 
@@ -73,7 +73,7 @@ def seconds(backend: Backend, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> 
 
 
 def test_an_order_that_comes_in_the_last_moment_is_written_down(
-    backend: Backend, paynearme: PayNearMe, clock: Clock, seconds: float
+    backend: Backend, paynearme: PayNearMeStub, clock: Clock, seconds: float
 ) -> None:
     # To write takes 1 second at most, and some time passes before it is begun.
     paynearme.meanwhile = [lambda: clock.work(seconds - 1.21)]
@@ -108,7 +108,7 @@ def refusal(words: str, code: str = "1100") -> dict[str, Any]:
     return {"status": "error", "response_code": code, "errors": [{"description": words}]}
 
 
-def refused(backend: Backend, paynearme: PayNearMe, said: dict[str, Any]) -> Answer:
+def refused(backend: Backend, paynearme: PayNearMeStub, said: dict[str, Any]) -> Answer:
     paynearme.answer = paynearme.saying(422, said)
     answer = backend.post("/orders", REQUEST | PERSONAL)
     assert (answer.status, kind(answer)) == (422, "rejected-by-paynearme")
@@ -117,7 +117,7 @@ def refused(backend: Backend, paynearme: PayNearMe, said: dict[str, Any]) -> Ans
 
 @pytest.mark.parametrize("name", PERSONAL)
 def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
-    backend: Backend, paynearme: PayNearMe, written: Written, name: str
+    backend: Backend, paynearme: PayNearMeStub, written: Written, name: str
 ) -> None:
     value = PERSONAL[name]
     said = refusal(f"Wrong {value}, say not {value}!", f"code {value}")
@@ -132,7 +132,7 @@ def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
 
 
 def test_a_refusal_that_repeats_the_merchants_own_identifiers_is_handed_on_as_it_is(
-    backend: Backend, paynearme: PayNearMe, written: Written
+    backend: Backend, paynearme: PayNearMeStub, written: Written
 ) -> None:
     said = refusal(f"{REQUEST['site_customer_identifier']} has {REQUEST['site_order_identifier']}", "1107")
 

@@ -17,7 +17,7 @@ from tests.integration.backend_calls import Backend, customer, order, payment
 from tests.integration.making_payments import EXPIRED, KEY, TAKEN
 from tests.integration.observed import Answer, Function, Stored, StoredSites
 from tests.integration.payments_over_time import Payments
-from tests.integration.paynearme_stub import ANSWERED, PayNearMe
+from tests.integration.paynearme_stub import ANSWERED, PayNearMeStub
 
 SLOW = MaxRetryError(
     HTTPSConnectionPool("paynearme.invalid"),
@@ -61,7 +61,7 @@ class World:
     """All that an answer depends on."""
 
     backend: Backend
-    paynearme: PayNearMe
+    paynearme: PayNearMeStub
     payments: Payments
     stored: Stored
     stored_sites: StoredSites
@@ -92,7 +92,7 @@ class World:
 @pytest.fixture
 def world(
     cold_start: Callable[[str], Function],
-    paynearme: PayNearMe,
+    paynearme: PayNearMeStub,
     authorize: Function,
     confirm: Function,
     stored: Stored,

@@ -10,7 +10,7 @@ from tests.documents import documented, names_of
 from tests.integration.backend_calls import Backend, faults, kind
 from tests.integration.making_payments import REFUSAL
 from tests.integration.observed import Function, Stored, StoredSites, Written
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES
 
 PATH = "/payment-methods/find"
@@ -20,7 +20,7 @@ SLOW = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Backend:
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Backend:
     paynearme.answer = paynearme.saying(200, SAVED)
     return Backend(cold_start)
 
@@ -45,7 +45,7 @@ def test_the_guides_accounts_are_told_as_guaranteed_ach(backend: Backend) -> Non
 
 
 @pytest.mark.parametrize("name", names_of("find_payment_methods"))
-def test_the_guides_requests_are_sent_signed(backend: Backend, paynearme: PayNearMe, name: str) -> None:
+def test_the_guides_requests_are_sent_signed(backend: Backend, paynearme: PayNearMeStub, name: str) -> None:
     request = documented("find_payment_methods", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
     assert backend.post(PATH, request).status == 200
@@ -55,7 +55,7 @@ def test_the_guides_requests_are_sent_signed(backend: Backend, paynearme: PayNea
     assert sent["site_customer_identifier"] == request["site_customer_identifier"]
 
 
-def test_a_customer_who_saved_none_has_an_empty_list(backend: Backend, paynearme: PayNearMe) -> None:
+def test_a_customer_who_saved_none_has_an_empty_list(backend: Backend, paynearme: PayNearMeStub) -> None:
     paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": []})
 
     assert accounts(backend) == []
@@ -74,7 +74,7 @@ def test_a_customer_who_saved_none_has_an_empty_list(backend: Backend, paynearme
     ],
 )
 def test_guaranteed_ach_is_told_by_a_field_of_ours(
-    backend: Backend, paynearme: PayNearMe, account_type: str | None, guaranteed: bool
+    backend: Backend, paynearme: PayNearMeStub, account_type: str | None, guaranteed: bool
 ) -> None:
     account = SAVED["accounts"][0] | {"account_type": account_type}
     paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": [account]})
@@ -83,7 +83,7 @@ def test_guaranteed_ach_is_told_by_a_field_of_ours(
     assert told["guaranteed_ach"] is guaranteed
 
 
-def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynearme: PayNearMe) -> None:
+def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynearme: PayNearMeStub) -> None:
     account = {
         "payment_method_identifier": 76590,
         "pull_enabled": True,
@@ -125,7 +125,7 @@ def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynea
     ids=str,
 )
 def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
-    backend: Backend, paynearme: PayNearMe, said: object
+    backend: Backend, paynearme: PayNearMeStub, said: object
 ) -> None:
     paynearme.answer = paynearme.saying(200, said)
 
@@ -145,7 +145,7 @@ def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
     ids=["hangs", "500", "429"],
 )
 def test_what_may_pass_is_asked_three_times(
-    paynearme_behind_urllib3: PayNearMe, backend: Backend, said: Any, told: tuple[int, str]
+    paynearme_behind_urllib3: PayNearMeStub, backend: Backend, said: Any, told: tuple[int, str]
 ) -> None:
     paynearme_behind_urllib3.say(said)
 
@@ -155,7 +155,7 @@ def test_what_may_pass_is_asked_three_times(
     assert len(paynearme_behind_urllib3.sent) == 3
 
 
-def test_a_refusal_is_told_in_paynearmes_words(backend: Backend, paynearme: PayNearMe) -> None:
+def test_a_refusal_is_told_in_paynearmes_words(backend: Backend, paynearme: PayNearMeStub) -> None:
     paynearme.answer = paynearme.saying(200, REFUSAL)
 
     answer = backend.post(PATH, REQUEST)
@@ -175,14 +175,14 @@ def test_a_refusal_is_told_in_paynearmes_words(backend: Backend, paynearme: PayN
     ids=str,
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    backend: Backend, paynearme: PayNearMe, content: dict[str, str], name: str
+    backend: Backend, paynearme: PayNearMeStub, content: dict[str, str], name: str
 ) -> None:
     assert faults(backend.post(PATH, content)).keys() == {name}
     assert paynearme.sent == []
 
 
 def test_without_the_sites_keys_it_is_unavailable(
-    backend: Backend, paynearme: PayNearMe, stored_sites: StoredSites
+    backend: Backend, paynearme: PayNearMeStub, stored_sites: StoredSites
 ) -> None:
     stored_sites.delete()
 

@@ -6,7 +6,7 @@ import pytest
 
 from paynearme.signing import verify
 from tests.integration.observed import Function, StoredSites
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES, authorization, confirmation
 from tests.messages import valid_smart_token_request
 
@@ -39,7 +39,7 @@ def test_no_other_key_holds(rotating: StoredSites, authorize: Function, confirm:
         assert confirm(confirmation(secret=key)).status == 401
 
 
-def test_it_does_not_sign_our_calls(rotating: StoredSites, get_token: Function, paynearme: PayNearMe) -> None:
+def test_it_does_not_sign_our_calls(rotating: StoredSites, get_token: Function, paynearme: PayNearMeStub) -> None:
     assert get_token(valid_smart_token_request()).status == 200
 
     [sent] = paynearme.sent
@@ -47,7 +47,7 @@ def test_it_does_not_sign_our_calls(rotating: StoredSites, get_token: Function, 
 
 
 def test_our_calls_keep_their_own_key_beside_it(
-    stored_sites: StoredSites, get_token: Function, paynearme: PayNearMe
+    stored_sites: StoredSites, get_token: Function, paynearme: PayNearMeStub
 ) -> None:
     stored_sites.put(with_site(previous_secret=FORMER_KEY, api_secret="key-of-calls"))
 

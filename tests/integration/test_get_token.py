@@ -12,7 +12,7 @@ from tests.clock import Clock
 from tests.documents import documented, names_of
 from tests.events_of_gateway import body_event, bytes_event, json_event
 from tests.integration.observed import Answer, Function, StoredSites
-from tests.integration.paynearme_stub import ANSWERED, PayNearMe
+from tests.integration.paynearme_stub import ANSWERED, PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITE_OF_3_0_IN_XML, SITES
 from tests.messages import valid_guaranteed_ach_request, valid_smart_token_request
 
@@ -54,7 +54,7 @@ def test_the_orders_of_paynearme_are_returned(get_token: Function) -> None:
 
 
 def test_identifiers_that_come_as_numbers_are_returned_as_text(
-    get_token: Function, paynearme: PayNearMe
+    get_token: Function, paynearme: PayNearMeStub
 ) -> None:
     order = ANSWERED["orders"][0] | {"pnm_order_identifier": 82882345534, "site_order_identifier": None}
     paynearme.answer = paynearme.saying(200, {"status": "ok", "orders": [order, order], "more": MARKER})
@@ -67,7 +67,7 @@ def test_identifiers_that_come_as_numbers_are_returned_as_text(
 
 @pytest.mark.parametrize("name", names_of("get_smart_token"))
 def test_the_documents_requests_are_sent_signed_and_as_text(
-    get_token: Function, paynearme: PayNearMe, name: str
+    get_token: Function, paynearme: PayNearMeStub, name: str
 ) -> None:
     request = documented("get_smart_token", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
@@ -81,7 +81,7 @@ def test_the_documents_requests_are_sent_signed_and_as_text(
     }
 
 
-def test_numbers_and_booleans_of_json_are_sent_as_text(get_token: Function, paynearme: PayNearMe) -> None:
+def test_numbers_and_booleans_of_json_are_sent_as_text(get_token: Function, paynearme: PayNearMeStub) -> None:
     request = {"pnm_order_identifier": 84488215678, "payment_amount": 10.5, "payment_field_fixed": True}
 
     assert get_token.handle(json_event(request | {"flow_debit": None})).status == 200
@@ -90,7 +90,7 @@ def test_numbers_and_booleans_of_json_are_sent_as_text(get_token: Function, payn
     assert "flow_debit" not in sent
 
 
-def test_a_site_is_picked_and_its_own_key_for_calls_signs(get_token: Function, paynearme: PayNearMe) -> None:
+def test_a_site_is_picked_and_its_own_key_for_calls_signs(get_token: Function, paynearme: PayNearMeStub) -> None:
     assert get_token(valid_smart_token_request(site_identifier=SITE_OF_3_0_IN_XML)).status == 200
 
     [sent] = paynearme.sent
@@ -98,14 +98,14 @@ def test_a_site_is_picked_and_its_own_key_for_calls_signs(get_token: Function, p
     verify(sent, sent["signature"], [SITES[SITE_OF_3_0_IN_XML]["api_secret"]], "3.0")
 
 
-def test_without_a_site_the_default_one_is_meant(get_token: Function, paynearme: PayNearMe) -> None:
+def test_without_a_site_the_default_one_is_meant(get_token: Function, paynearme: PayNearMeStub) -> None:
     get_token(valid_smart_token_request())
 
     assert paynearme.sent[0]["site_identifier"] == SITE
 
 
 def test_without_a_site_and_a_default_the_site_is_missing(
-    cold_start: Callable[[str], Function], paynearme: PayNearMe, monkeypatch: pytest.MonkeyPatch
+    cold_start: Callable[[str], Function], paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEFAULT_SITE_IDENTIFIER")
 
@@ -113,7 +113,7 @@ def test_without_a_site_and_a_default_the_site_is_missing(
     assert paynearme.sent == []
 
 
-def test_a_site_that_is_not_ours_is_named_as_the_fault(get_token: Function, paynearme: PayNearMe) -> None:
+def test_a_site_that_is_not_ours_is_named_as_the_fault(get_token: Function, paynearme: PayNearMeStub) -> None:
     assert faulty(get_token(valid_smart_token_request(site_identifier=MARKER))) == ["site_identifier"]
     assert paynearme.sent == []
 
@@ -141,7 +141,7 @@ ORDER_IDENTIFIERS = [
     ],
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    get_token: Function, paynearme: PayNearMe, changes: dict[str, Any], names: list[str]
+    get_token: Function, paynearme: PayNearMeStub, changes: dict[str, Any], names: list[str]
 ) -> None:
     assert faulty(get_token(valid_smart_token_request(**changes))) == names
     assert paynearme.sent == []
@@ -180,7 +180,7 @@ def test_what_is_too_large_is_a_413(get_token: Function) -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 404])
 def test_a_refusal_is_a_422_with_paynearmes_code_and_descriptions(
-    get_token: Function, paynearme: PayNearMe, status: int
+    get_token: Function, paynearme: PayNearMeStub, status: int
 ) -> None:
     errors = [{"description": "Order is unknown"}, "Try another", 17, {"field": "x"}]
     content = {"status": "error", "response_code": "1100", "errors": errors}
@@ -217,21 +217,21 @@ SLOW = MaxRetryError(
     ],
 )
 def test_paynearme_out_of_order_is_a_502(
-    get_token: Function, paynearme: PayNearMe, answer: Any, kind: str
+    get_token: Function, paynearme: PayNearMeStub, answer: Any, kind: str
 ) -> None:
     paynearme.answer = answer if isinstance(answer, Exception) else paynearme.saying(*answer)
 
     assert problem(get_token(valid_smart_token_request()), 502)["type"].endswith(kind)
 
 
-def test_paynearme_too_slow_is_a_504(get_token: Function, paynearme: PayNearMe) -> None:
+def test_paynearme_too_slow_is_a_504(get_token: Function, paynearme: PayNearMeStub) -> None:
     paynearme.answer = SLOW
 
     assert problem(get_token(valid_smart_token_request()), 504)["type"].endswith("paynearme-timeout")
 
 
 def test_without_time_left_paynearme_is_not_called(
-    get_token: Function, paynearme: PayNearMe, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    get_token: Function, paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     assert get_token(valid_smart_token_request()).status == 200
     monkeypatch.setattr(Deadline, "after", lambda _: Deadline(clock.now, clock, clock.sleep))
@@ -241,7 +241,7 @@ def test_without_time_left_paynearme_is_not_called(
 
 
 def test_without_the_sites_keys_it_is_a_503(
-    get_token: Function, paynearme: PayNearMe, stored_sites: StoredSites
+    get_token: Function, paynearme: PayNearMeStub, stored_sites: StoredSites
 ) -> None:
     stored_sites.delete()
 
@@ -249,7 +249,7 @@ def test_without_the_sites_keys_it_is_a_503(
     assert paynearme.sent == []
 
 
-def test_a_mistake_of_ours_is_a_500_that_tells_nothing(get_token: Function, paynearme: PayNearMe) -> None:
+def test_a_mistake_of_ours_is_a_500_that_tells_nothing(get_token: Function, paynearme: PayNearMeStub) -> None:
     paynearme.answer = RuntimeError(MARKER)
 
     assert set(problem(get_token(valid_smart_token_request()), 500)) == {"type", "title", "status"}

@@ -11,7 +11,7 @@ from tests.integration.backend_calls import Backend, order, payment
 from tests.integration.making_payments import HANGS, KEY, MARKER, REQUEST
 from tests.integration.observed import Function, Stored, StoredSites, Traffic, Written
 from tests.integration.payments_over_time import reversal
-from tests.integration.paynearme_stub import ANSWERED, PayNearMe
+from tests.integration.paynearme_stub import ANSWERED, PayNearMeStub
 from tests.integration.signed_callbacks import SITE, authorization, confirmation
 
 ORDER = "84488215678"
@@ -26,7 +26,7 @@ ENTRY = {"status": "open", "order_type": "any", "order_amount": "500.00"}
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMe, cold_start: Callable[[str], Function]) -> Backend:
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Backend:
     return Backend(cold_start)
 
 
@@ -116,7 +116,7 @@ def test_a_declined_one_of_them_says_what_was_decided(
     ids=["PayNearMe's identifier", "the merchant's", "the customer's"],
 )
 def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
-    backend: Backend, paynearme: PayNearMe, written: Written, wanted: dict[str, str]
+    backend: Backend, paynearme: PayNearMeStub, written: Written, wanted: dict[str, str]
 ) -> None:
     paynearme.say((200, ANSWERED | {"orders": [TOKEN | {"pnm_order_identifier": int(ORDER)}]}))
     assert backend.post("/tokens", wanted).status == 200
@@ -125,7 +125,7 @@ def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
 
 
 def test_a_token_for_several_orders_is_found_by_each(
-    backend: Backend, paynearme: PayNearMe, written: Written
+    backend: Backend, paynearme: PayNearMeStub, written: Written
 ) -> None:
     orders = [TOKEN | {"pnm_order_identifier": identifier} for identifier in (OTHER, ORDER, OTHER)]
     paynearme.say((200, ANSWERED | {"orders": orders}))
@@ -136,7 +136,7 @@ def test_a_token_for_several_orders_is_found_by_each(
 
 @pytest.mark.parametrize("said", [HANGS, (403, {}), (200, {"status": "error"})])
 def test_a_token_that_paynearme_did_not_give_is_found(
-    backend: Backend, paynearme: PayNearMe, written: Written, said: Any
+    backend: Backend, paynearme: PayNearMeStub, written: Written, said: Any
 ) -> None:
     paynearme.say(said)
     assert backend.post("/tokens", {"pnm_order_identifier": ORDER}).status >= 400
@@ -145,7 +145,7 @@ def test_a_token_that_paynearme_did_not_give_is_found(
 
 
 def test_what_a_backend_names_and_what_is_no_identifier_is_not_written(
-    backend: Backend, paynearme: PayNearMe, written: Written
+    backend: Backend, paynearme: PayNearMeStub, written: Written
 ) -> None:
     named = f"{MARKER}@example.com"
     paynearme.say((200, ANSWERED | {"orders": [TOKEN | {"pnm_order_identifier": named}]}))
@@ -166,7 +166,7 @@ DENIED = ClientError(
 
 @pytest.mark.parametrize(("status", "error"), [(200, None), (503, DENIED), (500, RuntimeError())])
 def test_a_new_orders_line_has_it_whether_it_was_written_down_or_not(
-    backend: Backend, paynearme: PayNearMe, traffic: Traffic, written: Written, status: int, error: Any
+    backend: Backend, paynearme: PayNearMeStub, traffic: Traffic, written: Written, status: int, error: Any
 ) -> None:
     paynearme.say((200, CREATED))
     if error:

@@ -162,7 +162,7 @@ def test_an_outcome_that_cannot_be_written_is_told_all_the_same(
     making.paynearme.meanwhile = [lambda: traffic.refused.update(UpdateItem=DENIED)]
 
     assert outcome(making.make()) == told
-    assert written.counted("OutcomeNotWritten") == 1
+    assert written.counted("PaymentOutcomeWriteFailed") == 1
     traffic.refused.clear()
 
     # Nobody can know it any more, and so it is not asked again.

@@ -25,7 +25,7 @@ from tests.integration.making_payments import (
     outcome,
 )
 from tests.integration.observed import Traffic
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES
 
 # What PayNearMe did not take, and what the caller is told.
@@ -58,7 +58,7 @@ def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
 
 @pytest.mark.parametrize("said", [(401, {}), (403, {}), (429, {})], ids=lambda said: str(said[0]))
 def test_what_was_turned_away_is_not_sent_again_within_the_call(
-    paynearme_behind_urllib3: PayNearMe, making: Making, said: Any
+    paynearme_behind_urllib3: PayNearMeStub, making: Making, said: Any
 ) -> None:
     paynearme_behind_urllib3.say(said)
 
@@ -68,7 +68,7 @@ def test_what_was_turned_away_is_not_sent_again_within_the_call(
 
 @pytest.mark.parametrize("refused", [REFUSED_CONNECTION.reason, SLOW_CONNECTION.reason])
 def test_a_connection_that_was_not_made_is_tried_again_within_the_call(
-    paynearme_behind_urllib3: PayNearMe, making: Making, refused: Any
+    paynearme_behind_urllib3: PayNearMeStub, making: Making, refused: Any
 ) -> None:
     paynearme_behind_urllib3.answers = [refused]
 

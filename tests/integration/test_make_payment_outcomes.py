@@ -23,7 +23,7 @@ from tests.integration.making_payments import (
 )
 from tests.integration.observed import Function, Written
 from tests.integration.payments_over_time import NOON, at, sent
-from tests.integration.paynearme_stub import PayNearMe
+from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import CUSTOMER, SITE, authorization
 
 # What leaves nobody sure whether PayNearMe made the payment.
@@ -64,7 +64,7 @@ def test_what_nobody_can_tell_is_told_and_stored_as_unknown(making: Making, said
 
 @lost
 def test_what_could_have_reached_paynearme_is_not_sent_again_by_urllib3_either(
-    paynearme_behind_urllib3: PayNearMe, making: Making, said: Any
+    paynearme_behind_urllib3: PayNearMeStub, making: Making, said: Any
 ) -> None:
     paynearme_behind_urllib3.say(said)
 
@@ -246,7 +246,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
     assert outcome(answer) == EXPIRED_AUTHORIZATION
     method = REQUEST["payment_method_identifier"]
     assert answer.content["payment_method_identifier"] == method
-    making.paynearme.answer = PayNearMe().answer
+    making.paynearme.answer = PayNearMeStub().answer
     to_return = {"flow_return_url": "https://merchant.example.com/cashier"}
     for beside in ({}, to_return):
         assert get_token(answer.content["reconnect"] | beside).status == 200
@@ -261,8 +261,8 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
     ("said", "names"),
     [
         (HANGS, ["PaymentOutcomeUnknown", "PayNearMeOutcomeUnknown"]),
-        ((401, {}), ["PayNearMeCredentialsRefused"]),
-        ((403, {}), ["PayNearMeCredentialsRefused"]),
+        ((401, {}), ["PayNearMeCredentialsRejected"]),
+        ((403, {}), ["PayNearMeCredentialsRejected"]),
     ],
 )
 def test_it_is_counted_for_whoever_watches(
@@ -273,7 +273,7 @@ def test_it_is_counted_for_whoever_watches(
     making.make()
 
     assert [written.counted(name) for name in names] == [1] * len(names)
-    assert written.counted("OutcomeNotWritten") == 0
+    assert written.counted("PaymentOutcomeWriteFailed") == 0
 
 
 @pytest.mark.parametrize(

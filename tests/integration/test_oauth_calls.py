@@ -12,7 +12,7 @@ from tests.documents import documented
 from tests.integration.backend_calls import Backend
 from tests.integration.making_payments import KEY, REQUEST, SUBMITTED, TAKEN, identifier_of, outcome
 from tests.integration.observed import Answer, Function, Stored, StoredSites, Traffic, Written
-from tests.integration.paynearme_stub import ANSWERED, PayNearMe
+from tests.integration.paynearme_stub import ANSWERED, PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES, authorization
 from tests.integration.token_address import CLIENT, CLIENT_SECRET, OAUTH, OAUTH_SITE, TOKEN, TokenAddress
 from tests.messages import valid_smart_token_request
@@ -39,7 +39,7 @@ REPEATED = [name for name in CALLS if name != "make_payment"]
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], Function], oauth_site: str, paynearme: PayNearMe) -> Backend:
+def backend(cold_start: Callable[[str], Function], oauth_site: str, paynearme: PayNearMeStub) -> Backend:
     return Backend(cold_start)
 
 
@@ -48,7 +48,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def call(backend: Backend, paynearme: PayNearMe, name: str, site: str = OAUTH_SITE) -> Answer:
+def call(backend: Backend, paynearme: PayNearMeStub, name: str, site: str = OAUTH_SITE) -> Answer:
     """Make a call, which PayNearMe answers as usual unless it says something else first."""
     path, asked, said = CALLS[name]
     paynearme.answer = paynearme.saying(200, said)
@@ -61,7 +61,7 @@ def end_the_lease(stored: Stored) -> None:
     stored.client.delete_item(TableName=stored.table_name, Key=key)
 
 
-def test_a_call_carries_a_token_and_no_signature(backend: Backend, paynearme: PayNearMe, name: str) -> None:
+def test_a_call_carries_a_token_and_no_signature(backend: Backend, paynearme: PayNearMeStub, name: str) -> None:
     assert call(backend, paynearme, name).status == 200
 
     [sent] = paynearme.sent
@@ -73,7 +73,7 @@ def test_a_call_carries_a_token_and_no_signature(backend: Backend, paynearme: Pa
 
 
 def test_a_call_carries_both_where_that_is_set(
-    backend: Backend, paynearme: PayNearMe, stored_sites: StoredSites, name: str
+    backend: Backend, paynearme: PayNearMeStub, stored_sites: StoredSites, name: str
 ) -> None:
     both = {**OAUTH, "oauth": CLIENT | {"send_signature": True}}
     stored_sites.put({"sites": {OAUTH_SITE: both}})
@@ -87,7 +87,7 @@ def test_a_call_carries_both_where_that_is_set(
 @pytest.mark.parametrize("site", [SITE, OAUTH_SITE], ids=["without a client", "with one"])
 def test_a_site_that_signs_needs_no_token(
     backend: Backend,
-    paynearme: PayNearMe,
+    paynearme: PayNearMeStub,
     token_address: TokenAddress,
     stored_sites: StoredSites,
     traffic: Traffic,
@@ -109,7 +109,7 @@ def test_a_site_that_signs_needs_no_token(
 
 
 def test_all_functions_share_one_token(
-    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress
+    backend: Backend, paynearme: PayNearMeStub, token_address: TokenAddress
 ) -> None:
     for _ in range(2):
         for name in CALLS:
@@ -122,7 +122,7 @@ def test_all_functions_share_one_token(
 
 @pytest.mark.parametrize("name", REPEATED)
 def test_a_token_that_paynearme_refuses_is_replaced_once(
-    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str
+    backend: Backend, paynearme: PayNearMeStub, token_address: TokenAddress, name: str
 ) -> None:
     paynearme.answers = [paynearme.saying(401, {"status": "error"})]
 
@@ -133,7 +133,7 @@ def test_a_token_that_paynearme_refuses_is_replaced_once(
 
 
 def test_a_403_is_no_reason_for_another_token(
-    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str
+    backend: Backend, paynearme: PayNearMeStub, token_address: TokenAddress, name: str
 ) -> None:
     paynearme.answers = [paynearme.saying(403, {"status": "error"})]
 
@@ -144,7 +144,7 @@ def test_a_403_is_no_reason_for_another_token(
 
 
 def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
-    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str
+    backend: Backend, paynearme: PayNearMeStub, token_address: TokenAddress, name: str
 ) -> None:
     paynearme.answers = [paynearme.saying(401, {}) for _ in range(99)]
 
@@ -156,7 +156,7 @@ def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
 
 @pytest.mark.parametrize("name", REPEATED)
 def test_where_the_second_token_is_refused_as_well_there_is_no_third(
-    backend: Backend, paynearme: PayNearMe, token_address: TokenAddress, name: str
+    backend: Backend, paynearme: PayNearMeStub, token_address: TokenAddress, name: str
 ) -> None:
     paynearme.answers = [paynearme.saying(401, {}) for _ in range(9)]
 
@@ -166,7 +166,7 @@ def test_where_the_second_token_is_refused_as_well_there_is_no_third(
 
 
 def test_a_payment_is_not_sent_again_with_another_token_but_the_next_call_has_one(
-    backend: Backend, paynearme: PayNearMe
+    backend: Backend, paynearme: PayNearMeStub
 ) -> None:
     paynearme.answers = [paynearme.saying(401, {})]
 
@@ -190,7 +190,7 @@ NO_TOKEN: dict[str, tuple[HTTPResponse | Exception, tuple[int, str]]] = {
 @pytest.mark.parametrize(("said", "told"), NO_TOKEN.values(), ids=NO_TOKEN)
 def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
     backend: Backend,
-    paynearme: PayNearMe,
+    paynearme: PayNearMeStub,
     token_address: TokenAddress,
     stored: Stored,
     name: str,
@@ -211,7 +211,7 @@ def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
 
 
 def test_without_the_store_of_tokens_it_is_unavailable(
-    backend: Backend, paynearme: PayNearMe, traffic: Traffic, written: Written, name: str
+    backend: Backend, paynearme: PayNearMeStub, traffic: Traffic, written: Written, name: str
 ) -> None:
     denied: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     traffic.refused["GetParameter"] = ClientError(denied, "GetParameter")
@@ -226,7 +226,7 @@ def test_without_the_store_of_tokens_it_is_unavailable(
 
 
 def test_a_token_that_cannot_be_stored_is_used_all_the_same(
-    backend: Backend, paynearme: PayNearMe, traffic: Traffic, name: str
+    backend: Backend, paynearme: PayNearMeStub, traffic: Traffic, name: str
 ) -> None:
     denied: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     traffic.refused["PutParameter"] = ClientError(denied, "PutParameter")
@@ -236,7 +236,7 @@ def test_a_token_that_cannot_be_stored_is_used_all_the_same(
 
 @pytest.mark.parametrize("statuses", [[], [401], [401, 401], [500]], ids=str)
 def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
-    backend: Backend, paynearme: PayNearMe, stored: Stored, written: Written, name: str, statuses: list[int]
+    backend: Backend, paynearme: PayNearMeStub, stored: Stored, written: Written, name: str, statuses: list[int]
 ) -> None:
     paynearme.answers = [paynearme.saying(status, {"status": "error"}) for status in statuses]
 
@@ -254,7 +254,7 @@ def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
     ids=["no client", "version 2.0", "not encrypted"],
 )
 def test_a_site_that_cannot_have_a_token_makes_the_sites_unavailable(
-    backend: Backend, paynearme: PayNearMe, stored_sites: StoredSites, changes: dict[str, Any]
+    backend: Backend, paynearme: PayNearMeStub, stored_sites: StoredSites, changes: dict[str, Any]
 ) -> None:
     stored_sites.put({"sites": {OAUTH_SITE: OAUTH | changes}})
 

@@ -61,7 +61,7 @@ class TestWithoutAPolicy:
         assert answer.fields["receipt"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].receipt
         assert stored.everything() == []
         assert written.counted("PolicyUnavailable") == 1
-        assert written.counted("PolicyNotUsable") == (how in BROKEN)
+        assert written.counted("PolicyInvalid") == (how in BROKEN)
         [line] = written.logs()
         assert (line["level"], line["error"]) == ("ERROR", "PolicyUnavailableError")
         assert ("policy_faults" in line) is (how in BROKEN)
@@ -122,8 +122,8 @@ class TestWithAnEarlierPolicy:
             assert ask(authorize, number + "0", payment_type="debit") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
 
         # Each look for a newer one is counted, and none is taken before it is due.
-        counted = {name: written.counted(name) for name in ("PolicyNotUsable", "PolicyNotRefreshed")}
-        assert counted == {"PolicyNotUsable": 3 * (how in BROKEN), "PolicyNotRefreshed": 3 * (how in MISSING)}
+        counted = {name: written.counted(name) for name in ("PolicyInvalid", "PolicyRefreshFailed")}
+        assert counted == {"PolicyInvalid": 3 * (how in BROKEN), "PolicyRefreshFailed": 3 * (how in MISSING)}
         assert written.counted("PolicyUnavailable") == 0
         assert {line["level"] for line in written.logs()} == {"INFO"}
         assert MARKER not in written.text()
@@ -162,7 +162,7 @@ class TestWithAnEarlierPolicy:
         assert ask(authorize, "4") is None
         # A token is good for one call, and the first may have been used up.
         assert deployed_policy.calls == [GET, START, GET]
-        assert written.counted("PolicyNotRefreshed") == 1
+        assert written.counted("PolicyRefreshFailed") == 1
 
     def test_one_that_did_not_change_stays_in_force_in_the_same_session(
         self,
@@ -176,7 +176,7 @@ class TestWithAnEarlierPolicy:
             assert ask(authorize, number, payment_type="debit") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
 
         assert deployed_policy.calls == [GET] * 3
-        assert written.counted("PolicyNotUsable") + written.counted("PolicyNotRefreshed") == 0
+        assert written.counted("PolicyInvalid") + written.counted("PolicyRefreshFailed") == 0
 
     def test_a_changed_one_is_in_force_once_it_is_due_and_not_before(
         self, authorize: Function, deployed_policy: DeployedPolicy, pass_seconds: PassSeconds

@@ -123,7 +123,7 @@ class TestHanging:
             assert clock.now <= started + REFRESH_SECONDS
 
         assert deployed_policy.calls == [GET, START]
-        assert written.counted("PolicyNotRefreshed") == 2
+        assert written.counted("PolicyRefreshFailed") == 2
 
     @HANGING
     @pytest.mark.parametrize("operation", [START, GET])

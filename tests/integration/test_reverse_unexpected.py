@@ -204,7 +204,7 @@ def test_the_log_says_what_came_back_and_a_metric_counts_it(
     assert (first["repeated"], second["repeated"]) == (False, True)
     assert first["anomalies"] == ["order_differs"]
     assert "anomalies" not in second
-    counts = ["PaymentReversed", "ReversalRepeated", "AnomalyOrderDiffers", *([metric] if metric else [])]
+    counts = ["PaymentReversed", "ReversalDuplicate", "AnomalyOrderDiffers", *([metric] if metric else [])]
     assert [written.counted(name) for name in counts] == [1] * len(counts)
     others = {"ReversedChargeback", "ReversedReturn"} - {metric}
     assert not any(written.counted(name) for name in others)

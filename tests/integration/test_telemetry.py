@@ -6,7 +6,7 @@ import pytest
 
 from tests.events_of_gateway import body_event
 from tests.integration.observed import Function, Stored, StoredSites, Written
-from tests.integration.paynearme_stub import ANSWERED, PayNearMe
+from tests.integration.paynearme_stub import ANSWERED, PayNearMeStub
 from tests.integration.signed_callbacks import CUSTOMER, SITES, authorization, confirmation
 from tests.messages import valid_guaranteed_ach_request, valid_smart_token_request
 
@@ -35,8 +35,8 @@ def counted(line: dict[str, Any]) -> dict[str, int]:
     assert units.pop("Milliseconds") == "Milliseconds"
     assert line["Milliseconds"][0] >= 0
     if line["operation"] in CALLBACKS:
-        assert units.pop("TimeUsedPercent") == "Percent"
-        assert line["TimeUsedPercent"] == [pytest.approx(line["Milliseconds"][0] / 100)]
+        assert units.pop("ResponseBudgetUsedPercent") == "Percent"
+        assert line["ResponseBudgetUsedPercent"] == [pytest.approx(line["Milliseconds"][0] / 100)]
     assert set(units.values()) <= {"Count"}
     return {name: int(sum(line[name])) for name in units}
 
@@ -54,15 +54,15 @@ def once(*names: str, **numbers: int) -> dict[str, int]:
     return dict.fromkeys(names, 1) | numbers
 
 
-PAID = {"PaymentConfirmed": 1, "MoneyInCents": PAID_CENTS}
+PAID = {"PaymentConfirmed": 1, "ConfirmedAmountCents": PAID_CENTS}
 DECLINED = once("AuthorizationDeclined", "DeclinedAmountNotPositive")
 
 # For each: what was told before, what is told now, and what that counts.
 COUNTED: dict[str, tuple[list[Told], Told, dict[str, int]]] = {
     "accepted": ([], a(), once("AuthorizationAccepted")),
     "declined": ([], a(payment_amount="0"), DECLINED),
-    "declined again": ([a(payment_amount="0")], a(payment_amount="0"), once("AuthorizationRepeated")),
-    "authorized again": ([a()], a(), once("AuthorizationRepeated")),
+    "declined again": ([a(payment_amount="0")], a(payment_amount="0"), once("AuthorizationDuplicate")),
+    "authorized again": ([a()], a(), once("AuthorizationDuplicate")),
     "conflict": (
         [a()],
         a(payment_type="x"),
@@ -81,7 +81,7 @@ COUNTED: dict[str, tuple[list[Told], Told, dict[str, int]]] = {
     "paid": ([], c(), PAID),
     "paid, test": ([], c(test="true"), once("PaymentConfirmed")),
     "failed": ([], c(status="decline"), once("PaymentFailed")),
-    "paid again": ([c()], c(), once("ConfirmationRepeated")),
+    "paid again": ([c()], c(), once("ConfirmationDuplicate")),
     "other order": ([a()], c(pnm_order_identifier="1"), PAID | once("Anomaly", "AnomalyOrderDiffers")),
     "other customer": (
         [a()],
@@ -101,25 +101,25 @@ COUNTED: dict[str, tuple[list[Told], Told, dict[str, int]]] = {
     "contradicted": (
         [c()],
         c(status="decline"),
-        once("ConfirmationRepeated", "Anomaly", "AnomalyOutcomeContradicted"),
+        once("ConfirmationDuplicate", "Anomaly", "AnomalyOutcomeContradicted"),
     ),
     "paid at last": (
         [c(status="decline")],
         c(),
         PAID | once("Anomaly", "AnomalyOutcomeContradicted"),
     ),
-    "forged": ([], a(site_identifier="S1", secret="x"), once("NotAuthentic")),
-    "old": ([], a(timestamp="1"), once("NotAuthentic")),
-    "invalid": ([], c(status="x"), once("InvalidMessage", "CallbackInvalid")),
-    "invalid and forged": ([], c(status="x", secret="x"), once("NotAuthentic")),
-    "token": ([], ("get_token", {}), once("PayNearMeAnswered")),
-    "no token": ([], ("get_token", {"unknown": "x"}), once("InvalidMessage")),
+    "forged": ([], a(site_identifier="S1", secret="x"), once("AuthenticationFailed")),
+    "old": ([], a(timestamp="1"), once("AuthenticationFailed")),
+    "invalid": ([], c(status="x"), once("ValidationFailed", "CallbackInvalid")),
+    "invalid and forged": ([], c(status="x", secret="x"), once("AuthenticationFailed")),
+    "token": ([], ("get_token", {}), once("PayNearMeCallSucceeded")),
+    "no token": ([], ("get_token", {"unknown": "x"}), once("ValidationFailed")),
 }
 
 
 @pytest.mark.parametrize("case", COUNTED)
 def test_each_call_writes_one_log_line_and_one_line_of_metrics(
-    cold_start: Callable[[str], Function], paynearme: PayNearMe, written: Written, case: str
+    cold_start: Callable[[str], Function], paynearme: PayNearMeStub, written: Written, case: str
 ) -> None:
     before, now, numbers = COUNTED[case]
     statuses = [cold_start(name)(MESSAGES[name](**changes)).status for name, changes in [*before, now]]
@@ -229,7 +229,7 @@ def test_a_ledger_that_is_gone_is_counted(
 )
 def test_keys_that_are_gone_are_counted(
     cold_start: Callable[[str], Function],
-    paynearme: PayNearMe,
+    paynearme: PayNearMeStub,
     stored_sites: StoredSites,
     written: Written,
     name: str,
@@ -239,7 +239,7 @@ def test_keys_that_are_gone_are_counted(
     cold_start(name)(MESSAGES[name]())
 
     [metrics] = written.metrics()
-    assert counted(metrics) == once("SitesUnavailable") | beside
+    assert counted(metrics) == once("SiteKeysUnavailable") | beside
 
 
 @pytest.mark.parametrize(("name", "decided"), [("authorize", UNDECIDED), ("confirm", {})])
@@ -269,12 +269,12 @@ def test_what_one_call_notes_and_counts_is_not_told_of_the_next(
     first, second = written.logs()
     assert "pnm_payment_identifier" in first
     assert "pnm_payment_identifier" not in second
-    assert [set(counted(line)) for line in written.metrics()] == [{"AuthorizationAccepted"}, {"Unreadable"}]
+    assert [set(counted(line)) for line in written.metrics()] == [{"AuthorizationAccepted"}, {"MalformedRequest"}]
 
 
 @pytest.mark.parametrize("status", [200, 401, 422, 500])
 def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
-    get_token: Function, paynearme: PayNearMe, written: Written, status: int
+    get_token: Function, paynearme: PayNearMeStub, written: Written, status: int
 ) -> None:
     request = valid_guaranteed_ach_request(flow_pay_url=f"app://{MARKER}", signature=MARKER)
     personal = [value for name, value in request.items() if name.endswith("_pii")]

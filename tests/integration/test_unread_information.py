@@ -25,7 +25,7 @@ def test_an_authorization_is_accepted_and_the_names_are_noted(
     assert stored.payment()["decision"] == "accept"
     [line] = written.logs()
     assert line["unread"] == sorted(UNREADABLE)
-    assert written.counted("InformationUnread") == 1
+    assert written.counted("OptionalFieldsIgnored") == 1
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -38,7 +38,7 @@ def test_a_confirmation_is_acknowledged_and_posted_and_the_names_are_noted(
     assert stored.balances() == {CUSTOMER: Decimal("350.00")}
     [line] = written.logs()
     assert line["unread"] == sorted(UNREADABLE)
-    assert written.counted("InformationUnread") == 1
+    assert written.counted("OptionalFieldsIgnored") == 1
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
@@ -70,7 +70,7 @@ def test_what_is_readable_or_absent_or_unknown_is_not_noted(
 
     [line] = written.logs()
     assert "unread" not in line
-    assert written.counted("InformationUnread") == 0
+    assert written.counted("OptionalFieldsIgnored") == 0
 
 
 @pytest.mark.parametrize("name", ["payment_amount", "net_payment_amount", "net_payment_currency", "test"])
@@ -80,4 +80,4 @@ def test_what_decides_on_money_must_be_readable(
     assert confirm(confirmation(**{name: "4.990"})).status == 400
 
     assert stored.everything() == []
-    assert written.counted("InformationUnread") == 0
+    assert written.counted("OptionalFieldsIgnored") == 0

@@ -123,7 +123,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
 
     assert looks > 1
     assert written.counted("PaymentUnconfirmed") == 105
-    assert written.counted("WatchUnfinished") >= looks - 1
+    assert written.counted("SweepIncomplete") >= looks - 1
     assert written.counted("InternalError") == 0
 
 

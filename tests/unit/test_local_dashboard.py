@@ -40,12 +40,12 @@ def measured(*lines: str) -> Measured:
 
 def test_what_a_function_writes_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.count("PaymentConfirmed")
-    telemetry.count("MoneyInCents", 35499)
+    telemetry.count("ConfirmedAmountCents", 35499)
     telemetry.write("confirm", 200, 12.5)
     found = measured(*capsys.readouterr().out.splitlines())
 
     service = frozenset({("service", telemetry.SERVICE)})
-    money = Series(("PayNearMe", "MoneyInCents", service), "", None, "Sum", 100)
+    money = Series(("PayNearMe", "ConfirmedAmountCents", service), "", None, "Sum", 100)
     took = Series(("PayNearMe", "Milliseconds", service | {("operation", "confirm")}), "", None, "Maximum")
     assert found.whole(money) == 354.99
     assert found.whole(took) == 12.5
@@ -126,8 +126,8 @@ def test_each_widget_becomes_the_panel_that_it_is() -> None:
 def test_a_panel_has_what_its_widget_says() -> None:
     metrics = [
         [{"expression": "cents/100", "label": "Paid", "color": "#111111", "id": "dollars"}],
-        ["PayNearMe", "MoneyInCents", "service", "s", {"id": "cents", "visible": False}],
-        ["PayNearMe", "TimeUsedPercent", "service", "s", "operation", "confirm", {"stat": "p99"}],
+        ["PayNearMe", "ConfirmedAmountCents", "service", "s", {"id": "cents", "visible": False}],
+        ["PayNearMe", "ResponseBudgetUsedPercent", "service", "s", "operation", "confirm", {"stat": "p99"}],
     ]
     limit = {"label": "SlowAlarm", "value": 30, "color": "#222222"}
     properties = {
@@ -147,8 +147,8 @@ def test_a_panel_has_what_its_widget_says() -> None:
             view="timeSeries",
             place=(0, 1, 2, 3),
             series=(
-                Series(("PayNearMe", "MoneyInCents", SERVICE), "Paid", "#111111", "Sum", 100),
-                Series(("PayNearMe", "TimeUsedPercent", OF_CONFIRM), "TimeUsedPercent", None, "p99"),
+                Series(("PayNearMe", "ConfirmedAmountCents", SERVICE), "Paid", "#111111", "Sum", 100),
+                Series(("PayNearMe", "ResponseBudgetUsedPercent", OF_CONFIRM), "ResponseBudgetUsedPercent", None, "p99"),
             ),
             unit="US dollars",
             highest=100,
@@ -168,7 +168,7 @@ def test_what_cannot_be_computed_is_refused_and_not_drawn_as_something_else() ->
 
 
 @pytest.mark.parametrize(
-    "lines", [[line(1, Paid=[1.0])], [line(n, MoneyInCents=[n * 1.0]) for n in range(90)]]
+    "lines", [[line(1, Paid=[1.0])], [line(n, ConfirmedAmountCents=[n * 1.0]) for n in range(90)]]
 )
 def test_the_whole_dashboard_is_drawn_small_enough_for_a_page(lines: list[str]) -> None:
     names = json.dumps({"service": SUBSTITUTED["AWS::StackName"]})

@@ -108,7 +108,7 @@ def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
 )
 def test_reversals_are_counted_by_what_is_counted_of_a_customer(kind: ReversalKind, names: list[str]) -> None:
     assert Reversed(kind, repeated=False).counts == dict.fromkeys(names, 1)
-    assert Reversed(kind, repeated=True).counts == {"ReversalRepeated": 1}
+    assert Reversed(kind, repeated=True).counts == {"ReversalDuplicate": 1}
     assert Reversed(kind, repeated=False).notes == {"kind": str(kind), "repeated": False}
 
 
@@ -140,7 +140,7 @@ def test_the_total_of_anomalies_is_what_all_kinds_add_up_to() -> None:
 )
 def test_money_in_is_counted_in_whole_cents(amount: str, cents: int) -> None:
     counts = Confirmed(Outcome.PAYMENT, repeated=False, money_in=Decimal(amount)).counts
-    assert counts == {"PaymentConfirmed": 1, "MoneyInCents": cents}
+    assert counts == {"PaymentConfirmed": 1, "ConfirmedAmountCents": cents}
 
 
 NAMED = {

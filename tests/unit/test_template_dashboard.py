@@ -98,7 +98,7 @@ def test_each_kind_of_answer_of_paynearmes_is_shown() -> None:
 
 def test_money_decisions_time_and_anomalies_are_seen_at_a_glance() -> None:
     assert TITLES[0] == "At a glance"
-    wanted = {"MoneyInCents", "AuthorizationAccepted", "AuthorizationDeclined", "TimeUsedPercent", "Anomaly"}
+    wanted = {"ConfirmedAmountCents", "AuthorizationAccepted", "AuthorizationDeclined", "ResponseBudgetUsedPercent", "Anomaly"}
     assert wanted <= set(shown("At a glance"))
 
 

@@ -76,7 +76,7 @@ def test_a_policy_that_an_authorization_cannot_use_is_taken_back() -> None:
 
 
 def test_one_unusable_policy_within_a_minute_rings_and_silence_does_not() -> None:
-    assert ALARM["MetricName"] == "PolicyNotUsable"
+    assert ALARM["MetricName"] == "PolicyInvalid"
     assert (ALARM["Statistic"], ALARM["Threshold"], ALARM["Period"]) == ("Sum", 1, 60)
     assert ALARM["EvaluationPeriods"] == 1
     assert ALARM["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"

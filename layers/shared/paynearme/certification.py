@@ -63,7 +63,7 @@ def rehearse(message: Confirmation, deadline: Deadline, answer: HttpAnswer) -> H
     if rehearsal is None:
         return answer
     telemetry.note(rehearsal=rehearsal.name)
-    telemetry.count("ConfirmationRehearsed")
+    telemetry.count("CertificationHookApplied")
     seconds = max(0.0, deadline.remaining)
     if rehearsal.seconds <= seconds:
         deadline.sleep(rehearsal.seconds)

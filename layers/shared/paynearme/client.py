@@ -25,7 +25,7 @@ from paynearme.errors import (
     AccessTokenRejectedError,
 )
 from paynearme.messages import SmartTokenResponse, SmartTokenRequest
-from paynearme.messages.calls import PayNearMeResponse, CallRequest
+from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest
 from paynearme.messages.create_order import PERSONAL, CreateOrderResponse, CreateOrderRequest
 from paynearme.messages.make_payment import MakePaymentRequest, payment_named_in
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethods
@@ -165,7 +165,7 @@ class PayNearMeClient:
         return payment_named_in(content)
 
     def _ask(
-        self, operation: str, site: KnownSite, request: CallRequest, repeat: Retry, deadline: Deadline
+        self, operation: str, site: KnownSite, request: PayNearMeRequest, repeat: Retry, deadline: Deadline
     ) -> dict[str, Any]:
         """Send what may be sent twice; again with another token where the one it had is refused.
 

@@ -28,7 +28,7 @@ from paynearme.errors import (
     UnsupportedVersionError,
 )
 from paynearme.messages import Authorization, Confirmation, Message, Reversal, read_message
-from paynearme.messages.calls import CallRequest
+from paynearme.messages.calls import PayNearMeRequest
 from paynearme.messages.entries import RecordRequest
 from paynearme.parameters import (
     Event,
@@ -60,7 +60,7 @@ class Callback[M: (Authorization, Confirmation, Reversal)]:
 
 
 @dataclass(frozen=True)
-class Call[M: CallRequest | RecordRequest]:
+class Call[M: PayNearMeRequest | RecordRequest]:
     """A valid call of the backend API for one of our sites; when it came, until when it must be answered."""
 
     request: M
@@ -105,7 +105,7 @@ def receive[M: (Authorization, Confirmation, Reversal)](
     dropped = [name for name in signed if name in model.model_fields and getattr(message, name) is None]
     if unread := sorted(name for name in dropped if signed[name]):
         telemetry.note(unread=unread)
-        telemetry.count("InformationUnread")
+        telemetry.count("OptionalFieldsIgnored")
     return Callback(message, site, now, deadline)
 
 
@@ -152,7 +152,7 @@ def callback[M: (Authorization, Confirmation, Reversal)](
                     telemetry.count("CallbackFailed")
                     answer = _in_so_many_words(event, site, now, when_unavailable) or answer
             milliseconds = (time.perf_counter() - started) * 1000
-            telemetry.share("TimeUsedPercent", milliseconds / (PAYNEARME_WAITS_SECONDS * 1000) * 100)
+            telemetry.share("ResponseBudgetUsedPercent", milliseconds / (PAYNEARME_WAITS_SECONDS * 1000) * 100)
             if done and afterwards:
                 answer = afterwards(done.message, done.deadline, answer)
             telemetry.write(operation, answer["statusCode"], milliseconds)
@@ -163,7 +163,7 @@ def callback[M: (Authorization, Confirmation, Reversal)](
     return decorate
 
 
-def backend_call[M: CallRequest | RecordRequest](
+def backend_call[M: PayNearMeRequest | RecordRequest](
     operation: str, models: Mapping[str, type[M]], settings: Settings, sites: Sites, *, clock: Clock = _now
 ) -> Callable[[Callable[[Call[M]], BaseModel | None]], Handler]:
     """Make a Lambda handler of a function that answers valid calls of the backend API.
@@ -256,7 +256,7 @@ def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:
 
 
 def _site_of(
-    request: CallRequest | RecordRequest, settings: Settings, sites: Sites, deadline: Deadline
+    request: PayNearMeRequest | RecordRequest, settings: Settings, sites: Sites, deadline: Deadline
 ) -> KnownSite:
     identifier = request.site_identifier or settings.default_site_identifier
     if not identifier:

@@ -39,7 +39,7 @@ def make_once(
     try:
         ledger.end_payment(intent, outcome, deadline)
     except LedgerUnavailableError:
-        telemetry.count("OutcomeNotWritten")
+        telemetry.count("PaymentOutcomeWriteFailed")
     if isinstance(outcome, ServiceError):
         raise outcome
     telemetry.note(pnm_payment_identifier=outcome.pnm_payment_identifier)

@@ -63,7 +63,7 @@ class Authorized:
     def counts(self) -> dict[str, int]:
         """Return the metrics that count it."""
         if self.repeated:
-            return {"AuthorizationRepeated": 1}
+            return {"AuthorizationDuplicate": 1}
         if self.decision.accept:
             return {"AuthorizationAccepted": 1, **_counted(self.anomalies)}
         by_reason = f"Declined{_camel(self.decision.reason)}"
@@ -102,8 +102,8 @@ class Confirmed:
     def counts(self) -> dict[str, int]:
         """Return the metrics that count it; money in cents, all of which two places hold."""
         made = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
-        money = {} if self.money_in is None else {"MoneyInCents": int(self.money_in * 100)}
-        return {"ConfirmationRepeated" if self.repeated else made: 1, **money, **_counted(self.anomalies)}
+        money = {} if self.money_in is None else {"ConfirmedAmountCents": int(self.money_in * 100)}
+        return {"ConfirmationDuplicate" if self.repeated else made: 1, **money, **_counted(self.anomalies)}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Reversed:
     def counts(self) -> dict[str, int]:
         """Return the metrics that count it."""
         if self.repeated:
-            return {"ReversalRepeated": 1}
+            return {"ReversalDuplicate": 1}
         by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{_camel(self.kind)}": 1}
         return {"PaymentReversed": 1, **by_kind, **_counted(self.anomalies)}
 

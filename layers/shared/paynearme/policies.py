@@ -42,14 +42,14 @@ class _Deployed(AppConfigProvider):
             self.last_good = self._look(name, deadline)
         except PolicyInvalidError as error:
             # The alarm on this metric makes AppConfig roll the deployment back.
-            telemetry.count("PolicyNotUsable")
+            telemetry.count("PolicyInvalid")
             telemetry.note(policy_faults=len(error.faults))
             if self.last_good is None:
                 raise
         except Exception as error:
             if self.last_good is None:
                 raise
-            telemetry.count("PolicyNotRefreshed")
+            telemetry.count("PolicyRefreshFailed")
             telemetry.note(policy_error=type(error).__name__)
         return self.last_good
 

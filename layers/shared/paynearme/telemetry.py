@@ -102,7 +102,7 @@ def write(operation: str, status: int, milliseconds: float) -> None:
     for name, number in _counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
     _counts.clear()
-    metrics.add_metric(name="Milliseconds", unit=MetricUnit.Milliseconds, value=milliseconds)
+    metrics.add_metric(DurationMs, unit=MetricUnit.Milliseconds, value=milliseconds)
     metrics.add_dimension(name="operation", value=operation)
     # And once more for all operations together: an alarm watches one metric, and adds none up.
     metrics.add_dimensions(service=SERVICE)

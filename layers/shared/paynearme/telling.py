@@ -25,17 +25,17 @@ from paynearme.errors import (
 )
 from paynearme.messages.values import PnmIdentifier
 
-ANSWERED = "PayNearMeAnswered"
+ANSWERED = "PayNearMeCallSucceeded"
 """What a call to PayNearMe is counted as that came to what was asked for."""
 
 CAME_TO: tuple[tuple[type[ServiceError], str], ...] = (
     (PaymentOutcomeUnknownError, "PayNearMeOutcomeUnknown"),
     (BankAuthorizationExpiredError, "PayNearMeBankAuthorizationExpired"),
-    (RequestRejectedError, "PayNearMeRefused"),
-    (CredentialsRejectedError, "PayNearMeCredentialsRefused"),
-    (RequestNotAcceptedError, "PayNearMeNotTaken"),
+    (RequestRejectedError, "PayNearMeRejected"),
+    (CredentialsRejectedError, "PayNearMeCredentialsRejected"),
+    (RequestNotAcceptedError, "PayNearMeNotAccepted"),
     (UpstreamError, "PayNearMeError"),
-    (UpstreamConnectTimeoutError, "PayNearMeNotReached"),
+    (UpstreamConnectTimeoutError, "PayNearMeUnreachable"),
     (UpstreamTimeoutError, "PayNearMeTimeout"),
 )
 """What any other is counted as, by its error: the first that fits."""
@@ -63,7 +63,7 @@ def call() -> Iterator[None]:
 def name_of(error: Exception) -> str | None:
     """Return what ``error`` is counted as; None where ``call`` has counted it."""
     if isinstance(error, AuthenticationError):
-        return "NotAuthentic"
+        return "AuthenticationFailed"
     if isinstance(error, _OF_PAYNEARME):
         return None
     return (

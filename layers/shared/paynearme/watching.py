@@ -66,7 +66,7 @@ def _found(
             if deadline.remaining >= FOR_ONE_SECONDS:
                 yield payment
         else:
-            telemetry.count("WatchUnfinished")
+            telemetry.count("SweepIncomplete")
             return
 
 

@@ -27,7 +27,7 @@ def _spelled(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class CallRequest(Message):
+class PayNearMeRequest(Message):
     """What the merchant's backend asks of PayNearMe.
 
     ``site_identifier`` picks the site; without it the default one is meant. What every call carries,

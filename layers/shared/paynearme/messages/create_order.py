@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, mo
 from paynearme.messages.callbacks import Confirmation
 from paynearme.messages.calls import (
     PayNearMeResponse,
-    CallRequest,
+    PayNearMeRequest,
     ToldAmount,
     ToldFlag,
     ToldText,
@@ -41,7 +41,7 @@ Line = Identifier
 """A line of text of 1 to 256 characters."""
 
 
-class CreateOrderRequest(CallRequest):
+class CreateOrderRequest(PayNearMeRequest):
     """Asks for a new order. What says who the customer is goes to PayNearMe and nowhere else.
 
     PayNearMe's reference asks for the calls for one customer one after the other, not at once.

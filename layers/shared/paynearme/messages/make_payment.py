@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from paynearme.messages.calls import PayNearMeResponse, CallRequest, UsDollars
+from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest, UsDollars
 from paynearme.messages.records import Dollars
 from paynearme.messages.values import Identifier, PnmIdentifier, PositiveMoney, unreadable
 
@@ -32,7 +32,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-class MakePaymentRequest(CallRequest):
+class MakePaymentRequest(PayNearMeRequest):
     """Asks PayNearMe to make a payment with a payment method that the customer has saved."""
 
     in_headers: ClassVar[tuple[str, ...]] = (IDEMPOTENCY_KEY,)

@@ -5,13 +5,13 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from paynearme.messages.calls import PayNearMeResponse, CallRequest, IdentifierText, ToldAmount, ToldFlag, ToldText
+from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest, IdentifierText, ToldAmount, ToldFlag, ToldText
 from paynearme.messages.values import Identifier
 
 _GUARANTEED_ACH = "trustly_ach"
 
 
-class FindPaymentMethodsRequest(CallRequest):
+class FindPaymentMethodsRequest(PayNearMeRequest):
     """Asks which payment methods a customer has saved."""
 
     site_customer_identifier: Identifier

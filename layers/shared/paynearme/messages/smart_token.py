@@ -13,7 +13,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from paynearme.messages.calls import PayNearMeResponse, CallRequest, IdentifierText
+from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest, IdentifierText
 from paynearme.messages.values import CalendarDate, Flag, Identifier, PositiveMoney, unreadable
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
@@ -102,7 +102,7 @@ WholeNumber = Annotated[
 TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 
 
-class SmartTokenRequest(CallRequest):
+class SmartTokenRequest(PayNearMeRequest):
     """Asks for a Smart Token, with which the customer opens the payment form."""
 
     pnm_order_identifier: Identifier | None = None
