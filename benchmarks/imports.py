@@ -21,7 +21,7 @@ from rich.table import Table as Shown
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BUILD = _ROOT / ".aws-sam/build"
-_FUNCTIONS = ("AuthorizeFunction", "ConfirmFunction", "GetTokenFunction", "MakePaymentFunction")
+_FUNCTIONS = ("AuthorizeFunction", "ConfirmFunction", "GetSmartTokenFunction", "MakePaymentFunction")
 _ROUNDS = 7
 _ENVIRONMENT = {"AWS_DEFAULT_REGION": "us-east-1", "SITES_SECRET": "sites", "TABLE_NAME": "payments"}
 

@@ -99,7 +99,7 @@ class Traffic:
         send = partial(self._deliver, number)
         if number % 3 == 0:
             named = {name: asked[name] for name in ("site_identifier", "pnm_order_identifier")}
-            self._backend.post("/tokens", named)
+            self._backend.post("/smart-tokens", named)
         send("authorize", asked | ({"payment_currency": "CAD"} if number % 47 == 9 else {}))
         if number % 17 == 0:
             send("authorize", asked)
@@ -137,7 +137,7 @@ class Traffic:
         for mode, times in (("refuse", 4), ("html", 3), ("abort", 1)):
             self._paynearme.post("behaviour", {"mode": mode})
             for _ in range(times):
-                self._backend.post("/tokens", request)
+                self._backend.post("/smart-tokens", request)
         self._paynearme.post("behaviour", {"mode": "normal"})
 
     def _fail(self) -> None:

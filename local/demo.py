@@ -106,7 +106,7 @@ class Story:
         return delivery
 
     def _token(self, request: Parameters) -> bool:
-        reply = self._backend.post("/tokens", request)
+        reply = self._backend.post("/smart-tokens", request)
         return reply.status == 200 and bool(reply.content["orders"][0]["secure_smart_link"])
 
     def _authorized(self, message: Parameters, transport: Transport) -> bool:

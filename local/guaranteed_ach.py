@@ -61,7 +61,7 @@ class GuaranteedAch:
     def _first_payment(self) -> None:
         done = self._open_link(load("get_smart_token")["guaranteed_ach"], payment_amount="1000.00")
         holds = done["authorization"]["accepted"] and done["confirmation"] == {"acknowledged": True}
-        self._check("POST /tokens: the player opens the link, signs in at the bank, and pays", holds=holds)
+        self._check("POST /smart-tokens: the player opens the link, signs in at the bank, and pays", holds=holds)
         self._check_balance("1000.00")
 
     def _saved_method(self) -> str:
@@ -88,7 +88,7 @@ class GuaranteedAch:
         addresses = {name: text for name, text in guide.items() if name.endswith("_url")}
         done = self._open_link(addresses | refused.content["reconnect"])
         self._check(
-            "POST /tokens with what the 409 says: the player signs in again, and pays nothing",
+            "POST /smart-tokens with what the 409 says: the player signs in again, and pays nothing",
             holds=done["pnm_payment_identifier"] is None
             and done["redirect_url"] == addresses["flow_add_url"],
         )
@@ -122,7 +122,7 @@ class GuaranteedAch:
 
     def _open_link(self, request: Parameters, **consumer: str) -> Mapping[str, Any]:
         changes = {"pnm_order_identifier": self._order, "site_identifier": self._site}
-        reply = self._backend.post("/tokens", {**request, **changes})
+        reply = self._backend.post("/smart-tokens", {**request, **changes})
         token = reply.content["orders"][0]["secure_smart_token"]
         bank = {"bank": "Demo Checking Account", "number": "6576"}
         done: Mapping[str, Any] = self._paynearme.post(

@@ -67,7 +67,7 @@ CALLED = {name: function for name, function in PUBLISHED.items() if _is_called_b
 CALLING_PAYNEARME = (
     "CreateOrderFunction",
     "FindPaymentMethodsFunction",
-    "GetTokenFunction",
+    "GetSmartTokenFunction",
     "MakePaymentFunction",
 )
 """The functions that call PayNearMe."""

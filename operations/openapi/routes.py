@@ -113,7 +113,7 @@ ROUTES = (
     Route(
         name="getSmartToken",
         method="post",
-        path="/tokens",
+        path="/smart-tokens",
         summary="Get a Smart Token",
         description="Sends the request to PayNearMe, signed or with an access token, and returns its "
         "orders with their links.",

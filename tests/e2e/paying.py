@@ -16,7 +16,7 @@ SITE = "S6404173951"
 
 PATHS = {
     "create_order": "/orders",
-    "get_smart_token": "/tokens",
+    "get_smart_token": "/smart-tokens",
     "find_payment_methods": "/payment-methods/find",
     "make_payment": "/payments",
 }

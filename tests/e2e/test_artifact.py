@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int | str]] = {
     "CustomersFunction": (unreadable("PUT", site_customer_identifier=""), 400),
     "PaymentsFunction": (unreadable("GET", pnm_payment_identifier="no payment"), 400),
     "PublishEventsFunction": ({}, "InvocationFailedError"),
-    "WatchUnconfirmedFunction": ({}, "InvocationFailedError"),
+    "SweepUnconfirmedFunction": ({}, "InvocationFailedError"),
     "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyInvalidError"),
 }
 USUAL = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")

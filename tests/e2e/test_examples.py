@@ -124,7 +124,7 @@ def test_each_documented_token_request_gives_the_documented_answer(
     request = load("get_smart_token")[name]
     documented = load("get_smart_token_answer")["guaranteed_ach"]["orders"][0]
 
-    reply = backend.post("/tokens", request)
+    reply = backend.post("/smart-tokens", request)
 
     assert reply.status == 200
     (order,) = reply.content["orders"]

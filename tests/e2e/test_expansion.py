@@ -41,8 +41,8 @@ def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: d
     [
         ("SitesMaxAgeSeconds", "60", CALLED),
         ("Architecture", "x86_64", PUBLISHED),
-        ("UnconfirmedAfterMinutes", "30", ["WatchUnconfirmedFunction"]),
-        ("ReleaseAfterMinutes", "60", ["WatchUnconfirmedFunction"]),
+        ("UnconfirmedAfterMinutes", "30", ["SweepUnconfirmedFunction"]),
+        ("ReleaseAfterMinutes", "60", ["SweepUnconfirmedFunction"]),
         ("PolicyMaxAgeSeconds", "1", ["AuthorizeFunction", "ConfirmFunction", "CustomersFunction"]),
         ("PolicyBakeMinutes", "10", []),
         ("AuthorizationMaxAgeSeconds", "60", ["AuthorizeFunction"]),

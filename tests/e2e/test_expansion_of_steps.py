@@ -22,7 +22,7 @@ SHARED = {
 }
 OWN = {
     "PublishEventsFunction": {"DeadLettersAlarm", "EventsLateAlarm", "PublishFailingAlarm"},
-    "WatchUnconfirmedFunction": {"WatchFailingAlarm"},
+    "SweepUnconfirmedFunction": {"WatchFailingAlarm"},
 }
 """The alarms of a function that no other has."""
 

@@ -36,7 +36,7 @@ def open_link(
     backend: Backend, paynearme: Control, request: Parameters, **consumer: str
 ) -> Mapping[str, Any]:
     """Have the player open the link of a new Smart Token, sign in at the bank, and submit."""
-    reply = backend.post("/tokens", request)
+    reply = backend.post("/smart-tokens", request)
     assert reply.status == 200
     token = reply.content["orders"][0]["secure_smart_token"]
     bank = {"bank": "Demo Checking Account", "number": "6576"}

@@ -53,7 +53,7 @@ def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
     confirmation = confirmation_of(asked)
     site, payment = asked["site_identifier"], asked["pnm_payment_identifier"]
 
-    assert backend.post("/tokens", {"site_identifier": site, "pnm_order_identifier": order}).status == 200
+    assert backend.post("/smart-tokens", {"site_identifier": site, "pnm_order_identifier": order}).status == 200
     assert sender.deliver("authorize", asked, "json").accepted
     assert sender.deliver("confirm", confirmation, "json").accepted
     assert sender.deliver("confirm", confirmation, "form").accepted
@@ -63,7 +63,7 @@ def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
 
     lines = found(stack, order)
     told = {operation: lines.pop(operation) for operation in TOLD}
-    assert lines == {"get_token": 1, "authorize": 1, "confirm": 3, "reverse": 1, "payments": 1}
+    assert lines == {"get_smart_token": 1, "authorize": 1, "confirm": 3, "reverse": 1, "payments": 1}
     # Authorized, confirmed, reversed.
     assert told["publish_events"] >= 3
 
@@ -73,9 +73,9 @@ def test_all_lines_of_a_payment_that_the_backend_makes_are_found(
 ) -> None:
     player = new_payer(backend, paynearme)
     token = {"site_identifier": SITE, "pnm_order_identifier": player.order}
-    assert backend.post("/tokens", token).status == 200
+    assert backend.post("/smart-tokens", token).status == 200
     assert player.pay(new_key()).status == 200
     paynearme.post("settled")
 
     lines = found(stack, player.order)
-    assert {"create_order", "get_token", "make_payment", "authorize", "confirm"} <= lines.keys()
+    assert {"create_order", "get_smart_token", "make_payment", "authorize", "confirm"} <= lines.keys()

@@ -122,8 +122,8 @@ def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
     request = {**load("get_smart_token")["plain"], "site_identifier": GAMING_SITE}
 
     # The function has yet to start.
-    assert backend_of(own, patience=60).post("/tokens", request).status == 200
-    assert backend_of(replace(own, backend_url=other.backend_url)).post("/tokens", request).status == 403
+    assert backend_of(own, patience=60).post("/smart-tokens", request).status == 200
+    assert backend_of(replace(own, backend_url=other.backend_url)).post("/smart-tokens", request).status == 403
 
 
 @pytest.mark.usefixtures("warm")

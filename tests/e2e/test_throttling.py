@@ -40,7 +40,7 @@ def throttled(stack: Stack) -> Iterator[Backend]:
 
 
 def test_a_route_over_its_limit_refuses_and_the_others_still_answer(throttled: Backend) -> None:
-    statuses = [throttled.post("/tokens", {}).status for _ in range(ADMITTED + 2)]
+    statuses = [throttled.post("/smart-tokens", {}).status for _ in range(ADMITTED + 2)]
 
     assert statuses == [400] * ADMITTED + [429] * 2
     assert throttled.post("/orders", {}).status == 400

@@ -1,4 +1,4 @@
-"""``POST /tokens`` on the deployed stack, with PayNearMe in every mood."""
+"""``POST /smart-tokens`` on the deployed stack, with PayNearMe in every mood."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ WITHIN_SECONDS = 8
 
 
 def test_a_call_without_an_iam_signature_is_refused(stack: Stack) -> None:
-    answer = PoolManager(retries=False).request("POST", f"{stack.backend_url}/tokens", json=REQUEST)
+    answer = PoolManager(retries=False).request("POST", f"{stack.backend_url}/smart-tokens", json=REQUEST)
 
     assert answer.status == 403
 
@@ -24,7 +24,7 @@ def test_a_call_without_an_iam_signature_is_refused(stack: Stack) -> None:
 def test_a_call_with_a_wrong_iam_secret_is_refused(stack: Stack) -> None:
     stranger = Backend(stack.backend_url, stack.region, stack.access_key_id, "not-the-secret")
 
-    assert stranger.post("/tokens", REQUEST).status == 403
+    assert stranger.post("/smart-tokens", REQUEST).status == 403
 
 
 def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stack) -> None:
@@ -53,7 +53,7 @@ def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stac
 def test_what_the_caller_got_wrong_is_named(
     backend: Backend, changes: Mapping[str, Any], names: set[str]
 ) -> None:
-    reply = backend.post("/tokens", {**REQUEST, **changes})
+    reply = backend.post("/smart-tokens", {**REQUEST, **changes})
 
     assert reply.status == 400
     assert reply.content_type.startswith("application/problem+json")
@@ -61,13 +61,13 @@ def test_what_the_caller_got_wrong_is_named(
 
 
 def test_a_body_that_is_no_json_is_a_bad_request(backend: Backend) -> None:
-    assert backend.post_text("/tokens", b"{").status == 400
+    assert backend.post_text("/smart-tokens", b"{").status == 400
 
 
 def test_an_order_that_paynearme_does_not_know_is_refused_with_its_words(
     backend: Backend, paynearme: Control
 ) -> None:
-    reply = backend.post("/tokens", {"pnm_order_identifier": "00012345678"})
+    reply = backend.post("/smart-tokens", {"pnm_order_identifier": "00012345678"})
 
     assert reply.status == 422
     assert reply.content["response_code"]
@@ -90,7 +90,7 @@ def test_what_passes_is_tried_again_and_the_caller_does_not_notice(
 ) -> None:
     paynearme.post("behaviour", {**behaviour, "times": 2})
 
-    reply = backend.post("/tokens", REQUEST)
+    reply = backend.post("/smart-tokens", REQUEST)
 
     assert reply.status == 200
     assert len(paynearme.get("calls")) == 3

@@ -29,7 +29,7 @@ PAYMENT = "830466818968"
 """The order and the payment of ``tests.messages``."""
 
 _FUNCTIONS = {
-    "/tokens": "get_token",
+    "/smart-tokens": "get_smart_token",
     "/orders": "create_order",
     "/payment-methods/find": "find_payment_methods",
     "/payments": "make_payment",
@@ -38,7 +38,7 @@ _FUNCTIONS = {
     "/payments/{site_identifier}/{pnm_payment_identifier}": "payments",
 }
 _MODELS: dict[str, dict[str, Any]] = {
-    "get_token": {"POST": SmartTokenRequest},
+    "get_smart_token": {"POST": SmartTokenRequest},
     "create_order": {"POST": CreateOrderRequest},
     "find_payment_methods": {"POST": FindPaymentMethodsRequest},
     "make_payment": {"POST": MakePaymentRequest},

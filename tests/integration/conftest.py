@@ -224,8 +224,8 @@ def paynearme_behind_urllib3(paynearme: PayNearMeStub, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def get_token(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Function:
-    return cold_start("get_token")
+def get_smart_token(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Function:
+    return cold_start("get_smart_token")
 
 
 @pytest.fixture

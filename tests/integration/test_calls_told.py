@@ -24,7 +24,7 @@ from tests.messages import valid_smart_token_request
 
 ASKED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "get_smart_token": (
-        "/tokens",
+        "/smart-tokens",
         valid_smart_token_request(),
         documented("get_smart_token_answer", "guaranteed_ach"),
     ),

@@ -21,7 +21,7 @@ MARKER = "zq7marker7qz"
 MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
     "authorize": authorization,
     "confirm": confirmation,
-    "get_token": valid_smart_token_request,
+    "get_smart_token": valid_smart_token_request,
 }
 
 
@@ -125,11 +125,11 @@ def test_a_call_without_them_is_answered_and_written_all_the_same(
     ],
 )
 def test_a_fault_of_paynearme_is_noted_in_fixed_words(
-    get_token: Function, paynearme: PayNearMeStub, written: Written, status: int, content: object, detail: str
+    get_smart_token: Function, paynearme: PayNearMeStub, written: Written, status: int, content: object, detail: str
 ) -> None:
     paynearme.answer = paynearme.saying(status, content)
 
-    assert get_token(valid_smart_token_request()).status == 502
+    assert get_smart_token(valid_smart_token_request()).status == 502
 
     [line] = written.logs()
     assert line["detail"] == detail
@@ -137,12 +137,12 @@ def test_a_fault_of_paynearme_is_noted_in_fixed_words(
 
 
 def test_a_paynearme_that_cannot_be_reached_is_noted(
-    get_token: Function, paynearme: PayNearMeStub, written: Written
+    get_smart_token: Function, paynearme: PayNearMeStub, written: Written
 ) -> None:
     refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
     paynearme.answer = MaxRetryError(HTTPSConnectionPool(MARKER), f"https://{MARKER}", refused)
 
-    assert get_token(valid_smart_token_request()).status == 502
+    assert get_smart_token(valid_smart_token_request()).status == 502
 
     [line] = written.logs()
     assert line["detail"] == "no connection"
@@ -150,12 +150,12 @@ def test_a_paynearme_that_cannot_be_reached_is_noted(
 
 
 def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
-    get_token: Function, paynearme: PayNearMeStub, written: Written
+    get_smart_token: Function, paynearme: PayNearMeStub, written: Written
 ) -> None:
     said = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}
     paynearme.answer = paynearme.saying(422, said)
 
-    assert get_token(valid_smart_token_request()).status == 422
+    assert get_smart_token(valid_smart_token_request()).status == 422
 
     [line] = written.logs()
     assert line["response_code"] == "1205"

@@ -39,7 +39,7 @@ STATUSES = {
 PLACES = {"Order": order(), "Customer": customer(), "Payment": payment()}
 # What is asked of PayNearMe: the path, a call, what PayNearMe says to it, and the header that it needs.
 ASKED: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
-    "getSmartToken": ("/tokens", examples.TOKEN_REQUEST, ANSWERED, None),
+    "getSmartToken": ("/smart-tokens", examples.TOKEN_REQUEST, ANSWERED, None),
     "createOrder": (
         "/orders",
         examples.CREATE_ORDER_REQUEST,
@@ -178,7 +178,7 @@ def test_faulty_parameters_of_an_address_are_as_documented(world: World, name: s
 def test_paynearmes_own_examples_are_answered_as_documented(world: World, name: str) -> None:
     request = documented("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
 
-    assert world.backend.post("/tokens", request).status == 200
+    assert world.backend.post("/smart-tokens", request).status == 200
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -39,19 +39,19 @@ def test_no_other_key_holds(rotating: StoredSites, authorize: Function, confirm:
         assert confirm(confirmation(secret=key)).status == 401
 
 
-def test_it_does_not_sign_our_calls(rotating: StoredSites, get_token: Function, paynearme: PayNearMeStub) -> None:
-    assert get_token(valid_smart_token_request()).status == 200
+def test_it_does_not_sign_our_calls(rotating: StoredSites, get_smart_token: Function, paynearme: PayNearMeStub) -> None:
+    assert get_smart_token(valid_smart_token_request()).status == 200
 
     [sent] = paynearme.sent
     verify(sent, sent["signature"], [NEW_KEY], "3.0")
 
 
 def test_our_calls_keep_their_own_key_beside_it(
-    stored_sites: StoredSites, get_token: Function, paynearme: PayNearMeStub
+    stored_sites: StoredSites, get_smart_token: Function, paynearme: PayNearMeStub
 ) -> None:
     stored_sites.put(with_site(previous_secret=FORMER_KEY, api_secret="key-of-calls"))
 
-    assert get_token(valid_smart_token_request()).status == 200
+    assert get_smart_token(valid_smart_token_request()).status == 200
 
     [sent] = paynearme.sent
     verify(sent, sent["signature"], ["key-of-calls"], "3.0")

@@ -43,8 +43,8 @@ def faulty(answer: Answer) -> list[str]:
     return [error["parameter"] for error in errors]
 
 
-def test_the_orders_of_paynearme_are_returned(get_token: Function) -> None:
-    answer = get_token(valid_smart_token_request())
+def test_the_orders_of_paynearme_are_returned(get_smart_token: Function) -> None:
+    answer = get_smart_token(valid_smart_token_request())
 
     assert answer.status == 200
     assert answer.content_type == "application/json; charset=utf-8"
@@ -54,12 +54,12 @@ def test_the_orders_of_paynearme_are_returned(get_token: Function) -> None:
 
 
 def test_identifiers_that_come_as_numbers_are_returned_as_text(
-    get_token: Function, paynearme: PayNearMeStub
+    get_smart_token: Function, paynearme: PayNearMeStub
 ) -> None:
     order = ANSWERED["orders"][0] | {"pnm_order_identifier": 82882345534, "site_order_identifier": None}
     paynearme.answer = paynearme.saying(200, {"status": "ok", "orders": [order, order], "more": MARKER})
 
-    answer = get_token(valid_smart_token_request())
+    answer = get_smart_token(valid_smart_token_request())
 
     assert [order["pnm_order_identifier"] for order in answer.content["orders"]] == ["82882345534"] * 2
     assert MARKER not in answer.body
@@ -67,11 +67,11 @@ def test_identifiers_that_come_as_numbers_are_returned_as_text(
 
 @pytest.mark.parametrize("name", names_of("get_smart_token"))
 def test_the_documents_requests_are_sent_signed_and_as_text(
-    get_token: Function, paynearme: PayNearMeStub, name: str
+    get_smart_token: Function, paynearme: PayNearMeStub, name: str
 ) -> None:
     request = documented("get_smart_token", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
-    assert get_token.handle(json_event(request)).status == 200
+    assert get_smart_token.handle(json_event(request)).status == 200
     [sent] = paynearme.sent
     assert paynearme.addresses == ["POST https://api.paynearme.invalid/json-api/get_smart_token"]
     verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
@@ -81,25 +81,25 @@ def test_the_documents_requests_are_sent_signed_and_as_text(
     }
 
 
-def test_numbers_and_booleans_of_json_are_sent_as_text(get_token: Function, paynearme: PayNearMeStub) -> None:
+def test_numbers_and_booleans_of_json_are_sent_as_text(get_smart_token: Function, paynearme: PayNearMeStub) -> None:
     request = {"pnm_order_identifier": 84488215678, "payment_amount": 10.5, "payment_field_fixed": True}
 
-    assert get_token.handle(json_event(request | {"flow_debit": None})).status == 200
+    assert get_smart_token.handle(json_event(request | {"flow_debit": None})).status == 200
     sent = paynearme.sent[0]
     assert (sent["payment_amount"], sent["payment_field_fixed"]) == ("10.50", "true")
     assert "flow_debit" not in sent
 
 
-def test_a_site_is_picked_and_its_own_key_for_calls_signs(get_token: Function, paynearme: PayNearMeStub) -> None:
-    assert get_token(valid_smart_token_request(site_identifier=SITE_OF_3_0_IN_XML)).status == 200
+def test_a_site_is_picked_and_its_own_key_for_calls_signs(get_smart_token: Function, paynearme: PayNearMeStub) -> None:
+    assert get_smart_token(valid_smart_token_request(site_identifier=SITE_OF_3_0_IN_XML)).status == 200
 
     [sent] = paynearme.sent
     assert sent["site_identifier"] == SITE_OF_3_0_IN_XML
     verify(sent, sent["signature"], [SITES[SITE_OF_3_0_IN_XML]["api_secret"]], "3.0")
 
 
-def test_without_a_site_the_default_one_is_meant(get_token: Function, paynearme: PayNearMeStub) -> None:
-    get_token(valid_smart_token_request())
+def test_without_a_site_the_default_one_is_meant(get_smart_token: Function, paynearme: PayNearMeStub) -> None:
+    get_smart_token(valid_smart_token_request())
 
     assert paynearme.sent[0]["site_identifier"] == SITE
 
@@ -109,12 +109,12 @@ def test_without_a_site_and_a_default_the_site_is_missing(
 ) -> None:
     monkeypatch.delenv("DEFAULT_SITE_IDENTIFIER")
 
-    assert faulty(cold_start("get_token")(valid_smart_token_request())) == ["site_identifier"]
+    assert faulty(cold_start("get_smart_token")(valid_smart_token_request())) == ["site_identifier"]
     assert paynearme.sent == []
 
 
-def test_a_site_that_is_not_ours_is_named_as_the_fault(get_token: Function, paynearme: PayNearMeStub) -> None:
-    assert faulty(get_token(valid_smart_token_request(site_identifier=MARKER))) == ["site_identifier"]
+def test_a_site_that_is_not_ours_is_named_as_the_fault(get_smart_token: Function, paynearme: PayNearMeStub) -> None:
+    assert faulty(get_smart_token(valid_smart_token_request(site_identifier=MARKER))) == ["site_identifier"]
     assert paynearme.sent == []
 
 
@@ -141,15 +141,15 @@ ORDER_IDENTIFIERS = [
     ],
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    get_token: Function, paynearme: PayNearMeStub, changes: dict[str, Any], names: list[str]
+    get_smart_token: Function, paynearme: PayNearMeStub, changes: dict[str, Any], names: list[str]
 ) -> None:
-    assert faulty(get_token(valid_smart_token_request(**changes))) == names
+    assert faulty(get_smart_token(valid_smart_token_request(**changes))) == names
     assert paynearme.sent == []
 
 
 @pytest.mark.parametrize("missing", ["ext_customer_tax_id_pii", "ext_customer_date_of_birth_pii"])
-def test_guaranteed_ach_needs_its_full_set(get_token: Function, missing: str) -> None:
-    assert faulty(get_token(valid_guaranteed_ach_request(**{missing: None}))) == [missing]
+def test_guaranteed_ach_needs_its_full_set(get_smart_token: Function, missing: str) -> None:
+    assert faulty(get_smart_token(valid_guaranteed_ach_request(**{missing: None}))) == [missing]
 
 
 @pytest.mark.parametrize(
@@ -163,30 +163,30 @@ def test_guaranteed_ach_needs_its_full_set(get_token: Function, missing: str) ->
     ],
     ids=["nothing", "broken", "form", "list", "not UTF-8"],
 )
-def test_what_is_no_flat_json_is_a_400(get_token: Function, event: dict[str, Any]) -> None:
-    assert problem(get_token.handle(event), 400)["type"].endswith("malformed-request")
+def test_what_is_no_flat_json_is_a_400(get_smart_token: Function, event: dict[str, Any]) -> None:
+    assert problem(get_smart_token.handle(event), 400)["type"].endswith("malformed-request")
 
 
-def test_what_is_nested_is_named(get_token: Function) -> None:
-    answer = get_token.handle(json_event({"pnm_order_identifier": [MARKER]}))
+def test_what_is_nested_is_named(get_smart_token: Function) -> None:
+    answer = get_smart_token.handle(json_event({"pnm_order_identifier": [MARKER]}))
 
     assert faulty(answer) == ["pnm_order_identifier"]
     assert MARKER not in answer.body
 
 
-def test_what_is_too_large_is_a_413(get_token: Function) -> None:
-    problem(get_token(valid_smart_token_request(flow_pay_url=MARKER * MOST_BYTES)), 413)
+def test_what_is_too_large_is_a_413(get_smart_token: Function) -> None:
+    problem(get_smart_token(valid_smart_token_request(flow_pay_url=MARKER * MOST_BYTES)), 413)
 
 
 @pytest.mark.parametrize("status", [200, 400, 404])
 def test_a_refusal_is_a_422_with_paynearmes_code_and_descriptions(
-    get_token: Function, paynearme: PayNearMeStub, status: int
+    get_smart_token: Function, paynearme: PayNearMeStub, status: int
 ) -> None:
     errors = [{"description": "Order is unknown"}, "Try another", 17, {"field": "x"}]
     content = {"status": "error", "response_code": "1100", "errors": errors}
     paynearme.answer = paynearme.saying(status, content)
 
-    answer = problem(get_token(valid_smart_token_request()), 422)
+    answer = problem(get_smart_token(valid_smart_token_request()), 422)
 
     assert answer["response_code"] == "1100"
     assert [e["description"] for e in answer["errors"]] == ["Order is unknown", "Try another", "17"]
@@ -217,44 +217,44 @@ SLOW = MaxRetryError(
     ],
 )
 def test_paynearme_out_of_order_is_a_502(
-    get_token: Function, paynearme: PayNearMeStub, answer: Any, kind: str
+    get_smart_token: Function, paynearme: PayNearMeStub, answer: Any, kind: str
 ) -> None:
     paynearme.answer = answer if isinstance(answer, Exception) else paynearme.saying(*answer)
 
-    assert problem(get_token(valid_smart_token_request()), 502)["type"].endswith(kind)
+    assert problem(get_smart_token(valid_smart_token_request()), 502)["type"].endswith(kind)
 
 
-def test_paynearme_too_slow_is_a_504(get_token: Function, paynearme: PayNearMeStub) -> None:
+def test_paynearme_too_slow_is_a_504(get_smart_token: Function, paynearme: PayNearMeStub) -> None:
     paynearme.answer = SLOW
 
-    assert problem(get_token(valid_smart_token_request()), 504)["type"].endswith("paynearme-timeout")
+    assert problem(get_smart_token(valid_smart_token_request()), 504)["type"].endswith("paynearme-timeout")
 
 
 def test_without_time_left_paynearme_is_not_called(
-    get_token: Function, paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    get_smart_token: Function, paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    assert get_token(valid_smart_token_request()).status == 200
+    assert get_smart_token(valid_smart_token_request()).status == 200
     monkeypatch.setattr(Deadline, "after", lambda _: Deadline(clock.now, clock, clock.sleep))
 
-    problem(get_token(valid_smart_token_request()), 504)
+    problem(get_smart_token(valid_smart_token_request()), 504)
     assert len(paynearme.sent) == 1
 
 
 def test_without_the_sites_keys_it_is_a_503(
-    get_token: Function, paynearme: PayNearMeStub, stored_sites: StoredSites
+    get_smart_token: Function, paynearme: PayNearMeStub, stored_sites: StoredSites
 ) -> None:
     stored_sites.delete()
 
-    problem(get_token(valid_smart_token_request()), 503)
+    problem(get_smart_token(valid_smart_token_request()), 503)
     assert paynearme.sent == []
 
 
-def test_a_mistake_of_ours_is_a_500_that_tells_nothing(get_token: Function, paynearme: PayNearMeStub) -> None:
+def test_a_mistake_of_ours_is_a_500_that_tells_nothing(get_smart_token: Function, paynearme: PayNearMeStub) -> None:
     paynearme.answer = RuntimeError(MARKER)
 
-    assert set(problem(get_token(valid_smart_token_request()), 500)) == {"type", "title", "status"}
+    assert set(problem(get_smart_token(valid_smart_token_request()), 500)) == {"type", "title", "status"}
 
 
 @pytest.mark.parametrize("event", [{}, None, [MARKER], {"body": {"a": MARKER}}])
-def test_a_garbage_event_has_an_answer(get_token: Function, event: Any) -> None:
-    assert get_token.handle(event).status in (400, 500)
+def test_a_garbage_event_has_an_answer(get_smart_token: Function, event: Any) -> None:
+    assert get_smart_token.handle(event).status in (400, 500)

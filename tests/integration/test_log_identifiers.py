@@ -119,7 +119,7 @@ def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
     backend: Backend, paynearme: PayNearMeStub, written: Written, wanted: dict[str, str]
 ) -> None:
     paynearme.say((200, ANSWERED | {"orders": [TOKEN | {"pnm_order_identifier": int(ORDER)}]}))
-    assert backend.post("/tokens", wanted).status == 200
+    assert backend.post("/smart-tokens", wanted).status == 200
 
     assert last(written)["pnm_order_identifier"] == ORDER
 
@@ -129,7 +129,7 @@ def test_a_token_for_several_orders_is_found_by_each(
 ) -> None:
     orders = [TOKEN | {"pnm_order_identifier": identifier} for identifier in (OTHER, ORDER, OTHER)]
     paynearme.say((200, ANSWERED | {"orders": orders}))
-    assert backend.post("/tokens", {"site_customer_identifier": "1"}).status == 200
+    assert backend.post("/smart-tokens", {"site_customer_identifier": "1"}).status == 200
 
     assert last(written)["pnm_order_identifiers"] == [ORDER, OTHER]
 
@@ -139,7 +139,7 @@ def test_a_token_that_paynearme_did_not_give_is_found(
     backend: Backend, paynearme: PayNearMeStub, written: Written, said: Any
 ) -> None:
     paynearme.say(said)
-    assert backend.post("/tokens", {"pnm_order_identifier": ORDER}).status >= 400
+    assert backend.post("/smart-tokens", {"pnm_order_identifier": ORDER}).status >= 400
 
     assert last(written)["pnm_order_identifier"] == ORDER
 
@@ -149,7 +149,7 @@ def test_what_a_backend_names_and_what_is_no_identifier_is_not_written(
 ) -> None:
     named = f"{MARKER}@example.com"
     paynearme.say((200, ANSWERED | {"orders": [TOKEN | {"pnm_order_identifier": named}]}))
-    assert backend.post("/tokens", {"pnm_order_identifier": named}).status == 200
+    assert backend.post("/smart-tokens", {"pnm_order_identifier": named}).status == 200
 
     assert MARKER not in written.text()
 

@@ -237,7 +237,7 @@ def test_a_refusal_without_a_code_and_words_is_one_as_well(making: Making) -> No
 
 
 def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
-    making: Making, get_token: Function
+    making: Making, get_smart_token: Function
 ) -> None:
     making.paynearme.answers = [making.paynearme.saying(200, EXPIRED)]
 
@@ -249,7 +249,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
     making.paynearme.answer = PayNearMeStub().answer
     to_return = {"flow_return_url": "https://merchant.example.com/cashier"}
     for beside in ({}, to_return):
-        assert get_token(answer.content["reconnect"] | beside).status == 200
+        assert get_smart_token(answer.content["reconnect"] | beside).status == 200
     asked = making.paynearme.sent[-1]
     assert making.paynearme.addresses[-1].endswith("/get_smart_token")
     assert (asked["flow_trustly"], asked["flow_trustly_reconnect"]) == ("true", method)

@@ -22,7 +22,7 @@ SLOW = ReadTimeoutError(HTTPSConnectionPool("login.paynearme.invalid"), "/", "sl
 
 # Each call: its path, what is asked, and what PayNearMe answers.
 CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "get_smart_token": ("/tokens", valid_smart_token_request(), ANSWERED),
+    "get_smart_token": ("/smart-tokens", valid_smart_token_request(), ANSWERED),
     "create_order": (
         "/orders",
         documented("create_order", "guaranteed_ach"),

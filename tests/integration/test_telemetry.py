@@ -14,7 +14,7 @@ MARKER = "zq7marker7qz"
 MESSAGES = {
     "authorize": authorization,
     "confirm": confirmation,
-    "get_token": valid_smart_token_request,
+    "get_smart_token": valid_smart_token_request,
 }
 CALLBACKS = ("authorize", "confirm")
 PAID_CENTS = 35499
@@ -112,8 +112,8 @@ COUNTED: dict[str, tuple[list[Told], Told, dict[str, int]]] = {
     "old": ([], a(timestamp="1"), once("AuthenticationFailed")),
     "invalid": ([], c(status="x"), once("ValidationFailed", "CallbackInvalid")),
     "invalid and forged": ([], c(status="x", secret="x"), once("AuthenticationFailed")),
-    "token": ([], ("get_token", {}), once("PayNearMeCallSucceeded")),
-    "no token": ([], ("get_token", {"unknown": "x"}), once("ValidationFailed")),
+    "token": ([], ("get_smart_token", {}), once("PayNearMeCallSucceeded")),
+    "no token": ([], ("get_smart_token", {"unknown": "x"}), once("ValidationFailed")),
 }
 
 
@@ -224,7 +224,7 @@ def test_a_ledger_that_is_gone_is_counted(
     [
         ("authorize", once("CallbackFailed") | UNDECIDED),
         ("confirm", once("CallbackFailed")),
-        ("get_token", {}),
+        ("get_smart_token", {}),
     ],
 )
 def test_keys_that_are_gone_are_counted(
@@ -274,14 +274,14 @@ def test_what_one_call_notes_and_counts_is_not_told_of_the_next(
 
 @pytest.mark.parametrize("status", [200, 401, 422, 500])
 def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
-    get_token: Function, paynearme: PayNearMeStub, written: Written, status: int
+    get_smart_token: Function, paynearme: PayNearMeStub, written: Written, status: int
 ) -> None:
     request = valid_guaranteed_ach_request(flow_pay_url=f"app://{MARKER}", signature=MARKER)
     personal = [value for name, value in request.items() if name.endswith("_pii")]
     said = {"status": "error", "response_code": "1", "errors": [*personal, MARKER]}
     if status != 200:
         paynearme.answer = paynearme.saying(status, said)
-    assert get_token(request).status == (502 if status in (401, 500) else status)
+    assert get_smart_token(request).status == (502 if status in (401, 500) else status)
 
     tokens = [ANSWERED["orders"][0][name] for name in ("secure_smart_token", "secure_smart_link")]
     secrets = [paynearme.sent[0]["signature"], *(site["secret"] for site in SITES.values())]

@@ -35,7 +35,7 @@ def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments
 
 @pytest.fixture
 def watching(cold_start: Callable[[str], Function], stored: Stored) -> Watch:
-    return Watch(cold_start("watch_unconfirmed"), stored)
+    return Watch(cold_start("sweep_unconfirmed"), stored)
 
 
 @pytest.mark.parametrize("what", ["nothing", "open ones", "ended ones", "released ones"])
@@ -92,7 +92,7 @@ def test_more_than_one_page_of_a_partition_is_marked(
     assert written.counted("PaymentUnconfirmed") == 205
     # All of it in one line with its operation, however many there are.
     [metrics] = written.metrics()
-    assert metrics["operation"] == "watch_unconfirmed"
+    assert metrics["operation"] == "sweep_unconfirmed"
 
 
 @pytest.mark.parametrize("seconds", [0.4, 2.4])
@@ -252,7 +252,7 @@ def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
     told = [line for line in lines if "event" in line]
     assert [line["event"] for line in told] == ["PaymentUnconfirmed", "ReservationReleased"]
     for line in told:
-        assert line["operation"] == "watch_unconfirmed"
+        assert line["operation"] == "sweep_unconfirmed"
         assert line["pnm_order_identifier"] == "80080175585"
         assert line["pnm_payment_identifier"] == "1"
     assert len(lines) == 4

@@ -23,7 +23,7 @@ def payments(authorize: Function, confirm: Function, stored: Stored, streamed: S
 
 @pytest.fixture
 def watch(cold_start: Callable[[str], Function], stored: Stored) -> Watch:
-    return Watch(cold_start("watch_unconfirmed"), stored)
+    return Watch(cold_start("sweep_unconfirmed"), stored)
 
 
 @pytest.fixture

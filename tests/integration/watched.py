@@ -29,7 +29,7 @@ class Watch:
 
     def look(self, now: datetime) -> None:
         """Look when our clock shows ``now``."""
-        invoked("watch_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
+        invoked("sweep_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
 
     def pending(self) -> dict[str, str]:
         """Return which payments' outcomes are awaited, and since when, as the index says it."""

@@ -85,7 +85,7 @@ def test_each_function_behind_the_callback_api_is_watched_for_crashes_and_thrott
     }
     assert len(behind) == 3
     assert watched_by("Throttles") == behind
-    nobody_waits_for = {"PublishEventsFunction", "WatchUnconfirmedFunction"}
+    nobody_waits_for = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
     assert watched_by("Errors") == behind | nobody_waits_for
 
 

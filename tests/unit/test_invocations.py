@@ -31,7 +31,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], lis
 
 
 def failing(error: Exception, cause: Exception | None = None) -> Any:
-    @invoked("watch_unconfirmed")
+    @invoked("sweep_unconfirmed")
     def handler(event: Any, now: datetime) -> None:
         raise error from cause
 
@@ -41,7 +41,7 @@ def failing(error: Exception, cause: Exception | None = None) -> Any:
 def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     seen = []
 
-    @invoked("watch_unconfirmed", clock=lambda: NOW)
+    @invoked("sweep_unconfirmed", clock=lambda: NOW)
     def handler(event: Any, now: datetime) -> None:
         seen.append((event, now))
 
@@ -49,15 +49,15 @@ def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixt
 
     assert seen == [({"Records": [MARKER]}, NOW)]
     [line], [metrics] = lines(capsys)
-    assert (line["operation"], line["status"], line["request_id"]) == ("watch_unconfirmed", 200, "request-1")
+    assert (line["operation"], line["status"], line["request_id"]) == ("sweep_unconfirmed", 200, "request-1")
     assert MARKER not in json.dumps(line)
-    assert metrics["operation"] == "watch_unconfirmed"
+    assert metrics["operation"] == "sweep_unconfirmed"
     assert "InternalError" not in metrics
 
 
 def test_its_own_clock_shows_utc() -> None:
     seen: list[datetime] = []
-    invoked("watch_unconfirmed")(lambda _, now: seen.append(now))({}, None)
+    invoked("sweep_unconfirmed")(lambda _, now: seen.append(now))({}, None)
 
     assert abs((datetime.now(UTC) - seen[0]).total_seconds()) < 60
     assert seen[0].tzinfo is UTC
@@ -96,7 +96,7 @@ def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture
         failing(RuntimeError())({}, CONTEXT)
     lines(capsys)
 
-    invoked("watch_unconfirmed")(lambda _, now: None)({}, None)
+    invoked("sweep_unconfirmed")(lambda _, now: None)({}, None)
 
     [line], [metrics] = lines(capsys)
     assert "error" not in line

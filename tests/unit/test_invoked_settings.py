@@ -10,7 +10,7 @@ from tests.template import FUNCTIONS, PARAMETERS, environment_of
 
 TOLD: dict[str, type[Environment]] = {
     "PublishEventsFunction": PublishingSettings,
-    "WatchUnconfirmedFunction": WatchingSettings,
+    "SweepUnconfirmedFunction": WatchingSettings,
 }
 functions = pytest.mark.parametrize("function", TOLD)
 
@@ -52,6 +52,6 @@ def test_each_stops_by_itself_before_lambda_stops_it() -> None:
     watching = WatchingSettings(table_name="t").watch_within_seconds
 
     assert publishing + LONGEST_ATTEMPT_SECONDS < FUNCTIONS["PublishEventsFunction"]["Timeout"]
-    assert watching + LONGEST_ATTEMPT_SECONDS < FUNCTIONS["WatchUnconfirmedFunction"]["Timeout"]
+    assert watching + LONGEST_ATTEMPT_SECONDS < FUNCTIONS["SweepUnconfirmedFunction"]["Timeout"]
     # Most of the time is the bus's.
     assert publishing / 2 > FOR_DEAD_LETTERS_SECONDS

@@ -71,9 +71,9 @@ def test_a_put_has_its_content_as_json() -> None:
 
 
 def test_a_post_has_its_text_as_it_is() -> None:
-    _, request = called(lambda backend: backend.post_text("/tokens", "{"))
+    _, request = called(lambda backend: backend.post_text("/smart-tokens", "{"))
 
-    assert (request.method, request.target, request.body) == ("POST", "/dev/tokens", "{")
+    assert (request.method, request.target, request.body) == ("POST", "/dev/smart-tokens", "{")
 
 
 def test_an_address_is_sent_as_it_is_encoded() -> None:

@@ -137,7 +137,7 @@ def test_a_query_without_parameters_is_null_as_api_gateway_says_it() -> None:
 
 @pytest.mark.parametrize("transport", get_args(events.Transport.__value__))
 def test_an_event_has_the_form_of_a_rest_api_s_at_the_given_path(transport: events.Transport) -> None:
-    event = APIGatewayProxyEventModel.model_validate(events.gateway_event({"a": "1"}, transport, "/tokens"))
+    event = APIGatewayProxyEventModel.model_validate(events.gateway_event({"a": "1"}, transport, "/smart-tokens"))
 
-    assert (event.resource, event.path, event.requestContext.path) == ("/tokens", "/tokens", "/dev/tokens")
+    assert (event.resource, event.path, event.requestContext.path) == ("/smart-tokens", "/smart-tokens", "/dev/smart-tokens")
     assert event.httpMethod == event.requestContext.httpMethod

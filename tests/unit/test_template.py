@@ -22,7 +22,7 @@ from tests.template import (
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 ENVIRONMENTS = ("local", "dev", "prod")
 LONGEST_DESCRIPTION = 256
-WAITED_FOR_BY_NOBODY = {"PublishEventsFunction", "WatchUnconfirmedFunction"}
+WAITED_FOR_BY_NOBODY = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
 
 
 def overrides(environment: str, command: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ ROUTES = {
     ("CallbackApi", "post", "/callbacks/confirm", "ConfirmFunction"),
     ("CallbackApi", "get", "/callbacks/reverse", "ReverseFunction"),
     ("CallbackApi", "post", "/callbacks/reverse", "ReverseFunction"),
-    ("BackendApi", "post", "/tokens", "GetTokenFunction"),
+    ("BackendApi", "post", "/smart-tokens", "GetSmartTokenFunction"),
     ("BackendApi", "post", "/orders", "CreateOrderFunction"),
     ("BackendApi", "post", "/payment-methods/find", "FindPaymentMethodsFunction"),
     ("BackendApi", "post", "/payments", "MakePaymentFunction"),
@@ -58,7 +58,7 @@ def test_beside_the_apis_only_the_tables_stream_and_a_schedule_call_functions() 
     others = [
         (n, e["Type"]) for n, f in PUBLISHED.items() for e in f["Events"].values() if e["Type"] != "Api"
     ]
-    assert others == [("PublishEventsFunction", "DynamoDB"), ("WatchUnconfirmedFunction", "Schedule")]
+    assert others == [("PublishEventsFunction", "DynamoDB"), ("SweepUnconfirmedFunction", "Schedule")]
 
 
 def test_no_route_takes_any_verb() -> None:

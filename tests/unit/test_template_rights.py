@@ -62,7 +62,7 @@ RIGHTS: dict[str, dict[str, Any]] = {
         **logs("ReverseLogs"),
         **TRACING,
     },
-    "GetTokenFunction": {
+    "GetSmartTokenFunction": {
         "secretsmanager:GetSecretValue": SECRET,
         WRITE: TABLE,
         **SHARING_TOKENS,
@@ -119,7 +119,7 @@ RIGHTS: dict[str, dict[str, Any]] = {
         **logs("PublishEventsLogs"),
         **TRACING,
     },
-    "WatchUnconfirmedFunction": {
+    "SweepUnconfirmedFunction": {
         LOOK: {"Fn::Sub": "${Table.Arn}/index/awaited"},
         READ: TABLE,
         WRITE: TABLE,
@@ -140,7 +140,7 @@ KEYS: dict[tuple[str, str], list[str]] = {
     ("ConfirmFunction", WRITE): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS],
     ("ReverseFunction", READ): PAYMENTS,
     ("ReverseFunction", WRITE): [*PAYMENTS, "CUSTOMER#*"],
-    ("GetTokenFunction", WRITE): [LEASES],
+    ("GetSmartTokenFunction", WRITE): [LEASES],
     ("CreateOrderFunction", WRITE): [LEASES, "ORDER#*"],
     ("FindPaymentMethodsFunction", WRITE): [LEASES],
     # What became of a payment only a confirmation may say.
@@ -152,8 +152,8 @@ KEYS: dict[tuple[str, str], list[str]] = {
     ("CustomersFunction", WRITE): ["CUSTOMER#*"],
     ("PaymentsFunction", READ): PAYMENTS,
     # No test: nobody awaits its outcome. And no balance.
-    ("WatchUnconfirmedFunction", READ): ["PAYMENT#*"],
-    ("WatchUnconfirmedFunction", WRITE): ["PAYMENT#*", "SPENDING#*"],
+    ("SweepUnconfirmedFunction", READ): ["PAYMENT#*"],
+    ("SweepUnconfirmedFunction", WRITE): ["PAYMENT#*", "SPENDING#*"],
 }
 """Which items each function reaches, by the beginnings of their partition keys."""
 
@@ -235,7 +235,7 @@ def test_no_right_is_named_by_a_wildcard_and_only_the_watch_looks_for_items(func
     assert not [action for action in named if "*" in action]
     looking = [action for action in named if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
     # In the index of what is awaited, as its rights say above.
-    assert looking == ([LOOK] if function == "WatchUnconfirmedFunction" else [])
+    assert looking == ([LOOK] if function == "SweepUnconfirmedFunction" else [])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

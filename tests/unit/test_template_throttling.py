@@ -13,7 +13,7 @@ EVERY_ROUTE = ("/*", "*")
 OWN_LIMITS = {
     ("CallbackApi", "/callbacks/reverse", "GET"): "Reverse",
     ("CallbackApi", "/callbacks/reverse", "POST"): "Reverse",
-    ("BackendApi", "/tokens", "POST"): "Tokens",
+    ("BackendApi", "/smart-tokens", "POST"): "SmartTokens",
     ("BackendApi", "/orders", "POST"): "Orders",
     ("BackendApi", "/payment-methods/find", "POST"): "PaymentMethods",
     ("BackendApi", "/payments", "POST"): "Payments",

@@ -9,7 +9,7 @@ from paynearme.deadline import Deadline
 from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, Stage
 from paynearme.settings import WatchingSettings
 
-OPERATION = "watch_unconfirmed"
+OPERATION = "sweep_unconfirmed"
 FOR_ONE_SECONDS = 2 * LONGEST_ATTEMPT_SECONDS
 """What one payment may take: a release is two requests."""
 

@@ -13,7 +13,7 @@ tokens = AccessTokens(settings, Table(settings.table_name))
 paynearme = PayNearMeClient(settings.paynearme_base_url, tokens)
 
 
-@gateway.backend_call("get_token", {"POST": SmartTokenRequest}, settings, sites)
+@gateway.backend_call("get_smart_token", {"POST": SmartTokenRequest}, settings, sites)
 def handler(call: gateway.Call[SmartTokenRequest]) -> SmartTokenResponse:
     """Call PayNearMe, and return its orders."""
     return paynearme.get_smart_token(call.site, call.request, call.deadline)
