@@ -263,7 +263,7 @@ def test_what_is_refused_is_named_in_the_log_and_not_repeated(
     backend.put(place(), status=MARKER)
 
     [line] = written.logs()
-    assert (line["status"], line["parameters"]) == (400, ["status"])
+    assert (line["status"], line["invalid_parameters"]) == (400, ["status"])
     assert MARKER not in written.text()
 
 
@@ -275,4 +275,4 @@ def test_what_is_not_found_is_counted_and_is_no_failure(
 
     assert written.counted("NotFound") == 1
     [line] = written.logs()
-    assert "error_at" not in line
+    assert "error_location" not in line

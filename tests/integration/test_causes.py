@@ -44,7 +44,7 @@ def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
 
     [line] = written.logs()
     assert line["error"] == "SiteKeysUnavailableError"
-    assert "ClientError AccessDeniedException" in line["causes"]
+    assert "ClientError AccessDeniedException" in line["error_causes"]
     assert MARKER not in written.text()
 
 
@@ -71,7 +71,7 @@ def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
 
     [line] = written.logs()
     assert line["error"] == "LedgerUnavailableError"
-    assert "ClientError AccessDeniedException" in line["causes"]
+    assert "ClientError AccessDeniedException" in line["error_causes"]
     assert MARKER not in written.text()
 
 
@@ -85,7 +85,7 @@ def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
 
     [line] = written.logs()
     assert line["error"] == "PolicyUnavailableError"
-    assert "ClientError AccessDeniedException" in line["causes"]
+    assert "ClientError AccessDeniedException" in line["error_causes"]
     assert MARKER not in written.text()
 
 
@@ -132,7 +132,7 @@ def test_a_fault_of_paynearme_is_noted_in_fixed_words(
     assert get_smart_token(valid_smart_token_request()).status == 502
 
     [line] = written.logs()
-    assert line["detail"] == detail
+    assert line["upstream_detail"] == detail
     assert MARKER not in written.text()
 
 
@@ -145,7 +145,7 @@ def test_a_paynearme_that_cannot_be_reached_is_noted(
     assert get_smart_token(valid_smart_token_request()).status == 502
 
     [line] = written.logs()
-    assert line["detail"] == "no connection"
+    assert line["upstream_detail"] == "no connection"
     assert MARKER not in written.text()
 
 
@@ -159,5 +159,5 @@ def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
 
     [line] = written.logs()
     assert line["response_code"] == "1205"
-    assert "detail" not in line
+    assert "upstream_detail" not in line
     assert MARKER not in written.text()

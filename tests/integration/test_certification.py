@@ -125,7 +125,7 @@ def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(rehearsing: Functio
 
     logs = written.logs()
     names = [word.removesuffix("_2").removesuffix("_60") for word in STATUSES]
-    assert [line["rehearsal"] for line in logs] == names
+    assert [line["certification_hook"] for line in logs] == names
     assert {line["level"] for line in logs} == {"INFO"}
     assert not [line for line in logs if "error" in line]
     assert written.counted("CertificationHookApplied") == len(STATUSES)
@@ -138,7 +138,7 @@ def test_what_is_waited_for_is_not_counted_as_time_that_we_took(
 ) -> None:
     rehearsing(told("confirm_delay_6"))
 
-    assert written.logs()[-1]["milliseconds"] < 6000
+    assert written.logs()[-1]["duration_ms"] < 6000
 
 
 @pytest.mark.parametrize("word", STATUSES)

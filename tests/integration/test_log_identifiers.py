@@ -86,7 +86,7 @@ def test_a_callback_that_nobody_could_check_is_found_and_marked_as_such(
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == status
 
     line = last(written)
-    assert (line["pnm_order_identifier"], line["unchecked"]) == (ORDER, True)
+    assert (line["pnm_order_identifier"], line["signature_unverified"]) == (ORDER, True)
 
 
 @pytest.mark.parametrize(("name", "status"), [("authorize", 200), ("confirm", 503), ("reverse", 503)])
@@ -98,7 +98,7 @@ def test_a_callback_that_met_no_table_is_found(
 
     line = last(written)
     assert line["pnm_order_identifier"] == ORDER
-    assert "unchecked" not in line
+    assert "signature_unverified" not in line
 
 
 def test_a_declined_one_of_them_says_what_was_decided(
@@ -107,7 +107,7 @@ def test_a_declined_one_of_them_says_what_was_decided(
     stored.client.delete_table(TableName=stored.table_name)
     authorize(authorization())
 
-    assert (last(written)["accepted"], last(written)["reason"]) == (False, "cannot_decide_now")
+    assert (last(written)["accepted"], last(written)["decision_reason"]) == (False, "cannot_decide_now")
 
 
 @pytest.mark.parametrize(

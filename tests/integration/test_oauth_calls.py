@@ -219,7 +219,7 @@ def test_without_the_store_of_tokens_it_is_unavailable(
     assert outcome(call(backend, paynearme, name)) == (503, "unavailable")
     assert paynearme.sent == []
     assert written.counted("AccessTokenUnavailable") == 1
-    assert "ClientError AccessDeniedException" in written.logs()[0]["causes"]
+    assert "ClientError AccessDeniedException" in written.logs()[0]["error_causes"]
     traffic.refused.clear()
 
     assert call(backend, paynearme, name).status == 200

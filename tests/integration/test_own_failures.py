@@ -93,7 +93,7 @@ class TestFailures:
 
         [line] = written.logs()
         assert "error" in line
-        assert line["error_at"]
+        assert line["error_location"]
 
 
 @pytest.mark.parametrize("site", [SITE_OF_2_0_IN_JSON, SITE_OF_3_0_IN_XML])

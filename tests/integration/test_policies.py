@@ -64,7 +64,7 @@ class TestWithoutAPolicy:
         assert written.counted("PolicyInvalid") == (how in BROKEN)
         [line] = written.logs()
         assert (line["level"], line["error"]) == ("ERROR", "PolicyUnavailableError")
-        assert ("policy_faults" in line) is (how in BROKEN)
+        assert ("policy_error_count" in line) is (how in BROKEN)
         assert MARKER not in answer.body + written.text()
 
     @SPOILT
@@ -214,7 +214,7 @@ def test_it_is_noted_and_kept_which_document_a_payment_was_decided_by(
 
     version = hashlib.sha256(deployed_policy.content).hexdigest()[:12]
     [line] = written.logs()
-    assert line["policy"] == stored.payment()["policy"] == version
+    assert line["policy_version"] == stored.payment()["policy"] == version
 
 
 def test_a_site_has_its_own_policy_or_the_defaults(

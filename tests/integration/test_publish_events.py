@@ -138,7 +138,7 @@ def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
     publish(records)
 
     *lines, last = written.logs()[before:]
-    told = [(line["event"], line["event_identifier"], line["pnm_payment_identifier"]) for line in lines]
+    told = [(line["event_type"], line["event_identifier"], line["pnm_payment_identifier"]) for line in lines]
     heard = [(event["detail-type"], event["detail"]) for event in merchant.heard()]
     assert told == [(kind, d["event_identifier"], d["pnm_payment_identifier"]) for kind, d in heard]
     assert {line["pnm_order_identifier"] for line in lines} == {"80080175585"}
@@ -165,7 +165,7 @@ def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
     assert (merchant.heard(), merchant.dead_letters()) == ([], [])
     line = written.logs()[-1]
     assert (line["status"], line["error"]) == (500, "EventPublishFailedError")
-    assert line["causes"] == ["ClientError AccessDeniedException"]
+    assert line["error_causes"] == ["ClientError AccessDeniedException"]
     assert MARKER not in written.text()
 
     traffic.refused.clear()
@@ -194,7 +194,7 @@ def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
     [body] = merchant.dead_letters()
     assert merchant.heard() == []
     told, line = written.logs()[-2:]
-    assert (told["event"], told["pnm_order_identifier"]) == ("dead_letter", "80080175585")
+    assert (told["event_type"], told["pnm_order_identifier"]) == ("dead_letter", "80080175585")
     # It is a failure to whoever watches, though the batch is done with.
     assert (line["level"], line["status"], line["error"]) == ("ERROR", 200, "KeyError")
     assert written.counted("EventDeadLettered") == 1

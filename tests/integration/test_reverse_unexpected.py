@@ -200,8 +200,8 @@ def test_the_log_says_what_came_back_and_a_metric_counts_it(
     reverse(reversal(**changes, pnm_order_identifier="1"))
 
     _, first, second = written.logs()
-    assert (first["operation"], first["status"], first["kind"]) == ("reverse", 200, kind)
-    assert (first["repeated"], second["repeated"]) == (False, True)
+    assert (first["operation"], first["status"], first["reversal_kind"]) == ("reverse", 200, kind)
+    assert (first["duplicate"], second["duplicate"]) == (False, True)
     assert first["anomalies"] == ["order_differs"]
     assert "anomalies" not in second
     counts = ["PaymentReversed", "ReversalDuplicate", "AnomalyOrderDiffers", *([metric] if metric else [])]

@@ -163,7 +163,7 @@ def test_only_the_log_tells_why_a_callback_is_not_authentic(
     answer = authorize(authorization(**changes))
 
     [line] = written.logs()
-    assert line["reason"] == reason
+    assert line["auth_failure"] == reason
     assert reason not in answer.body
 
 
@@ -171,7 +171,7 @@ def test_the_log_names_the_parameters_of_an_invalid_message(confirm: Function, w
     confirm(confirmation(status=None, test=MARKER))
 
     [line] = written.logs()
-    assert line["parameters"] == ["status", "test"]
+    assert line["invalid_parameters"] == ["status", "test"]
     assert MARKER not in written.text()
 
 
@@ -197,7 +197,7 @@ def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
 
     [line] = written.logs()
     assert line["error"] == "BrokenError"
-    assert any("break_down" in place for place in line["error_at"])
+    assert any("break_down" in place for place in line["error_location"])
     assert MARKER not in written.text()
 
 
@@ -294,4 +294,4 @@ def test_a_call_takes_the_milliseconds_that_it_says(authorize: Function, written
     authorize(authorization())
     took = (time.perf_counter() - started) * 1000
 
-    assert 0 < written.logs()[0]["milliseconds"] <= took + 0.1
+    assert 0 < written.logs()[0]["duration_ms"] <= took + 0.1

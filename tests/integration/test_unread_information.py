@@ -24,7 +24,7 @@ def test_an_authorization_is_accepted_and_the_names_are_noted(
     assert answer.fields["accept_payment"] == "yes"
     assert stored.payment()["decision"] == "accept"
     [line] = written.logs()
-    assert line["unread"] == sorted(UNREADABLE)
+    assert line["ignored_parameters"] == sorted(UNREADABLE)
     assert written.counted("OptionalFieldsIgnored") == 1
 
 
@@ -37,7 +37,7 @@ def test_a_confirmation_is_acknowledged_and_posted_and_the_names_are_noted(
     assert answer.status == 200
     assert stored.balances() == {CUSTOMER: Decimal("350.00")}
     [line] = written.logs()
-    assert line["unread"] == sorted(UNREADABLE)
+    assert line["ignored_parameters"] == sorted(UNREADABLE)
     assert written.counted("OptionalFieldsIgnored") == 1
 
 
@@ -49,7 +49,7 @@ def test_each_of_them_is_noted_by_name_and_never_by_value(
     assert confirm(confirmation(**{name: value})).status == 200
 
     [line] = written.logs()
-    assert line["unread"] == [name]
+    assert line["ignored_parameters"] == [name]
     assert value not in written.text()
 
 
@@ -69,7 +69,7 @@ def test_what_is_readable_or_absent_or_unknown_is_not_noted(
     assert confirm(confirmation(**said)).status == 200
 
     [line] = written.logs()
-    assert "unread" not in line
+    assert "ignored_parameters" not in line
     assert written.counted("OptionalFieldsIgnored") == 0
 
 

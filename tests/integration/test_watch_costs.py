@@ -249,8 +249,8 @@ def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
     watching.look(LONG_OVERDUE)
 
     lines = written.logs()[before:]
-    told = [line for line in lines if "event" in line]
-    assert [line["event"] for line in told] == ["PaymentUnconfirmed", "ReservationReleased"]
+    told = [line for line in lines if "event_type" in line]
+    assert [line["event_type"] for line in told] == ["PaymentUnconfirmed", "ReservationReleased"]
     for line in told:
         assert line["operation"] == "sweep_unconfirmed"
         assert line["pnm_order_identifier"] == "80080175585"

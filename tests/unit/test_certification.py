@@ -91,7 +91,7 @@ def test_a_delayed_answer_is_the_true_one_after_its_seconds(clock: Clock, noted:
     assert rehearse(annotated("confirm_delay_3"), clock.deadline(6.5), acknowledged()) == acknowledged()
 
     assert clock.sleeps == [3]
-    assert noted == [{"rehearsal": "confirm_delay"}, "CertificationHookApplied"]
+    assert noted == [{"certification_hook": "confirm_delay"}, "CertificationHookApplied"]
 
 
 @pytest.mark.parametrize(("annotation", "worked"), [("confirm_delay_9999", 0.5), ("confirm_delay_6", 0.6)])

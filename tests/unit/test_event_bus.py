@@ -124,7 +124,7 @@ def test_why_the_bus_refuses_is_noted_in_its_own_words(
 
     bus.to_use().put(events("a", "b", "c"), clock.deadline(10))
 
-    assert noted == {"bus_refused": {"ThrottlingException": 1, "MalformedDetail": 1}}
+    assert noted == {"eventbridge_errors": {"ThrottlingException": 1, "MalformedDetail": 1}}
 
 
 @pytest.mark.parametrize(

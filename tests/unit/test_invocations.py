@@ -84,8 +84,8 @@ def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     assert (raised.value.__cause__, raised.value.__context__) == (None, None)
     [line], [metrics] = lines(capsys)
     assert (line["level"], line["status"], line["error"]) == ("ERROR", 500, type(error).__name__)
-    assert line["causes"] == ([type(cause).__name__] if cause else [])
-    assert line["error_at"]
+    assert line["error_causes"] == ([type(cause).__name__] if cause else [])
+    assert line["error_location"]
     assert MARKER not in json.dumps(line)
     counted = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalError"
     assert metrics[counted] == [1.0]

@@ -62,7 +62,7 @@ def rehearse(message: Confirmation, deadline: Deadline, answer: HttpAnswer) -> H
     rehearsal = rehearsal_of(message.site_order_annotation)
     if rehearsal is None:
         return answer
-    telemetry.note(rehearsal=rehearsal.name)
+    telemetry.note(certification_hook=rehearsal.name)
     telemetry.count("CertificationHookApplied")
     seconds = max(0.0, deadline.remaining)
     if rehearsal.seconds <= seconds:

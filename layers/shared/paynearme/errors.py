@@ -33,7 +33,7 @@ class AuthenticationError(ServiceError):
     tell a forger which part of a guess was right.
     """
 
-    reason = "not_authentic"
+    reason = "authentication_failed"
 
 
 class UnknownSiteError(AuthenticationError):

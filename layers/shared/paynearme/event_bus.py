@@ -54,7 +54,7 @@ class EventBus:
         codes = [entry.get("ErrorCode") for entry in answer["Entries"]]
         if any(codes):
             # In EventBridge's own words.
-            telemetry.note(bus_refused=dict(Counter(filter(None, codes))))
+            telemetry.note(eventbridge_errors=dict(Counter(filter(None, codes))))
         return [_is_taken(code) for code in codes]
 
 

@@ -92,7 +92,7 @@ def receive[M: (Authorization, Confirmation, Reversal)](
     except SiteKeysUnavailableError:
         # Nobody vouches for it, but its log line must be found.
         telling.identifiers_in(received)
-        telemetry.note(unchecked=True)
+        telemetry.note(signature_unverified=True)
         raise
     # What is not signed is not authentic: it goes no further.
     signed = {name: value for name, value in received.items() if name not in UNSIGNED}
@@ -101,10 +101,10 @@ def receive[M: (Authorization, Confirmation, Reversal)](
     if model is Authorization:
         _check_age(signed.get("timestamp", ""), now, settings)
     message = read_message(model, signed)
-    telemetry.note(test=message.test)
+    telemetry.note(is_test=message.test)
     dropped = [name for name in signed if name in model.model_fields and getattr(message, name) is None]
     if unread := sorted(name for name in dropped if signed[name]):
-        telemetry.note(unread=unread)
+        telemetry.note(ignored_parameters=unread)
         telemetry.count("OptionalFieldsIgnored")
     return Callback(message, site, now, deadline)
 

@@ -33,7 +33,7 @@ def make_once(
     )
     known = ledger.begin_payment(intent, now, deadline)
     if known is not None:
-        telemetry.note(repeated=True, pnm_payment_identifier=known.pnm_payment_identifier)
+        telemetry.note(duplicate=True, pnm_payment_identifier=known.pnm_payment_identifier)
         return known
     outcome = _ask(intent, site, paynearme, deadline.sooner(FOR_A_SHORT_ATTEMPT_SECONDS))
     try:

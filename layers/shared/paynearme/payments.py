@@ -57,7 +57,7 @@ class Authorized:
     @property
     def notes(self) -> dict[str, Any]:
         """Return what the log line says of it."""
-        return {"accepted": self.decision.accept, "reason": self.decision.reason, **_noted(self.anomalies)}
+        return {"accepted": self.decision.accept, "decision_reason": self.decision.reason, **_noted(self.anomalies)}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -96,7 +96,7 @@ class Confirmed:
     @property
     def notes(self) -> dict[str, Any]:
         """Return what the log line says of it."""
-        return {"outcome": self.outcome, "repeated": self.repeated, **_noted(self.anomalies)}
+        return {"outcome": self.outcome, "duplicate": self.repeated, **_noted(self.anomalies)}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -117,7 +117,7 @@ class Reversed:
     @property
     def notes(self) -> dict[str, Any]:
         """Return what the log line says of it."""
-        return {"reversal_kind": str(self.kind), "repeated": self.repeated, **_noted(self.anomalies)}
+        return {"reversal_kind": str(self.kind), "duplicate": self.repeated, **_noted(self.anomalies)}
 
     @property
     def counts(self) -> dict[str, int]:

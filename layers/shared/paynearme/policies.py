@@ -43,7 +43,7 @@ class _Deployed(AppConfigProvider):
         except PolicyInvalidError as error:
             # The alarm on this metric makes AppConfig roll the deployment back.
             telemetry.count("PolicyInvalid")
-            telemetry.note(policy_faults=len(error.faults))
+            telemetry.note(policy_error_count=len(error.faults))
             if self.last_good is None:
                 raise
         except Exception as error:
@@ -94,7 +94,7 @@ class Policies:
         except GetParameterError:
             raise PolicyUnavailableError from None
         policy: SitePolicy = document.of(site_identifier)
-        telemetry.note(policy=policy.version)
+        telemetry.note(policy_version=policy.version)
         return policy
 
     def find_quickly(self, site_identifier: str, deadline: Deadline) -> SitePolicy | None:

@@ -81,7 +81,7 @@ class _Publishing:
             except Exception as error:
                 # Whatever is wrong with it, or with us: it must not stand in the way of all others.
                 telemetry.note_failure(error)
-                self.given_up.append((record, "unreadable"))
+                self.given_up.append((record, "malformed"))
 
         def has_waited() -> bool:
             oldest = min((change.changed_at for change in changes if change.pending), default=now)
@@ -96,7 +96,7 @@ class _Publishing:
                 raise
             # Whatever it is, nothing may wait until the stream has forgotten it.
             telemetry.note_failure(error)
-            self.given_up.extend((change.record, "waited") for change in changes if change.pending)
+            self.given_up.extend((change.record, "expired") for change in changes if change.pending)
         for record, reason in self.given_up:
             self._keep(record, reason)
 
@@ -122,7 +122,7 @@ class _Publishing:
                 if is_taken:
                     _tell(change.pending.pop(0))
                 elif is_taken is None:
-                    self.given_up.append((change.record, "never_taken"))
+                    self.given_up.append((change.record, "rejected"))
                     change.pending.clear()
                 else:
                     held_back.add(change.payment)
@@ -132,13 +132,13 @@ class _Publishing:
     def _keep(self, record: StreamRecord, reason: str) -> None:
         self.dead_letters.keep(record, self.deadline)
         telemetry.count("EventDeadLettered")
-        telemetry.note(dead_letters=len(self.given_up))
-        told = {"reason": reason}
+        telemetry.note(dead_lettered_count=len(self.given_up))
+        told = {"dead_letter_reason": reason}
         for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
             # It may be anything.
             with suppress(Exception):
                 told[name] = str(record["dynamodb"]["NewImage"][name]["S"])
-        telemetry.tell_of_payment(OPERATION, event="dead_letter", **told)
+        telemetry.tell_of_payment(OPERATION, event_type="dead_letter", **told)
 
 
 def _read(record: StreamRecord) -> _Change:
@@ -160,7 +160,7 @@ def _tell(event: PaymentEvent) -> None:
     telemetry.count("EventPublished")
     telemetry.tell_of_payment(
         OPERATION,
-        event=event.detail_type,
+        event_type=event.detail_type,
         event_identifier=event.event_identifier,
         site_identifier=event.site_identifier,
         pnm_order_identifier=event.pnm_order_identifier,

@@ -83,7 +83,7 @@ def note_failure(error: BaseException) -> None:
         code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
         causes.append(f"{type(cause).__name__} {code}" if code else type(cause).__name__)
         cause = cause.__cause__ or cause.__context__
-    note(error=type(error).__name__, error_at=places, causes=causes)
+    note(error=type(error).__name__, error_location=places, error_causes=causes)
 
 
 def tell_of_payment(operation: str, **fields: Any) -> None:
@@ -93,10 +93,10 @@ def tell_of_payment(operation: str, **fields: Any) -> None:
 
 def write(operation: str, status: int, milliseconds: float) -> None:
     """Write the call's log line and its metrics, and forget them."""
-    fields = {"operation": operation, "status": status, "milliseconds": round(milliseconds, 1), **_notes}
+    fields = {"operation": operation, "status": status, "duration_ms": round(milliseconds, 1), **_notes}
     _notes.clear()
     # An authorization that is declined because something of ours failed is answered with 200.
-    failed = status >= 500 or "error_at" in fields
+    failed = status >= 500 or "error_location" in fields
     log = logger.error if failed else logger.warning if status >= 400 else logger.info
     log(operation, extra=fields)
     for name, number in _counts.items():

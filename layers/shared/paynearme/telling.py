@@ -76,15 +76,15 @@ def error(error: Exception) -> None:
     if name := name_of(error):
         telemetry.count(name)
     if isinstance(error, AuthenticationError):
-        telemetry.note(reason=error.reason)
+        telemetry.note(auth_failure=error.reason)
     elif isinstance(error, ServiceError):
         telemetry.note(error=type(error).__name__)
     if isinstance(error, ValidationFailedError):
-        telemetry.note(parameters=sorted(error.faults)[:20])
+        telemetry.note(invalid_parameters=sorted(error.faults)[:20])
     if isinstance(error, RequestRejectedError):
         telemetry.note(response_code=error.response_code)
     if isinstance(error, UpstreamError):
-        telemetry.note(detail=error.detail)
+        telemetry.note(upstream_detail=error.detail)
     if isinstance(error, UnavailableError) or not isinstance(error, ServiceError):
         telemetry.note_failure(error)
 

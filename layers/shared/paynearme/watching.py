@@ -74,7 +74,7 @@ def _tell(what: str, payment: AwaitedPayment) -> None:
     telemetry.count(what)
     telemetry.tell_of_payment(
         OPERATION,
-        event=what,
+        event_type=what,
         site_identifier=payment.site_identifier,
         pnm_order_identifier=payment.pnm_order_identifier,
         pnm_payment_identifier=payment.pnm_payment_identifier,
