@@ -17,13 +17,13 @@ from typing import Any, cast
 from rich.console import Console
 from rich.table import Table as Shown
 
-from local.events import gateway_event, load, signed
+from local.events import api_gateway_event, load, signed
 from paynearme.deadline import Deadline
 from paynearme.ledger import Ledger
 from paynearme.messages import Authorization, read_message
 from paynearme.parameters import from_body
 from paynearme.policy import read_policy
-from paynearme.settings import Settings, Sites
+from paynearme.settings import Settings, SiteProvider
 from paynearme.signing import UNSIGNED, sign, verify
 from paynearme.table import Table
 
@@ -53,37 +53,37 @@ def _steps() -> dict[str, Callable[[], object]]:
     from paynearme import gateway
 
     settings = Settings(sites_secret="sites", table_name="payments")  # noqa: S106 # a name
-    sites = Sites(settings, cast(Any, _SitesInMemory()))
+    sites = SiteProvider(settings, cast(Any, _SitesInMemory()))
     ledger = Ledger(Table("payments", cast(Any, _TableInMemory())))
     message = signed(load("authorization")["credit"], _SECRET, timestamp=int(time.time()))
-    event = gateway_event(message, "json", base64_encoded=True)
+    event = api_gateway_event(message, "json", base64_encoded=True)
     body = json.dumps(message)
     unsigned = {name: value for name, value in message.items() if name not in UNSIGNED}
-    typed = read_message(Authorization, unsigned)
+    authorization = read_message(Authorization, unsigned)
     policy = read_policy(Path("policy.json").read_text(encoding="utf-8")).defaults
     now = datetime.now(UTC)
 
-    @gateway.callback("authorize", Authorization, settings, sites)
+    @gateway.callback_handler("authorize", Authorization, settings, sites)
     def handler(callback: gateway.Callback[Authorization]) -> Any:
-        authorized = ledger.authorize(callback.message, policy, callback.received_at, callback.deadline)
-        return authorized.to_answer(callback.message.pnm_order_identifier)
+        result = ledger.authorize(callback.message, policy, callback.received_at, callback.deadline)
+        return result.to_response(callback.message.pnm_order_identifier)
 
-    def floor() -> object:
+    def baseline() -> object:
         return json.dumps({"accept": sign(json.loads(body), _SECRET) == message["signature"]})
 
-    def whole() -> object:
-        answer = handler(event, None)
-        if answer["statusCode"] != 200:
+    def total() -> object:
+        response = handler(event, None)
+        if response["statusCode"] != 200:
             raise RuntimeError("the benchmark's callback was refused")
-        return answer
+        return response
 
     return {
-        "floor: JSON, HMAC, answer": floor,
+        "floor: JSON, HMAC, answer": baseline,
         "read parameters": lambda: from_body(event),
         "verify the signature": lambda: verify(message, message["signature"], [_SECRET]),
         "read the typed message": lambda: read_message(Authorization, unsigned),
-        "decide and record, no network": lambda: ledger.authorize(typed, policy, now, Deadline.after(6.5)),
-        "the whole callback, log and metrics": whole,
+        "decide and record, no network": lambda: ledger.authorize(authorization, policy, now, Deadline.after(6.5)),
+        "total callback, log and metrics": total,
     }
 
 
@@ -91,14 +91,14 @@ def main() -> None:
     """Measure each step, the best of some rounds, and print it."""
     seconds: dict[str, float] = {}
     # The log line and the metrics line are part of the cost, and nobody needs to see them.
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123 # no path of ours
+    with open(os.devnull, "w") as null_output, redirect_stdout(null_output):  # noqa: PTH123 # no path of ours
         for name, step in _steps().items():
             step()
             seconds[name] = min(timeit.repeat(step, number=_CALLS, repeat=_ROUNDS)) / _CALLS
-    floor = seconds["floor: JSON, HMAC, answer"]
+    baseline = seconds["floor: JSON, HMAC, answer"]
     table = Shown("step", "µs", "ratio to the floor", box=None, padding=(0, 2))
     for name, value in seconds.items():
-        table.add_row(name, f"{value * 1e6:.0f}", f"{value / floor:.1f}")
+        table.add_row(name, f"{value * 1e6:.0f}", f"{value / baseline:.1f}")
     Console().print(table)
 
 

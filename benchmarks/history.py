@@ -16,9 +16,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Shown
 
-from local.__main__ import LEFT_RUNNING
-from local.drive import confirmation_of
-from local.events import as_text, load, with_fresh_payment
+from local.__main__ import STACK_DIR
+from local.drive import build_confirmation
+from local.events import stringify_parameters, load, with_new_identifier
 from local.sites import GAMING_SITE
 from local.stack import load as load_stack
 from paynearme.deadline import Deadline
@@ -27,8 +27,8 @@ from paynearme.messages import Authorization, Confirmation, read_message
 from paynearme.policy import SitePolicy, read_policy
 from paynearme.table import Table
 
-HISTORIES = (10, 10_000)
-_MEASURED, _AT_ONCE, _PATIENCE_SECONDS = 200, 4, 60.0
+HISTORY_SIZES = (10, 10_000)
+_SAMPLES, _CONCURRENCY, _TIMEOUT_SECONDS = 200, 4, 60.0
 
 # Rules by customer of every kind, so that everything is read that a rule can ask for.
 _POLICY = """{"defaults": {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Etc/UTC",
@@ -38,7 +38,7 @@ _POLICY = """{"defaults": {"unknown_order": "accept", "unknown_customer": "accep
 
 
 @dataclass
-class _Traffic:
+class _RequestMeter:
     """What the client asked DynamoDB for: calls by name, and of reads the keys, the items and their bytes."""
 
     calls: list[str] = field(default_factory=list)
@@ -46,50 +46,50 @@ class _Traffic:
     items: int = 0
     bytes: int = 0
 
-    def before(self, *, params: Any, model: Any, **_: Any) -> None:
+    def count_request(self, *, params: Any, model: Any, **_: Any) -> None:
         self.calls.append(model.name)
         if model.name == "BatchGetItem":
             self.keys += sum(len(table["Keys"]) for table in params["RequestItems"].values())
 
-    def after(self, *, http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    def count_response(self, *, http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
         if model.name == "BatchGetItem":
-            self.items += sum(len(found) for found in parsed["Responses"].values())
+            self.items += sum(len(items) for items in parsed["Responses"].values())
             self.bytes += len(http_response.content)
 
 
-def _messages(customer: str, number: int) -> Iterator[tuple[Authorization, Confirmation]]:
+def _messages(customer: str, count: int) -> Iterator[tuple[Authorization, Confirmation]]:
     base = load("authorization")["credit"] | {"site_identifier": GAMING_SITE}
-    for _ in range(number):
-        asked = {**with_fresh_payment(base), "site_customer_identifier": customer}
-        sent = {"timestamp": str(int(time.time())), "version": "3.0"}
+    for _ in range(count):
+        authorization = {**with_new_identifier(base), "site_customer_identifier": customer}
+        envelope = {"timestamp": str(int(time.time())), "version": "3.0"}
         yield (
-            read_message(Authorization, as_text({**asked, **sent})),
-            read_message(Confirmation, as_text({**confirmation_of(asked), **sent})),
+            read_message(Authorization, stringify_parameters({**authorization, **envelope})),
+            read_message(Confirmation, stringify_parameters({**build_confirmation(authorization), **envelope})),
         )
 
 
-def _live_through(ledger: Ledger, policy: SitePolicy, customer: str, number: int) -> None:
+def _simulate_history(ledger: Ledger, policy: SitePolicy, customer: str, count: int) -> None:
     """Make ``number`` payments of a customer, spread over the year before now."""
 
-    def pay(numbered: tuple[int, tuple[Authorization, Confirmation]]) -> None:
-        position, (asked, told) = numbered
-        moment = datetime.now(UTC) - timedelta(days=position % 365)
-        ledger.authorize(asked, policy, moment, Deadline.after(_PATIENCE_SECONDS))
-        ledger.confirm(told, policy, moment, Deadline.after(_PATIENCE_SECONDS))
+    def pay(indexed_messages: tuple[int, tuple[Authorization, Confirmation]]) -> None:
+        index, (authorization, confirmation) = indexed_messages
+        timestamp = datetime.now(UTC) - timedelta(days=index % 365)
+        ledger.authorize(authorization, policy, timestamp, Deadline.after(_TIMEOUT_SECONDS))
+        ledger.confirm(confirmation, policy, timestamp, Deadline.after(_TIMEOUT_SECONDS))
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        list(threads.map(pay, enumerate(_messages(customer, number))))
+    with ThreadPoolExecutor(_CONCURRENCY) as threads:
+        list(threads.map(pay, enumerate(_messages(customer, count))))
 
 
 def main() -> None:
     """Measure, and print what differs."""
-    stack = load_stack(LEFT_RUNNING)
+    stack = load_stack(STACK_DIR)
     if stack is None:
         sys.exit("There is no local stack: start one with 'make up'.")
     policy = read_policy(_POLICY).defaults
     client = stack.client("dynamodb")
     ledger = Ledger(Table(stack.table_name, client))
-    shown = Shown(
+    output = Shown(
         "payments before",
         "calls",
         "keys read",
@@ -100,24 +100,24 @@ def main() -> None:
         padding=(0, 2),
     )
     medians: list[float] = []
-    for number in HISTORIES:
-        customer = f"history-{number}-{time.time_ns()}"
-        _live_through(ledger, policy, customer, number)
-        traffic = _Traffic()
-        client.meta.events.register("before-parameter-build.dynamodb", traffic.before, unique_id="before")
-        client.meta.events.register("after-call.dynamodb", traffic.after, unique_id="after")
+    for size in HISTORY_SIZES:
+        customer = f"history-{size}-{time.time_ns()}"
+        _simulate_history(ledger, policy, customer, size)
+        meter = _RequestMeter()
+        client.meta.events.register("before-parameter-build.dynamodb", meter.count_request, unique_id="before")
+        client.meta.events.register("after-call.dynamodb", meter.count_response, unique_id="after")
         seconds = []
-        for asked, _ in _messages(customer, _MEASURED):
+        for authorization, _ in _messages(customer, _SAMPLES):
             started = time.perf_counter()
-            ledger.authorize(asked, policy, datetime.now(UTC), Deadline.after(_PATIENCE_SECONDS))
+            ledger.authorize(authorization, policy, datetime.now(UTC), Deadline.after(_TIMEOUT_SECONDS))
             seconds.append(time.perf_counter() - started)
         client.meta.events.unregister("before-parameter-build.dynamodb", unique_id="before")
         client.meta.events.unregister("after-call.dynamodb", unique_id="after")
         medians.append(median(seconds))
-        each = (len(traffic.calls), traffic.keys, traffic.items, traffic.bytes)
-        numbers = [f"{value / _MEASURED:.0f}" for value in each]
-        shown.add_row(f"{number:,}", *numbers, f"{medians[-1] / medians[0]:.2f}")
-    Console().print(shown)
+        totals = (len(meter.calls), meter.keys, meter.items, meter.bytes)
+        averages = [f"{value / _SAMPLES:.0f}" for value in totals]
+        output.add_row(f"{size:,}", *averages, f"{medians[-1] / medians[0]:.2f}")
+    Console().print(output)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def _milliseconds(program: str) -> float:
     return median(times) * 1000
 
 
-def _import_of(function: Path, layer: Path) -> str:
+def _import_program(function: Path, layer: Path) -> str:
     runtime = Path(boto3.__file__).parent.parent
     paths = [str(function), str(layer), str(runtime)]
     return f"import sys; sys.path[:0] = {paths[:2]!r}; sys.path.append({paths[2]!r}); import app"
@@ -45,18 +45,18 @@ def _import_of(function: Path, layer: Path) -> str:
 
 def main() -> None:
     """Measure each handler without and with compiled files, and print it."""
-    bare = _milliseconds("pass")
+    baseline = _milliseconds("pass")
     table = Shown("import of", "no .pyc: ratio", ".pyc: ratio", box=None, padding=(0, 2))
     with tempfile.TemporaryDirectory() as folder:
         layers = {name: Path(folder) / name for name in ("plain", "compiled")}
         for layer in layers.values():
-            without = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(_BUILD / "SharedLayer/python", layer, ignore=without)
+            ignore_bytecode = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(_BUILD / "SharedLayer/python", layer, ignore=ignore_bytecode)
         compileall.compile_dir(layers["compiled"], quiet=2)
         for function in _FUNCTIONS:
-            ratios = (_milliseconds(_import_of(_BUILD / function, layer)) / bare for layer in layers.values())
+            ratios = (_milliseconds(_import_program(_BUILD / function, layer)) / baseline for layer in layers.values())
             table.add_row(function, *(f"{ratio:.1f}" for ratio in ratios))
-    Console().print(f"bare Python: {bare:.0f} ms")
+    Console().print(f"bare Python: {baseline:.0f} ms")
     Console().print(table)
 
 

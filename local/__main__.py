@@ -13,12 +13,12 @@ from rich.text import Text
 
 from local import demo, stack
 
-LEFT_RUNNING = stack.ROOT / ".local"
+STACK_DIR = stack.ROOT / ".local"
 console = Console(highlight=False)
 
 
 @contextmanager
-def telling() -> Iterator[stack.Progress]:
+def cli_errors() -> Iterator[stack.Progress]:
     """Show each step while it runs; where a program fails, show what it said, and exit with 1."""
     with console.status("") as status:
 
@@ -46,13 +46,13 @@ def main() -> None:
 def demo_command() -> None:
     """Run the demo on a stack of its own."""
     with tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
-        home = Path(folder) / "stack"
+        stack_dir = Path(folder) / "stack"
         try:
-            with telling() as progress:
-                started = stack.start(home, progress, with_faults=True)
-            succeeded = demo.tell(started, console)
+            with cli_errors() as progress:
+                running = stack.start(stack_dir, progress, with_faults=True)
+            succeeded = demo.run(running, console)
         finally:
-            stack.stop(home)
+            stack.stop(stack_dir)
     sys.exit(0 if succeeded else 1)
 
 
@@ -68,39 +68,39 @@ def demo_command() -> None:
 def dashboard_command(output: Path) -> None:
     """Draw what runs, or start a stack of its own, play callbacks of all kinds, draw it and stop it."""
     # Here, because no other command should wait for the plotting library.
-    from local.dashboard import picture_of
-    from local.dashboard_traffic import Traffic
+    from local.dashboard import render_dashboard
+    from local.dashboard_traffic import TrafficGenerator
 
-    with telling() as progress, tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
-        home = Path(folder) / "stack"
+    with cli_errors() as progress, tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
+        stack_dir = Path(folder) / "stack"
         try:
-            running = stack.load(LEFT_RUNNING)
+            running = stack.load(STACK_DIR)
             if running is None:
-                running = stack.start(home, progress, with_faults=True)
-                Traffic(running).play(progress)
+                running = stack.start(stack_dir, progress, with_faults=True)
+                TrafficGenerator(running).run(progress)
             progress("Drawing")
-            output.write_bytes(picture_of(running))
+            output.write_bytes(render_dashboard(running))
         finally:
-            stack.stop(home)
+            stack.stop(stack_dir)
     console.print(f"{output}", soft_wrap=True)
 
 
 @main.command(help="Start the stack and leave it running, or deploy anew onto it.")
 def up() -> None:
     """Start the stack."""
-    with telling() as progress:
-        started = stack.start(LEFT_RUNNING, progress)
-    console.print(f"callbacks  {started.callback_url}/callbacks/authorize", soft_wrap=True)
-    console.print(f"           {started.callback_url}/callbacks/confirm", soft_wrap=True)
-    console.print(f"           {started.callback_url}/callbacks/reverse", soft_wrap=True)
-    console.print(f"backend    {started.backend_url}", soft_wrap=True)
+    with cli_errors() as progress:
+        running = stack.start(STACK_DIR, progress)
+    console.print(f"callbacks  {running.callback_url}/callbacks/authorize", soft_wrap=True)
+    console.print(f"           {running.callback_url}/callbacks/confirm", soft_wrap=True)
+    console.print(f"           {running.callback_url}/callbacks/reverse", soft_wrap=True)
+    console.print(f"backend    {running.backend_url}", soft_wrap=True)
     console.print("All there is to know is in .local/stack.json; 'make down' stops it.")
 
 
 @main.command(help="Stop the stack and remove what it left.")
 def down() -> None:
     """Stop the stack."""
-    stack.stop(LEFT_RUNNING)
+    stack.stop(STACK_DIR)
     console.print("Nothing is running.")
 
 

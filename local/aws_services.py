@@ -8,7 +8,7 @@ from typing import Literal
 
 from aiohttp import web
 
-OTHER = "other"
+UNKNOWN_OPERATION = "other"
 """What a request is counted as whose operation is not known."""
 
 Service = Literal["appconfigdata", "dynamodb", "events", "secretsmanager", "sqs", "ssm"]
@@ -46,7 +46,7 @@ class _Error:
 
 _DYNAMODB = "com.amazonaws.dynamodb.v20120810"
 _SQS = "com.amazonaws.sqs"
-_THROTTLED: Mapping[Service, _Error] = {
+_THROTTLING_ERRORS: Mapping[Service, _Error] = {
     "appconfigdata": _Error(429, "ThrottlingException", "Rate exceeded"),
     "dynamodb": _Error(400, f"{_DYNAMODB}#ProvisionedThroughputExceededException", "Throughput exceeded"),
     "events": _Error(400, "ThrottlingException", "Rate exceeded"),
@@ -54,7 +54,7 @@ _THROTTLED: Mapping[Service, _Error] = {
     "sqs": _Error(400, f"{_SQS}#RequestThrottled", "The request was denied due to request throttling."),
     "ssm": _Error(400, "ThrottlingException", "Rate exceeded"),
 }
-_BROKEN: Mapping[Service, _Error] = {
+_SERVER_ERRORS: Mapping[Service, _Error] = {
     "appconfigdata": _Error(500, "InternalServerException", "There was an internal failure in the service."),
     "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
     "events": _Error(500, "InternalException", "This exception occurs due to unexpected causes."),
@@ -66,8 +66,8 @@ _BROKEN: Mapping[Service, _Error] = {
 
 def operation_of(request: web.Request) -> str:
     """Return the service and the operation that ``request`` is for, with a dot between, or ``OTHER``."""
-    called = _REST_OPERATIONS.get((request.method, request.path), OTHER)
-    return request.headers.get("X-Amz-Target", called)
+    rest_operation = _REST_OPERATIONS.get((request.method, request.path), UNKNOWN_OPERATION)
+    return request.headers.get("X-Amz-Target", rest_operation)
 
 
 def service_of(operation: str) -> Service | None:
@@ -75,17 +75,17 @@ def service_of(operation: str) -> Service | None:
     return _SERVICES.get(operation.partition(".")[0])
 
 
-def throttled(service: Service) -> web.Response:
+def throttling_error_for(service: Service) -> web.Response:
     """Return that there were too many requests, in the service's own words."""
-    return _in_words_of(service, _THROTTLED[service])
+    return _encode_error(service, _THROTTLING_ERRORS[service])
 
 
-def broken(service: Service) -> web.Response:
+def server_error_for(service: Service) -> web.Response:
     """Return that the service has failed, in its own words."""
-    return _in_words_of(service, _BROKEN[service])
+    return _encode_error(service, _SERVER_ERRORS[service])
 
 
-def _in_words_of(service: Service, error: _Error) -> web.Response:
+def _encode_error(service: Service, error: _Error) -> web.Response:
     headers = {"Content-Type": CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
     if service == "appconfigdata":
         # A REST service names the error outside the body.
@@ -95,6 +95,6 @@ def _in_words_of(service: Service, error: _Error) -> web.Response:
         content = {"__type": error.name, "message": error.text}
     if service == "sqs":
         # It spoke another protocol once: for its clients this word comes before the body's.
-        fault = "Receiver" if error.status >= 500 else "Sender"
-        headers["x-amzn-query-error"] = f"{error.name.rpartition('#')[2]};{fault}"
+        error_source = "Receiver" if error.status >= 500 else "Sender"
+        headers["x-amzn-query-error"] = f"{error.name.rpartition('#')[2]};{error_source}"
     return web.Response(status=error.status, headers=headers, body=json.dumps(content).encode())

@@ -14,7 +14,7 @@ from urllib3 import PoolManager, Timeout
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """What the backend API answered: HTTP status, content (None if it is not JSON), and how long it took.
 
     ``headers`` has the answer's by their names in lower case.
@@ -27,7 +27,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Backend:
+class BackendClient:
     """A caller of the backend API, with an IAM user's keys."""
 
     def __init__(
@@ -36,26 +36,26 @@ class Backend:
         region: str,
         access_key_id: str,
         secret_access_key: str,
-        patience: float = 12,
+        timeout: float = 12,
     ) -> None:
         """Take the API's address without a slash at its end, the keys that sign, and the seconds to wait."""
         self._url = backend_url
         self._signer = SigV4Auth(Credentials(access_key_id, secret_access_key), "execute-api", region)
-        self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=patience))
+        self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=timeout))
 
-    def get(self, path: str, **query: str) -> Reply:
+    def get(self, path: str, **query: str) -> Response:
         """Ask for ``path``, percent-encoded where it must be, with the parameters of a query, signed."""
         return self._send("GET", f"{path}?{urlencode(query)}" if query else path)
 
-    def put(self, path: str, content: Mapping[str, Any]) -> Reply:
+    def put(self, path: str, content: Mapping[str, Any]) -> Response:
         """Put ``content`` as JSON at ``path``, percent-encoded where it must be, signed."""
         return self._send("PUT", path, json.dumps(content))
 
-    def post(self, path: str, content: Mapping[str, Any], idempotency_key: str | None = None) -> Reply:
+    def post(self, path: str, content: Mapping[str, Any], idempotency_key: str | None = None) -> Response:
         """Send ``content`` as JSON to ``path``, signed, with an ``Idempotency-Key`` if one is given."""
         return self.post_text(path, json.dumps(content), idempotency_key)
 
-    def post_text(self, path: str, text: str | bytes, idempotency_key: str | None = None) -> Reply:
+    def post_text(self, path: str, text: str | bytes, idempotency_key: str | None = None) -> Response:
         """Send a body as it is to ``path``, signed."""
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._send("POST", path, text, headers)
@@ -65,18 +65,18 @@ class Backend:
         method: str,
         path: str,
         body: str | bytes | None = None,
-        further: Mapping[str, str] | None = None,
-    ) -> Reply:
+        extra_headers: Mapping[str, str] | None = None,
+    ) -> Response:
         url = f"{self._url}{path}"
-        headers = {} if body is None else {"Content-Type": "application/json", **(further or {})}
+        headers = {} if body is None else {"Content-Type": "application/json", **(extra_headers or {})}
         request = AWSRequest(method, url, data=body, headers=headers)
         self._signer.add_auth(request)
         started = time.perf_counter()
-        answer = self._http.request(method, url, body=body, headers=dict(request.headers))
+        response = self._http.request(method, url, body=body, headers=dict(request.headers))
         seconds = time.perf_counter() - started
         try:
-            content = json.loads(answer.data)
+            content = json.loads(response.data)
         except ValueError:
             content = None
-        headers_back = {name.lower(): value for name, value in answer.headers.items()}
-        return Reply(answer.status, content, headers_back.get("content-type", ""), seconds, headers_back)
+        response_headers = {name.lower(): value for name, value in response.headers.items()}
+        return Response(response.status, content, response_headers.get("content-type", ""), seconds, response_headers)

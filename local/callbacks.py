@@ -13,13 +13,13 @@ from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
-from local.events import Parameters, Transport, as_text, body_of, signed
+from local.events import Parameters, Transport, stringify_parameters, body_of, signed
 from local.sites import SiteEntries, read_sites
 
 type Kind = Literal["authorize", "confirm", "reverse"]
 """Which callback: the last part of its path."""
 
-ANSWER_WITHIN_SECONDS = 10.0
+RESPONSE_TIMEOUT_SECONDS = 10.0
 """How long PayNearMe waits."""
 
 _ENVELOPES: Mapping[str, tuple[str, str]] = {
@@ -29,8 +29,8 @@ _ENVELOPES: Mapping[str, tuple[str, str]] = {
     "reverse": ("payment_reversal_response", "reversal"),
 }
 _CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
-_LONGEST_RECEIPT = 3000
-_TOO_SLOW = "took too long"
+_MAX_RECEIPT_LENGTH = 3000
+_TIMED_OUT = "took too long"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class CallbackSender:
     """Sends callbacks to one deployment. Threads may share it."""
 
     def __init__(
-        self, callback_url: str, sites: SiteEntries, answer_within: float = ANSWER_WITHIN_SECONDS
+        self, callback_url: str, sites: SiteEntries, timeout: float = RESPONSE_TIMEOUT_SECONDS
     ) -> None:
         """Take the callback API's address, without a slash at its end, and the secret's sites.
 
@@ -67,8 +67,8 @@ class CallbackSender:
         """
         self._url = callback_url
         self._sites = read_sites(sites)
-        self._answer_within = answer_within
-        self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=answer_within))
+        self._timeout = timeout
+        self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=timeout))
 
     def deliver(self, kind: Kind, parameters: Mapping[str, str | bool], transport: Transport) -> Delivery:
         """Send a message once and judge the answer.
@@ -84,7 +84,7 @@ class CallbackSender:
         kind: Kind,
         parameters: Mapping[str, str | bool],
         transport: Transport,
-        minute: float = 60.0,
+        retry_interval: float = 60.0,
         attempts: int = 40,
     ) -> list[Delivery]:
         """Send a message until an answer is acceptable, at most ``attempts`` times; return all deliveries.
@@ -99,60 +99,60 @@ class CallbackSender:
             deliveries.append(self._send(kind, message, transport))
             return deliveries[-1].accepted
 
-        repeat = Retrying(
+        retrying = Retrying(
             retry=retry_if_result(lambda accepted: not accepted),
-            wait=wait_fixed(minute),
+            wait=wait_fixed(retry_interval),
             stop=stop_after_attempt(attempts),
             # Giving up is a result here, not an error.
             retry_error_callback=lambda _: None,
         )
-        repeat(send)
+        retrying(send)
         return deliveries
 
     def _complete(self, parameters: Mapping[str, str | bool]) -> Parameters:
         if "signature" in parameters:
             return dict(parameters)
-        site = self._sites[as_text(parameters).get("site_identifier", "")]
+        site = self._sites[stringify_parameters(parameters).get("site_identifier", "")]
         text = signed(parameters, site.secret.get_secret_value(), site.version)
         # The rest stays as it was: a boolean is one in JSON.
         return {**parameters, **{name: text[name] for name in ("timestamp", "version", "signature")}}
 
     def _send(self, kind: Kind, message: Parameters, transport: Transport) -> Delivery:
         url = f"{self._url}/callbacks/{kind}"
-        request: dict[str, Any] = {"method": "GET", "url": f"{url}?{urlencode(as_text(message))}"}
+        request: dict[str, Any] = {"method": "GET", "url": f"{url}?{urlencode(stringify_parameters(message))}"}
         if transport != "query":
             headers = {"Content-Type": _CONTENT_TYPES[transport]}
             body = body_of(message, transport).encode()
             request = {"method": "POST", "url": url, "headers": headers, "body": body}
         started = time.perf_counter()
         try:
-            answer = self._http.request(**request, redirect=False)
+            response = self._http.request(**request, redirect=False)
         except HTTPError as error:
             seconds = time.perf_counter() - started
             # To urllib3, a refused connection is one of the time-outs.
             timed_out = isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError)
-            why = _TOO_SLOW if timed_out else "no answer"
-            return Delivery(None, seconds, "", "", None, why)
+            failure = _TIMED_OUT if timed_out else "no answer"
+            return Delivery(None, seconds, "", "", None, failure)
         seconds = time.perf_counter() - started
-        fields, reason = self._judge(kind, message, answer.status, answer.data)
-        if seconds > self._answer_within:
-            reason = _TOO_SLOW
-        content_type = answer.headers.get("Content-Type", "")
-        body_text = answer.data.decode(errors="replace")
-        return Delivery(answer.status, seconds, content_type, body_text, fields, reason)
+        fields, reason = self._validate_response(kind, message, response.status, response.data)
+        if seconds > self._timeout:
+            reason = _TIMED_OUT
+        content_type = response.headers.get("Content-Type", "")
+        body_text = response.data.decode(errors="replace")
+        return Delivery(response.status, seconds, content_type, body_text, fields, reason)
 
-    def _judge(
+    def _validate_response(
         self, kind: Kind, message: Parameters, status: int, body: bytes
     ) -> tuple[dict[str, str] | None, str | None]:
         """Return the answer's fields, where it has any, and why it is not acceptable, where it is not."""
         site = self._sites.get(str(message.get("site_identifier")))
         version = str(message.get("version"))
         response_format = (site and site.response_format) or ("xml" if version == "2.0" else "json")
-        enclosing = _ENVELOPES[kind]
+        envelope = _ENVELOPES[kind]
         if site and kind == "reverse":
-            enclosing = (site.reverse_envelope, site.reverse_element)
+            envelope = (site.reverse_envelope, site.reverse_element)
         try:
-            fields = (_from_xml if response_format == "xml" else _from_json)(body, enclosing, version)
+            fields = (_from_xml if response_format == "xml" else _from_json)(body, envelope, version)
         except ValueError as error:
             return None, f"status {status}" if status != 200 else str(error)
         if status != 200:
@@ -161,20 +161,20 @@ class CallbackSender:
             return fields, "another pnm_order_identifier"
         if kind == "authorize" and fields.get("accept_payment") not in ("yes", "no"):
             return fields, "accept_payment is neither yes nor no"
-        if len(fields.get("receipt", "")) > _LONGEST_RECEIPT:
+        if len(fields.get("receipt", "")) > _MAX_RECEIPT_LENGTH:
             return fields, "the receipt is too long"
         return fields, None
 
 
-def _from_json(body: bytes, enclosing: tuple[str, str], version: str) -> dict[str, str]:
+def _from_json(body: bytes, envelope: tuple[str, str], version: str) -> dict[str, str]:
     """Return the fields of an answer in JSON. Raises ``ValueError`` with the reason why there are none."""
-    envelope, part = enclosing
+    envelope_name, element_name = envelope
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         raise ValueError("not JSON") from None
-    inner = content.get(envelope) if isinstance(content, dict) else None
-    fields = inner.get(part) if isinstance(inner, dict) else None
+    inner = content.get(envelope_name) if isinstance(content, dict) else None
+    fields = inner.get(element_name) if isinstance(inner, dict) else None
     if not isinstance(inner, dict) or not isinstance(fields, dict):
         raise ValueError("another envelope")
     if inner.get("version") != version:
@@ -184,16 +184,16 @@ def _from_json(body: bytes, enclosing: tuple[str, str], version: str) -> dict[st
     return fields
 
 
-def _from_xml(body: bytes, enclosing: tuple[str, str], version: str) -> dict[str, str]:
+def _from_xml(body: bytes, envelope: tuple[str, str], version: str) -> dict[str, str]:
     """Return the fields of an answer in XML. Raises ``ValueError`` with the reason why there are none."""
-    envelope, part = enclosing
+    envelope_name, element_name = envelope
     namespace = f"{{http://www.paynearme.com/api/pnm_xmlschema_v{version.replace('.', '_')}}}"
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 # the answer of our own stack
     except ElementTree.ParseError:
         raise ValueError("not XML") from None
-    inner = root.find(f"{namespace}{part}")
-    if root.tag != f"{namespace}{envelope}" or inner is None:
+    inner = root.find(f"{namespace}{element_name}")
+    if root.tag != f"{namespace}{envelope_name}" or inner is None:
         raise ValueError("another envelope")
     if root.get("version") != version:
         raise ValueError("another version")

@@ -6,7 +6,7 @@ from typing import Any
 from urllib3 import PoolManager
 
 
-class Control:
+class ControlClient:
     """The control addresses of a server of ``local``: JSON in, JSON out."""
 
     def __init__(self, url: str) -> None:
@@ -16,10 +16,10 @@ class Control:
 
     def post(self, path: str, content: Mapping[str, Any] | None = None) -> Any:
         """Send a command; return what it answers, None for nothing. Raises ``ValueError`` if refused."""
-        answer = self._http.request("POST", f"{self._url}/{path}", json=dict(content or {}))
-        if answer.status >= 400:
-            raise ValueError(f"{path} answered {answer.status}")
-        return answer.json() if answer.data else None
+        response = self._http.request("POST", f"{self._url}/{path}", json=dict(content or {}))
+        if response.status >= 400:
+            raise ValueError(f"{path} answered {response.status}")
+        return response.json() if response.data else None
 
     def get(self, path: str) -> Any:
         """Return what is known under ``path``."""

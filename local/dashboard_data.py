@@ -14,7 +14,7 @@ type View = Literal["singleValue", "timeSeries", "bar"]
 type Value = tuple[float, float]
 """When, in Unix seconds, and what."""
 
-_MOST_PERIODS = 60
+_MAX_PERIODS = 60
 _PERIODS = (1, 2, 5, 10, 15, 30, 60, 300, 900, 3600, 21_600, 86_400)
 _SHARE = re.compile(r"(\w+)/([1-9][0-9]*)")
 
@@ -45,10 +45,10 @@ class Panel:
 
     title: str
     view: View
-    place: tuple[int, int, int, int]
+    grid_cell: tuple[int, int, int, int]
     series: tuple[Series, ...]
     unit: str = ""
-    highest: float | None = None
+    max_value: float | None = None
     stacked: bool = False
     limits: tuple[Limit, ...] = ()
 
@@ -68,10 +68,10 @@ def _panel(widget: Mapping[str, Any]) -> Panel:
     return Panel(
         title=properties["title"],
         view=properties["view"],
-        place=(widget["x"], widget["y"], widget["width"], widget["height"]),
+        grid_cell=(widget["x"], widget["y"], widget["width"], widget["height"]),
         series=tuple(_series(properties["metrics"], properties["stat"])),
         unit=axis.get("label", ""),
-        highest=axis.get("max"),
+        max_value=axis.get("max"),
         stacked=properties.get("stacked", False),
         limits=tuple(Limit(line["label"], line["value"], line["color"]) for line in lines),
     )
@@ -99,7 +99,7 @@ def _series(entries: Sequence[Sequence[Any]], statistic: str) -> Iterable[Series
     yield from plain.values()
 
 
-class Measured:
+class MetricValues:
     """Values of metrics by namespace, name and dimensions, as CloudWatch would keep them."""
 
     def __init__(self) -> None:
@@ -116,40 +116,40 @@ class Measured:
             except ValueError:
                 continue
             if isinstance(content, dict) and "_aws" in content:
-                self._take(content)
+                self._add_embedded_metrics(content)
 
-    def _take(self, content: Mapping[str, Any]) -> None:
-        moment = content["_aws"]["Timestamp"] / 1000
+    def _add_embedded_metrics(self, content: Mapping[str, Any]) -> None:
+        timestamp = content["_aws"]["Timestamp"] / 1000
         for directive in content["_aws"]["CloudWatchMetrics"]:
             for names in directive["Dimensions"]:
                 dimensions = {name: content[name] for name in names}
                 for metric in directive["Metrics"]:
-                    told = content[metric["Name"]]
-                    values = told if isinstance(told, list) else [told]
+                    raw_value = content[metric["Name"]]
+                    values = raw_value if isinstance(raw_value, list) else [raw_value]
                     for value in values:
-                        self.add(directive["Namespace"], metric["Name"], dimensions, moment, value)
+                        self.add(directive["Namespace"], metric["Name"], dimensions, timestamp, value)
 
     def add(
-        self, namespace: str, name: str, dimensions: Mapping[str, str], moment: float, value: float
+        self, namespace: str, name: str, dimensions: Mapping[str, str], timestamp: float, value: float
     ) -> None:
         """Take one value, from ``moment`` in Unix seconds."""
-        self._values[namespace, name, frozenset(dimensions.items())].append((moment, value))
+        self._values[namespace, name, frozenset(dimensions.items())].append((timestamp, value))
 
     @property
     def span(self) -> tuple[float, float]:
         """Return when the first and the last value are from. Raises ``ValueError`` where there is none."""
-        moments = [moment for values in self._values.values() for moment, _ in values]
-        return min(moments), max(moments)
+        timestamps = [timestamp for values in self._values.values() for timestamp, _ in values]
+        return min(timestamps), max(timestamps)
 
-    def whole(self, series: Series) -> float:
+    def overall(self, series: Series) -> float:
         """Return the statistic of a series over all the time; nothing is 0."""
         return _statistic(series, [value for _, value in self._values.get(series.metric, [])]) or 0.0
 
-    def over_time(self, series: Series, periods: "Periods") -> list[float | None]:
+    def per_period(self, series: Series, periods: "Periods") -> list[float | None]:
         """Return the statistic of a series for each period; None where there is nothing."""
-        by_period: list[list[float]] = [[] for _ in range(periods.number)]
-        for moment, value in self._values.get(series.metric, []):
-            by_period[periods.place(moment)].append(value)
+        by_period: list[list[float]] = [[] for _ in range(periods.count)]
+        for timestamp, value in self._values.get(series.metric, []):
+            by_period[periods.index_of(timestamp)].append(value)
         return [_statistic(series, values) for values in by_period]
 
 
@@ -159,35 +159,35 @@ class Periods:
 
     begin: float
     seconds: int
-    number: int
+    count: int
 
     @classmethod
     def of(cls, begin: float, end: float) -> "Periods":
         """Return the shortest periods into which the time falls."""
-        fitting = [seconds for seconds in _PERIODS if (end - begin) / seconds < _MOST_PERIODS - 1]
-        seconds = fitting[0] if fitting else ceil((end - begin) / _MOST_PERIODS)
+        candidates = [seconds for seconds in _PERIODS if (end - begin) / seconds < _MAX_PERIODS - 1]
+        seconds = candidates[0] if candidates else ceil((end - begin) / _MAX_PERIODS)
         first = begin // seconds * seconds
         return cls(first, seconds, int((end - first) // seconds) + 1)
 
-    def place(self, moment: float) -> int:
+    def index_of(self, timestamp: float) -> int:
         """Return in which period a moment lies."""
-        return int((moment - self.begin) // self.seconds)
+        return int((timestamp - self.begin) // self.seconds)
 
     def ticks(self, max_count: int) -> list[float]:
         """Return round times among it, ``most`` at the most but for what lies beyond the longest step."""
-        end = self.begin + self.number * self.seconds
+        end = self.begin + self.count * self.seconds
         step = next((step for step in _PERIODS if (end - self.begin) / step <= max_count), _PERIODS[-1])
         first = -(-self.begin // step) * step
-        return [first + place * step for place in range(int((end - first) // step) + 1)]
+        return [first + index * step for index in range(int((end - first) // step) + 1)]
 
 
 def _statistic(series: Series, values: Sequence[float]) -> float | None:
     if not values:
         return None
     if series.statistic == "Sum":
-        found = sum(values)
+        result = sum(values)
     elif series.statistic == "Maximum":
-        found = max(values)
+        result = max(values)
     else:
-        found = float(np.percentile(values, float(series.statistic.removeprefix("p"))))
-    return found / series.divisor
+        result = float(np.percentile(values, float(series.statistic.removeprefix("p"))))
+    return result / series.divisor

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from local.emulator import REGION, ROOT_KEYS
-from local.processes import run_to_end
+from local.processes import run
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAM = str(_ROOT / ".venvs/sam/bin/sam")
@@ -22,18 +22,18 @@ def machine_architecture() -> str:
     return "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
-def settings_of(environment: str) -> dict[str, Any]:
+def parse_settings(environment: str) -> dict[str, Any]:
     """Return what ``sam deploy`` takes from ``samconfig.toml`` for one of its environments.
 
     Raises ``KeyError`` where there is no such environment.
     """
-    configured = tomllib.loads((_ROOT / "samconfig.toml").read_text(encoding="utf-8"))[environment]
-    return {**configured["global"]["parameters"], **configured["deploy"]["parameters"]}
+    config = tomllib.loads((_ROOT / "samconfig.toml").read_text(encoding="utf-8"))[environment]
+    return {**config["global"]["parameters"], **config["deploy"]["parameters"]}
 
 
-def overrides_of(environment: str) -> dict[str, str]:
+def parameter_overrides(environment: str) -> dict[str, str]:
     """Return the template's parameters that ``samconfig.toml`` sets for an environment; errors as above."""
-    pairs = shlex.split(settings_of(environment).get("parameter_overrides", ""))
+    pairs = shlex.split(parse_settings(environment).get("parameter_overrides", ""))
     return dict(pair.split("=", maxsplit=1) for pair in pairs)
 
 
@@ -45,12 +45,12 @@ def build(folder: Path) -> None:
     ``subprocess.CalledProcessError`` when that fails.
     """
     overrides = ["--parameter-overrides", f"Architecture={machine_architecture()}"]
-    run_to_end(
+    run(
         [_SAM, "build", "--config-env", "local", *overrides], _environment(folder), folder / "build.log"
     )
     # The same sources give the same bytecode: what has not changed is not deployed again.
-    compiling = ["-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash"]
-    run_to_end([sys.executable, *compiling, str(_LAYER)], _environment(folder), folder / "compile.log")
+    compile_options = ["-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    run([sys.executable, *compile_options, str(_LAYER)], _environment(folder), folder / "compile.log")
 
 
 def deploy(folder: Path, environment: str, overrides: Mapping[str, str], endpoint_url: str) -> None:
@@ -69,7 +69,7 @@ def deploy(folder: Path, environment: str, overrides: Mapping[str, str], endpoin
     command = [_SAM, "deploy", "--config-env", environment, "--no-progressbar", "--no-confirm-changeset"]
     pairs = [f"{name}={value}" for name, value in overrides.items()]
     log = folder / f"deploy-{environment}.log"
-    run_to_end([*command, "--parameter-overrides", *pairs], _environment(folder) | aws, log)
+    run([*command, "--parameter-overrides", *pairs], _environment(folder) | aws, log)
 
 
 def _environment(folder: Path) -> dict[str, str]:

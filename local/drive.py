@@ -6,7 +6,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from local.backend import Backend
+from local.backend import BackendClient
 from local.callbacks import CallbackSender
 from local.events import Parameters
 from local.stack import Stack
@@ -14,7 +14,7 @@ from local.stack import Stack
 _from_wire = TypeDeserializer().deserialize
 
 # What a reversal can carry of the confirmation that came before it, as far as its names are public.
-_KEPT_IN_A_REVERSAL = (
+_REVERSAL_FIELDS = (
     "pnm_order_identifier",
     "pnm_payment_identifier",
     "site_order_identifier",
@@ -33,7 +33,7 @@ _KEPT_IN_A_REVERSAL = (
 )
 
 
-class Books:
+class LedgerReader:
     """What the table holds, read past the functions."""
 
     def __init__(self, stack: Stack) -> None:
@@ -51,37 +51,37 @@ class Books:
         balance: Decimal = account.get("balance", Decimal(0))
         return balance
 
-    def everything(self) -> list[dict[str, Any]]:
+    def scan(self) -> list[dict[str, Any]]:
         """Return all items."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._table)
-        return [_python(item) for page in pages for item in page["Items"]]
+        return [_from_wire_item(item) for page in pages for item in page["Items"]]
 
     def _item(self, pk: str, sk: str) -> dict[str, Any] | None:
         key = {"pk": {"S": pk}, "sk": {"S": sk}}
-        answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        return _python(answer["Item"]) if "Item" in answer else None
+        response = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return _from_wire_item(response["Item"]) if "Item" in response else None
 
 
-def _python(item: Mapping[str, Any]) -> dict[str, Any]:
+def _from_wire_item(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _from_wire(value) for name, value in item.items()}
 
 
-def sender_of(stack: Stack) -> CallbackSender:
+def new_sender(stack: Stack) -> CallbackSender:
     """Return PayNearMe's sender of callbacks for ``stack``."""
     return CallbackSender(stack.callback_url, stack.sites)
 
 
-def backend_of(stack: Stack, patience: float = 12) -> Backend:
+def new_backend(stack: Stack, timeout: float = 12) -> BackendClient:
     """Return the app's backend as a caller of ``stack`` that waits ``patience`` seconds."""
-    return Backend(stack.backend_url, stack.region, stack.access_key_id, stack.secret_access_key, patience)
+    return BackendClient(stack.backend_url, stack.region, stack.access_key_id, stack.secret_access_key, timeout)
 
 
-def confirmation_of(authorization: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
+def build_confirmation(authorization: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
     """Return the confirmation that PayNearMe sends after ``authorization``, with ``changes``.
 
     A change to None leaves a parameter out.
     """
-    left_out = {
+    omitted = {
         "payment_date",
         "timestamp",
         "signature",
@@ -89,20 +89,20 @@ def confirmation_of(authorization: Mapping[str, str | bool], **changes: str | bo
         "user_environment",
         "user_device",
     }
-    kept = {name: value for name, value in authorization.items() if name not in left_out}
-    message = {**kept, "status": "payment", "standin": "false", **changes}
+    copied_fields = {name: value for name, value in authorization.items() if name not in omitted}
+    message = {**copied_fields, "status": "payment", "standin": "false", **changes}
     return {name: value for name, value in message.items() if value is not None}
 
 
-def reversal_of(confirmation: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
+def build_reversal(confirmation: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
     """Return the reversal that PayNearMe sends when the money of ``confirmation`` comes back.
 
     A bank returns all of it, unless ``changes`` say otherwise; one to None leaves a parameter out. The
     names are public, the values are ours.
     """
-    kept = {name: confirmation[name] for name in _KEPT_IN_A_REVERSAL if name in confirmation}
+    copied_fields = {name: confirmation[name] for name in _REVERSAL_FIELDS if name in confirmation}
     message = {
-        **kept,
+        **copied_fields,
         "status": "reversed",
         "reverse_amount": confirmation["payment_amount"],
         "reverse_currency": confirmation["payment_currency"],

@@ -14,10 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-_unpacking = threading.Lock()
+_lock = threading.Lock()
 
 
-class UnpackedOnce(zipfile.ZipFile):
+class ExtractOnceZipFile(zipfile.ZipFile):
     """An archive; what the emulator calls ``layer_0.zip`` is unpacked once for each content."""
 
     def _is_layer(self) -> bool:
@@ -34,18 +34,18 @@ class UnpackedOnce(zipfile.ZipFile):
             super().extractall(path, members, pwd)
             return
         content = repr([(member.filename, member.CRC) for member in self.infolist()])
-        unpacked = Path(tempfile.gettempdir(), "layers", sha256(content.encode()).hexdigest())
-        with _unpacking:
-            if not unpacked.exists():
+        extracted = Path(tempfile.gettempdir(), "layers", sha256(content.encode()).hexdigest())
+        with _lock:
+            if not extracted.exists():
                 # Under its name only when it is whole.
-                unpacked.parent.mkdir(exist_ok=True)
-                incomplete = Path(tempfile.mkdtemp(dir=unpacked.parent))
+                extracted.parent.mkdir(exist_ok=True)
+                incomplete = Path(tempfile.mkdtemp(dir=extracted.parent))
                 super().extractall(incomplete, super().namelist())
-                incomplete.rename(unpacked)
+                incomplete.rename(extracted)
         for name in self.namelist():
-            Path(path, name).symlink_to(unpacked / name)
+            Path(path, name).symlink_to(extracted / name)
 
 
 if __name__ == "__main__":
-    zipfile.ZipFile = UnpackedOnce  # type: ignore[misc] # a class is put in the place of another
+    zipfile.ZipFile = ExtractOnceZipFile  # type: ignore[misc] # a class is put in the place of another
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

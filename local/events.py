@@ -35,7 +35,7 @@ def load(kind: str) -> dict[str, Parameters]:
     return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
-def as_text(parameters: Mapping[str, str | bool]) -> dict[str, str]:
+def stringify_parameters(parameters: Mapping[str, str | bool]) -> dict[str, str]:
     """Return ``parameters`` as they are signed and as a query or a form spells them."""
     return {
         name: value if isinstance(value, str) else str(value).lower() for name, value in parameters.items()
@@ -54,13 +54,13 @@ def signed(
     ``timestamp`` is in Unix seconds, and now if it is None. A change to None leaves a parameter out.
     Raises ``SignatureError`` for an empty secret and an unknown version.
     """
-    moment = int(time.time()) if timestamp is None else timestamp
-    kept = {name: value for name, value in {**parameters, **changes}.items() if value is not None}
-    message = as_text(kept) | {"timestamp": str(moment), "version": version}
+    signed_at = int(time.time()) if timestamp is None else timestamp
+    included = {name: value for name, value in {**parameters, **changes}.items() if value is not None}
+    message = stringify_parameters(included) | {"timestamp": str(signed_at), "version": version}
     return message | {"signature": sign(message, secret, version)}
 
 
-def with_fresh_payment(parameters: Mapping[str, str | bool]) -> Parameters:
+def with_new_identifier(parameters: Mapping[str, str | bool]) -> Parameters:
     """Return ``parameters`` as a payment that nobody has seen: with a new ``pnm_payment_identifier``.
 
     It has twelve digits, as in the documents.
@@ -70,10 +70,10 @@ def with_fresh_payment(parameters: Mapping[str, str | bool]) -> Parameters:
 
 def body_of(parameters: Mapping[str, str | bool], transport: Literal["form", "json"]) -> str:
     """Return ``parameters`` as a request's body. In JSON a boolean stays one."""
-    return json.dumps(dict(parameters)) if transport == "json" else urlencode(as_text(parameters))
+    return json.dumps(dict(parameters)) if transport == "json" else urlencode(stringify_parameters(parameters))
 
 
-def gateway_event(
+def api_gateway_event(
     parameters: Mapping[str, str | bool],
     transport: Transport,
     path: str = "/callbacks/authorize",
@@ -89,7 +89,7 @@ def gateway_event(
     event["resource"] = event["path"] = event["requestContext"]["resourcePath"] = path
     event["requestContext"]["path"] = f"/{event['requestContext']['stage']}{path}"
     if transport == "query":
-        values = as_text(parameters)
+        values = stringify_parameters(parameters)
         # API Gateway says null where there is nothing.
         event["queryStringParameters"] = values or None
         event["multiValueQueryStringParameters"] = {name: [text] for name, text in values.items()} or None

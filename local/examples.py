@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from tenacity import Retrying, retry_if_exception_type
 
-from local.backend import Backend
+from local.backend import BackendClient
 from local.callbacks import CallbackSender, Delivery
-from local.control import Control
-from local.drive import confirmation_of, reversal_of
-from local.events import EVENTS, Parameters, Transport, load, with_fresh_payment
+from local.control import ControlClient
+from local.drive import build_confirmation, build_reversal
+from local.events import EVENTS, Parameters, Transport, load, with_new_identifier
 from local.policy import local_policy
 from paynearme.policy import Reason, read_policy
 
@@ -25,39 +25,39 @@ class _MidnightCrossedError(Exception):
     """A day ended while an example was played."""
 
 
-class _Part(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Earlier(_Part):
+class PriorPayment(_Model):
     """A payment that was made before: authorized, confirmed and, if ``reverse`` says so, reversed."""
 
-    like: str | None = None
-    pay: dict[str, str]
-    reverse: dict[str, str] | None = None
+    base: str | None = None
+    changes: dict[str, str]
+    reversal_changes: dict[str, str] | None = None
 
 
-class Example(_Part):
+class Example(_Model):
     """What leads to a decision. ``like`` names a message of ``events/authorization``.
 
     ``order`` and ``customer`` are fed through the backend API, ``earlier`` payments are made, ``first`` is
     asked about the same payment, ``fault`` strikes an AWS service; then ``ask`` is asked.
     """
 
-    story: str
+    scenario: str
     site: str
-    like: str
+    base: str
     order: dict[str, str] | None = None
     customer: dict[str, str] | None = None
-    earlier: tuple[Earlier, ...] = ()
-    first: dict[str, str] | None = None
+    prior_payments: tuple[PriorPayment, ...] = ()
+    first_request: dict[str, str] | None = None
     fault: dict[str, str] | None = None
-    ask: dict[str, str]
+    request: dict[str, str]
     reason: Reason
 
 
 @dataclass(frozen=True)
-class Played:
+class ExampleResult:
     """The question that was asked at last, and its answer."""
 
     message: Parameters
@@ -73,77 +73,77 @@ def load_examples() -> dict[Reason, Example]:
     }
 
 
-class Stage:
+class ExampleRunner:
     """Where examples are played: PayNearMe's side, the app's backend, and the faulty endpoint."""
 
-    def __init__(self, sender: CallbackSender, backend: Backend, faults: Control) -> None:
+    def __init__(self, sender: CallbackSender, backend: BackendClient, faults: ControlClient) -> None:
         """Take who plays which part."""
         self._sender = sender
         self._backend = backend
         self._faults = faults
         self._policies = read_policy(local_policy())
 
-    def play(self, example: Example, transport: Transport = "json") -> Played:
+    def run(self, example: Example, transport: Transport = "json") -> ExampleResult:
         """Play an example with an order and a customer of its own, and return how it ended.
 
         Raises ``RuntimeError`` when something on the way there goes wrong. Limits are by calendar day: if one
         ends meanwhile, the example is played again.
         """
-        within_a_day = Retrying(retry=retry_if_exception_type(_MidnightCrossedError))
-        return within_a_day(self._play_within_a_day, example, transport)
+        retrying = Retrying(retry=retry_if_exception_type(_MidnightCrossedError))
+        return retrying(self._run_within_a_day, example, transport)
 
-    def _play_within_a_day(self, example: Example, transport: Transport) -> Played:
+    def _run_within_a_day(self, example: Example, transport: Transport) -> ExampleResult:
         today = self._today(example.site)
-        played = self._play(example, transport)
+        result = self._run(example, transport)
         if self._today(example.site) != today:
             raise _MidnightCrossedError
-        return played
+        return result
 
     def _today(self, site: str) -> date:
-        return datetime.now(UTC).astimezone(self._policies.of(site).zone).date()
+        return datetime.now(UTC).astimezone(self._policies.for_site(site).zone).date()
 
-    def _play(self, example: Example, transport: Transport) -> Played:
-        of = {
+    def _run(self, example: Example, transport: Transport) -> ExampleResult:
+        identifiers = {
             "site_identifier": example.site,
             "pnm_order_identifier": str(10**10 + secrets.randbelow(9 * 10**10)),
             "site_customer_identifier": f"{example.reason}-{secrets.token_hex(4)}",
         }
         if example.order is not None:
-            self._feed(f"/orders/{example.site}/{of['pnm_order_identifier']}", example.order)
+            self._put(f"/orders/{example.site}/{identifiers['pnm_order_identifier']}", example.order)
         if example.customer is not None:
-            self._feed(f"/customers/{example.site}/{of['site_customer_identifier']}", example.customer)
-        for earlier in example.earlier:
-            self._pay(earlier, example.like, of, transport)
-        message = {**with_fresh_payment(load("authorization")[example.like]), **of}
-        if example.first is not None:
-            self._deliver_first(message, example.first, transport)
+            self._put(f"/customers/{example.site}/{identifiers['site_customer_identifier']}", example.customer)
+        for prior_payment in example.prior_payments:
+            self._pay(prior_payment, example.base, identifiers, transport)
+        message = {**with_new_identifier(load("authorization")[example.base]), **identifiers}
+        if example.first_request is not None:
+            self._deliver_first(message, example.first_request, transport)
         if example.fault is not None:
             self._faults.post("fault", example.fault)
         try:
-            message |= example.ask
-            return Played(message, self._sender.deliver("authorize", message, transport))
+            message |= example.request
+            return ExampleResult(message, self._sender.deliver("authorize", message, transport))
         finally:
             if example.fault is not None:
                 self._faults.post("reset")
 
-    def _feed(self, path: str, content: Content) -> None:
-        reply = self._backend.put(path, content)
-        if reply.status != 200:
-            raise RuntimeError(f"PUT {path} was answered with {reply.status}")
+    def _put(self, path: str, content: Content) -> None:
+        response = self._backend.put(path, content)
+        if response.status != 200:
+            raise RuntimeError(f"PUT {path} was answered with {response.status}")
 
-    def _pay(self, earlier: Earlier, like: str, of: Content, transport: Transport) -> None:
-        base = load("authorization")[earlier.like or like]
-        message = {**with_fresh_payment(base), **of, **earlier.pay}
-        confirmation = confirmation_of(message)
+    def _pay(self, prior_payment: PriorPayment, base: str, identifiers: Content, transport: Transport) -> None:
+        template = load("authorization")[prior_payment.base or base]
+        message = {**with_new_identifier(template), **identifiers, **prior_payment.changes}
+        confirmation = build_confirmation(message)
         authorized = self._sender.deliver("authorize", message, transport)
         deliveries = [authorized, self._sender.deliver("confirm", confirmation, transport)]
-        if earlier.reverse is not None:
-            reversal = reversal_of(confirmation, **{"reverse_code": None, **earlier.reverse})
+        if prior_payment.reversal_changes is not None:
+            reversal = build_reversal(confirmation, **{"reverse_code": None, **prior_payment.reversal_changes})
             deliveries.append(self._sender.deliver("reverse", reversal, transport))
         accepted = (authorized.fields or {}).get("accept_payment") == "yes"
         if not accepted or not all(delivery.accepted for delivery in deliveries):
             raise RuntimeError("an earlier payment of the example was not made")
 
-    def _deliver_first(self, message: Parameters, first: Content, transport: Transport) -> None:
-        if not self._sender.deliver("authorize", {**message, **first}, transport).accepted:
+    def _deliver_first(self, message: Parameters, changes: Content, transport: Transport) -> None:
+        if not self._sender.deliver("authorize", {**message, **changes}, transport).accepted:
             raise RuntimeError("the first question of the example was not answered")

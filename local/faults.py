@@ -6,7 +6,7 @@ by itself. What was forwarded happens, whether or not the client still waits for
 under ``/-/control``, a path that no AWS service has:
 
 - ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault about the same text;
-- ``GET /-/control/strikes`` returns how often each fault in force struck, by the text that it is about
+- ``GET /-/control/injections`` returns how often each fault in force struck, by the text that it is about
   (empty without one) under its service;
 - ``GET /-/control/counts`` returns the requests received per operation, named as in ``X-Amz-Target``
   (``DynamoDB_20120810.UpdateItem``, ``AppConfigData.GetLatestConfiguration``); ``DELETE`` forgets them;
@@ -38,15 +38,15 @@ from multidict import CIMultiDict
 from pydantic import ValidationError
 from yarl import URL
 
-from local.aws_services import CONTENT_TYPES, broken, operation_of, throttled
-from local.put_events import divided, signed_anew
+from local.aws_services import CONTENT_TYPES, server_error_for, operation_of, throttling_error_for
+from local.put_events import split_batch, re_sign
 from local.striking import Fault, Faults
 
 GRACE_SECONDS = 0.25
 """How long a server that stops waits for its last answers; what hangs is let go before."""
 
 _CONTROL = "/-/control"
-_MOST_BYTES = 256 * 1024 * 1024
+_MAX_BYTES = 256 * 1024 * 1024
 _HOP_BY_HOP = {
     "connection",
     # Answered here already, before the body was read.
@@ -66,7 +66,7 @@ class _UpstreamGoneError(ClientError):
     """The upstream broke the connection."""
 
 
-async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
     # aiohttp repeats a GET or a PUT after these two errors, and only after these two.
     try:
         return await send(request)
@@ -85,7 +85,7 @@ def abort_connection(request: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-class FaultyEndpoint:
+class FaultProxy:
     """The proxy's state and its handlers. All of it lives in one event loop."""
 
     def __init__(self, upstream: str) -> None:
@@ -93,24 +93,24 @@ class FaultyEndpoint:
         self._upstream = upstream.rstrip("/")
         self._counts: Counter[str] = Counter()
         self._faults = Faults()
-        self._entries = 0
+        self._entry_count = 0
         self._release = asyncio.Event()
         self._session: ClientSession
 
     def application(self) -> web.Application:
         """Return the web application, to be run once."""
-        application = web.Application(client_max_size=_MOST_BYTES)
+        application = web.Application(client_max_size=_MAX_BYTES)
         application.router.add_post(f"{_CONTROL}/fault", self._set_fault)
         application.router.add_get(f"{_CONTROL}/counts", self._get_counts)
-        application.router.add_get(f"{_CONTROL}/strikes", self._get_strikes)
+        application.router.add_get(f"{_CONTROL}/injections", self._get_injections)
         application.router.add_delete(f"{_CONTROL}/counts", self._delete_counts)
         application.router.add_post(f"{_CONTROL}/reset", self._reset)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        application.cleanup_ctx.append(self._connected)
-        application.on_shutdown.append(self._let_go)
+        application.cleanup_ctx.append(self._open_session)
+        application.on_shutdown.append(self._release_waiters)
         return application
 
-    async def _connected(self, application: web.Application) -> AsyncIterator[None]:
+    async def _open_session(self, application: web.Application) -> AsyncIterator[None]:
         # A connection of its own for each request: none can have gone stale.
         async with ClientSession(
             connector=TCPConnector(limit=0, force_close=True),
@@ -118,11 +118,11 @@ class FaultyEndpoint:
             skip_auto_headers=_ADDED_BY_AIOHTTP,
             timeout=ClientTimeout(total=None),
             auto_decompress=False,
-            middlewares=(_once,),
+            middlewares=(_send_once,),
         ) as self._session:
             yield
 
-    async def _let_go(self, application: web.Application) -> None:
+    async def _release_waiters(self, application: web.Application) -> None:
         self._release.set()
 
     async def _set_fault(self, request: web.Request) -> web.Response:
@@ -131,14 +131,14 @@ class FaultyEndpoint:
         except ValidationError as error:
             return web.Response(status=400, text=error.json(), content_type="application/json")
         self._faults.put(fault)
-        self._entries = 0
+        self._entry_count = 0
         return web.Response(status=204)
 
     async def _get_counts(self, request: web.Request) -> web.Response:
         return web.json_response(self._counts)
 
-    async def _get_strikes(self, request: web.Request) -> web.Response:
-        return web.json_response(self._faults.strikes())
+    async def _get_injections(self, request: web.Request) -> web.Response:
+        return web.json_response(self._faults.injection_counts())
 
     async def _delete_counts(self, request: web.Request) -> web.Response:
         self._counts.clear()
@@ -156,22 +156,22 @@ class FaultyEndpoint:
         body = await request.read()
         operation = operation_of(request)
         self._counts[operation] += 1
-        fault = self._faults.strike(operation, body)
+        fault = self._faults.next_fault(operation, body)
         match fault:
             case None:
                 return await self._forward(request, body)
             case Fault(mode="slow"):
-                answer = await self._forward(request, body)
+                response = await self._forward(request, body)
                 await self._wait(fault.seconds)
-                return answer
+                return response
             case Fault(mode="lost"):
                 await self._forward(request, body)
             case Fault(mode="partial"):
-                return await self._forward_in_part(request, body)
+                return await self._forward_partially(request, body)
             case Fault(mode="throttle"):
-                return throttled(fault.service)
+                return throttling_error_for(fault.service)
             case Fault(mode="error500"):
-                return broken(fault.service)
+                return server_error_for(fault.service)
             case Fault(mode="hang"):
                 await self._wait(None)
         return abort_connection(request)
@@ -184,16 +184,16 @@ class FaultyEndpoint:
         except TimeoutError:
             return
 
-    async def _forward_in_part(self, request: web.Request, body: bytes) -> web.Response:
-        division = divided(body, self._entries)
-        self._entries += len(division.fail)
-        told: bytes | None = None
-        if division.body:
-            answer = await self._forward(request, division.body, signed_anew(request, division.body))
-            if answer.status != HTTPStatus.OK or not isinstance(answer.body, bytes):
-                return answer
-            told = answer.body
-        return web.Response(body=division.answer(told), content_type=CONTENT_TYPES["events"])
+    async def _forward_partially(self, request: web.Request, body: bytes) -> web.Response:
+        batch = split_batch(body, self._entry_count)
+        self._entry_count += len(batch.fail)
+        response_body: bytes | None = None
+        if batch.body:
+            response = await self._forward(request, batch.body, re_sign(request, batch.body))
+            if response.status != HTTPStatus.OK or not isinstance(response.body, bytes):
+                return response
+            response_body = response.body
+        return web.Response(body=batch.merge(response_body), content_type=CONTENT_TYPES["events"])
 
     async def _forward(
         self, request: web.Request, body: bytes, headers: Mapping[str, str] | None = None
@@ -206,12 +206,12 @@ class FaultyEndpoint:
         try:
             async with self._session.request(
                 request.method, url, headers=headers, data=content, allow_redirects=False
-            ) as answer:
+            ) as response:
                 return web.Response(
-                    status=answer.status,
-                    reason=answer.reason,
-                    headers=_end_to_end(answer.headers),
-                    body=await answer.read(),
+                    status=response.status,
+                    reason=response.reason,
+                    headers=_end_to_end(response.headers),
+                    body=await response.read(),
                 )
         except ClientError:
             return abort_connection(request)
@@ -219,9 +219,9 @@ class FaultyEndpoint:
 
 def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
     """Return the headers without those that are for one connection only."""
-    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+    connection_headers = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
     return CIMultiDict(
-        (name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP | named
+        (name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP | connection_headers
     )
 
 
@@ -229,7 +229,7 @@ def runner(upstream: str) -> web.AppRunner:
     """Return the proxy before ``upstream``, ready to be set up and given an address to listen on."""
     # Bodies stay compressed, because their signatures cover them so; and nothing of them is logged.
     return web.AppRunner(
-        FaultyEndpoint(upstream).application(),
+        FaultProxy(upstream).application(),
         auto_decompress=False,
         access_log=None,
         shutdown_timeout=GRACE_SECONDS,

@@ -8,34 +8,34 @@ from typing import Self
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from local.merchant_events import Event, MerchantEvents
+from local.merchant_events import Event, EventListener
 
-MOST_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 @dataclass
-class Heard:
+class EventRecorder:
     """All events so far. They come a moment after the changes that they tell of."""
 
-    merchant: MerchantEvents
+    listener: EventListener
     events: list[Event] = field(default_factory=list)
 
-    def until(self, holds: Callable[[Self], bool]) -> bool:
+    def wait_until(self, predicate: Callable[[Self], bool]) -> bool:
         """Listen until it holds, for two minutes at the most; return whether it does."""
 
-        def listen() -> bool:
-            self.events += self.merchant.take_all()
-            return holds(self)
+        def poll() -> bool:
+            self.events += self.listener.drain()
+            return predicate(self)
 
-        patiently = Retrying(
-            retry=retry_if_result(lambda held: not held),
+        retrying = Retrying(
+            retry=retry_if_result(lambda satisfied: not satisfied),
             wait=wait_fixed(0.2),
-            stop=stop_after_delay(MOST_SECONDS),
+            stop=stop_after_delay(TIMEOUT_SECONDS),
             retry_error_callback=lambda state: False,
         )
-        return bool(patiently(listen))
+        return bool(retrying(poll))
 
-    def different(self) -> list[Event]:
+    def unique(self) -> list[Event]:
         """Return each event once, as it came first: an event may come more than once."""
         by_identifier: dict[str, Event] = {}
         for event in self.events:
@@ -44,13 +44,13 @@ class Heard:
 
     def by_type(self) -> Counter[str]:
         """Count the events by what they tell, each once."""
-        return Counter(event["detail-type"] for event in self.different())
+        return Counter(event["detail-type"] for event in self.unique())
 
     def balances(self) -> defaultdict[tuple[str, str], Decimal]:
         """Return the balances by site and customer that follow from the events; nothing for all others."""
         balances: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
-        for detail in (event["detail"] for event in self.different()):
-            moved = Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))
-            if moved:
-                balances[detail["site_identifier"], detail["site_customer_identifier"]] += moved
+        for detail in (event["detail"] for event in self.unique()):
+            change = Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))
+            if change:
+                balances[detail["site_identifier"], detail["site_customer_identifier"]] += change
         return balances

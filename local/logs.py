@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-_MOST_AT_ONCE = 10_000
+_MAX_EVENTS = 10_000
 
 
 def groups_of(logs: Any) -> list[str]:
@@ -18,14 +18,14 @@ def messages_in(logs: Any, group: str) -> Iterator[str]:
     The emulator gives the first 10,000 events and no token for the rest, so each look begins where the last
     one ended.
     """
-    since, seen = 0, set[tuple[str, int, str]]()
+    since, yielded = 0, set[tuple[str, int, str]]()
     while True:
-        found = logs.filter_log_events(logGroupName=group, startTime=since, limit=_MOST_AT_ONCE)["events"]
-        for event in found:
-            known = (event["logStreamName"], event["timestamp"], event["message"])
-            if known not in seen:
+        events = logs.filter_log_events(logGroupName=group, startTime=since, limit=_MAX_EVENTS)["events"]
+        for event in events:
+            key = (event["logStreamName"], event["timestamp"], event["message"])
+            if key not in yielded:
                 yield event["message"]
-        if len(found) < _MOST_AT_ONCE:
+        if len(events) < _MAX_EVENTS:
             return
-        since = found[-1]["timestamp"]
-        seen = {(e["logStreamName"], e["timestamp"], e["message"]) for e in found if e["timestamp"] == since}
+        since = events[-1]["timestamp"]
+        yielded = {(e["logStreamName"], e["timestamp"], e["message"]) for e in events if e["timestamp"] == since}

@@ -9,15 +9,15 @@ from typing import Any
 
 from local.stack import Stack
 
-type Event = dict[str, Any]
+type BusEvent = dict[str, Any]
 """An event as EventBridge delivers it: ``id``, ``detail-type``, ``time``, ``detail`` and the rest."""
 
 SOURCE = "paynearme"
-_MOST_AT_ONCE = 10
-_READERS = 8
+_MAX_BATCH = 10
+_WORKERS = 8
 
 
-class MerchantEvents:
+class EventListener:
     """A listener on the stack's event bus. It hears what is put there from now on.
 
     Each has a queue and a rule of its own, so that several hear the same events.
@@ -29,9 +29,9 @@ class MerchantEvents:
         self._sqs = stack.client("sqs")
         self._url: str = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-        self._listen(stack, name, attributes["Attributes"]["QueueArn"])
+        self._subscribe(stack, name, attributes["Attributes"]["QueueArn"])
 
-    def _listen(self, stack: Stack, name: str, queue_arn: str) -> None:
+    def _subscribe(self, stack: Stack, name: str, queue_arn: str) -> None:
         bus, events = stack.event_bus_name, stack.client("events")
         pattern = json.dumps({"source": [SOURCE]})
         rule_arn = events.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)["RuleArn"]
@@ -49,20 +49,20 @@ class MerchantEvents:
         if failed:
             raise RuntimeError("the rule takes no target")
 
-    def take_all(self) -> list[Event]:
+    def drain(self) -> list[BusEvent]:
         """Return what has arrived since the last time, in no particular order, and take it off the queue.
 
         An event that arrived twice is returned twice.
         """
-        with ThreadPoolExecutor(_READERS) as readers:
-            return list(chain.from_iterable(readers.map(lambda _: list(self._taken()), range(_READERS))))
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            return list(chain.from_iterable(workers.map(lambda _: list(self._drain_queue()), range(_WORKERS))))
 
-    def _taken(self) -> Iterator[Event]:
+    def _drain_queue(self) -> Iterator[BusEvent]:
         while messages := self._receive():
-            handles = [{"Id": str(number), "ReceiptHandle": m["ReceiptHandle"]} for number, m in messages]
-            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=handles)
+            entries = [{"Id": str(index), "ReceiptHandle": m["ReceiptHandle"]} for index, m in messages]
+            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
             yield from (json.loads(message["Body"]) for _, message in messages)
 
     def _receive(self) -> list[tuple[int, Any]]:
-        answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=_MOST_AT_ONCE)
-        return list(enumerate(answer.get("Messages", [])))
+        response = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=_MAX_BATCH)
+        return list(enumerate(response.get("Messages", [])))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local.sites import GAMING_SITE, LENDER_SITE
-from operations.deployed_policy import DeployedPolicy, Place
+from operations.deployed_policy import DeployedPolicy, AppConfigTarget
 from operations.errors import OperationError
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
@@ -31,7 +31,7 @@ def local_policy() -> str:
 
 def policy_of(stack: "Stack") -> DeployedPolicy:
     """Return the policy of a running local stack."""
-    place = Place(
+    target = AppConfigTarget(
         application=stack.policy_application_id,
         environment=stack.policy_environment_id,
         profile=stack.policy_profile_id,
@@ -40,11 +40,11 @@ def policy_of(stack: "Stack") -> DeployedPolicy:
     client = stack.client("appconfig")
     # The emulator lists the first fifty and does not tell of more. AWS does, and takes no higher number.
     for operation in ("ListDeployments", "ListHostedConfigurationVersions"):
-        client.meta.events.register(f"provide-client-params.appconfig.{operation}", _ask_for_all)
-    return DeployedPolicy(client, place)
+        client.meta.events.register(f"provide-client-params.appconfig.{operation}", _list_all)
+    return DeployedPolicy(client, target)
 
 
-def _ask_for_all(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+def _list_all(params: dict[str, Any], **_: Any) -> dict[str, Any]:
     return {**params, "MaxResults": 10_000}
 
 
@@ -57,7 +57,7 @@ def deploy_local_policy(stack: "Stack") -> None:
     try:
         started = policy.deploy(local_policy())
     except PolicyInvalidError as error:
-        faults = "\n".join(error.faults)
-        raise OperationError(f"policy.json is not valid:\n{faults}") from None
+        errors = "\n".join(error.errors)
+        raise OperationError(f"policy.json is not valid:\n{errors}") from None
     if started:
-        policy.wait(started, tell=lambda _: None)
+        policy.wait(started, on_change=lambda _: None)

@@ -24,7 +24,7 @@ def free_port() -> int:
         return port
 
 
-def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path, register: Path) -> None:
+def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path, pid_file: Path) -> None:
     """Start a process that outlives this one, write its output to ``log`` and its id to ``register``.
 
     ``environment`` replaces ours.
@@ -40,48 +40,48 @@ def start_process(command: Sequence[str], environment: Mapping[str, str], log: P
             start_new_session=True,
         )
     _started.append(process)
-    known = json.loads(register.read_text()) if register.exists() else []
+    entries = json.loads(pid_file.read_text()) if pid_file.exists() else []
     # With its time of birth, because a process id is used again.
-    known.append([process.pid, psutil.Process(process.pid).create_time()])
-    register.write_text(json.dumps(known))
+    entries.append([process.pid, psutil.Process(process.pid).create_time()])
+    pid_file.write_text(json.dumps(entries))
 
 
-def are_running(register: Path) -> bool:
+def are_running(pid_file: Path) -> bool:
     """Return whether all the processes in ``register`` run."""
-    if not register.exists():
+    if not pid_file.exists():
         return False
-    return len(_running(register)) == len(json.loads(register.read_text()))
+    return len(_running(pid_file)) == len(json.loads(pid_file.read_text()))
 
 
-def _running(register: Path) -> list[psutil.Process]:
-    found: list[psutil.Process] = []
-    for pid, born in json.loads(register.read_text()):
+def _running(pid_file: Path) -> list[psutil.Process]:
+    processes: list[psutil.Process] = []
+    for pid, created_at in json.loads(pid_file.read_text()):
         try:
             process = psutil.Process(pid)
-            if process.create_time() == born:
-                found.append(process)
+            if process.create_time() == created_at:
+                processes.append(process)
         except psutil.NoSuchProcess:
             continue
-    return found
+    return processes
 
 
-def kill_functions(register: Path, function: str) -> int:
+def kill_functions(pid_file: Path, function: str) -> int:
     """Kill what runs a Lambda function, as a crash would; return how many processes that were.
 
     ``function`` is its logical name in the template; the emulator in ``register`` runs it in children.
     """
-    of_function = functions_running(register, function)
-    for process in of_function:
+    matching = functions_running(pid_file, function)
+    for process in matching:
         _signal(process, kill=True)
-    return len(of_function)
+    return len(matching)
 
 
-def functions_running(register: Path, function: str) -> set[psutil.Process]:
+def functions_running(pid_file: Path, function: str) -> set[psutil.Process]:
     """Return the processes that run a Lambda function, named as for ``kill_functions``.
 
     Two that had the same id one after the other are not equal.
     """
-    children = [child for process in _running(register) for child in process.children(recursive=True)]
+    children = [child for process in _running(pid_file) for child in process.children(recursive=True)]
     return {child for child in children if f"-{function}-" in _command_of(child)}
 
 
@@ -92,12 +92,12 @@ def _command_of(process: psutil.Process) -> str:
         return ""
 
 
-def stop_processes(register: Path) -> None:
+def stop_processes(pid_file: Path) -> None:
     """Stop the processes in ``register`` and all their children: asked first, killed after 5 seconds."""
-    if not register.exists():
+    if not pid_file.exists():
         return
     stopping = [
-        each for process in _running(register) for each in (*process.children(recursive=True), process)
+        member for process in _running(pid_file) for member in (*process.children(recursive=True), process)
     ]
     for process in stopping:
         _signal(process, kill=False)
@@ -119,12 +119,12 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
         return
 
 
-def run_to_end(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
     """Run a command with ``environment`` beside ours, less what ours says of AWS, and its output in ``log``.
 
     Raises ``subprocess.CalledProcessError`` with the output when it fails.
     """
-    done = subprocess.run(  # noqa: S603 # our own programs
+    completed = subprocess.run(  # noqa: S603 # our own programs
         command,
         cwd=_ROOT,
         env={**{name: value for name, value in os.environ.items() if name[:4] != "AWS_"}, **environment},
@@ -134,17 +134,17 @@ def run_to_end(command: Sequence[str], environment: Mapping[str, str], log: Path
         text=True,
         check=True,
     )
-    log.write_text(done.stdout)
+    log.write_text(completed.stdout)
 
 
-def wait_until_answering(url: str, log: Path) -> None:
+def wait_until_ready(url: str, log: Path) -> None:
     """Return when ``url`` answers HTTP, whatever it says.
 
     Raises ``RuntimeError`` with the end of the process's ``log`` after about 15 seconds.
     """
-    patience = urllib3.Retry(total=60, backoff_factor=0.05, backoff_max=0.25)
+    retries = urllib3.Retry(total=60, backoff_factor=0.05, backoff_max=0.25)
     try:
         with urllib3.PoolManager() as http:
-            http.request("GET", url, retries=patience, timeout=5, redirect=False)
+            http.request("GET", url, retries=retries, timeout=5, redirect=False)
     except urllib3.exceptions.HTTPError as error:
         raise RuntimeError(f"{url} does not answer:\n{log.read_text()[-2000:]}") from error

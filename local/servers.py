@@ -19,19 +19,19 @@ async def serve(runners: dict[str, tuple[web.AppRunner, int]]) -> None:
 
     Port 0 takes a free one. Raises ``OSError`` when a port is taken.
     """
-    stopped = asyncio.Event()
+    stop_event = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop_event.set)
     try:
-        addresses = []
+        endpoints = []
         for name, (runner, port) in runners.items():
             await runner.setup()
-            site = web.TCPSite(runner, _HOST, port)
-            await site.start()
-            addresses.append(f"{name} on http://{_HOST}:{site.port}")
-        click.echo(f"ready: {', '.join(addresses)}")
-        await stopped.wait()
+            tcp_site = web.TCPSite(runner, _HOST, port)
+            await tcp_site.start()
+            endpoints.append(f"{name} on http://{_HOST}:{tcp_site.port}")
+        click.echo(f"ready: {', '.join(endpoints)}")
+        await stop_event.wait()
     finally:
         for runner, _ in runners.values():
             await runner.cleanup()
@@ -53,8 +53,8 @@ def main(paynearme_port: int, sites: Path, faults_port: int | None, upstream: st
     """Run PayNearMe's API, and the faulty endpoint if it is given a port, on 127.0.0.1 until SIGTERM."""
     if (faults_port is None) != (upstream is None):
         raise click.UsageError("--faults-port and --upstream belong together")
-    known = json.loads(sites.read_text(encoding="utf-8"))["sites"]
-    runners = {"PayNearMe's API": (api.runner(known), paynearme_port)}
+    site_entries = json.loads(sites.read_text(encoding="utf-8"))["sites"]
+    runners = {"PayNearMe's API": (api.runner(site_entries), paynearme_port)}
     if faults_port is not None and upstream is not None:
         runners["faulty endpoint"] = (faults.runner(upstream), faults_port)
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from paynearme.settings import Site
 
-SITES_OF_THE_DOCUMENTS = ("S2155373459", "S3711063247", "S2411573363", "S1733026124", "S6404173951")
+SAMPLE_SITES = ("S2155373459", "S3711063247", "S2411573363", "S1733026124", "S6404173951")
 """The sites that the documents' messages name, all of version 3.0."""
 
 VERSION_2_SITE = "S2000000020"
@@ -27,20 +27,20 @@ OAUTH_SITE = "S6000000060"
 OAUTH_SIGNED_SITE = "S7000000070"
 """A site whose calls carry a bearer token and a signature; the client proves itself in the body."""
 
-NOWHERE = "http://127.0.0.1:1"
+DISCARD_URL = "http://127.0.0.1:1"
 """An address that nobody listens on."""
 
 type SiteEntries = Mapping[str, Mapping[str, Any]]
 """The secret document's entries by site identifier: what ``paynearme.settings.Site`` holds, as JSON."""
 
 
-def new_sites(paynearme_url: str = NOWHERE) -> dict[str, dict[str, dict[str, Any]]]:
+def new_sites(paynearme_url: str = DISCARD_URL) -> dict[str, dict[str, dict[str, Any]]]:
     """Return a document for the sites' secret, ``{"sites": {…}}``, with new random keys.
 
     ``paynearme_url`` is the base address of PayNearMe, whose token address is below it; without one, no
     token can be had.
     """
-    plain = (*SITES_OF_THE_DOCUMENTS, GAMING_SITE, LENDER_SITE)
+    plain = (*SAMPLE_SITES, GAMING_SITE, LENDER_SITE)
     sites: dict[str, dict[str, Any]] = {identifier: {"version": "3.0"} for identifier in plain}
     sites[VERSION_2_SITE] = {"version": "2.0"}
     sites[XML_SITE] = {

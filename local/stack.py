@@ -16,8 +16,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local.control import Control
-from local.deploying import build, deploy, machine_architecture, settings_of
+from local.control import ControlClient
+from local.deploying import build, deploy, machine_architecture, parse_settings
 from local.emulator import REGION, ROOT_KEYS
 from local.policy import deploy_local_policy
 from local.processes import (
@@ -25,7 +25,7 @@ from local.processes import (
     free_port,
     start_process,
     stop_processes,
-    wait_until_answering,
+    wait_until_ready,
 )
 from local.sites import new_sites
 
@@ -52,7 +52,7 @@ class Stack:
     policy_profile_id: str
     policy_strategy_id: str
     event_bus_name: str
-    dead_letters_url: str
+    dead_letter_queue_url: str
     publish_events_function_name: str
     stack_name: str
     access_key_id: str
@@ -65,9 +65,9 @@ class Stack:
 
 def client_of(service: str, endpoint_url: str, **keys: str) -> Any:
     """Return a boto3 client of the emulator's, with the rights of whoever has ``keys`` (boto3's names)."""
-    patient = Config(read_timeout=60, max_pool_connections=64, retries={"total_max_attempts": 1})
+    config = Config(read_timeout=60, max_pool_connections=64, retries={"total_max_attempts": 1})
     return boto3.client(  # type: ignore[call-overload] # the service is a variable here
-        service, endpoint_url=endpoint_url, region_name=REGION, config=patient, **keys
+        service, endpoint_url=endpoint_url, region_name=REGION, config=config, **keys
     )
 
 
@@ -85,16 +85,16 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
         # Whatever a crash left behind.
         stop(folder)
     try:
-        addresses = (
+        endpoints = (
             _start_processes(folder, progress, with_faults=with_faults)
             if running is None
-            else _Addresses(running.endpoint_url, running.paynearme_url, running.faults_url)
+            else _Endpoints(running.endpoint_url, running.paynearme_url, running.faults_url)
         )
-        stack = _deploy(folder, addresses, running, progress)
+        stack = _deploy(folder, endpoints, running, progress)
         progress("Bringing the policy into force")
         deploy_local_policy(stack)
         progress("Entering the callback addresses at PayNearMe")
-        Control(f"{stack.paynearme_url}/control").post("callbacks", {"url": stack.callback_url})
+        ControlClient(f"{stack.paynearme_url}/control").post("callbacks", {"url": stack.callback_url})
         return stack
     except BaseException:
         if running is None:
@@ -104,10 +104,10 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
 
 def load(folder: Path) -> Stack | None:
     """Return the stack that runs in ``folder``, or None where none does that this code knows how to drive."""
-    described = folder / "stack.json"
-    if not described.exists() or not are_running(folder / "processes.json"):
+    stack_file = folder / "stack.json"
+    if not stack_file.exists() or not are_running(folder / "processes.json"):
         return None
-    content = json.loads(described.read_text())
+    content = json.loads(stack_file.read_text())
     # A former version of this code may have started it.
     return Stack(**content) if content.keys() == {field.name for field in fields(Stack)} else None
 
@@ -119,18 +119,18 @@ def stop(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Addresses:
+class _Endpoints:
     endpoint_url: str
     paynearme_url: str
     faults_url: str | None
 
 
-def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> _Addresses:
+def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> _Endpoints:
     # It will hold keys.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     aws_port, paynearme_port, faults_port = free_port(), free_port(), free_port()
     endpoint = f"http://127.0.0.1:{aws_port}"
-    faults = f"http://127.0.0.1:{faults_port}" if with_faults else None
+    faults_url = f"http://127.0.0.1:{faults_port}" if with_faults else None
 
     progress("Starting the local AWS")
     temporary, state = folder / "tmp", folder / "state"
@@ -151,13 +151,13 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
         "STATE_DIR": str(state),
         "TMPDIR": str(temporary),
     }
-    if faults:
+    if faults_url:
         services = ("APPCONFIGDATA", "DYNAMODB", "EVENTBRIDGE", "SECRETS_MANAGER", "SQS", "SSM")
-        environment |= {f"AWS_ENDPOINT_URL_{service}": faults for service in services}
-    processes = folder / "processes.json"
+        environment |= {f"AWS_ENDPOINT_URL_{service}": faults_url for service in services}
+    pid_file = folder / "processes.json"
     emulator = [str(ROOT / ".venvs/aws/bin/python"), str(ROOT / "local/emulator_process.py")]
-    start_process(emulator, environment, folder / "aws.log", processes)
-    wait_until_answering(endpoint, folder / "aws.log")
+    start_process(emulator, environment, folder / "aws.log", pid_file)
+    wait_until_ready(endpoint, folder / "aws.log")
 
     progress("Starting PayNearMe's side")
     sites = folder / "sites.json"
@@ -171,17 +171,17 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
         "--sites",
         str(sites),
     ]
-    if faults:
+    if faults_url:
         command += ["--faults-port", str(faults_port), "--upstream", endpoint]
-    ours = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/shared")])}
-    start_process(command, ours, folder / "paynearme.log", processes)
-    addresses = _Addresses(endpoint, f"http://127.0.0.1:{paynearme_port}", faults)
-    for url in filter(None, (addresses.paynearme_url, faults)):
-        wait_until_answering(url, folder / "paynearme.log")
-    return addresses
+    server_environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/shared")])}
+    start_process(command, server_environment, folder / "paynearme.log", pid_file)
+    endpoints = _Endpoints(endpoint, f"http://127.0.0.1:{paynearme_port}", faults_url)
+    for url in filter(None, (endpoints.paynearme_url, faults_url)):
+        wait_until_ready(url, folder / "paynearme.log")
+    return endpoints
 
 
-def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress: Progress) -> Stack:
+def _deploy(folder: Path, endpoints: _Endpoints, running: Stack | None, progress: Progress) -> Stack:
     progress("Building with sam build")
     build(folder)
 
@@ -189,26 +189,26 @@ def _deploy(folder: Path, addresses: _Addresses, running: Stack | None, progress
     overrides = {
         "Architecture": machine_architecture(),
         "Stage": "local",
-        "PayNearMeBaseUrl": addresses.paynearme_url,
+        "PayNearMeBaseUrl": endpoints.paynearme_url,
         "DefaultSiteIdentifier": "S2155373459",
         "LogRetentionDays": "1",
         "CallbackRateLimit": "5000",
         "CallbackBurstLimit": "5000",
-        "PolicyMaxAgeSeconds": "1",
+        "PolicyCacheSeconds": "1",
         # The emulator does not know the type.
-        "LogsQueries": "false",
+        "SavedQueries": "false",
     }
-    deploy(folder, "local", overrides, addresses.endpoint_url)
+    deploy(folder, "local", overrides, endpoints.endpoint_url)
 
     progress("Entering the sites' keys and the backend's access key")
     sites = json.loads((folder / "sites.json").read_text())["sites"]
     keys = _keys_of(running) if running else None
-    stack = _filled("local", "local", addresses, sites, keys)
+    stack = _read_outputs("local", "local", endpoints, sites, keys)
     (folder / "stack.json").write_text(json.dumps(asdict(stack), indent=2) + "\n")
     return stack
 
 
-def deploy_beside(
+def deploy_second_stage(
     running: Stack,
     folder: Path,
     environment: str,
@@ -221,38 +221,38 @@ def deploy_beside(
     file's. Its secret is filled with ``sites``; no policy is deployed. Raises
     ``subprocess.CalledProcessError`` when the deployment fails.
     """
-    addresses = _Addresses(running.endpoint_url, running.paynearme_url, running.faults_url)
-    deploy(folder, environment, overrides, addresses.endpoint_url)
-    return _filled(environment, overrides["Stage"], addresses, sites, None)
+    endpoints = _Endpoints(running.endpoint_url, running.paynearme_url, running.faults_url)
+    deploy(folder, environment, overrides, endpoints.endpoint_url)
+    return _read_outputs(environment, overrides["Stage"], endpoints, sites, None)
 
 
-def _filled(
+def _read_outputs(
     environment: str,
     stage: str,
-    addresses: _Addresses,
+    endpoints: _Endpoints,
     sites: Mapping[str, Mapping[str, Any]],
     keys: dict[str, str] | None,
 ) -> Stack:
     """Read what was deployed; where the backend has no ``keys`` yet, fill the secret and make its caller."""
 
     def client(service: str) -> Any:
-        return client_of(service, addresses.endpoint_url, **ROOT_KEYS)
+        return client_of(service, endpoints.endpoint_url, **ROOT_KEYS)
 
-    name = settings_of(environment)["stack_name"]
-    found = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in found}
+    name = parse_settings(environment)["stack_name"]
+    output_items = client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in output_items}
     if keys is None:
         client("secretsmanager").put_secret_value(
             SecretId=outputs["SitesSecretArn"], SecretString=json.dumps({"sites": sites})
         )
-        keys = _new_backend_caller(client("iam"), name, outputs["BackendCallerPolicyArn"])
+        keys = _create_backend_user(client("iam"), name, outputs["BackendCallerPolicyArn"])
     return Stack(
-        **asdict(addresses),
+        **asdict(endpoints),
         **keys,
         region=REGION,
         stack_name=name,
-        callback_url=_invoke_url(addresses.endpoint_url, outputs["CallbackApiId"], stage),
-        backend_url=_invoke_url(addresses.endpoint_url, outputs["BackendApiId"], stage),
+        callback_url=_invoke_url(endpoints.endpoint_url, outputs["CallbackApiId"], stage),
+        backend_url=_invoke_url(endpoints.endpoint_url, outputs["BackendApiId"], stage),
         table_name=outputs["TableName"],
         secret_arn=outputs["SitesSecretArn"],
         policy_application_id=outputs["PolicyApplicationId"],
@@ -260,7 +260,7 @@ def _filled(
         policy_profile_id=outputs["PolicyProfileId"],
         policy_strategy_id=outputs["PolicyStrategyId"],
         event_bus_name=outputs["EventBusName"],
-        dead_letters_url=outputs["DeadLettersUrl"],
+        dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
         publish_events_function_name=outputs["PublishEventsFunctionName"],
         sites={site: dict(entry) for site, entry in sites.items()},
     )
@@ -270,7 +270,7 @@ def _keys_of(stack: Stack) -> dict[str, str]:
     return {"access_key_id": stack.access_key_id, "secret_access_key": stack.secret_access_key}
 
 
-def _new_backend_caller(iam: Any, stack_name: str, policy_arn: str) -> dict[str, str]:
+def _create_backend_user(iam: Any, stack_name: str, policy_arn: str) -> dict[str, str]:
     """Make the IAM user that may call a stack's backend API and nothing else; return its keys."""
     user = f"{stack_name}-backend-caller"
     iam.create_user(UserName=user)

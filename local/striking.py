@@ -12,7 +12,7 @@ from local.put_events import PUT_EVENTS
 class Fault(BaseModel):
     """How a service fails.
 
-    ``refuse`` closes the connection without a word; ``throttle`` and ``error500`` give the service's own
+    ``abort`` closes the connection without a word; ``throttle`` and ``error500`` give the service's own
     error; ``hang`` never answers; ``slow`` forwards at once and holds the answer back for ``seconds``;
     ``lost`` forwards and closes the connection instead of answering; ``partial``, which is EventBridge's
     alone, forwards every second entry and answers that the others failed; ``none`` is well again. Of
@@ -26,10 +26,10 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     service: Service
-    mode: Literal["none", "refuse", "throttle", "error500", "hang", "slow", "lost", "partial"]
+    mode: Literal["none", "abort", "throttle", "error500", "hang", "slow", "lost", "partial"]
     seconds: float = Field(default=30, ge=0)
     operations: frozenset[str] | None = Field(default=None, min_length=1)
-    about: str | None = Field(default=None, min_length=1)
+    body_contains: str | None = Field(default=None, min_length=1)
     every: int = Field(default=1, ge=1)
     times: int | None = Field(default=None, ge=1)
 
@@ -39,9 +39,9 @@ class Fault(BaseModel):
             raise ValueError("partial is for events, and for PutEvents alone")
         return self
 
-    def means(self, operation: str, body: bytes) -> bool:
+    def matches(self, operation: str, body: bytes) -> bool:
         """Return whether it strikes requests for ``operation`` (as in ``X-Amz-Target``) with ``body``."""
-        if self.service != service_of(operation) or (self.about and self.about.encode() not in body):
+        if self.service != service_of(operation) or (self.body_contains and self.body_contains.encode() not in body):
             return False
         if self.mode == "partial":
             return operation == PUT_EVENTS
@@ -49,12 +49,12 @@ class Fault(BaseModel):
 
 
 @dataclass
-class _Active:
+class _ActiveFault:
     """A fault, how many requests it meant since it was set, and how many it struck."""
 
     fault: Fault
-    met: int = 0
-    strikes: int = 0
+    matched: int = 0
+    injected: int = 0
 
 
 class Faults:
@@ -62,34 +62,34 @@ class Faults:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._active: dict[tuple[Service, str | None], _Active] = {}
+        self._active: dict[tuple[Service, str | None], _ActiveFault] = {}
 
     def put(self, fault: Fault) -> None:
         """Replace the service's fault about the same text; it counts from the beginning."""
-        self._active.pop((fault.service, fault.about), None)
+        self._active.pop((fault.service, fault.body_contains), None)
         if fault.mode != "none":
-            self._active[fault.service, fault.about] = _Active(fault)
+            self._active[fault.service, fault.body_contains] = _ActiveFault(fault)
 
     def clear(self) -> None:
         """Take all away."""
         self._active.clear()
 
-    def strike(self, operation: str, body: bytes) -> Fault | None:
+    def next_fault(self, operation: str, body: bytes) -> Fault | None:
         """Return the fault that strikes this request, and count it against the fault's ``times``."""
         for active in self._active.values():
             fault = active.fault
-            if not fault.means(operation, body):
+            if not fault.matches(operation, body):
                 continue
-            active.met += 1
-            worn_out = fault.times is not None and active.strikes >= fault.times
-            if not worn_out and not active.met % fault.every:
-                active.strikes += 1
+            active.matched += 1
+            exhausted = fault.times is not None and active.injected >= fault.times
+            if not exhausted and not active.matched % fault.every:
+                active.injected += 1
                 return fault
         return None
 
-    def strikes(self) -> dict[str, dict[str, int]]:
+    def injection_counts(self) -> dict[str, dict[str, int]]:
         """Return how often each struck, by service and by text (empty without one)."""
-        struck: dict[str, dict[str, int]] = {}
-        for (service, about), active in self._active.items():
-            struck.setdefault(service, {})[about or ""] = active.strikes
-        return struck
+        counts: dict[str, dict[str, int]] = {}
+        for (service, body_contains), active in self._active.items():
+            counts.setdefault(service, {})[body_contains or ""] = active.injected
+        return counts

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 5
 """How often AppConfig is asked how far a deployment is."""
 
-PATIENCE_MINUTES = 5
+TIMEOUT_MINUTES = 5
 """For how long a deployment is waited for beyond its strategy's minutes."""
 
 _ADVICE_AFTER_ALARM = (
@@ -31,7 +31,7 @@ _ENDED = frozenset({_COMPLETE, "ROLLED_BACK", "REVERTED"})
 
 
 @dataclass(frozen=True)
-class Place:
+class AppConfigTarget:
     """Where the policy is deployed, and by which strategy: AppConfig's identifiers."""
 
     application: str
@@ -56,8 +56,8 @@ class Deployment:
     minutes: int
     started_at: datetime
     completed_at: datetime | None
-    trouble: str
-    alarmed: bool
+    rollback_reason: str
+    rolled_back_by_alarm: bool
 
     @property
     def in_progress(self) -> bool:
@@ -80,10 +80,10 @@ class Deployment:
 
 
 @dataclass(frozen=True)
-class Situation:
+class PolicyStatus:
     """The deployment in force, with its document, and the one that goes on; None where there is none."""
 
-    in_force: Deployment | None
+    active: Deployment | None
     text: str | None
     in_progress: Deployment | None
 
@@ -92,25 +92,25 @@ class DeployedPolicy:
     """The policy of one stack."""
 
     def __init__(
-        self, client: "AppConfigClient", place: Place, sleep: Callable[[float], None] = time.sleep
+        self, client: "AppConfigClient", target: AppConfigTarget, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """Take AppConfig's client and the place; ask nothing yet. ``sleep`` takes seconds."""
         self._client = client
-        self._place = place
+        self._target = target
         self._sleep = sleep
 
-    def situation(self) -> Situation:
+    def status(self) -> PolicyStatus:
         """Return what is in force, which is the last complete deployment, and what goes on.
 
         Raises botocore's errors.
         """
         pages = self._client.get_paginator("list_deployments").paginate(
-            ApplicationId=self._place.application, EnvironmentId=self._place.environment
+            ApplicationId=self._target.application, EnvironmentId=self._target.environment
         )
         states = {item["DeploymentNumber"]: item["State"] for page in pages for item in page["Items"]}
-        in_force = self._last(number for number, state in states.items() if state == _COMPLETE)
-        in_progress = self._last(number for number, state in states.items() if state not in _ENDED)
-        return Situation(in_force, self._text(in_force.version) if in_force else None, in_progress)
+        active = self._latest(number for number, state in states.items() if state == _COMPLETE)
+        in_progress = self._latest(number for number, state in states.items() if state not in _ENDED)
+        return PolicyStatus(active, self._text(active.version) if active else None, in_progress)
 
     def deploy(self, text: str) -> Deployment | None:
         """Start to bring the document ``text`` into force; return the deployment, or None if it is in force.
@@ -120,53 +120,53 @@ class DeployedPolicy:
         """
         # AppConfig wants a label that is no number, which a hash can be.
         label = f"sha256-{read_policy(text).defaults.version}"
-        now = self.situation()
-        if now.in_progress:
+        status = self.status()
+        if status.in_progress:
             raise OperationError(
-                f"{now.in_progress}; wait until it has ended, or take it back with 'policy revert'"
+                f"{status.in_progress}; wait until it has ended, or take it back with 'policy revert'"
             )
-        if now.text == text:
+        if status.text == text:
             return None
-        place = self._place
+        target = self._target
         try:
             started = self._client.start_deployment(
-                ApplicationId=place.application,
-                EnvironmentId=place.environment,
-                DeploymentStrategyId=place.strategy,
-                ConfigurationProfileId=place.profile,
+                ApplicationId=target.application,
+                EnvironmentId=target.environment,
+                DeploymentStrategyId=target.strategy,
+                ConfigurationProfileId=target.profile,
                 ConfigurationVersion=str(self._version(text, label)),
             )
         except self._client.exceptions.ConflictException as error:
-            said = error.response["Error"].get("Message")
-            raise OperationError(f"somebody else is deploying a policy: {said}") from None
+            detail = error.response["Error"].get("Message")
+            raise OperationError(f"somebody else is deploying a policy: {detail}") from None
         return self._deployment(started["DeploymentNumber"])
 
-    def wait(self, deployment: Deployment, tell: Callable[[Deployment], None]) -> Deployment:
+    def wait(self, deployment: Deployment, on_change: Callable[[Deployment], None]) -> Deployment:
         """Return the deployment when it is complete, or as it is when it takes longer than it should.
 
         ``tell`` is told how far it is each time when AppConfig was asked. Raises ``OperationError`` when it
         was taken back; botocore's errors.
         """
 
-        def look() -> Deployment:
-            now = self._deployment(deployment.number)
-            tell(now)
-            return now
+        def poll() -> Deployment:
+            current = self._deployment(deployment.number)
+            on_change(current)
+            return current
 
-        looking = Retrying(
-            retry=retry_if_result(lambda now: now.goes_on),
+        retrying = Retrying(
+            retry=retry_if_result(lambda current: current.goes_on),
             wait=wait_fixed(POLL_SECONDS),
-            stop=stop_after_attempt((deployment.minutes + PATIENCE_MINUTES) * 60 // POLL_SECONDS),
+            stop=stop_after_attempt((deployment.minutes + TIMEOUT_MINUTES) * 60 // POLL_SECONDS),
             sleep=self._sleep,
         )
         try:
-            ended = looking(look)
+            ended = retrying(poll)
         except RetryError as error:
-            still_going_on: Deployment = error.last_attempt.result()
-            return still_going_on
+            unfinished: Deployment = error.last_attempt.result()
+            return unfinished
         if not ended.complete:
-            said = f"{ended}; what was in force before holds again. {ended.trouble}".rstrip()
-            raise OperationError(f"{said}\n{_ADVICE_AFTER_ALARM}" if ended.alarmed else said)
+            message = f"{ended}; what was in force before holds again. {ended.rollback_reason}".rstrip()
+            raise OperationError(f"{message}\n{_ADVICE_AFTER_ALARM}" if ended.rolled_back_by_alarm else message)
         return ended
 
     def revert(self) -> Deployment:
@@ -175,84 +175,84 @@ class DeployedPolicy:
         What was in force before holds again, whatever the alarms say. Raises ``OperationError`` when there is
         no such deployment, or AppConfig refuses: it does 72 hours after one was complete; botocore's errors.
         """
-        now = self.situation()
-        last = now.in_progress or now.in_force
-        if last is None:
+        status = self.status()
+        deployment = status.in_progress or status.active
+        if deployment is None:
             raise OperationError("no policy is in force, and none is on its way: nothing can be taken back")
         try:
             self._client.stop_deployment(
-                ApplicationId=self._place.application,
-                EnvironmentId=self._place.environment,
-                DeploymentNumber=last.number,
+                ApplicationId=self._target.application,
+                EnvironmentId=self._target.environment,
+                DeploymentNumber=deployment.number,
                 AllowRevert=True,
             )
         except self._client.exceptions.BadRequestException as error:
-            said = error.response["Error"].get("Message")
+            detail = error.response["Error"].get("Message")
             raise OperationError(
-                f"AppConfig does not take back {last}: {said}\n"
+                f"AppConfig does not take back {deployment}: {detail}\n"
                 "It does so while a deployment goes on, and for 72 hours after it was complete. Later, deploy"
                 " another policy."
             ) from None
-        return self._deployment(last.number)
+        return self._deployment(deployment.number)
 
-    def _last(self, numbers: Iterable[int]) -> Deployment | None:
+    def _latest(self, numbers: Iterable[int]) -> Deployment | None:
         """Return the last of these deployments that is the policy's: other profiles can have some, too."""
-        described = (self._deployment(number) for number in sorted(numbers, reverse=True))
-        return next((each for each in described if each.profile == self._place.profile), None)
+        deployments = (self._deployment(number) for number in sorted(numbers, reverse=True))
+        return next((deployment for deployment in deployments if deployment.profile == self._target.profile), None)
 
     def _deployment(self, number: int) -> Deployment:
-        said = self._client.get_deployment(
-            ApplicationId=self._place.application,
-            EnvironmentId=self._place.environment,
+        response = self._client.get_deployment(
+            ApplicationId=self._target.application,
+            EnvironmentId=self._target.environment,
             DeploymentNumber=number,
         )
-        backwards = [
+        rollback_events = [
             event
-            for event in said.get("EventLog", [])
+            for event in response.get("EventLog", [])
             if event["EventType"] in ("ROLLBACK_STARTED", "REVERT_COMPLETED")
         ]
         return Deployment(
             number=number,
-            profile=said["ConfigurationProfileId"],
-            version=int(said["ConfigurationVersion"]),
-            state=said["State"],
-            percent=said["PercentageComplete"],
-            minutes=said["DeploymentDurationInMinutes"] + said["FinalBakeTimeInMinutes"],
-            started_at=said["StartedAt"],
-            completed_at=said.get("CompletedAt"),
-            trouble="; ".join(event["Description"] for event in backwards),
-            alarmed=any(event.get("TriggeredBy") == "CLOUDWATCH_ALARM" for event in backwards),
+            profile=response["ConfigurationProfileId"],
+            version=int(response["ConfigurationVersion"]),
+            state=response["State"],
+            percent=response["PercentageComplete"],
+            minutes=response["DeploymentDurationInMinutes"] + response["FinalBakeTimeInMinutes"],
+            started_at=response["StartedAt"],
+            completed_at=response.get("CompletedAt"),
+            rollback_reason="; ".join(event["Description"] for event in rollback_events),
+            rolled_back_by_alarm=any(event.get("TriggeredBy") == "CLOUDWATCH_ALARM" for event in rollback_events),
         )
 
     def _text(self, version: int) -> str | None:
         """Return the document of a version; None if somebody deleted it."""
         try:
-            found = self._client.get_hosted_configuration_version(
-                ApplicationId=self._place.application,
-                ConfigurationProfileId=self._place.profile,
+            response = self._client.get_hosted_configuration_version(
+                ApplicationId=self._target.application,
+                ConfigurationProfileId=self._target.profile,
                 VersionNumber=version,
             )
         except self._client.exceptions.ResourceNotFoundException:
             return None
-        return found["Content"].read().decode(errors="replace")
+        return response["Content"].read().decode(errors="replace")
 
     def _version(self, text: str, label: str) -> int:
         """Return the number of the version that holds ``text``, a former one or a new one."""
         pages = self._client.get_paginator("list_hosted_configuration_versions").paginate(
-            ApplicationId=self._place.application, ConfigurationProfileId=self._place.profile
+            ApplicationId=self._target.application, ConfigurationProfileId=self._target.profile
         )
         labels = {item["VersionNumber"]: item.get("VersionLabel") for page in pages for item in page["Items"]}
-        for number in (number for number, its in labels.items() if its == label):
+        for number in (number for number, stored_label in labels.items() if stored_label == label):
             if self._text(number) == text:
                 return number
-        new: CreateHostedConfigurationVersionRequestTypeDef = {
-            "ApplicationId": self._place.application,
-            "ConfigurationProfileId": self._place.profile,
+        version_request: CreateHostedConfigurationVersionRequestTypeDef = {
+            "ApplicationId": self._target.application,
+            "ConfigurationProfileId": self._target.profile,
             "Content": text.encode(),
             "ContentType": "application/json",
             "VersionLabel": label,
         }
         if labels:
             # Then AppConfig refuses it if somebody has made another version meanwhile.
-            new["LatestVersionNumber"] = max(labels)
-        return self._client.create_hosted_configuration_version(**new)["VersionNumber"]
+            version_request["LatestVersionNumber"] = max(labels)
+        return self._client.create_hosted_configuration_version(**version_request)["VersionNumber"]

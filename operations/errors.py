@@ -15,12 +15,12 @@ class OperationError(RuntimeError):
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def cli_errors() -> Iterator[None]:
     """Let whatever fails within end the command with a message and exit code 1, without a stack trace."""
     try:
         yield
     except PolicyInvalidError as error:
-        raise click.ClickException("\n".join(["the policy is not valid", *error.faults])) from None
+        raise click.ClickException("\n".join(["the policy is not valid", *error.errors])) from None
     except OperationError as error:
         raise click.ClickException(str(error)) from None
     except (NoCredentialsError, PartialCredentialsError):
@@ -29,13 +29,13 @@ def told_plainly() -> Iterator[None]:
     except BotoCoreError as error:
         raise click.ClickException(f"AWS cannot be asked: {error}") from None
     except ClientError as error:
-        raise click.ClickException("\n".join(_refusal(error))) from None
+        raise click.ClickException("\n".join(_message(error))) from None
 
 
-def _refusal(error: ClientError) -> Iterator[str]:
-    said = error.response["Error"]
-    yield f"AWS refused {error.operation_name}: {said.get('Code')}: {said.get('Message')}"
+def _message(error: ClientError) -> Iterator[str]:
+    aws_error = error.response["Error"]
+    yield f"AWS refused {error.operation_name}: {aws_error.get('Code')}: {aws_error.get('Message')}"
     details: Any = error.response.get("Details") or {}
     # What AppConfig's validators found.
-    for fault in details.get("InvalidConfiguration", []):
-        yield f"{fault.get('Type')}: {fault.get('Reason')}"
+    for validation_error in details.get("InvalidConfiguration", []):
+        yield f"{validation_error.get('Type')}: {validation_error.get('Reason')}"

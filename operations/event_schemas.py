@@ -20,9 +20,9 @@ def schemas() -> dict[Path, str]:
 
 
 def _schema(event: type[PaymentEvent]) -> str:
-    described = event.model_json_schema(mode="serialization")
+    model_schema = event.model_json_schema(mode="serialization")
     name = f"{event.detail_type}.v{version_of(event)}"
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:paynearme:events:{name}"}
     # Whoever reads an event must not mind a field that is new to him.
-    schema = head | described | {"title": event.detail_type, "additionalProperties": True}
+    schema = head | model_schema | {"title": event.detail_type, "additionalProperties": True}
     return json.dumps(schema, indent=2) + "\n"

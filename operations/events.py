@@ -3,9 +3,9 @@
 import click
 
 from local.stack import ROOT
-from operations.errors import told_plainly
+from operations.errors import cli_errors
 from operations.event_schemas import FOLDER, schemas
-from operations.stacks import dead_letters_of
+from operations.stacks import dead_letter_queue_of
 
 
 @click.group(help="The events of payments.")
@@ -17,15 +17,15 @@ def events() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; say whether the files are current.")
 def schemas_command(*, check: bool) -> None:
     """Write the schemas, or exit with 1 when a file is not the schema."""
-    wanted = schemas()
+    expected = schemas()
     if not check:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        for path, text in wanted.items():
+        for path, text in expected.items():
             path.write_text(text, encoding="utf-8")
         return
-    differing = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    if differing:
-        names = ", ".join(path.name for path in differing)
+    outdated = [path for path, text in expected.items() if not path.exists() or path.read_text() != text]
+    if outdated:
+        names = ", ".join(path.name for path in outdated)
         raise click.ClickException(
             f"not current: {names}; write them with 'python -m operations events schemas'"
         )
@@ -39,8 +39,8 @@ def schemas_command(*, check: bool) -> None:
     metavar="ENV",
     help="Environment of samconfig.toml, or local.",
 )
-def redeliver(environment: str) -> None:
+def redrive(environment: str) -> None:
     """Hand the dead letters to the function again, and say how many there are now."""
-    with told_plainly():
-        done = dead_letters_of(environment).redeliver()
-    click.echo(f"{done.handed} handed over; about {done.left} among the dead letters now")
+    with cli_errors():
+        result = dead_letter_queue_of(environment).redrive()
+    click.echo(f"{result.redriven} handed over; about {result.remaining} among the dead letters now")

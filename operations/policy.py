@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from operations.deployed_policy import Deployment, Situation
-from operations.errors import OperationError, told_plainly
+from operations.deployed_policy import Deployment, PolicyStatus
+from operations.errors import OperationError, cli_errors
 from operations.stacks import deployed_policy_of
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
@@ -34,15 +34,15 @@ def policy() -> None:
 @click.argument("files", type=_path, nargs=-1, default=["policy.json"])
 def check(files: tuple[Path, ...]) -> None:
     """Check documents; exit with 1 when one of them is not valid."""
-    broken = False
+    invalid = False
     for file in files:
         try:
             click.echo(f"{file}: version {_version(_read(file))}")
         except PolicyInvalidError as error:
-            broken = True
-            for fault in error.faults:
-                click.echo(f"{file}: {fault}", err=True)
-    if broken:
+            invalid = True
+            for message in error.errors:
+                click.echo(f"{file}: {message}", err=True)
+    if invalid:
         sys.exit(1)
 
 
@@ -52,11 +52,11 @@ def check(files: tuple[Path, ...]) -> None:
 @click.option("--no-wait", is_flag=True, help="Do not wait until it is in force.")
 def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
     """Deploy a document; exit with 1 when it is not valid, not taken, or taken back."""
-    with told_plainly():
+    with cli_errors():
         text = _read(file)
         version = _version(text)
-        deployed = deployed_policy_of(environment)
-        deployment = deployed.deploy(text)
+        deployed_policy = deployed_policy_of(environment)
+        deployment = deployed_policy.deploy(text)
         if deployment is None:
             click.echo(f"policy {version} is in force already")
             return
@@ -64,7 +64,7 @@ def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
         # What has ended already needs no waiting, but may have ended badly.
         if not (no_wait and deployment.in_progress):
             try:
-                deployment = deployed.wait(deployment, _Changes(deployment))
+                deployment = deployed_policy.wait(deployment, _ProgressPrinter(deployment))
             except KeyboardInterrupt:
                 raise OperationError(f"nobody waits any longer, but {deployment.name} goes on") from None
     if deployment.complete:
@@ -77,12 +77,12 @@ def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
 @_environment
 def revert(environment: str) -> None:
     """Take a deployment back and show what is in force now; exit with 1 when that cannot be done."""
-    with told_plainly():
-        deployed = deployed_policy_of(environment)
+    with cli_errors():
+        deployed_policy = deployed_policy_of(environment)
         # Told at once, because what is asked next can fail.
-        click.echo(deployed.revert())
-        now = deployed.situation()
-    for line in _described(now):
+        click.echo(deployed_policy.revert())
+        status = deployed_policy.status()
+    for line in _describe(status):
         click.echo(line)
 
 
@@ -91,26 +91,26 @@ def revert(environment: str) -> None:
 @_environment
 def show(file: Path, environment: str) -> None:
     """Show what is in force, what goes on, and a unified diff."""
-    with told_plainly():
-        ours = _read(file)
-        now = deployed_policy_of(environment).situation()
-    for line in _described(now):
+    with cli_errors():
+        local = _read(file)
+        status = deployed_policy_of(environment).status()
+    for line in _describe(status):
         click.echo(line)
-    if now.text is not None:
-        for line in _differences(now.text, ours, str(file)):
+    if status.text is not None:
+        for line in _differences(status.text, local, str(file)):
             click.echo(line)
 
 
-class _Changes:
+class _ProgressPrinter:
     """Tells how far a deployment is whenever that has changed."""
 
-    def __init__(self, told: Deployment) -> None:
-        self._told = str(told)
+    def __init__(self, first: Deployment) -> None:
+        self._last_printed = str(first)
 
     def __call__(self, deployment: Deployment) -> None:
-        if self._told != str(deployment):
-            self._told = str(deployment)
-            click.echo(self._told)
+        if self._last_printed != str(deployment):
+            self._last_printed = str(deployment)
+            click.echo(self._last_printed)
 
 
 def _read(file: Path) -> str:
@@ -125,29 +125,29 @@ def _version(text: str) -> str:
     return read_policy(text).defaults.version
 
 
-def _described(now: Situation) -> Iterator[str]:
-    if now.in_force is None:
+def _describe(status: PolicyStatus) -> Iterator[str]:
+    if status.active is None:
         yield "in force  nothing: payments are declined until a policy is deployed"
-    elif now.text is None:
-        yield f"in force  version {now.in_force.version}, which was deleted from AppConfig"
+    elif status.text is None:
+        yield f"in force  version {status.active.version}, which was deleted from AppConfig"
     else:
-        since = _moment(now.in_force.completed_at or now.in_force.started_at)
+        since = _format_timestamp(status.active.completed_at or status.active.started_at)
         try:
-            name = f"policy {_version(now.text)}"
+            name = f"policy {_version(status.text)}"
         except PolicyInvalidError as error:
-            name = f"a policy that is not valid ({'; '.join(error.faults)})"
-        yield f"in force  {name}, version {now.in_force.version} in AppConfig, since {since}"
-    if now.in_progress:
-        yield f"going on  {now.in_progress}, since {_moment(now.in_progress.started_at)}"
+            name = f"a policy that is not valid ({'; '.join(error.errors)})"
+        yield f"in force  {name}, version {status.active.version} in AppConfig, since {since}"
+    if status.in_progress:
+        yield f"going on  {status.in_progress}, since {_format_timestamp(status.in_progress.started_at)}"
 
 
-def _differences(theirs: str, ours: str, name: str) -> Iterator[str]:
-    if theirs == ours:
+def _differences(deployed: str, local: str, name: str) -> Iterator[str]:
+    if deployed == local:
         yield f"nothing differs from {name}"
         return
-    lines = list(difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "in force", name, lineterm=""))
+    lines = list(difflib.unified_diff(deployed.splitlines(), local.splitlines(), "in force", name, lineterm=""))
     yield from lines or [f"only line ends differ from {name}"]
 
 
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _format_timestamp(timestamp: datetime) -> str:
+    return f"{timestamp.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

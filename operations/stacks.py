@@ -10,20 +10,20 @@ from botocore.exceptions import ClientError
 
 from local import stack
 from local.policy import policy_of
-from operations.dead_letters import DeadLetters
-from operations.deployed_policy import DeployedPolicy, Place
+from operations.dead_letters import DeadLetterQueue
+from operations.deployed_policy import DeployedPolicy, AppConfigTarget
 from operations.errors import OperationError
 
 LOCAL = "local"
 CONFIGURATION = stack.ROOT / "samconfig.toml"
-_POLICY = ("PolicyApplicationId", "PolicyEnvironmentId", "PolicyProfileId", "PolicyStrategyId")
-_DEAD_LETTERS = ("DeadLettersUrl", "PublishEventsFunctionName")
+_POLICY_OUTPUTS = ("PolicyApplicationId", "PolicyEnvironmentId", "PolicyProfileId", "PolicyStrategyId")
+_DEAD_LETTER_QUEUE_OUTPUTS = ("DeadLetterQueueUrl", "PublishEventsFunctionName")
 
 
 def deployed_policy_of(
     environment: str,
     configuration: Path = CONFIGURATION,
-    session_of: Callable[..., Any] = boto3.Session,
+    session_factory: Callable[..., Any] = boto3.Session,
 ) -> DeployedPolicy:
     """Return the policy of the stack that ``environment`` of ``samconfig.toml`` names.
 
@@ -32,23 +32,23 @@ def deployed_policy_of(
     """
     if environment == LOCAL:
         return policy_of(_local())
-    session, outputs = _deployed(environment, configuration, session_of, _POLICY, "a policy")
-    return DeployedPolicy(session.client("appconfig"), Place(*(outputs[name] for name in _POLICY)))
+    session, outputs = _resolve(environment, configuration, session_factory, _POLICY_OUTPUTS, "a policy")
+    return DeployedPolicy(session.client("appconfig"), AppConfigTarget(*(outputs[name] for name in _POLICY_OUTPUTS)))
 
 
-def dead_letters_of(
+def dead_letter_queue_of(
     environment: str,
     configuration: Path = CONFIGURATION,
-    session_of: Callable[..., Any] = boto3.Session,
-) -> DeadLetters:
+    session_factory: Callable[..., Any] = boto3.Session,
+) -> DeadLetterQueue:
     """Return the dead letters of a stack; for the rest like ``deployed_policy_of``."""
     if environment == LOCAL:
         running = _local()
         clients = (running.client("sqs"), running.client("lambda"))
-        return DeadLetters(*clients, running.dead_letters_url, running.publish_events_function_name)
-    session, outputs = _deployed(environment, configuration, session_of, _DEAD_LETTERS, "events")
+        return DeadLetterQueue(*clients, running.dead_letter_queue_url, running.publish_events_function_name)
+    session, outputs = _resolve(environment, configuration, session_factory, _DEAD_LETTER_QUEUE_OUTPUTS, "events")
     clients = (session.client("sqs"), session.client("lambda"))
-    return DeadLetters(*clients, *(outputs[name] for name in _DEAD_LETTERS))
+    return DeadLetterQueue(*clients, *(outputs[name] for name in _DEAD_LETTER_QUEUE_OUTPUTS))
 
 
 def _local() -> stack.Stack:
@@ -58,29 +58,29 @@ def _local() -> stack.Stack:
     return running
 
 
-def _deployed(
+def _resolve(
     environment: str,
     configuration: Path,
-    session_of: Callable[..., Any],
+    session_factory: Callable[..., Any],
     names: Iterable[str],
-    what: str,
+    description: str,
 ) -> tuple[Any, dict[str, str]]:
     """Return a session in the account of an environment's stack, and the stack's outputs."""
     settings = _settings(environment, configuration)
-    session = session_of(profile_name=settings.get("profile"), region_name=settings.get("region"))
+    session = session_factory(profile_name=settings.get("profile"), region_name=settings.get("region"))
     outputs = _outputs(session.client("cloudformation"), settings["stack_name"], environment)
     if missing := [name for name in names if name not in outputs]:
         raise OperationError(
             f"the stack {settings['stack_name']} has no outputs {', '.join(missing)}: it is of a version"
-            f" without {what}; deploy it anew with 'make deploy ENV={environment}'"
+            f" without {description}; deploy it anew with 'make deploy ENV={environment}'"
         )
     return session, outputs
 
 
 def _settings(environment: str, configuration: Path) -> dict[str, str]:
     """Return the parameters that ``sam deploy`` would take from the file."""
-    configured = tomllib.loads(configuration.read_text(encoding="utf-8"))
-    environments = {name: entry for name, entry in configured.items() if isinstance(entry, dict)}
+    config = tomllib.loads(configuration.read_text(encoding="utf-8"))
+    environments = {name: entry for name, entry in config.items() if isinstance(entry, dict)}
     if environment not in environments:
         raise OperationError(f"{configuration.name} has no {environment}, only {', '.join(environments)}")
     commands = environments[environment]
@@ -94,7 +94,7 @@ def _settings(environment: str, configuration: Path) -> dict[str, str]:
 
 def _outputs(cloudformation: Any, name: str, environment: str) -> dict[str, str]:
     try:
-        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        stack_description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         # CloudFormation has no error of its own for a stack that is not there.
         if "does not exist" not in error.response["Error"].get("Message", ""):
@@ -103,4 +103,4 @@ def _outputs(cloudformation: Any, name: str, environment: str) -> dict[str, str]
         raise OperationError(
             f"there is no stack {name} in {region}; 'make deploy ENV={environment}' deploys it"
         ) from None
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    return {output["OutputKey"]: output["OutputValue"] for output in stack_description.get("Outputs", [])}

@@ -8,7 +8,7 @@ from coverage import Coverage
 from hypothesis import settings
 
 from tests.clock import Clock
-from tests.tracing import IS_TRACED, import_the_layer, is_measured, put_traced_first, stop_tracing, untraced
+from tests.tracing import IS_TRACED, import_layer, is_measured, order_traced_first, stop_coverage, untraced
 
 # What fails once must fail again, on a slow machine too.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -20,9 +20,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Trace what the layer does when it is imported, but not how tests are collected, nor handed out."""
     if not is_measured(session.config):
         return (yield)
-    import_the_layer()
+    import_layer()
     if session.config.pluginmanager.hasplugin("dsession"):
-        stop_tracing()
+        stop_coverage()
         return (yield)
     with untraced():
         return (yield)
@@ -37,14 +37,14 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where coverage is measured, put the tests in an order for it."""
     if is_measured(config):
-        put_traced_first(items)
+        order_traced_first(items)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     """Stop measuring before the first test that is not to be traced."""
     if Coverage.current() and not item.stash.get(IS_TRACED, True):
-        stop_tracing()
+        stop_coverage()
 
 
 @pytest.fixture

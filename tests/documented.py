@@ -9,7 +9,7 @@ from operations.openapi import document
 DOCUMENT = document()
 
 
-class Answered(Protocol):
+class ResponseLike(Protocol):
     """An answer, however it came."""
 
     @property
@@ -25,12 +25,12 @@ class Answered(Protocol):
         """The body, read as JSON."""
 
 
-def as_documented[A: Answered](route: str, method: str, answer: A) -> A:
+def assert_documented[A: ResponseLike](route: str, method: str, response: A) -> A:
     """Return ``answer``. Fails if the OpenAPI document does not say that it can come."""
-    response = DOCUMENT["paths"][route][method.lower()]["responses"][str(answer.status)]
-    if "$ref" in response:
-        response = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
-    schema = response["content"][answer.content_type.removesuffix("; charset=utf-8")]["schema"]
-    whole = {**schema, "components": DOCUMENT["components"]}
-    OAS31Validator(whole, format_checker=OAS31Validator.FORMAT_CHECKER).validate(answer.content)
-    return answer
+    documented_response = DOCUMENT["paths"][route][method.lower()]["responses"][str(response.status)]
+    if "$ref" in documented_response:
+        documented_response = DOCUMENT["components"]["responses"][documented_response["$ref"].rpartition("/")[2]]
+    schema = documented_response["content"][response.content_type.removesuffix("; charset=utf-8")]["schema"]
+    full_schema = {**schema, "components": DOCUMENT["components"]}
+    OAS31Validator(full_schema, format_checker=OAS31Validator.FORMAT_CHECKER).validate(response.content)
+    return response

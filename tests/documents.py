@@ -7,12 +7,12 @@ from typing import Any
 EVENTS = Path(__file__).parents[1] / "events"
 
 
-def documented(kind: str, name: str) -> dict[str, Any]:
+def load_sample(kind: str, name: str) -> dict[str, Any]:
     """Return the content of ``events/<kind>/<name>.json``."""
     content: dict[str, Any] = json.loads((EVENTS / kind / f"{name}.json").read_text(encoding="utf-8"))
     return content
 
 
-def names_of(kind: str) -> list[str]:
+def sample_names(kind: str) -> list[str]:
     """Return the names of all messages of a kind, sorted."""
     return sorted(path.stem for path in (EVENTS / kind).glob("*.json"))

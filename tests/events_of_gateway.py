@@ -11,14 +11,14 @@ from paynearme.parameters import Event
 
 def query_event(pairs: Iterable[tuple[str, str]]) -> Event:
     """Return a ``GET`` with the pairs of its query string, which API Gateway has decoded."""
-    several: dict[str, list[str]] = {}
+    values_by_name: dict[str, list[str]] = {}
     for name, value in pairs:
-        several.setdefault(name, []).append(value)
+        values_by_name.setdefault(name, []).append(value)
     event = _event("GET")
-    if several:
+    if values_by_name:
         # Like AWS: the one map holds the last of two equal names, the other holds both.
-        event["queryStringParameters"] = {name: values[-1] for name, values in several.items()}
-        event["multiValueQueryStringParameters"] = several
+        event["queryStringParameters"] = {name: values[-1] for name, values in values_by_name.items()}
+        event["multiValueQueryStringParameters"] = values_by_name
     return event
 
 

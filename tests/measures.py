@@ -12,65 +12,65 @@ from typing import Any
 from paynearme import errors, telling
 from paynearme.errors import ServiceError
 from paynearme.messages import Outcome, ReversalKind
-from paynearme.payments import Anomaly, Authorized, Confirmed, Reversed
+from paynearme.payments import Anomaly, AuthorizationResult, ConfirmationResult, ReversalResult
 from paynearme.policy import Decision, Reason
 from tests.template import ROOT
 
 SOURCES = [*(ROOT / "layers/shared/paynearme").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
 _NAME = re.compile(r"[A-Z][A-Za-z]+")
-_TELLING = {"count", "share", "add_metric"}
+_METRIC_CALLS = {"count", "share", "add_metric"}
 
 
-def _spoken(path: Path) -> Iterator[str]:
+def _metric_names(path: Path) -> Iterator[str]:
     """Yield the names that a file hands to whatever counts, itself or by a function of its own."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _counts(node)}
+    counting_functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _counts_parameter(node)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _called(node) in _TELLING | own:
+        if isinstance(node, ast.Call) and _function_name(node) in _METRIC_CALLS | counting_functions:
             values = [*node.args, *(keyword.value for keyword in node.keywords)]
             yield from (str(v.value) for v in values if isinstance(v, ast.Constant))
 
 
-def _counts(function: ast.FunctionDef) -> bool:
+def _counts_parameter(function: ast.FunctionDef) -> bool:
     """Return whether a function counts under a name that it is given."""
-    given = {argument.arg for argument in function.args.args}
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _called(node) == "count"]
-    return any(isinstance(value, ast.Name) and value.id in given for call in calls for value in call.args)
+    parameters = {argument.arg for argument in function.args.args}
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _function_name(node) == "count"]
+    return any(isinstance(value, ast.Name) and value.id in parameters for call in calls for value in call.args)
 
 
-def _called(call: ast.Call) -> str | None:
+def _function_name(call: ast.Call) -> str | None:
     return getattr(call.func, "attr", getattr(call.func, "id", None))
 
 
-def _of_results() -> Iterator[str]:
+def _result_metrics() -> Iterator[str]:
     at = datetime(2026, 11, 20, tzinfo=UTC)
-    every = frozenset(Anomaly)
+    all_anomalies = frozenset(Anomaly)
     for reason in Reason:
         accept = reason is Reason.ACCEPTED
         decision = Decision(accept, reason, None if accept else "No", "")
-        for repeated in (True, False):
-            yield from Authorized(decision, at, "", repeated, every).counts
+        for is_duplicate in (True, False):
+            yield from AuthorizationResult(decision, at, "", is_duplicate, all_anomalies).metrics
     for outcome in Outcome:
-        for repeated in (True, False):
-            yield from Confirmed(outcome, repeated, every, Decimal(0)).counts
+        for is_duplicate in (True, False):
+            yield from ConfirmationResult(outcome, is_duplicate, all_anomalies, Decimal(0)).metrics
     for kind in ReversalKind:
-        for repeated in (True, False):
-            yield from Reversed(kind, repeated, every).counts
+        for is_duplicate in (True, False):
+            yield from ReversalResult(kind, is_duplicate, all_anomalies).metrics
 
 
-def _of_errors() -> Iterator[str]:
+def _error_metrics() -> Iterator[str]:
     kinds: list[Any] = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     for kind in kinds:
         if issubclass(kind, ServiceError) and kind is not ServiceError:
             # Only what kind it is decides.
-            yield telling.name_of(kind.__new__(kind)) or ""
-    yield telling.name_of(Exception()) or ""
-    yield from (telling.ANSWERED, *(name for _, name in telling.CAME_TO))
+            yield telling.metric_name(kind.__new__(kind)) or ""
+    yield telling.metric_name(Exception()) or ""
+    yield from (telling.CALL_SUCCEEDED, *(name for _, name in telling.CALL_ERROR_METRICS))
 
 
-COUNTED: frozenset[str] = frozenset(
+ALL_METRIC_NAMES: frozenset[str] = frozenset(
     name
-    for name in (*(n for path in SOURCES for n in _spoken(path)), *_of_results(), *_of_errors())
+    for name in (*(n for path in SOURCES for n in _metric_names(path)), *_result_metrics(), *_error_metrics())
     if _NAME.fullmatch(name)
 )
 """All names of metrics in the namespace PayNearMe."""

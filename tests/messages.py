@@ -2,14 +2,14 @@
 
 from pydantic import SecretStr
 
-from paynearme.settings import KnownSite
+from paynearme.settings import ResolvedSite
 
 SECRET = "ab7b539ea1317cca67c63c552"
 
 
 def valid_authorization(**changes: str | None) -> dict[str, str]:
     """Return an authorization's parameters, the required ones only, unsigned."""
-    return _changed(
+    return _apply_changes(
         {
             "site_identifier": "S2155373459",
             "pnm_order_identifier": "80080175585",
@@ -28,7 +28,7 @@ def valid_confirmation(**changes: str | None) -> dict[str, str]:
     parameters = valid_authorization(
         status="payment", net_payment_amount="350.00", net_payment_currency="USD"
     )
-    return _changed(parameters, changes)
+    return _apply_changes(parameters, changes)
 
 
 def valid_reversal(**changes: str | None) -> dict[str, str]:
@@ -36,12 +36,12 @@ def valid_reversal(**changes: str | None) -> dict[str, str]:
     parameters = valid_authorization(
         reverse_amount="100.00", reverse_currency="USD", reverse_type="Bank Return", reverse_code="R01"
     )
-    return _changed(parameters, changes)
+    return _apply_changes(parameters, changes)
 
 
 def valid_smart_token_request(**changes: str | None) -> dict[str, str]:
     """Return the least that a request for a Smart Token can say."""
-    return _changed({"pnm_order_identifier": "84488215678"}, changes)
+    return _apply_changes({"pnm_order_identifier": "84488215678"}, changes)
 
 
 def valid_guaranteed_ach_request(**changes: str | None) -> dict[str, str]:
@@ -53,12 +53,12 @@ def valid_guaranteed_ach_request(**changes: str | None) -> dict[str, str]:
         ext_customer_tax_id_pii="123456677",
         flow_bank_oauth_redirect_url="freehold-gaming://freehold.us/cashier",
     )
-    return _changed(parameters, changes)
+    return _apply_changes(parameters, changes)
 
 
-def known_site(version: str = "3.0", api_secret: str = SECRET) -> KnownSite:
+def resolved_site(version: str = "3.0", api_secret: str = SECRET) -> ResolvedSite:
     """Return a site whose callbacks are signed with ``SECRET``."""
-    return KnownSite.model_validate(
+    return ResolvedSite.model_validate(
         {
             "identifier": "S2155373459",
             "version": version,
@@ -71,6 +71,6 @@ def known_site(version: str = "3.0", api_secret: str = SECRET) -> KnownSite:
     )
 
 
-def _changed(parameters: dict[str, str], changes: dict[str, str | None]) -> dict[str, str]:
-    both = {**parameters, **changes}
-    return {name: value for name, value in both.items() if value is not None}
+def _apply_changes(parameters: dict[str, str], changes: dict[str, str | None]) -> dict[str, str]:
+    merged = {**parameters, **changes}
+    return {name: value for name, value in merged.items() if value is not None}

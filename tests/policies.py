@@ -12,18 +12,18 @@ import pytest
 from paynearme.errors import PolicyInvalidError
 from paynearme.messages import Authorization, read_message
 from paynearme.policy import (
-    Customer,
+    MerchantCustomer,
     Decision,
-    Knowledge,
-    Order,
+    DecisionContext,
+    MerchantOrder,
     PolicyDocument,
     SitePolicy,
-    Spending,
+    WindowTotals,
     WindowKind,
     decide,
     read_policy,
 )
-from paynearme.policy.rules import Case
+from paynearme.policy.rules import Evaluation
 from tests.messages import valid_authorization
 
 NOW = datetime(2026, 11, 20, 17, 30, tzinfo=UTC)
@@ -69,29 +69,29 @@ def full_document() -> dict[str, Any]:
     }
 
 
-def read(document: Any) -> PolicyDocument:
+def parse_document(document: Any) -> PolicyDocument:
     """Return ``document`` as a policy's author would have it: written as JSON, and read."""
     return read_policy(json.dumps(document))
 
 
-def faults_of(text: str) -> list[str]:
+def errors_of(text: str) -> list[str]:
     """Return what ``read_policy`` finds wrong with ``text``. Fails if it finds nothing."""
-    with pytest.raises(PolicyInvalidError) as refused:
+    with pytest.raises(PolicyInvalidError) as raised:
         read_policy(text)
-    return refused.value.faults
+    return raised.value.errors
 
 
-def fault_of_text(text: str, part: str = "receipt", reason: str = "order_closed") -> str:
+def single_error(text: str, part: str = "receipt", reason: str = "order_closed") -> str:
     """Return what is wrong with a text. Fails if it is nothing, or told of another place."""
-    (fault,) = faults_of(json.dumps(valid_document(texts={reason: {part: text}})))
-    place, _, description = fault.partition(": ")
-    assert place == f"defaults.texts.{reason}.{part}"
+    (error,) = errors_of(json.dumps(valid_document(texts={reason: {part: text}})))
+    path, _, description = error.partition(": ")
+    assert path == f"defaults.texts.{reason}.{part}"
     return description
 
 
 def policy(**changes: Any) -> SitePolicy:
     """Return the policy of a site that accepts everything, but for what ``changes`` say."""
-    return read(valid_document(**changes)).defaults
+    return parse_document(valid_document(**changes)).defaults
 
 
 def authorization(**changes: str | None) -> Authorization:
@@ -101,9 +101,9 @@ def authorization(**changes: str | None) -> Authorization:
     )
 
 
-def spent(**amounts: str) -> dict[WindowKind, Spending]:
+def totals(**amounts: str) -> dict[WindowKind, WindowTotals]:
     """Return what a customer spent: a total by window, with no telling of types."""
-    return {WindowKind(window): Spending(Decimal(amount)) for window, amount in amounts.items()}
+    return {WindowKind(window): WindowTotals(Decimal(amount)) for window, amount in amounts.items()}
 
 
 def case(
@@ -112,27 +112,27 @@ def case(
     policy: Changes = _NONE,
     order: Changes | None = _NONE,
     customer: Changes | None = _NONE,
-    spending: Mapping[WindowKind, Spending] = _NONE,
+    spending: Mapping[WindowKind, WindowTotals] = _NONE,
     chargebacks: Mapping[date, int] = _NONE,
     returns: Mapping[date, int] = _NONE,
     now: datetime = NOW,
-) -> Case:
+) -> Evaluation:
     """Return a payment that is accepted, changed. An order or a customer of None is one that nobody fed."""
-    knowledge = Knowledge(
-        order=None if order is None else Order(**order),
-        customer=None if customer is None else Customer(**customer),
+    context = DecisionContext(
+        order=None if order is None else MerchantOrder(**order),
+        customer=None if customer is None else MerchantCustomer(**customer),
         spending=dict(spending),
         chargebacks=dict(chargebacks),
         returns=dict(returns),
     )
-    return Case(authorization(**message), knowledge, read(valid_document(**policy)).defaults, now)
+    return Evaluation(authorization(**message), context, parse_document(valid_document(**policy)).defaults, now)
 
 
-def decided(case: Case) -> Decision:
+def decide_case(case: Evaluation) -> Decision:
     """Return the decision on a case."""
-    return decide(case.message, case.knowledge, case.policy, case.now)
+    return decide(case.message, case.context, case.policy, case.now)
 
 
 def receipt_of(template: str, **message: str | None) -> str:
     """Return what a consumer reads of an acceptance whose receipt is ``template``."""
-    return decided(case(policy={"texts": {"accepted": {"receipt": template}}}, message=message)).receipt
+    return decide_case(case(policy={"texts": {"accepted": {"receipt": template}}}, message=message)).receipt

@@ -13,7 +13,7 @@ class _Loader(yaml.CSafeLoader):
     """YAML's loader, which also knows CloudFormation's short forms."""
 
 
-def _written_out(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+def _expand(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
     function = name if name in ("Condition", "Ref") else f"Fn::{name}"
     match node:
         case yaml.MappingNode():
@@ -25,7 +25,7 @@ def _written_out(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
             return {function: text.split(".", maxsplit=1) if name == "GetAtt" else text}
 
 
-_Loader.add_multi_constructor("!", _written_out)
+_Loader.add_multi_constructor("!", _expand)
 
 
 def load_template(path: Path) -> dict[str, Any]:
@@ -40,31 +40,31 @@ PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
     """Return the properties of all resources of a type, by logical identifier."""
-    found = {name: entry for name, entry in RESOURCES.items() if entry["Type"] == kind}
-    return {name: entry.get("Properties", {}) for name, entry in found.items()}
+    entries = {name: entry for name, entry in RESOURCES.items() if entry["Type"] == kind}
+    return {name: entry.get("Properties", {}) for name, entry in entries.items()}
 
 
-def _shared_by(name: str) -> dict[str, Any]:
+def _role_of(name: str) -> dict[str, Any]:
     ignored = RESOURCES[name].get("IgnoreGlobals", [])
     return {key: value for key, value in TEMPLATE["Globals"]["Function"].items() if key not in ignored}
 
 
-FUNCTIONS = {name: {**_shared_by(name), **own} for name, own in of_type("AWS::Serverless::Function").items()}
+FUNCTIONS = {name: {**_role_of(name), **properties} for name, properties in of_type("AWS::Serverless::Function").items()}
 """The functions' properties with those that they share."""
 
-PUBLISHED = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
+TRIGGERED_FUNCTIONS = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
 """The functions that something else than a deployment calls."""
 
 
-def _is_called_by_an_api(function: dict[str, Any]) -> bool:
+def _is_api_function(function: dict[str, Any]) -> bool:
     return {event["Type"] for event in function["Events"].values()} == {"Api"}
 
 
-CALLED = {name: function for name, function in PUBLISHED.items() if _is_called_by_an_api(function)}
+API_FUNCTIONS = {name: function for name, function in TRIGGERED_FUNCTIONS.items() if _is_api_function(function)}
 """The functions that an API calls."""
 
 
-CALLING_PAYNEARME = (
+OUTBOUND_FUNCTIONS = (
     "CreateOrderFunction",
     "FindPaymentMethodsFunction",
     "GetSmartTokenFunction",
@@ -87,14 +87,14 @@ def names_in(value: dict[str, Any]) -> set[str]:
 
 def environment_of(function: str) -> dict[str, Any]:
     """Return the variables that a function sees: its own and those that it shares."""
-    every = [_shared_by(function), RESOURCES[function]["Properties"]]
-    return {k: v for part in every for k, v in part.get("Environment", {}).get("Variables", {}).items()}
+    sources = [_role_of(function), RESOURCES[function]["Properties"]]
+    return {k: v for part in sources for k, v in part.get("Environment", {}).get("Variables", {}).items()}
 
 
 APIS = of_type("AWS::Serverless::Api")
 
 
-HOLDING_DATA = {
+DATA_FUNCTIONS = {
     "AWS::AppConfig::Application": "the merchant's policy",
     "AWS::AppConfig::ConfigurationProfile": "the versions of the policy",
     "AWS::AppConfig::Environment": "which version is in force",

@@ -22,32 +22,32 @@ def is_measured(config: pytest.Config) -> bool:
     return bool(config.getoption("cov_source", None)) and not config.getoption("no_cov")
 
 
-def put_traced_first(items: list[pytest.Item]) -> None:
+def order_traced_first(items: list[pytest.Item]) -> None:
     """Let each process begin with the first cases of its tests, less those that are marked ``untraced``."""
-    seen: set[str] = set()
+    visited: set[str] = set()
     for item in items:
         test = item.nodeid.partition("[")[0]
-        item.stash[IS_TRACED] = test not in seen and item.get_closest_marker("untraced") is None
-        seen.add(test)
-    traced, other = ([item for item in items if item.stash[IS_TRACED] is wanted] for wanted in (True, False))
-    items[:] = dealt(traced, other, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+        item.stash[IS_TRACED] = test not in visited and item.get_closest_marker("untraced") is None
+        visited.add(test)
+    traced_items, untraced_items = ([item for item in items if item.stash[IS_TRACED] is is_traced] for is_traced in (True, False))
+    items[:] = interleave_by_worker(traced_items, untraced_items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
-def dealt[T](first: Sequence[T], other: Sequence[T], processes: int) -> list[T]:
+def interleave_by_worker[T](first: Sequence[T], other: Sequence[T], processes: int) -> list[T]:
     """Return both in an order in which the part of each process begins with its share of ``first``.
 
     The parts are pytest-xdist's: one process after the other gets its share of what is left.
     """
     ordered: list[T] = []
-    for left in range(processes, 0, -1):
-        of_first, of_both = len(first) // left, (len(first) + len(other)) // left
-        of_other = of_both - of_first
-        ordered += [*first[:of_first], *other[:of_other]]
-        first, other = first[of_first:], other[of_other:]
+    for workers_left in range(processes, 0, -1):
+        first_count, total_count = len(first) // workers_left, (len(first) + len(other)) // workers_left
+        other_count = total_count - first_count
+        ordered += [*first[:first_count], *other[:other_count]]
+        first, other = first[first_count:], other[other_count:]
     return ordered
 
 
-def import_the_layer() -> None:
+def import_layer() -> None:
     """Import all of it, so that what a module does when it is imported can be measured."""
     for module in pkgutil.walk_packages(paynearme.__path__, f"{paynearme.__name__}."):
         importlib.import_module(module.name)
@@ -56,7 +56,7 @@ def import_the_layer() -> None:
 @contextmanager
 def untraced() -> Iterator[None]:
     """Measure nothing meanwhile."""
-    paused = _stop()
+    paused = _pause_coverage()
     try:
         yield
     finally:
@@ -64,7 +64,7 @@ def untraced() -> Iterator[None]:
             coverage.start()
 
 
-def _stop() -> list[Coverage]:
+def _pause_coverage() -> list[Coverage]:
     stopped = []
     while coverage := Coverage.current():
         coverage.stop()
@@ -72,10 +72,10 @@ def _stop() -> list[Coverage]:
     return stopped
 
 
-def stop_tracing() -> None:
+def stop_coverage() -> None:
     """Measure coverage no longer in this process."""
-    _stop()
+    _pause_coverage()
     # While there is one thread that began traced, Python goes on tracing them all.
-    threads = deadline._threads
+    threads = deadline._executor
     threads.shutdown()
-    deadline._threads = ThreadPoolExecutor(threads._max_workers)
+    deadline._executor = ThreadPoolExecutor(threads._max_workers)

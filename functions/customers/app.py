@@ -4,22 +4,22 @@ from paynearme import gateway
 from paynearme.ledger import Ledger
 from paynearme.messages.entries import CustomerInput, CustomerRequest
 from paynearme.messages.records import CustomerResponse
-from paynearme.policies import Policies
-from paynearme.settings import Settings, Sites
+from paynearme.policies import PolicyProvider
+from paynearme.settings import Settings, SiteProvider
 from paynearme.table import Table
 
 settings = Settings.from_environment()
-sites = Sites(settings)
-policies = Policies(settings)
+sites = SiteProvider(settings)
+policies = PolicyProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.backend_call("customers", {"GET": CustomerRequest, "PUT": CustomerInput}, settings, sites)
-def handler(call: gateway.Call[CustomerRequest]) -> CustomerResponse | None:
+@gateway.api_handler("customers", {"GET": CustomerRequest, "PUT": CustomerInput}, settings, sites)
+def handler(request: gateway.ApiRequest[CustomerRequest]) -> CustomerResponse | None:
     """Record the customer, if the call feeds one, and answer with all that is known."""
-    site, customer = call.site.identifier, call.request.site_customer_identifier
-    if isinstance(call.request, CustomerInput):
+    site_id, customer_id = request.site.identifier, request.message.site_customer_identifier
+    if isinstance(request.message, CustomerInput):
         # Before the policy is looked for: without one, too, a customer can be suspended.
-        ledger.put_customer(call.request, call.received_at, call.deadline)
-    policy = policies.find(site, call.deadline)
-    return ledger.customer(site, customer, policy, call.received_at, call.deadline)
+        ledger.put_customer(request.message, request.received_at, request.deadline)
+    policy = policies.get(site_id, request.deadline)
+    return ledger.customer(site_id, customer_id, policy, request.received_at, request.deadline)

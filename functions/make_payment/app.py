@@ -4,19 +4,19 @@ from paynearme import gateway
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.ledger import Ledger
-from paynearme.making import make_once
+from paynearme.making import submit_once
 from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
-from paynearme.settings import Settings, Sites
+from paynearme.settings import Settings, SiteProvider
 from paynearme.table import SHORT_ATTEMPT_SECONDS, Table
 
 settings = Settings.from_environment()
-sites = Sites(settings)
-table = Table(settings.table_name, longest_attempt=SHORT_ATTEMPT_SECONDS)
-paynearme = PayNearMeClient(settings.paynearme_base_url, AccessTokens(settings, table))
+sites = SiteProvider(settings)
+table = Table(settings.table_name, max_attempt=SHORT_ATTEMPT_SECONDS)
+client = PayNearMeClient(settings.paynearme_base_url, AccessTokens(settings, table))
 ledger = Ledger(table)
 
 
-@gateway.backend_call("make_payment", {"POST": MakePaymentRequest}, settings, sites)
-def handler(call: gateway.Call[MakePaymentRequest]) -> SubmittedPayment:
+@gateway.api_handler("make_payment", {"POST": MakePaymentRequest}, settings, sites)
+def handler(request: gateway.ApiRequest[MakePaymentRequest]) -> SubmittedPayment:
     """Make the payment unless it was made before, and return what became of it."""
-    return make_once(call.request, call.site, paynearme, ledger, call.received_at, call.deadline)
+    return submit_once(request.message, request.site, client, ledger, request.received_at, request.deadline)

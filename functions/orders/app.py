@@ -4,17 +4,17 @@ from paynearme import gateway
 from paynearme.ledger import Ledger
 from paynearme.messages.entries import OrderInput, OrderRequest
 from paynearme.messages.records import OrderResponse
-from paynearme.settings import Settings, Sites
+from paynearme.settings import Settings, SiteProvider
 from paynearme.table import Table
 
 settings = Settings.from_environment()
-sites = Sites(settings)
+sites = SiteProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.backend_call("orders", {"GET": OrderRequest, "PUT": OrderInput}, settings, sites)
-def handler(call: gateway.Call[OrderRequest]) -> OrderResponse | None:
+@gateway.api_handler("orders", {"GET": OrderRequest, "PUT": OrderInput}, settings, sites)
+def handler(request: gateway.ApiRequest[OrderRequest]) -> OrderResponse | None:
     """Record the order, if the call feeds one, and answer with it."""
-    if isinstance(call.request, OrderInput):
-        return ledger.put_order(call.request, call.received_at, call.deadline)
-    return ledger.order(call.site.identifier, call.request.pnm_order_identifier, call.deadline)
+    if isinstance(request.message, OrderInput):
+        return ledger.put_order(request.message, request.received_at, request.deadline)
+    return ledger.order(request.site.identifier, request.message.pnm_order_identifier, request.deadline)

@@ -4,18 +4,18 @@ from paynearme import gateway
 from paynearme.ledger import Ledger
 from paynearme.messages.entries import PaymentRequest
 from paynearme.messages.records import PaymentResponse
-from paynearme.settings import Settings, Sites
+from paynearme.settings import Settings, SiteProvider
 from paynearme.table import Table
 
 settings = Settings.from_environment()
-sites = Sites(settings)
+sites = SiteProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.backend_call("payments", {"GET": PaymentRequest}, settings, sites)
-def handler(call: gateway.Call[PaymentRequest]) -> PaymentResponse | None:
+@gateway.api_handler("payments", {"GET": PaymentRequest}, settings, sites)
+def handler(request: gateway.ApiRequest[PaymentRequest]) -> PaymentResponse | None:
     """Answer with all that is known of the payment."""
-    request = call.request
+    message = request.message
     return ledger.payment(
-        call.site.identifier, request.pnm_payment_identifier, call.deadline, test=request.test
+        request.site.identifier, message.pnm_payment_identifier, request.deadline, test=message.test
     )

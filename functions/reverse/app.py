@@ -3,20 +3,20 @@
 from paynearme import gateway, telemetry
 from paynearme.ledger import Ledger
 from paynearme.messages import Reversal, ReversalResponse
-from paynearme.settings import Settings, Sites
+from paynearme.settings import Settings, SiteProvider
 from paynearme.table import Table
 
 settings = Settings.from_environment()
-sites = Sites(settings)
+sites = SiteProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.callback("reverse", Reversal, settings, sites)
+@gateway.callback_handler("reverse", Reversal, settings, sites)
 def handler(callback: gateway.Callback[Reversal]) -> ReversalResponse:
     """Take back what came back, once, and acknowledge it: the same words for each repeat."""
-    telemetry.tell(ledger.reverse(callback.message, callback.received_at, callback.deadline))
+    telemetry.record_result(ledger.reverse(callback.message, callback.received_at, callback.deadline))
     return ReversalResponse(
         envelope=callback.site.reverse_envelope,
-        part=callback.site.reverse_element,
+        element=callback.site.reverse_element,
         pnm_order_identifier=callback.message.pnm_order_identifier,
     )

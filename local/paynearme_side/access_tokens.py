@@ -24,7 +24,7 @@ class _GrantError(Exception):
         super().__init__(code)
         status = 401 if code == "invalid_client" else 400
         headers = _NO_STORE | ({"WWW-Authenticate": 'Basic realm="token"'} if challenge else {})
-        self.answer = web.json_response({"error": code}, status=status, headers=headers)
+        self.response = web.json_response({"error": code}, status=status, headers=headers)
 
 
 @dataclass(frozen=True)
@@ -44,31 +44,31 @@ class AccessTokens:
         self._clock = clock
         self._tokens: dict[str, _AccessToken] = {}
         self.seconds = TOKEN_SECONDS
-        self.called = 0
-        self.granted = 0
+        self.request_count = 0
+        self.grant_count = 0
 
-    def holds(self, site_identifier: str, token: str) -> bool:
+    def is_valid(self, site_identifier: str, access_token: str) -> bool:
         """Return whether the token is that site's, neither expired nor revoked."""
-        found = self._tokens.get(token)
+        stored_token = self._tokens.get(access_token)
         return (
-            found is not None and found.site_identifier == site_identifier and self._clock() < found.expires
+            stored_token is not None and stored_token.site_identifier == site_identifier and self._clock() < stored_token.expires
         )
 
     def expire(self) -> None:
         """Let all tokens expire."""
         now = self._clock()
         self._tokens = {
-            token: _AccessToken(each.site_identifier, min(each.expires, now))
-            for token, each in self._tokens.items()
+            access_token: _AccessToken(stored_token.site_identifier, min(stored_token.expires, now))
+            for access_token, stored_token in self._tokens.items()
         }
 
     def revoke(self) -> None:
         """Revoke all tokens."""
         self._tokens.clear()
 
-    def forget_counts(self) -> None:
+    def reset_counts(self) -> None:
         """Count anew. What was granted holds."""
-        self.called = self.granted = 0
+        self.request_count = self.grant_count = 0
 
     def grant(self, headers: Mapping[str, str], body: bytes, sites: Mapping[str, Site]) -> web.Response:
         """Return the answer to a request for a token, with that ``body``."""
@@ -82,11 +82,11 @@ class AccessTokens:
             if form.get("scope") != client.scope:
                 raise _GrantError("invalid_scope")
         except _GrantError as error:
-            return error.answer
-        token = secrets.token_urlsafe(32)
-        self._tokens[token] = _AccessToken(site_identifier, self._clock() + self.seconds)
-        self.granted += 1
-        content = {"access_token": token, "token_type": "Bearer", "expires_in": int(self.seconds)}
+            return error.response
+        access_token = secrets.token_urlsafe(32)
+        self._tokens[access_token] = _AccessToken(site_identifier, self._clock() + self.seconds)
+        self.grant_count += 1
+        content = {"access_token": access_token, "token_type": "Bearer", "expires_in": int(self.seconds)}
         if client.scope is not None:
             content["scope"] = client.scope
         return web.json_response(content, headers=_NO_STORE)
@@ -115,15 +115,15 @@ def _client(
         # Section 2.3: one method per request.
         raise _GrantError("invalid_request")
     if authorization is not None:
-        manner, (name, secret) = "basic", _basic(authorization)
+        method, (name, secret) = "basic", _basic(authorization)
     else:
-        manner, (name, secret) = "body", (form.get("client_id", ""), form.get("client_secret", ""))
+        method, (name, secret) = "body", (form.get("client_id", ""), form.get("client_secret", ""))
     for identifier, site in sites.items():
         client = site.oauth
         if client is None or site.call_authentication != "oauth" or client.client_id != name:
             continue
-        known = client.client_secret.get_secret_value().encode()
-        if client.client_authentication == manner and hmac.compare_digest(known, secret.encode()):
+        client_secret = client.client_secret.get_secret_value().encode()
+        if client.client_authentication == method and hmac.compare_digest(client_secret, secret.encode()):
             return identifier, client
     raise _GrantError("invalid_client", challenge=authorization is not None)
 

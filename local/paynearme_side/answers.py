@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 
-def error(
+def error_response(
     description: str,
     response_code: str | None = None,
     status: int = 200,
@@ -33,28 +33,28 @@ class RejectedError(Exception):
     ) -> None:
         """Take what ``error`` takes."""
         super().__init__(description)
-        self.answer = error(description, response_code, status, headers)
+        self.response = error_response(description, response_code, status, headers)
 
 
 @dataclass(frozen=True)
-class Carried:
+class PendingResult:
     """A call that was carried out.
 
     ``answer`` is what the caller gets if nothing is left to be done. ``rest`` is what still goes on, if
     anything does, and ends with the answer: ``answer`` is then what it will be if the merchant accepts.
     """
 
-    answer: web.Response
-    rest: asyncio.Task[web.Response] | None = None
+    response: web.Response
+    continuation: asyncio.Task[web.Response] | None = None
 
-    async def final(self) -> web.Response | None:
+    async def wait(self) -> web.Response | None:
         """Wait for what goes on and return the answer; None when it was cancelled."""
-        if self.rest is None:
-            return self.answer
+        if self.continuation is None:
+            return self.response
         try:
             # Whether or not the caller still waits, what was begun goes on.
-            return await asyncio.shield(self.rest)
+            return await asyncio.shield(self.continuation)
         except asyncio.CancelledError:
-            if self.rest.cancelled():
+            if self.continuation.cancelled():
                 return None
             raise

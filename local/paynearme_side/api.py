@@ -33,7 +33,7 @@ Control, for tests and the demo, is under ``/control``. A body that is not as de
 - ``POST sites`` with ``{"sites": {…}}``: replaces the sites;
 - ``POST callbacks`` with ``CallbackSettings``: changes what is named and leaves the rest;
 - ``GET access-token-requests``: ``count`` of the requests at the token address, and how many were ``granted``;
-- ``POST access-tokens`` with a ``TokenCommand``;
+- ``POST access-access-tokens`` with a ``AccessTokenCommand``;
 - ``POST methods`` with a ``SavedMethod``: returns its ``payment_method_identifier``;
 - ``POST expire`` with a ``payment_method_identifier``: its bank takes back the authorization;
 - ``GET payments``; ``POST settled``: the same when nothing goes on in the background any more;
@@ -51,55 +51,55 @@ from typing import Any
 from aiohttp import web
 
 from local.faults import GRACE_SECONDS
-from local.paynearme_side.answers import Carried
-from local.paynearme_side.control import Control
-from local.paynearme_side.side import PayNearMeSide
+from local.paynearme_side.answers import PendingResult
+from local.paynearme_side.control import ControlRoutes
+from local.paynearme_side.side import FakePayNearMe
 from local.sites import SiteEntries
 
-TOKEN_OPERATION = "token"  # noqa: S105 # a behaviour's name for the token address
+ACCESS_TOKEN_OPERATION = "access_token"  # noqa: S105 # a behaviour's name for the token address
 """What a ``Behaviour`` calls the token address."""
 
 
 class PayNearMeApi:
     """The addresses that the outside calls."""
 
-    def __init__(self, side: PayNearMeSide) -> None:
+    def __init__(self, service: FakePayNearMe) -> None:
         """Take what is behind them."""
-        self._side = side
+        self._service = service
 
     def application(self) -> web.Application:
         """Return the web application, to be run once."""
         application = web.Application()
         application.router.add_post("/json-api/{operation}", self._call)
         application.router.add_post("/oauth/token", self._grant)
-        Control(self._side).add_routes(application.router)
+        ControlRoutes(self._service).add_routes(application.router)
         application.on_shutdown.append(self._close)
         return application
 
     async def _close(self, application: web.Application) -> None:
-        self._side.close()
+        self._service.close()
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         operation = request.match_info["operation"]
-        parameters = _object_of(await request.read())
+        parameters = _parse_object(await request.read())
         authorization = request.headers.get("Authorization")
         bearer = authorization is not None
-        self._side.calls.record(operation, self._side.clock(), parameters, bearer=bearer)
-        return await self._side.behaviours.meet(
-            request, operation, lambda: self._side.carry_out(operation, parameters, authorization)
+        self._service.calls.record(operation, self._service.clock(), parameters, bearer=bearer)
+        return await self._service.behaviours.handle(
+            request, operation, lambda: self._service.process(operation, parameters, authorization)
         )
 
     async def _grant(self, request: web.Request) -> web.StreamResponse:
-        side, body = self._side, await request.read()
-        side.access_tokens.called += 1
-        return await side.behaviours.meet(
+        service, body = self._service, await request.read()
+        service.access_tokens.request_count += 1
+        return await service.behaviours.handle(
             request,
-            TOKEN_OPERATION,
-            lambda: Carried(side.access_tokens.grant(request.headers, body, side.sites)),
+            ACCESS_TOKEN_OPERATION,
+            lambda: PendingResult(service.access_tokens.grant(request.headers, body, service.sites)),
         )
 
 
-def _object_of(body: bytes) -> dict[str, Any] | None:
+def _parse_object(body: bytes) -> dict[str, Any] | None:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -112,5 +112,5 @@ def runner(entries: SiteEntries, clock: Callable[[], float] = time.time) -> web.
 
     ``clock`` gives Unix seconds. Raises pydantic's ``ValidationError`` for malformed sites.
     """
-    application = PayNearMeApi(PayNearMeSide(entries, clock)).application()
+    application = PayNearMeApi(FakePayNearMe(entries, clock)).application()
     return web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_SECONDS)

@@ -18,7 +18,7 @@ def authenticate(
     parameters: Mapping[str, str],
     authorization: str | None,
     sites: Mapping[str, Site],
-    tokens: AccessTokens,
+    access_tokens: AccessTokens,
     now: float,
 ) -> str:
     """Return the site's identifier; raise ``RejectedError`` with status 401 for what is not authentic.
@@ -36,8 +36,8 @@ def authenticate(
     if abs(now - seconds) > TIMESTAMP_SECONDS:
         raise RejectedError("Wrong timestamp", status=401)
     if site.call_authentication == "oauth" and site.oauth is not None:
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not tokens.holds(identifier, token.strip(" ")):
+        scheme, _, access_token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not access_tokens.is_valid(identifier, access_token.strip(" ")):
             raise RejectedError("Wrong access token", status=401, headers=_CHALLENGE)
         is_signed = site.oauth.send_signature
     elif authorization is not None:

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Coroutine
 
 
-class Background:
+class TaskGroup:
     """The tasks that are under way."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._tasks: set[asyncio.Task[object]] = set()
 
-    def start[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    def start[T](self, coroutine: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Start ``work`` and return its task, which goes on by itself."""
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

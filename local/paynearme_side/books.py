@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-type State = Literal["authorizing", "taken", "confirmed", "voided"]
+type State = Literal["authorizing", "captured", "confirmed", "voided"]
 """How far a payment is: the merchant is asked; the money is taken; the merchant knows; nothing is taken."""
 
-type Authorization = Literal["yes", "no", "none"]
+type AuthorizationOutcome = Literal["yes", "no", "none"]
 """What the merchant answered to the authorization callback; ``none`` also where there was no callback."""
 
 _UNKNOWN_ORDER = "000"
@@ -53,7 +53,7 @@ class Order:
     annotation: str | None = None
 
     @property
-    def payer(self) -> str:
+    def customer_identifier(self) -> str:
         """The customer's identifier with the site; for an order of nobody's always the same made-up one."""
         if self.customer is not None:
             return self.customer.site_customer_identifier
@@ -79,20 +79,20 @@ class Payment:
     method: Method
     site_customer_identifier: str
     amount: Decimal
-    started: float
+    created_at: float
     site_payment_identifier: str | None = None
     pnm_payment_identifier: str = field(default_factory=lambda: str(10**11 + secrets.randbelow(9 * 10**11)))
     state: State = "authorizing"
-    authorization: Authorization = "none"
+    authorization: AuthorizationOutcome = "none"
     confirmations: int = 0
-    taken: float = 0
+    captured: float = 0
 
     @property
     def is_confirmed(self) -> bool:
         """Whether the merchant has acknowledged the confirmation."""
         return self.state == "confirmed"
 
-    def shown(self) -> dict[str, str | int | None]:
+    def to_json(self) -> dict[str, str | int | None]:
         """Return what the control address tells of it."""
         return {
             "site_identifier": self.order.site_identifier,
@@ -110,7 +110,7 @@ class Payment:
         }
 
 
-class Books:
+class Store:
     """All of it. What is not found is made on first sight where that is said."""
 
     def __init__(self) -> None:
@@ -122,26 +122,26 @@ class Books:
 
     def find_customer(self, site: str, name: str, value: str) -> Customer | None:
         """Return the site's customer whose identifier ``name`` is ``value``, or None."""
-        known = (each for each in self._customers if each.site_identifier == site)
-        return next((each for each in known if getattr(each, name) == value), None)
+        candidates = (each for each in self._customers if each.site_identifier == site)
+        return next((each for each in candidates if getattr(each, name) == value), None)
 
     def customer(self, site: str, name: str, value: str) -> Customer:
         """Return the customer whose identifier ``name`` is ``value``, made on first sight."""
-        found = self.find_customer(site, name, value)
-        if found is None:
-            is_theirs = name == "pnm_customer_identifier"
-            found = Customer(
+        existing = self.find_customer(site, name, value)
+        if existing is None:
+            is_pnm_identifier = name == "pnm_customer_identifier"
+            existing = Customer(
                 site,
-                pnm_customer_identifier=value if is_theirs else f"U{digits(10, site, name, value)}",
-                site_customer_identifier=digits(9, site, name, value) if is_theirs else value,
+                pnm_customer_identifier=value if is_pnm_identifier else f"U{digits(10, site, name, value)}",
+                site_customer_identifier=digits(9, site, name, value) if is_pnm_identifier else value,
             )
-            self._customers.append(found)
-        return found
+            self._customers.append(existing)
+        return existing
 
     def find_order(self, site: str, name: str, value: str) -> Order | None:
         """Return the site's order whose identifier ``name`` is ``value``, or None."""
-        known = (each for each in self._orders if each.site_identifier == site)
-        return next((each for each in known if getattr(each, name) == value), None)
+        candidates = (each for each in self._orders if each.site_identifier == site)
+        return next((each for each in candidates if getattr(each, name) == value), None)
 
     def order(self, site: str, name: str, value: str) -> Order | None:
         """Return the order that an identifier of it, of a customer or of its creator stands for.
@@ -151,17 +151,17 @@ class Books:
         """
         if name in ("pnm_customer_identifier", "site_customer_identifier"):
             customer = self.find_customer(site, name, value)
-            theirs = (each for each in reversed(self._orders) if each.customer is customer)
-            found = next(theirs, None) if customer is not None else None
-            if found is None and (customer is not None or not value.startswith(_UNKNOWN_ORDER)):
+            customer_orders = (each for each in reversed(self._orders) if each.customer is customer)
+            existing = next(customer_orders, None) if customer is not None else None
+            if existing is None and (customer is not None or not value.startswith(_UNKNOWN_ORDER)):
                 return self.new_order(site, name, value, self.customer(site, name, value))
-            return found
-        by_number = name if name == "site_order_identifier" else "pnm_order_identifier"
-        number = value if name == by_number else _pnm_order_identifier(site, name, value)
-        found = self.find_order(site, by_number, number)
-        if found is None and not value.startswith(_UNKNOWN_ORDER):
+            return existing
+        identifier_name = name if name == "site_order_identifier" else "pnm_order_identifier"
+        identifier = value if name == identifier_name else _pnm_order_identifier(site, name, value)
+        existing = self.find_order(site, identifier_name, identifier)
+        if existing is None and not value.startswith(_UNKNOWN_ORDER):
             return self.new_order(site, name, value)
-        return found
+        return existing
 
     def new_order(self, site: str, name: str, value: str, customer: Customer | None = None) -> Order:
         """Enter an order; the numbers that ``name`` does not give follow from ``value``."""
@@ -186,21 +186,21 @@ class Books:
 
     def expire(self, identifier: str) -> bool:
         """Take back the bank's authorization of every method of that identifier; False if there is none."""
-        found = [
+        matching = [
             method
             for customer in self._customers
             for method in customer.methods
             if method.payment_method_identifier == identifier
         ]
-        for method in found:
+        for method in matching:
             method.expired = True
-        return bool(found)
+        return bool(matching)
 
 
 def save_method(customer: Customer, method: Method) -> None:
     """Add the method to the customer's, in the place of one with the same identifier."""
-    for position, known in enumerate(customer.methods):
-        if known.payment_method_identifier == method.payment_method_identifier:
+    for position, saved in enumerate(customer.methods):
+        if saved.payment_method_identifier == method.payment_method_identifier:
             customer.methods[position] = method
             return
     customer.methods.append(method)

@@ -17,12 +17,12 @@ _WITHHELD = Decimal("0.0202")
 _ZONE = timezone(timedelta(hours=-7))
 
 
-def local_time(moment: float) -> str:
+def local_time(timestamp: float) -> str:
     """Return ``moment`` (Unix seconds) as the guide spells a time."""
-    return datetime.fromtimestamp(moment, UTC).astimezone(_ZONE).strftime("%Y-%m-%d %H:%M:%S %z")
+    return datetime.fromtimestamp(timestamp, UTC).astimezone(_ZONE).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
-def authorization_from_link(payment: Payment, *, test: bool) -> Parameters:
+def authorization_for_link(payment: Payment, *, test: bool) -> Parameters:
     """Return the authorization of a payment that a consumer submitted, to be signed."""
     return {
         "pnm_order_identifier": payment.order.pnm_order_identifier,
@@ -32,46 +32,46 @@ def authorization_from_link(payment: Payment, *, test: bool) -> Parameters:
         "version": "",
         **_test(test),
         **_amount(payment),
-        "payment_date": str(int(payment.started)),
+        "payment_date": str(int(payment.created_at)),
         **_net(payment),
         **_withheld(payment),
-        **_of_family(payment),
+        **_payment_family_fields(payment),
         **_bank(payment),
     }
 
 
-def authorization_of_call(payment: Payment, *, test: bool) -> Parameters:
+def authorization_for_call(payment: Payment, *, test: bool) -> Parameters:
     """Return the authorization of a payment that ``make_payment`` made, to be signed.
 
     If the call named a ``site_payment_identifier``, it is there, and the payment method.
     """
-    named = payment.site_payment_identifier
+    site_payment_identifier = payment.site_payment_identifier
     return {
         "pnm_order_identifier": payment.order.pnm_order_identifier,
         "pnm_payment_identifier": payment.pnm_payment_identifier,
         "site_order_identifier": payment.order.site_order_identifier,
         "site_customer_identifier": payment.site_customer_identifier,
-        **({} if named is None else {"site_payment_identifier": named}),
+        **({} if site_payment_identifier is None else {"site_payment_identifier": site_payment_identifier}),
         **_annotation(payment),
         "version": "",
         **_test(test),
         **_amount(payment),
-        "payment_date": str(int(payment.started)),
+        "payment_date": str(int(payment.created_at)),
         **_net(payment),
         **_withheld(payment),
         **_bank(payment),
-        **({} if named is None else {"payment_method_identifier": payment.method.payment_method_identifier}),
+        **({} if site_payment_identifier is None else {"payment_method_identifier": payment.method.payment_method_identifier}),
     }
 
 
 def confirmation(payment: Payment) -> Parameters:
     """Return the confirmation of a payment that was taken, to be signed."""
-    named = payment.site_payment_identifier
+    site_payment_identifier = payment.site_payment_identifier
     return {
         "pnm_order_identifier": payment.order.pnm_order_identifier,
         "pnm_payment_identifier": payment.pnm_payment_identifier,
         "site_customer_identifier": payment.site_customer_identifier,
-        **({} if named is None else {"site_payment_identifier": named}),
+        **({} if site_payment_identifier is None else {"site_payment_identifier": site_payment_identifier}),
         **_annotation(payment),
         "version": "",
         **_net(payment),
@@ -79,9 +79,9 @@ def confirmation(payment: Payment) -> Parameters:
         "timestamp": "",
         "status": "payment",
         **_withheld(payment),
-        **_of_family(payment),
+        **_payment_family_fields(payment),
         "standin": "false",
-        "payment_timestamp": local_time(payment.taken),
+        "payment_timestamp": local_time(payment.captured),
         "order_payee_identifier": payment.order.site_identifier,
         **_bank(payment),
         "payment_bank_name": f"{payment.method.description} ",
@@ -89,8 +89,8 @@ def confirmation(payment: Payment) -> Parameters:
 
 
 def _annotation(payment: Payment) -> Parameters:
-    told = payment.order.annotation
-    return {} if told is None else {"site_order_annotation": told}
+    annotation = payment.order.annotation
+    return {} if annotation is None else {"site_order_annotation": annotation}
 
 
 def _test(test: bool) -> Parameters:
@@ -119,7 +119,7 @@ def _withheld(payment: Payment) -> Parameters:
     }
 
 
-def _of_family(payment: Payment) -> Parameters:
+def _payment_family_fields(payment: Payment) -> Parameters:
     return {
         "due_to_parent_amount": "0.00",
         "due_to_parent_currency": "USD",

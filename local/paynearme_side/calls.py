@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-HIDDEN = "(hidden)"
+REDACTED = "(redacted)"
 """What stands in the place of a value that nobody may see."""
 
-_HIDDEN_ENDINGS = (
+_REDACTED_SUFFIXES = (
     "_pii",
     "_token",
     "_name",
@@ -22,7 +22,7 @@ _HIDDEN_ENDINGS = (
 )
 
 
-class Calls:
+class CallLog:
     """The calls in the order of their arrival."""
 
     def __init__(self) -> None:
@@ -30,19 +30,19 @@ class Calls:
         self.received: list[dict[str, Any]] = []
 
     def record(
-        self, operation: str, moment: float, parameters: Mapping[str, Any] | None, *, bearer: bool
+        self, operation: str, timestamp: float, parameters: Mapping[str, Any] | None, *, bearer: bool
     ) -> None:
         """Keep what may be shown of a call at ``moment`` (Unix seconds)."""
         self.received.append(
             {
                 "number": len(self.received) + 1,
                 "operation": operation,
-                "time": datetime.fromtimestamp(moment, UTC).isoformat(),
+                "time": datetime.fromtimestamp(timestamp, UTC).isoformat(),
                 "authentication": "oauth" if bearer else "hmac",
-                "parameters": {name: _shown(name, value) for name, value in (parameters or {}).items()},
+                "parameters": {name: _redact(name, value) for name, value in (parameters or {}).items()},
             }
         )
 
 
-def _shown(name: str, value: object) -> str:
-    return value if isinstance(value, str) and not name.endswith(_HIDDEN_ENDINGS) else HIDDEN
+def _redact(name: str, value: object) -> str:
+    return value if isinstance(value, str) and not name.endswith(_REDACTED_SUFFIXES) else REDACTED

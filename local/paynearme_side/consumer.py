@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from local.paynearme_side.answers import RejectedError
-from local.paynearme_side.background import Background
-from local.paynearme_side.books import Books, Customer, Link, Method, Payment, new_method_identifier
-from local.paynearme_side.callback_fields import authorization_from_link
-from local.paynearme_side.outgoing import Outgoing
+from local.paynearme_side.background import TaskGroup
+from local.paynearme_side.books import Store, Customer, Link, Method, Payment, new_method_identifier
+from local.paynearme_side.callback_fields import authorization_for_link
+from local.paynearme_side.outgoing import CallbackDispatcher
 from local.paynearme_side.payments import Payments
 from local.paynearme_side.printed import Printed
 from local.paynearme_side.values import money
@@ -18,7 +18,7 @@ from local.paynearme_side.values import money
 type _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
-class Visit(BaseModel):
+class CheckoutRequest(BaseModel):
     """What a consumer does with a link.
 
     ``bank`` and ``number`` are the account's description and last four digits. ``payment_amount`` is what
@@ -38,82 +38,82 @@ class Consumer:
 
     def __init__(
         self,
-        books: Books,
+        store: Store,
         payments: Payments,
-        outgoing: Outgoing,
-        background: Background,
+        dispatcher: CallbackDispatcher,
+        task_group: TaskGroup,
         clock: Callable[[], float],
     ) -> None:
         """Take the books and what makes payments. ``clock`` gives Unix seconds."""
-        self._books = books
+        self._store = store
         self._payments = payments
-        self._outgoing = outgoing
-        self._background = background
+        self._dispatcher = dispatcher
+        self._task_group = task_group
         self._clock = clock
 
-    async def visit(self, visit: Visit) -> Printed:
+    async def check_out(self, request: CheckoutRequest) -> Printed:
         """Do what the link asks for, and tell what came of it.
 
         Raises ``RejectedError`` with status 400 for a link that is unknown or has no bank in its flow, and
         for a payment without an amount.
         """
-        link = self._books.links.get(visit.secure_smart_token)
+        link = self._store.links.get(request.secure_smart_token)
         if link is None:
             raise RejectedError("Unknown Smart Token", status=400)
         if link.parameters.get("flow_trustly") != "true":
             raise RejectedError("No bank in this flow", status=400)
         if link.parameters.get("flow_trustly_reconnect"):
             return self._reconnect(link)
-        amount = money(visit.payment_amount or link.parameters.get("payment_amount", ""))
+        amount = money(request.payment_amount or link.parameters.get("payment_amount", ""))
         if amount is None:
             raise RejectedError("No amount", status=400)
         # So that it goes on when the caller does not wait, and is waited for when all is to settle.
-        return await self._background.start(self._pay(link, visit, amount))
+        return await self._task_group.start(self._pay(link, request, amount))
 
     def _reconnect(self, link: Link) -> Printed:
         site, identifier = link.order.site_identifier, link.parameters["flow_trustly_reconnect"]
-        found = self._books.find_method(site, identifier)
-        if found is None or link.order.customer not in (None, found[0]):
+        saved = self._store.find_method(site, identifier)
+        if saved is None or link.order.customer not in (None, saved[0]):
             raise RejectedError("Unknown payment method", status=400)
-        found[1].expired = False
-        return _told(link, found[1], "flow_add_url")
+        saved[1].expired = False
+        return _result(link, saved[1], "flow_add_url")
 
-    async def _pay(self, link: Link, visit: Visit, amount: Decimal) -> Printed:
+    async def _pay(self, link: Link, request: CheckoutRequest, amount: Decimal) -> Printed:
         order = link.order
         customer = self._customer(link)
-        method = _signed_in(customer, visit)
+        method = _sign_in(customer, request)
         payment = Payment(order, method, customer.site_customer_identifier, amount, self._clock())
-        self._books.payments[payment.pnm_payment_identifier] = payment
-        message = authorization_from_link(payment, test=self._outgoing.settings.test)
-        asked = await self._payments.pay(payment, message)
-        answer = _told(link, method, "flow_no_pay_url" if payment.state == "voided" else "flow_pay_url")
-        answer["pnm_payment_identifier"] = payment.pnm_payment_identifier
-        if asked is not None:
-            answer["authorization"] = {"accepted": payment.state != "voided", "fields": asked.fields}
-        confirmed = await self._payments.first_confirmation(payment)
-        if confirmed is not None:
-            answer["confirmation"] = {"acknowledged": confirmed.accepted}
-        return answer
+        self._store.payments[payment.pnm_payment_identifier] = payment
+        message = authorization_for_link(payment, test=self._dispatcher.settings.test)
+        authorization_delivery = await self._payments.pay(payment, message)
+        result = _result(link, method, "flow_no_pay_url" if payment.state == "voided" else "flow_pay_url")
+        result["pnm_payment_identifier"] = payment.pnm_payment_identifier
+        if authorization_delivery is not None:
+            result["authorization"] = {"accepted": payment.state != "voided", "fields": authorization_delivery.fields}
+        confirmation_delivery = await self._payments.first_confirmation(payment)
+        if confirmation_delivery is not None:
+            result["confirmation"] = {"acknowledged": confirmation_delivery.accepted}
+        return result
 
     def _customer(self, link: Link) -> Customer:
         order = link.order
         if order.customer is not None:
             return order.customer
-        return self._books.customer(order.site_identifier, "site_customer_identifier", order.payer)
+        return self._store.customer(order.site_identifier, "site_customer_identifier", order.customer_identifier)
 
 
-def _signed_in(customer: Customer, visit: Visit) -> Method:
+def _sign_in(customer: Customer, request: CheckoutRequest) -> Method:
     """Return the customer's account with a fresh authorization, added if it is new."""
     for method in customer.methods:
-        if (method.description, method.number) == (visit.bank, visit.number) and method.guaranteed_ach:
+        if (method.description, method.number) == (request.bank, request.number) and method.guaranteed_ach:
             method.expired = False
             return method
-    added = Method(new_method_identifier(), visit.bank, visit.number)
-    customer.methods.append(added)
-    return added
+    new_method = Method(new_method_identifier(), request.bank, request.number)
+    customer.methods.append(new_method)
+    return new_method
 
 
-def _told(link: Link, method: Method, redirect: str) -> Printed:
+def _result(link: Link, method: Method, redirect: str) -> Printed:
     return {
         "payment_method_identifier": method.payment_method_identifier,
         "pnm_payment_identifier": None,

@@ -10,9 +10,9 @@ from local.callbacks import Delivery
 from local.paynearme_side.answers import RejectedError
 from local.paynearme_side.behaviour import Behaviour
 from local.paynearme_side.books import Method, new_method_identifier, save_method
-from local.paynearme_side.consumer import Visit
+from local.paynearme_side.consumer import CheckoutRequest
 from local.paynearme_side.outgoing import CallbackSettings
-from local.paynearme_side.side import PayNearMeSide
+from local.paynearme_side.side import FakePayNearMe
 
 type _Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -21,7 +21,7 @@ class _Command(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TokenCommand(_Command):
+class AccessTokenCommand(_Command):
     """What happens to all access tokens, and how many ``seconds`` new ones live."""
 
     expire: bool = False
@@ -40,24 +40,24 @@ class SavedMethod(_Command):
     payment_method_identifier: _Text = Field(default_factory=new_method_identifier)
 
 
-class MethodNamed(_Command):
+class MethodReference(_Command):
     """A payment method."""
 
     payment_method_identifier: _Text
 
 
-class PaymentNamed(_Command):
+class PaymentReference(_Command):
     """A payment."""
 
     pnm_payment_identifier: _Text
 
 
-class Control:
+class ControlRoutes:
     """The control addresses' handlers."""
 
-    def __init__(self, side: PayNearMeSide) -> None:
+    def __init__(self, service: FakePayNearMe) -> None:
         """Take what is controlled."""
-        self._side = side
+        self._service = service
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the addresses, all under ``/control``."""
@@ -66,91 +66,91 @@ class Control:
         router.add_post("/control/sites", self._set_sites)
         router.add_post("/control/reset", self._reset)
         router.add_post("/control/callbacks", self._set_callbacks)
-        router.add_get("/control/access-token-requests", self._get_token_calls)
-        router.add_post("/control/tokens", self._change_tokens)
+        router.add_get("/control/access-token-requests", self._get_access_token_requests)
+        router.add_post("/control/access-tokens", self._change_access_tokens)
         router.add_post("/control/methods", self._save_method)
         router.add_post("/control/expire", self._expire)
         router.add_get("/control/payments", self._get_payments)
         router.add_post("/control/settled", self._settle)
         router.add_post("/control/confirm", self._confirm)
-        router.add_post("/control/consumer", self._visit)
+        router.add_post("/control/consumer", self._check_out)
 
     async def _set_behaviour(self, request: web.Request) -> web.Response:
-        self._side.behaviours.tell(await _read(request, Behaviour))
+        self._service.behaviours.add(await _read(request, Behaviour))
         return web.Response(status=204)
 
     async def _get_calls(self, request: web.Request) -> web.Response:
-        return web.json_response(self._side.calls.received)
+        return web.json_response(self._service.calls.received)
 
     async def _set_sites(self, request: web.Request) -> web.Response:
         try:
-            self._side.set_sites(json.loads(await request.read())["sites"])
+            self._service.set_sites(json.loads(await request.read())["sites"])
         except (ValueError, LookupError, TypeError, AttributeError):
             raise web.HTTPBadRequest(text="not a document with sites") from None
         return web.Response(status=204)
 
     async def _reset(self, request: web.Request) -> web.Response:
-        self._side.reset()
+        self._service.reset()
         return web.Response(status=204)
 
     async def _set_callbacks(self, request: web.Request) -> web.Response:
-        self._side.outgoing.change(await _read(request, CallbackSettings))
+        self._service.dispatcher.change(await _read(request, CallbackSettings))
         return web.Response(status=204)
 
-    async def _get_token_calls(self, request: web.Request) -> web.Response:
-        tokens = self._side.access_tokens
-        return web.json_response({"count": tokens.called, "granted": tokens.granted})
+    async def _get_access_token_requests(self, request: web.Request) -> web.Response:
+        access_tokens = self._service.access_tokens
+        return web.json_response({"count": access_tokens.request_count, "granted": access_tokens.grant_count})
 
-    async def _change_tokens(self, request: web.Request) -> web.Response:
-        command = await _read(request, TokenCommand)
-        tokens = self._side.access_tokens
+    async def _change_access_tokens(self, request: web.Request) -> web.Response:
+        command = await _read(request, AccessTokenCommand)
+        access_tokens = self._service.access_tokens
         if command.expire:
-            tokens.expire()
+            access_tokens.expire()
         if command.revoke:
-            tokens.revoke()
+            access_tokens.revoke()
         if command.seconds is not None:
-            tokens.seconds = command.seconds
+            access_tokens.seconds = command.seconds
         return web.Response(status=204)
 
     async def _save_method(self, request: web.Request) -> web.Response:
-        saved = await _read(request, SavedMethod)
-        customer = self._side.books.customer(
-            saved.site_identifier, "site_customer_identifier", saved.site_customer_identifier
+        command = await _read(request, SavedMethod)
+        customer = self._service.store.customer(
+            command.site_identifier, "site_customer_identifier", command.site_customer_identifier
         )
-        identifier = saved.payment_method_identifier
-        save_method(customer, Method(identifier, saved.description, saved.number, saved.guaranteed_ach))
+        identifier = command.payment_method_identifier
+        save_method(customer, Method(identifier, command.description, command.number, command.guaranteed_ach))
         return web.json_response({"payment_method_identifier": identifier})
 
     async def _expire(self, request: web.Request) -> web.Response:
-        named = await _read(request, MethodNamed)
-        if not self._side.books.expire(named.payment_method_identifier):
+        reference = await _read(request, MethodReference)
+        if not self._service.store.expire(reference.payment_method_identifier):
             raise web.HTTPNotFound(text="no such payment method")
         return web.Response(status=204)
 
     async def _get_payments(self, request: web.Request) -> web.Response:
-        return web.json_response([payment.shown() for payment in self._side.books.payments.values()])
+        return web.json_response([payment.to_json() for payment in self._service.store.payments.values()])
 
     async def _settle(self, request: web.Request) -> web.Response:
-        await self._side.background.settle()
+        await self._service.task_group.settle()
         return await self._get_payments(request)
 
     async def _confirm(self, request: web.Request) -> web.Response:
-        named = await _read(request, PaymentNamed)
-        payment = self._side.books.payments.get(named.pnm_payment_identifier)
+        reference = await _read(request, PaymentReference)
+        payment = self._service.store.payments.get(reference.pnm_payment_identifier)
         if payment is None:
             raise web.HTTPNotFound(text="no such payment")
-        if payment.state not in ("taken", "confirmed"):
+        if payment.state not in ("captured", "confirmed"):
             raise web.HTTPConflict(text="its money was not taken")
-        delivery = await self._side.payments.confirm(payment)
+        delivery = await self._service.payments.confirm(payment)
         if delivery is None:
             raise web.HTTPConflict(text="there is no address for callbacks")
-        return web.json_response(_shown(delivery))
+        return web.json_response(_to_json(delivery))
 
-    async def _visit(self, request: web.Request) -> web.Response:
+    async def _check_out(self, request: web.Request) -> web.Response:
         try:
-            return web.json_response(await self._side.consumer.visit(await _read(request, Visit)))
+            return web.json_response(await self._service.consumer.check_out(await _read(request, CheckoutRequest)))
         except RejectedError as error:
-            return error.answer
+            return error.response
 
 
 async def _read[M: BaseModel](request: web.Request, model: type[M]) -> M:
@@ -161,7 +161,7 @@ async def _read[M: BaseModel](request: web.Request, model: type[M]) -> M:
         raise web.HTTPBadRequest(text="not what this address takes") from None
 
 
-def _shown(delivery: Delivery) -> dict[str, object]:
+def _to_json(delivery: Delivery) -> dict[str, object]:
     return {
         "status": delivery.status,
         "accepted": delivery.accepted,

@@ -11,7 +11,7 @@ from local.callbacks import CallbackSender, Delivery, Kind
 from local.events import Parameters, signed
 from local.sites import SiteEntries, read_sites
 
-_AT_ONCE = 64
+_MAX_WORKERS = 64
 
 
 class CallbackSettings(BaseModel):
@@ -20,18 +20,18 @@ class CallbackSettings(BaseModel):
     ``url`` is the callback API's address, None if the site has none: then there is no authorization, and
     confirmations are kept. ``minute`` is the seconds between two deliveries of a confirmation that is not
     acknowledged. ``test`` marks authorizations as tests, as the guide's example with saved bank details is.
-    ``hold_confirmations`` keeps confirmations until they are asked for.
+    ``defer_confirmations`` keeps confirmations until they are asked for.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$")] | None = None
-    minute: float = Field(default=60, ge=0)
+    retry_interval: float = Field(default=60, ge=0)
     test: bool = False
-    hold_confirmations: bool = False
+    defer_confirmations: bool = False
 
 
-class Outgoing:
+class CallbackDispatcher:
     """Sends callbacks as the settings say, which can change at any time."""
 
     def __init__(self, entries: SiteEntries, clock: Callable[[], float]) -> None:
@@ -41,21 +41,21 @@ class Outgoing:
         self._entries, self._sites = entries, read_sites(entries)
         self._sender: CallbackSender | None = None
         # The event loop's own threads are too few for a merchant that lets many callbacks wait.
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="callback")
+        self._executor = ThreadPoolExecutor(_MAX_WORKERS, thread_name_prefix="callback")
 
     def change(self, settings: CallbackSettings) -> None:
         """Change what ``settings`` name, and nothing else."""
         self.settings = self.settings.model_copy(update=settings.model_dump(exclude_unset=True))
-        self._renew()
+        self._rebuild_sender()
 
     def set_sites(self, entries: SiteEntries) -> None:
         """Take other sites."""
         self._entries, self._sites = entries, read_sites(entries)
-        self._renew()
+        self._rebuild_sender()
 
     def close(self) -> None:
         """Send nothing any more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def complete(self, parameters: Parameters) -> Parameters:
         """Return the message with timestamp, version and signature of now.
@@ -72,8 +72,8 @@ class Outgoing:
         if self._sender is None:
             return None
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._sender.deliver, kind, message, "json")
+        return await loop.run_in_executor(self._executor, self._sender.deliver, kind, message, "json")
 
-    def _renew(self) -> None:
+    def _rebuild_sender(self) -> None:
         url = self.settings.url
         self._sender = CallbackSender(url.rstrip("/"), self._entries) if url else None

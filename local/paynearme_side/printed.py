@@ -7,10 +7,10 @@ from urllib.parse import quote, urlencode
 
 from local.paynearme_side.books import Customer, Method, Order
 
-type Printed = dict[str, object]
+type Json = dict[str, object]
 """A part of an answer, as JSON has it."""
 
-_PAGES = "https://www.paynearme-sandbox.com"
+_PAGES_URL = "https://www.paynearme-sandbox.com"
 _SHORT_TOKEN_BYTES = 48
 _TOKEN_BYTES = 608
 _RETURN_URLS = (
@@ -35,14 +35,14 @@ _FEES = {
 }
 
 
-def new_token(*, short: bool = False) -> str:
+def new_smart_token(*, short: bool = False) -> str:
     """Return a Smart Token. A new order's is ``short``."""
     # The long one is a byte short of a multiple of three: it ends in "=", as the documents' does.
     size = _SHORT_TOKEN_BYTES if short else _TOKEN_BYTES
     return base64.b64encode(secrets.token_bytes(size), altchars=b"!$").decode()
 
 
-def tracked_order(order: Order, token: str, parameters: Mapping[str, str]) -> Printed:
+def tracked_order(order: Order, smart_token: str, parameters: Mapping[str, str]) -> Json:
     """Return an order as ``get_smart_token`` prints it, with the return addresses of ``parameters``."""
     # The documents' example has a blank before an address, and its answer does not.
     urls = {url.removeprefix("flow_"): parameters[url].strip() for url in _RETURN_URLS if parameters.get(url)}
@@ -51,18 +51,18 @@ def tracked_order(order: Order, token: str, parameters: Mapping[str, str]) -> Pr
         "pnm_order_identifier": order.pnm_order_identifier,
         "site_order_identifier": order.site_order_identifier,
         "type": "order",
-        "secure_smart_token": token,
-        "secure_smart_link": f"{_PAGES}/ssl/{token}",
+        "secure_smart_token": smart_token,
+        "secure_smart_link": f"{_PAGES_URL}/ssl/{smart_token}",
         "order_tracking_url": f"{page}/tr?{urlencode(urls, quote_via=quote, safe='')}" if urls else page,
     }
 
 
-def created_order(order: Order, customer: Customer, token: str) -> Printed:
+def created_order(order: Order, customer: Customer, smart_token: str) -> Json:
     """Return an order as ``create_order`` prints it."""
     details = order.details
     return {
         "site_name": f"Site {order.site_identifier}",
-        "site_logo_url": _PAGES,
+        "site_logo_url": _PAGES_URL,
         "site_order_identifier": order.site_order_identifier,
         "type": "order",
         "site_identifier": order.site_identifier,
@@ -80,8 +80,8 @@ def created_order(order: Order, customer: Customer, token: str) -> Printed:
         "minimum_payment_currency": "USD",
         "order_type": details["order_type"],
         "order_is_standing": details["order_is_standing"],
-        "secure_smart_token": token,
-        "secure_smart_link": f"{_PAGES}/ssl/{token}",
+        "secure_smart_token": smart_token,
+        "secure_smart_link": f"{_PAGES_URL}/ssl/{smart_token}",
         "order_tracking_url": _page(order),
         "electronic_payments": {
             "payment_methods": [
@@ -103,7 +103,7 @@ def created_order(order: Order, customer: Customer, token: str) -> Printed:
     }
 
 
-def accounts(methods: Sequence[Method]) -> list[Printed]:
+def accounts(methods: Sequence[Method]) -> list[Json]:
     """Return bank accounts as ``find_payment_methods`` prints them.
 
     One whose authorization has expired looks like the others: PayNearMe learns of that when it wants to
@@ -125,4 +125,4 @@ def accounts(methods: Sequence[Method]) -> list[Printed]:
 
 
 def _page(order: Order) -> str:
-    return f"{_PAGES}/{quote(order.pnm_order_identifier, safe='')}"
+    return f"{_PAGES_URL}/{quote(order.pnm_order_identifier, safe='')}"

@@ -4,20 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.paynearme_side.access_tokens import AccessTokens
-from local.paynearme_side.answers import Carried, RejectedError
+from local.paynearme_side.answers import PendingResult, RejectedError
 from local.paynearme_side.authentication import authenticate
-from local.paynearme_side.background import Background
+from local.paynearme_side.background import TaskGroup
 from local.paynearme_side.behaviour import Behaviours
-from local.paynearme_side.books import Books
-from local.paynearme_side.calls import Calls
+from local.paynearme_side.books import Store
+from local.paynearme_side.calls import CallLog
 from local.paynearme_side.consumer import Consumer
 from local.paynearme_side.operations import OPERATIONS, Operations
-from local.paynearme_side.outgoing import Outgoing
+from local.paynearme_side.outgoing import CallbackDispatcher
 from local.paynearme_side.payments import Payments
 from local.sites import SiteEntries, read_sites
 
 
-class PayNearMeSide:
+class FakePayNearMe:
     """The state, in one event loop. Every call and every command begins here."""
 
     def __init__(self, entries: SiteEntries, clock: Callable[[], float]) -> None:
@@ -27,53 +27,53 @@ class PayNearMeSide:
         """
         self.clock = clock
         self.sites = read_sites(entries)
-        self.background = Background()
+        self.task_group = TaskGroup()
         self.behaviours = Behaviours()
-        self.outgoing = Outgoing(entries, clock)
+        self.dispatcher = CallbackDispatcher(entries, clock)
         self.access_tokens = AccessTokens(clock)
-        self._open()
+        self._reset_state()
 
-    def _open(self) -> None:
-        self.calls = Calls()
-        self.books = Books()
-        self.payments = Payments(self.outgoing, self.background, self.clock)
-        rest = (self.books, self.payments, self.outgoing, self.background, self.clock)
-        self.operations = Operations(*rest)
-        self.consumer = Consumer(*rest)
+    def _reset_state(self) -> None:
+        self.calls = CallLog()
+        self.store = Store()
+        self.payments = Payments(self.dispatcher, self.task_group, self.clock)
+        dependencies = (self.store, self.payments, self.dispatcher, self.task_group, self.clock)
+        self.operations = Operations(*dependencies)
+        self.consumer = Consumer(*dependencies)
 
     def set_sites(self, entries: SiteEntries) -> None:
         """Take other sites; raises ``ValidationError`` for malformed ones, and keeps those of before."""
         self.sites = read_sites(entries)
-        self.outgoing.set_sites(entries)
+        self.dispatcher.set_sites(entries)
 
     def reset(self) -> None:
         """Forget behaviour, calls, counts and books, and cancel what goes on.
 
         Sites, the settings of the callbacks, access tokens and their lifetime stay.
         """
-        self.background.cancel()
-        self.behaviours.forget()
-        self.access_tokens.forget_counts()
-        self._open()
+        self.task_group.cancel()
+        self.behaviours.clear()
+        self.access_tokens.reset_counts()
+        self._reset_state()
 
     def close(self) -> None:
         """Let go and cancel everything."""
-        self.background.cancel()
-        self.behaviours.let_go()
-        self.outgoing.close()
+        self.task_group.cancel()
+        self.behaviours.release()
+        self.dispatcher.close()
 
-    def carry_out(
+    def process(
         self, operation: str, parameters: Mapping[str, Any] | None, authorization: str | None
-    ) -> Carried:
+    ) -> PendingResult:
         """Carry out a call, or refuse it. ``parameters`` is None for a body that is no JSON object."""
         try:
-            return self._carry_out(operation, parameters, authorization)
+            return self._process(operation, parameters, authorization)
         except RejectedError as error:
-            return Carried(error.answer)
+            return PendingResult(error.response)
 
-    def _carry_out(
+    def _process(
         self, operation: str, parameters: Mapping[str, Any] | None, authorization: str | None
-    ) -> Carried:
+    ) -> PendingResult:
         if operation not in OPERATIONS:
             raise RejectedError("Unknown operation", status=404)
         if parameters is None:
@@ -82,4 +82,4 @@ class PayNearMeSide:
         if not_text:
             raise RejectedError(f"Not text: {', '.join(not_text)}", "9400")
         site = authenticate(parameters, authorization, self.sites, self.access_tokens, self.clock())
-        return self.operations.carry_out(operation, site, parameters)
+        return self.operations.process(operation, site, parameters)

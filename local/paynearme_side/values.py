@@ -16,25 +16,25 @@ def required(parameters: Mapping[str, str], name: str) -> str:
     return parameters[name]
 
 
-def choice(parameters: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
+def one_of(parameters: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
     """Return name and text of the one parameter among ``names`` that is given."""
-    given = [(name, parameters[name]) for name in names if parameters.get(name)]
-    if len(given) != 1:
+    present = [(name, parameters[name]) for name in names if parameters.get(name)]
+    if len(present) != 1:
         raise RejectedError(f"Exactly one is required: {', '.join(names)}", "9400")
-    return given[0]
+    return present[0]
 
 
-def money(text: str, *, at_least: str = "0.01") -> Decimal | None:
+def money(text: str, *, minimum: str = "0.01") -> Decimal | None:
     """Return an amount, with at most two places; None for a text that is none."""
     amount = Decimal(text) if _MONEY.fullmatch(text) else None
-    return amount if amount is not None and amount >= Decimal(at_least) else None
+    return amount if amount is not None and amount >= Decimal(minimum) else None
 
 
 def dollars(
-    parameters: Mapping[str, str], amount_name: str, currency_name: str, *, at_least: str = "0.01"
+    parameters: Mapping[str, str], amount_name: str, currency_name: str, *, minimum: str = "0.01"
 ) -> Decimal:
     """Return the amount under ``amount_name``, whose currency must be USD."""
-    amount = money(required(parameters, amount_name), at_least=at_least)
+    amount = money(required(parameters, amount_name), minimum=minimum)
     if amount is None:
         raise RejectedError(f"Not an amount: {amount_name}", "9400")
     if required(parameters, currency_name) != "USD":

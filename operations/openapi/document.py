@@ -33,10 +33,10 @@ def text() -> str:
 def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the backend API."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    failed = problems.Responses({route.name: route.problems for route in ROUTES})
+    error_responses = problems.Responses({route.name: route.problems for route in ROUTES})
     paths: dict[str, Any] = {}
     for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method] = _operation(route, failed)
+        paths.setdefault(route.path, {})[route.method] = _operation(route, error_responses)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,7 +62,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(),
-            "responses": failed.components(),
+            "responses": error_responses.components(),
             "securitySchemes": {
                 "sigv4": {
                     "type": "apiKey",
@@ -77,16 +77,16 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, failed: problems.Responses) -> dict[str, Any]:
-    answer = {"schema": {"$ref": _SCHEMAS + route.answer.__name__}, "example": route.answer_example}
+def _operation(route: Route, error_responses: problems.Responses) -> dict[str, Any]:
+    response_content = {"schema": {"$ref": _SCHEMAS + route.response.__name__}, "example": route.response_example}
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
         "description": route.description,
         "parameters": _parameters(route),
         "responses": {
-            "200": {"description": _told(route.answer.__doc__), "content": {"application/json": answer}},
-            **failed.of(route.name, route.meanings),
+            "200": {"description": _to_markdown(route.response.__doc__), "content": {"application/json": response_content}},
+            **error_responses.build(route.name, route.error_descriptions),
         },
     }
     if route.body_example is not None:
@@ -97,18 +97,18 @@ def _operation(route: Route, failed: problems.Responses) -> dict[str, Any]:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     properties = route.request.model_json_schema(schema_generator=_Schemas)["properties"]
-    in_query = [] if route.body_example else [name for name in properties if name not in route.not_in_body]
-    places = {"path": route.in_path, "header": route.request.in_headers, "query": in_query}
+    in_query = [] if route.body_example else [name for name in properties if name not in route.non_body_fields]
+    locations = {"path": route.in_path, "header": route.request.header_fields, "query": in_query}
     return [
         {
             "name": name,
-            "in": place,
-            "required": place != "query",
+            "in": location,
+            "required": location != "query",
             "description": properties[name]["description"],
             "schema": {key: value for key, value in properties[name].items() if key != "description"},
-            **({"example": route.header_examples[name]} if place == "header" else {}),
+            **({"example": route.header_examples[name]} if location == "header" else {}),
         }
-        for place, names in places.items()
+        for location, names in locations.items()
         for name in names
     ]
 
@@ -117,20 +117,20 @@ def _schemas() -> dict[str, Any]:
     with_body = {route.request: route for route in ROUTES if route.body_example}
     models: dict[type[BaseModel], JsonSchemaMode] = {
         **dict.fromkeys((*with_body, *problems.MODELS), "validation"),
-        **dict.fromkeys((route.answer for route in ROUTES), "serialization"),
+        **dict.fromkeys((route.response for route in ROUTES), "serialization"),
     }
-    _, made = models_json_schema(
+    _, generated = models_json_schema(
         list(models.items()), ref_template=f"{_SCHEMAS}{{model}}", schema_generator=_Schemas
     )
-    schemas: dict[str, Any] = made["$defs"]
+    schemas: dict[str, Any] = generated["$defs"]
     for model, route in with_body.items():
-        _take_out(schemas[model.__name__], route.not_in_body)
+        _remove_properties(schemas[model.__name__], route.non_body_fields)
     for schema in schemas.values():
-        schema["description"] = _told(schema["description"])
+        schema["description"] = _to_markdown(schema["description"])
     return dict(sorted(schemas.items()))
 
 
-def _take_out(schema: dict[str, Any], names: list[str]) -> None:
+def _remove_properties(schema: dict[str, Any], names: list[str]) -> None:
     """Take out of a body's schema what stands in the path or comes as a header."""
     for name in names:
         del schema["properties"][name]
@@ -139,7 +139,7 @@ def _take_out(schema: dict[str, Any], names: list[str]) -> None:
         schema["required"] = required
 
 
-def _told(docstring: str | None) -> str:
+def _to_markdown(docstring: str | None) -> str:
     """Return a docstring as CommonMark, a paragraph a line."""
     paragraphs = inspect.cleandoc(docstring or "").replace("``", "`").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)

@@ -10,14 +10,14 @@ from paynearme.messages.make_payment import IDEMPOTENCY_KEY, SubmittedPayment, M
 from paynearme.messages.payment_methods import PaymentMethods
 from paynearme.messages.records import CustomerResponse, OrderResponse, PaymentResponse
 
-TOKEN_REQUEST: Mapping[str, Any] = {
+SMART_TOKEN_REQUEST: Mapping[str, Any] = {
     "site_identifier": "S2155373459",
     "pnm_order_identifier": "80080175585",
     "flow_debit": True,
     "payment_amount": "100.00",
     "flow_return_url": "freehold-gaming://portal.freehold.us/cashier",
 }
-TOKEN_ANSWER = SmartTokenResponse.model_validate(
+SMART_TOKEN_RESPONSE = SmartTokenResponse.model_validate(
     {
         "orders": [
             {
@@ -43,7 +43,7 @@ CREATE_ORDER_REQUEST: Mapping[str, Any] = {
     "site_customer_language": "en",
     "site_customer_state": "NY",
 }
-CREATE_ORDER_ANSWER = CreateOrderResponse.model_validate(
+CREATE_ORDER_RESPONSE = CreateOrderResponse.model_validate(
     {
         "order": {
             "pnm_order_identifier": "80080175585",
@@ -105,7 +105,7 @@ MAKE_PAYMENT_REQUEST: Mapping[str, Any] = {
 SITE_PAYMENT_IDENTIFIER = MakePaymentRequest.model_validate(
     {**MAKE_PAYMENT_HEADERS, **MAKE_PAYMENT_REQUEST}
 ).site_payment_identifier("S2155373459")
-MADE_PAYMENT = SubmittedPayment(
+SUBMITTED_PAYMENT = SubmittedPayment(
     status="submitted",
     site_payment_identifier=SITE_PAYMENT_IDENTIFIER,
     pnm_payment_identifier="830466818968",
@@ -115,7 +115,7 @@ MADE_PAYMENT = SubmittedPayment(
     payment_currency="USD",
 ).model_dump(mode="json")
 
-ORDER_ENTRY: Mapping[str, Any] = {
+ORDER_INPUT: Mapping[str, Any] = {
     "status": "open",
     "order_type": "up-to",
     "order_amount": "500.00",
@@ -124,7 +124,7 @@ ORDER_ENTRY: Mapping[str, Any] = {
 }
 ORDER = OrderResponse.model_validate(
     {
-        **ORDER_ENTRY,
+        **ORDER_INPUT,
         "site_identifier": "S2155373459",
         "pnm_order_identifier": "80080175585",
         "expires_at": "2026-12-01T04:59:59Z",
@@ -132,7 +132,7 @@ ORDER = OrderResponse.model_validate(
     }
 ).model_dump(mode="json")
 
-CUSTOMER_ENTRY: Mapping[str, Any] = {
+CUSTOMER_INPUT: Mapping[str, Any] = {
     "status": "suspended",
     "suspended_reason": "identity_check",
     "self_imposed_day_limit": "200.00",
@@ -140,7 +140,7 @@ CUSTOMER_ENTRY: Mapping[str, Any] = {
 }
 CUSTOMER = CustomerResponse.model_validate(
     {
-        **CUSTOMER_ENTRY,
+        **CUSTOMER_INPUT,
         "site_identifier": "S2155373459",
         "site_customer_identifier": "773090000",
         "merchant_updated_at": "2026-11-20T18:20:00.100315Z",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from paynearme.answers import problem
+from paynearme.answers import problem_response
 from paynearme.errors import (
     BankAuthorizationExpiredError,
     ValidationFailedError,
@@ -18,11 +18,11 @@ from paynearme.errors import (
 )
 
 
-class _Part(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(_Part):
+class Problem(_Model):
     """A call that failed (RFC 9457)."""
 
     type: str
@@ -30,7 +30,7 @@ class Problem(_Part):
     status: int
 
 
-class InvalidParameter(_Part):
+class InvalidParameter(_Model):
     """A parameter that cannot be taken, and why. Its value is never repeated."""
 
     parameter: str
@@ -43,7 +43,7 @@ class InvalidParameters(Problem):
     errors: list[InvalidParameter]
 
 
-class RejectionDetail(_Part):
+class RejectionDetail(_Model):
     """A reason in PayNearMe's words."""
 
     description: str
@@ -56,7 +56,7 @@ class RejectedByPayNearMe(Problem):
     errors: list[RejectionDetail]
 
 
-class Reconnect(_Part):
+class Reconnect(_Model):
     """What to ask a Smart Token for, beside the addresses to return to: with it the customer reconnects."""
 
     site_identifier: str
@@ -94,7 +94,7 @@ class PaymentFailed(Problem):
     pnm_payment_identifier: str | None
 
 
-class ApiGatewayProblem(_Part):
+class ApiGatewayProblem(_Model):
     """An answer of API Gateway's own: the call reached no function."""
 
     type: str
@@ -112,7 +112,7 @@ MODELS = (
     ApiGatewayProblem,
 )
 
-BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+API_GATEWAY_RESPONSES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     "403": (
         "Forbidden",
         "The caller's signature is missing or wrong, or the caller may not call.",
@@ -131,7 +131,7 @@ BY_GATEWAY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
 }
 """What API Gateway answers by itself, by status: its name, a description, and the body of the template."""
 
-_OF_ERRORS: Mapping[type[Exception], type[Problem]] = {
+_MODEL_BY_ERROR: Mapping[type[Exception], type[Problem]] = {
     ValidationFailedError: InvalidParameters,
     RequestRejectedError: RejectedByPayNearMe,
     BankAuthorizationExpiredError: BankAuthorizationExpired,
@@ -156,59 +156,59 @@ class Responses:
         """Take, by operation, one example of each error that it can end with."""
         self._names: dict[str, dict[int, str]] = {}
         self._errors: dict[str, list[Exception]] = {}
-        for operation, own in errors.items():
+        for operation, operation_errors in errors.items():
             by_status: dict[int, list[Exception]] = {}
-            for error in own:
+            for error in operation_errors:
                 by_status.setdefault(_status(error), []).append(error)
             self._names[operation] = {
-                status: self._named(operation, status, by_status[status]) for status in sorted(by_status)
+                status: self._response_name(operation, status, by_status[status]) for status in sorted(by_status)
             }
 
-    def _named(self, operation: str, status: int, errors: list[Exception]) -> str:
+    def _response_name(self, operation: str, status: int, errors: list[Exception]) -> str:
         """Return the name of the answers to ``errors``: the status's, unless others have that."""
-        plain = "".join(word.capitalize() for word in HTTPStatus(status).name.split("_"))
-        own = f"{plain}Of{operation[0].upper()}{operation[1:]}"
-        kinds = {_kind(error) for error in errors}
-        same = {_kind(error) for error in self._errors.setdefault(plain, errors)} == kinds
-        name = plain if same else own
+        shared_name = "".join(word.capitalize() for word in HTTPStatus(status).name.split("_"))
+        specific_name = f"{shared_name}Of{operation[0].upper()}{operation[1:]}"
+        problem_types = {_problem_type(error) for error in errors}
+        is_shared = {_problem_type(error) for error in self._errors.setdefault(shared_name, errors)} == problem_types
+        name = shared_name if is_shared else specific_name
         self._errors.setdefault(name, errors)
         return name
 
-    def of(self, operation: str, meanings: Mapping[str, str]) -> dict[str, Any]:
+    def build(self, operation: str, descriptions: Mapping[str, str]) -> dict[str, Any]:
         """Return references to an operation's answers, and to those of API Gateway, by status.
 
         ``meanings`` says what to describe otherwise than by the problems' titles, by status.
         """
-        own = {str(status): name for status, name in self._names[operation].items()}
-        names = own | {status: name for status, (name, *_) in BY_GATEWAY.items()}
-        described = {status: {"description": meaning} for status, meaning in meanings.items()}
+        operation_names = {str(status): name for status, name in self._names[operation].items()}
+        names = operation_names | {status: name for status, (name, *_) in API_GATEWAY_RESPONSES.items()}
+        overrides = {status: {"description": description} for status, description in descriptions.items()}
         return {
-            status: {"$ref": f"#/components/responses/{name}", **described.get(status, {})}
+            status: {"$ref": f"#/components/responses/{name}", **overrides.get(status, {})}
             for status, name in sorted(names.items())
         }
 
     def components(self) -> dict[str, Any]:
         """Return all answers, and those of API Gateway, by name."""
-        own = {name: _answers(errors) for name, errors in self._errors.items()}
-        return own | {name: _by_gateway(said, body) for name, said, body in BY_GATEWAY.values()}
+        operation_responses = {name: _response(errors) for name, errors in self._errors.items()}
+        return operation_responses | {name: _api_gateway_response(description, body) for name, description, body in API_GATEWAY_RESPONSES.values()}
 
 
 def _status(error: Exception) -> int:
-    status: int = problem(error, names_only=False)["statusCode"]
+    status: int = problem_response(error, omit_descriptions=False)["statusCode"]
     return status
 
 
-def _kind(error: Exception) -> str:
-    kind: str = json.loads(problem(error, names_only=False)["body"])["type"]
-    return kind
+def _problem_type(error: Exception) -> str:
+    problem_type: str = json.loads(problem_response(error, omit_descriptions=False)["body"])["type"]
+    return problem_type
 
 
-def _answers(errors: Sequence[Exception]) -> dict[str, Any]:
-    answers = [problem(error, names_only=False) for error in errors]
-    bodies = [json.loads(answer["body"]) for answer in answers]
+def _response(errors: Sequence[Exception]) -> dict[str, Any]:
+    responses = [problem_response(error, omit_descriptions=False) for error in errors]
+    bodies = [json.loads(response["body"]) for response in responses]
     schemas = [
         {
-            **_schema(_OF_ERRORS.get(type(error), Problem)),
+            **_schema(_MODEL_BY_ERROR.get(type(error), Problem)),
             "properties": {"type": {"const": body["type"]}, "status": {"const": body["status"]}},
         }
         for error, body in zip(errors, bodies, strict=True)
@@ -217,7 +217,7 @@ def _answers(errors: Sequence[Exception]) -> dict[str, Any]:
         "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
         "examples": {body["type"].rpartition(":")[2]: {"value": body} for body in bodies},
     }
-    headers = {name: _HEADERS[name] for name in _HEADERS if any(name in a["headers"] for a in answers)}
+    headers = {name: _HEADERS[name] for name in _HEADERS if any(name in response["headers"] for response in responses)}
     return {
         "description": " ".join(f"{body['title']}." for body in bodies),
         **({"headers": headers} if headers else {}),
@@ -225,7 +225,7 @@ def _answers(errors: Sequence[Exception]) -> dict[str, Any]:
     }
 
 
-def _by_gateway(description: str, body: Mapping[str, str]) -> dict[str, Any]:
+def _api_gateway_response(description: str, body: Mapping[str, str]) -> dict[str, Any]:
     content = {"schema": _schema(ApiGatewayProblem), "example": body}
     return {"description": description, "content": {"application/problem+json": content}}
 

@@ -53,12 +53,12 @@ class Route:
     summary: str
     description: str
     request: type[Message]
-    answer: type[BaseModel]
+    response: type[BaseModel]
     problems: Sequence[Exception]
-    answer_example: Mapping[str, Any]
+    response_example: Mapping[str, Any]
     body_example: Mapping[str, Any] | None = None
     header_examples: Mapping[str, str] = field(default_factory=dict)
-    meanings: Mapping[str, str] = field(default_factory=dict)
+    error_descriptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def in_path(self) -> list[str]:
@@ -66,31 +66,31 @@ class Route:
         return re.findall(r"{(\w+)}", self.path)
 
     @property
-    def not_in_body(self) -> list[str]:
+    def non_body_fields(self) -> list[str]:
         """Return the names of the parameters that stand in the path or come as headers."""
-        return [*self.in_path, *self.request.in_headers]
+        return [*self.in_path, *self.request.header_fields]
 
 
 _ORDERS = "/orders/{site_identifier}/{pnm_order_identifier}"
 _CUSTOMERS = "/customers/{site_identifier}/{site_customer_identifier}"
 _PAYMENTS = "/payments/{site_identifier}/{pnm_payment_identifier}"
 
-_OF_ANY = (
+_COMMON_ERRORS = (
     MalformedRequestError(),
     ValidationFailedError({"site_identifier": "is not one of our sites"}),
     UnavailableError(),
     # Any that is not this project's.
     Exception(),
 )
-_OF_A_BODY = (*_OF_ANY, PayloadTooLargeError())
-_OF_A_SEARCH = (*_OF_ANY, NotFoundError())
-_OF_PAYNEARME = (
+_BODY_ERRORS = (*_COMMON_ERRORS, PayloadTooLargeError())
+_LOOKUP_ERRORS = (*_COMMON_ERRORS, NotFoundError())
+_UPSTREAM_ERRORS = (
     RequestRejectedError("1100", ["Order is unknown"]),
     CredentialsRejectedError(),
     UpstreamError(),
     UpstreamTimeoutError(),
 )
-_OF_MAKING = (
+_SUBMISSION_ERRORS = (
     PaymentInProgressError(7),
     BankAuthorizationExpiredError(
         "6513",
@@ -103,8 +103,8 @@ _OF_MAKING = (
     PaymentFailedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968"),
     PaymentOutcomeUnknownError(examples.SITE_PAYMENT_IDENTIFIER),
 )
-_BY_GATEWAY = "unavailable: API Gateway got no answer of ours, and says so with status 500, 502 or 504."
-_PERHAPS_CREATED = (
+_API_GATEWAY_UNAVAILABLE = "unavailable: API Gateway got no answer of ours, and says so with status 500, 502 or 504."
+_ORDER_MAY_EXIST = (
     "The order may exist at PayNearMe: look for it in PayNearMe's portal before you repeat the call, or "
     "repeat it with the same site_order_identifier if PayNearMe has told you that this makes no second order."
 )
@@ -118,10 +118,10 @@ ROUTES = (
         description="Sends the request to PayNearMe, signed or with an access token, and returns its "
         "orders with their links.",
         request=SmartTokenRequest,
-        answer=SmartTokenResponse,
-        problems=(*_OF_A_BODY, *_OF_PAYNEARME),
-        answer_example=examples.TOKEN_ANSWER,
-        body_example=examples.TOKEN_REQUEST,
+        response=SmartTokenResponse,
+        problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS),
+        response_example=examples.SMART_TOKEN_RESPONSE,
+        body_example=examples.SMART_TOKEN_REQUEST,
     ),
     Route(
         name="createOrder",
@@ -132,19 +132,19 @@ ROUTES = (
         "fed; what was fed of it before stands. Give each order a site_order_identifier of its own. "
         "PayNearMe's reference asks for the calls for one customer one after the other, not at once.",
         request=CreateOrderRequest,
-        answer=CreateOrderResponse,
-        problems=(*_OF_A_BODY, *_OF_PAYNEARME, OrderNotRecordedError("80080175585")),
-        answer_example=examples.CREATE_ORDER_ANSWER,
+        response=CreateOrderResponse,
+        problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS, OrderNotRecordedError("80080175585")),
+        response_example=examples.CREATE_ORDER_RESPONSE,
         body_example=examples.CREATE_ORDER_REQUEST,
-        meanings={
-            "500": f"Internal error. {_PERHAPS_CREATED}",
+        error_descriptions={
+            "500": f"Internal error. {_ORDER_MAY_EXIST}",
             "502": "PayNearMe refused our credentials, and there is no order; or PayNearMe is out of order. "
-            f"{_PERHAPS_CREATED}",
+            f"{_ORDER_MAY_EXIST}",
             "503": "order-not-recorded: the order exists at PayNearMe, and authorizations do not know it. "
             "Feed it with PUT /orders, and do not create it again. unavailable: something of ours is out of "
             "order, and this call created no order.",
-            "504": f"PayNearMe did not answer in time. {_PERHAPS_CREATED}",
-            "default": f"{_BY_GATEWAY} {_PERHAPS_CREATED}",
+            "504": f"PayNearMe did not answer in time. {_ORDER_MAY_EXIST}",
+            "default": f"{_API_GATEWAY_UNAVAILABLE} {_ORDER_MAY_EXIST}",
         },
     ),
     Route(
@@ -155,9 +155,9 @@ ROUTES = (
         description="Asks PayNearMe what a customer has saved to pay with. It changes nothing and can be "
         "repeated.",
         request=FindPaymentMethodsRequest,
-        answer=PaymentMethods,
-        problems=(*_OF_A_BODY, *_OF_PAYNEARME),
-        answer_example=examples.PAYMENT_METHODS,
+        response=PaymentMethods,
+        problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS),
+        response_example=examples.PAYMENT_METHODS,
         body_example=examples.FIND_PAYMENT_METHODS_REQUEST,
     ),
     Route(
@@ -170,12 +170,12 @@ ROUTES = (
         "A refusal (422, and 409 bank-authorization-expired) belongs to the key: another attempt needs a new "
         "one. Never take a new key while the outcome of the old one is not known.",
         request=MakePaymentRequest,
-        answer=SubmittedPayment,
-        problems=(*_OF_A_BODY, *_OF_PAYNEARME, *_OF_MAKING),
-        answer_example=examples.MADE_PAYMENT,
+        response=SubmittedPayment,
+        problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS, *_SUBMISSION_ERRORS),
+        response_example=examples.SUBMITTED_PAYMENT,
         body_example=examples.MAKE_PAYMENT_REQUEST,
         header_examples=examples.MAKE_PAYMENT_HEADERS,
-        meanings={
+        error_descriptions={
             "409": "payment-in-progress: another call with the same key is making the payment; repeat the call "
             "with the same key after the seconds of Retry-After. bank-authorization-expired: nothing was "
             "paid. Get a Smart Token with what reconnect says, let the customer connect the bank again, and "
@@ -191,7 +191,7 @@ ROUTES = (
             "504": "paynearme-timeout: nothing was paid, and the same key may be sent again. "
             "payment-outcome-unknown: nobody can tell yet. Repeat the call with the same key later, and "
             "never take a new key before PayNearMe's portal says that it was not paid.",
-            "default": f"{_BY_GATEWAY} Nobody can tell whether it was paid: repeat the call with the same "
+            "default": f"{_API_GATEWAY_UNAVAILABLE} Nobody can tell whether it was paid: repeat the call with the same "
             "key.",
         },
     ),
@@ -202,9 +202,9 @@ ROUTES = (
         summary="Get an order",
         description="Returns an order as the merchant fed it, or as POST /orders created it.",
         request=OrderRequest,
-        answer=OrderResponse,
-        problems=_OF_A_SEARCH,
-        answer_example=examples.ORDER,
+        response=OrderResponse,
+        problems=_LOOKUP_ERRORS,
+        response_example=examples.ORDER,
     ),
     Route(
         name="putOrder",
@@ -214,10 +214,10 @@ ROUTES = (
         description="Replaces all that the merchant said of the order before. "
         "To send the same again changes nothing.",
         request=OrderInput,
-        answer=OrderResponse,
-        problems=_OF_A_BODY,
-        answer_example=examples.ORDER,
-        body_example=examples.ORDER_ENTRY,
+        response=OrderResponse,
+        problems=_BODY_ERRORS,
+        response_example=examples.ORDER,
+        body_example=examples.ORDER_INPUT,
     ),
     Route(
         name="getCustomer",
@@ -227,9 +227,9 @@ ROUTES = (
         description="Returns a customer with balance, spending in the windows that run now, and counts. "
         "A customer who paid is known even if the merchant fed none.",
         request=CustomerRequest,
-        answer=CustomerResponse,
-        problems=_OF_A_SEARCH,
-        answer_example=examples.CUSTOMER,
+        response=CustomerResponse,
+        problems=_LOOKUP_ERRORS,
+        response_example=examples.CUSTOMER,
     ),
     Route(
         name="putCustomer",
@@ -240,10 +240,10 @@ ROUTES = (
         "counts stay as they are. To send the same again changes nothing. What was sent may hold even if the "
         "answer is 503: send it again.",
         request=CustomerInput,
-        answer=CustomerResponse,
-        problems=_OF_A_BODY,
-        answer_example=examples.CUSTOMER,
-        body_example=examples.CUSTOMER_ENTRY,
+        response=CustomerResponse,
+        problems=_BODY_ERRORS,
+        response_example=examples.CUSTOMER,
+        body_example=examples.CUSTOMER_INPUT,
     ),
     Route(
         name="getPayment",
@@ -252,8 +252,8 @@ ROUTES = (
         summary="Get a payment",
         description="Returns the whole story of a payment. Expect new codes of reasons and of anomalies.",
         request=PaymentRequest,
-        answer=PaymentResponse,
-        problems=_OF_A_SEARCH,
-        answer_example=examples.PAYMENT,
+        response=PaymentResponse,
+        problems=_LOOKUP_ERRORS,
+        response_example=examples.PAYMENT,
     ),
 )

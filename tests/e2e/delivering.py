@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from local.callbacks import CallbackSender, Delivery, Kind
-from local.drive import confirmation_of
+from local.drive import build_confirmation
 from local.events import Parameters
 
 
-def paid(sender: CallbackSender, message: Parameters, customer: str) -> Parameters:
+def authorize_and_confirm(sender: CallbackSender, message: Parameters, customer: str) -> Parameters:
     """Have a payment authorized and confirmed; return its confirmation."""
-    asked = {**message, "site_customer_identifier": customer}
-    confirmation = confirmation_of(asked)
-    assert sender.deliver("authorize", asked, "json").accepted
+    authorization = {**message, "site_customer_identifier": customer}
+    confirmation = build_confirmation(authorization)
+    assert sender.deliver("authorize", authorization, "json").accepted
     assert sender.deliver("confirm", confirmation, "json").accepted
     return confirmation
 
 
-def at_once(sender: CallbackSender, messages: Mapping[Kind, Parameters]) -> dict[Kind, Delivery]:
+def deliver_concurrently(sender: CallbackSender, messages: Mapping[Kind, Parameters]) -> dict[Kind, Delivery]:
     """Send a message of each kind, all at the same time; return what came of each."""
     with ThreadPoolExecutor(len(messages)) as threads:
         deliveries = threads.map(lambda kind: sender.deliver(kind, messages[kind], "json"), messages)

@@ -21,7 +21,7 @@ for line in sys.stdin:
     print(json.dumps(translated), flush=True)
 """
 
-_NOTHING = {"Ref": "AWS::NoValue"}
+_NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 def packaged_template() -> dict[str, Any]:
@@ -33,37 +33,37 @@ def packaged_template() -> dict[str, Any]:
     return template
 
 
-def expanded(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
+def expand(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
     """Return the resources that SAM makes of ``template``, as it does on AWS."""
-    resources: dict[str, Any] = _transformed(template, parameters)["Resources"]
+    resources: dict[str, Any] = _transform(template, parameters)["Resources"]
     return resources
 
 
-def deployed(**parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def resolve_deployment(**parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the resources and the outputs that are deployed with ``parameters``, conditions decided.
 
     A parameter that is not given has its default.
     """
-    template = _transformed(packaged_template(), parameters)
+    template = _transform(packaged_template(), parameters)
     defaults = {name: entry["Default"] for name, entry in template["Parameters"].items()}
     conditions = {
-        name: _holds(condition, defaults | parameters, template["Conditions"])
+        name: _evaluate(condition, defaults | parameters, template["Conditions"])
         for name, condition in template["Conditions"].items()
     }
 
-    def kept(section: str) -> dict[str, Any]:
+    def resolve_section(section: str) -> dict[str, Any]:
         entries = template[section].items()
-        there = {name: entry for name, entry in entries if conditions.get(entry.get("Condition"), True)}
-        decided: dict[str, Any] = _decided(there, conditions)
-        return decided
+        present = {name: entry for name, entry in entries if conditions.get(entry.get("Condition"), True)}
+        resolved: dict[str, Any] = _resolve_conditions(present, conditions)
+        return resolved
 
-    return kept("Resources"), kept("Outputs")
+    return resolve_section("Resources"), resolve_section("Outputs")
 
 
-def made(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+def resources_of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """Return the properties of all resources of a type, by logical identifier."""
-    found = {name: entry for name, entry in resources.items() if entry["Type"] == kind}
-    return {name: entry.get("Properties", {}) for name, entry in found.items()}
+    matching = {name: entry for name, entry in resources.items() if entry["Type"] == kind}
+    return {name: entry.get("Properties", {}) for name, entry in matching.items()}
 
 
 @functools.cache
@@ -81,37 +81,37 @@ def _translator() -> subprocess.Popen[str]:
     return process
 
 
-def _transformed(template: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+def _transform(template: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
     process = _translator()
     assert process.stdin is not None
     assert process.stdout is not None
     print(json.dumps([template, parameters]), file=process.stdin, flush=True)
-    transformed: dict[str, Any] = json.loads(process.stdout.readline())
-    return transformed
+    result: dict[str, Any] = json.loads(process.stdout.readline())
+    return result
 
 
-def _holds(condition: dict[str, Any], parameters: dict[str, str], named: dict[str, Any]) -> bool:
+def _evaluate(condition: dict[str, Any], parameters: dict[str, str], definitions: dict[str, Any]) -> bool:
     """Decide a condition. Ours are made of equality, negation, conjunction and ``named`` conditions only."""
     ((function, arguments),) = condition.items()
     if function == "Condition":
-        return _holds(named[arguments], parameters, named)
+        return _evaluate(definitions[arguments], parameters, definitions)
     if function == "Fn::Not":
-        return not _holds(arguments[0], parameters, named)
+        return not _evaluate(arguments[0], parameters, definitions)
     if function == "Fn::And":
-        return all(_holds(part, parameters, named) for part in arguments)
+        return all(_evaluate(argument, parameters, definitions) for argument in arguments)
     assert function == "Fn::Equals"
-    left, right = (parameters[side["Ref"]] if isinstance(side, dict) else side for side in arguments)
-    return bool(left == right)
+    first, second = (parameters[operand["Ref"]] if isinstance(operand, dict) else operand for operand in arguments)
+    return bool(first == second)
 
 
-def _decided(value: Any, conditions: dict[str, bool]) -> Any:
+def _resolve_conditions(value: Any, conditions: dict[str, bool]) -> Any:
     """Return ``value`` with the branch that holds in the place of every ``Fn::If``."""
     if isinstance(value, list):
-        return [entry for entry in (_decided(entry, conditions) for entry in value) if entry != _NOTHING]
+        return [entry for entry in (_resolve_conditions(entry, conditions) for entry in value) if entry != _NO_VALUE]
     if not isinstance(value, dict):
         return value
     if value.keys() == {"Fn::If"}:
-        condition, then, otherwise = value["Fn::If"]
-        return _decided(then if conditions[condition] else otherwise, conditions)
-    every = {name: _decided(entry, conditions) for name, entry in value.items()}
-    return {name: entry for name, entry in every.items() if entry != _NOTHING}
+        condition, if_true, if_false = value["Fn::If"]
+        return _resolve_conditions(if_true if conditions[condition] else if_false, conditions)
+    resolved = {name: _resolve_conditions(entry, conditions) for name, entry in value.items()}
+    return {name: entry for name, entry in resolved.items() if entry != _NO_VALUE}

@@ -7,24 +7,24 @@ from typing import Any
 from local import heard
 from local.merchant_events import Event
 
-type Fact = tuple[str, str]
+type EventKey = tuple[str, str]
 """The payment's identifier, and the event's type; of an anomaly its code instead."""
 
 
-def fact_of(event: Event) -> Fact:
+def event_key(event: Event) -> EventKey:
     detail: dict[str, Any] = event["detail"]
     return detail["pnm_payment_identifier"], detail.get("anomaly") or event["detail-type"]
 
 
-class Heard(heard.Heard):
+class PaymentEventRecorder(heard.EventRecorder):
     """All that was heard so far."""
 
-    def all_of(self, facts: Iterable[Fact]) -> bool:
+    def contains_all(self, keys: Iterable[EventKey]) -> bool:
         """Return whether each of the facts was heard."""
-        return not set(facts) - {fact_of(event) for event in self.events}
+        return not set(keys) - {event_key(event) for event in self.events}
 
-    def facts(self, payments: Iterable[str]) -> Counter[Fact]:
+    def count_keys(self, payments: Iterable[str]) -> Counter[EventKey]:
         """Count what was told of these payments, each event once."""
-        wanted = set(payments)
-        facts = map(fact_of, self.different())
-        return Counter(fact for fact in facts if fact[0] in wanted)
+        identifiers = set(payments)
+        keys = map(event_key, self.unique())
+        return Counter(key for key in keys if key[0] in identifiers)

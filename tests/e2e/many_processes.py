@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
-from local.backend import Reply
-from local.control import Control
-from local.drive import backend_of
+from local.backend import Response
+from local.control import ControlClient
+from local.drive import new_backend
 from local.events import load
 from local.processes import functions_running
 from local.sites import OAUTH_SITE
@@ -19,11 +19,11 @@ from local.stack import Stack
 from tests.e2e import access_tokens
 from tests.e2e.paying import SITE
 
-UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
+RETRY_UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
 FRESH_PROCESSES = 50
-HAVE_A_TOKEN_IN_TIME = 40
+MIN_PROCESSES_WITH_TOKEN = 40
 """How many of them must get as far as to pay, however busy the machine is."""
-BUSY_SECONDS = 2.5
+RESPONSE_DELAY_SECONDS = 2.5
 """How long PayNearMe lets each of them wait."""
 
 
@@ -31,8 +31,8 @@ def publish(stack: Stack, *functions: str) -> None:
     """Give functions, by their logical names, processes that have read nothing yet, as a new version does."""
     client = stack.client("lambda")
     names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
-    ours = tuple(f"{stack.stack_name}-{part}Function-" for part in functions)
-    wanted = [name for name in names if name.startswith(ours)]
+    name_prefixes = tuple(f"{stack.stack_name}-{part}Function-" for part in functions)
+    function_names = [name for name in names if name.startswith(name_prefixes)]
 
     def publish_one(name: str) -> None:
         client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
@@ -42,12 +42,12 @@ def publish(stack: Stack, *functions: str) -> None:
         )
         client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
 
-    with ThreadPoolExecutor(len(wanted)) as threads:
-        list(threads.map(publish_one, wanted))
+    with ThreadPoolExecutor(len(function_names)) as threads:
+        list(threads.map(publish_one, function_names))
 
 
 @dataclass(frozen=True)
-class Storm:
+class BurstResult:
     """What came of a call to each of many processes that had just started, all of which needed a token.
 
     ``processes`` is how many had started. ``paying`` is how many payments PayNearMe was asked for before it
@@ -56,12 +56,12 @@ class Storm:
     """
 
     processes: int
-    replies: list[Reply]
-    paying: int
+    responses: list[Response]
+    concurrent_payments: int
     token_calls: list[int]
 
 
-def storm_of(stack: Stack, register: Path, payers: ThreadPoolExecutor) -> Storm:
+def run_burst(stack: Stack, pid_file: Path, payment_executor: ThreadPoolExecutor) -> BurstResult:
     """Start a process for each of ``payers``, and then call all of them at once for a site with OAuth.
 
     Where the machine was too busy for enough of them to have a token in time, all is done once more, with
@@ -69,50 +69,50 @@ def storm_of(stack: Stack, register: Path, payers: ThreadPoolExecutor) -> Storm:
     """
     token_calls: list[int] = []
 
-    def was_too_busy(storm: Storm) -> bool:
-        refused = [reply.status for reply in storm.replies].count(422)
-        return min(storm.paying, refused) < HAVE_A_TOKEN_IN_TIME
+    def is_inconclusive(result: BurstResult) -> bool:
+        rejected_count = [response.status for response in result.responses].count(422)
+        return min(result.concurrent_payments, rejected_count) < MIN_PROCESSES_WITH_TOKEN
 
-    again = Retrying(
-        retry=retry_if_result(was_too_busy),
+    retrying = Retrying(
+        retry=retry_if_result(is_inconclusive),
         stop=stop_after_attempt(3),
         retry_error_callback=lambda state: state.outcome and state.outcome.result(),
     )
-    storm: Storm = again(_storm, stack, register, payers, token_calls)
-    return storm
+    result: BurstResult = retrying(_run_burst_once, stack, pid_file, payment_executor, token_calls)
+    return result
 
 
-def _storm(stack: Stack, register: Path, payers: ThreadPoolExecutor, token_calls: list[int]) -> Storm:
+def _run_burst_once(stack: Stack, pid_file: Path, payment_executor: ThreadPoolExecutor, token_calls: list[int]) -> BurstResult:
     function = "MakePaymentFunction"
-    paynearme = Control(f"{stack.paynearme_url}/control")
-    patient = backend_of(stack, patience=120)
-    wish = {**load("make_payment")["saved"], "payment_method_identifier": access_tokens.UNKNOWN}
+    paynearme = ControlClient(f"{stack.paynearme_url}/control")
+    long_timeout_client = new_backend(stack, timeout=120)
+    payment_request = {**load("make_payment")["saved"], "payment_method_identifier": access_tokens.UNKNOWN_METHOD}
 
-    def pay_at(site: str) -> Reply:
-        return patient.post("/payments", wish | {"site_identifier": site}, str(uuid.uuid4()))
+    def submit_payment(site: str) -> Response:
+        return long_timeout_client.post("/payments", payment_request | {"site_identifier": site}, str(uuid.uuid4()))
 
-    def be_slow(seconds: float, operation: str) -> None:
+    def delay_responses(seconds: float, operation: str) -> None:
         paynearme.post("behaviour", {"mode": "slow", "seconds": seconds, "operation": operation})
 
-    former = functions_running(register, function)
+    previous_processes = functions_running(pid_file, function)
     publish(stack, "MakePayment")
     paynearme.post("reset")
     # They start before, because those that start are at the token address one after the other. So none has
     # answered before all have been called.
-    be_slow(5, "make_payment")
-    list(payers.map(pay_at, [SITE] * FRESH_PROCESSES))
+    delay_responses(5, "make_payment")
+    list(payment_executor.map(submit_payment, [SITE] * FRESH_PROCESSES))
     # Until each has called PayNearMe in time, and been told that nobody has the method.
-    be_slow(1, "make_payment")
-    UNTIL_TRUE(lambda: {reply.status for reply in payers.map(pay_at, [SITE] * FRESH_PROCESSES)} == {422})
+    delay_responses(1, "make_payment")
+    RETRY_UNTIL_TRUE(lambda: {response.status for response in payment_executor.map(submit_payment, [SITE] * FRESH_PROCESSES)} == {422})
     paynearme.post("reset")
-    access_tokens.forget(stack, paynearme)
+    access_tokens.clear_tokens(stack, paynearme)
     # Long enough for all to come before there is one; who waits gives up after some three seconds.
-    be_slow(0.3, "token")
-    be_slow(BUSY_SECONDS, "make_payment")
-    replies = list(payers.map(pay_at, [OAUTH_SITE] * FRESH_PROCESSES))
-    moments = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
-    unanswered = timedelta(seconds=BUSY_SECONDS)
-    paying = sum(moment - moments[0] < unanswered for moment in moments)
+    delay_responses(0.3, "access_token")
+    delay_responses(RESPONSE_DELAY_SECONDS, "make_payment")
+    responses = list(payment_executor.map(submit_payment, [OAUTH_SITE] * FRESH_PROCESSES))
+    call_times = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
+    response_delay = timedelta(seconds=RESPONSE_DELAY_SECONDS)
+    concurrent_payments = sum(call_time - call_times[0] < response_delay for call_time in call_times)
     token_calls.append(paynearme.get("access-token-requests")["count"])
     paynearme.post("reset")
-    return Storm(len(functions_running(register, function) - former), replies, paying, token_calls)
+    return BurstResult(len(functions_running(pid_file, function) - previous_processes), responses, concurrent_payments, token_calls)

@@ -5,11 +5,11 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
-from local.backend import Backend, Reply
+from local.backend import BackendClient, Response
 from local.callbacks import Delivery
-from local.control import Control
+from local.control import ControlClient
 from local.events import Parameters, load
-from tests.documented import as_documented
+from tests.documented import assert_documented
 
 SITE = "S6404173951"
 """The guide's site, which signs its calls."""
@@ -36,7 +36,7 @@ PII = {"ext_customer_tax_id_pii": "987654321", "ext_customer_date_of_birth_pii":
 """What is sent of a player, in words that come from nowhere else."""
 
 # A year alone is in every date.
-PERSONAL = frozenset({*PII.values(), *PLAYER.values()} - {PLAYER["site_customer_year_of_birth"]})
+PII_VALUES = frozenset({*PII.values(), *PLAYER.values()} - {PLAYER["site_customer_year_of_birth"]})
 """What of it nobody may find."""
 
 
@@ -44,48 +44,48 @@ PERSONAL = frozenset({*PII.values(), *PLAYER.values()} - {PLAYER["site_customer_
 class Player:
     """A customer of ``site`` with an ``order`` and a bank account that PayNearMe knows as ``method``."""
 
-    backend: Backend
+    backend: BackendClient
     site: str
     customer: str
     order: str
     method: str = ""
 
-    def wish(self, **changes: Any) -> Parameters:
+    def payment_request(self, **changes: Any) -> Parameters:
         """Return what is asked for to pay 1000.00, with ``changes``."""
-        named = {"site_identifier": self.site, "pnm_order_identifier": self.order}
+        identifiers = {"site_identifier": self.site, "pnm_order_identifier": self.order}
         method = {"payment_method_identifier": self.method}
-        return load("make_payment")["saved"] | named | method | changes
+        return load("make_payment")["saved"] | identifiers | method | changes
 
-    def pay(self, key: str, **changes: Any) -> Reply:
+    def pay(self, key: str, **changes: Any) -> Response:
         """Pay; the answer is a documented one."""
-        reply = self.backend.post(PATHS["make_payment"], self.wish(**changes), key)
-        return as_documented(PATHS["make_payment"], "POST", reply)
+        response = self.backend.post(PATHS["make_payment"], self.payment_request(**changes), key)
+        return assert_documented(PATHS["make_payment"], "POST", response)
 
 
-def new_player(backend: Backend, site: str = SITE, **changes: Any) -> Player:
+def new_player(backend: BackendClient, site: str = SITE, **changes: Any) -> Player:
     """Create an order of a player of ``site`` whom nobody has seen, and who has no bank account yet.
 
     ``changes`` are to the request for the order.
     """
     customer = f"player-{uuid.uuid4()}"
-    reply = backend.post(PATHS["create_order"], wanted_order(site, customer, **changes))
-    assert as_documented(PATHS["create_order"], "POST", reply).status == 200, reply.content
-    return Player(backend, site, customer, reply.content["order"]["pnm_order_identifier"])
+    response = backend.post(PATHS["create_order"], order_request(site, customer, **changes))
+    assert assert_documented(PATHS["create_order"], "POST", response).status == 200, response.content
+    return Player(backend, site, customer, response.content["order"]["pnm_order_identifier"])
 
 
-def new_payer(backend: Backend, paynearme: Control, site: str = SITE, **changes: Any) -> Player:
+def new_payer(backend: BackendClient, paynearme: ControlClient, site: str = SITE, **changes: Any) -> Player:
     """Return a new player who has saved a bank account."""
     player = new_player(backend, site, **changes)
     return replace(player, method=save_method(paynearme, site, player.customer))
 
 
-def wanted_order(site: str, customer: str, **changes: Any) -> Parameters:
+def order_request(site: str, customer: str, **changes: Any) -> Parameters:
     """Return the guide's request for an order, which is another one each time."""
     owner = {"site_identifier": site, "site_customer_identifier": customer}
     return load("create_order")["guaranteed_ach"] | owner | {"site_order_identifier": new_key()} | changes
 
 
-def save_method(paynearme: Control, site: str, customer: str, **changes: str) -> str:
+def save_method(paynearme: ControlClient, site: str, customer: str, **changes: str) -> str:
     """Have PayNearMe know a bank account of the customer's; return its identifier."""
     owner = {"site_identifier": site, "site_customer_identifier": customer}
     account = {"description": "Demo Savings Account", "number": "6213", "guaranteed_ach": True}
@@ -98,18 +98,18 @@ def new_key() -> str:
     return str(uuid.uuid4())
 
 
-def kind(reply: Reply) -> str:
+def problem_type(response: Response) -> str:
     """Return the kind of problem that a call is answered with, ``made`` where there is none."""
-    return str(reply.content["type"]).rpartition(":")[2] if reply.status >= 400 else "made"
+    return str(response.content["type"]).rpartition(":")[2] if response.status >= 400 else "made"
 
 
-def asked(paynearme: Control) -> list[str]:
+def requested_operations(paynearme: ControlClient) -> list[str]:
     """Return the operations that PayNearMe was asked for, in order."""
     return [call["operation"] for call in paynearme.get("calls")]
 
 
-def text_of(answer: Reply | Delivery) -> str:
+def text_of(response: Response | Delivery) -> str:
     """Return all that an answer says, headers included where they are known."""
-    if isinstance(answer, Delivery):
-        return answer.body
-    return json.dumps([answer.content, dict(answer.headers)], ensure_ascii=False)
+    if isinstance(response, Delivery):
+        return response.body
+    return json.dumps([response.content, dict(response.headers)], ensure_ascii=False)

@@ -1,7 +1,7 @@
 """Confirmations of orders that carry one of PayNearMe's certification hooks as their annotation."""
 
 from local.callbacks import CallbackSender, Delivery
-from local.drive import confirmation_of
+from local.drive import build_confirmation
 from local.events import Parameters
 
 NOT_ACKNOWLEDGED = {
@@ -12,9 +12,9 @@ NOT_ACKNOWLEDGED = {
 """Why PayNearMe does not take the answer that a hook asks for as an acknowledgement."""
 
 
-def rehearsed(
+def confirm_twice_with_hook(
     sender: CallbackSender, authorization: Parameters, annotation: str, customer: str
 ) -> list[Delivery]:
     """Confirm a payment of an order with this annotation, and once more; return both deliveries."""
-    annotated = {"site_order_annotation": annotation, "site_customer_identifier": customer}
-    return [sender.deliver("confirm", confirmation_of(authorization, **annotated), "json") for _ in range(2)]
+    hook_parameters = {"site_order_annotation": annotation, "site_customer_identifier": customer}
+    return [sender.deliver("confirm", build_confirmation(authorization, **hook_parameters), "json") for _ in range(2)]

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import WaiterError
 
-from local.deploying import machine_architecture, overrides_of
+from local.deploying import machine_architecture, parameter_overrides
 from local.policy import local_policy, policy_of
-from local.stack import Stack, deploy_beside
+from local.stack import Stack, deploy_second_stage
 
 type Stages = Mapping[str, Stack]
 
-OTHER = {"dev": "prod", "prod": "dev"}
+OTHER_STAGE = {"dev": "prod", "prod": "dev"}
 SITE = "S2155373459"
 """The site of the callbacks. Its key is another one in each stack."""
 
-in_each_stage = pytest.mark.parametrize("stage", OTHER)
+for_each_stage = pytest.mark.parametrize("stage", OTHER_STAGE)
 
 
-def differences(local: Stack) -> dict[str, str]:
+def sandbox_overrides(local: Stack) -> dict[str, str]:
     """Return the parameters that are not deployed as ``samconfig.toml`` has them: here these must differ."""
     return {
         # The functions run on this machine.
@@ -31,32 +31,32 @@ def differences(local: Stack) -> dict[str, str]:
         # PayNearMe itself is not called.
         "PayNearMeBaseUrl": local.paynearme_url,
         # The emulator does not know AWS::CodeDeploy::Application and AWS::CodeDeploy::DeploymentGroup,
-        "GradualDeployment": "false",
+        "CanaryDeployment": "false",
         # nor AWS::Logs::QueryDefinition,
-        "LogsQueries": "false",
+        "SavedQueries": "false",
         # nor AWS::WAFv2::WebACLAssociation.
         "WafMode": "off",
     }
 
 
-def deploy_stages(stack: Stack, folder: Path) -> Stages:
+def deploy_stages(stack: Stack, work_dir: Path) -> Stages:
     """Deploy both at once beside ``stack``; return them by stage.
 
     Each has a key of its own for the callbacks' site, and the local policy in force.
     """
 
-    def deployed(stage: str) -> Stack:
+    def deploy(stage: str) -> Stack:
         site = {**stack.sites[SITE], "secret": secrets.token_hex(16)}
-        overrides = overrides_of(stage) | differences(stack)
-        beside = deploy_beside(stack, folder, stage, overrides, {**stack.sites, SITE: site})
+        overrides = parameter_overrides(stage) | sandbox_overrides(stack)
+        second_stack = deploy_second_stage(stack, work_dir, stage, overrides, {**stack.sites, SITE: site})
         # Production's own strategy takes 20 minutes, also here.
-        at_once = replace(beside, policy_strategy_id="AppConfig.AllAtOnce")
-        assert policy_of(at_once).deploy(local_policy())
-        wait_until_started(beside)
-        return beside
+        with_immediate_strategy = replace(second_stack, policy_strategy_id="AppConfig.AllAtOnce")
+        assert policy_of(with_immediate_strategy).deploy(local_policy())
+        wait_until_started(second_stack)
+        return second_stack
 
-    with ThreadPoolExecutor(len(OTHER)) as threads:
-        return dict(zip(OTHER, threads.map(deployed, OTHER), strict=True))
+    with ThreadPoolExecutor(len(OTHER_STAGE)) as threads:
+        return dict(zip(OTHER_STAGE, threads.map(deploy, OTHER_STAGE), strict=True))
 
 
 def wait_until_started(stack: Stack) -> None:
@@ -64,16 +64,16 @@ def wait_until_started(stack: Stack) -> None:
 
     One that took too long to start on a busy machine is started again by the first call.
     """
-    active = stack.client("lambda").get_waiter("published_version_active")
+    waiter = stack.client("lambda").get_waiter("published_version_active")
     for kind, name in resources_of(stack):
         if kind == "AWS::Lambda::Alias":
             with suppress(WaiterError):
-                active.wait(FunctionName=name, WaiterConfig={"Delay": 1})
+                waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
 
 def resources_of(stack: Stack) -> list[tuple[str, str]]:
     """Return the kind and the identifier of everything that a stack has."""
     pages = stack.client("cloudformation").get_paginator("list_stack_resources")
-    found = pages.paginate(StackName=stack.stack_name)
-    every = [resource for page in found for resource in page["StackResourceSummaries"]]
-    return [(resource["ResourceType"], resource["PhysicalResourceId"]) for resource in every]
+    result_pages = pages.paginate(StackName=stack.stack_name)
+    summaries = [resource for page in result_pages for resource in page["StackResourceSummaries"]]
+    return [(resource["ResourceType"], resource["PhysicalResourceId"]) for resource in summaries]

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from tests.template import CALLING_PAYNEARME, FUNCTIONS, ROOT
+from tests.template import OUTBOUND_FUNCTIONS, FUNCTIONS, ROOT
 
 BUILD = ROOT / ".aws-sam/build"
 LAYER = BUILD / "SharedLayer/python"
-MOST_BYTES_OF_LAYER = 50 * 1024 * 1024
-OF_THE_RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "six")
+MAX_LAYER_BYTES = 50 * 1024 * 1024
+RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "dateutil", "six")
 """What the Lambda runtime brings; urllib3 and jmespath have to be the layer's own."""
 
 ENVIRONMENT = {
@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     # Nobody has rights here, and nobody is to be asked for some.
     "AWS_EC2_METADATA_DISABLED": "true",
-    "DEAD_LETTERS_URL": "https://queue.invalid",
+    "DEAD_LETTER_QUEUE_URL": "https://queue.invalid",
     "EVENT_BUS_NAME": "bus",
     "PAYNEARME_BASE_URL": "https://paynearme.invalid",
     "POLICY_APPLICATION": "application",
@@ -41,28 +41,28 @@ ENVIRONMENT = {
 UNSIGNED = {"httpMethod": "GET", "multiValueQueryStringParameters": None}
 
 
-def unreadable(method: str, **path: str) -> dict[str, Any]:
+def malformed_event(method: str, **path: str) -> dict[str, Any]:
     """Return a call of the backend API whose path and body are both no good."""
     return {"httpMethod": method, "pathParameters": {"site_identifier": "no site", **path}, "body": "{"}
 
 
 # An event that is refused before AWS or PayNearMe is asked, and the status or error that it is refused with.
-REFUSED: dict[str, tuple[dict[str, Any], int | str]] = {
+REJECTED_CALLS: dict[str, tuple[dict[str, Any], int | str]] = {
     "AuthorizeFunction": (UNSIGNED, 401),
     "ConfirmFunction": (UNSIGNED, 401),
     "ReverseFunction": (UNSIGNED, 401),
-    **dict.fromkeys(CALLING_PAYNEARME, ({"httpMethod": "POST", "body": "{}"}, 400)),
-    "OrdersFunction": (unreadable("PUT", pnm_order_identifier="no order"), 400),
-    "CustomersFunction": (unreadable("PUT", site_customer_identifier=""), 400),
-    "PaymentsFunction": (unreadable("GET", pnm_payment_identifier="no payment"), 400),
+    **dict.fromkeys(OUTBOUND_FUNCTIONS, ({"httpMethod": "POST", "body": "{}"}, 400)),
+    "OrdersFunction": (malformed_event("PUT", pnm_order_identifier="no order"), 400),
+    "CustomersFunction": (malformed_event("PUT", site_customer_identifier=""), 400),
+    "PaymentsFunction": (malformed_event("GET", pnm_payment_identifier="no payment"), 400),
     "PublishEventsFunction": ({}, "InvocationFailedError"),
     "SweepUnconfirmedFunction": ({}, "InvocationFailedError"),
     "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyInvalidError"),
 }
-USUAL = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")
-NEEDED = {
+COMMON_PACKAGES = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")
+REQUIRED_PACKAGES = {
     "ValidatePolicyFunction": ("paynearme", "pydantic"),
-    **dict.fromkeys(CALLING_PAYNEARME, (*USUAL, "cachetools", "oauthlib")),
+    **dict.fromkeys(OUTBOUND_FUNCTIONS, (*COMMON_PACKAGES, "cachetools", "oauthlib")),
 }
 """Of the layer's packages, those that a function needs which does not need the usual ones alone."""
 
@@ -105,7 +105,7 @@ def run_isolated(
 
 
 @pytest.fixture(scope="session")
-def built(stack: object) -> Path:
+def build_dir(stack: object) -> Path:
     """Return the folder of what was built: with a stack there is one."""
     return BUILD
 
@@ -114,11 +114,11 @@ def built(stack: object) -> Path:
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with what the Lambda runtime brings beside Python, and nothing else."""
     folder = tmp_path_factory.mktemp("runtime")
-    for name in OF_THE_RUNTIME:
-        found = importlib.util.find_spec(name)
-        assert found is not None
-        assert found.origin is not None
-        module = Path(found.origin)
+    for name in RUNTIME_PACKAGES:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        module = Path(spec.origin)
         source = module.parent if module.name == "__init__.py" else module
         (folder / source.name).symlink_to(source)
     return folder
@@ -126,68 +126,68 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_needs_what_was_built_and_boto3_alone(
-    function: str, built: Path, runtime: Path, tmp_path: Path
+    function: str, build_dir: Path, runtime: Path, tmp_path: Path
 ) -> None:
-    event, outcome = REFUSED[function]
-    places = [built / function, LAYER, runtime]
-    done = run_isolated(CALL_HANDLER, places, json.dumps(event), folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["outcome"] == outcome, done.stderr
+    event, outcome = REJECTED_CALLS[function]
+    import_path = [build_dir / function, LAYER, runtime]
+    result = run_isolated(CALL_HANDLER, import_path, json.dumps(event), folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    output = json.loads(result.stdout.splitlines()[-1])
+    assert output["outcome"] == outcome, result.stderr
 
     library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
-    loaded = [Path(file) for file in told["loaded"]]
-    assert not [file for file in loaded if not any(file.is_relative_to(p) for p in [*places, *library])]
+    loaded = [Path(file) for file in output["loaded"]]
+    assert not [file for file in loaded if not any(file.is_relative_to(p) for p in [*import_path, *library])]
     assert not [file for file in loaded if "site-packages" in file.parts]
-    for package in NEEDED.get(function, USUAL):
+    for package in REQUIRED_PACKAGES.get(function, COMMON_PACKAGES):
         assert LAYER / package / "__init__.py" in loaded
 
 
 @pytest.mark.parametrize("module", ["pytest", "aiohttp", "tests", "local", "urllib3", "pydantic"])
 def test_the_isolated_python_sees_nothing_of_this_one(module: str, runtime: Path, tmp_path: Path) -> None:
     assert importlib.util.find_spec(module) is not None
-    done = run_isolated(IMPORT, [runtime], module, folder=tmp_path)
-    assert done.returncode == 1
-    assert f"ModuleNotFoundError: No module named '{module}'" in done.stderr
+    result = run_isolated(IMPORT, [runtime], module, folder=tmp_path)
+    assert result.returncode == 1
+    assert f"ModuleNotFoundError: No module named '{module}'" in result.stderr
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_without_its_layer_does_not_start(
-    function: str, built: Path, runtime: Path, tmp_path: Path
+    function: str, build_dir: Path, runtime: Path, tmp_path: Path
 ) -> None:
-    done = run_isolated(IMPORT, [built / function, runtime], "app", folder=tmp_path)
-    assert done.returncode == 1
-    assert "ModuleNotFoundError: No module named 'paynearme'" in done.stderr
+    result = run_isolated(IMPORT, [build_dir / function, runtime], "app", folder=tmp_path)
+    assert result.returncode == 1
+    assert "ModuleNotFoundError: No module named 'paynearme'" in result.stderr
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_ships_its_handler_and_nothing_else(function: str, built: Path) -> None:
-    assert [entry.name for entry in (built / function).iterdir()] == ["app.py"]
+def test_a_function_ships_its_handler_and_nothing_else(function: str, build_dir: Path) -> None:
+    assert [entry.name for entry in (build_dir / function).iterdir()] == ["app.py"]
 
 
 @pytest.mark.usefixtures("built")
 def test_the_layer_ships_what_its_requirements_pin_and_our_package() -> None:
     pinned = re.findall(r"^([\w.-]+)==", (ROOT / "layers/shared/requirements.txt").read_text(), re.MULTILINE)
-    shipped = list(importlib.metadata.distributions(path=[str(LAYER)]))
-    assert {plain(entry.name) for entry in shipped} == {plain(name) for name in pinned}
-    theirs = {file.parts[0] for entry in shipped for file in entry.files or ()}
-    ours = {"paynearme", "requirements.in", "requirements.txt"}
+    distributions = list(importlib.metadata.distributions(path=[str(LAYER)]))
+    assert {normalized_name(entry.name) for entry in distributions} == {normalized_name(name) for name in pinned}
+    distribution_files = {file.parts[0] for entry in distributions for file in entry.files or ()}
+    project_files = {"paynearme", "requirements.in", "requirements.txt"}
     # On the local stack alone, which compiles it.
     bytecode = {"__pycache__"}
-    assert {entry.name for entry in LAYER.iterdir()} == theirs | ours | bytecode
+    assert {entry.name for entry in LAYER.iterdir()} == distribution_files | project_files | bytecode
 
 
-def plain(name: str) -> str:
+def normalized_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.usefixtures("built")
 def test_the_layer_does_not_shadow_the_runtimes_boto3() -> None:
-    assert not [name for name in OF_THE_RUNTIME if list(LAYER.glob(f"{name}*"))]
+    assert not [name for name in RUNTIME_PACKAGES if list(LAYER.glob(f"{name}*"))]
 
 
 @pytest.mark.usefixtures("built")
 def test_the_layer_is_small() -> None:
     assert (
-        sum(file.stat().st_size for file in LAYER.parent.rglob("*") if file.is_file()) < MOST_BYTES_OF_LAYER
+        sum(file.stat().st_size for file in LAYER.parent.rglob("*") if file.is_file()) < MAX_LAYER_BYTES
     )

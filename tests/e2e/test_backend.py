@@ -7,10 +7,10 @@ from urllib.parse import quote
 import pytest
 import urllib3
 
-from local.backend import Backend, Reply
+from local.backend import BackendClient, Response
 from local.callbacks import CallbackSender
-from local.control import Control
-from local.drive import backend_of, confirmation_of, reversal_of
+from local.control import ControlClient
+from local.drive import new_backend, build_confirmation, build_reversal
 from local.events import Parameters
 from local.sites import GAMING_SITE
 from local.stack import Stack
@@ -26,57 +26,57 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_nobody_is_answered_without_an_iam_signature(stack: Stack, method: str, path: str) -> None:
-    answer = urllib3.request(method, f"{stack.backend_url}{path}", body=b"{}", retries=False)
-    assert answer.status == 403
+    response = urllib3.request(method, f"{stack.backend_url}{path}", body=b"{}", retries=False)
+    assert response.status == 403
 
 
-def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: Backend) -> None:
+def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: BackendClient) -> None:
     path = f"/orders/{GAMING_SITE}/70000000001"
     content = {"order_type": "up-to", "order_amount": "300.00", "expires_at": "2030-01-31T23:59:59-06:00"}
 
-    first, again = backend.put(path, content), backend.put(path, content)
+    first, second = backend.put(path, content), backend.put(path, content)
 
-    assert (first.status, again.status) == (200, 200)
-    assert first.content == again.content == backend.get(path).content
+    assert (first.status, second.status) == (200, 200)
+    assert first.content == second.content == backend.get(path).content
     assert first.content["order_amount"] == "300.00"
     assert backend.put(path, {}).content["order_type"] == "any"
     assert backend.get(f"/orders/{GAMING_SITE}/70000000002").status == 404
 
 
 @pytest.mark.parametrize("customer", ["player-1", "user@example.com", "Zoë 2+2"])
-def test_a_customer_is_told_as_they_were_fed(backend: Backend, customer: str) -> None:
+def test_a_customer_is_told_as_they_were_fed(backend: BackendClient, customer: str) -> None:
     path = f"/customers/{GAMING_SITE}/{quote(customer)}"
 
-    fed = backend.put(path, {"status": "suspended", "suspended_reason": "check", "self_imposed_day_limit": "50.00"})
-    told = backend.get(path)
+    put_response = backend.put(path, {"status": "suspended", "suspended_reason": "check", "self_imposed_day_limit": "50.00"})
+    get_response = backend.get(path)
 
-    assert fed.status == told.status == 200
-    assert told.content == fed.content
-    assert told.content["site_customer_identifier"] == customer
-    assert (told.content["status"], told.content["self_imposed_day_limit"]) == ("suspended", "50.00")
-    assert told.content["balance"] == "0.00"
+    assert put_response.status == get_response.status == 200
+    assert get_response.content == put_response.content
+    assert get_response.content["site_customer_identifier"] == customer
+    assert (get_response.content["status"], get_response.content["self_imposed_day_limit"]) == ("suspended", "50.00")
+    assert get_response.content["balance"] == "0.00"
 
 
 def test_a_payments_whole_story_is_told(
-    sender: CallbackSender, backend: Backend, authorization: Parameters
+    sender: CallbackSender, backend: BackendClient, authorization: Parameters
 ) -> None:
     site, identifier = authorization["site_identifier"], authorization["pnm_payment_identifier"]
     message = {**authorization, "site_customer_identifier": "whole-story"}
-    confirmation = confirmation_of(message)
+    confirmation = build_confirmation(message)
     assert sender.deliver("authorize", message, "json").accepted
     assert sender.deliver("confirm", confirmation, "json").accepted
-    reversal = reversal_of(confirmation, reverse_type="Chargeback", reverse_code=None)
+    reversal = build_reversal(confirmation, reverse_type="Chargeback", reverse_code=None)
     assert sender.deliver("reverse", reversal, "json").accepted
 
-    story = backend.get(f"/payments/{site}/{identifier}")
+    payment_response = backend.get(f"/payments/{site}/{identifier}")
     customer = backend.get(f"/customers/{site}/whole-story")
 
-    assert story.status == customer.status == 200
-    told = story.content
-    assert (told["decision"], told["reason"], told["outcome"]) == ("accept", "accepted", "payment")
-    assert told["confirmed_amount"] == message["payment_amount"]
-    assert told["posted_amount"] == told["debited_amount"] == message["net_payment_amount"]
-    assert [reversal["kind"] for reversal in told["reversals"]] == ["chargeback"]
+    assert payment_response.status == customer.status == 200
+    payment = payment_response.content
+    assert (payment["decision"], payment["reason"], payment["outcome"]) == ("accept", "accepted", "payment")
+    assert payment["confirmed_amount"] == message["payment_amount"]
+    assert payment["posted_amount"] == payment["debited_amount"] == message["net_payment_amount"]
+    assert [reversal["kind"] for reversal in payment["reversals"]] == ["chargeback"]
     assert customer.content["balance"] == "0.00"
     assert customer.content["chargebacks"]["count"] == 1
     assert customer.content["spending"]["day"]["spent"] == message["payment_amount"]
@@ -93,30 +93,30 @@ def test_a_payments_whole_story_is_told(
     ],
 )
 def test_bad_input_is_named_and_nothing_is_echoed(
-    backend: Backend, path: str, content: dict[str, object], parameter: str
+    backend: BackendClient, path: str, content: dict[str, object], parameter: str
 ) -> None:
-    reply = backend.put(path, content)
-    assert reply.status == 400
-    assert [error["parameter"] for error in reply.content["errors"]] == [parameter]
+    response = backend.put(path, content)
+    assert response.status == 400
+    assert [error["parameter"] for error in response.content["errors"]] == [parameter]
 
 
 @pytest.mark.parametrize("fault", [{"mode": "hang"}], ids=str)
 def test_without_dynamodb_each_call_is_answered_in_time(
-    stack: Stack, backend: Backend, faults: Control, fault: dict[str, Any]
+    stack: Stack, backend: BackendClient, faults: ControlClient, fault: dict[str, Any]
 ) -> None:
-    patient = backend_of(stack, patience=120)
+    long_timeout_client = new_backend(stack, timeout=120)
 
-    def call(route: tuple[str, str]) -> Reply:
+    def call(route: tuple[str, str]) -> Response:
         method, path = route
         return backend.put(path, {}) if method == "PUT" else backend.get(path)
 
     with ThreadPoolExecutor(len(ROUTES)) as threads:
         # Two calls of one function: it has a warm process for each when both had to wait at the same time.
         faults.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
-        list(threads.map(patient.get, (path for _, path in ROUTES)))
+        list(threads.map(long_timeout_client.get, (path for _, path in ROUTES)))
         faults.post("fault", {"service": "dynamodb", **fault})
-        replies = dict(zip(ROUTES, threads.map(call, ROUTES), strict=True))
+        responses = dict(zip(ROUTES, threads.map(call, ROUTES), strict=True))
 
-    for route, reply in replies.items():
-        assert reply.status == 503, route
-        assert reply.seconds < 8, route
+    for route, response in responses.items():
+        assert response.status == 503, route
+        assert response.seconds < 8, route

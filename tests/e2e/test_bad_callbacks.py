@@ -7,7 +7,7 @@ import pytest
 from urllib3 import PoolManager
 
 from local.callbacks import CallbackSender, Kind
-from local.drive import Books
+from local.drive import LedgerReader
 from local.events import Parameters, Transport, signed
 from local.sites import VERSION_2_SITE
 from local.stack import Stack
@@ -40,10 +40,10 @@ def http() -> PoolManager:
 def test_what_cannot_be_read_as_parameters_is_answered_with_400(
     stack: Stack, http: PoolManager, kind: Kind, body: bytes
 ) -> None:
-    answer = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=body)
+    response = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=body)
 
-    assert answer.status == 400
-    assert answer.json()["type"].endswith(":malformed-request")
+    assert response.status == 400
+    assert response.json()["type"].endswith(":malformed-request")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,16 +51,16 @@ def test_what_cannot_be_read_as_parameters_is_answered_with_400(
 def test_a_query_that_cannot_be_read_is_answered_with_400(
     stack: Stack, http: PoolManager, kind: Kind, query: str
 ) -> None:
-    address = f"{stack.callback_url}/callbacks/{kind}?{query}&signature=0"
+    url = f"{stack.callback_url}/callbacks/{kind}?{query}&signature=0"
 
-    assert http.request("GET", address).status == 400
+    assert http.request("GET", url).status == 400
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_than_64_kib_are_answered_with_413(stack: Stack, http: PoolManager, kind: Kind) -> None:
-    answer = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=b"a=" + b"x" * 65_536)
+    response = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=b"a=" + b"x" * 65_536)
 
-    assert answer.status == 413
+    assert response.status == 413
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -70,17 +70,17 @@ def test_whatever_is_not_authentic_gets_one_and_the_same_answer(
 ) -> None:
     message = {**authorization, "status": "payment"}
     secret = stack.sites[message["site_identifier"]]["secret"]
-    good = signed(message, secret)
+    valid_message = signed(message, secret)
     forgeries = [
-        {**good, "signature": "0" * 64},
-        {**good, "signature": ""},
-        {**good, "payment_amount": "1.00"},
-        {**good, "added": "parameter"},
+        {**valid_message, "signature": "0" * 64},
+        {**valid_message, "signature": ""},
+        {**valid_message, "payment_amount": "1.00"},
+        {**valid_message, "added": "parameter"},
         signed(message, "another-secret"),
         signed({**message, "site_identifier": "S0000000000"}, secret),
         # Even with the right key: another version would be a downgrade.
         signed(message, secret, version="2.0"),
-        {name: value for name, value in good.items() if name != "site_identifier"},
+        {name: value for name, value in valid_message.items() if name != "site_identifier"},
     ]
     if kind == "authorize":
         forgeries += [
@@ -97,33 +97,33 @@ def test_whatever_is_not_authentic_gets_one_and_the_same_answer(
 def test_a_message_without_a_signature_is_not_authentic(
     stack: Stack, http: PoolManager, authorization: Parameters
 ) -> None:
-    answer = http.request("POST", f"{stack.callback_url}/callbacks/confirm", body=json.dumps(authorization))
+    response = http.request("POST", f"{stack.callback_url}/callbacks/confirm", body=json.dumps(authorization))
 
-    assert answer.status == 401
+    assert response.status == 401
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_an_authentic_message_with_unreadable_parameters_is_answered_with_their_names(
-    sender: CallbackSender, books: Books, authorization: Parameters, transport: Transport
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, transport: Transport
 ) -> None:
-    broken = {**authorization, "payment_amount": "4.999", "payment_currency": "dollars"}
+    invalid_message = {**authorization, "payment_amount": "4.999", "payment_currency": "dollars"}
 
-    delivery = sender.deliver("authorize", broken, transport)
+    delivery = sender.deliver("authorize", invalid_message, transport)
 
     assert delivery.status == 400
     assert json.loads(delivery.body)["parameters"] == ["payment_amount", "payment_currency"]
     assert "dollars" not in delivery.body
     assert "4.999" not in delivery.body
-    assert books.payment(broken["site_identifier"], broken["pnm_payment_identifier"]) is None
+    assert ledger_reader.payment(invalid_message["site_identifier"], invalid_message["pnm_payment_identifier"]) is None
 
 
 def test_an_old_confirmation_is_posted_all_the_same(
     stack: Stack, sender: CallbackSender, authorization: Parameters
 ) -> None:
     secret = stack.sites[authorization["site_identifier"]]["secret"]
-    old = signed(authorization, secret, timestamp=1_600_000_000, status="payment")
+    stale_message = signed(authorization, secret, timestamp=1_600_000_000, status="payment")
 
-    assert sender.deliver("confirm", old, "json").accepted
+    assert sender.deliver("confirm", stale_message, "json").accepted
 
 
 def test_a_site_of_version_2_is_answered_in_xml(sender: CallbackSender, authorization: Parameters) -> None:
@@ -137,7 +137,7 @@ def test_a_site_of_version_2_is_answered_in_xml(sender: CallbackSender, authoriz
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 def test_another_method_gets_a_fixed_refusal(stack: Stack, http: PoolManager, method: str) -> None:
-    answer = http.request(method, f"{stack.callback_url}/callbacks/authorize", body=b"marker=value")
+    response = http.request(method, f"{stack.callback_url}/callbacks/authorize", body=b"marker=value")
 
-    assert answer.status == 403
-    assert b"marker" not in answer.data
+    assert response.status == 403
+    assert b"marker" not in response.data

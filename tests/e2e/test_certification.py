@@ -4,53 +4,53 @@ from decimal import Decimal
 
 import pytest
 
-from local.backend import Backend
+from local.backend import BackendClient
 from local.callbacks import CallbackSender
-from local.control import Control
-from local.drive import Books, confirmation_of
-from local.events import Parameters, with_fresh_payment
+from local.control import ControlClient
+from local.drive import LedgerReader, build_confirmation
+from local.events import Parameters, with_new_identifier
 from tests.e2e.paying import new_key, new_payer
-from tests.e2e.rehearsing import NOT_ACKNOWLEDGED, rehearsed
+from tests.e2e.rehearsing import NOT_ACKNOWLEDGED, confirm_twice_with_hook
 
 
 @pytest.fixture(autouse=True)
-def warm(sender: CallbackSender, authorization: Parameters) -> None:
+def warmed_up(sender: CallbackSender, authorization: Parameters) -> None:
     """Have the function answer at its usual pace: one that has yet to start may take too long by itself."""
-    plain = confirmation_of(with_fresh_payment(authorization), site_customer_identifier="warms-up")
-    deliveries = sender.deliver_until_acknowledged("confirm", plain, "json", minute=0.01, attempts=5)
+    confirmation = build_confirmation(with_new_identifier(authorization), site_customer_identifier="warms-up")
+    deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", retry_interval=0.01, attempts=5)
     assert deliveries[-1].accepted
 
 
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
 def test_what_paynearme_does_not_take_for_an_acknowledgement_is_posted_once(
-    sender: CallbackSender, books: Books, authorization: Parameters, annotation: str
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, annotation: str
 ) -> None:
     customer = f"rehearses-{annotation}"
 
-    deliveries = rehearsed(sender, authorization, annotation, customer)
+    deliveries = confirm_twice_with_hook(sender, authorization, annotation, customer)
 
     assert [delivery.reason for delivery in deliveries] == [NOT_ACKNOWLEDGED[annotation]] * 2
-    assert books.balance(authorization["site_identifier"], customer) == Decimal(
+    assert ledger_reader.balance(authorization["site_identifier"], customer) == Decimal(
         authorization["net_payment_amount"]
     )
 
 
 def test_an_acknowledgement_comes_as_much_later_as_it_was_asked_to(
-    sender: CallbackSender, books: Books, authorization: Parameters
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "rehearses-a-delay"
 
-    deliveries = rehearsed(sender, authorization, "confirm_delay_1", customer)
+    deliveries = confirm_twice_with_hook(sender, authorization, "confirm_delay_1", customer)
 
     assert [delivery.reason for delivery in deliveries] == [None, None]
     assert min(delivery.seconds for delivery in deliveries) >= 1
-    assert books.balance(authorization["site_identifier"], customer) == Decimal(
+    assert ledger_reader.balance(authorization["site_identifier"], customer) == Decimal(
         authorization["net_payment_amount"]
     )
 
 
 def test_a_team_rehearses_from_the_order_to_the_last_retry(
-    backend: Backend, paynearme: Control, books: Books
+    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader
 ) -> None:
     player = new_payer(backend, paynearme, site_order_annotation="confirm_blank")
 
@@ -58,5 +58,5 @@ def test_a_team_rehearses_from_the_order_to_the_last_retry(
     [payment] = paynearme.post("settled")
 
     assert payment["confirmations"] > 1
-    assert payment["state"] == "taken"
-    assert books.balance(player.site, player.customer) == Decimal(player.wish()["payment_amount"])
+    assert payment["state"] == "captured"
+    assert ledger_reader.balance(player.site, player.customer) == Decimal(player.payment_request()["payment_amount"])

@@ -5,93 +5,93 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 from local.callbacks import CallbackSender, Delivery
-from local.drive import Books, confirmation_of
-from local.events import Parameters, with_fresh_payment
-from tests.e2e.conftest import AT_ONCE
+from local.drive import LedgerReader, build_confirmation
+from local.events import Parameters, with_new_identifier
+from tests.e2e.conftest import CONCURRENCY
 
 ROUNDS = 20
 
 
 def test_64_identical_confirmations_at_once_post_once_in_each_of_20_rounds(
-    crowd: ThreadPoolExecutor, sender: CallbackSender, books: Books, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "told-64-times"
-    confirmation = confirmation_of(authorization, site_customer_identifier=customer)
+    confirmation = build_confirmation(authorization, site_customer_identifier=customer)
     net = Decimal(confirmation["net_payment_amount"])
     site = confirmation["site_identifier"]
 
-    for paid in range(1, ROUNDS + 1):
-        message = with_fresh_payment(confirmation)
+    for paid_count in range(1, ROUNDS + 1):
+        message = with_new_identifier(confirmation)
 
         def deliver(_: int, message: Parameters = message) -> Delivery:
             return sender.deliver("confirm", message, "json")
 
-        deliveries = list(crowd.map(deliver, range(AT_ONCE)))
+        deliveries = list(concurrent_workers.map(deliver, range(CONCURRENCY)))
 
         assert Counter((delivery.reason, delivery.body) for delivery in deliveries) == {
-            (None, deliveries[0].body): AT_ONCE
+            (None, deliveries[0].body): CONCURRENCY
         }
-        assert books.balance(site, customer) == paid * net
-        payment = books.payment(site, message["pnm_payment_identifier"])
+        assert ledger_reader.balance(site, customer) == paid_count * net
+        payment = ledger_reader.payment(site, message["pnm_payment_identifier"])
         assert payment is not None
         assert "anomalies" not in payment
 
 
 def test_64_payments_of_one_customer_at_once_give_the_exact_balance(
-    crowd: ThreadPoolExecutor, sender: CallbackSender, books: Books, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "pays-64-times"
     site = authorization["site_identifier"]
     # Amounts that floats would get wrong.
-    amounts = [Decimal("0.10") + Decimal(number) / 100 for number in range(AT_ONCE)]
+    amounts = [Decimal("0.10") + Decimal(number) / 100 for number in range(CONCURRENCY)]
 
     def pay(amount: Decimal) -> Delivery:
-        payment = with_fresh_payment(confirmation_of(authorization, site_customer_identifier=customer))
+        payment = with_new_identifier(build_confirmation(authorization, site_customer_identifier=customer))
         return sender.deliver(
             "confirm", {**payment, "net_payment_amount": str(amount), "payment_amount": str(amount)}, "form"
         )
 
-    deliveries = list(crowd.map(pay, amounts))
+    deliveries = list(concurrent_workers.map(pay, amounts))
 
-    assert [delivery.reason for delivery in deliveries] == [None] * AT_ONCE
-    assert books.balance(site, customer) == sum(amounts)
+    assert [delivery.reason for delivery in deliveries] == [None] * CONCURRENCY
+    assert ledger_reader.balance(site, customer) == sum(amounts)
 
 
 def test_64_identical_authorizations_at_once_make_one_decision(
-    crowd: ThreadPoolExecutor, sender: CallbackSender, books: Books, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
-    def ask(_: int) -> Delivery:
+    def authorize(_: int) -> Delivery:
         return sender.deliver("authorize", authorization, "json")
 
-    deliveries = list(crowd.map(ask, range(AT_ONCE)))
+    deliveries = list(concurrent_workers.map(authorize, range(CONCURRENCY)))
 
     # The memo holds the moment of the decision, so equal answers come from one decision.
     assert Counter((delivery.reason, delivery.body) for delivery in deliveries) == {
-        (None, deliveries[0].body): AT_ONCE
+        (None, deliveries[0].body): CONCURRENCY
     }
-    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+    payment = ledger_reader.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
     assert payment is not None
     assert "anomalies" not in payment
 
 
 def test_an_authorization_that_races_its_own_confirmation_loses_nothing(
-    crowd: ThreadPoolExecutor, sender: CallbackSender, books: Books, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "races-itself"
     message = {**authorization, "site_customer_identifier": customer}
-    confirmation = confirmation_of(message)
+    confirmation = build_confirmation(message)
 
     def deliver(number: int) -> Delivery:
         if number % 2:
             return sender.deliver("authorize", message, "json")
         return sender.deliver("confirm", confirmation, "json")
 
-    deliveries = list(crowd.map(deliver, range(AT_ONCE)))
+    deliveries = list(concurrent_workers.map(deliver, range(CONCURRENCY)))
 
-    assert [delivery.reason for delivery in deliveries] == [None] * AT_ONCE
+    assert [delivery.reason for delivery in deliveries] == [None] * CONCURRENCY
     site = message["site_identifier"]
-    assert books.balance(site, customer) == Decimal(message["net_payment_amount"])
-    payment = books.payment(site, message["pnm_payment_identifier"])
+    assert ledger_reader.balance(site, customer) == Decimal(message["net_payment_amount"])
+    payment = ledger_reader.payment(site, message["pnm_payment_identifier"])
     assert payment is not None
     assert (payment["decision"], payment["outcome"]) == ("accept", "payment")
     assert "anomalies" not in payment

@@ -14,21 +14,21 @@ from boto3.dynamodb.types import TypeSerializer
 from jsonschema import Draft202012Validator
 
 from local.callbacks import CallbackSender
-from local.control import Control
-from local.drive import Books, confirmation_of, reversal_of
-from local.events import Parameters, load, signed, with_fresh_payment
-from local.merchant_events import MerchantEvents
+from local.control import ControlClient
+from local.drive import LedgerReader, build_confirmation, build_reversal
+from local.events import Parameters, load, signed, with_new_identifier
+from local.merchant_events import EventListener
 from local.stack import Stack
-from operations.dead_letters import DeadLetters
+from operations.dead_letters import DeadLetterQueue
 from operations.event_schemas import schemas
-from tests.e2e.hearing import Fact, Heard
+from tests.e2e.hearing import Fact, PaymentEventRecorder
 
 PAYMENTS = 500
 FAULTS: list[dict[str, Any]] = [
     {"service": "events", "mode": "partial"},
     {"service": "events", "mode": "error500", "every": 2},
     {"service": "events", "mode": "lost", "every": 3},
-    {"service": "events", "mode": "refuse"},
+    {"service": "events", "mode": "abort"},
     {"service": "events", "mode": "throttle", "every": 2},
 ]
 """One for each hundred payments."""
@@ -37,155 +37,155 @@ _to_wire = TypeSerializer().serialize
 
 
 @pytest.fixture
-def heard(stack: Stack) -> Heard:
-    return Heard(MerchantEvents(stack))
+def received_events(stack: Stack) -> PaymentEventRecorder:
+    return PaymentEventRecorder(EventListener(stack))
 
 
-class Story:
+class PaymentScenario:
     """What PayNearMe tells of a customer's only payment: a kind of story for each last digit of a number."""
 
     def __init__(self, sender: CallbackSender, number: int) -> None:
-        message = with_fresh_payment(load("authorization")["credit"])
+        message = with_new_identifier(load("authorization")["credit"])
         self._message = {**message, "site_customer_identifier": f"heard-of-{uuid.uuid4()}"}
         self._sender = sender
         self._number = number
 
-    def tell(self) -> set[Fact]:
+    def run(self) -> set[Fact]:
         """Tell it; return what the merchant must hear."""
-        told = (
+        event_names = (
             self._declined,
             self._failed,
             self._confirmed_and_repeated,
             self._reversed,
-            self._paid_differently,
-            self._only_asked,
-            self._never_asked,
+            self._confirmed_with_mismatch,
+            self._authorized_only,
+            self._confirmed_without_authorization,
             self._tested,
             self._forged,
             self._confirmed,
         )[self._number % 10]()
-        return {(self._message["pnm_payment_identifier"], fact) for fact in told}
+        return {(self._message["pnm_payment_identifier"], event_name) for event_name in event_names}
 
-    def _ask(self, **changes: str) -> None:
+    def _authorize(self, **changes: str) -> None:
         # Whatever happens meanwhile, PayNearMe gets an answer: yes, no, or the one that it got before.
         self._sender.deliver("authorize", {**self._message, **changes}, "json")
 
     def _confirm(self, **changes: str | bool | None) -> Parameters:
-        confirmation = confirmation_of(self._message, **changes)
+        confirmation = build_confirmation(self._message, **changes)
         self._deliver("confirm", confirmation)
         return confirmation
 
     def _deliver(self, kind: Any, message: Parameters) -> None:
-        deliveries = self._sender.deliver_until_acknowledged(kind, message, "json", minute=0.01)
+        deliveries = self._sender.deliver_until_acknowledged(kind, message, "json", retry_interval=0.01)
         assert deliveries[-1].accepted, deliveries[-1].reason
 
     def _declined(self) -> list[str]:
-        self._ask(payment_currency="CAD")
+        self._authorize(payment_currency="CAD")
         return ["AuthorizationDeclined"]
 
     def _failed(self) -> list[str]:
-        self._ask()
+        self._authorize()
         self._confirm(status="decline")
         return ["PaymentAuthorized", "PaymentFailed"]
 
     def _confirmed_and_repeated(self) -> list[str]:
-        self._ask()
+        self._authorize()
         self._confirm()
         self._confirm()
         return ["PaymentAuthorized", "PaymentConfirmed"]
 
     def _reversed(self) -> list[str]:
-        self._ask()
-        self._deliver("reverse", reversal_of(self._confirm()))
+        self._authorize()
+        self._deliver("reverse", build_reversal(self._confirm()))
         return ["PaymentAuthorized", "PaymentConfirmed", "PaymentReversed"]
 
-    def _paid_differently(self) -> list[str]:
-        self._ask()
+    def _confirmed_with_mismatch(self) -> list[str]:
+        self._authorize()
         self._confirm(payment_amount="505.00")
         return ["PaymentAuthorized", "PaymentConfirmed", "amount_differs"]
 
-    def _only_asked(self) -> list[str]:
-        self._ask()
+    def _authorized_only(self) -> list[str]:
+        self._authorize()
         return ["PaymentAuthorized"]
 
-    def _never_asked(self) -> list[str]:
+    def _confirmed_without_authorization(self) -> list[str]:
         self._confirm()
         return ["PaymentConfirmed"]
 
     def _tested(self) -> list[str]:
         self._message["test"] = "true"
-        self._ask()
+        self._authorize()
         self._confirm()
         return []
 
     def _forged(self) -> list[str]:
-        self._ask()
-        forged = signed(confirmation_of(self._message), "a-guessed-secret")
+        self._authorize()
+        forged = signed(build_confirmation(self._message), "a-guessed-secret")
         assert self._sender.deliver("confirm", forged, "json").status == 401
         return ["PaymentAuthorized"]
 
     def _confirmed(self) -> list[str]:
-        self._ask()
+        self._authorize()
         self._confirm()
         return ["PaymentAuthorized", "PaymentConfirmed"]
 
 
 def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_else(
-    crowd: ThreadPoolExecutor, sender: CallbackSender, faults: Control, books: Books, heard: Heard
+    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, faults: ControlClient, ledger_reader: LedgerReader, received_events: PaymentEventRecorder
 ) -> None:
-    stories = [Story(sender, number) for number in range(PAYMENTS)]
+    scenarios = [PaymentScenario(sender, number) for number in range(PAYMENTS)]
     expected: set[Fact] = set()
     for number, fault in enumerate(FAULTS):
         faults.post("fault", fault)
-        for facts in crowd.map(Story.tell, stories[number * 100 : (number + 1) * 100]):
-            expected |= facts
+        for keys in concurrent_workers.map(PaymentScenario.run, scenarios[number * 100 : (number + 1) * 100]):
+            expected |= keys
     faults.post("reset")
 
-    heard.until(lambda so_far: so_far.all_of(expected))
+    received_events.wait_until(lambda recorder: recorder.contains_all(expected))
 
-    payments = {story._message["pnm_payment_identifier"] for story in stories}
-    assert heard.facts(payments) == Counter(dict.fromkeys(expected, 1))
+    payments = {scenario._message["pnm_payment_identifier"] for scenario in scenarios}
+    assert received_events.count_keys(payments) == Counter(dict.fromkeys(expected, 1))
     # The faults were met: what got there although the answer was lost was put there once more.
-    assert len(heard.events) > len(heard.different())
-    for events in by_payment(heard, payments):
+    assert len(received_events.events) > len(received_events.unique())
+    for events in events_by_payment(received_events, payments):
         sequences = [event["detail"]["sequence"] for event in events]
         assert sequences == sorted(set(sequences))
-        moments = [datetime.fromisoformat(event["detail"]["occurred_at"]) for event in events]
-        assert moments == sorted(moments)
-        balance = sum((moved(event) for event in events), Decimal(0))
+        timestamps = [datetime.fromisoformat(event["detail"]["occurred_at"]) for event in events]
+        assert timestamps == sorted(timestamps)
+        balance = sum((amount_change(event) for event in events), Decimal(0))
         detail = events[0]["detail"]
         customer = detail["site_customer_identifier"]
-        assert balance == books.balance(detail["site_identifier"], customer)
+        assert balance == ledger_reader.balance(detail["site_identifier"], customer)
 
 
-def by_payment(heard: Heard, payments: set[str]) -> Iterator[list[dict[str, Any]]]:
+def events_by_payment(received_events: PaymentEventRecorder, payments: set[str]) -> Iterator[list[dict[str, Any]]]:
     """Yield the events of each payment as the merchant puts them in order."""
     for payment in payments:
-        events = [e for e in heard.different() if e["detail"]["pnm_payment_identifier"] == payment]
+        events = [e for e in received_events.unique() if e["detail"]["pnm_payment_identifier"] == payment]
         if events:
             yield sorted(events, key=lambda event: event["detail"]["sequence"])
 
 
-def moved(event: dict[str, Any]) -> Decimal:
+def amount_change(event: dict[str, Any]) -> Decimal:
     """Return by how much an event says that the customer's balance moved."""
     detail = event["detail"]
     return Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))
 
 
-def test_every_event_is_as_its_schema_says(sender: CallbackSender, heard: Heard) -> None:
-    expected = set().union(*(Story(sender, number).tell() for number in range(10)))
-    heard.until(lambda so_far: so_far.all_of(expected))
+def test_every_event_is_as_its_schema_says(sender: CallbackSender, received_events: PaymentEventRecorder) -> None:
+    expected = set().union(*(PaymentScenario(sender, number).run() for number in range(10)))
+    received_events.wait_until(lambda recorder: recorder.contains_all(expected))
 
-    described = {path.name.split(".")[0]: json.loads(text) for path, text in schemas().items()}
-    for event in heard.events:
-        schema = described[event["detail-type"]]
+    event_schemas = {path.name.split(".")[0]: json.loads(text) for path, text in schemas().items()}
+    for event in received_events.events:
+        schema = event_schemas[event["detail-type"]]
         Draft202012Validator(schema).validate(event["detail"])
 
 
 @pytest.fixture
-def dead_letters(stack: Stack) -> DeadLetters:
+def dead_letter_queue(stack: Stack) -> DeadLetterQueue:
     clients = (stack.client("sqs"), stack.client("lambda"))
-    return DeadLetters(*clients, stack.dead_letters_url, stack.publish_events_function_name)
+    return DeadLetterQueue(*clients, stack.dead_letter_queue_url, stack.publish_events_function_name)
 
 
 @pytest.fixture
@@ -199,38 +199,38 @@ def put_item(stack: Stack) -> Callable[[dict[str, Any]], None]:
 
 def test_a_record_that_cannot_be_told_goes_to_the_dead_letters_and_stands_in_nobodys_way(
     sender: CallbackSender,
-    books: Books,
-    heard: Heard,
-    dead_letters: DeadLetters,
+    ledger_reader: LedgerReader,
+    received_events: PaymentEventRecorder,
+    dead_letter_queue: DeadLetterQueue,
     put_item: Callable[[dict[str, Any]], None],
 ) -> None:
-    expected = Story(sender, 9).tell()
+    expected = PaymentScenario(sender, 9).run()
     [(payment, _), *_] = expected
-    item = books.payment(load("authorization")["credit"]["site_identifier"], payment)
+    item = ledger_reader.payment(load("authorization")["credit"]["site_identifier"], payment)
     assert item is not None
-    other = with_fresh_payment({})["pnm_payment_identifier"]
-    unreadable = {**item, "pk": f"PAYMENT#unreadable#{other}", "decided_at": "not a time"}
-    put_item(unreadable)
-    expected |= Story(sender, 3).tell()
+    other = with_new_identifier({})["pnm_payment_identifier"]
+    malformed_item = {**item, "pk": f"PAYMENT#unreadable#{other}", "decided_at": "not a time"}
+    put_item(malformed_item)
+    expected |= PaymentScenario(sender, 3).run()
 
-    heard.until(lambda so_far: so_far.all_of(expected) and dead_letters.count() == 1)
+    received_events.wait_until(lambda recorder: recorder.contains_all(expected) and dead_letter_queue.count() == 1)
 
-    assert dead_letters.count() == 1
+    assert dead_letter_queue.count() == 1
     # Whoever hands it over again before the fault is mended finds it there again.
-    assert dead_letters.redeliver().handed == 1
-    heard.until(lambda so_far: dead_letters.count() == 1)
-    assert dead_letters.count() == 1
-    assert heard.all_of(expected)
+    assert dead_letter_queue.redrive().redriven == 1
+    received_events.wait_until(lambda so_far: dead_letter_queue.count() == 1)
+    assert dead_letter_queue.count() == 1
+    assert received_events.contains_all(expected)
 
 
 def test_what_was_among_the_dead_letters_is_told_once_it_can_be(
-    stack: Stack, sender: CallbackSender, books: Books, heard: Heard, dead_letters: DeadLetters
+    stack: Stack, sender: CallbackSender, ledger_reader: LedgerReader, received_events: PaymentEventRecorder, dead_letter_queue: DeadLetterQueue
 ) -> None:
-    expected = Story(sender, 9).tell()
-    heard.until(lambda so_far: so_far.all_of(expected))
-    first = heard.different()
+    expected = PaymentScenario(sender, 9).run()
+    received_events.wait_until(lambda recorder: recorder.contains_all(expected))
+    published_events = received_events.unique()
     [(payment, _), *_] = expected
-    item = books.payment(load("authorization")["credit"]["site_identifier"], payment)
+    item = ledger_reader.payment(load("authorization")["credit"]["site_identifier"], payment)
     assert item is not None
     # As it would lie there if the bus had not taken it for hours: the image, as the stream has it.
     change = {
@@ -238,15 +238,15 @@ def test_what_was_among_the_dead_letters_is_told_once_it_can_be(
         "NewImage": {name: _to_wire(value) for name, value in item.items()},
         "ApproximateCreationDateTime": 1_795_000_000,
     }
-    letter = {"Records": [{"eventName": "INSERT", "dynamodb": change}]}
+    body = {"Records": [{"eventName": "INSERT", "dynamodb": change}]}
     client = stack.client("sqs")
-    for message in client.receive_message(QueueUrl=stack.dead_letters_url).get("Messages", []):
-        client.delete_message(QueueUrl=stack.dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
-    client.send_message(QueueUrl=stack.dead_letters_url, MessageBody=json.dumps(letter, default=list))
+    for message in client.receive_message(QueueUrl=stack.dead_letter_queue_url).get("Messages", []):
+        client.delete_message(QueueUrl=stack.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
+    client.send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody=json.dumps(body, default=list))
 
-    assert dead_letters.redeliver().handed == 1
+    assert dead_letter_queue.redrive().redriven == 1
 
-    heard.until(lambda so_far: len(so_far.events) >= len(first) + len(expected))
+    received_events.wait_until(lambda so_far: len(so_far.events) >= len(published_events) + len(expected))
     # The merchant knows them by their identifiers.
-    assert heard.different() == first
-    assert len(heard.events) > len(first)
+    assert received_events.unique() == published_events
+    assert len(received_events.events) > len(published_events)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.expanding import expanded, made, packaged_template
-from tests.template import APIS, CALLED, CALLING_PAYNEARME, PUBLISHED, of_type
+from tests.e2e.expanding import expand, resources_of_type, packaged_template
+from tests.template import APIS, API_FUNCTIONS, OUTBOUND_FUNCTIONS, TRIGGERED_FUNCTIONS, of_type
 
 
 @pytest.fixture
@@ -16,46 +16,46 @@ def packaged() -> dict[str, Any]:
 
 
 def versions(resources: dict[str, Any]) -> set[str]:
-    return set(made(resources, "AWS::Lambda::Version"))
+    return set(resources_of_type(resources, "AWS::Lambda::Version"))
 
 
 def test_nothing_changed_publishes_nothing(packaged: dict[str, Any]) -> None:
-    assert versions(expanded(deepcopy(packaged))) == versions(expanded(packaged))
-    assert len(versions(expanded(packaged))) == len(PUBLISHED)
+    assert versions(expand(deepcopy(packaged))) == versions(expand(packaged))
+    assert len(versions(expand(packaged))) == len(TRIGGERED_FUNCTIONS)
 
 
 def test_a_change_of_the_layer_publishes_a_version_of_every_function(packaged: dict[str, Any]) -> None:
-    before = versions(expanded(packaged))
+    initial_versions = versions(expand(packaged))
     packaged["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/changed"
-    assert versions(expanded(packaged)).isdisjoint(before)
+    assert versions(expand(packaged)).isdisjoint(initial_versions)
 
 
 def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: dict[str, Any]) -> None:
-    before = versions(expanded(packaged))
+    initial_versions = versions(expand(packaged))
     packaged["Globals"]["Function"]["MemorySize"] *= 2
-    assert versions(expanded(packaged)).isdisjoint(before)
+    assert versions(expand(packaged)).isdisjoint(initial_versions)
 
 
 @pytest.mark.parametrize(
     ("parameter", "value", "functions"),
     [
-        ("SitesMaxAgeSeconds", "60", CALLED),
-        ("Architecture", "x86_64", PUBLISHED),
+        ("SitesCacheSeconds", "60", API_FUNCTIONS),
+        ("Architecture", "x86_64", TRIGGERED_FUNCTIONS),
         ("UnconfirmedAfterMinutes", "30", ["SweepUnconfirmedFunction"]),
-        ("ReleaseAfterMinutes", "60", ["SweepUnconfirmedFunction"]),
-        ("PolicyMaxAgeSeconds", "1", ["AuthorizeFunction", "ConfirmFunction", "CustomersFunction"]),
+        ("ReservationTimeoutMinutes", "60", ["SweepUnconfirmedFunction"]),
+        ("PolicyCacheSeconds", "1", ["AuthorizeFunction", "ConfirmFunction", "CustomersFunction"]),
         ("PolicyBakeMinutes", "10", []),
         ("AuthorizationMaxAgeSeconds", "60", ["AuthorizeFunction"]),
-        ("AuthorizationMaxAheadSeconds", "60", ["AuthorizeFunction"]),
-        ("PayNearMeBaseUrl", "https://api.paynearme.com", CALLING_PAYNEARME),
-        ("DefaultSiteIdentifier", "S1", CALLING_PAYNEARME),
+        ("MaxClockSkewSeconds", "60", ["AuthorizeFunction"]),
+        ("PayNearMeBaseUrl", "https://api.paynearme.com", OUTBOUND_FUNCTIONS),
+        ("DefaultSiteIdentifier", "S1", OUTBOUND_FUNCTIONS),
     ],
 )
 def test_another_value_of_a_parameter_publishes_a_version_of_the_functions_that_read_it(
     packaged: dict[str, Any], parameter: str, value: str, functions: Sequence[str]
 ) -> None:
-    new = versions(expanded(packaged, **{parameter: value})) - versions(expanded(packaged))
-    assert sorted(name.partition("Version")[0] for name in new) == sorted(functions)
+    new_versions = versions(expand(packaged, **{parameter: value})) - versions(expand(packaged))
+    assert sorted(name.partition("Version")[0] for name in new_versions) == sorted(functions)
 
 
 def operations(api: dict[str, Any]) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def operations(api: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_every_route_of_the_backend_api_wants_an_iam_signature(packaged: dict[str, Any]) -> None:
-    api = made(expanded(packaged), "AWS::ApiGateway::RestApi")["BackendApi"]
+    api = resources_of_type(expand(packaged), "AWS::ApiGateway::RestApi")["BackendApi"]
     body = api["Body"]
     schemes = body.get("securityDefinitions") or body["components"]["securitySchemes"]
     assert schemes["AWS_IAM"]["x-amazon-apigateway-authtype"] == "awsSigv4"
@@ -73,22 +73,22 @@ def test_every_route_of_the_backend_api_wants_an_iam_signature(packaged: dict[st
 
 def test_no_route_calls_its_function_with_the_callers_own_rights(packaged: dict[str, Any]) -> None:
     # Else the backend would need the right to invoke the function, which its policy does not give.
-    for api in made(expanded(packaged), "AWS::ApiGateway::RestApi").values():
+    for api in resources_of_type(expand(packaged), "AWS::ApiGateway::RestApi").values():
         integrations = [operation["x-amazon-apigateway-integration"] for operation in operations(api)]
         assert not [i for i in integrations if "credentials" in i]
 
 
 def test_every_route_calls_the_published_version(packaged: dict[str, Any]) -> None:
-    for api in made(expanded(packaged), "AWS::ApiGateway::RestApi").values():
+    for api in resources_of_type(expand(packaged), "AWS::ApiGateway::RestApi").values():
         for operation in operations(api):
             assert "Aliaslive}" in operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
 
 
 def test_an_api_has_no_stage_without_throttling_and_logs(packaged: dict[str, Any]) -> None:
-    resources = expanded(packaged)
+    resources = expand(packaged)
     # SAM makes one more with each deployment, unless the API names its version of OpenAPI.
-    assert not [d for d in made(resources, "AWS::ApiGateway::Deployment").values() if "StageName" in d]
-    stages = made(resources, "AWS::ApiGateway::Stage").values()
+    assert not [d for d in resources_of_type(resources, "AWS::ApiGateway::Deployment").values() if "StageName" in d]
+    stages = resources_of_type(resources, "AWS::ApiGateway::Stage").values()
     assert len(stages) == len(APIS)
     assert all(stage["MethodSettings"] and stage["AccessLogSetting"] for stage in stages)
 
@@ -96,14 +96,14 @@ def test_an_api_has_no_stage_without_throttling_and_logs(packaged: dict[str, Any
 def test_only_the_apis_and_the_schedule_may_invoke_the_functions_and_sam_adds_no_role(
     packaged: dict[str, Any],
 ) -> None:
-    resources = expanded(packaged)
-    permissions = made(resources, "AWS::Lambda::Permission")
+    resources = expand(packaged)
+    permissions = resources_of_type(resources, "AWS::Lambda::Permission")
     # It calls its own function; tests/unit/test_template_policy.py says which.
     assert permissions.pop("ValidatePolicyPermission")["Principal"] == "appconfig.amazonaws.com"
-    (schedule,) = made(resources, "AWS::Events::Rule")
+    (schedule,) = resources_of_type(resources, "AWS::Events::Rule")
     (name,) = [n for n, p in permissions.items() if p["Principal"] == "events.amazonaws.com"]
     assert permissions.pop(name)["SourceArn"] == {"Fn::GetAtt": [schedule, "Arn"]}
     assert {permission["Principal"] for permission in permissions.values()} == {"apigateway.amazonaws.com"}
     apis = {permission["SourceArn"]["Fn::Sub"][1]["__ApiId__"]["Ref"] for permission in permissions.values()}
     assert apis == set(APIS)
-    assert set(made(resources, "AWS::IAM::Role")) == set(of_type("AWS::IAM::Role"))
+    assert set(resources_of_type(resources, "AWS::IAM::Role")) == set(of_type("AWS::IAM::Role"))

@@ -5,35 +5,35 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.expanding import deployed, expanded, made, packaged_template
+from tests.e2e.expanding import resolve_deployment, expand, resources_of_type, packaged_template
 from tests.template import FUNCTIONS, names_in
 
 ALIASED = {name for name, function in FUNCTIONS.items() if "AutoPublishAlias" in function}
 STEPS = {"false": False, "true": True}
 
-SHARED = {
-    "AuthorizeCrashingAlarm",
-    "CallbackApiFailingAlarm",
-    "CallbacksFailingAlarm",
-    "CallbacksSlowAlarm",
-    "ConfirmCrashingAlarm",
+SHARED_ALARMS = {
+    "AuthorizeErrorsAlarm",
+    "CallbackApi5xxAlarm",
+    "CallbackFailuresAlarm",
+    "CallbackLatencyAlarm",
+    "ConfirmErrorsAlarm",
     "PolicyAlarm",
-    "ReverseCrashingAlarm",
+    "ReverseErrorsAlarm",
 }
-OWN = {
-    "PublishEventsFunction": {"DeadLettersAlarm", "EventsLateAlarm", "PublishFailingAlarm"},
-    "SweepUnconfirmedFunction": {"WatchFailingAlarm"},
+FUNCTION_ALARMS = {
+    "PublishEventsFunction": {"DeadLetterQueueAlarm", "EventPublishLagAlarm", "PublishErrorsAlarm"},
+    "SweepUnconfirmedFunction": {"SweepErrorsAlarm"},
 }
 """The alarms of a function that no other has."""
 
 
 @cache
 def resources(gradual: str) -> dict[str, Any]:
-    return deployed(GradualDeployment=gradual)[0]
+    return resolve_deployment(CanaryDeployment=gradual)[0]
 
 
 def group_of(function: str) -> dict[str, Any]:
-    return made(resources("true"), "AWS::CodeDeploy::DeploymentGroup")[f"{function}DeploymentGroup"]
+    return resources_of_type(resources("true"), "AWS::CodeDeploy::DeploymentGroup")[f"{function}DeploymentGroup"]
 
 
 def test_without_steps_nothing_of_codedeploy_is_deployed() -> None:
@@ -43,11 +43,11 @@ def test_without_steps_nothing_of_codedeploy_is_deployed() -> None:
 
 
 def test_with_steps_every_function_that_has_an_alias_moves_by_codedeploy_and_no_other() -> None:
-    groups = made(resources("true"), "AWS::CodeDeploy::DeploymentGroup")
+    groups = resources_of_type(resources("true"), "AWS::CodeDeploy::DeploymentGroup")
     assert set(groups) == {f"{function}DeploymentGroup" for function in ALIASED}
-    moved = {name: entry for name, entry in resources("true").items() if "UpdatePolicy" in entry}
-    assert {entry["Type"] for entry in moved.values()} == {"AWS::Lambda::Alias"}
-    assert {name: entry["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"] for name, entry in moved.items()} == {
+    canary_aliases = {name: entry for name, entry in resources("true").items() if "UpdatePolicy" in entry}
+    assert {entry["Type"] for entry in canary_aliases.values()} == {"AWS::Lambda::Alias"}
+    assert {name: entry["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"] for name, entry in canary_aliases.items()} == {
         f"{function}Aliaslive": {
             "ApplicationName": {"Ref": "ServerlessDeploymentApplication"},
             "DeploymentGroupName": {"Ref": f"{function}DeploymentGroup"},
@@ -69,11 +69,11 @@ def test_an_alarm_that_rings_meanwhile_brings_the_old_version_back(function: str
     assert group["AutoRollbackConfiguration"]["Enabled"] is True
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
     assert group["AlarmConfiguration"]["Enabled"] is True
-    named = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
-    assert sorted(named) == sorted(SHARED | OWN.get(function, set()))
-    assert set(named) <= set(made(resources("true"), "AWS::CloudWatch::Alarm"))
+    alarm_names = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
+    assert sorted(alarm_names) == sorted(SHARED_ALARMS | FUNCTION_ALARMS.get(function, set()))
+    assert set(alarm_names) <= set(resources_of_type(resources("true"), "AWS::CloudWatch::Alarm"))
     # CodeDeploy takes no more.
-    assert len(named) <= 10
+    assert len(alarm_names) <= 10
 
 
 @pytest.mark.parametrize("function", sorted(ALIASED))
@@ -83,8 +83,8 @@ def test_codedeploy_works_with_our_own_role(function: str) -> None:
 
 @pytest.mark.parametrize("gradual", STEPS)
 def test_sam_adds_no_role(gradual: str) -> None:
-    ours = made(packaged_template()["Resources"], "AWS::IAM::Role")
-    assert made(resources(gradual), "AWS::IAM::Role").keys() <= ours.keys()
+    template_roles = resources_of_type(packaged_template()["Resources"], "AWS::IAM::Role")
+    assert resources_of_type(resources(gradual), "AWS::IAM::Role").keys() <= template_roles.keys()
     assert ("DeploymentRole" in resources(gradual)) == STEPS[gradual]
 
 
@@ -105,5 +105,5 @@ def test_codedeploy_may_move_the_aliases_of_these_functions_and_look_at_alarms()
 
 
 def test_to_switch_steps_on_publishes_no_version() -> None:
-    without, steps = (expanded(packaged_template(), GradualDeployment=gradual) for gradual in STEPS)
-    assert set(made(without, "AWS::Lambda::Version")) == set(made(steps, "AWS::Lambda::Version"))
+    without_canary, with_canary = (expand(packaged_template(), CanaryDeployment=gradual) for gradual in STEPS)
+    assert set(resources_of_type(without_canary, "AWS::Lambda::Version")) == set(resources_of_type(with_canary, "AWS::Lambda::Version"))

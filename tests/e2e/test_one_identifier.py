@@ -7,20 +7,20 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from local.backend import Backend
+from local.backend import BackendClient
 from local.callbacks import CallbackSender
-from local.control import Control
-from local.drive import confirmation_of, reversal_of
-from local.events import load, with_fresh_payment
+from local.control import ControlClient
+from local.drive import build_confirmation, build_reversal
+from local.events import load, with_new_identifier
 from local.logs import groups_of, messages_in
 from local.stack import Stack
 from tests.e2e.paying import SITE, new_key, new_payer
 
-TOLD = ("publish_events",)
+ASYNC_FUNCTIONS = ("publish_events",)
 """The functions that tell of a payment some time after it changed."""
 
 
-def lines_with(stack: Stack, identifier: str) -> Iterator[dict[str, Any]]:
+def log_lines(stack: Stack, identifier: str) -> Iterator[dict[str, Any]]:
     """Yield the log lines of all functions in which an identifier stands, as the saved query finds them."""
     logs = stack.client("logs")
     for group in groups_of(logs):
@@ -31,45 +31,45 @@ def lines_with(stack: Stack, identifier: str) -> Iterator[dict[str, Any]]:
                 yield json.loads(message)
 
 
-def found(stack: Stack, order: str) -> Counter[str]:
+def operations_by_order(stack: Stack, order: str) -> Counter[str]:
     """Return the operations that an order's identifier finds, once all that is told later is there."""
-    until_told = Retrying(
-        retry=retry_if_result(lambda lines: not set(TOLD) <= lines.keys()),
+    until_published = Retrying(
+        retry=retry_if_result(lambda lines: not set(ASYNC_FUNCTIONS) <= lines.keys()),
         stop=stop_after_delay(30),
         wait=wait_fixed(0.5),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )
-    lines: Counter[str] = until_told(lambda: Counter(line["operation"] for line in lines_with(stack, order)))
+    lines: Counter[str] = until_published(lambda: Counter(line["operation"] for line in log_lines(stack, order)))
     return lines
 
 
 def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
-    stack: Stack, backend: Backend, sender: CallbackSender
+    stack: Stack, backend: BackendClient, sender: CallbackSender
 ) -> None:
-    asked = with_fresh_payment(load("authorization")["ach"])
+    authorization = with_new_identifier(load("authorization")["ach"])
     # An order of its own: the documents' is everybody's.
-    order = asked["pnm_payment_identifier"][::-1]
-    asked |= {"pnm_order_identifier": order}
-    confirmation = confirmation_of(asked)
-    site, payment = asked["site_identifier"], asked["pnm_payment_identifier"]
+    order = authorization["pnm_payment_identifier"][::-1]
+    authorization |= {"pnm_order_identifier": order}
+    confirmation = build_confirmation(authorization)
+    site, payment = authorization["site_identifier"], authorization["pnm_payment_identifier"]
 
     assert backend.post("/smart-tokens", {"site_identifier": site, "pnm_order_identifier": order}).status == 200
-    assert sender.deliver("authorize", asked, "json").accepted
+    assert sender.deliver("authorize", authorization, "json").accepted
     assert sender.deliver("confirm", confirmation, "json").accepted
     assert sender.deliver("confirm", confirmation, "form").accepted
     assert sender.deliver("confirm", {**confirmation, "test": "maybe"}, "query").status == 400
-    assert sender.deliver("reverse", reversal_of(confirmation), "json").accepted
+    assert sender.deliver("reverse", build_reversal(confirmation), "json").accepted
     assert backend.get(f"/payments/{site}/{payment}").status == 200
 
-    lines = found(stack, order)
-    told = {operation: lines.pop(operation) for operation in TOLD}
+    lines = operations_by_order(stack, order)
+    async_counts = {operation: lines.pop(operation) for operation in ASYNC_FUNCTIONS}
     assert lines == {"get_smart_token": 1, "authorize": 1, "confirm": 3, "reverse": 1, "payments": 1}
     # Authorized, confirmed, reversed.
-    assert told["publish_events"] >= 3
+    assert async_counts["publish_events"] >= 3
 
 
 def test_all_lines_of_a_payment_that_the_backend_makes_are_found(
-    stack: Stack, backend: Backend, paynearme: Control
+    stack: Stack, backend: BackendClient, paynearme: ControlClient
 ) -> None:
     player = new_payer(backend, paynearme)
     token = {"site_identifier": SITE, "pnm_order_identifier": player.order}
@@ -77,5 +77,5 @@ def test_all_lines_of_a_payment_that_the_backend_makes_are_found(
     assert player.pay(new_key()).status == 200
     paynearme.post("settled")
 
-    lines = found(stack, player.order)
+    lines = operations_by_order(stack, player.order)
     assert {"create_order", "get_smart_token", "make_payment", "authorize", "confirm"} <= lines.keys()

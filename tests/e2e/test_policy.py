@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from local.callbacks import CallbackSender, Delivery
-from local.control import Control
-from local.drive import Books, confirmation_of
-from local.events import Parameters, load, with_fresh_payment
+from local.control import ControlClient
+from local.drive import LedgerReader, build_confirmation
+from local.events import Parameters, load, with_new_identifier
 from local.policy import deploy_local_policy, local_policy, policy_of
 from local.stack import Stack
 from paynearme.policy import DEFAULT_TEXTS, Reason, read_policy
-from tests.e2e.delivering import at_once
+from tests.e2e.delivering import deliver_concurrently
 
 WITHIN_SECONDS = 8
 type Pair = tuple[Delivery, Delivery]
@@ -23,7 +23,7 @@ type Pair = tuple[Delivery, Delivery]
 FAULTS: list[dict[str, Any]] = [{"mode": "error500"}, {"mode": "hang"}, {"mode": "lost"}]
 
 
-def changed(**defaults: Any) -> str:
+def changed_policy(**defaults: Any) -> str:
     """Return the local policy with other defaults."""
     document = json.loads(local_policy())
     return json.dumps({**document, "defaults": {**document["defaults"], **defaults}})
@@ -31,12 +31,12 @@ def changed(**defaults: Any) -> str:
 
 BROKEN = {
     "no JSON": "{",
-    "a time zone that does not exist": changed(time_zone="Mars/Olympus_Mons"),
-    "a receipt that is too long": changed(texts={"accepted": {"receipt": "x" * 3001}}),
+    "a time zone that does not exist": changed_policy(time_zone="Mars/Olympus_Mons"),
+    "a receipt that is too long": changed_policy(texts={"accepted": {"receipt": "x" * 3001}}),
 }
 
 
-class AppConfig:
+class AppConfigDriver:
     """The stack's AppConfig, past all checks."""
 
     def __init__(self, stack: Stack) -> None:
@@ -59,36 +59,36 @@ class AppConfig:
 
 
 @pytest.fixture(scope="class")
-def appconfig(stack: Stack, settled: Callable[[], list[Pair]]) -> Iterator[AppConfig]:
+def appconfig(stack: Stack, refreshed_deliveries: Callable[[], list[Pair]]) -> Iterator[AppConfigDriver]:
     """For all tests of a class: until a process has looked again takes longer than the rest of them."""
-    yield AppConfig(stack)
+    yield AppConfigDriver(stack)
     deploy_local_policy(stack)
-    settled()
+    refreshed_deliveries()
 
 
 @pytest.fixture(scope="session")
-def settled(sender: CallbackSender) -> Callable[[], list[Pair]]:
+def refreshed_deliveries(sender: CallbackSender) -> Callable[[], list[Pair]]:
     """Ask and tell until each process has looked for a newer policy; return what came of it.
 
     They look when theirs is a second old.
     """
 
-    def ask() -> list[Pair]:
+    def deliver_until_refreshed() -> list[Pair]:
         pairs: list[Pair] = []
-        until = time.monotonic() + 1.5
+        end_time = time.monotonic() + 1.5
         is_last = False
         while not is_last:
             # One that hangs may take the rest of the time: the last round begins after it.
-            is_last = time.monotonic() >= until
-            message, other = (with_fresh_payment(load("authorization")["credit"]) for _ in range(2))
-            deliveries = at_once(sender, {"authorize": message, "confirm": confirmation_of(other)})
+            is_last = time.monotonic() >= end_time
+            message, other_message = (with_new_identifier(load("authorization")["credit"]) for _ in range(2))
+            deliveries = deliver_concurrently(sender, {"authorize": message, "confirm": build_confirmation(other_message)})
             pairs.append((deliveries["authorize"], deliveries["confirm"]))
         return pairs
 
-    return ask
+    return deliver_until_refreshed
 
 
-def answered(delivery: Delivery) -> dict[str, str]:
+def response_fields(delivery: Delivery) -> dict[str, str]:
     assert delivery.accepted, delivery.reason
     assert delivery.seconds < WITHIN_SECONDS
     assert delivery.fields is not None
@@ -97,50 +97,50 @@ def answered(delivery: Delivery) -> dict[str, str]:
 
 def test_a_policy_that_is_deployed_comes_into_force(
     stack: Stack,
-    appconfig: AppConfig,
-    settled: Callable[[], list[Pair]],
+    appconfig: AppConfigDriver,
+    refreshed_deliveries: Callable[[], list[Pair]],
     sender: CallbackSender,
-    books: Books,
+    ledger_reader: LedgerReader,
     authorization: Parameters,
 ) -> None:
-    stricter = changed(amounts={"credit": {"maximum": "0.01"}})
+    strict_policy = changed_policy(amounts={"credit": {"maximum": "0.01"}})
 
-    started = policy_of(stack).deploy(stricter)
-    settled()
-    fields = answered(sender.deliver("authorize", authorization, "json"))
+    deployment = policy_of(stack).deploy(strict_policy)
+    refreshed_deliveries()
+    fields = response_fields(sender.deliver("authorize", authorization, "json"))
 
-    assert started is not None
-    assert policy_of(stack).deploy(stricter) is None
+    assert deployment is not None
+    assert policy_of(stack).deploy(strict_policy) is None
     assert fields["accept_payment"] == "no"
-    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+    payment = ledger_reader.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
     assert payment is not None
     assert payment["reason"] == Reason.AMOUNT_TOO_HIGH
-    assert payment["policy_version"] == read_policy(stricter).defaults.version
+    assert payment["policy_version"] == read_policy(strict_policy).defaults.version
 
 
 class TestBehindABrokenPolicy:
     @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
     def test_the_last_good_one_holds(
         self,
-        appconfig: AppConfig,
-        settled: Callable[[], list[Pair]],
+        appconfig: AppConfigDriver,
+        refreshed_deliveries: Callable[[], list[Pair]],
         sender: CallbackSender,
-        faults: Control,
-        books: Books,
+        faults: ControlClient,
+        ledger_reader: LedgerReader,
         authorization: Parameters,
         text: str,
     ) -> None:
-        answered(sender.deliver("authorize", with_fresh_payment(authorization), "json"))
+        response_fields(sender.deliver("authorize", with_new_identifier(authorization), "json"))
 
         appconfig.put(text)
         faults.delete("counts")
-        settled()
-        looks = [name for name in faults.get("counts") if name.startswith("AppConfigData")]
-        fields = answered(sender.deliver("authorize", authorization, "json"))
+        refreshed_deliveries()
+        fetches = [name for name in faults.get("counts") if name.startswith("AppConfigData")]
+        fields = response_fields(sender.deliver("authorize", authorization, "json"))
 
-        assert looks
+        assert fetches
         assert fields["accept_payment"] == "yes"
-        payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+        payment = ledger_reader.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
         assert payment is not None
         assert payment["policy_version"] == read_policy(local_policy()).defaults.version
 
@@ -149,24 +149,24 @@ class TestAFunctionThatNeverSawAGoodPolicy:
     @pytest.mark.parametrize("text", [*BROKEN.values(), ""], ids=[*BROKEN, "none at all"])
     def test_it_declines_in_words_and_confirms_all_the_same(
         self,
-        appconfig: AppConfig,
-        cold: Callable[[], None],
+        appconfig: AppConfigDriver,
+        kill_functions: Callable[[], None],
         sender: CallbackSender,
-        books: Books,
+        ledger_reader: LedgerReader,
         authorization: Parameters,
         text: str,
     ) -> None:
         appconfig.put(text)
-        cold()
+        kill_functions()
 
-        deliveries = at_once(sender, {"authorize": authorization, "confirm": confirmation_of(authorization)})
-        fields, told = answered(deliveries["authorize"]), deliveries["confirm"]
+        deliveries = deliver_concurrently(sender, {"authorize": authorization, "confirm": build_confirmation(authorization)})
+        fields, confirmed = response_fields(deliveries["authorize"]), deliveries["confirm"]
 
         assert fields["accept_payment"] == "no"
         assert fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
-        assert told.accepted
-        assert told.seconds < WITHIN_SECONDS
-        payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+        assert confirmed.accepted
+        assert confirmed.seconds < WITHIN_SECONDS
+        payment = ledger_reader.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
         assert payment is not None
         assert "decision" not in payment
         assert payment["anomalies"] == {"spending_not_counted"}
@@ -174,41 +174,41 @@ class TestAFunctionThatNeverSawAGoodPolicy:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_without_appconfig_a_warm_function_decides_as_before(
-    settled: Callable[[], list[Pair]], faults: Control, fault: dict[str, Any]
+    refreshed_deliveries: Callable[[], list[Pair]], faults: ControlClient, fault: dict[str, Any]
 ) -> None:
     # Each time: after a look that failed the next one begins a session of AppConfig's anew.
-    settled()
+    refreshed_deliveries()
     faults.post("fault", {"service": "appconfigdata", **fault})
     faults.delete("counts")
 
-    pairs = settled()
+    pairs = refreshed_deliveries()
 
     # A policy that is younger than a second holds without a look.
     assert [name for name in faults.get("counts") if name.startswith("AppConfigData")]
-    for asked, confirmed in pairs:
-        assert answered(asked)["accept_payment"] == "yes"
+    for authorized, confirmed in pairs:
+        assert response_fields(authorized)["accept_payment"] == "yes"
         assert confirmed.accepted, confirmed.reason
         assert confirmed.seconds < WITHIN_SECONDS
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_without_appconfig_a_cold_function_declines_in_words_and_confirms_all_the_same(
-    cold: Callable[[], None],
+    kill_functions: Callable[[], None],
     sender: CallbackSender,
-    faults: Control,
-    books: Books,
+    faults: ControlClient,
+    ledger_reader: LedgerReader,
     authorization: Parameters,
     fault: dict[str, Any],
 ) -> None:
-    cold()
+    kill_functions()
     faults.post("fault", {"service": "appconfigdata", **fault})
 
-    deliveries = at_once(sender, {"authorize": authorization, "confirm": confirmation_of(authorization)})
-    fields, told = answered(deliveries["authorize"]), deliveries["confirm"]
+    deliveries = deliver_concurrently(sender, {"authorize": authorization, "confirm": build_confirmation(authorization)})
+    fields, confirmed = response_fields(deliveries["authorize"]), deliveries["confirm"]
 
     assert fields["accept_payment"] == "no"
-    assert told.accepted
-    assert told.seconds < WITHIN_SECONDS
-    payment = books.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
+    assert confirmed.accepted
+    assert confirmed.seconds < WITHIN_SECONDS
+    payment = ledger_reader.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"])
     assert payment is not None
     assert payment["outcome"] == "payment"

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.backend import Backend, Reply
+from local.backend import BackendClient, Response
 from local.callbacks import CallbackSender, Delivery, Kind
-from local.control import Control
-from local.drive import Books, confirmation_of, reversal_of
-from local.events import Parameters, Transport, load, signed, with_fresh_payment
+from local.control import ControlClient
+from local.drive import LedgerReader, build_confirmation, build_reversal
+from local.events import Parameters, Transport, load, signed, with_new_identifier
 from local.logs import groups_of, messages_in
 from local.sites import OAUTH_SITE
 from local.stack import Stack
-from tests.documented import as_documented
+from tests.documented import assert_documented
 from tests.e2e import access_tokens
-from tests.e2e.paying import PATHS, PERSONAL, PII, PLAYER, new_payer, save_method, text_of, wanted_order
+from tests.e2e.paying import PATHS, PII_VALUES, PII, PLAYER, new_payer, save_method, text_of, order_request
 
-OF_A_PAYER = {
+PAYER_PII = {
     "agent_name": "Zuul-Gatekeeper Keymaster",
     "agent_email": "zuul.gatekeeper@example.com",
     "payment_bank_name": "Bank of Personal Secrets",
@@ -32,172 +32,172 @@ OF_A_PAYER = {
 REVERSE_REASON = "Account of a personal kind"
 SAVED_AT = "Bank of the Player's Own"
 KEY = "an-idempotency-key-of-a-person"
-LONG = re.compile(r"[A-Za-z0-9!$]{100}")
+LONG_TOKEN = re.compile(r"[A-Za-z0-9!$]{100}")
 HEXADECIMAL = re.compile(r"\b([0-9a-f]{32}|[0-9a-f]{64})\b")
 """What could be a token or a signature."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class ResponseRecorder:
     """Calls the backend API and sends callbacks, and keeps all that is answered.
 
     ``smart`` has the Smart Tokens and links among it: a good answer is there to bring them.
     """
 
-    backend: Backend
+    backend: BackendClient
     sender: CallbackSender
-    said: list[str] = field(default_factory=list)
-    smart: set[str] = field(default_factory=set)
+    texts: list[str] = field(default_factory=list)
+    smart_tokens: set[str] = field(default_factory=set)
 
-    def post(self, operation: str, content: Parameters, key: str | None = None) -> Reply:
+    def post(self, operation: str, content: Parameters, key: str | None = None) -> Response:
         """Call an operation of PayNearMe's at our API."""
-        reply = self.backend.post(PATHS[operation], content, key)
-        self.said.append(text_of(reply))
-        told = reply.content if reply.status == 200 else {}
-        orders = [told["order"]] if "order" in told else told.get("orders", [])
+        response = self.backend.post(PATHS[operation], content, key)
+        self.texts.append(text_of(response))
+        response_content = response.content if response.status == 200 else {}
+        orders = [response_content["order"]] if "order" in response_content else response_content.get("orders", [])
         for order in orders:
-            self.smart.update((order["secure_smart_token"], order["secure_smart_link"]))
-        return as_documented(PATHS[operation], "POST", reply)
+            self.smart_tokens.update((order["secure_smart_token"], order["secure_smart_link"]))
+        return assert_documented(PATHS[operation], "POST", response)
 
     def deliver(self, kind: Kind, message: Parameters, transport: Transport) -> Delivery:
         """Send a callback."""
         delivery = self.sender.deliver(kind, message, transport)
-        self.said.append(text_of(delivery))
+        self.texts.append(text_of(delivery))
         return delivery
 
-    def beside_what_is_smart(self) -> list[str]:
+    def texts_without_smart_tokens(self) -> list[str]:
         """Return the answers without Smart Tokens."""
-        texts = self.said
+        texts = self.texts
         # The link ends with the token.
-        for smart in sorted(self.smart, key=len, reverse=True):
-            texts = [text.replace(smart, "") for text in texts]
+        for secret_text in sorted(self.smart_tokens, key=len, reverse=True):
+            texts = [text.replace(secret_text, "") for text in texts]
         return texts
 
 
 @pytest.fixture
-def answers(backend: Backend, sender: CallbackSender) -> Answers:
-    return Answers(backend, sender)
+def response_recorder(backend: BackendClient, sender: CallbackSender) -> ResponseRecorder:
+    return ResponseRecorder(backend, sender)
 
 
 @pytest.fixture
-def logged(stack: Stack) -> Callable[[], list[str]]:
+def log_reader(stack: Stack) -> Callable[[], list[str]]:
     """Give everything that the functions and the APIs have logged."""
 
-    def read() -> list[str]:
+    def read_logs() -> list[str]:
         logs = stack.client("logs")
         return [message for group in groups_of(logs) for message in messages_in(logs, group)]
 
-    return read
+    return read_logs
 
 
-def send_callbacks(stack: Stack, answers: Answers, faults: Control) -> tuple[str, set[str]]:
+def send_callbacks(stack: Stack, response_recorder: ResponseRecorder, faults: ControlClient) -> tuple[str, set[str]]:
     """Send good, forged and faulty callbacks; return a payment's identifier, and what nobody may find."""
-    message: Parameters = with_fresh_payment(load("authorization")["ach"]) | OF_A_PAYER
+    message: Parameters = with_new_identifier(load("authorization")["ach"]) | PAYER_PII
     secret = stack.sites[message["site_identifier"]]["secret"]
-    good = signed(confirmation_of(message), secret)
-    reversal = signed(reversal_of(confirmation_of(message), reverse_reason=REVERSE_REASON), secret)
-    forged = {**good, "signature": "0123456789abcdef" * 4}
-    unwanted = {*OF_A_PAYER.values(), REVERSE_REASON}
-    unwanted |= {sent["signature"] for sent in (good, reversal, forged)}
+    valid_message = signed(build_confirmation(message), secret)
+    reversal = signed(build_reversal(build_confirmation(message), reverse_reason=REVERSE_REASON), secret)
+    forged_message = {**valid_message, "signature": "0123456789abcdef" * 4}
+    sensitive_values = {*PAYER_PII.values(), REVERSE_REASON}
+    sensitive_values |= {signed_message["signature"] for signed_message in (valid_message, reversal, forged_message)}
     transports: tuple[Transport, ...] = ("query", "form", "json")
     for transport in transports:
-        asked = signed(with_fresh_payment(message), secret)
-        faulty = signed({**message, "payment_amount": OF_A_PAYER["agent_name"]}, secret)
-        unwanted |= {asked["signature"], faulty["signature"]}
-        assert answers.deliver("authorize", asked, transport).accepted
-        assert answers.deliver("confirm", good, transport).accepted
-        assert answers.deliver("confirm", forged, transport).status == 401
-        assert answers.deliver("reverse", reversal, transport).accepted
-        assert answers.deliver("authorize", faulty, transport).status == 400
+        authorization = signed(with_new_identifier(message), secret)
+        invalid_message = signed({**message, "payment_amount": PAYER_PII["agent_name"]}, secret)
+        sensitive_values |= {authorization["signature"], invalid_message["signature"]}
+        assert response_recorder.deliver("authorize", authorization, transport).accepted
+        assert response_recorder.deliver("confirm", valid_message, transport).accepted
+        assert response_recorder.deliver("confirm", forged_message, transport).status == 401
+        assert response_recorder.deliver("reverse", reversal, transport).accepted
+        assert response_recorder.deliver("authorize", invalid_message, transport).status == 400
     faults.post("fault", {"service": "dynamodb", "mode": "error500"})
-    assert answers.deliver("confirm", good, "json").status == 503
+    assert response_recorder.deliver("confirm", valid_message, "json").status == 503
     faults.post("reset")
-    return message["pnm_payment_identifier"], unwanted
+    return message["pnm_payment_identifier"], sensitive_values
 
 
-def echo(paynearme: Control, text: str) -> None:
+def echo(paynearme: ControlClient, text: str) -> None:
     """Have PayNearMe refuse all calls, with ``text`` among its words."""
-    refusal = {"status": "error", "response_code": "1100", "errors": [{"description": f"Bad: {text}"}]}
-    paynearme.post("behaviour", {"mode": "answer", "answer": refusal})
+    rejection = {"status": "error", "response_code": "1100", "errors": [{"description": f"Bad: {text}"}]}
+    paynearme.post("behaviour", {"mode": "response", "response": rejection})
 
 
-def ask_for_tokens(answers: Answers, paynearme: Control) -> None:
+def request_tokens(response_recorder: ResponseRecorder, paynearme: ControlClient) -> None:
     """Ask for Smart Tokens, with good and bad answers."""
     request = load("get_smart_token")["guaranteed_ach"] | PII
-    for wanted in load("get_smart_token").values():
-        assert answers.post("get_smart_token", wanted).status == 200
-    assert answers.post("get_smart_token", request).status == 200
+    for token_request in load("get_smart_token").values():
+        assert response_recorder.post("get_smart_token", token_request).status == 200
+    assert response_recorder.post("get_smart_token", request).status == 200
     tax_identifier = PII["ext_customer_tax_id_pii"]
-    assert answers.post("get_smart_token", {**request, "flow_pay_url": tax_identifier}).status == 400
-    for mode, status in (("refuse", 422), ("html", 502), ("abort", 502)):
+    assert response_recorder.post("get_smart_token", {**request, "flow_pay_url": tax_identifier}).status == 400
+    for mode, status in (("reject", 422), ("html", 502), ("abort", 502)):
         paynearme.post("behaviour", {"mode": mode})
-        assert answers.post("get_smart_token", request).status == status
+        assert response_recorder.post("get_smart_token", request).status == status
     echo(paynearme, tax_identifier)
-    assert answers.post("get_smart_token", request).status == 422
+    assert response_recorder.post("get_smart_token", request).status == 422
     paynearme.post("behaviour", {"mode": "normal"})
 
 
-def pay_by_oauth(answers: Answers, paynearme: Control) -> None:
+def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) -> None:
     """Make all calls but the one for Smart Tokens, with good and bad answers."""
-    player = new_payer(answers.backend, paynearme, OAUTH_SITE)
+    player = new_payer(response_recorder.backend, paynearme, OAUTH_SITE)
     save_method(paynearme, OAUTH_SITE, player.customer, description=SAVED_AT)
-    new = wanted_order(OAUTH_SITE, player.customer, **PLAYER)
+    order = order_request(OAUTH_SITE, player.customer, **PLAYER)
     owner = {"site_identifier": OAUTH_SITE, "site_customer_identifier": player.customer}
     email = PLAYER["site_customer_email"]
-    assert answers.post("create_order", new).status == 200
-    assert SAVED_AT in str(answers.post("find_payment_methods", owner).content)
-    assert answers.post("make_payment", player.wish(), KEY).status == 200
-    assert answers.post("make_payment", player.wish(payment_amount=email), KEY).status == 400
-    for mode, status, of_payment in (("refuse", 422, 409), ("html", 502, 504)):
+    assert response_recorder.post("create_order", order).status == 200
+    assert SAVED_AT in str(response_recorder.post("find_payment_methods", owner).content)
+    assert response_recorder.post("make_payment", player.payment_request(), KEY).status == 200
+    assert response_recorder.post("make_payment", player.payment_request(payment_amount=email), KEY).status == 400
+    for mode, status, payment_status in (("reject", 422, 409), ("html", 502, 504)):
         paynearme.post("behaviour", {"mode": mode})
-        assert answers.post("create_order", {**new, "site_order_identifier": mode}).status == status
-        assert answers.post("make_payment", player.wish(), f"{KEY}-{mode}").status == of_payment
+        assert response_recorder.post("create_order", {**order, "site_order_identifier": mode}).status == status
+        assert response_recorder.post("make_payment", player.payment_request(), f"{KEY}-{mode}").status == payment_status
     echo(paynearme, email)
-    assert answers.post("create_order", {**new, "site_order_identifier": "echo"}).status == 422
+    assert response_recorder.post("create_order", {**order, "site_order_identifier": "echo"}).status == 422
     paynearme.post("behaviour", {"mode": "normal"})
     paynearme.post("settled")
 
 
 def secrets_of(stack: Stack) -> set[str]:
     """Return the sites' keys, and the access token that is stored, encrypted, for all functions."""
-    name = access_tokens.parameter_of(stack, OAUTH_SITE)
-    kept = stack.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
-    assert kept["Type"] == "SecureString"
+    name = access_tokens.parameter_name(stack, OAUTH_SITE)
+    parameter = stack.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    assert parameter["Type"] == "SecureString"
     keys = {
         entry[name] for entry in stack.sites.values() for name in ("secret", "api_secret") if name in entry
     }
     clients = {entry["oauth"]["client_secret"] for entry in stack.sites.values() if "oauth" in entry}
-    return {*keys, *clients, json.loads(kept["Value"])["access_token"]}
+    return {*keys, *clients, json.loads(parameter["Value"])["access_token"]}
 
 
 @pytest.mark.usefixtures("tokens")
 def test_everything_logged_stored_and_answered_is_free_of_secrets_and_personal_data(
     stack: Stack,
-    answers: Answers,
-    books: Books,
-    faults: Control,
-    paynearme: Control,
-    logged: Callable[[], list[str]],
+    response_recorder: ResponseRecorder,
+    ledger_reader: LedgerReader,
+    faults: ControlClient,
+    paynearme: ControlClient,
+    log_reader: Callable[[], list[str]],
 ) -> None:
-    payment, unwanted = send_callbacks(stack, answers, faults)
-    ask_for_tokens(answers, paynearme)
-    pay_by_oauth(answers, paynearme)
-    unwanted |= {*PERSONAL, KEY, *secrets_of(stack)}
+    payment, sensitive_values = send_callbacks(stack, response_recorder, faults)
+    request_tokens(response_recorder, paynearme)
+    pay_by_oauth(response_recorder, paynearme)
+    sensitive_values |= {*PII_VALUES, KEY, *secrets_of(stack)}
     requests = load("get_smart_token").values()
-    unwanted |= {text for request in requests for name, text in request.items() if name.endswith("_pii")}
+    sensitive_values |= {text for request in requests for name, text in request.items() if name.endswith("_pii")}
 
-    lines, said = logged(), answers.beside_what_is_smart()
-    stored = json.dumps(books.everything(), default=str, ensure_ascii=False)
+    lines, response_texts = log_reader(), response_recorder.texts_without_smart_tokens()
+    items = json.dumps(ledger_reader.scan(), default=str, ensure_ascii=False)
     assert any(payment in line for line in lines)
-    assert payment in stored
+    assert payment in items
     # An answer brings these, and nothing keeps them.
-    for value in unwanted | answers.smart | {SAVED_AT}:
+    for value in sensitive_values | response_recorder.smart_tokens | {SAVED_AT}:
         assert not [line for line in lines if value in line]
-        assert value not in stored
-    for value in unwanted:
-        assert not [text for text in said if value in text]
-    assert "_pii" not in stored
+        assert value not in items
+    for value in sensitive_values:
+        assert not [text for text in response_texts if value in text]
+    assert "_pii" not in items
     # What other tests sent and got is in these logs as well.
-    for pattern in (LONG, HEXADECIMAL):
-        assert not [text for text in (*lines, *said) if pattern.search(text)]
-    assert not LONG.search(stored)
+    for pattern in (LONG_TOKEN, HEXADECIMAL):
+        assert not [text for text in (*lines, *response_texts) if pattern.search(text)]
+    assert not LONG_TOKEN.search(items)

@@ -8,82 +8,82 @@ from typing import get_args
 import pytest
 
 from local.callbacks import CallbackSender, Delivery
-from local.drive import Books, confirmation_of, reversal_of
-from local.events import Parameters, Transport, load, with_fresh_payment
+from local.drive import LedgerReader, build_confirmation, build_reversal
+from local.events import Parameters, Transport, load, with_new_identifier
 from local.sites import VERSION_2_SITE, XML_SITE
 from local.stack import Stack
-from tests.e2e.delivering import paid
+from tests.e2e.delivering import authorize_and_confirm
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 REVERSALS = load("reversal")
-AT_ONCE = 8
+CONCURRENCY = 8
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("site", ["", XML_SITE, VERSION_2_SITE])
 def test_a_payment_that_comes_back_is_taken_off_once_however_often_it_is_told(
-    sender: CallbackSender, books: Books, authorization: Parameters, site: str, transport: Transport
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, site: str, transport: Transport
 ) -> None:
     customer = f"gets-back-{site}-{transport}"
     message = {**authorization, "site_identifier": site or authorization["site_identifier"]}
-    confirmation = paid(sender, message, customer)
-    reversal = reversal_of(confirmation)
+    confirmation = authorize_and_confirm(sender, message, customer)
+    reversal = build_reversal(confirmation)
 
     first = sender.deliver("reverse", reversal, transport)
-    repeat = sender.deliver("reverse", reversal, transport)
+    second = sender.deliver("reverse", reversal, transport)
 
     assert first.accepted, first.reason
-    assert repeat.body == first.body
+    assert second.body == first.body
     assert first.fields == {"pnm_order_identifier": reversal["pnm_order_identifier"]}
-    assert books.balance(message["site_identifier"], customer) == 0
+    assert ledger_reader.balance(message["site_identifier"], customer) == 0
 
 
 @pytest.mark.parametrize("name", REVERSALS)
 def test_each_example_of_a_reversal_is_acknowledged_and_recorded(
-    sender: CallbackSender, books: Books, name: str
+    sender: CallbackSender, ledger_reader: LedgerReader, name: str
 ) -> None:
-    reversal = with_fresh_payment(REVERSALS[name])
+    reversal = with_new_identifier(REVERSALS[name])
 
     delivery = sender.deliver("reverse", reversal, "json")
 
     assert delivery.accepted, delivery.reason
-    payment = books.payment(reversal["site_identifier"], reversal["pnm_payment_identifier"])
+    payment = ledger_reader.payment(reversal["site_identifier"], reversal["pnm_payment_identifier"])
     assert payment is not None
     assert payment["anomalies"] == {"reversed_unknown"}
 
 
 def test_identical_reversals_at_once_take_the_money_back_once(
-    stack: Stack, sender: CallbackSender, books: Books, authorization: Parameters
+    stack: Stack, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "gets-back-at-once"
-    reversal = reversal_of(paid(sender, authorization, customer), reverse_amount="100.00")
+    reversal = build_reversal(authorize_and_confirm(sender, authorization, customer), reverse_amount="100.00")
     # The emulator starts a process for each, which takes longer than PayNearMe waits.
-    patient = CallbackSender(stack.callback_url, stack.sites, answer_within=120)
+    long_timeout_sender = CallbackSender(stack.callback_url, stack.sites, timeout=120)
 
     def deliver(_: int) -> Delivery:
-        return patient.deliver("reverse", reversal, "json")
+        return long_timeout_sender.deliver("reverse", reversal, "json")
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        deliveries = list(threads.map(deliver, range(AT_ONCE * 2)))
+    with ThreadPoolExecutor(CONCURRENCY) as threads:
+        deliveries = list(threads.map(deliver, range(CONCURRENCY * 2)))
 
-    assert Counter(delivery.reason for delivery in deliveries) == {None: AT_ONCE * 2}
+    assert Counter(delivery.reason for delivery in deliveries) == {None: CONCURRENCY * 2}
     net = Decimal(authorization["net_payment_amount"])
-    assert books.balance(reversal["site_identifier"], customer) == net - Decimal("100.00")
+    assert ledger_reader.balance(reversal["site_identifier"], customer) == net - Decimal("100.00")
 
 
 def test_a_reversal_that_comes_before_its_confirmation_leaves_only_the_rest(
-    sender: CallbackSender, books: Books, authorization: Parameters
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "gets-back-early"
-    confirmation = confirmation_of({**authorization, "site_customer_identifier": customer})
+    confirmation = build_confirmation({**authorization, "site_customer_identifier": customer})
 
-    early = sender.deliver("reverse", reversal_of(confirmation, reverse_amount="10.00"), "form")
-    told = sender.deliver("confirm", confirmation, "form")
+    early_delivery = sender.deliver("reverse", build_reversal(confirmation, reverse_amount="10.00"), "form")
+    deliveries = sender.deliver("confirm", confirmation, "form")
 
-    assert early.accepted
-    assert told.accepted
+    assert early_delivery.accepted
+    assert deliveries.accepted
     net = Decimal(confirmation["net_payment_amount"])
-    assert books.balance(confirmation["site_identifier"], customer) == net - Decimal("10.00")
+    assert ledger_reader.balance(confirmation["site_identifier"], customer) == net - Decimal("10.00")
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_a_reversal_that_comes_before_its_confirmation_leaves_only_the_rest(
     ids=str,
 )
 def test_a_bad_reversal_gets_a_clear_answer_and_moves_nothing(
-    sender: CallbackSender, books: Books, authorization: Parameters, changes: Parameters, status: int
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, changes: Parameters, status: int
 ) -> None:
     customer = f"bad-reversal-{status}"
-    confirmation = paid(sender, authorization, customer)
-    before = books.balance(confirmation["site_identifier"], customer)
+    confirmation = authorize_and_confirm(sender, authorization, customer)
+    initial_balance = ledger_reader.balance(confirmation["site_identifier"], customer)
 
-    delivery = sender.deliver("reverse", {**reversal_of(confirmation), **changes}, "json")
+    delivery = sender.deliver("reverse", {**build_reversal(confirmation), **changes}, "json")
 
     assert delivery.status == status
     assert delivery.content_type.startswith("application/problem+json")
-    assert books.balance(confirmation["site_identifier"], customer) == before
+    assert ledger_reader.balance(confirmation["site_identifier"], customer) == initial_balance

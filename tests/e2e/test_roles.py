@@ -12,18 +12,18 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.callbacks import CallbackSender
-from local.drive import confirmation_of
+from local.drive import build_confirmation
 from local.events import Parameters
 from local.stack import Stack, client_of
-from tests.template import CALLING_PAYNEARME
+from tests.template import OUTBOUND_FUNCTIONS
 
-type ClientOf = Callable[[str, str], Any]
+type ClientFactory = Callable[[str, str], Any]
 
-WRITTEN = {
+WRITE_KEYS = {
     "AuthorizeRole": "PAYMENT#S#1",
     "ConfirmRole": "PAYMENT#S#1",
     "ReverseRole": "PAYMENT#S#1",
-    "GetTokenRole": "ACCESS_TOKEN#S",
+    "GetSmartTokenRole": "ACCESS_TOKEN#S",
     "CreateOrderRole": "ORDER#S#1",
     "FindPaymentMethodsRole": "ACCESS_TOKEN#S",
     "MakePaymentRole": "INTENT#S#1",
@@ -32,7 +32,7 @@ WRITTEN = {
 }
 """What each role that writes may write, by a partition key."""
 
-READ = {
+READ_KEYS = {
     "AuthorizeRole": "ORDER#S#1",
     "ReverseRole": "PAYMENT#S#1",
     "MakePaymentRole": "SITE_PAYMENT#S#1",
@@ -42,30 +42,30 @@ READ = {
 }
 """What each role that reads may read."""
 
-WITH_KEYS = sorted({*WRITTEN, *READ})
+SECRET_READERS = sorted({*WRITE_KEYS, *READ_KEYS})
 """The roles that may read the sites' keys."""
 
-ROLES = [*WITH_KEYS, "ValidatePolicyRole"]
+ROLES = [*SECRET_READERS, "ValidatePolicyRole"]
 
-SHARING_TOKENS = [f"{function.removesuffix('Function')}Role" for function in CALLING_PAYNEARME]
+TOKEN_ROLES = [f"{function.removesuffix('Function')}Role" for function in OUTBOUND_FUNCTIONS]
 """The roles that may store and read access tokens."""
 
 
 @pytest.fixture
-def as_function(stack: Stack) -> ClientOf:
+def client_as(stack: Stack) -> ClientFactory:
     """Give a client with the rights of a function's role."""
 
     def client(logical_name: str, service: str) -> Any:
         resources = stack.client("cloudformation").describe_stack_resources(StackName=stack.stack_name)
         roles = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
         arn = stack.client("iam").get_role(RoleName=roles[logical_name])["Role"]["Arn"]
-        assumed = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        credentials = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
         return client_of(
             service,
             stack.endpoint_url,
-            aws_access_key_id=assumed["AccessKeyId"],
-            aws_secret_access_key=assumed["SecretAccessKey"],
-            aws_session_token=assumed["SessionToken"],
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
         )
 
     return client
@@ -80,37 +80,37 @@ def update(client: Any, stack: Stack, pk: str) -> None:
     )
 
 
-def read(client: Any, stack: Stack, pk: str) -> None:
+def read_item(client: Any, stack: Stack, pk: str) -> None:
     key = {"pk": {"S": pk}, "sk": {"S": "TRIED"}}
     client.batch_get_item(RequestItems={stack.table_name: {"Keys": [key], "ConsistentRead": True}})
 
 
-@pytest.mark.parametrize("role", WRITTEN)
-def test_who_writes_may_update_items(as_function: ClientOf, stack: Stack, role: str) -> None:
-    update(as_function(role, "dynamodb"), stack, WRITTEN[role])
+@pytest.mark.parametrize("role", WRITE_KEYS)
+def test_who_writes_may_update_items(client_as: ClientFactory, stack: Stack, role: str) -> None:
+    update(client_as(role, "dynamodb"), stack, WRITE_KEYS[role])
 
 
-@pytest.mark.parametrize("role", READ)
-def test_who_reads_may_get_items_by_their_keys(as_function: ClientOf, stack: Stack, role: str) -> None:
-    read(as_function(role, "dynamodb"), stack, READ[role])
+@pytest.mark.parametrize("role", READ_KEYS)
+def test_who_reads_may_get_items_by_their_keys(client_as: ClientFactory, stack: Stack, role: str) -> None:
+    read_item(client_as(role, "dynamodb"), stack, READ_KEYS[role])
 
 
-@pytest.mark.parametrize("role", sorted(set(ROLES) - set(WRITTEN)))
-def test_who_does_not_write_may_not(as_function: ClientOf, stack: Stack, role: str) -> None:
+@pytest.mark.parametrize("role", sorted(set(ROLES) - set(WRITE_KEYS)))
+def test_who_does_not_write_may_not(client_as: ClientFactory, stack: Stack, role: str) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
-        update(as_function(role, "dynamodb"), stack, "PAYMENT#S#1")
+        update(client_as(role, "dynamodb"), stack, "PAYMENT#S#1")
 
 
-@pytest.mark.parametrize("role", sorted(set(ROLES) - set(READ)))
-def test_who_does_not_read_may_not(as_function: ClientOf, stack: Stack, role: str) -> None:
+@pytest.mark.parametrize("role", sorted(set(ROLES) - set(READ_KEYS)))
+def test_who_does_not_read_may_not(client_as: ClientFactory, stack: Stack, role: str) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
-        read(as_function(role, "dynamodb"), stack, "PAYMENT#S#1")
+        read_item(client_as(role, "dynamodb"), stack, "PAYMENT#S#1")
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("action", ["scan", "delete_item", "put_item", "get_item", "query"])
 def test_one_action_more_on_the_table_is_refused(
-    as_function: ClientOf, stack: Stack, role: str, action: str
+    client_as: ClientFactory, stack: Stack, role: str, action: str
 ) -> None:
     key = {"pk": {"S": "PAYMENT#S#1"}, "sk": {"S": "PAYMENT"}}
     arguments: dict[str, dict[str, Any]] = {
@@ -120,26 +120,26 @@ def test_one_action_more_on_the_table_is_refused(
         "get_item": {"Key": key},
         "query": {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": key["pk"]}},
     }
-    client = as_function(role, "dynamodb")
+    client = client_as(role, "dynamodb")
 
     with pytest.raises(ClientError, match="AccessDenied"):
         getattr(client, action)(TableName=stack.table_name, **arguments[action])
 
 
-@pytest.mark.parametrize("role", WITH_KEYS)
+@pytest.mark.parametrize("role", SECRET_READERS)
 def test_a_function_may_read_the_sites_keys_and_not_write_them(
-    as_function: ClientOf, stack: Stack, role: str
+    client_as: ClientFactory, stack: Stack, role: str
 ) -> None:
-    client = as_function(role, "secretsmanager")
+    client = client_as(role, "secretsmanager")
 
     assert client.get_secret_value(SecretId=stack.secret_arn)["SecretString"]
     with pytest.raises(ClientError, match="AccessDenied"):
         client.put_secret_value(SecretId=stack.secret_arn, SecretString="{}")
 
 
-def test_who_checks_policies_may_not_read_the_sites_keys(as_function: ClientOf, stack: Stack) -> None:
+def test_who_checks_policies_may_not_read_the_sites_keys(client_as: ClientFactory, stack: Stack) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
-        as_function("ValidatePolicyRole", "secretsmanager").get_secret_value(SecretId=stack.secret_arn)
+        client_as("ValidatePolicyRole", "secretsmanager").get_secret_value(SecretId=stack.secret_arn)
 
 
 @pytest.fixture
@@ -152,11 +152,11 @@ def parameter(stack: Stack) -> Iterator[str]:
     ssm.delete_parameter(Name=name)
 
 
-@pytest.mark.parametrize("role", SHARING_TOKENS)
+@pytest.mark.parametrize("role", TOKEN_ROLES)
 def test_who_calls_paynearme_may_store_and_read_access_tokens_and_not_delete_them(
-    as_function: ClientOf, parameter: str, role: str
+    client_as: ClientFactory, parameter: str, role: str
 ) -> None:
-    client = as_function(role, "ssm")
+    client = client_as(role, "ssm")
 
     client.put_parameter(Name=parameter, Value=role, Type="SecureString", Overwrite=True)
     assert client.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"] == role
@@ -164,11 +164,11 @@ def test_who_calls_paynearme_may_store_and_read_access_tokens_and_not_delete_the
         client.delete_parameter(Name=parameter)
 
 
-@pytest.mark.parametrize("role", SHARING_TOKENS)
+@pytest.mark.parametrize("role", TOKEN_ROLES)
 def test_who_calls_paynearme_may_touch_no_other_parameter(
-    as_function: ClientOf, stack: Stack, role: str
+    client_as: ClientFactory, stack: Stack, role: str
 ) -> None:
-    client = as_function(role, "ssm")
+    client = client_as(role, "ssm")
     name = f"/{stack.stack_name}/other"
 
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -177,11 +177,11 @@ def test_who_calls_paynearme_may_touch_no_other_parameter(
         client.put_parameter(Name=name, Value="none", Type="String")
 
 
-@pytest.mark.parametrize("role", sorted(set(ROLES) - set(SHARING_TOKENS)))
+@pytest.mark.parametrize("role", sorted(set(ROLES) - set(TOKEN_ROLES)))
 def test_who_does_not_call_paynearme_may_not_read_or_store_access_tokens(
-    as_function: ClientOf, parameter: str, role: str
+    client_as: ClientFactory, parameter: str, role: str
 ) -> None:
-    client = as_function(role, "ssm")
+    client = client_as(role, "ssm")
 
     with pytest.raises(ClientError, match="AccessDenied"):
         client.get_parameter(Name=parameter)
@@ -190,7 +190,7 @@ def test_who_does_not_call_paynearme_may_not_read_or_store_access_tokens(
 
 
 @pytest.fixture
-def without_the_right_to_update(stack: Stack) -> Iterator[None]:
+def without_update_permission(stack: Stack) -> Iterator[None]:
     iam = stack.client("iam")
     resources = stack.client("cloudformation").describe_stack_resources(StackName=stack.stack_name)
     name = next(
@@ -199,8 +199,8 @@ def without_the_right_to_update(stack: Stack) -> Iterator[None]:
         if r["LogicalResourceId"] == "ConfirmRole"
     )
     policy = iam.get_role_policy(RoleName=name, PolicyName="confirm")["PolicyDocument"]
-    lesser = {**policy, "Statement": [s for s in policy["Statement"] if s["Action"] != "dynamodb:UpdateItem"]}
-    iam.put_role_policy(RoleName=name, PolicyName="confirm", PolicyDocument=json.dumps(lesser))
+    reduced_policy = {**policy, "Statement": [s for s in policy["Statement"] if s["Action"] != "dynamodb:UpdateItem"]}
+    iam.put_role_policy(RoleName=name, PolicyName="confirm", PolicyDocument=json.dumps(reduced_policy))
     yield
     iam.put_role_policy(RoleName=name, PolicyName="confirm", PolicyDocument=json.dumps(policy))
 
@@ -209,4 +209,4 @@ def without_the_right_to_update(stack: Stack) -> Iterator[None]:
 def test_the_running_function_has_no_other_rights_than_its_roles(
     sender: CallbackSender, authorization: Parameters
 ) -> None:
-    assert sender.deliver("confirm", confirmation_of(authorization), "json").status == 503
+    assert sender.deliver("confirm", build_confirmation(authorization), "json").status == 503

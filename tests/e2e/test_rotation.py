@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from local.callbacks import CallbackSender, Delivery, Kind
-from local.control import Control
-from local.drive import confirmation_of, reversal_of
-from local.events import Parameters, load, signed, with_fresh_payment
+from local.control import ControlClient
+from local.drive import build_confirmation, build_reversal
+from local.events import Parameters, load, signed, with_new_identifier
 from local.processes import functions_running
 from local.stack import Stack
 from tests.e2e.many_processes import publish
@@ -42,14 +42,14 @@ def callbacks(secret: str) -> Iterator[tuple[Kind, Parameters]]:
     """Yield authorizations and confirmations that are signed with a key."""
     template = load("authorization")["credit"]
     for number in range(CALLBACKS):
-        message = {**with_fresh_payment(template), "site_identifier": SITE}
+        message = {**with_new_identifier(template), "site_identifier": SITE}
         message["site_customer_identifier"] = f"rotates-{number}"
         kind: Kind = "confirm" if number % 2 else "authorize"
-        yield kind, signed(confirmation_of(message) if number % 2 else message, secret)
+        yield kind, signed(build_confirmation(message) if number % 2 else message, secret)
 
 
 def test_no_callback_is_refused_while_the_key_rotates(
-    crowd: ThreadPoolExecutor,
+    concurrent_workers: ThreadPoolExecutor,
     stack: Stack,
     sender: CallbackSender,
     put_sites: Callable[[dict[str, Any]], None],
@@ -60,61 +60,61 @@ def test_no_callback_is_refused_while_the_key_rotates(
         kind, message = callback
         return sender.deliver(kind, message, "json")
 
-    with_old, with_new = list(callbacks(old)), list(callbacks(new))
+    old_callbacks, new_callbacks = list(callbacks(old)), list(callbacks(new))
     half = CALLBACKS // 2
     # In flight when the secret changes.
-    before = [crowd.submit(deliver, callback) for callback in with_old[:half]]
+    submitted_before = [concurrent_workers.submit(deliver, callback) for callback in old_callbacks[:half]]
     put_sites({**stack.sites, SITE: {**stack.sites[SITE], "secret": new}})
-    mixed = list(chain.from_iterable(zip(with_old[half:], with_new[:half], strict=True)))
-    after = [crowd.submit(deliver, callback) for callback in (*mixed, *with_new[half:])]
+    mixed_callbacks = list(chain.from_iterable(zip(old_callbacks[half:], new_callbacks[:half], strict=True)))
+    submitted_after = [concurrent_workers.submit(deliver, callback) for callback in (*mixed_callbacks, *new_callbacks[half:])]
 
-    deliveries = [each.result() for each in (*before, *after)]
+    deliveries = [future.result() for future in (*submitted_before, *submitted_after)]
 
     assert len(deliveries) == 2 * CALLBACKS
     assert [delivery.reason for delivery in deliveries if not delivery.accepted] == []
 
 
-def forgeries(confirmation: Parameters, number: int) -> list[Parameters]:
+def forged_messages(confirmation: Parameters, number: int) -> list[Parameters]:
     return [signed(confirmation, f"guess-{guess}") for guess in range(number)]
 
 
-def looks(faults: Control) -> int:
+def secret_reads(faults: ControlClient) -> int:
     """Return how often the secret was read since the counts were last forgotten."""
-    found: int = faults.get("counts").get("secretsmanager.GetSecretValue", 0)
-    return found
+    count: int = faults.get("counts").get("secretsmanager.GetSecretValue", 0)
+    return count
 
 
 def test_however_many_bad_signatures_come_at_once_no_process_looks_at_the_secret_twice(
-    crowd: ThreadPoolExecutor,
-    before_the_crowd: set[psutil.Process],
-    folder: Path,
+    concurrent_workers: ThreadPoolExecutor,
+    running_processes: set[psutil.Process],
+    work_dir: Path,
     sender: CallbackSender,
-    faults: Control,
+    faults: ControlClient,
     authorization: Parameters,
 ) -> None:
-    running = functions_running(folder / "processes.json", "ConfirmFunction")
-    processes = len(running - before_the_crowd)
-    forged = forgeries(confirmation_of(authorization), 5 * processes)
+    processes_running = functions_running(work_dir / "processes.json", "ConfirmFunction")
+    processes = len(processes_running - running_processes)
+    forged_confirmations = forged_messages(build_confirmation(authorization), 5 * processes)
 
-    statuses = set(crowd.map(lambda message: sender.deliver("confirm", message, "json").status, forged))
+    statuses = set(concurrent_workers.map(lambda message: sender.deliver("confirm", message, "json").status, forged_confirmations))
 
     assert statuses == {401}
     # The current version and the previous one, in half a minute.
-    assert looks(faults) <= 2 * processes
+    assert secret_reads(faults) <= 2 * processes
 
 
 def test_a_process_looks_at_the_secret_for_the_first_bad_signature_and_not_for_the_next_ones(
-    stack: Stack, sender: CallbackSender, faults: Control, authorization: Parameters
+    stack: Stack, sender: CallbackSender, faults: ControlClient, authorization: Parameters
 ) -> None:
-    reversal = reversal_of(confirmation_of(authorization))
-    first, *others = forgeries(reversal, 5)
+    reversal = build_reversal(build_confirmation(authorization))
+    first, *others = forged_messages(reversal, 5)
     # One that the crowd has no part in.
     publish(stack, "Reverse")
     assert sender.deliver("reverse", reversal, "json").status != 401
     faults.delete("counts")
 
     assert sender.deliver("reverse", first, "json").status == 401
-    assert looks(faults) > 0
+    assert secret_reads(faults) > 0
     faults.delete("counts")
     assert {sender.deliver("reverse", message, "json").status for message in others} == {401}
-    assert looks(faults) == 0
+    assert secret_reads(faults) == 0

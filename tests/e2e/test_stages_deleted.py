@@ -15,20 +15,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.drive import Books, confirmation_of, sender_of
-from local.events import load, with_fresh_payment
+from local.drive import LedgerReader, build_confirmation, new_sender
+from local.events import load, with_new_identifier
 from local.logs import messages_in
 from local.policy import local_policy
 from local.stack import Stack
-from tests.e2e.staging import SITE, Stages, in_each_stage, resources_of
-from tests.template import HOLDING_DATA
+from tests.e2e.staging import SITE, Stages, for_each_stage, resources_of
+from tests.template import DATA_FUNCTIONS
 
-LETTER = "could not be delivered"
+DEAD_LETTER_BODY = "could not be delivered"
 
-type Asking = Callable[[Stack, str], Any]
+type Describe = Callable[[Stack, str], Any]
 
 # Each fails for what is not there.
-ASKING: dict[str, Asking] = {
+DESCRIBE_RETAINED: dict[str, Describe] = {
     "AWS::AppConfig::Application": lambda stack, name: stack.client("appconfig").get_application(
         ApplicationId=name
     ),
@@ -45,7 +45,7 @@ ASKING: dict[str, Asking] = {
         SecretId=name
     ),
 }
-ASKING_THE_OTHERS: dict[str, Asking] = {
+DESCRIBE_DELETED: dict[str, Describe] = {
     "AWS::ApiGateway::RestApi": lambda stack, name: stack.client("apigateway").get_rest_api(restApiId=name),
     "AWS::Events::EventBus": lambda stack, name: stack.client("events").describe_event_bus(Name=name),
     "AWS::Lambda::Function": lambda stack, name: stack.client("lambda").get_function(FunctionName=name),
@@ -53,98 +53,98 @@ ASKING_THE_OTHERS: dict[str, Asking] = {
 
 
 @dataclass(frozen=True)
-class Remains:
+class DeletedStack:
     """A stack that was deleted: the resources that it had, and the payment that was the last."""
 
     stack: Stack
     resources: list[tuple[str, str]]
     payment: str
 
-    def of_kinds(self, asking: Mapping[str, Asking]) -> list[tuple[str, str]]:
-        return [(kind, name) for kind, name in self.resources if kind in asking]
+    def resources_of_types(self, describe: Mapping[str, Describe]) -> list[tuple[str, str]]:
+        return [(kind, name) for kind, name in self.resources if kind in describe]
 
-    def named(self, kind: str) -> list[str]:
-        return [name for each, name in self.resources if each == kind]
+    def names_of_type(self, kind: str) -> list[str]:
+        return [name for resource_type, name in self.resources if resource_type == kind]
 
 
 @pytest.fixture(scope="session")
-def deleted(stages: Stages) -> dict[str, Remains]:
+def deleted_stacks(stages: Stages) -> dict[str, DeletedStack]:
     """Have one more payment and a dead letter in each stack, and delete it."""
 
-    def delete(stack: Stack) -> Remains:
-        message = confirmation_of(with_fresh_payment(load("authorization")["credit"]))
-        told = sender_of(stack).deliver_until_acknowledged("confirm", message, "json", minute=0.01)
-        assert told[-1].accepted
-        stack.client("sqs").send_message(QueueUrl=stack.dead_letters_url, MessageBody=LETTER)
+    def delete_stack(stack: Stack) -> DeletedStack:
+        message = build_confirmation(with_new_identifier(load("authorization")["credit"]))
+        deliveries = new_sender(stack).deliver_until_acknowledged("confirm", message, "json", retry_interval=0.01)
+        assert deliveries[-1].accepted
+        stack.client("sqs").send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody=DEAD_LETTER_BODY)
         resources = resources_of(stack)
         cloudformation = stack.client("cloudformation")
         cloudformation.delete_stack(StackName=stack.stack_name)
         waiter = cloudformation.get_waiter("stack_delete_complete")
         waiter.wait(StackName=stack.stack_name, WaiterConfig={"Delay": 1})
-        return Remains(stack, resources, message["pnm_payment_identifier"])
+        return DeletedStack(stack, resources, message["pnm_payment_identifier"])
 
     with ThreadPoolExecutor(len(stages)) as threads:
-        return dict(zip(stages, threads.map(delete, stages.values()), strict=True))
+        return dict(zip(stages, threads.map(delete_stack, stages.values()), strict=True))
 
 
-@in_each_stage
-def test_every_resource_that_holds_data_stands(deleted: Mapping[str, Remains], stage: str) -> None:
-    remains = deleted[stage]
+@for_each_stage
+def test_every_resource_that_holds_data_stands(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
+    deleted_stack = deleted_stacks[stage]
 
-    assert {kind for kind, _ in remains.resources} & set(HOLDING_DATA) == set(ASKING)
-    for kind, name in remains.of_kinds(ASKING):
-        assert ASKING[kind](remains.stack, name)
+    assert {kind for kind, _ in deleted_stack.resources} & set(DATA_FUNCTIONS) == set(DESCRIBE_RETAINED)
+    for kind, name in deleted_stack.resources_of_types(DESCRIBE_RETAINED):
+        assert DESCRIBE_RETAINED[kind](deleted_stack.stack, name)
 
 
-@in_each_stage
-def test_the_functions_the_doors_and_the_bus_are_gone(deleted: Mapping[str, Remains], stage: str) -> None:
-    remains = deleted[stage]
+@for_each_stage
+def test_the_functions_the_doors_and_the_bus_are_gone(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
+    deleted_stack = deleted_stacks[stage]
 
-    for kind, name in remains.of_kinds(ASKING_THE_OTHERS):
+    for kind, name in deleted_stack.resources_of_types(DESCRIBE_DELETED):
         with pytest.raises(ClientError, match="NotFound"):
-            ASKING_THE_OTHERS[kind](remains.stack, name)
+            DESCRIBE_DELETED[kind](deleted_stack.stack, name)
 
 
-@in_each_stage
+@for_each_stage
 def test_payments_keys_policy_and_dead_letters_can_still_be_read(
-    deleted: Mapping[str, Remains], stage: str
+    deleted_stacks: Mapping[str, DeletedStack], stage: str
 ) -> None:
-    stack, payment = deleted[stage].stack, deleted[stage].payment
+    stack, payment = deleted_stacks[stage].stack, deleted_stacks[stage].payment
 
-    posted = Books(stack).payment(SITE, payment)
+    payment_item = LedgerReader(stack).payment(SITE, payment)
     secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.secret_arn)["SecretString"]
     policy = stack.client("appconfig").get_hosted_configuration_version(
         ApplicationId=stack.policy_application_id,
         ConfigurationProfileId=stack.policy_profile_id,
         VersionNumber=1,
     )
-    letters = stack.client("sqs").receive_message(QueueUrl=stack.dead_letters_url)["Messages"]
+    messages = stack.client("sqs").receive_message(QueueUrl=stack.dead_letter_queue_url)["Messages"]
 
-    assert posted is not None
-    assert posted["outcome"] == "payment"
+    assert payment_item is not None
+    assert payment_item["outcome"] == "payment"
     assert json.loads(secret)["sites"] == stack.sites
     assert policy["Content"].read().decode() == local_policy()
-    assert [letter["Body"] for letter in letters] == [LETTER]
+    assert [message["Body"] for message in messages] == [DEAD_LETTER_BODY]
 
 
-@in_each_stage
-def test_what_was_logged_of_a_payment_can_still_be_found(deleted: Mapping[str, Remains], stage: str) -> None:
-    remains = deleted[stage]
-    logs = remains.stack.client("logs")
+@for_each_stage
+def test_what_was_logged_of_a_payment_can_still_be_found(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
+    deleted_stack = deleted_stacks[stage]
+    logs = deleted_stack.stack.client("logs")
     messages = [
-        message for group in remains.named("AWS::Logs::LogGroup") for message in messages_in(logs, group)
+        message for group in deleted_stack.names_of_type("AWS::Logs::LogGroup") for message in messages_in(logs, group)
     ]
 
-    assert [message for message in messages if f'"{remains.payment}"' in message]
+    assert [message for message in messages if f'"{deleted_stack.payment}"' in message]
 
 
-@in_each_stage
+@for_each_stage
 def test_the_table_cannot_be_deleted_by_hand_before_its_protection_is_taken_off(
-    deleted: Mapping[str, Remains], stage: str
+    deleted_stacks: Mapping[str, DeletedStack], stage: str
 ) -> None:
-    stack = deleted[stage].stack
+    stack = deleted_stacks[stage].stack
 
     with pytest.raises(ClientError, match="ValidationException"):
         stack.client("dynamodb").delete_table(TableName=stack.table_name)
 
-    assert Books(stack).everything()
+    assert LedgerReader(stack).scan()

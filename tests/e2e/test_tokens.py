@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3 import PoolManager
 
-from local.backend import Backend
-from local.control import Control
+from local.backend import BackendClient
+from local.control import ControlClient
 from local.stack import Stack, client_of
 
 REQUEST = {"pnm_order_identifier": "84488215678", "flow_debit": True, "payment_amount": "25.00"}
@@ -16,15 +16,15 @@ WITHIN_SECONDS = 8
 
 
 def test_a_call_without_an_iam_signature_is_refused(stack: Stack) -> None:
-    answer = PoolManager(retries=False).request("POST", f"{stack.backend_url}/smart-tokens", json=REQUEST)
+    response = PoolManager(retries=False).request("POST", f"{stack.backend_url}/smart-tokens", json=REQUEST)
 
-    assert answer.status == 403
+    assert response.status == 403
 
 
 def test_a_call_with_a_wrong_iam_secret_is_refused(stack: Stack) -> None:
-    stranger = Backend(stack.backend_url, stack.region, stack.access_key_id, "not-the-secret")
+    unauthorized_backend = BackendClient(stack.backend_url, stack.region, stack.access_key_id, "not-the-secret")
 
-    assert stranger.post("/smart-tokens", REQUEST).status == 403
+    assert unauthorized_backend.post("/smart-tokens", REQUEST).status == 403
 
 
 def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stack) -> None:
@@ -51,27 +51,27 @@ def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stac
     ],
 )
 def test_what_the_caller_got_wrong_is_named(
-    backend: Backend, changes: Mapping[str, Any], names: set[str]
+    backend: BackendClient, changes: Mapping[str, Any], names: set[str]
 ) -> None:
-    reply = backend.post("/smart-tokens", {**REQUEST, **changes})
+    response = backend.post("/smart-tokens", {**REQUEST, **changes})
 
-    assert reply.status == 400
-    assert reply.content_type.startswith("application/problem+json")
-    assert names <= {error["parameter"] for error in reply.content["errors"]}
+    assert response.status == 400
+    assert response.content_type.startswith("application/problem+json")
+    assert names <= {error["parameter"] for error in response.content["errors"]}
 
 
-def test_a_body_that_is_no_json_is_a_bad_request(backend: Backend) -> None:
+def test_a_body_that_is_no_json_is_a_bad_request(backend: BackendClient) -> None:
     assert backend.post_text("/smart-tokens", b"{").status == 400
 
 
 def test_an_order_that_paynearme_does_not_know_is_refused_with_its_words(
-    backend: Backend, paynearme: Control
+    backend: BackendClient, paynearme: ControlClient
 ) -> None:
-    reply = backend.post("/smart-tokens", {"pnm_order_identifier": "00012345678"})
+    response = backend.post("/smart-tokens", {"pnm_order_identifier": "00012345678"})
 
-    assert reply.status == 422
-    assert reply.content["response_code"]
-    assert reply.content["errors"][0]["description"]
+    assert response.status == 422
+    assert response.content["response_code"]
+    assert response.content["errors"][0]["description"]
     assert len(paynearme.get("calls")) == 1
 
 
@@ -86,12 +86,12 @@ def test_an_order_that_paynearme_does_not_know_is_refused_with_its_words(
     ids=str,
 )
 def test_what_passes_is_tried_again_and_the_caller_does_not_notice(
-    backend: Backend, paynearme: Control, behaviour: Mapping[str, Any]
+    backend: BackendClient, paynearme: ControlClient, behaviour: Mapping[str, Any]
 ) -> None:
     paynearme.post("behaviour", {**behaviour, "times": 2})
 
-    reply = backend.post("/smart-tokens", REQUEST)
+    response = backend.post("/smart-tokens", REQUEST)
 
-    assert reply.status == 200
+    assert response.status == 200
     assert len(paynearme.get("calls")) == 3
-    assert reply.seconds < WITHIN_SECONDS
+    assert response.seconds < WITHIN_SECONDS

@@ -8,26 +8,26 @@ from decimal import Decimal
 import pytest
 
 from local.callbacks import CallbackSender
-from local.drive import Books, confirmation_of
-from local.events import Parameters, with_fresh_payment
-from local.merchant_events import MerchantEvents
+from local.drive import LedgerReader, build_confirmation
+from local.events import Parameters, with_new_identifier
+from local.merchant_events import EventListener
 from local.stack import Stack
-from tests.e2e.hearing import Heard
+from tests.e2e.hearing import PaymentEventRecorder
 
 
 @pytest.fixture
-def heard(stack: Stack) -> Heard:
-    return Heard(MerchantEvents(stack))
+def received_events(stack: Stack) -> PaymentEventRecorder:
+    return PaymentEventRecorder(EventListener(stack))
 
 
 @pytest.fixture
-def watch(stack: Stack) -> Callable[[], None]:
+def sweep(stack: Stack) -> Callable[[], None]:
     """Call the function as the schedule does, without waiting for it."""
     name = function_name(stack, "WatchUnconfirmed")
 
     def call() -> None:
-        answer = stack.client("lambda").invoke(FunctionName=name, Qualifier="live", Payload=b"{}")
-        assert "FunctionError" not in answer
+        response = stack.client("lambda").invoke(FunctionName=name, Qualifier="live", Payload=b"{}")
+        assert "FunctionError" not in response
 
     return call
 
@@ -35,95 +35,95 @@ def watch(stack: Stack) -> Callable[[], None]:
 def function_name(stack: Stack, part: str) -> str:
     functions = stack.client("lambda").list_functions()["Functions"]
     names: list[str] = [function["FunctionName"] for function in functions]
-    [ours] = [name for name in names if name.startswith(f"{stack.stack_name}-{part}Function-")]
-    return ours
+    [matching_name] = [name for name in names if name.startswith(f"{stack.stack_name}-{part}Function-")]
+    return matching_name
 
 
-def let_pass(stack: Stack, message: Parameters, stage: str, minutes: int) -> None:
+def advance_clock(stack: Stack, message: Parameters, stage: str, minutes: int) -> None:
     """Let a payment be as though it had been accepted so long ago."""
-    moment = datetime.now(UTC) - timedelta(minutes=minutes)
+    timestamp = datetime.now(UTC) - timedelta(minutes=minutes)
     key = f"PAYMENT#{message['site_identifier']}#{message['pnm_payment_identifier']}"
     stack.client("dynamodb").update_item(
         TableName=stack.table_name,
         Key={"pk": {"S": key}, "sk": {"S": "PAYMENT"}},
         UpdateExpression="SET pending_since = :since",
-        ExpressionAttributeValues={":since": {"S": f"{stage}#{moment.isoformat()}"}},
+        ExpressionAttributeValues={":since": {"S": f"{stage}#{timestamp.isoformat()}"}},
     )
 
 
-def spent(books: Books, customer: str) -> set[Decimal]:
+def reserved_amounts(ledger_reader: LedgerReader, customer: str) -> set[Decimal]:
     """Return what the customer's windows hold: one amount where there is one payment."""
     return {
-        item["spent"] for item in books.everything() if item["pk"].endswith(f"#{customer}") if "spent" in item
+        item["spent"] for item in ledger_reader.scan() if item["pk"].endswith(f"#{customer}") if "spent" in item
     }
 
 
 def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     stack: Stack,
     sender: CallbackSender,
-    books: Books,
-    heard: Heard,
-    watch: Callable[[], None],
+    ledger_reader: LedgerReader,
+    received_events: PaymentEventRecorder,
+    sweep: Callable[[], None],
     authorization: Parameters,
 ) -> None:
     message = {**authorization, "site_customer_identifier": "never-hears-back"}
-    young = with_fresh_payment({**authorization, "site_customer_identifier": "has-just-asked"})
-    confirmed = with_fresh_payment({**authorization, "site_customer_identifier": "was-confirmed"})
-    for each in (message, young, confirmed):
-        assert sender.deliver_until_acknowledged("authorize", each, "json", minute=0.01)[-1].accepted
-    assert sender.deliver_until_acknowledged("confirm", confirmation_of(confirmed), "json", minute=0.01)
+    recent = with_new_identifier({**authorization, "site_customer_identifier": "has-just-asked"})
+    confirmed = with_new_identifier({**authorization, "site_customer_identifier": "was-confirmed"})
+    for authorization_message in (message, recent, confirmed):
+        assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[-1].accepted
+    assert sender.deliver_until_acknowledged("confirm", build_confirmation(confirmed), "json", retry_interval=0.01)
     payment = message["pnm_payment_identifier"]
 
-    let_pass(stack, message, "authorized", minutes=61)
-    watch()
-    watch()
-    heard.until(lambda so_far: so_far.all_of([(payment, "PaymentUnconfirmed")]))
-    assert spent(books, "never-hears-back") == {Decimal("504.99")}
+    advance_clock(stack, message, "authorized", minutes=61)
+    sweep()
+    sweep()
+    received_events.wait_until(lambda recorder: recorder.contains_all([(payment, "PaymentUnconfirmed")]))
+    assert reserved_amounts(ledger_reader, "never-hears-back") == {Decimal("504.99")}
 
-    let_pass(stack, message, "unconfirmed", minutes=24 * 60 + 1)
-    watch()
-    watch()
-    heard.until(lambda so_far: so_far.all_of([(payment, "ReservationReleased")]))
-    assert spent(books, "never-hears-back") == {Decimal("0.00")}
+    advance_clock(stack, message, "unconfirmed", minutes=24 * 60 + 1)
+    sweep()
+    sweep()
+    received_events.wait_until(lambda so_far: so_far.contains_all([(payment, "ReservationReleased")]))
+    assert reserved_amounts(ledger_reader, "never-hears-back") == {Decimal("0.00")}
 
     # PayNearMe tells it after all: the money counts, and somebody is told that it came late.
-    assert sender.deliver("confirm", confirmation_of(message), "json").accepted
-    told = [
+    assert sender.deliver("confirm", build_confirmation(message), "json").accepted
+    event_names = [
         "PaymentAuthorized",
         "PaymentUnconfirmed",
         "ReservationReleased",
         "PaymentConfirmed",
         "paid_after_release",
     ]
-    heard.until(lambda so_far: so_far.all_of([(payment, fact) for fact in told]))
-    assert heard.facts([payment]) == Counter((payment, fact) for fact in told)
-    assert books.balance(message["site_identifier"], "never-hears-back") == Decimal("500.00")
-    assert spent(books, "never-hears-back") == {Decimal("504.99")}
+    received_events.wait_until(lambda so_far: so_far.contains_all([(payment, event_name) for event_name in event_names]))
+    assert received_events.count_keys([payment]) == Counter((payment, fact) for fact in event_names)
+    assert ledger_reader.balance(message["site_identifier"], "never-hears-back") == Decimal("500.00")
+    assert reserved_amounts(ledger_reader, "never-hears-back") == {Decimal("504.99")}
     # And the others were left alone.
-    others = [young["pnm_payment_identifier"], confirmed["pnm_payment_identifier"]]
-    assert not {"PaymentUnconfirmed", "ReservationReleased"} & {fact for _, fact in heard.facts(others)}
+    other_identifiers = [recent["pnm_payment_identifier"], confirmed["pnm_payment_identifier"]]
+    assert not {"PaymentUnconfirmed", "ReservationReleased"} & {fact for _, fact in received_events.count_keys(other_identifiers)}
 
 
 def test_the_index_holds_what_is_awaited_and_nothing_that_was(
     stack: Stack, sender: CallbackSender, authorization: Parameters
 ) -> None:
-    def awaited() -> set[str]:
+    def pending_payments() -> set[str]:
         pages = stack.client("dynamodb").get_paginator("scan")
-        found = pages.paginate(TableName=stack.table_name, IndexName="awaited")
-        return {item["pnm_payment_identifier"]["S"] for page in found for item in page["Items"]}
+        result_pages = pages.paginate(TableName=stack.table_name, IndexName="pending")
+        return {item["pnm_payment_identifier"]["S"] for page in result_pages for item in page["Items"]}
 
-    tested = {**with_fresh_payment(authorization), "test": "true"}
-    declined = {**with_fresh_payment(authorization), "payment_currency": "CAD"}
-    failed = with_fresh_payment(authorization)
-    for each in (authorization, tested, declined, failed):
-        assert sender.deliver_until_acknowledged("authorize", each, "json", minute=0.01)[-1].accepted
-    identifiers = {m["pnm_payment_identifier"] for m in (authorization, tested, declined, failed)}
-    assert awaited() & identifiers == {
+    test_message = {**with_new_identifier(authorization), "test": "true"}
+    declined_message = {**with_new_identifier(authorization), "payment_currency": "CAD"}
+    failed = with_new_identifier(authorization)
+    for authorization_message in (authorization, test_message, declined_message, failed):
+        assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[-1].accepted
+    identifiers = {m["pnm_payment_identifier"] for m in (authorization, test_message, declined_message, failed)}
+    assert pending_payments() & identifiers == {
         authorization["pnm_payment_identifier"],
         failed["pnm_payment_identifier"],
     }
 
-    assert sender.deliver("confirm", confirmation_of(failed, status="decline"), "json").accepted
-    assert sender.deliver("confirm", confirmation_of(authorization), "json").accepted
+    assert sender.deliver("confirm", build_confirmation(failed, status="decline"), "json").accepted
+    assert sender.deliver("confirm", build_confirmation(authorization), "json").accepted
 
-    assert not awaited() & identifiers
+    assert not pending_payments() & identifiers

@@ -19,9 +19,9 @@ from paynearme.messages.entries import (
 from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest
 from paynearme.parameters import Event
-from tests.documented import as_documented
+from tests.documented import assert_documented
 from tests.events_of_gateway import json_event, query_event
-from tests.integration.observed import Answer, Function
+from tests.integration.observed import Response, LambdaFunction
 from tests.integration.signed_callbacks import CUSTOMER, SITE
 
 ORDER = "80080175585"
@@ -48,62 +48,62 @@ _MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def order(identifier: str = ORDER, site: str = SITE) -> str:
+def order_path(identifier: str = ORDER, site: str = SITE) -> str:
     """Return the address of an order."""
     return f"/orders/{quote(site, safe='')}/{quote(identifier, safe='')}"
 
 
-def customer(identifier: str = CUSTOMER, site: str = SITE) -> str:
+def customer_path(identifier: str = CUSTOMER, site: str = SITE) -> str:
     """Return the address of a customer."""
     return f"/customers/{quote(site, safe='')}/{quote(identifier, safe='')}"
 
 
-def payment(identifier: str = PAYMENT, site: str = SITE) -> str:
+def payment_path(identifier: str = PAYMENT, site: str = SITE) -> str:
     """Return the address of a payment."""
     return f"/payments/{quote(site, safe='')}/{quote(identifier, safe='')}"
 
 
-def route_of(path: str) -> tuple[str, dict[str, str]]:
+def match_route(path: str) -> tuple[str, dict[str, str]]:
     """Return the route that serves an address, and its parameters as a REST API hands them over."""
     parts = path.split("/")
     [route] = [r for r in _FUNCTIONS if r.split("/")[1] == parts[1] and r.count("/") == path.count("/")]
-    named = {n.strip("{}"): v for n, v in zip(route.split("/"), parts, strict=True) if n.startswith("{")}
-    return route, named
+    path_parameters = {n.strip("{}"): v for n, v in zip(route.split("/"), parts, strict=True) if n.startswith("{")}
+    return route, path_parameters
 
 
 @dataclass(frozen=True)
-class Backend:
+class ApiDriver:
     """Calls the functions, which ``start`` starts. ``now`` is what our clock shows, if it does not run."""
 
-    start: Callable[[str], Function]
+    start: Callable[[str], LambdaFunction]
     now: datetime | None = None
-    started: dict[str, Function] = field(default_factory=dict)
+    started: dict[str, LambdaFunction] = field(default_factory=dict)
 
     def at(self, now: datetime) -> Self:
         """Return the same at a time."""
         return replace(self, now=now)
 
-    def get(self, path: str, **query: str) -> Answer:
+    def get(self, path: str, **query: str) -> Response:
         """Ask."""
         return self.send(path, query_event(query.items()))
 
-    def put(self, path: str, **content: Any) -> Answer:
+    def put(self, path: str, **content: Any) -> Response:
         """Feed."""
         return self.send(path, json_event(content) | {"httpMethod": "PUT"})
 
-    def post(self, path: str, content: Mapping[str, Any], key: str | None = None) -> Answer:
+    def post(self, path: str, content: Mapping[str, Any], key: str | None = None) -> Response:
         """Send a body, with an Idempotency-Key if there is one."""
         headers = {} if key is None else {IDEMPOTENCY_KEY: [key]}
         return self.send(path, json_event(content) | {"multiValueHeaders": headers})
 
-    def send(self, path: str, event: Event) -> Answer:
+    def send(self, path: str, event: Event) -> Response:
         """Hand over an event, to which the address is added."""
-        route, named = route_of(path)
-        event = {**event, "path": path, "resource": route, "pathParameters": named or None}
-        answer = Answer.of(self._handler(_FUNCTIONS[route])(event, None))
-        return as_documented(route, event["httpMethod"], answer)
+        route, path_parameters = match_route(path)
+        event = {**event, "path": path, "resource": route, "pathParameters": path_parameters or None}
+        response = Response.parse(self._handler(_FUNCTIONS[route])(event, None))
+        return assert_documented(route, event["httpMethod"], response)
 
-    def function(self, name: str) -> Function:
+    def function(self, name: str) -> LambdaFunction:
         """Return a function, started once."""
         if name not in self.started:
             self.started[name] = self.start(name)
@@ -114,25 +114,25 @@ class Backend:
         if now is None:
             handler: gateway.Handler = app.handler
             return handler
-        decorate = gateway.backend_call(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
+        decorate = gateway.api_handler(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
         return decorate(app.handler.__wrapped__)
 
 
-def kind(answer: Answer) -> str:
+def problem_type(response: Response) -> str:
     """Return the kind of problem that a call is answered with."""
-    assert answer.content_type == "application/problem+json; charset=utf-8"
-    assert answer.content["status"] == answer.status
-    name: str = answer.content["type"].removeprefix("urn:problem-type:paynearme:")
+    assert response.content_type == "application/problem+json; charset=utf-8"
+    assert response.content["status"] == response.status
+    name: str = response.content["type"].removeprefix("urn:problem-type:paynearme:")
     return name
 
 
-def faults(answer: Answer) -> dict[str, str]:
+def parameter_errors(response: Response) -> dict[str, str]:
     """Return what a 400 says of each faulty parameter."""
-    assert answer.status == 400
-    assert answer.content["type"].endswith(":invalid-parameters")
-    return {fault["parameter"]: fault["description"] for fault in answer.content["errors"]}
+    assert response.status == 400
+    assert response.content["type"].endswith(":invalid-parameters")
+    return {error["parameter"]: error["description"] for error in response.content["errors"]}
 
 
-def named_in(path: str) -> dict[str, str]:
+def decode_path(path: str) -> dict[str, str]:
     """Return the parameters of an address, decoded."""
-    return {name: unquote(value) for name, value in route_of(path)[1].items()}
+    return {name: unquote(value) for name, value in match_route(path)[1].items()}

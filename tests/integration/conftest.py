@@ -15,17 +15,17 @@ from moto import mock_aws
 from moto.core.models import MockAWS
 
 from paynearme import telemetry
-from tests.integration.backend_calls import Backend
-from tests.integration.deployed_policy import ACCEPTING, DeployedPolicy
-from tests.integration.kept_clients import KeptClients
-from tests.integration.making_payments import MARKER, TAKEN, Making
-from tests.integration.meanwhile import Meanwhile
-from tests.integration.observed import Function, StandardOutput, Stored, StoredSites, Traffic, Written
+from tests.integration.backend_calls import ApiDriver
+from tests.integration.deployed_policy import ACCEPTING_POLICY, AppConfigStub
+from tests.integration.kept_clients import CachedClients
+from tests.integration.making_payments import MARKER, ACCEPTED_REPLY, SubmissionDriver
+from tests.integration.meanwhile import Interleaver
+from tests.integration.observed import LambdaFunction, StandardOutput, LedgerFixture, SitesSecret, AwsCallRecorder, CapturedOutput
 from tests.integration.paynearme_stub import PayNearMeStub
-from tests.integration.quicker_moto import share_stream_records, spare_repeated_checks
+from tests.integration.quicker_moto import share_stream_records, skip_repeated_checks
 from tests.integration.signed_callbacks import SITE, SITES
-from tests.integration.streamed import Streamed
-from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, Processes, TokenAddress
+from tests.integration.streamed import StreamReader
+from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, WorkerProcesses, TokenEndpointStub
 from tests.template import RESOURCES
 
 if TYPE_CHECKING:
@@ -63,27 +63,27 @@ def no_network(socket_disabled: None) -> None:
 
 
 @pytest.fixture(scope="session")
-def kept_clients(aws: MockAWS) -> KeptClients:
+def cached_clients(aws: MockAWS) -> CachedClients:
     """The clients that boto3 gives, with no hooks but a test's own."""
-    return KeptClients(boto3.Session(**CREDENTIALS))
+    return CachedClients(boto3.Session(**CREDENTIALS))
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[MockAWS]:
     """moto: to start it takes longer than to forget what a test left in it."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws() as started:
-        spare_repeated_checks(patch)
+    with pytest.MonkeyPatch.context() as patch, mock_aws() as moto:
+        skip_repeated_checks(patch)
         share_stream_records(patch)
-        yield started
+        yield moto
 
 
 @pytest.fixture(autouse=True)
-def empty_aws(monkeypatch: pytest.MonkeyPatch, aws: MockAWS, kept_clients: KeptClients) -> None:
+def empty_aws(monkeypatch: pytest.MonkeyPatch, aws: MockAWS, cached_clients: CachedClients) -> None:
     """An AWS account with nothing in it, and the functions' environment."""
     aws.reset()
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", kept_clients)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", cached_clients)
 
 
 @pytest.fixture(scope="session")
@@ -97,118 +97,118 @@ def secretsmanager(aws: MockAWS) -> "SecretsManagerClient":
 
 
 @pytest.fixture
-def ssm(empty_aws: None, traffic: Traffic) -> "SSMClient":
+def ssm(empty_aws: None, aws_calls: AwsCallRecorder) -> "SSMClient":
     return boto3.client("ssm")
 
 
 @pytest.fixture
-def stored(dynamodb: "DynamoDBClient") -> Stored:
+def ledger_table(dynamodb: "DynamoDBClient") -> LedgerFixture:
     dynamodb.create_table(TableName=TABLE_NAME, **KEYS_AND_INDEXES)
-    return Stored(dynamodb, TABLE_NAME)
+    return LedgerFixture(dynamodb, TABLE_NAME)
 
 
 @pytest.fixture
-def streamed(stored: Stored) -> Streamed:
+def stream_reader(ledger_table: LedgerFixture) -> StreamReader:
     """The table's stream. Only here is there one: each transaction would copy all that is in it."""
-    return Streamed.of(stored)
+    return StreamReader.enable(ledger_table)
 
 
 @pytest.fixture
-def stored_sites(secretsmanager: "SecretsManagerClient") -> StoredSites:
+def sites_secret(secretsmanager: "SecretsManagerClient") -> SitesSecret:
     secretsmanager.create_secret(Name=SECRET_NAME, SecretString=json.dumps({"sites": SITES}))
-    return StoredSites(secretsmanager, SECRET_NAME)
+    return SitesSecret(secretsmanager, SECRET_NAME)
 
 
 @pytest.fixture
-def traffic(kept_clients: KeptClients, stored: Stored, stored_sites: StoredSites) -> Iterator[Traffic]:
+def aws_calls(cached_clients: CachedClients, ledger_table: LedgerFixture, sites_secret: SitesSecret) -> Iterator[AwsCallRecorder]:
     """What the functions call."""
-    traffic = Traffic()
+    recorder = AwsCallRecorder()
     with (
-        kept_clients.hooked("before-call", traffic.before),
-        kept_clients.hooked("after-call", traffic.after),
+        cached_clients.with_hook("before-call", recorder.on_request),
+        cached_clients.with_hook("after-call", recorder.on_response),
     ):
-        yield traffic
+        yield recorder
 
 
 @pytest.fixture
-def deployed_policy(kept_clients: KeptClients) -> Iterator[DeployedPolicy]:
+def deployed_policy(cached_clients: CachedClients) -> Iterator[AppConfigStub]:
     """The policy in AppConfig, which moto does not know."""
-    deployed = DeployedPolicy()
-    deployed.put(ACCEPTING)
-    with kept_clients.hooked("before-call.appconfigdata", deployed.answer):
-        yield deployed
+    stub = AppConfigStub()
+    stub.put(ACCEPTING_POLICY)
+    with cached_clients.with_hook("before-call.appconfigdata", stub.respond):
+        yield stub
 
 
 @pytest.fixture
-def pass_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+def advance_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Lets time pass for what Powertools keeps. By itself it stands still."""
 
-    class Later(datetime):
-        passed = timedelta()
+    class ShiftedDatetime(datetime):
+        offset = timedelta()
 
         @classmethod
         def now(cls, tz: Any = None) -> Any:
-            return datetime(2026, 11, 20, tzinfo=tz) + cls.passed
+            return datetime(2026, 11, 20, tzinfo=tz) + cls.offset
 
-    def wait(seconds: float) -> None:
-        Later.passed += timedelta(seconds=seconds)
+    def advance(seconds: float) -> None:
+        ShiftedDatetime.offset += timedelta(seconds=seconds)
 
-    monkeypatch.setattr(powertools_cache, "datetime", Later)
-    return wait
+    monkeypatch.setattr(powertools_cache, "datetime", ShiftedDatetime)
+    return advance
 
 
 @pytest.fixture
-def cold_start(traffic: Traffic, deployed_policy: DeployedPolicy) -> Iterator[Callable[[str], Function]]:
+def cold_start(aws_calls: AwsCallRecorder, deployed_policy: AppConfigStub) -> Iterator[Callable[[str], LambdaFunction]]:
     """Imports a function's module as a new Lambda environment does."""
-    started = []
+    imported = []
 
-    def start(name: str) -> Function:
+    def start(name: str) -> LambdaFunction:
         module = f"functions.{name}.app"
         sys.modules.pop(module, None)
-        started.append(module)
-        return Function(importlib.import_module(module))
+        imported.append(module)
+        return LambdaFunction(importlib.import_module(module))
 
     yield start
-    for module in started:
+    for module in imported:
         sys.modules.pop(module, None)
 
 
 @pytest.fixture
-def authorize(cold_start: Callable[[str], Function]) -> Function:
+def authorize(cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
     return cold_start("authorize")
 
 
 @pytest.fixture
-def confirm(cold_start: Callable[[str], Function]) -> Function:
+def confirm(cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
     return cold_start("confirm")
 
 
 @pytest.fixture
-def reverse(cold_start: Callable[[str], Function]) -> Function:
+def reverse(cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
     return cold_start("reverse")
 
 
 @pytest.fixture
-def token_address(monkeypatch: pytest.MonkeyPatch) -> TokenAddress:
-    stub = TokenAddress()
+def token_endpoint(monkeypatch: pytest.MonkeyPatch) -> TokenEndpointStub:
+    stub = TokenEndpointStub()
     monkeypatch.setattr("paynearme.access_tokens.PoolManager", stub)
     return stub
 
 
 @pytest.fixture
-def processes(traffic: Traffic, stored: Stored, ssm: "SSMClient") -> Processes:
-    return Processes(stored, ssm)
+def processes(aws_calls: AwsCallRecorder, ledger_table: LedgerFixture, ssm: "SSMClient") -> WorkerProcesses:
+    return WorkerProcesses(ledger_table, ssm)
 
 
 @pytest.fixture
-def oauth_site(stored_sites: StoredSites) -> str:
+def oauth_site(sites_secret: SitesSecret) -> str:
     """A site whose calls carry access tokens, beside those that sign."""
-    stored_sites.put({"sites": {**SITES, OAUTH_SITE: OAUTH}})
+    sites_secret.put({"sites": {**SITES, OAUTH_SITE: OAUTH}})
     return OAUTH_SITE
 
 
 @pytest.fixture
-def paynearme(monkeypatch: pytest.MonkeyPatch, token_address: TokenAddress) -> PayNearMeStub:
+def paynearme(monkeypatch: pytest.MonkeyPatch, token_endpoint: TokenEndpointStub) -> PayNearMeStub:
     stub = PayNearMeStub()
     monkeypatch.setattr("paynearme.client.PoolManager", stub)
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", SITE)
@@ -224,37 +224,37 @@ def paynearme_behind_urllib3(paynearme: PayNearMeStub, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def get_smart_token(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Function:
+def get_smart_token(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
     return cold_start("get_smart_token")
 
 
 @pytest.fixture
-def making(
+def submissions(
     paynearme: PayNearMeStub,
-    cold_start: Callable[[str], Function],
-    confirm: Function,
-    stored: Stored,
-    written: Written,
-) -> Iterator[Making]:
+    cold_start: Callable[[str], LambdaFunction],
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+) -> Iterator[SubmissionDriver]:
     """Asks for payments, which PayNearMe takes. Looks afterwards at all that was stored and written."""
-    paynearme.answer = paynearme.saying(200, TAKEN)
-    yield Making(Backend(cold_start), paynearme, confirm, stored)
-    left = str(stored.everything()) + written.text()
+    paynearme.default_reply = paynearme.replying(200, ACCEPTED_REPLY)
+    yield SubmissionDriver(ApiDriver(cold_start), paynearme, confirm, ledger_table)
+    output = str(ledger_table.all_items()) + captured.text()
     secrets = {SITES[SITE]["secret"], *(sent.get("signature", MARKER) for sent in paynearme.sent)}
-    assert not [secret for secret in (MARKER, "_pii", *secrets) if secret in left]
+    assert not [secret for secret in (MARKER, "_pii", *secrets) if secret in output]
 
 
 @pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    return Meanwhile().watch(monkeypatch)
+def interleave(monkeypatch: pytest.MonkeyPatch) -> Interleaver:
+    return Interleaver().attach(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
-def written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Written:
+def captured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CapturedOutput:
     for handler in telemetry.logger.handlers:
         monkeypatch.setattr(handler, "stream", StandardOutput())
     # A call that ended badly, or what was asked for without one, may have left something behind.
     monkeypatch.setattr(telemetry, "_notes", {})
     monkeypatch.setattr(telemetry, "_counts", Counter())
     telemetry.metrics.clear_metrics()
-    return Written(capsys)
+    return CapturedOutput(capsys)

@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
-ACCEPTING: Mapping[str, Any] = {
+ACCEPTING_POLICY: Mapping[str, Any] = {
     "defaults": {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "America/New_York"}
 }
 """A policy that declines only what no policy can accept."""
@@ -18,31 +18,31 @@ ACCEPTING: Mapping[str, Any] = {
 MARKER = "zq7marker7qz"
 """What stands in errors and in broken documents, and should not be told to anybody."""
 
-START, GET = "StartConfigurationSession", "GetLatestConfiguration"
+START_SESSION, GET_CONFIGURATION = "StartConfigurationSession", "GetLatestConfiguration"
 
 
-def failed(code: str, status: int = 400) -> ClientError:
+def client_error(code: str, status: int = 400) -> ClientError:
     """Return an error of AppConfig's."""
-    answer = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(cast(Any, answer), "AppConfig")
+    error_response = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(cast(Any, error_response), "AppConfig")
 
 
-def _with(**defaults: Any) -> Mapping[str, Any]:
-    return {"defaults": {**ACCEPTING["defaults"], **defaults}}
+def _with_defaults(**defaults: Any) -> Mapping[str, Any]:
+    return {"defaults": {**ACCEPTING_POLICY["defaults"], **defaults}}
 
 
-_TOKEN_TOO_OLD = failed("BadRequestException")
-MISSING: Mapping[str, Mapping[str, Exception]] = {
-    "no policy of that name": {START: failed("ResourceNotFoundException"), GET: _TOKEN_TOO_OLD},
-    "no right to begin": {START: failed("AccessDeniedException"), GET: _TOKEN_TOO_OLD},
-    "nothing deployed": {GET: failed("ResourceNotFoundException")},
-    "no right to read": {GET: failed("AccessDeniedException")},
-    "no token is good": {GET: _TOKEN_TOO_OLD},
+_EXPIRED_TOKEN = client_error("BadRequestException")
+UNAVAILABLE_POLICIES: Mapping[str, Mapping[str, Exception]] = {
+    "no policy of that name": {START_SESSION: client_error("ResourceNotFoundException"), GET_CONFIGURATION: _EXPIRED_TOKEN},
+    "no right to begin": {START_SESSION: client_error("AccessDeniedException"), GET_CONFIGURATION: _EXPIRED_TOKEN},
+    "nothing deployed": {GET_CONFIGURATION: client_error("ResourceNotFoundException")},
+    "no right to read": {GET_CONFIGURATION: client_error("AccessDeniedException")},
+    "no token is good": {GET_CONFIGURATION: _EXPIRED_TOKEN},
 }
 """Ways not to read a policy: what the calls are answered with."""
 
-BROKEN: Mapping[str, Any] = {
-    "not UTF-8": json.dumps(_with(texts={"accepted": {"receipt": "Cafe"}}))
+INVALID_POLICIES: Mapping[str, Any] = {
+    "not UTF-8": json.dumps(_with_defaults(texts={"accepted": {"receipt": "Cafe"}}))
     .encode()
     .replace(b"Cafe", b"Caf\xe9"),
     "with a byte order mark": b"\xef\xbb\xbf{}",
@@ -50,21 +50,21 @@ BROKEN: Mapping[str, Any] = {
     "nested without end": "[" * 100_000,
     "a list": [MARKER],
     "no defaults": {"sites": {}},
-    "a field that does not exist": _with(marker=MARKER),
+    "a field that does not exist": _with_defaults(marker=MARKER),
     "a field missing": {"defaults": {"unknown_order": "accept", "unknown_customer": "accept"}},
-    "a time zone that does not exist": _with(time_zone="America/Newyork"),
-    "a receipt that is too long": _with(texts={"accepted": {"receipt": "x" * 3001}}),
-    "a receipt that can become too long": _with(texts={"accepted": {"receipt": "{order}" + "x" * 2937}}),
-    "a receipt with half a character": _with(texts={"accepted": {"receipt": "\ud83d"}}),
-    "a placeholder that is none": _with(texts={"accepted": {"receipt": "{customer}"}}),
-    "a limit that is no text": _with(spending_limits=[{"window": "day", "amount": 500}]),
-    "broken for another site": {**ACCEPTING, "sites": {"S1": {"time_zone": "Mars"}}},
+    "a time zone that does not exist": _with_defaults(time_zone="America/Newyork"),
+    "a receipt that is too long": _with_defaults(texts={"accepted": {"receipt": "x" * 3001}}),
+    "a receipt that can become too long": _with_defaults(texts={"accepted": {"receipt": "{order}" + "x" * 2937}}),
+    "a receipt with half a character": _with_defaults(texts={"accepted": {"receipt": "\ud83d"}}),
+    "a placeholder that is none": _with_defaults(texts={"accepted": {"receipt": "{customer}"}}),
+    "a limit that is no text": _with_defaults(spending_limits=[{"window": "day", "amount": 500}]),
+    "broken for another site": {**ACCEPTING_POLICY, "sites": {"S1": {"time_zone": "Mars"}}},
 }
 """Documents that are not valid."""
 
 
 @dataclass
-class DeployedPolicy:
+class AppConfigStub:
     """Answers the calls of AppConfig's data API as AWS does: an empty text where nothing is new.
 
     ``calls`` holds the names of those that were made. Those to come fail while there are ``errors`` for them.
@@ -83,21 +83,21 @@ class DeployedPolicy:
     def put_defaults(self, **changes: Any) -> None:
         """Deploy ``ACCEPTING`` with changed defaults, and let it be read."""
         self.errors.clear()
-        self.put(_with(**changes))
+        self.put(_with_defaults(**changes))
 
-    def spoil(self, how: str) -> None:
+    def break_policy(self, defect: str) -> None:
         """Let a policy be ``BROKEN`` or ``MISSING``, for good."""
-        if how in BROKEN:
-            self.put(BROKEN[how])
+        if defect in INVALID_POLICIES:
+            self.put(INVALID_POLICIES[defect])
         else:
-            self.errors = {operation: [error] * 100 for operation, error in MISSING[how].items()}
+            self.errors = {operation: [error] * 100 for operation, error in UNAVAILABLE_POLICIES[defect].items()}
 
     def fail(self, operation: str, *errors: Exception) -> None:
         """Answer the next calls of ``operation`` with errors."""
         self.errors[operation] = list(errors)
 
     # Any: botocore's types know of no hook that answers.
-    def answer(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
+    def respond(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> Any:
         """Answer a call in the place of the network (botocore's ``before-call``)."""
         self.calls.append(model.name)
         if errors := self.errors.get(model.name):
@@ -108,7 +108,7 @@ class DeployedPolicy:
             self._tokens[token] = b""
             return http, {"InitialConfigurationToken": token}
         # A token is good for one call.
-        seen = self._tokens.pop(params["query_string"]["configuration_token"])
+        previous_content = self._tokens.pop(params["query_string"]["configuration_token"])
         self._tokens[token] = self.content
-        new = b"" if seen == self.content else self.content
-        return http, {"Configuration": BytesIO(new), "NextPollConfigurationToken": token}
+        changed_content = b"" if previous_content == self.content else self.content
+        return http, {"Configuration": BytesIO(changed_content), "NextPollConfigurationToken": token}

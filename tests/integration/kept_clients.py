@@ -9,24 +9,24 @@ from botocore.config import Config
 
 
 @dataclass(frozen=True)
-class KeptClients:
+class CachedClients:
     """What stands for boto3's default session: it gives the same client again for the same wish.
 
     Tests that ask boto3 itself for a client get the one of the functions, hooks and all.
     """
 
     session: Any
-    _kept: dict[tuple[str, Config | None], Any] = field(default_factory=dict, init=False)
+    _clients: dict[tuple[str, Config | None], Any] = field(default_factory=dict, init=False)
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Return a client, as ``boto3.client`` does."""
-        wanted = service, config
-        if wanted not in self._kept:
-            self._kept[wanted] = self.session.client(service, config=config)
-        return self._kept[wanted]
+        key = service, config
+        if key not in self._clients:
+            self._clients[key] = self.session.client(service, config=config)
+        return self._clients[key]
 
     @contextmanager
-    def hooked(self, event: str, hook: Callable[..., object]) -> Iterator[None]:
+    def with_hook(self, event: str, hook: Callable[..., object]) -> Iterator[None]:
         """Let botocore call ``hook`` at its event ``event`` of each client, meanwhile."""
         for events in self._all_events():
             events.register(event, hook)
@@ -38,4 +38,4 @@ class KeptClients:
                 events.unregister(event, hook)
 
     def _all_events(self) -> list[Any]:
-        return [self.session.events, *(client.meta.events for client in self._kept.values())]
+        return [self.session.events, *(client.meta.events for client in self._clients.values())]

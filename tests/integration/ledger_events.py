@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.integration.ledger_model import WINDOWS, Limit, Rules, Told
+from tests.integration.ledger_model import WINDOWS, Limit, Rules, Received
 
 GROUP = frozenset({"cash", "credit"})
 RULES = (
@@ -19,9 +19,9 @@ RULES = (
     ),
     Rules("Europe/London", (Limit("week", Decimal(120), GROUP | {"none"}),), chargebacks=(0, 2)),
 )
-STARTS = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
+START_TIME = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
 """A Friday evening: before the end of the day, of the week and of the month, sooner in Tokyo."""
-TESTER = "tester"
+TEST_CUSTOMER = "tester"
 """A customer of whom only tests tell."""
 TYPES = {"cash": "cash", "credit": "credit", "debit": "debit", "zelle": "other", None: "none"}
 """Payment types as messages spell them, and as policies name them."""
@@ -35,34 +35,34 @@ _messages = st.fixed_dictionaries(
         "payment_type": st.sampled_from(list(TYPES)),
     }
 )
-_which = st.integers(0, 9)
+_indexes = st.integers(0, 9)
 _statuses = st.sampled_from(["payment", "payment", "decline"])
 _kinds = st.sampled_from(["Bank Return", "Chargeback", "Refund"])
-_often, _rarely = st.sampled_from([True, True, False]), st.sampled_from([False, False, False, True])
-_details: Mapping[str, st.SearchStrategy[tuple[Any, ...]]] = {
-    "ask": st.tuples(_messages),
-    "ask_again": st.tuples(_which, _messages, _often),
-    "confirm": st.tuples(_which, _messages, _often, _statuses, _rarely),
-    "release": st.tuples(_which),
-    "watch": st.tuples(),
-    "reverse": st.tuples(_which, _messages, _kinds, st.integers(0, 2)),
-    "reverse_again": st.tuples(_which),
-    "tell_a_test": st.tuples(_which, _messages, _statuses, _kinds),
-    "wait": st.tuples(st.sampled_from([1, 8, 24, 48])),
+_mostly_true, _mostly_false = st.sampled_from([True, True, False]), st.sampled_from([False, False, False, True])
+_arguments: Mapping[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "authorize": st.tuples(_messages),
+    "authorize_again": st.tuples(_indexes, _messages, _mostly_true),
+    "confirm": st.tuples(_indexes, _messages, _mostly_true, _statuses, _mostly_false),
+    "release": st.tuples(_indexes),
+    "sweep": st.tuples(),
+    "reverse": st.tuples(_indexes, _messages, _kinds, st.integers(0, 2)),
+    "reverse_again": st.tuples(_indexes),
+    "send_test_messages": st.tuples(_indexes, _messages, _statuses, _kinds),
+    "advance": st.tuples(st.sampled_from([1, 8, 24, 48])),
     "deploy": st.tuples(st.sampled_from(RULES)),
-    "set_own_limit": st.tuples(_messages, st.sampled_from(WINDOWS)),
+    "set_self_imposed_limit": st.tuples(_messages, st.sampled_from(WINDOWS)),
 }
-_most_often = ("ask", "ask", "ask", "confirm", "confirm", "confirm", "reverse")
+_frequent_actions = ("ask", "ask", "ask", "confirm", "confirm", "confirm", "reverse")
 
-events = st.sampled_from([*_details, *_most_often]).flatmap(
-    lambda what: st.tuples(st.just(what), _details[what])
+actions = st.sampled_from([*_arguments, *_frequent_actions]).flatmap(
+    lambda action: st.tuples(st.just(action), _arguments[action])
 )
 """What can happen: the name of a method of ``Stories``, and what it takes."""
 
 
-def told_by(message: Message) -> Told:
+def message_for(message: Message) -> Received:
     """Return what a message says, in the model's words."""
-    return Told(
+    return Received(
         Decimal(message["payment_amount"] or 0),
         message["site_customer_identifier"],
         TYPES[message["payment_type"]],

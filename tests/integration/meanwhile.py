@@ -12,7 +12,7 @@ type Step = Callable[[], object]
 
 
 @dataclass
-class Meanwhile:
+class Interleaver:
     """Steps that happen one by one, each right before one of the table's next writes."""
 
     steps: list[Step | None] = field(default_factory=list)
@@ -21,27 +21,27 @@ class Meanwhile:
         """Let these happen. A write lies between two of them; None lets one pass."""
         self.steps.extend(steps)
 
-    def watch(self, monkeypatch: pytest.MonkeyPatch) -> "Meanwhile":
+    def attach(self, monkeypatch: pytest.MonkeyPatch) -> "Interleaver":
         """Stand in the way of all writes of a test."""
         update, transact = Table.update, Table.transact
 
-        def late_update(table: Table, change: Update, deadline: Deadline) -> Item | None:
-            self._happen()
+        def delayed_update(table: Table, change: Update, deadline: Deadline) -> Item | None:
+            self._run_next()
             return update(table, change, deadline)
 
-        def late_transact(
+        def delayed_transact(
             table: Table, changes: Sequence[Update], deadline: Deadline
         ) -> dict[int, Item] | None:
-            self._happen()
+            self._run_next()
             return transact(table, changes, deadline)
 
-        monkeypatch.setattr(Table, "update", late_update)
-        monkeypatch.setattr(Table, "transact", late_transact)
+        monkeypatch.setattr(Table, "update", delayed_update)
+        monkeypatch.setattr(Table, "transact", delayed_transact)
         return self
 
-    def _happen(self) -> None:
+    def _run_next(self) -> None:
         if self.steps and (step := self.steps.pop(0)):
             # What the step writes must not set off the next one.
-            waiting, self.steps = self.steps, []
+            remaining_steps, self.steps = self.steps, []
             step()
-            self.steps = waiting
+            self.steps = remaining_steps

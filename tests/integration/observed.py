@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-ANSWER_WITHIN_SECONDS = Settings(sites_secret="").answer_within_seconds
+RESPONSE_TIMEOUT_SECONDS = Settings(sites_secret="").response_timeout_seconds
 
 _from_wire = TypeDeserializer().deserialize
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An HTTP answer."""
 
     status: int
@@ -37,11 +37,11 @@ class Answer:
     retry_after: str | None = None
 
     @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> Self:
+    def parse(cls, result: Mapping[str, Any]) -> Self:
         """Read a function's answer to API Gateway."""
-        assert answer["isBase64Encoded"] is False
-        headers = answer["headers"]
-        return cls(answer["statusCode"], headers["Content-Type"], answer["body"], headers.get("Retry-After"))
+        assert result["isBase64Encoded"] is False
+        headers = result["headers"]
+        return cls(result["statusCode"], headers["Content-Type"], result["body"], headers.get("Retry-After"))
 
     @property
     def content(self) -> dict[str, Any]:
@@ -53,52 +53,52 @@ class Answer:
     def fields(self) -> dict[str, str]:
         """Return what stands inside PayNearMe's envelope, in JSON or in XML."""
         if self.content_type.startswith("application/xml"):
-            part = ElementTree.fromstring(self.body)[0]  # noqa: S314 # our own answer
-            return {field.tag.partition("}")[2]: field.text or "" for field in part}
+            element = ElementTree.fromstring(self.body)[0]  # noqa: S314 # our own answer
+            return {field.tag.partition("}")[2]: field.text or "" for field in element}
         [envelope] = self.content.values()
-        [fields] = (part for name, part in envelope.items() if name != "version")
+        [fields] = (element for name, element in envelope.items() if name != "version")
         return dict(fields)
 
 
 @dataclass(frozen=True)
-class Function:
+class LambdaFunction:
     """A function as Lambda has it after a cold start; ``app`` is its module."""
 
     app: Any
 
     def __call__(
         self, parameters: Mapping[str, str], transport: Callable[[Mapping[str, str]], Event] = json_event
-    ) -> Answer:
+    ) -> Response:
         """Send a message."""
         return self.handle(transport(parameters))
 
-    def handle(self, event: Event) -> Answer:
+    def handle(self, event: Event) -> Response:
         """Hand over an event of API Gateway."""
-        return Answer.of(self.app.handler(event, None))
+        return Response.parse(self.app.handler(event, None))
 
-    def at(self, now: datetime, parameters: Mapping[str, str]) -> Answer:
+    def authorize_at(self, now: datetime, parameters: Mapping[str, str]) -> Response:
         """Send an authorization when our clock shows ``now``."""
-        decorate = gateway.callback(
+        decorate = gateway.callback_handler(
             "authorize", Authorization, self.app.settings, self.app.sites, clock=lambda: now
         )
-        return Answer.of(decorate(self.app.handler.__wrapped__)(json_event(parameters), None))
+        return Response.parse(decorate(self.app.handler.__wrapped__)(json_event(parameters), None))
 
 
 @dataclass(frozen=True)
-class Stored:
+class LedgerFixture:
     """The table's content."""
 
     client: "DynamoDBClient"
     table_name: str
 
-    def everything(self) -> list[dict[str, Any]]:
+    def all_items(self) -> list[dict[str, Any]]:
         """Return all items."""
         items = self.client.scan(TableName=self.table_name)["Items"]
         return [{name: _from_wire(value) for name, value in item.items()} for item in items]
 
     def payments(self) -> list[dict[str, Any]]:
         """Return the items of all payments, real and test."""
-        return [item for item in self.everything() if item["sk"] == "PAYMENT"]
+        return [item for item in self.all_items() if item["sk"] == "PAYMENT"]
 
     def payment(self) -> dict[str, Any]:
         """Return the item of the only payment there is."""
@@ -111,16 +111,16 @@ class Stored:
 
     def balances(self) -> dict[str, Decimal]:
         """Return the customers' balances by customer."""
-        accounts = [item for item in self.everything() if item["sk"] == "ACCOUNT"]
+        accounts = [item for item in self.all_items() if item["sk"] == "ACCOUNT"]
         return {item["site_customer_identifier"]: item["balance"] for item in accounts}
 
-    def spent(self) -> set[Decimal]:
+    def spent_amounts(self) -> set[Decimal]:
         """Return the different amounts that the customers' windows hold: one where there is one payment."""
-        return {item["spent"] for item in self.everything() if item["pk"].startswith("SPENDING#")}
+        return {item["spent"] for item in self.all_items() if item["pk"].startswith("SPENDING#")}
 
 
 @dataclass(frozen=True)
-class StoredSites:
+class SitesSecret:
     """The sites' secret, as an operator changes it."""
 
     client: "SecretsManagerClient"
@@ -137,45 +137,45 @@ class StoredSites:
 
 
 @dataclass
-class Traffic:
+class AwsCallRecorder:
     """The calls of the functions to AWS: names of those that were made, and errors for those to come."""
 
     calls: list[str] = field(default_factory=list)
-    refused: dict[str, Exception] = field(default_factory=dict)
-    lost: dict[str, list[Exception | None]] = field(default_factory=dict)
+    request_errors: dict[str, Exception] = field(default_factory=dict)
+    response_errors: dict[str, list[Exception | None]] = field(default_factory=dict)
 
-    def before(self, *, model: Any, **_: Any) -> None:
+    def on_request(self, *, model: Any, **_: Any) -> None:
         """Note a call, and fail it if it is in ``refused``: it has no effect."""
         self.calls.append(model.name)
-        if model.name in self.refused:
-            raise self.refused[model.name]
+        if model.name in self.request_errors:
+            raise self.request_errors[model.name]
 
-    def after(self, *, model: Any, **_: Any) -> None:
+    def on_response(self, *, model: Any, **_: Any) -> None:
         """Lose the answer to a call, which has had its effect, if an error is next for it in ``lost``."""
-        if errors := self.lost.get(model.name):
+        if errors := self.response_errors.get(model.name):
             error = errors.pop(0)
             if error:
                 raise error
 
-    def made_by(self, step: Callable[[], object]) -> list[str]:
+    def calls_during(self, step: Callable[[], object]) -> list[str]:
         """Return the calls that ``step`` makes of DynamoDB."""
-        already = len(self.calls)
+        first_index = len(self.calls)
         step()
-        return [name for name in self.calls[already:] if name != "GetSecretValue"]
+        return [name for name in self.calls[first_index:] if name != "GetSecretValue"]
 
 
 @dataclass(frozen=True)
-class Written:
+class CapturedOutput:
     """What a function wrote to its standard output: log lines and metrics, as JSON."""
 
     capsys: pytest.CaptureFixture[str]
-    seen: list[str] = field(default_factory=list)
+    chunks: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         """Return everything that was written since the test began."""
         captured = self.capsys.readouterr()
-        self.seen.append(captured.out + captured.err)
-        return "".join(self.seen)
+        self.chunks.append(captured.out + captured.err)
+        return "".join(self.chunks)
 
     def lines(self) -> list[dict[str, Any]]:
         """Return each line's content."""
@@ -189,7 +189,7 @@ class Written:
         """Return the metrics, in CloudWatch's embedded format, one for each call."""
         return [line for line in self.lines() if "_aws" in line]
 
-    def counted(self, name: str) -> int:
+    def metric_total(self, name: str) -> int:
         """Return how often ``name`` was counted."""
         return int(sum(sum(line.get(name, [])) for line in self.metrics()))
 

@@ -11,7 +11,7 @@ from paynearme.deadline import Deadline
 from paynearme.messages import Authorization, Confirmation, Reversal
 from paynearme.parameters import Event
 from tests.events_of_gateway import json_event
-from tests.integration.observed import ANSWER_WITHIN_SECONDS, Answer, Function, Stored
+from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, Response, LambdaFunction, LedgerFixture
 from tests.integration.signed_callbacks import CUSTOMER, SITE, authorization, confirmation, signed
 from tests.messages import valid_reversal
 
@@ -30,32 +30,32 @@ _MODELS: dict[str, Any] = {
 }
 
 
-def at(
-    now: datetime, function: Function, parameters: Mapping[str, str], transport: Transport = json_event
-) -> Answer:
+def send_at(
+    now: datetime, function: LambdaFunction, parameters: Mapping[str, str], transport: Transport = json_event
+) -> Response:
     """Send a callback to a function when our clock shows ``now``."""
     app = function.app
     operation = app.__name__.split(".")[1]
-    decorate = gateway.callback(
+    decorate = gateway.callback_handler(
         operation,
         _MODELS[operation],
         app.settings,
         app.sites,
-        when_unavailable=getattr(app, "decline", None),
+        fallback=fallback_response,
         clock=lambda: now,
     )
-    return Answer.of(decorate(app.handler.__wrapped__)(transport(parameters), None))
+    return Response.parse(decorate(app.handler.__wrapped__)(transport(parameters), None))
 
 
-def sent(now: datetime) -> str:
+def unix_time(now: datetime) -> str:
     """Return the ``timestamp`` of a message that is sent at ``now``."""
     return str(int(now.timestamp()))
 
 
 def reversal(**changes: str | None) -> dict[str, str]:
     """Return the parameters of the return of 100.00 of the payment of ``signed_callbacks``, signed."""
-    usual: dict[str, str | None] = {"site_customer_identifier": CUSTOMER, "timestamp": sent(NOON)}
-    return signed(valid_reversal(**(usual | changes)))
+    defaults: dict[str, str | None] = {"site_customer_identifier": CUSTOMER, "timestamp": unix_time(NOON)}
+    return signed(valid_reversal(**(defaults | changes)))
 
 
 def limit(window: str, amount: str, *payment_types: str) -> dict[str, Any]:
@@ -66,53 +66,53 @@ def limit(window: str, amount: str, *payment_types: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Payments:
+class PaymentDriver:
     """Payments of 100.00 by credit card, told by number, unless a test says otherwise."""
 
-    authorize: Function
-    confirm: Function
-    stored: Stored
+    authorize_function: LambdaFunction
+    confirm_function: LambdaFunction
+    ledger_table: LedgerFixture
     now: datetime = NOON
 
     def at(self, now: datetime) -> Self:
         """Return the same at another time."""
         return replace(self, now=now)
 
-    def ask(self, number: str = "1", **changes: str | None) -> bool:
+    def authorize(self, payment_id: str = "1", **changes: str | None) -> bool:
         """Return whether a payment is accepted."""
-        answer = at(self.now, self.authorize, authorization(**self._usual(number) | changes))
-        assert answer.status == 200
-        return answer.fields["accept_payment"] == "yes"
+        response = send_at(self.now, self.authorize_function, authorization(**self._defaults(payment_id) | changes))
+        assert response.status == 200
+        return response.fields["accept_payment"] == "yes"
 
-    def pay(self, number: str = "1", **changes: str | None) -> None:
+    def confirm(self, payment_id: str = "1", **changes: str | None) -> None:
         """Tell that a payment was made. Its net amount is its amount, unless ``changes`` say otherwise."""
-        usual = self._usual(number) | changes
-        net = {"net_payment_amount": usual["payment_amount"]}
-        assert at(self.now, self.confirm, confirmation(**net | usual)).status == 200
+        fields = self._defaults(payment_id) | changes
+        net = {"net_payment_amount": fields["payment_amount"]}
+        assert send_at(self.now, self.confirm_function, confirmation(**net | fields)).status == 200
 
-    def fail(self, number: str = "1", **changes: str | None) -> None:
+    def decline(self, payment_id: str = "1", **changes: str | None) -> None:
         """Tell that a payment failed."""
-        self.pay(number, **{"status": "decline"} | changes)
+        self.confirm(payment_id, **{"status": "decline"} | changes)
 
-    def release(self, number: str = "1") -> bool:
+    def release(self, payment_id: str = "1") -> bool:
         """Give back what nobody confirmed."""
-        deadline = Deadline.after(ANSWER_WITHIN_SECONDS)
-        released: bool = self.authorize.app.ledger.release(SITE, number, self.now, deadline)
+        deadline = Deadline.after(RESPONSE_TIMEOUT_SECONDS)
+        released: bool = self.authorize_function.app.ledger.release(SITE, payment_id, self.now, deadline)
         return released
 
-    def item(self, number: str = "1") -> dict[str, Any]:
+    def item(self, payment_id: str = "1") -> dict[str, Any]:
         """Return a payment's item."""
-        [item] = [item for item in self.stored.payments() if item["pnm_payment_identifier"] == number]
+        [item] = [item for item in self.ledger_table.payments() if item["pnm_payment_identifier"] == payment_id]
         return item
 
-    def anomalies(self, number: str = "1") -> set[str]:
+    def anomalies(self, payment_id: str = "1") -> set[str]:
         """Return what a payment is marked with."""
-        return set(self.item(number).get("anomalies", set()))
+        return set(self.item(payment_id).get("anomalies", set()))
 
     def windows(self, customer: str = CUSTOMER, site: str = SITE) -> dict[str, dict[str, Any]]:
         """Return the items of a customer's windows."""
         pk = f"SPENDING#{site}#{customer}"
-        return {item["sk"]: item for item in self.stored.everything() if item["pk"] == pk}
+        return {item["sk"]: item for item in self.ledger_table.all_items() if item["pk"] == pk}
 
     def spent(self, customer: str = CUSTOMER, of_type: str | None = None) -> dict[str, Decimal]:
         """Return what a customer spent by window, where it is not nothing: in all, or with a payment type."""
@@ -120,14 +120,14 @@ class Payments:
         windows = self.windows(customer)
         return {window: item[name] for window, item in windows.items() if item.get(name)}
 
-    def _usual(self, number: str) -> dict[str, str | None]:
+    def _defaults(self, payment_id: str) -> dict[str, str | None]:
         return {
-            "pnm_payment_identifier": number,
+            "pnm_payment_identifier": payment_id,
             "payment_amount": "100.00",
-            "timestamp": sent(self.now),
+            "timestamp": unix_time(self.now),
         }
 
 
-def in_all(amount: str, *windows: str) -> dict[str, Decimal]:
+def total(amount: str, *windows: str) -> dict[str, Decimal]:
     """Return the same amount for each of the windows: those of ``NOON`` if none is named."""
     return dict.fromkeys(windows or (DAY, WEEK, MONTH), Decimal(amount))

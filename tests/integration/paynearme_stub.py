@@ -7,12 +7,12 @@ from typing import Any, Self
 from urllib3 import HTTPResponse, PoolManager
 from urllib3.connectionpool import HTTPSConnectionPool
 
-from tests.connections import arrived
-from tests.documents import documented
+from tests.connections import body_received
+from tests.documents import load_sample
 
-ANSWERED = documented("get_smart_token_answer", "guaranteed_ach")
+SAMPLE_REPLY = load_sample("get_smart_token_response", "guaranteed_ach")
 
-type Said = HTTPResponse | BaseException
+type Reply = HTTPResponse | BaseException
 
 
 class PayNearMeStub:
@@ -23,11 +23,11 @@ class PayNearMeStub:
     """
 
     def __init__(self) -> None:
-        self.answer: Said = self.saying(200, ANSWERED)
-        self.answers: list[Said] = []
-        self.meanwhile: list[Callable[[], object]] = []
+        self.default_reply: Reply = self.replying(200, SAMPLE_REPLY)
+        self.next_replies: list[Reply] = []
+        self.during_call: list[Callable[[], object]] = []
         self.sent: list[dict[str, Any]] = []
-        self.addresses: list[str] = []
+        self.urls: list[str] = []
         self.authorizations: list[str | None] = []
 
     def __call__(self) -> Self:
@@ -39,34 +39,34 @@ class PayNearMeStub:
     def request(
         self, method: str, url: str, *, body: Iterable[bytes], headers: dict[str, str], **_: Any
     ) -> HTTPResponse:
-        answer = self.answers.pop(0) if self.answers else self.answer
-        self.addresses.append(f"{method} {url}")
-        self.sent.append(json.loads(arrived(body, answer) or b"{}"))
+        reply = self.next_replies.pop(0) if self.next_replies else self.default_reply
+        self.urls.append(f"{method} {url}")
+        self.sent.append(json.loads(body_received(body, reply) or b"{}"))
         self.authorizations.append(headers.get("Authorization"))
-        if self.meanwhile:
-            self.meanwhile.pop(0)()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        if self.during_call:
+            self.during_call.pop(0)()
+        if isinstance(reply, BaseException):
+            raise reply
+        return reply
 
     def behind_urllib3(self) -> PoolManager:
         """Return urllib3 with all that it does, such as trying again; this stands for its connections."""
-        ask = self.request
+        send = self.request
 
         class Pool(HTTPSConnectionPool):
             def _make_request(self, conn: Any, method: str, url: str, *_: Any, **options: Any) -> Any:
-                whole = f"https://{self.host}{url}"
-                return ask(method, whole, body=options["body"], headers=options["headers"])
+                full_url = f"https://{self.host}{url}"
+                return send(method, full_url, body=options["body"], headers=options["headers"])
 
         manager = PoolManager()
         manager.pool_classes_by_scheme = {"https": Pool}
         return manager
 
-    def say(self, said: tuple[int, object] | BaseException) -> None:
+    def reply(self, content: tuple[int, object] | BaseException) -> None:
         """Answer with a status and content from now on, or raise an error."""
-        self.answer = said if isinstance(said, BaseException) else self.saying(*said)
+        self.default_reply = content if isinstance(content, BaseException) else self.replying(*content)
 
     @staticmethod
-    def saying(status: int, content: object) -> HTTPResponse:
+    def replying(status: int, content: object) -> HTTPResponse:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         return HTTPResponse(body=data, status=status)

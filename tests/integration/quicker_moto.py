@@ -7,24 +7,24 @@ from moto.dynamodb.models.table import StreamRecord
 from moto.dynamodb.parsing.validators import ActionCountValidator
 
 
-def spare_repeated_checks(patch: pytest.MonkeyPatch) -> None:
+def skip_repeated_checks(patch: pytest.MonkeyPatch) -> None:
     """Let moto do once for an update expression what it does at each of its parts."""
     count_clauses = ActionCountValidator.verify_action_counts
-    look_up_classes: Any = ActionCountValidator.nodes_to_be_processed
+    find_classes: Any = ActionCountValidator.nodes_to_be_processed
     classes: dict[type, Any] = {}
 
     # The clauses of the whole are those of all its parts.
-    def count_in_the_whole(check: ActionCountValidator, part: Any) -> Any:
-        return part if part.parent else count_clauses(check, part)
+    def count_at_root(check: ActionCountValidator, node: Any) -> Any:
+        return node if node.parent else count_clauses(check, node)
 
     # What a check looks at depends on its class alone.
-    def classes_of(check: object) -> Any:
+    def cached_classes(check: object) -> Any:
         if type(check) not in classes:
-            classes[type(check)] = look_up_classes(check)
+            classes[type(check)] = find_classes(check)
         return classes[type(check)]
 
-    patch.setattr(ActionCountValidator, "verify_action_counts", count_in_the_whole)
-    patch.setattr("moto.dynamodb.parsing.ast_nodes.DepthFirstTraverser.nodes_to_be_processed", classes_of)
+    patch.setattr(ActionCountValidator, "verify_action_counts", count_at_root)
+    patch.setattr("moto.dynamodb.parsing.ast_nodes.DepthFirstTraverser.nodes_to_be_processed", cached_classes)
 
 
 def share_stream_records(patch: pytest.MonkeyPatch) -> None:

@@ -49,12 +49,12 @@ def signed(parameters: Mapping[str, str], secret: str | None = None) -> dict[str
 
 def authorization(*, secret: str | None = None, **changes: str | None) -> dict[str, str]:
     """Return the parameters of an authorization of 354.99, signed."""
-    return signed(valid_authorization(**_of_a_customer_now(changes)), secret)
+    return signed(valid_authorization(**_with_customer_and_time(changes)), secret)
 
 
 def confirmation(*, secret: str | None = None, **changes: str | None) -> dict[str, str]:
     """Return the parameters of that payment's confirmation, of which 350.00 are the customer's, signed."""
-    return signed(valid_confirmation(**_of_a_customer_now(changes)), secret)
+    return signed(valid_confirmation(**_with_customer_and_time(changes)), secret)
 
 
 def site_changes(site: str) -> dict[str, Any]:
@@ -62,10 +62,10 @@ def site_changes(site: str) -> dict[str, Any]:
     return {"site_identifier": site, "version": SITES[site]["version"]}
 
 
-def _of_a_customer_now(changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    usual = {
+def _with_customer_and_time(changes: Mapping[str, str | None]) -> dict[str, str | None]:
+    defaults = {
         "site_customer_identifier": CUSTOMER,
         "payment_type": "credit",
         "timestamp": str(int(time.time())),
     }
-    return usual | dict(changes)
+    return defaults | dict(changes)

@@ -10,10 +10,10 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from paynearme.ledger import events_of
+from paynearme.ledger import payment_events
 from paynearme.messages.events import PaymentEvent
-from paynearme.table import images_of
-from tests.integration.observed import Stored
+from paynearme.table import stream_images
+from tests.integration.observed import LedgerFixture
 
 type Record = dict[str, Any]
 
@@ -22,23 +22,23 @@ WITHOUT_ACCOUNT = Config(account_id_endpoint_mode="disabled")
 
 
 @dataclass
-class Streamed:
+class StreamReader:
     """What changed in the table since somebody looked."""
 
     client: Any
     arn: str
-    seen: int = 0
+    read_count: int = 0
     events: list[PaymentEvent] = field(default_factory=list)
     """What was told so far."""
 
     @classmethod
-    def of(cls, stored: Stored) -> Self:
+    def enable(cls, ledger_table: LedgerFixture) -> Self:
         """Give a table its stream."""
-        kept: Any = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
-        stored.client.update_table(TableName=stored.table_name, StreamSpecification=kept)
-        described = stored.client.describe_table(TableName=stored.table_name)["Table"]
+        specification: Any = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        ledger_table.client.update_table(TableName=ledger_table.table_name, StreamSpecification=specification)
+        description = ledger_table.client.describe_table(TableName=ledger_table.table_name)["Table"]
         client = boto3.client("dynamodbstreams", config=WITHOUT_ACCOUNT)
-        return cls(client, described["LatestStreamArn"])
+        return cls(client, description["LatestStreamArn"])
 
     def records(self) -> list[Record]:
         """Return the new records of all items, the first first."""
@@ -48,17 +48,17 @@ class Streamed:
             StreamArn=self.arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
         records: Any = self.client.get_records(ShardIterator=iterator)["Records"]
-        new = records[self.seen :]
-        self.seen = len(records)
+        new_records = records[self.read_count :]
+        self.read_count = len(records)
         # moto makes an item first, with its key alone, and then writes onto it.
-        made = [record for record in new if record["dynamodb"].get("NewImage") == record["dynamodb"]["Keys"]]
-        return [_as_lambda_has_it(record) for record in new if record not in made]
+        key_only_records = [record for record in new_records if record["dynamodb"].get("NewImage") == record["dynamodb"]["Keys"]]
+        return [_as_lambda_record(record) for record in new_records if record not in key_only_records]
 
-    def told(self) -> list[PaymentEvent]:
+    def new_events(self) -> list[PaymentEvent]:
         """Return the events of what is new."""
-        told = events_in(self.records())
-        self.events += told
-        return told
+        events = events_in(self.records())
+        self.events += events
+        return events
 
 
 def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
@@ -66,22 +66,22 @@ def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
     return [
         event
         for record in records
-        for event in events_of(
-            *images_of(record),
+        for event in payment_events(
+            *stream_images(record),
             datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC),
         )
     ]
 
 
-def balances_by(events: Iterable[PaymentEvent]) -> dict[str, Decimal]:
+def balances_from(events: Iterable[PaymentEvent]) -> dict[str, Decimal]:
     """Return what a merchant makes of events who keeps its customers' balances by them: what is not 0."""
     balances: dict[str, Decimal] = defaultdict(Decimal)
     for event in events:
-        moved = getattr(event, "credited_amount", Decimal(0)) - getattr(event, "debited_amount", Decimal(0))
-        balances[event.site_customer_identifier or ""] += moved
+        change = getattr(event, "credited_amount", Decimal(0)) - getattr(event, "debited_amount", Decimal(0))
+        balances[event.site_customer_identifier or ""] += change
     return {customer: balance for customer, balance in balances.items() if balance}
 
 
-def _as_lambda_has_it(record: Record) -> Record:
-    moment = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
-    return record | {"dynamodb": record["dynamodb"] | {"ApproximateCreationDateTime": moment}}
+def _as_lambda_record(record: Record) -> Record:
+    timestamp = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
+    return record | {"dynamodb": record["dynamodb"] | {"ApproximateCreationDateTime": timestamp}}

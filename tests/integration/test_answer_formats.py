@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.integration.observed import Answer, Function, Stored
+from tests.integration.observed import Response, LambdaFunction, LedgerFixture
 from tests.integration.signed_callbacks import (
     SITE,
     SITE_OF_2_0,
@@ -16,7 +16,7 @@ from tests.integration.signed_callbacks import (
     site_changes,
 )
 
-SENT = {"authorize": authorization, "confirm": confirmation}
+MESSAGES = {"authorize": authorization, "confirm": confirmation}
 ENVELOPES = {
     "authorize": ("payment_authorization_response", "authorization"),
     "confirm": ("payment_confirmation_response", "confirmation"),
@@ -24,64 +24,64 @@ ENVELOPES = {
 SCHEMA = "http://www.paynearme.com/api/pnm_xmlschema_v"
 
 
-@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize("site", [SITE, SITE_OF_2_0_IN_JSON])
-def test_json_has_paynearmes_envelope(cold_start: Callable[[str], Function], name: str, site: str) -> None:
-    answer = cold_start(name)(SENT[name](**site_changes(site)))
+def test_json_has_paynearmes_envelope(cold_start: Callable[[str], LambdaFunction], name: str, site: str) -> None:
+    response = cold_start(name)(MESSAGES[name](**site_changes(site)))
 
-    envelope, part = ENVELOPES[name]
-    assert answer.content_type == "application/json; charset=utf-8"
-    assert answer.content[envelope]["version"] == SITES[site]["version"]
-    assert answer.content[envelope][part]["pnm_order_identifier"] == "80080175585"
-    assert (len(answer.content), len(answer.content[envelope])) == (1, 2)
+    envelope, element = ENVELOPES[name]
+    assert response.content_type == "application/json; charset=utf-8"
+    assert response.content[envelope]["version"] == SITES[site]["version"]
+    assert response.content[envelope][element]["pnm_order_identifier"] == "80080175585"
+    assert (len(response.content), len(response.content[envelope])) == (1, 2)
 
 
-@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize(("site", "namespace"), [(SITE_OF_2_0, "2_0"), (SITE_OF_3_0_IN_XML, "3_0")])
 def test_xml_has_paynearmes_envelope_in_its_namespace(
-    cold_start: Callable[[str], Function], name: str, site: str, namespace: str
+    cold_start: Callable[[str], LambdaFunction], name: str, site: str, namespace: str
 ) -> None:
-    answer = cold_start(name)(SENT[name](**site_changes(site)))
+    response = cold_start(name)(MESSAGES[name](**site_changes(site)))
 
-    envelope, part = (f"{{{SCHEMA}{namespace}}}{tag}" for tag in ENVELOPES[name])
-    root = ElementTree.fromstring(answer.body)  # noqa: S314 # our own answer
-    assert answer.content_type == "application/xml; charset=utf-8"
-    assert f"<t:{ENVELOPES[name][0]} " in answer.body
-    assert (root.tag, [child.tag for child in root]) == (envelope, [part])
+    envelope, element = (f"{{{SCHEMA}{namespace}}}{tag}" for tag in ENVELOPES[name])
+    root = ElementTree.fromstring(response.body)  # noqa: S314 # our own answer
+    assert response.content_type == "application/xml; charset=utf-8"
+    assert f"<t:{ENVELOPES[name][0]} " in response.body
+    assert (root.tag, [child.tag for child in root]) == (envelope, [element])
     assert root.attrib == {"version": SITES[site]["version"]}
-    assert answer.fields["pnm_order_identifier"] == "80080175585"
+    assert response.fields["pnm_order_identifier"] == "80080175585"
 
 
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
-def test_json_and_xml_say_the_same(authorize: Function, changes: dict[str, str]) -> None:
-    def told(site: str) -> Answer:
+def test_json_and_xml_say_the_same(authorize: LambdaFunction, changes: dict[str, str]) -> None:
+    def decline_response(site: str) -> Response:
         return authorize(authorization(**changes, **site_changes(site), site_payment_identifier="ours"))
 
-    in_json, in_xml = told(SITE).fields, told(SITE_OF_2_0).fields
+    in_json, in_xml = decline_response(SITE).fields, decline_response(SITE_OF_2_0).fields
 
     assert list(in_json) == list(in_xml)
     assert in_json | {"memo": ""} == in_xml | {"memo": ""}
 
 
-def test_xml_keeps_what_has_a_meaning_in_xml(authorize: Function) -> None:
-    ours = "<a&b>]]> \"'é"
+def test_xml_keeps_what_has_a_meaning_in_xml(authorize: LambdaFunction) -> None:
+    site_payment_identifier = "<a&b>]]> \"'é"
 
-    answer = authorize(authorization(site_payment_identifier=ours, **site_changes(SITE_OF_2_0)))
+    response = authorize(authorization(site_payment_identifier=site_payment_identifier, **site_changes(SITE_OF_2_0)))
 
-    assert answer.fields["site_payment_identifier"] == ours
+    assert response.fields["site_payment_identifier"] == site_payment_identifier
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
-def test_xml_stays_well_formed_whatever_the_payment_is_called(authorize: Function, character: str) -> None:
-    answer = authorize(authorization(site_payment_identifier=f"8{character}", **site_changes(SITE_OF_2_0)))
+def test_xml_stays_well_formed_whatever_the_payment_is_called(authorize: LambdaFunction, character: str) -> None:
+    response = authorize(authorization(site_payment_identifier=f"8{character}", **site_changes(SITE_OF_2_0)))
 
-    assert answer.status == 400
+    assert response.status == 400
 
 
 @pytest.mark.parametrize("site", SITES)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_repeat_gets_the_same_bytes_in_each_format_and_transport(
-    authorize: Function, confirm: Function, stored: Stored, site: str, transport: str
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, site: str, transport: str
 ) -> None:
     for function, message in ((authorize, authorization), (confirm, confirmation)):
         parameters = message(**site_changes(site))
@@ -89,4 +89,4 @@ def test_a_repeat_gets_the_same_bytes_in_each_format_and_transport(
 
         assert first.status == 200
         assert function(parameters, TRANSPORTS[transport]).body == first.body
-    assert stored.anomalies() == set()
+    assert ledger_table.anomalies() == set()

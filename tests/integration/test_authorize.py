@@ -11,29 +11,29 @@ from paynearme.messages import Authorization
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from paynearme.signing import UNSIGNED
 from tests.events_of_gateway import json_event
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.observed import Function, Stored, Written
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.observed import LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.signed_callbacks import TRANSPORTS, authorization, confirmation
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-def sent_at(moment: datetime) -> dict[str, str]:
-    return authorization(timestamp=str(int(moment.timestamp())))
+def message_at(timestamp: datetime) -> dict[str, str]:
+    return authorization(timestamp=str(int(timestamp.timestamp())))
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_valid_payment_is_accepted_and_recorded(
-    authorize: Function, stored: Stored, transport: str
+    authorize: LambdaFunction, ledger_table: LedgerFixture, transport: str
 ) -> None:
-    answer = authorize(authorization(), TRANSPORTS[transport])
+    response = authorize(authorization(), TRANSPORTS[transport])
 
-    assert answer.status == 200
-    assert answer.fields["accept_payment"] == "yes"
-    assert answer.fields["pnm_order_identifier"] == "80080175585"
-    assert "decline_reason" not in answer.fields
-    assert answer.content["payment_authorization_response"]["version"] == "3.0"
-    assert stored.payment()["decision"] == "accept"
+    assert response.status == 200
+    assert response.fields["accept_payment"] == "yes"
+    assert response.fields["pnm_order_identifier"] == "80080175585"
+    assert "decline_reason" not in response.fields
+    assert response.content["payment_authorization_response"]["version"] == "3.0"
+    assert ledger_table.payment()["decision"] == "accept"
 
 
 @pytest.mark.parametrize(
@@ -45,38 +45,38 @@ def test_a_valid_payment_is_accepted_and_recorded(
     ],
 )
 def test_what_the_policy_declines_is_declined_with_its_reason(
-    authorize: Function, stored: Stored, changes: dict[str, Any], reason: Reason
+    authorize: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], reason: Reason
 ) -> None:
-    answer = authorize(authorization(**changes))
+    response = authorize(authorization(**changes))
 
-    assert answer.status == 200
-    assert answer.fields["accept_payment"] == "no"
-    assert answer.fields["decline_reason"] == DEFAULT_TEXTS[reason].decline_reason
-    assert stored.payment()["decision"] == "decline"
-    assert stored.payment()["reason"] == reason
+    assert response.status == 200
+    assert response.fields["accept_payment"] == "no"
+    assert response.fields["decline_reason"] == DEFAULT_TEXTS[reason].decline_reason
+    assert ledger_table.payment()["decision"] == "decline"
+    assert ledger_table.payment()["reason"] == reason
 
 
-@pytest.mark.parametrize(("amount", "answered"), [("354.99", "yes"), ("0", "no")])
+@pytest.mark.parametrize(("amount", "accept_payment"), [("354.99", "yes"), ("0", "no")])
 def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_then(
-    cold_start: Callable[[str], Function],
-    deployed_policy: DeployedPolicy,
+    cold_start: Callable[[str], LambdaFunction],
+    deployed_policy: AppConfigStub,
     monkeypatch: pytest.MonkeyPatch,
     amount: str,
-    answered: str,
+    accept_payment: str,
 ) -> None:
-    monkeypatch.setenv("POLICY_MAX_AGE_SECONDS", "0")
+    monkeypatch.setenv("POLICY_CACHE_SECONDS", "0")
     authorize = cold_start("authorize")
     message = authorization(timestamp=str(int(NOW.timestamp())), payment_amount=amount)
-    first = authorize.at(NOW, message)
+    first = authorize.authorize_at(NOW, message)
     deployed_policy.put_defaults(payment_types=["cash"])
 
-    assert authorize.at(NOW + timedelta(minutes=10), message).body == first.body
-    assert first.fields["accept_payment"] == answered
+    assert authorize.authorize_at(NOW + timedelta(minutes=10), message).body == first.body
+    assert first.fields["accept_payment"] == accept_payment
     assert authorize(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
 
 
 def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_another_policy(
-    authorize: Function, cold_start: Callable[[str], Function], deployed_policy: DeployedPolicy
+    authorize: LambdaFunction, cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub
 ) -> None:
     first = authorize(authorization())
     deployed_policy.put_defaults(payment_types=["cash"])
@@ -87,7 +87,7 @@ def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_another_po
     assert restarted(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
 
 
-OTHER_MONEY = pytest.mark.parametrize(
+OTHER_AMOUNTS = pytest.mark.parametrize(
     "changes",
     [
         {"payment_amount": "354.98"},
@@ -100,25 +100,25 @@ OTHER_MONEY = pytest.mark.parametrize(
 )
 
 
-@OTHER_MONEY
+@OTHER_AMOUNTS
 def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
-    authorize: Function, stored: Stored, written: Written, changes: dict[str, Any]
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, changes: dict[str, Any]
 ) -> None:
     authorize(authorization())
-    before = stored.payment()
+    original = ledger_table.payment()
 
-    answer = authorize(authorization(**changes))
+    response = authorize(authorization(**changes))
 
-    assert answer.fields["accept_payment"] == "no"
-    assert answer.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CONFLICTS_WITH_EARLIER].decline_reason
-    marked = {"anomalies": {"authorization_conflict"}, "revision": before["revision"] + 1}
-    assert stored.payment() == {**before, **marked}
-    assert written.counted("AnomalyAuthorizationConflict") == 1
+    assert response.fields["accept_payment"] == "no"
+    assert response.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CONFLICTS_WITH_EARLIER].decline_reason
+    flagged = {"anomalies": {"authorization_conflict"}, "revision": original["revision"] + 1}
+    assert ledger_table.payment() == {**original, **flagged}
+    assert captured.metric_total("AnomalyAuthorizationConflict") == 1
 
 
-@OTHER_MONEY
+@OTHER_AMOUNTS
 def test_after_a_conflict_the_first_question_still_gets_the_first_answer(
-    authorize: Function, changes: dict[str, Any]
+    authorize: LambdaFunction, changes: dict[str, Any]
 ) -> None:
     first = authorize(authorization())
     authorize(authorization(**changes))
@@ -128,91 +128,91 @@ def test_after_a_conflict_the_first_question_still_gets_the_first_answer(
 
 @pytest.mark.parametrize(("first", "second"), [("354.9", "354.90"), ("354.90", "354.9"), ("354", "354.00")])
 def test_one_amount_in_two_spellings_is_the_same_money(
-    authorize: Function, stored: Stored, first: str, second: str
+    authorize: LambdaFunction, ledger_table: LedgerFixture, first: str, second: str
 ) -> None:
-    answer = authorize(authorization(payment_amount=first))
+    response = authorize(authorization(payment_amount=first))
 
-    assert authorize(authorization(payment_amount=second)).body == answer.body
-    assert stored.anomalies() == set()
+    assert authorize(authorization(payment_amount=second)).body == response.body
+    assert ledger_table.anomalies() == set()
 
 
 def test_a_site_payment_identifier_of_the_callback_is_answered_and_kept(
-    authorize: Function, stored: Stored
+    authorize: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
-    answer = authorize(authorization(site_payment_identifier="ours-1"))
+    response = authorize(authorization(site_payment_identifier="ours-1"))
 
-    assert answer.fields["site_payment_identifier"] == "ours-1"
-    assert stored.payment()["site_payment_identifier"] == "ours-1"
+    assert response.fields["site_payment_identifier"] == "ours-1"
+    assert ledger_table.payment()["site_payment_identifier"] == "ours-1"
 
 
-def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: Function) -> None:
+def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: LambdaFunction) -> None:
     names = ["1001", "1002", "1003"]
     first = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
     again = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
 
-    identifiers = [answer.fields["site_payment_identifier"] for answer in first]
+    identifiers = [response.fields["site_payment_identifier"] for response in first]
     assert len(set(identifiers)) == len(names)
-    assert [answer.fields["site_payment_identifier"] for answer in again] == identifiers
+    assert [response.fields["site_payment_identifier"] for response in again] == identifiers
 
 
-def test_a_conflict_is_answered_with_the_identifier_that_the_payment_has(authorize: Function) -> None:
+def test_a_conflict_is_answered_with_the_identifier_that_the_payment_has(authorize: LambdaFunction) -> None:
     first = authorize(authorization())
     conflict = authorize(authorization(payment_amount="1.00"))
 
     assert conflict.fields["site_payment_identifier"] == first.fields["site_payment_identifier"]
 
 
-def test_a_test_is_answered_in_full_and_kept_apart(authorize: Function, stored: Stored) -> None:
-    answer = authorize(authorization(test="true"))
+def test_a_test_is_answered_in_full_and_kept_apart(authorize: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    response = authorize(authorization(test="true"))
 
-    assert answer.fields["accept_payment"] == "yes"
-    [item] = stored.everything()
+    assert response.fields["accept_payment"] == "yes"
+    [item] = ledger_table.all_items()
     assert item["pk"].startswith("TEST#")
     assert item["test"] is True
 
 
 @pytest.mark.parametrize("order", [("true", None), (None, "true")], ids=["test first", "real first"])
 def test_a_test_and_a_real_payment_of_one_identifier_do_not_meet(
-    authorize: Function, stored: Stored, order: tuple[str | None, str | None]
+    authorize: LambdaFunction, ledger_table: LedgerFixture, order: tuple[str | None, str | None]
 ) -> None:
-    one = authorize(authorization(test=order[0]))
-    other = authorize(authorization(test=order[1], payment_amount="1.00"))
+    first_response = authorize(authorization(test=order[0]))
+    second_response = authorize(authorization(test=order[1], payment_amount="1.00"))
 
-    assert one.fields["accept_payment"] == other.fields["accept_payment"] == "yes"
-    assert one.fields["site_payment_identifier"] != other.fields["site_payment_identifier"]
-    assert sorted(item["pk"].startswith("TEST#") for item in stored.payments()) == [False, True]
+    assert first_response.fields["accept_payment"] == second_response.fields["accept_payment"] == "yes"
+    assert first_response.fields["site_payment_identifier"] != second_response.fields["site_payment_identifier"]
+    assert sorted(item["pk"].startswith("TEST#") for item in ledger_table.payments()) == [False, True]
 
 
-def receive(function: Function, event: dict[str, Any], now: datetime) -> Authorization:
+def receive_at(function: LambdaFunction, event: dict[str, Any], now: datetime) -> Authorization:
     app = function.app
-    return gateway.receive(
-        event, Authorization, app.settings, app.sites, now, Deadline.after(app.settings.answer_within_seconds)
+    return gateway.receive_callback(
+        event, Authorization, app.settings, app.sites, now, Deadline.after(app.settings.response_timeout_seconds)
     ).message
 
 
 @pytest.mark.parametrize("seconds", [-300, -1, 0, 1, 900])
-def test_an_authorization_within_the_allowed_age_is_received(authorize: Function, seconds: int) -> None:
-    event = json_event(sent_at(NOW - timedelta(seconds=seconds)))
+def test_an_authorization_within_the_allowed_age_is_received(authorize: LambdaFunction, seconds: int) -> None:
+    event = json_event(message_at(NOW - timedelta(seconds=seconds)))
 
-    assert receive(authorize, event, NOW).pnm_payment_identifier == "830466818968"
+    assert receive_at(authorize, event, NOW).pnm_payment_identifier == "830466818968"
 
 
 @pytest.mark.parametrize("seconds", [-301, 901])
-def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: Function, seconds: int) -> None:
-    event = json_event(sent_at(NOW - timedelta(seconds=seconds)))
+def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: LambdaFunction, seconds: int) -> None:
+    event = json_event(message_at(NOW - timedelta(seconds=seconds)))
 
     with pytest.raises(StaleTimestampError):
-        receive(authorize, event, NOW)
+        receive_at(authorize, event, NOW)
 
 
 @pytest.mark.parametrize("seconds", [-301, 901])
 def test_a_refused_age_is_answered_with_401_and_leaves_no_trace(
-    authorize: Function, stored: Stored, seconds: int
+    authorize: LambdaFunction, ledger_table: LedgerFixture, seconds: int
 ) -> None:
-    answer = authorize.at(NOW, sent_at(NOW - timedelta(seconds=seconds)))
+    response = authorize.authorize_at(NOW, message_at(NOW - timedelta(seconds=seconds)))
 
-    assert answer.status == 401
-    assert stored.everything() == []
+    assert response.status == 401
+    assert ledger_table.all_items() == []
 
 
 @pytest.mark.parametrize(("variable", "seconds"), [("AGE", 61), ("AHEAD", -61)])
@@ -221,20 +221,20 @@ def test_the_allowed_age_is_a_setting(
 ) -> None:
     monkeypatch.setenv(f"AUTHORIZATION_MAX_{variable}_SECONDS", "60")
 
-    assert cold_start("authorize").at(NOW, sent_at(NOW - timedelta(seconds=seconds))).status == 401
+    assert cold_start("authorize").at(NOW, message_at(NOW - timedelta(seconds=seconds))).status == 401
 
 
 def test_an_authorization_after_the_confirmation_is_decided_and_leaves_the_outcome(
-    authorize: Function, confirm: Function, stored: Stored
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation())
 
-    answer = authorize(authorization())
+    response = authorize(authorization())
 
-    assert answer.fields["accept_payment"] == "yes"
-    item = stored.payment()
+    assert response.fields["accept_payment"] == "yes"
+    item = ledger_table.payment()
     assert (item["outcome"], item["decision"]) == ("payment", "accept")
-    assert stored.anomalies() == set()
+    assert ledger_table.anomalies() == set()
 
 
 @pytest.mark.parametrize(
@@ -246,28 +246,28 @@ def test_an_authorization_after_the_confirmation_is_decided_and_leaves_the_outco
     ],
 )
 def test_an_authorization_that_does_not_fit_the_earlier_confirmation_marks_it(
-    authorize: Function, confirm: Function, stored: Stored, changes: dict[str, Any], anomaly: str
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], anomaly: str
 ) -> None:
     confirm(confirmation())
-    balances = stored.balances()
+    balances = ledger_table.balances()
 
     authorize(authorization(**changes))
 
-    assert stored.anomalies() == {anomaly}
-    assert stored.balances() == balances
+    assert ledger_table.anomalies() == {anomaly}
+    assert ledger_table.balances() == balances
 
 
 def test_a_decline_after_the_money_came_is_marked(
-    authorize: Function, confirm: Function, stored: Stored
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation())
 
     assert authorize(authorization(payment_currency="CAD")).fields["accept_payment"] == "no"
-    assert stored.anomalies() == {"paid_after_decline", "amount_differs"}
+    assert ledger_table.anomalies() == {"paid_after_decline", "amount_differs"}
 
 
 def test_an_authorization_after_a_failed_payment_is_answered_and_marks_nothing(
-    authorize: Function, confirm: Function, stored: Stored
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation(status="decline"))
 
@@ -275,15 +275,15 @@ def test_an_authorization_after_a_failed_payment_is_answered_and_marks_nothing(
 
     assert first.fields["accept_payment"] == "yes"
     assert authorize(authorization()).body == first.body
-    assert stored.anomalies() == set()
+    assert ledger_table.anomalies() == set()
 
 
 @pytest.mark.parametrize("name", sorted(UNSIGNED))
-def test_what_is_not_signed_is_no_part_of_the_message(authorize: Function, name: str) -> None:
+def test_what_is_not_signed_is_no_part_of_the_message(authorize: LambdaFunction, name: str) -> None:
     parameters = authorization(agent_name="signed")
     event = json_event({name: "not signed", **parameters})
 
-    message = receive(authorize, event, datetime.now(UTC))
+    message = receive_at(authorize, event, datetime.now(UTC))
 
     assert message.agent_name == "signed"
     assert name not in (message.model_extra or {})

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from paynearme.parameters import MOST_BYTES, Event
+from paynearme.parameters import MAX_BYTES, Event
 from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
-from tests.integration.observed import Answer, Function, Stored, Written
+from tests.integration.observed import Response, LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.signed_callbacks import (
     SITE_OF_2_0,
     TRANSPORTS,
@@ -21,28 +21,28 @@ type Message = Callable[..., dict[str, str]]
 
 
 @pytest.fixture(params=["authorize", "confirm"])
-def function(request: pytest.FixtureRequest, cold_start: Callable[[str], Function]) -> Function:
+def function(request: pytest.FixtureRequest, cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
     return cold_start(request.param)
 
 
 @pytest.fixture
-def message(function: Function) -> Message:
+def message(function: LambdaFunction) -> Message:
     return authorization if function.app.__name__.endswith("authorize.app") else confirmation
 
 
 @pytest.fixture
-def unmoved(stored: Stored, function: Function) -> Any:
+def nothing_stored(ledger_table: LedgerFixture, function: LambdaFunction) -> Any:
     """Fails a test after which something was stored or the marker was written anywhere."""
     yield
-    assert stored.everything() == []
+    assert ledger_table.all_items() == []
 
 
-def refused(answer: Answer, status: int, written: Written) -> dict[str, Any]:
+def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
     """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
-    assert answer.status == status
-    assert answer.content_type.startswith("application/problem+json")
-    assert MARKER not in answer.body + written.text()
-    problem = answer.content
+    assert response.status == status
+    assert response.content_type.startswith("application/problem+json")
+    assert MARKER not in response.body + captured.text()
+    problem = response.content
     assert set(problem) - {"parameters"} == {"type", "title", "status"}
     assert problem["status"] == status
     return problem
@@ -52,11 +52,11 @@ def body(text: str) -> Event:
     return body_event(text.replace("MARKER", MARKER))
 
 
-def raw(data: bytes) -> Event:
+def raw_json_event(data: bytes) -> Event:
     return bytes_event(data.replace(b"MARKER", MARKER.encode()))
 
 
-UNREADABLE = {
+MALFORMED_EVENTS = {
     "broken JSON": body('{"site_identifier": "MARKER'),
     "JSON that is no object": body('["MARKER"]'),
     "nested object": body('{"site_identifier": {"a": "MARKER"}}'),
@@ -71,24 +71,24 @@ UNREADABLE = {
     "a wrong name in a form": body("MARKER-a=1"),
     "a wrong name in a query": query_event([(f"_{MARKER}", "1")]),
     "no name": body("=MARKER"),
-    "bytes that are not UTF-8 in JSON": raw(b'{"a": "\xffMARKER"}'),
-    "bytes that are not UTF-8 in a form": raw(b"a=\xffMARKER"),
+    "bytes that are not UTF-8 in JSON": raw_json_event(b'{"a": "\xffMARKER"}'),
+    "bytes that are not UTF-8 in a form": raw_json_event(b"a=\xffMARKER"),
     "escaped bytes that are not UTF-8": body("a=%ffMARKER"),
     "what API Gateway makes of such bytes": query_event([("signature", MARKER), ("a", "\ufffd")]),
     "half a character": body('{"a": "\\ud800MARKER"}'),
     "base64 that is none": body_event("!" + MARKER, is_base64=True),
 }
 
-LONG = MARKER + "x" * MOST_BYTES
+TOO_LONG = MARKER + "x" * MAX_BYTES
 
 
-@pytest.mark.usefixtures("unmoved")
+@pytest.mark.usefixtures("nothing_stored")
 class TestBadCallbacks:
-    @pytest.mark.parametrize("event", UNREADABLE.values(), ids=UNREADABLE)
+    @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
     def test_what_cannot_be_read_as_parameters_is_a_400(
-        self, function: Function, written: Written, event: Event
+        self, function: LambdaFunction, captured: CapturedOutput, event: Event
     ) -> None:
-        problem = refused(function.handle(event), 400, written)
+        problem = assert_rejected(function.handle(event), 400, captured)
 
         assert problem["type"].endswith("malformed-request")
         assert "parameters" not in problem
@@ -96,39 +96,39 @@ class TestBadCallbacks:
     @pytest.mark.parametrize(
         "event",
         [
-            query_event([("a", LONG)]),
-            body_event(f"a={LONG}"),
-            json_event({"a": LONG}),
-            bytes_event(b"a=" + LONG.encode()),
-            body_event("a=" + LONG * 4),
+            query_event([("a", TOO_LONG)]),
+            body_event(f"a={TOO_LONG}"),
+            json_event({"a": TOO_LONG}),
+            bytes_event(b"a=" + TOO_LONG.encode()),
+            body_event("a=" + TOO_LONG * 4),
         ],
         ids=["query", "form", "json", "base64", "megabytes"],
     )
-    def test_what_is_too_large_is_a_413(self, function: Function, written: Written, event: Event) -> None:
-        refused(function.handle(event), 413, written)
+    def test_what_is_too_large_is_a_413(self, function: LambdaFunction, captured: CapturedOutput, event: Event) -> None:
+        assert_rejected(function.handle(event), 413, captured)
 
     @pytest.mark.parametrize("event", [None, body_event(None), body_event(""), query_event([])])
     def test_an_empty_request_is_not_authentic(
-        self, function: Function, written: Written, event: Event | None
+        self, function: LambdaFunction, captured: CapturedOutput, event: Event | None
     ) -> None:
-        refused(function.handle(event or json_event({})), 401, written)
+        assert_rejected(function.handle(event or json_event({})), 401, captured)
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
     def test_all_that_is_not_authentic_gets_one_and_the_same_body(
-        self, function: Function, message: Message, written: Written, transport: str
+        self, function: LambdaFunction, message: Message, captured: CapturedOutput, transport: str
     ) -> None:
-        answers = [
-            function(parameters, TRANSPORTS[transport]) for parameters in not_authentic(message).values()
+        responses = [
+            function(parameters, TRANSPORTS[transport]) for parameters in forged_messages(message).values()
         ]
         if message is authorization:
-            answers += [function(message(timestamp=t), TRANSPORTS[transport]) for t in ("1", "99999999999")]
+            responses += [function(message(timestamp=t), TRANSPORTS[transport]) for t in ("1", "99999999999")]
 
-        assert {refused(answer, 401, written)["type"] for answer in answers} == {answers[0].content["type"]}
-        assert len({answer.body for answer in answers}) == 1
-        assert written.counted("AuthenticationFailed") == len(answers)
+        assert {assert_rejected(response, 401, captured)["type"] for response in responses} == {responses[0].content["type"]}
+        assert len({response.body for response in responses}) == 1
+        assert captured.metric_total("AuthenticationFailed") == len(responses)
 
     @pytest.mark.parametrize(
-        ("changes", "named"),
+        ("changes", "expected_names"),
         [
             ({"pnm_order_identifier": None}, ["pnm_order_identifier"]),
             ({"pnm_payment_identifier": ""}, ["pnm_payment_identifier"]),
@@ -147,38 +147,38 @@ class TestBadCallbacks:
     @pytest.mark.parametrize("transport", TRANSPORTS)
     def test_an_authentic_message_that_is_not_valid_is_a_400_with_the_names(
         self,
-        function: Function,
+        function: LambdaFunction,
         message: Message,
-        written: Written,
+        captured: CapturedOutput,
         changes: dict[str, Any],
-        named: list[str],
+        expected_names: list[str],
         transport: str,
     ) -> None:
-        problem = refused(function(message(**changes), TRANSPORTS[transport]), 400, written)
+        problem = assert_rejected(function(message(**changes), TRANSPORTS[transport]), 400, captured)
 
         assert problem["type"].endswith("invalid-parameters")
-        assert problem["parameters"] == named
-        assert written.counted("ValidationFailed") == 1
+        assert problem["parameters"] == expected_names
+        assert captured.metric_total("ValidationFailed") == 1
 
     @pytest.mark.parametrize("status", [None, MARKER, "PAYMENT"])
     def test_a_confirmation_without_a_known_outcome_is_not_valid(
-        self, cold_start: Callable[[str], Function], written: Written, status: str | None
+        self, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, status: str | None
     ) -> None:
-        problem = refused(cold_start("confirm")(confirmation(status=status)), 400, written)
+        problem = assert_rejected(cold_start("confirm")(confirmation(status=status)), 400, captured)
 
         assert problem["parameters"] == ["status"]
 
     def test_a_bad_callback_of_a_2_0_site_gets_the_same_problem_as_any_other(
-        self, function: Function, message: Message, written: Written
+        self, function: LambdaFunction, message: Message, captured: CapturedOutput
     ) -> None:
-        one = function(message(test=MARKER))
-        other = function(message(test=MARKER, **site_changes(SITE_OF_2_0)))
+        first_response = function(message(test=MARKER))
+        second_response = function(message(test=MARKER, **site_changes(SITE_OF_2_0)))
 
-        assert other.body == one.body
-        refused(other, 400, written)
+        assert second_response.body == first_response.body
+        assert_rejected(second_response, 400, captured)
 
 
-def not_authentic(message: Message) -> dict[str, Mapping[str, str]]:
+def forged_messages(message: Message) -> dict[str, Mapping[str, str]]:
     valid = message(agent_name=MARKER)
     unsigned = {name: value for name, value in valid.items() if name != "signature"}
     md5 = {**unsigned, "version": "2.0"}
@@ -202,24 +202,24 @@ def not_authentic(message: Message) -> dict[str, Mapping[str, str]]:
     }
 
 
-def test_a_message_as_large_as_allowed_is_heard(function: Function, message: Message) -> None:
-    known = message(zz="")
-    room = MOST_BYTES - len(json.dumps(known))
+def test_a_message_as_large_as_allowed_is_heard(function: LambdaFunction, message: Message) -> None:
+    empty_message = message(zz="")
+    padding_bytes = MAX_BYTES - len(json.dumps(empty_message))
 
-    assert function(message(zz="x" * room)).status == 200
-    assert function(message(zz="x" * (room + 1))).status == 413
+    assert function(message(zz="x" * padding_bytes)).status == 200
+    assert function(message(zz="x" * (padding_bytes + 1))).status == 413
 
 
 def test_a_signature_holds_in_all_spellings_of_numbers_and_booleans(
-    function: Function, message: Message
+    function: LambdaFunction, message: Message
 ) -> None:
     parameters: dict[str, Any] = message(test="true", payment_amount="500.10", zz="")
-    spelled = json.dumps(parameters | {"nothing": None, "test": True})
+    respelled = json.dumps(parameters | {"nothing": None, "test": True})
 
-    assert function.handle(body_event(spelled.replace('"500.10"', "500.10"))).status == 200
+    assert function.handle(body_event(respelled.replace('"500.10"', "500.10"))).status == 200
 
 
-def test_utf8_holds_in_all_transports(function: Function, message: Message) -> None:
+def test_utf8_holds_in_all_transports(function: LambdaFunction, message: Message) -> None:
     parameters = message(agent_name="José 東京 🎲 +&=%")
 
     assert [function(parameters, transport).status for transport in TRANSPORTS.values()] == [200, 200, 200]

@@ -5,26 +5,26 @@ from typing import Any
 
 import pytest
 
-from paynearme.parameters import MOST_BYTES, Event
+from paynearme.parameters import MAX_BYTES, Event
 from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
-from tests.integration.observed import Answer, Function, Stored, Written
+from tests.integration.observed import Response, LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.payments_over_time import reversal
 from tests.integration.signed_callbacks import CUSTOMER, SITE_OF_2_0, TRANSPORTS, confirmation, signed
 
 MARKER = "zq7marker7qz"
-PAYMENT_ONLY = {"reverse_amount": None, "reverse_currency": None}
+WITHOUT_REVERSE_AMOUNT = {"reverse_amount": None, "reverse_currency": None}
 
-UNREADABLE: dict[str, Event] = {
+MALFORMED_EVENTS: dict[str, Event] = {
     "broken JSON": body_event(f'{{"site_identifier": "{MARKER}'),
     "nested": body_event(f'{{"site_identifier": ["{MARKER}"]}}'),
     "a name twice": body_event(f"a={MARKER}&a=1"),
     "a name twice in a query": query_event([("a", MARKER), ("a", "1")]),
     "bytes that are not UTF-8": bytes_event(b'{"a": "\xff' + MARKER.encode() + b'"}'),
 }
-LONG = MARKER + "x" * MOST_BYTES
-INVALID: dict[str, tuple[dict[str, str | None], list[str]]] = {
+TOO_LONG = MARKER + "x" * MAX_BYTES
+INVALID_REVERSALS: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "no amount at all": (
-        {**PAYMENT_ONLY, "payment_amount": None, "payment_currency": None},
+        {**WITHOUT_REVERSE_AMOUNT, "payment_amount": None, "payment_currency": None},
         ["payment_amount", "payment_currency", "reverse_amount"],
     ),
     "no amount": ({"reverse_amount": None, "payment_amount": ""}, ["payment_amount", "reverse_amount"]),
@@ -33,9 +33,9 @@ INVALID: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "three places": ({"reverse_amount": "1.001"}, ["reverse_amount"]),
     "nothing": ({"reverse_amount": "0.00"}, ["reverse_amount"]),
     "negative": ({"reverse_amount": "-1.00"}, ["reverse_amount"]),
-    "negative, of the payment": ({**PAYMENT_ONLY, "payment_amount": "-1.00"}, ["payment_amount"]),
+    "negative, of the payment": ({**WITHOUT_REVERSE_AMOUNT, "payment_amount": "-1.00"}, ["payment_amount"]),
     "other currency": ({"reverse_currency": "CAD"}, ["reverse_currency"]),
-    "other currency of the payment": ({**PAYMENT_ONLY, "payment_currency": "CAD"}, ["payment_currency"]),
+    "other currency of the payment": ({**WITHOUT_REVERSE_AMOUNT, "payment_currency": "CAD"}, ["payment_currency"]),
     "no currency": ({"reverse_currency": None, "payment_currency": None}, ["reverse_currency"]),
     "no payment": ({"pnm_payment_identifier": None}, ["pnm_payment_identifier"]),
     "no order": ({"pnm_order_identifier": ""}, ["pnm_order_identifier"]),
@@ -48,44 +48,44 @@ INVALID: dict[str, tuple[dict[str, str | None], list[str]]] = {
 
 
 @pytest.fixture(autouse=True)
-def unmoved(confirm: Function, stored: Stored, written: Written) -> Iterator[None]:
+def nothing_stored(confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput) -> Iterator[None]:
     """Fails a test after which anything is stored that was not before."""
     confirm(confirmation())
-    before = stored.everything()
+    items_before = ledger_table.all_items()
     yield
-    assert stored.everything() == before
+    assert ledger_table.all_items() == items_before
 
 
-def refused(answer: Answer, status: int, written: Written) -> dict[str, Any]:
+def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
     """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
-    assert answer.status == status
-    assert answer.content_type.startswith("application/problem+json")
-    assert MARKER not in answer.body + written.text()
-    problem = answer.content
+    assert response.status == status
+    assert response.content_type.startswith("application/problem+json")
+    assert MARKER not in response.body + captured.text()
+    problem = response.content
     assert set(problem) - {"parameters"} == {"type", "title", "status"}
     assert problem["status"] == status
     return problem
 
 
-@pytest.mark.parametrize("event", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
 def test_what_cannot_be_read_as_parameters_is_a_400(
-    reverse: Function, written: Written, event: Event
+    reverse: LambdaFunction, captured: CapturedOutput, event: Event
 ) -> None:
-    assert refused(reverse.handle(event), 400, written)["type"].endswith("malformed-request")
+    assert assert_rejected(reverse.handle(event), 400, captured)["type"].endswith("malformed-request")
 
 
 @pytest.mark.parametrize(
     "event",
-    [query_event([("a", LONG)]), body_event(f"a={LONG}"), json_event({"a": LONG})],
+    [query_event([("a", TOO_LONG)]), body_event(f"a={TOO_LONG}"), json_event({"a": TOO_LONG})],
     ids=["query", "form", "json"],
 )
-def test_what_is_too_large_is_a_413(reverse: Function, written: Written, event: Event) -> None:
-    refused(reverse.handle(event), 413, written)
+def test_what_is_too_large_is_a_413(reverse: LambdaFunction, captured: CapturedOutput, event: Event) -> None:
+    assert_rejected(reverse.handle(event), 413, captured)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_all_that_is_not_authentic_gets_one_and_the_same_body(
-    reverse: Function, written: Written, transport: str
+    reverse: LambdaFunction, captured: CapturedOutput, transport: str
 ) -> None:
     valid = reversal(agent_name=MARKER)
     unsigned = {name: value for name, value in valid.items() if name != "signature"}
@@ -102,34 +102,34 @@ def test_all_that_is_not_authentic_gets_one_and_the_same_body(
         {**valid, "version": "4.0"},
     ]
 
-    answers = [reverse(parameters, TRANSPORTS[transport]) for parameters in forged]
+    responses = [reverse(parameters, TRANSPORTS[transport]) for parameters in forged]
 
-    assert len({answer.body for answer in answers}) == 1
-    assert refused(answers[0], 401, written)["type"].endswith("authentication-failed")
-    assert {answer.status for answer in answers} == {401}
-    assert written.counted("AuthenticationFailed") == len(forged)
+    assert len({response.body for response in responses}) == 1
+    assert assert_rejected(responses[0], 401, captured)["type"].endswith("authentication-failed")
+    assert {response.status for response in responses} == {401}
+    assert captured.metric_total("AuthenticationFailed") == len(forged)
 
 
-@pytest.mark.parametrize(("changes", "named"), INVALID.values(), ids=INVALID)
+@pytest.mark.parametrize(("changes", "expected_names"), INVALID_REVERSALS.values(), ids=INVALID_REVERSALS)
 def test_an_authentic_reversal_that_is_not_valid_is_a_400_with_the_names(
-    reverse: Function, written: Written, changes: dict[str, str | None], named: list[str]
+    reverse: LambdaFunction, captured: CapturedOutput, changes: dict[str, str | None], expected_names: list[str]
 ) -> None:
     message = reversal(agent_name=MARKER, **changes)
 
     for transport in TRANSPORTS.values():
-        problem = refused(reverse(message, transport), 400, written)
+        problem = assert_rejected(reverse(message, transport), 400, captured)
 
         assert problem["type"].endswith("invalid-parameters")
-        assert problem["parameters"] == named
+        assert problem["parameters"] == expected_names
         assert CUSTOMER not in str(problem)
-    assert written.counted("ValidationFailed") == len(TRANSPORTS)
+    assert captured.metric_total("ValidationFailed") == len(TRANSPORTS)
 
 
 def test_a_bad_reversal_of_a_2_0_site_gets_the_same_problem_as_any_other(
-    reverse: Function, written: Written
+    reverse: LambdaFunction, captured: CapturedOutput
 ) -> None:
-    one = reverse(reversal(reverse_amount=MARKER))
-    other = reverse(reversal(reverse_amount=MARKER, site_identifier=SITE_OF_2_0, version="2.0"))
+    first_response = reverse(reversal(reverse_amount=MARKER))
+    second_response = reverse(reversal(reverse_amount=MARKER, site_identifier=SITE_OF_2_0, version="2.0"))
 
-    assert other.body == one.body
-    refused(other, 400, written)
+    assert second_response.body == first_response.body
+    assert_rejected(second_response, 400, captured)

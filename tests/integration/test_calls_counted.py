@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import pytest
 from moto.dynamodb.models.table import Table
 
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.kept_clients import KeptClients
-from tests.integration.observed import Function, Traffic
-from tests.integration.payments_over_time import at, reversal
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.kept_clients import CachedClients
+from tests.integration.observed import LambdaFunction, AwsCallRecorder
+from tests.integration.payments_over_time import send_at, reversal
 from tests.integration.signed_callbacks import authorization, confirmation
 
-READ, UPDATE, TRANSACTION = ["BatchGetItem"], ["UpdateItem"], ["TransactWriteItems"]
+BATCH_GET, UPDATE_ITEM, TRANSACT_WRITE = ["BatchGetItem"], ["UpdateItem"], ["TransactWriteItems"]
 MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
     "authorize": authorization,
     "confirm": confirmation,
@@ -38,140 +38,140 @@ EVERY_RULE: dict[str, Any] = {
 """A policy that asks for all that can be known, and accepts any named customer's usual payment."""
 
 
-class Told(NamedTuple):
+class CallbackMessage(NamedTuple):
     name: str
     changes: dict[str, Any]
     now: datetime = NEW_YEAR
 
-    def next_day(self) -> "Told":
+    def next_day(self) -> "CallbackMessage":
         return self._replace(now=self.now + timedelta(days=1))
 
 
-def tell(start: Callable[[str], Function], told: Told) -> None:
-    message = MESSAGES[told.name](**{"timestamp": str(int(told.now.timestamp()))} | told.changes)
-    assert at(told.now, start(told.name), message).status == 200
+def send(cold_start: Callable[[str], LambdaFunction], callback: CallbackMessage) -> None:
+    message = MESSAGES[callback.name](**{"timestamp": str(int(callback.now.timestamp()))} | callback.changes)
+    assert send_at(callback.now, cold_start(callback.name), message).status == 200
 
 
-def a(**changes: Any) -> Told:
-    return Told("authorize", changes)
+def authorize_message(**changes: Any) -> CallbackMessage:
+    return CallbackMessage("authorize", changes)
 
 
-def c(**changes: Any) -> Told:
-    return Told("confirm", changes)
+def confirm_message(**changes: Any) -> CallbackMessage:
+    return CallbackMessage("confirm", changes)
 
 
-def r(**changes: Any) -> Told:
-    return Told("reverse", changes)
+def reverse_message(**changes: Any) -> CallbackMessage:
+    return CallbackMessage("reverse", changes)
 
 
-DECLINED = {"payment_amount": "0"}
-FAILED = {"status": "decline"}
-NAMED = {"site_payment_identifier": "ours-1"}
-UNNAMED = {"site_customer_identifier": None}
-TEST = {"test": "true"}
+DECLINED_CHANGES = {"payment_amount": "0"}
+FAILED_CHANGES = {"status": "decline"}
+WITH_SITE_IDENTIFIER = {"site_payment_identifier": "ours-1"}
+WITHOUT_CUSTOMER = {"site_customer_identifier": None}
+TEST_CHANGES = {"test": "true"}
 
 # For each: what was told before, what is told now, and the calls of DynamoDB that this may cost.
-COSTS: dict[str, tuple[list[Told], Told, list[str]]] = {
-    "authorization": ([], a(), READ + TRANSACTION),
-    "another authorization": ([a(pnm_payment_identifier="1")], a(), READ + TRANSACTION),
-    "authorization, declined": ([], a(**DECLINED), READ + UPDATE),
-    "authorization, test": ([], a(**TEST), READ + UPDATE),
-    "authorization without customer": ([], a(**UNNAMED), READ + UPDATE),
-    "authorization after a reversal": ([r()], a(), READ + TRANSACTION),
-    "authorization again": ([a()], a(), READ),
-    "authorization again, declined": ([a(**DECLINED)], a(**DECLINED), READ),
-    "authorization again, test": ([a(**TEST)], a(**TEST), READ),
-    "authorization again, on the next day": ([a()], a().next_day(), READ),
-    "authorization again, confirmed by then": ([a(), c()], a(), READ),
-    "authorization in conflict": ([a()], a(payment_amount="1"), READ + UPDATE),
-    "authorization in conflict again": ([a(), a(payment_amount="1")], a(payment_amount="1"), READ + UPDATE),
-    "authorization after confirmation": ([c()], a(), READ + UPDATE),
-    "authorization after confirmation, declined": ([c()], a(**DECLINED), READ + UPDATE),
-    "authorization after a failed payment": ([c(**FAILED)], a(), READ + UPDATE),
-    "confirmation": ([a()], c(), TRANSACTION),
-    "confirmation on the next day": ([a()], c().next_day(), TRANSACTION),
-    "confirmation, test": ([a(**TEST)], c(**TEST), TRANSACTION),
-    "confirmation, test without authorization": ([], c(**TEST), TRANSACTION),
-    "confirmation without customer": ([], c(**UNNAMED), TRANSACTION),
-    "confirmation of what we asked for": ([a()], c(**NAMED), TRANSACTION),
-    "confirmation of what we asked for, again": ([a(), c(**NAMED)], c(**NAMED), TRANSACTION),
-    "confirmation of what we asked for, test": ([], c(**TEST, **NAMED), TRANSACTION),
-    "confirmation of a decline": ([a()], c(**FAILED), TRANSACTION),
-    "confirmation of a decline of what we asked for": ([a()], c(**FAILED, **NAMED), TRANSACTION),
-    "confirmation of a decline, test": ([a(**TEST)], c(**TEST, **FAILED), TRANSACTION),
-    "confirmation of a decline without customer": ([], c(**UNNAMED, **FAILED), TRANSACTION),
-    "confirmation again": ([a(), c()], c(), TRANSACTION),
-    "confirmation again and again": ([a(), c(), c()], c(), TRANSACTION),
-    "confirmation again, without authorization": ([c()], c(), TRANSACTION),
-    "confirmation again, reversed by then": ([a(), c(), r()], c(), TRANSACTION),
-    "confirmation of a decline again": ([a(), c(**FAILED)], c(**FAILED), TRANSACTION),
-    "confirmation of a decline again, next day": ([a(), c(**FAILED)], c(**FAILED).next_day(), TRANSACTION),
-    "the same again": ([a(payment_amount="1"), c()], c(), TRANSACTION),
+EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str]]] = {
+    "authorization": ([], authorize_message(), BATCH_GET + TRANSACT_WRITE),
+    "another authorization": ([authorize_message(pnm_payment_identifier="1")], authorize_message(), BATCH_GET + TRANSACT_WRITE),
+    "authorization, declined": ([], authorize_message(**DECLINED_CHANGES), BATCH_GET + UPDATE_ITEM),
+    "authorization, test": ([], authorize_message(**TEST_CHANGES), BATCH_GET + UPDATE_ITEM),
+    "authorization without customer": ([], authorize_message(**WITHOUT_CUSTOMER), BATCH_GET + UPDATE_ITEM),
+    "authorization after a reversal": ([reverse_message()], authorize_message(), BATCH_GET + TRANSACT_WRITE),
+    "authorization again": ([authorize_message()], authorize_message(), BATCH_GET),
+    "authorization again, declined": ([authorize_message(**DECLINED_CHANGES)], authorize_message(**DECLINED_CHANGES), BATCH_GET),
+    "authorization again, test": ([authorize_message(**TEST_CHANGES)], authorize_message(**TEST_CHANGES), BATCH_GET),
+    "authorization again, on the next day": ([authorize_message()], authorize_message().next_day(), BATCH_GET),
+    "authorization again, confirmed by then": ([authorize_message(), confirm_message()], authorize_message(), BATCH_GET),
+    "authorization in conflict": ([authorize_message()], authorize_message(payment_amount="1"), BATCH_GET + UPDATE_ITEM),
+    "authorization in conflict again": ([authorize_message(), authorize_message(payment_amount="1")], authorize_message(payment_amount="1"), BATCH_GET + UPDATE_ITEM),
+    "authorization after confirmation": ([confirm_message()], authorize_message(), BATCH_GET + UPDATE_ITEM),
+    "authorization after confirmation, declined": ([confirm_message()], authorize_message(**DECLINED_CHANGES), BATCH_GET + UPDATE_ITEM),
+    "authorization after a failed payment": ([confirm_message(**FAILED_CHANGES)], authorize_message(), BATCH_GET + UPDATE_ITEM),
+    "confirmation": ([authorize_message()], confirm_message(), TRANSACT_WRITE),
+    "confirmation on the next day": ([authorize_message()], confirm_message().next_day(), TRANSACT_WRITE),
+    "confirmation, test": ([authorize_message(**TEST_CHANGES)], confirm_message(**TEST_CHANGES), TRANSACT_WRITE),
+    "confirmation, test without authorization": ([], confirm_message(**TEST_CHANGES), TRANSACT_WRITE),
+    "confirmation without customer": ([], confirm_message(**WITHOUT_CUSTOMER), TRANSACT_WRITE),
+    "confirmation of what we asked for": ([authorize_message()], confirm_message(**WITH_SITE_IDENTIFIER), TRANSACT_WRITE),
+    "confirmation of what we asked for, again": ([authorize_message(), confirm_message(**WITH_SITE_IDENTIFIER)], confirm_message(**WITH_SITE_IDENTIFIER), TRANSACT_WRITE),
+    "confirmation of what we asked for, test": ([], confirm_message(**TEST_CHANGES, **WITH_SITE_IDENTIFIER), TRANSACT_WRITE),
+    "confirmation of a decline": ([authorize_message()], confirm_message(**FAILED_CHANGES), TRANSACT_WRITE),
+    "confirmation of a decline of what we asked for": ([authorize_message()], confirm_message(**FAILED_CHANGES, **WITH_SITE_IDENTIFIER), TRANSACT_WRITE),
+    "confirmation of a decline, test": ([authorize_message(**TEST_CHANGES)], confirm_message(**TEST_CHANGES, **FAILED_CHANGES), TRANSACT_WRITE),
+    "confirmation of a decline without customer": ([], confirm_message(**WITHOUT_CUSTOMER, **FAILED_CHANGES), TRANSACT_WRITE),
+    "confirmation again": ([authorize_message(), confirm_message()], confirm_message(), TRANSACT_WRITE),
+    "confirmation again and again": ([authorize_message(), confirm_message(), confirm_message()], confirm_message(), TRANSACT_WRITE),
+    "confirmation again, without authorization": ([confirm_message()], confirm_message(), TRANSACT_WRITE),
+    "confirmation again, reversed by then": ([authorize_message(), confirm_message(), reverse_message()], confirm_message(), TRANSACT_WRITE),
+    "confirmation of a decline again": ([authorize_message(), confirm_message(**FAILED_CHANGES)], confirm_message(**FAILED_CHANGES), TRANSACT_WRITE),
+    "confirmation of a decline again, next day": ([authorize_message(), confirm_message(**FAILED_CHANGES)], confirm_message(**FAILED_CHANGES).next_day(), TRANSACT_WRITE),
+    "the same again": ([authorize_message(payment_amount="1"), confirm_message()], confirm_message(), TRANSACT_WRITE),
     # Nobody can say beforehand which windows a payment holds, if not those of the usual case.
-    "confirmation without authorization": ([], c(), TRANSACTION * 2),
-    "confirmation of a decline without authorization": ([], c(**FAILED), TRANSACTION * 2),
-    "confirmation of a decline on the next day": ([a()], c(**FAILED).next_day(), TRANSACTION * 2),
-    "confirmation of our decline": ([a(**DECLINED)], c(**FAILED), TRANSACTION * 2),
-    "confirmation of another amount": ([a(payment_amount="1")], c(), TRANSACTION * 2),
-    "confirmation of another customer": ([a()], c(site_customer_identifier="1"), TRANSACTION * 2),
-    "confirmation of another payment type": ([a()], c(payment_type="debit"), TRANSACTION * 2),
-    "confirmation after our decline": ([a(**DECLINED)], c(), TRANSACTION * 2),
-    "confirmation after a decline": ([a(), c(**FAILED)], c(), TRANSACTION * 2),
-    "confirmation after a reversal": ([a(), r()], c(), TRANSACTION * 2),
-    "decline after a confirmation": ([a(), c()], c(**FAILED), TRANSACTION + UPDATE),
-    "confirmation that differs": ([a(), c()], c(payment_amount="1"), TRANSACTION + UPDATE),
-    "reversal": ([a(), c()], r(), READ + TRANSACTION),
-    "reversal of a part more": ([a(), c(), r()], r(reverse_amount="1"), READ + TRANSACTION),
-    "reversal, test": ([a(**TEST), c(**TEST)], r(**TEST), READ + TRANSACTION),
-    "reversal of an unknown payment": ([], r(), READ + TRANSACTION),
-    "reversal of a failed payment": ([a(), c(**FAILED)], r(), READ + TRANSACTION),
-    "reversal again": ([a(), c(), r()], r(), READ),
-    "reversal again, of an unknown payment": ([r()], r(), READ),
+    "confirmation without authorization": ([], confirm_message(), TRANSACT_WRITE * 2),
+    "confirmation of a decline without authorization": ([], confirm_message(**FAILED_CHANGES), TRANSACT_WRITE * 2),
+    "confirmation of a decline on the next day": ([authorize_message()], confirm_message(**FAILED_CHANGES).next_day(), TRANSACT_WRITE * 2),
+    "confirmation of our decline": ([authorize_message(**DECLINED_CHANGES)], confirm_message(**FAILED_CHANGES), TRANSACT_WRITE * 2),
+    "confirmation of another amount": ([authorize_message(payment_amount="1")], confirm_message(), TRANSACT_WRITE * 2),
+    "confirmation of another customer": ([authorize_message()], confirm_message(site_customer_identifier="1"), TRANSACT_WRITE * 2),
+    "confirmation of another payment type": ([authorize_message()], confirm_message(payment_type="debit"), TRANSACT_WRITE * 2),
+    "confirmation after our decline": ([authorize_message(**DECLINED_CHANGES)], confirm_message(), TRANSACT_WRITE * 2),
+    "confirmation after a decline": ([authorize_message(), confirm_message(**FAILED_CHANGES)], confirm_message(), TRANSACT_WRITE * 2),
+    "confirmation after a reversal": ([authorize_message(), reverse_message()], confirm_message(), TRANSACT_WRITE * 2),
+    "decline after a confirmation": ([authorize_message(), confirm_message()], confirm_message(**FAILED_CHANGES), TRANSACT_WRITE + UPDATE_ITEM),
+    "confirmation that differs": ([authorize_message(), confirm_message()], confirm_message(payment_amount="1"), TRANSACT_WRITE + UPDATE_ITEM),
+    "reversal": ([authorize_message(), confirm_message()], reverse_message(), BATCH_GET + TRANSACT_WRITE),
+    "reversal of a part more": ([authorize_message(), confirm_message(), reverse_message()], reverse_message(reverse_amount="1"), BATCH_GET + TRANSACT_WRITE),
+    "reversal, test": ([authorize_message(**TEST_CHANGES), confirm_message(**TEST_CHANGES)], reverse_message(**TEST_CHANGES), BATCH_GET + TRANSACT_WRITE),
+    "reversal of an unknown payment": ([], reverse_message(), BATCH_GET + TRANSACT_WRITE),
+    "reversal of a failed payment": ([authorize_message(), confirm_message(**FAILED_CHANGES)], reverse_message(), BATCH_GET + TRANSACT_WRITE),
+    "reversal again": ([authorize_message(), confirm_message(), reverse_message()], reverse_message(), BATCH_GET),
+    "reversal again, of an unknown payment": ([reverse_message()], reverse_message(), BATCH_GET),
 }
 
 
 @pytest.mark.parametrize("rules", [{}, EVERY_RULE], ids=["no rule", "every rule"])
-@pytest.mark.parametrize("case", COSTS)
+@pytest.mark.parametrize("case", EXPECTED_CALLS)
 def test_a_callback_costs_so_many_calls_of_dynamodb_and_no_more(
-    cold_start: Callable[[str], Function],
-    deployed_policy: DeployedPolicy,
-    traffic: Traffic,
+    cold_start: Callable[[str], LambdaFunction],
+    deployed_policy: AppConfigStub,
+    aws_calls: AwsCallRecorder,
     case: str,
     rules: dict[str, Any],
 ) -> None:
     deployed_policy.put_defaults(**rules)
-    before, now, allowed = COSTS[case]
-    for told in before:
-        tell(cold_start, told)
+    previous_messages, now, allowed_calls = EXPECTED_CALLS[case]
+    for message in previous_messages:
+        send(cold_start, message)
 
-    assert traffic.made_by(lambda: tell(cold_start, now)) == allowed
+    assert aws_calls.calls_during(lambda: send(cold_start, now)) == allowed_calls
 
 
 # For each function: what was told before of each payment, so that the next is the usual case; and its calls.
-USUAL: dict[str, tuple[list[Told], list[str]]] = {
-    "authorize": ([], READ + TRANSACTION),
-    "confirm": ([a()], TRANSACTION),
-    "reverse": ([a(), c()], READ + TRANSACTION),
+TYPICAL_MESSAGES: dict[str, tuple[list[CallbackMessage], list[str]]] = {
+    "authorize": ([], BATCH_GET + TRANSACT_WRITE),
+    "confirm": ([authorize_message()], TRANSACT_WRITE),
+    "reverse": ([authorize_message(), confirm_message()], BATCH_GET + TRANSACT_WRITE),
 }
 
 
-@pytest.mark.parametrize("name", USUAL)
+@pytest.mark.parametrize("name", TYPICAL_MESSAGES)
 def test_a_warm_function_calls_dynamodb_and_nothing_else(
-    cold_start: Callable[[str], Function], deployed_policy: DeployedPolicy, traffic: Traffic, name: str
+    cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub, aws_calls: AwsCallRecorder, name: str
 ) -> None:
-    before, each = USUAL[name]
+    previous_messages, calls_per_message = TYPICAL_MESSAGES[name]
     payments = [{"pnm_payment_identifier": number} for number in ("1", "2", "3")]
-    for told, payment in product(before, payments):
-        tell(cold_start, told._replace(changes=payment))
+    for message, payment in product(previous_messages, payments):
+        send(cold_start, message._replace(changes=payment))
     function = cold_start(name)
-    tell(lambda _: function, Told(name, payments[0]))
-    traffic.calls.clear()
+    send(lambda _: function, CallbackMessage(name, payments[0]))
+    aws_calls.calls.clear()
     deployed_policy.calls.clear()
 
     for payment in payments[1:]:
-        tell(lambda _: function, Told(name, payment))
+        send(lambda _: function, CallbackMessage(name, payment))
 
-    assert traffic.calls == each * 2
+    assert aws_calls.calls == calls_per_message * 2
     assert deployed_policy.calls == []
 
 
@@ -184,7 +184,7 @@ def test_a_warm_function_calls_dynamodb_and_nothing_else(
     ],
 )
 def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
-    cold_start: Callable[[str], Function], deployed_policy: DeployedPolicy, name: str, calls: list[str]
+    cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub, name: str, calls: list[str]
 ) -> None:
     function = cold_start(name)
     assert deployed_policy.calls == []
@@ -197,96 +197,96 @@ def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
 
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize(
-    "bad",
+    "invalid_changes",
     [{"signature": "0"}, {"test": "maybe"}, {"A": "1"}],
     ids=["not authentic", "not valid", "not readable"],
 )
 def test_a_refused_callback_costs_no_call_of_dynamodb_and_none_of_appconfig(
-    cold_start: Callable[[str], Function],
-    deployed_policy: DeployedPolicy,
-    traffic: Traffic,
+    cold_start: Callable[[str], LambdaFunction],
+    deployed_policy: AppConfigStub,
+    aws_calls: AwsCallRecorder,
     name: str,
-    bad: dict[str, str],
+    invalid_changes: dict[str, str],
 ) -> None:
     message = MESSAGES[name]
-    parameters = message(**bad) if "test" in bad else message() | bad
+    parameters = message(**invalid_changes) if "test" in invalid_changes else message() | invalid_changes
     function = cold_start(name)
 
-    assert traffic.made_by(lambda: function(parameters)) == []
+    assert aws_calls.calls_during(lambda: function(parameters)) == []
     assert deployed_policy.calls == []
 
 
-class Reading:
+class ReadRecorder:
     """What the functions read of DynamoDB: the keys that they asked for, and the bytes of the answers."""
 
     def __init__(self) -> None:
         self.keys: list[tuple[str, str]] = []
-        self.answer = b""
+        self.body = b""
 
-    def asked(self, *, params: dict[str, Any], **_: Any) -> None:
-        [wanted] = json.loads(params["body"])["RequestItems"].values()
-        self.keys = [(key["pk"]["S"], key["sk"]["S"]) for key in wanted["Keys"]]
+    def on_request(self, *, params: dict[str, Any], **_: Any) -> None:
+        [table_request] = json.loads(params["body"])["RequestItems"].values()
+        self.keys = [(key["pk"]["S"], key["sk"]["S"]) for key in table_request["Keys"]]
 
-    def answered(self, *, http_response: Any, **_: Any) -> None:
-        self.answer = re.sub(rb"[0-9.]+", b"0", http_response.content)
+    def on_response(self, *, http_response: Any, **_: Any) -> None:
+        self.body = re.sub(rb"[0-9.]+", b"0", http_response.content)
 
 
 @pytest.fixture
-def reading(kept_clients: KeptClients) -> Iterator[Reading]:
-    reading = Reading()
-    call = "dynamodb.BatchGetItem"
+def read_recorder(cached_clients: CachedClients) -> Iterator[ReadRecorder]:
+    read_recorder = ReadRecorder()
+    event_name = "dynamodb.BatchGetItem"
     with (
-        kept_clients.hooked(f"before-call.{call}", reading.asked),
-        kept_clients.hooked(f"after-call.{call}", reading.answered),
+        cached_clients.with_hook(f"before-call.{event_name}", read_recorder.on_request),
+        cached_clients.with_hook(f"after-call.{event_name}", read_recorder.on_response),
     ):
-        yield reading
+        yield read_recorder
 
 
 # What became of some of the payments, by their place among 60.
-PAID = c(net_payment_amount="9.00")
-AFTERWARDS = {
-    0: [PAID, r(reverse_type="Chargeback", reverse_amount="9.00")],
-    1: [PAID, r(reverse_type="Bank Return", reverse_amount="1.00")],
-    2: [PAID],
-    3: [c(**FAILED)],
+PAID_MESSAGE = confirm_message(net_payment_amount="9.00")
+FOLLOW_UPS = {
+    0: [PAID_MESSAGE, reverse_message(reverse_type="Chargeback", reverse_amount="9.00")],
+    1: [PAID_MESSAGE, reverse_message(reverse_type="Bank Return", reverse_amount="1.00")],
+    2: [PAID_MESSAGE],
+    3: [confirm_message(**FAILED_CHANGES)],
 }
 
 
 @pytest.fixture
-def no_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep moto from copying the table for each item of a transaction, which it does in case one fails."""
-    copied = copy.deepcopy
+    deepcopy = copy.deepcopy
     monkeypatch.setattr(
-        "moto.dynamodb.models.copy.deepcopy", lambda it, *_: it if isinstance(it, Table) else copied(it, *_)
+        "moto.dynamodb.models.copy.deepcopy", lambda original, *_: original if isinstance(original, Table) else deepcopy(original, *_)
     )
 
 
-@pytest.mark.usefixtures("no_rollback")
+@pytest.mark.usefixtures("without_rollback")
 def test_an_authorization_reads_no_more_however_many_payments_the_customer_has_made(
-    reading: Reading,
-    cold_start: Callable[[str], Function],
-    deployed_policy: DeployedPolicy,
-    traffic: Traffic,
+    read_recorder: ReadRecorder,
+    cold_start: Callable[[str], LambdaFunction],
+    deployed_policy: AppConfigStub,
+    aws_calls: AwsCallRecorder,
 ) -> None:
     deployed_policy.put_defaults(**EVERY_RULE)
-    warm = {name: cold_start(name) for name in MESSAGES}
+    warmed_up = {name: cold_start(name) for name in MESSAGES}
 
-    def tell_of(number: int, told: Told, now: datetime) -> None:
-        changes = told.changes | {"pnm_payment_identifier": str(number), "payment_amount": "10.00"}
-        tell(warm.__getitem__, Told(told.name, changes, now))
+    def send_at(number: int, message: CallbackMessage, now: datetime) -> None:
+        changes = message.changes | {"pnm_payment_identifier": str(number), "payment_amount": "10.00"}
+        send(warmed_up.__getitem__, CallbackMessage(message.name, changes, now))
 
-    def read_after(numbers: range) -> tuple[list[str], list[tuple[str, str]], bytes]:
+    def reads_after(numbers: range) -> tuple[list[str], list[tuple[str, str]], bytes]:
         for number in numbers:
-            for told in [a(), *AFTERWARDS.get(number % 60, ())]:
-                tell_of(number, told, NEW_YEAR - timedelta(days=number % 10))
-        calls = traffic.made_by(lambda: tell_of(1000 + len(numbers), a(), NEW_YEAR))
-        return calls, reading.keys[1:], reading.answer
+            for message in [authorize_message(), *FOLLOW_UPS.get(number % 60, ())]:
+                send_at(number, message, NEW_YEAR - timedelta(days=number % 10))
+        calls = aws_calls.calls_during(lambda: send_at(1000 + len(numbers), authorize_message(), NEW_YEAR))
+        return calls, read_recorder.keys[1:], read_recorder.body
 
     # By then each kind of story was told.
-    after_10, after_70 = read_after(range(10)), read_after(range(10, 70))
+    after_10, after_70 = reads_after(range(10)), reads_after(range(10, 70))
 
     assert after_10 == after_70
-    calls, keys, answer = after_70
-    assert calls == READ + TRANSACTION
+    calls, keys, response = after_70
+    assert calls == BATCH_GET + TRANSACT_WRITE
     assert len(keys) == 7
-    assert answer.count(b"SPENDING#") == 3
+    assert response.count(b"SPENDING#") == 3

@@ -5,170 +5,170 @@ from typing import Any
 
 import pytest
 
-from tests.documents import documented
-from tests.integration.backend_calls import Backend
+from tests.documents import load_sample
+from tests.integration.backend_calls import ApiDriver
 from tests.integration.making_payments import (
-    CUT,
-    EXPIRED,
-    HANGS,
-    REFUSAL,
-    REFUSED_CONNECTION,
-    SLOW_CONNECTION,
-    Making,
+    BROKEN_CONNECTION,
+    EXPIRED_REPLY,
+    READ_TIMEOUT,
+    REJECTION,
+    CONNECTION_REFUSED,
+    CONNECT_TIMEOUT,
+    SubmissionDriver,
 )
-from tests.integration.observed import Function, StoredSites, Written
+from tests.integration.observed import LambdaFunction, SitesSecret, CapturedOutput
 from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE
-from tests.integration.token_address import TokenAddress
+from tests.integration.token_address import TokenEndpointStub
 from tests.messages import valid_smart_token_request
 
-ASKED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+REQUESTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "get_smart_token": (
         "/smart-tokens",
         valid_smart_token_request(),
-        documented("get_smart_token_answer", "guaranteed_ach"),
+        load_sample("get_smart_token_response", "guaranteed_ach"),
     ),
     "create_order": (
         "/orders",
-        documented("create_order", "guaranteed_ach") | {"site_identifier": SITE},
-        documented("create_order_answer", "guaranteed_ach"),
+        load_sample("create_order", "guaranteed_ach") | {"site_identifier": SITE},
+        load_sample("create_order_response", "guaranteed_ach"),
     ),
     "find_payment_methods": (
         "/payment-methods/find",
         {"site_customer_identifier": "1"},
-        documented("find_payment_methods_answer", "saved"),
+        load_sample("find_payment_methods_response", "saved"),
     ),
 }
 """Of each operation that is only asked: its address, a request, and a good answer."""
 
-CAME_TO: dict[str, tuple[Any, str]] = {
-    "refused": ((200, REFUSAL), "Refused"),
+REPLIES_BY_METRIC: dict[str, tuple[Any, str]] = {
+    "refused": ((200, REJECTION), "Refused"),
     "credentials": ((403, {}), "CredentialsRefused"),
     "signature": ((401, {}), "CredentialsRefused"),
     "too many": ((429, {}), "NotTaken"),
-    "no connection": (REFUSED_CONNECTION, "NotTaken"),
+    "no connection": (CONNECTION_REFUSED, "NotTaken"),
     "a page": ((500, b"<html>"), "Fault"),
     "another answer": ((200, {"status": "ok"}), "Fault"),
-    "cut": (CUT, "Fault"),
-    "slow": (HANGS, "Timeout"),
-    "slow to connect": (SLOW_CONNECTION, "NotReached"),
+    "cut": (BROKEN_CONNECTION, "Fault"),
+    "slow": (READ_TIMEOUT, "Timeout"),
+    "slow to connect": (CONNECT_TIMEOUT, "NotReached"),
 }
 
 
-def of_paynearme(written: Written) -> dict[str, int]:
+def upstream_metrics(captured: CapturedOutput) -> dict[str, int]:
     """Return what was counted of PayNearMe's answers."""
-    names = {name for line in written.metrics() for name in line if name.startswith("PayNearMe")}
-    return {name.removeprefix("PayNearMe"): written.counted(name) for name in names}
+    names = {name for line in captured.metrics() for name in line if name.startswith("PayNearMe")}
+    return {name.removeprefix("PayNearMe"): captured.metric_total(name) for name in names}
 
 
-@pytest.mark.parametrize("operation", ASKED)
+@pytest.mark.parametrize("operation", REQUESTS)
 def test_a_good_answer_is_counted(
-    paynearme: PayNearMeStub, cold_start: Callable[[str], Function], written: Written, operation: str
+    paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, operation: str
 ) -> None:
-    path, request, good = ASKED[operation]
-    paynearme.say((200, good))
+    path, request, good_reply = REQUESTS[operation]
+    paynearme.reply((200, good_reply))
 
-    assert Backend(cold_start).post(path, request).status == 200
+    assert ApiDriver(cold_start).post(path, request).status == 200
 
-    assert of_paynearme(written) == {"Answered": 1}
+    assert upstream_metrics(captured) == {"Answered": 1}
 
 
-@pytest.mark.parametrize("case", CAME_TO)
-@pytest.mark.parametrize("operation", ASKED)
+@pytest.mark.parametrize("case", REPLIES_BY_METRIC)
+@pytest.mark.parametrize("operation", REQUESTS)
 def test_any_other_answer_is_counted_by_its_kind(
-    paynearme: PayNearMeStub, cold_start: Callable[[str], Function], written: Written, operation: str, case: str
+    paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, operation: str, case: str
 ) -> None:
-    path, request, _ = ASKED[operation]
-    said, kind = CAME_TO[case]
-    paynearme.say(said)
+    path, request, _ = REQUESTS[operation]
+    reply, kind = REPLIES_BY_METRIC[case]
+    paynearme.reply(reply)
 
-    assert Backend(cold_start).post(path, request).status >= 400
+    assert ApiDriver(cold_start).post(path, request).status >= 400
 
-    assert of_paynearme(written) == {kind: 1}
+    assert upstream_metrics(captured) == {kind: 1}
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("reply", "kind"),
     [
         ((200, {"status": "ok"}), "Answered"),
-        ((200, REFUSAL), "Refused"),
-        ((200, EXPIRED), "BankAuthorizationExpired"),
+        ((200, REJECTION), "Refused"),
+        ((200, EXPIRED_REPLY), "BankAuthorizationExpired"),
         ((401, {}), "CredentialsRefused"),
-        (REFUSED_CONNECTION, "NotTaken"),
-        (SLOW_CONNECTION, "NotReached"),
-        (HANGS, "OutcomeUnknown"),
+        (CONNECTION_REFUSED, "NotTaken"),
+        (CONNECT_TIMEOUT, "NotReached"),
+        (READ_TIMEOUT, "OutcomeUnknown"),
         ((500, b"<html>"), "OutcomeUnknown"),
     ],
 )
 def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
-    making: Making, written: Written, said: Any, kind: str
+    submissions: SubmissionDriver, captured: CapturedOutput, reply: Any, kind: str
 ) -> None:
-    making.paynearme.say(said)
+    submissions.paynearme.reply(reply)
 
-    making.make()
+    submissions.submit()
 
-    assert of_paynearme(written) == {kind: 1}
+    assert upstream_metrics(captured) == {kind: 1}
 
 
-def test_a_stored_answer_that_is_told_again_is_no_call(making: Making, written: Written) -> None:
-    making.paynearme.say((200, REFUSAL))
+def test_a_stored_answer_that_is_told_again_is_no_call(submissions: SubmissionDriver, captured: CapturedOutput) -> None:
+    submissions.paynearme.reply((200, REJECTION))
 
     for _ in range(3):
-        making.make()
+        submissions.submit()
 
-    assert of_paynearme(written) == {"Refused": 1}
+    assert upstream_metrics(captured) == {"Refused": 1}
 
 
 def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
-    making: Making, written: Written
+    submissions: SubmissionDriver, captured: CapturedOutput
 ) -> None:
-    making.paynearme.say(HANGS)
+    submissions.paynearme.reply(READ_TIMEOUT)
 
     for _ in range(3):
-        making.make()
+        submissions.submit()
 
-    assert of_paynearme(written) == {"OutcomeUnknown": 1}
-    assert written.counted("PaymentOutcomeUnknown") == 3
+    assert upstream_metrics(captured) == {"OutcomeUnknown": 1}
+    assert captured.metric_total("PaymentOutcomeUnknown") == 3
 
 
-@pytest.mark.usefixtures("token_address")
+@pytest.mark.usefixtures("token_endpoint")
 def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
-    paynearme: PayNearMeStub, cold_start: Callable[[str], Function], oauth_site: str, written: Written
+    paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], oauth_site: str, captured: CapturedOutput
 ) -> None:
-    path, request, good = ASKED["get_smart_token"]
-    paynearme.say((200, good))
-    paynearme.answers = [paynearme.saying(401, {})]
+    path, request, good_reply = REQUESTS["get_smart_token"]
+    paynearme.reply((200, good_reply))
+    paynearme.next_replies = [paynearme.replying(401, {})]
 
-    assert Backend(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 200
+    assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 200
 
-    assert of_paynearme(written) == {"Answered": 1}
+    assert upstream_metrics(captured) == {"Answered": 1}
 
 
 def test_a_client_that_gets_no_token_has_its_credentials_refused(
     paynearme: PayNearMeStub,
-    cold_start: Callable[[str], Function],
-    token_address: TokenAddress,
+    cold_start: Callable[[str], LambdaFunction],
+    token_endpoint: TokenEndpointStub,
     oauth_site: str,
-    written: Written,
+    captured: CapturedOutput,
 ) -> None:
-    token_address.answer = paynearme.saying(401, {"error": "invalid_client"})
-    path, request, _ = ASKED["get_smart_token"]
+    token_endpoint.reply = paynearme.replying(401, {"error": "invalid_client"})
+    path, request, _ = REQUESTS["get_smart_token"]
 
-    assert Backend(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 502
+    assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 502
 
     assert paynearme.sent == []
-    assert of_paynearme(written) == {"CredentialsRefused": 1}
+    assert upstream_metrics(captured) == {"CredentialsRefused": 1}
 
 
 def test_a_call_that_failed_before_it_was_one_is_no_answer_of_paynearmes(
     paynearme: PayNearMeStub,
-    cold_start: Callable[[str], Function],
-    stored_sites: StoredSites,
-    written: Written,
+    cold_start: Callable[[str], LambdaFunction],
+    sites_secret: SitesSecret,
+    captured: CapturedOutput,
 ) -> None:
-    stored_sites.delete()
+    sites_secret.delete()
 
-    path, request, _ = ASKED["get_smart_token"]
-    assert Backend(cold_start).post(path, request).status == 503
+    path, request, _ = REQUESTS["get_smart_token"]
+    assert ApiDriver(cold_start).post(path, request).status == 503
 
-    assert of_paynearme(written) == {}
+    assert upstream_metrics(captured) == {}

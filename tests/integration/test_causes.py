@@ -11,8 +11,8 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from tests.events_of_gateway import json_event
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.observed import Function, Traffic, Written
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.observed import LambdaFunction, AwsCallRecorder, CapturedOutput
 from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import authorization, confirmation
 from tests.messages import valid_smart_token_request
@@ -25,9 +25,9 @@ MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
 }
 
 
-def refusal(code: str, operation: str) -> ClientError:
-    answer = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return ClientError(cast(Any, answer), operation)
+def client_error(code: str, operation: str) -> ClientError:
+    response = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(cast(Any, response), operation)
 
 
 @pytest.fixture(params=list(MESSAGES))
@@ -36,16 +36,16 @@ def name(request: pytest.FixtureRequest, paynearme: PayNearMeStub) -> str:
 
 
 def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
-    cold_start: Callable[[str], Function], traffic: Traffic, written: Written, name: str
+    cold_start: Callable[[str], LambdaFunction], aws_calls: AwsCallRecorder, captured: CapturedOutput, name: str
 ) -> None:
-    traffic.refused = {"GetSecretValue": refusal("AccessDeniedException", "GetSecretValue")}
+    aws_calls.request_errors = {"GetSecretValue": client_error("AccessDeniedException", "GetSecretValue")}
 
     cold_start(name)(MESSAGES[name]())
 
-    [line] = written.logs()
+    [line] = captured.logs()
     assert line["error"] == "SiteKeysUnavailableError"
     assert "ClientError AccessDeniedException" in line["error_causes"]
-    assert MARKER not in written.text()
+    assert MARKER not in captured.text()
 
 
 @pytest.mark.parametrize(
@@ -58,58 +58,58 @@ def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
     ],
 )
 def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
-    cold_start: Callable[[str], Function],
-    traffic: Traffic,
-    written: Written,
+    cold_start: Callable[[str], LambdaFunction],
+    aws_calls: AwsCallRecorder,
+    captured: CapturedOutput,
     name: str,
     operation: str,
     changes: dict[str, str],
 ) -> None:
-    traffic.refused = {operation: refusal("AccessDeniedException", operation)}
+    aws_calls.request_errors = {operation: client_error("AccessDeniedException", operation)}
 
     cold_start(name)(MESSAGES[name](**changes))
 
-    [line] = written.logs()
+    [line] = captured.logs()
     assert line["error"] == "LedgerUnavailableError"
     assert "ClientError AccessDeniedException" in line["error_causes"]
-    assert MARKER not in written.text()
+    assert MARKER not in captured.text()
 
 
 @pytest.mark.parametrize("operation", ["StartConfigurationSession", "GetLatestConfiguration"])
 def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
-    authorize: Function, deployed_policy: DeployedPolicy, written: Written, operation: str
+    authorize: LambdaFunction, deployed_policy: AppConfigStub, captured: CapturedOutput, operation: str
 ) -> None:
-    deployed_policy.fail(operation, refusal("AccessDeniedException", operation))
+    deployed_policy.fail(operation, client_error("AccessDeniedException", operation))
 
     authorize(authorization())
 
-    [line] = written.logs()
+    [line] = captured.logs()
     assert line["error"] == "PolicyUnavailableError"
     assert "ClientError AccessDeniedException" in line["error_causes"]
-    assert MARKER not in written.text()
+    assert MARKER not in captured.text()
 
 
 def test_the_identifiers_of_lambda_and_of_api_gateway_are_in_the_line(
-    cold_start: Callable[[str], Function], written: Written, name: str
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
 ) -> None:
     event: Any = json_event(MESSAGES[name]())
     event["requestContext"]["requestId"] = "api-1"
 
-    answer = cold_start(name).app.handler(event, SimpleNamespace(aws_request_id="lambda-1"))
+    response = cold_start(name).app.handler(event, SimpleNamespace(aws_request_id="lambda-1"))
 
-    assert answer["statusCode"] == 200
-    [line] = written.logs()
+    assert response["statusCode"] == 200
+    [line] = captured.logs()
     assert (line["request_id"], line["api_request_id"]) == ("lambda-1", "api-1")
 
 
 @pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": "x"}, None, []])
 def test_a_call_without_them_is_answered_and_written_all_the_same(
-    cold_start: Callable[[str], Function], written: Written, name: str, event: Any
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str, event: Any
 ) -> None:
-    answer = cold_start(name).app.handler(event, None)
+    response = cold_start(name).app.handler(event, None)
 
-    assert answer["statusCode"] >= 400
-    [line] = written.logs()
+    assert response["statusCode"] >= 400
+    [line] = captured.logs()
     assert line["operation"] == name
 
 
@@ -125,39 +125,39 @@ def test_a_call_without_them_is_answered_and_written_all_the_same(
     ],
 )
 def test_a_fault_of_paynearme_is_noted_in_fixed_words(
-    get_smart_token: Function, paynearme: PayNearMeStub, written: Written, status: int, content: object, detail: str
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput, status: int, content: object, detail: str
 ) -> None:
-    paynearme.answer = paynearme.saying(status, content)
+    paynearme.default_reply = paynearme.replying(status, content)
 
     assert get_smart_token(valid_smart_token_request()).status == 502
 
-    [line] = written.logs()
+    [line] = captured.logs()
     assert line["upstream_detail"] == detail
-    assert MARKER not in written.text()
+    assert MARKER not in captured.text()
 
 
 def test_a_paynearme_that_cannot_be_reached_is_noted(
-    get_smart_token: Function, paynearme: PayNearMeStub, written: Written
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput
 ) -> None:
-    refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
-    paynearme.answer = MaxRetryError(HTTPSConnectionPool(MARKER), f"https://{MARKER}", refused)
+    connection_refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
+    paynearme.default_reply = MaxRetryError(HTTPSConnectionPool(MARKER), f"https://{MARKER}", connection_refused)
 
     assert get_smart_token(valid_smart_token_request()).status == 502
 
-    [line] = written.logs()
+    [line] = captured.logs()
     assert line["upstream_detail"] == "no connection"
-    assert MARKER not in written.text()
+    assert MARKER not in captured.text()
 
 
 def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
-    get_smart_token: Function, paynearme: PayNearMeStub, written: Written
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput
 ) -> None:
-    said = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}
-    paynearme.answer = paynearme.saying(422, said)
+    reply = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}
+    paynearme.default_reply = paynearme.replying(422, reply)
 
     assert get_smart_token(valid_smart_token_request()).status == 422
 
-    [line] = written.logs()
+    [line] = captured.logs()
     assert line["response_code"] == "1205"
     assert "upstream_detail" not in line
-    assert MARKER not in written.text()
+    assert MARKER not in captured.text()

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from paynearme.deadline import Deadline
-from tests.integration.observed import ANSWER_WITHIN_SECONDS, Function, Stored, Traffic, Written
+from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
 from tests.integration.signed_callbacks import (
     CUSTOMER,
     SITE_OF_2_0,
@@ -19,8 +19,8 @@ from tests.integration.signed_callbacks import (
     site_changes,
 )
 
-POSTED = {CUSTOMER: Decimal("350.00")}
-STATUSES = {
+POSTED_BALANCES = {CUSTOMER: Decimal("350.00")}
+STATUS_BY_ANNOTATION = {
     "confirm_bad_xml": 200,
     "confirm_blank": 200,
     "confirm_delay_2": 200,
@@ -30,142 +30,142 @@ STATUSES = {
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Collects the seconds of every wait. Nobody waits, but a wait takes its time by the function's clock."""
-    waited: list[float] = []
+    recorded_delays: list[float] = []
 
-    class Patient:
+    class DelayRecorder:
         @staticmethod
         def after(seconds: float) -> Deadline:
-            return replace(Deadline.after(seconds), sleep=waited.append)
+            return replace(Deadline.after(seconds), sleep=recorded_delays.append)
 
-    monkeypatch.setattr("paynearme.gateway.Deadline", Patient)
-    passes = time.perf_counter
+    monkeypatch.setattr("paynearme.gateway.Deadline", DelayRecorder)
+    perf_counter = time.perf_counter
     monkeypatch.setattr(
-        "paynearme.gateway.time", SimpleNamespace(perf_counter=lambda: passes() + sum(waited))
+        "paynearme.gateway.time", SimpleNamespace(perf_counter=lambda: perf_counter() + sum(recorded_delays))
     )
-    return waited
+    return recorded_delays
 
 
 @pytest.fixture
-def rehearsing(
-    monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], Function], waits: list[float]
-) -> Function:
+def confirm_with_hooks(
+    monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], LambdaFunction], delays: list[float]
+) -> LambdaFunction:
     """The function that takes confirmations, with the hooks on."""
     monkeypatch.setenv("CERTIFICATION_HOOKS", "true")
     return cold_start("confirm")
 
 
-def told(annotation: str, **changes: str | None) -> dict[str, str]:
+def hook_message(annotation: str, **changes: str | None) -> dict[str, str]:
     return confirmation(site_order_annotation=annotation, **changes)
 
 
-@pytest.mark.parametrize("word", STATUSES)
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
 def test_the_money_is_posted_once_however_often_the_answer_misbehaves(
-    rehearsing: Function, stored: Stored, word: str
+    confirm_with_hooks: LambdaFunction, ledger_table: LedgerFixture, annotation: str
 ) -> None:
-    answers = [rehearsing(told(word), transport) for transport in TRANSPORTS.values() for _ in range(2)]
+    responses = [confirm_with_hooks(hook_message(annotation), transport) for transport in TRANSPORTS.values() for _ in range(2)]
 
-    assert {answer.status for answer in answers} == {STATUSES[word]}
-    assert len({answer.body for answer in answers}) == 1
-    assert stored.balances() == POSTED
-    assert stored.payment()["outcome"] == "payment"
-    assert stored.anomalies() == set()
+    assert {response.status for response in responses} == {STATUS_BY_ANNOTATION[annotation]}
+    assert len({response.body for response in responses}) == 1
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
+    assert ledger_table.anomalies() == set()
 
 
 def test_a_delay_is_waited_for_and_then_acknowledged_each_time(
-    rehearsing: Function, confirm: Function, waits: list[float]
+    confirm_with_hooks: LambdaFunction, confirm: LambdaFunction, delays: list[float]
 ) -> None:
-    usual = confirm(confirmation())
+    defaults = confirm(confirmation())
 
-    assert [rehearsing(told("confirm_delay_2")) for _ in range(2)] == [usual, usual]
-    assert waits == [2, 2]
+    assert [confirm_with_hooks(hook_message("confirm_delay_2")) for _ in range(2)] == [defaults, defaults]
+    assert delays == [2, 2]
 
 
 def test_a_delay_beyond_the_time_for_an_answer_is_not_acknowledged(
-    rehearsing: Function, waits: list[float]
+    confirm_with_hooks: LambdaFunction, delays: list[float]
 ) -> None:
-    assert rehearsing(told("confirm_delay_60")).body == ""
-    [waited] = waits
-    assert 0 < waited < ANSWER_WITHIN_SECONDS
+    assert confirm_with_hooks(hook_message("confirm_delay_60")).body == ""
+    [recorded_delays] = delays
+    assert 0 < recorded_delays < RESPONSE_TIMEOUT_SECONDS
 
 
-@pytest.mark.parametrize("word", ["confirm_blank", "confirm_redirect"])
-def test_an_answer_without_a_body_acknowledges_nothing(rehearsing: Function, word: str) -> None:
-    assert rehearsing(told(word)).body == ""
+@pytest.mark.parametrize("annotation", ["confirm_blank", "confirm_redirect"])
+def test_an_answer_without_a_body_acknowledges_nothing(confirm_with_hooks: LambdaFunction, annotation: str) -> None:
+    assert confirm_with_hooks(hook_message(annotation)).body == ""
 
 
 def test_a_bad_answer_is_no_acknowledgement_for_a_site_that_reads_xml_either(
-    rehearsing: Function, confirm: Function, stored: Stored
+    confirm_with_hooks: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     site = site_changes(SITE_OF_2_0)
-    bad = rehearsing(told("confirm_bad_xml", **site))
+    bad_response = confirm_with_hooks(hook_message("confirm_bad_xml", **site))
 
-    assert bad.content_type.startswith("application/xml")
-    assert ">" not in bad.body
-    assert bad.body != confirm(confirmation(**site)).body
-    assert stored.balances() == POSTED
+    assert bad_response.content_type.startswith("application/xml")
+    assert ">" not in bad_response.body
+    assert bad_response.body != confirm(confirmation(**site)).body
+    assert ledger_table.balances() == POSTED_BALANCES
 
 
-@pytest.mark.parametrize("word", STATUSES)
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
 def test_where_the_hooks_are_off_an_annotation_changes_nothing(
-    confirm: Function, stored: Stored, waits: list[float], written: Written, word: str
+    confirm: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], captured: CapturedOutput, annotation: str
 ) -> None:
-    usual = confirm(confirmation())
+    defaults = confirm(confirmation())
 
-    assert confirm(told(word)) == usual
-    assert waits == []
-    assert written.counted("CertificationHookApplied") == 0
-    assert stored.balances() == POSTED
+    assert confirm(hook_message(annotation)) == defaults
+    assert delays == []
+    assert captured.metric_total("CertificationHookApplied") == 0
+    assert ledger_table.balances() == POSTED_BALANCES
 
 
-def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(rehearsing: Function, written: Written) -> None:
-    for word in STATUSES:
-        rehearsing(told(word))
+def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(confirm_with_hooks: LambdaFunction, captured: CapturedOutput) -> None:
+    for annotation in STATUS_BY_ANNOTATION:
+        confirm_with_hooks(hook_message(annotation))
 
-    logs = written.logs()
-    names = [word.removesuffix("_2").removesuffix("_60") for word in STATUSES]
+    logs = captured.logs()
+    names = [annotation.removesuffix("_2").removesuffix("_60") for annotation in STATUS_BY_ANNOTATION]
     assert [line["certification_hook"] for line in logs] == names
     assert {line["level"] for line in logs} == {"INFO"}
     assert not [line for line in logs if "error" in line]
-    assert written.counted("CertificationHookApplied") == len(STATUSES)
-    assert written.counted("PaymentConfirmed") == 1
-    assert {name for line in written.metrics() for name in line if "Fail" in name or "Unav" in name} == set()
+    assert captured.metric_total("CertificationHookApplied") == len(STATUS_BY_ANNOTATION)
+    assert captured.metric_total("PaymentConfirmed") == 1
+    assert {name for line in captured.metrics() for name in line if "Fail" in name or "Unav" in name} == set()
 
 
 def test_what_is_waited_for_is_not_counted_as_time_that_we_took(
-    rehearsing: Function, written: Written
+    confirm_with_hooks: LambdaFunction, captured: CapturedOutput
 ) -> None:
-    rehearsing(told("confirm_delay_6"))
+    confirm_with_hooks(hook_message("confirm_delay_6"))
 
-    assert written.logs()[-1]["duration_ms"] < 6000
+    assert captured.logs()[-1]["duration_ms"] < 6000
 
 
-@pytest.mark.parametrize("word", STATUSES)
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
 def test_a_message_that_is_not_authentic_rehearses_nothing(
-    rehearsing: Function, stored: Stored, waits: list[float], word: str
+    confirm_with_hooks: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], annotation: str
 ) -> None:
-    assert rehearsing(told(word, secret="somebody-elses")).status == 401
-    assert rehearsing(confirmation() | {"site_order_annotation": word}).status == 401
-    assert waits == []
-    assert stored.everything() == []
+    assert confirm_with_hooks(hook_message(annotation, secret="somebody-elses")).status == 401
+    assert confirm_with_hooks(confirmation() | {"site_order_annotation": annotation}).status == 401
+    assert delays == []
+    assert ledger_table.all_items() == []
 
 
 def test_what_cannot_be_recorded_is_answered_as_such_and_not_rehearsed(
-    rehearsing: Function, traffic: Traffic, written: Written
+    confirm_with_hooks: LambdaFunction, aws_calls: AwsCallRecorder, captured: CapturedOutput
 ) -> None:
-    traffic.refused["TransactWriteItems"] = RuntimeError()
+    aws_calls.request_errors["TransactWriteItems"] = RuntimeError()
 
-    assert rehearsing(told("confirm_blank")).status == 503
-    assert written.counted("CertificationHookApplied") == 0
+    assert confirm_with_hooks(hook_message("confirm_blank")).status == 503
+    assert captured.metric_total("CertificationHookApplied") == 0
 
 
-@pytest.mark.parametrize("word", STATUSES)
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
 def test_an_authorization_of_such_an_order_is_answered_as_any_other(
-    monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], Function], waits: list[float], word: str
+    monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], LambdaFunction], delays: list[float], annotation: str
 ) -> None:
     monkeypatch.setenv("CERTIFICATION_HOOKS", "true")
     authorize = cold_start("authorize")
 
-    assert authorize(authorization(site_order_annotation=word)).fields["accept_payment"] == "yes"
-    assert waits == []
+    assert authorize(authorization(site_order_annotation=annotation)).fields["accept_payment"] == "yes"
+    assert delays == []

@@ -7,40 +7,40 @@ from typing import Any
 
 import pytest
 
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.observed import Function, Stored
-from tests.integration.payments_over_time import NOON, Payments, at, reversal
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.observed import LambdaFunction, LedgerFixture
+from tests.integration.payments_over_time import NOON, PaymentDriver, send_at, reversal
 from tests.integration.signed_callbacks import CUSTOMER, SITE, authorization, confirmation
-from tests.integration.streamed import Streamed, balances_by
+from tests.integration.streamed import StreamReader, balances_from
 
 ORDER = "80080175585"
-LATER = NOON + timedelta(days=2)
+TWO_DAYS_LATER = NOON + timedelta(days=2)
 
 
 @pytest.fixture
-def payments(authorize: Function, confirm: Function, stored: Stored, streamed: Streamed) -> Payments:
-    return Payments(authorize, confirm, stored)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
-def told(streamed: Streamed) -> Callable[[], list[str]]:
+def published_types(stream_reader: StreamReader) -> Callable[[], list[str]]:
     """Tells of what kinds the new events are: an anomaly's is its code."""
-    return lambda: [getattr(event, "anomaly", event.detail_type) for event in streamed.told()]
+    return lambda: [getattr(event, "anomaly", event.detail_type) for event in stream_reader.new_events()]
 
 
 @pytest.fixture
-def details(streamed: Streamed) -> Callable[[], dict[str, Any]]:
+def details(stream_reader: StreamReader) -> Callable[[], dict[str, Any]]:
     """Returns what the only new event says, but for what tells it apart from others and what is null."""
 
     def details() -> dict[str, Any]:
-        [event] = streamed.told()
-        apart = {"event_identifier", "sequence", "schema_version"}
-        return {"type": event.detail_type} | event.model_dump(mode="json", exclude=apart, exclude_none=True)
+        [event] = stream_reader.new_events()
+        ignored_fields = {"event_identifier", "sequence", "schema_version"}
+        return {"type": event.detail_type} | event.model_dump(mode="json", exclude=ignored_fields, exclude_none=True)
 
     return details
 
 
-def about(payments: Payments, **says: Any) -> dict[str, Any]:
+def expected_event(payments: PaymentDriver, **fields: Any) -> dict[str, Any]:
     """Return what an event says of the payment that was asked about."""
     return {
         "site_identifier": SITE,
@@ -52,37 +52,37 @@ def about(payments: Payments, **says: Any) -> dict[str, Any]:
         "payment_amount": "100.00",
         "payment_currency": "USD",
         "payment_type": "credit",
-        **says,
+        **fields,
     }
 
 
-def test_an_accepted_payment_is_told(payments: Payments, details: Callable[[], dict[str, Any]]) -> None:
-    payments.ask(site_order_identifier="ours")
+def test_an_accepted_payment_is_told(payments: PaymentDriver, details: Callable[[], dict[str, Any]]) -> None:
+    payments.authorize(site_order_identifier="ours")
 
-    known = {"reason": "accepted", "policy_version": payments.item()["policy_version"], "site_order_identifier": "ours"}
-    assert details() == about(payments, type="PaymentAuthorized", **known)
+    expected_fields = {"reason": "accepted", "policy_version": payments.item()["policy_version"], "site_order_identifier": "ours"}
+    assert details() == expected_event(payments, type="PaymentAuthorized", **expected_fields)
 
 
 def test_a_declined_payment_is_told_with_its_reason(
-    payments: Payments, deployed_policy: DeployedPolicy, details: Callable[[], dict[str, Any]]
+    payments: PaymentDriver, deployed_policy: AppConfigStub, details: Callable[[], dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
 
-    payments.ask()
+    payments.authorize()
 
-    known = {"reason": "amount_too_high", "policy_version": payments.item()["policy_version"]}
-    assert details() == about(payments, type="AuthorizationDeclined", **known)
+    expected_fields = {"reason": "amount_too_high", "policy_version": payments.item()["policy_version"]}
+    assert details() == expected_event(payments, type="AuthorizationDeclined", **expected_fields)
 
 
 def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
-    payments: Payments, streamed: Streamed, details: Callable[[], dict[str, Any]]
+    payments: PaymentDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
-    payments.ask()
-    streamed.told()
+    payments.authorize()
+    stream_reader.new_events()
 
-    payments.pay(net_payment_amount="97.5", payment_type=None, standin="true")
+    payments.confirm(net_payment_amount="97.5", payment_type=None, standin="true")
 
-    assert details() == about(
+    assert details() == expected_event(
         payments,
         type="PaymentConfirmed",
         net_payment_amount="97.50",
@@ -93,22 +93,22 @@ def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
 
 
 def test_a_payment_that_failed_is_told_with_what_is_known_of_it(
-    payments: Payments, streamed: Streamed, details: Callable[[], dict[str, Any]]
+    payments: PaymentDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
-    payments.ask()
-    streamed.told()
+    payments.authorize()
+    stream_reader.new_events()
     amounts = ["payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency"]
 
-    payments.fail("1", **dict.fromkeys(amounts))
+    payments.decline("1", **dict.fromkeys(amounts))
 
-    known = about(payments, type="PaymentFailed")
-    assert details() == {name: value for name, value in known.items() if name not in amounts}
+    expected_fields = expected_event(payments, type="PaymentFailed")
+    assert details() == {name: value for name, value in expected_fields.items() if name not in amounts}
 
 
 def test_a_payment_that_nobody_asked_about_is_told_as_such(
-    payments: Payments, details: Callable[[], dict[str, Any]]
+    payments: PaymentDriver, details: Callable[[], dict[str, Any]]
 ) -> None:
-    payments.pay()
+    payments.confirm()
 
     event = details()
     assert (event["type"], event["authorized"], event["credited_amount"]) == (
@@ -120,64 +120,64 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
 
 
 def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
-    payments: Payments, deployed_policy: DeployedPolicy, streamed: Streamed
+    payments: PaymentDriver, deployed_policy: AppConfigStub, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
-    payments.ask()
-    payments.pay()
+    payments.authorize()
+    payments.confirm()
 
-    _, confirmed, anomaly = (event.model_dump(mode="json") for event in streamed.told())
-    assert (confirmed["authorized"], confirmed["credited_amount"]) == (False, "100.00")
+    _, confirmed_event, anomaly = (event.model_dump(mode="json") for event in stream_reader.new_events())
+    assert (confirmed_event["authorized"], confirmed_event["credited_amount"]) == (False, "100.00")
     assert anomaly["anomaly"] == "paid_after_decline"
 
 
 def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
-    payments: Payments, streamed: Streamed, stored: Stored
+    payments: PaymentDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
-    payments.pay(site_customer_identifier=None)
+    payments.confirm(site_customer_identifier=None)
 
-    confirmed, anomaly = streamed.told()
-    assert confirmed.model_dump(mode="json")["credited_amount"] == "0.00"
+    confirmed_event, anomaly = stream_reader.new_events()
+    assert confirmed_event.model_dump(mode="json")["credited_amount"] == "0.00"
     assert anomaly.model_dump()["anomaly"] == "customer_missing"
-    assert stored.balances() == {}
+    assert ledger_table.balances() == {}
 
 
 def test_a_question_that_comes_after_its_outcome_is_told_after_it(
-    payments: Payments, deployed_policy: DeployedPolicy, told: Callable[[], list[str]]
+    payments: PaymentDriver, deployed_policy: AppConfigStub, published_types: Callable[[], list[str]]
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
-    payments.pay("1")
-    payments.ask("1")
-    payments.pay("2", payment_amount="100.01")
-    payments.ask("2", payment_amount="100.01")
+    payments.confirm("1")
+    payments.authorize("1")
+    payments.confirm("2", payment_amount="100.01")
+    payments.authorize("2", payment_amount="100.01")
 
-    assert told() == [
+    assert published_types() == [
         *("PaymentConfirmed", "PaymentAuthorized"),
         *("PaymentConfirmed", "AuthorizationDeclined", "paid_after_decline"),
     ]
 
 
 def test_a_payment_after_its_decline_is_told_as_both(
-    payments: Payments, told: Callable[[], list[str]]
+    payments: PaymentDriver, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.fail()
-    payments.pay()
+    payments.decline()
+    payments.confirm()
 
-    assert told() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
+    assert published_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
 
 
 def test_what_came_back_is_told_once_for_each_reversal(
-    payments: Payments, reverse: Function, streamed: Streamed, details: Callable[[], dict[str, Any]]
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
-    payments.ask()
-    payments.pay(net_payment_amount="97.50")
-    streamed.told()
+    payments.authorize()
+    payments.confirm(net_payment_amount="97.50")
+    stream_reader.new_events()
     parts: dict[str, dict[str, str | None]] = {
         "60.00": {"reverse_amount": "60.00"},
         "37.50": {"reverse_amount": "40.00", "reverse_type": "Chargeback", "reverse_code": None},
     }
     for debited_amount, changes in parts.items():
-        at(LATER, reverse, reversal(pnm_payment_identifier="1", **changes))
+        send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", **changes))
 
         event = details()
         kind, code = ("chargeback", None) if "reverse_type" in changes else ("return", "R01")
@@ -189,62 +189,62 @@ def test_what_came_back_is_told_once_for_each_reversal(
 
 
 def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
-    payments: Payments, reverse: Function, streamed: Streamed, stored: Stored
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
-    at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
-    payments.pay(net_payment_amount="97.50")
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
+    payments.confirm(net_payment_amount="97.50")
 
-    events = [event.model_dump(mode="json") | {"type": event.detail_type} for event in streamed.told()]
+    events = [event.model_dump(mode="json") | {"type": event.detail_type} for event in stream_reader.new_events()]
     assert [event["type"] for event in events] == ["PaymentReversed", "PaymentAnomaly", "PaymentConfirmed"]
     assert (events[0]["debited_amount"], events[1]["anomaly"]) == ("0.00", "reversed_unknown")
     assert events[2]["credited_amount"] == "57.50"
-    assert balances_by(streamed.events) == stored.balances()
+    assert balances_from(stream_reader.events) == ledger_table.balances()
 
 
 def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
-    payments: Payments, reverse: Function, streamed: Streamed, stored: Stored
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
-    payments.pay()
-    payments.ask(site_customer_identifier="another")
-    at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
+    payments.confirm()
+    payments.authorize(site_customer_identifier="another")
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
 
-    streamed.told()
-    assert balances_by(streamed.events) == stored.balances() == {CUSTOMER: Decimal("60.00")}
+    stream_reader.new_events()
+    assert balances_from(stream_reader.events) == ledger_table.balances() == {CUSTOMER: Decimal("60.00")}
 
 
 def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
-    payments: Payments, told: Callable[[], list[str]]
+    payments: PaymentDriver, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask()
-    told()
+    payments.authorize()
+    published_types()
 
-    payments.pay(
+    payments.confirm(
         payment_amount="90.00",
         net_payment_amount="95.00",
         pnm_order_identifier="1",
         site_customer_identifier="another",
     )
-    assert told() == [
+    assert published_types() == [
         "PaymentConfirmed",
         *("amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"),
     ]
-    payments.pay(payment_amount="80.00")
-    payments.pay(payment_amount="70.00")
-    assert told() == ["outcome_contradicted"]
-    payments.ask(payment_amount="1.00")
-    payments.ask(payment_amount="2.00")
-    assert told() == ["authorization_conflict"]
+    payments.confirm(payment_amount="80.00")
+    payments.confirm(payment_amount="70.00")
+    assert published_types() == ["outcome_contradicted"]
+    payments.authorize(payment_amount="1.00")
+    payments.authorize(payment_amount="2.00")
+    assert published_types() == ["authorization_conflict"]
 
 
 def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
-    payments: Payments, streamed: Streamed
+    payments: PaymentDriver, stream_reader: StreamReader
 ) -> None:
-    payments.ask()
-    payments.at(LATER).release()
-    payments.at(LATER).ask()
-    payments.at(LATER + timedelta(days=2)).release()
+    payments.authorize()
+    payments.at(TWO_DAYS_LATER).release()
+    payments.at(TWO_DAYS_LATER).authorize()
+    payments.at(TWO_DAYS_LATER + timedelta(days=2)).release()
 
-    events = streamed.told()
+    events = stream_reader.new_events()
     assert [event.detail_type for event in events] == ["PaymentAuthorized", "ReservationReleased"] * 2
     assert len({event.event_identifier for event in events}) == 4
     released = [event.model_dump(mode="json") for event in events[1::2]]
@@ -253,20 +253,20 @@ def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
 
 
 def test_a_payment_after_its_release_is_told_with_what_is_wrong(
-    payments: Payments, told: Callable[[], list[str]]
+    payments: PaymentDriver, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask()
-    payments.at(LATER).release()
-    payments.at(LATER).pay()
+    payments.authorize()
+    payments.at(TWO_DAYS_LATER).release()
+    payments.at(TWO_DAYS_LATER).confirm()
 
-    assert told() == ["PaymentAuthorized", "ReservationReleased", "PaymentConfirmed", "paid_after_release"]
+    assert published_types() == ["PaymentAuthorized", "ReservationReleased", "PaymentConfirmed", "paid_after_release"]
 
 
 @pytest.mark.parametrize("forged", [authorization, confirmation])
 def test_a_forged_callback_is_told_to_nobody(
-    authorize: Function, confirm: Function, streamed: Streamed, forged: Callable[..., dict[str, str]]
+    authorize: LambdaFunction, confirm: LambdaFunction, stream_reader: StreamReader, forged: Callable[..., dict[str, str]]
 ) -> None:
     function = authorize if forged is authorization else confirm
 
     assert function(forged(secret="another")).status == 401
-    assert streamed.records() == []
+    assert stream_reader.records() == []

@@ -4,34 +4,34 @@ from typing import Any
 
 import pytest
 
-from tests.documents import documented, names_of
-from tests.integration.observed import Function, Stored, Written
+from tests.documents import load_sample, sample_names
+from tests.integration.observed import LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.signed_callbacks import CUSTOMER, TRANSPORTS, authorization, confirmation, signed
 
-ACKNOWLEDGED = {
+ACKNOWLEDGEMENT = {
     "payment_confirmation_response": {
         "version": "3.0",
         "confirmation": {"pnm_order_identifier": "80080175585"},
     }
 }
-POSTED = {CUSTOMER: Decimal("350.00")}
+POSTED_BALANCES = {CUSTOMER: Decimal("350.00")}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_payment_is_acknowledged_and_moves_the_balance_by_its_net_amount(
-    confirm: Function, stored: Stored, transport: str
+    confirm: LambdaFunction, ledger_table: LedgerFixture, transport: str
 ) -> None:
-    answer = confirm(confirmation(), TRANSPORTS[transport])
+    response = confirm(confirmation(), TRANSPORTS[transport])
 
-    assert answer.status == 200
-    assert answer.content == ACKNOWLEDGED
-    assert stored.balances() == POSTED
-    assert stored.payment()["outcome"] == "payment"
+    assert response.status == 200
+    assert response.content == ACKNOWLEDGEMENT
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
 
 
 @pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "without authorization"])
 def test_however_often_it_is_told_a_payment_is_posted_once_and_acknowledged_alike(
-    authorize: Function, confirm: Function, stored: Stored, authorized: bool
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, authorized: bool
 ) -> None:
     if authorized:
         authorize(authorization())
@@ -39,53 +39,53 @@ def test_however_often_it_is_told_a_payment_is_posted_once_and_acknowledged_alik
     bodies = {confirm(confirmation(), transport).body for transport in TRANSPORTS.values() for _ in range(2)}
 
     assert len(bodies) == 1
-    assert stored.balances() == POSTED
-    assert stored.anomalies() == set()
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.anomalies() == set()
 
 
-def test_a_balance_is_the_exact_sum_of_a_customers_payments(confirm: Function, stored: Stored) -> None:
+def test_a_balance_is_the_exact_sum_of_a_customers_payments(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     for number in range(10):
         confirm(confirmation(pnm_payment_identifier=str(number), net_payment_amount="0.10"))
     confirm(confirmation(pnm_payment_identifier="10", net_payment_amount="123456789012.07"))
 
-    assert stored.balances() == {CUSTOMER: Decimal("123456789013.07")}
+    assert ledger_table.balances() == {CUSTOMER: Decimal("123456789013.07")}
 
 
-def test_customers_of_two_sites_have_two_balances(confirm: Function, stored: Stored) -> None:
+def test_customers_of_two_sites_have_two_balances(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     confirm(confirmation())
     confirm(confirmation(site_identifier="S2411573363"))
 
-    accounts = [item for item in stored.everything() if item["sk"] == "ACCOUNT"]
+    accounts = [item for item in ledger_table.all_items() if item["sk"] == "ACCOUNT"]
     assert [item["balance"] for item in accounts] == [350, 350]
 
 
 def test_a_decline_is_acknowledged_recorded_and_moves_nothing(
-    authorize: Function, confirm: Function, stored: Stored, written: Written
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
 ) -> None:
     authorize(authorization())
 
-    answer = confirm(confirmation(status="decline"))
+    response = confirm(confirmation(status="decline"))
 
-    assert (answer.status, answer.content) == (200, ACKNOWLEDGED)
-    assert stored.payment()["outcome"] == "decline"
-    assert stored.balances() == {}
-    assert written.counted("PaymentFailed") == 1
+    assert (response.status, response.content) == (200, ACKNOWLEDGEMENT)
+    assert ledger_table.payment()["outcome"] == "decline"
+    assert ledger_table.balances() == {}
+    assert captured.metric_total("PaymentFailed") == 1
 
 
-def test_a_decline_needs_no_amounts(confirm: Function, stored: Stored) -> None:
+def test_a_decline_needs_no_amounts(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     amounts = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
     message = confirmation(status="decline", **dict.fromkeys(amounts))
 
-    assert confirm(message).content == ACKNOWLEDGED
-    assert confirm(message).content == ACKNOWLEDGED
-    assert stored.payment()["outcome"] == "decline"
+    assert confirm(message).content == ACKNOWLEDGEMENT
+    assert confirm(message).content == ACKNOWLEDGEMENT
+    assert ledger_table.payment()["outcome"] == "decline"
 
 
 @pytest.mark.parametrize(
     "changes", [{"payment_currency": "CAD"}, {"payment_amount": "-1.00"}], ids=["other currency", "negative"]
 )
 def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
-    authorize: Function, confirm: Function, changes: dict[str, Any]
+    authorize: LambdaFunction, confirm: LambdaFunction, changes: dict[str, Any]
 ) -> None:
     assert authorize(authorization(**changes)).fields["accept_payment"] == "no"
 
@@ -93,38 +93,38 @@ def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
 
 
 def test_a_payment_after_its_decline_is_posted_once_and_marked(
-    confirm: Function, stored: Stored, written: Written
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
 ) -> None:
     confirm(confirmation(status="decline"))
 
     bodies = {confirm(confirmation()).body for _ in range(3)}
 
     assert len(bodies) == 1
-    assert stored.balances() == POSTED
-    assert stored.payment()["outcome"] == "payment"
-    assert stored.anomalies() == {"outcome_contradicted"}
-    assert written.counted("AnomalyOutcomeContradicted") == 1
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
+    assert ledger_table.anomalies() == {"outcome_contradicted"}
+    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
 
 
 def test_a_decline_after_the_payment_keeps_the_money_and_is_marked(
-    confirm: Function, stored: Stored, written: Written
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
 ) -> None:
     confirm(confirmation())
 
-    answer = confirm(confirmation(status="decline"))
+    response = confirm(confirmation(status="decline"))
 
-    assert answer.content == ACKNOWLEDGED
-    assert stored.balances() == POSTED
-    assert stored.payment()["outcome"] == "payment"
-    assert stored.anomalies() == {"outcome_contradicted"}
-    assert written.counted("AnomalyOutcomeContradicted") == 1
+    assert response.content == ACKNOWLEDGEMENT
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
+    assert ledger_table.anomalies() == {"outcome_contradicted"}
+    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
 
 
-def test_payment_and_decline_in_turn_post_once(confirm: Function, stored: Stored) -> None:
+def test_payment_and_decline_in_turn_post_once(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     for status in ["decline", "payment", "decline", "payment", "decline", "payment"]:
-        assert confirm(confirmation(status=status)).content == ACKNOWLEDGED
+        assert confirm(confirmation(status=status)).content == ACKNOWLEDGEMENT
 
-    assert stored.balances() == POSTED
+    assert ledger_table.balances() == POSTED_BALANCES
 
 
 @pytest.mark.parametrize(
@@ -139,18 +139,18 @@ def test_payment_and_decline_in_turn_post_once(confirm: Function, stored: Stored
     ids=["amount", "net amount", "customer", "no customer", "order"],
 )
 def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
-    confirm: Function, stored: Stored, written: Written, changes: dict[str, Any]
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, changes: dict[str, Any]
 ) -> None:
     confirm(confirmation())
-    before = stored.payment()
+    original = ledger_table.payment()
 
-    answer = confirm(confirmation(**changes))
+    response = confirm(confirmation(**changes))
 
-    assert answer.status == 200
-    assert stored.balances() == POSTED
-    marked = {"anomalies": {"outcome_contradicted"}, "revision": before["revision"] + 1}
-    assert stored.payment() == {**before, **marked}
-    assert written.counted("AnomalyOutcomeContradicted") == 1
+    assert response.status == 200
+    assert ledger_table.balances() == POSTED_BALANCES
+    flagged = {"anomalies": {"outcome_contradicted"}, "revision": original["revision"] + 1}
+    assert ledger_table.payment() == {**original, **flagged}
+    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
     ids=["declined: currency", "declined: amount", "amount", "order", "customer", "amount and order"],
 )
 def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_counted(
-    authorize: Function,
-    confirm: Function,
-    stored: Stored,
-    written: Written,
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
     authorized: dict[str, Any],
     confirmed: dict[str, Any],
     anomalies: set[str],
@@ -183,87 +183,87 @@ def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_cou
     bodies = {confirm(confirmation(**confirmed)).body for _ in range(2)}
 
     assert len(bodies) == 1
-    assert list(stored.balances().values()) == [Decimal("350.00")]
-    assert stored.anomalies() == anomalies
+    assert list(ledger_table.balances().values()) == [Decimal("350.00")]
+    assert ledger_table.anomalies() == anomalies
     for anomaly in anomalies:
-        assert written.counted("Anomaly" + anomaly.title().replace("_", "")) == 1
+        assert captured.metric_total("Anomaly" + anomaly.title().replace("_", "")) == 1
 
 
-@pytest.mark.parametrize("named", ["authorization", "confirmation"])
+@pytest.mark.parametrize("named_in", ["authorization", "confirmation"])
 def test_a_customer_that_only_one_of_the_messages_names_is_no_difference(
-    authorize: Function, confirm: Function, stored: Stored, named: str
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, named_in: str
 ) -> None:
-    authorize(authorization(site_customer_identifier=CUSTOMER if named == "authorization" else None))
-    confirm(confirmation(site_customer_identifier=CUSTOMER if named == "confirmation" else None))
+    authorize(authorization(site_customer_identifier=CUSTOMER if named_in == "authorization" else None))
+    confirm(confirmation(site_customer_identifier=CUSTOMER if named_in == "confirmation" else None))
 
-    assert "customer_differs" not in stored.anomalies()
-    assert stored.balances() == (POSTED if named == "confirmation" else {})
+    assert "customer_differs" not in ledger_table.anomalies()
+    assert ledger_table.balances() == (POSTED_BALANCES if named_in == "confirmation" else {})
 
 
 @pytest.mark.parametrize("customer", [None, ""], ids=["absent", "empty"])
 def test_without_a_customer_the_payment_alone_is_posted_and_marked(
-    confirm: Function, stored: Stored, written: Written, customer: str | None
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, customer: str | None
 ) -> None:
     message = confirmation(site_customer_identifier=customer)
 
     assert {confirm(message).body for _ in range(2)} == {confirm(message).body}
-    assert stored.balances() == {}
-    assert stored.payment()["posted_amount"] == Decimal("350.00")
-    assert stored.anomalies() == {"customer_missing"}
-    assert written.counted("AnomalyCustomerMissing") == 1
+    assert ledger_table.balances() == {}
+    assert ledger_table.payment()["posted_amount"] == Decimal("350.00")
+    assert ledger_table.anomalies() == {"customer_missing"}
+    assert captured.metric_total("AnomalyCustomerMissing") == 1
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
-    confirm: Function, stored: Stored, status: str
+    confirm: LambdaFunction, ledger_table: LedgerFixture, status: str
 ) -> None:
     bodies = {confirm(confirmation(test="true", status=status)).body for _ in range(2)}
 
     assert len(bodies) == 1
-    [item] = stored.everything()
+    [item] = ledger_table.all_items()
     assert item["pk"].startswith("TEST#")
     assert "posted_amount" not in item
 
 
 @pytest.mark.parametrize("order", [["true", None], [None, "true"]], ids=["test first", "real first"])
 def test_a_test_of_the_same_identifier_does_not_stand_in_a_payments_way(
-    confirm: Function, stored: Stored, order: list[str | None]
+    confirm: LambdaFunction, ledger_table: LedgerFixture, order: list[str | None]
 ) -> None:
     for test in order:
         confirm(confirmation(test=test))
 
-    assert stored.balances() == POSTED
-    assert [item.get("anomalies") for item in stored.payments()] == [None, None]
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert [item.get("anomalies") for item in ledger_table.payments()] == [None, None]
 
 
 @pytest.mark.parametrize("age", [0, 3600, 40 * 24 * 3600, 50 * 365 * 24 * 3600, -86400])
-def test_a_confirmation_is_never_refused_for_its_age(confirm: Function, stored: Stored, age: int) -> None:
-    assert confirm(confirmation(timestamp=str(int(time.time()) - age))).content == ACKNOWLEDGED
-    assert stored.balances() == POSTED
+def test_a_confirmation_is_never_refused_for_its_age(confirm: LambdaFunction, ledger_table: LedgerFixture, age: int) -> None:
+    assert confirm(confirmation(timestamp=str(int(time.time()) - age))).content == ACKNOWLEDGEMENT
+    assert ledger_table.balances() == POSTED_BALANCES
 
 
-def test_a_repeat_with_a_new_timestamp_is_the_same_confirmation(confirm: Function, stored: Stored) -> None:
+def test_a_repeat_with_a_new_timestamp_is_the_same_confirmation(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     confirm(confirmation())
     confirm(confirmation(timestamp="1748969962"))
 
-    assert stored.balances() == POSTED
-    assert stored.anomalies() == set()
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.anomalies() == set()
 
 
-@pytest.mark.parametrize("standin", ["true", "false", None])
+@pytest.mark.parametrize("is_standin", ["true", "false", None])
 def test_it_is_stored_whether_paynearme_decided_in_our_place(
-    confirm: Function, stored: Stored, standin: str | None
+    confirm: LambdaFunction, ledger_table: LedgerFixture, is_standin: str | None
 ) -> None:
-    confirm(confirmation(standin=standin))
+    confirm(confirmation(standin=is_standin))
 
-    assert stored.payment()["standin"] is (standin == "true")
+    assert ledger_table.payment()["standin"] is (is_standin == "true")
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_nothing_personal_is_stored(
-    authorize: Function, confirm: Function, stored: Stored, status: str
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, status: str
 ) -> None:
-    personal = {
+    pii = {
         "customer_name": "Marker-Name",
         "first_name": "Marker-First",
         "customer_email": "marker@example.com",
@@ -279,21 +279,21 @@ def test_nothing_personal_is_stored(
         "retailer_location_address": "Marker-Street",
         "user_agent_string": "Marker-Browser",
     }
-    authorize(authorization(**personal))
-    confirm(confirmation(status=status, **personal))
+    authorize(authorization(**pii))
+    confirm(confirmation(status=status, **pii))
 
-    kept = str(stored.everything())
-    assert stored.payment()["outcome"] == status
-    assert not [value for value in personal.values() if value in kept]
-    assert "_pii" not in kept
-    assert authorization(**personal)["signature"] not in kept
+    stored_text = str(ledger_table.all_items())
+    assert ledger_table.payment()["outcome"] == status
+    assert not [value for value in pii.values() if value in stored_text]
+    assert "_pii" not in stored_text
+    assert authorization(**pii)["signature"] not in stored_text
 
 
-@pytest.mark.parametrize("name", names_of("confirmation"))
-def test_the_documents_confirmations_are_posted(confirm: Function, stored: Stored, name: str) -> None:
-    message = documented("confirmation", name) | {"site_identifier": "S2155373459"}
+@pytest.mark.parametrize("name", sample_names("confirmation"))
+def test_the_documents_confirmations_are_posted(confirm: LambdaFunction, ledger_table: LedgerFixture, name: str) -> None:
+    message = load_sample("confirmation", name) | {"site_identifier": "S2155373459"}
 
-    answer = confirm(signed(message))
+    response = confirm(signed(message))
 
-    assert answer.fields == {"pnm_order_identifier": message["pnm_order_identifier"]}
-    assert list(stored.balances().values()) == [Decimal(message["net_payment_amount"])]
+    assert response.fields == {"pnm_order_identifier": message["pnm_order_identifier"]}
+    assert list(ledger_table.balances().values()) == [Decimal(message["net_payment_amount"])]

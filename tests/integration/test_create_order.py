@@ -6,19 +6,19 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from paynearme.signing import verify
-from tests.documents import documented
-from tests.integration.backend_calls import Backend, faults, kind, order
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.making_payments import REFUSAL, REFUSED_CONNECTION
-from tests.integration.observed import Function, Stored, Written
+from tests.documents import load_sample
+from tests.integration.backend_calls import ApiDriver, parameter_errors, problem_type, order_path
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.making_payments import REJECTION, CONNECTION_REFUSED
+from tests.integration.observed import LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.payments_over_time import NOON
 from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES, authorization
 
-CREATED = documented("create_order_answer", "guaranteed_ach")
+CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
 ORDER = "82882345534"
-REQUEST = documented("create_order", "guaranteed_ach") | {"site_identifier": f"{SITE} "}
-PERSONAL = {
+REQUEST = load_sample("create_order", "guaranteed_ach") | {"site_identifier": f"{SITE} "}
+PII_FIELDS = {
     "site_customer_first_name": "zq7first",
     "site_customer_last_name": "zq7last",
     "site_customer_email": "zq7@example.com",
@@ -26,8 +26,8 @@ PERSONAL = {
     "site_customer_street": "zq7 Street",
     "site_customer_city": "zq7 City",
 }
-SLOW = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
-RETURNED = {
+READ_TIMEOUT = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
+RETURNED_ORDER = {
     "pnm_order_identifier": ORDER,
     "site_order_identifier": "6969675870",
     "pnm_order_short_identifier": "LT95NN",
@@ -41,8 +41,8 @@ RETURNED = {
     "minimum_payment_amount": "0.00",
 }
 LINKS = ("secure_smart_token", "secure_smart_link", "order_tracking_url")
-OUT_OF_ORDER: dict[str, tuple[Any, tuple[int, str]]] = {
-    "hangs": (SLOW, (504, "paynearme-timeout")),
+UPSTREAM_ERRORS: dict[str, tuple[Any, tuple[int, str]]] = {
+    "hangs": (READ_TIMEOUT, (504, "paynearme-timeout")),
     "cut": (ProtocolError("cut"), (502, "paynearme-error")),
     "500": ((500, {"status": "error"}), (502, "paynearme-error")),
     "503": ((503, b"<html>"), (502, "paynearme-error")),
@@ -50,28 +50,28 @@ OUT_OF_ORDER: dict[str, tuple[Any, tuple[int, str]]] = {
     "401": ((401, {"status": "error"}), (502, "credentials-rejected")),
     "403": ((403, {"status": "error"}), (502, "credentials-rejected")),
     "HTML": ((200, b"<html>"), (502, "paynearme-error")),
-    "refused": ((200, REFUSAL), (422, "rejected-by-paynearme")),
+    "refused": ((200, REJECTION), (422, "rejected-by-paynearme")),
 }
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Backend:
-    paynearme.answer = paynearme.saying(200, CREATED)
-    return Backend(cold_start)
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    paynearme.default_reply = paynearme.replying(200, CREATED_REPLY)
+    return ApiDriver(cold_start)
 
 
 def created(**changes: object) -> dict[str, Any]:
-    return {"status": "ok", "order": CREATED["order"] | changes}
+    return {"status": "ok", "order": CREATED_REPLY["order"] | changes}
 
 
-def test_the_guides_order_is_created_and_told_trimmed(backend: Backend) -> None:
-    answer = backend.post("/orders", REQUEST)
+def test_the_guides_order_is_created_and_told_trimmed(backend: ApiDriver) -> None:
+    response = backend.post("/orders", REQUEST)
 
-    assert answer.status == 200
-    told = answer.content["order"]
-    methods = told.pop("payment_methods")
-    links = {name: CREATED["order"][name] for name in LINKS}
-    assert told == RETURNED | links
+    assert response.status == 200
+    returned = response.content["order"]
+    methods = returned.pop("payment_methods")
+    links = {name: CREATED_REPLY["order"][name] for name in LINKS}
+    assert returned == RETURNED_ORDER | links
     assert [(method["type"], method["fee_amount"], method["accounts"]) for method in methods] == [
         ("ach", "0.00", []),
         ("apple_pay_credit", "0.00", []),
@@ -81,18 +81,18 @@ def test_the_guides_order_is_created_and_told_trimmed(backend: Backend) -> None:
         ("gpay", "0.00", []),
         ("apple_pay_debit", "0.00", []),
     ]
-    assert "Venkman" not in answer.body
+    assert "Venkman" not in response.body
 
 
 def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
-    backend: Backend, paynearme: PayNearMeStub
+    backend: ApiDriver, paynearme: PayNearMeStub
 ) -> None:
-    accounts = documented("find_payment_methods_answer", "saved")["accounts"]
+    accounts = load_sample("find_payment_methods_response", "saved")["accounts"]
     methods = [
         {"type": "ach", "accounts": accounts},
         {"type": "debit", "accounts": [{"payment_method_identifier": 7}]},
     ]
-    paynearme.answer = paynearme.saying(200, created(electronic_payments={"payment_methods": methods}))
+    paynearme.default_reply = paynearme.replying(200, created(electronic_payments={"payment_methods": methods}))
 
     ach, debit = backend.post("/orders", REQUEST).content["order"]["payment_methods"]
 
@@ -101,20 +101,20 @@ def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
     assert (account["payment_method_identifier"], account["guaranteed_ach"]) == ("7", False)
 
 
-def test_what_is_asked_is_sent_signed_and_as_text(backend: Backend, paynearme: PayNearMeStub) -> None:
+def test_what_is_asked_is_sent_signed_and_as_text(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
     backend.post("/orders", REQUEST)
 
     [sent] = paynearme.sent
-    assert paynearme.addresses == ["POST https://api.paynearme.invalid/json-api/create_order"]
+    assert paynearme.urls == ["POST https://api.paynearme.invalid/json-api/create_order"]
     verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
     as_text = REQUEST | {"order_amount": "500.00", "order_is_standing": "true", "site_identifier": SITE}
     assert {name: sent[name] for name in REQUEST} == as_text
 
 
-def test_the_ledger_knows_the_order_then(backend: Backend) -> None:
+def test_the_ledger_knows_the_order_then(backend: ApiDriver) -> None:
     backend.at(NOON).post("/orders", REQUEST)
 
-    assert backend.get(order(ORDER)).content == {
+    assert backend.get(order_path(ORDER)).content == {
         "site_identifier": SITE,
         "pnm_order_identifier": ORDER,
         "status": "open",
@@ -127,7 +127,7 @@ def test_the_ledger_knows_the_order_then(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said", "known"),
+    ("request_changes", "reply", "stored_order"),
     [
         ({"order_type": "exact"}, {}, {"order_type": "exact", "order_amount": "500.00"}),
         ({"order_type": "up-to", "order_amount": 25.5}, {}, {"order_type": "up-to", "order_amount": "25.50"}),
@@ -138,69 +138,69 @@ def test_the_ledger_knows_the_order_then(backend: Backend) -> None:
     ids=str,
 )
 def test_the_ledger_knows_what_was_asked_for(
-    backend: Backend, paynearme: PayNearMeStub, asked: dict[str, Any], said: dict[str, Any], known: dict[str, Any]
+    backend: ApiDriver, paynearme: PayNearMeStub, request_changes: dict[str, Any], reply: dict[str, Any], stored_order: dict[str, Any]
 ) -> None:
-    paynearme.answer = paynearme.saying(200, created(**said))
+    paynearme.default_reply = paynearme.replying(200, created(**reply))
 
-    assert backend.post("/orders", REQUEST | asked).status == 200
-    told = backend.get(order(ORDER)).content
-    assert {name: told[name] for name in known} == known
+    assert backend.post("/orders", REQUEST | request_changes).status == 200
+    returned = backend.get(order_path(ORDER)).content
+    assert {name: returned[name] for name in stored_order} == stored_order
 
 
 def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
-    backend: Backend, authorize: Function, deployed_policy: DeployedPolicy
+    backend: ApiDriver, authorize: LambdaFunction, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(unknown_order="decline")
 
-    def asked(number: str) -> str:
+    def request_changes(number: str) -> str:
         message = authorization(pnm_order_identifier=ORDER, pnm_payment_identifier=number)
         return authorize(message).fields["accept_payment"]
 
-    before = asked("1")
+    decision_before = request_changes("1")
     backend.post("/orders", REQUEST)
 
-    assert (before, asked("2")) == ("no", "yes")
+    assert (decision_before, request_changes("2")) == ("no", "yes")
 
 
-def test_what_the_merchant_fed_before_stands(backend: Backend) -> None:
-    fed = backend.at(NOON).put(order(ORDER), status="closed", order_type="up-to", order_amount="7.00")
+def test_what_the_merchant_fed_before_stands(backend: ApiDriver) -> None:
+    put_response = backend.at(NOON).put(order_path(ORDER), status="closed", order_type="up-to", order_amount="7.00")
 
     assert backend.post("/orders", REQUEST).status == 200
-    assert backend.get(order(ORDER)).content == fed.content
+    assert backend.get(order_path(ORDER)).content == put_response.content
 
 
-def test_the_same_order_again_changes_nothing(backend: Backend, stored: Stored) -> None:
+def test_the_same_order_again_changes_nothing(backend: ApiDriver, ledger_table: LedgerFixture) -> None:
     backend.at(NOON).post("/orders", REQUEST)
-    before = stored.everything()
+    decision_before = ledger_table.all_items()
 
     assert backend.post("/orders", REQUEST).status == 200
-    assert stored.everything() == before
+    assert ledger_table.all_items() == decision_before
 
 
-@pytest.mark.parametrize(("said", "told"), OUT_OF_ORDER.values(), ids=OUT_OF_ORDER)
+@pytest.mark.parametrize(("reply", "expected"), UPSTREAM_ERRORS.values(), ids=UPSTREAM_ERRORS)
 def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
-    paynearme_behind_urllib3: PayNearMeStub, backend: Backend, stored: Stored, said: Any, told: tuple[int, str]
+    paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver, ledger_table: LedgerFixture, reply: Any, expected: tuple[int, str]
 ) -> None:
-    paynearme_behind_urllib3.say(said)
+    paynearme_behind_urllib3.reply(reply)
 
-    answer = backend.post("/orders", REQUEST)
+    response = backend.post("/orders", REQUEST)
 
-    assert (answer.status, kind(answer)) == told
+    assert (response.status, problem_type(response)) == expected
     assert len(paynearme_behind_urllib3.sent) == 1
-    assert stored.everything() == []
+    assert ledger_table.all_items() == []
 
 
 def test_a_connection_that_was_not_made_is_tried_again(
-    paynearme_behind_urllib3: PayNearMeStub, backend: Backend
+    paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver
 ) -> None:
-    paynearme_behind_urllib3.answers = [REFUSED_CONNECTION.reason] * 2  # type: ignore[list-item] # it has one
+    paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2  # type: ignore[list-item] # it has one
 
     assert backend.post("/orders", REQUEST).status == 200
     assert len(paynearme_behind_urllib3.sent) == 3
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         {"status": "ok"},
         {"status": "ok", "order": []},
@@ -214,15 +214,15 @@ def test_a_connection_that_was_not_made_is_tried_again(
     ids=["nothing", "a list", "no identifier", "null", "empty", "no word", "an object", "true"],
 )
 def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
-    backend: Backend, paynearme: PayNearMeStub, stored: Stored, said: object
+    backend: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, reply: object
 ) -> None:
-    paynearme.answer = paynearme.saying(200, said)
+    paynearme.default_reply = paynearme.replying(200, reply)
 
-    answer = backend.post("/orders", REQUEST)
+    response = backend.post("/orders", REQUEST)
 
-    assert (answer.status, kind(answer)) == (502, "paynearme-error")
-    assert "zq7" not in answer.body
-    assert stored.everything() == []
+    assert (response.status, problem_type(response)) == (502, "paynearme-error")
+    assert "zq7" not in response.body
+    assert ledger_table.all_items() == []
 
 
 @pytest.mark.parametrize(
@@ -238,15 +238,15 @@ def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
     ids=str,
 )
 def test_an_order_is_not_lost_over_what_only_informs(
-    backend: Backend, paynearme: PayNearMeStub, changes: dict[str, object]
+    backend: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, object]
 ) -> None:
-    paynearme.answer = paynearme.saying(200, created(**changes))
+    paynearme.default_reply = paynearme.replying(200, created(**changes))
 
-    answer = backend.post("/orders", REQUEST)
+    response = backend.post("/orders", REQUEST)
 
-    assert answer.status == 200
-    assert "zq7" not in answer.body
-    assert backend.get(order(ORDER)).content["minimum_payment_amount"] is None
+    assert response.status == 200
+    assert "zq7" not in response.body
+    assert backend.get(order_path(ORDER)).content["minimum_payment_amount"] is None
 
 
 @pytest.mark.parametrize(
@@ -265,21 +265,21 @@ def test_an_order_is_not_lost_over_what_only_informs(
     ids=str,
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    backend: Backend, paynearme: PayNearMeStub, changes: dict[str, Any], name: str
+    backend: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, Any], name: str
 ) -> None:
-    assert faults(backend.post("/orders", REQUEST | changes)).keys() == {name}
+    assert parameter_errors(backend.post("/orders", REQUEST | changes)).keys() == {name}
     assert paynearme.sent == []
 
 
 def test_who_the_customer_is_goes_to_paynearme_and_nowhere_else(
-    backend: Backend, paynearme: PayNearMeStub, stored: Stored, written: Written
+    backend: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, captured: CapturedOutput
 ) -> None:
     customer = {"site_customer_identifier": "1", "pnm_customer_name": "zq7name"}
-    paynearme.answer = paynearme.saying(200, created(customer=customer))
+    paynearme.default_reply = paynearme.replying(200, created(customer=customer))
 
-    answer = backend.post("/orders", REQUEST | PERSONAL)
+    response = backend.post("/orders", REQUEST | PII_FIELDS)
 
-    assert {name: paynearme.sent[0][name] for name in PERSONAL} == PERSONAL
-    assert "zq7" not in answer.body + str(stored.everything()) + written.text()
-    assert CREATED["order"]["secure_smart_token"] not in str(stored.everything()) + written.text()
-    assert {item["pk"] for item in stored.everything()} == {f"ORDER#{SITE}#{ORDER}"}
+    assert {name: paynearme.sent[0][name] for name in PII_FIELDS} == PII_FIELDS
+    assert "zq7" not in response.body + str(ledger_table.all_items()) + captured.text()
+    assert CREATED_REPLY["order"]["secure_smart_token"] not in str(ledger_table.all_items()) + captured.text()
+    assert {item["pk"] for item in ledger_table.all_items()} == {f"ORDER#{SITE}#{ORDER}"}

@@ -8,18 +8,18 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from paynearme.deadline import Deadline
 from tests.clock import Clock
-from tests.documents import documented
-from tests.integration.backend_calls import Backend, kind, order
-from tests.integration.observed import Answer, Function, Traffic, Written
+from tests.documents import load_sample
+from tests.integration.backend_calls import ApiDriver, problem_type, order_path
+from tests.integration.observed import Response, LambdaFunction, AwsCallRecorder, CapturedOutput
 from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE
 
-CREATED = documented("create_order_answer", "guaranteed_ach")
+CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
 ORDER = "82882345534"
-REQUEST = documented("create_order", "guaranteed_ach") | {"site_identifier": SITE}
-ENTRY = {"status": "open", "order_type": "any", "order_amount": "500.00"}
-DENIED: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-PERSONAL = {
+REQUEST = load_sample("create_order", "guaranteed_ach") | {"site_identifier": SITE}
+ORDER_INPUT = {"status": "open", "order_type": "any", "order_amount": "500.00"}
+ACCESS_DENIED: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+PII_FIELDS = {
     "site_customer_first_name": "zq7first",
     "site_customer_last_name": "zq7last",
     "site_customer_email": "zq7@example.com",
@@ -32,111 +32,111 @@ PERSONAL = {
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Backend:
-    paynearme.answer = paynearme.saying(200, CREATED)
-    return Backend(cold_start)
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    paynearme.default_reply = paynearme.replying(200, CREATED_REPLY)
+    return ApiDriver(cold_start)
 
 
 @pytest.mark.parametrize(
     "error",
-    [ClientError(DENIED, "UpdateItem"), ReadTimeoutError(endpoint_url="https://dynamodb.invalid")],
+    [ClientError(ACCESS_DENIED, "UpdateItem"), ReadTimeoutError(endpoint_url="https://dynamodb.invalid")],
     ids=["denied", "slow"],
 )
 def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
-    backend: Backend, paynearme: PayNearMeStub, traffic: Traffic, written: Written, error: Exception
+    backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured: CapturedOutput, error: Exception
 ) -> None:
-    traffic.refused["UpdateItem"] = error
+    aws_calls.request_errors["UpdateItem"] = error
 
-    answer = backend.post("/orders", REQUEST)
+    response = backend.post("/orders", REQUEST)
 
-    assert (answer.status, kind(answer)) == (503, "order-not-recorded")
-    assert answer.content["pnm_order_identifier"] == ORDER
+    assert (response.status, problem_type(response)) == (503, "order-not-recorded")
+    assert response.content["pnm_order_identifier"] == ORDER
     assert len(paynearme.sent) == 1
-    assert written.counted("OrderNotRecorded") == 1
-    traffic.refused.clear()
-    assert backend.get(order(ORDER)).status == 404
-    fed = backend.put(order(answer.content["pnm_order_identifier"]), **ENTRY)
-    assert fed.status == 200
-    assert backend.get(order(ORDER)).content == fed.content
+    assert captured.metric_total("OrderNotRecorded") == 1
+    aws_calls.request_errors.clear()
+    assert backend.get(order_path(ORDER)).status == 404
+    put_response = backend.put(order_path(response.content["pnm_order_identifier"]), **ORDER_INPUT)
+    assert put_response.status == 200
+    assert backend.get(order_path(ORDER)).content == put_response.content
 
 
 @pytest.fixture
-def seconds(backend: Backend, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> float:
+def seconds(backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> float:
     """How long a call may take, by a clock that stands still."""
-    within: float = backend.function("create_order").app.settings.call_within_seconds
+    call_seconds: float = backend.function("create_order").app.settings.call_timeout_seconds
 
-    def after(seconds: float) -> Deadline:
+    def deadline_after(seconds: float) -> Deadline:
         return Deadline(clock.now + seconds, clock, clock.sleep)
 
-    monkeypatch.setattr(Deadline, "after", after)
-    return within
+    monkeypatch.setattr(Deadline, "after", deadline_after)
+    return call_seconds
 
 
 def test_an_order_that_comes_in_the_last_moment_is_written_down(
-    backend: Backend, paynearme: PayNearMeStub, clock: Clock, seconds: float
+    backend: ApiDriver, paynearme: PayNearMeStub, clock: Clock, seconds: float
 ) -> None:
     # To write takes 1 second at most, and some time passes before it is begun.
-    paynearme.meanwhile = [lambda: clock.work(seconds - 1.21)]
+    paynearme.during_call = [lambda: clock.work(seconds - 1.21)]
 
     assert backend.post("/orders", REQUEST).status == 200
-    assert backend.get(order(ORDER)).status == 200
+    assert backend.get(order_path(ORDER)).status == 200
 
 
 @pytest.fixture
-def bounds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def attempt_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How many seconds each call that is bound by a deadline is given, in their order."""
-    given: list[float] = []
-    bound = Deadline.bound
+    recorded_seconds: list[float] = []
+    run = Deadline.run
 
-    def keep[T](deadline: Deadline, call: Callable[[], T]) -> T:
-        given.append(deadline.remaining)
-        return bound(deadline, call)
+    def record[T](deadline: Deadline, function: Callable[[], T]) -> T:
+        recorded_seconds.append(deadline.remaining)
+        return run(deadline, function)
 
-    monkeypatch.setattr(Deadline, "bound", keep)
-    return given
+    monkeypatch.setattr(Deadline, "bound", record)
+    return recorded_seconds
 
 
 def test_paynearme_is_given_only_so_much_time_that_the_order_can_be_written_down(
-    backend: Backend, bounds: list[float], seconds: float
+    backend: ApiDriver, attempt_seconds: list[float], seconds: float
 ) -> None:
     assert backend.post("/orders", REQUEST).status == 200
     # After the sites' secret it is PayNearMe's turn.
-    assert bounds[-2:] == [pytest.approx(seconds - 1.2), pytest.approx(1.0)]
+    assert attempt_seconds[-2:] == [pytest.approx(seconds - 1.2), pytest.approx(1.0)]
 
 
-def refusal(words: str, code: str = "1100") -> dict[str, Any]:
-    return {"status": "error", "response_code": code, "errors": [{"description": words}]}
+def rejection(description: str, code: str = "1100") -> dict[str, Any]:
+    return {"status": "error", "response_code": code, "errors": [{"description": description}]}
 
 
-def refused(backend: Backend, paynearme: PayNearMeStub, said: dict[str, Any]) -> Answer:
-    paynearme.answer = paynearme.saying(422, said)
-    answer = backend.post("/orders", REQUEST | PERSONAL)
-    assert (answer.status, kind(answer)) == (422, "rejected-by-paynearme")
-    return answer
+def rejected_response(backend: ApiDriver, paynearme: PayNearMeStub, reply: dict[str, Any]) -> Response:
+    paynearme.default_reply = paynearme.replying(422, reply)
+    response = backend.post("/orders", REQUEST | PII_FIELDS)
+    assert (response.status, problem_type(response)) == (422, "rejected-by-paynearme")
+    return response
 
 
-@pytest.mark.parametrize("name", PERSONAL)
+@pytest.mark.parametrize("name", PII_FIELDS)
 def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
-    backend: Backend, paynearme: PayNearMeStub, written: Written, name: str
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, name: str
 ) -> None:
-    value = PERSONAL[name]
-    said = refusal(f"Wrong {value}, say not {value}!", f"code {value}")
+    value = PII_FIELDS[name]
+    reply = rejection(f"Wrong {value}, say not {value}!", f"code {value}")
 
-    answer = refused(backend, paynearme, said)
+    response = rejected_response(backend, paynearme, reply)
 
     assert paynearme.sent[0][name] == value
-    assert value not in answer.body + written.text()
-    [error] = answer.content["errors"]
+    assert value not in response.body + captured.text()
+    [error] = response.content["errors"]
     assert error["description"].startswith("Wrong ")
     assert error["description"].endswith("!")
 
 
 def test_a_refusal_that_repeats_the_merchants_own_identifiers_is_handed_on_as_it_is(
-    backend: Backend, paynearme: PayNearMeStub, written: Written
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput
 ) -> None:
-    said = refusal(f"{REQUEST['site_customer_identifier']} has {REQUEST['site_order_identifier']}", "1107")
+    reply = rejection(f"{REQUEST['site_customer_identifier']} has {REQUEST['site_order_identifier']}", "1107")
 
-    answer = refused(backend, paynearme, said)
+    response = rejected_response(backend, paynearme, reply)
 
-    assert answer.content["errors"] == said["errors"]
-    assert written.logs()[0]["response_code"] == "1107"
+    assert response.content["errors"] == reply["errors"]
+    assert captured.logs()[0]["response_code"] == "1107"

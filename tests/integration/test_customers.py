@@ -4,33 +4,33 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backend_calls import Backend, customer, faults
-from tests.integration.observed import Function, Stored, Traffic
-from tests.integration.payments_over_time import NOON, Payments, at, reversal
+from tests.integration.backend_calls import ApiDriver, customer_path, parameter_errors
+from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder
+from tests.integration.payments_over_time import NOON, PaymentDriver, send_at, reversal
 from tests.integration.signed_callbacks import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, site_changes
 
-WHOLE: dict[str, Any] = {
+ALL_FIELDS: dict[str, Any] = {
     "status": "suspended",
     "suspended_reason": "identity_check",
     "self_imposed_day_limit": "0.00",
     "self_imposed_week_limit": "500.50",
     "self_imposed_month_limit": "1000.00",
 }
-UNSAID = {"suspended_reason": None, "self_imposed_day_limit": None, "self_imposed_week_limit": None, "self_imposed_month_limit": None}
-UNFED = {"status": None, **UNSAID, "merchant_updated_at": None}
+DEFAULT_FIELDS = {"suspended_reason": None, "self_imposed_day_limit": None, "self_imposed_week_limit": None, "self_imposed_month_limit": None}
+NEVER_PROVIDED = {"status": None, **DEFAULT_FIELDS, "merchant_updated_at": None}
 IDENTITY = {"site_identifier": SITE, "site_customer_identifier": CUSTOMER}
-OTHER = SITE_OF_3_0_IN_XML
-NEVER = {"count": 0, "within_days": 365}
+OTHER_SITE = SITE_OF_3_0_IN_XML
+NO_REVERSALS = {"count": 0, "within_days": 365}
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], Function]) -> Backend:
-    return Backend(cold_start).at(NOON)
+def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start).at(NOON)
 
 
 @pytest.fixture
-def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments:
-    return Payments(authorize, confirm, stored)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
 
 
 def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
@@ -44,157 +44,157 @@ def spending(spent: str = "0.00", **by_type: str) -> dict[str, Any]:
     return {"time_zone": "America/New_York", **windows}
 
 
-def brought_about(content: dict[str, Any]) -> dict[str, Any]:
+def ledger_fields(content: dict[str, Any]) -> dict[str, Any]:
     """Return what payments brought about of what is told of a customer."""
     return {name: content[name] for name in ("balance", "spending", "chargebacks", "returns")}
 
 
-def test_a_customer_is_told_as_fed(backend: Backend) -> None:
-    fed = backend.put(customer(), **WHOLE)
+def test_a_customer_is_told_as_fed(backend: ApiDriver) -> None:
+    put_response = backend.put(customer_path(), **ALL_FIELDS)
 
-    assert fed.status == 200
-    assert fed.content_type == "application/json; charset=utf-8"
-    assert fed.content == {
+    assert put_response.status == 200
+    assert put_response.content_type == "application/json; charset=utf-8"
+    assert put_response.content == {
         **IDENTITY,
-        **WHOLE,
+        **ALL_FIELDS,
         "merchant_updated_at": "2026-11-20T17:00:00Z",
         "balance": "0.00",
         "spending": spending(),
-        "chargebacks": NEVER,
-        "returns": NEVER,
+        "chargebacks": NO_REVERSALS,
+        "returns": NO_REVERSALS,
     }
-    assert backend.get(customer()) == fed
+    assert backend.get(customer_path()) == put_response
 
 
-def test_what_is_left_out_has_its_default(backend: Backend) -> None:
-    fed = backend.put(customer(), suspended_reason=None).content
+def test_what_is_left_out_has_its_default(backend: ApiDriver) -> None:
+    put_response = backend.put(customer_path(), suspended_reason=None).content
 
-    assert {name: fed[name] for name in ("status", *UNSAID)} == {"status": "active", **UNSAID}
-
-
-def test_to_feed_the_same_again_changes_nothing(backend: Backend, stored: Stored, traffic: Traffic) -> None:
-    first = backend.put(customer(), **WHOLE)
-    before = stored.everything()
-    traffic.calls.clear()
-    again = backend.at(NOON + timedelta(hours=1)).put(customer(), **WHOLE | {"self_imposed_month_limit": 1000})
-
-    assert again == first
-    assert stored.everything() == before
-    assert "UpdateItem" not in traffic.calls
+    assert {name: put_response[name] for name in ("status", *DEFAULT_FIELDS)} == {"status": "active", **DEFAULT_FIELDS}
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_what_is_no_longer_said_holds_no_more(backend: Backend, name: str) -> None:
-    backend.put(customer(), **WHOLE)
-    without = {"status", "suspended_reason"} if name in ("status", "suspended_reason") else {name}
-    less = {n: v for n, v in WHOLE.items() if n not in without}
+def test_to_feed_the_same_again_changes_nothing(backend: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder) -> None:
+    first_response = backend.put(customer_path(), **ALL_FIELDS)
+    before = ledger_table.all_items()
+    aws_calls.calls.clear()
+    second_response = backend.at(NOON + timedelta(hours=1)).put(customer_path(), **ALL_FIELDS | {"self_imposed_month_limit": 1000})
 
-    fed = backend.at(NOON + timedelta(hours=1)).put(customer(), **less).content
+    assert second_response == first_response
+    assert ledger_table.all_items() == before
+    assert "UpdateItem" not in aws_calls.calls
 
-    assert fed[name] == ("active" if name == "status" else None)
-    assert {n: fed[n] for n in less} == less
-    assert fed["merchant_updated_at"] == "2026-11-20T18:00:00Z"
+
+@pytest.mark.parametrize("name", ALL_FIELDS)
+def test_what_is_no_longer_said_holds_no_more(backend: ApiDriver, name: str) -> None:
+    backend.put(customer_path(), **ALL_FIELDS)
+    dropped_names = {"status", "suspended_reason"} if name in ("status", "suspended_reason") else {name}
+    remaining_fields = {n: v for n, v in ALL_FIELDS.items() if n not in dropped_names}
+
+    put_response = backend.at(NOON + timedelta(hours=1)).put(customer_path(), **remaining_fields).content
+
+    assert put_response[name] == ("active" if name == "status" else None)
+    assert {n: put_response[n] for n in remaining_fields} == remaining_fields
+    assert put_response["merchant_updated_at"] == "2026-11-20T18:00:00Z"
 
 
 def test_to_feed_touches_nothing_that_payments_brought_about(
-    backend: Backend, payments: Payments, reverse: Function
+    backend: ApiDriver, payments: PaymentDriver, reverse: LambdaFunction
 ) -> None:
-    payments.ask()
-    payments.pay()
-    at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1"))
-    before = backend.get(customer()).content
+    payments.authorize()
+    payments.confirm()
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1"))
+    before = backend.get(customer_path()).content
 
-    fed = [backend.put(customer(), **content).content for content in (WHOLE, {}, {"status": "closed"})]
+    put_response = [backend.put(customer_path(), **content).content for content in (ALL_FIELDS, {}, {"status": "closed"})]
 
     assert before["balance"] == "99.00"
-    assert [brought_about(content) for content in fed] == [brought_about(before)] * 3
+    assert [ledger_fields(content) for content in put_response] == [ledger_fields(before)] * 3
 
 
-def test_payments_touch_nothing_that_was_fed(backend: Backend, payments: Payments) -> None:
+def test_payments_touch_nothing_that_was_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
     limits = {"self_imposed_day_limit": "5000.00"}
-    fed = backend.put(customer(), **limits).content
-    later = payments.at(NOON + timedelta(hours=1))
-    later.ask()
-    later.pay()
+    put_response = backend.put(customer_path(), **limits).content
+    payments_later = payments.at(NOON + timedelta(hours=1))
+    payments_later.authorize()
+    payments_later.confirm()
 
-    told = backend.get(customer()).content
+    returned = backend.get(customer_path()).content
 
-    assert {n: told[n] for n in (*UNFED, "self_imposed_day_limit")} == {n: fed[n] for n in (*UNFED, "self_imposed_day_limit")}
-    assert told["balance"] == "100.00"
+    assert {n: returned[n] for n in (*NEVER_PROVIDED, "self_imposed_day_limit")} == {n: put_response[n] for n in (*NEVER_PROVIDED, "self_imposed_day_limit")}
+    assert returned["balance"] == "100.00"
 
 
 def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
-    backend: Backend, payments: Payments
+    backend: ApiDriver, payments: PaymentDriver
 ) -> None:
-    backend.put(customer(), status="suspended", suspended_reason="identity_check")
-    asked = [payments.ask("1")]
-    backend.put(customer(), self_imposed_day_limit="99.99")
-    asked.append(payments.ask("2"))
-    backend.put(customer(), self_imposed_day_limit="100.00")
+    backend.put(customer_path(), status="suspended", suspended_reason="identity_check")
+    decisions = [payments.authorize("1")]
+    backend.put(customer_path(), self_imposed_day_limit="99.99")
+    decisions.append(payments.authorize("2"))
+    backend.put(customer_path(), self_imposed_day_limit="100.00")
 
-    assert [*asked, payments.ask("3")] == [False, False, True]
+    assert [*decisions, payments.authorize("3")] == [False, False, True]
 
 
-def test_a_customer_who_paid_is_known_without_being_fed(backend: Backend, payments: Payments) -> None:
-    payments.pay()
+def test_a_customer_who_paid_is_known_without_being_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.confirm()
 
-    assert backend.get(customer()).content == {
+    assert backend.get(customer_path()).content == {
         **IDENTITY,
-        **UNFED,
+        **NEVER_PROVIDED,
         "balance": "100.00",
         "spending": spending("100.00", credit="100.00"),
-        "chargebacks": NEVER,
-        "returns": NEVER,
+        "chargebacks": NO_REVERSALS,
+        "returns": NO_REVERSALS,
     }
 
 
 def test_a_customer_who_is_about_to_pay_is_known_without_being_fed(
-    backend: Backend, payments: Payments
+    backend: ApiDriver, payments: PaymentDriver
 ) -> None:
-    payments.ask()
+    payments.authorize()
 
-    told = backend.get(customer()).content
-    assert (told["balance"], told["spending"]["day"]["spent"]) == ("0.00", "100.00")
-
-
-def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: Backend, payments: Payments) -> None:
-    payments.ask(payment_currency="CAD")
-    payments.pay("2", test="true")
-
-    answer = backend.get(customer())
-
-    assert answer.status == 404
-    assert answer.content["type"].endswith(":not-found")
+    returned = backend.get(customer_path()).content
+    assert (returned["balance"], returned["spending"]["day"]["spent"]) == ("0.00", "100.00")
 
 
-def test_each_customer_is_its_own_and_so_is_each_sites(backend: Backend, payments: Payments) -> None:
-    backend.put(customer(), self_imposed_day_limit="1000")
-    backend.put(customer("2"), self_imposed_day_limit="2000")
-    backend.put(customer(site=OTHER), self_imposed_day_limit="3000")
-    payments.pay("1")
-    payments.pay("2", payment_amount="0.02", site_customer_identifier="2")
-    payments.pay("3", payment_amount="0.03", **site_changes(OTHER))
+def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.authorize(payment_currency="CAD")
+    payments.confirm("2", test="true")
 
-    places = [customer(), customer("2"), customer(site=OTHER)]
-    told = [backend.get(place).content for place in places]
-    assert [content["self_imposed_day_limit"] for content in told] == ["1000.00", "2000.00", "3000.00"]
-    assert [content["balance"] for content in told] == ["100.00", "0.02", "0.03"]
-    assert [content["spending"]["week"]["spent"] for content in told] == ["100.00", "0.02", "0.03"]
-    assert backend.get(customer("2", site=OTHER)).status == 404
+    response = backend.get(customer_path())
+
+    assert response.status == 404
+    assert response.content["type"].endswith(":not-found")
+
+
+def test_each_customer_is_its_own_and_so_is_each_sites(backend: ApiDriver, payments: PaymentDriver) -> None:
+    backend.put(customer_path(), self_imposed_day_limit="1000")
+    backend.put(customer_path("2"), self_imposed_day_limit="2000")
+    backend.put(customer_path(site=OTHER_SITE), self_imposed_day_limit="3000")
+    payments.confirm("1")
+    payments.confirm("2", payment_amount="0.02", site_customer_identifier="2")
+    payments.confirm("3", payment_amount="0.03", **site_changes(OTHER_SITE))
+
+    paths = [customer_path(), customer_path("2"), customer_path(site=OTHER_SITE)]
+    returned = [backend.get(path).content for path in paths]
+    assert [content["self_imposed_day_limit"] for content in returned] == ["1000.00", "2000.00", "3000.00"]
+    assert [content["balance"] for content in returned] == ["100.00", "0.02", "0.03"]
+    assert [content["spending"]["week"]["spent"] for content in returned] == ["100.00", "0.02", "0.03"]
+    assert backend.get(customer_path("2", site=OTHER_SITE)).status == 404
 
 
 @pytest.mark.parametrize("identifier", ["a b", "user@example.com", "ä/ö?#&=+", "50%", "%41", "..", "1" * 256])
 def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
-    backend: Backend, payments: Payments, identifier: str
+    backend: ApiDriver, payments: PaymentDriver, identifier: str
 ) -> None:
-    backend.put(customer(identifier), self_imposed_day_limit="99.99")
-    asked = payments.ask(site_customer_identifier=identifier)
-    payments.pay(site_customer_identifier=identifier)
+    backend.put(customer_path(identifier), self_imposed_day_limit="99.99")
+    decisions = payments.authorize(site_customer_identifier=identifier)
+    payments.confirm(site_customer_identifier=identifier)
 
-    told = backend.get(customer(identifier)).content
-    assert not asked
-    assert told["site_customer_identifier"] == identifier
-    assert (told["self_imposed_day_limit"], told["balance"]) == ("99.99", "100.00")
+    returned = backend.get(customer_path(identifier)).content
+    assert not decisions
+    assert returned["site_customer_identifier"] == identifier
+    assert (returned["self_imposed_day_limit"], returned["balance"]) == ("99.99", "100.00")
 
 
 @pytest.mark.parametrize(
@@ -211,15 +211,15 @@ def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
         ({"self_imposed_year_limit": "1"}, {"self_imposed_year_limit"}),
         ({"balance": "1000000"}, {"balance"}),
         ({"site_customer_identifier": CUSTOMER}, {"site_customer_identifier"}),
-        ({"site_identifier": OTHER, "status": "zq7"}, {"site_identifier"}),
+        ({"site_identifier": OTHER_SITE, "status": "zq7"}, {"site_identifier"}),
     ],
     ids=str,
 )
 def test_what_cannot_be_fed_is_named_and_not_stored(
-    backend: Backend, stored: Stored, content: dict[str, Any], names: set[str]
+    backend: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
 ) -> None:
-    answer = backend.put(customer(), **content)
+    response = backend.put(customer_path(), **content)
 
-    assert faults(answer).keys() == names
-    assert "zq7" not in answer.body
-    assert stored.everything() == []
+    assert parameter_errors(response).keys() == names
+    assert "zq7" not in response.body
+    assert ledger_table.all_items() == []

@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from tests.integration.backend_calls import Backend, customer
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.observed import Function, Stored, Traffic
-from tests.integration.payments_over_time import NOON, Payments, at, reversal, sent
+from tests.integration.backend_calls import ApiDriver, customer_path
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder
+from tests.integration.payments_over_time import NOON, PaymentDriver, send_at, reversal, unix_time
 from tests.integration.signed_callbacks import SITE, SITE_OF_3_0_IN_XML
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], Function]) -> Backend:
-    return Backend(cold_start).at(NOON)
+def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start).at(NOON)
 
 
 @pytest.fixture
-def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments:
-    return Payments(authorize, confirm, stored)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
 
 
 def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
@@ -26,18 +26,18 @@ def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
 
 
 def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
-    backend: Backend, payments: Payments
+    backend: ApiDriver, payments: PaymentDriver
 ) -> None:
     days = [datetime(2026, 11, day, 17, tzinfo=UTC) for day in (1, 15, 16, 20)]
     amounts = ["1000.01", "100.02", "10.03", "1.04"]
     for number, (day, amount) in enumerate(zip(days, amounts, strict=True)):
-        payments.at(day).ask(str(number), payment_amount=amount)
-    payments.ask("9", payment_amount="0.90", payment_type="cash")
-    payments.ask("10", payment_amount="0.09", payment_type="barter")
-    payments.ask("11", payment_amount="7000.00", payment_type="ach")
-    payments.fail("11", payment_amount="7000.00", payment_type="ach")
+        payments.at(day).authorize(str(number), payment_amount=amount)
+    payments.authorize("9", payment_amount="0.90", payment_type="cash")
+    payments.authorize("10", payment_amount="0.09", payment_type="barter")
+    payments.authorize("11", payment_amount="7000.00", payment_type="ach")
+    payments.decline("11", payment_amount="7000.00", payment_type="ach")
 
-    assert backend.get(customer()).content["spending"] == {
+    assert backend.get(customer_path()).content["spending"] == {
         "time_zone": "America/New_York",
         "day": window("2026-11-20", "2.03", credit="1.04", cash="0.90", other="0.09"),
         "week": window("2026-W47", "12.06", credit="11.07", cash="0.90", other="0.09"),
@@ -46,26 +46,26 @@ def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
 
 
 def test_a_day_begins_and_ends_in_the_policys_time_zone(
-    backend: Backend, payments: Payments, deployed_policy: DeployedPolicy
+    backend: ApiDriver, payments: PaymentDriver, deployed_policy: AppConfigStub
 ) -> None:
     last_second = datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC)
-    payments.at(last_second).ask()
+    payments.at(last_second).authorize()
 
-    told = [backend.at(last_second + timedelta(seconds=s)).get(customer()).content for s in (0, 1)]
-    assert [content["spending"]["day"] for content in told] == [
+    returned = [backend.at(last_second + timedelta(seconds=s)).get(customer_path()).content for s in (0, 1)]
+    assert [content["spending"]["day"] for content in returned] == [
         window("2026-11-20", "100.00", credit="100.00"),
         window("2026-11-21"),
     ]
 
 
-def came_back(reverse: Function, now: datetime, number: str, **changes: str) -> None:
+def send_reversal(reverse: LambdaFunction, now: datetime, number: str, **changes: str) -> None:
     """Tell that money of a payment came back."""
-    message = reversal(pnm_payment_identifier=number, timestamp=sent(now), **changes)
-    assert at(now, reverse, message).status == 200
+    message = reversal(pnm_payment_identifier=number, timestamp=unix_time(now), **changes)
+    assert send_at(now, reverse, message).status == 200
 
 
 def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rules(
-    backend: Backend, reverse: Function, deployed_policy: DeployedPolicy
+    backend: ApiDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(
         chargebacks={"max_count": 0, "within_days": 350}, returns={"max_count": 0, "within_days": 2}
@@ -73,37 +73,37 @@ def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rule
     # The oldest that counts lies in the year before.
     for days in (0, 1, 2, 349, 350, 400):
         day = NOON - timedelta(days=days)
-        came_back(reverse, day, f"{days}r")
-        came_back(reverse, day, f"{days}c", reverse_type="Chargeback", reverse_code="4853")
-        came_back(reverse, day, f"{days}o", reverse_type="Refund", reverse_code="1")
+        send_reversal(reverse, day, f"{days}r")
+        send_reversal(reverse, day, f"{days}c", reverse_type="Chargeback", reverse_code="4853")
+        send_reversal(reverse, day, f"{days}o", reverse_type="Refund", reverse_code="1")
 
-    told = backend.get(customer()).content
-    assert told["chargebacks"] == {"count": 4, "within_days": 350}
-    assert told["returns"] == {"count": 2, "within_days": 2}
+    returned = backend.get(customer_path()).content
+    assert returned["chargebacks"] == {"count": 4, "within_days": 350}
+    assert returned["returns"] == {"count": 2, "within_days": 2}
 
 
-def test_without_rules_they_are_counted_within_a_year(backend: Backend, reverse: Function) -> None:
+def test_without_rules_they_are_counted_within_a_year(backend: ApiDriver, reverse: LambdaFunction) -> None:
     for days in (0, 200, 364, 365):
-        came_back(reverse, NOON - timedelta(days=days), str(days))
+        send_reversal(reverse, NOON - timedelta(days=days), str(days))
 
-    assert backend.get(customer()).content["returns"] == {"count": 3, "within_days": 365}
+    assert backend.get(customer_path()).content["returns"] == {"count": 3, "within_days": 365}
 
 
-def test_a_site_has_its_own_policy(backend: Backend, deployed_policy: DeployedPolicy) -> None:
+def test_a_site_has_its_own_policy(backend: ApiDriver, deployed_policy: AppConfigStub) -> None:
     defaults = {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Asia/Tokyo"}
     deployed_policy.put({"defaults": defaults, "sites": {SITE: {"time_zone": "America/Chicago"}}})
 
-    zones = [
-        backend.put(customer(site=site)).content["spending"]["time_zone"]
+    time_zones = [
+        backend.put(customer_path(site=site)).content["spending"]["time_zone"]
         for site in (SITE, SITE_OF_3_0_IN_XML)
     ]
-    assert zones == ["America/Chicago", "Asia/Tokyo"]
+    assert time_zones == ["America/Chicago", "Asia/Tokyo"]
 
 
 def test_a_get_takes_one_call_of_dynamodb_however_long_the_history(
-    backend: Backend, payments: Payments, traffic: Traffic
+    backend: ApiDriver, payments: PaymentDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for number in range(20):
-        payments.at(NOON - timedelta(days=number)).pay(str(number))
+        payments.at(NOON - timedelta(days=number)).confirm(str(number))
 
-    assert traffic.made_by(lambda: backend.get(customer())) == ["BatchGetItem"]
+    assert aws_calls.calls_during(lambda: backend.get(customer_path())) == ["BatchGetItem"]

@@ -9,23 +9,23 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from operations.openapi import examples
-from paynearme.parameters import MOST_BYTES
+from paynearme.parameters import MAX_BYTES
 from tests.documented import DOCUMENT
-from tests.documents import documented, names_of
+from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import body_event, query_event
-from tests.integration.backend_calls import Backend, customer, order, payment
-from tests.integration.making_payments import EXPIRED, KEY, TAKEN
-from tests.integration.observed import Answer, Function, Stored, StoredSites
-from tests.integration.payments_over_time import Payments
-from tests.integration.paynearme_stub import ANSWERED, PayNearMeStub
+from tests.integration.backend_calls import ApiDriver, customer_path, order_path, payment_path
+from tests.integration.making_payments import EXPIRED_REPLY, KEY, ACCEPTED_REPLY
+from tests.integration.observed import Response, LambdaFunction, LedgerFixture, SitesSecret
+from tests.integration.payments_over_time import PaymentDriver
+from tests.integration.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 
-SLOW = MaxRetryError(
+CONNECT_TIMEOUT = MaxRetryError(
     HTTPSConnectionPool("paynearme.invalid"),
     "/",
     ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow"),
 )
-REFUSAL = {"status": "error", "response_code": "1100", "errors": ["Order is unknown"]}
-GATEWAYS = {"403", "429", "default"}
+REJECTION = {"status": "error", "response_code": "1100", "errors": ["Order is unknown"]}
+GATEWAY_STATUSES = {"403", "429", "default"}
 """What API Gateway answers, and no function."""
 
 OPERATIONS = {
@@ -34,155 +34,155 @@ OPERATIONS = {
 STATUSES = {
     (name, status)
     for name, operation in OPERATIONS.items()
-    for status in operation["responses"].keys() - GATEWAYS
+    for status in operation["responses"].keys() - GATEWAY_STATUSES
 }
-PLACES = {"Order": order(), "Customer": customer(), "Payment": payment()}
+PATHS = {"Order": order_path(), "Customer": customer_path(), "Payment": payment_path()}
 # What is asked of PayNearMe: the path, a call, what PayNearMe says to it, and the header that it needs.
-ASKED: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
-    "getSmartToken": ("/smart-tokens", examples.TOKEN_REQUEST, ANSWERED, None),
+REQUESTS: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
+    "getSmartToken": ("/smart-tokens", examples.SMART_TOKEN_REQUEST, SAMPLE_REPLY, None),
     "createOrder": (
         "/orders",
         examples.CREATE_ORDER_REQUEST,
-        documented("create_order_answer", "guaranteed_ach"),
+        load_sample("create_order_response", "guaranteed_ach"),
         None,
     ),
     "findPaymentMethods": (
         "/payment-methods/find",
         examples.FIND_PAYMENT_METHODS_REQUEST,
-        documented("find_payment_methods_answer", "saved"),
+        load_sample("find_payment_methods_response", "saved"),
         None,
     ),
-    "makePayment": ("/payments", examples.MAKE_PAYMENT_REQUEST, TAKEN, KEY),
+    "makePayment": ("/payments", examples.MAKE_PAYMENT_REQUEST, ACCEPTED_REPLY, KEY),
 }
 
 
 @dataclass(frozen=True)
-class World:
+class SystemDriver:
     """All that an answer depends on."""
 
-    backend: Backend
+    backend: ApiDriver
     paynearme: PayNearMeStub
-    payments: Payments
-    stored: Stored
-    stored_sites: StoredSites
+    payments: PaymentDriver
+    ledger_table: LedgerFixture
+    sites_secret: SitesSecret
     monkeypatch: pytest.MonkeyPatch
 
-    def call(self, name: str) -> Answer:
+    def call(self, name: str) -> Response:
         """Make the usual call of an operation."""
-        if name in ASKED:
-            path, content, _, key = ASKED[name]
+        if name in REQUESTS:
+            path, content, _, key = REQUESTS[name]
             return self.backend.post(path, content, key)
         if name == "putOrder":
-            return self.backend.put(order(), **examples.ORDER_ENTRY)
+            return self.backend.put(order_path(), **examples.ORDER_INPUT)
         if name == "putCustomer":
-            return self.backend.put(customer(), **examples.CUSTOMER_ENTRY)
-        return self.backend.get(PLACES[name.removeprefix("get")])
+            return self.backend.put(customer_path(), **examples.CUSTOMER_INPUT)
+        return self.backend.get(PATHS[name.removeprefix("get")])
 
-    def break_down(self) -> None:
+    def raise_in_ledger(self) -> None:
         """Let whatever an operation is about fail."""
 
-        def mistake(*_: object, **__: object) -> None:
+        def raise_error(*_: object, **__: object) -> None:
             raise RuntimeError
 
-        for work in ("order", "put_order", "customer", "put_customer", "payment"):
-            self.monkeypatch.setattr(f"paynearme.ledger.Ledger.{work}", mistake)
-        self.paynearme.say(RuntimeError())
+        for method in ("order", "put_order", "customer", "put_customer", "payment"):
+            self.monkeypatch.setattr(f"paynearme.ledger.Ledger.{method}", raise_error)
+        self.paynearme.reply(RuntimeError())
 
 
 @pytest.fixture
-def world(
-    cold_start: Callable[[str], Function],
+def system(
+    cold_start: Callable[[str], LambdaFunction],
     paynearme: PayNearMeStub,
-    authorize: Function,
-    confirm: Function,
-    stored: Stored,
-    stored_sites: StoredSites,
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    sites_secret: SitesSecret,
     monkeypatch: pytest.MonkeyPatch,
-) -> World:
-    payments = Payments(authorize, confirm, stored)
-    return World(Backend(cold_start), paynearme, payments, stored, stored_sites, monkeypatch)
+) -> SystemDriver:
+    payments = PaymentDriver(authorize, confirm, ledger_table)
+    return SystemDriver(ApiDriver(cold_start), paynearme, payments, ledger_table, sites_secret, monkeypatch)
 
 
-def found(world: World, name: str) -> Answer:
+def resource_found(system: SystemDriver, name: str) -> Response:
     if name == "getOrder":
-        world.call("putOrder")
-    if name in ASKED:
-        world.paynearme.say((200, ASKED[name][2]))
-    world.payments.pay("830466818968")
-    return world.call(name)
+        system.call("putOrder")
+    if name in REQUESTS:
+        system.paynearme.reply((200, REQUESTS[name][2]))
+    system.payments.confirm("830466818968")
+    return system.call(name)
 
 
-def unreadable(world: World, name: str) -> Answer:
-    if name in ASKED:
-        return world.backend.send(ASKED[name][0], body_event("{"))
+def malformed_request(system: SystemDriver, name: str) -> Response:
+    if name in REQUESTS:
+        return system.backend.send(REQUESTS[name][0], body_event("{"))
     if name.startswith("get"):
-        return world.backend.send(PLACES[name.removeprefix("get")], query_event([("a", "1"), ("a", "2")]))
-    return world.backend.send(PLACES[name.removeprefix("put")], body_event("{") | {"httpMethod": "PUT"})
+        return system.backend.send(PATHS[name.removeprefix("get")], query_event([("a", "1"), ("a", "2")]))
+    return system.backend.send(PATHS[name.removeprefix("put")], body_event("{") | {"httpMethod": "PUT"})
 
 
-def too_large(world: World, name: str) -> Answer:
-    if name in ASKED:
-        return world.backend.post(ASKED[name][0], {"site_identifier": "x" * MOST_BYTES}, KEY)
-    return world.backend.put(PLACES[name.removeprefix("put")], status="x" * MOST_BYTES)
+def payload_too_large(system: SystemDriver, name: str) -> Response:
+    if name in REQUESTS:
+        return system.backend.post(REQUESTS[name][0], {"site_identifier": "x" * MAX_BYTES}, KEY)
+    return system.backend.put(PATHS[name.removeprefix("put")], status="x" * MAX_BYTES)
 
 
-def unavailable(world: World, name: str) -> Answer:
-    world.stored_sites.delete()
-    return world.call(name)
+def unavailable(system: SystemDriver, name: str) -> Response:
+    system.sites_secret.delete()
+    return system.call(name)
 
 
-def broken(world: World, name: str) -> Answer:
-    world.break_down()
-    return world.call(name)
+def internal_error(system: SystemDriver, name: str) -> Response:
+    system.raise_in_ledger()
+    return system.call(name)
 
 
-def by_paynearme(answer: Any) -> Callable[[World, str], Answer]:
-    def provoke(world: World, name: str) -> Answer:
-        world.paynearme.say(answer)
-        return world.call(name)
+def paynearme_reply(response: Any) -> Callable[[SystemDriver, str], Response]:
+    def provoke(system: SystemDriver, name: str) -> Response:
+        system.paynearme.reply(response)
+        return system.call(name)
 
     return provoke
 
 
-PROVOKED: dict[str, Callable[[World, str], Answer]] = {
-    "200": found,
-    "400": unreadable,
-    "404": lambda world, name: world.call(name),
-    "409": by_paynearme((200, EXPIRED)),
-    "413": too_large,
-    "422": by_paynearme((200, REFUSAL)),
-    "500": broken,
-    "502": by_paynearme((429, REFUSAL)),
+TRIGGERS: dict[str, Callable[[SystemDriver, str], Response]] = {
+    "200": resource_found,
+    "400": malformed_request,
+    "404": lambda system, name: system.call(name),
+    "409": paynearme_reply((200, EXPIRED_REPLY)),
+    "413": payload_too_large,
+    "422": paynearme_reply((200, REJECTION)),
+    "500": internal_error,
+    "502": paynearme_reply((429, REJECTION)),
     "503": unavailable,
-    "504": by_paynearme(SLOW),
+    "504": paynearme_reply(CONNECT_TIMEOUT),
 }
 
 
 @pytest.mark.parametrize(("name", "status"), sorted(STATUSES))
-def test_a_documented_status_can_be_got_and_is_as_documented(world: World, name: str, status: str) -> None:
+def test_a_documented_status_can_be_got_and_is_as_documented(system: SystemDriver, name: str, status: str) -> None:
     # The backend looks at the document.
-    assert PROVOKED[status](world, name).status == int(status)
+    assert TRIGGERS[status](system, name).status == int(status)
 
 
 def test_nothing_is_documented_of_a_search_or_a_feed_that_only_paynearme_can_say() -> None:
-    assert {name for name, status in STATUSES if status in ("409", "422", "502", "504")} == ASKED.keys()
+    assert {name for name, status in STATUSES if status in ("409", "422", "502", "504")} == REQUESTS.keys()
     assert {name for name, status in STATUSES if status == "404"} == {"getOrder", "getCustomer", "getPayment"}
 
 
 @pytest.mark.parametrize("name", ["getOrder", "getCustomer", "getPayment"])
-def test_faulty_parameters_of_an_address_are_as_documented(world: World, name: str) -> None:
-    assert world.backend.get(PLACES[name.removeprefix("get")], more="1").status == 400
+def test_faulty_parameters_of_an_address_are_as_documented(system: SystemDriver, name: str) -> None:
+    assert system.backend.get(PATHS[name.removeprefix("get")], more="1").status == 400
 
 
-@pytest.mark.parametrize("name", names_of("get_smart_token"))
-def test_paynearmes_own_examples_are_answered_as_documented(world: World, name: str) -> None:
-    request = documented("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
+@pytest.mark.parametrize("name", sample_names("get_smart_token"))
+def test_paynearmes_own_examples_are_answered_as_documented(system: SystemDriver, name: str) -> None:
+    request = load_sample("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
 
-    assert world.backend.post("/smart-tokens", request).status == 200
+    assert system.backend.post("/smart-tokens", request).status == 200
 
 
-@pytest.mark.parametrize("name", ASKED)
-def test_refused_credentials_are_as_documented(world: World, name: str) -> None:
-    answer = by_paynearme((401, REFUSAL))(world, name)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_refused_credentials_are_as_documented(system: SystemDriver, name: str) -> None:
+    response = paynearme_reply((401, REJECTION))(system, name)
 
-    assert answer.content["type"].endswith(":credentials-rejected")
+    assert response.content["type"].endswith(":credentials-rejected")

@@ -6,57 +6,57 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ReadTimeoutError
 
 from paynearme.signing import verify
-from tests.documents import documented, names_of
-from tests.integration.backend_calls import Backend, faults, kind
-from tests.integration.making_payments import REFUSAL
-from tests.integration.observed import Function, Stored, StoredSites, Written
+from tests.documents import load_sample, sample_names
+from tests.integration.backend_calls import ApiDriver, parameter_errors, problem_type
+from tests.integration.making_payments import REJECTION
+from tests.integration.observed import LambdaFunction, LedgerFixture, SitesSecret, CapturedOutput
 from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES
 
 PATH = "/payment-methods/find"
 REQUEST = {"site_customer_identifier": "184120000"}
-SAVED = documented("find_payment_methods_answer", "saved")
-SLOW = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
+SAVED_METHODS = load_sample("find_payment_methods_response", "saved")
+READ_TIMEOUT = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], Function]) -> Backend:
-    paynearme.answer = paynearme.saying(200, SAVED)
-    return Backend(cold_start)
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    paynearme.default_reply = paynearme.replying(200, SAVED_METHODS)
+    return ApiDriver(cold_start)
 
 
-def accounts(backend: Backend) -> list[dict[str, Any]]:
-    answer = backend.post(PATH, REQUEST)
-    assert answer.status == 200
-    told: list[dict[str, Any]] = answer.content["accounts"]
-    return told
+def accounts(backend: ApiDriver) -> list[dict[str, Any]]:
+    response = backend.post(PATH, REQUEST)
+    assert response.status == 200
+    account_list: list[dict[str, Any]] = response.content["accounts"]
+    return account_list
 
 
-def test_the_guides_accounts_are_told_as_guaranteed_ach(backend: Backend) -> None:
-    both = {"status": "active", "account_type": "Personal trustly_ach", "fee_amount": "0.00"}
-    both |= {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}  # type: ignore[dict-item] # flags
+def test_the_guides_accounts_are_told_as_guaranteed_ach(backend: ApiDriver) -> None:
+    common_fields = {"status": "active", "account_type": "Personal trustly_ach", "fee_amount": "0.00"}
+    common_fields |= {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}  # type: ignore[dict-item] # flags
     savings = {"payment_method_identifier": "76590ef5135ae", "description": "Demo Savings Account"}
     checking = {"payment_method_identifier": "23b9e4ba13242", "description": "Demo Checking Account"}
 
     assert accounts(backend) == [
-        both | savings | {"number": "6213"},
-        both | checking | {"number": "6576"},
+        common_fields | savings | {"number": "6213"},
+        common_fields | checking | {"number": "6576"},
     ]
 
 
-@pytest.mark.parametrize("name", names_of("find_payment_methods"))
-def test_the_guides_requests_are_sent_signed(backend: Backend, paynearme: PayNearMeStub, name: str) -> None:
-    request = documented("find_payment_methods", name) | {"site_identifier": SITE, "signature": "f" * 64}
+@pytest.mark.parametrize("name", sample_names("find_payment_methods"))
+def test_the_guides_requests_are_sent_signed(backend: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
+    request = load_sample("find_payment_methods", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
     assert backend.post(PATH, request).status == 200
     [sent] = paynearme.sent
-    assert paynearme.addresses == ["POST https://api.paynearme.invalid/json-api/find_payment_methods"]
+    assert paynearme.urls == ["POST https://api.paynearme.invalid/json-api/find_payment_methods"]
     verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
     assert sent["site_customer_identifier"] == request["site_customer_identifier"]
 
 
-def test_a_customer_who_saved_none_has_an_empty_list(backend: Backend, paynearme: PayNearMeStub) -> None:
-    paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": []})
+def test_a_customer_who_saved_none_has_an_empty_list(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
+    paynearme.default_reply = paynearme.replying(200, {"status": "ok", "accounts": []})
 
     assert accounts(backend) == []
 
@@ -74,16 +74,16 @@ def test_a_customer_who_saved_none_has_an_empty_list(backend: Backend, paynearme
     ],
 )
 def test_guaranteed_ach_is_told_by_a_field_of_ours(
-    backend: Backend, paynearme: PayNearMeStub, account_type: str | None, guaranteed: bool
+    backend: ApiDriver, paynearme: PayNearMeStub, account_type: str | None, guaranteed: bool
 ) -> None:
-    account = SAVED["accounts"][0] | {"account_type": account_type}
-    paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": [account]})
+    account = SAVED_METHODS["accounts"][0] | {"account_type": account_type}
+    paynearme.default_reply = paynearme.replying(200, {"status": "ok", "accounts": [account]})
 
-    [told] = accounts(backend)
-    assert told["guaranteed_ach"] is guaranteed
+    [found_account] = accounts(backend)
+    assert found_account["guaranteed_ach"] is guaranteed
 
 
-def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynearme: PayNearMeStub) -> None:
+def test_other_spellings_and_unknown_members_do_no_harm(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
     account = {
         "payment_method_identifier": 76590,
         "pull_enabled": True,
@@ -92,10 +92,10 @@ def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynea
         "fee_amount": 1.5,
         "holder_pii": "zq7",
     }
-    paynearme.answer = paynearme.saying(200, {"status": "ok", "accounts": [account], "more": "zq7"})
+    paynearme.default_reply = paynearme.replying(200, {"status": "ok", "accounts": [account], "more": "zq7"})
 
-    [told] = accounts(backend)
-    assert told == {
+    [found_account] = accounts(backend)
+    assert found_account == {
         "payment_method_identifier": "76590",
         "guaranteed_ach": False,
         "status": None,
@@ -109,7 +109,7 @@ def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynea
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         {"status": "ok"},
         {"status": "ok", "accounts": None},
@@ -125,43 +125,43 @@ def test_other_spellings_and_unknown_members_do_no_harm(backend: Backend, paynea
     ids=str,
 )
 def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
-    backend: Backend, paynearme: PayNearMeStub, said: object
+    backend: ApiDriver, paynearme: PayNearMeStub, reply: object
 ) -> None:
-    paynearme.answer = paynearme.saying(200, said)
+    paynearme.default_reply = paynearme.replying(200, reply)
 
-    answer = backend.post(PATH, REQUEST)
+    response = backend.post(PATH, REQUEST)
 
-    assert (answer.status, kind(answer)) == (502, "paynearme-error")
-    assert "zq7" not in answer.body
+    assert (response.status, problem_type(response)) == (502, "paynearme-error")
+    assert "zq7" not in response.body
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("reply", "expected"),
     [
-        (SLOW, (504, "paynearme-timeout")),
+        (READ_TIMEOUT, (504, "paynearme-timeout")),
         ((500, b"<html>"), (502, "paynearme-error")),
         ((429, {"status": "error"}), (502, "paynearme-error")),
     ],
     ids=["hangs", "500", "429"],
 )
 def test_what_may_pass_is_asked_three_times(
-    paynearme_behind_urllib3: PayNearMeStub, backend: Backend, said: Any, told: tuple[int, str]
+    paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver, reply: Any, expected: tuple[int, str]
 ) -> None:
-    paynearme_behind_urllib3.say(said)
+    paynearme_behind_urllib3.reply(reply)
 
-    answer = backend.post(PATH, REQUEST)
+    response = backend.post(PATH, REQUEST)
 
-    assert (answer.status, kind(answer)) == told
+    assert (response.status, problem_type(response)) == expected
     assert len(paynearme_behind_urllib3.sent) == 3
 
 
-def test_a_refusal_is_told_in_paynearmes_words(backend: Backend, paynearme: PayNearMeStub) -> None:
-    paynearme.answer = paynearme.saying(200, REFUSAL)
+def test_a_refusal_is_told_in_paynearmes_words(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
+    paynearme.default_reply = paynearme.replying(200, REJECTION)
 
-    answer = backend.post(PATH, REQUEST)
+    response = backend.post(PATH, REQUEST)
 
-    assert (answer.status, kind(answer)) == (422, "rejected-by-paynearme")
-    assert answer.content["errors"] == REFUSAL["errors"]
+    assert (response.status, problem_type(response)) == (422, "rejected-by-paynearme")
+    assert response.content["errors"] == REJECTION["errors"]
 
 
 @pytest.mark.parametrize(
@@ -175,29 +175,29 @@ def test_a_refusal_is_told_in_paynearmes_words(backend: Backend, paynearme: PayN
     ids=str,
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    backend: Backend, paynearme: PayNearMeStub, content: dict[str, str], name: str
+    backend: ApiDriver, paynearme: PayNearMeStub, content: dict[str, str], name: str
 ) -> None:
-    assert faults(backend.post(PATH, content)).keys() == {name}
+    assert parameter_errors(backend.post(PATH, content)).keys() == {name}
     assert paynearme.sent == []
 
 
 def test_without_the_sites_keys_it_is_unavailable(
-    backend: Backend, paynearme: PayNearMeStub, stored_sites: StoredSites
+    backend: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret
 ) -> None:
-    stored_sites.delete()
+    sites_secret.delete()
 
-    answer = backend.post(PATH, REQUEST)
+    response = backend.post(PATH, REQUEST)
 
-    assert (answer.status, kind(answer)) == (503, "unavailable")
+    assert (response.status, problem_type(response)) == (503, "unavailable")
     assert paynearme.sent == []
 
 
-def test_nothing_of_it_is_stored_or_written(backend: Backend, stored: Stored, written: Written) -> None:
+def test_nothing_of_it_is_stored_or_written(backend: ApiDriver, ledger_table: LedgerFixture, captured: CapturedOutput) -> None:
     accounts(backend)
 
-    assert stored.everything() == []
-    [line] = written.logs()
+    assert ledger_table.all_items() == []
+    [line] = captured.logs()
     assert (line["operation"], line["status"]) == ("find_payment_methods", 200)
-    for account in SAVED["accounts"]:
-        assert account["payment_method_identifier"] not in written.text()
-        assert account["description"] not in written.text()
+    for account in SAVED_METHODS["accounts"]:
+        assert account["payment_method_identifier"] not in captured.text()
+        assert account["description"] not in captured.text()

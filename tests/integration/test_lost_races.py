@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.meanwhile import Meanwhile, Step
-from tests.integration.observed import Function, Stored
-from tests.integration.payments_over_time import NOON, Payments, in_all, limit
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.meanwhile import Interleaver, Step
+from tests.integration.observed import LambdaFunction, LedgerFixture
+from tests.integration.payments_over_time import NOON, PaymentDriver, total, limit
 
 WINDOWS = ("day", "week", "month")
 
 
 @pytest.fixture
-def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments:
-    return Payments(authorize, confirm, stored)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
 
 
 LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
@@ -38,111 +38,111 @@ limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 
 @limits
 def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
-    payments: Payments,
-    deployed_policy: DeployedPolicy,
-    meanwhile: Meanwhile,
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits("200.00"))
-    meanwhile(lambda: payments.ask("2"))
+    interleave(lambda: payments.authorize("2"))
 
-    assert payments.ask("1")
+    assert payments.authorize("1")
 
     assert payments.item("2")["decision"] == "accept"
-    assert payments.spent() == payments.spent(of_type="credit") == in_all("200.00")
+    assert payments.spent() == payments.spent(of_type="credit") == total("200.00")
 
 
 @limits
-@pytest.mark.parametrize("spent_before", [False, True], ids=["first of its windows", "not the first"])
+@pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["first of its windows", "not the first"])
 def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_limits_reason(
-    payments: Payments,
-    deployed_policy: DeployedPolicy,
-    meanwhile: Meanwhile,
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
-    spent_before: bool,
+    has_earlier_spending: bool,
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits("199.99"))
-    if spent_before:
-        payments.ask("0", payment_amount="0.99")
-    meanwhile(lambda: payments.ask("2"))
+    if has_earlier_spending:
+        payments.authorize("0", payment_amount="0.99")
+    interleave(lambda: payments.authorize("2"))
 
-    assert not payments.ask("1")
+    assert not payments.authorize("1")
 
     reason = f"{limits('1')[0]['window']}_limit_exceeded"
     assert payments.item("2")["decision"] == "accept"
     assert (payments.item("1")["decision"], payments.item("1")["reason"]) == ("decline", reason)
-    assert payments.spent() == in_all("100.99" if spent_before else "100.00")
-    assert not payments.ask("1")
+    assert payments.spent() == total("100.99" if has_earlier_spending else "100.00")
+    assert not payments.authorize("1")
 
 
-@pytest.mark.parametrize("missing", ["0.00", "0.01"], ids=["room left", "a cent missing"])
-@pytest.mark.parametrize("between", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
-@pytest.mark.parametrize("before", [[], ["credit"], ["cash", None]], ids=str)
+@pytest.mark.parametrize("missing_amount", ["0.00", "0.01"], ids=["room left", "a cent missing_amount"])
+@pytest.mark.parametrize("other_type", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
+@pytest.mark.parametrize("earlier_types", [[], ["credit"], ["cash", None]], ids=str)
 def test_each_payment_type_of_the_same_limit_overtakes(
-    payments: Payments,
-    deployed_policy: DeployedPolicy,
-    meanwhile: Meanwhile,
-    missing: str,
-    between: str | None,
-    before: list[str | None],
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
+    missing_amount: str,
+    other_type: str | None,
+    earlier_types: list[str | None],
 ) -> None:
-    room = 100 * (len(before) + 2) - Decimal(missing)
-    deployed_policy.put_defaults(spending_limits=[limit("day", str(room), "credit", "cash", "none")])
-    for number, payment_type in enumerate(before):
-        payments.ask(f"before-{number}", payment_type=payment_type)
-    meanwhile(lambda: payments.ask("2", payment_type=between))
+    limit_amount = 100 * (len(earlier_types) + 2) - Decimal(missing_amount)
+    deployed_policy.put_defaults(spending_limits=[limit("day", str(limit_amount), "credit", "cash", "none")])
+    for number, payment_type in enumerate(earlier_types):
+        payments.authorize(f"before-{number}", payment_type=payment_type)
+    interleave(lambda: payments.authorize("2", payment_type=other_type))
 
-    accepted = payments.ask("1")
+    accepted = payments.authorize("1")
 
-    assert accepted is (missing == "0.00")
+    assert accepted is (missing_amount == "0.00")
     assert payments.item("1")["reason"] == ("accepted" if accepted else "day_limit_exceeded")
-    assert payments.spent() == in_all(str(100 * (len(before) + 1 + accepted)))
+    assert payments.spent() == total(str(100 * (len(earlier_types) + 1 + accepted)))
 
 
 def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
-    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit", "cash")])
-    meanwhile(lambda: payments.ask("2", payment_type="debit"))
+    interleave(lambda: payments.authorize("2", payment_type="debit"))
 
-    assert payments.ask("1")
-    assert payments.spent() == in_all("200.00")
+    assert payments.authorize("1")
+    assert payments.spent() == total("200.00")
 
 
 def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_room(
-    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "500.00", "credit", "cash", "none"), limit("week", "500.00")]
     )
 
-    def other(number: int) -> Step:
-        return lambda: payments.ask(f"other-{number}", payment_type=None if number % 2 else "cash")
+    def pay_other(number: int) -> Step:
+        return lambda: payments.authorize(f"other-{number}", payment_type=None if number % 2 else "cash")
 
-    meanwhile(*[other(number) for number in range(4)])
+    interleave(*[pay_other(number) for number in range(4)])
 
-    assert payments.ask("1")
-    assert payments.spent() == in_all("500.00")
+    assert payments.authorize("1")
+    assert payments.spent() == total("500.00")
 
-    meanwhile(lambda: payments.ask("other-9", payment_amount="0.01"))
-    assert not payments.ask("2")
-    assert payments.spent() == in_all("500.00")
+    interleave(lambda: payments.authorize("other-9", payment_amount="0.01"))
+    assert not payments.authorize("2")
+    assert payments.spent() == total("500.00")
 
 
 def test_what_others_gave_back_meanwhile_does_no_harm(
-    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "200.00", "credit", "cash")])
-    payments.ask("2", payment_type="cash")
-    meanwhile(lambda: payments.fail("2", payment_type="cash"))
+    payments.authorize("2", payment_type="cash")
+    interleave(lambda: payments.decline("2", payment_type="cash"))
 
-    assert payments.ask("1")
-    assert payments.spent() == in_all("100.00")
+    assert payments.authorize("1")
+    assert payments.spent() == total("100.00")
 
 
-@pytest.mark.parametrize("before", ["0.00", "10.00"], ids=["first of its windows", "not the first"])
+@pytest.mark.parametrize("earlier_amount", ["0.00", "10.00"], ids=["first of its windows", "not the first"])
 @pytest.mark.parametrize(
-    ("told", "counted", "anomalies"),
+    ("outcome_changes", "counted_amount", "anomalies"),
     [
         ({"status": "payment"}, "100.00", set()),
         ({"status": "decline"}, "0.00", set()),
@@ -152,78 +152,78 @@ def test_what_others_gave_back_meanwhile_does_no_harm(
     ids=["payment", "decline", "payment of another amount", "payment of another type"],
 )
 def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_once(
-    payments: Payments,
-    deployed_policy: DeployedPolicy,
-    meanwhile: Meanwhile,
-    before: str,
-    told: Mapping[str, str],
-    counted: str,
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
+    earlier_amount: str,
+    outcome_changes: Mapping[str, str],
+    counted_amount: str,
     anomalies: set[str],
 ) -> None:
-    room = str(100 + Decimal(before))
+    limit_amount = str(100 + Decimal(earlier_amount))
     deployed_policy.put_defaults(
-        spending_limits=[limit("day", room, "credit", "cash"), limit("week", room), limit("month", room)]
+        spending_limits=[limit("day", limit_amount, "credit", "cash"), limit("week", limit_amount), limit("month", limit_amount)]
     )
-    payments.ask("0", payment_amount=before)
-    meanwhile(lambda: payments.pay("1", **told))
+    payments.authorize("0", payment_amount=earlier_amount)
+    interleave(lambda: payments.confirm("1", **outcome_changes))
 
-    assert payments.ask("1")
+    assert payments.authorize("1")
 
     item = payments.item("1")
-    assert (item["decision"], item["outcome"]) == ("accept", told.get("status", "payment"))
-    total = Decimal(before) + Decimal(counted)
-    assert payments.spent() == (in_all(str(total)) if total else {})
+    assert (item["decision"], item["outcome"]) == ("accept", outcome_changes.get("status", "payment"))
+    expected_total = Decimal(earlier_amount) + Decimal(counted_amount)
+    assert payments.spent() == (total(str(expected_total)) if expected_total else {})
     assert payments.anomalies("1") == anomalies
 
 
 def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
-    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "400.00")])
-    payments.ask("0", payment_amount="350.00")
-    meanwhile(lambda: payments.pay("1"))
+    payments.authorize("0", payment_amount="350.00")
+    interleave(lambda: payments.confirm("1"))
 
-    assert not payments.ask("1")
+    assert not payments.authorize("1")
 
     assert payments.item("1")["reason"] == "day_limit_exceeded"
     assert payments.anomalies("1") == {"paid_after_decline"}
-    assert payments.spent() == in_all("450.00")
+    assert payments.spent() == total("450.00")
 
 
 @pytest.mark.parametrize("test", [None, "true"])
 def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_once(
-    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile, test: str | None
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver, test: str | None
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
-    meanwhile(lambda: payments.ask("1", test=test))
+    interleave(lambda: payments.authorize("1", test=test))
 
-    assert payments.ask("1", test=test)
+    assert payments.authorize("1", test=test)
 
     assert payments.item()["decided_at"] == NOON.isoformat()
-    assert payments.spent() == ({} if test else in_all("100.00"))
+    assert payments.spent() == ({} if test else total("100.00"))
     assert payments.anomalies() == set()
 
 
 @pytest.mark.parametrize("changes", [{"payment_amount": "1.00"}, {"payment_type": "cash"}])
 def test_another_question_about_the_payment_at_the_same_time_is_declined_and_marked(
-    payments: Payments, meanwhile: Meanwhile, changes: dict[str, str]
+    payments: PaymentDriver, interleave: Interleaver, changes: dict[str, str]
 ) -> None:
-    meanwhile(lambda: payments.ask("1", **changes))
+    interleave(lambda: payments.authorize("1", **changes))
 
-    assert not payments.ask("1")
+    assert not payments.authorize("1")
 
-    assert payments.spent() == in_all(changes.get("payment_amount", "100.00"))
+    assert payments.spent() == total(changes.get("payment_amount", "100.00"))
     assert payments.anomalies() == {"authorization_conflict"}
 
 
 def test_a_declined_payment_that_is_decided_elsewhere_meanwhile_has_one_decision(
-    payments: Payments, deployed_policy: DeployedPolicy, meanwhile: Meanwhile
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])
-    tomorrow = payments.at(NOON + timedelta(seconds=1))
-    meanwhile(lambda: tomorrow.ask("1"))
+    payments_later = payments.at(NOON + timedelta(seconds=1))
+    interleave(lambda: payments_later.authorize("1"))
 
-    assert not payments.ask("1")
+    assert not payments.authorize("1")
 
-    assert payments.item()["decided_at"] == tomorrow.now.isoformat()
+    assert payments.item()["decided_at"] == payments_later.now.isoformat()
     assert payments.spent() == {}

@@ -7,141 +7,141 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from paynearme.payments import site_payment_identifier
 from tests.integration.making_payments import (
     CONFIRMED,
-    DECLINED,
-    EXPIRED,
+    PAYMENT_FAILED,
+    EXPIRED_REPLY,
     EXPIRED_AUTHORIZATION,
-    HANGS,
+    READ_TIMEOUT,
     ORDER,
     PNM_PAYMENT,
-    REFUSAL,
-    REFUSED,
+    REJECTION,
+    REJECTED,
     SUBMITTED,
-    TAKEN,
-    UNDER_WAY,
-    UNKNOWN,
-    Making,
+    ACCEPTED_REPLY,
+    IN_PROGRESS,
+    OUTCOME_UNKNOWN,
+    SubmissionDriver,
     outcome,
 )
-from tests.integration.meanwhile import Meanwhile
-from tests.integration.observed import Function, Stored, Traffic, Written
-from tests.integration.payments_over_time import NOON, at
+from tests.integration.meanwhile import Interleaver
+from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
+from tests.integration.payments_over_time import NOON, send_at
 from tests.integration.signed_callbacks import CUSTOMER, SITE, authorization, confirmation
 
 URL = "https://dynamodb.us-east-1.amazonaws.com"
-LOST = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
-DENIED = ClientError(
+RESPONSE_ERRORS = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
+ACCESS_DENIED = ClientError(
     {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # the rest is of no interest
     "UpdateItem",
 )
 # What PayNearMe can say to a payment, and what the caller is told then.
-SAID: dict[str, tuple[Any, tuple[int, str]]] = {
-    "submitted": ((200, TAKEN), SUBMITTED),
-    "unknown": (HANGS, UNKNOWN),
-    "refused": ((200, REFUSAL), REFUSED),
-    "expired": ((200, EXPIRED), EXPIRED_AUTHORIZATION),
+REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {
+    "submitted": ((200, ACCEPTED_REPLY), SUBMITTED),
+    "unknown": (READ_TIMEOUT, OUTCOME_UNKNOWN),
+    "refused": ((200, REJECTION), REJECTED),
+    "expired": ((200, EXPIRED_REPLY), EXPIRED_AUTHORIZATION),
     "not taken": ((401, {}), (502, "credentials-rejected")),
 }
 
-whatever_is_said = pytest.mark.parametrize(("said", "told"), SAID.values(), ids=SAID)
+each_reply = pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=REPLIES)
 
 
-def test_a_confirmation_that_comes_before_paynearmes_answer_tells_what_became_of_it(making: Making) -> None:
-    making.paynearme.meanwhile = [making.tell]
-    making.begin()
+def test_a_confirmation_that_comes_before_paynearmes_answer_tells_what_became_of_it(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.during_call = [submissions.finish]
+    submissions.start()
 
     # Somebody could still be at it.
-    assert outcome(making.after(9).make()) == UNDER_WAY
-    assert outcome(making.after(10).make()) == CONFIRMED
-    assert len(making.paynearme.sent) == 1
-    assert making.stored.balances() == {CUSTOMER: 1000}
+    assert outcome(submissions.at(9).submit()) == IN_PROGRESS
+    assert outcome(submissions.at(10).submit()) == CONFIRMED
+    assert len(submissions.paynearme.sent) == 1
+    assert submissions.ledger_table.balances() == {CUSTOMER: 1000}
 
 
-def test_a_decline_that_comes_before_paynearmes_answer_tells_what_became_of_it(making: Making) -> None:
-    making.paynearme.meanwhile = [lambda: making.tell(status="decline")]
-    making.begin()
+def test_a_decline_that_comes_before_paynearmes_answer_tells_what_became_of_it(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.during_call = [lambda: submissions.finish(status="decline")]
+    submissions.start()
 
-    assert outcome(making.after(10).make()) == DECLINED
+    assert outcome(submissions.at(10).submit()) == PAYMENT_FAILED
 
 
-@pytest.mark.parametrize(("said", "then"), [(HANGS, CONFIRMED), ((200, TAKEN), SUBMITTED)])
+@pytest.mark.parametrize(("reply", "expected"), [(READ_TIMEOUT, CONFIRMED), ((200, ACCEPTED_REPLY), SUBMITTED)])
 def test_a_confirmation_between_answer_and_outcome_does_no_harm(
-    making: Making, meanwhile: Meanwhile, said: Any, then: tuple[int, str]
+    submissions: SubmissionDriver, interleave: Interleaver, reply: Any, expected: tuple[int, str]
 ) -> None:
-    making.paynearme.say(said)
-    meanwhile(None, making.tell)
+    submissions.paynearme.reply(reply)
+    interleave(None, submissions.finish)
 
-    making.make()
+    submissions.submit()
 
-    assert making.told()
-    assert outcome(making.make()) == then
-    assert len(making.paynearme.sent) == 1
-    assert making.stored.balances() == {CUSTOMER: 1000}
+    assert submissions.received()
+    assert outcome(submissions.submit()) == expected
+    assert len(submissions.paynearme.sent) == 1
+    assert submissions.ledger_table.balances() == {CUSTOMER: 1000}
 
 
 def test_a_confirmation_that_comes_while_a_call_looks_for_it_is_heard_by_the_next(
-    making: Making, meanwhile: Meanwhile
+    submissions: SubmissionDriver, interleave: Interleaver
 ) -> None:
-    making.begin()
-    later = making.after(10)
-    meanwhile(making.tell)
+    submissions.start()
+    submissions_later = submissions.at(10)
+    interleave(submissions.finish)
 
     # What the step writes comes before the call reads.
-    assert outcome(later.make()) == CONFIRMED
+    assert outcome(submissions_later.submit()) == CONFIRMED
 
 
-@pytest.mark.parametrize("lost", LOST, ids=["no answer", "closed connection"])
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_intent_whose_answers_are_lost_is_asked_of_paynearme_once(
-    making: Making, traffic: Traffic, lost: Exception, times: int
+    submissions: SubmissionDriver, aws_calls: AwsCallRecorder, response_error: Exception, times: int
 ) -> None:
-    traffic.lost["UpdateItem"] = [lost] * times
+    aws_calls.response_errors["UpdateItem"] = [response_error] * times
 
-    assert outcome(making.make()) == SUBMITTED
-    assert outcome(making.make()) == SUBMITTED
-    assert len(making.paynearme.sent) == 1
+    assert outcome(submissions.submit()) == SUBMITTED
+    assert outcome(submissions.submit()) == SUBMITTED
+    assert len(submissions.paynearme.sent) == 1
 
 
-@pytest.mark.parametrize("lost", LOST, ids=["no answer", "closed connection"])
-@whatever_is_said
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+@each_reply
 def test_an_outcome_whose_answer_is_lost_is_written_all_the_same(
-    making: Making, traffic: Traffic, lost: Exception, said: Any, told: tuple[int, str]
+    submissions: SubmissionDriver, aws_calls: AwsCallRecorder, response_error: Exception, reply: Any, expected: tuple[int, str]
 ) -> None:
-    making.paynearme.say(said)
-    traffic.lost["UpdateItem"] = [None, lost]
+    submissions.paynearme.reply(reply)
+    aws_calls.response_errors["UpdateItem"] = [None, response_error]
 
-    assert outcome(making.make()) == told
-    assert making.intent()["status"] != "in_progress"
+    assert outcome(submissions.submit()) == expected
+    assert submissions.stored_intent()["status"] != "in_progress"
 
 
-@pytest.mark.parametrize("lost", LOST, ids=["no answer", "closed connection"])
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
 def test_to_ask_again_for_what_was_not_taken_survives_a_lost_answer(
-    making: Making, traffic: Traffic, lost: Exception
+    submissions: SubmissionDriver, aws_calls: AwsCallRecorder, response_error: Exception
 ) -> None:
-    making.paynearme.answers = [making.paynearme.saying(401, {})]
-    making.make()
-    traffic.lost["UpdateItem"] = [None, lost]
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(401, {})]
+    submissions.submit()
+    aws_calls.response_errors["UpdateItem"] = [None, response_error]
 
-    assert [outcome(making.make()) for _ in range(2)] == [SUBMITTED] * 2
-    assert len(making.paynearme.sent) == 2
-
-
-def test_without_a_written_intent_nothing_is_sent(making: Making, traffic: Traffic) -> None:
-    traffic.refused["UpdateItem"] = DENIED
-
-    assert outcome(making.make()) == (503, "unavailable")
-    assert making.paynearme.sent == []
-    traffic.refused.clear()
-
-    assert outcome(making.make()) == SUBMITTED
+    assert [outcome(submissions.submit()) for _ in range(2)] == [SUBMITTED] * 2
+    assert len(submissions.paynearme.sent) == 2
 
 
-def test_without_the_table_nothing_is_sent(making: Making, stored: Stored) -> None:
-    making.make("another")
-    stored.client.delete_table(TableName=stored.table_name)
+def test_without_a_written_intent_nothing_is_sent(submissions: SubmissionDriver, aws_calls: AwsCallRecorder) -> None:
+    aws_calls.request_errors["UpdateItem"] = ACCESS_DENIED
 
-    answer = making.make()
-    stored.client.create_table(
-        TableName=stored.table_name,
+    assert outcome(submissions.submit()) == (503, "unavailable")
+    assert submissions.paynearme.sent == []
+    aws_calls.request_errors.clear()
+
+    assert outcome(submissions.submit()) == SUBMITTED
+
+
+def test_without_the_table_nothing_is_sent(submissions: SubmissionDriver, ledger_table: LedgerFixture) -> None:
+    submissions.submit("another")
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+
+    response = submissions.submit()
+    ledger_table.client.create_table(
+        TableName=ledger_table.table_name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
         KeySchema=[
@@ -150,131 +150,131 @@ def test_without_the_table_nothing_is_sent(making: Making, stored: Stored) -> No
         ],
     )
 
-    assert outcome(answer) == (503, "unavailable")
-    assert len(making.paynearme.sent) == 1
+    assert outcome(response) == (503, "unavailable")
+    assert len(submissions.paynearme.sent) == 1
 
 
-@whatever_is_said
+@each_reply
 def test_an_outcome_that_cannot_be_written_is_told_all_the_same(
-    making: Making, traffic: Traffic, written: Written, said: Any, told: tuple[int, str]
+    submissions: SubmissionDriver, aws_calls: AwsCallRecorder, captured: CapturedOutput, reply: Any, expected: tuple[int, str]
 ) -> None:
-    making.paynearme.say(said)
-    making.paynearme.meanwhile = [lambda: traffic.refused.update(UpdateItem=DENIED)]
+    submissions.paynearme.reply(reply)
+    submissions.paynearme.during_call = [lambda: aws_calls.request_errors.update(UpdateItem=ACCESS_DENIED)]
 
-    assert outcome(making.make()) == told
-    assert written.counted("PaymentOutcomeWriteFailed") == 1
-    traffic.refused.clear()
+    assert outcome(submissions.submit()) == expected
+    assert captured.metric_total("PaymentOutcomeWriteFailed") == 1
+    aws_calls.request_errors.clear()
 
     # Nobody can know it any more, and so it is not asked again.
-    assert outcome(making.after(9).make()) == UNDER_WAY
-    assert outcome(making.after(10).make()) == UNKNOWN
-    making.tell()
-    assert outcome(making.after(10).make()) == CONFIRMED
-    assert len(making.paynearme.sent) == 1
+    assert outcome(submissions.at(9).submit()) == IN_PROGRESS
+    assert outcome(submissions.at(10).submit()) == OUTCOME_UNKNOWN
+    submissions.finish()
+    assert outcome(submissions.at(10).submit()) == CONFIRMED
+    assert len(submissions.paynearme.sent) == 1
 
 
-def test_a_mistake_of_ours_leaves_the_outcome_unknown(making: Making) -> None:
-    making.paynearme.answers = [RuntimeError("zq7")]
+def test_a_mistake_of_ours_leaves_the_outcome_unknown(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.next_replies = [RuntimeError("zq7")]
 
-    assert outcome(making.make()) == (500, "internal")
-    assert outcome(making.make()) == UNDER_WAY
-    assert outcome(making.after(10).make()) == UNKNOWN
-    assert len(making.paynearme.sent) == 1
-
-
-def test_when_nobody_can_read_what_was_told_it_is_unavailable(making: Making, traffic: Traffic) -> None:
-    making.begin()
-    making.tell()
-    traffic.refused["BatchGetItem"] = DENIED
-
-    assert outcome(making.after(10).make()) == (503, "unavailable")
-    traffic.refused.clear()
-    assert outcome(making.after(10).make()) == CONFIRMED
+    assert outcome(submissions.submit()) == (500, "internal")
+    assert outcome(submissions.submit()) == IN_PROGRESS
+    assert outcome(submissions.at(10).submit()) == OUTCOME_UNKNOWN
+    assert len(submissions.paynearme.sent) == 1
 
 
-@whatever_is_said
+def test_when_nobody_can_read_what_was_told_it_is_unavailable(submissions: SubmissionDriver, aws_calls: AwsCallRecorder) -> None:
+    submissions.start()
+    submissions.finish()
+    aws_calls.request_errors["BatchGetItem"] = ACCESS_DENIED
+
+    assert outcome(submissions.at(10).submit()) == (503, "unavailable")
+    aws_calls.request_errors.clear()
+    assert outcome(submissions.at(10).submit()) == CONFIRMED
+
+
+@each_reply
 def test_of_two_who_ask_again_for_what_was_not_taken_one_does(
-    making: Making, meanwhile: Meanwhile, said: Any, told: tuple[int, str]
+    submissions: SubmissionDriver, interleave: Interleaver, reply: Any, expected: tuple[int, str]
 ) -> None:
-    making.paynearme.answers = [making.paynearme.saying(401, {})]
-    making.make()
-    making.paynearme.say(said)
-    won: list[tuple[int, str]] = []
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(401, {})]
+    submissions.submit()
+    submissions.paynearme.reply(reply)
+    winner_outcomes: list[tuple[int, str]] = []
     # The other has read that it was not taken, asks, and ends before this one's second write.
-    meanwhile(None, lambda: won.append(outcome(making.make())))
+    interleave(None, lambda: winner_outcomes.append(outcome(submissions.submit())))
 
-    lost = outcome(making.make())
+    response_error = outcome(submissions.submit())
 
-    assert won == [told]
-    assert lost == told
+    assert winner_outcomes == [expected]
+    assert response_error == expected
     # Who lost asks for itself where the winner's was not taken, either.
-    assert len(making.paynearme.sent) == (3 if told[1] == "credentials-rejected" else 2)
+    assert len(submissions.paynearme.sent) == (3 if expected[1] == "credentials-rejected" else 2)
 
 
-def test_who_loses_while_the_winner_is_at_it_comes_again(making: Making, meanwhile: Meanwhile) -> None:
-    making.paynearme.answers = [making.paynearme.saying(401, {})]
-    making.make()
-    meanwhile(None, making.begin)
+def test_who_loses_while_the_winner_is_at_it_comes_again(submissions: SubmissionDriver, interleave: Interleaver) -> None:
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(401, {})]
+    submissions.submit()
+    interleave(None, submissions.start)
 
-    assert outcome(making.make()) == UNDER_WAY
-    assert len(making.paynearme.sent) == 2
+    assert outcome(submissions.submit()) == IN_PROGRESS
+    assert len(submissions.paynearme.sent) == 2
 
 
-@pytest.mark.parametrize("first", [HANGS, (200, TAKEN)], ids=["unknown", "submitted"])
+@pytest.mark.parametrize("first", [READ_TIMEOUT, (200, ACCEPTED_REPLY)], ids=["unknown", "submitted"])
 def test_who_begins_between_another_ones_reading_and_writing_is_the_only_one(
-    making: Making, meanwhile: Meanwhile, first: Any
+    submissions: SubmissionDriver, interleave: Interleaver, first: Any
 ) -> None:
-    making.paynearme.say(first)
-    meanwhile(lambda: making.make())
+    submissions.paynearme.reply(first)
+    interleave(lambda: submissions.submit())
 
-    assert outcome(making.make()) in (UNKNOWN, SUBMITTED)
-    assert len(making.paynearme.sent) == 1
+    assert outcome(submissions.submit()) in (OUTCOME_UNKNOWN, SUBMITTED)
+    assert len(submissions.paynearme.sent) == 1
 
 
 def test_an_outcome_that_comes_late_does_not_stand_in_for_another_call(
-    making: Making, meanwhile: Meanwhile
+    submissions: SubmissionDriver, interleave: Interleaver
 ) -> None:
-    def change_hands() -> None:
-        key = {"pk": {"S": making.intent()["pk"]}, "sk": {"S": "INTENT"}}
-        making.stored.client.update_item(
-            TableName=making.stored.table_name,
+    def take_over() -> None:
+        key = {"pk": {"S": submissions.stored_intent()["pk"]}, "sk": {"S": "INTENT"}}
+        submissions.ledger_table.client.update_item(
+            TableName=submissions.ledger_table.table_name,
             Key=key,
             UpdateExpression="SET attempt = :other",
             ExpressionAttributeValues={":other": {"S": "another"}},
         )
 
-    making.paynearme.say((200, REFUSAL))
-    meanwhile(None, change_hands)
+    submissions.paynearme.reply((200, REJECTION))
+    interleave(None, take_over)
 
-    assert outcome(making.make()) == REFUSED
-    assert making.intent()["status"] == "in_progress"
+    assert outcome(submissions.submit()) == REJECTED
+    assert submissions.stored_intent()["status"] == "in_progress"
 
 
 @pytest.mark.parametrize("test", [None, "true"])
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_what_only_our_own_answer_named_is_written_down_nowhere_else(
-    authorize: Function, confirm: Function, stored: Stored, test: str | None, status: str
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, test: str | None, status: str
 ) -> None:
-    named = authorize(authorization(test=test)).fields["site_payment_identifier"]
-    assert named == site_payment_identifier(SITE, "830466818968", test=test == "true")
+    identifier = authorize(authorization(test=test)).fields["site_payment_identifier"]
+    assert identifier == site_payment_identifier(SITE, "830466818968", test=test == "true")
 
-    assert confirm(confirmation(test=test, status=status, site_payment_identifier=named)).status == 200
-    assert "SITE_PAYMENT#" not in str(stored.everything())
+    assert confirm(confirmation(test=test, status=status, site_payment_identifier=identifier)).status == 200
+    assert "SITE_PAYMENT#" not in str(ledger_table.all_items())
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_what_was_named_by_whoever_asked_costs_no_round_trip(
-    making: Making, authorize: Function, traffic: Traffic, status: str
+    submissions: SubmissionDriver, authorize: LambdaFunction, aws_calls: AwsCallRecorder, status: str
 ) -> None:
-    asked = {"pnm_order_identifier": ORDER, "pnm_payment_identifier": PNM_PAYMENT}
-    at(
+    authorized_payment = {"pnm_order_identifier": ORDER, "pnm_payment_identifier": PNM_PAYMENT}
+    send_at(
         NOON,
         authorize,
-        authorization(**asked, payment_amount="1000.00", timestamp=str(int(NOON.timestamp()))),
+        authorization(**authorized_payment, payment_amount="1000.00", timestamp=str(int(NOON.timestamp()))),
     )
 
-    tell = partial(making.tell, status=status)
+    finish = partial(submissions.finish, status=status)
 
-    assert traffic.made_by(tell) == ["TransactWriteItems"]
-    assert len(making.told()) == 1
-    assert traffic.made_by(tell) == ["TransactWriteItems"]
+    assert aws_calls.calls_during(finish) == ["TransactWriteItems"]
+    assert len(submissions.received()) == 1
+    assert aws_calls.calls_during(finish) == ["TransactWriteItems"]

@@ -13,19 +13,19 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from paynearme.aws import CLIENT_CONFIG
 from paynearme.deadline import Deadline
 from paynearme.errors import PolicyUnavailableError
-from paynearme.policies import REFRESH_SECONDS, Policies
+from paynearme.policies import REFRESH_SECONDS, PolicyProvider
 from paynearme.settings import Settings
 from tests.clock import Clock
 from tests.integration.deployed_policy import (
-    BROKEN,
-    GET,
-    MISSING,
-    START,
-    DeployedPolicy,
-    failed,
+    INVALID_POLICIES,
+    GET_CONFIGURATION,
+    UNAVAILABLE_POLICIES,
+    START_SESSION,
+    AppConfigStub,
+    client_error,
 )
-from tests.integration.kept_clients import KeptClients
-from tests.integration.observed import ANSWER_WITHIN_SECONDS, Function, Stored, Traffic, Written
+from tests.integration.kept_clients import CachedClients
+from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
 from tests.integration.signed_callbacks import (
     CUSTOMER,
     SITE,
@@ -34,10 +34,10 @@ from tests.integration.signed_callbacks import (
 )
 
 URL = "https://appconfigdata.us-east-1.amazonaws.com"
-KEPT_SECONDS = Settings(sites_secret="").policy_max_age_seconds
-SPENT = {Decimal("354.99")}
+POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds
+SPENT_AMOUNTS = {Decimal("354.99")}
 
-type PassSeconds = Callable[[float], None]
+type AdvanceClock = Callable[[float], None]
 
 
 class CallNotResumedError(Exception):
@@ -45,49 +45,49 @@ class CallNotResumedError(Exception):
 
 
 @dataclass(frozen=True)
-class PatientDeadline(Deadline):
+class BlockingDeadline(Deadline):
     """Waits for calls in a clock's time: as long as their errors say."""
 
-    def bound[T](self, call: Callable[[], T]) -> T:
+    def bound[T](self, function: Callable[[], T]) -> T:
         clock = cast(Clock, self.clock)
         config: Any = CLIENT_CONFIG
-        took: dict[type[Exception], float] = {
+        durations: dict[type[Exception], float] = {
             ConnectTimeoutError: config.connect_timeout,
             ReadTimeoutError: config.read_timeout,
         }
         try:
-            return call()
+            return function()
         except (CallNotResumedError, ConnectTimeoutError, ReadTimeoutError) as error:
-            clock.work(min(self.remaining, took.get(type(error), self.remaining)))
+            clock.work(min(self.remaining, durations.get(type(error), self.remaining)))
             if self.remaining <= 0:
                 raise TimeoutError from None
             raise
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def blocking_deadlines(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(
-        Deadline, "after", lambda seconds: PatientDeadline(clock.now + seconds, clock, clock.sleep)
+        Deadline, "after", lambda seconds: BlockingDeadline(clock.now + seconds, clock, clock.sleep)
     )
 
 
-HANGING = pytest.mark.parametrize(
+HANGING_CALLS = pytest.mark.parametrize(
     "error",
     [CallNotResumedError(), ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL)],
     ids=["byte by byte", "no answer", "no connection"],
 )
-SPOILT = pytest.mark.parametrize("how", [*MISSING, *BROKEN])
+POLICY_DEFECTS = pytest.mark.parametrize("defect", [*UNAVAILABLE_POLICIES, *INVALID_POLICIES])
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("blocking_deadlines")
 class TestHanging:
-    @HANGING
-    @pytest.mark.parametrize("operation", [START, GET])
+    @HANGING_CALLS
+    @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
     def test_a_cold_function_declines_in_time(
         self,
-        authorize: Function,
-        deployed_policy: DeployedPolicy,
-        stored: Stored,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        ledger_table: LedgerFixture,
         clock: Clock,
         error: Exception,
         operation: str,
@@ -95,43 +95,43 @@ class TestHanging:
         started = clock.now
         deployed_policy.fail(operation, *[error] * 1000)
 
-        answer = authorize(authorization())
+        response = authorize(authorization())
 
-        assert (answer.status, answer.fields["accept_payment"]) == (200, "no")
-        assert stored.everything() == []
-        assert started + REFRESH_SECONDS < clock.now <= started + ANSWER_WITHIN_SECONDS
+        assert (response.status, response.fields["accept_payment"]) == (200, "no")
+        assert ledger_table.all_items() == []
+        assert started + REFRESH_SECONDS < clock.now <= started + RESPONSE_TIMEOUT_SECONDS
 
-    @HANGING
+    @HANGING_CALLS
     def test_a_warm_function_decides_by_the_last_known_policy_in_time(
         self,
-        authorize: Function,
-        deployed_policy: DeployedPolicy,
-        written: Written,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        captured: CapturedOutput,
         clock: Clock,
-        pass_seconds: PassSeconds,
+        advance_clock: AdvanceClock,
         error: Exception,
     ) -> None:
         authorize(authorization())
         deployed_policy.calls.clear()
-        deployed_policy.errors = {GET: [error] * 1000, START: [error] * 1000}
+        deployed_policy.errors = {GET_CONFIGURATION: [error] * 1000, START_SESSION: [error] * 1000}
 
         for number in "12":
-            pass_seconds(KEPT_SECONDS + 1)
+            advance_clock(POLICY_CACHE_SECONDS + 1)
             started = clock.now
-            answer = authorize(authorization(pnm_payment_identifier=number))
-            assert answer.fields["accept_payment"] == "yes"
+            response = authorize(authorization(pnm_payment_identifier=number))
+            assert response.fields["accept_payment"] == "yes"
             assert clock.now <= started + REFRESH_SECONDS
 
-        assert deployed_policy.calls == [GET, START]
-        assert written.counted("PolicyRefreshFailed") == 2
+        assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION]
+        assert captured.metric_total("PolicyRefreshFailed") == 2
 
-    @HANGING
-    @pytest.mark.parametrize("operation", [START, GET])
+    @HANGING_CALLS
+    @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
     def test_a_confirmation_hardly_waits(
         self,
-        confirm: Function,
-        deployed_policy: DeployedPolicy,
-        stored: Stored,
+        confirm: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        ledger_table: LedgerFixture,
         clock: Clock,
         error: Exception,
         operation: str,
@@ -140,97 +140,97 @@ class TestHanging:
         deployed_policy.fail(operation, *[error] * 1000)
 
         assert confirm(confirmation()).status == 200
-        assert stored.balances() == {CUSTOMER: Decimal("350.00")}
+        assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
         assert clock.now <= started + REFRESH_SECONDS
 
     @pytest.mark.parametrize(
-        "error", [ReadTimeoutError(endpoint_url=URL), failed("ThrottlingException"), failed("Broken", 500)]
+        "error", [ReadTimeoutError(endpoint_url=URL), client_error("ThrottlingException"), client_error("Broken", 500)]
     )
     def test_what_fails_in_passing_is_tried_again_with_another_session(
-        self, authorize: Function, deployed_policy: DeployedPolicy, error: Exception
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, error: Exception
     ) -> None:
-        deployed_policy.errors = {START: [error], GET: [error]}
+        deployed_policy.errors = {START_SESSION: [error], GET_CONFIGURATION: [error]}
 
         assert authorize(authorization()).fields["accept_payment"] == "yes"
-        assert deployed_policy.calls == [START, START, GET, START, GET]
+        assert deployed_policy.calls == [START_SESSION, START_SESSION, GET_CONFIGURATION, START_SESSION, GET_CONFIGURATION]
 
 
 class TestACallThatIsGivenUp:
     # The clock stands still, so what is left is all that this waits.
-    SOON = Deadline(ends_at=0.01, clock=lambda: 0.0)
-    LATER = Deadline(ends_at=60.0, clock=lambda: 0.0)
+    SHORT_DEADLINE = Deadline(ends_at=0.01, clock=lambda: 0.0)
+    LONG_DEADLINE = Deadline(ends_at=60.0, clock=lambda: 0.0)
 
     @pytest.fixture
-    def come_back(
-        self, monkeypatch: pytest.MonkeyPatch, kept_clients: KeptClients
+    def resume_call(
+        self, monkeypatch: pytest.MonkeyPatch, cached_clients: CachedClients
     ) -> Iterator[Callable[[], None]]:
         """Lets calls for the policy hang until this is called, and returns when they have come back."""
-        threads, held = ThreadPoolExecutor(), threading.Event()
+        threads, call_blocked = ThreadPoolExecutor(), threading.Event()
         monkeypatch.setattr("paynearme.deadline._threads", threads)
 
-        def wait(**_: Any) -> None:
-            held.wait(60)
+        def block(**_: Any) -> None:
+            call_blocked.wait(60)
 
-        def release() -> None:
-            held.set()
+        def resume() -> None:
+            call_blocked.set()
             threads.shutdown()
             monkeypatch.setattr("paynearme.deadline._threads", ThreadPoolExecutor())
 
-        with kept_clients.hooked(f"before-call.appconfigdata.{GET}", wait):
-            yield release
-        held.set()
+        with cached_clients.with_hook(f"before-call.appconfigdata.{GET_CONFIGURATION}", block):
+            yield resume
+        call_blocked.set()
 
     def test_it_leaves_no_policy_and_the_next_look_finds_one(
-        self, come_back: Callable[[], None], deployed_policy: DeployedPolicy
+        self, resume_call: Callable[[], None], deployed_policy: AppConfigStub
     ) -> None:
-        policies = Policies(Settings.from_environment())
+        policies = PolicyProvider(Settings.from_environment())
 
         with pytest.raises(PolicyUnavailableError):
-            policies.find(SITE, self.SOON)
-        assert policies.find_quickly(SITE, self.SOON) is None
+            policies.get(SITE, self.SHORT_DEADLINE)
+        assert policies.get_cached(SITE, self.SHORT_DEADLINE) is None
         # A token is good for one call, and nobody knows what became of the first.
-        assert deployed_policy.calls == [START, START]
+        assert deployed_policy.calls == [START_SESSION, START_SESSION]
 
-        come_back()
+        resume_call()
         deployed_policy.put_defaults(unknown_order="decline")
-        assert policies.find(SITE, self.LATER).unknown_order == "decline"
+        assert policies.get(SITE, self.LONG_DEADLINE).unknown_order == "decline"
 
 
-@SPOILT
+@POLICY_DEFECTS
 def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_which_day_it_counts(
-    confirm: Function, deployed_policy: DeployedPolicy, stored: Stored, written: Written, how: str
+    confirm: LambdaFunction, deployed_policy: AppConfigStub, ledger_table: LedgerFixture, captured: CapturedOutput, defect: str
 ) -> None:
-    deployed_policy.spoil(how)
+    deployed_policy.break_policy(defect)
 
     assert {confirm(confirmation()).status for _ in range(2)} == {200}
 
-    assert stored.balances() == {CUSTOMER: Decimal("350.00")}
-    assert stored.anomalies() == {"spending_not_counted"}
-    assert stored.spent() == set()
-    assert written.counted("AnomalySpendingNotCounted") == 1
-    assert written.counted("PolicyUnavailable") == 2
-    assert {line["level"] for line in written.logs()} == {"INFO"}
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    assert ledger_table.anomalies() == {"spending_not_counted"}
+    assert ledger_table.spent_amounts() == set()
+    assert captured.metric_total("AnomalySpendingNotCounted") == 1
+    assert captured.metric_total("PolicyUnavailable") == 2
+    assert {line["level"] for line in captured.logs()} == {"INFO"}
 
 
-@SPOILT
+@POLICY_DEFECTS
 def test_a_payment_that_was_asked_about_is_posted_in_one_transaction_without_a_policy(
-    authorize: Function,
-    confirm: Function,
-    deployed_policy: DeployedPolicy,
-    stored: Stored,
-    traffic: Traffic,
-    how: str,
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    deployed_policy: AppConfigStub,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    defect: str,
 ) -> None:
     authorize(authorization())
-    deployed_policy.spoil(how)
+    deployed_policy.break_policy(defect)
 
-    assert traffic.made_by(lambda: confirm(confirmation())) == ["TransactWriteItems"]
-    assert stored.balances() == {CUSTOMER: Decimal("350.00")}
-    assert (stored.anomalies(), stored.spent()) == (set(), SPENT)
+    assert aws_calls.calls_during(lambda: confirm(confirmation())) == ["TransactWriteItems"]
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (set(), SPENT_AMOUNTS)
 
 
 # Each: what was asked before, what is told without a policy, the marks, and what the windows hold then.
-STORIES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[Decimal]]] = {
+SCENARIOS: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[Decimal]]] = {
     "failed": ({}, {"status": "decline"}, set(), {Decimal(0)}),
     "failed, not asked about": (None, {"status": "decline"}, set(), set()),
     "a test": (None, {"test": "true"}, set(), set()),
@@ -241,7 +241,7 @@ STORIES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[De
         set(),
     ),
     "no customer": (None, {"site_customer_identifier": None}, {"customer_missing"}, set()),
-    "another amount": ({"payment_amount": "1.00"}, {}, {"amount_differs"}, SPENT),
+    "another amount": ({"payment_amount": "1.00"}, {}, {"amount_differs"}, SPENT_AMOUNTS),
     "declined by us": (
         {"payment_amount": "0.00"},
         {},
@@ -251,27 +251,27 @@ STORIES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[De
 }
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_only_what_counts_and_cannot_be_counted_is_marked(
-    authorize: Function, confirm: Function, deployed_policy: DeployedPolicy, stored: Stored, story: str
+    authorize: LambdaFunction, confirm: LambdaFunction, deployed_policy: AppConfigStub, ledger_table: LedgerFixture, scenario: str
 ) -> None:
-    asked, told, anomalies, held = STORIES[story]
-    if asked is not None:
-        authorize(authorization(**asked))
-    deployed_policy.spoil("nothing deployed")
+    authorized_changes, confirmed_changes, anomalies, call_blocked = SCENARIOS[scenario]
+    if authorized_changes is not None:
+        authorize(authorization(**authorized_changes))
+    deployed_policy.break_policy("nothing deployed")
 
-    assert confirm(confirmation(**told)).status == 200
-    assert (stored.anomalies(), stored.spent()) == (anomalies, held)
+    assert confirm(confirmation(**confirmed_changes)).status == 200
+    assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (anomalies, call_blocked)
 
 
-@SPOILT
+@POLICY_DEFECTS
 def test_a_payment_counts_by_the_last_known_policy_though_nobody_asked(
-    confirm: Function, deployed_policy: DeployedPolicy, stored: Stored, pass_seconds: PassSeconds, how: str
+    confirm: LambdaFunction, deployed_policy: AppConfigStub, ledger_table: LedgerFixture, advance_clock: AdvanceClock, defect: str
 ) -> None:
     confirm(confirmation(pnm_payment_identifier="0", payment_amount="0.00", net_payment_amount="0.00"))
-    deployed_policy.spoil(how)
-    pass_seconds(KEPT_SECONDS + 1)
+    deployed_policy.break_policy(defect)
+    advance_clock(POLICY_CACHE_SECONDS + 1)
 
     assert confirm(confirmation()).status == 200
-    assert stored.spent() == SPENT
-    assert "anomalies" not in stored.payments()[1]
+    assert ledger_table.spent_amounts() == SPENT_AMOUNTS
+    assert "anomalies" not in ledger_table.payments()[1]

@@ -37,11 +37,11 @@ def test_a_valid_document_is_let_through(document: dict[str, Any]) -> None:
 
 
 def test_a_document_that_is_not_valid_is_refused_with_all_its_faults() -> None:
-    broken = valid_document(unknown_order="perhaps", time_zone="Mars/Olympus")
+    invalid_document = valid_document(unknown_order="perhaps", time_zone="Mars/Olympus")
 
-    with pytest.raises(PolicyInvalidError, match=r"defaults\.unknown_order: .*defaults\.time_zone: ") as refused:
-        handler(event(encoded(broken)), None)
-    assert len(refused.value.faults) == 2
+    with pytest.raises(PolicyInvalidError, match=r"defaults\.unknown_order: .*defaults\.time_zone: ") as raised:
+        handler(event(encoded(invalid_document)), None)
+    assert len(raised.value.errors) == 2
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_a_document_that_is_not_valid_is_refused_with_all_its_faults() -> None:
     ids=lambda content: content[:8] or "nothing",
 )
 def test_content_that_cannot_be_read_is_refused_in_the_same_way(content: str) -> None:
-    with pytest.raises(PolicyInvalidError) as refused:
+    with pytest.raises(PolicyInvalidError) as raised:
         handler(event(content), None)
-    assert refused.value.faults
+    assert raised.value.errors

@@ -8,252 +8,252 @@ import pytest
 
 from paynearme.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError, InvocationFailedError
-from paynearme.ledger import PARTITIONS, AwaitedPayment, Ledger, Stage, items
-from paynearme.ledger.watching import awaited
-from paynearme.watching import FOR_ONE_SECONDS, watch
+from paynearme.ledger import PARTITIONS, PendingPayment, Ledger, PendingStage, items
+from paynearme.ledger.watching import pending_attributes
+from paynearme.watching import MIN_PAYMENT_BUDGET_SECONDS, sweep
 from tests.clock import Clock
-from tests.integration.observed import Function, Stored, Traffic, Written
-from tests.integration.payments_over_time import NOON, Payments
+from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
+from tests.integration.payments_over_time import NOON, PaymentDriver
 from tests.integration.signed_callbacks import SITE
 from tests.integration.watched import (
-    LONG_OVERDUE,
-    NOT_YET,
+    RELEASE_DUE,
+    BEFORE_RELEASE,
     OVERDUE,
-    SOON,
-    Watch,
-    put_into_one_partition,
+    BEFORE_OVERDUE,
+    SweepDriver,
+    add_pending_payments,
 )
 
-LOOKS = Counter({"Query": 2 * PARTITIONS})
+SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
 """What a look costs that finds nothing."""
 
 
 @pytest.fixture
-def payments(authorize: Function, confirm: Function, stored: Stored) -> Payments:
-    return Payments(authorize, confirm, stored)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
-def watching(cold_start: Callable[[str], Function], stored: Stored) -> Watch:
-    return Watch(cold_start("sweep_unconfirmed"), stored)
+def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFixture) -> SweepDriver:
+    return SweepDriver(cold_start("sweep_unconfirmed"), ledger_table)
 
 
-@pytest.mark.parametrize("what", ["nothing", "open ones", "ended ones", "released ones"])
+@pytest.mark.parametrize("payment_state", ["nothing", "open ones", "ended ones", "released ones"])
 def test_what_is_not_due_costs_nothing(
-    payments: Payments, watching: Watch, traffic: Traffic, what: str
+    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
 ) -> None:
-    for number in range(0 if what == "nothing" else 12):
-        payments.ask(str(number))
-        if what == "ended ones":
-            payments.pay(str(number))
-    if what == "released ones":
-        watching.look(LONG_OVERDUE)
+    for number in range(0 if payment_state == "nothing" else 12):
+        payments.authorize(str(number))
+        if payment_state == "ended ones":
+            payments.confirm(str(number))
+    if payment_state == "released ones":
+        sweeper.sweep(RELEASE_DUE)
 
-    look_at = SOON if what == "open ones" else LONG_OVERDUE
-    assert Counter(traffic.made_by(lambda: watching.look(look_at))) == LOOKS
+    sweep_time = BEFORE_OVERDUE if payment_state == "open ones" else RELEASE_DUE
+    assert Counter(aws_calls.calls_during(lambda: sweeper.sweep(sweep_time))) == SWEEP_QUERIES
 
 
 def test_each_that_is_due_costs_one_request_and_later_two(
-    payments: Payments, watching: Watch, traffic: Traffic
+    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for number in range(7):
-        payments.ask(str(number))
+        payments.authorize(str(number))
     for number in range(7, 12):
-        payments.at(NOON + timedelta(hours=30)).ask(str(number))
+        payments.at(NOON + timedelta(hours=30)).authorize(str(number))
 
-    marking = Counter(traffic.made_by(lambda: watching.look(OVERDUE)))
-    again = Counter(traffic.made_by(lambda: watching.look(NOT_YET)))
-    releasing = Counter(traffic.made_by(lambda: watching.look(LONG_OVERDUE)))
+    marking_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
+    again = Counter(aws_calls.calls_during(lambda: sweeper.sweep(BEFORE_RELEASE)))
+    release_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(RELEASE_DUE)))
 
-    assert marking == LOOKS + Counter({"UpdateItem": 7})
-    assert again == LOOKS
-    assert releasing == LOOKS + Counter({"BatchGetItem": 7, "TransactWriteItems": 7})
+    assert marking_calls == SWEEP_QUERIES + Counter({"UpdateItem": 7})
+    assert again == SWEEP_QUERIES
+    assert release_calls == SWEEP_QUERIES + Counter({"BatchGetItem": 7, "TransactWriteItems": 7})
 
 
 def test_payments_are_spread_over_all_partitions() -> None:
     keys = [items.payment_key(SITE, str(830466818968 + number), test=False) for number in range(1600)]
 
-    by_partition = Counter(awaited(key, NOON)["pending_partition"] for key in keys)
+    by_partition = Counter(pending_attributes(key, NOON)["pending_partition"] for key in keys)
 
     assert set(by_partition) == {f"PENDING#{number:02}" for number in range(PARTITIONS)}
     assert max(by_partition.values()) < 2 * 1600 / PARTITIONS
 
 
 def test_more_than_one_page_of_a_partition_is_marked(
-    stored: Stored, watching: Watch, traffic: Traffic, written: Written
+    ledger_table: LedgerFixture, sweeper: SweepDriver, aws_calls: AwsCallRecorder, captured: CapturedOutput
 ) -> None:
-    put_into_one_partition(stored, range(205))
+    add_pending_payments(ledger_table, range(205))
 
-    calls = Counter(traffic.made_by(lambda: watching.look(OVERDUE)))
+    calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
 
     # Two pages more.
-    assert calls == LOOKS + Counter({"Query": 2, "UpdateItem": 205})
-    assert {item["unconfirmed_at"] for item in stored.payments()} == {OVERDUE.isoformat()}
-    assert written.counted("PaymentUnconfirmed") == 205
+    assert calls == SWEEP_QUERIES + Counter({"Query": 2, "UpdateItem": 205})
+    assert {item["unconfirmed_at"] for item in ledger_table.payments()} == {OVERDUE.isoformat()}
+    assert captured.metric_total("PaymentUnconfirmed") == 205
     # All of it in one line with its operation, however many there are.
-    [metrics] = written.metrics()
+    [metrics] = captured.metrics()
     assert metrics["operation"] == "sweep_unconfirmed"
 
 
 @pytest.mark.parametrize("seconds", [0.4, 2.4])
 def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
-    stored: Stored,
-    watching: Watch,
-    written: Written,
+    ledger_table: LedgerFixture,
+    sweeper: SweepDriver,
+    captured: CapturedOutput,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     seconds: float,
 ) -> None:
-    put_into_one_partition(stored, range(105))
+    add_pending_payments(ledger_table, range(105))
 
-    def slowly(_: Deadline, call: Callable[[], object]) -> object:
+    def run_slowly(_: Deadline, function: Callable[[], object]) -> object:
         clock.work(seconds)
-        return call()
+        return function()
 
-    monkeypatch.setattr(Deadline, "bound", slowly)
-    monkeypatch.setattr(Deadline, "after", lambda given: Deadline(clock.now + given, clock, clock.sleep))
+    monkeypatch.setattr(Deadline, "bound", run_slowly)
+    monkeypatch.setattr(Deadline, "after", lambda sweep_with_budget: Deadline(clock.now + sweep_with_budget, clock, clock.sleep))
 
-    looks = 0
-    while any(since.startswith("authorized") for since in watching.pending().values()):
-        began = clock.now
-        watching.look(OVERDUE + timedelta(minutes=5 * looks))
-        assert clock.now - began <= watching.function.app.settings.watch_within_seconds
-        looks += 1
-        assert looks < 40
+    sweep_count = 0
+    while any(since.startswith("authorized") for since in sweeper.pending().values()):
+        sweep_started = clock.now
+        sweeper.sweep(OVERDUE + timedelta(minutes=5 * sweep_count))
+        assert clock.now - sweep_started <= sweeper.function.app.settings.sweep_timeout_seconds
+        sweep_count += 1
+        assert sweep_count < 40
 
-    assert looks > 1
-    assert written.counted("PaymentUnconfirmed") == 105
-    assert written.counted("SweepIncomplete") >= looks - 1
-    assert written.counted("InternalError") == 0
+    assert sweep_count > 1
+    assert captured.metric_total("PaymentUnconfirmed") == 105
+    assert captured.metric_total("SweepIncomplete") >= sweep_count - 1
+    assert captured.metric_total("InternalError") == 0
 
 
 def test_without_time_nothing_is_begun(
-    payments: Payments, watching: Watch, traffic: Traffic, clock: Clock
+    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, clock: Clock
 ) -> None:
-    payments.ask()
-    app = watching.function.app
-    deadline = clock.deadline(FOR_ONE_SECONDS - 0.1)
+    payments.authorize()
+    app = sweeper.function.app
+    deadline = clock.deadline(MIN_PAYMENT_BUDGET_SECONDS - 0.1)
 
-    assert traffic.made_by(lambda: watch(app.ledger, app.settings, LONG_OVERDUE, deadline)) == []
+    assert aws_calls.calls_during(lambda: sweep(app.ledger, app.settings, RELEASE_DUE, deadline)) == []
 
 
 @pytest.fixture
-def given(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[float], list[float]]:
+def sweep_with_budget(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[float], list[float]]:
     """Have one overdue payment in the index, which takes the given seconds to be found; none can be marked.
 
     Returns what time each attempt to mark it is given.
     """
-    payment = AwaitedPayment(("PAYMENT", "PAYMENT"), "authorized#", SITE, "1", "80080175585")
+    payment = PendingPayment(("PAYMENT", "PAYMENT"), "authorized#", SITE, "1", "80080175585")
 
-    def give(seconds: float) -> list[float]:
+    def set_budget(seconds: float) -> list[float]:
         attempts: list[float] = []
 
-        def find(_: Ledger, partition: int, stage: Stage, *__: object) -> Iterator[AwaitedPayment]:
-            if (partition, stage) == (3, Stage.AUTHORIZED):
+        def find_pending(_: Ledger, partition: int, stage: PendingStage, *__: object) -> Iterator[PendingPayment]:
+            if (partition, stage) == (3, PendingStage.AUTHORIZED):
                 clock.work(seconds)
                 yield payment
 
-        def mark(_: Ledger, __: AwaitedPayment, ___: datetime, deadline: Deadline) -> bool:
+        def mark(_: Ledger, __: PendingPayment, ___: datetime, deadline: Deadline) -> bool:
             attempts.append(deadline.remaining)
             return False
 
-        monkeypatch.setattr(Ledger, "awaited_payments", find)
+        monkeypatch.setattr(Ledger, "find_overdue", find_pending)
         monkeypatch.setattr(Ledger, "mark_unconfirmed", mark)
         return attempts
 
-    return give
+    return set_budget
 
 
-@pytest.mark.parametrize(("left", "begun"), [(FOR_ONE_SECONDS, 1), (FOR_ONE_SECONDS - 0.1, 0)])
+@pytest.mark.parametrize(("seconds_left", "started_count"), [(MIN_PAYMENT_BUDGET_SECONDS, 1), (MIN_PAYMENT_BUDGET_SECONDS - 0.1, 0)])
 def test_what_was_found_too_late_is_not_begun(
-    watching: Watch, given: Callable[[float], list[float]], clock: Clock, left: float, begun: int
+    sweeper: SweepDriver, sweep_with_budget: Callable[[float], list[float]], clock: Clock, seconds_left: float, started_count: int
 ) -> None:
-    app, attempts = watching.function.app, given(10)
+    app, attempts = sweeper.function.app, sweep_with_budget(10)
 
-    watch(app.ledger, app.settings, OVERDUE, clock.deadline(10 + left))
+    sweep(app.ledger, app.settings, OVERDUE, clock.deadline(10 + seconds_left))
 
-    assert len(attempts) == begun
+    assert len(attempts) == started_count
 
 
 def test_one_payment_takes_no_more_than_its_part_of_the_time(
-    watching: Watch, given: Callable[[float], list[float]], clock: Clock
+    sweeper: SweepDriver, sweep_with_budget: Callable[[float], list[float]], clock: Clock
 ) -> None:
-    app, attempts = watching.function.app, given(0)
+    app, attempts = sweeper.function.app, sweep_with_budget(0)
 
-    watch(app.ledger, app.settings, OVERDUE, clock.deadline(60))
+    sweep(app.ledger, app.settings, OVERDUE, clock.deadline(60))
 
-    assert attempts == [FOR_ONE_SECONDS]
+    assert attempts == [MIN_PAYMENT_BUDGET_SECONDS]
 
 
 def test_no_partition_is_the_last_each_time(
-    watching: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    sweeper: SweepDriver, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    partitions: list[int] = []
 
-    def find(_: Ledger, partition: int, *__: object) -> Iterator[AwaitedPayment]:
-        asked.append(partition)
+    def find_pending(_: Ledger, partition: int, *__: object) -> Iterator[PendingPayment]:
+        partitions.append(partition)
         return iter(())
 
-    monkeypatch.setattr(Ledger, "awaited_payments", find)
-    app = watching.function.app
+    monkeypatch.setattr(Ledger, "find_overdue", find_pending)
+    app = sweeper.function.app
 
     for minute in range(PARTITIONS):
-        watch(app.ledger, app.settings, OVERDUE + timedelta(minutes=minute), clock.deadline(60))
+        sweep(app.ledger, app.settings, OVERDUE + timedelta(minutes=minute), clock.deadline(60))
 
-    every = list(range(PARTITIONS))
-    assert sorted(asked[:PARTITIONS]) == every
-    assert sorted(asked[PARTITIONS - 1 :: 2 * PARTITIONS]) == every
+    all_partitions = list(range(PARTITIONS))
+    assert sorted(partitions[:PARTITIONS]) == all_partitions
+    assert sorted(partitions[PARTITIONS - 1 :: 2 * PARTITIONS]) == all_partitions
 
 
 def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
-    stored: Stored, watching: Watch, written: Written, monkeypatch: pytest.MonkeyPatch
+    ledger_table: LedgerFixture, sweeper: SweepDriver, captured: CapturedOutput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_into_one_partition(stored, range(5))
+    add_pending_payments(ledger_table, range(5))
     mark = Ledger.mark_unconfirmed
-    failing = min(watching.pending())
+    failing_id = min(sweeper.pending())
 
-    def mark_but_one(ledger: Ledger, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
-        if payment.pnm_payment_identifier == failing:
+    def mark_all_but_one(ledger: Ledger, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
+        if payment.pnm_payment_identifier == failing_id:
             raise LedgerUnavailableError
         return mark(ledger, payment, now, deadline)
 
-    monkeypatch.setattr(Ledger, "mark_unconfirmed", mark_but_one)
+    monkeypatch.setattr(Ledger, "mark_unconfirmed", mark_all_but_one)
 
     with pytest.raises(InvocationFailedError):
-        watching.look(OVERDUE)
+        sweeper.sweep(OVERDUE)
 
-    assert written.counted("PaymentUnconfirmed") == 4
-    assert [n for n, since in watching.pending().items() if since.startswith("authorized")] == [failing]
+    assert captured.metric_total("PaymentUnconfirmed") == 4
+    assert [n for n, since in sweeper.pending().items() if since.startswith("authorized")] == [failing_id]
 
 
-def test_a_table_that_is_gone_fails_the_look(stored: Stored, watching: Watch, written: Written) -> None:
-    stored.client.delete_table(TableName=stored.table_name)
+def test_a_table_that_is_gone_fails_the_look(ledger_table: LedgerFixture, sweeper: SweepDriver, captured: CapturedOutput) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
 
     with pytest.raises(InvocationFailedError):
-        watching.look(OVERDUE)
+        sweeper.sweep(OVERDUE)
 
-    [line] = written.logs()
+    [line] = captured.logs()
     assert (line["status"], line["error"]) == (500, LedgerUnavailableError.__name__)
 
 
 def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
-    payments: Payments, watching: Watch, written: Written
+    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput
 ) -> None:
     marker = "zq7marker7qz"
-    payments.ask(
+    payments.authorize(
         agent_name=marker, agent_email=marker, payment_bank_name=marker, site_customer_identifier="c-9"
     )
-    before = len(written.logs())
+    logs_before = len(captured.logs())
 
-    watching.look(OVERDUE)
-    watching.look(LONG_OVERDUE)
+    sweeper.sweep(OVERDUE)
+    sweeper.sweep(RELEASE_DUE)
 
-    lines = written.logs()[before:]
-    told = [line for line in lines if "event_type" in line]
-    assert [line["event_type"] for line in told] == ["PaymentUnconfirmed", "ReservationReleased"]
-    for line in told:
+    lines = captured.logs()[logs_before:]
+    event_logs = [line for line in lines if "event_type" in line]
+    assert [line["event_type"] for line in event_logs] == ["PaymentUnconfirmed", "ReservationReleased"]
+    for line in event_logs:
         assert line["operation"] == "sweep_unconfirmed"
         assert line["pnm_order_identifier"] == "80080175585"
         assert line["pnm_payment_identifier"] == "1"
     assert len(lines) == 4
-    assert not [word for word in (marker, "c-9") if word in str(lines)]
+    assert not [forbidden_text for forbidden_text in (marker, "c-9") if forbidden_text in str(lines)]

@@ -7,254 +7,254 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from paynearme.deadline import Deadline
-from tests.integration.deployed_policy import DeployedPolicy
-from tests.integration.meanwhile import Meanwhile
-from tests.integration.observed import Function, Stored, Traffic, Written
-from tests.integration.payments_over_time import NOON, Payments, at, in_all, limit, reversal
+from tests.integration.deployed_policy import AppConfigStub
+from tests.integration.meanwhile import Interleaver
+from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
+from tests.integration.payments_over_time import NOON, PaymentDriver, send_at, total, limit, reversal
 from tests.integration.signed_callbacks import SITE
-from tests.integration.streamed import Streamed
-from tests.integration.watched import LONG_OVERDUE, NOT_YET, OVERDUE, SOON, Watch
+from tests.integration.streamed import StreamReader
+from tests.integration.watched import RELEASE_DUE, BEFORE_RELEASE, OVERDUE, BEFORE_OVERDUE, SweepDriver
 
 
 @pytest.fixture
-def payments(authorize: Function, confirm: Function, stored: Stored, streamed: Streamed) -> Payments:
-    return Payments(authorize, confirm, stored)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
-def watch(cold_start: Callable[[str], Function], stored: Stored) -> Watch:
-    return Watch(cold_start("sweep_unconfirmed"), stored)
+def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFixture) -> SweepDriver:
+    return SweepDriver(cold_start("sweep_unconfirmed"), ledger_table)
 
 
 @pytest.fixture
-def told(streamed: Streamed) -> Callable[[], list[str]]:
+def published_types(stream_reader: StreamReader) -> Callable[[], list[str]]:
     """Tells of what kinds the new events are: an anomaly's is its code."""
-    return lambda: [getattr(event, "anomaly", event.detail_type) for event in streamed.told()]
+    return lambda: [getattr(event, "anomaly", event.detail_type) for event in stream_reader.new_events()]
 
 
 def test_only_an_accepted_payment_without_an_outcome_is_awaited(
-    payments: Payments, watch: Watch, reverse: Function, deployed_policy: DeployedPolicy
+    payments: PaymentDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
-    payments.ask("accepted")
-    payments.ask("declined", payment_amount="100.01")
-    payments.ask("a-test", test="true")
-    payments.ask("made")
-    payments.pay("made")
-    payments.ask("failed")
-    payments.fail("failed")
-    payments.ask("made-otherwise")
-    payments.pay("made-otherwise", payment_amount="7.00")
-    payments.pay("asked-later")
-    payments.ask("asked-later")
-    at(NOON, reverse, reversal(pnm_payment_identifier="reversed"))
+    payments.authorize("accepted")
+    payments.authorize("declined", payment_amount="100.01")
+    payments.authorize("a-test", test="true")
+    payments.authorize("made")
+    payments.confirm("made")
+    payments.authorize("failed")
+    payments.decline("failed")
+    payments.authorize("made-otherwise")
+    payments.confirm("made-otherwise", payment_amount="7.00")
+    payments.confirm("asked-later")
+    payments.authorize("asked-later")
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="reversed"))
 
-    assert watch.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
+    assert sweeper.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
 
 
 def test_it_is_marked_once_after_the_set_time(
-    payments: Payments, watch: Watch, written: Written, told: Callable[[], list[str]]
+    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask()
-    told()
+    payments.authorize()
+    published_types()
 
-    watch.look(SOON)
-    assert told() == []
-    for now in (OVERDUE, OVERDUE, NOT_YET):
-        watch.look(now)
+    sweeper.sweep(BEFORE_OVERDUE)
+    assert published_types() == []
+    for now in (OVERDUE, OVERDUE, BEFORE_RELEASE):
+        sweeper.sweep(now)
 
-    assert told() == ["PaymentUnconfirmed"]
+    assert published_types() == ["PaymentUnconfirmed"]
     assert payments.item()["unconfirmed_at"] == OVERDUE.isoformat()
-    assert payments.spent() == in_all("100.00")
-    assert written.counted("PaymentUnconfirmed") == 1
-    assert written.counted("ReservationReleased") == 0
+    assert payments.spent() == total("100.00")
+    assert captured.metric_total("PaymentUnconfirmed") == 1
+    assert captured.metric_total("ReservationReleased") == 0
 
 
 def test_a_mark_whose_answer_is_lost_is_counted_too(
-    payments: Payments, watch: Watch, written: Written, traffic: Traffic, told: Callable[[], list[str]]
+    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput, aws_calls: AwsCallRecorder, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask()
-    told()
+    payments.authorize()
+    published_types()
 
-    traffic.lost["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
-    watch.look(OVERDUE)
+    aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
+    sweeper.sweep(OVERDUE)
 
-    assert told() == ["PaymentUnconfirmed"]
-    assert written.counted("PaymentUnconfirmed") == 1
+    assert published_types() == ["PaymentUnconfirmed"]
+    assert captured.metric_total("PaymentUnconfirmed") == 1
 
 
 def test_two_that_look_at_once_mark_it_once(
-    payments: Payments,
-    watch: Watch,
-    written: Written,
-    told: Callable[[], list[str]],
-    meanwhile: Meanwhile,
+    payments: PaymentDriver,
+    sweeper: SweepDriver,
+    captured: CapturedOutput,
+    published_types: Callable[[], list[str]],
+    interleave: Interleaver,
 ) -> None:
-    payments.ask()
-    told()
+    payments.authorize()
+    published_types()
 
-    meanwhile(lambda: watch.look(OVERDUE + timedelta(seconds=1)))
-    watch.look(OVERDUE)
+    interleave(lambda: sweeper.sweep(OVERDUE + timedelta(seconds=1)))
+    sweeper.sweep(OVERDUE)
 
-    assert told() == ["PaymentUnconfirmed"]
-    assert written.counted("PaymentUnconfirmed") == 1
+    assert published_types() == ["PaymentUnconfirmed"]
+    assert captured.metric_total("PaymentUnconfirmed") == 1
 
 
-@pytest.mark.parametrize("outcome", ["pay", "fail"])
+@pytest.mark.parametrize("outcome", ["confirm", "decline"])
 def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
-    payments: Payments,
-    watch: Watch,
-    written: Written,
-    told: Callable[[], list[str]],
-    meanwhile: Meanwhile,
+    payments: PaymentDriver,
+    sweeper: SweepDriver,
+    captured: CapturedOutput,
+    published_types: Callable[[], list[str]],
+    interleave: Interleaver,
     outcome: str,
 ) -> None:
-    payments.ask()
-    told()
+    payments.authorize()
+    published_types()
 
-    meanwhile(lambda: getattr(payments.at(OVERDUE), outcome)())
-    watch.look(OVERDUE)
+    interleave(lambda: getattr(payments.at(OVERDUE), outcome)())
+    sweeper.sweep(OVERDUE)
 
-    assert told() == ["PaymentConfirmed" if outcome == "pay" else "PaymentFailed"]
-    assert written.counted("PaymentUnconfirmed") == 0
-    assert watch.pending() == {}
+    assert published_types() == ["PaymentConfirmed" if outcome == "confirm" else "PaymentFailed"]
+    assert captured.metric_total("PaymentUnconfirmed") == 0
+    assert sweeper.pending() == {}
 
 
 def test_what_it_reserved_is_given_back_once_after_the_longer_time(
-    payments: Payments, watch: Watch, written: Written, told: Callable[[], list[str]]
+    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask("1")
-    payments.ask("2", payment_amount="30.00")
-    payments.pay("2", payment_amount="30.00")
-    told()
+    payments.authorize("1")
+    payments.authorize("2", payment_amount="30.00")
+    payments.confirm("2", payment_amount="30.00")
+    published_types()
 
-    watch.look(OVERDUE)
-    watch.look(NOT_YET)
-    assert payments.spent() == in_all("130.00")
+    sweeper.sweep(OVERDUE)
+    sweeper.sweep(BEFORE_RELEASE)
+    assert payments.spent() == total("130.00")
     for hours in range(3):
-        watch.look(LONG_OVERDUE + timedelta(hours=hours))
+        sweeper.sweep(RELEASE_DUE + timedelta(hours=hours))
 
-    assert told() == ["PaymentUnconfirmed", "ReservationReleased"]
-    assert payments.spent() == in_all("30.00")
-    assert written.counted("ReservationReleased") == 1
-    assert watch.pending() == {}
+    assert published_types() == ["PaymentUnconfirmed", "ReservationReleased"]
+    assert payments.spent() == total("30.00")
+    assert captured.metric_total("ReservationReleased") == 1
+    assert sweeper.pending() == {}
 
 
 def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
-    payments: Payments, watch: Watch, told: Callable[[], list[str]]
+    payments: PaymentDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask()
+    payments.authorize()
 
-    watch.look(LONG_OVERDUE)
+    sweeper.sweep(RELEASE_DUE)
 
-    assert told() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
+    assert published_types() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
 
 
 def test_an_outcome_that_comes_right_before_the_release_wins(
-    payments: Payments, watch: Watch, told: Callable[[], list[str]], meanwhile: Meanwhile
+    payments: PaymentDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]], interleave: Interleaver
 ) -> None:
-    payments.ask()
-    watch.look(OVERDUE)
-    told()
+    payments.authorize()
+    sweeper.sweep(OVERDUE)
+    published_types()
 
-    meanwhile(lambda: payments.at(LONG_OVERDUE).pay())
-    watch.look(LONG_OVERDUE)
+    interleave(lambda: payments.at(RELEASE_DUE).confirm())
+    sweeper.sweep(RELEASE_DUE)
 
-    assert told() == ["PaymentConfirmed"]
-    assert payments.spent() == in_all("100.00")
+    assert published_types() == ["PaymentConfirmed"]
+    assert payments.spent() == total("100.00")
 
 
 @pytest.mark.parametrize("customer", ["773090000", None], ids=["a customer", "nobody"])
 def test_a_look_that_is_over_spares_what_was_decided_on_again(
-    payments: Payments, watch: Watch, meanwhile: Meanwhile, customer: str | None
+    payments: PaymentDriver, sweeper: SweepDriver, interleave: Interleaver, customer: str | None
 ) -> None:
-    payments.ask(site_customer_identifier=customer)
-    watch.look(OVERDUE)
+    payments.authorize(site_customer_identifier=customer)
+    sweeper.sweep(OVERDUE)
 
-    def another_watch_and_another_question() -> None:
-        watch.look(LONG_OVERDUE)
-        payments.at(LONG_OVERDUE).ask(site_customer_identifier=customer)
+    def sweep_and_authorize_again() -> None:
+        sweeper.sweep(RELEASE_DUE)
+        payments.at(RELEASE_DUE).authorize(site_customer_identifier=customer)
 
-    meanwhile(another_watch_and_another_question)
-    watch.look(LONG_OVERDUE)
+    interleave(sweep_and_authorize_again)
+    sweeper.sweep(RELEASE_DUE)
 
     item = payments.item()
     assert "released_at" not in item
     if customer:
-        assert payments.spent() == in_all("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
-        assert watch.pending() == {"1": f"authorized#{LONG_OVERDUE.isoformat()}"}
+        assert payments.spent() == total("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
+        assert sweeper.pending() == {"1": f"authorized#{RELEASE_DUE.isoformat()}"}
 
 
 def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
-    payments: Payments, watch: Watch
+    payments: PaymentDriver, sweeper: SweepDriver
 ) -> None:
-    payments.ask()
-    pending_since = watch.pending()["1"]
-    watch.look(LONG_OVERDUE)
-    payments.at(LONG_OVERDUE).ask()
+    payments.authorize()
+    pending_since = sweeper.pending()["1"]
+    sweeper.sweep(RELEASE_DUE)
+    payments.at(RELEASE_DUE).authorize()
 
-    ledger, deadline = watch.function.app.ledger, Deadline.after(10)
-    assert not ledger.release(SITE, "1", LONG_OVERDUE, deadline, pending_since=pending_since)
+    ledger, deadline = sweeper.function.app.ledger, Deadline.after(10)
+    assert not ledger.release(SITE, "1", RELEASE_DUE, deadline, pending_since=pending_since)
     assert payments.item()["reservation_amount"] == 100
 
 
 def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
-    payments: Payments, watch: Watch, written: Written, told: Callable[[], list[str]]
+    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask(site_customer_identifier=None)
-    told()
+    payments.authorize(site_customer_identifier=None)
+    published_types()
 
-    watch.look(OVERDUE)
-    assert list(watch.pending()) == ["1"]
-    watch.look(LONG_OVERDUE)
+    sweeper.sweep(OVERDUE)
+    assert list(sweeper.pending()) == ["1"]
+    sweeper.sweep(RELEASE_DUE)
 
-    assert watch.pending() == {}
-    assert told() == ["PaymentUnconfirmed"]
+    assert sweeper.pending() == {}
+    assert published_types() == ["PaymentUnconfirmed"]
     assert "released_at" not in payments.item()
-    assert written.counted("ReservationReleased") == 0
+    assert captured.metric_total("ReservationReleased") == 0
 
 
 def test_what_is_decided_on_again_is_awaited_again(
-    payments: Payments, watch: Watch, streamed: Streamed, deployed_policy: DeployedPolicy
+    payments: PaymentDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
-    payments.ask()
-    watch.look(LONG_OVERDUE)
+    payments.authorize()
+    sweeper.sweep(RELEASE_DUE)
 
-    payments.at(LONG_OVERDUE).ask()
+    payments.at(RELEASE_DUE).authorize()
     assert "unconfirmed_at" not in payments.item()
-    watch.look(LONG_OVERDUE + timedelta(minutes=59))
-    watch.look(LONG_OVERDUE + timedelta(minutes=60))
-    watch.look(LONG_OVERDUE + timedelta(hours=24))
+    sweeper.sweep(RELEASE_DUE + timedelta(minutes=59))
+    sweeper.sweep(RELEASE_DUE + timedelta(minutes=60))
+    sweeper.sweep(RELEASE_DUE + timedelta(hours=24))
 
-    events = streamed.told()
-    once = ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
-    assert [event.detail_type for event in events] == once * 2
+    events = stream_reader.new_events()
+    expected_types = ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
+    assert [event.detail_type for event in events] == expected_types * 2
     assert len({event.event_identifier for event in events}) == 6
 
 
 def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
-    payments: Payments, watch: Watch, deployed_policy: DeployedPolicy
+    payments: PaymentDriver, sweeper: SweepDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "100.00")])
-    payments.ask("1")
-    watch.look(LONG_OVERDUE)
-    payments.at(LONG_OVERDUE).pay("2")
+    payments.authorize("1")
+    sweeper.sweep(RELEASE_DUE)
+    payments.at(RELEASE_DUE).confirm("2")
 
-    assert not payments.at(LONG_OVERDUE).ask("1")
+    assert not payments.at(RELEASE_DUE).authorize("1")
 
-    assert watch.pending() == {}
+    assert sweeper.pending() == {}
 
 
 def test_what_is_made_after_its_release_is_told_and_marked(
-    payments: Payments, watch: Watch, told: Callable[[], list[str]]
+    payments: PaymentDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
 ) -> None:
-    payments.ask()
-    watch.look(LONG_OVERDUE)
-    told()
+    payments.authorize()
+    sweeper.sweep(RELEASE_DUE)
+    published_types()
 
-    payments.at(LONG_OVERDUE).pay()
+    payments.at(RELEASE_DUE).confirm()
 
-    assert told() == ["PaymentConfirmed", "paid_after_release"]
-    assert payments.spent() == in_all("100.00")
-    assert payments.stored.balances() == {"773090000": 100}
+    assert published_types() == ["PaymentConfirmed", "paid_after_release"]
+    assert payments.spent() == total("100.00")
+    assert payments.ledger_table.balances() == {"773090000": 100}

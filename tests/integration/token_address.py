@@ -11,11 +11,11 @@ from urllib3 import HTTPResponse, PoolManager
 
 from paynearme.access_tokens import AccessTokens
 from paynearme.deadline import Deadline
-from paynearme.settings import KnownSite, OAuthClient, Settings
+from paynearme.settings import ResolvedSite, OAuthClient, Settings
 from paynearme.table import Table
 from tests.clock import Clock
-from tests.connections import arrived
-from tests.integration.observed import Stored
+from tests.connections import body_received
+from tests.integration.observed import LedgerFixture
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -43,7 +43,7 @@ TOKEN = "zq7token"
 """What every token begins with."""
 
 
-class TokenAddress:
+class TokenEndpointStub:
     """Gives ``zq7token-1``, ``zq7token-2`` and so on, or ``answer``, and keeps what was asked.
 
     What stands in ``meanwhile`` happens while it works, each for one request. Takes the place of
@@ -51,10 +51,10 @@ class TokenAddress:
     """
 
     def __init__(self) -> None:
-        self.answer: HTTPResponse | Exception | None = None
-        self.lives: object = 3600
-        self.meanwhile: list[Callable[[], object]] = []
-        self.asked: list[dict[str, Any]] = []
+        self.reply: HTTPResponse | Exception | None = None
+        self.expires_in: object = 3600
+        self.during_request: list[Callable[[], object]] = []
+        self.requests: list[dict[str, Any]] = []
 
     def __call__(self) -> Self:
         return self
@@ -62,27 +62,27 @@ class TokenAddress:
     def request(
         self, method: str, url: str, *, body: Iterable[bytes], headers: dict[str, str], **_: Any
     ) -> HTTPResponse:
-        named = {name.lower(): value for name, value in headers.items()}
-        form = parse_qs(arrived(body, self.answer).decode())
-        self.asked.append({"to": f"{method} {url}", "headers": named, "form": form})
-        if self.meanwhile:
-            self.meanwhile.pop(0)()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer or self.giving(access_token=f"{TOKEN}-{len(self.asked)}", expires_in=self.lives)
+        lower_case_headers = {name.lower(): value for name, value in headers.items()}
+        form = parse_qs(body_received(body, self.reply).decode())
+        self.requests.append({"to": f"{method} {url}", "headers": lower_case_headers, "form": form})
+        if self.during_request:
+            self.during_request.pop(0)()
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply or self.granting(access_token=f"{TOKEN}-{len(self.requests)}", expires_in=self.expires_in)
 
     @staticmethod
-    def giving(**changes: object) -> HTTPResponse:
+    def granting(**changes: object) -> HTTPResponse:
         """Return a good answer with changes; None leaves a member out."""
-        usual: dict[str, object] = {"access_token": f"{TOKEN}-0", "token_type": "Bearer", "expires_in": 3600}
-        content = {name: value for name, value in (usual | changes).items() if value is not None}
+        defaults: dict[str, object] = {"access_token": f"{TOKEN}-0", "token_type": "Bearer", "expires_in": 3600}
+        content = {name: value for name, value in (defaults | changes).items() if value is not None}
         return HTTPResponse(body=json.dumps(content).encode(), status=200)
 
 
-def site(**changes: object) -> KnownSite:
+def site(**changes: object) -> ResolvedSite:
     """Return ``OAUTH_SITE`` as it is known, with changes to its client; None leaves one out."""
     client = {name: value for name, value in (CLIENT | changes).items() if value is not None}
-    return KnownSite(
+    return ResolvedSite(
         identifier=OAUTH_SITE,
         version="3.0",
         callback_secrets=(),
@@ -95,40 +95,40 @@ def site(**changes: object) -> KnownSite:
 
 
 @dataclass
-class Processes:
+class WorkerProcesses:
     """Processes that need tokens, and what they share: a table, a store, a clock, the token address.
 
     What stands in ``while_waiting`` happens while one waits, each in one of its pauses.
     """
 
-    stored: Stored
+    ledger_table: LedgerFixture
     ssm: "SSMClient"
-    address: TokenAddress = field(default_factory=TokenAddress)
+    token_endpoint: TokenEndpointStub = field(default_factory=TokenEndpointStub)
     clock: Clock = field(default_factory=Clock)
-    while_waiting: list[Callable[[], object]] = field(default_factory=list)
+    during_waits: list[Callable[[], object]] = field(default_factory=list)
 
     def start(self) -> AccessTokens:
         """Start a process."""
         settings = Settings(sites_secret="", access_tokens_path=PATH)
-        table = Table(self.stored.table_name)
-        return AccessTokens(settings, table, self.ssm, cast(PoolManager, self.address), self.clock)
+        table = Table(self.ledger_table.table_name)
+        return AccessTokens(settings, table, self.ssm, cast(PoolManager, self.token_endpoint), self.clock)
 
-    def find(
+    def get_smart_token(
         self,
         process: AccessTokens | None = None,
-        of: KnownSite | None = None,
-        refused: str | None = None,
+        for_site: ResolvedSite | None = None,
+        rejected_token: str | None = None,
         seconds: float = 7.0,
     ) -> str:
         """Return the token that a process finds: a new one, unless one is given."""
         deadline = Deadline.after(seconds, self.clock, self._sleep)
-        given = None if refused is None else SecretStr(refused)
-        return (process or self.start()).find(of or site(), deadline, given).get_secret_value()
+        rejected_secret = None if rejected_token is None else SecretStr(rejected_token)
+        return (process or self.start()).get(for_site or site(), deadline, rejected_secret).get_secret_value()
 
     def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)
-        if self.while_waiting:
-            self.while_waiting.pop(0)()
+        if self.during_waits:
+            self.during_waits.pop(0)()
 
     def parameter(self) -> "ParameterTypeDef":
         """Return what is stored."""
@@ -139,18 +139,18 @@ class Processes:
         name = f"{PATH}/{OAUTH_SITE}"
         self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
-    def hold_the_lease(self) -> None:
+    def leave_lease_acquired(self) -> None:
         """Ask the address in a process that ends before it has stored anything."""
-        self.address.meanwhile.insert(0, self._end)
+        self.token_endpoint.during_request.insert(0, self._end_process)
         try:
-            self.find()
-        except Ended:
-            self.address.asked.pop()
+            self.get_smart_token()
+        except ProcessEnded:
+            self.token_endpoint.requests.pop()
 
     @staticmethod
-    def _end() -> None:
-        raise Ended
+    def _end_process() -> None:
+        raise ProcessEnded
 
 
-class Ended(BaseException):
+class ProcessEnded(BaseException):
     """A process ends here."""

@@ -7,37 +7,37 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
-from paynearme.invocations import invoked
-from tests.integration.observed import Function, Stored
+from paynearme.invocations import async_handler
+from tests.integration.observed import LambdaFunction, LedgerFixture
 from tests.integration.payments_over_time import NOON
 from tests.integration.signed_callbacks import SITE
 
-SOON = NOON + timedelta(minutes=59)
+BEFORE_OVERDUE = NOON + timedelta(minutes=59)
 OVERDUE = NOON + timedelta(minutes=60)
-NOT_YET = NOON + timedelta(hours=23, minutes=59)
-LONG_OVERDUE = NOON + timedelta(hours=24)
+BEFORE_RELEASE = NOON + timedelta(hours=23, minutes=59)
+RELEASE_DUE = NOON + timedelta(hours=24)
 
 _to_wire = TypeSerializer().serialize
 
 
 @dataclass(frozen=True)
-class Watch:
+class SweepDriver:
     """The function after a cold start."""
 
-    function: Function
-    stored: Stored
+    function: LambdaFunction
+    ledger_table: LedgerFixture
 
-    def look(self, now: datetime) -> None:
+    def sweep(self, now: datetime) -> None:
         """Look when our clock shows ``now``."""
-        invoked("sweep_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
+        async_handler("sweep_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
 
     def pending(self) -> dict[str, str]:
         """Return which payments' outcomes are awaited, and since when, as the index says it."""
-        items = self.stored.client.scan(TableName=self.stored.table_name, IndexName="awaited")["Items"]
+        items = self.ledger_table.client.scan(TableName=self.ledger_table.table_name, IndexName="pending")["Items"]
         return {item["pnm_payment_identifier"]["S"]: item["pending_since"]["S"] for item in items}
 
 
-def put_into_one_partition(stored: Stored, numbers: Iterable[int], partition: str = "PENDING#03") -> None:
+def add_pending_payments(ledger_table: LedgerFixture, numbers: Iterable[int], partition: str = "PENDING#03") -> None:
     """Let payments of ``NOON`` without a customer be awaited, all in one partition of the index."""
     for number in numbers:
         item: dict[str, Any] = {
@@ -50,4 +50,4 @@ def put_into_one_partition(stored: Stored, numbers: Iterable[int], partition: st
             "pending_since": f"authorized#{NOON.isoformat()}",
         }
         wire = {name: _to_wire(value) for name, value in item.items()}
-        stored.client.put_item(TableName=stored.table_name, Item=wire)
+        ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)

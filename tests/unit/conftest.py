@@ -1,7 +1,7 @@
 import pytest
 
 from tests.clock import Clock
-from tests.unit.payment_records import Bus, Queue
+from tests.unit.payment_records import EventBridgeStub, SqsStub
 
 
 @pytest.fixture(autouse=True)
@@ -10,10 +10,10 @@ def _no_sockets(socket_disabled: None) -> None:
 
 
 @pytest.fixture
-def bus(clock: Clock) -> Bus:
-    return Bus(clock)
+def bus(clock: Clock) -> EventBridgeStub:
+    return EventBridgeStub(clock)
 
 
 @pytest.fixture
-def queue(clock: Clock) -> Queue:
-    return Queue(clock)
+def queue(clock: Clock) -> SqsStub:
+    return SqsStub(clock)

@@ -7,7 +7,7 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def listening(runner: web.AppRunner) -> AsyncIterator[str]:
+async def serve(runner: web.AppRunner) -> AsyncIterator[str]:
     """Run it on a free port of 127.0.0.1; give its address."""
     await runner.setup()
     try:

@@ -13,26 +13,26 @@ from urllib3 import PoolManager
 from local.faults import abort_connection
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
-from tests.unit.listening import listening
-from tests.unit.paynearme_pool import StubTokens, client_of
+from tests.unit.listening import serve
+from tests.unit.paynearme_pool import StubTokens, new_client
 
-type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+type Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LONGEST_SECONDS = 20
+MAX_SECONDS = 20
 """So that a test whose subject hangs fails."""
 
 
-def saying(status: int, content: object, **headers: str) -> Answer:
+def replying(status: int, content: object, **headers: str) -> Responder:
     """Answer with ``content``: bytes as they are, and all else as JSON."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
 
-    async def answer(_: web.Request) -> web.Response:
+    async def respond(_: web.Request) -> web.Response:
         return web.Response(status=status, body=body, headers=headers)
 
-    return answer
+    return respond
 
 
-async def cutting_half_way(request: web.Request) -> web.StreamResponse:
+async def truncating(request: web.Request) -> web.StreamResponse:
     """Say the half of a good answer, and then nothing any more."""
     response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
     await response.prepare(request)
@@ -59,26 +59,26 @@ async def hanging(_: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
-class PayNearMe:
+class PayNearMeServer:
     """Answers each call with the next of its answers, and with the last for ever."""
 
-    def __init__(self, *answers: Answer) -> None:
-        self._answers = list(answers)
-        self.arrived = threading.Event()
+    def __init__(self, *responders: Responder) -> None:
+        self._responders = list(responders)
+        self.request_received = threading.Event()
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.received: list[dict[str, Any]] = []
-        self.callers: set[object] = set()
+        self.peer_names: set[object] = set()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path)
         self.headers.append(dict(request.headers))
         self.received.append(await request.json())
         if request.transport is not None:
-            self.callers.add(request.transport.get_extra_info("peername"))
-        self.arrived.set()
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return await answer(request)
+            self.peer_names.add(request.transport.get_extra_info("peername"))
+        self.request_received.set()
+        responder = self._responders.pop(0) if len(self._responders) > 1 else self._responders[0]
+        return await responder(request)
 
     def runner(self) -> web.AppRunner:
         """Return what listens for it."""
@@ -87,28 +87,28 @@ class PayNearMe:
         # Nothing would end the wait for what hangs, because aiohttp takes 0 for no limit.
         return web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
 
-    def called[T](self, use: Callable[[PayNearMeClient], T], tokens: StubTokens | None = None) -> T:
+    def call_with_client[T](self, function: Callable[[PayNearMeClient], T], tokens: StubTokens | None = None) -> T:
         """Return what ``use`` returns, or raise what it raises; it is given a client of this PayNearMe."""
-        return self.reached(lambda http, url: use(client_of(http, tokens, url)))
+        return self.call_with_pool(lambda http, url: function(new_client(http, tokens, url)))
 
-    def reached[T](self, use: Callable[[PoolManager, str], T]) -> T:
+    def call_with_pool[T](self, function: Callable[[PoolManager, str], T]) -> T:
         """Return what ``use`` returns; it is given connections, and this PayNearMe's address."""
 
-        async def scenario() -> T:
-            async with asyncio.timeout(LONGEST_SECONDS), listening(self.runner()) as url:
+        async def run() -> T:
+            async with asyncio.timeout(MAX_SECONDS), serve(self.runner()) as url:
                 with PoolManager() as http:
-                    return await asyncio.to_thread(use, http, url)
+                    return await asyncio.to_thread(function, http, url)
 
-        return asyncio.run(scenario())
+        return asyncio.run(run())
 
 
-def nobody() -> socket.socket:
+def refused_port() -> socket.socket:
     """Return a socket that has a port of 127.0.0.1 and does not listen: who connects to it is refused."""
-    bound = socket.socket()
-    bound.bind(("127.0.0.1", 0))
-    return bound
+    unbound_socket = socket.socket()
+    unbound_socket.bind(("127.0.0.1", 0))
+    return unbound_socket
 
 
-def soon() -> Deadline:
+def short_deadline() -> Deadline:
     """Return a deadline for what must not hang."""
-    return Deadline.after(LONGEST_SECONDS / 2)
+    return Deadline.after(MAX_SECONDS / 2)

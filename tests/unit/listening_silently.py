@@ -6,25 +6,25 @@ from typing import Any
 
 from urllib3 import BaseHTTPResponse, PoolManager
 
-from tests.unit.listening_paynearme import LONGEST_SECONDS
+from tests.unit.listening_paynearme import MAX_SECONDS
 
 
-class Watched(PoolManager):
+class TrackingPool(PoolManager):
     """Connections whose ``ended`` is set when a call has ended, also one that was given up."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.ended = threading.Event()
+        self.call_ended = threading.Event()
 
     def request(self, *arguments: Any, **options: Any) -> BaseHTTPResponse:
         """Make the call."""
         try:
             return super().request(*arguments, **options)
         finally:
-            self.ended.set()
+            self.call_ended.set()
 
 
-class Silent:
+class SilentServer:
     """Takes what is sent to ``url``. ``socket`` is to be closed."""
 
     def __init__(self) -> None:
@@ -34,13 +34,13 @@ class Silent:
     def received(self) -> bytes:
         """Return all that the connections brought, which the other side must have ended by now."""
         self.socket.setblocking(False)
-        brought = b""
+        content = b""
         while True:
             try:
-                connected, _ = self.socket.accept()
+                client_socket, _ = self.socket.accept()
             except BlockingIOError:
-                return brought
-            with connected:
-                connected.settimeout(LONGEST_SECONDS)
-                while some := connected.recv(65536):
-                    brought += some
+                return content
+            with client_socket:
+                client_socket.settimeout(MAX_SECONDS)
+                while chunk := client_socket.recv(65536):
+                    content += chunk

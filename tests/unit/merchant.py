@@ -8,27 +8,27 @@ from aiohttp import web
 from local import events
 from local.callbacks import CallbackSender, Delivery, Kind
 from local.sites import new_sites
-from paynearme.answers import callback_answer
+from paynearme.answers import callback_response
 from paynearme.messages import ConfirmationResponse
-from tests.unit.listening import listening
+from tests.unit.listening import serve
 
 SITES = new_sites()["sites"]
 CASH = events.load("authorization")["cash"]
 ORDER = CASH["pnm_order_identifier"]
-ACKNOWLEDGED = callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "json")["body"]
+ACKNOWLEDGEMENT = callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "json")["body"]
 
 
-class Merchant:
+class MerchantStub:
     """Answers callbacks with a fixed answer after some others, and keeps what it received."""
 
-    def __init__(self, *answers: tuple[int, str]) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: tuple[int, str]) -> None:
+        self.responses = list(responses)
         self.received: list[tuple[str, str, str | None, str]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
-        sent = (await request.text()) or request.rel_url.raw_query_string
-        self.received.append((request.method, request.path, request.headers.get("Content-Type"), sent))
-        status, text = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        body = (await request.text()) or request.rel_url.raw_query_string
+        self.received.append((request.method, request.path, request.headers.get("Content-Type"), body))
+        status, text = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         return web.Response(status=status, text=text, content_type="application/json")
 
     def runner(self) -> web.AppRunner:
@@ -37,19 +37,19 @@ class Merchant:
         return web.AppRunner(application, access_log=None)
 
 
-def sent[T](merchant: Merchant, send: Callable[[CallbackSender], T]) -> T:
+def run_with_sender[T](merchant: MerchantStub, function: Callable[[CallbackSender], T]) -> T:
     """Return what ``send`` returns, which is given a sender of callbacks to the merchant."""
 
-    async def scenario() -> T:
-        async with listening(merchant.runner()) as url:
+    async def run() -> T:
+        async with serve(merchant.runner()) as url:
             sender = CallbackSender(url, SITES)
-            return await asyncio.to_thread(send, sender)
+            return await asyncio.to_thread(function, sender)
 
-    return asyncio.run(scenario())
+    return asyncio.run(run())
 
 
-def judged(
+def validated(
     text: str, status: int = 200, kind: Kind = "confirm", message: Mapping[str, str | bool] = CASH
 ) -> Delivery:
     """Return the delivery that was answered with ``text``."""
-    return sent(Merchant((status, text)), lambda sender: sender.deliver(kind, message, "json"))
+    return run_with_sender(MerchantStub((status, text)), lambda sender: sender.deliver(kind, message, "json"))

@@ -16,34 +16,34 @@ from paynearme.messages.create_order import CreateOrderRequest
 from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest
 from paynearme.parameters import from_json_body
-from paynearme.settings import KnownSite, OAuthClient
-from tests.connections import arrived
-from tests.documents import documented
+from paynearme.settings import ResolvedSite, OAuthClient
+from tests.connections import body_received
+from tests.documents import load_sample
 from tests.events_of_gateway import json_event
-from tests.messages import known_site, valid_guaranteed_ach_request
+from tests.messages import resolved_site, valid_guaranteed_ach_request
 
-ADDRESS = "https://api.example.com"
+BASE_URL = "https://api.example.com"
 NOW = 1_721_943_463.9
-OURS = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
+SITE_PAYMENT_IDENTIFIER = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
 """Our identifier of a payment."""
 
-TOKEN = read_message(SmartTokenRequest, valid_guaranteed_ach_request())
-FIND = read_message(FindPaymentMethodsRequest, documented("find_payment_methods", "saved"))
-ORDER = read_message(
-    CreateOrderRequest, from_json_body(json_event(documented("create_order", "guaranteed_ach")))
+SMART_TOKEN_REQUEST = read_message(SmartTokenRequest, valid_guaranteed_ach_request())
+FIND_REQUEST = read_message(FindPaymentMethodsRequest, load_sample("find_payment_methods", "saved"))
+ORDER_REQUEST = read_message(
+    CreateOrderRequest, from_json_body(json_event(load_sample("create_order", "guaranteed_ach")))
 )
-PAYMENT = read_message(MakePaymentRequest, documented("make_payment", "saved") | {IDEMPOTENCY_KEY: "key-1"})
+PAYMENT_REQUEST = read_message(MakePaymentRequest, load_sample("make_payment", "saved") | {IDEMPOTENCY_KEY: "key-1"})
 
-ANSWERS = {
-    "get_smart_token": documented("get_smart_token_answer", "guaranteed_ach"),
-    "find_payment_methods": documented("find_payment_methods_answer", "saved"),
-    "create_order": documented("create_order_answer", "guaranteed_ach"),
+RESPONSES = {
+    "get_smart_token": load_sample("get_smart_token_response", "guaranteed_ach"),
+    "find_payment_methods": load_sample("find_payment_methods_response", "saved"),
+    "create_order": load_sample("create_order_response", "guaranteed_ach"),
     "make_payment": {"status": "ok", "pnm_payment_identifier": "943751749956"},
 }
 """A good answer to each operation."""
 
 
-def answer_of(status: int, content: object) -> HTTPResponse:
+def http_response(status: int, content: object) -> HTTPResponse:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     return HTTPResponse(body=BytesIO(body), status=status)
 
@@ -51,23 +51,23 @@ def answer_of(status: int, content: object) -> HTTPResponse:
 class StubPool:
     """Gives its answers one after the other, or raises them, the last for ever; keeps what was requested."""
 
-    def __init__(self, *answers: BaseHTTPResponse | Exception) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: BaseHTTPResponse | Exception) -> None:
+        self.responses = list(responses)
         self.requests: list[dict[str, Any]] = []
 
     def request(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        whole = options | {"body": arrived(options["body"], answer)}
-        self.requests.append({"method": method, "url": url, **whole})
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        received = options | {"body": body_received(options["body"], response)}
+        self.requests.append({"method": method, "url": url, **received})
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def clear(self) -> None:
         """Have no connection to forget."""
 
     @property
-    def sent(self) -> list[dict[str, str]]:
+    def sent_bodies(self) -> list[dict[str, str]]:
         """Return the bodies of the requests."""
         return [json.loads(request["body"]) for request in self.requests]
 
@@ -85,45 +85,45 @@ class StubTokens:
 
     def __init__(self, *tokens: str | ServiceError) -> None:
         self.tokens = list(tokens)
-        self.refused: list[str | None] = []
+        self.rejected_tokens: list[str | None] = []
         self.accepted = 0
 
-    def find(self, site: KnownSite, deadline: Deadline, refused: SecretStr | None = None) -> SecretStr:
-        self.refused.append(refused.get_secret_value() if refused else None)
-        if refused is not None and refused.get_secret_value() == self.tokens[0]:
+    def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
+        self.rejected_tokens.append(rejected_token.get_secret_value() if rejected_token else None)
+        if rejected_token is not None and rejected_token.get_secret_value() == self.tokens[0]:
             self.tokens.pop(0)
         token = self.tokens[0]
         if isinstance(token, ServiceError):
             raise token
         return SecretStr(token)
 
-    def accept(self, site: KnownSite) -> None:
+    def mark_accepted(self, site: ResolvedSite) -> None:
         self.accepted += 1
 
 
-def client_of(
-    http: StubPool | PoolManager, tokens: StubTokens | AccessTokens | None = None, address: str = ADDRESS
+def new_client(
+    http: StubPool | PoolManager, tokens: StubTokens | AccessTokens | None = None, base_url: str = BASE_URL
 ) -> PayNearMeClient:
     """Return a client; without ``tokens`` it fails where it asks for one."""
     return PayNearMeClient(
-        address, cast(AccessTokens, tokens or StubTokens()), cast(PoolManager, http), clock=lambda: NOW
+        base_url, cast(AccessTokens, tokens or StubTokens()), cast(PoolManager, http), clock=lambda: NOW
     )
 
 
-def call(client: PayNearMeClient, operation: str, site: KnownSite, deadline: Deadline) -> object:
+def call(client: PayNearMeClient, operation: str, site: ResolvedSite, deadline: Deadline) -> object:
     """Return what a valid call of ``operation`` returns."""
     match operation:
         case "get_smart_token":
-            return client.get_smart_token(site, TOKEN, deadline)
+            return client.get_smart_token(site, SMART_TOKEN_REQUEST, deadline)
         case "find_payment_methods":
-            return client.find_payment_methods(site, FIND, deadline)
+            return client.find_payment_methods(site, FIND_REQUEST, deadline)
         case "create_order":
-            return client.create_order(site, ORDER, deadline)
+            return client.create_order(site, ORDER_REQUEST, deadline)
         case _:
-            return client.make_payment(site, PAYMENT, OURS, deadline)
+            return client.make_payment(site, PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, deadline)
 
 
-def oauth_site(*, send_signature: bool = False) -> KnownSite:
+def oauth_site(*, send_signature: bool = False) -> ResolvedSite:
     """Return a site whose calls carry a token."""
     client = OAuthClient(
         token_url="https://login.example.com/token",
@@ -131,4 +131,4 @@ def oauth_site(*, send_signature: bool = False) -> KnownSite:
         client_secret=SecretStr("client-secret"),
         send_signature=send_signature,
     )
-    return known_site().model_copy(update={"oauth": client})
+    return resolved_site().model_copy(update={"oauth": client})

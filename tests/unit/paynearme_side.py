@@ -12,7 +12,7 @@ from local import events
 from local.paynearme_side import api
 from local.sites import new_sites
 from tests.clock import Clock
-from tests.unit.listening import listening
+from tests.unit.listening import serve
 
 NOW = 1800000000
 SITES = new_sites()["sites"]
@@ -43,7 +43,7 @@ def signed(message: Mapping[str, Any], **changes: str | bool | None) -> dict[str
     return events.signed(message, site.get("api_secret") or site["secret"], site["version"], NOW, **changes)
 
 
-class Side:
+class FakePayNearMeDriver:
     """PayNearMe's side, seen from outside."""
 
     def __init__(self, session: ClientSession) -> None:
@@ -51,60 +51,60 @@ class Side:
 
     async def call(self, operation: str, message: Mapping[str, Any], **changes: str | None) -> Any:
         """Return the content of the answer to a signed call."""
-        return (await self.told(operation, signed(message, **changes)))[1]
+        return (await self.send(operation, signed(message, **changes)))[1]
 
-    async def told(
+    async def send(
         self, operation: str, body: object, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Return status and content of the answer to a call that is sent as it is."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.session.post(f"/json-api/{operation}", data=data, headers=headers) as answer:
-            return answer.status, await answer.json()
+        async with self.session.post(f"/json-api/{operation}", data=data, headers=headers) as response:
+            return response.status, await response.json()
 
     async def command(self, path: str, body: object = None) -> Any:
         """Return what a control address answers to a command, or its status where that is no content."""
-        async with self.session.post(f"/control/{path}", json=body) as answer:
-            return await answer.json() if answer.content_type == "application/json" else answer.status
+        async with self.session.post(f"/control/{path}", json=body) as response:
+            return await response.json() if response.content_type == "application/json" else response.status
 
-    async def ask(self, path: str) -> Any:
+    async def get(self, path: str) -> Any:
         """Return what a control address tells."""
-        async with self.session.get(f"/control/{path}") as answer:
-            return await answer.json()
+        async with self.session.get(f"/control/{path}") as response:
+            return await response.json()
 
 
-def talking[T](talk: Callable[[Side], Awaitable[T]], clock: Callable[[], float] | None = None) -> T:
+def run_with_fake[T](scenario: Callable[[FakePayNearMeDriver], Awaitable[T]], clock: Callable[[], float] | None = None) -> T:
     """Let ``talk`` talk to a new PayNearMe; unless there is a ``clock``, its own stands still."""
 
-    async def scenario() -> T:
+    async def run() -> T:
         runner = api.runner(SITES, clock or Clock(NOW))
         # So that a test whose subject hangs fails.
-        async with asyncio.timeout(20), listening(runner) as url, ClientSession(url) as session:
-            return await talk(Side(session))
+        async with asyncio.timeout(20), serve(runner) as url, ClientSession(url) as session:
+            return await scenario(FakePayNearMeDriver(session))
 
-    return asyncio.run(scenario())
+    return asyncio.run(run())
 
 
-async def paid(side: Side, **changes: str | None) -> tuple[Any, Any]:
+async def make_payment_and_settle(fake: FakePayNearMeDriver, **changes: str | None) -> tuple[Any, Any]:
     """Return the answer to make_payment, and the payments when nothing goes on any more."""
-    return await side.call("make_payment", PAYMENT, **changes), await side.command("settled")
+    return await fake.call("make_payment", PAYMENT, **changes), await fake.command("settled")
 
 
-class Merchant:
+class AuthorizingMerchantStub:
     """Answers authorizations with ``answer`` and refuses the first ``refusals`` confirmations.
 
     ``answer`` is ``yes``, ``no``, or another text that is sent as it is. Nothing is answered to an
     authorization before ``may_answer`` is set. ``received`` holds kind and message.
     """
 
-    def __init__(self, answer: str = "yes", refusals: int = 0, named: str | None = None) -> None:
-        self.answer = answer
-        self.refusals = refusals
-        self.named = named
+    def __init__(self, decision: str = "yes", rejections: int = 0, site_payment_identifier: str | None = None) -> None:
+        self.decision = decision
+        self.rejections = rejections
+        self.site_payment_identifier = site_payment_identifier
         self.received: list[tuple[str, dict[str, Any]]] = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
+        self.may_respond = asyncio.Event()
+        self.may_respond.set()
 
-    def heard(self, kind: str) -> list[dict[str, Any]]:
+    def messages_of(self, kind: str) -> list[dict[str, Any]]:
         """Return the messages of one kind."""
         return [message for name, message in self.received if name == kind]
 
@@ -113,41 +113,41 @@ class Merchant:
         self.received.append((kind, message))
         order = message["pnm_order_identifier"]
         if kind == "authorize":
-            await self.may_answer.wait()
-            if self.answer not in ("yes", "no"):
-                return web.Response(text=self.answer)
-            fields = {"pnm_order_identifier": order, "accept_payment": self.answer}
-            if self.named:
-                fields["site_payment_identifier"] = self.named
-            return _enveloped("authorization", fields)
-        if len(self.heard("confirm")) <= self.refusals:
+            await self.may_respond.wait()
+            if self.decision not in ("yes", "no"):
+                return web.Response(text=self.decision)
+            fields = {"pnm_order_identifier": order, "accept_payment": self.decision}
+            if self.site_payment_identifier:
+                fields["site_payment_identifier"] = self.site_payment_identifier
+            return _envelope_response("authorization", fields)
+        if len(self.messages_of("confirm")) <= self.rejections:
             return web.Response(status=500)
-        return _enveloped("confirmation", {"pnm_order_identifier": order})
+        return _envelope_response("confirmation", {"pnm_order_identifier": order})
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
+    async def serve(self) -> AsyncIterator[str]:
         """Listen on a free port; give the address."""
         application = web.Application()
         application.router.add_post("/callbacks/{kind}", self._handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
-        async with listening(runner) as url:
+        async with serve(runner) as url:
             yield url
 
 
-def _enveloped(part: str, fields: Mapping[str, str]) -> web.Response:
-    return web.json_response({f"payment_{part}_response": {"version": "3.0", part: dict(fields)}})
+def _envelope_response(element: str, fields: Mapping[str, str]) -> web.Response:
+    return web.json_response({f"payment_{element}_response": {"version": "3.0", element: dict(fields)}})
 
 
-def paying[T](merchant: Merchant, talk: Callable[[Side], Awaitable[T]], **settings: float | bool) -> T:
+def run_with_merchant[T](merchant: AuthorizingMerchantStub, scenario: Callable[[FakePayNearMeDriver], Awaitable[T]], **settings: float | bool) -> T:
     """Let ``talk`` talk to a PayNearMe that sends its callbacks to ``merchant`` and knows CHECKING."""
 
-    async def scenario(side: Side) -> T:
-        async with merchant.listening() as url:
-            assert await side.command("callbacks", {"url": url, "minute": 0, **settings}) == 204
-            await side.command("methods", CHECKING)
-            result = await talk(side)
+    async def run(fake: FakePayNearMeDriver) -> T:
+        async with merchant.serve() as url:
+            assert await fake.command("callbacks", {"url": url, "retry_interval": 0, **settings}) == 204
+            await fake.command("methods", CHECKING)
+            result = await scenario(fake)
             # A server that stops waits for a connection that was only just made.
-            await side.command("settled")
+            await fake.command("settled")
             return result
 
-    return talking(scenario)
+    return run_with_fake(run)

@@ -17,7 +17,7 @@ from paynearme.table import Item, Table, Update
 NOT_FOUND: Any = {"Error": {"Code": "ParameterNotFound"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
 
-class Leases:
+class LeaseTableStub:
     """Takes the place of the table."""
 
     def __init__(self) -> None:
@@ -27,21 +27,21 @@ class Leases:
     def update(self, update: Update, _: Deadline) -> Item | None:
         with self._lock:
             item = self._items.setdefault(update.pk, {})
-            if not self._holds(item, update.condition_values):
+            if not self._condition_holds(item, update.condition_values):
                 return dict(item)
-            item |= update.values
+            item |= update.sets
             for name in update.removes:
                 item.pop(name, None)
             return None
 
     @staticmethod
-    def _holds(item: Item, known: Mapping[str, Any]) -> bool:
-        if "holder" in known:
-            return bool(item.get("holder") == known["holder"])
-        return "lease_expires_at" not in item or bool(item["lease_expires_at"] < known["now"])
+    def _condition_holds(item: Item, expected: Mapping[str, Any]) -> bool:
+        if "holder" in expected:
+            return bool(item.get("holder") == expected["holder"])
+        return "lease_expires_at" not in item or bool(item["lease_expires_at"] < expected["now"])
 
 
-class Store:
+class ParameterStoreStub:
     """Takes the place of SSM; ``reads`` counts how often it was asked."""
 
     def __init__(self) -> None:
@@ -49,41 +49,41 @@ class Store:
         self._values: dict[str, str] = {}
         self._lock = Lock()
 
-    def get_parameter(self, **asked: Any) -> dict[str, dict[str, str]]:
+    def get_parameter(self, **parameters: Any) -> dict[str, dict[str, str]]:
         with self._lock:
             self.reads += 1
-            if asked["Name"] not in self._values:
+            if parameters["Name"] not in self._values:
                 raise ClientError(NOT_FOUND, "GetParameter")
-            return {"Parameter": {"Value": self._values[asked["Name"]]}}
+            return {"Parameter": {"Value": self._values[parameters["Name"]]}}
 
-    def put_parameter(self, **given: Any) -> None:
+    def put_parameter(self, **parameters: Any) -> None:
         with self._lock:
-            self._values[given["Name"]] = given["Value"]
+            self._values[parameters["Name"]] = parameters["Value"]
 
 
-class TokenAddress:
+class TokenEndpointStub:
     """Gives ``token-1``, ``token-2`` and so on; ``asked`` counts."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.request_count = 0
         self._lock = Lock()
 
     def request(self, *_: object, body: Iterable[bytes], **__: object) -> HTTPResponse:
         b"".join(body)
         with self._lock:
-            self.asked += 1
-            content = {"access_token": f"token-{self.asked}", "token_type": "Bearer", "expires_in": 3600}
+            self.request_count += 1
+            content = {"access_token": f"token-{self.request_count}", "token_type": "Bearer", "expires_in": 3600}
         return HTTPResponse(body=json.dumps(content).encode(), status=200)
 
 
 @dataclass
-class Shared:
+class SharedTokenState:
     """All of it. ``clock`` gives Unix seconds."""
 
     clock: Callable[[], float]
-    leases: Leases = field(default_factory=Leases)
-    store: Store = field(default_factory=Store)
-    address: TokenAddress = field(default_factory=TokenAddress)
+    leases: LeaseTableStub = field(default_factory=LeaseTableStub)
+    store: ParameterStoreStub = field(default_factory=ParameterStoreStub)
+    endpoint: TokenEndpointStub = field(default_factory=TokenEndpointStub)
 
     def start(self) -> AccessTokens:
         """Start a process."""
@@ -91,6 +91,6 @@ class Shared:
             Settings(sites_secret="", access_tokens_path="/tokens"),
             cast(Table, self.leases),
             cast(Any, self.store),
-            cast(PoolManager, self.address),
+            cast(PoolManager, self.endpoint),
             self.clock,
         )

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from paynearme import gateway
-from paynearme.aws import LONGEST_ATTEMPT_SECONDS
+from paynearme.aws import MAX_ATTEMPT_SECONDS
 from paynearme.settings import Settings
-from tests.measures import COUNTED
+from tests.measures import ALL_METRIC_NAMES
 from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
-OURS = {name: alarm for name, alarm in ALARMS.items() if alarm["Namespace"] == "PayNearMe"}
-OF_AWS = {
+PROJECT_ALARMS = {name: alarm for name, alarm in ALARMS.items() if alarm["Namespace"] == "PayNearMe"}
+AWS_METRICS = {
     "AWS/ApiGateway": {metric: {"ApiName", "Stage"} for metric in ("4XXError", "5XXError")},
     "AWS/Lambda": {
         metric: {"FunctionName"} for metric in ("Errors", "Invocations", "IteratorAge", "Throttles")
@@ -23,27 +23,27 @@ OF_AWS = {
 """Metrics of AWS's own, and the dimensions under which there are some."""
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-PARTS = ["What it means.", "What to look at.", "What to do."]
+SECTION_TITLES = ["What it means.", "What to look at.", "What to do."]
 
 
 def dimensions_of(alarm: dict[str, Any]) -> dict[str, Any]:
     return {entry["Name"]: entry["Value"] for entry in alarm["Dimensions"]}
 
 
-def watched_by(metric: str) -> set[str]:
+def alarmed_functions(metric: str) -> set[str]:
     """Return the functions on which a metric of Lambda's is watched."""
-    watching = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == metric]
-    return {dimensions_of(alarm)["FunctionName"]["Ref"] for alarm in watching}
+    alarms = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == metric]
+    return {dimensions_of(alarm)["FunctionName"]["Ref"] for alarm in alarms}
 
 
-@pytest.mark.parametrize("alarm", OURS)
+@pytest.mark.parametrize("alarm", PROJECT_ALARMS)
 def test_an_alarm_of_ours_watches_a_metric_that_the_code_counts(alarm: str) -> None:
-    assert OURS[alarm]["MetricName"] in COUNTED
+    assert PROJECT_ALARMS[alarm]["MetricName"] in ALL_METRIC_NAMES
 
 
-@pytest.mark.parametrize("alarm", OURS)
+@pytest.mark.parametrize("alarm", PROJECT_ALARMS)
 def test_it_listens_to_this_stack_and_to_all_operations_or_to_one_that_there_is(alarm: str) -> None:
-    dimensions = dimensions_of(OURS[alarm])
+    dimensions = dimensions_of(PROJECT_ALARMS[alarm])
     assert dimensions.pop("service") == {"Ref": "AWS::StackName"}
     assert set(dimensions) <= {"operation"}
     folders = {function["CodeUri"].removeprefix("functions/") for function in FUNCTIONS.values()}
@@ -61,47 +61,47 @@ def test_a_functions_metrics_are_told_from_another_stacks(function: str) -> None
     assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
 
 
-@pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in OURS])
+@pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in PROJECT_ALARMS])
 def test_an_alarm_on_aws_watches_a_metric_that_aws_has_under_these_dimensions(alarm: str) -> None:
-    watched = ALARMS[alarm]
-    assert set(dimensions_of(watched)) == OF_AWS[watched["Namespace"]][watched["MetricName"]]
+    alarm_properties = ALARMS[alarm]
+    assert set(dimensions_of(alarm_properties)) == AWS_METRICS[alarm_properties["Namespace"]][alarm_properties["MetricName"]]
 
 
-@pytest.mark.parametrize("alarm", ["CallbackApiFailingAlarm", "CallbackApiRefusingAlarm"])
+@pytest.mark.parametrize("alarm", ["CallbackApi5xxAlarm", "CallbackApi4xxAlarm"])
 def test_what_the_callback_api_answers_is_not_mixed_with_the_backends(alarm: str) -> None:
     names = {api["Name"]["Fn::Sub"] for api in of_type("AWS::Serverless::Api").values()}
     assert len(names) == len(of_type("AWS::Serverless::Api"))
-    watched = dimensions_of(ALARMS[alarm])
-    assert watched["ApiName"] == RESOURCES["CallbackApi"]["Properties"]["Name"]
-    assert watched["Stage"] == RESOURCES["CallbackApi"]["Properties"]["StageName"]
+    alarm_dimensions = dimensions_of(ALARMS[alarm])
+    assert alarm_dimensions["ApiName"] == RESOURCES["CallbackApi"]["Properties"]["Name"]
+    assert alarm_dimensions["Stage"] == RESOURCES["CallbackApi"]["Properties"]["StageName"]
 
 
 def test_each_function_behind_the_callback_api_is_watched_for_crashes_and_throttling() -> None:
-    behind = {
+    callback_functions = {
         name
         for name, function in FUNCTIONS.items()
         for event in function.get("Events", {}).values()
         if event["Properties"].get("RestApiId") == {"Ref": "CallbackApi"}
     }
-    assert len(behind) == 3
-    assert watched_by("Throttles") == behind
-    nobody_waits_for = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
-    assert watched_by("Errors") == behind | nobody_waits_for
+    assert len(callback_functions) == 3
+    assert alarmed_functions("Throttles") == callback_functions
+    async_functions = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
+    assert alarmed_functions("Errors") == callback_functions | async_functions
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_an_alarm_rings_at_the_topic_and_says_why_and_what_silence_means(alarm: str) -> None:
     assert ALARMS[alarm]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert ALARMS[alarm]["AlarmDescription"].strip()
-    silence = "breaching" if alarm == "WatchNotRunningAlarm" else "notBreaching"
-    assert ALARMS[alarm]["TreatMissingData"] == silence
+    missing_data = "breaching" if alarm == "SweepMissingAlarm" else "notBreaching"
+    assert ALARMS[alarm]["TreatMissingData"] == missing_data
 
 
 def test_slow_callbacks_ring_before_functions_give_up() -> None:
     # They begin no attempt for which there is no time.
-    first_to_fail = Settings(sites_secret="").answer_within_seconds - LONGEST_ATTEMPT_SECONDS
-    alarm = ALARMS["CallbacksSlowAlarm"]
-    assert alarm["Threshold"] / 100 * gateway.PAYNEARME_WAITS_SECONDS < first_to_fail
+    response_seconds = Settings(sites_secret="").response_timeout_seconds - MAX_ATTEMPT_SECONDS
+    alarm = ALARMS["CallbackLatencyAlarm"]
+    assert alarm["Threshold"] / 100 * gateway.CALLBACK_TIMEOUT_SECONDS < response_seconds
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
@@ -111,17 +111,17 @@ def test_an_alarm_adds_no_metrics_up(alarm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alarm", "usual"),
+    ("alarm", "default_parameter"),
     [
-        ("UnauthenticCallbacksAlarm", "UnauthenticCallbacksUsual"),
-        ("CallbackApiRefusingAlarm", "RefusedCallbacksUsual"),
-        ("UnconfirmedPaymentsAlarm", "UnconfirmedPaymentsUsual"),
+        ("AuthenticationFailuresAlarm", "AuthenticationFailuresAlarmThreshold"),
+        ("CallbackApi4xxAlarm", "CallbackApi4xxAlarmThreshold"),
+        ("UnconfirmedPaymentsAlarm", "UnconfirmedPaymentsAlarmThreshold"),
     ],
 )
-def test_what_is_usual_rings_no_alarm_and_somebody_says_how_much_that_is(alarm: str, usual: str) -> None:
-    assert ALARMS[alarm]["Threshold"] == {"Ref": usual}
+def test_what_is_usual_rings_no_alarm_and_somebody_says_how_much_that_is(alarm: str, default_parameter: str) -> None:
+    assert ALARMS[alarm]["Threshold"] == {"Ref": default_parameter}
     assert ALARMS[alarm]["ComparisonOperator"] == "GreaterThanThreshold"
-    assert PARAMETERS[usual]["MinValue"] == 0
+    assert PARAMETERS[default_parameter]["MinValue"] == 0
 
 
 def test_somebody_is_written_to_only_if_there_is_somebody() -> None:
@@ -131,22 +131,22 @@ def test_somebody_is_written_to_only_if_there_is_somebody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "is_one"), [("", True), ("a@b.example", True), ("a", False), ("a @b", False)]
+    ("address", "is_valid"), [("", True), ("a@b.example", True), ("a", False), ("a @b", False)]
 )
-def test_only_an_address_is_taken_for_one(address: str, is_one: bool) -> None:
-    assert bool(re.fullmatch(PARAMETERS["AlarmEmail"]["AllowedPattern"], address)) == is_one
+def test_only_an_address_is_taken_for_one(address: str, is_valid: bool) -> None:
+    assert bool(re.fullmatch(PARAMETERS["AlarmEmail"]["AllowedPattern"], address)) == is_valid
 
 
 def entries() -> dict[str, str]:
     """Return the runbook's text on each alarm, by the alarm's name. A heading can name several."""
-    chapter = RUNBOOK.partition("\n## Alarms\n")[2].partition("\n## ")[0]
-    found: dict[str, str] = {}
-    for section in chapter.split("\n### ")[1:]:
+    alarms_section = RUNBOOK.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    texts_by_alarm: dict[str, str] = {}
+    for section in alarms_section.split("\n### ")[1:]:
         heading, _, text = section.partition("\n")
         names = re.findall(r"`(\w+)`", heading)
-        assert not found.keys() & set(names)
-        found |= dict.fromkeys(names, text)
-    return found
+        assert not texts_by_alarm.keys() & set(names)
+        texts_by_alarm |= dict.fromkeys(names, text)
+    return texts_by_alarm
 
 
 def test_the_runbook_has_an_entry_for_each_alarm_and_for_nothing_else() -> None:
@@ -156,22 +156,22 @@ def test_the_runbook_has_an_entry_for_each_alarm_and_for_nothing_else() -> None:
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_an_entry_says_what_the_alarm_means_what_to_look_at_and_what_to_do(alarm: str) -> None:
     text = entries()[alarm]
-    assert re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) == PARTS
-    said = re.split(r"^\*\*.+?\*\*", text, flags=re.MULTILINE)[1:]
-    assert all(len(part.split()) >= 5 for part in said)
+    assert re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) == SECTION_TITLES
+    paragraphs = re.split(r"^\*\*.+?\*\*", text, flags=re.MULTILINE)[1:]
+    assert all(len(part.split()) >= 5 for part in paragraphs)
 
 
 def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there_are() -> None:
-    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]*)+)`", RUNBOOK))
-    known = {
+    mentioned_names = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]*)+)`", RUNBOOK))
+    defined_names = {
         *RESOURCES,
         *PARAMETERS,
         *TEMPLATE["Mappings"],
         *TEMPLATE["Outputs"],
-        *COUNTED,
-        *(m for ns in OF_AWS.values() for m in ns),
+        *ALL_METRIC_NAMES,
+        *(m for ns in AWS_METRICS.values() for m in ns),
     }
-    of_aws_or_a_namespace = {
+    external_names = {
         "PayNearMe",
         "AccessDeniedException",
         "BlockedRequests",
@@ -182,7 +182,7 @@ def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there
         "ThrottledRequests",
         "ThrottlingException",
     }
-    assert named - known == of_aws_or_a_namespace
+    assert mentioned_names - defined_names == external_names
 
 
 def function_logs() -> list[dict[str, Any]]:
@@ -200,9 +200,9 @@ def test_a_saved_query_searches_what_all_functions_log_and_nothing_else(query: s
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_queries_are_saved_unless_somebody_says_no(query: str) -> None:
-    assert RESOURCES[query]["Condition"] == "HasLogsQueries"
-    assert TEMPLATE["Conditions"]["HasLogsQueries"] == {"Fn::Equals": [{"Ref": "LogsQueries"}, "true"]}
-    assert PARAMETERS["LogsQueries"]["Default"] == "true"
+    assert RESOURCES[query]["Condition"] == "HasSavedQueries"
+    assert TEMPLATE["Conditions"]["HasSavedQueries"] == {"Fn::Equals": [{"Ref": "SavedQueries"}, "true"]}
+    assert PARAMETERS["SavedQueries"]["Default"] == "true"
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -212,4 +212,4 @@ def test_the_runbook_names_a_saved_query_as_it_is_called(query: str) -> None:
 
 def test_a_payments_query_looks_for_the_quoted_identifier_in_the_whole_line() -> None:
     # So it is found in a list as well, and no longer identifier is that begins with it.
-    assert re.search(r"""filter @message like '"[^"']+"'""", QUERIES["OnePaymentQuery"]["QueryString"])
+    assert re.search(r"""filter @message like '"[^"']+"'""", QUERIES["PaymentTimelineQuery"]["QueryString"])

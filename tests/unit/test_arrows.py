@@ -41,26 +41,26 @@ def packages_used_by(module: str) -> set[str]:
     return {name.split(".")[0] for path in files_of(module) for name in imported_by(path)}
 
 
-def ours_used_by(module: str) -> set[str]:
+def project_modules_used_by(module: str) -> set[str]:
     """Return the other modules of the layer that a module imports by itself."""
     names = [name.split(".") for path in files_of(module) for name in imported_by(path)]
     return {parts[1] for parts in names if parts[0] == "paynearme"} - {module}
 
 
-def reached_by(module: str) -> set[str]:
+def transitive_modules(module: str) -> set[str]:
     """Return a module and all modules of the layer that it brings along."""
-    reached: set[str] = set()
-    ahead = {module}
-    while ahead:
-        reached |= ahead
-        ahead = {other for name in ahead for other in ours_used_by(name)} - reached
-    return reached
+    visited: set[str] = set()
+    pending = {module}
+    while pending:
+        visited |= pending
+        pending = {other for name in pending for other in project_modules_used_by(name)} - visited
+    return visited
 
 
 def test_the_imports_of_the_layer_are_seen() -> None:
     assert {"signing", "messages", "policy", "gateway", "ledger", "client"} <= set(modules())
-    assert {"errors", "signing", "messages", "deadline", "settings"} <= ours_used_by("client")
-    assert "table" in reached_by("ledger")
+    assert {"errors", "signing", "messages", "deadline", "settings"} <= project_modules_used_by("client")
+    assert "table" in transitive_modules("ledger")
     assert "boto3" in packages_used_by("table")
     assert all(path.is_file() for module in modules() for path in files_of(module))
 
@@ -154,7 +154,7 @@ def test_every_module_has_its_arrows() -> None:
 
 @pytest.mark.parametrize(("module", "allowed"), ALLOWED.items())
 def test_a_module_imports_only_what_stands_below_it(module: str, allowed: set[str]) -> None:
-    assert ours_used_by(module) <= allowed
+    assert project_modules_used_by(module) <= allowed
 
 
 def test_every_module_of_policy_has_its_arrows() -> None:
@@ -171,21 +171,21 @@ def test_policy_asks_neither_the_clock_nor_the_machine() -> None:
     assert not {"os", "time", "random", "secrets", "socket", "logging"} & packages_used_by("policy")
     for path in files_of("policy"):
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        called = {
+        public_modules = {
             node.func.attr for node in nodes if isinstance(node, ast.Call) and hasattr(node.func, "attr")
         }
-        assert not {"now", "today", "utcnow"} & called, path
+        assert not {"now", "today", "utcnow"} & public_modules, path
 
 
 @pytest.mark.parametrize("module", modules())
 def test_no_module_is_brought_along_by_what_it_imports(module: str) -> None:
-    assert all(module not in reached_by(other) for other in ours_used_by(module))
+    assert all(module not in transitive_modules(other) for other in project_modules_used_by(module))
 
 
 @pytest.mark.parametrize("module", ["signing", "messages", "policy", "errors", "payments", "intents"])
 def test_the_domain_knows_no_aws(module: str) -> None:
     aws = {"boto3", "botocore", "aws_lambda_powertools", "s3transfer"}
-    assert not aws & {package for other in reached_by(module) for package in packages_used_by(other)}
+    assert not aws & {package for other in transitive_modules(module) for package in packages_used_by(other)}
 
 
 @pytest.mark.parametrize("module", modules())

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.aws import CLIENT_CONFIG, MAX_ATTEMPT_SECONDS, is_retryable
 
 URL = "https://dynamodb.example.com"
 
@@ -24,8 +24,8 @@ def client_error(code: str, status: int = 400, **more: Any) -> ClientError:
 
 
 def cancelled(*reasons: str) -> ClientError:
-    several = [{"Code": reason} for reason in reasons]
-    return client_error("TransactionCanceledException", CancellationReasons=several)
+    reasons_list = [{"Code": reason} for reason in reasons]
+    return client_error("TransactionCanceledException", CancellationReasons=reasons_list)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def cancelled(*reasons: str) -> ClientError:
     ids=lambda error: str(error)[:60],
 )
 def test_what_may_pass_is_tried_again(error: Exception) -> None:
-    assert is_transient(error)
+    assert is_retryable(error)
 
 
 @pytest.mark.parametrize("kind", [EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError])
 def test_a_service_that_was_not_reached_is_tried_again(kind: type[BotoCoreError]) -> None:
-    assert is_transient(kind(endpoint_url=URL, proxy_url=URL))
+    assert is_retryable(kind(endpoint_url=URL, proxy_url=URL))
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_a_service_that_was_not_reached_is_tried_again(kind: type[BotoCoreError]
     ids=lambda error: str(error)[:60],
 )
 def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
-    assert not is_transient(error)
+    assert not is_retryable(error)
 
 
 def test_a_failed_condition_is_an_answer_even_beside_a_conflict() -> None:
-    assert not is_transient(cancelled("ConditionalCheckFailed", "TransactionConflict"))
+    assert not is_retryable(cancelled("ConditionalCheckFailed", "TransactionConflict"))
 
 
 def test_one_attempt_is_one_request_and_takes_no_longer_than_it_says() -> None:
     config: Any = CLIENT_CONFIG
-    assert config.connect_timeout + config.read_timeout <= LONGEST_ATTEMPT_SECONDS
+    assert config.connect_timeout + config.read_timeout <= MAX_ATTEMPT_SECONDS
     assert config.retries["total_max_attempts"] == 1

@@ -11,14 +11,14 @@ from tests.messages import valid_authorization, valid_confirmation, valid_revers
     "message", [valid_authorization(), valid_confirmation(), valid_confirmation(status="decline")]
 )
 def test_what_another_callback_says_is_no_reversal(message: dict[str, str]) -> None:
-    with pytest.raises(ValidationFailedError) as caught:
+    with pytest.raises(ValidationFailedError) as exc_info:
         read_message(Reversal, message)
-    assert caught.value.faults == {"reverse_type": "is required"}
+    assert exc_info.value.errors == {"reverse_type": "is required"}
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_a_reversal_is_no_confirmation_whatever_its_status(status: str) -> None:
     amounts = {"net_payment_amount": "350.00", "net_payment_currency": "USD"}
-    with pytest.raises(ValidationFailedError) as caught:
+    with pytest.raises(ValidationFailedError) as exc_info:
         read_message(Confirmation, valid_reversal(status=status, **amounts))
-    assert all(name.startswith("reverse_") for name in caught.value.faults)
+    assert all(name.startswith("reverse_") for name in exc_info.value.errors)

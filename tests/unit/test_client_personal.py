@@ -8,10 +8,10 @@ from paynearme.errors import ServiceError, RequestRejectedError
 from paynearme.messages import SmartTokenRequest, read_message
 from paynearme.messages.create_order import CreateOrderRequest
 from tests.clock import Clock
-from tests.messages import known_site, valid_guaranteed_ach_request
-from tests.unit.paynearme_pool import ORDER, StubPool, answer_of, client_of
+from tests.messages import resolved_site, valid_guaranteed_ach_request
+from tests.unit.paynearme_pool import ORDER_REQUEST, StubPool, http_response, new_client
 
-PERSONAL = {
+PII_PARAMETERS = {
     "site_customer_first_name": "Peter",
     "site_customer_last_name": "Venkman",
     "site_customer_email": "doctor@example.com",
@@ -25,37 +25,37 @@ IDENTIFIERS = {"site_customer_identifier": "575530001", "site_order_identifier":
 PII = {"ext_customer_tax_id_pii": "123-45-6789", "ext_customer_date_of_birth_pii": "1950-09-21"}
 
 
-def saying(words: str, code: str | None) -> StubPool:
-    content = {"status": "error", "response_code": code, "errors": [{"description": words}, words]}
-    return StubPool(answer_of(422, content))
+def rejection_pool(description: str, code: str | None) -> StubPool:
+    content = {"status": "error", "response_code": code, "errors": [{"description": description}, description]}
+    return StubPool(http_response(422, content))
 
 
-def refusal_of_an_order(changes: dict[str, str], words: str, code: str | None) -> RequestRejectedError:
-    given = ORDER.to_parameters() | PERSONAL | IDENTIFIERS | changes
-    request = read_message(CreateOrderRequest, given)
-    with pytest.raises(RequestRejectedError) as caught:
-        client_of(saying(words, code)).create_order(known_site(), request, Clock().deadline(6.5))
-    return caught.value
+def reject_order(changes: dict[str, str], description: str, code: str | None) -> RequestRejectedError:
+    parameters = ORDER_REQUEST.to_parameters() | PII_PARAMETERS | IDENTIFIERS | changes
+    request = read_message(CreateOrderRequest, parameters)
+    with pytest.raises(RequestRejectedError) as exc_info:
+        new_client(rejection_pool(description, code)).create_order(resolved_site(), request, Clock().deadline(6.5))
+    return exc_info.value
 
 
-def told_by(error: ServiceError) -> str:
+def visible_text(error: ServiceError) -> str:
     """Return all that anybody could see of an error."""
     return "".join(
-        [str(dict(error.members())), str(vars(error)), repr(error), *traceback.format_exception(error)]
+        [str(dict(error.extensions())), str(vars(error)), repr(error), *traceback.format_exception(error)]
     )
 
 
 def test_every_personal_parameter_of_an_order_is_tried_here() -> None:
     names = {name for name in CreateOrderRequest.model_fields if name.startswith("site_customer_")}
     public = {"site_customer_identifier", "site_customer_language", "site_customer_state"}
-    assert names - public == PERSONAL.keys()
+    assert names - public == PII_PARAMETERS.keys()
 
 
-@pytest.mark.parametrize("name", PERSONAL)
+@pytest.mark.parametrize("name", PII_PARAMETERS)
 def test_what_says_who_the_customer_is_is_hidden(name: str) -> None:
-    value = PERSONAL[name]
-    error = refusal_of_an_order({}, f"No {value}, ({value}) please", f"x{value}")
-    assert value not in told_by(error)
+    value = PII_PARAMETERS[name]
+    error = reject_order({}, f"No {value}, ({value}) please", f"x{value}")
+    assert value not in visible_text(error)
     [first, second] = error.descriptions
     assert first == second
     assert first.startswith("No ")
@@ -66,27 +66,27 @@ def test_what_says_who_the_customer_is_is_hidden(name: str) -> None:
 def test_a_pii_value_of_a_smart_token_is_hidden(name: str) -> None:
     value = PII[name]
     request = read_message(SmartTokenRequest, valid_guaranteed_ach_request(**PII))
-    with pytest.raises(RequestRejectedError) as caught:
-        client_of(saying(f"Wrong: {value}.", value)).get_smart_token(
-            known_site(), request, Clock().deadline(6.5)
+    with pytest.raises(RequestRejectedError) as exc_info:
+        new_client(rejection_pool(f"Wrong: {value}.", value)).get_smart_token(
+            resolved_site(), request, Clock().deadline(6.5)
         )
-    assert value not in told_by(caught.value)
-    assert caught.value.descriptions[0].startswith("Wrong: ")
+    assert value not in visible_text(exc_info.value)
+    assert exc_info.value.descriptions[0].startswith("Wrong: ")
 
 
 @pytest.mark.parametrize("name", IDENTIFIERS)
 def test_the_merchants_own_identifiers_are_not_hidden(name: str) -> None:
-    words = f"{IDENTIFIERS[name]} is known"
-    error = refusal_of_an_order({}, words, "1100")
-    assert (error.response_code, error.descriptions) == ("1100", [words] * 2)
+    description = f"{IDENTIFIERS[name]} is known"
+    error = reject_order({}, description, "1100")
+    assert (error.response_code, error.descriptions) == ("1100", [description] * 2)
 
 
 def test_a_value_that_holds_another_is_hidden_as_a_whole() -> None:
     changes = {"site_customer_first_name": "venkman", "site_customer_email": "venkman@columbia.example"}
-    error = refusal_of_an_order(changes, "venkman@columbia.example is taken", None)
-    assert "columbia" not in told_by(error)
+    error = reject_order(changes, "venkman@columbia.example is taken", None)
+    assert "columbia" not in visible_text(error)
 
 
 def test_words_that_repeat_nothing_are_handed_on_as_they_are() -> None:
-    error = refusal_of_an_order({}, "Order is closed", None)
+    error = reject_order({}, "Order is closed", None)
     assert (error.response_code, error.descriptions) == (None, ["Order is closed"] * 2)

@@ -18,18 +18,18 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, BusyError)
 
 
-def failing(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callable[[], str], list[float]]:
+def failing_call(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callable[[], str], list[float]]:
     """Return a call that is busy so many times, each for ``seconds``, and when its attempts began."""
-    begun: list[float] = []
+    attempt_times: list[float] = []
 
     def call() -> str:
-        begun.append(clock.now)
+        attempt_times.append(clock.now)
         clock.work(seconds)
-        if len(begun) <= times:
-            raise BusyError(len(begun))
+        if len(attempt_times) <= times:
+            raise BusyError(len(attempt_times))
         return "done"
 
-    return call, begun
+    return call, attempt_times
 
 
 def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
@@ -45,64 +45,64 @@ def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
 def test_a_sooner_deadline_leaves_time_for_what_comes_after_it() -> None:
     clock = Clock()
     deadline = clock.deadline(6.5)
-    sooner = deadline.sooner(1.5)
-    assert (sooner.remaining, deadline.remaining) == (5.0, 6.5)
+    shortened = deadline.minus(1.5)
+    assert (shortened.remaining, deadline.remaining) == (5.0, 6.5)
     clock.work(5.5)
-    assert (sooner.remaining, deadline.remaining) == (-0.5, 1.0)
+    assert (shortened.remaining, deadline.remaining) == (-0.5, 1.0)
 
 
 def test_a_sooner_deadline_has_the_same_clock_and_sleeps_by_it() -> None:
     clock = Clock()
-    call, begun = failing(clock, times=1)
-    assert clock.deadline(6.5).sooner(1.0).retrying(is_busy, 2.5)(call) == "done"
-    assert (len(begun), len(clock.sleeps)) == (2, 1)
+    call, attempt_times = failing_call(clock, times=1)
+    assert clock.deadline(6.5).minus(1.0).retrying(is_busy, 2.5)(call) == "done"
+    assert (len(attempt_times), len(clock.sleeps)) == (2, 1)
 
 
 def test_a_deadline_within_a_sooner_one_does_not_end_later() -> None:
-    deadline = Clock().deadline(6.5).sooner(2.0)
+    deadline = Clock().deadline(6.5).minus(2.0)
     assert deadline.within(100).remaining == 4.5
     assert deadline.within(1.0).remaining == 1.0
 
 
 def test_a_call_that_succeeds_is_made_once_without_waiting() -> None:
     clock = Clock()
-    call, begun = failing(clock, times=0)
+    call, attempt_times = failing_call(clock, times=0)
     assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
-    assert (len(begun), clock.sleeps) == (1, [])
+    assert (len(attempt_times), clock.sleeps) == (1, [])
 
 
 def test_a_call_is_repeated_until_it_succeeds() -> None:
     clock = Clock()
-    call, begun = failing(clock, times=3)
+    call, attempt_times = failing_call(clock, times=3)
     assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
-    assert (len(begun), len(clock.sleeps)) == (4, 3)
+    assert (len(attempt_times), len(clock.sleeps)) == (4, 3)
 
 
 def test_an_attempt_that_would_not_fit_is_not_begun() -> None:
     clock = Clock()
     # After two attempts of 2.5 seconds at most 1.5 are left.
-    call, begun = failing(clock, times=100, seconds=2.5)
+    call, attempt_times = failing_call(clock, times=100, seconds=2.5)
     with pytest.raises(BusyError):
         clock.deadline(6.5).retrying(is_busy, 2.5)(call)
-    assert len(begun) == 2
+    assert len(attempt_times) == 2
 
 
 def test_the_wait_before_an_attempt_counts_too() -> None:
     clock = Clock()
     # Exactly one more attempt would fit, if it could begin at once.
-    call, begun = failing(clock, times=100, seconds=2.5)
+    call, attempt_times = failing_call(clock, times=100, seconds=2.5)
     with pytest.raises(BusyError):
         clock.deadline(5.0).retrying(is_busy, 2.5)(call)
-    assert (len(begun), clock.sleeps) == (1, [])
+    assert (len(attempt_times), clock.sleeps) == (1, [])
 
 
 def test_the_last_error_is_raised_as_it_is() -> None:
     clock = Clock()
-    call, begun = failing(clock, times=100, seconds=1.0)
-    with pytest.raises(BusyError) as caught:
+    call, attempt_times = failing_call(clock, times=100, seconds=1.0)
+    with pytest.raises(BusyError) as exc_info:
         clock.deadline(6.5).retrying(is_busy, 2.5)(call)
-    assert caught.value.args == (len(begun),)
-    assert len(begun) > 1
+    assert exc_info.value.args == (len(attempt_times),)
+    assert len(attempt_times) > 1
 
 
 def test_an_error_that_will_not_pass_is_raised_at_once() -> None:
@@ -132,14 +132,14 @@ def test_an_error_that_will_not_pass_ends_the_repeats() -> None:
 
 
 def test_waits_double_from_40_milliseconds_to_400_at_most_with_full_jitter() -> None:
-    of_each_attempt: list[list[float]] = [[] for _ in range(8)]
+    waits_by_attempt: list[list[float]] = [[] for _ in range(8)]
     for _ in range(200):
         clock = Clock()
-        clock.deadline(100).retrying(is_busy, 2.5)(failing(clock, times=8)[0])
-        for waits, wait in zip(of_each_attempt, clock.sleeps, strict=True):
+        clock.deadline(100).retrying(is_busy, 2.5)(failing_call(clock, times=8)[0])
+        for waits, wait in zip(waits_by_attempt, clock.sleeps, strict=True):
             waits.append(wait)
-    for waits, most in zip(of_each_attempt, [0.04, 0.08, 0.16, 0.32, 0.4, 0.4, 0.4, 0.4], strict=True):
-        assert 0 <= min(waits) < most / 2 < max(waits) <= most
+    for waits, max_wait in zip(waits_by_attempt, [0.04, 0.08, 0.16, 0.32, 0.4, 0.4, 0.4, 0.4], strict=True):
+        assert 0 <= min(waits) < max_wait / 2 < max(waits) <= max_wait
 
 
 @given(
@@ -147,18 +147,18 @@ def test_waits_double_from_40_milliseconds_to_400_at_most_with_full_jitter() -> 
     st.floats(0.05, 4, allow_subnormal=False),
     st.floats(0, 1),
 )
-def test_no_repeat_begins_without_the_time_for_it(seconds: float, longest: float, share: float) -> None:
+def test_no_repeat_begins_without_the_time_for_it(seconds: float, max_attempt: float, fraction: float) -> None:
     clock = Clock()
     deadline = clock.deadline(seconds)
-    call, begun = failing(clock, times=10_000, seconds=max(longest * share, 0.01))
+    call, attempt_times = failing_call(clock, times=10_000, seconds=max(max_attempt * fraction, 0.01))
     with pytest.raises(BusyError):
-        deadline.retrying(is_busy, longest)(call)
+        deadline.retrying(is_busy, max_attempt)(call)
     # The clock's own rounding is far below a microsecond.
-    assert all(deadline.ends_at - at >= longest - 1e-6 for at in begun[1:])
+    assert all(deadline.ends_at - at >= max_attempt - 1e-6 for at in attempt_times[1:])
 
 
 def test_a_bound_call_gives_what_it_returns() -> None:
-    assert Deadline.after(60).bound(lambda: "done") == "done"
+    assert Deadline.after(60).run(lambda: "done") == "done"
 
 
 def test_a_bound_call_raises_what_it_raises() -> None:
@@ -166,7 +166,7 @@ def test_a_bound_call_raises_what_it_raises() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        Deadline.after(60).bound(fail)
+        Deadline.after(60).run(fail)
 
 
 def test_a_call_that_does_not_end_is_given_up_at_the_deadline() -> None:
@@ -174,14 +174,14 @@ def test_a_call_that_does_not_end_is_given_up_at_the_deadline() -> None:
     released = threading.Event()
     try:
         with pytest.raises(TimeoutError):
-            Deadline(ends_at=0.01, clock=lambda: 0.0).bound(released.wait)
+            Deadline(ends_at=0.01, clock=lambda: 0.0).run(released.wait)
     finally:
         released.set()
 
 
 def test_no_call_begins_after_the_deadline() -> None:
-    begun: list[bool] = []
+    calls: list[bool] = []
 
     with pytest.raises(TimeoutError):
-        Deadline(ends_at=0.0, clock=lambda: 0.0).bound(lambda: begun.append(True))
-    assert not begun
+        Deadline(ends_at=0.0, clock=lambda: 0.0).run(lambda: calls.append(True))
+    assert not calls

@@ -17,10 +17,10 @@ from paynearme.messages.entries import (
 )
 from paynearme.messages.records import (
     CustomerResponse,
-    CustomerStatusWord,
+    CustomerStatusValue,
     OrderResponse,
-    OrderStatusWord,
-    OrderTypeWord,
+    OrderStatusValue,
+    OrderTypeValue,
     SpendingResponse,
 )
 from paynearme.policy import CustomerStatus, OrderStatus, OrderType, WindowKind
@@ -32,18 +32,18 @@ AMOUNT = "must be an amount like 25.00"
 LIMITS = ["self_imposed_day_limit", "self_imposed_week_limit", "self_imposed_month_limit"]
 
 
-def order(**said: str) -> OrderInput:
-    return read_message(OrderInput, ORDER | said)
+def order(**fields: str) -> OrderInput:
+    return read_message(OrderInput, ORDER | fields)
 
 
-def customer(**said: str) -> CustomerInput:
-    return read_message(CustomerInput, CUSTOMER | said)
+def customer(**fields: str) -> CustomerInput:
+    return read_message(CustomerInput, CUSTOMER | fields)
 
 
-def faults_of(model: type[Message], parameters: dict[str, str]) -> dict[str, str]:
-    with pytest.raises(ValidationFailedError) as caught:
+def validation_errors(model: type[Message], parameters: dict[str, str]) -> dict[str, str]:
+    with pytest.raises(ValidationFailedError) as exc_info:
         read_message(model, parameters)
-    return caught.value.faults
+    return exc_info.value.errors
 
 
 def test_an_order_of_which_nothing_is_said_is_open_for_any_amount_for_ever() -> None:
@@ -59,15 +59,15 @@ def test_a_customer_of_whom_nothing_is_said_is_active_without_limits() -> None:
 
 
 def test_a_payment_is_a_real_one_unless_it_is_said_to_be_a_test() -> None:
-    told = [
-        read_message(PaymentRequest, PAYMENT | said) for said in ({}, {"test": "true"}, {"test": "false"})
+    requests = [
+        read_message(PaymentRequest, PAYMENT | fields) for fields in ({}, {"test": "true"}, {"test": "false"})
     ]
-    assert [request.test for request in told] == [False, True, False]
+    assert [request.test for request in requests] == [False, True, False]
 
 
 @pytest.mark.parametrize(
     ("word", "kinds"),
-    [(OrderStatusWord, OrderStatus), (OrderTypeWord, OrderType), (CustomerStatusWord, CustomerStatus)],
+    [(OrderStatusValue, OrderStatus), (OrderTypeValue, OrderType), (CustomerStatusValue, CustomerStatus)],
 )
 def test_what_can_be_said_is_what_the_policys_rules_know(word: Any, kinds: Any) -> None:
     assert get_args(word) == tuple(kinds)
@@ -87,26 +87,26 @@ def test_each_status_and_type_can_be_said(status: str, order_type: str) -> None:
 @pytest.mark.parametrize("name", ["order_amount", "minimum_payment_amount"])
 @pytest.mark.parametrize("text", ["0", "0.00", "-0", "-1", "", " 1", "1,00", "1.001", "1e3", "NaN", "1" * 13])
 def test_an_orders_amount_is_money_and_more_than_nothing(name: str, text: str) -> None:
-    assert faults_of(OrderInput, ORDER | {name: text}).keys() == {name}
+    assert validation_errors(OrderInput, ORDER | {name: text}).keys() == {name}
 
 
 @pytest.mark.parametrize("order_type", ["exact", "up-to"])
 def test_a_bounded_order_needs_its_amount(order_type: str) -> None:
-    assert faults_of(OrderInput, ORDER | {"order_type": order_type}) == {
+    assert validation_errors(OrderInput, ORDER | {"order_type": order_type}) == {
         "order_amount": "is required with order_type exact and up-to"
     }
 
 
-@pytest.mark.parametrize(("minimum", "refused"), [("9.99", False), ("10.00", False), ("10.01", True)])
+@pytest.mark.parametrize(("minimum", "is_invalid"), [("9.99", False), ("10.00", False), ("10.01", True)])
 @pytest.mark.parametrize("order_type", ["exact", "up-to", "any"])
-def test_the_minimum_is_not_above_the_amount(order_type: str, minimum: str, refused: bool) -> None:
-    said = {"order_type": order_type, "order_amount": "10.00", "minimum_payment_amount": minimum}
-    if refused:
-        assert faults_of(OrderInput, ORDER | said) == {
+def test_the_minimum_is_not_above_the_amount(order_type: str, minimum: str, is_invalid: bool) -> None:
+    fields = {"order_type": order_type, "order_amount": "10.00", "minimum_payment_amount": minimum}
+    if is_invalid:
+        assert validation_errors(OrderInput, ORDER | fields) == {
             "minimum_payment_amount": "must not be more than order_amount"
         }
     else:
-        assert order(**said).minimum_payment_amount == Decimal(minimum)
+        assert order(**fields).minimum_payment_amount == Decimal(minimum)
 
 
 def test_a_minimum_needs_no_amount() -> None:
@@ -114,7 +114,7 @@ def test_a_minimum_needs_no_amount() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "instant"),
     [
         ("2026-11-20T18:00:00Z", datetime(2026, 11, 20, 18, tzinfo=UTC)),
         ("2026-11-20t18:00:00z", datetime(2026, 11, 20, 18, tzinfo=UTC)),
@@ -126,9 +126,9 @@ def test_a_minimum_needs_no_amount() -> None:
         ("2028-02-29T00:00:00Z", datetime(2028, 2, 29, tzinfo=UTC)),
     ],
 )
-def test_an_order_expires_at_a_moment_of_utc(text: str, moment: datetime) -> None:
+def test_an_order_expires_at_a_moment_of_utc(text: str, instant: datetime) -> None:
     expires_at = order(expires_at=text).expires_at
-    assert expires_at == moment
+    assert expires_at == instant
     assert expires_at.tzinfo is UTC
 
 
@@ -144,7 +144,7 @@ def test_an_order_expires_at_a_moment_of_utc(text: str, moment: datetime) -> Non
     ],
 )
 def test_a_time_without_its_offset_or_that_does_not_exist_is_refused(text: str) -> None:
-    assert faults_of(OrderInput, ORDER | {"expires_at": text}) == {
+    assert validation_errors(OrderInput, ORDER | {"expires_at": text}) == {
         "expires_at": "must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00"
     }
 
@@ -161,25 +161,25 @@ def test_an_own_limit_is_money_and_may_be_nothing(name: str, text: str, limit: s
     [("-0.01", "must not be negative"), ("-0", "must not be negative"), ("", AMOUNT), ("0.001", AMOUNT)],
 )
 def test_an_own_limit_that_is_none_is_refused(name: str, text: str, description: str) -> None:
-    assert faults_of(CustomerInput, CUSTOMER | {name: text}) == {name: description}
+    assert validation_errors(CustomerInput, CUSTOMER | {name: text}) == {name: description}
 
 
 def test_a_suspended_customer_has_a_reason_and_nobody_else_has() -> None:
     entry = customer(status="suspended", suspended_reason="identity_check")
     assert (entry.status, entry.suspended_reason) == ("suspended", "identity_check")
-    assert faults_of(CustomerInput, CUSTOMER | {"status": "suspended"}) == {
+    assert validation_errors(CustomerInput, CUSTOMER | {"status": "suspended"}) == {
         "suspended_reason": "is required with status suspended"
     }
     for status in ({}, {"status": "active"}, {"status": "closed"}):
-        assert faults_of(CustomerInput, CUSTOMER | status | {"suspended_reason": "x"}) == {
+        assert validation_errors(CustomerInput, CUSTOMER | status | {"suspended_reason": "x"}) == {
             "suspended_reason": "is only for status suspended"
         }
 
 
 @pytest.mark.parametrize("reason", ["", "A", "a b", "a-b", "é", "a\n", "1" * 65])
 def test_a_reason_is_a_code_and_no_text(reason: str) -> None:
-    said = {"status": "suspended", "suspended_reason": reason}
-    assert faults_of(CustomerInput, CUSTOMER | said).keys() == {"suspended_reason"}
+    fields = {"status": "suspended", "suspended_reason": reason}
+    assert validation_errors(CustomerInput, CUSTOMER | fields).keys() == {"suspended_reason"}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_reason_is_a_code_and_no_text(reason: str) -> None:
 def test_another_word_is_refused_with_those_that_are_known(
     model: type[Message], identity: dict[str, str], name: str, description: str, word: str
 ) -> None:
-    assert faults_of(model, identity | {name: word}) == {name: description}
+    assert validation_errors(model, identity | {name: word}) == {name: description}
 
 
 @pytest.mark.parametrize(
@@ -210,15 +210,15 @@ def test_another_word_is_refused_with_those_that_are_known(
 def test_a_call_names_what_it_is_about_and_knows_no_other_parameter(
     model: type[Message], identity: dict[str, str]
 ) -> None:
-    assert faults_of(model, {}) == dict.fromkeys(identity, "is required")
-    assert faults_of(model, {**identity, "balance": "1"}) == {"balance": "is not a parameter of this call"}
+    assert validation_errors(model, {}) == dict.fromkeys(identity, "is required")
+    assert validation_errors(model, {**identity, "balance": "1"}) == {"balance": "is not a parameter of this call"}
     for name in identity:
-        assert faults_of(model, identity | {name: ""}).keys() == {name}
+        assert validation_errors(model, identity | {name: ""}).keys() == {name}
 
 
 def test_all_faults_are_named_at_once() -> None:
-    said = {"status": "x", "order_type": "exact", "expires_at": "x", "minimum_payment_amount": "x", "x": "x"}
-    assert faults_of(OrderInput, ORDER | said).keys() == {*said, "order_amount"} - {"order_type"}
+    fields = {"status": "x", "order_type": "exact", "expires_at": "x", "minimum_payment_amount": "x", "x": "x"}
+    assert validation_errors(OrderInput, ORDER | fields).keys() == {*fields, "order_amount"} - {"order_type"}
 
 
 @pytest.mark.parametrize("entry", [order(status="closed"), customer(status="closed")])
@@ -231,9 +231,9 @@ def test_an_amount_is_told_to_the_cent(amount: Decimal) -> None:
     record = OrderResponse.model_validate(
         {**ORDER, "status": "open", "order_type": "any", "order_amount": amount.normalize()}
     )
-    told = record.model_dump(mode="json")["order_amount"]
-    assert Decimal(told) == amount
-    assert told[-3] == "."
+    dumped_amount = record.model_dump(mode="json")["order_amount"]
+    assert Decimal(dumped_amount) == amount
+    assert dumped_amount[-3] == "."
 
 
 def test_a_customer_without_a_balance_has_none() -> None:

@@ -16,52 +16,52 @@ from botocore.exceptions import (
 )
 
 from paynearme import telemetry
-from paynearme.aws import LONGEST_ATTEMPT_SECONDS
+from paynearme.aws import MAX_ATTEMPT_SECONDS
 from paynearme.errors import EventPublishFailedError
-from paynearme.ledger import events_of
+from paynearme.ledger import payment_events
 from paynearme.messages.events import PaymentEvent
 from tests.clock import Clock
-from tests.unit.payment_records import NOW, ORDER, SITE, Bus, Queue, item, record
+from tests.unit.payment_records import NOW, ORDER, SITE, EventBridgeStub, SqsStub, item, record
 
 URL = "https://events.us-east-1.amazonaws.com"
 
 
-def refused(code: str, status: int = 400) -> ClientError:
-    answer: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "PutEvents")
+def client_error(code: str, status: int = 400) -> ClientError:
+    body: Any = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(body, "PutEvents")
 
 
 def events(*anomalies: str) -> list[PaymentEvent]:
-    return events_of(item("1"), item("1", 7, anomalies=set(anomalies)), NOW)
+    return payment_events(item("1"), item("1", 7, anomalies=set(anomalies)), NOW)
 
 
 type Send = Callable[[float], None]
 
 
 @pytest.fixture(params=["bus", "queue"])
-def failing(request: pytest.FixtureRequest, clock: Clock, bus: Bus, queue: Queue) -> tuple[Any, Send]:
+def failing_target(request: pytest.FixtureRequest, clock: Clock, bus: EventBridgeStub, queue: SqsStub) -> tuple[Any, Send]:
     """Lets one of the two fail as it is told to, and sends something there in so many seconds."""
 
     def fail(*errors: Exception) -> None:
-        several = chain(errors[:-1], repeat(errors[-1])) if errors else iter(())
+        error_sequence = chain(errors[:-1], repeat(errors[-1])) if errors else iter(())
         if request.param == "bus":
-            bus.refusals = {"1 a": several}
+            bus.rejections = {"1 a": error_sequence}
         else:
             queue.error = errors[0] if errors else None
 
     def send(seconds: float) -> None:
         if request.param == "bus":
-            bus.to_use().put(events("a"), clock.deadline(seconds))
+            bus.as_event_bus().put_events(events("a"), clock.deadline(seconds))
         else:
-            queue.to_use().keep(record("1", "a"), clock.deadline(seconds))
+            queue.as_dead_letter_queue().send(record("1", "a"), clock.deadline(seconds))
 
     return fail, send
 
 
-def test_an_event_is_sent_with_what_rules_look_at(clock: Clock, bus: Bus) -> None:
+def test_an_event_is_sent_with_what_rules_look_at(clock: Clock, bus: EventBridgeStub) -> None:
     [event] = events("order_differs")
 
-    assert bus.to_use().put([event], clock.deadline(10)) == [True]
+    assert bus.as_event_bus().put_events([event], clock.deadline(10)) == [True]
 
     [[entry]] = bus.requests
     detail = json.loads(entry.pop("Detail"))
@@ -86,17 +86,17 @@ def test_an_event_is_sent_with_what_rules_look_at(clock: Clock, bus: Bus) -> Non
     }
 
 
-def test_a_record_is_kept_as_the_event_that_brings_it_again(clock: Clock, queue: Queue) -> None:
-    kept = record("1", "a")
+def test_a_record_is_kept_as_the_event_that_brings_it_again(clock: Clock, queue: SqsStub) -> None:
+    stored_record = record("1", "a")
 
-    queue.to_use().keep(kept, clock.deadline(10))
+    queue.as_dead_letter_queue().send(stored_record, clock.deadline(10))
 
-    assert queue.addresses == ["https://queue.invalid/1"]
-    assert [json.loads(body) for body in queue.bodies] == [{"Records": [kept]}]
+    assert queue.queue_urls == ["https://queue.invalid/1"]
+    assert [json.loads(body) for body in queue.bodies] == [{"Records": [stored_record]}]
 
 
 @pytest.mark.parametrize(
-    ("code", "is_taken"),
+    ("code", "status"),
     [
         (None, True),
         *((code, False) for code in ("ThrottlingException", "InternalError", "SomethingNew")),
@@ -107,24 +107,24 @@ def test_a_record_is_kept_as_the_event_that_brings_it_again(clock: Clock, queue:
     ],
 )
 def test_the_answer_says_of_each_event_whether_it_is_there(
-    clock: Clock, bus: Bus, code: str | None, is_taken: bool | None
+    clock: Clock, bus: EventBridgeStub, code: str | None, status: bool | None
 ) -> None:
-    bus.refusals = {"1 b": repeat(code)}
+    bus.rejections = {"1 b": repeat(code)}
 
-    assert bus.to_use().put(events("a", "b", "c"), clock.deadline(10)) == [True, is_taken, True]
+    assert bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10)) == [True, status, True]
     assert len(bus.requests) == 1
 
 
 def test_why_the_bus_refuses_is_noted_in_its_own_words(
-    clock: Clock, bus: Bus, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, bus: EventBridgeStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noted: dict[str, Any] = {}
-    monkeypatch.setattr(telemetry, "note", lambda **fields: noted.update(fields))
-    bus.refusals = {"1 a": repeat("ThrottlingException"), "1 b": repeat("MalformedDetail")}
+    log_fields: dict[str, Any] = {}
+    monkeypatch.setattr(telemetry, "note", lambda **fields: log_fields.update(fields))
+    bus.rejections = {"1 a": repeat("ThrottlingException"), "1 b": repeat("MalformedDetail")}
 
-    bus.to_use().put(events("a", "b", "c"), clock.deadline(10))
+    bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10))
 
-    assert noted == {"eventbridge_errors": {"ThrottlingException": 1, "MalformedDetail": 1}}
+    assert log_fields == {"eventbridge_errors": {"ThrottlingException": 1, "MalformedDetail": 1}}
 
 
 @pytest.mark.parametrize(
@@ -134,16 +134,16 @@ def test_why_the_bus_refuses_is_noted_in_its_own_words(
         ConnectTimeoutError(endpoint_url=URL),
         EndpointConnectionError(endpoint_url=URL),
         TimeoutError(),
-        refused("ThrottlingException"),
-        refused("InternalException", 500),
-        refused("ServiceUnavailable", 503),
+        client_error("ThrottlingException"),
+        client_error("InternalException", 500),
+        client_error("ServiceUnavailable", 503),
     ],
     ids=lambda error: str(error)[:50] or "late",
 )
-def test_a_request_that_may_do_better_is_sent_again(clock: Clock, bus: Bus, error: Exception) -> None:
-    bus.refusals = {"1 a": iter([error, error])}
+def test_a_request_that_may_do_better_is_sent_again(clock: Clock, bus: EventBridgeStub, error: Exception) -> None:
+    bus.rejections = {"1 a": iter([error, error])}
 
-    assert bus.to_use().put(events("a"), clock.deadline(10)) == [True]
+    assert bus.as_event_bus().put_events(events("a"), clock.deadline(10)) == [True]
     # The answer may be what was lost: the event is the same one.
     assert bus.requests == [bus.requests[0]] * 3
     assert len(clock.sleeps) == 2
@@ -152,18 +152,18 @@ def test_a_request_that_may_do_better_is_sent_again(clock: Clock, bus: Bus, erro
 @pytest.mark.parametrize(
     "error",
     [
-        refused("AccessDeniedException"),
-        refused("ResourceNotFoundException"),
-        refused("ValidationException"),
+        client_error("AccessDeniedException"),
+        client_error("ResourceNotFoundException"),
+        client_error("ValidationException"),
         ParamValidationError(report="zq7"),
         NoCredentialsError(),
     ],
     ids=lambda error: str(error)[:50],
 )
 def test_a_request_that_will_do_no_better_is_not_sent_again(
-    clock: Clock, failing: tuple[Any, Send], error: Exception
+    clock: Clock, failing_target: tuple[Any, Send], error: Exception
 ) -> None:
-    fail, send = failing
+    fail, send = failing_target
     fail(error)
 
     with pytest.raises(EventPublishFailedError):
@@ -172,21 +172,21 @@ def test_a_request_that_will_do_no_better_is_not_sent_again(
 
 
 @pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url=URL), TimeoutError()], ids=["lost", "late"])
-def test_it_is_given_up_in_time(clock: Clock, failing: tuple[Any, Send], error: Exception) -> None:
-    fail, send = failing
+def test_it_is_given_up_in_time(clock: Clock, failing_target: tuple[Any, Send], error: Exception) -> None:
+    fail, send = failing_target
     fail(error)
-    began = clock.now
+    start = clock.now
 
     with pytest.raises(EventPublishFailedError):
         send(10)
-    assert 10 - LONGEST_ATTEMPT_SECONDS - 1 < clock.now - began <= 10
+    assert 10 - MAX_ATTEMPT_SECONDS - 1 < clock.now - start <= 10
 
 
 def test_nothing_is_begun_that_could_not_be_finished(
-    clock: Clock, bus: Bus, queue: Queue, failing: tuple[Any, Send]
+    clock: Clock, bus: EventBridgeStub, queue: SqsStub, failing_target: tuple[Any, Send]
 ) -> None:
-    _, send = failing
+    _, send = failing_target
 
     with pytest.raises(EventPublishFailedError):
-        send(LONGEST_ATTEMPT_SECONDS - 0.01)
+        send(MAX_ATTEMPT_SECONDS - 0.01)
     assert (bus.requests, queue.bodies) == ([], [])

@@ -13,25 +13,25 @@ from tests.events_of_gateway import json_event
 
 SECRET = "a test's own secret"
 CALLS = ("create_order", "find_payment_methods", "make_payment")
-ANSWERS = tuple(f"{kind}_answer" for kind in ("get_smart_token", *CALLS))
+RESPONSE_KINDS = tuple(f"{kind}_answer" for kind in ("get_smart_token", *CALLS))
 REQUESTS = [
     *(pytest.param(message, id=f"{kind}/{name}") for kind in CALLS for name, message in load(kind).items()),
     *(
-        pytest.param(load("get_smart_token")[f"guaranteed_ach{of}"], id=f"token{of}")
-        for of in ("", "_reconnect")
+        pytest.param(load("get_smart_token")[f"guaranteed_ach{suffix}"], id=f"token{suffix}")
+        for suffix in ("", "_reconnect")
     ),
 ]
-STORIES = ("first", "saved", "reconnected")
+SCENARIOS = ("first", "saved", "reconnected")
 
 CREATE_ORDER = load("create_order")["guaranteed_ach"]
-CREATED_ORDER: Parameters = load("create_order_answer")["guaranteed_ach"]["order"]
-METHODS_ASKED = load("find_payment_methods")
-METHODS_FOUND = load("find_payment_methods_answer")
+CREATED_ORDER: Parameters = load("create_order_response")["guaranteed_ach"]["order"]
+METHOD_REQUESTS = load("find_payment_methods")
+METHOD_RESPONSES = load("find_payment_methods_response")
 MAKE_PAYMENT = load("make_payment")
 RECONNECT = load("get_smart_token")["guaranteed_ach_reconnect"]
 
 
-def as_read(message: Mapping[str, object]) -> dict[str, str]:
+def parsed(message: Mapping[str, object]) -> dict[str, str]:
     return from_json_body(json_event(message))
 
 
@@ -46,18 +46,18 @@ def names_in(content: object) -> Iterator[str]:
 
 
 def accounts(name: str) -> dict[str, Parameters]:
-    found: list[Parameters] = METHODS_FOUND[name]["accounts"]
-    return {account["payment_method_identifier"]: account for account in found}
+    account_list: list[Parameters] = METHOD_RESPONSES[name]["accounts"]
+    return {account["payment_method_identifier"]: account for account in account_list}
 
 
 @pytest.mark.parametrize("message", REQUESTS)
 def test_every_name_of_a_request_is_one_that_the_layer_reads(message: Parameters) -> None:
-    assert list(as_read(message)) == list(message)
+    assert list(parsed(message)) == list(message)
 
 
 @pytest.mark.parametrize("message", REQUESTS)
 def test_a_request_as_the_layer_reads_it_can_be_signed(message: Parameters) -> None:
-    parameters = as_read(message)
+    parameters = parsed(message)
 
     request = signed(parameters, SECRET)
 
@@ -65,7 +65,7 @@ def test_a_request_as_the_layer_reads_it_can_be_signed(message: Parameters) -> N
     assert request.keys() == {*message, "timestamp", "version", "signature"}
 
 
-@pytest.mark.parametrize("kind", [*CALLS, *ANSWERS])
+@pytest.mark.parametrize("kind", [*CALLS, *RESPONSE_KINDS])
 def test_nothing_holds_a_signature_or_a_moment_of_the_guide(kind: str) -> None:
     messages = load(kind)
 
@@ -76,15 +76,15 @@ def test_nothing_holds_a_signature_or_a_moment_of_the_guide(kind: str) -> None:
 
 
 def test_the_new_order_s_amount_is_a_number_and_its_mark_a_boolean_and_the_rest_is_text() -> None:
-    not_text = {name: value for name, value in CREATE_ORDER.items() if not isinstance(value, str)}
+    non_text = {name: value for name, value in CREATE_ORDER.items() if not isinstance(value, str)}
 
-    assert not_text == {"order_amount": 500, "order_is_standing": True}
-    assert type(not_text["order_amount"]) is int
-    assert type(not_text["order_is_standing"]) is bool
+    assert non_text == {"order_amount": 500, "order_is_standing": True}
+    assert type(non_text["order_amount"]) is int
+    assert type(non_text["order_is_standing"]) is bool
 
 
 def test_the_new_order_is_signed_as_its_number_boolean_and_blank_are_spelled() -> None:
-    text = string_to_sign(as_read(CREATE_ORDER))
+    text = string_to_sign(parsed(CREATE_ORDER))
 
     assert "order_amount500order_currencyUSDorder_is_standingtrueorder_typeany" in text
     assert text.endswith("site_identifierS6404173951 site_order_identifier6969675879")
@@ -113,20 +113,20 @@ def test_a_new_customer_has_no_account_of_any_type() -> None:
 
 
 def test_the_tokens_of_the_guide_are_for_the_order_that_was_created() -> None:
-    tokens, [answered] = load("get_smart_token"), load("get_smart_token_answer")["guaranteed_ach"]["orders"]
+    tokens, [sample_order] = load("get_smart_token"), load("get_smart_token_response")["guaranteed_ach"]["orders"]
 
     assert {
         CREATED_ORDER["pnm_order_identifier"],
         tokens["guaranteed_ach"]["pnm_order_identifier"],
-        answered["pnm_order_identifier"],
+        sample_order["pnm_order_identifier"],
         RECONNECT["pnm_order_identifier"],
         load("authorization")["guaranteed_ach_first"]["pnm_order_identifier"],
     } == {"82882345534"}
-    assert answered["site_order_identifier"] == CREATED_ORDER["site_order_identifier"]
+    assert sample_order["site_order_identifier"] == CREATED_ORDER["site_order_identifier"]
 
 
 def test_both_questions_for_saved_methods_are_the_same_and_the_answers_are_not() -> None:
-    assert METHODS_ASKED["saved"] == METHODS_ASKED["expired"]
+    assert METHOD_REQUESTS["saved"] == METHOD_REQUESTS["expired"]
     assert list(accounts("saved")) == ["76590ef5135ae", "23b9e4ba13242"]
     assert list(accounts("expired")) == ["23b9e4ba13242"]
     assert accounts("saved")["23b9e4ba13242"] == accounts("expired")["23b9e4ba13242"]
@@ -145,15 +145,15 @@ def test_every_account_is_marked_as_guaranteed_ach_and_can_be_paid_from(name: st
 
 
 @pytest.mark.parametrize(
-    ("payment", "found"), [("saved", "saved"), ("expired", "expired"), ("reconnected", "expired")]
+    ("payment", "methods_sample"), [("saved", "saved"), ("expired", "expired"), ("reconnected", "expired")]
 )
-def test_a_payment_is_made_with_a_method_that_was_found(payment: str, found: str) -> None:
-    assert MAKE_PAYMENT[payment]["payment_method_identifier"] in accounts(found)
+def test_a_payment_is_made_with_a_method_that_was_found(payment: str, methods_sample: str) -> None:
+    assert MAKE_PAYMENT[payment]["payment_method_identifier"] in accounts(methods_sample)
 
 
 def test_the_payments_differ_in_the_method_alone() -> None:
     name = "payment_method_identifier"
-    methods = {of: message[name] for of, message in MAKE_PAYMENT.items()}
+    methods = {suffix: message[name] for suffix, message in MAKE_PAYMENT.items()}
 
     assert methods == {"saved": "76590ef5135ae", "expired": "23b9e4ba13242", "reconnected": "23b9e4ba13242"}
     assert MAKE_PAYMENT["saved"] | {name: methods["expired"]} == MAKE_PAYMENT["expired"]
@@ -164,25 +164,25 @@ def test_the_payments_differ_in_the_method_alone() -> None:
 def test_a_payment_that_was_made_is_authorized_and_confirmed_for_its_order_amount_and_customer(
     name: str,
 ) -> None:
-    asked = MAKE_PAYMENT[name]
+    request = MAKE_PAYMENT[name]
 
     for kind in ("authorization", "confirmation"):
         callback = load(kind)[f"guaranteed_ach_{name}"]
-        for same in ("site_identifier", "pnm_order_identifier", "payment_currency"):
-            assert callback[same] == asked[same]
-        assert Decimal(callback["payment_amount"]) == Decimal(asked["payment_amount"])
-        assert callback["site_customer_identifier"] == METHODS_ASKED["saved"]["site_customer_identifier"]
+        for field_name in ("site_identifier", "pnm_order_identifier", "payment_currency"):
+            assert callback[field_name] == request[field_name]
+        assert Decimal(callback["payment_amount"]) == Decimal(request["payment_amount"])
+        assert callback["site_customer_identifier"] == METHOD_REQUESTS["saved"]["site_customer_identifier"]
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_each_authorization_has_its_confirmation_of_the_same_payment(name: str) -> None:
     authorization, confirmation = (
         load(kind)[f"guaranteed_ach_{name}"] for kind in ("authorization", "confirmation")
     )
 
     assert confirmation["status"] == "payment"
-    for same in ("pnm_payment_identifier", "pnm_order_identifier", "payment_amount", "payment_bank_last4"):
-        assert confirmation[same] == authorization[same]
+    for field_name in ("pnm_payment_identifier", "pnm_order_identifier", "payment_amount", "payment_bank_last4"):
+        assert confirmation[field_name] == authorization[field_name]
 
 
 def test_the_same_authorization_is_told_of_the_saved_and_of_the_reconnected_method() -> None:
@@ -195,11 +195,11 @@ def test_the_same_authorization_is_told_of_the_saved_and_of_the_reconnected_meth
 
 
 def test_the_only_answer_to_a_payment_says_that_the_bank_s_authorization_has_expired() -> None:
-    [(name, answer)] = load("make_payment_answer").items()
+    [(name, response)] = load("make_payment_response").items()
 
     assert name == "expired"
-    assert (answer["status"], answer["response_code"]) == ("error", "6513")
-    assert [list(error) for error in answer["errors"]] == [["description"]]
+    assert (response["status"], response["response_code"]) == ("error", "6513")
+    assert [list(error) for error in response["errors"]] == [["description"]]
 
 
 def test_the_reconnect_names_the_method_that_had_expired_and_nothing_personal() -> None:
@@ -212,7 +212,7 @@ def test_the_reconnect_names_the_method_that_had_expired_and_nothing_personal() 
 
 
 @pytest.mark.parametrize(
-    "kind", ["find_payment_methods_answer", "create_order_answer", "get_smart_token_answer"]
+    "kind", ["find_payment_methods_response", "create_order_response", "get_smart_token_response"]
 )
 def test_every_other_answer_is_of_a_call_that_succeeded(kind: str) -> None:
-    assert {answer["status"] for answer in load(kind).values()} == {"ok"}
+    assert {response["status"] for response in load(kind).values()} == {"ok"}

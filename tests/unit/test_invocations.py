@@ -10,7 +10,7 @@ import pytest
 
 from paynearme import telemetry
 from paynearme.errors import LedgerUnavailableError, InvocationFailedError
-from paynearme.invocations import invoked
+from paynearme.invocations import async_handler
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 MARKER = "zq7marker7qz"
@@ -18,7 +18,7 @@ CONTEXT = SimpleNamespace(aws_request_id="request-1")
 
 
 @pytest.fixture(autouse=True)
-def _written(monkeypatch: pytest.MonkeyPatch) -> None:
+def _reset_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
     for handler in telemetry.logger.handlers:
         monkeypatch.setattr(handler, "stream", SimpleNamespace(write=print, flush=lambda: None))
     telemetry.metrics.clear_metrics()
@@ -26,12 +26,12 @@ def _written(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return what was written: log lines, and metrics."""
-    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
-    return [line for line in written if "_aws" not in line], [line for line in written if "_aws" in line]
+    log_lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
+    return [line for line in log_lines if "_aws" not in line], [line for line in log_lines if "_aws" in line]
 
 
-def failing(error: Exception, cause: Exception | None = None) -> Any:
-    @invoked("sweep_unconfirmed")
+def failing_function(error: Exception, cause: Exception | None = None) -> Any:
+    @async_handler("sweep_unconfirmed")
     def handler(event: Any, now: datetime) -> None:
         raise error from cause
 
@@ -39,15 +39,15 @@ def failing(error: Exception, cause: Exception | None = None) -> Any:
 
 
 def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    seen = []
+    calls = []
 
-    @invoked("sweep_unconfirmed", clock=lambda: NOW)
+    @async_handler("sweep_unconfirmed", clock=lambda: NOW)
     def handler(event: Any, now: datetime) -> None:
-        seen.append((event, now))
+        calls.append((event, now))
 
     handler({"Records": [MARKER]}, CONTEXT)
 
-    assert seen == [({"Records": [MARKER]}, NOW)]
+    assert calls == [({"Records": [MARKER]}, NOW)]
     [line], [metrics] = lines(capsys)
     assert (line["operation"], line["status"], line["request_id"]) == ("sweep_unconfirmed", 200, "request-1")
     assert MARKER not in json.dumps(line)
@@ -56,11 +56,11 @@ def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixt
 
 
 def test_its_own_clock_shows_utc() -> None:
-    seen: list[datetime] = []
-    invoked("sweep_unconfirmed")(lambda _, now: seen.append(now))({}, None)
+    timestamps: list[datetime] = []
+    async_handler("sweep_unconfirmed")(lambda _, now: timestamps.append(now))({}, None)
 
-    assert abs((datetime.now(UTC) - seen[0]).total_seconds()) < 60
-    assert seen[0].tzinfo is UTC
+    assert abs((datetime.now(UTC) - timestamps[0]).total_seconds()) < 60
+    assert timestamps[0].tzinfo is UTC
 
 
 @pytest.mark.parametrize(
@@ -75,28 +75,28 @@ def test_its_own_clock_shows_utc() -> None:
 def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     capsys: pytest.CaptureFixture[str], error: Exception, cause: Exception | None
 ) -> None:
-    with pytest.raises(InvocationFailedError) as raised:
-        failing(error, cause)({"text": MARKER}, CONTEXT)
+    with pytest.raises(InvocationFailedError) as exc_info:
+        failing_function(error, cause)({"text": MARKER}, CONTEXT)
 
     # As Lambda writes it, with all that it was raised from.
-    told = "".join(traceback.format_exception(raised.value))
-    assert MARKER not in told
-    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+    traceback_text = "".join(traceback.format_exception(exc_info.value))
+    assert MARKER not in traceback_text
+    assert (exc_info.value.__cause__, exc_info.value.__context__) == (None, None)
     [line], [metrics] = lines(capsys)
     assert (line["level"], line["status"], line["error"]) == ("ERROR", 500, type(error).__name__)
     assert line["error_causes"] == ([type(cause).__name__] if cause else [])
     assert line["error_location"]
     assert MARKER not in json.dumps(line)
-    counted = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalError"
-    assert metrics[counted] == [1.0]
+    metric = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalError"
+    assert metrics[metric] == [1.0]
 
 
 def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InvocationFailedError):
-        failing(RuntimeError())({}, CONTEXT)
+        failing_function(RuntimeError())({}, CONTEXT)
     lines(capsys)
 
-    invoked("sweep_unconfirmed")(lambda _, now: None)({}, None)
+    async_handler("sweep_unconfirmed")(lambda _, now: None)({}, None)
 
     [line], [metrics] = lines(capsys)
     assert "error" not in line

@@ -3,55 +3,55 @@
 import pytest
 from pydantic import ValidationError
 
-from paynearme.aws import LONGEST_ATTEMPT_SECONDS
-from paynearme.publishing import FOR_DEAD_LETTERS_SECONDS
-from paynearme.settings import Environment, PublishingSettings, WatchingSettings
+from paynearme.aws import MAX_ATTEMPT_SECONDS
+from paynearme.publishing import DLQ_RESERVE_SECONDS
+from paynearme.settings import EnvironmentSettings, PublishingSettings, SweepSettings
 from tests.template import FUNCTIONS, PARAMETERS, environment_of
 
-TOLD: dict[str, type[Environment]] = {
+SETTINGS_BY_FUNCTION: dict[str, type[EnvironmentSettings]] = {
     "PublishEventsFunction": PublishingSettings,
-    "SweepUnconfirmedFunction": WatchingSettings,
+    "SweepUnconfirmedFunction": SweepSettings,
 }
-functions = pytest.mark.parametrize("function", TOLD)
+functions = pytest.mark.parametrize("function", SETTINGS_BY_FUNCTION)
 
 
 @functions
 def test_it_is_told_what_it_reads_and_nothing_else(function: str) -> None:
-    told = environment_of(function)
-    fields = TOLD[function].model_fields
+    variables = environment_of(function)
+    fields = SETTINGS_BY_FUNCTION[function].model_fields
 
-    assert {name for name, field in fields.items() if field.is_required()} <= {name.lower() for name in told}
-    assert {name.lower() for name in told if not name.startswith("POWERTOOLS_")} <= set(fields)
+    assert {name for name, field in fields.items() if field.is_required()} <= {name.lower() for name in variables}
+    assert {name.lower() for name in variables if not name.startswith("POWERTOOLS_")} <= set(fields)
 
 
 @functions
 def test_what_is_missing_or_malformed_is_an_error_that_names_it(function: str) -> None:
-    told = {name: "7" for name in environment_of(function) if not name.startswith("POWERTOOLS_")}
-    settings = TOLD[function].from_environment(told)
-    assert {str(value) for name, value in settings if name.upper() in told} == {"7"}
+    variables = {name: "7" for name in environment_of(function) if not name.startswith("POWERTOOLS_")}
+    settings = SETTINGS_BY_FUNCTION[function].from_environment(variables)
+    assert {str(value) for name, value in settings if name.upper() in variables} == {"7"}
 
-    for name, field in TOLD[function].model_fields.items():
-        without = {variable: value for variable, value in told.items() if variable != name.upper()}
+    for name, field in SETTINGS_BY_FUNCTION[function].model_fields.items():
+        remaining = {variable: value for variable, value in variables.items() if variable != name.upper()}
         if field.is_required():
             with pytest.raises(ValidationError, match=name):
-                TOLD[function].from_environment(without)
-        elif name.upper() in told:
+                SETTINGS_BY_FUNCTION[function].from_environment(remaining)
+        elif name.upper() in variables:
             with pytest.raises(ValidationError, match=name):
-                TOLD[function].from_environment(told | {name.upper(): "soon"})
+                SETTINGS_BY_FUNCTION[function].from_environment(variables | {name.upper(): "soon"})
 
 
 def test_an_unset_time_is_the_templates_own() -> None:
-    settings = WatchingSettings(table_name="payments")
+    settings = SweepSettings(table_name="payments")
 
     assert settings.unconfirmed_after_minutes == int(PARAMETERS["UnconfirmedAfterMinutes"]["Default"])
-    assert settings.release_after_minutes == int(PARAMETERS["ReleaseAfterMinutes"]["Default"])
+    assert settings.reservation_timeout_minutes == int(PARAMETERS["ReservationTimeoutMinutes"]["Default"])
 
 
 def test_each_stops_by_itself_before_lambda_stops_it() -> None:
-    publishing = PublishingSettings(event_bus_name="b", dead_letters_url="u").publish_within_seconds
-    watching = WatchingSettings(table_name="t").watch_within_seconds
+    publish_timeout = PublishingSettings(event_bus_name="b", dead_letter_queue_url="u").publish_timeout_seconds
+    sweep_timeout = SweepSettings(table_name="t").sweep_timeout_seconds
 
-    assert publishing + LONGEST_ATTEMPT_SECONDS < FUNCTIONS["PublishEventsFunction"]["Timeout"]
-    assert watching + LONGEST_ATTEMPT_SECONDS < FUNCTIONS["SweepUnconfirmedFunction"]["Timeout"]
+    assert publish_timeout + MAX_ATTEMPT_SECONDS < FUNCTIONS["PublishEventsFunction"]["Timeout"]
+    assert sweep_timeout + MAX_ATTEMPT_SECONDS < FUNCTIONS["SweepUnconfirmedFunction"]["Timeout"]
     # Most of the time is the bus's.
-    assert publishing / 2 > FOR_DEAD_LETTERS_SECONDS
+    assert publish_timeout / 2 > DLQ_RESERVE_SECONDS

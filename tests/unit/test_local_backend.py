@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from local.backend import Backend, Reply
-from tests.unit.listening import listening
+from local.backend import BackendClient, Response
+from tests.unit.listening import serve
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedRequest:
     """A request as it came: ``target`` is path and query, undecoded."""
 
     method: str
@@ -22,14 +22,14 @@ class Received:
     authorization: str
 
 
-def called(call: Callable[[Backend], Reply], answer: str = '{"a": 1}') -> tuple[Reply, Received]:
+def call_backend(call: Callable[[BackendClient], Response], response: str = '{"a": 1}') -> tuple[Response, ReceivedRequest]:
     """Return what ``call`` gets from a server behind the path ``/dev``, and what the server got."""
-    received: list[Received] = []
+    received: list[ReceivedRequest] = []
 
     async def handle(request: web.Request) -> web.Response:
         headers = request.headers
         received.append(
-            Received(
+            ReceivedRequest(
                 request.method,
                 request.raw_path,
                 await request.text(),
@@ -37,54 +37,54 @@ def called(call: Callable[[Backend], Reply], answer: str = '{"a": 1}') -> tuple[
                 headers["Authorization"],
             )
         )
-        return web.Response(status=202, text=answer, content_type="application/json")
+        return web.Response(status=202, text=response, content_type="application/json")
 
-    async def scenario() -> Reply:
+    async def scenario() -> Response:
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", handle)
-        async with listening(web.AppRunner(application, access_log=None)) as url:
-            backend = Backend(f"{url}/dev", "us-east-1", "AKIDEXAMPLE", "secret")
+        async with serve(web.AppRunner(application, access_log=None)) as url:
+            backend = BackendClient(f"{url}/dev", "us-east-1", "AKIDEXAMPLE", "secret")
             return await asyncio.to_thread(call, backend)
 
-    reply = asyncio.run(scenario())
+    result = asyncio.run(scenario())
     [request] = received
-    return reply, request
+    return result, request
 
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 
 def test_a_get_has_its_query_and_no_body() -> None:
-    reply, request = called(lambda backend: backend.get("/payments/S1/2", test="true"))
+    result, request = call_backend(lambda backend: backend.get("/payments/S1/2", test="true"))
 
-    assert (reply.status, reply.content) == (202, {"a": 1})
+    assert (result.status, result.content) == (202, {"a": 1})
     assert (request.method, request.target) == ("GET", "/dev/payments/S1/2?test=true")
     assert (request.body, request.content_type) == ("", None)
 
 
 def test_a_put_has_its_content_as_json() -> None:
-    reply, request = called(lambda backend: backend.put("/orders/S1/2", {"status": "closed"}))
+    result, request = call_backend(lambda backend: backend.put("/orders/S1/2", {"status": "closed"}))
 
-    assert reply.status == 202
+    assert result.status == 202
     assert (request.method, request.target) == ("PUT", "/dev/orders/S1/2")
     assert (request.body, request.content_type) == ('{"status": "closed"}', "application/json")
 
 
 def test_a_post_has_its_text_as_it_is() -> None:
-    _, request = called(lambda backend: backend.post_text("/smart-tokens", "{"))
+    _, request = call_backend(lambda backend: backend.post_text("/smart-tokens", "{"))
 
     assert (request.method, request.target, request.body) == ("POST", "/dev/smart-tokens", "{")
 
 
 def test_an_address_is_sent_as_it_is_encoded() -> None:
-    _, request = called(lambda backend: backend.get("/customers/S1/a%40b%20c%252F", test="a b"))
+    _, request = call_backend(lambda backend: backend.get("/customers/S1/a%40b%20c%252F", test="a b"))
 
     assert request.target == "/dev/customers/S1/a%40b%20c%252F?test=a+b"
 
 
 @pytest.mark.parametrize("method", ["get", "put", "post"])
 def test_each_call_is_signed_for_the_api_of_the_region(method: str) -> None:
-    _, request = called(
+    _, request = call_backend(
         lambda backend: backend.get("/x") if method == "get" else getattr(backend, method)("/x", {})
     )
 
@@ -93,6 +93,6 @@ def test_each_call_is_signed_for_the_api_of_the_region(method: str) -> None:
 
 
 def test_an_answer_that_is_no_json_has_no_content() -> None:
-    reply, _ = called(lambda backend: backend.get("/x"), answer="<html>")
+    result, _ = call_backend(lambda backend: backend.get("/x"), response="<html>")
 
-    assert (reply.status, reply.content) == (202, None)
+    assert (result.status, result.content) == (202, None)

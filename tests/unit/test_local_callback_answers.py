@@ -5,18 +5,18 @@ import pytest
 from local import events
 from local.callbacks import Kind
 from local.sites import VERSION_2_SITE, XML_SITE, read_sites
-from paynearme.answers import CallbackAnswer, callback_answer
+from paynearme.answers import CallbackBody, callback_response
 from paynearme.messages import AuthorizationResponse, ConfirmationResponse, ReversalResponse
-from tests.unit.merchant import ACKNOWLEDGED, CASH, ORDER, SITES, judged
+from tests.unit.merchant import ACKNOWLEDGEMENT, CASH, ORDER, SITES, validated
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 
 def acknowledged_reversal(site: str) -> ReversalResponse:
-    known = read_sites(SITES)[site]
+    site_settings = read_sites(SITES)[site]
     return ReversalResponse(
-        envelope=known.reverse_envelope, part=known.reverse_element, pnm_order_identifier=ORDER
+        envelope=site_settings.reverse_envelope, element=site_settings.reverse_element, pnm_order_identifier=ORDER
     )
 
 
@@ -24,37 +24,37 @@ def acknowledged_reversal(site: str) -> ReversalResponse:
 def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) -> None:
     version = SITES[site]["version"]
     response_format = "json" if site == CASH["site_identifier"] else "xml"
-    decided = AuthorizationResponse(
+    authorization = AuthorizationResponse(
         pnm_order_identifier=ORDER, accept_payment="no", receipt="a<br>&", decline_reason="Account Suspended"
     )
-    confirmed = ConfirmationResponse(pnm_order_identifier=ORDER)
+    confirmation = ConfirmationResponse(pnm_order_identifier=ORDER)
 
-    answers: dict[Kind, CallbackAnswer]
-    answers = {"authorize": decided, "confirm": confirmed, "reverse": acknowledged_reversal(site)}
-    for kind, answer in answers.items():
-        body = callback_answer(answer, version, response_format)["body"]
-        delivery = judged(body, kind=kind, message={**CASH, "site_identifier": site})
+    responses: dict[Kind, CallbackBody]
+    responses = {"authorize": authorization, "confirm": confirmation, "reverse": acknowledged_reversal(site)}
+    for kind, response in responses.items():
+        body = callback_response(response, version, response_format)["body"]
+        delivery = validated(body, kind=kind, message={**CASH, "site_identifier": site})
 
         assert delivery.reason is None
         assert delivery.accepted
-        assert delivery.fields == answer.fields()
+        assert delivery.fields == response.fields()
         assert (delivery.status, delivery.body) == (200, body)
         assert delivery.content_type == "application/json; charset=utf-8"
 
 
-@pytest.mark.parametrize("name", events.load("authorization_answer"))
+@pytest.mark.parametrize("name", events.load("authorization_response"))
 def test_the_documented_answers_are_accepted(name: str) -> None:
-    answer = events.load("authorization_answer")[name]
-    order = answer["payment_authorization_response"]["authorization"]["pnm_order_identifier"]
+    response = events.load("authorization_response")[name]
+    order = response["payment_authorization_response"]["authorization"]["pnm_order_identifier"]
 
-    delivery = judged(json.dumps(answer), kind="authorize", message={**CASH, "pnm_order_identifier": order})
+    delivery = validated(json.dumps(response), kind="authorize", message={**CASH, "pnm_order_identifier": order})
 
     assert delivery.accepted
 
 
 def acknowledgement(**changes: object) -> str:
-    inner = {"version": "3.0", "confirmation": {"pnm_order_identifier": ORDER}, **changes}
-    return json.dumps({"payment_confirmation_response": inner})
+    content = {"version": "3.0", "confirmation": {"pnm_order_identifier": ORDER}, **changes}
+    return json.dumps({"payment_confirmation_response": content})
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def acknowledgement(**changes: object) -> str:
         "[" * 100_000,
         json.dumps({"payment_confirmation_response": []}),
         json.dumps(
-            {"payment_authorization_response": json.loads(ACKNOWLEDGED)["payment_confirmation_response"]}
+            {"payment_authorization_response": json.loads(ACKNOWLEDGEMENT)["payment_confirmation_response"]}
         ),
         acknowledgement(version="2.0"),
         acknowledgement(version=3.0),
@@ -76,11 +76,11 @@ def acknowledgement(**changes: object) -> str:
         acknowledgement(confirmation={}),
         acknowledgement(confirmation={"pnm_order_identifier": "80080175586"}),
         acknowledgement(confirmation={"pnm_order_identifier": int(ORDER)}),
-        callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"],
+        callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"],
     ],
 )
 def test_another_answer_is_not_accepted(text: str) -> None:
-    delivery = judged(text)
+    delivery = validated(text)
 
     assert not delivery.accepted
     assert delivery.reason
@@ -89,38 +89,38 @@ def test_another_answer_is_not_accepted(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        ACKNOWLEDGED,
+        ACKNOWLEDGEMENT,
         "<a",
-        callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "2.0", "xml")["body"],
-        callback_answer(ConfirmationResponse(pnm_order_identifier="1"), "3.0", "xml")["body"],
-        callback_answer(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"].replace(
+        callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "2.0", "xml")["body"],
+        callback_response(ConfirmationResponse(pnm_order_identifier="1"), "3.0", "xml")["body"],
+        callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"].replace(
             'version="3.0"', 'version="2.0"'
         ),
-        callback_answer(AuthorizationResponse(pnm_order_identifier=ORDER, accept_payment="yes"), "3.0", "xml")[
+        callback_response(AuthorizationResponse(pnm_order_identifier=ORDER, accept_payment="yes"), "3.0", "xml")[
             "body"
         ],
     ],
 )
 def test_another_answer_is_not_accepted_by_a_site_set_to_xml(text: str) -> None:
-    assert not judged(text, message={**CASH, "site_identifier": XML_SITE}).accepted
+    assert not validated(text, message={**CASH, "site_identifier": XML_SITE}).accepted
 
 
 @pytest.mark.parametrize(
     "fields", [{"accept_payment": "maybe"}, {}, {"accept_payment": "yes", "receipt": "x" * 3001}]
 )
 def test_an_authorization_s_answer_must_decide_and_be_short_enough(fields: dict[str, str]) -> None:
-    part = {"pnm_order_identifier": ORDER, **fields}
-    text = json.dumps({"payment_authorization_response": {"version": "3.0", "authorization": part}})
+    element = {"pnm_order_identifier": ORDER, **fields}
+    text = json.dumps({"payment_authorization_response": {"version": "3.0", "authorization": element}})
 
-    delivery = judged(text, kind="authorize")
+    delivery = validated(text, kind="authorize")
 
     assert not delivery.accepted
-    assert delivery.fields == part
+    assert delivery.fields == element
 
 
 @pytest.mark.parametrize("status", [201, 302, 400, 401, 500, 503])
 def test_a_good_answer_with_another_status_is_not_accepted(status: int) -> None:
-    delivery = judged(ACKNOWLEDGED, status)
+    delivery = validated(ACKNOWLEDGEMENT, status)
 
     assert (delivery.status, delivery.accepted) == (status, False)
     assert delivery.fields == {"pnm_order_identifier": ORDER}
@@ -129,33 +129,33 @@ def test_a_good_answer_with_another_status_is_not_accepted(status: int) -> None:
 @pytest.mark.parametrize("site", [CASH["site_identifier"], XML_SITE])
 def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_accepted(site: str) -> None:
     response_format = "xml" if site == XML_SITE else "json"
-    other = CASH["site_identifier"] if site == XML_SITE else XML_SITE
-    wrong: list[CallbackAnswer]
-    wrong = [
+    other_site = CASH["site_identifier"] if site == XML_SITE else XML_SITE
+    invalid_responses: list[CallbackBody]
+    invalid_responses = [
         ConfirmationResponse(pnm_order_identifier=ORDER),
-        acknowledged_reversal(other),
+        acknowledged_reversal(other_site),
         acknowledged_reversal(site).model_copy(update={"part": "confirmation"}),
         acknowledged_reversal(site).model_copy(update={"pnm_order_identifier": "1"}),
     ]
 
-    for answer in wrong:
-        body = callback_answer(answer, "3.0", response_format)["body"]
-        delivery = judged(body, kind="reverse", message={**CASH, "site_identifier": site})
+    for response in invalid_responses:
+        body = callback_response(response, "3.0", response_format)["body"]
+        delivery = validated(body, kind="reverse", message={**CASH, "site_identifier": site})
 
         assert not delivery.accepted
         assert delivery.status == 200
 
 
 def test_a_reversal_s_acknowledgement_is_none_of_a_confirmation() -> None:
-    body = callback_answer(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
+    body = callback_response(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
 
-    assert judged(body, kind="reverse").accepted
-    assert judged(body, kind="confirm").reason == "another envelope"
+    assert validated(body, kind="reverse").accepted
+    assert validated(body, kind="confirm").reason == "another envelope"
 
 
 def test_a_forged_reversal_of_a_site_that_nobody_knows_is_judged_by_the_usual_envelope() -> None:
-    body = callback_answer(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
-    forged = events.signed({**CASH, "site_identifier": "S0"}, "a forger's secret")
+    body = callback_response(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
+    forged_message = events.signed({**CASH, "site_identifier": "S0"}, "a forger's secret")
 
-    assert judged(body, kind="reverse", message=forged).accepted
-    assert judged("{}", 401, kind="reverse", message=forged).reason == "status 401"
+    assert validated(body, kind="reverse", message=forged_message).accepted
+    assert validated("{}", 401, kind="reverse", message=forged_message).reason == "status 401"

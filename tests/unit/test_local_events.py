@@ -30,11 +30,11 @@ MESSAGES = [
         ("create_order", 1),
         ("find_payment_methods", 2),
         ("make_payment", 3),
-        ("authorization_answer", 18),
-        ("get_smart_token_answer", 1),
-        ("create_order_answer", 1),
-        ("find_payment_methods_answer", 2),
-        ("make_payment_answer", 1),
+        ("authorization_response", 18),
+        ("get_smart_token_response", 1),
+        ("create_order_response", 1),
+        ("find_payment_methods_response", 2),
+        ("make_payment_response", 1),
         ("api_gateway", 3),
     ],
 )
@@ -101,12 +101,12 @@ def test_nothing_is_signed_with_an_empty_secret() -> None:
 def test_a_fresh_payment_has_a_new_identifier_of_twelve_digits_and_nothing_else_is_new() -> None:
     cash = events.load("authorization")["cash"]
 
-    fresh, another = events.with_fresh_payment(cash), events.with_fresh_payment(cash)
+    first, second = events.with_new_identifier(cash), events.with_new_identifier(cash)
 
-    identifiers = [message.pop("pnm_payment_identifier") for message in (cash, fresh, another)]
+    identifiers = [message.pop("pnm_payment_identifier") for message in (cash, first, second)]
     assert len(set(identifiers)) == 3
     assert all(len(identifier) == 12 and identifier.isdecimal() for identifier in identifiers)
-    assert fresh == another == cash
+    assert first == second == cash
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -115,21 +115,21 @@ def test_a_fresh_payment_has_a_new_identifier_of_twelve_digits_and_nothing_else_
 def test_the_layer_reads_from_an_event_what_was_put_into_it(
     message: dict[str, Any], transport: events.Transport, base64_encoded: bool
 ) -> None:
-    event = events.gateway_event(message, transport, base64_encoded=base64_encoded)
+    event = events.api_gateway_event(message, transport, base64_encoded=base64_encoded)
 
     received = from_query(event) if event["httpMethod"] == "GET" else from_body(event)
 
-    assert received == events.as_text(message)
+    assert received == events.stringify_parameters(message)
 
 
 def test_a_boolean_stays_one_in_json() -> None:
-    event = events.gateway_event({"test": True}, "json")
+    event = events.api_gateway_event({"test": True}, "json")
 
     assert json.loads(event["body"]) == {"test": True}
 
 
 def test_a_query_without_parameters_is_null_as_api_gateway_says_it() -> None:
-    event = events.gateway_event({}, "query")
+    event = events.api_gateway_event({}, "query")
 
     assert event["queryStringParameters"] is None
     assert event["multiValueQueryStringParameters"] is None
@@ -137,7 +137,7 @@ def test_a_query_without_parameters_is_null_as_api_gateway_says_it() -> None:
 
 @pytest.mark.parametrize("transport", get_args(events.Transport.__value__))
 def test_an_event_has_the_form_of_a_rest_api_s_at_the_given_path(transport: events.Transport) -> None:
-    event = APIGatewayProxyEventModel.model_validate(events.gateway_event({"a": "1"}, transport, "/smart-tokens"))
+    event = APIGatewayProxyEventModel.model_validate(events.api_gateway_event({"a": "1"}, transport, "/smart-tokens"))
 
     assert (event.resource, event.path, event.requestContext.path) == ("/smart-tokens", "/smart-tokens", "/dev/smart-tokens")
     assert event.httpMethod == event.requestContext.httpMethod

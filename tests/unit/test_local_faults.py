@@ -9,9 +9,9 @@ from aiohttp import ClientSession
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
-from local.aws_services import OTHER
-from paynearme.aws import is_transient
-from tests.unit.faulty_endpoint import READ, UPDATE, Upstream, call, proxied, set_fault
+from local.aws_services import UNKNOWN_OPERATION
+from paynearme.aws import is_retryable
+from tests.unit.faulty_endpoint import GET_SECRET, UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
@@ -60,24 +60,24 @@ def call_aws(url: str, operation: str) -> object:
 
 
 def test_requests_are_counted_per_target_until_the_counts_are_deleted() -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
-        for target in (UPDATE, READ, UPDATE):
-            await call(session, target)
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
+        for target in (UPDATE, GET_SECRET, UPDATE):
+            await call_proxy(session, target)
         await session.get("/")
-        counted = await (await session.get(COUNTS)).json()
+        counts = await (await session.get(COUNTS)).json()
         await session.delete(COUNTS)
-        return [counted, await (await session.get(COUNTS)).json()]
+        return [counts, await (await session.get(COUNTS)).json()]
 
-    assert proxied(talk) == [{UPDATE: 2, READ: 1, OTHER: 1}, {}]
+    assert run_with_proxy(scenario) == [{UPDATE: 2, GET_SECRET: 1, UNKNOWN_OPERATION: 1}, {}]
 
 
 @pytest.mark.parametrize("operation", CALLS)
 def test_each_operation_of_aws_s_client_is_counted_by_its_name(operation: str) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> Any:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
         await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
         return await (await session.get(COUNTS)).json()
 
-    assert proxied(talk) == {operation: 1}
+    assert run_with_proxy(scenario) == {operation: 1}
 
 
 @pytest.mark.parametrize(
@@ -85,119 +85,119 @@ def test_each_operation_of_aws_s_client_is_counted_by_its_name(operation: str) -
     [("GET", "/configurationsessions"), ("POST", "/configuration"), ("GET", "/configuration/1")],
 )
 def test_what_only_resembles_a_request_of_appconfigs_is_none(method: str, path: str) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> Any:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
         await set_fault(session, service="appconfigdata", mode="throttle")
-        async with session.request(method, path) as answer:
-            assert answer.status == 200
+        async with session.request(method, path) as response:
+            assert response.status == 200
         return await (await session.get(COUNTS)).json()
 
-    assert proxied(talk) == {OTHER: 1}
+    assert run_with_proxy(scenario) == {UNKNOWN_OPERATION: 1}
 
 
-@pytest.mark.parametrize("mode", ["refuse", "throttle", "error500"])
+@pytest.mark.parametrize("mode", ["abort", "throttle", "error500"])
 def test_a_fault_of_appconfigs_strikes_both_its_operations_and_no_other_service(mode: str) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await set_fault(session, service="appconfigdata", mode=mode)
         for operation in (START, POLL):
             with pytest.raises((ClientError, HTTPClientError)):
                 await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
-        return [await call(session, target) for target in (READ, UPDATE)]
+        return [await call_proxy(session, target) for target in (GET_SECRET, UPDATE)]
 
-    assert proxied(talk) == [(200, b"{}")] * 2
+    assert run_with_proxy(scenario) == [(200, b"{}")] * 2
 
 
-@pytest.mark.parametrize("mode", ["refuse", "throttle", "error500"])
+@pytest.mark.parametrize("mode", ["abort", "throttle", "error500"])
 def test_a_fault_strikes_its_service_alone_and_as_often_as_it_is_told(mode: str) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await set_fault(session, service="dynamodb", mode=mode, times=2)
-        return [await call(session, target) for target in (READ, UPDATE, UPDATE, UPDATE)] + upstream.received
+        return [await call_proxy(session, target) for target in (GET_SECRET, UPDATE, UPDATE, UPDATE)] + upstream.received
 
-    other, first, second, after, *received = proxied(talk)
+    other_result, first, second, last, *received = run_with_proxy(scenario)
 
-    well = (200, b"{}")
-    assert (other, after) == (well, well)
-    assert well not in (first, second)
+    ok = (200, b"{}")
+    assert (other_result, last) == (ok, ok)
+    assert ok not in (first, second)
     assert len(received) == 2
 
 
 def test_a_fault_stays_until_the_service_is_well_again() -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await set_fault(session, service="dynamodb", mode="throttle")
-        results = [await call(session) for _ in range(3)]
+        results = [await call_proxy(session) for _ in range(3)]
         await set_fault(session, service="dynamodb", mode="none")
-        return [*results, await call(session)]
+        return [*results, await call_proxy(session)]
 
-    assert [status for status, _ in proxied(talk)] == [400, 400, 400, 200]
+    assert [status for status, _ in run_with_proxy(scenario)] == [400, 400, 400, 200]
 
 
-@pytest.mark.parametrize("mode", ["refuse", "lost"])
+@pytest.mark.parametrize("mode", ["abort", "lost"])
 def test_a_connection_is_aborted_instead_of_answered(mode: str) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> tuple[Any, int]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, int]:
         await set_fault(session, service="secretsmanager", mode=mode)
-        return await call(session, READ), len(upstream.received)
+        return await call_proxy(session, GET_SECRET), len(upstream.received)
 
-    result, forwarded = proxied(talk)
+    result, forwarded_count = run_with_proxy(scenario)
 
     assert isinstance(result, type)
     assert issubclass(result, aiohttp.ClientError)
     # A lost answer is one to something that has happened.
-    assert forwarded == (1 if mode == "lost" else 0)
+    assert forwarded_count == (1 if mode == "lost" else 0)
 
 
-@pytest.mark.parametrize(("mode", "forwarded"), [("hang", 0), ("slow", 1)])
-def test_an_answer_is_held_back_until_everything_is_let_go(mode: str, forwarded: int) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> tuple[bool, int, Any]:
+@pytest.mark.parametrize(("mode", "forwarded_count"), [("hang", 0), ("slow", 1)])
+def test_an_answer_is_held_back_until_everything_is_let_go(mode: str, forwarded_count: int) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[bool, int, Any]:
         await set_fault(session, service="dynamodb", mode=mode, seconds=3600)
-        waiting = asyncio.create_task(call(session))
-        while UPDATE not in await (await session.get(COUNTS)).json() or len(upstream.received) < forwarded:
+        pending = asyncio.create_task(call_proxy(session))
+        while UPDATE not in await (await session.get(COUNTS)).json() or len(upstream.received) < forwarded_count:
             await asyncio.sleep(0)
-        answered_before = waiting.done()
-        async with session.post("/-/control/reset") as answer:
-            assert answer.status == 204
-        return answered_before, len(upstream.received), await waiting
+        done_before = pending.done()
+        async with session.post("/-/control/reset") as response:
+            assert response.status == 204
+        return done_before, len(upstream.received), await pending
 
-    answered_before, received, result = proxied(talk)
+    done_before, received, result = run_with_proxy(scenario)
 
-    assert not answered_before
-    assert received == forwarded
+    assert not done_before
+    assert received == forwarded_count
     assert result == (200, b"{}") if mode == "slow" else issubclass(result, aiohttp.ClientError)
 
 
 def test_a_slow_answer_comes_after_its_time() -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> Any:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
         await set_fault(session, service="dynamodb", mode="slow", seconds=0)
-        return await call(session)
+        return await call_proxy(session)
 
-    assert proxied(talk) == (200, b"{}")
+    assert run_with_proxy(scenario) == (200, b"{}")
 
 
 def test_a_reset_takes_away_faults_and_counts() -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> tuple[Any, Any]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, Any]:
         await set_fault(session, service="dynamodb", mode="throttle")
-        await call(session)
+        await call_proxy(session)
         await session.post("/-/control/reset")
-        return await (await session.get(COUNTS)).json(), await call(session)
+        return await (await session.get(COUNTS)).json(), await call_proxy(session)
 
-    assert proxied(talk) == ({}, (200, b"{}"))
+    assert run_with_proxy(scenario) == ({}, (200, b"{}"))
 
 
 @pytest.mark.parametrize(
     "fault", [{"service": "s3", "mode": "hang"}, {"service": "dynamodb", "mode": "x"}, {}]
 )
 def test_a_fault_that_does_not_exist_is_refused(fault: dict[str, str]) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> int:
-        async with session.post("/-/control/fault", json=fault) as answer:
-            return answer.status
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> int:
+        async with session.post("/-/control/fault", json=fault) as response:
+            return response.status
 
-    assert proxied(talk) == 400
+    assert run_with_proxy(scenario) == 400
 
 
 def test_64_connections_at_once_are_served_and_used_again() -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> tuple[set[Any], Any]:
-        results = [await asyncio.gather(*[call(session) for _ in range(64)]) for _ in range(3)]
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[set[Any], Any]:
+        results = [await asyncio.gather(*[call_proxy(session) for _ in range(64)]) for _ in range(3)]
         return {result for round_ in results for result in round_}, await (await session.get(COUNTS)).json()
 
-    assert proxied(talk) == ({(200, b"{}")}, {UPDATE: 192})
+    assert run_with_proxy(scenario) == ({(200, b"{}")}, {UPDATE: 192})
 
 
 @pytest.mark.parametrize(
@@ -211,14 +211,14 @@ def test_64_connections_at_once_are_served_and_used_again() -> None:
         (START, "error500", "InternalServerException"),
         (POLL, "throttle", "ThrottlingException"),
         (POLL, "error500", "InternalServerException"),
-        ("DynamoDB_20120810.ListTables", "refuse", None),
+        ("DynamoDB_20120810.ListTables", "abort", None),
         ("secretsmanager.GetSecretValue", "lost", None),
         ("DynamoDB_20120810.ListTables", "hang", None),
         (PUT_EVENTS, "throttle", "ThrottlingException"),
         (PUT_EVENTS, "error500", "InternalException"),
         (SEND, "throttle", "RequestThrottled"),
         (SEND, "error500", "InternalError"),
-        (START, "refuse", None),
+        (START, "abort", None),
         (START, "lost", None),
         (PUT_EVENTS, "lost", None),
         (SEND, "hang", None),
@@ -229,15 +229,15 @@ def test_64_connections_at_once_are_served_and_used_again() -> None:
 def test_what_aws_s_client_makes_of_a_fault_is_what_the_layer_tries_again(
     operation: str, mode: str, code: str | None
 ) -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> Exception:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Exception:
         await set_fault(session, service=service_of(operation), mode=mode)
-        with pytest.raises((ClientError, HTTPClientError)) as caught:
+        with pytest.raises((ClientError, HTTPClientError)) as exc_info:
             await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
-        return caught.value
+        return exc_info.value
 
-    error = proxied(talk)
+    error = run_with_proxy(scenario)
 
-    assert is_transient(error)
+    assert is_retryable(error)
     if code is not None:
         assert isinstance(error, ClientError)
         assert error.response["Error"]["Code"] == code

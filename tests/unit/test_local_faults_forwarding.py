@@ -10,8 +10,8 @@ from aiohttp import ClientSession, web
 from yarl import URL
 
 from local import faults
-from tests.unit.faulty_endpoint import UPDATE, Upstream, call, proxied
-from tests.unit.listening import listening
+from tests.unit.faulty_endpoint import UPDATE, UpstreamStub, call_proxy, run_with_proxy
+from tests.unit.listening import serve
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
@@ -31,29 +31,29 @@ def test_a_request_is_forwarded_as_it_was_spelled_with_all_its_headers() -> None
     }
     path = "/a%2fb//%7Ec%20d?x=1&x=%2b&y="
 
-    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         url = URL(f"{upstream.proxy_url}{path}", encoded=True)
-        async with session.put(url, data=body, headers=headers, skip_auto_headers=["Accept"]) as answer:
-            assert answer.status == 200
+        async with session.put(url, data=body, headers=headers, skip_auto_headers=["Accept"]) as response:
+            assert response.status == 200
         return upstream.received
 
-    [(method, raw_path, received, content)] = proxied(talk)
+    [(method, raw_path, received, content)] = run_with_proxy(scenario)
 
     assert (method, raw_path, content) == ("PUT", path, body)
-    sent = {**headers, "Content-Length": str(len(body)), "Accept-Encoding": "gzip, deflate"}
+    expected_headers = {**headers, "Content-Length": str(len(body)), "Accept-Encoding": "gzip, deflate"}
     assert {name: value for name, value in received if name not in ("Connection", "Accept-Encoding")} == {
-        name: value for name, value in sent.items() if name != "Accept-Encoding"
+        name: value for name, value in expected_headers.items() if name != "Accept-Encoding"
     }
 
 
 def test_headers_for_one_connection_only_are_not_forwarded() -> None:
     headers = {"Connection": "keep-alive, X-Mine", "X-Mine": "1", "TE": "trailers", "X-Kept": "1"}
 
-    async def talk(session: ClientSession, upstream: Upstream) -> list[Any]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await session.get("/", headers=headers)
         return upstream.received
 
-    [(_, _, received, _)] = proxied(talk)
+    [(_, _, received, _)] = run_with_proxy(scenario)
 
     names = {name.lower() for name, _ in received}
     assert "x-kept" in names
@@ -63,18 +63,18 @@ def test_headers_for_one_connection_only_are_not_forwarded() -> None:
 def test_an_answer_comes_back_unchanged() -> None:
     body = gzip.compress(b"gone")
 
-    async def talk(session: ClientSession, upstream: Upstream) -> tuple[int, str | None, Any, bytes]:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[int, str | None, Any, bytes]:
         headers = [
             ("Content-Encoding", "gzip"),
             ("X-Amzn-RequestId", "r"),
             ("Set-Cookie", "a=1"),
             ("Set-Cookie", "b=2"),
         ]
-        upstream.answer = lambda: web.Response(status=307, reason="Elsewhere", headers=headers, body=body)
-        async with session.get("/", allow_redirects=False) as answer:
-            return answer.status, answer.reason, answer.headers.copy(), await answer.read()
+        upstream.respond = lambda: web.Response(status=307, reason="Elsewhere", headers=headers, body=body)
+        async with session.get("/", allow_redirects=False) as response:
+            return response.status, response.reason, response.headers.copy(), await response.read()
 
-    status, reason, headers, content = proxied(talk)
+    status, reason, headers, content = run_with_proxy(scenario)
 
     assert (status, reason, content) == (307, "Elsewhere", body)
     assert (headers["Content-Encoding"], headers["X-Amzn-RequestId"]) == ("gzip", "r")
@@ -82,23 +82,23 @@ def test_an_answer_comes_back_unchanged() -> None:
 
 
 def test_the_length_of_what_a_head_request_asks_for_comes_back() -> None:
-    async def talk(session: ClientSession, upstream: Upstream) -> str:
-        upstream.answer = lambda: web.Response(headers={"Content-Length": "42"})
-        async with session.head("/") as answer:
-            return answer.headers["Content-Length"]
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> str:
+        upstream.respond = lambda: web.Response(headers={"Content-Length": "42"})
+        async with session.head("/") as response:
+            return response.headers["Content-Length"]
 
-    assert proxied(talk) == "42"
+    assert run_with_proxy(scenario) == "42"
 
 
 def test_a_body_of_megabytes_passes_both_ways() -> None:
     body = b"x" * 3_000_000
 
-    async def talk(session: ClientSession, upstream: Upstream) -> tuple[bytes, bytes]:
-        upstream.answer = lambda: web.Response(body=body)
-        async with session.put("/", data=BytesIO(body)) as answer:
-            return upstream.received[0][-1], await answer.read()
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[bytes, bytes]:
+        upstream.respond = lambda: web.Response(body=body)
+        async with session.put("/", data=BytesIO(body)) as response:
+            return upstream.received[0][-1], await response.read()
 
-    assert proxied(talk) == (body, body)
+    assert run_with_proxy(scenario) == (body, body)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
@@ -108,20 +108,20 @@ def test_a_request_whose_answer_the_upstream_loses_is_sent_once_and_aborted(meth
         with urllib3.PoolManager(retries=False) as http, pytest.raises(urllib3.exceptions.ProtocolError):
             http.request(method, url, headers={"X-Break": "1"})
 
-    async def talk(session: ClientSession, upstream: Upstream) -> int:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> int:
         await asyncio.to_thread(request, upstream.proxy_url)
         return len(upstream.received)
 
-    assert proxied(talk) == 1
+    assert run_with_proxy(scenario) == 1
 
 
 def test_an_upstream_that_is_not_there_means_an_aborted_connection() -> None:
     async def scenario() -> object:
-        upstream = Upstream()
-        async with listening(upstream.runner()) as behind:
+        upstream = UpstreamStub()
+        async with serve(upstream.runner()) as upstream_url:
             pass
-        async with listening(faults.runner(behind)) as url, ClientSession(url) as session:
-            return await call(session)
+        async with serve(faults.runner(upstream_url)) as url, ClientSession(url) as session:
+            return await call_proxy(session)
 
     result = asyncio.run(scenario())
 

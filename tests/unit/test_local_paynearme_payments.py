@@ -13,30 +13,30 @@ from tests.unit.paynearme_side import (
     PAYMENT,
     SITE,
     SITES,
-    Merchant,
-    Side,
-    paid,
-    paying,
-    talking,
+    AuthorizingMerchantStub,
+    FakePayNearMeDriver,
+    make_payment_and_settle,
+    run_with_merchant,
+    run_with_fake,
 )
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-CREATE = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
-EXPIRED = events.load("make_payment_answer")["expired"]
+CREATE_REQUEST = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
+EXPIRED_RESPONSE = events.load("make_payment_response")["expired"]
 
 
 def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed() -> None:
-    merchant = Merchant()
+    merchant = AuthorizingMerchantStub()
 
-    answer, [payment] = paying(merchant, lambda side: paid(side, site_payment_identifier="SPI-1"))
+    response, [payment] = run_with_merchant(merchant, lambda fake: make_payment_and_settle(fake, site_payment_identifier="SPI-1"))
 
-    [announced], [told] = merchant.heard("authorize"), merchant.heard("confirm")
-    assert answer == {
+    [authorization_message], [confirmation_message] = merchant.messages_of("authorize"), merchant.messages_of("confirm")
+    assert response == {
         "status": "ok",
         "payment": {
-            "pnm_payment_identifier": announced["pnm_payment_identifier"],
+            "pnm_payment_identifier": authorization_message["pnm_payment_identifier"],
             "pnm_order_identifier": ORDER,
             "site_payment_identifier": "SPI-1",
             "payment_amount": "1000.00",
@@ -44,12 +44,12 @@ def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed()
             "payment_status": "authorized",
         },
     }
-    assert told["pnm_payment_identifier"] == announced["pnm_payment_identifier"]
+    assert confirmation_message["pnm_payment_identifier"] == authorization_message["pnm_payment_identifier"]
     assert payment == {
         "site_identifier": SITE,
-        "pnm_payment_identifier": announced["pnm_payment_identifier"],
+        "pnm_payment_identifier": authorization_message["pnm_payment_identifier"],
         "pnm_order_identifier": ORDER,
-        "site_order_identifier": announced["site_order_identifier"],
+        "site_order_identifier": authorization_message["site_order_identifier"],
         "site_customer_identifier": CUSTOMER,
         "site_payment_identifier": "SPI-1",
         "payment_method_identifier": CHECKING["payment_method_identifier"],
@@ -59,70 +59,70 @@ def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed()
         "authorization": "yes",
         "confirmations": 1,
     }
-    for message in (announced, told):
-        verify(events.as_text(message), message["signature"], [SITES[SITE]["secret"]])
+    for message in (authorization_message, confirmation_message):
+        verify(events.stringify_parameters(message), message["signature"], [SITES[SITE]["secret"]])
 
 
-@pytest.mark.parametrize(("said", "authorization"), [("no", "no"), ("perhaps", "none"), ("{}", "none")])
+@pytest.mark.parametrize(("decision", "authorization"), [("no", "no"), ("perhaps", "none"), ("{}", "none")])
 def test_what_is_declined_or_not_answered_is_voided_and_never_confirmed(
-    said: str, authorization: str
+    decision: str, authorization: str
 ) -> None:
-    merchant = Merchant(said)
+    merchant = AuthorizingMerchantStub(decision)
 
-    answer, [payment] = paying(merchant, paid)
+    response, [payment] = run_with_merchant(merchant, make_payment_and_settle)
 
-    assert (answer["status"], answer["response_code"]) == ("error", "9410")
+    assert (response["status"], response["response_code"]) == ("error", "9410")
     assert (payment["state"], payment["authorization"], payment["confirmations"]) == (
         "voided",
         authorization,
         0,
     )
-    assert merchant.heard("confirm") == []
+    assert merchant.messages_of("confirm") == []
 
 
 def test_a_merchant_that_cannot_be_reached_has_not_answered() -> None:
-    async def talk(side: Side) -> tuple[Any, Any]:
-        await side.command("methods", CHECKING)
-        await side.command("callbacks", {"url": "http://127.0.0.1:1"})
-        return await paid(side)
+    async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
+        await fake.command("methods", CHECKING)
+        await fake.command("callbacks", {"url": "http://127.0.0.1:1"})
+        return await make_payment_and_settle(fake)
 
-    answer, [payment] = talking(talk)
+    response, [payment] = run_with_fake(scenario)
 
-    assert answer["response_code"] == "9410"
+    assert response["response_code"] == "9410"
     assert (payment["state"], payment["authorization"]) == ("voided", "none")
 
 
 def test_without_an_address_the_money_is_taken_and_the_confirmation_kept_until_it_is_asked_for() -> None:
-    merchant = Merchant()
+    merchant = AuthorizingMerchantStub()
 
-    async def talk(side: Side) -> tuple[Any, Any, Any, Any]:
-        await side.command("methods", CHECKING)
-        answer, [payment] = await paid(side)
-        named = {"pnm_payment_identifier": payment["pnm_payment_identifier"]}
-        refused = await side.command("confirm", named)
-        async with merchant.listening() as url:
-            await side.command("callbacks", {"url": url})
-            confirmed = await side.command("confirm", named)
-        assert (payment["state"], payment["authorization"], payment["confirmations"]) == ("taken", "none", 0)
-        return answer, refused, confirmed, await side.ask("payments")
+    async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any, Any, Any]:
+        await fake.command("methods", CHECKING)
+        response, [payment] = await make_payment_and_settle(fake)
+        reference = {"pnm_payment_identifier": payment["pnm_payment_identifier"]}
+        rejected = await fake.command("confirm", reference)
+        async with merchant.serve() as url:
+            await fake.command("callbacks", {"url": url})
+            confirm_result = await fake.command("confirm", reference)
+        assert (payment["state"], payment["authorization"], payment["confirmations"]) == ("captured", "none", 0)
+        return response, rejected, confirm_result, await fake.get("payments")
 
-    answer, refused, confirmed, [after] = talking(talk)
+    response, rejected, confirm_result, [final] = run_with_fake(scenario)
 
-    assert answer["status"] == "ok"
-    assert refused == 409
-    assert (confirmed["status"], confirmed["accepted"]) == (200, True)
-    assert confirmed["fields"] == {"pnm_order_identifier": ORDER}
-    assert (after["state"], after["confirmations"]) == ("confirmed", 1)
-    assert merchant.heard("authorize") == []
+    assert response["status"] == "ok"
+    assert rejected == 409
+    assert (confirm_result["status"], confirm_result["accepted"]) == (200, True)
+    assert confirm_result["fields"] == {"pnm_order_identifier": ORDER}
+    assert (final["state"], final["confirmations"]) == ("confirmed", 1)
+    assert merchant.messages_of("authorize") == []
 
 
 def test_an_unacknowledged_confirmation_is_repeated_unchanged_until_it_is_acknowledged() -> None:
-    merchant = Merchant(refusals=3)
+    merchant = AuthorizingMerchantStub(rejections=3)
 
-    _, [payment] = paying(merchant, paid)
+    _, [payment] = run_with_merchant(merchant, make_payment_and_settle)
 
     assert (payment["state"], payment["confirmations"]) == ("confirmed", 4)
-    first, *others = merchant.heard("confirm")
+    first, *others = merchant.messages_of("confirm")
     assert others == [first] * 3
 
 
@@ -130,88 +130,88 @@ def test_an_unacknowledged_confirmation_is_repeated_unchanged_until_it_is_acknow
 def test_callbacks_repeat_the_annotation_of_an_order_that_was_created_with_one(
     annotation: str | None,
 ) -> None:
-    merchant = Merchant()
+    merchant = AuthorizingMerchantStub()
 
-    async def talk(side: Side) -> None:
-        created = await side.call("create_order", CREATE, site_order_annotation=annotation)
-        order = {"pnm_order_identifier": created["order"]["pnm_order_identifier"]}
-        customer = {"site_customer_identifier": CREATE["site_customer_identifier"]}
-        method = await side.command("methods", CHECKING | customer | {"payment_method_identifier": "m"})
-        await paid(side, **order, **method)
+    async def scenario(fake: FakePayNearMeDriver) -> None:
+        created_order = await fake.call("create_order", CREATE_REQUEST, site_order_annotation=annotation)
+        order = {"pnm_order_identifier": created_order["order"]["pnm_order_identifier"]}
+        customer = {"site_customer_identifier": CREATE_REQUEST["site_customer_identifier"]}
+        method = await fake.command("methods", CHECKING | customer | {"payment_method_identifier": "m"})
+        await make_payment_and_settle(fake, **order, **method)
 
-    paying(merchant, talk)
+    run_with_merchant(merchant, scenario)
 
-    told = [message.get("site_order_annotation") for _, message in merchant.received]
-    assert told == [annotation, annotation]
+    annotations = [message.get("site_order_annotation") for _, message in merchant.received]
+    assert annotations == [annotation, annotation]
 
 
 def test_a_confirmation_that_nobody_acknowledges_is_given_up() -> None:
-    merchant = Merchant(refusals=1000)
+    merchant = AuthorizingMerchantStub(rejections=1000)
 
-    _, [payment] = paying(merchant, paid)
+    _, [payment] = run_with_merchant(merchant, make_payment_and_settle)
 
-    assert (payment["state"], payment["confirmations"]) == ("taken", 40)
+    assert (payment["state"], payment["confirmations"]) == ("captured", 40)
 
 
 def test_a_confirmation_that_is_held_is_sent_when_it_is_asked_for_and_as_often() -> None:
-    merchant = Merchant()
+    merchant = AuthorizingMerchantStub()
 
-    async def talk(side: Side) -> tuple[Any, Any, Any]:
-        _, [held] = await paid(side)
-        assert merchant.heard("confirm") == []
-        named = {"pnm_payment_identifier": held["pnm_payment_identifier"]}
-        assert [(await side.command("confirm", named))["accepted"] for _ in range(2)] == [True, True]
-        return held["state"], await side.ask("payments"), await side.command("confirm", {**named, "x": 1})
+    async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any, Any]:
+        _, [payment] = await make_payment_and_settle(fake)
+        assert merchant.messages_of("confirm") == []
+        reference = {"pnm_payment_identifier": payment["pnm_payment_identifier"]}
+        assert [(await fake.command("confirm", reference))["accepted"] for _ in range(2)] == [True, True]
+        return payment["state"], await fake.get("payments"), await fake.command("confirm", {**reference, "x": 1})
 
-    state, [payment], malformed = paying(merchant, talk, hold_confirmations=True)
+    state, [payment], status = run_with_merchant(merchant, scenario, defer_confirmations=True)
 
-    assert (state, payment["state"], payment["confirmations"]) == ("taken", "confirmed", 2)
-    assert malformed == 400
+    assert (state, payment["state"], payment["confirmations"]) == ("captured", "confirmed", 2)
+    assert status == 400
 
 
 def test_a_confirmation_that_was_acknowledged_when_asked_for_is_not_repeated() -> None:
-    merchant = Merchant(refusals=1)
+    merchant = AuthorizingMerchantStub(rejections=1)
 
-    async def talk(side: Side) -> Any:
-        answer = await side.call("make_payment", PAYMENT)
-        while not merchant.heard("confirm"):
+    async def scenario(fake: FakePayNearMeDriver) -> Any:
+        response = await fake.call("make_payment", PAYMENT)
+        while not merchant.messages_of("confirm"):
             await asyncio.sleep(0)
-        named = {"pnm_payment_identifier": answer["payment"]["pnm_payment_identifier"]}
-        assert (await side.command("confirm", named))["accepted"]
-        return await side.command("settled")
+        reference = {"pnm_payment_identifier": response["payment"]["pnm_payment_identifier"]}
+        assert (await fake.command("confirm", reference))["accepted"]
+        return await fake.command("settled")
 
-    [payment] = paying(merchant, talk, minute=3600)
+    [payment] = run_with_merchant(merchant, scenario, minute=3600)
 
     assert (payment["state"], payment["confirmations"]) == ("confirmed", 2)
 
 
 def test_only_what_was_taken_can_be_confirmed() -> None:
-    merchant = Merchant("no")
+    merchant = AuthorizingMerchantStub("no")
 
-    async def talk(side: Side) -> list[Any]:
-        _, [voided] = await paid(side)
-        identifiers = (voided["pnm_payment_identifier"], "000000000000")
-        return [await side.command("confirm", {"pnm_payment_identifier": each}) for each in identifiers]
+    async def scenario(fake: FakePayNearMeDriver) -> list[Any]:
+        _, [voided_payment] = await make_payment_and_settle(fake)
+        identifiers = (voided_payment["pnm_payment_identifier"], "000000000000")
+        return [await fake.command("confirm", {"pnm_payment_identifier": identifier}) for identifier in identifiers]
 
-    assert paying(merchant, talk) == [409, 404]
+    assert run_with_merchant(merchant, scenario) == [409, 404]
 
 
 def test_an_expired_authorization_is_refused_as_in_the_guide_and_takes_nothing() -> None:
-    merchant = Merchant()
+    merchant = AuthorizingMerchantStub()
     method = {"payment_method_identifier": CHECKING["payment_method_identifier"]}
 
-    async def talk(side: Side) -> tuple[Any, Any]:
-        assert await side.command("expire", method) == 204
-        assert await side.command("expire", {"payment_method_identifier": "0"}) == 404
-        return await paid(side)
+    async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
+        assert await fake.command("expire", method) == 204
+        assert await fake.command("expire", {"payment_method_identifier": "0"}) == 404
+        return await make_payment_and_settle(fake)
 
-    answer, payments = paying(merchant, talk)
+    response, payments = run_with_merchant(merchant, scenario)
 
-    assert answer.keys() == EXPIRED.keys()
-    assert (answer["status"], answer["response_code"]) == ("error", "6513")
-    [error], [documented] = answer["errors"], EXPIRED["errors"]
-    assert error.keys() == documented.keys()
-    assert error["description"][:-13] == documented["description"][:-13]
+    assert response.keys() == EXPIRED_RESPONSE.keys()
+    assert (response["status"], response["response_code"]) == ("error", "6513")
+    [error], [sample_error] = response["errors"], EXPIRED_RESPONSE["errors"]
+    assert error.keys() == sample_error.keys()
+    assert error["description"][:-13] == sample_error["description"][:-13]
     assert error["description"][-13:-1].isdecimal()
     assert (payments, merchant.received) == ([], [])
 
@@ -233,39 +233,39 @@ def test_an_expired_authorization_is_refused_as_in_the_guide_and_takes_nothing()
     ],
 )
 def test_a_payment_that_cannot_be_made_is_refused(changes: dict[str, str | None], code: str) -> None:
-    answer, payments = paying(Merchant(), lambda side: paid(side, **changes))
+    response, payments = run_with_merchant(AuthorizingMerchantStub(), lambda fake: make_payment_and_settle(fake, **changes))
 
-    assert (answer["status"], answer["response_code"], payments) == ("error", code, [])
+    assert (response["status"], response["response_code"], payments) == ("error", code, [])
 
 
 @pytest.mark.parametrize(("customer", "status"), [(CUSTOMER, "ok"), ("575530001", "error")])
 def test_an_order_of_a_customer_s_is_paid_by_its_own_methods_alone(customer: str, status: str) -> None:
-    created = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
+    order_request = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
 
-    async def talk(side: Side) -> Any:
-        order = (await side.call("create_order", created, site_customer_identifier=customer))["order"]
-        return await side.call("make_payment", PAYMENT, pnm_order_identifier=order["pnm_order_identifier"])
+    async def scenario(fake: FakePayNearMeDriver) -> Any:
+        order = (await fake.call("create_order", order_request, site_customer_identifier=customer))["order"]
+        return await fake.call("make_payment", PAYMENT, pnm_order_identifier=order["pnm_order_identifier"])
 
-    answer = paying(Merchant(), talk)
+    response = run_with_merchant(AuthorizingMerchantStub(), scenario)
 
-    assert answer["status"] == status
-    assert answer.get("response_code") == (None if status == "ok" else "9406")
+    assert response["status"] == status
+    assert response.get("response_code") == (None if status == "ok" else "9406")
 
 
 def test_a_payment_is_authorizing_while_the_merchant_thinks_and_a_reset_ends_it() -> None:
-    merchant = Merchant()
+    merchant = AuthorizingMerchantStub()
 
-    async def talk(side: Side) -> tuple[Any, Any]:
-        merchant.may_answer.clear()
-        waiting = asyncio.create_task(side.call("make_payment", PAYMENT))
+    async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
+        merchant.may_respond.clear()
+        pending = asyncio.create_task(fake.call("make_payment", PAYMENT))
         while not merchant.received:
             await asyncio.sleep(0)
-        [payment] = await side.ask("payments")
-        await side.command("reset")
-        merchant.may_answer.set()
+        [payment] = await fake.get("payments")
+        await fake.command("reset")
+        merchant.may_respond.set()
         with pytest.raises(ClientError):
-            await waiting
-        return payment["state"], await side.command("settled")
+            await pending
+        return payment["state"], await fake.command("settled")
 
-    assert paying(merchant, talk) == ("authorizing", [])
-    assert merchant.heard("confirm") == []
+    assert run_with_merchant(merchant, scenario) == ("authorizing", [])
+    assert merchant.messages_of("confirm") == []

@@ -6,77 +6,77 @@ import pytest
 
 from local import policy
 from local.policy import deploy_local_policy, local_policy, policy_of
-from local.sites import GAMING_SITE, LENDER_SITE, SITES_OF_THE_DOCUMENTS, new_sites
+from local.sites import GAMING_SITE, LENDER_SITE, SAMPLE_SITES, new_sites
 from operations.errors import OperationError
 from paynearme.policy import SitePolicy, read_policy
-from tests.unit.appconfig import AppConfig
+from tests.unit.appconfig import FakeAppConfig
 
 ROOT = Path(__file__).parents[2]
 
 
-def content_of(policy: SitePolicy) -> dict[str, Any]:
+def policy_content(policy: SitePolicy) -> dict[str, Any]:
     """Return all of a policy but which document it is from."""
     return policy.model_dump()
 
 
 def defaults_of(path: str) -> dict[str, Any]:
-    return content_of(read_policy((ROOT / path).read_text(encoding="utf-8")).defaults)
+    return policy_content(read_policy((ROOT / path).read_text(encoding="utf-8")).defaults)
 
 
 def test_each_worked_example_is_the_policy_of_a_local_site_and_the_starter_that_of_all_others() -> None:
     document = read_policy(local_policy())
 
-    assert content_of(document.of(GAMING_SITE)) == defaults_of("docs/policies/gaming_operator.json")
-    assert content_of(document.of(LENDER_SITE)) == defaults_of("docs/policies/lender.json")
+    assert policy_content(document.for_site(GAMING_SITE)) == defaults_of("docs/policies/gaming_operator.json")
+    assert policy_content(document.for_site(LENDER_SITE)) == defaults_of("docs/policies/lender.json")
     assert {GAMING_SITE, LENDER_SITE} < set(new_sites()["sites"])
-    for site in SITES_OF_THE_DOCUMENTS:
-        assert content_of(document.of(site)) == defaults_of("policy.json")
+    for site in SAMPLE_SITES:
+        assert policy_content(document.for_site(site)) == defaults_of("policy.json")
 
 
 def test_the_local_policy_is_deployed_once() -> None:
-    appconfig = AppConfig()
+    appconfig = FakeAppConfig()
 
     deploy_local_policy(appconfig.stack)
-    before = list(appconfig.changes)
+    initial_changes = list(appconfig.changes)
     deploy_local_policy(appconfig.stack)
 
-    assert appconfig.policy.situation().text == local_policy()
-    assert appconfig.changes == before
+    assert appconfig.policy.status().text == local_policy()
+    assert appconfig.changes == initial_changes
 
 
 def test_the_local_policy_is_found_behind_more_deployments_than_the_emulator_lists_unasked() -> None:
-    appconfig = AppConfig()
-    appconfig.tells_of_no_more = True
+    appconfig = FakeAppConfig()
+    appconfig.omits_next_token = True
     for text in ("1", "2", "3", "4"):
-        appconfig.has(text)
+        appconfig.add_deployment(text)
 
-    assert policy_of(appconfig.stack).situation().text == "4"
+    assert policy_of(appconfig.stack).status().text == "4"
 
 
 def test_a_changed_starter_is_deployed_with_the_sites_that_it_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    appconfig = AppConfig()
+    appconfig = FakeAppConfig()
     deploy_local_policy(appconfig.stack)
-    starter = json.loads((ROOT / "policy.json").read_text(encoding="utf-8"))
-    starter["sites"]["S1"] = {"unknown_order": "decline"}
-    (tmp_path / "policy.json").write_text(json.dumps(starter))
+    starter_policy = json.loads((ROOT / "policy.json").read_text(encoding="utf-8"))
+    starter_policy["sites"]["S1"] = {"unknown_order": "decline"}
+    (tmp_path / "policy.json").write_text(json.dumps(starter_policy))
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     monkeypatch.setattr(policy, "_ROOT", tmp_path)
 
     deploy_local_policy(appconfig.stack)
 
-    text = appconfig.policy.situation().text
+    text = appconfig.policy.status().text
     assert text is not None
-    assert read_policy(text).of("S1").unknown_order == "decline"
-    assert content_of(read_policy(text).of(LENDER_SITE)) == defaults_of("docs/policies/lender.json")
+    assert read_policy(text).for_site("S1").unknown_order == "decline"
+    assert policy_content(read_policy(text).for_site(LENDER_SITE)) == defaults_of("docs/policies/lender.json")
 
 
 def test_a_broken_starter_is_told_with_its_faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    appconfig = AppConfig()
+    appconfig = FakeAppConfig()
     (tmp_path / "policy.json").write_text('{"defaults": {}}')
     monkeypatch.setattr(policy, "_ROOT", tmp_path)
 
     with pytest.raises(OperationError, match=r"defaults\.unknown_order: "):
         deploy_local_policy(appconfig.stack)
-    assert appconfig.asked == []
+    assert appconfig.operations == []

@@ -14,7 +14,7 @@ from local import events, servers
 from local.sites import new_sites
 
 ROOT = Path(__file__).parents[2]
-READY = re.compile(r"ready: PayNearMe's API on (http://127\.0\.0\.1:[0-9]+)(?:, faulty endpoint on (\S+))?\n")
+READY_LINE = re.compile(r"ready: PayNearMe's API on (http://127\.0\.0\.1:[0-9]+)(?:, faulty endpoint on (\S+))?\n")
 
 
 @pytest.fixture
@@ -42,20 +42,20 @@ def test_both_servers_say_when_they_are_ready_and_end_cleanly_even_while_somethi
         text=True,
     ) as process:
         assert process.stdout
-        ready = READY.fullmatch(process.stdout.readline())
+        ready = READY_LINE.fullmatch(process.stdout.readline())
         assert ready
         with urllib3.PoolManager(retries=False) as http:
-            answer = http.request("POST", f"{ready[1]}/json-api/get_smart_token", json=message)
+            response = http.request("POST", f"{ready[1]}/json-api/get_smart_token", json=message)
             counts = http.request("GET", f"{ready[2]}/-/control/counts")
             http.request("POST", f"{ready[1]}/control/behaviour", json={"mode": "hang"})
             with pytest.raises(urllib3.exceptions.ReadTimeoutError):
                 http.request("POST", f"{ready[1]}/json-api/get_smart_token", json=message, timeout=0.1)
         process.send_signal(signal.SIGTERM)
-        rest, errors = process.communicate(timeout=20)
+        remaining_output, errors = process.communicate(timeout=20)
 
-    assert (answer.status, answer.json()["status"]) == (200, "ok")
+    assert (response.status, response.json()["status"]) == (200, "ok")
     assert counts.json() == {}
-    assert (process.returncode, rest, errors) == (0, "", "")
+    assert (process.returncode, remaining_output, errors) == (0, "", "")
 
 
 @pytest.mark.parametrize("half", [["--faults-port", "0"], ["--upstream", "http://127.0.0.1:1"]])

@@ -17,10 +17,10 @@ from local.sites import (
     read_sites,
 )
 from paynearme.deadline import Deadline
-from paynearme.settings import Settings, Sites
+from paynearme.settings import Settings, SiteProvider
 
 
-class _SecretsManager:
+class _SecretsManagerStub:
     """Holds one version of one secret."""
 
     def __init__(self, text: str) -> None:
@@ -38,22 +38,22 @@ class _SecretsManager:
 
 def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_messages() -> None:
     document = new_sites()
-    sites = Sites(Settings(sites_secret="s"), cast("Any", _SecretsManager(json.dumps(document))))
-    named = {
+    sites = SiteProvider(Settings(sites_secret="s"), cast("Any", _SecretsManagerStub(json.dumps(document))))
+    named_sites = {
         message["site_identifier"]
         for kind in ("authorization", "confirmation", "reversal", "get_smart_token")
         for message in events.load(kind).values()
     }
 
-    found = {identifier: sites.find(identifier, Deadline.after(9)) for identifier in document["sites"]}
+    resolved_sites = {identifier: sites.get(identifier, Deadline.after(9)) for identifier in document["sites"]}
 
-    plain = {*named, GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
-    assert plain == set(found) - {VERSION_2_SITE, XML_SITE}
-    assert named == plain - {GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
-    assert all((found[name].version, found[name].response_format) == ("3.0", "json") for name in plain)
-    assert (found[VERSION_2_SITE].version, found[VERSION_2_SITE].response_format) == ("2.0", "xml")
-    assert (found[XML_SITE].version, found[XML_SITE].response_format) == ("3.0", "xml")
-    envelopes = {name: (found[name].reverse_envelope, found[name].reverse_element) for name in found}
+    default_sites = {*named_sites, GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
+    assert default_sites == set(resolved_sites) - {VERSION_2_SITE, XML_SITE}
+    assert named_sites == default_sites - {GAMING_SITE, LENDER_SITE, OAUTH_SITE, OAUTH_SIGNED_SITE}
+    assert all((resolved_sites[name].version, resolved_sites[name].response_format) == ("3.0", "json") for name in default_sites)
+    assert (resolved_sites[VERSION_2_SITE].version, resolved_sites[VERSION_2_SITE].response_format) == ("2.0", "xml")
+    assert (resolved_sites[XML_SITE].version, resolved_sites[XML_SITE].response_format) == ("3.0", "xml")
+    envelopes = {name: (resolved_sites[name].reverse_envelope, resolved_sites[name].reverse_element) for name in resolved_sites}
     assert envelopes.pop(XML_SITE) == ("payment_reverse_response", "reverse")
     assert set(envelopes.values()) == {("payment_reversal_response", "reversal")}
 
@@ -66,7 +66,7 @@ def test_every_site_of_every_run_has_a_key_of_its_own() -> None:
 
 def test_two_sites_have_a_client_at_paynearme_s_token_address_and_the_others_sign() -> None:
     sites = read_sites(new_sites("http://127.0.0.1:7001")["sites"])
-    again = read_sites(new_sites("http://127.0.0.1:7001")["sites"])
+    reparsed_sites = read_sites(new_sites("http://127.0.0.1:7001")["sites"])
 
     clients = {name: site.oauth for name, site in sites.items() if site.oauth}
     assert {name: site.call_authentication for name, site in sites.items()} == {
@@ -76,15 +76,15 @@ def test_two_sites_have_a_client_at_paynearme_s_token_address_and_the_others_sig
         name: (client.token_url, client.client_authentication, client.scope, client.send_signature)
         for name, client in clients.items()
     }
-    address = "http://127.0.0.1:7001/oauth/token"
+    url = "http://127.0.0.1:7001/oauth/token"
     assert settings == {
-        OAUTH_SITE: (address, "basic", "payments", False),
-        OAUTH_SIGNED_SITE: (address, "body", None, True),
+        OAUTH_SITE: (url, "basic", "payments", False),
+        OAUTH_SIGNED_SITE: (url, "body", None, True),
     }
     assert sites[OAUTH_SIGNED_SITE].api_secret not in (None, sites[OAUTH_SIGNED_SITE].secret)
-    known = [*clients.values(), *(site.oauth for site in again.values() if site.oauth)]
-    assert len({client.client_id for client in known}) == len(known) == 4
-    assert len({client.client_secret for client in known}) == 4
+    oauth_clients = [*clients.values(), *(site.oauth for site in reparsed_sites.values() if site.oauth)]
+    assert len({client.client_id for client in oauth_clients}) == len(oauth_clients) == 4
+    assert len({client.client_secret for client in oauth_clients}) == 4
 
 
 def test_a_site_without_a_key_is_no_site() -> None:

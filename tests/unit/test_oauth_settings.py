@@ -4,7 +4,7 @@ from typing import Any, cast
 import pytest
 from pydantic import ValidationError
 
-from paynearme.settings import KnownSite, OAuthClient, Settings, Site, Sites
+from paynearme.settings import ResolvedSite, OAuthClient, Settings, Site, SiteProvider
 from tests.clock import Clock
 
 CLIENT = {
@@ -33,20 +33,20 @@ class StoredSites:
         return {"SecretString": self._text}
 
 
-def found(**changes: object) -> KnownSite:
-    stored = StoredSites(S1={**SITE, **changes})
-    sites = Sites(Settings(sites_secret="sites"), cast(Any, stored), Clock())
-    return sites.find("S1", Clock().deadline(6.5))
+def resolved_site(**changes: object) -> ResolvedSite:
+    stored_sites = StoredSites(S1={**SITE, **changes})
+    sites = SiteProvider(Settings(sites_secret="sites"), cast(Any, stored_sites), Clock())
+    return sites.get("S1", Clock().deadline(6.5))
 
 
 def test_a_site_signs_its_calls_unless_it_is_said_otherwise() -> None:
     assert (site().call_authentication, site().oauth) == ("hmac", None)
-    assert found().oauth is None
+    assert resolved_site().oauth is None
 
 
 def test_a_client_has_no_scope_proves_itself_by_basic_and_sends_no_signature_unless_said_otherwise() -> None:
-    plain = client()
-    assert (plain.scope, plain.client_authentication, plain.send_signature) == (None, "basic", False)
+    oauth_client = client()
+    assert (oauth_client.scope, oauth_client.client_authentication, oauth_client.send_signature) == (None, "basic", False)
 
 
 @pytest.mark.parametrize(
@@ -63,17 +63,17 @@ def test_what_paynearme_may_want_can_be_said(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         *({"client_id": ""}, {"client_secret": ""}, {"scope": ""}, {"client_authentication": "jwt"}),
         *({"client_id": None}, {"client_secret": None}, {"token_url": None}, {"password": "x"}),
     ],
     ids=repr,
 )
-def test_a_client_that_is_not_whole_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError) as caught:
-        client(**wrong)
-    assert CLIENT["client_secret"] not in str(caught.value)
+def test_a_client_that_is_not_whole_is_refused(invalid: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as exc_info:
+        client(**invalid)
+    assert CLIENT["client_secret"] not in str(exc_info.value)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_a_token_address_is_one_of_https_or_of_this_machine(url: str) -> None:
     ],
 )
 def test_a_token_address_that_could_give_the_secret_away_is_refused(url: str) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as exc_info:
         client(token_url=url)
-    assert "canary" not in str(caught.value)
+    assert "canary" not in str(exc_info.value)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_a_token_address_that_could_give_the_secret_away_is_refused(url: str) ->
     ids=lambda changes: str(sorted(changes)),
 )
 def test_oauth_needs_a_client_and_version_3(changes: dict[str, object]) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as exc_info:
         site(**changes)
-    assert CLIENT["client_secret"] not in str(caught.value)
+    assert CLIENT["client_secret"] not in str(exc_info.value)
 
 
 def test_a_site_with_oauth_is_read() -> None:
@@ -151,19 +151,19 @@ def test_a_site_with_oauth_is_read() -> None:
 
 
 def test_a_site_has_its_client_for_calls_only_while_it_calls_with_oauth() -> None:
-    assert found(call_authentication="oauth", oauth=CLIENT).oauth == client()
-    assert found(call_authentication="hmac", oauth=CLIENT).oauth is None
-    assert found(oauth=CLIENT).oauth is None
+    assert resolved_site(call_authentication="oauth", oauth=CLIENT).oauth == client()
+    assert resolved_site(call_authentication="hmac", oauth=CLIENT).oauth is None
+    assert resolved_site(oauth=CLIENT).oauth is None
 
 
 def test_callbacks_of_a_site_with_oauth_stay_signed() -> None:
-    known = found(call_authentication="oauth", oauth=CLIENT)
-    assert [secret.get_secret_value() for secret in known.callback_secrets] == [SITE["secret"]]
-    assert known.api_secret.get_secret_value() == SITE["secret"]
+    resolved = resolved_site(call_authentication="oauth", oauth=CLIENT)
+    assert [secret.get_secret_value() for secret in resolved.callback_secrets] == [SITE["secret"]]
+    assert resolved.api_secret.get_secret_value() == SITE["secret"]
 
 
 def test_no_site_shows_its_secrets() -> None:
-    shown = [client(), site(call_authentication="oauth", oauth=CLIENT)]
-    told = "".join([repr(shown), str(shown), repr(found(call_authentication="oauth", oauth=CLIENT))])
-    assert CLIENT["client_secret"] not in told
-    assert SITE["secret"] not in told
+    models = [client(), site(call_authentication="oauth", oauth=CLIENT)]
+    text = "".join([repr(models), str(models), repr(resolved_site(call_authentication="oauth", oauth=CLIENT))])
+    assert CLIENT["client_secret"] not in text
+    assert SITE["secret"] not in text

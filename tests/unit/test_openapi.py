@@ -14,7 +14,7 @@ from paynearme import errors
 from paynearme.messages import read_message
 from paynearme.parameters import from_json_body
 from tests.events_of_gateway import json_event
-from tests.template import CALLED
+from tests.template import API_FUNCTIONS
 
 DOCUMENT = document()
 OPERATIONS = {
@@ -27,20 +27,20 @@ def schema(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
 
 
-def fits(content: object, schema: dict[str, Any]) -> bool:
+def matches_schema(content: object, schema: dict[str, Any]) -> bool:
     return bool(OAS31Validator(schema, format_checker=OAS31Validator.FORMAT_CHECKER).is_valid(content))
 
 
 def is_valid(content: object, name: str) -> bool:
-    return fits(content, schema(name))
+    return matches_schema(content, schema(name))
 
 
 def is_valid_for(name: str, model: str, value: object) -> bool:
     """Return whether ``value`` fits what the schema of a body says of one of its parameters."""
-    return fits(value, DOCUMENT["components"]["schemas"][model]["properties"][name])
+    return matches_schema(value, DOCUMENT["components"]["schemas"][model]["properties"][name])
 
 
-def outside(route: Route) -> dict[str, Any]:
+def non_body_parameters(route: Route) -> dict[str, Any]:
     """Return what a call has beside its body."""
     return dict.fromkeys(route.in_path, "S2155373459") | dict(route.header_examples)
 
@@ -55,8 +55,8 @@ def test_it_is_valid_openapi_3_1() -> None:
 
 
 def test_its_routes_are_those_of_the_backend_api() -> None:
-    doors = [event["Properties"] for function in CALLED.values() for event in function["Events"].values()]
-    routes = {(d["Path"], d["Method"]) for d in doors if d["RestApiId"]["Ref"] == "BackendApi"}
+    api_events = [event["Properties"] for function in API_FUNCTIONS.values() for event in function["Events"].values()]
+    routes = {(d["Path"], d["Method"]) for d in api_events if d["RestApiId"]["Ref"] == "BackendApi"}
     assert {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods} == routes
 
 
@@ -72,10 +72,10 @@ def test_every_call_needs_an_iam_signature() -> None:
 def test_an_operation_is_described_and_names_what_stands_in_its_address(name: str) -> None:
     operation = OPERATIONS[name]
     [path] = [path for path, methods in DOCUMENT["paths"].items() if operation in methods.values()]
-    in_path = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
+    path_parameters = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
     assert operation["summary"]
     assert operation["description"]
-    assert in_path == re.findall(r"{(\w+)}", path)
+    assert path_parameters == re.findall(r"{(\w+)}", path)
     assert all(p["description"] and p["schema"] for p in operation["parameters"])
 
 
@@ -88,24 +88,24 @@ def test_only_a_payment_has_a_query_and_it_can_be_left_out() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_the_example_of_an_answer_is_valid(route: Route) -> None:
-    assert is_valid(route.answer_example, route.answer.__name__)
-    assert not is_valid({}, route.answer.__name__)
+    assert is_valid(route.response_example, route.response.__name__)
+    assert not is_valid({}, route.response.__name__)
 
 
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
 def test_the_example_of_a_body_is_valid_and_is_taken(route: Route) -> None:
     assert route.body_example is not None
     assert is_valid(route.body_example, route.request.__name__)
-    read_message(route.request, from_json_body(json_event(route.body_example)) | outside(route))
+    read_message(route.request, from_json_body(json_event(route.body_example)) | non_body_parameters(route))
 
 
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
 def test_a_body_has_nothing_of_address_or_headers_and_nothing_unknown(route: Route) -> None:
     body = DOCUMENT["components"]["schemas"][route.request.__name__]
     names = {field.alias or name for name, field in route.request.model_fields.items()}
-    elsewhere = {*route.in_path, *route.request.in_headers}
+    non_body_fields = {*route.in_path, *route.request.header_fields}
     assert body["additionalProperties"] is False
-    assert set(body["properties"]) == names - elsewhere
+    assert set(body["properties"]) == names - non_body_fields
 
 
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
@@ -115,14 +115,14 @@ def test_a_body_that_lacks_what_is_required_is_neither_valid_nor_taken(route: Ro
     assert set(required) == {
         name
         for name, field in route.request.model_fields.items()
-        if field.is_required() and (field.alias or name) not in outside(route)
+        if field.is_required() and (field.alias or name) not in non_body_parameters(route)
     }
     for name in required:
-        lesser = {key: value for key, value in route.body_example.items() if key != name}
-        assert not is_valid(lesser, route.request.__name__)
-        with pytest.raises(errors.ValidationFailedError) as refused:
-            read_message(route.request, from_json_body(json_event(lesser)) | outside(route))
-        assert list(refused.value.faults) == [name]
+        incomplete = {key: value for key, value in route.body_example.items() if key != name}
+        assert not is_valid(incomplete, route.request.__name__)
+        with pytest.raises(errors.ValidationFailedError) as exc_info:
+            read_message(route.request, from_json_body(json_event(incomplete)) | non_body_parameters(route))
+        assert list(exc_info.value.errors) == [name]
 
 
 def test_only_a_payment_that_is_to_be_made_has_a_header_and_it_is_required() -> None:
@@ -130,7 +130,7 @@ def test_only_a_payment_that_is_to_be_made_has_a_header_and_it_is_required() -> 
     assert [n for n, parameters in headers.items() if parameters] == ["makePayment"]
     [key] = headers["makePayment"]
     assert (key["name"], key["required"]) == ("Idempotency-Key", True)
-    assert fits(key["example"], key["schema"])
+    assert matches_schema(key["example"], key["schema"])
 
 
 @pytest.mark.parametrize("value", ["k", "k" * 255, "!~", "4b1f9a52-6f0e-4c57-9d0c-6a1b4a1f7c3e"])
@@ -150,13 +150,13 @@ def is_key(value: str) -> tuple[bool, bool]:
     try:
         read_message(route.request, {**examples.MAKE_PAYMENT_REQUEST, key["name"]: value})
     except errors.ValidationFailedError as error:
-        assert list(error.faults) == [key["name"]]
-        return fits(value, key["schema"]), False
-    return fits(value, key["schema"]), True
+        assert list(error.errors) == [key["name"]]
+        return matches_schema(value, key["schema"]), False
+    return matches_schema(value, key["schema"]), True
 
 
 @pytest.mark.parametrize(
-    ("model", "name", "good", "bad"),
+    ("model", "name", "accepted_values", "rejected_values"),
     [
         ("OrderInput", "order_amount", ["0.01", "25", "25.5", None], ["0", "0.00", "-1", "1.001", "x"]),
         ("OrderInput", "expires_at", ["2026-11-20T18:00:00-05:00", None], ["2026-11-20T18:00:00", "x"]),
@@ -182,26 +182,26 @@ def is_key(value: str) -> tuple[bool, bool]:
     ],
 )
 def test_the_schema_of_a_parameter_takes_what_the_function_takes(
-    model: str, name: str, good: list[Any], bad: list[Any]
+    model: str, name: str, accepted_values: list[Any], rejected_values: list[Any]
 ) -> None:
     [route] = [route for route in BODIES if route.request.__name__ == model]
-    given = from_json_body(json_event(route.body_example or {}))
+    parameters = from_json_body(json_event(route.body_example or {}))
     required = DOCUMENT["components"]["schemas"][model].get("required", [])
 
-    def is_taken(value: Any) -> bool:
-        needed = {key: given[key] for key in required} | outside(route)
-        needed |= {} if needed or name == "site_order_identifier" else {"pnm_order_identifier": "1"}
-        needed |= {"status": "suspended"} if name == "suspended_reason" and value is not None else {}
-        needed.pop(name, None)
+    def is_accepted(value: Any) -> bool:
+        minimal = {key: parameters[key] for key in required} | non_body_parameters(route)
+        minimal |= {} if minimal or name == "site_order_identifier" else {"pnm_order_identifier": "1"}
+        minimal |= {"status": "suspended"} if name == "suspended_reason" and value is not None else {}
+        minimal.pop(name, None)
         try:
-            read_message(route.request, needed | from_json_body(json_event({name: value})))
+            read_message(route.request, minimal | from_json_body(json_event({name: value})))
         except errors.ValidationFailedError as error:
-            return name not in error.faults
+            return name not in error.errors
         return True
 
-    assert all(is_valid_for(name, model, value) for value in good)
-    assert all(is_taken(value) for value in good)
-    assert not [value for value in bad if is_valid_for(name, model, value) or is_taken(value)]
+    assert all(is_valid_for(name, model, value) for value in accepted_values)
+    assert all(is_accepted(value) for value in accepted_values)
+    assert not [value for value in rejected_values if is_valid_for(name, model, value) or is_accepted(value)]
 
 
 def test_nothing_in_the_document_is_written_for_developers_of_the_models() -> None:
@@ -218,10 +218,10 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_command_writes_the_document_and_finds_it_current(file: Path) -> None:
-    written = CliRunner().invoke(main, ["openapi"])
-    checked = CliRunner().invoke(main, ["openapi", "--check"])
+    result = CliRunner().invoke(main, ["openapi"])
+    check_result = CliRunner().invoke(main, ["openapi", "--check"])
 
-    assert (written.exit_code, checked.exit_code) == (0, 0)
+    assert (result.exit_code, check_result.exit_code) == (0, 0)
     assert file.read_text(encoding="utf-8") == text()
 
 
@@ -232,9 +232,9 @@ def test_the_check_fails_for_a_file_that_is_not_current_and_writes_nothing(
     if content is not None:
         file.write_text(content, encoding="utf-8")
 
-    checked = CliRunner().invoke(main, ["openapi", "--check"])
+    check_result = CliRunner().invoke(main, ["openapi", "--check"])
 
-    assert checked.exit_code == 1
-    assert "python -m operations openapi" in checked.output
+    assert check_result.exit_code == 1
+    assert "python -m operations openapi" in check_result.output
     assert file.exists() == (content is not None)
     assert content is None or file.read_text(encoding="utf-8") == content

@@ -8,23 +8,23 @@ from operations.__main__ import main
 from operations.errors import OperationError
 from paynearme.policy import read_policy
 from tests.policies import valid_document
-from tests.unit.appconfig import AppConfig
+from tests.unit.appconfig import FakeAppConfig
 
-ONE = json.dumps(valid_document())
-TWO = json.dumps(valid_document(unknown_order="decline"))
-THREE = json.dumps(valid_document(unknown_customer="decline"))
+FIRST_POLICY = json.dumps(valid_document())
+SECOND_POLICY = json.dumps(valid_document(unknown_order="decline"))
+THIRD_POLICY = json.dumps(valid_document(unknown_customer="decline"))
 BROKEN = json.dumps(valid_document(time_zone="Mars/Olympus"))
 
 
 @pytest.fixture(params=[True, False], ids=["newest first", "oldest first"])
-def appconfig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AppConfig:
+def appconfig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
     """The AppConfig of the environment ``prod``, the only one."""
-    appconfig = AppConfig(newest_first=request.param)
+    appconfig = FakeAppConfig(newest_first=request.param)
     monkeypatch.setattr("operations.policy.deployed_policy_of", {"prod": appconfig.policy}.__getitem__)
     return appconfig
 
 
-def deploy(appconfig: AppConfig, text: str) -> None:
+def deploy(appconfig: FakeAppConfig, text: str) -> None:
     assert appconfig.policy.deploy(text) is not None
 
 
@@ -40,52 +40,52 @@ def version_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("state", ["DEPLOYING", "BAKING"])
-def test_what_goes_on_is_taken_back_rather_than_what_is_in_force(appconfig: AppConfig, state: str) -> None:
-    appconfig.has(ONE)
-    appconfig.has(TWO, state=state, percent=40.0)
+def test_what_goes_on_is_taken_back_rather_than_what_is_in_force(appconfig: FakeAppConfig, state: str) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY, state=state, percent=40.0)
 
-    taken_back = appconfig.policy.revert()
+    reverted = appconfig.policy.revert()
 
-    assert (taken_back.number, taken_back.state) == (2, "ROLLED_BACK")
-    now = appconfig.policy.situation()
-    assert (now.text, now.in_progress) == (ONE, None)
+    assert (reverted.number, reverted.state) == (2, "ROLLED_BACK")
+    now = appconfig.policy.status()
+    assert (now.text, now.in_progress) == (FIRST_POLICY, None)
 
 
 def test_where_nothing_goes_on_the_last_complete_deployment_is_taken_back_and_the_one_before_holds(
-    appconfig: AppConfig,
+    appconfig: FakeAppConfig,
 ) -> None:
-    appconfig.has(ONE)
-    appconfig.has(TWO)
-    appconfig.has(THREE, state="ROLLED_BACK")
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY)
+    appconfig.add_deployment(THIRD_POLICY, state="ROLLED_BACK")
 
-    taken_back = appconfig.policy.revert()
+    reverted = appconfig.policy.revert()
 
-    assert (taken_back.number, taken_back.state) == (2, "REVERTED")
-    assert appconfig.policy.situation().text == ONE
+    assert (reverted.number, reverted.state) == (2, "REVERTED")
+    assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_taking_back_goes_one_complete_deployment_back_each_time(appconfig: AppConfig) -> None:
-    for text in (ONE, TWO, THREE):
+def test_taking_back_goes_one_complete_deployment_back_each_time(appconfig: FakeAppConfig) -> None:
+    for text in (FIRST_POLICY, SECOND_POLICY, THIRD_POLICY):
         deploy(appconfig, text)
 
     assert [appconfig.policy.revert().number for _ in range(3)] == [3, 2, 1]
-    assert appconfig.policy.situation().in_force is None
+    assert appconfig.policy.status().active is None
 
 
-def test_what_is_taken_back_can_be_deployed_again(appconfig: AppConfig) -> None:
-    for text in (ONE, TWO):
+def test_what_is_taken_back_can_be_deployed_again(appconfig: FakeAppConfig) -> None:
+    for text in (FIRST_POLICY, SECOND_POLICY):
         deploy(appconfig, text)
     appconfig.policy.revert()
 
-    deploy(appconfig, TWO)
+    deploy(appconfig, SECOND_POLICY)
 
-    assert appconfig.policy.situation().text == TWO
+    assert appconfig.policy.status().text == SECOND_POLICY
 
 
-def test_what_is_deployed_of_another_profile_is_not_taken_back(appconfig: AppConfig) -> None:
-    appconfig.has(ONE)
-    appconfig.has(TWO, profile="other12")
-    appconfig.has(THREE, profile="other12", state="DEPLOYING")
+def test_what_is_deployed_of_another_profile_is_not_taken_back(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY, profile="other12")
+    appconfig.add_deployment(THIRD_POLICY, profile="other12", state="DEPLOYING")
 
     assert appconfig.policy.revert().number == 1
     assert [deployment["course"][0][0] for deployment in appconfig.deployments] == [
@@ -95,20 +95,20 @@ def test_what_is_deployed_of_another_profile_is_not_taken_back(appconfig: AppCon
     ]
 
 
-def test_a_way_back_that_takes_time_is_told_as_going_on(appconfig: AppConfig) -> None:
-    appconfig.has(ONE)
-    appconfig.has(TWO, state="DEPLOYING", percent=40.0)
-    appconfig.way_back = [("ROLLING_BACK", 20.0)]
+def test_a_way_back_that_takes_time_is_told_as_going_on(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
+    appconfig.rollback_steps = [("ROLLING_BACK", 20.0)]
 
-    taken_back = appconfig.policy.revert()
+    reverted = appconfig.policy.revert()
 
-    assert (taken_back.state, taken_back.percent, taken_back.in_progress) == ("ROLLING_BACK", 20.0, True)
+    assert (reverted.state, reverted.percent, reverted.in_progress) == ("ROLLING_BACK", 20.0, True)
 
 
 @pytest.mark.parametrize("states", [[], ["ROLLED_BACK"], ["REVERTED", "ROLLED_BACK"]])
-def test_where_nothing_is_in_force_nothing_is_taken_back(appconfig: AppConfig, states: list[str]) -> None:
+def test_where_nothing_is_in_force_nothing_is_taken_back(appconfig: FakeAppConfig, states: list[str]) -> None:
     for state in states:
-        appconfig.has(ONE, state=state)
+        appconfig.add_deployment(FIRST_POLICY, state=state)
 
     with pytest.raises(OperationError, match="nothing can be taken back"):
         appconfig.policy.revert()
@@ -116,66 +116,66 @@ def test_where_nothing_is_in_force_nothing_is_taken_back(appconfig: AppConfig, s
 
 
 def test_what_was_complete_too_long_ago_to_be_taken_back_is_told_and_stays_in_force(
-    appconfig: AppConfig,
+    appconfig: FakeAppConfig,
 ) -> None:
-    appconfig.has(ONE)
-    appconfig.has(TWO)
-    appconfig.refuse("StopDeployment", "BadRequestException", "completed too long ago")
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY)
+    appconfig.reject("StopDeployment", "BadRequestException", "completed too long ago")
 
     with pytest.raises(
         OperationError, match=r"deployment 2 of version 2: .*: completed too long ago\n.*72 hours"
     ):
         appconfig.policy.revert()
-    assert appconfig.policy.situation().text == TWO
+    assert appconfig.policy.status().text == SECOND_POLICY
 
 
 @pytest.mark.parametrize("operation", ["ListDeployments", "GetDeployment", "StopDeployment"])
 def test_what_else_aws_refuses_while_something_is_taken_back_is_raised(
-    appconfig: AppConfig, operation: str
+    appconfig: FakeAppConfig, operation: str
 ) -> None:
-    appconfig.has(ONE)
-    appconfig.refuse(operation, "AccessDeniedException")
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.reject(operation, "AccessDeniedException")
 
     with pytest.raises(ClientError, match="AccessDeniedException"):
         appconfig.policy.revert()
 
 
-def test_who_takes_a_policy_back_is_told_which_one_is_in_force_now(appconfig: AppConfig) -> None:
-    appconfig.has(ONE)
-    appconfig.has(BROKEN)
+def test_who_takes_a_policy_back_is_told_which_one_is_in_force_now(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(BROKEN)
 
     result = revert()
 
     assert result.exit_code == 0
-    taken_back, in_force = result.stdout.splitlines()
-    assert taken_back == "deployment 2 of version 2: reverted, 100 %"
-    assert version_of(ONE) in in_force
-    assert appconfig.policy.situation().text == ONE
+    reverted, active = result.stdout.splitlines()
+    assert reverted == "deployment 2 of version 2: reverted, 100 %"
+    assert version_of(FIRST_POLICY) in active
+    assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_who_takes_back_a_deployment_on_its_way_is_told_what_stays_in_force(appconfig: AppConfig) -> None:
-    appconfig.has(ONE)
-    appconfig.has(TWO, state="DEPLOYING", percent=40.0)
+def test_who_takes_back_a_deployment_on_its_way_is_told_what_stays_in_force(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
 
-    taken_back, in_force = revert().stdout.splitlines()
+    reverted, active = revert().stdout.splitlines()
 
-    assert taken_back == "deployment 2 of version 2: rolled back, 40 %"
-    assert version_of(ONE) in in_force
-
-
-def test_a_way_back_that_takes_time_is_shown_beside_what_is_in_force(appconfig: AppConfig) -> None:
-    appconfig.has(ONE)
-    appconfig.has(TWO, state="DEPLOYING", percent=40.0)
-    appconfig.way_back = [("ROLLING_BACK", 20.0)]
-
-    _, in_force, going_on = revert().stdout.splitlines()
-
-    assert version_of(ONE) in in_force
-    assert "deployment 2 of version 2: rolling back, 20 %" in going_on
+    assert reverted == "deployment 2 of version 2: rolled back, 40 %"
+    assert version_of(FIRST_POLICY) in active
 
 
-def test_who_takes_back_the_only_policy_is_told_that_payments_are_declined(appconfig: AppConfig) -> None:
-    appconfig.has(ONE)
+def test_a_way_back_that_takes_time_is_shown_beside_what_is_in_force(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
+    appconfig.rollback_steps = [("ROLLING_BACK", 20.0)]
+
+    _, active, in_progress = revert().stdout.splitlines()
+
+    assert version_of(FIRST_POLICY) in active
+    assert "deployment 2 of version 2: rolling back, 20 %" in in_progress
+
+
+def test_who_takes_back_the_only_policy_is_told_that_payments_are_declined(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
 
     result = revert()
 
@@ -183,16 +183,16 @@ def test_who_takes_back_the_only_policy_is_told_that_payments_are_declined(appco
     assert "payments are declined" in result.stdout.splitlines()[1]
 
 
-def test_where_there_is_nothing_to_take_back_that_fails(appconfig: AppConfig) -> None:
+def test_where_there_is_nothing_to_take_back_that_fails(appconfig: FakeAppConfig) -> None:
     result = revert()
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "nothing can be taken back" in result.stderr
 
 
-def test_what_cannot_be_taken_back_any_more_fails_with_the_reason(appconfig: AppConfig) -> None:
-    appconfig.has(ONE)
-    appconfig.refuse("StopDeployment", "BadRequestException", "completed too long ago")
+def test_what_cannot_be_taken_back_any_more_fails_with_the_reason(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.reject("StopDeployment", "BadRequestException", "completed too long ago")
 
     result = revert()
 
@@ -202,10 +202,10 @@ def test_what_cannot_be_taken_back_any_more_fails_with_the_reason(appconfig: App
 
 
 def test_what_was_taken_back_is_told_also_when_nobody_can_say_what_is_in_force_now(
-    appconfig: AppConfig,
+    appconfig: FakeAppConfig,
 ) -> None:
-    appconfig.has(ONE)
-    appconfig.meanwhile["StopDeployment"] = lambda: appconfig.refuse("ListDeployments", "ThrottlingException")
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.before_operation["StopDeployment"] = lambda: appconfig.reject("ListDeployments", "ThrottlingException")
 
     result = revert()
 

@@ -10,13 +10,13 @@ from botocore.stub import Stubber
 from local import stack
 from operations.errors import OperationError
 from operations.stacks import CONFIGURATION, deployed_policy_of
-from tests.unit.appconfig import PLACE, AppConfig
+from tests.unit.appconfig import TARGET, FakeAppConfig
 
 OUTPUTS = {
-    "PolicyApplicationId": PLACE.application,
-    "PolicyEnvironmentId": PLACE.environment,
-    "PolicyProfileId": PLACE.profile,
-    "PolicyStrategyId": PLACE.strategy,
+    "PolicyApplicationId": TARGET.application,
+    "PolicyEnvironmentId": TARGET.environment,
+    "PolicyProfileId": TARGET.profile,
+    "PolicyStrategyId": TARGET.strategy,
     "TableName": "table",
 }
 
@@ -25,28 +25,28 @@ class Account:
     """An AWS account in one region, and what the sessions in it were made with."""
 
     def __init__(self) -> None:
-        self.appconfig = AppConfig()
+        self.appconfig = FakeAppConfig()
         self.sessions: list[dict[str, Any]] = []
         session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-west-2")
         self._cloudformation = session.client("cloudformation")
         self._stubber = Stubber(self._cloudformation)
 
     def with_stack(self, name: str, outputs: dict[str, str]) -> Self:
-        described: Any = {
+        description: Any = {
             "StackName": name,
             "StackStatus": "CREATE_COMPLETE",
             "CreationTime": "2026-11-20",
             "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
         }
-        self._stubber.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": name})
+        self._stubber.add_response("describe_stacks", {"Stacks": [description]}, {"StackName": name})
         return self
 
-    def refusing(self, code: str, message: str) -> Self:
+    def rejecting(self, code: str, message: str) -> Self:
         self._stubber.add_client_error("describe_stacks", code, message)
         return self
 
-    def session(self, **said: Any) -> Any:
-        self.sessions.append(said)
+    def session(self, **options: Any) -> Any:
+        self.sessions.append(options)
         self._stubber.activate()
         clients = {"cloudformation": self._cloudformation, "appconfig": self.appconfig.client}
         return SimpleNamespace(client=clients.__getitem__)
@@ -55,11 +55,11 @@ class Account:
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_policy_is_that_of_the_stack_that_the_environment_names(environment: str) -> None:
     account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
-    account.appconfig.has("{}")
+    account.appconfig.add_deployment("{}")
 
     policy = deployed_policy_of(environment, CONFIGURATION, account.session)
 
-    assert policy.situation().text == "{}"
+    assert policy.status().text == "{}"
 
 
 @pytest.mark.parametrize("command", ["global", "deploy"])
@@ -98,14 +98,14 @@ def test_an_environment_without_a_stack_is_told(tmp_path: Path) -> None:
 
 
 def test_a_stack_that_is_not_deployed_is_told_with_its_region() -> None:
-    account = Account().refusing("ValidationError", "Stack with id paynearme-dev does not exist")
+    account = Account().rejecting("ValidationError", "Stack with id paynearme-dev does not exist")
 
     with pytest.raises(OperationError, match=r"no stack paynearme-dev in us-west-2; 'make deploy ENV=dev'"):
         deployed_policy_of("dev", CONFIGURATION, account.session)
 
 
 def test_what_cloudformation_refuses_is_not_taken_for_a_missing_stack() -> None:
-    account = Account().refusing("AccessDenied", "You may not")
+    account = Account().rejecting("AccessDenied", "You may not")
 
     with pytest.raises(ClientError, match="You may not"):
         deployed_policy_of("dev", CONFIGURATION, account.session)
@@ -122,11 +122,11 @@ def test_outputs_that_a_stack_does_not_have_are_named(missing: str) -> None:
 
 
 def test_the_local_policy_is_that_of_the_running_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    appconfig = AppConfig()
-    appconfig.has("{}")
+    appconfig = FakeAppConfig()
+    appconfig.add_deployment("{}")
     monkeypatch.setattr(stack, "load", {stack.ROOT / ".local": appconfig.stack}.get)
 
-    assert deployed_policy_of("local").situation().text == "{}"
+    assert deployed_policy_of("local").status().text == "{}"
 
 
 def test_a_local_stack_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

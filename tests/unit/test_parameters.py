@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 import pytest
 
 from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
-from paynearme.parameters import Event, from_body, from_json_body, from_query, lost_bytes
+from paynearme.parameters import Event, from_body, from_json_body, from_query, undecodable_parameters
 from paynearme.signing import sign
-from tests.documents import documented, names_of
+from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
 from tests.messages import SECRET, valid_authorization
 
@@ -26,51 +26,51 @@ def json_object(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return from_body(body_event("{" + ", ".join(members) + "}"))
 
 
-in_each_transport = pytest.mark.parametrize("read", [query, form, json_object])
-type Read = Callable[[list[tuple[str, str]]], dict[str, str]]
+for_each_transport = pytest.mark.parametrize("read", [query, form, json_object])
+type Parse = Callable[[list[tuple[str, str]]], dict[str, str]]
 
 
-@in_each_transport
-def test_each_transport_gives_the_parameters_as_they_were(read: Read) -> None:
+@for_each_transport
+def test_each_transport_gives_the_parameters_as_they_were(parse: Parse) -> None:
     message = valid_authorization(retailer_location_address="7620 S + Us & 1, Port Saint=Lucie, FL 50%")
-    assert read(list(message.items())) == message
+    assert parse(list(message.items())) == message
 
 
-@in_each_transport
-def test_blank_values_are_kept(read: Read) -> None:
-    assert read([("a", ""), ("b", " ")]) == {"a": "", "b": " "}
+@for_each_transport
+def test_blank_values_are_kept(parse: Parse) -> None:
+    assert parse([("a", ""), ("b", " ")]) == {"a": "", "b": " "}
 
 
-@in_each_transport
-def test_text_beyond_ascii_is_kept(read: Read) -> None:
-    assert read([("agent_name", "Zoë 🏦 \u0000")]) == {"agent_name": "Zoë 🏦 \u0000"}
+@for_each_transport
+def test_text_beyond_ascii_is_kept(parse: Parse) -> None:
+    assert parse([("agent_name", "Zoë 🏦 \u0000")]) == {"agent_name": "Zoë 🏦 \u0000"}
 
 
-@in_each_transport
-def test_nothing_is_no_parameters(read: Read) -> None:
-    assert read([]) == {}
+@for_each_transport
+def test_nothing_is_no_parameters(parse: Parse) -> None:
+    assert parse([]) == {}
 
 
-@in_each_transport
+@for_each_transport
 @pytest.mark.parametrize("second", ["1", "2", ""])
-def test_a_name_twice_is_unreadable(read: Read, second: str) -> None:
+def test_a_name_twice_is_unreadable(parse: Parse, second: str) -> None:
     with pytest.raises(MalformedRequestError):
-        read([("a", "1"), ("b", "1"), ("a", second)])
+        parse([("a", "1"), ("b", "1"), ("a", second)])
 
 
-@in_each_transport
+@for_each_transport
 @pytest.mark.parametrize(
     "name", ["", "A", "aB", "1a", "_a", "a-b", "a.b", "a b", "a[]", "a\n", "é", "aé", "\u0430", "a\x00", "a٣"]
 )
-def test_a_malformed_name_is_unreadable(read: Read, name: str) -> None:
+def test_a_malformed_name_is_unreadable(parse: Parse, name: str) -> None:
     with pytest.raises(MalformedRequestError):
-        read([("a", "1"), (name, "1")])
+        parse([("a", "1"), (name, "1")])
 
 
-@in_each_transport
+@for_each_transport
 @pytest.mark.parametrize("name", ["a", "a1", "a_", "payment_card_last4"])
-def test_a_name_of_the_protocols_form_is_read(read: Read, name: str) -> None:
-    assert read([(name, "1")]) == {name: "1"}
+def test_a_name_of_the_protocols_form_is_read(parse: Parse, name: str) -> None:
+    assert parse([(name, "1")]) == {name: "1"}
 
 
 @pytest.mark.parametrize("escaped", ["%61=1&a=2", '{"a": "1", "\\u0061": "2"}', '{"a": "1", "a": null}'])
@@ -80,12 +80,12 @@ def test_a_name_twice_in_another_spelling_is_unreadable(escaped: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spelling", ["500", "500.00", "0.10", "1e2", "1E+2", "-0", "-1.50", "9" * 5000, "true", "false"]
+    "text", ["500", "500.00", "0.10", "1e2", "1E+2", "-0", "-1.50", "9" * 5000, "true", "false"]
 )
-def test_json_numbers_and_booleans_keep_their_spelling_and_their_signature(spelling: str) -> None:
-    read = from_body(body_event(f'{{"payment_amount": {spelling}, "version": "3.0"}}'))
-    assert read == {"payment_amount": spelling, "version": "3.0"}
-    assert sign(read, SECRET) == sign({"version": "3.0", "payment_amount": spelling}, SECRET)
+def test_json_numbers_and_booleans_keep_their_spelling_and_their_signature(text: str) -> None:
+    parsed = from_body(body_event(f'{{"payment_amount": {text}, "version": "3.0"}}'))
+    assert parsed == {"payment_amount": text, "version": "3.0"}
+    assert sign(parsed, SECRET) == sign({"version": "3.0", "payment_amount": text}, SECRET)
 
 
 def test_a_json_null_is_absent() -> None:
@@ -94,10 +94,10 @@ def test_a_json_null_is_absent() -> None:
 
 @pytest.mark.parametrize("kind", ["authorization", "confirmation"])
 def test_the_documents_callbacks_read_alike_in_each_transport(kind: str) -> None:
-    for name in names_of(kind):
-        read = from_body(json_event(documented(kind, name)))
-        assert len(read) == len(documented(kind, name))
-        assert from_query(query_event(read.items())) == from_body(form_event(read)) == read
+    for name in sample_names(kind):
+        parsed = from_body(json_event(load_sample(kind, name)))
+        assert len(parsed) == len(load_sample(kind, name))
+        assert from_query(query_event(parsed.items())) == from_body(form_event(parsed)) == parsed
 
 
 @pytest.mark.parametrize("body", [b"a=Zo\xc3\xab&b=%C3%AB", '{"a": "Zoë", "b": "\\u00eb"}'.encode()])
@@ -142,9 +142,9 @@ def test_a_form_is_no_json() -> None:
     ids=lambda body: body[:24],
 )
 def test_json_that_is_no_object_of_values_is_unreadable(body: str) -> None:
-    for read in (from_body, from_json_body):
+    for parse in (from_body, from_json_body):
         with pytest.raises(MalformedRequestError):
-            read(body_event(body))
+            parse(body_event(body))
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_what_cannot_be_a_parameter_is_unreadable_in_a_callback_and_named_to_the
 ) -> None:
     with pytest.raises(MalformedRequestError):
         from_body(body_event(body))
-    with pytest.raises(ValidationFailedError) as caught:
+    with pytest.raises(ValidationFailedError) as exc_info:
         from_json_body(body_event(body))
-    assert set(caught.value.faults) == {name}
+    assert set(exc_info.value.errors) == {name}
 
 
 @pytest.mark.parametrize(
@@ -205,14 +205,14 @@ def test_base64_beyond_ascii_is_unreadable(body: str) -> None:
         from_body(body_event(body, is_base64=True))
 
 
-def sized_query(value: str) -> Event:
+def query_of_length(value: str) -> Event:
     return query_event([("a", value[:5]), ("bc", value[5:])])
 
 
 @pytest.mark.parametrize(
-    ("event_of", "around", "read"),
+    ("event_of", "padding", "parse"),
     [
-        (sized_query, 3, from_query),
+        (query_of_length, 3, from_query),
         (lambda value: body_event("a=" + value), 2, from_body),
         (lambda value: bytes_event(b"a=" + value.encode()), 2, from_body),
         (lambda value: body_event('{"a":"' + value + '"}'), 8, from_body),
@@ -222,14 +222,14 @@ def sized_query(value: str) -> Event:
 )
 @pytest.mark.parametrize("character", ["x", "é"])
 def test_64_kib_are_read_and_one_byte_more_is_too_large(
-    event_of: Callable[[str], Event], around: int, read: Callable[[Event], dict[str, str]], character: str
+    event_of: Callable[[str], Event], padding: int, parse: Callable[[Event], dict[str, str]], character: str
 ) -> None:
-    most = 64 * 1024 - around
-    value = character * (most // len(character.encode()))
-    value += "y" * (most - len(value.encode()))
-    assert "".join(read(event_of(value)).values()) == value
+    max_count = 64 * 1024 - padding
+    value = character * (max_count // len(character.encode()))
+    value += "y" * (max_count - len(value.encode()))
+    assert "".join(parse(event_of(value)).values()) == value
     with pytest.raises(PayloadTooLargeError):
-        read(event_of(value + "y"))
+        parse(event_of(value + "y"))
 
 
 @pytest.mark.parametrize("is_base64", [True, False])
@@ -240,16 +240,16 @@ def test_megabytes_are_too_large_before_they_are_read(is_base64: bool) -> None:
 
 
 def test_the_replacement_of_lost_bytes_is_noticed() -> None:
-    assert lost_bytes({}, {"a": "1", "b": "Zo\N{REPLACEMENT CHARACTER}"})
-    assert not lost_bytes({}, {"a": "1", "b": "Zoë?"})
+    assert undecodable_parameters({}, {"a": "1", "b": "Zo\N{REPLACEMENT CHARACTER}"})
+    assert not undecodable_parameters({}, {"a": "1", "b": "Zoë?"})
 
 
 def test_a_body_that_came_as_bytes_has_lost_none() -> None:
-    assert not lost_bytes({"isBase64Encoded": True}, {"a": "\N{REPLACEMENT CHARACTER}"})
+    assert not undecodable_parameters({"isBase64Encoded": True}, {"a": "\N{REPLACEMENT CHARACTER}"})
 
 
-@pytest.mark.parametrize("read", [from_body, from_json_body])
-def test_the_error_quotes_nothing_of_the_body(read: Callable[[Event], Any]) -> None:
-    with pytest.raises(MalformedRequestError) as caught:
-        read(body_event('{"a": "canary", "a": "canary"'))
-    assert "canary" not in repr(caught.value)
+@pytest.mark.parametrize("parse", [from_body, from_json_body])
+def test_the_error_quotes_nothing_of_the_body(parse: Callable[[Event], Any]) -> None:
+    with pytest.raises(MalformedRequestError) as exc_info:
+        parse(body_event('{"a": "canary", "a": "canary"'))
+    assert "canary" not in repr(exc_info.value)

@@ -14,26 +14,26 @@ from tests.strategies import any_text, parameters
 
 
 @given(parameters)
-def test_parameters_and_signature_survive_each_transport(sent: dict[str, str]) -> None:
+def test_parameters_and_signature_survive_each_transport(sent_parameters: dict[str, str]) -> None:
     events: list[tuple[Callable[[Event], dict[str, str]], Event]] = [
-        (from_query, query_event(sent.items())),
-        (from_body, form_event(sent)),
-        (from_body, bytes_event(urlencode(sent, quote_via=quote).encode())),
-        (from_body, json_event(sent)),
-        (from_json_body, bytes_event(json.dumps(sent, ensure_ascii=False).encode())),
+        (from_query, query_event(sent_parameters.items())),
+        (from_body, form_event(sent_parameters)),
+        (from_body, bytes_event(urlencode(sent_parameters, quote_via=quote).encode())),
+        (from_body, json_event(sent_parameters)),
+        (from_json_body, bytes_event(json.dumps(sent_parameters, ensure_ascii=False).encode())),
     ]
-    for read, event in events:
-        assert read(event) == sent
-        assert sign(read(event), SECRET) == sign(sent, SECRET)
+    for parse, event in events:
+        assert parse(event) == sent_parameters
+        assert sign(parse(event), SECRET) == sign(sent_parameters, SECRET)
 
 
-def assert_read_or_refused(read: Callable[[Event], dict[str, str]], event: Event) -> None:
+def assert_parsed_or_rejected(parse: Callable[[Event], dict[str, str]], event: Event) -> None:
     try:
-        result = read(event)
+        result = parse(event)
     except (MalformedRequestError, PayloadTooLargeError):
         return
     except ValidationFailedError:
-        assert read is from_json_body
+        assert parse is from_json_body
         return
     assert all(isinstance(part, str) for pair in result.items() for part in pair)
     sign(result, SECRET)
@@ -41,7 +41,7 @@ def assert_read_or_refused(read: Callable[[Event], dict[str, str]], event: Event
 
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | any_text,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(any_text, children, max_size=3),
     max_leaves=8,
 ).map(json.dumps)
 
@@ -51,21 +51,21 @@ json_like = st.recursive(
 @example(b"{")
 @example(b"%")
 def test_hostile_bytes_are_read_or_refused(body: bytes) -> None:
-    assert_read_or_refused(from_body, bytes_event(body))
-    assert_read_or_refused(from_json_body, bytes_event(body))
+    assert_parsed_or_rejected(from_body, bytes_event(body))
+    assert_parsed_or_rejected(from_json_body, bytes_event(body))
 
 
 @given(any_text | json_like)
 def test_hostile_text_is_read_or_refused(body: str) -> None:
-    assert_read_or_refused(from_body, body_event(body))
-    assert_read_or_refused(from_json_body, body_event(body))
+    assert_parsed_or_rejected(from_body, body_event(body))
+    assert_parsed_or_rejected(from_json_body, body_event(body))
 
 
 @given(any_text)
 def test_hostile_base64_is_read_or_refused(body: str) -> None:
-    assert_read_or_refused(from_body, body_event(body, is_base64=True))
+    assert_parsed_or_rejected(from_body, body_event(body, is_base64=True))
 
 
 @given(st.lists(st.tuples(any_text, any_text), max_size=4))
 def test_a_hostile_query_is_read_or_refused(pairs: list[tuple[str, str]]) -> None:
-    assert_read_or_refused(from_query, query_event(pairs))
+    assert_parsed_or_rejected(from_query, query_event(pairs))

@@ -9,12 +9,12 @@ from paynearme.parameters import from_json_body
 from tests.events_of_gateway import json_event
 
 REQUESTS = load("find_payment_methods")
-ANSWERS = load("find_payment_methods_answer")
-ACCOUNT = ANSWERS["saved"]["accounts"][0]
+SAMPLE_RESPONSES = load("find_payment_methods_response")
+ACCOUNT = SAMPLE_RESPONSES["saved"]["accounts"][0]
 CANARY = "canary-7e2b"
 
 
-def read(name: str, **changes: object) -> FindPaymentMethodsRequest:
+def read_request(name: str, **changes: object) -> FindPaymentMethodsRequest:
     return read_message(FindPaymentMethodsRequest, from_json_body(json_event(REQUESTS[name] | changes)))
 
 
@@ -24,17 +24,17 @@ def method(**changes: object) -> PaymentMethod:
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_the_guides_requests_are_sent_as_they_stand_but_for_what_every_call_carries(name: str) -> None:
-    every_call = {"timestamp": "1722287208", "version": "3.0", "signature": "0" * 64}
-    assert read(name, **every_call).to_parameters() == {"site_customer_identifier": "184120000"}
-    assert read(name).site_identifier == "S6404173951"
+    common_parameters = {"timestamp": "1722287208", "version": "3.0", "signature": "0" * 64}
+    assert read_request(name, **common_parameters).to_parameters() == {"site_customer_identifier": "184120000"}
+    assert read_request(name).site_identifier == "S6404173951"
 
 
 def test_the_sites_identifier_loses_its_blanks() -> None:
-    assert read("saved", site_identifier=" S6404173951 ").site_identifier == "S6404173951"
+    assert read_request("saved", site_identifier=" S6404173951 ").site_identifier == "S6404173951"
 
 
 @pytest.mark.parametrize(
-    ("changes", "faults"),
+    ("changes", "errors"),
     [
         ({"site_customer_identifier": None}, {"site_customer_identifier": "is required"}),
         ({"site_customer_identifier": ""}, {"site_customer_identifier": "is not readable"}),
@@ -48,25 +48,25 @@ def test_the_sites_identifier_loses_its_blanks() -> None:
     ],
 )
 def test_each_faulty_parameter_is_named_and_none_is_repeated(
-    changes: dict[str, object], faults: dict[str, str]
+    changes: dict[str, object], errors: dict[str, str]
 ) -> None:
-    with pytest.raises(ValidationFailedError) as caught:
-        read("saved", **changes)
-    assert caught.value.faults == faults
-    assert CANARY not in repr(caught.value) + str(caught.value)
+    with pytest.raises(ValidationFailedError) as exc_info:
+        read_request("saved", **changes)
+    assert exc_info.value.errors == errors
+    assert CANARY not in repr(exc_info.value) + str(exc_info.value)
 
 
 def test_a_customers_identifier_may_come_as_a_number() -> None:
-    request = read("saved", site_customer_identifier=184120000)
+    request = read_request("saved", site_customer_identifier=184120000)
     assert request.to_parameters() == {"site_customer_identifier": "184120000"}
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("name", SAMPLE_RESPONSES)
 def test_the_guides_answers_are_told_with_flags_and_as_guaranteed(name: str) -> None:
-    told = PaymentMethods.model_validate(ANSWERS[name]).model_dump(mode="json")
-    ours = {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}
-    assert told == {"accounts": [account | ours for account in ANSWERS[name]["accounts"]]}
-    assert told["accounts"]
+    dump = PaymentMethods.model_validate(SAMPLE_RESPONSES[name]).model_dump(mode="json")
+    derived_fields = {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}
+    assert dump == {"accounts": [account | derived_fields for account in SAMPLE_RESPONSES[name]["accounts"]]}
+    assert dump["accounts"]
 
 
 @pytest.mark.parametrize(
@@ -95,46 +95,46 @@ def test_part_of_the_word_is_not_guaranteed_ach(account_type: str | None) -> Non
     assert not method(account_type=account_type).guaranteed_ach
 
 
-@pytest.mark.parametrize("claim", [True, "true", False])
-def test_guaranteed_ach_is_our_own_word_and_not_theirs(claim: object) -> None:
-    assert not method(account_type="Personal ach", guaranteed_ach=claim).guaranteed_ach
-    assert method(guaranteed_ach=claim).guaranteed_ach
+@pytest.mark.parametrize("value", [True, "true", False])
+def test_guaranteed_ach_is_our_own_word_and_not_theirs(value: object) -> None:
+    assert not method(account_type="Personal ach", guaranteed_ach=value).guaranteed_ach
+    assert method(guaranteed_ach=value).guaranteed_ach
 
 
 def test_a_method_without_a_type_is_not_guaranteed_ach() -> None:
-    bare = PaymentMethod.model_validate({"payment_method_identifier": "76590ef5135ae"})
-    assert not bare.guaranteed_ach
-    assert (bare.status, bare.pull_enabled, bare.fee_amount) == (None, None, None)
+    minimal = PaymentMethod.model_validate({"payment_method_identifier": "76590ef5135ae"})
+    assert not minimal.guaranteed_ach
+    assert (minimal.status, minimal.pull_enabled, minimal.fee_amount) == (None, None, None)
 
 
 def test_identifiers_flags_and_amounts_may_be_spelled_in_json_s_own_way() -> None:
-    spelled = method(
+    method_with_type = method(
         payment_method_identifier=765905135, number=6213, pull_enabled=True, push_enabled=False, fee_amount=0
     )
-    assert spelled == method(payment_method_identifier="765905135")
+    assert method_with_type == method(payment_method_identifier="765905135")
 
 
-@pytest.mark.parametrize("garbage", ["", "maybe", 1, None, ["true"], {}], ids=repr)
+@pytest.mark.parametrize("invalid", ["", "maybe", 1, None, ["true"], {}], ids=repr)
 @pytest.mark.parametrize("name", ["pull_enabled", "push_enabled"])
-def test_a_flag_that_is_none_is_not_known(name: str, garbage: object) -> None:
-    assert getattr(method(**{name: garbage}), name) is None
+def test_a_flag_that_is_none_is_not_known(name: str, invalid: object) -> None:
+    assert getattr(method(**{name: invalid}), name) is None
 
 
-@pytest.mark.parametrize("garbage", ["", "free", True, None, ["0"], {}, "NaN", "Infinity", "1e99"], ids=repr)
-def test_a_fee_that_is_none_is_not_known(garbage: object) -> None:
-    assert method(fee_amount=garbage).fee_amount is None
+@pytest.mark.parametrize("invalid", ["", "free", True, None, ["0"], {}, "NaN", "Infinity", "1e99"], ids=repr)
+def test_a_fee_that_is_none_is_not_known(invalid: object) -> None:
+    assert method(fee_amount=invalid).fee_amount is None
 
 
-@pytest.mark.parametrize("garbage", [["x"], {"x": 1}, True], ids=repr)
+@pytest.mark.parametrize("invalid", [["x"], {"x": 1}, True], ids=repr)
 @pytest.mark.parametrize("name", ["status", "description", "account_type", "number"])
-def test_a_text_that_is_none_does_not_lose_the_method(name: str, garbage: object) -> None:
-    assert getattr(method(**{name: garbage}), name) is None
+def test_a_text_that_is_none_does_not_lose_the_method(name: str, invalid: object) -> None:
+    assert getattr(method(**{name: invalid}), name) is None
 
 
 def test_what_paynearme_adds_is_left_out() -> None:
     owner = {"owner_name": CANARY, "owner_email": CANARY, "phone": CANARY, "street": CANARY}
-    answer = PaymentMethods.model_validate({"status": "ok", "accounts": [ACCOUNT | owner], "name": CANARY})
-    assert CANARY not in str(answer.model_dump())
+    response = PaymentMethods.model_validate({"status": "ok", "accounts": [ACCOUNT | owner], "name": CANARY})
+    assert CANARY not in str(response.model_dump())
 
 
 def test_a_customer_who_saved_nothing_has_no_accounts() -> None:
@@ -146,19 +146,19 @@ def test_a_customer_who_saved_nothing_has_no_accounts() -> None:
     [{}, {"accounts": None}, {"accounts": {}}, {"accounts": [CANARY]}, {"accounts": [{"number": CANARY}]}],
 )
 def test_an_answer_without_accounts_is_refused_and_not_repeated(content: dict[str, object]) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as exc_info:
         PaymentMethods.model_validate({"status": "ok", **content})
-    assert CANARY not in str(caught.value)
+    assert CANARY not in str(exc_info.value)
 
 
-@pytest.mark.parametrize("wrong", [None, "", True, ["x"]], ids=repr)
-def test_a_method_that_cannot_be_named_is_none(wrong: object) -> None:
+@pytest.mark.parametrize("invalid", [None, "", True, ["x"]], ids=repr)
+def test_a_method_that_cannot_be_named_is_none(invalid: object) -> None:
     with pytest.raises(ValidationError):
-        method(payment_method_identifier=wrong)
+        method(payment_method_identifier=invalid)
 
 
 def test_neither_requests_nor_answers_show_anything() -> None:
-    answer = PaymentMethods.model_validate(ANSWERS["saved"])
-    for shown, kind in ((read("saved"), "FindPaymentMethodsRequest"), (answer, "PaymentMethods")):
-        assert str(shown) == repr(shown) == f"<{kind}>"
-    assert str(answer.accounts[0]) == "<PaymentMethod>"
+    response = PaymentMethods.model_validate(SAMPLE_RESPONSES["saved"])
+    for model, kind in ((read_request("saved"), "FindPaymentMethodsRequest"), (response, "PaymentMethods")):
+        assert str(model) == repr(model) == f"<{kind}>"
+    assert str(response.accounts[0]) == "<PaymentMethod>"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from paynearme.policy import Window, WindowKind, windows_at
 from paynearme.policy.calendar import local_date, within_days
-from tests.policies import case, decided
+from tests.policies import case, decide_case
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -26,14 +26,14 @@ zones = st.sampled_from(
         "Etc/GMT+12",  # the last
     ]
 ).map(ZoneInfo)
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2060, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 (bounds must be naive)
+instants = st.datetimes(datetime(2000, 1, 1), datetime(2060, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 (bounds must be naive)
 
 
-def names_at(moment: str, zone: str) -> list[str]:
-    return [window.name for window in windows_at(datetime.fromisoformat(moment), ZoneInfo(zone))]
+def window_names_at(instant: str, zone: str) -> list[str]:
+    return [window.name for window in windows_at(datetime.fromisoformat(instant), ZoneInfo(zone))]
 
 
-def days_of(window: Window) -> tuple[date, date]:
+def days_in(window: Window) -> tuple[date, date]:
     """Return the first and the last day of a window, as its name tells them."""
     if window.kind is WindowKind.DAY:
         day = date.fromisoformat(window.name)
@@ -67,19 +67,19 @@ def test_a_moment_lies_in_a_day_a_week_and_a_month() -> None:
 def test_a_day_ends_after_its_last_second_in_the_time_zone(
     last: str, first: str, zone: str, day: str, next_day: str
 ) -> None:
-    assert names_at(last, zone)[0] == day
-    assert names_at(last.replace(":59Z", ":59.999999Z"), zone)[0] == day
-    assert names_at(first, zone)[0] == next_day
+    assert window_names_at(last, zone)[0] == day
+    assert window_names_at(last.replace(":59Z", ":59.999999Z"), zone)[0] == day
+    assert window_names_at(first, zone)[0] == next_day
 
 
 def test_one_moment_lies_in_three_days_around_the_world() -> None:
     noon = "2026-11-20T10:30:00Z"
-    around = ("Etc/GMT+12", "UTC", "Pacific/Kiritimati")
-    assert [names_at(noon, zone)[0] for zone in around] == ["2026-11-19", "2026-11-20", "2026-11-21"]
+    zones = ("Etc/GMT+12", "UTC", "Pacific/Kiritimati")
+    assert [window_names_at(noon, zone)[0] for zone in zones] == ["2026-11-19", "2026-11-20", "2026-11-21"]
 
 
 @pytest.mark.parametrize(
-    ("moment", "day"),
+    ("instant", "day"),
     [
         ("2026-03-08T04:59:59Z", "2026-03-07"),
         ("2026-03-08T05:00:00Z", "2026-03-08"),
@@ -89,12 +89,12 @@ def test_one_moment_lies_in_three_days_around_the_world() -> None:
         ("2026-03-09T04:00:00Z", "2026-03-09"),
     ],
 )
-def test_the_hour_that_daylight_saving_skips_moves_the_end_of_its_day(moment: str, day: str) -> None:
-    assert names_at(moment, "America/New_York")[0] == day
+def test_the_hour_that_daylight_saving_skips_moves_the_end_of_its_day(instant: str, day: str) -> None:
+    assert window_names_at(instant, "America/New_York")[0] == day
 
 
 @pytest.mark.parametrize(
-    ("moment", "day"),
+    ("instant", "day"),
     [
         ("2026-11-01T03:59:59Z", "2026-10-31"),
         ("2026-11-01T04:00:00Z", "2026-11-01"),
@@ -104,19 +104,19 @@ def test_the_hour_that_daylight_saving_skips_moves_the_end_of_its_day(moment: st
         ("2026-11-02T05:00:00Z", "2026-11-02"),
     ],
 )
-def test_the_hour_that_daylight_saving_repeats_moves_the_end_of_its_day(moment: str, day: str) -> None:
-    assert names_at(moment, "America/New_York")[0] == day
+def test_the_hour_that_daylight_saving_repeats_moves_the_end_of_its_day(instant: str, day: str) -> None:
+    assert window_names_at(instant, "America/New_York")[0] == day
 
 
 def test_both_of_the_repeated_hours_lie_in_the_same_windows() -> None:
-    once = datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK)
-    again = once.replace(fold=1)
-    assert once.astimezone(UTC) != again.astimezone(UTC)
-    assert windows_at(once, NEW_YORK) == windows_at(again, NEW_YORK)
+    first = datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK)
+    second = first.replace(fold=1)
+    assert first.astimezone(UTC) != second.astimezone(UTC)
+    assert windows_at(first, NEW_YORK) == windows_at(second, NEW_YORK)
 
 
 @pytest.mark.parametrize(
-    ("moment", "zone", "day"),
+    ("instant", "zone", "day"),
     [
         ("2018-11-04T02:59:59Z", "America/Sao_Paulo", "2018-11-03"),
         ("2018-11-04T03:00:00Z", "America/Sao_Paulo", "2018-11-04"),  # 01:00: the day has no midnight
@@ -128,9 +128,9 @@ def test_both_of_the_repeated_hours_lie_in_the_same_windows() -> None:
     ],
 )
 def test_a_midnight_or_a_day_that_clocks_skip_or_repeat_is_no_stumbling_block(
-    moment: str, zone: str, day: str
+    instant: str, zone: str, day: str
 ) -> None:
-    assert names_at(moment, zone)[0] == day
+    assert window_names_at(instant, zone)[0] == day
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_midnight_or_a_day_that_clocks_skip_or_repeat_is_no_stumbling_block(
     ],
 )
 def test_a_week_begins_on_monday_and_belongs_to_the_year_of_its_thursday(day: str, week: str) -> None:
-    assert names_at(f"{day}T12:00:00Z", "UTC")[1] == week
+    assert window_names_at(f"{day}T12:00:00Z", "UTC")[1] == week
 
 
 @pytest.mark.parametrize(
@@ -165,46 +165,46 @@ def test_a_week_begins_on_monday_and_belongs_to_the_year_of_its_thursday(day: st
     ],
 )
 def test_a_month_ends_with_its_last_day_leap_days_included(day: str, month: str) -> None:
-    names = names_at(f"{day}T12:00:00Z", "UTC")
+    names = window_names_at(f"{day}T12:00:00Z", "UTC")
     assert (names[0], names[2]) == (day, month)
 
 
 def test_a_new_year_begins_all_windows_but_the_week() -> None:
-    assert names_at("2027-01-01T04:59:59Z", "America/New_York") == ["2026-12-31", "2026-W53", "2026-12"]
-    assert names_at("2027-01-01T05:00:00Z", "America/New_York") == ["2027-01-01", "2026-W53", "2027-01"]
+    assert window_names_at("2027-01-01T04:59:59Z", "America/New_York") == ["2026-12-31", "2026-W53", "2026-12"]
+    assert window_names_at("2027-01-01T05:00:00Z", "America/New_York") == ["2027-01-01", "2026-W53", "2027-01"]
 
 
-@given(moments, st.timedeltas(timedelta(hours=-30), timedelta(hours=30)), zones)
+@given(instants, st.timedeltas(timedelta(hours=-30), timedelta(hours=30)), zones)
 def test_moments_share_their_windows_if_their_calendars_show_the_same_date(
-    moment: datetime, later: timedelta, zone: ZoneInfo
+    instant: datetime, later: timedelta, zone: ZoneInfo
 ) -> None:
-    other = moment + later
-    dates = [datetime.fromtimestamp(each.timestamp(), zone).date() for each in (moment, other)]
-    windows, others = windows_at(moment, zone), windows_at(other, zone)
-    assert (windows[0] == others[0]) == (dates[0] == dates[1])
+    later_instant = instant + later
+    dates = [datetime.fromtimestamp(value.timestamp(), zone).date() for value in (instant, later_instant)]
+    windows, later_windows = windows_at(instant, zone), windows_at(later_instant, zone)
+    assert (windows[0] == later_windows[0]) == (dates[0] == dates[1])
     if dates[0] == dates[1]:
-        assert windows == others
+        assert windows == later_windows
 
 
-@given(moments, st.integers(-800, 800), zones)
+@given(instants, st.integers(-800, 800), zones)
 def test_a_moment_lies_in_exactly_one_window_of_each_kind(
-    moment: datetime, days: int, zone: ZoneInfo
+    instant: datetime, days: int, zone: ZoneInfo
 ) -> None:
-    today = datetime.fromtimestamp(moment.timestamp(), zone).date()
-    windows = windows_at(moment, zone)
+    today = datetime.fromtimestamp(instant.timestamp(), zone).date()
+    windows = windows_at(instant, zone)
     assert [window.kind for window in windows] == list(WindowKind)
-    for window, other in zip(windows, windows_at(moment + timedelta(days=days), zone), strict=True):
-        first, last = days_of(window)
+    for window, later_instant in zip(windows, windows_at(instant + timedelta(days=days), zone), strict=True):
+        first, last = days_in(window)
         assert first <= today <= last
-        first, last = days_of(other)
-        assert (first <= today <= last) == (other == window)
+        first, last = days_in(later_instant)
+        assert (first <= today <= last) == (later_instant == window)
 
 
-@given(moments, zones)
+@given(instants, zones)
 def test_the_same_moment_told_in_another_time_zone_lies_in_the_same_windows(
-    moment: datetime, zone: ZoneInfo
+    instant: datetime, zone: ZoneInfo
 ) -> None:
-    assert windows_at(moment.astimezone(zone), NEW_YORK) == windows_at(moment, NEW_YORK)
+    assert windows_at(instant.astimezone(zone), NEW_YORK) == windows_at(instant, NEW_YORK)
 
 
 def test_a_date_is_that_of_the_time_zone() -> None:
@@ -224,25 +224,25 @@ def test_a_date_is_that_of_the_time_zone() -> None:
 )
 def test_consumers_read_the_date_of_the_policys_time_zone(now: str, day: str) -> None:
     texts = {"accepted": {"receipt": "{date}"}}
-    assert decided(case(policy={"texts": texts}, now=datetime.fromisoformat(now))).receipt == day
+    assert decide_case(case(policy={"texts": texts}, now=datetime.fromisoformat(now))).receipt == day
 
 
 TODAY = date(2026, 11, 20)
 
 
 @pytest.mark.parametrize(
-    ("number", "counted"),
+    ("days_back", "expected_count"),
     [(1, 1), (2, 11), (29, 11), (30, 111), (364, 111), (365, 1111)],
 )
-def test_the_last_days_are_counted_today_included(number: int, counted: int) -> None:
+def test_the_last_days_are_counted_today_included(days_back: int, expected_count: int) -> None:
     days = {0: 1, 1: 10, 29: 100, 364: 1000, 365: 10000}
     counts = {TODAY - timedelta(days=ago): count for ago, count in days.items()}
-    assert within_days(counts.items(), TODAY, number) == counted
+    assert within_days(counts.items(), TODAY, days_back) == expected_count
 
 
 def test_the_last_days_reach_over_a_leap_day() -> None:
     counts = {date(2028, 2, 28): 1, date(2028, 2, 29): 10, date(2028, 3, 1): 100}
-    assert [within_days(counts.items(), date(2028, 3, 1), number) for number in (1, 2, 3)] == [100, 110, 111]
+    assert [within_days(counts.items(), date(2028, 3, 1), days_back) for days_back in (1, 2, 3)] == [100, 110, 111]
 
 
 def test_nothing_is_counted_where_nothing_happened() -> None:

@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from paynearme.messages.values import PaymentType, SiteChannel, SiteSubchannel
 from paynearme.policy import DEFAULT_TEXTS, Reason, SitePolicy, WindowKind, read_policy
-from tests.policies import full_document, policy, read, valid_document
+from tests.policies import full_document, policy, parse_document, valid_document
 
 SITE = "S2155373459"
 
 
-def of_site(entry: dict[str, Any], **defaults: Any) -> SitePolicy:
+def site_policy(entry: dict[str, Any], **defaults: Any) -> SitePolicy:
     """Return the policy of a site that has an entry of its own."""
-    return read({**valid_document(**defaults), "sites": {SITE: entry}}).of(SITE)
+    return parse_document({**valid_document(**defaults), "sites": {SITE: entry}}).for_site(SITE)
 
 
 def names_in(entries: Iterable[str] | None) -> list[str]:
@@ -29,54 +29,54 @@ def names_in(entries: Iterable[str] | None) -> list[str]:
 
 
 def test_a_policy_needs_no_more_than_what_to_do_with_strangers_and_a_time_zone() -> None:
-    least = policy()
-    assert (least.unknown_order, least.unknown_customer) == ("accept", "accept")
-    assert least.zone == ZoneInfo("America/New_York")
-    assert least.currency == "USD"
-    assert least.payment_types is least.channels is least.subchannels is None
-    assert least.chargebacks is least.returns is None
-    assert not least.amounts
-    assert not least.spending_limits
-    assert least.texts == DEFAULT_TEXTS
+    minimal = policy()
+    assert (minimal.unknown_order, minimal.unknown_customer) == ("accept", "accept")
+    assert minimal.zone == ZoneInfo("America/New_York")
+    assert minimal.currency == "USD"
+    assert minimal.payment_types is minimal.channels is minimal.subchannels is None
+    assert minimal.chargebacks is minimal.returns is None
+    assert not minimal.amounts
+    assert not minimal.spending_limits
+    assert minimal.texts == DEFAULT_TEXTS
 
 
 def test_every_field_of_a_document_is_read() -> None:
-    full = read(full_document()).defaults
-    assert names_in(full.payment_types) == ["cash", "credit", "none", "other"]
-    assert names_in(full.channels) == ["consumer", "consumer_recurring", "none", "other"]
-    assert names_in(full.subchannels) == ["none", "other", "scheduled_one_time"]
+    defaults = parse_document(full_document()).defaults
+    assert names_in(defaults.payment_types) == ["cash", "credit", "none", "other"]
+    assert names_in(defaults.channels) == ["consumer", "consumer_recurring", "none", "other"]
+    assert names_in(defaults.subchannels) == ["none", "other", "scheduled_one_time"]
     cash, credit, other = (
-        full.amounts[PaymentType.CASH],
-        full.amounts[PaymentType.CREDIT],
-        full.amounts["other"],
+        defaults.amounts[PaymentType.CASH],
+        defaults.amounts[PaymentType.CREDIT],
+        defaults.amounts["other"],
     )
     assert (cash.minimum, cash.maximum) == (Decimal("20.00"), Decimal("500.00"))
     assert (credit.minimum, credit.maximum) == (Decimal("10.00"), None)
     assert (other.minimum, other.maximum) == (None, None)
-    assert full.chargebacks is not None
-    assert (full.chargebacks.max_count, full.chargebacks.within_days) == (1, 90)
-    assert full.returns is not None
-    assert (full.returns.max_count, full.returns.within_days) == (2, 365)
-    day, week = full.spending_limits
+    assert defaults.chargebacks is not None
+    assert (defaults.chargebacks.max_count, defaults.chargebacks.within_days) == (1, 90)
+    assert defaults.returns is not None
+    assert (defaults.returns.max_count, defaults.returns.within_days) == (2, 365)
+    day, week = defaults.spending_limits
     assert (day.window, day.amount, day.payment_types) == (WindowKind.DAY, Decimal("500.00"), None)
     assert (week.window, week.amount) == (WindowKind.WEEK, Decimal("1000.50"))
     assert names_in(week.payment_types) == ["cash", "none"]
-    assert full.text(Reason.ACCEPTED).receipt == "Paid {payment_amount}<br><pnm_fee />"
+    assert defaults.text(Reason.ACCEPTED).receipt == "Paid {payment_amount}<br><pnm_fee />"
 
 
 def test_all_payment_types_channels_and_subchannels_can_be_named() -> None:
     types, channels, subchannels = (
         sorted([*kind, "none", "other"]) for kind in (PaymentType, SiteChannel, SiteSubchannel)
     )
-    everything = policy(
+    complete = policy(
         payment_types=types,
         channels=channels,
         subchannels=subchannels,
         amounts={name: {"minimum": "1.00"} for name in types},
     )
-    assert names_in(everything.payment_types) == names_in(everything.amounts) == types
-    assert names_in(everything.channels) == channels
-    assert names_in(everything.subchannels) == subchannels
+    assert names_in(complete.payment_types) == names_in(complete.amounts) == types
+    assert names_in(complete.channels) == channels
+    assert names_in(complete.subchannels) == subchannels
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_what_lies_just_within_the_bounds_of_a_document_is_read(changes: dict[st
 
 @pytest.mark.parametrize("name", ["S", "x" * 64, "Site_1-a", "0"])
 def test_a_site_can_have_any_name_of_an_identifier(name: str) -> None:
-    document = read({**valid_document(), "sites": {name: {"time_zone": "UTC"}}})
-    assert document.of(name).time_zone == "UTC"
+    document = parse_document({**valid_document(), "sites": {name: {"time_zone": "UTC"}}})
+    assert document.for_site(name).time_zone == "UTC"
 
 
 @pytest.mark.parametrize(
@@ -114,17 +114,17 @@ def test_a_policy_that_was_read_does_not_change() -> None:
 
 
 def test_a_site_without_an_entry_has_the_defaults() -> None:
-    document = read(full_document())
-    assert document.of("S0") is document.defaults
-    assert read(valid_document()).of(SITE).time_zone == "America/New_York"
+    document = parse_document(full_document())
+    assert document.for_site("S0") is document.defaults
+    assert parse_document(valid_document()).for_site(SITE).time_zone == "America/New_York"
 
 
 def test_a_site_whose_entry_says_nothing_has_the_defaults() -> None:
-    document = read({**full_document(), "sites": {SITE: {}}})
-    assert document.of(SITE) == document.defaults
+    document = parse_document({**full_document(), "sites": {SITE: {}}})
+    assert document.for_site(SITE) == document.defaults
 
 
-REPLACED: dict[str, tuple[Any, Any]] = {
+REPLACED_FIELDS: dict[str, tuple[Any, Any]] = {
     "unknown_order": ("accept", "decline"),
     "unknown_customer": ("accept", "decline"),
     "time_zone": ("America/New_York", "Asia/Tokyo"),
@@ -146,14 +146,14 @@ REPLACED: dict[str, tuple[Any, Any]] = {
 
 
 def test_each_field_is_tried_at_a_site() -> None:
-    assert REPLACED.keys() | {"texts"} == SitePolicy.model_fields.keys()
+    assert REPLACED_FIELDS.keys() | {"texts"} == SitePolicy.model_fields.keys()
 
 
-@pytest.mark.parametrize("field", REPLACED)
+@pytest.mark.parametrize("field", REPLACED_FIELDS)
 def test_what_a_site_names_replaces_the_defaults_whole_field_and_no_other(field: str) -> None:
-    default, own = REPLACED[field]
-    site = of_site({field: own}, **{field: default}, texts={"order_closed": {"receipt": "Closed"}})
-    assert getattr(site, field) == getattr(policy(**{field: own}), field)
+    default, site_value = REPLACED_FIELDS[field]
+    site = site_policy({field: site_value}, **{field: default}, texts={"order_closed": {"receipt": "Closed"}})
+    assert getattr(site, field) == getattr(policy(**{field: site_value}), field)
     for other in SitePolicy.model_fields.keys() - {field}:
         expected = policy(texts={"order_closed": {"receipt": "Closed"}})
         assert getattr(site, other) == getattr(expected, other)
@@ -161,20 +161,20 @@ def test_what_a_site_names_replaces_the_defaults_whole_field_and_no_other(field:
 
 @pytest.mark.parametrize("field", ["payment_types", "channels", "subchannels", "chargebacks", "returns"])
 def test_a_site_can_lift_a_rule_of_the_defaults(field: str) -> None:
-    assert getattr(of_site({field: None}, **{field: REPLACED[field][0]}), field) is None
+    assert getattr(site_policy({field: None}, **{field: REPLACED_FIELDS[field][0]}), field) is None
 
 
 def test_a_sites_entry_changes_neither_the_defaults_nor_another_site() -> None:
     entries = {SITE: {"time_zone": "UTC", "texts": {"order_closed": {"receipt": "Closed"}}}, "S2": {}}
-    document = read({**valid_document(), "sites": entries})
-    assert document.of(SITE).time_zone == "UTC"
-    assert document.of("S2") == document.defaults
+    document = parse_document({**valid_document(), "sites": entries})
+    assert document.for_site(SITE).time_zone == "UTC"
+    assert document.for_site("S2") == document.defaults
     assert document.defaults.time_zone == "America/New_York"
     assert document.defaults.texts == DEFAULT_TEXTS
 
 
 def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() -> None:
-    site = of_site(
+    site = site_policy(
         {"texts": {"order_closed": {"receipt": "The site's"}, "order_expired": {"decline_reason": "Late"}}},
         texts={
             "order_closed": {"decline_reason": "The default's", "receipt": "The default's"},
@@ -193,7 +193,7 @@ def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() 
 
 @pytest.mark.parametrize("reason", [Reason.TOO_MANY_RETURNS, Reason.CANNOT_DECIDE_NOW])
 def test_a_site_can_take_a_reason_to_decline_out_of_the_answer(reason: Reason) -> None:
-    text = of_site({"texts": {reason: {"decline_reason": None}}}).text(reason)
+    text = site_policy({"texts": {reason: {"decline_reason": None}}}).text(reason)
     assert text.decline_reason is None
     assert text.receipt == DEFAULT_TEXTS[reason].receipt
 
@@ -204,11 +204,11 @@ def test_a_version_names_the_text_that_the_policy_was_read_from() -> None:
     version = document.defaults.version
     assert len(version) == 12
     assert hashlib.sha256(text.encode()).hexdigest().startswith(version)
-    assert document.of(SITE).version == document.of("S0").version == version
+    assert document.for_site(SITE).version == document.for_site("S0").version == version
     assert read_policy(text).defaults.version == version
 
 
 def test_another_text_has_another_version_however_little_differs() -> None:
     text = json.dumps(full_document())
     texts = [text, text + " ", text.replace("500.00", "500.01"), text.replace("Chicago", "Denver")]
-    assert len({read_policy(each).of(SITE).version for each in texts}) == len(texts)
+    assert len({read_policy(document_text).for_site(SITE).version for document_text in texts}) == len(texts)

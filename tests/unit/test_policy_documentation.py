@@ -20,9 +20,9 @@ def test_each_reason_is_described(reason: Reason) -> None:
 
 def test_the_reasons_of_the_rules_are_described_in_the_order_of_the_rules() -> None:
     table = TEXT.partition("| reason |")[2].partition("\n\n")[0]
-    described = [name for row in table.splitlines() for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])]
-    not_of_a_rule = {Reason.ACCEPTED, Reason.CONFLICTS_WITH_EARLIER, Reason.CANNOT_DECIDE_NOW}
-    assert described == [str(reason) for reason in Reason if reason not in not_of_a_rule]
+    documented_reasons = [name for row in table.splitlines() for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])]
+    without_rule = {Reason.ACCEPTED, Reason.CONFLICTS_WITH_EARLIER, Reason.CANNOT_DECIDE_NOW}
+    assert documented_reasons == [str(reason) for reason in Reason if reason not in without_rule]
 
 
 @pytest.mark.parametrize("field", SitePolicy.model_fields)

@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import PolicyDocument, read_policy
-from tests.policies import faults_of, full_document, valid_document
+from tests.policies import errors_of, full_document, valid_document
 from tests.strategies import any_text
 
-type Step = str | int
+type PathPart = str | int
 
 
-def places_in(document: Any) -> set[str]:
+def error_paths(document: Any) -> set[str]:
     """Return where a document is at fault."""
-    return {fault.partition(":")[0] for fault in faults_of(json.dumps(document))}
+    return {error.partition(":")[0] for error in errors_of(json.dumps(document))}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "line 1 column 1"),
         ("{", "line 1 column 2"),
@@ -40,38 +40,38 @@ def places_in(document: Any) -> set[str]:
     ],
     ids=lambda value: value[:30],
 )
-def test_a_text_that_is_no_json_of_ours_is_refused_as_such(text: str, said: str) -> None:
-    (fault,) = faults_of(text)
-    assert fault.startswith("not readable as JSON: ")
-    assert said in fault
+def test_a_text_that_is_no_json_of_ours_is_refused_as_such(text: str, expected: str) -> None:
+    (error,) = errors_of(text)
+    assert error.startswith("not readable as JSON: ")
+    assert expected in error
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "1", '"defaults"', "[" * 900 + "]" * 900, '{"\\ud800": 1}'])
 def test_a_document_that_is_no_object_is_refused(text: str) -> None:
-    (fault,) = faults_of(text)
-    assert fault.startswith("the document: ")
+    (error,) = errors_of(text)
+    assert error.startswith("the document: ")
 
 
 @pytest.mark.parametrize("defaults", [None, [], "", 1, True])
 def test_defaults_that_are_no_object_are_refused(defaults: Any) -> None:
-    assert places_in({"defaults": defaults}) == {"defaults"}
+    assert error_paths({"defaults": defaults}) == {"defaults"}
 
 
 def test_a_document_without_defaults_is_refused() -> None:
-    assert places_in({"sites": {}}) == {"defaults"}
+    assert error_paths({"sites": {}}) == {"defaults"}
 
 
 @pytest.mark.parametrize("name", ["unknown_order", "unknown_customer", "time_zone"])
 def test_a_required_field_that_is_missing_is_named(name: str) -> None:
     document = valid_document()
     del document["defaults"][name]
-    assert places_in(document) == {f"defaults.{name}"}
+    assert error_paths(document) == {f"defaults.{name}"}
 
 
 def test_all_faults_are_told_at_once() -> None:
     document = {"defaults": {"unknown_order": "maybe", "time_zone": "Mars"}, "site": {}}
     expected = {"defaults.unknown_order", "defaults.unknown_customer", "defaults.time_zone", "site"}
-    assert places_in(document) == expected
+    assert error_paths(document) == expected
 
 
 def test_the_error_says_all_of_its_faults() -> None:
@@ -84,7 +84,7 @@ FREQUENCY = {"max_count": 1, "within_days": 30}
 
 
 @pytest.mark.parametrize(
-    ("changes", "place"),
+    ("changes", "path"),
     [
         ({"timezone": "UTC"}, "timezone"),
         ({"amounts": {"cash": {"min": "1.00"}}}, "amounts.cash.min"),
@@ -96,56 +96,56 @@ FREQUENCY = {"max_count": 1, "within_days": 30}
         ({"_version": "1"}, "_version"),
     ],
 )
-def test_a_field_that_nobody_knows_is_refused_at_each_level(changes: dict[str, Any], place: str) -> None:
-    assert places_in(valid_document(**changes)) == {f"defaults.{place}"}
+def test_a_field_that_nobody_knows_is_refused_at_each_level(changes: dict[str, Any], path: str) -> None:
+    assert error_paths(valid_document(**changes)) == {f"defaults.{path}"}
 
 
 def test_a_field_that_nobody_knows_is_refused_in_the_document_and_in_a_site() -> None:
-    assert places_in({**valid_document(), "site": {}}) == {"site"}
-    assert places_in({**valid_document(), "sites": {"S1": {"timezone": "UTC"}}}) == {"sites.S1.timezone"}
+    assert error_paths({**valid_document(), "site": {}}) == {"site"}
+    assert error_paths({**valid_document(), "sites": {"S1": {"timezone": "UTC"}}}) == {"sites.S1.timezone"}
 
 
 @pytest.mark.parametrize(
     "amount", [1, 1.5, True, None, "", "1.001", "1,00", "$1", "+1", "1e2", "NaN", "1" * 13]
 )
 def test_an_amount_is_a_text_of_dollars_and_cents(amount: Any) -> None:
-    (fault,) = faults_of(json.dumps(valid_document(spending_limits=[{**LIMIT, "amount": amount}])))
-    assert fault == "defaults.spending_limits.0.amount: must be an amount like 25.00"
+    (error,) = errors_of(json.dumps(valid_document(spending_limits=[{**LIMIT, "amount": amount}])))
+    assert error == "defaults.spending_limits.0.amount: must be an amount like 25.00"
 
 
 @pytest.mark.parametrize("amount", ["0", "0.00", "-0", "-0.01", "-500.00"])
 @pytest.mark.parametrize("bound", ["minimum", "maximum"])
 def test_an_amount_of_nothing_or_less_is_refused(bound: str, amount: str) -> None:
-    for changes, place in (
+    for changes, path in (
         ({"amounts": {"cash": {bound: amount}}}, f"amounts.cash.{bound}"),
         ({"spending_limits": [{**LIMIT, "amount": amount}]}, "spending_limits.0.amount"),
     ):
-        assert faults_of(json.dumps(valid_document(**changes))) == [
-            f"defaults.{place}: must be more than nothing"
+        assert errors_of(json.dumps(valid_document(**changes))) == [
+            f"defaults.{path}: must be more than nothing"
         ]
 
 
 def test_a_minimum_above_its_maximum_is_refused() -> None:
     document = valid_document(amounts={"cash": {"minimum": "20.01", "maximum": "20.00"}})
-    assert faults_of(json.dumps(document)) == ["defaults.amounts.cash: has a minimum above its maximum"]
+    assert errors_of(json.dumps(document)) == ["defaults.amounts.cash: has a minimum above its maximum"]
 
 
 @pytest.mark.parametrize("kind", ["chargebacks", "returns"])
 @pytest.mark.parametrize("days", [0, -1, 366, 10**30, True, False, 1.5, 30.0, "30", None, [30]])
 def test_a_number_of_days_is_a_whole_one_from_1_to_365(kind: str, days: Any) -> None:
     document = valid_document(**{kind: {"max_count": 1, "within_days": days}})
-    assert places_in(document) == {f"defaults.{kind}.within_days"}
+    assert error_paths(document) == {f"defaults.{kind}.within_days"}
 
 
 @pytest.mark.parametrize("kind", ["chargebacks", "returns"])
-@pytest.mark.parametrize("most", [-1, True, 1.5, 1.0, "1", None])
-def test_a_most_is_a_whole_number(kind: str, most: Any) -> None:
-    document = valid_document(**{kind: {"max_count": most, "within_days": 30}})
-    assert places_in(document) == {f"defaults.{kind}.most"}
+@pytest.mark.parametrize("max_count", [-1, True, 1.5, 1.0, "1", None])
+def test_a_most_is_a_whole_number(kind: str, max_count: Any) -> None:
+    document = valid_document(**{kind: {"max_count": max_count, "within_days": 30}})
+    assert error_paths(document) == {f"defaults.{kind}.max_count"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "place"),
+    ("changes", "path"),
     [
         ({"unknown_order": "yes"}, "unknown_order"),
         ({"unknown_customer": True}, "unknown_customer"),
@@ -175,9 +175,9 @@ def test_a_most_is_a_whole_number(kind: str, most: Any) -> None:
         ({"texts": None}, "texts"),
     ],
 )
-def test_a_value_that_nobody_knows_is_refused_with_its_place(changes: dict[str, Any], place: str) -> None:
-    steps = ["defaults", *place.split(".")]
-    assert {tuple(found.split(".")[: len(steps)]) for found in places_in(valid_document(**changes))} == {
+def test_a_value_that_nobody_knows_is_refused_with_its_place(changes: dict[str, Any], path: str) -> None:
+    steps = ["defaults", *path.split(".")]
+    assert {tuple(error_path.split(".")[: len(steps)]) for error_path in error_paths(valid_document(**changes))} == {
         tuple(steps)
     }
 
@@ -210,30 +210,30 @@ def test_a_value_that_nobody_knows_is_refused_with_its_place(changes: dict[str, 
     ],
 )
 def test_a_time_zone_that_does_not_exist_is_refused(name: str) -> None:
-    assert faults_of(json.dumps(valid_document(time_zone=name))) == [
+    assert errors_of(json.dumps(valid_document(time_zone=name))) == [
         "defaults.time_zone: must be a time zone of IANA's, like America/New_York"
     ]
 
 
 @pytest.mark.parametrize("value", [None, [], "S1", 1])
 def test_sites_and_a_site_that_are_no_object_are_refused(value: Any) -> None:
-    assert places_in({**valid_document(), "sites": value}) == {"sites"}
-    assert places_in({**valid_document(), "sites": {"S1": value}}) == {"sites.S1"}
+    assert error_paths({**valid_document(), "sites": value}) == {"sites"}
+    assert error_paths({**valid_document(), "sites": {"S1": value}}) == {"sites.S1"}
 
 
 @pytest.mark.parametrize("name", ["", "S 1", "S1\n", "S.1", "S#1", "é", "\u0661", "\ud800", "x" * 65])
 def test_a_site_that_is_named_by_no_identifier_is_refused(name: str) -> None:
-    (fault,) = faults_of(json.dumps({**valid_document(), "sites": {name: {}}}))
-    assert fault.startswith("sites.")
+    (error,) = errors_of(json.dumps({**valid_document(), "sites": {name: {}}}))
+    assert error.startswith("sites.")
 
 
 def test_a_fault_of_a_site_is_told_of_the_site() -> None:
     sites = {"S1": {"amounts": {"cash": {"maximum": 500.0}}}, "S2": {}}
-    assert places_in({**valid_document(), "sites": sites}) == {"sites.S1.amounts.cash.maximum"}
+    assert error_paths({**valid_document(), "sites": sites}) == {"sites.S1.amounts.cash.maximum"}
 
 
 @pytest.mark.parametrize(
-    ("texts", "own", "places"),
+    ("texts", "site_texts", "paths"),
     [
         ({"accepted": "x"}, {"accepted": {"receipt": "Paid"}}, {"defaults.texts.accepted"}),
         ({"accepted": {"receipt": "Paid"}}, {"accepted": "x"}, {"sites.S1.texts.accepted"}),
@@ -243,56 +243,56 @@ def test_a_fault_of_a_site_is_told_of_the_site() -> None:
     ],
 )
 def test_texts_that_do_not_fit_together_are_refused_where_they_are_wrong(
-    texts: Any, own: Any, places: set[str]
+    texts: Any, site_texts: Any, paths: set[str]
 ) -> None:
-    assert places_in({**valid_document(texts=texts), "sites": {"S1": {"texts": own}}}) == places
+    assert error_paths({**valid_document(texts=texts), "sites": {"S1": {"texts": site_texts}}}) == paths
 
 
-def read_or_refused(text: str) -> None:
+def parse_or_reject(text: str) -> None:
     """Read ``text``. Fails if anything is raised but a ``PolicyInvalidError`` with faults."""
     try:
         assert isinstance(read_policy(text), PolicyDocument)
     except PolicyInvalidError as error:
-        assert error.faults
+        assert error.errors
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | any_text,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(any_text, children, max_size=3),
     max_leaves=8,
 )
 
 
 @given(any_text | st.text(alphabet='{}[]":,\\ud80 efnaultsNI0.1', max_size=40))
 def test_no_text_raises_anything_but_a_policy_error(text: str) -> None:
-    read_or_refused(text)
+    parse_or_reject(text)
 
 
 @given(json_values, st.booleans())
 def test_no_json_raises_anything_but_a_policy_error(value: Any, ascii_only: bool) -> None:
-    read_or_refused(json.dumps(value, ensure_ascii=ascii_only))
+    parse_or_reject(json.dumps(value, ensure_ascii=ascii_only))
 
 
-def places_of(value: Any, here: tuple[Step, ...] = ()) -> list[tuple[Step, ...]]:
+def paths_of(value: Any, prefix: tuple[PathPart, ...] = ()) -> list[tuple[PathPart, ...]]:
     """Return the ways to all values inside a document."""
-    inside: list[tuple[Step, Any]] = []
+    children: list[tuple[PathPart, Any]] = []
     if isinstance(value, dict):
-        inside = list(value.items())
+        children = list(value.items())
     elif isinstance(value, list):
-        inside = list(enumerate(value))
-    return [way for step, inner in inside for way in [(*here, step), *places_of(inner, (*here, step))]]
+        children = list(enumerate(value))
+    return [path for part, child in children for path in [(*prefix, part), *paths_of(child, (*prefix, part))]]
 
 
-@given(st.sampled_from(places_of(full_document())), json_values, st.none() | any_text, st.booleans())
+@given(st.sampled_from(paths_of(full_document())), json_values, st.none() | any_text, st.booleans())
 def test_no_change_to_a_full_document_raises_anything_but_a_policy_error(
-    way: tuple[Step, ...], value: Any, new_name: str | None, ascii_only: bool
+    path: tuple[PathPart, ...], value: Any, new_name: str | None, ascii_only: bool
 ) -> None:
     document = full_document()
-    around: Any = document
-    for step in way[:-1]:
-        around = around[step]
-    if new_name is not None and isinstance(around, dict):
-        around[new_name] = around.pop(way[-1])
+    container: Any = document
+    for part in path[:-1]:
+        container = container[part]
+    if new_name is not None and isinstance(container, dict):
+        container[new_name] = container.pop(path[-1])
     else:
-        around[way[-1]] = value
-    read_or_refused(json.dumps(document, ensure_ascii=ascii_only))
+        container[path[-1]] = value
+    parse_or_reject(json.dumps(document, ensure_ascii=ascii_only))

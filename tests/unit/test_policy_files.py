@@ -5,36 +5,36 @@ from pathlib import Path
 
 import pytest
 
-from local.events import as_text
+from local.events import stringify_parameters
 from paynearme.messages import Authorization, read_message
-from paynearme.policy import Knowledge, PolicyDocument, Reason, WindowKind, decide, read_policy
-from tests.documents import documented, names_of
+from paynearme.policy import DecisionContext, PolicyDocument, Reason, WindowKind, decide, read_policy
+from tests.documents import load_sample, sample_names
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "policy.json", *sorted((ROOT / "docs" / "policies").glob("*.json"))]
 
 
-def read(file: Path) -> PolicyDocument:
+def parse(file: Path) -> PolicyDocument:
     return read_policy(file.read_bytes().decode())
 
 
 def example(name: str) -> PolicyDocument:
-    return read(ROOT / "docs" / "policies" / f"{name}.json")
+    return parse(ROOT / "docs" / "policies" / f"{name}.json")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_each_document_is_valid(file: Path) -> None:
-    assert read(file).defaults.version
+    assert parse(file).defaults.version
 
 
-@pytest.mark.parametrize("name", names_of("authorization"))
+@pytest.mark.parametrize("name", sample_names("authorization"))
 def test_the_starter_accepts_each_documented_payment_of_customers_and_orders_that_nobody_fed(
     name: str,
 ) -> None:
-    message = read_message(Authorization, as_text(documented("authorization", name)))
-    policy = read(ROOT / "policy.json").of(message.site_identifier)
+    message = read_message(Authorization, stringify_parameters(load_sample("authorization", name)))
+    policy = parse(ROOT / "policy.json").for_site(message.site_identifier)
 
-    decision = decide(message, Knowledge(), policy, datetime(2026, 11, 20, tzinfo=UTC))
+    decision = decide(message, DecisionContext(), policy, datetime(2026, 11, 20, tzinfo=UTC))
 
     assert (decision.accept, decision.reason) == (True, Reason.ACCEPTED)
 

@@ -11,17 +11,17 @@ import pytest
 
 from paynearme.messages.values import PaymentType, SiteChannel, SiteSubchannel
 from paynearme.policy import RULES, CustomerStatus, OrderStatus, OrderType, Reason
-from tests.policies import NOW, case, decided, full_document, read, spent
+from tests.policies import NOW, case, decide_case, full_document, parse_document, totals
 
 LIMITS = {
     "spending_limits": [{"window": window, "amount": "1000.00"} for window in ("month", "week", "day")],
 }
-OWN_LIMITS = {"self_imposed_limits": dict.fromkeys(("month", "week", "day"), Decimal("500.00"))}
+SELF_IMPOSED_LIMITS = {"self_imposed_limits": dict.fromkeys(("month", "week", "day"), Decimal("500.00"))}
 FREQUENCY = {"max_count": 0, "within_days": 1}
 TODAY = NOW.date()
 
 # What of a payment of 354.99 has to change for each reason, and nothing else.
-OFFENCES: dict[Reason, dict[str, Any]] = {
+VIOLATIONS: dict[Reason, dict[str, Any]] = {
     Reason.CURRENCY_NOT_ACCEPTED: {"message": {"payment_currency": "CAD"}},
     Reason.AMOUNT_NOT_POSITIVE: {"message": {"payment_amount": "0.00"}},
     Reason.PAYMENT_TYPE_NOT_ACCEPTED: {"policy": {"payment_types": ["cash"]}},
@@ -49,17 +49,17 @@ OFFENCES: dict[Reason, dict[str, Any]] = {
     Reason.AMOUNT_TOO_HIGH: {"policy": {"amounts": {"none": {"maximum": "300.00"}}}},
     Reason.TOO_MANY_CHARGEBACKS: {"policy": {"chargebacks": FREQUENCY}, "chargebacks": {TODAY: 1}},
     Reason.TOO_MANY_RETURNS: {"policy": {"returns": FREQUENCY}, "returns": {TODAY: 1}},
-    Reason.DAY_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(day="1000.01")},
-    Reason.WEEK_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(week="1000.01")},
-    Reason.MONTH_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": spent(month="1000.01")},
-    Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(day="500.01")},
-    Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(week="500.01")},
-    Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED: {"customer": OWN_LIMITS, "spending": spent(month="500.01")},
+    Reason.DAY_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": totals(day="1000.01")},
+    Reason.WEEK_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": totals(week="1000.01")},
+    Reason.MONTH_LIMIT_EXCEEDED: {"policy": LIMITS, "spending": totals(month="1000.01")},
+    Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED: {"customer": SELF_IMPOSED_LIMITS, "spending": totals(day="500.01")},
+    Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED: {"customer": SELF_IMPOSED_LIMITS, "spending": totals(week="500.01")},
+    Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED: {"customer": SELF_IMPOSED_LIMITS, "spending": totals(month="500.01")},
 }
-OF_SPENDING = {reason for reason in OFFENCES if "limit" in reason}
+SPENDING_REASONS = {reason for reason in VIOLATIONS if "limit" in reason}
 
 # What cannot be of one payment. For the two limits of a window see ``test_policy_spending``.
-CONTRADICTORY: dict[Reason, set[Reason]] = {
+INCOMPATIBLE: dict[Reason, set[Reason]] = {
     Reason.AMOUNT_NOT_POSITIVE: {Reason.AMOUNT_TOO_HIGH, Reason.ORDER_AMOUNT_TOO_HIGH},
     Reason.ORDER_UNKNOWN: {reason for reason in Reason if reason.startswith("order_")},
     Reason.ORDER_AMOUNT_DIFFERS: {Reason.ORDER_AMOUNT_TOO_HIGH},
@@ -76,35 +76,35 @@ CONTRADICTORY: dict[Reason, set[Reason]] = {
     Reason.WEEK_LIMIT_EXCEEDED: {Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED},
     Reason.MONTH_LIMIT_EXCEEDED: {Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED},
 }
-PAIRS = [pair for pair in combinations(OFFENCES, 2) if pair[1] not in CONTRADICTORY.get(pair[0], set())]
+PAIRS = [pair for pair in combinations(VIOLATIONS, 2) if pair[1] not in INCOMPATIBLE.get(pair[0], set())]
 
 
-def both(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Return the changes of both. Fails where they contradict each other."""
-    together = dict(first)
-    for part, changes in second.items():
-        if part not in together:
-            together[part] = changes
+    result = dict(first)
+    for part_name, changes in second.items():
+        if part_name not in result:
+            result[part_name] = changes
             continue
-        before = together[part]
-        assert before is not None
+        existing = result[part_name]
+        assert existing is not None
         assert changes is not None
-        assert all(before[name] == changes[name] for name in before.keys() & changes.keys())
-        together[part] = {**before, **changes}
-    return together
+        assert all(existing[name] == changes[name] for name in existing.keys() & changes.keys())
+        result[part_name] = {**existing, **changes}
+    return result
 
 
 def test_a_payment_that_breaks_no_rule_is_accepted() -> None:
-    decision = decided(case())
+    decision = decide_case(case())
     assert decision.accept
     assert decision.reason is Reason.ACCEPTED
 
 
 def test_each_reason_of_a_rule_is_tried_here_in_the_documented_order() -> None:
-    first, *ruled, conflict, cannot = Reason
+    first, *rule_reasons, conflict_reason, undecidable_reason = Reason
     assert first is Reason.ACCEPTED
-    assert {conflict, cannot} == {Reason.CONFLICTS_WITH_EARLIER, Reason.CANNOT_DECIDE_NOW}
-    assert list(OFFENCES) == ruled
+    assert {conflict_reason, undecidable_reason} == {Reason.CONFLICTS_WITH_EARLIER, Reason.CANNOT_DECIDE_NOW}
+    assert list(VIOLATIONS) == rule_reasons
 
 
 def test_a_code_that_is_stored_is_the_reasons_name() -> None:
@@ -118,50 +118,50 @@ def test_what_is_stored_of_orders_and_customers_is_known() -> None:
     assert statuses == list(CustomerStatus)
 
 
-@pytest.mark.parametrize("reason", OFFENCES)
+@pytest.mark.parametrize("reason", VIOLATIONS)
 def test_each_reason_is_given_for_the_payment_that_gives_it(reason: Reason) -> None:
-    decision = decided(case(**OFFENCES[reason]))
+    decision = decide_case(case(**VIOLATIONS[reason]))
     assert not decision.accept
     assert decision.reason is reason
     assert decision.decline_reason
 
 
-@pytest.mark.parametrize("reason", OFFENCES)
+@pytest.mark.parametrize("reason", VIOLATIONS)
 def test_each_reason_is_given_by_one_rule(reason: Reason) -> None:
-    asked = case(**OFFENCES[reason])
-    assert [said for rule in RULES if (said := rule(asked)) is not None] == [reason]
+    evaluation = case(**VIOLATIONS[reason])
+    assert [reason_given for rule in RULES if (reason_given := rule(evaluation)) is not None] == [reason]
 
 
 def test_the_rules_are_asked_in_the_order_of_their_reasons() -> None:
-    speaking = [next(rule for rule in RULES if rule(case(**OFFENCES[reason]))) for reason in OFFENCES]
-    assert list(dict.fromkeys(speaking)) == list(RULES)
+    matching_rules = [next(rule for rule in RULES if rule(case(**VIOLATIONS[reason]))) for reason in VIOLATIONS]
+    assert list(dict.fromkeys(matching_rules)) == list(RULES)
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda reason: str(reason))
 def test_of_two_reasons_the_one_that_stands_first_is_given(first: Reason, second: Reason) -> None:
-    asked = case(**both(OFFENCES[first], OFFENCES[second]))
-    said = {rule(asked) for rule in RULES}
+    evaluation = case(**merged(VIOLATIONS[first], VIOLATIONS[second]))
+    reasons = {rule(evaluation) for rule in RULES}
     # One rule looks at all limits, so that it gives one of their reasons.
-    assert {first, second} <= (said | OF_SPENDING if said & OF_SPENDING else said)
-    assert decided(asked).reason is first
+    assert {first, second} <= (reasons | SPENDING_REASONS if reasons & SPENDING_REASONS else reasons)
+    assert decide_case(evaluation).reason is first
 
 
-@pytest.mark.parametrize("reason", [None, *OFFENCES], ids=str)
+@pytest.mark.parametrize("reason", [None, *VIOLATIONS], ids=str)
 def test_the_same_payment_gets_the_same_decision_and_is_left_as_it_was(reason: Reason | None) -> None:
-    asked = case(**OFFENCES[reason] if reason else {})
-    before = copy.deepcopy(
-        (asked.message.model_dump(), asked.knowledge, asked.policy.model_dump(), asked.now)
+    evaluation = case(**VIOLATIONS[reason] if reason else {})
+    original = copy.deepcopy(
+        (evaluation.message.model_dump(), evaluation.context, evaluation.policy.model_dump(), evaluation.now)
     )
-    assert decided(asked) == decided(asked) == decided(copy.deepcopy(asked))
-    assert (asked.message.model_dump(), asked.knowledge, asked.policy.model_dump(), asked.now) == before
+    assert decide_case(evaluation) == decide_case(evaluation) == decide_case(copy.deepcopy(evaluation))
+    assert (evaluation.message.model_dump(), evaluation.context, evaluation.policy.model_dump(), evaluation.now) == original
 
 
 def test_the_moment_of_a_decision_is_the_same_in_each_time_zone() -> None:
-    asked = case(
+    evaluation = case(
         order={"expires_at": NOW + timedelta(seconds=1)},
-        now=NOW.astimezone(read(full_document()).defaults.zone),
+        now=NOW.astimezone(parse_document(full_document()).defaults.zone),
     )
-    assert decided(asked) == decided(case(order={"expires_at": NOW + timedelta(seconds=1)}))
+    assert decide_case(evaluation) == decide_case(case(order={"expires_at": NOW + timedelta(seconds=1)}))
 
 
 # The message's currency and amount.
@@ -169,21 +169,21 @@ def test_the_moment_of_a_decision_is_the_same_in_each_time_zone() -> None:
 
 @pytest.mark.parametrize("currency", ["CAD", "EUR", "USN", "XXX"])
 def test_another_currency_is_declined(currency: str) -> None:
-    assert decided(case(message={"payment_currency": currency})).reason is Reason.CURRENCY_NOT_ACCEPTED
+    assert decide_case(case(message={"payment_currency": currency})).reason is Reason.CURRENCY_NOT_ACCEPTED
 
 
 @pytest.mark.parametrize("amount", ["0", "0.00", "-0", "-0.01", "-354.99"])
 def test_an_amount_of_nothing_or_less_is_declined(amount: str) -> None:
-    assert decided(case(message={"payment_amount": amount})).reason is Reason.AMOUNT_NOT_POSITIVE
+    assert decide_case(case(message={"payment_amount": amount})).reason is Reason.AMOUNT_NOT_POSITIVE
 
 
 @pytest.mark.parametrize("amount", ["0.01", "999999999999.99"])
 def test_the_least_and_the_most_amount_are_accepted(amount: str) -> None:
-    assert decided(case(message={"payment_amount": amount})).accept
+    assert decide_case(case(message={"payment_amount": amount})).accept
 
 
 def test_a_net_amount_of_nothing_is_no_reason_to_decline() -> None:
-    assert decided(case(message={"net_payment_amount": "0.00", "net_payment_currency": "USD"})).accept
+    assert decide_case(case(message={"net_payment_amount": "0.00", "net_payment_currency": "USD"})).accept
 
 
 # Payment types, channels and sub-channels: what is listed, what is not documented, what is not there.
@@ -195,44 +195,44 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize(("field", "parameter", "documented", "reason"), LISTS)
+@pytest.mark.parametrize(("field", "parameter", "documented_values", "reason"), LISTS)
 def test_only_what_a_list_names_is_accepted(
-    field: str, parameter: str, documented: list[str], reason: Reason
+    field: str, parameter: str, documented_values: list[str], reason: Reason
 ) -> None:
-    for listed in documented:
-        for sent in [*documented, None, "new"]:
-            decision = decided(case(policy={field: [listed]}, message={parameter: sent}))
-            assert decision.reason is (Reason.ACCEPTED if sent == listed else reason)
+    for allowed in documented_values:
+        for payment_value in [*documented_values, None, "new"]:
+            decision = decide_case(case(policy={field: [allowed]}, message={parameter: payment_value}))
+            assert decision.reason is (Reason.ACCEPTED if payment_value == allowed else reason)
 
 
-@pytest.mark.parametrize(("field", "parameter", "documented", "reason"), LISTS)
+@pytest.mark.parametrize(("field", "parameter", "documented_values", "reason"), LISTS)
 def test_none_stands_for_what_a_message_does_not_name(
-    field: str, parameter: str, documented: list[str], reason: Reason
+    field: str, parameter: str, documented_values: list[str], reason: Reason
 ) -> None:
     policy = {field: ["none"]}
-    for absent in (None, ""):
-        assert decided(case(policy=policy, message={parameter: absent})).accept
-    for sent in (*documented, "new", "none", "None"):
-        assert decided(case(policy=policy, message={parameter: sent})).reason is reason
+    for missing in (None, ""):
+        assert decide_case(case(policy=policy, message={parameter: missing})).accept
+    for payment_value in (*documented_values, "new", "none", "None"):
+        assert decide_case(case(policy=policy, message={parameter: payment_value})).reason is reason
 
 
-@pytest.mark.parametrize(("field", "parameter", "documented", "reason"), LISTS)
+@pytest.mark.parametrize(("field", "parameter", "documented_values", "reason"), LISTS)
 def test_other_stands_for_what_paynearme_does_not_document(
-    field: str, parameter: str, documented: list[str], reason: Reason
+    field: str, parameter: str, documented_values: list[str], reason: Reason
 ) -> None:
     policy = {field: ["other"]}
-    for sent in ("new", "other", "none", documented[0].upper()):
-        assert decided(case(policy=policy, message={parameter: sent})).accept
-    for known in (*documented, None):
-        assert decided(case(policy=policy, message={parameter: known})).reason is reason
+    for payment_value in ("new", "other", "none", documented_values[0].upper()):
+        assert decide_case(case(policy=policy, message={parameter: payment_value})).accept
+    for value in (*documented_values, None):
+        assert decide_case(case(policy=policy, message={parameter: value})).reason is reason
 
 
-@pytest.mark.parametrize(("field", "parameter", "documented", "_reason"), LISTS)
+@pytest.mark.parametrize(("field", "parameter", "documented_values", "_reason"), LISTS)
 def test_where_there_is_no_list_everything_is_accepted(
-    field: str, parameter: str, documented: list[str], _reason: Reason
+    field: str, parameter: str, documented_values: list[str], _reason: Reason
 ) -> None:
-    for sent in (*documented, None, "new"):
-        assert decided(case(policy={field: None}, message={parameter: sent})).accept
+    for payment_value in (*documented_values, None, "new"):
+        assert decide_case(case(policy={field: None}, message={parameter: payment_value})).accept
 
 
 # The bounds of a payment type.
@@ -252,19 +252,19 @@ def test_where_there_is_no_list_everything_is_accepted(
 def test_a_minimum_and_a_maximum_are_themselves_accepted(amount: str, reason: Reason) -> None:
     policy = {"amounts": {"cash": {"minimum": "20.00", "maximum": "500.00"}}}
     message = {"payment_type": "cash", "payment_amount": amount}
-    assert decided(case(policy=policy, message=message)).reason is reason
+    assert decide_case(case(policy=policy, message=message)).reason is reason
 
 
 @pytest.mark.parametrize(
-    ("bounded", "payment_type"),
+    ("bounded_type", "payment_type"),
     [("cash", "cash"), ("cash_app", "cash_app"), ("other", "new"), ("none", None)],
 )
-def test_bounds_are_those_of_the_payment_type_alone(bounded: str, payment_type: str | None) -> None:
+def test_bounds_are_those_of_the_payment_type_alone(bounded_type: str, payment_type: str | None) -> None:
     amounts: dict[str, Any] = {"cash": {}, "cash_app": {}, "other": {}, "none": {}}
     for name in amounts:
         policy = {"amounts": {**amounts, name: {"maximum": "300.00"}}}
-        decision = decided(case(policy=policy, message={"payment_type": payment_type}))
-        assert decision.reason is (Reason.AMOUNT_TOO_HIGH if name == bounded else Reason.ACCEPTED)
+        decision = decide_case(case(policy=policy, message={"payment_type": payment_type}))
+        assert decision.reason is (Reason.AMOUNT_TOO_HIGH if name == bounded_type else Reason.ACCEPTED)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +274,6 @@ def test_bounds_look_at_the_whole_amount_with_its_fees(bound: str, reason: Reaso
     policy = {"amounts": {"none": {bound: "354.99"}}}
     cent = Decimal("0.01") if bound == "maximum" else Decimal("-0.01")
     message = {"net_payment_amount": str(Decimal("354.99") + cent)}
-    assert decided(case(policy=policy, message=message)).accept
-    off = {"payment_amount": str(Decimal("354.99") + cent), "net_payment_amount": "354.99"}
-    assert decided(case(policy=policy, message=off)).reason is reason
+    assert decide_case(case(policy=policy, message=message)).accept
+    mismatched = {"payment_amount": str(Decimal("354.99") + cent), "net_payment_amount": "354.99"}
+    assert decide_case(case(policy=policy, message=mismatched)).reason is reason

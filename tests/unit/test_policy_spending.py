@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from paynearme.messages import Authorization, Confirmation, read_message
 from paynearme.messages.values import PaymentType
 from paynearme.policy import (
-    Customer,
+    MerchantCustomer,
     Reason,
-    Spending,
+    WindowTotals,
     TypeName,
     WindowKind,
-    ceilings,
-    type_name,
+    applicable_limits,
+    payment_type_name,
 )
 from tests.messages import valid_confirmation
-from tests.policies import authorization, case, decided, policy, spent
+from tests.policies import authorization, case, decide_case, policy, totals
 
 CASH, ACH = PaymentType.CASH, PaymentType.ACH
-BY_WINDOW = [
+WINDOW_REASONS = [
     (WindowKind.DAY, Reason.DAY_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED),
     (WindowKind.WEEK, Reason.WEEK_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED),
     (WindowKind.MONTH, Reason.MONTH_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED),
@@ -36,71 +36,71 @@ def limit(window: str, amount: str, *types: str) -> dict[str, Any]:
     return {"window": window, "amount": amount, **({"payment_types": list(types)} if types else {})}
 
 
-def own(**amounts: str) -> dict[str, Any]:
+def self_imposed(**amounts: str) -> dict[str, Any]:
     """Return a customer with limits of its own."""
     return {"self_imposed_limits": {WindowKind(window): Decimal(amount) for window, amount in amounts.items()}}
 
 
-def by_type(window: WindowKind, **amounts: str) -> dict[WindowKind, Spending]:
+def by_type(window: WindowKind, **amounts: str) -> dict[WindowKind, WindowTotals]:
     """Return what was spent in a window by payment type."""
     names: dict[str, TypeName] = {
         **{name.value: name for name in PaymentType},
         "none": "none",
         "other": "other",
     }
-    told = {names[name]: Decimal(amount) for name, amount in amounts.items()}
-    return {window: Spending(sum(told.values(), Decimal(0)), told)}
+    limits = {names[name]: Decimal(amount) for name, amount in amounts.items()}
+    return {window: WindowTotals(sum(limits.values(), Decimal(0)), limits)}
 
 
-@pytest.mark.parametrize(("window", "reason", "_own"), BY_WINDOW)
-@pytest.mark.parametrize(("before", "admitted"), EDGES)
+@pytest.mark.parametrize(("window", "reason", "_self_imposed_reason"), WINDOW_REASONS)
+@pytest.mark.parametrize(("spent_before", "accepted"), EDGES)
 def test_exactly_a_limit_may_be_spent_and_no_cent_more(
-    window: WindowKind, reason: Reason, _own: Reason, before: str, admitted: bool
+    window: WindowKind, reason: Reason, _self_imposed_reason: Reason, spent_before: str, accepted: bool
 ) -> None:
     limits = {"spending_limits": [limit(window, "1000.00")]}
-    decision = decided(case(policy=limits, spending=spent(**{window: before})))
-    assert decision.reason is (Reason.ACCEPTED if admitted else reason)
+    decision = decide_case(case(policy=limits, spending=totals(**{window: spent_before})))
+    assert decision.reason is (Reason.ACCEPTED if accepted else reason)
 
 
-@pytest.mark.parametrize(("window", "_policys", "reason"), BY_WINDOW)
-@pytest.mark.parametrize(("before", "admitted"), EDGES)
+@pytest.mark.parametrize(("window", "_policy_reason", "reason"), WINDOW_REASONS)
+@pytest.mark.parametrize(("spent_before", "accepted"), EDGES)
 def test_exactly_an_own_limit_may_be_spent_and_no_cent_more(
-    window: WindowKind, _policys: Reason, reason: Reason, before: str, admitted: bool
+    window: WindowKind, _policy_reason: Reason, reason: Reason, spent_before: str, accepted: bool
 ) -> None:
-    customer = own(**{window: "1000.00"})
-    decision = decided(case(customer=customer, spending=spent(**{window: before})))
-    assert decision.reason is (Reason.ACCEPTED if admitted else reason)
+    customer = self_imposed(**{window: "1000.00"})
+    decision = decide_case(case(customer=customer, spending=totals(**{window: spent_before})))
+    assert decision.reason is (Reason.ACCEPTED if accepted else reason)
 
 
 @pytest.mark.parametrize("amount", ["354.98", "354.99", "355.00"])
 def test_one_payment_can_be_above_a_limit_by_itself(amount: str) -> None:
-    decision = decided(case(policy={"spending_limits": [limit("day", amount)]}))
+    decision = decide_case(case(policy={"spending_limits": [limit("day", amount)]}))
     assert decision.reason is (Reason.DAY_LIMIT_EXCEEDED if amount == "354.98" else Reason.ACCEPTED)
 
 
 @pytest.mark.parametrize("window", WindowKind)
 def test_a_limit_looks_at_its_own_window_alone(window: WindowKind) -> None:
     limits = {"spending_limits": [limit(window, "1000.00")]}
-    elsewhere = spent(**{other: "99999.00" for other in WindowKind if other is not window})
-    assert decided(case(policy=limits, spending=elsewhere)).accept
-    assert decided(case(customer=own(**{window: "1000.00"}), spending=elsewhere)).accept
+    other_windows = totals(**{other: "99999.00" for other in WindowKind if other is not window})
+    assert decide_case(case(policy=limits, spending=other_windows)).accept
+    assert decide_case(case(customer=self_imposed(**{window: "1000.00"}), spending=other_windows)).accept
 
 
 def test_what_is_spent_is_the_whole_payment_with_its_fees() -> None:
     limits = {"spending_limits": [limit("day", "354.98")]}
-    asked = case(policy=limits, message={"payment_amount": "354.99", "net_payment_amount": "350.00"})
-    assert decided(asked).reason is Reason.DAY_LIMIT_EXCEEDED
-    asked = case(policy=limits, message={"payment_amount": "354.98", "net_payment_amount": "400.00"})
-    assert decided(asked).accept
-    asked = case(customer=own(day="354.98"), message={"net_payment_amount": "350.00"})
-    assert decided(asked).reason is Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED
+    evaluation = case(policy=limits, message={"payment_amount": "354.99", "net_payment_amount": "350.00"})
+    assert decide_case(evaluation).reason is Reason.DAY_LIMIT_EXCEEDED
+    evaluation = case(policy=limits, message={"payment_amount": "354.98", "net_payment_amount": "400.00"})
+    assert decide_case(evaluation).accept
+    evaluation = case(customer=self_imposed(day="354.98"), message={"net_payment_amount": "350.00"})
+    assert decide_case(evaluation).reason is Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED
 
 
 # Limits for some payment types.
 
 
 @pytest.mark.parametrize(
-    ("listed", "payment_type", "applies"),
+    ("limited_types", "payment_type", "is_limited"),
     [
         (["cash"], "cash", True),
         (["cash", "ach"], "ach", True),
@@ -114,33 +114,33 @@ def test_what_is_spent_is_the_whole_payment_with_its_fees() -> None:
     ],
 )
 def test_a_limit_for_some_types_is_for_payments_of_these_types(
-    listed: list[str], payment_type: str | None, applies: bool
+    limited_types: list[str], payment_type: str | None, is_limited: bool
 ) -> None:
-    limits = {"spending_limits": [limit("day", "300.00", *listed)]}
-    decision = decided(case(policy=limits, message={"payment_type": payment_type}))
-    assert decision.reason is (Reason.DAY_LIMIT_EXCEEDED if applies else Reason.ACCEPTED)
+    limits = {"spending_limits": [limit("day", "300.00", *limited_types)]}
+    decision = decide_case(case(policy=limits, message={"payment_type": payment_type}))
+    assert decision.reason is (Reason.DAY_LIMIT_EXCEEDED if is_limited else Reason.ACCEPTED)
 
 
 def test_a_limit_for_some_types_counts_what_was_spent_with_all_of_them_and_no_other() -> None:
     limits = {"spending_limits": [limit("week", "1000.00", "cash", "none")]}
     message = {"payment_type": "cash"}
-    within = by_type(WindowKind.WEEK, cash="300.00", none="345.01", ach="9999.00", other="9999.00")
-    assert decided(case(policy=limits, message=message, spending=within)).accept
-    above = by_type(WindowKind.WEEK, cash="300.00", none="345.02")
-    assert decided(case(policy=limits, message=message, spending=above)).reason is Reason.WEEK_LIMIT_EXCEEDED
+    within_limit = by_type(WindowKind.WEEK, cash="300.00", none="345.01", ach="9999.00", other="9999.00")
+    assert decide_case(case(policy=limits, message=message, spending=within_limit)).accept
+    above_limit = by_type(WindowKind.WEEK, cash="300.00", none="345.02")
+    assert decide_case(case(policy=limits, message=message, spending=above_limit)).reason is Reason.WEEK_LIMIT_EXCEEDED
 
 
 def test_a_limit_for_all_types_counts_what_was_spent_with_any() -> None:
     limits = {"spending_limits": [limit("week", "1000.00")]}
     message = {"payment_type": "cash"}
-    within = by_type(WindowKind.WEEK, ach="300.00", other="345.01")
-    assert decided(case(policy=limits, message=message, spending=within)).accept
-    above = by_type(WindowKind.WEEK, ach="300.00", other="345.02")
-    assert decided(case(policy=limits, message=message, spending=above)).reason is Reason.WEEK_LIMIT_EXCEEDED
+    within_limit = by_type(WindowKind.WEEK, ach="300.00", other="345.01")
+    assert decide_case(case(policy=limits, message=message, spending=within_limit)).accept
+    above_limit = by_type(WindowKind.WEEK, ach="300.00", other="345.02")
+    assert decide_case(case(policy=limits, message=message, spending=above_limit)).reason is Reason.WEEK_LIMIT_EXCEEDED
 
 
-@pytest.mark.parametrize("tight", [0, 1, 2])
-def test_of_several_limits_of_one_window_each_must_be_kept(tight: int) -> None:
+@pytest.mark.parametrize("tight_limit", [0, 1, 2])
+def test_of_several_limits_of_one_window_each_must_be_kept(tight_limit: int) -> None:
     limits = [
         limit("day", "1000.00"),
         limit("day", "1000.00", "cash"),
@@ -148,9 +148,9 @@ def test_of_several_limits_of_one_window_each_must_be_kept(tight: int) -> None:
     ]
     spending = by_type(WindowKind.DAY, cash="100.00")
     message = {"payment_type": "cash"}
-    assert decided(case(policy={"spending_limits": limits}, spending=spending, message=message)).accept
-    limits[tight]["amount"] = "454.98"
-    decision = decided(case(policy={"spending_limits": limits}, spending=spending, message=message))
+    assert decide_case(case(policy={"spending_limits": limits}, spending=spending, message=message)).accept
+    limits[tight_limit]["amount"] = "454.98"
+    decision = decide_case(case(policy={"spending_limits": limits}, spending=spending, message=message))
     assert decision.reason is Reason.DAY_LIMIT_EXCEEDED
 
 
@@ -158,7 +158,7 @@ def test_of_several_limits_of_one_window_each_must_be_kept(tight: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policys", "own_limit", "reason"),
+    ("policy_limit", "self_imposed_limit", "reason"),
     [
         ("1000.00", "300.00", Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED),
         ("300.00", "1000.00", Reason.DAY_LIMIT_EXCEEDED),
@@ -168,32 +168,32 @@ def test_of_several_limits_of_one_window_each_must_be_kept(tight: int) -> None:
     ],
 )
 def test_an_own_limit_can_lower_the_policys_and_never_raise_it(
-    policys: str, own_limit: str, reason: Reason
+    policy_limit: str, self_imposed_limit: str, reason: Reason
 ) -> None:
-    limits = {"spending_limits": [limit("day", policys)]}
-    assert decided(case(policy=limits, customer=own(day=own_limit))).reason is reason
+    limits = {"spending_limits": [limit("day", policy_limit)]}
+    assert decide_case(case(policy=limits, customer=self_imposed(day=self_imposed_limit))).reason is reason
 
 
 def test_an_own_limit_counts_all_payment_types_though_the_policys_is_for_one() -> None:
     limits = {"spending_limits": [limit("day", "1000.00", "cash")]}
     spending = by_type(WindowKind.DAY, ach="300.00")
-    asked = case(
-        policy=limits, customer=own(day="500.00"), spending=spending, message={"payment_type": "cash"}
+    evaluation = case(
+        policy=limits, customer=self_imposed(day="500.00"), spending=spending, message={"payment_type": "cash"}
     )
-    assert decided(asked).reason is Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED
+    assert decide_case(evaluation).reason is Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED
 
 
 def test_a_customer_can_set_a_limit_of_nothing() -> None:
-    asked = case(customer=own(month="0.00"), message={"payment_amount": "0.01"})
-    assert decided(asked).reason is Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED
+    evaluation = case(customer=self_imposed(month="0.00"), message={"payment_amount": "0.01"})
+    assert decide_case(evaluation).reason is Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED
 
 
 def test_a_stranger_has_the_policys_limits() -> None:
     limits = {"spending_limits": [limit("day", "1000.00")]}
-    before = spent(day="645.02")
-    asked = case(policy=limits, customer=None, spending=before)
-    assert decided(asked).reason is Reason.DAY_LIMIT_EXCEEDED
-    assert decided(case(policy=limits, customer=None, spending=spent(day="645.01"))).accept
+    totals = totals(day="645.02")
+    evaluation = case(policy=limits, customer=None, spending=totals)
+    assert decide_case(evaluation).reason is Reason.DAY_LIMIT_EXCEEDED
+    assert decide_case(case(policy=limits, customer=None, spending=totals(day="645.01"))).accept
 
 
 # The parts: which limits there are for a payment, what was spent, and of which type it is.
@@ -207,9 +207,9 @@ def test_limits_are_tried_by_day_week_and_month_and_the_customers_own_after_all_
         limit("week", "4.00"),
         limit("day", "1.00"),
     ]
-    customer = Customer(**own(month="8.00", day="6.00", week="7.00"))
-    found = list(ceilings(policy(spending_limits=limits), customer, CASH))
-    assert [(each.window, each.amount, each.types, each.reason) for each in found] == [
+    customer = MerchantCustomer(**self_imposed(month="8.00", day="6.00", week="7.00"))
+    limits_found = list(applicable_limits(policy(spending_limits=limits), customer, CASH))
+    assert [(found_limit.window, found_limit.amount, found_limit.types, found_limit.reason) for found_limit in limits_found] == [
         (WindowKind.DAY, Decimal(2), {CASH, ACH}, Reason.DAY_LIMIT_EXCEEDED),
         (WindowKind.DAY, Decimal(1), None, Reason.DAY_LIMIT_EXCEEDED),
         (WindowKind.WEEK, Decimal(4), None, Reason.WEEK_LIMIT_EXCEEDED),
@@ -220,37 +220,37 @@ def test_limits_are_tried_by_day_week_and_month_and_the_customers_own_after_all_
     ]
 
 
-@pytest.mark.parametrize("customer", [None, Customer()])
-def test_where_nobody_set_a_limit_there_is_none(customer: Customer | None) -> None:
-    assert list(ceilings(policy(), customer, CASH)) == []
+@pytest.mark.parametrize("customer", [None, MerchantCustomer()])
+def test_where_nobody_set_a_limit_there_is_none(customer: MerchantCustomer | None) -> None:
+    assert list(applicable_limits(policy(), customer, CASH)) == []
 
 
-cents = st.integers(0, 10**14 - 1).map(lambda number: Decimal(number) / 100)
+cents = st.integers(0, 10**14 - 1).map(lambda cents_value: Decimal(cents_value) / 100)
 
 
 @given(st.dictionaries(st.sampled_from(WindowKind), cents), cents.filter(bool))
 def test_a_payment_is_accepted_if_and_only_if_no_own_limit_is_passed(
     limits: dict[WindowKind, Decimal], amount: Decimal
 ) -> None:
-    half = {window: Spending(most / 2) for window, most in limits.items()}
-    asked = case(customer={"self_imposed_limits": limits}, spending=half, message={"payment_amount": f"{amount:.2f}"})
-    assert decided(asked).accept == all(
-        half[window].total + amount <= most for window, most in limits.items()
+    half_totals = {window: WindowTotals(max_amount / 2) for window, max_amount in limits.items()}
+    evaluation = case(customer={"self_imposed_limits": limits}, spending=half_totals, message={"payment_amount": f"{amount:.2f}"})
+    assert decide_case(evaluation).accept == all(
+        half_totals[window].total + amount <= most for window, most in limits.items()
     )
 
 
 def test_what_was_spent_is_told_for_all_types_for_some_and_for_none() -> None:
-    spending = Spending(Decimal("100.03"), {CASH: Decimal("0.10"), ACH: Decimal("0.20"), "none": Decimal(7)})
-    assert spending.of(None) == Decimal("100.03")
-    assert spending.of([CASH, ACH]) == Decimal("0.30")
-    assert spending.of(["none", "other"]) == Decimal(7)
-    assert spending.of([PaymentType.PAYPAL]) == Decimal(0)
-    assert spending.of([]) == Decimal(0)
-    assert Spending().of(None) == Spending().of([CASH]) == Decimal(0)
+    spending = WindowTotals(Decimal("100.03"), {CASH: Decimal("0.10"), ACH: Decimal("0.20"), "none": Decimal(7)})
+    assert spending.total_for(None) == Decimal("100.03")
+    assert spending.total_for([CASH, ACH]) == Decimal("0.30")
+    assert spending.total_for(["none", "other"]) == Decimal(7)
+    assert spending.total_for([PaymentType.PAYPAL]) == Decimal(0)
+    assert spending.total_for([]) == Decimal(0)
+    assert WindowTotals().total_for(None) == WindowTotals().total_for([CASH]) == Decimal(0)
 
 
 @pytest.mark.parametrize(
-    ("sent", "name"),
+    ("payment_type", "name"),
     [
         *((name.value, name) for name in PaymentType),
         (None, "none"),
@@ -261,7 +261,7 @@ def test_what_was_spent_is_told_for_all_types_for_some_and_for_none() -> None:
         ("crypto", "other"),
     ],
 )
-def test_a_payment_type_is_named_as_policies_name_it(sent: str | None, name: TypeName) -> None:
-    confirmation = read_message(Confirmation, valid_confirmation(payment_type=sent))
-    asked: Authorization = authorization(payment_type=sent)
-    assert type_name(asked) == type_name(confirmation) == name
+def test_a_payment_type_is_named_as_policies_name_it(payment_type: str | None, name: TypeName) -> None:
+    confirmation = read_message(Confirmation, valid_confirmation(payment_type=payment_type))
+    evaluation: Authorization = authorization(payment_type=payment_type)
+    assert payment_type_name(evaluation) == payment_type_name(confirmation) == name

@@ -3,22 +3,22 @@ import json
 import pytest
 
 from paynearme.policy import DEFAULT_TEXTS, Reason, decision_for
-from paynearme.policy.texts import Text
+from paynearme.policy.texts import ConsumerText
 from tests.policies import (
     NOW,
     authorization,
     case,
-    decided,
-    fault_of_text,
-    faults_of,
+    decide_case,
+    single_error,
+    errors_of,
     policy,
     receipt_of,
     valid_document,
 )
 
-DECLINING = [reason for reason in Reason if reason is not Reason.ACCEPTED]
-OURS = ["payment_amount", "net_payment_amount", "order", "date"]
-THEIRS = [
+DECLINE_REASONS = [reason for reason in Reason if reason is not Reason.ACCEPTED]
+PROJECT_PLACEHOLDERS = ["payment_amount", "net_payment_amount", "order", "date"]
+PAYNEARME_PLACEHOLDERS = [
     "<pnm_payee_name>",
     "<pnm_payment />",
     "<pnm_balance_due />",
@@ -36,7 +36,7 @@ def test_each_reason_has_its_default_texts() -> None:
     assert DEFAULT_TEXTS.keys() == set(Reason)
 
 
-@pytest.mark.parametrize("reason", DECLINING)
+@pytest.mark.parametrize("reason", DECLINE_REASONS)
 def test_a_decline_says_why_and_gives_a_receipt(reason: Reason) -> None:
     decision = decision_for(reason, authorization(), policy(), NOW)
     assert not decision.accept
@@ -53,10 +53,10 @@ def test_an_acceptance_gives_a_receipt_and_no_reason_to_decline() -> None:
 
 
 def test_reasons_to_decline_are_told_apart_but_for_those_that_would_tell_of_chargebacks_and_returns() -> None:
-    untold = {Reason.TOO_MANY_CHARGEBACKS, Reason.TOO_MANY_RETURNS}
-    told = [DEFAULT_TEXTS[reason].decline_reason for reason in DECLINING if reason not in untold]
-    assert len(set(told)) == len(told)
-    for reason in untold:
+    undisclosed = {Reason.TOO_MANY_CHARGEBACKS, Reason.TOO_MANY_RETURNS}
+    decline_texts = [DEFAULT_TEXTS[reason].decline_reason for reason in DECLINE_REASONS if reason not in undisclosed]
+    assert len(set(decline_texts)) == len(decline_texts)
+    for reason in undisclosed:
         assert "chargeback" not in str(DEFAULT_TEXTS[reason]).lower()
         assert "return" not in str(DEFAULT_TEXTS[reason]).lower()
 
@@ -75,11 +75,11 @@ def test_a_net_amount_that_no_message_names_is_left_out() -> None:
 
 def test_placeholders_are_filled_in_the_reason_to_decline_too() -> None:
     texts = {"amount_not_positive": {"decline_reason": "Not {payment_amount}", "receipt": "{order}"}}
-    decision = decided(case(policy={"texts": texts}, message={"payment_amount": "0"}))
+    decision = decide_case(case(policy={"texts": texts}, message={"payment_amount": "0"}))
     assert (decision.decline_reason, decision.receipt) == ("Not 0.00", "80080175585")
 
 
-@pytest.mark.parametrize("placeholder", THEIRS)
+@pytest.mark.parametrize("placeholder", PAYNEARME_PLACEHOLDERS)
 def test_paynearmes_placeholders_are_left_in_peace(placeholder: str) -> None:
     assert (
         receipt_of(f"^{placeholder}<br>{{date}} {placeholder}")
@@ -88,8 +88,8 @@ def test_paynearmes_placeholders_are_left_in_peace(placeholder: str) -> None:
 
 
 def test_paynearmes_placeholders_can_stand_together() -> None:
-    together = "<br>".join(THEIRS)
-    assert receipt_of(together) == together
+    receipt_text = "<br>".join(PAYNEARME_PLACEHOLDERS)
+    assert receipt_of(receipt_text) == receipt_text
 
 
 def test_a_brace_is_written_twice() -> None:
@@ -122,17 +122,17 @@ def test_what_is_no_placeholder_is_left_as_it_is() -> None:
         "{date} {oder}",
     ],
 )
-@pytest.mark.parametrize("part", ["receipt", "decline_reason"])
-def test_what_is_none_of_our_placeholders_is_refused_and_ours_are_told(part: str, text: str) -> None:
-    description = fault_of_text(text, part)
-    assert all(f"{{{name}}}" in description for name in OURS)
+@pytest.mark.parametrize("text_field", ["receipt", "decline_reason"])
+def test_what_is_none_of_our_placeholders_is_refused_and_ours_are_told(text_field: str, text: str) -> None:
+    description = single_error(text, text_field)
+    assert all(f"{{{name}}}" in description for name in PROJECT_PLACEHOLDERS)
 
 
 @pytest.mark.parametrize(
     "text", ["{", "}", "{date", "date}", "{{date}", "{date}}", "a } b", "{{{", "{date!}"]
 )
 def test_a_brace_without_its_fellow_is_refused(text: str) -> None:
-    assert "brace" in fault_of_text(text)
+    assert "brace" in single_error(text)
 
 
 @pytest.mark.parametrize(
@@ -152,48 +152,48 @@ def test_a_brace_without_its_fellow_is_refused(text: str) -> None:
     ],
 )
 def test_a_placeholder_that_paynearme_does_not_document_is_refused(text: str) -> None:
-    assert "PayNearMe" in fault_of_text(text)
+    assert "PayNearMe" in single_error(text)
 
 
 @pytest.mark.parametrize(
     "character", ["\x00", "\t", "\n", "\r", "\x1f", "\x7f", "\ufffe", "\uffff", "\ud800"]
 )
-@pytest.mark.parametrize("part", ["receipt", "decline_reason"])
-def test_a_character_that_xml_cannot_carry_or_that_controls_is_refused(part: str, character: str) -> None:
-    assert fault_of_text(f"Thank{character}you", part)
-    assert fault_of_text(f"Thank you{character}", part)
+@pytest.mark.parametrize("text_field", ["receipt", "decline_reason"])
+def test_a_character_that_xml_cannot_carry_or_that_controls_is_refused(text_field: str, character: str) -> None:
+    assert single_error(f"Thank{character}you", text_field)
+    assert single_error(f"Thank you{character}", text_field)
 
 
-@pytest.mark.parametrize("part", ["receipt", "decline_reason"])
-def test_an_empty_text_is_refused(part: str) -> None:
-    assert fault_of_text("", part)
+@pytest.mark.parametrize("text_field", ["receipt", "decline_reason"])
+def test_an_empty_text_is_refused(text_field: str) -> None:
+    assert single_error("", text_field)
 
 
 @pytest.mark.parametrize("decline_reason", ["No", "{date}"])
 def test_an_acceptance_with_a_reason_to_decline_is_refused(decline_reason: str) -> None:
     document = valid_document(texts={"accepted": {"decline_reason": decline_reason}})
-    assert faults_of(json.dumps(document)) == ["defaults.texts: has a decline_reason for an acceptance"]
+    assert errors_of(json.dumps(document)) == ["defaults.texts: has a decline_reason for an acceptance"]
 
 
 def test_a_sites_acceptance_with_a_reason_to_decline_is_refused() -> None:
     sites = {"S1": {"texts": {"accepted": {"decline_reason": "No"}}}}
-    assert faults_of(json.dumps({**valid_document(), "sites": sites})) == [
+    assert errors_of(json.dumps({**valid_document(), "sites": sites})) == [
         "sites.S1.texts: has a decline_reason for an acceptance"
     ]
 
 
 def test_where_no_message_may_be_readable_nothing_of_one_can_be_told() -> None:
-    for part in ("receipt", "decline_reason"):
-        for name in OURS:
-            texts = {"cannot_decide_now": {part: f"Later, {{{name}}}"}}
+    for text_field in ("receipt", "decline_reason"):
+        for name in PROJECT_PLACEHOLDERS:
+            texts = {"cannot_decide_now": {text_field: f"Later, {{{name}}}"}}
             for document in (
                 valid_document(texts=texts),
                 {**valid_document(), "sites": {"S1": {"texts": texts}}},
             ):
-                (fault,) = faults_of(json.dumps(document))
-                assert "cannot_decide_now" in fault
+                (error,) = errors_of(json.dumps(document))
+                assert "cannot_decide_now" in error
 
 
 def test_where_no_message_may_be_readable_paynearmes_placeholders_can_still_be_used() -> None:
     text = {"receipt": "^<pnm_payee_name>", "decline_reason": "Later"}
-    assert policy(texts={"cannot_decide_now": text}).text(Reason.CANNOT_DECIDE_NOW) == Text(**text)
+    assert policy(texts={"cannot_decide_now": text}).text(Reason.CANNOT_DECIDE_NOW) == ConsumerText(**text)

@@ -11,8 +11,8 @@ from tests.messages import valid_authorization, valid_reversal
 
 type Parameters = dict[str, str]
 type Model = type[Authorization | Reversal]
-type Told = tuple[Parameters, Parameters]
-CUT_BY_HAND: dict[str, Told] = {
+type AmbiguousPair = tuple[Parameters, Parameters]
+AMBIGUOUS_MESSAGES: dict[str, AmbiguousPair] = {
     "a name with its value": ({"test": "true"}, {"testtrue": ""}),
     "a name with a part of its value": ({"test": "true"}, {"testtr": "ue"}),
     "a part of a name": ({"test": "true"}, {"tes": "ttrue"}),
@@ -91,7 +91,7 @@ CUT_BY_HAND: dict[str, Told] = {
         {"pnm_payment_identifier": "830466818968promo_codeabc"},
     ),
 }
-REVERSAL_CUT_BY_HAND: dict[str, Told] = {
+AMBIGUOUS_REVERSALS: dict[str, AmbiguousPair] = {
     "a type in the name": ({"reverse_type": "chargeback"}, {"reverse_typecharge": "back"}),
     "a type in the value": ({"reverse_type": "Chargeback"}, {"reverse_typ": "eChargeback"}),
     "a type with a new parameter": (
@@ -117,11 +117,11 @@ REVERSAL_CUT_BY_HAND: dict[str, Told] = {
 }
 
 
-def refuses_the_second(model: Model, valid: Callable[..., Parameters], told: Told) -> bool:
+def rejects_second(model: Model, valid: Callable[..., Parameters], pair: AmbiguousPair) -> bool:
     """Return whether the message with the one is accepted and the same text, cut as the other, is not."""
-    one, other = told
-    without: dict[str, None] = dict.fromkeys(one)
-    original, changed = valid(**one), valid(**{**without, **other})
+    original_fields, changed_fields = pair
+    removed_fields: dict[str, None] = dict.fromkeys(original_fields)
+    original, changed = valid(**original_fields), valid(**{**removed_fields, **changed_fields})
     assert string_to_sign(changed) == string_to_sign(original)
     read_message(model, original)
     try:
@@ -131,14 +131,14 @@ def refuses_the_second(model: Model, valid: Callable[..., Parameters], told: Tol
     return False
 
 
-@pytest.mark.parametrize("name", CUT_BY_HAND)
+@pytest.mark.parametrize("name", AMBIGUOUS_MESSAGES)
 def test_what_decides_cannot_be_hidden_by_another_cut(name: str) -> None:
-    assert refuses_the_second(Authorization, valid_authorization, CUT_BY_HAND[name])
+    assert rejects_second(Authorization, valid_authorization, AMBIGUOUS_MESSAGES[name])
 
 
-@pytest.mark.parametrize("name", REVERSAL_CUT_BY_HAND)
+@pytest.mark.parametrize("name", AMBIGUOUS_REVERSALS)
 def test_what_came_back_and_why_cannot_be_hidden_by_another_cut(name: str) -> None:
-    assert refuses_the_second(Reversal, valid_reversal, REVERSAL_CUT_BY_HAND[name])
+    assert rejects_second(Reversal, valid_reversal, AMBIGUOUS_REVERSALS[name])
 
 
 def test_an_agents_name_may_not_stand_for_the_net_amount_but_may_say_what_it_likes_beside_it() -> None:
@@ -146,5 +146,5 @@ def test_an_agents_name_may_not_stand_for_the_net_amount_but_may_say_what_it_lik
     with pytest.raises(ValidationFailedError):
         read_message(Authorization, valid_authorization(agent_name=name))
 
-    beside = read_message(Authorization, valid_authorization(agent_name=name, net_payment_amount="350.00"))
-    assert beside.agent_name == name
+    message = read_message(Authorization, valid_authorization(agent_name=name, net_payment_amount="350.00"))
+    assert message.agent_name == name

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from local.drive import confirmation_of, reversal_of
-from local.events import as_text, load, signed
+from local.drive import build_confirmation, build_reversal
+from local.events import stringify_parameters, load, signed
 from paynearme.errors import ValidationFailedError
 from paynearme.messages import Authorization, Confirmation, Reversal, read_message
 from paynearme.signing import UNSIGNED, string_to_sign, verify
@@ -16,22 +16,22 @@ from tests.messages import SECRET, valid_authorization, valid_confirmation, vali
 type Parameters = dict[str, str]
 type Model = type[Authorization | Confirmation | Reversal]
 
-IDENTIFYING = ("pnm_payment_identifier", "pnm_order_identifier", "site_customer_identifier", "test")
-DECIDING: dict[Model, tuple[str, ...]] = {
-    Authorization: (*IDENTIFYING, "payment_amount", "net_payment_amount"),
-    Confirmation: (*IDENTIFYING, "payment_amount", "net_payment_amount", "status"),
-    Reversal: (*IDENTIFYING, "amount", "kind", "fingerprint"),
+IDENTIFYING_FIELDS = ("pnm_payment_identifier", "pnm_order_identifier", "site_customer_identifier", "test")
+DECISIVE_FIELDS: dict[Model, tuple[str, ...]] = {
+    Authorization: (*IDENTIFYING_FIELDS, "payment_amount", "net_payment_amount"),
+    Confirmation: (*IDENTIFYING_FIELDS, "payment_amount", "net_payment_amount", "status"),
+    Reversal: (*IDENTIFYING_FIELDS, "amount", "kind", "fingerprint"),
 }
 MESSAGES: dict[str, tuple[Model, Mapping[str, str | bool]]] = {
     **{f"authorization {name}": (Authorization, message) for name, message in load("authorization").items()},
     **{f"confirmation {name}": (Confirmation, message) for name, message in load("confirmation").items()},
     **{
-        f"confirmation of {name}": (Confirmation, confirmation_of(message))
+        f"confirmation of {name}": (Confirmation, build_confirmation(message))
         for name, message in load("authorization").items()
     },
     **{f"reversal {name}": (Reversal, message) for name, message in load("reversal").items()},
     **{
-        f"reversal of {name}": (Reversal, reversal_of(confirmation_of(message), payment_arn="24011345"))
+        f"reversal of {name}": (Reversal, build_reversal(build_confirmation(message), payment_arn="24011345"))
         for name, message in load("authorization").items()
     },
     # Whole dollars, which an identifier's alphabet holds, and all that a confirmation carries besides.
@@ -39,15 +39,15 @@ MESSAGES: dict[str, tuple[Model, Mapping[str, str | bool]]] = {
         f"long reversal of {name}": (
             Reversal,
             {
-                **confirmation_of(message),
-                **reversal_of(message, reverse_amount="20", reverse_type="Chargeback"),
+                **build_confirmation(message),
+                **build_reversal(message, reverse_amount="20", reverse_type="Chargeback"),
             },
         )
         for name, message in load("authorization").items()
     },
 }
 # What a message may say besides. Of the two unknown names, the first is next to the payment's identifier.
-ADDITIONS: dict[str, dict[str, str | bool]] = {
+EXTRA_PARAMETERS: dict[str, dict[str, str | bool]] = {
     "as documented": {},
     "test": {"test": True},
     "unknown name behind the payment": {"pnm_payment_new": "7"},
@@ -58,71 +58,71 @@ ADDITIONS: dict[str, dict[str, str | bool]] = {
 }
 
 
-def names_in_order(parameters: Parameters) -> list[str]:
+def signed_names(parameters: Parameters) -> list[str]:
     return sorted(name for name in parameters if name not in UNSIGNED)
 
 
-def swallowing(parameters: Parameters, swallower: str, swallowed: list[str]) -> Parameters:
+def absorb(parameters: Parameters, absorber: str, absorbed: list[str]) -> Parameters:
     """Return the message in which a value holds the names and values that follow it."""
-    kept = {name: value for name, value in parameters.items() if name not in swallowed}
-    return kept | {swallower: parameters[swallower] + "".join(n + parameters[n] for n in swallowed)}
+    remaining = {name: value for name, value in parameters.items() if name not in absorbed}
+    return remaining | {absorber: parameters[absorber] + "".join(n + parameters[n] for n in absorbed)}
 
 
-def with_one_swallowed(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
-    for swallower, name in pairwise(names_in_order(parameters)):
-        yield f"{swallower} swallowed {name}", swallowing(parameters, swallower, [name])
+def absorb_one(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
+    for absorber, name in pairwise(signed_names(parameters)):
+        yield f"{absorber} swallowed {name}", absorb(parameters, absorber, [name])
 
 
-def with_two_swallowed(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
-    names = names_in_order(parameters)
-    for swallower, first, second in zip(names, names[1:], names[2:], strict=False):
-        changed = swallowing(parameters, swallower, [first, second])
-        yield f"{swallower} swallowed {first} and {second}", changed
+def absorb_two(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
+    names = signed_names(parameters)
+    for absorber, first, second in zip(names, names[1:], names[2:], strict=False):
+        changed = absorb(parameters, absorber, [first, second])
+        yield f"{absorber} swallowed {first} and {second}", changed
 
 
-def with_one_cut_in_two(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
+def split_value(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
     """Yield the messages in which the end of a value became a parameter of its own."""
-    for name, following in pairwise([*names_in_order(parameters), "\N{DELETE}"]):
+    for name, following in pairwise([*signed_names(parameters), "\N{DELETE}"]):
         value = parameters[name]
-        for found in re.finditer(r"(?=([a-z][a-z0-9_]*))", value):
-            begins, text = found.start(), found[1]
-            for ends in range(1, len(text) + 1):
-                if name < text[:ends] < following:
-                    rest = {text[:ends]: value[begins + ends :]}
-                    yield f"{name} lost {text[:ends]}", {**parameters, name: value[:begins], **rest}
+        for match in re.finditer(r"(?=([a-z][a-z0-9_]*))", value):
+            start, text = match.start(), match[1]
+            for length in range(1, len(text) + 1):
+                if name < text[:length] < following:
+                    split_parameter = {text[:length]: value[start + length :]}
+                    yield f"{name} lost {text[:length]}", {**parameters, name: value[:start], **split_parameter}
 
 
-def what_decides(model: Model, parameters: Parameters) -> dict[str, object]:
+def decisive_values(model: Model, parameters: Parameters) -> dict[str, object]:
     message = read_message(model, parameters)
-    return {name: getattr(message, name) for name in DECIDING[model]}
+    return {name: getattr(message, name) for name in DECISIVE_FIELDS[model]}
 
 
-def differences(model: Model, before: dict[str, object], changed: Parameters) -> dict[str, object]:
+def changed_values(model: Model, original_values: dict[str, object], changed: Parameters) -> dict[str, object]:
     """Return what decides and differs, as the changed message says it; nothing if that is refused."""
     try:
-        after = what_decides(model, changed)
+        new_values = decisive_values(model, changed)
     except ValidationFailedError:
         return {}
-    return {name: value for name, value in after.items() if value != before[name]}
+    return {name: value for name, value in new_values.items() if value != original_values[name]}
 
 
-@pytest.mark.parametrize("cuts", [with_one_swallowed, with_two_swallowed, with_one_cut_in_two])
+@pytest.mark.parametrize("variants", [absorb_one, absorb_two, split_value])
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_money(
-    name: str, cuts: Callable[[Parameters], Iterator[tuple[str, Parameters]]]
+    name: str, variants: Callable[[Parameters], Iterator[tuple[str, Parameters]]]
 ) -> None:
-    model, documented = MESSAGES[name]
-    got_through = []
-    for addition, more in ADDITIONS.items():
-        original = signed(documented, SECRET, "3.0", 1748969962, **more)
-        before = what_decides(model, original)
-        for cut, changed in cuts(original):
+    model, sample = MESSAGES[name]
+    undetected = []
+    for addition, extra in EXTRA_PARAMETERS.items():
+        original = signed(sample, SECRET, "3.0", 1748969962, **extra)
+        original_values = decisive_values(model, original)
+        for variant, changed in variants(original):
             assert string_to_sign(changed) == string_to_sign(original)
             verify(changed, original["signature"], [SECRET], "3.0")
-            if told := differences(model, before, changed):
-                got_through.append((addition, cut, told))
+            if undetected_values := changed_values(model, original_values, changed):
+                undetected.append((addition, variant, undetected_values))
 
-    assert got_through == []
+    assert undetected == []
 
 
 @pytest.mark.parametrize(
@@ -147,27 +147,27 @@ def test_a_text_that_consumers_choose_is_accepted_whatever_it_says(name: str, te
     assert {getattr(message, name) for message in (authorization, confirmation, reversal)} == {text}
 
 
-@pytest.mark.parametrize("new", ["reverse_new7", "reversal_type7", "return_code7", "refund_amount5"])
-def test_an_identifier_that_swallowed_a_new_parameter_about_money_that_came_back_is_refused(new: str) -> None:
+@pytest.mark.parametrize("parameter", ["reverse_new7", "reversal_type7", "return_code7", "refund_amount5"])
+def test_an_identifier_that_swallowed_a_new_parameter_about_money_that_came_back_is_refused(parameter: str) -> None:
     for name in ("pnm_payment_identifier", "pnm_order_identifier"):
         with pytest.raises(ValidationFailedError):
-            read_message(Reversal, valid_reversal(**{name: f"830466818968{new}"}))
+            read_message(Reversal, valid_reversal(**{name: f"830466818968{parameter}"}))
 
 
 def test_a_merchants_annotation_may_hold_names_that_cannot_stand_behind_it() -> None:
     annotation = '{"payment_date": "soon", "pnm_order_identifier": "1"}'
     message = load("authorization")["cash"] | {"site_order_annotation": annotation}
-    assert read_message(Authorization, as_text(message)).site_order_annotation == annotation
+    assert read_message(Authorization, stringify_parameters(message)).site_order_annotation == annotation
 
 
 @pytest.mark.parametrize("text", ['{"site_payment_identifier": "1"}', "site_subchannel: none", "test=true"])
 @pytest.mark.parametrize("name", ["site_order_annotation", "custom_data"])
 def test_a_merchants_own_text_may_name_parameters_as_people_do(name: str, text: str) -> None:
     message = load("authorization")["cash"] | {name: text}
-    assert getattr(read_message(Authorization, as_text(message)), name) == text
+    assert getattr(read_message(Authorization, stringify_parameters(message)), name) == text
 
 
 def test_a_merchants_annotation_that_swallowed_a_test_mark_is_refused() -> None:
     message = load("authorization")["cash"] | {"site_order_annotation": "a note" + "test" + "true"}
     with pytest.raises(ValidationFailedError):
-        read_message(Authorization, as_text(message))
+        read_message(Authorization, stringify_parameters(message))

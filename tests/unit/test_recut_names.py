@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from local.drive import confirmation_of, reversal_of
-from local.events import as_text, load
+from local.drive import build_confirmation, build_reversal
+from local.events import stringify_parameters, load
 from paynearme.errors import ValidationFailedError
 from paynearme.messages import Authorization, Confirmation, Reversal, ReversalKind, read_message
 from paynearme.signing import UNSIGNED, string_to_sign
@@ -18,11 +18,11 @@ from tests.messages import valid_authorization, valid_confirmation, valid_revers
 
 type Parameters = dict[str, str]
 type Model = type[Authorization | Confirmation | Reversal]
-type Cut = list[str]
-type Search = Callable[[Cut, int], Iterator[Cut]]
+type FieldSequence = list[str]
+type Search = Callable[[FieldSequence, int], Iterator[FieldSequence]]
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-LAST = "~"
+END_MARK = "~"
 
 PAYMENT = (
     "pnm_payment_identifier",
@@ -32,16 +32,16 @@ PAYMENT = (
     "payment_type",
     "payment_currency",
 )
-ASKED = (*PAYMENT, "payment_amount", "net_payment_amount", "site_channel", "site_subchannel")
-DECIDING: dict[Model, tuple[str, ...]] = {
-    Authorization: ASKED,
-    Confirmation: (*ASKED, "status"),
+AUTHORIZATION_FIELDS = (*PAYMENT, "payment_amount", "net_payment_amount", "site_channel", "site_subchannel")
+DECISIVE_FIELDS: dict[Model, tuple[str, ...]] = {
+    Authorization: AUTHORIZATION_FIELDS,
+    Confirmation: (*AUTHORIZATION_FIELDS, "status"),
     Reversal: (*PAYMENT, "amount", "kind", "fingerprint"),
 }
 # What ``amount`` and ``kind`` are made of.
-SPELLED = {"payment_amount", "reverse_amount", "reverse_currency", "reverse_type", "reverse_code"}
+SOURCE_FIELDS = {"payment_amount", "reverse_amount", "reverse_currency", "reverse_type", "reverse_code"}
 
-PLAUSIBLE = {
+PLAUSIBLE_PARAMETERS = {
     "payment_amounts_total": "7.00",
     "payment_type_detail": "visa",
     "payment_types_total": "2",
@@ -66,23 +66,23 @@ PLAUSIBLE = {
     "prepayment_type": "full",
     "created_at": "2025-06-04",
 }
-RICH = {
-    **PLAUSIBLE,
+LONG_VALUES = {
+    **PLAUSIBLE_PARAMETERS,
     "test": "true",
     "site_customer_identifier": "player-zoe",
     "site_order_annotation": "one for the road",
     "site_subchannel": "scheduled_one_time",
     "agent_name": "Joe Doe",
 }
-LOWER = {"test": "true", "site_customer_identifier": "test-true", "settlement_method": "sm1"}
+LOWERCASE_VALUES = {"test": "true", "site_customer_identifier": "test-true", "settlement_method": "sm1"}
 
 
-def documented() -> Iterator[tuple[str, Model, Mapping[str, str | bool]]]:
+def sample_messages() -> Iterator[tuple[str, Model, Mapping[str, str | bool]]]:
     for name, message in load("authorization").items():
         yield f"authorization {name}", Authorization, message
-        yield f"confirmation of {name}", Confirmation, confirmation_of(message)
-        yield f"decline of {name}", Confirmation, confirmation_of(message, status="decline")
-        yield f"reversal of {name}", Reversal, reversal_of(message, reverse_amount="20", payment_arn="24011")
+        yield f"confirmation of {name}", Confirmation, build_confirmation(message)
+        yield f"decline of {name}", Confirmation, build_confirmation(message, status="decline")
+        yield f"reversal of {name}", Reversal, build_reversal(message, reverse_amount="20", payment_arn="24011")
     for name, message in load("confirmation").items():
         yield f"confirmation {name}", Confirmation, message
     for name, message in load("reversal").items():
@@ -90,125 +90,125 @@ def documented() -> Iterator[tuple[str, Model, Mapping[str, str | bool]]]:
 
 
 MESSAGES: dict[str, tuple[Model, Parameters]] = {
-    name: (model, {"timestamp": "1748969962", **as_text(message)}) for name, model, message in documented()
+    name: (model, {"timestamp": "1748969962", **stringify_parameters(message)}) for name, model, message in sample_messages()
 }
-FEW = {"test": "true", "site_customer_identifier": "player-zoe", "payment_type": "paypal"}
+SHORT_VALUES = {"test": "true", "site_customer_identifier": "player-zoe", "payment_type": "paypal"}
 SCHEDULED = {"site_channel": "consumer", "site_subchannel": "scheduled_one_time"}
-SHORT: dict[str, tuple[Model, Parameters]] = {
+SHORT_MESSAGES: dict[str, tuple[Model, Parameters]] = {
     "an authorization": (
         Authorization,
-        valid_authorization(**FEW, **SCHEDULED, net_payment_amount="350", site_customer_identifier_type="id"),
+        valid_authorization(**SHORT_VALUES, **SCHEDULED, net_payment_amount="350", site_customer_identifier_type="id"),
     ),
     "a decline": (
         Confirmation,
-        valid_confirmation(**FEW, status="decline", payment_date="1749067230", payment_type_detail="visa"),
+        valid_confirmation(**SHORT_VALUES, status="decline", payment_date="1749067230", payment_type_detail="visa"),
     ),
     "a reversal": (
         Reversal,
-        valid_reversal(**FEW, reverse_reason="for the rest", reverse_type="chargeback", promo_code="abc"),
+        valid_reversal(**SHORT_VALUES, reverse_reason="for the rest", reverse_type="chargeback", promo_code="abc"),
     ),
 }
 
 
-def cut_of(parameters: Parameters) -> Cut:
+def field_sequence(parameters: Parameters) -> FieldSequence:
     return [part for name in sorted(parameters) for part in (name, parameters[name])]
 
 
-def fits(cut: Cut, at: int) -> bool:
+def is_ordered(sequence: FieldSequence, index: int) -> bool:
     """Return whether the name there is one, and sorts between its neighbours."""
-    before = cut[at - 2] if at else ""
-    behind = cut[at + 2] if at + 2 < len(cut) else LAST
-    return before < cut[at] < behind and cut[at] not in UNSIGNED and NAME.fullmatch(cut[at]) is not None
+    previous = sequence[index - 2] if index else ""
+    following = sequence[index + 2] if index + 2 < len(sequence) else END_MARK
+    return previous < sequence[index] < following and sequence[index] not in UNSIGNED and NAME.fullmatch(sequence[index]) is not None
 
 
-def with_one_moved(cut: Cut, at: int) -> Iterator[Cut]:
+def move_boundary(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]:
     """Yield the cuts in which the boundary behind that part is elsewhere between its neighbours."""
-    if at + 1 < len(cut):
-        both = cut[at] + cut[at + 1]
-        for place in range(len(both) + 1):
-            changed = [*cut[:at], both[:place], both[place:], *cut[at + 2 :]]
-            if place != len(cut[at]) and fits(changed, at + at % 2):
+    if index + 1 < len(sequence):
+        joined = sequence[index] + sequence[index + 1]
+        for boundary in range(len(joined) + 1):
+            changed = [*sequence[:index], joined[:boundary], joined[boundary:], *sequence[index + 2 :]]
+            if boundary != len(sequence[index]) and is_ordered(changed, index + index % 2):
                 yield changed
 
 
-def with_two_put_in(cut: Cut, at: int) -> Iterator[Cut]:
+def insert_boundaries(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]:
     """Yield the cuts in which a value became a value and a parameter, or a name two parameters."""
-    part = cut[at]
-    if at % 2:
-        for found in re.finditer(r"(?=([a-z][a-z0-9_]*))", part):
-            for ends in range(found.start() + 1, found.end(1) + 1):
-                changed = [*cut[:at], part[: found.start()], part[found.start() : ends], part[ends:]]
-                changed += cut[at + 1 :]
-                if fits(changed, at + 1):
+    text = sequence[index]
+    if index % 2:
+        for match in re.finditer(r"(?=([a-z][a-z0-9_]*))", text):
+            for end in range(match.start() + 1, match.end(1) + 1):
+                changed = [*sequence[:index], text[: match.start()], text[match.start() : end], text[end:]]
+                changed += sequence[index + 1 :]
+                if is_ordered(changed, index + 1):
                     yield changed
         return
-    for ends in range(1, len(part)):
-        for begins in range(ends, len(part)):
-            changed = [*cut[:at], part[:ends], part[ends:begins], part[begins:], *cut[at + 1 :]]
-            if part[:ends] < part[begins:] and fits(changed, at) and fits(changed, at + 2):
+    for end in range(1, len(text)):
+        for start in range(end, len(text)):
+            changed = [*sequence[:index], text[:end], text[end:start], text[start:], *sequence[index + 1 :]]
+            if text[:end] < text[start:] and is_ordered(changed, index) and is_ordered(changed, index + 2):
                 yield changed
 
 
-def with_two_taken_out(cut: Cut, at: int) -> Iterator[Cut]:
+def merge_fields(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]:
     """Yield the cut in which that part swallowed the two behind it."""
-    if at + 2 < len(cut):
-        changed = [*cut[:at], "".join(cut[at : at + 3]), *cut[at + 3 :]]
-        if at % 2 or fits(changed, at):
+    if index + 2 < len(sequence):
+        changed = [*sequence[:index], "".join(sequence[index : index + 3]), *sequence[index + 3 :]]
+        if index % 2 or is_ordered(changed, index):
             yield changed
 
 
-SEARCHES: tuple[Search, ...] = (with_one_moved, with_two_put_in, with_two_taken_out)
+SEARCHES: tuple[Search, ...] = (move_boundary, insert_boundaries, merge_fields)
 
 
-def changes(cut: Cut, places: range) -> Iterator[tuple[Cut, int]]:
-    for at in places:
+def apply_searches(sequence: FieldSequence, indexes: range) -> Iterator[tuple[FieldSequence, int]]:
+    for index in indexes:
         for search in SEARCHES:
-            yield from ((changed, at) for changed in search(cut, at))
+            yield from ((changed, index) for changed in search(sequence, index))
 
 
-def single_changes(cut: Cut) -> Iterator[Cut]:
-    yield from (changed for changed, _ in changes(cut, range(len(cut))))
+def single_changes(sequence: FieldSequence) -> Iterator[FieldSequence]:
+    yield from (changed for changed, _ in apply_searches(sequence, range(len(sequence))))
 
 
-def pairs_of_changes(cut: Cut) -> Iterator[Cut]:
+def double_changes(sequence: FieldSequence) -> Iterator[FieldSequence]:
     """Yield the cuts with two changes that are near each other."""
-    for once, at in changes(cut, range(len(cut))):
-        near = range(max(at - 2, 0), min(at + 4, len(once)))
-        yield from (twice for twice, _ in changes(once, near))
+    for changed_once, index in apply_searches(sequence, range(len(sequence))):
+        neighbours = range(max(index - 2, 0), min(index + 4, len(changed_once)))
+        yield from (changed_twice for changed_twice, _ in apply_searches(changed_once, neighbours))
 
 
-def what_decides(model: Model, parameters: Parameters) -> dict[str, object]:
+def decisive_values(model: Model, parameters: Parameters) -> dict[str, object]:
     message = read_message(model, parameters)
-    return {name: getattr(message, name) for name in DECIDING[model]}
+    return {name: getattr(message, name) for name in DECISIVE_FIELDS[model]}
 
 
-def that_get_through(
-    model: Model, original: Parameters, search: Callable[[Cut], Iterator[Cut]]
+def undetected_changes(
+    model: Model, original: Parameters, search: Callable[[FieldSequence], Iterator[FieldSequence]]
 ) -> Iterator[tuple[Parameters, dict[str, object]]]:
     """Yield the cuts that are not refused, and what they say that the original does not."""
-    before = what_decides(model, original)
-    spelled = SPELLED | set(DECIDING[model])
-    for cut in search(cut_of(original)):
-        told = dict(zip(cut[::2], cut[1::2], strict=True))
-        if all(told.get(name) == original.get(name) for name in spelled):
+    original_values = decisive_values(model, original)
+    fields = SOURCE_FIELDS | set(DECISIVE_FIELDS[model])
+    for sequence in search(field_sequence(original)):
+        parameters_read = dict(zip(sequence[::2], sequence[1::2], strict=True))
+        if all(parameters_read.get(name) == original.get(name) for name in fields):
             # Spelled alike, so it says the same: most cuts do, and need not be read.
             continue
         try:
-            after = what_decides(model, told)
+            changed_values = decisive_values(model, parameters_read)
         except ValidationFailedError:
             continue
-        if after != before:
-            assert string_to_sign(told) == string_to_sign(original)
-            yield told, {name: value for name, value in after.items() if value != before[name]}
+        if changed_values != original_values:
+            assert string_to_sign(parameters_read) == string_to_sign(original)
+            yield parameters_read, {name: value for name, value in changed_values.items() if value != original_values[name]}
 
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_no_single_change_of_a_documented_messages_cut_says_something_else(name: str) -> None:
     model, parameters = MESSAGES[name]
-    assert list(that_get_through(model, parameters, single_changes)) == []
+    assert list(undetected_changes(model, parameters, single_changes)) == []
 
 
-@pytest.mark.parametrize("additions", [LOWER, RICH], ids=["lower case", "rich"])
+@pytest.mark.parametrize("additions", [LOWERCASE_VALUES, LONG_VALUES], ids=["lower case", "rich"])
 @pytest.mark.parametrize(
     "name", [name for name in MESSAGES if re.search("ach_scheduled_one|cash$|reversal [bcr]", name)]
 )
@@ -216,21 +216,21 @@ def test_no_single_change_of_a_longer_messages_cut_says_something_else(
     name: str, additions: Parameters
 ) -> None:
     model, parameters = MESSAGES[name]
-    assert list(that_get_through(model, parameters | additions, single_changes)) == []
+    assert list(undetected_changes(model, parameters | additions, single_changes)) == []
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("name", SHORT_MESSAGES)
 def test_no_two_changes_of_a_cut_say_something_else(name: str) -> None:
-    model, parameters = SHORT[name]
-    assert list(that_get_through(model, parameters, pairs_of_changes)) == []
+    model, parameters = SHORT_MESSAGES[name]
+    assert list(undetected_changes(model, parameters, double_changes)) == []
 
 
 def test_a_new_parameter_of_any_plausible_name_is_accepted_alone_and_with_all_others() -> None:
-    for name, value in PLAUSIBLE.items():
-        for new in ({name: value}, {name: ""}, PLAUSIBLE):
-            assert read_message(Authorization, valid_authorization(**new)).payment_type is None
-            assert read_message(Confirmation, valid_confirmation(**new)).test is False
-            assert read_message(Reversal, valid_reversal(**new)).kind is ReversalKind.RETURN
+    for name, value in PLAUSIBLE_PARAMETERS.items():
+        for extra in ({name: value}, {name: ""}, PLAUSIBLE_PARAMETERS):
+            assert read_message(Authorization, valid_authorization(**extra)).payment_type is None
+            assert read_message(Confirmation, valid_confirmation(**extra)).test is False
+            assert read_message(Reversal, valid_reversal(**extra)).kind is ReversalKind.RETURN
 
 
 @pytest.mark.parametrize(

@@ -24,43 +24,43 @@ from paynearme.errors import (
 )
 from paynearme.sending import post
 from tests.clock import Clock
-from tests.messages import known_site
+from tests.messages import resolved_site
 from tests.unit.listening_paynearme import (
-    LONGEST_SECONDS,
+    MAX_SECONDS,
     Answer,
-    PayNearMe,
+    PayNearMeServer,
     closing,
-    cutting_half_way,
+    truncating,
     hanging,
-    nobody,
+    refused_port,
     resetting,
-    saying,
-    soon,
+    replying,
+    short_deadline,
 )
-from tests.unit.listening_silently import Silent, Watched
-from tests.unit.paynearme_pool import ANSWERS, OURS, PAYMENT, TOKEN, client_of
+from tests.unit.listening_silently import SilentServer, TrackingPool
+from tests.unit.paynearme_pool import RESPONSES, SITE_PAYMENT_IDENTIFIER, PAYMENT_REQUEST, SMART_TOKEN_REQUEST, new_client
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 CONTENT = b'{"canary": "canary-41c7"}'
-SEVERAL = Retry(total=2, connect=2, read=2, other=2, allowed_methods={"POST"}, backoff_factor=0)
+RETRIES = Retry(total=2, connect=2, read=2, other=2, allowed_methods={"POST"}, backoff_factor=0)
 
 
-def posted(
-    http: PoolManager, url: str, deadline: Deadline | None = None, repeat: Retry | bool = False
+def post_payload(
+    http: PoolManager, url: str, deadline: Deadline | None = None, retries: Retry | bool = False
 ) -> BaseHTTPResponse:
-    return post(http, f"{url}/json-api/x", CONTENT, {"Accept": "x"}, repeat, 5.0, deadline or soon())
+    return post(http, f"{url}/json-api/x", CONTENT, {"Accept": "x"}, retries, 5.0, deadline or short_deadline())
 
 
 @pytest.fixture
-def silent() -> Iterator[Silent]:
-    silent = Silent()
-    with silent.socket:
-        yield silent
+def silent_server() -> Iterator[SilentServer]:
+    silent_server = SilentServer()
+    with silent_server.socket:
+        yield silent_server
 
 
-type Hold = Callable[[Callable[[], object]], None]
+type Interrupt = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture(
@@ -71,192 +71,192 @@ type Hold = Callable[[Callable[[], object]], None]
     ],
     ids=["look-up", "connecting", "headers"],
 )
-def hold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Hold:
+def interrupt_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Interrupt:
     """Lets something happen before a step on the way to the body is done."""
-    place, name = request.param
-    usual = getattr(place, name)
+    owner, name = request.param
+    original = getattr(owner, name)
 
-    def before(wait: Callable[[], object]) -> None:
-        def late(*arguments: Any, **options: Any) -> Any:
+    def interrupt(wait: Callable[[], object]) -> None:
+        def delayed(*arguments: Any, **options: Any) -> Any:
             wait()
-            return usual(*arguments, **options)
+            return original(*arguments, **options)
 
-        monkeypatch.setattr(place, name, late)
+        monkeypatch.setattr(owner, name, delayed)
 
-    return before
+    return interrupt
 
 
-@pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
 def test_a_call_that_was_given_up_before_its_body_never_sends_it(
-    silent: Silent, hold: Hold, repeat: Retry | bool
+    silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
 ) -> None:
-    given_up = threading.Event()
-    hold(lambda: given_up.wait(LONGEST_SECONDS))
+    cancelled = threading.Event()
+    interrupt_before(lambda: cancelled.wait(MAX_SECONDS))
     # Its clock stands still: that the call was given up is all that keeps the body back.
     deadline = Clock().deadline(0.05)
-    with Watched() as pool:
+    with TrackingPool() as pool:
         with pytest.raises(UpstreamConnectTimeoutError):
-            posted(pool, silent.url, deadline, repeat)
-        given_up.set()
-        assert pool.ended.wait(LONGEST_SECONDS)
-    assert CONTENT not in silent.received()
+            post_payload(pool, silent_server.url, deadline, retries)
+        cancelled.set()
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert CONTENT not in silent_server.received()
 
 
-@pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
 def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
-    silent: Silent, hold: Hold, repeat: Retry | bool
+    silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
 ) -> None:
     clock = Clock()
-    hold(lambda: clock.work(6))
-    with Watched() as pool:
+    interrupt_before(lambda: clock.work(6))
+    with TrackingPool() as pool:
         with pytest.raises((UpstreamConnectTimeoutError, RequestNotAcceptedError)):
-            posted(pool, silent.url, clock.deadline(5), repeat)
-        assert pool.ended.wait(LONGEST_SECONDS)
-    assert CONTENT not in silent.received()
+            post_payload(pool, silent_server.url, clock.deadline(5), retries)
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert CONTENT not in silent_server.received()
 
 
-def test_a_call_that_was_not_held_back_sends_its_body(silent: Silent) -> None:
-    with Watched() as pool:
-        with pytest.raises(UpstreamTimeoutError) as caught:
-            posted(pool, silent.url, Deadline.after(1))
-        assert type(caught.value) is UpstreamTimeoutError
-        assert pool.ended.wait(LONGEST_SECONDS)
-    assert silent.received().endswith(CONTENT)
+def test_a_call_that_was_not_held_back_sends_its_body(silent_server: SilentServer) -> None:
+    with TrackingPool() as pool:
+        with pytest.raises(UpstreamTimeoutError) as exc_info:
+            post_payload(pool, silent_server.url, Deadline.after(1))
+        assert type(exc_info.value) is UpstreamTimeoutError
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert silent_server.received().endswith(CONTENT)
 
 
 def test_a_call_that_was_given_up_after_its_body_is_a_time_out() -> None:
-    paynearme = PayNearMe(hanging)
+    paynearme = PayNearMeServer(hanging)
 
-    def give_up(pool: PoolManager, url: str) -> BaseHTTPResponse:
+    def post_and_cancel(pool: PoolManager, url: str) -> BaseHTTPResponse:
         try:
-            return posted(pool, url, Deadline.after(1))
+            return post_payload(pool, url, Deadline.after(1))
         finally:
-            paynearme.arrived.wait(LONGEST_SECONDS)
+            paynearme.request_received.wait(MAX_SECONDS)
 
-    with pytest.raises(UpstreamTimeoutError) as caught:
-        paynearme.reached(give_up)
-    assert type(caught.value) is UpstreamTimeoutError
+    with pytest.raises(UpstreamTimeoutError) as exc_info:
+        paynearme.call_with_pool(post_and_cancel)
+    assert type(exc_info.value) is UpstreamTimeoutError
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_without_time_left_nobody_connects(silent: Silent, seconds: float) -> None:
+def test_without_time_left_nobody_connects(silent_server: SilentServer, seconds: float) -> None:
     with PoolManager() as pool, pytest.raises(UpstreamConnectTimeoutError):
-        posted(pool, silent.url, Clock().deadline(seconds))
-    assert silent.received() == b""
+        post_payload(pool, silent_server.url, Clock().deadline(seconds))
+    assert silent_server.received() == b""
 
 
-@pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
-def test_a_connection_that_is_refused_is_not_taken(repeat: Retry | bool) -> None:
-    with nobody() as bound, PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
-        posted(pool, f"http://127.0.0.1:{bound.getsockname()[1]}", None, repeat)
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+def test_a_connection_that_is_refused_is_not_taken(retries: Retry | bool) -> None:
+    with refused_port() as unbound_socket, PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
+        post_payload(pool, f"http://127.0.0.1:{unbound_socket.getsockname()[1]}", None, retries)
 
 
-@pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
 def test_a_connection_that_is_too_slow_is_not_reached_in_time(
-    silent: Silent, monkeypatch: pytest.MonkeyPatch, repeat: Retry | bool
+    silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch, retries: Retry | bool
 ) -> None:
     def connect(*_: object) -> None:
         raise TimeoutError
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     with PoolManager() as pool, pytest.raises(UpstreamConnectTimeoutError):
-        posted(pool, silent.url, None, repeat)
+        post_payload(pool, silent_server.url, None, retries)
 
 
-def test_an_unknown_host_is_not_taken(silent: Silent, monkeypatch: pytest.MonkeyPatch) -> None:
-    def look_up(*_: object, **__: object) -> None:
+def test_an_unknown_host_is_not_taken(silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_lookup(*_: object, **__: object) -> None:
         raise socket.gaierror
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", fail_lookup)
     with PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
-        posted(pool, silent.url)
+        post_payload(pool, silent_server.url)
 
 
-@pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
-def test_a_failure_of_tls_is_not_taken(repeat: Retry | bool) -> None:
-    paynearme = PayNearMe(saying(200, {}))
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+def test_a_failure_of_tls_is_not_taken(retries: Retry | bool) -> None:
+    paynearme = PayNearMeServer(replying(200, {}))
     with pytest.raises(RequestNotAcceptedError):
-        paynearme.reached(lambda pool, url: posted(pool, url.replace("http:", "https:"), None, repeat))
+        paynearme.call_with_pool(lambda pool, url: post_payload(pool, url.replace("http:", "https:"), None, retries))
     assert paynearme.received == []
 
 
-@pytest.mark.parametrize("repeat", [False, SEVERAL], ids=["once", "repeated"])
-@pytest.mark.parametrize("answer", [resetting, cutting_half_way, closing])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("response", [resetting, truncating, closing])
 def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
-    answer: Answer, repeat: Retry | bool
+    response: Answer, retries: Retry | bool
 ) -> None:
-    paynearme = PayNearMe(answer)
-    with pytest.raises(ServiceError) as caught:
-        paynearme.reached(lambda pool, url: posted(pool, url, None, repeat))
-    assert type(caught.value) is UpstreamError
-    assert len(paynearme.received) == (1 if repeat is False else 3)
+    paynearme = PayNearMeServer(response)
+    with pytest.raises(ServiceError) as exc_info:
+        paynearme.call_with_pool(lambda pool, url: post_payload(pool, url, None, retries))
+    assert type(exc_info.value) is UpstreamError
+    assert len(paynearme.received) == (1 if retries is False else 3)
 
 
 def test_a_repeat_that_finds_nobody_is_not_without_effect() -> None:
     # The first attempt arrived, and only then was nobody there.
-    paynearme = PayNearMe(closing)
+    paynearme = PayNearMeServer(closing)
 
     def call(pool: PoolManager, url: str) -> BaseHTTPResponse:
-        usual, connected = connection.create_connection, list[object]()
+        original, connections = connection.create_connection, list[object]()
 
-        def once(*arguments: Any, **options: Any) -> socket.socket:
-            if connected:
+        def connect_once(*arguments: Any, **options: Any) -> socket.socket:
+            if connections:
                 raise ConnectionRefusedError
-            connected.append(None)
-            return usual(*arguments, **options)
+            connections.append(None)
+            return original(*arguments, **options)
 
-        with pytest.MonkeyPatch.context() as during:
-            during.setattr(connection, "create_connection", once)
-            return posted(pool, url, None, SEVERAL)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(connection, "create_connection", connect_once)
+            return post_payload(pool, url, None, RETRIES)
 
-    with pytest.raises(ServiceError) as caught:
-        paynearme.reached(call)
-    assert type(caught.value) is UpstreamError
+    with pytest.raises(ServiceError) as exc_info:
+        paynearme.call_with_pool(call)
+    assert type(exc_info.value) is UpstreamError
     assert len(paynearme.received) == 1
 
 
-@pytest.mark.parametrize("lost", [resetting, closing, saying(503, b"")], ids=["reset", "closed", "503"])
-def test_each_repeat_sends_the_whole_body_with_its_length(lost: Answer) -> None:
-    paynearme = PayNearMe(lost, lost, saying(200, ANSWERS["get_smart_token"]))
-    paynearme.called(lambda client: client.get_smart_token(known_site(), TOKEN, soon()))
-    first, *more = paynearme.received
-    assert more == [first] * 2
+@pytest.mark.parametrize("lost_response", [resetting, closing, replying(503, b"")], ids=["reset", "closed", "503"])
+def test_each_repeat_sends_the_whole_body_with_its_length(lost_response: Answer) -> None:
+    paynearme = PayNearMeServer(lost_response, lost_response, replying(200, RESPONSES["get_smart_token"]))
+    paynearme.call_with_client(lambda client: client.get_smart_token(resolved_site(), SMART_TOKEN_REQUEST, short_deadline()))
+    first, *others = paynearme.received
+    assert others == [first] * 2
     for headers in paynearme.headers:
         assert int(headers["Content-Length"]) == len(json.dumps(first).encode())
         assert "Transfer-Encoding" not in headers
 
 
 def test_a_redirect_is_not_followed() -> None:
-    paynearme = PayNearMe(saying(307, b"", Location="/json-api/y"))
-    assert paynearme.reached(posted).status == 307
+    paynearme = PayNearMeServer(replying(307, b"", Location="/json-api/y"))
+    assert paynearme.call_with_pool(post_payload).status == 307
     assert paynearme.paths == ["/json-api/x"]
 
 
-def pay(client: PayNearMeClient, seconds: float) -> str | None:
-    return client.make_payment(known_site(), PAYMENT, OURS, Deadline.after(seconds))
+def submit_payment(client: PayNearMeClient, seconds: float) -> str | None:
+    return client.make_payment(resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, Deadline.after(seconds))
 
 
 def test_a_payment_given_up_before_its_body_was_not_asked_for(
-    silent: Silent, hold: Hold, monkeypatch: pytest.MonkeyPatch
+    silent_server: SilentServer, interrupt_before: Interrupt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that this need not last.
-    monkeypatch.setattr(client_module, "_WORTH_PAYING_SECONDS", 0.01)
-    given_up = threading.Event()
-    hold(lambda: given_up.wait(LONGEST_SECONDS))
-    with Watched() as pool:
+    monkeypatch.setattr(client_module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.01)
+    cancelled = threading.Event()
+    interrupt_before(lambda: cancelled.wait(MAX_SECONDS))
+    with TrackingPool() as pool:
         with pytest.raises(UpstreamConnectTimeoutError):
-            pay(client_of(pool, address=silent.url), 0.1)
-        given_up.set()
-        assert pool.ended.wait(LONGEST_SECONDS)
-    assert OURS.encode() not in silent.received()
+            submit_payment(new_client(pool, base_url=silent_server.url), 0.1)
+        cancelled.set()
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert SITE_PAYMENT_IDENTIFIER.encode() not in silent_server.received()
 
 
 def test_of_a_payment_given_up_after_its_body_nobody_knows_the_outcome(
-    silent: Silent, monkeypatch: pytest.MonkeyPatch
+    silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "_WORTH_PAYING_SECONDS", 0.01)
-    with Watched() as pool:
+    monkeypatch.setattr(client_module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.01)
+    with TrackingPool() as pool:
         with pytest.raises(PaymentOutcomeUnknownError):
-            pay(client_of(pool, address=silent.url), 1)
-        assert pool.ended.wait(LONGEST_SECONDS)
-    assert OURS.encode() in silent.received()
+            submit_payment(new_client(pool, base_url=silent_server.url), 1)
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert SITE_PAYMENT_IDENTIFIER.encode() in silent_server.received()

@@ -19,20 +19,20 @@ from urllib3 import PoolManager
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.errors import RequestNotAcceptedError, UpstreamError
-from tests.messages import known_site
-from tests.unit.listening_paynearme import soon
-from tests.unit.paynearme_pool import ORDER, OURS, PAYMENT, StubTokens
+from tests.messages import resolved_site
+from tests.unit.listening_paynearme import short_deadline
+from tests.unit.paynearme_pool import ORDER_REQUEST, SITE_PAYMENT_IDENTIFIER, PAYMENT_REQUEST, StubTokens
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 
-class Stranger(BaseHTTPRequestHandler):
+class UntrustedHandler(BaseHTTPRequestHandler):
     """Answers every call with a page, and counts them."""
 
     received = 0
 
     def do_POST(self) -> None:
-        Stranger.received += 1
+        UntrustedHandler.received += 1
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.end_headers()
@@ -47,7 +47,7 @@ def certificate(tmp_path: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
-    made = (
+    openssl_command = (
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
@@ -63,40 +63,40 @@ def certificate(tmp_path: Path) -> Path:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     path = tmp_path / "stranger.pem"
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(private + openssl_command.public_bytes(serialization.Encoding.PEM))
     return path
 
 
 @pytest.fixture
-def stranger(certificate: Path) -> Iterator[str]:
+def untrusted_server(certificate: Path) -> Iterator[str]:
     """Listen with that certificate; give the address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    Stranger.received = 0
-    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+    UntrustedHandler.received = 0
+    with HTTPServer(("127.0.0.1", 0), UntrustedHandler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"https://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def client_of(address: str, http: PoolManager | None = None) -> PayNearMeClient:
-    return PayNearMeClient(address, cast(AccessTokens, StubTokens()), http)
+def new_client(url: str, http: PoolManager | None = None) -> PayNearMeClient:
+    return PayNearMeClient(url, cast(AccessTokens, StubTokens()), http)
 
 
-def test_a_payment_is_not_given_to_whoever_has_no_trusted_certificate(stranger: str) -> None:
+def test_a_payment_is_not_given_to_whoever_has_no_trusted_certificate(untrusted_server: str) -> None:
     with pytest.raises(RequestNotAcceptedError):
-        client_of(stranger).make_payment(known_site(), PAYMENT, OURS, soon())
-    assert Stranger.received == 0
+        new_client(untrusted_server).make_payment(resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, short_deadline())
+    assert UntrustedHandler.received == 0
 
 
-def test_an_order_is_not_given_to_whoever_has_no_trusted_certificate(stranger: str) -> None:
+def test_an_order_is_not_given_to_whoever_has_no_trusted_certificate(untrusted_server: str) -> None:
     with pytest.raises(RequestNotAcceptedError):
-        client_of(stranger).create_order(known_site(), ORDER, soon())
-    assert Stranger.received == 0
+        new_client(untrusted_server).create_order(resolved_site(), ORDER_REQUEST, short_deadline())
+    assert UntrustedHandler.received == 0
 
 
-def test_it_is_the_certificate_alone_that_keeps_it_away(stranger: str, certificate: Path) -> None:
+def test_it_is_the_certificate_alone_that_keeps_it_away(untrusted_server: str, certificate: Path) -> None:
     with PoolManager(ca_certs=str(certificate)) as http, pytest.raises(UpstreamError):
-        client_of(stranger, http).create_order(known_site(), ORDER, soon())
-    assert Stranger.received == 1
+        new_client(untrusted_server, http).create_order(resolved_site(), ORDER_REQUEST, short_deadline())
+    assert UntrustedHandler.received == 1

@@ -109,7 +109,7 @@ def test_a_lone_text_is_not_taken_for_one_letter_secrets(secrets: Any) -> None:
         verify({"a": "1"}, sign({"a": "1"}, "k"), secrets)
 
 
-WRONG: dict[str, Sequence[Any]] = {
+INVALID_ARGUMENTS: dict[str, Sequence[Any]] = {
     "params": (
         *(None, 1, "a=1", b"a=1", [], [("a", "1")], {"a"}, {}),
         *({"a": value} for value in (None, 1, 1.0, True, b"1", ["1"], {"b": "1"}, "\ud800")),
@@ -130,13 +130,13 @@ WRONG: dict[str, Sequence[Any]] = {
 
 
 @pytest.mark.parametrize(
-    ("argument", "wrong"),
-    [(name, value) for name, several in WRONG.items() for value in several],
+    ("argument", "invalid"),
+    [(name, value) for name, values in INVALID_ARGUMENTS.items() for value in values],
     ids=lambda part: f"{part!r:.40}",
 )
-def test_whatever_is_of_the_wrong_kind_gives_a_signature_error(argument: str, wrong: Any) -> None:
+def test_whatever_is_of_the_wrong_kind_gives_a_signature_error(argument: str, invalid: Any) -> None:
     with pytest.raises(SignatureError):
-        verify_example(**{argument: wrong})
+        verify_example(**{argument: invalid})
 
 
 class MappingThatRaises(Mapping[str, str]):
@@ -158,7 +158,7 @@ class SequenceThatRaises(Sequence[str]):
         return 1
 
 
-class NothingIsEqual:
+class NeverEqual:
     def __eq__(self, other: object) -> bool:
         raise RuntimeError
 
@@ -167,7 +167,7 @@ class NothingIsEqual:
 
 @pytest.mark.parametrize(
     "change",
-    [{"params": MappingThatRaises()}, {"secrets": SequenceThatRaises()}, {"version": NothingIsEqual()}],
+    [{"params": MappingThatRaises()}, {"secrets": SequenceThatRaises()}, {"version": NeverEqual()}],
     ids=["params", "secrets", "version"],
 )
 def test_objects_that_raise_give_a_signature_error(change: dict[str, Any]) -> None:
@@ -181,21 +181,21 @@ def test_any_mapping_will_do() -> None:
 
 def test_verifying_leaves_its_input_as_it_was() -> None:
     params, secrets = {**EXAMPLE, "signature": "x", "call": "y"}, ["new", SECRET]
-    before = deepcopy((params, secrets))
+    original = deepcopy((params, secrets))
     verify_example(params=params, secrets=secrets)
-    assert (params, secrets) == before
-    assert list(params) == list(before[0])
+    assert (params, secrets) == original
+    assert list(params) == list(original[0])
 
 
 @pytest.mark.parametrize("change", [{"signature": "0" * 64}, {"params": {"a": SECRET}}, {"secrets": []}])
 def test_the_error_tells_neither_a_secret_nor_a_signature(change: dict[str, Any]) -> None:
-    with pytest.raises(SignatureError) as caught:
+    with pytest.raises(SignatureError) as exc_info:
         verify_example(**change)
-    assert SECRET not in repr(caught.value)
-    assert EXAMPLE_SIGNATURE not in repr(caught.value)
+    assert SECRET not in repr(exc_info.value)
+    assert EXAMPLE_SIGNATURE not in repr(exc_info.value)
 
 
-def assert_breaks(original: dict[str, str], changed: dict[str, str]) -> None:
+def assert_signature_changes(original: dict[str, str], changed: dict[str, str]) -> None:
     assert string_to_sign(changed) != string_to_sign(original)
     for version in ("3.0", "2.0"):
         with pytest.raises(SignatureError):
@@ -213,19 +213,19 @@ def test_a_changed_value_breaks_the_signature(
 ) -> None:
     name = data.draw(st.sampled_from(sorted(params)))
     assume(value != params[name])
-    assert_breaks(params, {**params, name: value})
+    assert_signature_changes(params, {**params, name: value})
 
 
 @given(parameters, st.data())
 def test_a_removed_parameter_breaks_the_signature(params: dict[str, str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(params)))
-    assert_breaks(params, {n: v for n, v in params.items() if n != name})
+    assert_signature_changes(params, {n: v for n, v in params.items() if n != name})
 
 
 @given(parameters, signed_names, values)
 def test_an_added_parameter_breaks_the_signature(params: dict[str, str], name: str, value: str) -> None:
     assume(name not in params)
-    assert_breaks(params, {**params, name: value})
+    assert_signature_changes(params, {**params, name: value})
 
 
 @given(parameters, signed_names, st.data())
@@ -233,25 +233,25 @@ def test_a_renamed_parameter_breaks_the_signature(
     params: dict[str, str], name: str, data: st.DataObject
 ) -> None:
     assume(name not in params)
-    old = data.draw(st.sampled_from(sorted(params)))
-    changed = {name if n == old else n: v for n, v in params.items()}
+    old_name = data.draw(st.sampled_from(sorted(params)))
+    changed = {name if n == old_name else n: v for n, v in params.items()}
     # Without separators a few messages share a text: {"abb": "", "ba": "bb"} and {"ab": "bb", "abb": ""}.
     assume(string_to_sign(changed) != string_to_sign(params))
-    assert_breaks(params, changed)
+    assert_signature_changes(params, changed)
 
 
-anything = st.recursive(
+any_value = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=8) | any_text,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.lists(inner, max_size=3).map(tuple)
-        | st.dictionaries(any_text | st.integers() | st.none(), inner, max_size=3)
+    lambda children: (
+        st.lists(children, max_size=3)
+        | st.lists(children, max_size=3).map(tuple)
+        | st.dictionaries(any_text | st.integers() | st.none(), children, max_size=3)
     ),
     max_leaves=6,
 )
 
 
-@given(anything, anything, anything, anything | st.sampled_from(["2.0", "3.0"]))
+@given(any_value, any_value, any_value, any_value | st.sampled_from(["2.0", "3.0"]))
 def test_whatever_it_is_fed_verify_raises_a_signature_error(
     params: Any, signature: Any, secrets: Any, version: Any
 ) -> None:

@@ -11,20 +11,20 @@ def test_what_is_counted_hundreds_of_times_is_one_number_under_both_sets_of_dime
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for _ in range(250):
-        telemetry.count("EventPublished")
-    telemetry.write("publish_events", 200, 1.0)
+        telemetry.add_metric("EventPublished")
+    telemetry.flush("publish_events", 200, 1.0)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (written,) = [line for line in lines if "_aws" in line]
-    (directive,) = written["_aws"]["CloudWatchMetrics"]
-    assert written["EventPublished"] == [250]
+    (metric_line,) = [line for line in lines if "_aws" in line]
+    (directive,) = metric_line["_aws"]["CloudWatchMetrics"]
+    assert metric_line["EventPublished"] == [250]
     assert [sorted(names) for names in directive["Dimensions"]] == [["operation", "service"], ["service"]]
 
 
 def test_a_call_counts_nothing_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.count("EventPublished")
-    telemetry.write("publish_events", 200, 1.0)
-    telemetry.write("publish_events", 200, 1.0)
+    telemetry.add_metric("EventPublished")
+    telemetry.flush("publish_events", 200, 1.0)
+    telemetry.flush("publish_events", 200, 1.0)
 
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
     assert "EventPublished" in first

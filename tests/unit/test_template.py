@@ -10,7 +10,7 @@ import pytest
 from tests.template import (
     FUNCTIONS,
     PARAMETERS,
-    PUBLISHED,
+    TRIGGERED_FUNCTIONS,
     RESOURCES,
     ROOT,
     TEMPLATE,
@@ -21,8 +21,8 @@ from tests.template import (
 
 SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 ENVIRONMENTS = ("local", "dev", "prod")
-LONGEST_DESCRIPTION = 256
-WAITED_FOR_BY_NOBODY = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
+MAX_DESCRIPTION = 256
+ASYNC_FUNCTIONS = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
 
 
 def overrides(environment: str, command: str) -> dict[str, str]:
@@ -41,15 +41,15 @@ def test_every_parameter_has_its_place_in_one_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "address",
+    "url",
     ["https://api.paynearme.com", "https://api.paynearme-sandbox.com", "http://127.0.0.1:8080"],
 )
-def test_paynearme_is_called_over_tls_or_on_this_machine(address: str) -> None:
-    assert re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], address)
+def test_paynearme_is_called_over_tls_or_on_this_machine(url: str) -> None:
+    assert re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], url)
 
 
 @pytest.mark.parametrize(
-    "address",
+    "url",
     [
         "http://api.paynearme.com",
         "https://api.paynearme.com/",
@@ -58,15 +58,15 @@ def test_paynearme_is_called_over_tls_or_on_this_machine(address: str) -> None:
         "",
     ],
 )
-def test_no_other_address_is_taken_for_paynearmes(address: str) -> None:
-    assert not re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], address)
+def test_no_other_address_is_taken_for_paynearmes(url: str) -> None:
+    assert not re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], url)
 
 
 @pytest.mark.parametrize(("stage", "hooks"), [("prod", "false"), ("dev", "true"), ("local", "true")])
 def test_paynearmes_retries_are_rehearsed_in_every_stage_but_production(stage: str, hooks: str) -> None:
-    condition, in_production, elsewhere = environment_of("ConfirmFunction")["CERTIFICATION_HOOKS"]["Fn::If"]
+    condition, production_value, other_value = environment_of("ConfirmFunction")["CERTIFICATION_HOOKS"]["Fn::If"]
     assert TEMPLATE["Conditions"][condition] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
-    assert (in_production if stage == "prod" else elsewhere) == hooks
+    assert (production_value if stage == "prod" else other_value) == hooks
 
 
 def test_no_other_function_rehearses_anything() -> None:
@@ -75,38 +75,38 @@ def test_no_other_function_rehearses_anything() -> None:
     ]
 
 
-@pytest.mark.parametrize("function", PUBLISHED)
+@pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
 def test_a_function_is_called_by_its_alias_and_starts_from_a_snapshot(function: str) -> None:
     assert FUNCTIONS[function]["AutoPublishAlias"] == "live"
     assert FUNCTIONS[function]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
 
 
-@pytest.mark.parametrize("function", PUBLISHED)
+@pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
 def test_any_change_of_a_function_publishes_a_version(function: str) -> None:
     assert FUNCTIONS[function]["AutoPublishAliasAllProperties"] is True
-    assert FUNCTIONS[function]["AutoPublishCodeSha256"] == {"Ref": "CodeHash"}
+    assert FUNCTIONS[function]["AutoPublishCodeSha256"] == {"Ref": "VersionTrigger"}
 
 
 def depends_on(function: str) -> set[str]:
     """Return the parameters that the template hands to a function."""
-    handed = [*environment_of(function).values(), *FUNCTIONS[function]["Architectures"]]
-    return {name for value in handed for name in names_in(value)} & set(PARAMETERS)
+    referenced_values = [*environment_of(function).values(), *FUNCTIONS[function]["Architectures"]]
+    return {name for value in referenced_values for name in names_in(value)} & set(PARAMETERS)
 
 
-@pytest.mark.parametrize("function", PUBLISHED)
+@pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
 def test_a_function_tells_in_its_description_which_parameters_it_depends_on(function: str) -> None:
     # SAM looks at nothing else when it decides whether another value of a parameter publishes a version.
-    told = set(re.findall(r"\$\{(\w+)\}", FUNCTIONS[function]["Description"]["Fn::Sub"]))
-    assert told == depends_on(function)
+    referenced_names = set(re.findall(r"\$\{(\w+)\}", FUNCTIONS[function]["Description"]["Fn::Sub"]))
+    assert referenced_names == depends_on(function)
 
 
-@pytest.mark.parametrize("function", PUBLISHED)
+@pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
 def test_a_description_is_not_longer_than_lambda_takes(function: str) -> None:
     text = FUNCTIONS[function]["Description"]["Fn::Sub"]
     for parameter in depends_on(function):
         # A value may be a few places longer than the default.
         text = text.replace(f"${{{parameter}}}", str(PARAMETERS[parameter]["Default"]) + "0000")
-    assert len(text) <= LONGEST_DESCRIPTION
+    assert len(text) <= MAX_DESCRIPTION
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -114,7 +114,7 @@ def test_a_function_is_traced(function: str) -> None:
     assert FUNCTIONS[function]["Tracing"] == "Active"
 
 
-@pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - WAITED_FOR_BY_NOBODY))
+@pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - ASYNC_FUNCTIONS))
 def test_a_function_gives_up_before_paynearme_does(function: str) -> None:
     assert FUNCTIONS[function]["Timeout"] == 9
 
@@ -161,8 +161,8 @@ def test_the_tables_stream_tells_the_old_and_the_new_item() -> None:
 
 
 def test_the_table_forgets_only_what_says_when() -> None:
-    forgetting = RESOURCES["Table"]["Properties"]["TimeToLiveSpecification"]
-    assert forgetting == {"AttributeName": "expires_at_epoch", "Enabled": True}
+    time_to_live = RESOURCES["Table"]["Properties"]["TimeToLiveSpecification"]
+    assert time_to_live == {"AttributeName": "expires_at_epoch", "Enabled": True}
 
 
 def test_the_secret_is_deployed_without_a_key() -> None:
@@ -179,8 +179,8 @@ def test_there_is_a_deployment_for_this_machine_for_trying_and_for_production() 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_what_is_deployed_is_for_the_architecture_that_was_built(environment: str) -> None:
-    built, deployed = overrides(environment, "build"), overrides(environment, "deploy")
-    assert built.get("Architecture") == deployed.get("Architecture")
+    build_parameters, deploy_parameters = overrides(environment, "build"), overrides(environment, "deploy")
+    assert build_parameters.get("Architecture") == deploy_parameters.get("Architecture")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -192,8 +192,8 @@ def test_production_calls_paynearmes_production_and_nobody_else_does() -> None:
     production = "https://api.paynearme.com"
     assert overrides("prod", "deploy")["PayNearMeBaseUrl"] == production
     assert overrides("prod", "deploy")["Stage"] == "prod"
-    others = [overrides(environment, "deploy") for environment in ENVIRONMENTS if environment != "prod"]
-    assert production not in [other.get("PayNearMeBaseUrl") for other in others]
+    other_overrides = [overrides(environment, "deploy") for environment in ENVIRONMENTS if environment != "prod"]
+    assert production not in [overrides_entry.get("PayNearMeBaseUrl") for overrides_entry in other_overrides]
     assert PARAMETERS["PayNearMeBaseUrl"]["Default"] != production
 
 
@@ -207,10 +207,10 @@ def test_in_production_a_new_policy_spreads_slowly_and_elsewhere_at_once() -> No
 
 
 def test_in_production_new_code_comes_in_steps_and_elsewhere_at_once() -> None:
-    assert overrides("prod", "deploy")["GradualDeployment"] == "true"
-    assert PARAMETERS["GradualDeployment"]["Default"] == "false"
+    assert overrides("prod", "deploy")["CanaryDeployment"] == "true"
+    assert PARAMETERS["CanaryDeployment"]["Default"] == "false"
     for environment in ("local", "dev"):
-        assert "GradualDeployment" not in overrides(environment, "deploy")
+        assert "CanaryDeployment" not in overrides(environment, "deploy")
 
 
 def test_a_person_confirms_what_changes_in_production() -> None:

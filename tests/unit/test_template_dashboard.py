@@ -9,28 +9,28 @@ from typing import Any
 import pytest
 
 from paynearme.messages import Outcome
-from paynearme.payments import Anomaly, Authorized, Confirmed
+from paynearme.payments import Anomaly, AuthorizationResult, ConfirmationResult
 from paynearme.policy import Decision, Reason
-from paynearme.telling import ANSWERED, CAME_TO
-from tests.measures import COUNTED
+from paynearme.telling import CALL_SUCCEEDED, CALL_ERROR_METRICS
+from tests.measures import ALL_METRIC_NAMES
 from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE
 from tests.unit.test_payments import DECIDED_AT
 
 STACK = "a-stack"
-SUBSTITUTED = {
+SUBSTITUTIONS = {
     "AWS::StackName": STACK,
     "AWS::Region": "us-east-1",
-    "DeadLetters.QueueName": "a-queue",
+    "EventsDeadLetterQueue.QueueName": "a-queue",
 }
 BODY: str = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
 
 
-def substituted(body: str) -> str:
+def substitute(body: str) -> str:
     """Return a text as CloudFormation makes it: with names in the place of what they are taken from."""
-    return re.sub(r"\$\{([\w:.]+)\}", lambda found: SUBSTITUTED[found[1]], body)
+    return re.sub(r"\$\{([\w:.]+)\}", lambda match: SUBSTITUTIONS[match[1]], body)
 
 
-WIDGETS: list[dict[str, Any]] = json.loads(substituted(BODY))["widgets"]
+WIDGETS: list[dict[str, Any]] = json.loads(substitute(BODY))["widgets"]
 TITLES = [widget["properties"]["title"] for widget in WIDGETS]
 COLUMNS = 24
 
@@ -45,7 +45,7 @@ def metrics_of(widget: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str
             yield names[0], names[1], pairs, options
 
 
-def shown(title: str) -> list[str]:
+def shown_metrics(title: str) -> list[str]:
     """Return the names of the metrics of a widget."""
     return [name for _, name, _, _ in metrics_of(WIDGETS[TITLES.index(title)])]
 
@@ -58,7 +58,7 @@ def test_a_widget_shows_metrics_that_the_code_counts_for_this_stack(title: str) 
             assert (name, dimensions) == ("ApproximateNumberOfMessagesVisible", {"QueueName": "a-queue"})
             continue
         assert namespace == "PayNearMe"
-        assert name in COUNTED
+        assert name in ALL_METRIC_NAMES
         assert dimensions.pop("service") == STACK
         assert dimensions.keys() <= {"operation"}
         assert set(dimensions.values()) <= operations
@@ -80,26 +80,26 @@ def test_each_reason_of_a_decline_is_shown_with_its_code() -> None:
     widget = WIDGETS[TITLES.index("Declines by reason")]
     for reason, (_, name, _, options) in zip(reasons, metrics_of(widget), strict=True):
         decision = Decision(False, reason, "No", "")
-        assert name in Authorized(decision, DECIDED_AT, "", repeated=False).counts
+        assert name in AuthorizationResult(decision, DECIDED_AT, "", is_duplicate=False).metrics
         assert options["label"] == reason
 
 
 def test_each_kind_of_anomaly_is_shown_with_its_code() -> None:
     widget = WIDGETS[TITLES.index("Anomalies by kind")]
     for anomaly, (_, name, _, options) in zip(Anomaly, metrics_of(widget), strict=True):
-        counts = Confirmed(Outcome.PAYMENT, repeated=False, anomalies=frozenset({anomaly})).counts
+        counts = ConfirmationResult(Outcome.PAYMENT, is_duplicate=False, anomalies=frozenset({anomaly})).metrics
         assert name in counts
         assert options["label"] == anomaly
 
 
 def test_each_kind_of_answer_of_paynearmes_is_shown() -> None:
-    assert sorted(shown("PayNearMe's answers")) == sorted([ANSWERED, *(name for _, name in CAME_TO)])
+    assert sorted(shown_metrics("PayNearMe's answers")) == sorted([CALL_SUCCEEDED, *(name for _, name in CALL_ERROR_METRICS)])
 
 
 def test_money_decisions_time_and_anomalies_are_seen_at_a_glance() -> None:
-    assert TITLES[0] == "At a glance"
-    wanted = {"ConfirmedAmountCents", "AuthorizationAccepted", "AuthorizationDeclined", "ResponseBudgetUsedPercent", "Anomaly"}
-    assert wanted <= set(shown("At a glance"))
+    assert TITLES[0] == "Overview"
+    expected_metrics = {"ConfirmedAmountCents", "AuthorizationAccepted", "AuthorizationDeclined", "ResponseBudgetUsedPercent", "Anomaly"}
+    assert expected_metrics <= set(shown_metrics("Overview"))
 
 
 def test_the_limit_that_is_drawn_is_the_alarms() -> None:
@@ -109,9 +109,9 @@ def test_the_limit_that_is_drawn_is_the_alarms() -> None:
 
 def test_no_widget_lies_over_another_or_beyond_the_edge() -> None:
     def overlaps(a: dict[str, Any], b: dict[str, Any]) -> bool:
-        beside = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
-        above = a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"]
-        return not (beside or above)
+        is_horizontally_apart = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+        is_vertically_apart = a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"]
+        return not (is_horizontally_apart or is_vertically_apart)
 
     assert not [pair for pair in combinations(WIDGETS, 2) if overlaps(*pair)]
     assert all(widget["x"] + widget["width"] <= COLUMNS for widget in WIDGETS)
@@ -119,8 +119,8 @@ def test_no_widget_lies_over_another_or_beyond_the_edge() -> None:
 
 def test_the_runbook_names_widgets_as_they_are_called() -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    named = re.findall(r"\*([^*\n]+)\* on the dashboard|on the dashboard \(\*([^*\n]+)\*\)", runbook)
-    titles = {one or other for one, other in named}
+    mentions = re.findall(r"\*([^*\n]+)\* on the dashboard|on the dashboard \(\*([^*\n]+)\*\)", runbook)
+    titles = {first or second for first, second in mentions}
     assert titles
     assert titles <= set(TITLES)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.template import HOLDING_DATA, PARAMETERS, RESOURCES
+from tests.template import DATA_FUNCTIONS, PARAMETERS, RESOURCES
 
-HOLDING_NONE = {
+DATALESS_TYPES = {
     "AWS::ApiGateway::Account",
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::DomainName",
@@ -36,10 +36,10 @@ KINDS = sorted({entry["Type"] for entry in RESOURCES.values()})
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_said_of_every_kind_of_resource_whether_it_holds_data(kind: str) -> None:
-    assert (kind in HOLDING_DATA) != (kind in HOLDING_NONE)
+    assert (kind in DATA_FUNCTIONS) != (kind in DATALESS_TYPES)
 
 
-@pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in HOLDING_DATA])
+@pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in DATA_FUNCTIONS])
 def test_what_holds_data_outlives_the_stack(name: str) -> None:
     assert RESOURCES[name].get("DeletionPolicy") == "Retain"
     assert RESOURCES[name].get("UpdateReplacePolicy") == "Retain"
@@ -52,15 +52,15 @@ def test_a_name_that_is_ours_is_no_log_groups() -> None:
 
 
 # A name of these is one within an application, which is the stack's own.
-NAMED_WITHIN = {"AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::Environment"}
+APPLICATION_SCOPED = {"AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::Environment"}
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_no_name_is_the_same_in_two_stacks_of_one_account(resource: str) -> None:
     kind, properties = RESOURCES[resource]["Type"], RESOURCES[resource].get("Properties", {})
-    naming = {"Name", f"{kind.rsplit('::', maxsplit=1)[1]}Name"} & set(properties)
-    for name in () if kind in NAMED_WITHIN else naming:
+    name_properties = {"Name", f"{kind.rsplit('::', maxsplit=1)[1]}Name"} & set(properties)
+    for name in () if kind in APPLICATION_SCOPED else name_properties:
         value = properties[name]
         # Somebody who chooses a name chooses it for each stack.
-        chosen = isinstance(value, dict) and value.get("Ref") in PARAMETERS
-        assert chosen or "AWS::StackName" in str(value)
+        is_parameter = isinstance(value, dict) and value.get("Ref") in PARAMETERS
+        assert is_parameter or "AWS::StackName" in str(value)

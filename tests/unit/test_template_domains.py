@@ -14,15 +14,15 @@ RULES: dict[str, Any] = TEMPLATE["Rules"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_domain_is_not_taken_without_its_certificate(kind: str) -> None:
     rule = RULES[f"{kind}DomainHasACertificate"]
-    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}DomainName"}, ""]}]}
-    assert rule["RuleCondition"] == given
-    certified = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}CertificateArn"}, ""]}]}
-    assert certified in [assertion["Assert"] for assertion in rule["Assertions"]]
+    has_domain = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}DomainName"}, ""]}]}
+    assert rule["RuleCondition"] == has_domain
+    has_certificate = {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}CertificateArn"}, ""]}]}
+    assert has_certificate in [assertion["Assert"] for assertion in rule["Assertions"]]
 
 
 def test_the_apis_do_not_share_a_domain() -> None:
-    different = {"Fn::Not": [{"Fn::Equals": [{"Ref": "CallbackDomainName"}, {"Ref": "BackendDomainName"}]}]}
-    assert different in [
+    domains_differ = {"Fn::Not": [{"Fn::Equals": [{"Ref": "CallbackDomainName"}, {"Ref": "BackendDomainName"}]}]}
+    assert domains_differ in [
         assertion["Assert"] for assertion in RULES["CallbackDomainHasACertificate"]["Assertions"]
     ]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.template import APIS, CALLED, FUNCTIONS, PUBLISHED, RESOURCES, of_type
+from tests.template import APIS, API_FUNCTIONS, FUNCTIONS, TRIGGERED_FUNCTIONS, RESOURCES, of_type
 
 ORDERS = "/orders/{site_identifier}/{pnm_order_identifier}"
 CUSTOMERS = "/customers/{site_identifier}/{site_customer_identifier}"
@@ -28,7 +28,7 @@ ROUTES = {
     ("BackendApi", "get", PAYMENTS, "PaymentsFunction"),
 }
 
-LOGGED = {
+ALLOWED_LOG_FIELDS = {
     "$context.domainName",
     "$context.httpMethod",
     "$context.identity.sourceIp",
@@ -45,24 +45,24 @@ LOGGED = {
 
 
 def test_the_functions_have_exactly_these_doors() -> None:
-    events = [(name, event) for name, f in CALLED.items() for event in f["Events"].values()]
+    events = [(name, event) for name, f in API_FUNCTIONS.items() for event in f["Events"].values()]
     assert {event["Type"] for _, event in events} == {"Api"}
-    doors = [(name, event["Properties"]) for name, event in events]
-    assert {(p["RestApiId"]["Ref"], p["Method"], p["Path"], name) for name, p in doors} == ROUTES
+    api_events = [(name, event["Properties"]) for name, event in events]
+    assert {(p["RestApiId"]["Ref"], p["Method"], p["Path"], name) for name, p in api_events} == ROUTES
     # A door that is named without its own authorizer has the API's.
-    assert {key for _, p in doors for key in p} == {"RestApiId", "Method", "Path"}
+    assert {key for _, p in api_events for key in p} == {"RestApiId", "Method", "Path"}
     assert not [name for name, f in FUNCTIONS.items() if "FunctionUrlConfig" in f]
 
 
 def test_beside_the_apis_only_the_tables_stream_and_a_schedule_call_functions() -> None:
     others = [
-        (n, e["Type"]) for n, f in PUBLISHED.items() for e in f["Events"].values() if e["Type"] != "Api"
+        (n, e["Type"]) for n, f in TRIGGERED_FUNCTIONS.items() for e in f["Events"].values() if e["Type"] != "Api"
     ]
     assert others == [("PublishEventsFunction", "DynamoDB"), ("SweepUnconfirmedFunction", "Schedule")]
 
 
 def test_no_route_takes_any_verb() -> None:
-    methods = [event["Properties"]["Method"] for f in CALLED.values() for event in f["Events"].values()]
+    methods = [event["Properties"]["Method"] for f in API_FUNCTIONS.values() for event in f["Events"].values()]
     assert "any" not in [method.lower() for method in methods]
 
 
@@ -70,27 +70,27 @@ def test_no_route_takes_any_verb() -> None:
 def test_an_access_log_tells_nothing_that_the_sender_wrote(api: str) -> None:
     log = APIS[api]["AccessLogSetting"]
     assert log["DestinationArn"] == {"Fn::GetAtt": [f"{api}Logs", "Arn"]}
-    assert set(json.loads(log["Format"]).values()) <= LOGGED
+    assert set(json.loads(log["Format"]).values()) <= ALLOWED_LOG_FIELDS
 
 
 @pytest.mark.parametrize("api", APIS)
 def test_what_the_gateway_refuses_by_itself_is_answered_with_fixed_words(api: str) -> None:
-    answers = APIS[api]["GatewayResponses"]
-    assert set(answers) == {"DEFAULT_4XX", "DEFAULT_5XX"}
-    for answer in answers.values():
-        assert answer["ResponseParameters"] == {"Headers": {"Content-Type": "'application/problem+json'"}}
-        assert set(answer["ResponseTemplates"]) == {"application/json"}
-        text = answer["ResponseTemplates"]["application/json"]
+    responses = APIS[api]["GatewayResponses"]
+    assert set(responses) == {"DEFAULT_4XX", "DEFAULT_5XX"}
+    for response in responses.values():
+        assert response["ResponseParameters"] == {"Headers": {"Content-Type": "'application/problem+json'"}}
+        assert set(response["ResponseTemplates"]) == {"application/json"}
+        text = response["ResponseTemplates"]["application/json"]
         assert "$" not in text
         assert json.loads(text).keys() == {"type", "title"}
 
 
 def test_the_emulators_own_refusals_are_the_same_and_only_the_emulators() -> None:
-    own = of_type("AWS::ApiGateway::GatewayResponse")
-    assert sorted(answer["RestApiId"]["Ref"] for answer in own.values()) == sorted(APIS)
-    for name, answer in own.items():
-        everywhere = APIS[answer["RestApiId"]["Ref"]]["GatewayResponses"]["DEFAULT_4XX"]
-        assert answer["ResponseTemplates"] == everywhere["ResponseTemplates"]
+    gateway_responses = of_type("AWS::ApiGateway::GatewayResponse")
+    assert sorted(response["RestApiId"]["Ref"] for response in gateway_responses.values()) == sorted(APIS)
+    for name, answer in gateway_responses.items():
+        default_response = APIS[answer["RestApiId"]["Ref"]]["GatewayResponses"]["DEFAULT_4XX"]
+        assert answer["ResponseTemplates"] == default_response["ResponseTemplates"]
         assert RESOURCES[name]["Condition"] == "IsLocal"
 
 
@@ -101,7 +101,7 @@ def test_callbacks_come_from_the_addresses_of_the_parameter() -> None:
         "Principal": "*",
         "Action": "execute-api:Invoke",
         "Resource": "execute-api:/*",
-        "Condition": {"IpAddress": {"aws:SourceIp": {"Ref": "CallbackAddresses"}}},
+        "Condition": {"IpAddress": {"aws:SourceIp": {"Ref": "CallbackAllowedCidrs"}}},
     }
 
 

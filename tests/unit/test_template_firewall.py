@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from paynearme.parameters import MOST_BYTES
+from paynearme.parameters import MAX_BYTES
 from tests.template import PARAMETERS, RESOURCES
 
 ACL: dict[str, Any] = RESOURCES["WebAcl"]["Properties"]
 RULES: dict[str, dict[str, Any]] = {rule["Name"]: rule for rule in ACL["Rules"]}
 
-GROUPS = {
+RULE_GROUPS = {
     "AWSManagedRulesAmazonIpReputationList": [],
     "AWSManagedRulesCommonRuleSet": [
         "CrossSiteScripting_BODY",
@@ -53,7 +53,7 @@ GROUPS = {
 }
 """AWS's managed groups and the names of their rules. WAF ignores an override whose name it does not know."""
 
-CHOSEN_BY_CONSUMERS = ("_BODY", "_QUERYARGUMENTS", "_QUERYSTRING")
+CONSUMER_CONTROLLED = ("_BODY", "_QUERYARGUMENTS", "_QUERYSTRING")
 """The ends of the names of rules that look into what a callback repeats of a consumer's texts."""
 
 
@@ -63,43 +63,43 @@ def managed() -> dict[str, dict[str, Any]]:
 
 
 def test_the_firewall_has_awss_groups_and_none_that_refuses_whoever_is_in_a_cloud() -> None:
-    assert set(managed()) == set(GROUPS)
+    assert set(managed()) == set(RULE_GROUPS)
     assert {group["VendorName"] for group in managed().values()} == {"AWS"}
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", RULE_GROUPS)
 def test_what_a_consumer_can_make_a_genuine_callback_hold_is_counted_and_never_blocked(group: str) -> None:
     overrides = managed()[group].get("RuleActionOverrides", [])
     assert all(override["ActionToUse"] == {"Count": {}} for override in overrides)
-    harmless = {name for name in GROUPS[group] if name.endswith(CHOSEN_BY_CONSUMERS)}
+    consumer_rules = {name for name in RULE_GROUPS[group] if name.endswith(CONSUMER_CONTROLLED)}
     # PayNearMe does not say that its callbacks name a User-Agent.
-    harmless |= {"NoUserAgent_HEADER"} & set(GROUPS[group])
-    assert {override["Name"] for override in overrides} == harmless
+    consumer_rules |= {"NoUserAgent_HEADER"} & set(RULE_GROUPS[group])
+    assert {override["Name"] for override in overrides} == consumer_rules
 
 
 def test_a_body_is_too_large_where_it_is_for_us() -> None:
     statement = RULES["BodySize"]["Statement"]["SizeConstraintStatement"]
-    assert (statement["ComparisonOperator"], statement["Size"]) == ("GT", MOST_BYTES)
+    assert (statement["ComparisonOperator"], statement["Size"]) == ("GT", MAX_BYTES)
     # WAF sees no more than this of a body; what is larger matches.
     assert statement["FieldToMatch"] == {"Body": {"OversizeHandling": "MATCH"}}
-    inspected = ACL["AssociationConfig"]["RequestBody"]["API_GATEWAY"]["DefaultSizeInspectionLimit"]
-    assert inspected == f"KB_{MOST_BYTES // 1024}"
+    inspected_size = ACL["AssociationConfig"]["RequestBody"]["API_GATEWAY"]["DefaultSizeInspectionLimit"]
+    assert inspected_size == f"KB_{MAX_BYTES // 1024}"
 
 
 def test_one_address_may_send_what_the_callback_routes_admit() -> None:
-    statement = RULES["AddressRate"]["Statement"]["RateBasedStatement"]
+    statement = RULES["RateLimit"]["Statement"]["RateBasedStatement"]
     assert statement["AggregateKeyType"] == "IP"
-    assert statement["Limit"] == {"Ref": "WafRequestsPerAddress"}
+    assert statement["Limit"] == {"Ref": "WafRateLimitPerIp"}
     # PayNearMe may send all authorizations and all confirmations from one address.
-    admitted = 2 * int(PARAMETERS["CallbackRateLimit"]["Default"]) * statement["EvaluationWindowSec"]
-    assert int(PARAMETERS["WafRequestsPerAddress"]["Default"]) >= admitted
+    admitted_requests = 2 * int(PARAMETERS["CallbackRateLimit"]["Default"]) * statement["EvaluationWindowSec"]
+    assert int(PARAMETERS["WafRateLimitPerIp"]["Default"]) >= admitted_requests
 
 
 def test_no_request_is_kept_as_a_sample() -> None:
     # A sample shows the query string, and with it personal data and the signature.
-    every = [ACL, *RULES.values()]
-    assert not [entry for entry in every if entry["VisibilityConfig"]["SampledRequestsEnabled"]]
-    assert all(entry["VisibilityConfig"]["CloudWatchMetricsEnabled"] for entry in every)
+    resources = [ACL, *RULES.values()]
+    assert not [entry for entry in resources if entry["VisibilityConfig"]["SampledRequestsEnabled"]]
+    assert all(entry["VisibilityConfig"]["CloudWatchMetricsEnabled"] for entry in resources)
 
 
 def test_what_no_rule_matches_is_let_in() -> None:

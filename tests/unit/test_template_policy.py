@@ -63,8 +63,8 @@ def test_minutes_are_those_that_appconfig_takes(parameter: str) -> None:
 
 
 def test_the_policy_is_kept_for_a_minute_and_never_for_ever_or_not_at_all() -> None:
-    assert PARAMETERS["PolicyMaxAgeSeconds"]["Default"] == "60"
-    assert PARAMETERS["PolicyMaxAgeSeconds"]["MinValue"] == 1
+    assert PARAMETERS["PolicyCacheSeconds"]["Default"] == "60"
+    assert PARAMETERS["PolicyCacheSeconds"]["MinValue"] == 1
 
 
 def test_a_policy_that_an_authorization_cannot_use_is_taken_back() -> None:
@@ -84,12 +84,12 @@ def test_one_unusable_policy_within_a_minute_rings_and_silence_does_not() -> Non
 
 
 def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.count(ALARM["MetricName"])
-    telemetry.write("authorize", 200, 1.0)
+    telemetry.add_metric(ALARM["MetricName"])
+    telemetry.flush("authorize", 200, 1.0)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (counted,) = [line for line in lines if ALARM["MetricName"] in line]
-    (directive,) = counted["_aws"]["CloudWatchMetrics"]
+    (metric_line,) = [line for line in lines if ALARM["MetricName"] in line]
+    (directive,) = metric_line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == ALARM["Namespace"]
     assert ALARM["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
     dimensions = {entry["Name"]: entry["Value"] for entry in ALARM["Dimensions"]}
@@ -97,7 +97,7 @@ def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixtu
     assert dimensions["service"] == {"Ref": "AWS::StackName"}
     dimensions["service"] = telemetry.SERVICE
     assert set(dimensions) in [set(names) for names in directive["Dimensions"]]
-    assert {name: counted[name] for name in dimensions} == dimensions
+    assert {name: metric_line[name] for name in dimensions} == dimensions
 
 
 def test_appconfig_may_look_at_alarms_and_do_nothing_else() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.template import CALLING_PAYNEARME, FUNCTIONS, RESOURCES, environment_of, names_in, of_type
+from tests.template import OUTBOUND_FUNCTIONS, FUNCTIONS, RESOURCES, environment_of, names_in, of_type
 
 SECRET = {"Fn::GetAtt": ["SitesSecret", "Id"]}
-TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+TABLE_ARN = {"Fn::GetAtt": ["Table", "Arn"]}
 POLICY = {
     "Fn::Sub": "arn:${AWS::Partition}:appconfig:${AWS::Region}:${AWS::AccountId}"
     ":application/${PolicyApplication}/environment/${PolicyEnvironment}/configuration/${PolicyProfile}"
@@ -18,15 +18,15 @@ ACCESS_TOKENS = {
     ":parameter/paynearme/${AWS::StackName}/access-tokens/*"
 }
 TRACING = {"xray:PutTraceSegments": "*", "xray:PutTelemetryRecords": "*"}
-READING_POLICY = {
+POLICY_PERMISSIONS = {
     "appconfig:StartConfigurationSession": POLICY,
     "appconfig:GetLatestConfiguration": POLICY,
 }
-SHARING_TOKENS = {"ssm:GetParameter": ACCESS_TOKENS, "ssm:PutParameter": ACCESS_TOKENS}
-READ, WRITE = "dynamodb:BatchGetItem", "dynamodb:UpdateItem"
-LOOK = "dynamodb:Query"
+TOKEN_PERMISSIONS = {"ssm:GetParameter": ACCESS_TOKENS, "ssm:PutParameter": ACCESS_TOKENS}
+READ_ITEMS, WRITE_ITEMS = "dynamodb:BatchGetItem", "dynamodb:UpdateItem"
+QUERY_ITEMS = "dynamodb:Query"
 STREAM = {"Fn::Sub": "${Table.Arn}/stream/*"}
-READING_STREAM = {
+STREAM_PERMISSIONS = {
     "dynamodb:DescribeStream": STREAM,
     "dynamodb:GetRecords": STREAM,
     "dynamodb:GetShardIterator": STREAM,
@@ -39,91 +39,91 @@ def logs(group: str) -> dict[str, Any]:
     return {"logs:CreateLogStream": arn, "logs:PutLogEvents": arn}
 
 
-RIGHTS: dict[str, dict[str, Any]] = {
+PERMISSIONS: dict[str, dict[str, Any]] = {
     "AuthorizeFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        READ: TABLE,
-        WRITE: TABLE,
-        **READING_POLICY,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **POLICY_PERMISSIONS,
         **logs("AuthorizeLogs"),
         **TRACING,
     },
     "ConfirmFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        WRITE: TABLE,
-        **READING_POLICY,
+        WRITE_ITEMS: TABLE_ARN,
+        **POLICY_PERMISSIONS,
         **logs("ConfirmLogs"),
         **TRACING,
     },
     "ReverseFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        READ: TABLE,
-        WRITE: TABLE,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
         **logs("ReverseLogs"),
         **TRACING,
     },
     "GetSmartTokenFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        WRITE: TABLE,
-        **SHARING_TOKENS,
-        **logs("GetTokenLogs"),
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
+        **logs("GetSmartTokenLogs"),
         **TRACING,
     },
     "CreateOrderFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        WRITE: TABLE,
-        **SHARING_TOKENS,
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
         **logs("CreateOrderLogs"),
         **TRACING,
     },
     "FindPaymentMethodsFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        WRITE: TABLE,
-        **SHARING_TOKENS,
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
         **logs("FindPaymentMethodsLogs"),
         **TRACING,
     },
     "MakePaymentFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        READ: TABLE,
-        WRITE: TABLE,
-        **SHARING_TOKENS,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
         **logs("MakePaymentLogs"),
         **TRACING,
     },
     "OrdersFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        READ: TABLE,
-        WRITE: TABLE,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
         **logs("OrdersLogs"),
         **TRACING,
     },
     "CustomersFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        READ: TABLE,
-        WRITE: TABLE,
-        **READING_POLICY,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **POLICY_PERMISSIONS,
         **logs("CustomersLogs"),
         **TRACING,
     },
     "PaymentsFunction": {
         "secretsmanager:GetSecretValue": SECRET,
-        READ: TABLE,
+        READ_ITEMS: TABLE_ARN,
         **logs("PaymentsLogs"),
         **TRACING,
     },
     "PublishEventsFunction": {
-        **READING_STREAM,
+        **STREAM_PERMISSIONS,
         "events:PutEvents": {"Fn::GetAtt": ["Events", "Arn"]},
         "sqs:SendMessage": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
         **logs("PublishEventsLogs"),
         **TRACING,
     },
     "SweepUnconfirmedFunction": {
-        LOOK: {"Fn::Sub": "${Table.Arn}/index/awaited"},
-        READ: TABLE,
-        WRITE: TABLE,
-        **logs("WatchUnconfirmedLogs"),
+        QUERY_ITEMS: {"Fn::Sub": "${Table.Arn}/index/awaited"},
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **logs("SweepUnconfirmedLogs"),
         **TRACING,
     },
     "ValidatePolicyFunction": {**logs("ValidatePolicyLogs"), **TRACING},
@@ -134,26 +134,26 @@ PAYMENTS = ["PAYMENT#*", "TEST#PAYMENT#*"]
 SITE_PAYMENTS = ["SITE_PAYMENT#*", "TEST#SITE_PAYMENT#*"]
 LEASES = "ACCESS_TOKEN#*"
 KEYS: dict[tuple[str, str], list[str]] = {
-    ("AuthorizeFunction", READ): [*PAYMENTS, "CUSTOMER#*", "ORDER#*", "SPENDING#*"],
+    ("AuthorizeFunction", READ_ITEMS): [*PAYMENTS, "CUSTOMER#*", "ORDER#*", "SPENDING#*"],
     # It reserves spending and has no business with a balance.
-    ("AuthorizeFunction", WRITE): [*PAYMENTS, "SPENDING#*"],
-    ("ConfirmFunction", WRITE): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS],
-    ("ReverseFunction", READ): PAYMENTS,
-    ("ReverseFunction", WRITE): [*PAYMENTS, "CUSTOMER#*"],
-    ("GetSmartTokenFunction", WRITE): [LEASES],
-    ("CreateOrderFunction", WRITE): [LEASES, "ORDER#*"],
-    ("FindPaymentMethodsFunction", WRITE): [LEASES],
+    ("AuthorizeFunction", WRITE_ITEMS): [*PAYMENTS, "SPENDING#*"],
+    ("ConfirmFunction", WRITE_ITEMS): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS],
+    ("ReverseFunction", READ_ITEMS): PAYMENTS,
+    ("ReverseFunction", WRITE_ITEMS): [*PAYMENTS, "CUSTOMER#*"],
+    ("GetSmartTokenFunction", WRITE_ITEMS): [LEASES],
+    ("CreateOrderFunction", WRITE_ITEMS): [LEASES, "ORDER#*"],
+    ("FindPaymentMethodsFunction", WRITE_ITEMS): [LEASES],
     # What became of a payment only a confirmation may say.
-    ("MakePaymentFunction", READ): SITE_PAYMENTS,
-    ("MakePaymentFunction", WRITE): [LEASES, "INTENT#*"],
-    ("OrdersFunction", READ): ["ORDER#*"],
-    ("OrdersFunction", WRITE): ["ORDER#*"],
-    ("CustomersFunction", READ): ["CUSTOMER#*", "SPENDING#*"],
-    ("CustomersFunction", WRITE): ["CUSTOMER#*"],
-    ("PaymentsFunction", READ): PAYMENTS,
+    ("MakePaymentFunction", READ_ITEMS): SITE_PAYMENTS,
+    ("MakePaymentFunction", WRITE_ITEMS): [LEASES, "INTENT#*"],
+    ("OrdersFunction", READ_ITEMS): ["ORDER#*"],
+    ("OrdersFunction", WRITE_ITEMS): ["ORDER#*"],
+    ("CustomersFunction", READ_ITEMS): ["CUSTOMER#*", "SPENDING#*"],
+    ("CustomersFunction", WRITE_ITEMS): ["CUSTOMER#*"],
+    ("PaymentsFunction", READ_ITEMS): PAYMENTS,
     # No test: nobody awaits its outcome. And no balance.
-    ("SweepUnconfirmedFunction", READ): ["PAYMENT#*"],
-    ("SweepUnconfirmedFunction", WRITE): ["PAYMENT#*", "SPENDING#*"],
+    ("SweepUnconfirmedFunction", READ_ITEMS): ["PAYMENT#*"],
+    ("SweepUnconfirmedFunction", WRITE_ITEMS): ["PAYMENT#*", "SPENDING#*"],
 }
 """Which items each function reaches, by the beginnings of their partition keys."""
 
@@ -164,8 +164,8 @@ def statements(role: str) -> list[dict[str, Any]]:
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
-    named = statement["Action"]
-    return [named] if isinstance(named, str) else list(named)
+    allowed_actions = statement["Action"]
+    return [allowed_actions] if isinstance(allowed_actions, str) else list(allowed_actions)
 
 
 def role_of(function: str) -> str:
@@ -173,14 +173,14 @@ def role_of(function: str) -> str:
     return name
 
 
-def told_of(function: str) -> set[tuple[str, str]]:
+def referenced_resources(function: str) -> set[tuple[str, str]]:
     """Return which variables of a function name which resources."""
-    told = environment_of(function).items()
-    return {(name, resource) for name, value in told for resource in names_in(value) & RESOURCES.keys()}
+    variables = environment_of(function).items()
+    return {(name, resource) for name, value in variables for resource in names_in(value) & RESOURCES.keys()}
 
 
 def test_every_function_has_its_rights_written_down_here() -> None:
-    assert set(RIGHTS) == set(FUNCTIONS)
+    assert set(PERMISSIONS) == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -197,16 +197,16 @@ def test_a_function_has_a_role_that_nobody_else_takes(function: str) -> None:
 
 def test_beside_the_functions_only_api_gateway_appconfig_and_codedeploy_have_roles() -> None:
     # What the last of them may do is in tests/e2e/test_expansion_of_steps.py.
-    others = set(of_type("AWS::IAM::Role")) - {role_of(function) for function in FUNCTIONS}
-    assert others == {"ApiGatewayLoggingRole", "DeploymentRole", "PolicyAlarmRole"}
+    other_roles = set(of_type("AWS::IAM::Role")) - {role_of(function) for function in FUNCTIONS}
+    assert other_roles == {"ApiGatewayLoggingRole", "DeploymentRole", "PolicyAlarmRole"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_may_do_its_work_and_nothing_else(function: str) -> None:
     role = role_of(function)
-    allowed = [(a, s["Resource"]) for s in statements(role) for a in actions(s)]
-    assert sorted(a for a, _ in allowed) == sorted(RIGHTS[function])
-    assert dict(allowed) == RIGHTS[function]
+    allowed_actions = [(a, s["Resource"]) for s in statements(role) for a in actions(s)]
+    assert sorted(a for a, _ in allowed_actions) == sorted(PERMISSIONS[function])
+    assert dict(allowed_actions) == PERMISSIONS[function]
     # What is not a list of actions on resources would give rights that the lines above do not see.
     assert {key for s in statements(role) for key in s} <= {"Effect", "Action", "Resource", "Condition"}
     assert {s["Effect"] for s in statements(role)} == {"Allow"}
@@ -216,13 +216,13 @@ def test_a_function_may_do_its_work_and_nothing_else(function: str) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_reaches_the_items_of_its_work_and_no_others(function: str) -> None:
-    reached = {
+    reachable_keys = {
         (function, action): statement["Condition"]
         for statement in statements(role_of(function))
         for action in actions(statement)
-        if action in (READ, WRITE)
+        if action in (READ_ITEMS, WRITE_ITEMS)
     }
-    assert reached == {
+    assert reachable_keys == {
         (name, action): {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": keys}}
         for (name, action), keys in KEYS.items()
         if name == function
@@ -231,58 +231,58 @@ def test_a_function_reaches_the_items_of_its_work_and_no_others(function: str) -
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_right_is_named_by_a_wildcard_and_only_the_watch_looks_for_items(function: str) -> None:
-    named = [action for statement in statements(role_of(function)) for action in actions(statement)]
-    assert not [action for action in named if "*" in action]
-    looking = [action for action in named if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
+    allowed_actions = [action for statement in statements(role_of(function)) for action in actions(statement)]
+    assert not [action for action in allowed_actions if "*" in action]
+    query_actions = [action for action in allowed_actions if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
     # In the index of what is awaited, as its rights say above.
-    assert looking == ([LOOK] if function == "SweepUnconfirmedFunction" else [])
+    assert query_actions == ([QUERY_ITEMS] if function == "SweepUnconfirmedFunction" else [])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_only_x_ray_is_allowed_on_every_resource(function: str) -> None:
-    everywhere = [s for s in statements(role_of(function)) if s["Resource"] == "*"]
-    assert {action for s in everywhere for action in actions(s)} == set(TRACING)
+    unscoped = [s for s in statements(role_of(function)) if s["Resource"] == "*"]
+    assert {action for s in unscoped for action in actions(s)} == set(TRACING)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_told_of_what_it_may_use_and_of_nothing_else(function: str) -> None:
-    used = {resource for name, resource in told_of(function)}
+    referenced = {resource for name, resource in referenced_resources(function)}
     policy = {"PolicyApplication", "PolicyEnvironment", "PolicyProfile"}
-    assert ("Table" in used) == bool({READ, WRITE} & set(RIGHTS[function]))
-    assert {"Events", "DeadLetters"} & used == {
+    assert ("Table" in referenced) == bool({READ_ITEMS, WRITE_ITEMS} & set(PERMISSIONS[function]))
+    assert {"Events", "DeadLetters"} & referenced == {
         resource
         for action, resource in (("events:PutEvents", "Events"), ("sqs:SendMessage", "DeadLetters"))
-        if action in RIGHTS[function]
+        if action in PERMISSIONS[function]
     }
-    assert ("SitesSecret" in used) == ("secretsmanager:GetSecretValue" in RIGHTS[function])
-    assert policy & used == (policy if READING_POLICY.keys() <= RIGHTS[function].keys() else set())
+    assert ("SitesSecret" in referenced) == ("secretsmanager:GetSecretValue" in PERMISSIONS[function])
+    assert policy & referenced == (policy if POLICY_PERMISSIONS.keys() <= PERMISSIONS[function].keys() else set())
 
 
 def test_only_who_calls_paynearme_reads_and_stores_access_tokens() -> None:
-    sharing = [name for name, rights in RIGHTS.items() if SHARING_TOKENS.keys() & rights.keys()]
-    assert sorted(sharing) == sorted(CALLING_PAYNEARME)
+    token_functions = [name for name, permissions in PERMISSIONS.items() if TOKEN_PERMISSIONS.keys() & permissions.keys()]
+    assert sorted(token_functions) == sorted(OUTBOUND_FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_who_calls_paynearme_is_told_where_it_is_and_where_access_tokens_are(function: str) -> None:
-    told = environment_of(function)
-    calling = {
+    variables = environment_of(function)
+    call_variables = {
         "PAYNEARME_BASE_URL": {"Ref": "PayNearMeBaseUrl"},
         "DEFAULT_SITE_IDENTIFIER": {"Ref": "DefaultSiteIdentifier"},
         # Beginning like the parameters that its role reaches.
         "ACCESS_TOKENS_PATH": {"Fn::Sub": "/paynearme/${AWS::StackName}/access-tokens"},
     }
-    assert {n: told[n] for n in calling if n in told} == (calling if function in CALLING_PAYNEARME else {})
+    assert {n: variables[n] for n in call_variables if n in variables} == (call_variables if function in OUTBOUND_FUNCTIONS else {})
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_variables_that_name_resources_mean_the_same_in_every_function(function: str) -> None:
-    assert told_of(function) <= {
+    assert referenced_resources(function) <= {
         ("POLICY_APPLICATION", "PolicyApplication"),
         ("POLICY_ENVIRONMENT", "PolicyEnvironment"),
         ("POLICY_PROFILE", "PolicyProfile"),
         ("SITES_SECRET", "SitesSecret"),
         ("TABLE_NAME", "Table"),
         ("EVENT_BUS_NAME", "Events"),
-        ("DEAD_LETTERS_URL", "DeadLetters"),
+        ("DEAD_LETTER_QUEUE_URL", "DeadLetters"),
     }

@@ -26,14 +26,14 @@ from paynearme.errors import (
 )
 from paynearme.messages import AuthorizationResponse, ConfirmationResponse, ReversalResponse
 
-type HttpAnswer = dict[str, Any]
+type HttpResponse = dict[str, Any]
 """What a function behind a REST API returns: ``statusCode``, ``headers``, ``body``."""
 
 
-type CallbackAnswer = AuthorizationResponse | ConfirmationResponse | ReversalResponse
+type CallbackBody = AuthorizationResponse | ConfirmationResponse | ReversalResponse
 
 
-_PROBLEMS: tuple[tuple[type[ServiceError], int, str, str], ...] = (
+PROBLEM_TYPES: tuple[tuple[type[ServiceError], int, str, str], ...] = (
     (MalformedRequestError, 400, "malformed-request", "The request is malformed"),
     (PayloadTooLargeError, 413, "payload-too-large", "The request is too large"),
     (AuthenticationError, 401, "authentication-failed", "The request is not authentic"),
@@ -54,51 +54,51 @@ _PROBLEMS: tuple[tuple[type[ServiceError], int, str, str], ...] = (
 _INTERNAL = (500, "internal", "Internal error")
 
 
-def problem(error: Exception, *, names_only: bool) -> HttpAnswer:
+def problem_response(error: Exception, *, omit_descriptions: bool) -> HttpResponse:
     """Return the one answer that belongs to ``error``.
 
     With ``names_only`` the faulty parameters are named and not described, as callbacks are answered.
     """
-    known = (entry[1:] for entry in _PROBLEMS if isinstance(error, entry[0]))
-    status, kind, title = next(known, _INTERNAL)
-    body: dict[str, Any] = {"type": f"urn:problem-type:paynearme:{kind}", "title": title, "status": status}
+    matches = (entry[1:] for entry in PROBLEM_TYPES if isinstance(error, entry[0]))
+    status, problem_type, title = next(matches, _INTERNAL)
+    body: dict[str, Any] = {"type": f"urn:problem-type:paynearme:{problem_type}", "title": title, "status": status}
     if isinstance(error, ValidationFailedError):
-        if names_only:
-            body["parameters"] = sorted(error.faults)
+        if omit_descriptions:
+            body["parameters"] = sorted(error.errors)
         else:
-            faults = sorted(error.faults.items())
-            body["errors"] = [{"parameter": name, "description": text} for name, text in faults]
+            errors = sorted(error.errors.items())
+            body["errors"] = [{"parameter": name, "description": text} for name, text in errors]
     if isinstance(error, ServiceError):
-        body |= error.members()
-    answer = _answer(status, "application/problem+json", json.dumps(body))
+        body |= error.extensions()
+    response = _response(status, "application/problem+json", json.dumps(body))
     if isinstance(error, PaymentInProgressError):
-        answer["headers"]["Retry-After"] = str(error.retry_after)
-    return answer
+        response["headers"]["Retry-After"] = str(error.retry_after)
+    return response
 
 
-def success(content: Mapping[str, Any]) -> HttpAnswer:
+def json_response(content: Mapping[str, Any]) -> HttpResponse:
     """Return a 200 with ``content`` as JSON."""
-    return _answer(200, "application/json", json.dumps(content))
+    return _response(200, "application/json", json.dumps(content))
 
 
-def callback_answer(answer: CallbackAnswer, version: str, response_format: str) -> HttpAnswer:
+def callback_response(response: CallbackBody, version: str, response_format: str) -> HttpResponse:
     """Return a 200 with PayNearMe's envelope for the site's version: ``json`` or ``xml``.
 
     JSON as in seed ``authorization_callbacks``; XML with the version in the namespace, its dot turned
     into an underscore.
     """
     if response_format == "json":
-        return success({answer.envelope: {"version": version, answer.part: answer.fields()}})
+        return json_response({response.envelope: {"version": version, response.element: response.fields()}})
     namespace = f"http://www.paynearme.com/api/pnm_xmlschema_v{version.replace('.', '_')}"
     ElementTree.register_namespace("t", namespace)
-    root = ElementTree.Element(f"{{{namespace}}}{answer.envelope}", {"version": version})
-    part = ElementTree.SubElement(root, f"{{{namespace}}}{answer.part}")
-    for name, text in answer.fields().items():
-        ElementTree.SubElement(part, f"{{{namespace}}}{name}").text = text
+    root = ElementTree.Element(f"{{{namespace}}}{response.envelope}", {"version": version})
+    element = ElementTree.SubElement(root, f"{{{namespace}}}{response.element}")
+    for name, text in response.fields().items():
+        ElementTree.SubElement(element, f"{{{namespace}}}{name}").text = text
     body = ElementTree.tostring(root, encoding="unicode")
-    return _answer(200, "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{body}')
+    return _response(200, "application/xml", f'<?xml version="1.0" encoding="UTF-8"?>\n{body}')
 
 
-def _answer(status: int, content_type: str, body: str) -> HttpAnswer:
+def _response(status: int, content_type: str, body: str) -> HttpResponse:
     headers = {"Content-Type": f"{content_type}; charset=utf-8", "Cache-Control": "no-store"}
     return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}

@@ -3,7 +3,7 @@
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-LONGEST_ATTEMPT_SECONDS = 2.5
+MAX_ATTEMPT_SECONDS = 2.5
 """The most that one request can take: connecting and then waiting for bytes."""
 
 CLIENT_CONFIG = Config(
@@ -13,7 +13,7 @@ CLIENT_CONFIG = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
 )
 
-_TRANSIENT_CODES = frozenset(
+_RETRYABLE_CODES = frozenset(
     {
         "InternalServerError",
         "InternalServiceError",
@@ -27,10 +27,10 @@ _TRANSIENT_CODES = frozenset(
         "TransactionInProgressException",
     }
 )
-_TRANSIENT_REASONS = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
+_RETRYABLE_REASONS = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
 
 
-def is_transient(error: BaseException) -> bool:
+def is_retryable(error: BaseException) -> bool:
     """Return whether the same request may do better if it is sent again.
 
     True when the service was not reached or did not answer, when it was busy or broken, and when a
@@ -42,6 +42,6 @@ def is_transient(error: BaseException) -> bool:
         return False
     if error.response["Error"]["Code"] == "TransactionCanceledException":
         reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-        return bool(reasons & _TRANSIENT_REASONS) and "ConditionalCheckFailed" not in reasons
+        return bool(reasons & _RETRYABLE_REASONS) and "ConditionalCheckFailed" not in reasons
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return error.response["Error"]["Code"] in _TRANSIENT_CODES or status >= 500
+    return error.response["Error"]["Code"] in _RETRYABLE_CODES or status >= 500

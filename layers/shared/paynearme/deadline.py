@@ -8,14 +8,14 @@ from random import SystemRandom
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
-_MOST_WAIT_SECONDS = 0.4
+_MAX_BACKOFF_SECONDS = 0.4
 
 # Not the module-level generator: SnapStart restores its state into every copy of a function, and
 # copies that lost a race together would then wait equally long and race again.
 _random = SystemRandom()
 
 # More than one, so that a call that was given up does not stand in the way of the next.
-_threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="bound")
+_executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="bound")
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Deadline:
         """Return the deadline that ends ``seconds`` from now, or this one if it ends sooner."""
         return replace(self, ends_at=min(self.ends_at, self.clock() + seconds))
 
-    def sooner(self, seconds: float) -> "Deadline":
+    def minus(self, seconds: float) -> "Deadline":
         """Return the deadline that ends ``seconds`` before this one."""
         return replace(self, ends_at=self.ends_at - seconds)
 
-    def bound[T](self, call: Callable[[], T]) -> T:
+    def run[T](self, function: Callable[[], T]) -> T:
         """Return what ``call`` returns; raise ``TimeoutError`` if that is not before the deadline.
 
         A socket's time-outs bound each wait for bytes, but neither the look-up of a name nor an answer
@@ -60,7 +60,7 @@ class Deadline:
         """
         if self.remaining <= 0:
             raise TimeoutError
-        future = _threads.submit(call)
+        future = _executor.submit(function)
         try:
             return future.result(timeout=self.remaining)
         finally:
@@ -68,9 +68,9 @@ class Deadline:
 
     def retrying(
         self,
-        is_transient: Callable[[BaseException], bool],
-        longest_attempt: float,
-        least_wait: float = 0.0,
+        is_retryable: Callable[[BaseException], bool],
+        max_attempt: float,
+        min_wait: float = 0.0,
     ) -> Retrying:
         """Return a policy that repeats a call for as long as one more attempt still fits.
 
@@ -81,13 +81,13 @@ class Deadline:
         """
 
         def wait(state: RetryCallState) -> float:
-            return least_wait + _random.uniform(0, min(_MOST_WAIT_SECONDS, 0.02 * 2**state.attempt_number))
+            return min_wait + _random.uniform(0, min(_MAX_BACKOFF_SECONDS, 0.02 * 2**state.attempt_number))
 
         def stop(state: RetryCallState) -> bool:
-            return self.remaining - state.upcoming_sleep < longest_attempt
+            return self.remaining - state.upcoming_sleep < max_attempt
 
         return Retrying(
-            retry=retry_if_exception(is_transient),
+            retry=retry_if_exception(is_retryable),
             wait=wait,
             stop=stop,
             sleep=self.sleep,

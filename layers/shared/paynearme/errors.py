@@ -13,7 +13,7 @@ class ServiceError(Exception):
     It reaches no log, either, but for a policy's faults, which the policy's author must read.
     """
 
-    def members(self) -> Mapping[str, Any]:
+    def extensions(self) -> Mapping[str, Any]:
         """Return what a caller of the backend API is told beside the fixed title: JSON values by name."""
         return {}
 
@@ -66,10 +66,10 @@ class ValidationFailedError(ServiceError):
     ``faults`` maps the parameters' names to fixed descriptions. It never holds a value.
     """
 
-    def __init__(self, faults: Mapping[str, str]) -> None:
+    def __init__(self, errors: Mapping[str, str]) -> None:
         """Take the faults, a fixed description by parameter name."""
         super().__init__("invalid message")
-        self.faults = dict(faults)
+        self.errors = dict(errors)
 
 
 class NotFoundError(ServiceError):
@@ -79,10 +79,10 @@ class NotFoundError(ServiceError):
 class PolicyInvalidError(ServiceError):
     """The policy document is not valid. ``faults`` tells its author what is wrong and where, a line each."""
 
-    def __init__(self, faults: Sequence[str]) -> None:
+    def __init__(self, errors: Sequence[str]) -> None:
         """Take the faults."""
-        super().__init__("the policy is not valid: " + "; ".join(faults))
-        self.faults = list(faults)
+        super().__init__("the policy is not valid: " + "; ".join(errors))
+        self.errors = list(errors)
 
 
 class UnavailableError(ServiceError):
@@ -113,7 +113,7 @@ class OrderNotRecordedError(UnavailableError):
         super().__init__("the order is not written down")
         self.pnm_order_identifier = pnm_order_identifier
 
-    def members(self) -> Mapping[str, Any]:
+    def extensions(self) -> Mapping[str, Any]:
         """Return the order's identifier, by which it can be fed."""
         return {"pnm_order_identifier": self.pnm_order_identifier}
 
@@ -127,7 +127,7 @@ class RequestRejectedError(ServiceError):
         self.response_code = response_code
         self.descriptions = list(descriptions)
 
-    def members(self) -> Mapping[str, Any]:
+    def extensions(self) -> Mapping[str, Any]:
         """Return PayNearMe's own words."""
         errors = [{"description": text} for text in self.descriptions]
         return {"response_code": self.response_code, "errors": errors}
@@ -150,7 +150,7 @@ class BankAuthorizationExpiredError(RequestRejectedError):
         self.payment_method_identifier = payment_method_identifier
         self.pnm_order_identifier = pnm_order_identifier
 
-    def members(self) -> Mapping[str, Any]:
+    def extensions(self) -> Mapping[str, Any]:
         """Return also the method, and what to ask a Smart Token for with which the customer reconnects."""
         reconnect = {
             "site_identifier": self.site_identifier,
@@ -159,7 +159,7 @@ class BankAuthorizationExpiredError(RequestRejectedError):
             "flow_trustly_reconnect": self.payment_method_identifier,
         }
         method = self.payment_method_identifier
-        return {**super().members(), "payment_method_identifier": method, "reconnect": reconnect}
+        return {**super().extensions(), "payment_method_identifier": method, "reconnect": reconnect}
 
 
 class UpstreamError(ServiceError):
@@ -215,7 +215,7 @@ class PaymentOutcomeUnknownError(ServiceError):
         super().__init__("the payment's outcome is not known")
         self.site_payment_identifier = site_payment_identifier
 
-    def members(self) -> Mapping[str, Any]:
+    def extensions(self) -> Mapping[str, Any]:
         """Return our identifier of the payment, by which PayNearMe knows it as well."""
         return {"site_payment_identifier": self.site_payment_identifier}
 
@@ -229,7 +229,7 @@ class PaymentFailedError(ServiceError):
         self.site_payment_identifier = site_payment_identifier
         self.pnm_payment_identifier = pnm_payment_identifier
 
-    def members(self) -> Mapping[str, Any]:
+    def extensions(self) -> Mapping[str, Any]:
         """Return both identifiers."""
         return {
             "site_payment_identifier": self.site_payment_identifier,

@@ -9,7 +9,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from paynearme import telemetry
-from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.aws import CLIENT_CONFIG, MAX_ATTEMPT_SECONDS, is_retryable
 from paynearme.deadline import Deadline
 from paynearme.errors import EventPublishFailedError
 from paynearme.messages.events import SOURCE, PaymentEvent
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
-MOST_AT_ONCE = 10
+MAX_ENTRIES = 10
 """How many events one request may carry (EventBridge's limit)."""
 
 # What EventBridge says of an entry that it will never take. Everything else may pass: a missing right, which
 # meets every entry alike, once somebody has given it.
-_NEVER_TAKEN = frozenset({"InvalidArgument", "MalformedDetail", "RedactionFailure"})
+_PERMANENT_ERROR_CODES = frozenset({"InvalidArgument", "MalformedDetail", "RedactionFailure"})
 
 
 class EventBus:
@@ -34,8 +34,8 @@ class EventBus:
         self._name = name
         self._client = client or boto3.client("events", config=CLIENT_CONFIG)
 
-    def put(self, events: Sequence[PaymentEvent], deadline: Deadline) -> list[bool | None]:
-        """Put at most ``MOST_AT_ONCE`` events on the bus, in one request.
+    def put_events(self, events: Sequence[PaymentEvent], deadline: Deadline) -> list[bool | None]:
+        """Put at most ``MAX_ENTRIES`` events on the bus, in one request.
 
         Return for each whether it is there, None for one that the bus will never take. Some may be there and
         others not. Raises ``EventPublishFailedError`` when nothing can be said: then each may be there.
@@ -50,15 +50,15 @@ class EventBus:
             }
             for event in events
         ]
-        answer = _attempt(lambda: self._client.put_events(Entries=entries), deadline)
-        codes = [entry.get("ErrorCode") for entry in answer["Entries"]]
+        response = _attempt(lambda: self._client.put_events(Entries=entries), deadline)
+        codes = [entry.get("ErrorCode") for entry in response["Entries"]]
         if any(codes):
             # In EventBridge's own words.
-            telemetry.note(eventbridge_errors=dict(Counter(filter(None, codes))))
-        return [_is_taken(code) for code in codes]
+            telemetry.add_log_fields(eventbridge_errors=dict(Counter(filter(None, codes))))
+        return [_entry_status(code) for code in codes]
 
 
-class DeadLetters:
+class DeadLetterQueue:
     """Keeps what cannot be published, for a person to look at and to publish later."""
 
     def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
@@ -66,7 +66,7 @@ class DeadLetters:
         self._url = url
         self._client = client or boto3.client("sqs", config=CLIENT_CONFIG)
 
-    def keep(self, record: Mapping[str, Any], deadline: Deadline) -> None:
+    def send(self, record: Mapping[str, Any], deadline: Deadline) -> None:
         """Put a record of the table's stream into the queue, as the event that brings it again.
 
         Raises ``EventPublishFailedError`` if the queue does not take it.
@@ -75,22 +75,22 @@ class DeadLetters:
         _attempt(lambda: self._client.send_message(QueueUrl=self._url, MessageBody=body), deadline)
 
 
-def _is_taken(error_code: str | None) -> bool | None:
-    return None if error_code in _NEVER_TAKEN else error_code is None
+def _entry_status(error_code: str | None) -> bool | None:
+    return None if error_code in _PERMANENT_ERROR_CODES else error_code is None
 
 
-def _attempt[T](call: Callable[[], T], deadline: Deadline) -> T:
+def _attempt[T](function: Callable[[], T], deadline: Deadline) -> T:
     """Return what ``call`` returns, tried again for as long as the deadline allows."""
-    if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
+    if deadline.remaining < MAX_ATTEMPT_SECONDS:
         raise EventPublishFailedError
     try:
-        answer: T = deadline.retrying(_may_pass, LONGEST_ATTEMPT_SECONDS)(
-            lambda: deadline.within(LONGEST_ATTEMPT_SECONDS).bound(call)
+        result: T = deadline.retrying(_is_retryable, MAX_ATTEMPT_SECONDS)(
+            lambda: deadline.within(MAX_ATTEMPT_SECONDS).run(function)
         )
     except (BotoCoreError, ClientError, TimeoutError) as error:
         raise EventPublishFailedError from error
-    return answer
+    return result
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TimeoutError) or is_transient(error)
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or is_retryable(error)

@@ -12,7 +12,7 @@ from functools import wraps
 from pydantic import BaseModel
 
 from paynearme import telemetry, telling
-from paynearme.answers import CallbackAnswer, HttpAnswer, callback_answer, problem, success
+from paynearme.answers import CallbackBody, HttpResponse, callback_response, problem_response, json_response
 from paynearme.deadline import Deadline
 from paynearme.errors import (
     StaleTimestampError,
@@ -29,7 +29,7 @@ from paynearme.errors import (
 )
 from paynearme.messages import Authorization, Confirmation, Message, Reversal, read_message
 from paynearme.messages.calls import PayNearMeRequest
-from paynearme.messages.entries import RecordRequest
+from paynearme.messages.entries import MerchantDataRequest
 from paynearme.parameters import (
     Event,
     from_body,
@@ -37,15 +37,15 @@ from paynearme.parameters import (
     from_json_body,
     from_path,
     from_query,
-    lost_bytes,
+    undecodable_parameters,
 )
-from paynearme.settings import KnownSite, Settings, Sites
+from paynearme.settings import ResolvedSite, Settings, SiteProvider
 from paynearme.signing import UNSIGNED, verify
 
-PAYNEARME_WAITS_SECONDS = 10
+CALLBACK_TIMEOUT_SECONDS = 10
 """How long PayNearMe waits for the answer to a callback."""
 
-type Handler = Callable[[Event, object], HttpAnswer]
+type Handler = Callable[[Event, object], HttpResponse]
 type Clock = Callable[[], datetime]
 
 
@@ -54,17 +54,17 @@ class Callback[M: (Authorization, Confirmation, Reversal)]:
     """An authentic, valid callback; when it came (UTC), and until when it must be answered."""
 
     message: M
-    site: KnownSite
+    site: ResolvedSite
     received_at: datetime
     deadline: Deadline
 
 
 @dataclass(frozen=True)
-class Call[M: PayNearMeRequest | RecordRequest]:
+class ApiRequest[M: PayNearMeRequest | MerchantDataRequest]:
     """A valid call of the backend API for one of our sites; when it came, until when it must be answered."""
 
-    request: M
-    site: KnownSite
+    message: M
+    site: ResolvedSite
     received_at: datetime
     deadline: Deadline
 
@@ -73,172 +73,172 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def receive[M: (Authorization, Confirmation, Reversal)](
-    event: Event, model: type[M], settings: Settings, sites: Sites, now: datetime, deadline: Deadline
+def receive_callback[M: (Authorization, Confirmation, Reversal)](
+    event: Event, model: type[M], settings: Settings, sites: SiteProvider, now: datetime, deadline: Deadline
 ) -> Callback[M]:
     """Return the callback in ``event``: read, authentic, of the right age, and valid.
 
     Raises ``MalformedRequestError``, ``PayloadTooLargeError``, ``AuthenticationError``, ``ValidationFailedError``, and
     ``SiteKeysUnavailableError`` when nobody can tell.
     """
-    received = _parameters_of(event)
+    received = _parse_callback(event)
     try:
         site = _authenticate(received, sites, deadline)
     except AuthenticationError:
-        if lost_bytes(event, received):
+        if undecodable_parameters(event, received):
             # Not forged but mangled: API Gateway could not read it as UTF-8.
             raise MalformedRequestError from None
         raise
     except SiteKeysUnavailableError:
         # Nobody vouches for it, but its log line must be found.
-        telling.identifiers_in(received)
-        telemetry.note(signature_unverified=True)
+        telling.log_identifiers(received)
+        telemetry.add_log_fields(signature_unverified=True)
         raise
     # What is not signed is not authentic: it goes no further.
     signed = {name: value for name, value in received.items() if name not in UNSIGNED}
-    telemetry.note(site_identifier=site.identifier)
-    telling.identifiers_in(signed)
+    telemetry.add_log_fields(site_identifier=site.identifier)
+    telling.log_identifiers(signed)
     if model is Authorization:
-        _check_age(signed.get("timestamp", ""), now, settings)
+        _check_timestamp(signed.get("timestamp", ""), now, settings)
     message = read_message(model, signed)
-    telemetry.note(is_test=message.test)
-    dropped = [name for name in signed if name in model.model_fields and getattr(message, name) is None]
-    if unread := sorted(name for name in dropped if signed[name]):
-        telemetry.note(ignored_parameters=unread)
-        telemetry.count("OptionalFieldsIgnored")
+    telemetry.add_log_fields(is_test=message.test)
+    unset = [name for name in signed if name in model.model_fields and getattr(message, name) is None]
+    if ignored := sorted(name for name in unset if signed[name]):
+        telemetry.add_log_fields(ignored_parameters=ignored)
+        telemetry.add_metric("OptionalFieldsIgnored")
     return Callback(message, site, now, deadline)
 
 
-def callback[M: (Authorization, Confirmation, Reversal)](
+def callback_handler[M: (Authorization, Confirmation, Reversal)](
     operation: str,
     model: type[M],
     settings: Settings,
-    sites: Sites,
+    sites: SiteProvider,
     *,
-    when_unavailable: Callable[[Mapping[str, str], datetime], CallbackAnswer] | None = None,
-    afterwards: Callable[[M, Deadline, HttpAnswer], HttpAnswer] | None = None,
+    fallback: Callable[[Mapping[str, str], datetime], CallbackBody] | None = None,
+    transform_response: Callable[[M, Deadline, HttpResponse], HttpResponse] | None = None,
     clock: Clock = _now,
-) -> Callable[[Callable[[Callback[M]], CallbackAnswer]], Handler]:
+) -> Callable[[Callable[[Callback[M]], CallbackBody]], Handler]:
     """Make a Lambda handler of a function that answers authentic, valid callbacks.
 
-    Each error becomes its fixed answer. A failure of our own becomes 503, unless ``when_unavailable``
+    Each error becomes its fixed answer. A failure of our own becomes 503, unless ``fallback``
     makes an answer of the parameters, which need not be authentic; it raises what it likes if it cannot.
     ``afterwards`` may change the answer to a message that was worked on; its time does not count as ours.
     """
 
-    def decorate(work: Callable[[Callback[M]], CallbackAnswer]) -> Handler:
-        @wraps(work)
-        def handler(event: Event, context: object) -> HttpAnswer:
+    def decorate(function: Callable[[Callback[M]], CallbackBody]) -> Handler:
+        @wraps(function)
+        def handler(event: Event, context: object) -> HttpResponse:
             started = time.perf_counter()
-            telemetry.note_request(event, context)
+            telemetry.add_request(event, context)
             now = clock()
-            site: KnownSite | None = None
-            done: Callback[M] | None = None
+            site: ResolvedSite | None = None
+            completed: Callback[M] | None = None
             try:
-                received = receive(
-                    event, model, settings, sites, now, Deadline.after(settings.answer_within_seconds)
+                verified_callback = receive_callback(
+                    event, model, settings, sites, now, Deadline.after(settings.response_timeout_seconds)
                 )
-                site = received.site
-                answer = callback_answer(work(received), site.version, site.response_format)
-                done = received
+                site = verified_callback.site
+                response = callback_response(function(verified_callback), site.version, site.response_format)
+                completed = verified_callback
             except Exception as error:
-                telling.error(error)
+                telling.record_error(error)
                 if isinstance(error, ValidationFailedError):
                     # It is raised only after the signature held: PayNearMe itself is refused.
-                    telemetry.count("CallbackInvalid")
-                ours = error if isinstance(error, ServiceError) else UnavailableError()
-                answer = problem(ours, names_only=True)
-                if answer["statusCode"] >= 500:
-                    telemetry.count("CallbackFailed")
-                    answer = _in_so_many_words(event, site, now, when_unavailable) or answer
-            milliseconds = (time.perf_counter() - started) * 1000
-            telemetry.share("ResponseBudgetUsedPercent", milliseconds / (PAYNEARME_WAITS_SECONDS * 1000) * 100)
-            if done and afterwards:
-                answer = afterwards(done.message, done.deadline, answer)
-            telemetry.write(operation, answer["statusCode"], milliseconds)
-            return answer
+                    telemetry.add_metric("CallbackInvalid")
+                service_error = error if isinstance(error, ServiceError) else UnavailableError()
+                response = problem_response(service_error, omit_descriptions=True)
+                if response["statusCode"] >= 500:
+                    telemetry.add_metric("CallbackFailed")
+                    response = _fallback_response(event, site, now, fallback) or response
+            duration_ms = (time.perf_counter() - started) * 1000
+            telemetry.add_percentage("ResponseBudgetUsedPercent", duration_ms / (CALLBACK_TIMEOUT_SECONDS * 1000) * 100)
+            if completed and transform_response:
+                response = transform_response(completed.message, completed.deadline, response)
+            telemetry.flush(operation, response["statusCode"], duration_ms)
+            return response
 
         return handler
 
     return decorate
 
 
-def backend_call[M: PayNearMeRequest | RecordRequest](
-    operation: str, models: Mapping[str, type[M]], settings: Settings, sites: Sites, *, clock: Clock = _now
-) -> Callable[[Callable[[Call[M]], BaseModel | None]], Handler]:
+def api_handler[M: PayNearMeRequest | MerchantDataRequest](
+    operation: str, models: Mapping[str, type[M]], settings: Settings, sites: SiteProvider, *, clock: Clock = _now
+) -> Callable[[Callable[[ApiRequest[M]], BaseModel | None]], Handler]:
     """Make a Lambda handler of a function that answers valid calls of the backend API.
 
     ``models`` has the request of each HTTP method. None is answered as not found, and each error becomes
     its fixed problem. API Gateway has checked the caller's IAM signature by then.
     """
 
-    def decorate(work: Callable[[Call[M]], BaseModel | None]) -> Handler:
-        @wraps(work)
-        def handler(event: Event, context: object) -> HttpAnswer:
+    def decorate(function: Callable[[ApiRequest[M]], BaseModel | None]) -> Handler:
+        @wraps(function)
+        def handler(event: Event, context: object) -> HttpResponse:
             started = time.perf_counter()
-            telemetry.note_request(event, context)
-            now, deadline = clock(), Deadline.after(settings.call_within_seconds)
+            telemetry.add_request(event, context)
+            now, deadline = clock(), Deadline.after(settings.call_timeout_seconds)
             try:
                 method = event["httpMethod"]
-                parameters = _parameters_of_call(event, models[method])
-                telling.identifiers_in(parameters)
-                request = read_message(models[method], parameters)
-                site = _site_of(request, settings, sites, deadline)
-                identifiers = {name: getattr(request, name) for name in from_path(event)}
-                telemetry.note(method=method, **{**identifiers, "site_identifier": site.identifier})
-                content = work(Call(request, site, now, deadline))
+                parameters = _parse_api_request(event, models[method])
+                telling.log_identifiers(parameters)
+                message = read_message(models[method], parameters)
+                site = _resolve_site(message, settings, sites, deadline)
+                identifiers = {name: getattr(message, name) for name in from_path(event)}
+                telemetry.add_log_fields(method=method, **{**identifiers, "site_identifier": site.identifier})
+                content = function(ApiRequest(message, site, now, deadline))
                 if content is None:
                     raise NotFoundError
-                telling.orders_in(content)
-                answer = success(content.model_dump(mode="json"))
+                telling.log_order_identifiers(content)
+                response = json_response(content.model_dump(mode="json"))
             except Exception as error:
-                telling.error(error)
-                answer = problem(error, names_only=False)
-            telemetry.write(operation, answer["statusCode"], (time.perf_counter() - started) * 1000)
-            return answer
+                telling.record_error(error)
+                response = problem_response(error, omit_descriptions=False)
+            telemetry.flush(operation, response["statusCode"], (time.perf_counter() - started) * 1000)
+            return response
 
         return handler
 
     return decorate
 
 
-def _check_age(timestamp: str, now: datetime, settings: Settings) -> None:
+def _check_timestamp(timestamp: str, now: datetime, settings: Settings) -> None:
     """Refuse an authorization that is too old. Nothing else ever is: an outage delays it by hours."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         # It is named as unreadable with whatever else is.
         return
     age = now.timestamp() - int(timestamp)
-    if not -settings.authorization_max_ahead_seconds <= age <= settings.authorization_max_age_seconds:
+    if not -settings.max_clock_skew_seconds <= age <= settings.authorization_max_age_seconds:
         raise StaleTimestampError
 
 
-def _parameters_of(event: Event) -> dict[str, str]:
+def _parse_callback(event: Event) -> dict[str, str]:
     return from_query(event) if event["httpMethod"] == "GET" else from_body(event)
 
 
-def _parameters_of_call(event: Event, model: type[Message]) -> dict[str, str]:
+def _parse_api_request(event: Event, model: type[Message]) -> dict[str, str]:
     """Return what address and headers name and what the query of a GET, or else the JSON body, says of it."""
-    named = from_path(event) | from_headers(event, model.in_headers)
-    said = from_query(event) if event["httpMethod"] == "GET" else from_json_body(event)
-    if twice := named.keys() & said.keys():
-        raise ValidationFailedError(dict.fromkeys(twice, "stands in the address, and nowhere else"))
-    return named | said
+    url_parameters = from_path(event) | from_headers(event, model.header_fields)
+    body_parameters = from_query(event) if event["httpMethod"] == "GET" else from_json_body(event)
+    if duplicates := url_parameters.keys() & body_parameters.keys():
+        raise ValidationFailedError(dict.fromkeys(duplicates, "stands in the address, and nowhere else"))
+    return url_parameters | body_parameters
 
 
-def _authenticate(received: Mapping[str, str], sites: Sites, deadline: Deadline) -> KnownSite:
+def _authenticate(received: Mapping[str, str], sites: SiteProvider, deadline: Deadline) -> ResolvedSite:
     if "signature" not in received:
         raise SignatureError
     identifier = received.get("site_identifier")
     try:
-        return _proven(received, sites.find(identifier, deadline))
+        return _verify_signature(received, sites.get(identifier, deadline))
     except AuthenticationError:
         # It may fit a key that is newer than what we keep.
-        if not _refreshed(sites, deadline):
+        if not _refresh_keys(sites, deadline):
             raise
-        return _proven(received, sites.find(identifier, deadline))
+        return _verify_signature(received, sites.get(identifier, deadline))
 
 
-def _refreshed(sites: Sites, deadline: Deadline) -> bool:
+def _refresh_keys(sites: SiteProvider, deadline: Deadline) -> bool:
     try:
         return sites.refresh(deadline)
     except SiteKeysUnavailableError:
@@ -246,7 +246,7 @@ def _refreshed(sites: Sites, deadline: Deadline) -> bool:
         return False
 
 
-def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:
+def _verify_signature(received: Mapping[str, str], site: ResolvedSite) -> ResolvedSite:
     # Another version than the key's is refused, so that nobody can downgrade a site to MD5.
     if received.get("version") != site.version:
         raise UnsupportedVersionError
@@ -255,37 +255,37 @@ def _proven(received: Mapping[str, str], site: KnownSite) -> KnownSite:
     return site
 
 
-def _site_of(
-    request: PayNearMeRequest | RecordRequest, settings: Settings, sites: Sites, deadline: Deadline
-) -> KnownSite:
-    identifier = request.site_identifier or settings.default_site_identifier
+def _resolve_site(
+    message: PayNearMeRequest | MerchantDataRequest, settings: Settings, sites: SiteProvider, deadline: Deadline
+) -> ResolvedSite:
+    identifier = message.site_identifier or settings.default_site_identifier
     if not identifier:
         raise ValidationFailedError({"site_identifier": "is required, because there is no default site"})
     try:
-        return sites.find(identifier, deadline)
+        return sites.get(identifier, deadline)
     except UnknownSiteError:
         raise ValidationFailedError({"site_identifier": "is not one of our sites"}) from None
 
 
-def _in_so_many_words(
+def _fallback_response(
     event: Event,
-    site: KnownSite | None,
+    site: ResolvedSite | None,
     now: datetime,
-    when_unavailable: Callable[[Mapping[str, str], datetime], CallbackAnswer] | None,
-) -> HttpAnswer | None:
+    fallback: Callable[[Mapping[str, str], datetime], CallbackBody] | None,
+) -> HttpResponse | None:
     """Return PayNearMe's kind of answer to a callback that we could not work on, where it can be made."""
-    if when_unavailable is None:
+    if fallback is None:
         return None
     try:
-        received = _parameters_of(event)
+        received = _parse_callback(event)
         if site is None:
             # What nobody vouches for is not repeated, but for the order, without which there is no answer.
             received.pop("site_payment_identifier", None)
-        reply = when_unavailable(received, now)
+        response = fallback(received, now)
     except Exception:
         # There is nothing to answer with: no order to name, or not even a request.
         return None
     if site is not None:
-        return callback_answer(reply, site.version, site.response_format)
+        return callback_response(response, site.version, site.response_format)
     # Not even the site is known: PayNearMe's usual form for the version that it names.
-    return callback_answer(reply, *(("2.0", "xml") if received.get("version") == "2.0" else ("3.0", "json")))
+    return callback_response(response, *(("2.0", "xml") if received.get("version") == "2.0" else ("3.0", "json")))

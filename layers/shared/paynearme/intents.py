@@ -8,33 +8,33 @@ from typing import Literal
 
 from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
 
-LONGEST_CALL_SECONDS = 10
+SUBMISSION_LEASE_SECONDS = 10
 """After so long whoever began to make a payment has ended, one way or another: Lambda stops it after 9."""
 
 
 @dataclass(frozen=True)
-class Intent:
+class PaymentIntent:
     """The wish of one call to make a payment. Equal calls have one ``site_payment_identifier``.
 
     ``attempt`` is this call's own, and ``ends_at`` (Unix seconds) when it is over, however it ended.
     """
 
-    site: str
+    site_id: str
     request: MakePaymentRequest
     lease_expires_at: int
-    attempt: str = field(default_factory=lambda: str(uuid.uuid4()))
+    attempt_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @classmethod
-    def of(cls, site: str, request: MakePaymentRequest, now: datetime) -> "Intent":
+    def create(cls, site_id: str, request: MakePaymentRequest, now: datetime) -> "PaymentIntent":
         """Return the intent of a call that came ``now`` for ``site``."""
-        return cls(site, request, int(now.timestamp()) + LONGEST_CALL_SECONDS)
+        return cls(site_id, request, int(now.timestamp()) + SUBMISSION_LEASE_SECONDS)
 
     @property
     def site_payment_identifier(self) -> str:
         """Return our identifier of the payment, which PayNearMe is told and its callbacks carry."""
-        return self.request.site_payment_identifier(self.site)
+        return self.request.site_payment_identifier(self.site_id)
 
-    def made(
+    def to_response(
         self,
         status: Literal["submitted", "confirmed"],
         pnm_payment_identifier: str | None,

@@ -17,25 +17,25 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def invoked(operation: str, *, clock: Clock = _now) -> Callable[[Callable[[Any, datetime], None]], Handler]:
+def async_handler(operation: str, *, clock: Clock = _now) -> Callable[[Callable[[Any, datetime], None]], Handler]:
     """Make a Lambda handler of a function that works on an event, at a time (UTC).
 
     Whatever fails in it becomes ``InvocationFailedError``, which says nothing: Lambda writes an error's text into
     the log, and it may quote what was worked on.
     """
 
-    def decorate(work: Callable[[Any, datetime], None]) -> Handler:
-        @wraps(work)
+    def decorate(function: Callable[[Any, datetime], None]) -> Handler:
+        @wraps(function)
         def handler(event: Any, context: object) -> None:
             started = time.perf_counter()
-            telemetry.note_request(event, context)
+            telemetry.add_request(event, context)
             status = 200
             try:
-                work(event, clock())
+                function(event, clock())
             except Exception as error:
-                telling.error(error)
+                telling.record_error(error)
                 status = 500
-            telemetry.write(operation, status, (time.perf_counter() - started) * 1000)
+            telemetry.flush(operation, status, (time.perf_counter() - started) * 1000)
             if status != 200:
                 raise InvocationFailedError
 

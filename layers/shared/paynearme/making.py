@@ -6,51 +6,51 @@ from paynearme import telemetry
 from paynearme.client import PayNearMeClient
 from paynearme.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError, ServiceError
-from paynearme.intents import Intent
+from paynearme.intents import PaymentIntent
 from paynearme.ledger import Ledger
 from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
-from paynearme.settings import KnownSite
-from paynearme.table import FOR_A_SHORT_ATTEMPT_SECONDS
+from paynearme.settings import ResolvedSite
+from paynearme.table import SHORT_ATTEMPT_THRESHOLD_SECONDS
 
 
-def make_once(
+def submit_once(
     request: MakePaymentRequest,
-    site: KnownSite,
-    paynearme: PayNearMeClient,
+    site: ResolvedSite,
+    client: PayNearMeClient,
     ledger: Ledger,
     now: datetime,
     deadline: Deadline,
 ) -> SubmittedPayment:
     """Ask PayNearMe for a payment, unless it was asked before; return what became of it.
 
-    Raises what ``PayNearMeClient.make_payment`` and ``Ledger.begin_payment`` raise. An outcome that cannot
+    Raises what ``PayNearMeClient.make_payment`` and ``Ledger.begin_submission`` raise. An outcome that cannot
     be written down is told all the same: for the next call it is unknown until PayNearMe confirms it.
     """
-    intent = Intent.of(site.identifier, request, now)
-    telemetry.note(
+    intent = PaymentIntent.create(site.identifier, request, now)
+    telemetry.add_log_fields(
         pnm_order_identifier=request.pnm_order_identifier,
         site_payment_identifier=intent.site_payment_identifier,
     )
-    known = ledger.begin_payment(intent, now, deadline)
-    if known is not None:
-        telemetry.note(duplicate=True, pnm_payment_identifier=known.pnm_payment_identifier)
-        return known
-    outcome = _ask(intent, site, paynearme, deadline.sooner(FOR_A_SHORT_ATTEMPT_SECONDS))
+    stored_outcome = ledger.begin_submission(intent, now, deadline)
+    if stored_outcome is not None:
+        telemetry.add_log_fields(duplicate=True, pnm_payment_identifier=stored_outcome.pnm_payment_identifier)
+        return stored_outcome
+    outcome = _submit(intent, site, client, deadline.minus(SHORT_ATTEMPT_THRESHOLD_SECONDS))
     try:
-        ledger.end_payment(intent, outcome, deadline)
+        ledger.finish_submission(intent, outcome, deadline)
     except LedgerUnavailableError:
-        telemetry.count("PaymentOutcomeWriteFailed")
+        telemetry.add_metric("PaymentOutcomeWriteFailed")
     if isinstance(outcome, ServiceError):
         raise outcome
-    telemetry.note(pnm_payment_identifier=outcome.pnm_payment_identifier)
+    telemetry.add_log_fields(pnm_payment_identifier=outcome.pnm_payment_identifier)
     return outcome
 
 
-def _ask(
-    intent: Intent, site: KnownSite, paynearme: PayNearMeClient, deadline: Deadline
+def _submit(
+    intent: PaymentIntent, site: ResolvedSite, client: PayNearMeClient, deadline: Deadline
 ) -> SubmittedPayment | ServiceError:
     try:
-        told = paynearme.make_payment(site, intent.request, intent.site_payment_identifier, deadline)
+        pnm_payment_identifier = client.make_payment(site, intent.request, intent.site_payment_identifier, deadline)
     except ServiceError as error:
         return error
-    return intent.made("submitted", told)
+    return intent.to_response("submitted", pnm_payment_identifier)

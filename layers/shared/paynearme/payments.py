@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from paynearme.messages import AuthorizationResponse, Outcome, ReversalKind
-from paynearme.policy import Decision, Reason, Text
-from paynearme.policy.texts import filled
+from paynearme.policy import Decision, Reason, ConsumerText
+from paynearme.policy.texts import render
 
 _NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
 
@@ -45,31 +45,31 @@ class Anomaly(StrEnum):
 
 
 @dataclass(frozen=True)
-class Authorized:
+class AuthorizationResult:
     """A decision as the ledger holds it. ``repeated`` says that it was made before."""
 
     decision: Decision
     decided_at: datetime
     site_payment_identifier: str
-    repeated: bool
+    is_duplicate: bool
     anomalies: frozenset[Anomaly] = frozenset()
 
     @property
-    def notes(self) -> dict[str, Any]:
+    def log_fields(self) -> dict[str, Any]:
         """Return what the log line says of it."""
-        return {"accepted": self.decision.accept, "decision_reason": self.decision.reason, **_noted(self.anomalies)}
+        return {"accepted": self.decision.accept, "decision_reason": self.decision.reason, **_anomaly_log_fields(self.anomalies)}
 
     @property
-    def counts(self) -> dict[str, int]:
+    def metrics(self) -> dict[str, int]:
         """Return the metrics that count it."""
-        if self.repeated:
+        if self.is_duplicate:
             return {"AuthorizationDuplicate": 1}
         if self.decision.accept:
-            return {"AuthorizationAccepted": 1, **_counted(self.anomalies)}
-        by_reason = f"Declined{_camel(self.decision.reason)}"
-        return {"AuthorizationDeclined": 1, by_reason: 1, **_counted(self.anomalies)}
+            return {"AuthorizationAccepted": 1, **_anomaly_metrics(self.anomalies)}
+        by_reason = f"Declined{_pascal_case(self.decision.reason)}"
+        return {"AuthorizationDeclined": 1, by_reason: 1, **_anomaly_metrics(self.anomalies)}
 
-    def to_answer(self, pnm_order_identifier: str) -> AuthorizationResponse:
+    def to_response(self, pnm_order_identifier: str) -> AuthorizationResponse:
         """Return the answer for PayNearMe: the same for the first question and for each repeat."""
         return AuthorizationResponse(
             pnm_order_identifier=pnm_order_identifier,
@@ -82,82 +82,82 @@ class Authorized:
 
 
 @dataclass(frozen=True)
-class Confirmed:
+class ConfirmationResult:
     """What a confirmation did. ``repeated`` says that it told nothing new; ``anomalies``, what it found.
 
     ``money_in`` is what was paid, where this posted it: None for a repeat, a decline and a test.
     """
 
     outcome: Outcome
-    repeated: bool
+    is_duplicate: bool
     anomalies: frozenset[Anomaly] = frozenset()
-    money_in: Decimal | None = None
+    confirmed_amount: Decimal | None = None
 
     @property
-    def notes(self) -> dict[str, Any]:
+    def log_fields(self) -> dict[str, Any]:
         """Return what the log line says of it."""
-        return {"outcome": self.outcome, "duplicate": self.repeated, **_noted(self.anomalies)}
+        return {"outcome": self.outcome, "duplicate": self.is_duplicate, **_anomaly_log_fields(self.anomalies)}
 
     @property
-    def counts(self) -> dict[str, int]:
+    def metrics(self) -> dict[str, int]:
         """Return the metrics that count it; money in cents, all of which two places hold."""
-        made = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
-        money = {} if self.money_in is None else {"ConfirmedAmountCents": int(self.money_in * 100)}
-        return {"ConfirmationDuplicate" if self.repeated else made: 1, **money, **_counted(self.anomalies)}
+        outcome_metric = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
+        amount_metric = {} if self.confirmed_amount is None else {"ConfirmedAmountCents": int(self.confirmed_amount * 100)}
+        return {"ConfirmationDuplicate" if self.is_duplicate else outcome_metric: 1, **amount_metric, **_anomaly_metrics(self.anomalies)}
 
 
 @dataclass(frozen=True)
-class Reversed:
+class ReversalResult:
     """What a reversal did. ``repeated`` says that it told nothing new; ``anomalies``, what it found."""
 
     kind: ReversalKind
-    repeated: bool
+    is_duplicate: bool
     anomalies: frozenset[Anomaly] = frozenset()
 
     @property
-    def notes(self) -> dict[str, Any]:
+    def log_fields(self) -> dict[str, Any]:
         """Return what the log line says of it."""
-        return {"reversal_kind": str(self.kind), "duplicate": self.repeated, **_noted(self.anomalies)}
+        return {"reversal_kind": str(self.kind), "duplicate": self.is_duplicate, **_anomaly_log_fields(self.anomalies)}
 
     @property
-    def counts(self) -> dict[str, int]:
+    def metrics(self) -> dict[str, int]:
         """Return the metrics that count it."""
-        if self.repeated:
+        if self.is_duplicate:
             return {"ReversalDuplicate": 1}
-        by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{_camel(self.kind)}": 1}
-        return {"PaymentReversed": 1, **by_kind, **_counted(self.anomalies)}
+        by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{_pascal_case(self.kind)}": 1}
+        return {"PaymentReversed": 1, **by_kind, **_anomaly_metrics(self.anomalies)}
 
 
-def site_payment_identifier(site: str, pnm_payment_identifier: str, *, test: bool) -> str:
+def site_payment_identifier(site_id: str, pnm_payment_identifier: str, *, test: bool) -> str:
     """Return our identifier of a payment: the same at each call, another for each payment."""
-    return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site}/{pnm_payment_identifier}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site_id}/{pnm_payment_identifier}"))
 
 
-def unheard(text_of: Callable[[str], Text], parameters: Mapping[str, str], now: datetime) -> Authorized:
+def fallback_decline(text_for: Callable[[str], ConsumerText], parameters: Mapping[str, str], now: datetime) -> AuthorizationResult:
     """Return a decline, in so many words, of an authorization that we cannot decide now.
 
     ``text_of`` gives the words by site. Raises ``KeyError`` when ``parameters`` do not name a payment.
     """
-    ours = parameters.get("site_payment_identifier") or site_payment_identifier(
+    identifier = parameters.get("site_payment_identifier") or site_payment_identifier(
         parameters["site_identifier"],
         parameters["pnm_payment_identifier"],
         test=parameters.get("test") == "true",
     )
-    text = text_of(parameters["site_identifier"])
-    told = filled(text.decline_reason or "", {})
-    decision = Decision(False, Reason.CANNOT_DECIDE_NOW, told, filled(text.receipt, {}))
-    return Authorized(decision, now, ours, repeated=False)
+    text = text_for(parameters["site_identifier"])
+    decline_reason = render(text.decline_reason or "", {})
+    decision = Decision(False, Reason.CANNOT_DECIDE_NOW, decline_reason, render(text.receipt, {}))
+    return AuthorizationResult(decision, now, identifier, is_duplicate=False)
 
 
-def _noted(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
+def _anomaly_log_fields(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
     return {"anomalies": sorted(anomalies)} if anomalies else {}
 
 
-def _counted(anomalies: frozenset[Anomaly]) -> dict[str, int]:
+def _anomaly_metrics(anomalies: frozenset[Anomaly]) -> dict[str, int]:
     """Return how many there are, and one of each kind."""
-    by_kind = {f"Anomaly{_camel(anomaly)}": 1 for anomaly in sorted(anomalies)}
+    by_kind = {f"Anomaly{_pascal_case(anomaly)}": 1 for anomaly in sorted(anomalies)}
     return {"Anomaly": len(by_kind), **by_kind} if by_kind else {}
 
 
-def _camel(code: str) -> str:
+def _pascal_case(code: str) -> str:
     return code.title().replace("_", "")

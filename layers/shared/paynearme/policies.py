@@ -8,10 +8,10 @@ from aws_lambda_powertools.utilities.parameters import AppConfigProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from paynearme import telemetry
-from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.aws import CLIENT_CONFIG, MAX_ATTEMPT_SECONDS, is_retryable
 from paynearme.deadline import Deadline
 from paynearme.errors import PolicyInvalidError, PolicyUnavailableError
-from paynearme.policy import DEFAULT_TEXTS, PolicyDocument, Reason, SitePolicy, Text, read_policy
+from paynearme.policy import DEFAULT_TEXTS, PolicyDocument, Reason, SitePolicy, ConsumerText, read_policy
 from paynearme.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ REFRESH_SECONDS = 1.5
 _read = lru_cache(maxsize=2)(read_policy)
 
 
-class _Deployed(AppConfigProvider):
+class _AppConfigSource(AppConfigProvider):
     """Powertools' cache over the deployed document, with the last good one behind it."""
 
     def __init__(self, settings: Settings, client: "AppConfigDataClient") -> None:
@@ -39,22 +39,22 @@ class _Deployed(AppConfigProvider):
         if self.last_good:
             deadline = deadline.within(REFRESH_SECONDS)
         try:
-            self.last_good = self._look(name, deadline)
+            self.last_good = self._fetch(name, deadline)
         except PolicyInvalidError as error:
             # The alarm on this metric makes AppConfig roll the deployment back.
-            telemetry.count("PolicyInvalid")
-            telemetry.note(policy_error_count=len(error.faults))
+            telemetry.add_metric("PolicyInvalid")
+            telemetry.add_log_fields(policy_error_count=len(error.errors))
             if self.last_good is None:
                 raise
         except Exception as error:
             if self.last_good is None:
                 raise
-            telemetry.count("PolicyRefreshFailed")
-            telemetry.note(policy_error=type(error).__name__)
+            telemetry.add_metric("PolicyRefreshFailed")
+            telemetry.add_log_fields(policy_error=type(error).__name__)
         return self.last_good
 
-    def _look(self, name: str, deadline: Deadline) -> PolicyDocument:
-        def fetch() -> bytes:
+    def _fetch(self, name: str, deadline: Deadline) -> PolicyDocument:
+        def get_content() -> bytes:
             try:
                 return AppConfigProvider._get(self, name)
             except Exception:
@@ -63,7 +63,7 @@ class _Deployed(AppConfigProvider):
                 raise
 
         try:
-            content = deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS)(deadline.bound, fetch)
+            content = deadline.retrying(is_retryable, MAX_ATTEMPT_SECONDS)(deadline.run, get_content)
         except TimeoutError:
             self._next_token.pop(name, None)
             raise
@@ -74,39 +74,39 @@ class _Deployed(AppConfigProvider):
         return _read(text)
 
 
-class Policies:
+class PolicyProvider:
     """The sites' policies, as the document in force has them."""
 
     def __init__(self, settings: Settings, client: "AppConfigDataClient | None" = None) -> None:
         """Take from ``settings`` where the document is and how long to keep it; read nothing yet."""
         self._profile = settings.policy_profile
-        self._max_age = settings.policy_max_age_seconds
-        self._deployed = _Deployed(settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG))
+        self._cache_seconds = settings.policy_cache_seconds
+        self._source = _AppConfigSource(settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG))
 
-    def find(self, site_identifier: str, deadline: Deadline) -> SitePolicy:
+    def get(self, site_identifier: str, deadline: Deadline) -> SitePolicy:
         """Return the policy that is in force for a site.
 
         Raises ``PolicyUnavailableError`` when none can be read in time, or what can be read is not valid,
         and none was read before.
         """
         try:
-            document: Any = self._deployed.get(self._profile, max_age=self._max_age, deadline=deadline)
+            document: Any = self._source.get(self._profile, max_age=self._cache_seconds, deadline=deadline)
         except GetParameterError:
             raise PolicyUnavailableError from None
         policy: SitePolicy = document.of(site_identifier)
-        telemetry.note(policy_version=policy.version)
+        telemetry.add_log_fields(policy_version=policy.version)
         return policy
 
-    def find_quickly(self, site_identifier: str, deadline: Deadline) -> SitePolicy | None:
+    def get_cached(self, site_identifier: str, deadline: Deadline) -> SitePolicy | None:
         """Return the policy of a site, or None where there is none at hand: for whom it is no need."""
         try:
-            return self.find(site_identifier, deadline.within(REFRESH_SECONDS))
+            return self.get(site_identifier, deadline.within(REFRESH_SECONDS))
         except PolicyUnavailableError:
-            telemetry.count("PolicyUnavailable")
+            telemetry.add_metric("PolicyUnavailable")
             return None
 
-    def text_without_decision(self, site_identifier: str) -> Text:
+    def fallback_text(self, site_identifier: str) -> ConsumerText:
         """Return what a consumer reads when nothing can be decided. Reads nothing anew."""
-        document = self._deployed.last_good
+        document = self._source.last_good
         reason = Reason.CANNOT_DECIDE_NOW
-        return document.of(site_identifier).text(reason) if document else DEFAULT_TEXTS[reason]
+        return document.for_site(site_identifier).text(reason) if document else DEFAULT_TEXTS[reason]

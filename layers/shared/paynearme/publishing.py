@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from paynearme import telemetry
-from paynearme.aws import LONGEST_ATTEMPT_SECONDS
+from paynearme.aws import MAX_ATTEMPT_SECONDS
 from paynearme.deadline import Deadline
 from paynearme.errors import EventPublishFailedError
-from paynearme.event_bus import MOST_AT_ONCE, DeadLetters, EventBus
-from paynearme.ledger import events_of
+from paynearme.event_bus import MAX_ENTRIES, DeadLetterQueue, EventBus
+from paynearme.ledger import payment_events
 from paynearme.messages.events import PaymentEvent
-from paynearme.table import images_of
+from paynearme.table import stream_images
 
 OPERATION = "publish_events"
-FOR_ONE_TRY_SECONDS = 2 * LONGEST_ATTEMPT_SECONDS
+LATE_RETRY_SECONDS = 2 * MAX_ATTEMPT_SECONDS
 """How long the bus is tried with what has waited for too long already."""
-FOR_DEAD_LETTERS_SECONDS = 10.0
+DLQ_RESERVE_SECONDS = 10.0
 """What is left of the time for the dead letters when the bus takes nothing."""
 
 type StreamRecord = Mapping[str, Any]
@@ -37,7 +37,7 @@ class _EntriesRejectedError(Exception):
 
 
 @dataclass
-class _Change:
+class _PendingChange:
     """A change of a payment, and those of its events that are not on the bus yet, the first first."""
 
     record: StreamRecord
@@ -49,8 +49,8 @@ class _Change:
 def publish(
     records: Sequence[StreamRecord],
     bus: EventBus,
-    dead_letters: DeadLetters,
-    wait_seconds: int,
+    dead_letter_queue: DeadLetterQueue,
+    max_event_age_seconds: int,
     now: datetime,
     deadline: Deadline,
 ) -> None:
@@ -60,19 +60,19 @@ def publish(
     of it has waited for ``wait_seconds``. Raises ``EventPublishFailedError`` while something waits: no record
     goes there then, because each repeat would put it there again.
     """
-    _Publishing(bus, dead_letters, deadline).publish(records, wait_seconds, now)
+    _Publisher(bus, dead_letter_queue, deadline).publish(records, max_event_age_seconds, now)
 
 
 @dataclass(frozen=True)
-class _Publishing:
+class _Publisher:
     """What one call works with, and the records that cannot be told, each with the reason."""
 
     bus: EventBus
-    dead_letters: DeadLetters
+    dead_letter_queue: DeadLetterQueue
     deadline: Deadline
-    given_up: list[tuple[StreamRecord, str]] = field(default_factory=list)
+    dead_lettered: list[tuple[StreamRecord, str]] = field(default_factory=list)
 
-    def publish(self, records: Sequence[StreamRecord], wait_seconds: int, now: datetime) -> None:
+    def publish(self, records: Sequence[StreamRecord], max_event_age_seconds: int, now: datetime) -> None:
         """See ``publish``."""
         changes = []
         for record in records:
@@ -80,85 +80,85 @@ class _Publishing:
                 changes.append(_read(record))
             except Exception as error:
                 # Whatever is wrong with it, or with us: it must not stand in the way of all others.
-                telemetry.note_failure(error)
-                self.given_up.append((record, "malformed"))
+                telemetry.add_error(error)
+                self.dead_lettered.append((record, "malformed"))
 
-        def has_waited() -> bool:
+        def has_expired_events() -> bool:
             oldest = min((change.changed_at for change in changes if change.pending), default=now)
-            return (now - oldest).total_seconds() >= wait_seconds
+            return (now - oldest).total_seconds() >= max_event_age_seconds
 
         # Behind a bus that was gone for long others wait: what has waited too long is tried for a moment.
-        patience = FOR_ONE_TRY_SECONDS if has_waited() else self.deadline.remaining
+        budget = LATE_RETRY_SECONDS if has_expired_events() else self.deadline.remaining
         try:
-            self._put_all(changes, self.deadline.sooner(FOR_DEAD_LETTERS_SECONDS).within(patience))
+            self._put_all(changes, self.deadline.minus(DLQ_RESERVE_SECONDS).within(budget))
         except Exception as error:
-            if not has_waited():
+            if not has_expired_events():
                 raise
             # Whatever it is, nothing may wait until the stream has forgotten it.
-            telemetry.note_failure(error)
-            self.given_up.extend((change.record, "expired") for change in changes if change.pending)
-        for record, reason in self.given_up:
-            self._keep(record, reason)
+            telemetry.add_error(error)
+            self.dead_lettered.extend((change.record, "expired") for change in changes if change.pending)
+        for record, reason in self.dead_lettered:
+            self._dead_letter(record, reason)
 
-    def _put_all(self, changes: Sequence[_Change], deadline: Deadline) -> None:
+    def _put_all(self, changes: Sequence[_PendingChange], deadline: Deadline) -> None:
         """Put all that is pending on the bus, what it does not take at first again."""
-        try_again = deadline.retrying(
-            lambda error: isinstance(error, _EntriesRejectedError), LONGEST_ATTEMPT_SECONDS
+        retrying = deadline.retrying(
+            lambda error: isinstance(error, _EntriesRejectedError), MAX_ATTEMPT_SECONDS
         )
         try:
-            try_again(self._put_what_is_taken, changes, deadline)
+            retrying(self._put_in_order, changes, deadline)
         except _EntriesRejectedError:
             raise EventPublishFailedError from None
 
-    def _put_what_is_taken(self, changes: Sequence[_Change], deadline: Deadline) -> None:
+    def _put_in_order(self, changes: Sequence[_PendingChange], deadline: Deadline) -> None:
         """Put the events on the bus in waves: a payment's next one once its last one is there.
 
         One that the bus does not take for now holds back those that follow of its payment, and no others.
         """
-        held_back: set[str] = set()
-        while wave := _next_wave(changes, held_back):
-            taken = self.bus.put([change.pending[0] for change in wave], deadline)
-            for change, is_taken in zip(wave, taken, strict=True):
-                if is_taken:
-                    _tell(change.pending.pop(0))
-                elif is_taken is None:
-                    self.given_up.append((change.record, "rejected"))
+        blocked_payments: set[str] = set()
+        while batch := _next_batch(changes, blocked_payments):
+            statuses = self.bus.put_events([change.pending[0] for change in batch], deadline)
+            for change, status in zip(batch, statuses, strict=True):
+                if status:
+                    _record_published(change.pending.pop(0))
+                elif status is None:
+                    self.dead_lettered.append((change.record, "rejected"))
                     change.pending.clear()
                 else:
-                    held_back.add(change.payment)
-        if held_back:
+                    blocked_payments.add(change.payment)
+        if blocked_payments:
             raise _EntriesRejectedError
 
-    def _keep(self, record: StreamRecord, reason: str) -> None:
-        self.dead_letters.keep(record, self.deadline)
-        telemetry.count("EventDeadLettered")
-        telemetry.note(dead_lettered_count=len(self.given_up))
-        told = {"dead_letter_reason": reason}
+    def _dead_letter(self, record: StreamRecord, reason: str) -> None:
+        self.dead_letter_queue.send(record, self.deadline)
+        telemetry.add_metric("EventDeadLettered")
+        telemetry.add_log_fields(dead_lettered_count=len(self.dead_lettered))
+        log_fields = {"dead_letter_reason": reason}
         for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
             # It may be anything.
             with suppress(Exception):
-                told[name] = str(record["dynamodb"]["NewImage"][name]["S"])
-        telemetry.tell_of_payment(OPERATION, event_type="dead_letter", **told)
+                log_fields[name] = str(record["dynamodb"]["NewImage"][name]["S"])
+        telemetry.log_payment(OPERATION, event_type="dead_letter", **log_fields)
 
 
-def _read(record: StreamRecord) -> _Change:
-    old, new = images_of(record)
+def _read(record: StreamRecord) -> _PendingChange:
+    old, new = stream_images(record)
     changed_at = datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC)
-    return _Change(record, str((new or old)["pk"]), changed_at, events_of(old, new, changed_at))
+    return _PendingChange(record, str((new or old)["pk"]), changed_at, payment_events(old, new, changed_at))
 
 
-def _next_wave(changes: Sequence[_Change], held_back: Set[str]) -> list[_Change]:
+def _next_batch(changes: Sequence[_PendingChange], blocked_payments: Set[str]) -> list[_PendingChange]:
     """Return the first pending change of each payment, as many as fit into one request."""
-    first: dict[str, _Change] = {}
+    first_by_payment: dict[str, _PendingChange] = {}
     for change in changes:
-        if change.pending and change.payment not in held_back:
-            first.setdefault(change.payment, change)
-    return list(first.values())[:MOST_AT_ONCE]
+        if change.pending and change.payment not in blocked_payments:
+            first_by_payment.setdefault(change.payment, change)
+    return list(first_by_payment.values())[:MAX_ENTRIES]
 
 
-def _tell(event: PaymentEvent) -> None:
-    telemetry.count("EventPublished")
-    telemetry.tell_of_payment(
+def _record_published(event: PaymentEvent) -> None:
+    telemetry.add_metric("EventPublished")
+    telemetry.log_payment(
         OPERATION,
         event_type=event.detail_type,
         event_identifier=event.event_identifier,

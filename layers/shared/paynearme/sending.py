@@ -20,7 +20,7 @@ from paynearme.errors import (
 _CONNECT_SECONDS = 1.0
 
 
-class _Body:
+class _CancellableBody:
     """A body that knows whether it was sent, and that is not sent after the deadline.
 
     A call that was given up goes on in its thread, and Lambda may freeze that for minutes: without its body,
@@ -30,21 +30,21 @@ class _Body:
     def __init__(self, content: bytes, deadline: Deadline) -> None:
         self._content = content
         self._deadline = deadline
-        self._turn = Lock()
-        self._is_given_up = False
+        self._lock = Lock()
+        self._is_cancelled = False
         self._is_sent = False
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._turn:
-            if self._is_given_up or self._deadline.remaining <= 0:
+        with self._lock:
+            if self._is_cancelled or self._deadline.remaining <= 0:
                 raise TimeoutError
             self._is_sent = True
         yield self._content
 
-    def give_up(self) -> bool:
+    def cancel(self) -> bool:
         """See that it is not sent from now on; return whether it was."""
-        with self._turn:
-            self._is_given_up = True
+        with self._lock:
+            self._is_cancelled = True
             return self._is_sent
 
 
@@ -53,8 +53,8 @@ def post(
     url: str,
     content: bytes,
     headers: Mapping[str, str],
-    repeat: Retry | bool,
-    longest_attempt: float,
+    retries: Retry | bool,
+    max_attempt: float,
     deadline: Deadline,
 ) -> BaseHTTPResponse:
     """Return the answer to a POST, whatever it is. Follows no redirect.
@@ -65,8 +65,8 @@ def post(
     """
     if deadline.remaining <= 0:
         raise UpstreamConnectTimeoutError
-    body = _Body(content, deadline)
-    seconds = max(min(longest_attempt, deadline.remaining), 0.001)
+    body = _CancellableBody(content, deadline)
+    seconds = max(min(max_attempt, deadline.remaining), 0.001)
     send = partial(
         http.request,
         "POST",
@@ -74,18 +74,18 @@ def post(
         body=body,
         headers={**headers, "Content-Length": str(len(content))},
         timeout=Timeout(total=seconds, connect=_CONNECT_SECONDS),
-        retries=repeat,
+        retries=retries,
         redirect=False,
     )
     try:
-        return deadline.bound(send)
+        return deadline.run(send)
     except TimeoutError:
-        raise (UpstreamTimeoutError() if body.give_up() else UpstreamConnectTimeoutError()) from None
+        raise (UpstreamTimeoutError() if body.cancel() else UpstreamConnectTimeoutError()) from None
     except HTTPError as error:
-        raise _unanswered(error, is_sent=body.give_up()) from None
+        raise _map_error(error, is_sent=body.cancel()) from None
 
 
-def _unanswered(error: HTTPError, *, is_sent: bool) -> ServiceError:
+def _map_error(error: HTTPError, *, is_sent: bool) -> ServiceError:
     """Return what it means that there was no answer."""
     reason = error.reason if isinstance(error, MaxRetryError) else error
     # urllib3 counts a refused connection and an unknown host among the time-outs.

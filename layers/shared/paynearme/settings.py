@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, ValidationError, model_validator
 
-from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.aws import CLIENT_CONFIG, MAX_ATTEMPT_SECONDS, is_retryable
 from paynearme.deadline import Deadline
 from paynearme.errors import SiteKeysUnavailableError, UnknownSiteError
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 REFRESH_INTERVAL_SECONDS = 30
 """At most once in so many seconds does a message that fits no key make us read the secret again."""
 
-AnswerFormat = Literal["json", "xml"]
-TokenAddress = Annotated[
+ResponseFormat = Literal["json", "xml"]
+TokenUrl = Annotated[
     str, StringConstraints(pattern=r"^(https://[^\s/?#@\\]+|http://127\.0\.0\.1:[0-9]+)(/[^\s?#\\]*)?$")
 ]
 Secret = Annotated[SecretStr, StringConstraints(min_length=1)]
-EnclosingName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+EnvelopeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 
 
-class Environment(BaseModel):
+class EnvironmentSettings(BaseModel):
     """What the template sets in a function's environment, under its fields' names in capitals."""
 
     model_config = ConfigDict(frozen=True)
@@ -43,48 +43,48 @@ class Environment(BaseModel):
         return cls.model_validate({n: environment[e] for n, e in names.items() if e in environment})
 
 
-class PublishingSettings(Environment):
+class PublishingSettings(EnvironmentSettings):
     """What the function that publishes events is told."""
 
     event_bus_name: str
-    dead_letters_url: str
+    dead_letter_queue_url: str
     # A stream forgets after 24 hours. What waits for longer than this goes to the dead letters.
-    events_wait_seconds: int = 6 * 60 * 60
+    max_event_age_seconds: int = 6 * 60 * 60
     # The function ends after 60 seconds.
-    publish_within_seconds: float = 45.0
+    publish_timeout_seconds: float = 45.0
 
 
-class WatchingSettings(Environment):
+class SweepSettings(EnvironmentSettings):
     """What the function that looks for forgotten payments is told."""
 
     table_name: str
     unconfirmed_after_minutes: int = 60
-    release_after_minutes: int = 24 * 60
+    reservation_timeout_minutes: int = 24 * 60
     # The function ends after 60 seconds.
-    watch_within_seconds: float = 45.0
+    sweep_timeout_seconds: float = 45.0
 
 
-class Settings(Environment):
+class Settings(EnvironmentSettings):
     """What the functions are told that speak with PayNearMe and with the merchant's backend."""
 
     sites_secret: str
-    sites_max_age_seconds: int = 300
+    sites_cache_seconds: int = 300
     table_name: str = ""
     access_tokens_path: str = ""
     policy_application: str = ""
     policy_environment: str = ""
     policy_profile: str = ""
-    policy_max_age_seconds: int = 60
+    policy_cache_seconds: int = 60
     paynearme_base_url: str = ""
     default_site_identifier: str = ""
     authorization_max_age_seconds: int = 900
-    authorization_max_ahead_seconds: int = 300
+    max_clock_skew_seconds: int = 300
     # Never in production: an annotated order would have its confirmations repeated until PayNearMe gives up.
     certification_hooks: bool = False
     # PayNearMe waits 10 seconds for everything: the way there and back and a cold start take their part.
-    answer_within_seconds: float = 6.5
+    response_timeout_seconds: float = 6.5
     # Our own backend waits; PayNearMe may take its time over a token.
-    call_within_seconds: float = 7.0
+    call_timeout_seconds: float = 7.0
 
 
 class OAuthClient(BaseModel):
@@ -97,7 +97,7 @@ class OAuthClient(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    token_url: TokenAddress
+    token_url: TokenUrl
     client_id: Annotated[str, StringConstraints(min_length=1)]
     client_secret: Secret
     scope: Annotated[str, StringConstraints(min_length=1)] | None = None
@@ -124,18 +124,18 @@ class Site(BaseModel):
     api_secret: Secret | None = None
     call_authentication: Literal["hmac", "oauth"] = "hmac"
     oauth: OAuthClient | None = None
-    response_format: AnswerFormat | None = None
-    reverse_envelope: EnclosingName = "payment_reversal_response"
-    reverse_element: EnclosingName = "reversal"
+    response_format: ResponseFormat | None = None
+    reverse_envelope: EnvelopeName = "payment_reversal_response"
+    reverse_element: EnvelopeName = "reversal"
 
     @model_validator(mode="after")
-    def _can_call(self) -> "Site":
+    def _check_call_credentials(self) -> "Site":
         if self.call_authentication == "oauth" and (self.oauth is None or self.version != "3.0"):
             raise ValueError("oauth needs a client, and version 3.0")
         return self
 
 
-class KnownSite(BaseModel):
+class ResolvedSite(BaseModel):
     """A site as it holds now: with the keys that are valid for its callbacks, newest first.
 
     With ``oauth`` our calls carry a bearer token, without it a signature by ``api_secret``.
@@ -148,7 +148,7 @@ class KnownSite(BaseModel):
     callback_secrets: tuple[SecretStr, ...]
     api_secret: SecretStr
     oauth: OAuthClient | None = None
-    response_format: AnswerFormat
+    response_format: ResponseFormat
     reverse_envelope: str
     reverse_element: str
 
@@ -160,18 +160,18 @@ class _SitesDocument(BaseModel):
 
 
 @lru_cache(maxsize=4)
-def _read_document(text: str) -> _SitesDocument:
+def _parse_sites(text: str) -> _SitesDocument:
     return _SitesDocument.model_validate_json(text)
 
 
-def _is_readable(text: str | None) -> bool:
+def _is_valid(text: str | None) -> bool:
     try:
-        return text is not None and bool(_read_document(text))
+        return text is not None and bool(_parse_sites(text))
     except ValidationError:
         return False
 
 
-class _SecretVersions(BaseProvider):
+class _SecretSource(BaseProvider):
     """Powertools' cache over the secret's current and previous version, read and kept together."""
 
     def __init__(self, client: "SecretsManagerClient") -> None:
@@ -182,17 +182,17 @@ class _SecretVersions(BaseProvider):
         deadline: Deadline = sdk_options["deadline"]
         current = self._read(name, "AWSCURRENT", deadline)
         # Here, so that what is malformed never displaces what is kept.
-        _read_document(current or "")
+        _parse_sites(current or "")
         previous = self._read(name, "AWSPREVIOUS", deadline)
-        return json.dumps([current, previous if _is_readable(previous) else None])
+        return json.dumps([current, previous if _is_valid(previous) else None])
 
     def _read(self, name: str, stage: str, deadline: Deadline) -> str | None:
-        if deadline.remaining < LONGEST_ATTEMPT_SECONDS:
+        if deadline.remaining < MAX_ATTEMPT_SECONDS:
             raise TimeoutError
         try:
-            for attempt in deadline.retrying(is_transient, LONGEST_ATTEMPT_SECONDS):
+            for attempt in deadline.retrying(is_retryable, MAX_ATTEMPT_SECONDS):
                 with attempt:
-                    answer = deadline.bound(
+                    response = deadline.run(
                         lambda: self._client.get_secret_value(SecretId=name, VersionStage=stage)
                     )
         except ClientError as error:
@@ -200,13 +200,13 @@ class _SecretVersions(BaseProvider):
             if stage == "AWSPREVIOUS" and code == "ResourceNotFoundException":
                 return None
             raise
-        return answer["SecretString"]
+        return response["SecretString"]
 
     def _get_multiple(self, path: str, **sdk_options: Any) -> dict[str, str]:
         raise NotImplementedError
 
 
-class Sites:
+class SiteProvider:
     """The sites of this deployment: read from the secret, kept for some minutes.
 
     While keys rotate, the key of the secret's previous version holds for callbacks as well, if it is
@@ -221,12 +221,12 @@ class Sites:
     ) -> None:
         """Take the secret's name and how long to keep it from ``settings``; read nothing yet."""
         self._name = settings.sites_secret
-        self._max_age = settings.sites_max_age_seconds
-        self._versions = _SecretVersions(client or boto3.client("secretsmanager", config=CLIENT_CONFIG))
+        self._cache_seconds = settings.sites_cache_seconds
+        self._source = _SecretSource(client or boto3.client("secretsmanager", config=CLIENT_CONFIG))
         self._clock = clock
         self._last_refresh: float | None = None
 
-    def find(self, identifier: str | None, deadline: Deadline) -> KnownSite:
+    def get(self, identifier: str | None, deadline: Deadline) -> ResolvedSite:
         """Return the site.
 
         Raises ``UnknownSiteError`` when it is not ours and ``SiteKeysUnavailableError`` when the secret
@@ -236,11 +236,11 @@ class Sites:
         site = current.sites.get(identifier or "")
         if identifier is None or site is None:
             raise UnknownSiteError
-        former = previous.sites.get(identifier) if previous else None
+        previous_site = previous.sites.get(identifier) if previous else None
         secrets = [site.secret, *([site.previous_secret] if site.previous_secret else [])]
-        if former and former.version == site.version and former.secret not in secrets:
-            secrets.append(former.secret)
-        return KnownSite(
+        if previous_site and previous_site.version == site.version and previous_site.secret not in secrets:
+            secrets.append(previous_site.secret)
+        return ResolvedSite(
             identifier=identifier,
             version=site.version,
             callback_secrets=tuple(secrets),
@@ -265,8 +265,8 @@ class Sites:
 
     def _documents(self, deadline: Deadline, *, force: bool) -> tuple[_SitesDocument, _SitesDocument | None]:
         try:
-            both = self._versions.get(self._name, max_age=self._max_age, force_fetch=force, deadline=deadline)
-            current, previous = json.loads(str(both))
-            return _read_document(current), _read_document(previous) if previous else None
+            documents = self._source.get(self._name, max_age=self._cache_seconds, force_fetch=force, deadline=deadline)
+            current, previous = json.loads(str(documents))
+            return _parse_sites(current), _parse_sites(previous) if previous else None
         except GetParameterError:
             raise SiteKeysUnavailableError from None

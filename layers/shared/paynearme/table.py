@@ -10,7 +10,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from paynearme.aws import CLIENT_CONFIG, LONGEST_ATTEMPT_SECONDS, is_transient
+from paynearme.aws import CLIENT_CONFIG, MAX_ATTEMPT_SECONDS, is_retryable
 from paynearme.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHORT_ATTEMPT_SECONDS = 1.0
 """The most for one request of a table that is used after a slow call to somebody else."""
 
-FOR_A_SHORT_ATTEMPT_SECONDS = SHORT_ATTEMPT_SECONDS + 0.2
+SHORT_ATTEMPT_THRESHOLD_SECONDS = SHORT_ATTEMPT_SECONDS + 0.2
 """What such a call must leave of the time."""
 
 type Item = dict[str, Any]
@@ -48,25 +48,25 @@ class Update:
 
     pk: str
     sk: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    sets: Mapping[str, Any] = field(default_factory=dict)
     removes: Iterable[str] = ()
-    amounts: Mapping[str, Decimal] = field(default_factory=dict)
-    marks: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    increments: Mapping[str, Decimal] = field(default_factory=dict)
+    set_additions: Mapping[str, Iterable[str]] = field(default_factory=dict)
     condition: str = ""
     condition_values: Mapping[str, Any] = field(default_factory=dict)
 
     def to_request(self, table_name: str) -> dict[str, Any]:
         """Return the change in the terms of ``UpdateItem`` and of a transaction's ``Update``."""
-        replaced = {name: value for name, value in self.values.items() if value is not None}
-        added = {**self.amounts, **{name: set(marks) for name, marks in self.marks.items() if marks}}
+        replaced = {name: value for name, value in self.sets.items() if value is not None}
+        added = {**self.increments, **{name: set(members) for name, members in self.set_additions.items() if members}}
         removed = sorted(self.removes)
         # Numbered: an attribute's name may hold what a placeholder's may not.
         names = {name: f"#n{number}" for number, name in enumerate((*replaced, *added, *removed))}
         values = {f":v{number}": value for number, value in enumerate((*replaced.values(), *added.values()))}
-        of = dict(zip((*replaced, *added), values, strict=True))
+        value_placeholders = dict(zip((*replaced, *added), values, strict=True))
         parts = {
-            "SET": ", ".join(f"{names[name]} = {of[name]}" for name in replaced),
-            "ADD": ", ".join(f"{names[name]} {of[name]}" for name in added),
+            "SET": ", ".join(f"{names[name]} = {value_placeholders[name]}" for name in replaced),
+            "ADD": ", ".join(f"{names[name]} {value_placeholders[name]}" for name in added),
             "REMOVE": ", ".join(names[name] for name in removed),
         }
         values |= {f":{name}": value for name, value in self.condition_values.items()}
@@ -95,14 +95,14 @@ class Table:
         self,
         name: str,
         client: "DynamoDBClient | None" = None,
-        longest_attempt: float = LONGEST_ATTEMPT_SECONDS,
+        max_attempt: float = MAX_ATTEMPT_SECONDS,
     ) -> None:
         """Take the table's name; connect to nothing yet.
 
         No request is begun with less than ``longest_attempt`` seconds left; each is given up after so many.
         """
         self._name = name
-        self._longest = longest_attempt
+        self._max_attempt = max_attempt
         self._client = client or boto3.client("dynamodb", config=CLIENT_CONFIG)
 
     def read(self, keys: Sequence[Key], deadline: Deadline) -> list[Item]:
@@ -110,24 +110,24 @@ class Table:
 
         At most 100 in one round trip.
         """
-        wanted: Any = {self._name: {"Keys": [_wire_key(key) for key in keys], "ConsistentRead": True}}
+        requested: Any = {self._name: {"Keys": [_wire_key(key) for key in keys], "ConsistentRead": True}}
 
-        def call() -> Mapping[str, Any]:
-            answer = self._client.batch_get_item(RequestItems=wanted)
-            if answer["UnprocessedKeys"]:
+        def send() -> Mapping[str, Any]:
+            response = self._client.batch_get_item(RequestItems=requested)
+            if response["UnprocessedKeys"]:
                 raise _UnprocessedKeysError
-            return answer["Responses"]
+            return response["Responses"]
 
         try:
-            answer = self._attempt(call, deadline)
+            responses = self._attempt(send, deadline)
         except ClientError as error:
             raise LedgerUnavailableError from error
-        found = [_python(item) for item in answer[self._name]]
-        by_key = {(item["pk"], item["sk"]): item for item in found}
+        items = [_from_wire_item(item) for item in responses[self._name]]
+        by_key = {(item["pk"], item["sk"]): item for item in items}
         return [by_key.get(key, {}) for key in keys]
 
     def query(
-        self, index: str, names: tuple[str, str], partition: str, between: tuple[str, str], deadline: Deadline
+        self, index: str, names: tuple[str, str], partition: str, sort_key_range: tuple[str, str], deadline: Deadline
     ) -> Iterator[Item]:
         """Yield what an index holds in a partition, sorted, from the first to the last of ``between``.
 
@@ -141,20 +141,20 @@ class Table:
             "ExpressionAttributeNames": dict(zip(("#partition", "#sort"), names, strict=True)),
             "ExpressionAttributeValues": {
                 ":partition": {"S": partition},
-                ":first": {"S": between[0]},
-                ":last": {"S": between[1]},
+                ":first": {"S": sort_key_range[0]},
+                ":last": {"S": sort_key_range[1]},
             },
             "Limit": 100,
         }
         while True:
             try:
-                answer = self._attempt(lambda: self._client.query(**request), deadline)
+                response = self._attempt(lambda: self._client.query(**request), deadline)
             except ClientError as error:
                 raise LedgerUnavailableError from error
-            yield from map(_python, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
+            yield from map(_from_wire_item, response["Items"])
+            if "LastEvaluatedKey" not in response:
                 return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def update(self, update: Update, deadline: Deadline) -> Item | None:
         """Make one change. Return None if it was made, else the item that its condition refused.
@@ -167,8 +167,8 @@ class Table:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise LedgerUnavailableError from error
-            answer: Mapping[str, Any] = error.response
-            return _python(answer.get("Item") or {})
+            response: Mapping[str, Any] = error.response
+            return _from_wire_item(response.get("Item") or {})
         return None
 
     def transact(self, updates: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
@@ -179,54 +179,54 @@ class Table:
         carries the same token, and the service knows it.
         """
         items: Any = [{"Update": update.to_request(self._name)} for update in updates]
-        token = str(uuid.uuid4())
+        client_request_token = str(uuid.uuid4())
 
-        def call() -> object:
-            return self._client.transact_write_items(TransactItems=items, ClientRequestToken=token)
+        def send() -> object:
+            return self._client.transact_write_items(TransactItems=items, ClientRequestToken=client_request_token)
 
         try:
-            self._attempt(call, deadline)
+            self._attempt(send, deadline)
         except ClientError as error:
             reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", [])
-            refusing = {
-                place: _python(reason.get("Item") or {})
-                for place, reason in enumerate(reasons)
+            conflicts = {
+                index: _from_wire_item(reason.get("Item") or {})
+                for index, reason in enumerate(reasons)
                 if reason.get("Code") == "ConditionalCheckFailed"
             }
-            if not refusing:
+            if not conflicts:
                 raise LedgerUnavailableError from error
-            return refusing
+            return conflicts
         return None
 
-    def _attempt[T](self, call: Callable[[], T], deadline: Deadline) -> T:
+    def _attempt[T](self, function: Callable[[], T], deadline: Deadline) -> T:
         """Return what ``call`` returns; raise ``ClientError`` for an answer that no repeat would change."""
-        if deadline.remaining < self._longest:
+        if deadline.remaining < self._max_attempt:
             raise LedgerUnavailableError
         try:
-            answer: T = deadline.retrying(_may_pass, self._longest)(
-                lambda: deadline.within(self._longest).bound(call)
+            result: T = deadline.retrying(_is_retryable, self._max_attempt)(
+                lambda: deadline.within(self._max_attempt).run(function)
             )
         except (BotoCoreError, TimeoutError, _UnprocessedKeysError) as error:
             raise LedgerUnavailableError from error
-        return answer
+        return result
 
 
-def images_of(record: Mapping[str, Any]) -> tuple[Item, Item]:
+def stream_images(record: Mapping[str, Any]) -> tuple[Item, Item]:
     """Return an item before and after a change, from a record of the table's stream as Lambda brings it.
 
     One that did not or does not exist is an empty one.
     """
     change = record["dynamodb"]
-    return _python(change.get("OldImage") or {}), _python(change.get("NewImage") or {})
+    return _from_wire_item(change.get("OldImage") or {}), _from_wire_item(change.get("NewImage") or {})
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, _UnprocessedKeysError | TimeoutError) or is_transient(error)
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, _UnprocessedKeysError | TimeoutError) or is_retryable(error)
 
 
 def _wire_key(key: Key) -> dict[str, Any]:
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
-def _python(item: Mapping[str, Any]) -> Item:
+def _from_wire_item(item: Mapping[str, Any]) -> Item:
     return {name: _from_wire(value) for name, value in item.items()}

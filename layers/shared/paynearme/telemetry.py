@@ -19,90 +19,90 @@ SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "paynearme")
 logger = Logger(service=SERVICE, location=None)
 metrics = Metrics(namespace="PayNearMe", service=SERVICE)
 
-_notes: dict[str, Any] = {}
-_counts: Counter[str] = Counter()
-_MOST_CAUSES = 5
+_log_fields: dict[str, Any] = {}
+_metrics: Counter[str] = Counter()
+_MAX_CAUSES = 5
 
 
-class Tells(Protocol):
+class HasTelemetry(Protocol):
     """A result that knows what is worth noting of it, and what counting."""
 
     @property
-    def notes(self) -> Mapping[str, Any]:
+    def log_fields(self) -> Mapping[str, Any]:
         """Return fields for the log line."""
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def metrics(self) -> Mapping[str, int]:
         """Return how much to count under which names of metrics."""
 
 
-def note(**fields: Any) -> None:
+def add_log_fields(**fields: Any) -> None:
     """Add fields to the call's log line: identifiers, codes and numbers; nothing personal, no secret."""
-    _notes.update(fields)
+    _log_fields.update(fields)
 
 
-def count(name: str, number: int = 1) -> None:
+def add_metric(name: str, value: int = 1) -> None:
     """Count ``number`` under ``name``, in CamelCase, in the call's metrics.
 
     Powertools writes it as a float, which is exact up to 2**53: cents as well.
     """
     # In one number: Powertools would write a hundred of them at once, before it knows the operation.
-    _counts[name] += number
+    _metrics[name] += value
 
 
-def share(name: str, percent: float) -> None:
+def add_percentage(name: str, percent: float) -> None:
     """Measure a share, in percent, in the call's metrics."""
     metrics.add_metric(name=name, unit=MetricUnit.Percent, value=percent)
 
 
-def tell(result: Tells) -> None:
+def record_result(result: HasTelemetry) -> None:
     """Note and count what became of a payment."""
-    note(**result.notes)
-    for name, number in result.counts.items():
-        count(name, number)
+    add_log_fields(**result.log_fields)
+    for name, value in result.metrics.items():
+        add_metric(name, value)
 
 
-def note_request(event: object, context: object) -> None:
+def add_request(event: object, context: object) -> None:
     """Note by which identifiers API Gateway and Lambda know the call."""
     request = event.get("requestContext") if isinstance(event, dict) else None
-    note(
+    add_log_fields(
         request_id=getattr(context, "aws_request_id", None),
         api_request_id=request.get("requestId") if isinstance(request, dict) else None,
     )
 
 
-def note_failure(error: BaseException) -> None:
+def add_error(error: BaseException) -> None:
     """Note what failed, where and why, without the errors' texts: they may quote what was sent."""
     frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
+    locations = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
     causes: list[str] = []
     cause = error.__cause__ or error.__context__
-    while cause is not None and len(causes) < _MOST_CAUSES:
+    while cause is not None and len(causes) < _MAX_CAUSES:
         # AWS's own word, such as AccessDeniedException.
-        answer = getattr(cause, "response", None)
-        code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
+        response = getattr(cause, "response", None)
+        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
         causes.append(f"{type(cause).__name__} {code}" if code else type(cause).__name__)
         cause = cause.__cause__ or cause.__context__
-    note(error=type(error).__name__, error_location=places, error_causes=causes)
+    add_log_fields(error=type(error).__name__, error_location=locations, error_causes=causes)
 
 
-def tell_of_payment(operation: str, **fields: Any) -> None:
+def log_payment(operation: str, **fields: Any) -> None:
     """Write a log line about one of the payments that a call is about: identifiers, as in ``note``."""
-    logger.info(operation, extra={"operation": operation, "request_id": _notes.get("request_id"), **fields})
+    logger.info(operation, extra={"operation": operation, "request_id": _log_fields.get("request_id"), **fields})
 
 
-def write(operation: str, status: int, milliseconds: float) -> None:
+def flush(operation: str, status: int, duration_ms: float) -> None:
     """Write the call's log line and its metrics, and forget them."""
-    fields = {"operation": operation, "status": status, "duration_ms": round(milliseconds, 1), **_notes}
-    _notes.clear()
+    fields = {"operation": operation, "status": status, "duration_ms": round(duration_ms, 1), **_log_fields}
+    _log_fields.clear()
     # An authorization that is declined because something of ours failed is answered with 200.
     failed = status >= 500 or "error_location" in fields
     log = logger.error if failed else logger.warning if status >= 400 else logger.info
     log(operation, extra=fields)
-    for name, number in _counts.items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=number)
-    _counts.clear()
-    metrics.add_metric(DurationMs, unit=MetricUnit.Milliseconds, value=milliseconds)
+    for name, value in _metrics.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    _metrics.clear()
+    metrics.add_metric(DurationMs, unit=MetricUnit.Milliseconds, value=duration_ms)
     metrics.add_dimension(name="operation", value=operation)
     # And once more for all operations together: an alarm watches one metric, and adds none up.
     metrics.add_dimensions(service=SERVICE)

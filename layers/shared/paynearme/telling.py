@@ -25,10 +25,10 @@ from paynearme.errors import (
 )
 from paynearme.messages.values import PnmIdentifier
 
-ANSWERED = "PayNearMeCallSucceeded"
+CALL_SUCCEEDED = "PayNearMeCallSucceeded"
 """What a call to PayNearMe is counted as that came to what was asked for."""
 
-CAME_TO: tuple[tuple[type[ServiceError], str], ...] = (
+CALL_ERROR_METRICS: tuple[tuple[type[ServiceError], str], ...] = (
     (PaymentOutcomeUnknownError, "PayNearMeOutcomeUnknown"),
     (BankAuthorizationExpiredError, "PayNearMeBankAuthorizationExpired"),
     (RequestRejectedError, "PayNearMeRejected"),
@@ -41,70 +41,70 @@ CAME_TO: tuple[tuple[type[ServiceError], str], ...] = (
 """What any other is counted as, by its error: the first that fits."""
 
 # They are PayNearMe's answers, and a stored one is told again without a call.
-_OF_PAYNEARME = (RequestRejectedError, UpstreamError, UpstreamTimeoutError)
+_UPSTREAM_ERRORS = (RequestRejectedError, UpstreamError, UpstreamTimeoutError)
 _IDENTIFIERS = ("pnm_order_identifier", "pnm_payment_identifier")
 _pnm_identifier: TypeAdapter[str] = TypeAdapter(PnmIdentifier)
 
 
 @contextmanager
-def call() -> Iterator[None]:
+def count_upstream_call() -> Iterator[None]:
     """Count what a call to PayNearMe comes to, once, whatever it took. What never came so far is none."""
     try:
         yield
     except ServiceError as error:
-        for kind, name in CAME_TO:
+        for kind, name in CALL_ERROR_METRICS:
             if isinstance(error, kind):
-                telemetry.count(name)
+                telemetry.add_metric(name)
                 break
         raise
-    telemetry.count(ANSWERED)
+    telemetry.add_metric(CALL_SUCCEEDED)
 
 
-def name_of(error: Exception) -> str | None:
+def metric_name(error: Exception) -> str | None:
     """Return what ``error`` is counted as; None where ``call`` has counted it."""
     if isinstance(error, AuthenticationError):
         return "AuthenticationFailed"
-    if isinstance(error, _OF_PAYNEARME):
+    if isinstance(error, _UPSTREAM_ERRORS):
         return None
     return (
         type(error).__name__.removesuffix("Error") if isinstance(error, ServiceError) else "InternalError"
     )
 
 
-def error(error: Exception) -> None:
+def record_error(error: Exception) -> None:
     """Note and count what a call failed with."""
-    if name := name_of(error):
-        telemetry.count(name)
+    if name := metric_name(error):
+        telemetry.add_metric(name)
     if isinstance(error, AuthenticationError):
-        telemetry.note(auth_failure=error.reason)
+        telemetry.add_log_fields(auth_failure=error.reason)
     elif isinstance(error, ServiceError):
-        telemetry.note(error=type(error).__name__)
+        telemetry.add_log_fields(error=type(error).__name__)
     if isinstance(error, ValidationFailedError):
-        telemetry.note(invalid_parameters=sorted(error.faults)[:20])
+        telemetry.add_log_fields(invalid_parameters=sorted(error.errors)[:20])
     if isinstance(error, RequestRejectedError):
-        telemetry.note(response_code=error.response_code)
+        telemetry.add_log_fields(response_code=error.response_code)
     if isinstance(error, UpstreamError):
-        telemetry.note(upstream_detail=error.detail)
+        telemetry.add_log_fields(upstream_detail=error.detail)
     if isinstance(error, UnavailableError) or not isinstance(error, ServiceError):
-        telemetry.note_failure(error)
+        telemetry.add_error(error)
 
 
-def identifiers_in(parameters: Mapping[str, str]) -> None:
+def log_identifiers(parameters: Mapping[str, str]) -> None:
     """Note which order and payment a request names, valid or not, by what looks like an identifier."""
     for name in _IDENTIFIERS:
         if _is_identifier(parameters.get(name)):
-            telemetry.note(**{name: parameters[name]})
+            telemetry.add_log_fields(**{name: parameters[name]})
 
 
-def orders_in(answer: BaseModel) -> None:
+def log_order_identifiers(response: BaseModel) -> None:
     """Note which order an answer is about, or which orders: a token can be for all of a customer's."""
-    places = [answer, getattr(answer, "order", None), *getattr(answer, "orders", ())]
-    told = {getattr(place, "pnm_order_identifier", None) for place in places}
-    orders = sorted(str(identifier) for identifier in told if _is_identifier(identifier))
+    candidates = [response, getattr(response, "order", None), *getattr(response, "orders", ())]
+    identifiers = {getattr(candidate, "pnm_order_identifier", None) for candidate in candidates}
+    orders = sorted(str(identifier) for identifier in identifiers if _is_identifier(identifier))
     if len(orders) == 1:
-        telemetry.note(pnm_order_identifier=orders[0])
+        telemetry.add_log_fields(pnm_order_identifier=orders[0])
     elif orders:
-        telemetry.note(pnm_order_identifiers=orders)
+        telemetry.add_log_fields(pnm_order_identifiers=orders)
 
 
 def _is_identifier(value: object) -> bool:

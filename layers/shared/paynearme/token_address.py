@@ -15,35 +15,35 @@ from paynearme.errors import CredentialsRejectedError, RequestNotAcceptedError
 from paynearme.sending import post
 from paynearme.settings import OAuthClient
 
-LONGEST_ANSWER_SECONDS = 2.0
+MAX_RESPONSE_SECONDS = 2.0
 
-_USUAL_SECONDS = 300.0
-_MOST_SECONDS = 86_400.0
+_DEFAULT_EXPIRES_IN = 300.0
+_MAX_EXPIRES_IN = 86_400.0
 # What a header can carry.
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Granted:
+class TokenGrant:
     """A token as the address gave it, and for how many seconds it holds: 300 where it does not say."""
 
     access_token: SecretStr
-    seconds: float
+    expires_in: float
 
 
-def ask(client: OAuthClient, http: PoolManager, deadline: Deadline) -> Granted:
+def request_token(client: OAuthClient, http: PoolManager, deadline: Deadline) -> TokenGrant:
     """Ask once for a token and return it.
 
     Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` and
     ``UpstreamError`` where there is none.
     """
-    body, headers = _request_of(client)
-    seconds = min(LONGEST_ANSWER_SECONDS, deadline.remaining)
-    within = deadline.within(seconds)
-    return _granted(post(http, client.token_url, body, headers, False, seconds, within))
+    body, headers = _build_request(client)
+    seconds = min(MAX_RESPONSE_SECONDS, deadline.remaining)
+    attempt_deadline = deadline.within(seconds)
+    return _parse_grant(post(http, client.token_url, body, headers, False, seconds, attempt_deadline))
 
 
-def _request_of(client: OAuthClient) -> tuple[bytes, dict[str, str]]:
+def _build_request(client: OAuthClient) -> tuple[bytes, dict[str, str]]:
     """Return body and headers; the client proves itself as section 2.3.1 has it."""
     secret = client.client_secret.get_secret_value()
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -51,23 +51,23 @@ def _request_of(client: OAuthClient) -> tuple[bytes, dict[str, str]]:
     if client.client_authentication == "body":
         body = prepare(scope=client.scope, include_client_id=True, client_secret=secret)
         return body.encode(), headers
-    both = f"{quote_plus(client.client_id)}:{quote_plus(secret)}"
+    credentials = f"{quote_plus(client.client_id)}:{quote_plus(secret)}"
     body = prepare(scope=client.scope, include_client_id=False)
-    return body.encode(), headers | make_headers(basic_auth=both)
+    return body.encode(), headers | make_headers(basic_auth=credentials)
 
 
-def _granted(answer: BaseHTTPResponse) -> Granted:
+def _parse_grant(response: BaseHTTPResponse) -> TokenGrant:
     """Return what an answer grants; raise what it means where that is nothing."""
-    if answer.status in (400, 401, 403):
-        raise CredentialsRejectedError(f"no token: status {answer.status}")
-    if answer.status != 200:
-        raise RequestNotAcceptedError(f"no token: status {answer.status}")
+    if response.status in (400, 401, 403):
+        raise CredentialsRejectedError(f"no token: status {response.status}")
+    if response.status != 200:
+        raise RequestNotAcceptedError(f"no token: status {response.status}")
     try:
-        content: dict[str, Any] = parse_token_response(answer.data.decode())
-        seconds = min(float(content.get("expires_in") or _USUAL_SECONDS), _MOST_SECONDS)
+        content: dict[str, Any] = parse_token_response(response.data.decode())
+        expires_in = min(float(content.get("expires_in") or _DEFAULT_EXPIRES_IN), _MAX_EXPIRES_IN)
     except (OAuth2Error, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise RequestNotAcceptedError("no token in the answer") from None
-    token, kind = content.get("access_token"), content.get("token_type")
-    if str(kind).lower() != "bearer" or not isinstance(token, str) or not _TOKEN.fullmatch(token):
+    access_token, token_type = content.get("access_token"), content.get("token_type")
+    if str(token_type).lower() != "bearer" or not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
         raise RequestNotAcceptedError("no bearer token")
-    return Granted(SecretStr(token), seconds)
+    return TokenGrant(SecretStr(access_token), expires_in)

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 from paynearme.deadline import Deadline
 from paynearme.ledger import items, spending, watching
-from paynearme.ledger.deviations import deviations
+from paynearme.ledger.deviations import authorization_mismatches
 from paynearme.messages import Authorization
-from paynearme.payments import Anomaly, Authorized, site_payment_identifier
+from paynearme.payments import Anomaly, AuthorizationResult, site_payment_identifier
 from paynearme.policy import (
     Decision,
-    Knowledge,
+    DecisionContext,
     Reason,
     SitePolicy,
     WindowKind,
-    ceilings,
+    applicable_limits,
     decide,
     decision_for,
-    type_name,
+    payment_type_name,
     windows_at,
 )
 from paynearme.policy.calendar import local_date
@@ -30,49 +30,49 @@ _WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
 
 def authorize(
     table: Table, message: Authorization, policy: SitePolicy, now: datetime, deadline: Deadline
-) -> Authorized:
+) -> AuthorizationResult:
     """See ``Ledger.authorize``."""
-    asked = _Asked(message, policy, now)
-    known = asked.read(table, deadline)
-    while asked.is_open(known.payment):
-        decision = decide(message, known.knowledge, policy, now)
-        refused = asked.write(table, decision, known, deadline)
-        if refused is None:
-            anomalies = asked.anomalies(decision, known.payment)
-            return Authorized(decision, now, asked.identifier, repeated=False, anomalies=anomalies)
+    authorization = _AuthorizationWrite(message, policy, now)
+    snapshot = authorization.read(table, deadline)
+    while authorization.needs_decision(snapshot.payment):
+        decision = decide(message, snapshot.context, policy, now)
+        conflicts = authorization.write(table, decision, snapshot, deadline)
+        if conflicts is None:
+            anomalies = authorization.anomalies(decision, snapshot.payment)
+            return AuthorizationResult(decision, now, authorization.identifier, is_duplicate=False, anomalies=anomalies)
         # Faster was another payment of the customer, this payment's outcome, or this very question.
-        told_meanwhile = "outcome" in refused.get(0, {}) and asked.is_open(refused[0])
+        outcome_arrived = "outcome" in conflicts.get(0, {}) and authorization.needs_decision(conflicts[0])
         # An outcome has moved the windows, too.
-        known = asked.read(table, deadline) if told_meanwhile else known.after(refused)
-    return _decided_before(table, message, policy, now, known.payment, deadline)
+        snapshot = authorization.read(table, deadline) if outcome_arrived else snapshot.updated_with(conflicts)
+    return _existing_decision(table, message, policy, now, snapshot.payment, deadline)
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Snapshot:
     """What the ledger knows: the payment's item, the windows', and what else a decision depends on."""
 
     customer: str | None
     payment: Item
     windows: Sequence[Item]
-    rest: Knowledge
+    base_context: DecisionContext
 
     @property
-    def knowledge(self) -> Knowledge:
+    def context(self) -> DecisionContext:
         # An outcome that came before the question is counted already.
-        reservation = spending.held_by(self.payment)
-        own = reservation if reservation and reservation.customer == self.customer else None
+        reservation = spending.reservation_of(self.payment)
+        excluded = reservation if reservation and reservation.customer == self.customer else None
         windows = zip(WindowKind, self.windows, strict=False)
-        seen = {kind: spending.spending_in(item, without=own) for kind, item in windows}
-        return Knowledge(self.rest.order, self.rest.customer, seen, self.rest.chargebacks, self.rest.returns)
+        totals = {kind: spending.window_totals(item, excluding=excluded) for kind, item in windows}
+        return DecisionContext(self.base_context.order, self.base_context.customer, totals, self.base_context.chargebacks, self.base_context.returns)
 
-    def after(self, refused: dict[int, Item]) -> "_Known":
+    def updated_with(self, conflicts: dict[int, Item]) -> "_Snapshot":
         """Return what is known once the items at these places of a transaction are as they refused it."""
-        windows = [refused.get(place, item) for place, item in enumerate(self.windows, start=1)]
-        return _Known(self.customer, refused.get(0, self.payment), windows, self.rest)
+        windows = [conflicts.get(index, item) for index, item in enumerate(self.windows, start=1)]
+        return _Snapshot(self.customer, conflicts.get(0, self.payment), windows, self.base_context)
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _AuthorizationWrite:
     """An authorization, what it is decided by, and what of it is written."""
 
     message: Authorization
@@ -92,36 +92,36 @@ class _Asked:
             message.site_identifier, message.pnm_payment_identifier, test=message.test
         )
 
-    def is_open(self, payment: Item) -> bool:
+    def needs_decision(self, payment: Item) -> bool:
         """Return whether the payment is to be decided on: for the first time, or because it was released.
 
         What a release gave back may have been spent since, so a yes does not stand by itself any more.
         """
         if "decision" not in payment:
             return True
-        same = payment["fingerprint"] == items.authorization_fingerprint(self.message)
-        return same and "released_at" in payment and "outcome" not in payment
+        is_repeat = payment["fingerprint"] == items.authorization_fingerprint(self.message)
+        return is_repeat and "released_at" in payment and "outcome" not in payment
 
-    def read(self, table: Table, deadline: Deadline) -> _Known:
+    def read(self, table: Table, deadline: Deadline) -> _Snapshot:
         """Read everything in one round trip: a fixed number of items, whatever the customer's history."""
-        site, customer = self.message.site_identifier, self.message.site_customer_identifier
+        site_id, customer = self.message.site_identifier, self.message.site_customer_identifier
         keys: list[Key] = [
-            items.key_of(self.message),
-            items.order_key(site, self.message.pnm_order_identifier),
+            items.payment_key_for(self.message),
+            items.order_key(site_id, self.message.pnm_order_identifier),
         ]
         if customer is not None:
-            keys += [spending.window_key(site, customer, window) for window in self.windows]
-            keys.append(items.account_key(site, customer))
-            keys += [items.reversals_key(site, customer, year) for year in self._years()]
-        payment, order, *rest = table.read(keys, deadline)
-        windows, account, reversals = rest[:3], (rest[3:4] or [{}])[0], rest[4:]
-        knowledge = Knowledge(
-            order=items.order_of(order),
-            customer=items.customer_of(account),
-            chargebacks=items.counted_by_day(reversals, "chargebacks"),
-            returns=items.counted_by_day(reversals, "returns"),
+            keys += [spending.window_key(site_id, customer, window) for window in self.windows]
+            keys.append(items.account_key(site_id, customer))
+            keys += [items.reversals_key(site_id, customer, year) for year in self._years()]
+        payment, order, *customer_items = table.read(keys, deadline)
+        windows, account, reversals = customer_items[:3], (customer_items[3:4] or [{}])[0], customer_items[4:]
+        base_context = DecisionContext(
+            order=items.parse_order(order),
+            customer=items.parse_customer(account),
+            chargebacks=items.counts_by_day(reversals, "chargebacks"),
+            returns=items.counts_by_day(reversals, "returns"),
         )
-        return _Known(customer, payment, windows, knowledge)
+        return _Snapshot(customer, payment, windows, base_context)
 
     def _years(self) -> list[int]:
         """Return the years that the policy's rules on chargebacks and returns look into: at most two."""
@@ -134,52 +134,52 @@ class _Asked:
 
     def anomalies(self, decision: Decision, payment: Item) -> frozenset[Anomaly]:
         """Return how an outcome that came before the question differs from the decision."""
-        return deviations(payment | self._values(decision)) if "outcome" in payment else frozenset()
+        return authorization_mismatches(payment | self._attributes(decision)) if "outcome" in payment else frozenset()
 
     def write(
-        self, table: Table, decision: Decision, known: _Known, deadline: Deadline
+        self, table: Table, decision: Decision, snapshot: _Snapshot, deadline: Deadline
     ) -> dict[int, Item] | None:
         """Record the decision and what it reserves. Return None, or the items that refused, by place."""
-        came_before = "outcome" in known.payment
-        released = known.payment.get("released_at")
-        still_open = "released_at = :released_at" if released else _UNDECIDED
-        reservation = None if came_before else self._holds(decision)
+        outcome_arrived_first = "outcome" in snapshot.payment
+        released_at = snapshot.payment.get("released_at")
+        undecided_condition = "released_at = :released_at" if released_at else _UNDECIDED
+        reservation = None if outcome_arrived_first else self._reservation(decision)
         payment = items.payment_update(
-            items.key_of(self.message),
-            self._values(decision) | (reservation.values() if reservation else {}) | self._watched(decision, known.payment),
-            removes=("released_at", "unconfirmed_at") if released else (),
-            anomalies=self.anomalies(decision, known.payment),
-            condition=_UNDECIDED if came_before else f"{still_open} AND {_WITHOUT_OUTCOME}",
-            condition_values={"released_at": released} if released else {},
+            items.payment_key_for(self.message),
+            self._attributes(decision) | (reservation.values() if reservation else {}) | self._pending_attributes(decision, snapshot.payment),
+            removes=("released_at", "unconfirmed_at") if released_at else (),
+            anomalies=self.anomalies(decision, snapshot.payment),
+            condition=_UNDECIDED if outcome_arrived_first else f"{undecided_condition} AND {_WITHOUT_OUTCOME}",
+            condition_values={"released_at": released_at} if released_at else {},
         )
         if reservation is None:
-            refused = table.update(payment, deadline)
-            return None if refused is None else {0: refused}
-        knowledge = known.knowledge
-        limits = list(ceilings(self.policy, knowledge.customer, reservation.type_name))
-        reserving = spending.reserved(
-            self.message.site_identifier, reservation, limits, knowledge.spending, self.now
+            conflict = table.update(payment, deadline)
+            return None if conflict is None else {0: conflict}
+        context = snapshot.context
+        limits = list(applicable_limits(self.policy, context.customer, reservation.type_name))
+        updates = spending.reservation_updates(
+            self.message.site_identifier, reservation, limits, context.spending, self.now
         )
-        return table.transact([payment, *reserving], deadline)
+        return table.transact([payment, *updates], deadline)
 
-    def _holds(self, decision: Decision) -> spending.Held | None:
+    def _reservation(self, decision: Decision) -> spending.Reservation | None:
         """Return what an accepted payment of a named customer reserves. A test reserves nothing."""
         message = self.message
         if not decision.accept or message.test or message.site_customer_identifier is None:
             return None
-        return spending.Held(
-            message.site_customer_identifier, message.payment_amount, type_name(message), self.windows
+        return spending.Reservation(
+            message.site_customer_identifier, message.payment_amount, payment_type_name(message), self.windows
         )
 
-    def _watched(self, decision: Decision, payment: Item) -> Item:
+    def _pending_attributes(self, decision: Decision, payment: Item) -> Item:
         """Return what puts an accepted payment among those whose outcome is awaited. A test is not."""
         if not decision.accept or self.message.test or "outcome" in payment:
             return {}
-        return watching.awaited(items.key_of(self.message), self.now)
+        return watching.pending_attributes(items.payment_key_for(self.message), self.now)
 
-    def _values(self, decision: Decision) -> Item:
+    def _attributes(self, decision: Decision) -> Item:
         message = self.message
-        return items.identity(message) | {
+        return items.identifying_attributes(message) | {
             "decision": "accept" if decision.accept else "decline",
             "reason": str(decision.reason),
             "decline_reason": decision.decline_reason,
@@ -197,14 +197,14 @@ class _Asked:
         }
 
 
-def _decided_before(
+def _existing_decision(
     table: Table,
     message: Authorization,
     policy: SitePolicy,
     now: datetime,
     payment: Item,
     deadline: Deadline,
-) -> Authorized:
+) -> AuthorizationResult:
     """Return the recorded decision, or a decline if this is another question about the same payment."""
     if payment["fingerprint"] == items.authorization_fingerprint(message):
         decision = Decision(
@@ -214,8 +214,8 @@ def _decided_before(
             receipt=payment["receipt"],
         )
         decided_at = datetime.fromisoformat(payment["decided_at"])
-        return Authorized(decision, decided_at, payment["site_payment_identifier"], repeated=True)
+        return AuthorizationResult(decision, decided_at, payment["site_payment_identifier"], is_duplicate=True)
     anomalies = frozenset({Anomaly.AUTHORIZATION_CONFLICT})
     table.update(items.payment_update((payment["pk"], payment["sk"]), anomalies=anomalies), deadline)
     decision = decision_for(Reason.CONFLICTS_WITH_EARLIER, message, policy, now)
-    return Authorized(decision, now, payment["site_payment_identifier"], False, anomalies)
+    return AuthorizationResult(decision, now, payment["site_payment_identifier"], False, anomalies)

@@ -5,19 +5,19 @@ from paynearme.payments import Anomaly
 from paynearme.table import Item
 
 
-def own_anomalies(message: Confirmation) -> frozenset[Anomaly]:
+def confirmation_anomalies(message: Confirmation) -> frozenset[Anomaly]:
     """Return what is wrong with a confirmation by itself."""
     if message.status is not Outcome.PAYMENT:
         return frozenset()
     net, paid = message.net_payment_amount, message.payment_amount
-    found = {
+    checks = {
         Anomaly.CUSTOMER_MISSING: message.site_customer_identifier is None,
         Anomaly.NET_EXCEEDS_AMOUNT: net is not None and paid is not None and net > paid,
     }
-    return frozenset(anomaly for anomaly, holds in found.items() if holds)
+    return frozenset(anomaly for anomaly, present in checks.items() if present)
 
 
-def deviations(item: Item) -> frozenset[Anomaly]:
+def authorization_mismatches(item: Item) -> frozenset[Anomaly]:
     """Return how the outcome in a payment's item differs from the authorization in it."""
     if "decision" not in item or item.get("outcome") != Outcome.PAYMENT:
         return frozenset()
@@ -25,7 +25,7 @@ def deviations(item: Item) -> frozenset[Anomaly]:
     if item.get("authorized_net") is not None:
         money.append("net")
     customer = item.get("confirmed_customer")
-    found = {
+    checks = {
         Anomaly.PAID_AFTER_DECLINE: item["decision"] == "decline",
         Anomaly.PAID_AFTER_RELEASE: "released_at" in item,
         Anomaly.AMOUNT_DIFFERS: any(item[f"authorized_{m}"] != item[f"confirmed_{m}"] for m in money),
@@ -33,4 +33,4 @@ def deviations(item: Item) -> frozenset[Anomaly]:
         Anomaly.CUSTOMER_DIFFERS: customer is not None
         and item.get("authorized_customer") not in (None, customer),
     }
-    return frozenset(anomaly for anomaly, holds in found.items() if holds)
+    return frozenset(anomaly for anomaly, present in checks.items() if present)

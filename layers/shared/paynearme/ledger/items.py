@@ -9,18 +9,18 @@ from types import MappingProxyType
 
 from paynearme.messages import Authorization, Confirmation, Outcome, Reversal
 from paynearme.payments import Anomaly
-from paynearme.policy import Customer, CustomerStatus, Order, OrderStatus, OrderType, WindowKind
+from paynearme.policy import MerchantCustomer, CustomerStatus, MerchantOrder, OrderStatus, OrderType, WindowKind
 from paynearme.table import Item, Key, Update
 
-type About = Authorization | Confirmation | Reversal
+type PaymentMessage = Authorization | Confirmation | Reversal
 
 _PAYMENT = "PAYMENT"
-_OWN_LIMITS = {window: f"self_imposed_{window}_limit" for window in WindowKind}
+_SELF_IMPOSED_LIMITS = {window: f"self_imposed_{window}_limit" for window in WindowKind}
 
 
-def payment_key(site: str, pnm_payment_identifier: str, *, test: bool) -> Key:
+def payment_key(site_id: str, pnm_payment_identifier: str, *, test: bool) -> Key:
     """Return the key of a payment. What a test tells is kept apart."""
-    return (f"{'TEST#' if test else ''}PAYMENT#{site}#{pnm_payment_identifier}", _PAYMENT)
+    return (f"{'TEST#' if test else ''}PAYMENT#{site_id}#{pnm_payment_identifier}", _PAYMENT)
 
 
 def is_payment(item: Item) -> bool:
@@ -28,34 +28,34 @@ def is_payment(item: Item) -> bool:
     return bool(item["sk"] == _PAYMENT)
 
 
-def intent_key(site: str, site_payment_identifier: str) -> Key:
+def intent_key(site_id: str, site_payment_identifier: str) -> Key:
     """Return the key of a payment that the merchant's backend asks for."""
-    return (f"INTENT#{site}#{site_payment_identifier}", "INTENT")
+    return (f"INTENT#{site_id}#{site_payment_identifier}", "INTENT")
 
 
 def site_payment_key(
-    site: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool
+    site_id: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool
 ) -> Key:
     """Return the key of what confirmations tell of an order's payment by the merchant's identifier of it."""
-    return (f"{'TEST#' if test else ''}SITE_PAYMENT#{site}#{pnm_order_identifier}", site_payment_identifier)
+    return (f"{'TEST#' if test else ''}SITE_PAYMENT#{site_id}#{pnm_order_identifier}", site_payment_identifier)
 
 
-def order_key(site: str, pnm_order_identifier: str) -> Key:
+def order_key(site_id: str, pnm_order_identifier: str) -> Key:
     """Return the key of an order."""
-    return (f"ORDER#{site}#{pnm_order_identifier}", "ORDER")
+    return (f"ORDER#{site_id}#{pnm_order_identifier}", "ORDER")
 
 
-def account_key(site: str, customer: str) -> Key:
+def account_key(site_id: str, customer: str) -> Key:
     """Return the key of a customer's account."""
-    return (f"CUSTOMER#{site}#{customer}", "ACCOUNT")
+    return (f"CUSTOMER#{site_id}#{customer}", "ACCOUNT")
 
 
-def reversals_key(site: str, customer: str, year: int) -> Key:
+def reversals_key(site_id: str, customer: str, year: int) -> Key:
     """Return the key of what came back of a customer's payments in a year (UTC)."""
-    return (f"CUSTOMER#{site}#{customer}", f"REVERSALS#{year}")
+    return (f"CUSTOMER#{site_id}#{customer}", f"REVERSALS#{year}")
 
 
-def key_of(message: About) -> Key:
+def payment_key_for(message: PaymentMessage) -> Key:
     """Return the key of the payment that ``message`` is about."""
     return payment_key(message.site_identifier, message.pnm_payment_identifier, test=message.test)
 
@@ -65,7 +65,7 @@ def payment_update(
     values: Mapping[str, object] = MappingProxyType({}),
     *,
     removes: Iterable[str] = (),
-    amounts: Mapping[str, Decimal] = MappingProxyType({}),
+    increments: Mapping[str, Decimal] = MappingProxyType({}),
     anomalies: frozenset[Anomaly] = frozenset(),
     condition: str = "",
     condition_values: Mapping[str, object] = MappingProxyType({}),
@@ -78,14 +78,14 @@ def payment_update(
         *key,
         values,
         removes=removes,
-        amounts={"revision": Decimal(1), **amounts},
-        marks={"anomalies": anomalies},
+        increments={"revision": Decimal(1), **increments},
+        set_additions={"anomalies": anomalies},
         condition=condition,
         condition_values=condition_values,
     )
 
 
-def identity(message: About) -> Item:
+def identifying_attributes(message: PaymentMessage) -> Item:
     """Return by which identifiers the payment is known."""
     return {
         "site_identifier": message.site_identifier,
@@ -97,7 +97,7 @@ def identity(message: About) -> Item:
     }
 
 
-def outcome(message: Confirmation, now: datetime) -> Item:
+def outcome_attributes(message: Confirmation, now: datetime) -> Item:
     """Return what a confirmation tells of its payment."""
     paid = message.status is Outcome.PAYMENT
     return {
@@ -138,23 +138,23 @@ def confirmation_fingerprint(message: Confirmation) -> str:
     )
 
 
-def balance_change(site: str, customer: str, amount: Decimal, now: datetime) -> Update:
+def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> Update:
     """Return the change of a customer's balance by ``amount``, in dollars."""
-    pk, sk = account_key(site, customer)
+    pk, sk = account_key(site_id, customer)
     values = {
-        "site_identifier": site,
+        "site_identifier": site_id,
         "site_customer_identifier": customer,
         "updated_at": now.isoformat(),
     }
-    return Update(pk, sk, values, amounts={"balance": amount})
+    return Update(pk, sk, values, increments={"balance": amount})
 
 
-def order_of(item: Item) -> Order | None:
+def parse_order(item: Item) -> MerchantOrder | None:
     """Return the order that the merchant fed, or None."""
     if "status" not in item:
         return None
     expires_at = item.get("expires_at")
-    return Order(
+    return MerchantOrder(
         status=OrderStatus(item["status"]),
         order_type=OrderType(item["order_type"]),
         order_amount=item.get("order_amount"),
@@ -163,7 +163,7 @@ def order_of(item: Item) -> Order | None:
     )
 
 
-def order_values(order: Order) -> Item:
+def order_attributes(order: MerchantOrder) -> Item:
     """Return the attributes that hold ``order``: None for those that it has not."""
     return {
         "status": str(order.status),
@@ -174,27 +174,27 @@ def order_values(order: Order) -> Item:
     }
 
 
-def customer_of(item: Item) -> Customer | None:
+def parse_customer(item: Item) -> MerchantCustomer | None:
     """Return the customer that the merchant fed, or None: a balance alone makes nobody known."""
     if "status" not in item:
         return None
-    own = {window: item[name] for window, name in _OWN_LIMITS.items() if name in item}
-    return Customer(CustomerStatus(item["status"]), item.get("suspended_reason"), own)
+    limits = {window: item[name] for window, name in _SELF_IMPOSED_LIMITS.items() if name in item}
+    return MerchantCustomer(CustomerStatus(item["status"]), item.get("suspended_reason"), limits)
 
 
-def customer_values(customer: Customer) -> Item:
+def customer_attributes(customer: MerchantCustomer) -> Item:
     """Return the attributes that hold ``customer``: None for those that it has not."""
-    own = {name: customer.self_imposed_limits.get(window) for window, name in _OWN_LIMITS.items()}
-    return {"status": str(customer.status), "suspended_reason": customer.suspended_reason, **own}
+    limits = {name: customer.self_imposed_limits.get(window) for window, name in _SELF_IMPOSED_LIMITS.items()}
+    return {"status": str(customer.status), "suspended_reason": customer.suspended_reason, **limits}
 
 
-def counted_by_day(items: list[Item], what: str) -> Mapping[date, int]:
+def counts_by_day(items: list[Item], attribute: str) -> Mapping[date, int]:
     """Return how often ``what`` (``chargebacks``, ``returns``) was counted by day, from some years' items."""
-    prefix = f"{what}_"
+    prefix = f"{attribute}_"
     return {
-        date.fromisoformat(name.removeprefix(prefix)): int(number)
+        date.fromisoformat(name.removeprefix(prefix)): int(count)
         for item in items
-        for name, number in item.items()
+        for name, count in item.items()
         if name.startswith(prefix)
     }
 

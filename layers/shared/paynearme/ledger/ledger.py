@@ -5,13 +5,13 @@ from datetime import datetime
 
 from paynearme.deadline import Deadline
 from paynearme.errors import ServiceError
-from paynearme.intents import Intent
+from paynearme.intents import PaymentIntent
 from paynearme.ledger import making, records, watching
 from paynearme.ledger.authorizing import authorize
 from paynearme.ledger.confirming import confirm
 from paynearme.ledger.releasing import release
 from paynearme.ledger.reversing import reverse
-from paynearme.ledger.watching import AwaitedPayment, Stage
+from paynearme.ledger.watching import PendingPayment, PendingStage
 from paynearme.messages import Authorization, Confirmation, Reversal
 from paynearme.messages.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.messages.entries import CustomerInput, OrderInput
@@ -21,7 +21,7 @@ from paynearme.messages.records import (
     OrderResponse,
     PaymentResponse,
 )
-from paynearme.payments import Authorized, Confirmed, Reversed
+from paynearme.payments import AuthorizationResult, ConfirmationResult, ReversalResult
 from paynearme.policy import SitePolicy
 from paynearme.table import Table
 
@@ -41,7 +41,7 @@ class Ledger:
 
     def authorize(
         self, message: Authorization, policy: SitePolicy, now: datetime, deadline: Deadline
-    ) -> Authorized:
+    ) -> AuthorizationResult:
         """Decide on a payment and record it with what it reserves, or return the decision made before.
 
         The same payment with other money is declined and marked; what was decided before stands. One round
@@ -52,7 +52,7 @@ class Ledger:
 
     def confirm(
         self, message: Confirmation, policy: SitePolicy | None, now: datetime, deadline: Deadline
-    ) -> Confirmed:
+    ) -> ConfirmationResult:
         """Record a payment's outcome and move balance and spending, once however often it is told.
 
         Whatever does not fit what is known is recorded and marked; money that came is never lost and
@@ -62,7 +62,7 @@ class Ledger:
         """
         return confirm(self._table, message, policy, now, deadline)
 
-    def reverse(self, message: Reversal, now: datetime, deadline: Deadline) -> Reversed:
+    def reverse(self, message: Reversal, now: datetime, deadline: Deadline) -> ReversalResult:
         """Record a reversal and take back what it says, once however often it is told.
 
         A balance never loses more than was posted to it. A reversal of what was not posted is recorded and
@@ -72,7 +72,7 @@ class Ledger:
 
     def release(
         self,
-        site: str,
+        site_id: str,
         pnm_payment_identifier: str,
         now: datetime,
         deadline: Deadline,
@@ -81,25 +81,25 @@ class Ledger:
         """Give back what an accepted payment without an outcome reserves; return whether that was to be done.
 
         However often it is called, it is given back once, and the outcome is awaited no longer. If the
-        payment is confirmed later, it counts again. ``pending_since`` (an ``AwaitedPayment``'s) spares a
+        payment is confirmed later, it counts again. ``pending_since`` (an ``PendingPayment``'s) spares a
         payment that was decided on again since somebody looked.
         """
-        return release(self._table, site, pnm_payment_identifier, now, deadline, pending_since)
+        return release(self._table, site_id, pnm_payment_identifier, now, deadline, pending_since)
 
-    def awaited_payments(
-        self, partition: int, stage: Stage, decided_before: datetime, deadline: Deadline
-    ) -> Iterator[AwaitedPayment]:
+    def find_overdue(
+        self, partition: int, stage: PendingStage, decided_before: datetime, deadline: Deadline
+    ) -> Iterator[PendingPayment]:
         """Yield the accepted payments of a partition whose outcome is awaited, the oldest first.
 
         ``partition`` counts from 0 to ``PARTITIONS`` - 1. It costs in proportion to what is yielded.
         """
-        return watching.find(self._table, partition, stage, decided_before, deadline)
+        return watching.find_overdue(self._table, partition, stage, decided_before, deadline)
 
-    def mark_unconfirmed(self, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
+    def mark_unconfirmed(self, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
         """Note that an outcome is overdue; return False if that was done before, or is not so any more."""
         return watching.mark_unconfirmed(self._table, payment, now, deadline)
 
-    def begin_payment(self, intent: Intent, now: datetime, deadline: Deadline) -> SubmittedPayment | None:
+    def begin_submission(self, intent: PaymentIntent, now: datetime, deadline: Deadline) -> SubmittedPayment | None:
         """Write down that a payment is about to be asked of PayNearMe; return None if this call is to ask.
 
         Else return what became of it when it was asked before, or raise it where that is no payment:
@@ -108,52 +108,52 @@ class Ledger:
         confirmation told is believed before what PayNearMe's answer said, unless that was that it took the
         payment. One round trip for a new one, one taken or under way; two for the others, three to ask again.
         """
-        return making.begin(self._table, intent, now, deadline)
+        return making.begin_submission(self._table, intent, now, deadline)
 
-    def end_payment(self, intent: Intent, outcome: SubmittedPayment | ServiceError, deadline: Deadline) -> None:
+    def finish_submission(self, intent: PaymentIntent, outcome: SubmittedPayment | ServiceError, deadline: Deadline) -> None:
         """Write down what came of an intent that this call began.
 
         After an error that says neither no nor that nobody can tell, PayNearMe has not taken the payment: the
         next call with the same key may ask again.
         """
-        making.end(self._table, intent, outcome, deadline)
+        making.finish_submission(self._table, intent, outcome, deadline)
 
-    def add_order(
-        self, site: str, asked: CreateOrderRequest, order: CreatedOrder, now: datetime, deadline: Deadline
+    def record_created_order(
+        self, site_id: str, request: CreateOrderRequest, order: CreatedOrder, now: datetime, deadline: Deadline
     ) -> None:
         """Let an order that PayNearMe created be known. What the merchant fed of it stands.
 
         Raises ``OrderNotRecordedError`` if that could not be made durable.
         """
-        records.add_order(self._table, site, asked, order, now, deadline)
+        records.record_created_order(self._table, site_id, request, order, now, deadline)
 
-    def put_order(self, entry: OrderInput, now: datetime, deadline: Deadline) -> OrderResponse:
+    def put_order(self, order_input: OrderInput, now: datetime, deadline: Deadline) -> OrderResponse:
         """Let an order be what the merchant says, and no more; return it. To say the same changes nothing."""
-        return records.put_order(self._table, entry, now, deadline)
+        return records.put_order(self._table, order_input, now, deadline)
 
-    def order(self, site: str, pnm_order_identifier: str, deadline: Deadline) -> OrderResponse | None:
+    def order(self, site_id: str, pnm_order_identifier: str, deadline: Deadline) -> OrderResponse | None:
         """Return an order, or None if the merchant did not feed it."""
-        return records.order(self._table, site, pnm_order_identifier, deadline)
+        return records.order(self._table, site_id, pnm_order_identifier, deadline)
 
-    def put_customer(self, entry: CustomerInput, now: datetime, deadline: Deadline) -> None:
+    def put_customer(self, customer_input: CustomerInput, now: datetime, deadline: Deadline) -> None:
         """Let a customer be what the merchant says, and no more. To say the same changes nothing.
 
         What payments brought about, such as the balance, stays as it is.
         """
-        records.put_customer(self._table, entry, now, deadline)
+        records.put_customer(self._table, customer_input, now, deadline)
 
     def customer(
-        self, site: str, site_customer_identifier: str, policy: SitePolicy, now: datetime, deadline: Deadline
+        self, site_id: str, site_customer_identifier: str, policy: SitePolicy, now: datetime, deadline: Deadline
     ) -> CustomerResponse | None:
         """Return a customer as of ``now``, in one round trip, or None if nothing is known of one.
 
         ``policy`` says in which time zone the windows run, and within how many days returns and
         chargebacks count.
         """
-        return records.customer(self._table, site, site_customer_identifier, policy, now, deadline)
+        return records.customer(self._table, site_id, site_customer_identifier, policy, now, deadline)
 
     def payment(
-        self, site: str, pnm_payment_identifier: str, deadline: Deadline, *, test: bool
+        self, site_id: str, pnm_payment_identifier: str, deadline: Deadline, *, test: bool
     ) -> PaymentResponse | None:
         """Return the story of a payment, or None if nothing is known of it. Tests are kept apart."""
-        return records.payment(self._table, site, pnm_payment_identifier, deadline, test=test)
+        return records.payment(self._table, site_id, pnm_payment_identifier, deadline, test=test)

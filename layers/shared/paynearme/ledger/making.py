@@ -17,54 +17,54 @@ from paynearme.errors import (
     ServiceError,
     RequestRejectedError,
 )
-from paynearme.intents import Intent
+from paynearme.intents import PaymentIntent
 from paynearme.ledger.items import intent_key, site_payment_key
 from paynearme.messages.make_payment import SubmittedPayment
 from paynearme.table import Item, Table, Update
 
-_NOBODYS = "attribute_not_exists(pk)"
-_OF_ATTEMPT = "attempt = :attempt"
+_UNCLAIMED = "attribute_not_exists(pk)"
+_OWN_ATTEMPT = "attempt = :attempt"
 
 
-def begin(table: Table, intent: Intent, now: datetime, deadline: Deadline) -> SubmittedPayment | None:
-    """See ``Ledger.begin_payment``."""
+def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadline: Deadline) -> SubmittedPayment | None:
+    """See ``Ledger.begin_submission``."""
     request = intent.request
     values = {
-        "site_identifier": intent.site,
+        "site_identifier": intent.site_id,
         "site_payment_identifier": intent.site_payment_identifier,
         "pnm_order_identifier": request.pnm_order_identifier,
         "payment_amount": request.payment_amount,
         "fingerprint": request.fingerprint(),
         "status": "in_progress",
-        "attempt": intent.attempt,
+        "attempt": intent.attempt_id,
         "started_at": now.isoformat(),
         "lease_expires_at": intent.lease_expires_at,
     }
-    key = intent_key(intent.site, intent.site_payment_identifier)
-    known = table.update(Update(*key, values, condition=_NOBODYS), deadline)
+    key = intent_key(intent.site_id, intent.site_payment_identifier)
+    existing = table.update(Update(*key, values, condition=_UNCLAIMED), deadline)
     # It is ours where only the answer to our write was lost.
-    while known is not None and known["attempt"] != intent.attempt:
-        if known["fingerprint"] != values["fingerprint"]:
+    while existing is not None and existing["attempt"] != intent.attempt_id:
+        if existing["fingerprint"] != values["fingerprint"]:
             raise IdempotencyKeyReusedError
-        made = _became(table, intent, known, now, deadline)
-        if made is not None:
-            return made
+        previous_payment = _resolve_existing(table, intent, existing, now, deadline)
+        if previous_payment is not None:
+            return previous_payment
         # What PayNearMe did not take may be asked again, by one of all who want to.
-        theirs = {"attempt": known["attempt"]}
-        again = Update(*key, values, condition=_OF_ATTEMPT, condition_values=theirs)
-        known = table.update(again, deadline)
+        other_attempt = {"attempt": existing["attempt"]}
+        takeover = Update(*key, values, condition=_OWN_ATTEMPT, condition_values=other_attempt)
+        existing = table.update(takeover, deadline)
     return None
 
 
-def end(table: Table, intent: Intent, outcome: SubmittedPayment | ServiceError, deadline: Deadline) -> None:
-    """See ``Ledger.end_payment``."""
-    ours = {"attempt": intent.attempt}
-    key = intent_key(intent.site, intent.site_payment_identifier)
-    change = Update(*key, _values(outcome), condition=_OF_ATTEMPT, condition_values=ours)
+def finish_submission(table: Table, intent: PaymentIntent, outcome: SubmittedPayment | ServiceError, deadline: Deadline) -> None:
+    """See ``Ledger.finish_submission``."""
+    condition_values = {"attempt": intent.attempt_id}
+    key = intent_key(intent.site_id, intent.site_payment_identifier)
+    change = Update(*key, _outcome_attributes(outcome), condition=_OWN_ATTEMPT, condition_values=condition_values)
     table.update(change, deadline)
 
 
-def _values(outcome: SubmittedPayment | ServiceError) -> Item:
+def _outcome_attributes(outcome: SubmittedPayment | ServiceError) -> Item:
     match outcome:
         case SubmittedPayment():
             return {"status": "submitted", "pnm_payment_identifier": outcome.pnm_payment_identifier}
@@ -73,47 +73,47 @@ def _values(outcome: SubmittedPayment | ServiceError) -> Item:
         case RequestRejectedError():
             expired = isinstance(outcome, BankAuthorizationExpiredError)
             return {
-                "status": "bank_authorization_expired" if expired else "refused",
+                "status": "bank_authorization_expired" if expired else "rejected",
                 "response_code": outcome.response_code,
                 "descriptions": outcome.descriptions,
             }
     return {"status": "not_accepted"}
 
 
-def _became(
-    table: Table, intent: Intent, known: Item, now: datetime, deadline: Deadline
+def _resolve_existing(
+    table: Table, intent: PaymentIntent, existing: Item, now: datetime, deadline: Deadline
 ) -> SubmittedPayment | None:
     """Return what became of a payment that was asked for before, None for one that PayNearMe did not take.
 
     Raises what is no payment. A confirmation is believed before everything that PayNearMe's answer said,
     unless that was that it took the payment on: then the confirmation tells more, and GET /payments has it.
     """
-    request, status = intent.request, known["status"]
+    request, status = intent.request, existing["status"]
     if status == "submitted":
-        return intent.made("submitted", known.get("pnm_payment_identifier"))
-    if status == "in_progress" and now.timestamp() < known["lease_expires_at"]:
-        raise PaymentInProgressError(int(known["lease_expires_at"]) - int(now.timestamp()))
-    confirmed = _confirmed(table, intent, deadline)
+        return intent.to_response("submitted", existing.get("pnm_payment_identifier"))
+    if status == "in_progress" and now.timestamp() < existing["lease_expires_at"]:
+        raise PaymentInProgressError(int(existing["lease_expires_at"]) - int(now.timestamp()))
+    confirmed = _confirmed_outcome(table, intent, deadline)
     if confirmed is not None or status == "not_accepted":
         return confirmed
-    refusal = (known.get("response_code"), known.get("descriptions", []))
+    stored_rejection = (existing.get("response_code"), existing.get("descriptions", []))
     if status == "bank_authorization_expired":
         raise BankAuthorizationExpiredError(
-            *refusal, request.payment_method_identifier, request.pnm_order_identifier, intent.site
+            *stored_rejection, request.payment_method_identifier, request.pnm_order_identifier, intent.site_id
         )
-    if status == "refused":
-        raise RequestRejectedError(*refusal)
+    if status == "rejected":
+        raise RequestRejectedError(*stored_rejection)
     raise PaymentOutcomeUnknownError(intent.site_payment_identifier)
 
 
-def _confirmed(table: Table, intent: Intent, deadline: Deadline) -> SubmittedPayment | None:
+def _confirmed_outcome(table: Table, intent: PaymentIntent, deadline: Deadline) -> SubmittedPayment | None:
     """Return the payment if a confirmation told that it was paid; raise ``PaymentFailedError`` if not."""
     order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
-    keys = [site_payment_key(intent.site, order, identifier, test=test) for test in (False, True)]
+    keys = [site_payment_key(intent.site_id, order, identifier, test=test) for test in (False, True)]
     # What a test tells is only asked for where nothing else was told.
-    for told in table.read(keys, deadline):
-        if "paid" in told:
-            return intent.made("confirmed", told["paid"], told["paid_amount"])
-        if "declined" in told:
-            raise PaymentFailedError(identifier, told["declined"])
+    for stored_outcome in table.read(keys, deadline):
+        if "paid" in stored_outcome:
+            return intent.to_response("confirmed", stored_outcome["paid"], stored_outcome["paid_amount"])
+        if "declined" in stored_outcome:
+            raise PaymentFailedError(identifier, stored_outcome["declined"])
     return None

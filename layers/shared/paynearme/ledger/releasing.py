@@ -6,54 +6,54 @@ from decimal import Decimal
 
 from paynearme.deadline import Deadline
 from paynearme.ledger import items
-from paynearme.ledger.spending import held_by, moved
-from paynearme.ledger.watching import AWAITED
+from paynearme.ledger.spending import reservation_of, reservation_changes
+from paynearme.ledger.watching import PENDING_ATTRIBUTES
 from paynearme.table import Item, Table
 
 _WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
-_AS_AWAITED = " AND pending_since = :since"
+_STILL_PENDING = " AND pending_since = :since"
 
 
 def release(
     table: Table,
-    site: str,
+    site_id: str,
     pnm_payment_identifier: str,
     now: datetime,
     deadline: Deadline,
     pending_since: str | None,
 ) -> bool:
     """See ``Ledger.release``."""
-    key = items.payment_key(site, pnm_payment_identifier, test=False)
+    key = items.payment_key(site_id, pnm_payment_identifier, test=False)
     (payment,) = table.read([key], deadline)
-    since, as_awaited = ({}, "") if pending_since is None else ({"since": pending_since}, _AS_AWAITED)
+    condition_values, pending_condition = ({}, "") if pending_since is None else ({"since": pending_since}, _STILL_PENDING)
     while True:
-        if since and payment.get("pending_since") != pending_since:
+        if condition_values and payment.get("pending_since") != pending_since:
             return False
-        before = held_by(payment)
-        if "outcome" in payment or before is None or not before.amount:
-            _await_no_longer(table, payment, deadline)
+        previous = reservation_of(payment)
+        if "outcome" in payment or previous is None or not previous.amount:
+            _clear_pending(table, payment, deadline)
             return False
-        after = replace(before, amount=Decimal(0))
+        next_ = replace(previous, amount=Decimal(0))
         change = items.payment_update(
             key,
-            after.values() | {"released_at": now.isoformat()},
-            removes=AWAITED,
-            condition=f"{_WITHOUT_OUTCOME} AND {before.condition}{as_awaited}",
-            condition_values=before.values() | since,
+            next_.values() | {"released_at": now.isoformat()},
+            removes=PENDING_ATTRIBUTES,
+            condition=f"{_WITHOUT_OUTCOME} AND {previous.condition}{pending_condition}",
+            condition_values=previous.values() | condition_values,
         )
-        refused = table.transact([change, *moved(site, before, after, now)], deadline)
-        if refused is None:
+        conflicts = table.transact([change, *reservation_changes(site_id, previous, next_, now)], deadline)
+        if conflicts is None:
             return True
-        payment = refused[0]
+        payment = conflicts[0]
 
 
-def _await_no_longer(table: Table, payment: Item, deadline: Deadline) -> None:
+def _clear_pending(table: Table, payment: Item, deadline: Deadline) -> None:
     """Take a payment that reserves nothing from those whose outcome is awaited."""
     pending_since = payment.get("pending_since")
     if pending_since is not None:
         change = items.payment_update(
             (payment["pk"], payment["sk"]),
-            removes=AWAITED,
+            removes=PENDING_ATTRIBUTES,
             condition="pending_since = :since",
             condition_values={"since": pending_since},
         )

@@ -19,11 +19,11 @@ INDEX = "pending"
 PARTITIONS = 16
 """Over how many partitions the index is spread. To look into fewer than were written forgets payments."""
 
-AWAITED = ("pending_partition", "pending_since")
+PENDING_ATTRIBUTES = ("pending_partition", "pending_since")
 """The attributes that the index is made of."""
 
 
-class Stage(StrEnum):
+class PendingStage(StrEnum):
     """How long an outcome has been awaited. Also the beginning of the index's sort key."""
 
     AUTHORIZED = "authorized"
@@ -33,7 +33,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True)
-class AwaitedPayment:
+class PendingPayment:
     """An accepted payment without an outcome, as the index tells it."""
 
     key: Key
@@ -43,20 +43,20 @@ class AwaitedPayment:
     pnm_order_identifier: str
 
 
-def awaited(key: Key, decided_at: datetime) -> Item:
+def pending_attributes(key: Key, decided_at: datetime) -> Item:
     """Return the attributes of a payment's item that say that its outcome is awaited."""
     partition = hashlib.sha256(key[0].encode()).digest()[0] % PARTITIONS
-    values = (_partition(partition), _since(Stage.AUTHORIZED, decided_at))
-    return dict(zip(AWAITED, values, strict=True))
+    values = (_partition(partition), _sort_key(PendingStage.AUTHORIZED, decided_at))
+    return dict(zip(PENDING_ATTRIBUTES, values, strict=True))
 
 
-def find(
-    table: Table, partition: int, stage: Stage, decided_before: datetime, deadline: Deadline
-) -> Iterator[AwaitedPayment]:
-    """See ``Ledger.awaited_payments``."""
-    between = (_since(stage, None), _since(stage, decided_before))
-    for item in table.query(INDEX, AWAITED, _partition(partition), between, deadline):
-        yield AwaitedPayment(
+def find_overdue(
+    table: Table, partition: int, stage: PendingStage, decided_before: datetime, deadline: Deadline
+) -> Iterator[PendingPayment]:
+    """See ``Ledger.find_overdue``."""
+    sort_key_range = (_sort_key(stage, None), _sort_key(stage, decided_before))
+    for item in table.query(INDEX, PENDING_ATTRIBUTES, _partition(partition), sort_key_range, deadline):
+        yield PendingPayment(
             (item["pk"], item["sk"]),
             item["pending_since"],
             item["site_identifier"],
@@ -65,24 +65,24 @@ def find(
         )
 
 
-def mark_unconfirmed(table: Table, payment: AwaitedPayment, now: datetime, deadline: Deadline) -> bool:
+def mark_unconfirmed(table: Table, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
     """See ``Ledger.mark_unconfirmed``."""
-    since = payment.pending_since.replace(Stage.AUTHORIZED, Stage.UNCONFIRMED, 1)
+    new_pending_since = payment.pending_since.replace(PendingStage.AUTHORIZED, PendingStage.UNCONFIRMED, 1)
     change = items.payment_update(
         payment.key,
-        {"pending_since": since, "unconfirmed_at": now.isoformat()},
+        {"pending_since": new_pending_since, "unconfirmed_at": now.isoformat()},
         # Neither an outcome nor another watcher came in between.
         condition="pending_since = :since",
         condition_values={"since": payment.pending_since},
     )
-    refused = table.update(change, deadline)
+    conflict = table.update(change, deadline)
     # When an answer was lost, what stands against the repeat is what this call wrote itself.
-    return refused is None or refused.get("unconfirmed_at") == now.isoformat()
+    return conflict is None or conflict.get("unconfirmed_at") == now.isoformat()
 
 
-def _partition(number: int) -> str:
-    return f"PENDING#{number:02}"
+def _partition(partition: int) -> str:
+    return f"PENDING#{partition:02}"
 
 
-def _since(stage: Stage, moment: datetime | None) -> str:
-    return f"{stage}#{'' if moment is None else moment.isoformat()}"
+def _sort_key(stage: PendingStage, timestamp: datetime | None) -> str:
+    return f"{stage}#{'' if timestamp is None else timestamp.isoformat()}"

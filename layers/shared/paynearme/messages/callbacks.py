@@ -13,33 +13,33 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from paynearme.messages.cuts import cut_elsewhere
+from paynearme.messages.cuts import ambiguous_parameters
 from paynearme.messages.reading import Message
 from paynearme.messages.values import (
     Currency,
     EpochSeconds,
     Flag,
     Identifier,
-    InformationalCurrency,
-    InformationalMoney,
-    InformationalSeconds,
+    LenientCurrency,
+    LenientMoney,
+    LenientSeconds,
     Money,
-    OpenPaymentType,
-    OpenPricingScheduleName,
-    OpenSiteChannel,
-    OpenSiteSubchannel,
-    OpenUserDevice,
+    PaymentTypeOrOther,
+    PricingScheduleNameOrOther,
+    SiteChannelOrOther,
+    SiteSubchannelOrOther,
+    UserDeviceOrOther,
     PnmIdentifier,
-    Text,
+    FreeText,
 )
 
 _AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
 
-OF_A_REVERSAL = frozenset({"reverse_amount", "reverse_code", "reverse_reason", "reverse_type"})
+REVERSAL_FIELDS = frozenset({"reverse_amount", "reverse_code", "reverse_reason", "reverse_type"})
 """What PayNearMe tells of a reversal only, and always something of it."""
 
 # Texts of consumers. Refusing one for what it says would let a consumer stop the merchant's confirmations.
-_CHOSEN_BY_CONSUMERS = frozenset(
+_CONSUMER_CONTROLLED = frozenset(
     {
         "agent_email",
         "agent_name",
@@ -64,62 +64,62 @@ class CallbackMessage(Message):
     site_customer_identifier: Identifier | None = None
     site_order_identifier: Identifier | None = None
     site_payment_identifier: Identifier | None = None
-    site_order_annotation: Text | None = None
+    site_order_annotation: FreeText | None = None
 
-    due_to_site_amount: InformationalMoney = None
-    due_to_site_currency: InformationalCurrency = None
-    due_to_parent_amount: InformationalMoney = None
-    due_to_parent_currency: InformationalCurrency = None
-    due_to_child_amount: InformationalMoney = None
-    due_to_child_currency: InformationalCurrency = None
-    pnm_withheld_amount: InformationalMoney = None
-    pnm_withheld_currency: InformationalCurrency = None
-    pnm_processing_fee: InformationalMoney = None
+    due_to_site_amount: LenientMoney = None
+    due_to_site_currency: LenientCurrency = None
+    due_to_parent_amount: LenientMoney = None
+    due_to_parent_currency: LenientCurrency = None
+    due_to_child_amount: LenientMoney = None
+    due_to_child_currency: LenientCurrency = None
+    pnm_withheld_amount: LenientMoney = None
+    pnm_withheld_currency: LenientCurrency = None
+    pnm_processing_fee: LenientMoney = None
     # The table says the first, every sample says the second.
-    pnm_processing_currency: InformationalCurrency = None
-    pnm_processing_fee_currency: InformationalCurrency = None
+    pnm_processing_currency: LenientCurrency = None
+    pnm_processing_fee_currency: LenientCurrency = None
 
-    payment_date: InformationalSeconds = None
-    payment_type: OpenPaymentType | None = None
+    payment_date: LenientSeconds = None
+    payment_type: PaymentTypeOrOther | None = None
     payment_method_identifier: Identifier | None = None
-    payment_card_type: Text | None = None
-    payment_card_last4: Text | None = None
-    payment_bank_name: Text | None = None
-    payment_bank_last4: Text | None = None
-    payment_longitude: Text | None = None
-    payment_latitude: Text | None = None
+    payment_card_type: FreeText | None = None
+    payment_card_last4: FreeText | None = None
+    payment_bank_name: FreeText | None = None
+    payment_bank_last4: FreeText | None = None
+    payment_longitude: FreeText | None = None
+    payment_latitude: FreeText | None = None
 
-    retailer_name: Text | None = None
-    retailer_location_address: Text | None = None
-    retailer_location_identifier: Text | None = None
+    retailer_name: FreeText | None = None
+    retailer_location_address: FreeText | None = None
+    retailer_location_identifier: FreeText | None = None
 
     pnm_schedule_identifier: Identifier | None = None
-    next_payment_date: Text | None = None
-    site_channel: OpenSiteChannel | None = None
-    site_subchannel: OpenSiteSubchannel | None = None
-    pricing_schedule_name: OpenPricingScheduleName | None = None
+    next_payment_date: FreeText | None = None
+    site_channel: SiteChannelOrOther | None = None
+    site_subchannel: SiteSubchannelOrOther | None = None
+    pricing_schedule_name: PricingScheduleNameOrOther | None = None
     settlement_method: Identifier | None = None
 
-    agent_name: Text | None = None
-    agent_email: Text | None = None
-    user_device: OpenUserDevice | None = None
-    user_environment: Text | None = None
-    user_agent_string: Text | None = None
+    agent_name: FreeText | None = None
+    agent_email: FreeText | None = None
+    user_device: UserDeviceOrOther | None = None
+    user_environment: FreeText | None = None
+    user_agent_string: FreeText | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _empty_is_absent(cls, parameters: Any) -> Any:
+    def _drop_empty(cls, parameters: Any) -> Any:
         # A form or a query cannot leave a value out, it can only leave it empty.
         return {name: text for name, text in parameters.items() if text != "" or name not in cls.model_fields}
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name what may be cut in other places than PayNearMe cut it (``cuts``)."""
-        return cut_elsewhere(parameters, cls.model_fields, _names_of_callbacks(), _CHOSEN_BY_CONSUMERS)
+        return ambiguous_parameters(parameters, cls.model_fields, _all_field_names(), _CONSUMER_CONTROLLED)
 
 
 @cache
-def _names_of_callbacks() -> frozenset[str]:
+def _all_field_names() -> frozenset[str]:
     """Return the names that callbacks know. Asked at the first message, when all kinds are defined."""
     models = CallbackMessage.__subclasses__()
     return frozenset(name for model in models for name in model.model_fields)
@@ -153,23 +153,23 @@ class Confirmation(CallbackMessage):
     net_payment_amount: Money | None = None
     net_payment_currency: Currency | None = None
     standin: Flag = False
-    payment_timestamp: Text | None = None
+    payment_timestamp: FreeText | None = None
     order_payee_identifier: Identifier | None = None
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name also the amounts that a ``payment`` lacks, and those that cannot be added to a balance."""
-        faults = super().faults_together(parameters)
+        errors = super().cross_field_errors(parameters)
         # The address is not signed: an authentic reversal that is sent to this one must post nothing.
-        faults |= dict.fromkeys(OF_A_REVERSAL & parameters.keys(), "is not told by a confirmation")
+        errors |= dict.fromkeys(REVERSAL_FIELDS & parameters.keys(), "is not told by a confirmation")
         if parameters.get("status") != Outcome.PAYMENT:
-            return faults
-        given = {name: parameters.get(name, "") for name in _AMOUNTS}
+            return errors
+        amounts = {name: parameters.get(name, "") for name in _AMOUNTS}
         return (
-            faults
-            | {name: "must be in USD" for name, text in given.items() if "currency" in name and text != "USD"}
-            | {name: "must not be negative" for name, text in given.items() if text.startswith("-")}
-            | {name: "is required" for name, text in given.items() if not text}
+            errors
+            | {name: "must be in USD" for name, text in amounts.items() if "currency" in name and text != "USD"}
+            | {name: "must not be negative" for name, text in amounts.items() if text.startswith("-")}
+            | {name: "is required" for name, text in amounts.items() if not text}
         )
 
 
@@ -179,7 +179,7 @@ class CallbackResponse(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     envelope: str = Field(exclude=True)
-    part: str = Field(exclude=True)
+    element: str = Field(exclude=True)
 
     pnm_order_identifier: PnmIdentifier
 
@@ -192,7 +192,7 @@ class AuthorizationResponse(CallbackResponse):
     """Our answer to an authorization (seed ``authorization_callbacks``, "Response Parameters")."""
 
     envelope: str = Field(default="payment_authorization_response", exclude=True)
-    part: str = Field(default="authorization", exclude=True)
+    element: str = Field(default="authorization", exclude=True)
 
     accept_payment: Literal["yes", "no"]
     decline_reason: str | None = None
@@ -210,4 +210,4 @@ class ConfirmationResponse(CallbackResponse):
     """Our acknowledgement of a confirmation: equal for the first and for every repeat."""
 
     envelope: str = Field(default="payment_confirmation_response", exclude=True)
-    part: str = Field(default="confirmation", exclude=True)
+    element: str = Field(default="confirmation", exclude=True)

@@ -12,18 +12,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from paynearme.messages.reading import Message
 from paynearme.messages.records import Dollars
-from paynearme.messages.values import Identifier, Text, one_of
+from paynearme.messages.values import Identifier, FreeText, one_of
 
 _AMOUNT = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
-_OF_EVERY_CALL = {"site_identifier", "timestamp", "version", "signature"}
+_ENVELOPE_FIELDS = {"site_identifier", "timestamp", "version", "signature"}
 
 
-def _without_blanks(value: object) -> object:
+def _strip_spaces(value: object) -> object:
     # The guide's own example ends with one.
     return value.strip(" ") if isinstance(value, str) else value
 
 
-def _spelled(value: object) -> str:
+def _wire_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -37,15 +37,15 @@ class PayNearMeRequest(Message):
 
     model_config = ConfigDict(extra="forbid")
 
-    site_identifier: Annotated[Identifier, BeforeValidator(_without_blanks)] | None = None
-    timestamp: Text | None = None
-    version: Text | None = None
-    signature: Text | None = None
+    site_identifier: Annotated[Identifier, BeforeValidator(_strip_spaces)] | None = None
+    timestamp: FreeText | None = None
+    version: FreeText | None = None
+    signature: FreeText | None = None
 
     def to_parameters(self) -> dict[str, str]:
         """Return what is set, as the text that is signed and sent, without what every call carries."""
-        values = self.model_dump(mode="json", exclude_none=True, exclude=_OF_EVERY_CALL)
-        return {name: _spelled(value) for name, value in values.items()}
+        values = self.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS)
+        return {name: _wire_text(value) for name, value in values.items()}
 
 
 def identifier_text(value: object) -> object:
@@ -54,7 +54,7 @@ def identifier_text(value: object) -> object:
 
 
 def _flag_or_none(value: object) -> object:
-    return {"true": True, "false": False}.get(_spelled(value))
+    return {"true": True, "false": False}.get(_wire_text(value))
 
 
 def _amount_or_none(value: object) -> object:
@@ -74,13 +74,13 @@ UsDollars = Annotated[Literal["USD"], one_of(Literal["USD"])]
 IdentifierText = Annotated[str, BeforeValidator(identifier_text)]
 """An identifier that PayNearMe may spell as a number."""
 
-ToldText = Annotated[str | None, BeforeValidator(_text_or_none)]
+LenientText = Annotated[str | None, BeforeValidator(_text_or_none)]
 """A text that only informs; None where PayNearMe tells something else."""
 
-ToldFlag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
+LenientFlag = Annotated[bool | None, BeforeValidator(_flag_or_none)]
 """``true`` or ``false`` as PayNearMe may spell it; None where it is neither."""
 
-ToldAmount = Annotated[Dollars | None, BeforeValidator(_amount_or_none)]
+LenientAmount = Annotated[Dollars | None, BeforeValidator(_amount_or_none)]
 """An amount as PayNearMe may spell it; None where it is none."""
 
 

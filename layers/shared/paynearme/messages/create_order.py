@@ -11,15 +11,15 @@ from paynearme.messages.callbacks import Confirmation
 from paynearme.messages.calls import (
     PayNearMeResponse,
     PayNearMeRequest,
-    ToldAmount,
-    ToldFlag,
-    ToldText,
+    LenientAmount,
+    LenientFlag,
+    LenientText,
     UsDollars,
     identifier_text,
 )
 from paynearme.messages.payment_methods import PaymentMethod
-from paynearme.messages.records import OrderTypeWord
-from paynearme.messages.values import Flag, Identifier, PnmIdentifier, PositiveMoney, one_of, unreadable
+from paynearme.messages.records import OrderTypeValue
+from paynearme.messages.values import Flag, Identifier, PnmIdentifier, PositiveMoney, one_of, invalid
 
 _YEAR = re.compile(r"(19|20)[0-9]{2}", re.ASCII)
 
@@ -27,7 +27,7 @@ _YEAR = re.compile(r"(19|20)[0-9]{2}", re.ASCII)
 def _year(value: object) -> str:
     if isinstance(value, str) and _YEAR.fullmatch(value):
         return value
-    raise unreadable("must be a year like 1982")
+    raise invalid("must be a year like 1982")
 
 
 Year = Annotated[
@@ -37,7 +37,7 @@ Year = Annotated[
         {"type": ["string", "integer"], "pattern": "^(19|20)[0-9]{2}$", "minimum": 1900, "maximum": 2099}
     ),
 ]
-Line = Identifier
+ShortText = Identifier
 """A line of text of 1 to 256 characters."""
 
 
@@ -49,48 +49,48 @@ class CreateOrderRequest(PayNearMeRequest):
 
     order_amount: PositiveMoney
     order_currency: UsDollars
-    order_type: Annotated[OrderTypeWord, one_of(OrderTypeWord)]
+    order_type: Annotated[OrderTypeValue, one_of(OrderTypeValue)]
     order_is_standing: Flag
     site_customer_identifier: Identifier
     site_order_identifier: Identifier | None = Field(
         default=None, description="The merchant's identifier of the order."
     )
-    site_order_annotation: Line | None = Field(
+    site_order_annotation: ShortText | None = Field(
         default=None, description="What the order's callbacks repeat. Nothing that says who the customer is."
     )
 
-    site_customer_first_name: Line | None = None
-    site_customer_last_name: Line | None = None
-    site_customer_email: Line | None = None
-    site_customer_phone: Line | None = None
-    site_customer_language: Line | None = None
+    site_customer_first_name: ShortText | None = None
+    site_customer_last_name: ShortText | None = None
+    site_customer_email: ShortText | None = None
+    site_customer_phone: ShortText | None = None
+    site_customer_language: ShortText | None = None
     site_customer_year_of_birth: Year | None = None
-    site_customer_street: Line | None = None
-    site_customer_city: Line | None = None
-    site_customer_state: Line | None = None
-    site_customer_postal_code: Line | None = None
+    site_customer_street: ShortText | None = None
+    site_customer_city: ShortText | None = None
+    site_customer_state: ShortText | None = None
+    site_customer_postal_code: ShortText | None = None
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name an annotation over which this order's confirmations would be refused later."""
         returned = {name: text for name, text in parameters.items() if name == "site_order_annotation"}
-        return Confirmation.faults_together(returned)
+        return Confirmation.cross_field_errors(returned)
 
 
-def _readable[M: PayNearMeResponse](model: type[M]) -> BeforeValidator:
+def _skip_invalid[M: PayNearMeResponse](model: type[M]) -> BeforeValidator:
     """Return what leaves out what is no ``model``: the order exists, and must not be lost over it."""
 
     def read(value: object) -> list[M]:
-        found: list[M] = []
-        for told in value if isinstance(value, list) else []:
+        valid: list[M] = []
+        for raw in value if isinstance(value, list) else []:
             with suppress(ValidationError):
-                found.append(model.model_validate(told))
-        return found
+                valid.append(model.model_validate(raw))
+        return valid
 
     return BeforeValidator(read)
 
 
-PERSONAL = frozenset(
+PII_FIELDS = frozenset(
     name
     for name in CreateOrderRequest.model_fields
     if name.startswith("site_customer_")
@@ -103,45 +103,45 @@ class PaymentMethodsOfType(PayNearMeResponse):
     """What a customer can pay with, of one type, and which of it is saved."""
 
     type: str
-    fee_amount: ToldAmount = None
-    fee_currency: ToldText = None
-    accounts: Annotated[list[PaymentMethod], _readable(PaymentMethod)] = Field(default=[])
+    fee_amount: LenientAmount = None
+    fee_currency: LenientText = None
+    accounts: Annotated[list[PaymentMethod], _skip_invalid(PaymentMethod)] = Field(default=[])
 
 
 class CreatedOrder(PayNearMeResponse):
     """An order as PayNearMe created it, without what says who the customer is."""
 
     pnm_order_identifier: Annotated[PnmIdentifier, BeforeValidator(identifier_text)]
-    site_order_identifier: ToldText = None
-    pnm_order_short_identifier: ToldText = None
-    pnm_customer_identifier: ToldText = None
-    site_customer_identifier: ToldText = None
-    order_status: ToldText = None
-    order_type: ToldText = None
-    order_is_standing: ToldFlag = None
-    order_amount: ToldAmount = None
-    order_currency: ToldText = None
-    minimum_payment_amount: ToldAmount = None
-    secure_smart_token: ToldText = Field(default=None, repr=False)
-    secure_smart_link: ToldText = Field(default=None, repr=False)
-    order_tracking_url: ToldText = Field(default=None, repr=False)
-    payment_methods: Annotated[list[PaymentMethodsOfType], _readable(PaymentMethodsOfType)] = Field(
+    site_order_identifier: LenientText = None
+    pnm_order_short_identifier: LenientText = None
+    pnm_customer_identifier: LenientText = None
+    site_customer_identifier: LenientText = None
+    order_status: LenientText = None
+    order_type: LenientText = None
+    order_is_standing: LenientFlag = None
+    order_amount: LenientAmount = None
+    order_currency: LenientText = None
+    minimum_payment_amount: LenientAmount = None
+    secure_smart_token: LenientText = Field(default=None, repr=False)
+    secure_smart_link: LenientText = Field(default=None, repr=False)
+    order_tracking_url: LenientText = Field(default=None, repr=False)
+    payment_methods: Annotated[list[PaymentMethodsOfType], _skip_invalid(PaymentMethodsOfType)] = Field(
         default=[], description="By type."
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _flatten(cls, told: Any) -> Any:
-        if not isinstance(told, Mapping):
-            return told
-        customer = told.get("customer")
-        methods = told.get("electronic_payments")
-        found: dict[str, Any] = dict(told)
+    def _flatten(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        customer = raw.get("customer")
+        methods = raw.get("electronic_payments")
+        flattened: dict[str, Any] = dict(raw)
         if isinstance(customer, Mapping):
-            found |= {n: customer[n] for n in cls.model_fields if "customer" in n and n in customer}
+            flattened |= {n: customer[n] for n in cls.model_fields if "customer" in n and n in customer}
         if isinstance(methods, Mapping):
-            found["payment_methods"] = methods.get("payment_methods")
-        return found
+            flattened["payment_methods"] = methods.get("payment_methods")
+        return flattened
 
 
 class CreateOrderResponse(PayNearMeResponse):

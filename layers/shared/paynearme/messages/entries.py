@@ -10,20 +10,20 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from paynearme.messages.reading import Message
-from paynearme.messages.records import Code, CustomerStatusWord, OrderStatusWord, OrderTypeWord
+from paynearme.messages.records import Code, CustomerStatusValue, OrderStatusValue, OrderTypeValue
 from paynearme.messages.values import (
     Flag,
     Identifier,
-    Moment,
+    Timestamp,
     NonNegativeMoney,
     PnmIdentifier,
     PositiveMoney,
     one_of,
-    unreadable,
+    invalid,
 )
 
 
-class RecordRequest(Message):
+class MerchantDataRequest(Message):
     """A call about something of a site; the address names both."""
 
     model_config = ConfigDict(extra="forbid")
@@ -31,7 +31,7 @@ class RecordRequest(Message):
     site_identifier: Identifier = Field(description="PayNearMe's identifier of the merchant's site.")
 
 
-class OrderRequest(RecordRequest):
+class OrderRequest(MerchantDataRequest):
     """Asks for an order."""
 
     pnm_order_identifier: PnmIdentifier = Field(description="PayNearMe's identifier of the order.")
@@ -40,10 +40,10 @@ class OrderRequest(RecordRequest):
 class OrderInput(OrderRequest):
     """All that the merchant says of an order. What is left out holds no more."""
 
-    status: Annotated[OrderStatusWord, one_of(OrderStatusWord)] = Field(
+    status: Annotated[OrderStatusValue, one_of(OrderStatusValue)] = Field(
         default="open", description="Whether the order can be paid."
     )
-    order_type: Annotated[OrderTypeWord, one_of(OrderTypeWord)] = Field(
+    order_type: Annotated[OrderTypeValue, one_of(OrderTypeValue)] = Field(
         default="any",
         description="How much of it must be paid: exactly order_amount, up to order_amount, or any amount.",
     )
@@ -54,13 +54,13 @@ class OrderInput(OrderRequest):
         default=None,
         description="The least that a payment may be, in dollars, without fees; at most order_amount.",
     )
-    expires_at: Moment | None = Field(
+    expires_at: Timestamp | None = Field(
         default=None,
         description="From when on it cannot be paid any more, with an offset from UTC. Without it: never.",
     )
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name the amount that a type of order needs and lacks."""
         if parameters.get("order_type") in ("exact", "up-to") and "order_amount" not in parameters:
             return {"order_amount": "is required with order_type exact and up-to"}
@@ -68,14 +68,14 @@ class OrderInput(OrderRequest):
 
     @field_validator("minimum_payment_amount")
     @classmethod
-    def _can_be_paid(cls, minimum: Decimal | None, read: ValidationInfo) -> Decimal | None:
-        amount = read.data.get("order_amount")
+    def _check_minimum(cls, minimum: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        amount = info.data.get("order_amount")
         if minimum is not None and amount is not None and minimum > amount:
-            raise unreadable("must not be more than order_amount")
+            raise invalid("must not be more than order_amount")
         return minimum
 
 
-class CustomerRequest(RecordRequest):
+class CustomerRequest(MerchantDataRequest):
     """Asks for a customer."""
 
     site_customer_identifier: Identifier = Field(
@@ -89,7 +89,7 @@ class CustomerInput(CustomerRequest):
     The limits are those that the customer set. Whatever the policy says holds as well.
     """
 
-    status: Annotated[CustomerStatusWord, one_of(CustomerStatusWord)] = Field(
+    status: Annotated[CustomerStatusValue, one_of(CustomerStatusValue)] = Field(
         default="active", description="Whether the customer may pay."
     )
     suspended_reason: Code | None = Field(
@@ -107,7 +107,7 @@ class CustomerInput(CustomerRequest):
     )
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name a reason that is missing, or that nothing needs."""
         suspended = parameters.get("status") == "suspended"
         if suspended and "suspended_reason" not in parameters:
@@ -117,7 +117,7 @@ class CustomerInput(CustomerRequest):
         return {}
 
 
-class PaymentRequest(RecordRequest):
+class PaymentRequest(MerchantDataRequest):
     """Asks for the story of a payment."""
 
     pnm_payment_identifier: PnmIdentifier = Field(description="PayNearMe's identifier of the payment.")

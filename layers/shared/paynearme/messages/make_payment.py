@@ -11,31 +11,31 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest, UsDollars
 from paynearme.messages.records import Dollars
-from paynearme.messages.values import Identifier, PnmIdentifier, PositiveMoney, unreadable
+from paynearme.messages.values import Identifier, PnmIdentifier, PositiveMoney, invalid
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header that makes a call and its repeats one payment."""
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+_KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _PNM_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:paynearme-serverless:make-payment")
 
 
-def _key(value: object) -> str:
-    if isinstance(value, str) and _KEY.fullmatch(value):
+def _validate_key(value: object) -> str:
+    if isinstance(value, str) and _KEY_PATTERN.fullmatch(value):
         return value
-    raise unreadable("must be 1 to 255 visible ASCII characters")
+    raise invalid("must be 1 to 255 visible ASCII characters")
 
 
 IdempotencyKey = Annotated[
-    str, BeforeValidator(_key), WithJsonSchema({"type": "string", "pattern": "^[!-~]{1,255}$"})
+    str, BeforeValidator(_validate_key), WithJsonSchema({"type": "string", "pattern": "^[!-~]{1,255}$"})
 ]
 
 
 class MakePaymentRequest(PayNearMeRequest):
     """Asks PayNearMe to make a payment with a payment method that the customer has saved."""
 
-    in_headers: ClassVar[tuple[str, ...]] = (IDEMPOTENCY_KEY,)
+    header_fields: ClassVar[tuple[str, ...]] = (IDEMPOTENCY_KEY,)
 
     idempotency_key: IdempotencyKey = Field(
         alias=IDEMPOTENCY_KEY,
@@ -52,9 +52,9 @@ class MakePaymentRequest(PayNearMeRequest):
         description="Where the payment comes from, in PayNearMe's words: consumer."
     )
 
-    def site_payment_identifier(self, site: str) -> str:
+    def site_payment_identifier(self, site_id: str) -> str:
         """Return our identifier of the payment: the same for each call with this key for this site."""
-        return str(uuid.uuid5(_NAMESPACE, json.dumps([site, self.idempotency_key])))
+        return str(uuid.uuid5(_NAMESPACE, json.dumps([site_id, self.idempotency_key])))
 
     def fingerprint(self) -> str:
         """Return what is equal for calls that ask for the same payment."""
@@ -78,15 +78,15 @@ class SubmittedPayment(PayNearMeResponse):
     payment_currency: str
 
 
-def payment_named_in(answer: Mapping[str, Any]) -> str | None:
+def extract_payment_identifier(response: Mapping[str, Any]) -> str | None:
     """Return the ``pnm_payment_identifier`` in PayNearMe's answer, None where it names none.
 
     No document shows this answer: it may stand at the top or under ``payment``.
     """
-    inner = answer.get("payment")
-    places = [answer, inner] if isinstance(inner, Mapping) else [answer]
-    for place in places:
-        value = place.get("pnm_payment_identifier")
+    nested = response.get("payment")
+    candidates = [response, nested] if isinstance(nested, Mapping) else [response]
+    for candidate in candidates:
+        value = candidate.get("pnm_payment_identifier")
         text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
         if _PNM_IDENTIFIER.fullmatch(text):
             return text

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest, IdentifierText, ToldAmount, ToldFlag, ToldText
+from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest, IdentifierText, LenientAmount, LenientFlag, LenientText
 from paynearme.messages.values import Identifier
 
-_GUARANTEED_ACH = "trustly_ach"
+_TRUSTLY_ACCOUNT_TYPE = "trustly_ach"
 
 
 class FindPaymentMethodsRequest(PayNearMeRequest):
@@ -24,21 +24,21 @@ class PaymentMethod(PayNearMeResponse):
     guaranteed_ach: bool = Field(
         description="Whether it is guaranteed ACH, so that its bank's authorization can expire."
     )
-    status: ToldText = None
-    description: ToldText = None
-    account_type: ToldText = Field(default=None, description="In PayNearMe's words.")
-    pull_enabled: ToldFlag = Field(default=None, description="Whether it can pay.")
-    push_enabled: ToldFlag = Field(default=None, description="Whether it can be paid to.")
-    number: ToldText = Field(default=None, description="The last digits of the account.")
-    fee_amount: ToldAmount = None
+    status: LenientText = None
+    description: LenientText = None
+    account_type: LenientText = Field(default=None, description="In PayNearMe's words.")
+    pull_enabled: LenientFlag = Field(default=None, description="Whether it can pay.")
+    push_enabled: LenientFlag = Field(default=None, description="Whether it can be paid to.")
+    number: LenientText = Field(default=None, description="The last digits of the account.")
+    fee_amount: LenientAmount = None
 
     @model_validator(mode="before")
     @classmethod
-    def _recognise(cls, told: Any) -> Any:
-        if not isinstance(told, Mapping):
-            return told
-        words = str(told.get("account_type") or "").lower().split()
-        return {**told, "guaranteed_ach": _GUARANTEED_ACH in words}
+    def _detect_guaranteed_ach(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        words = str(raw.get("account_type") or "").lower().split()
+        return {**raw, "guaranteed_ach": _TRUSTLY_ACCOUNT_TYPE in words}
 
 
 class PaymentMethods(PayNearMeResponse):

@@ -10,9 +10,9 @@ from paynearme.errors import ValidationFailedError
 _DESCRIPTIONS = {"missing": "is required", "extra_forbidden": "is not a parameter of this call"}
 
 
-def _described(kind: str, message: str) -> str:
+def _description(error_type: str, message: str) -> str:
     """Return what to say of a fault. pydantic's own messages may quote what was sent; ours do not."""
-    return message if kind == "unreadable" else _DESCRIPTIONS.get(kind, "is not readable")
+    return message if error_type == "invalid" else _DESCRIPTIONS.get(error_type, "is not readable")
 
 
 class Message(BaseModel):
@@ -23,11 +23,11 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
-    in_headers: ClassVar[tuple[str, ...]] = ()
+    header_fields: ClassVar[tuple[str, ...]] = ()
     """The parameters that come as headers of the request."""
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Return what is wrong with the parameters together, by name: each may be well by itself."""
         return {}
 
@@ -43,13 +43,13 @@ def read_message[M: Message](model: type[M], parameters: Mapping[str, str]) -> M
 
     Raises ``ValidationFailedError`` with the names of the parameters that are missing or unreadable.
     """
-    faults = model.faults_together(parameters)
+    errors = model.cross_field_errors(parameters)
     try:
         message = model.model_validate(dict(parameters))
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            faults[str(fault["loc"][0])] = _described(fault["type"], fault["msg"])
-        raise ValidationFailedError(faults) from None
-    if faults:
-        raise ValidationFailedError(faults)
+        for detail in error.errors(include_url=False, include_input=False):
+            errors[str(detail["loc"][0])] = _description(detail["type"], detail["msg"])
+        raise ValidationFailedError(errors) from None
+    if errors:
+        raise ValidationFailedError(errors)
     return message

@@ -12,11 +12,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from paynearme.messages.callbacks import Outcome
 from paynearme.messages.reversals import ReversalKind
-from paynearme.messages.values import Identifier, PnmIdentifier, unreadable
+from paynearme.messages.values import Identifier, PnmIdentifier, invalid
 
-OrderStatusWord = Literal["open", "closed"]
-OrderTypeWord = Literal["exact", "up-to", "any"]
-CustomerStatusWord = Literal["active", "suspended", "closed"]
+OrderStatusValue = Literal["open", "closed"]
+OrderTypeValue = Literal["exact", "up-to", "any"]
+CustomerStatusValue = Literal["active", "suspended", "closed"]
 
 _CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
@@ -24,7 +24,7 @@ _CODE = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 def _code(value: object) -> str:
     if isinstance(value, str) and _CODE.fullmatch(value):
         return value
-    raise unreadable("must be a code of at most 64 of a to z, 0 to 9 and _")
+    raise invalid("must be a code of at most 64 of a to z, 0 to 9 and _")
 
 
 Code = Annotated[
@@ -51,8 +51,8 @@ class OrderResponse(ApiModel):
 
     site_identifier: Identifier
     pnm_order_identifier: PnmIdentifier
-    status: OrderStatusWord
-    order_type: OrderTypeWord
+    status: OrderStatusValue
+    order_type: OrderTypeValue
     order_amount: Dollars | None = None
     minimum_payment_amount: Dollars | None = None
     expires_at: datetime | None = None
@@ -94,7 +94,7 @@ class CustomerResponse(ApiModel):
 
     site_identifier: Identifier
     site_customer_identifier: Identifier
-    status: CustomerStatusWord | None = Field(
+    status: CustomerStatusValue | None = Field(
         default=None, description="null for a customer who paid and whom the merchant has not fed."
     )
     suspended_reason: Code | None = None

@@ -16,21 +16,21 @@ from typing import Any, Self, cast
 
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from paynearme.messages.callbacks import OF_A_REVERSAL, CallbackResponse, CallbackMessage
+from paynearme.messages.callbacks import REVERSAL_FIELDS, CallbackResponse, CallbackMessage
 from paynearme.messages.values import (
     Currency,
     Flag,
     Identifier,
-    InformationalCurrency,
-    InformationalMoney,
+    LenientCurrency,
+    LenientMoney,
     Money,
-    Text,
+    FreeText,
 )
 from paynearme.signing import string_to_sign
 
 # Another time, such as a new parameter's, tells two reversals apart.
 # What belongs to the sending: a repeat may be signed anew, and by then for another version of the site's.
-_OF_THE_SENDING = re.compile(r"(?<!_)(?:timestamp[0-9]+|version[23]\.0)", re.ASCII)
+_TRANSPORT_FIELDS = re.compile(r"(?<!_)(?:timestamp[0-9]+|version[23]\.0)", re.ASCII)
 _ACH_RETURN = re.compile(r"R[0-9]{2}", re.ASCII | re.IGNORECASE)
 
 
@@ -54,48 +54,48 @@ class Reversal(CallbackMessage):
     reverse_code: Identifier | None = None
     # Written by a bank, by PayNearMe or by a merchant's agent, not by a consumer, and what decides stands
     # right behind it, so it gets no exception: it must not hold the name of a parameter.
-    reverse_reason: Text | None = None
-    reverse_date: Text | None = None
+    reverse_reason: FreeText | None = None
+    reverse_date: FreeText | None = None
 
     payment_amount: Money | None = None
     payment_currency: Currency | None = None
-    net_payment_amount: InformationalMoney = None
-    net_payment_currency: InformationalCurrency = None
+    net_payment_amount: LenientMoney = None
+    net_payment_currency: LenientCurrency = None
     payment_arn: Identifier | None = None
-    payment_timestamp: Text | None = None
+    payment_timestamp: FreeText | None = None
     order_payee_identifier: Identifier | None = None
-    status: Text | None = None
+    status: FreeText | None = None
     standin: Flag = False
 
     _fingerprint: str = PrivateAttr(default="")
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name also the amount that is missing, or that cannot be taken off a balance.
 
         What carries nothing of a reversal is none: the address is not signed, so an authentic confirmation
         that is sent to this one would take its money back.
         """
-        faults = super().faults_together(parameters)
-        if not any(parameters.get(name) for name in OF_A_REVERSAL):
-            faults["reverse_type"] = "is required"
-        amount, currency = _names_of_what_came_back(parameters)
+        errors = super().cross_field_errors(parameters)
+        if not any(parameters.get(name) for name in REVERSAL_FIELDS):
+            errors["reverse_type"] = "is required"
+        amount, currency = _amount_fields(parameters)
         text = parameters.get(amount, "")
         if not text:
-            faults |= dict.fromkeys(("payment_amount", "reverse_amount"), "one of the two is required")
+            errors |= dict.fromkeys(("payment_amount", "reverse_amount"), "one of the two is required")
         elif text.startswith("-") or not text.strip("0."):
-            faults[amount] = "must be more than nothing"
+            errors[amount] = "must be more than nothing"
         if not parameters.get(currency):
-            faults[currency] = "is required"
+            errors[currency] = "is required"
         elif parameters[currency] != "USD":
-            faults[currency] = "must be in USD"
-        return faults
+            errors[currency] = "must be in USD"
+        return errors
 
     @model_validator(mode="wrap")
     @classmethod
-    def _keep_fingerprint(cls, parameters: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        reversal = read(parameters)
-        text = _OF_THE_SENDING.sub("", string_to_sign(parameters))
+    def _store_fingerprint(cls, parameters: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        reversal = handler(parameters)
+        text = _TRANSPORT_FIELDS.sub("", string_to_sign(parameters))
         reversal._fingerprint = hashlib.sha256(text.encode()).hexdigest()
         return reversal
 
@@ -124,10 +124,10 @@ class Reversal(CallbackMessage):
 
         This is a reading: of the types, only ``Bank Return`` and ``Chargeback`` are public.
         """
-        said = self._type_as_signed().lower()
-        if "chargeback" in said:
+        signed_type = self._type_as_signed().lower()
+        if "chargeback" in signed_type:
             return ReversalKind.CHARGEBACK
-        if "return" in said or _ACH_RETURN.fullmatch(self.reverse_code or ""):
+        if "return" in signed_type or _ACH_RETURN.fullmatch(self.reverse_code or ""):
             return ReversalKind.RETURN
         return ReversalKind.OTHER
 
@@ -138,20 +138,20 @@ class Reversal(CallbackMessage):
         """
         if self.reverse_type is None:
             return ""
-        others = self.model_extra or {}
-        behind = sorted(name for name in {*self.model_fields_set, *others} if name > "reverse_type")
+        unknown_parameters = self.model_extra or {}
+        following_names = sorted(name for name in {*self.model_fields_set, *unknown_parameters} if name > "reverse_type")
         return self.reverse_type + "".join(
-            name + others[name] for name in takewhile(others.__contains__, behind)
+            name + unknown_parameters[name] for name in takewhile(unknown_parameters.__contains__, following_names)
         )
 
 
-def _names_of_what_came_back(parameters: Mapping[str, str]) -> tuple[str, str]:
+def _amount_fields(parameters: Mapping[str, str]) -> tuple[str, str]:
     """Return the names of the amount that came back and of its currency."""
     if not parameters.get("reverse_amount"):
         return "payment_amount", "payment_currency"
     # The part of a payment is in the payment's currency, where it has none of its own.
-    own = parameters.get("reverse_currency") or not parameters.get("payment_currency")
-    return "reverse_amount", "reverse_currency" if own else "payment_currency"
+    has_currency = parameters.get("reverse_currency") or not parameters.get("payment_currency")
+    return "reverse_amount", "reverse_currency" if has_currency else "payment_currency"
 
 
 class ReversalResponse(CallbackResponse):

@@ -14,9 +14,9 @@ from pydantic import (
 )
 
 from paynearme.messages.calls import PayNearMeResponse, PayNearMeRequest, IdentifierText
-from paynearme.messages.values import CalendarDate, Flag, Identifier, PositiveMoney, unreadable
+from paynearme.messages.values import CalendarDate, Flag, Identifier, PositiveMoney, invalid
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
+_URL = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
 # They run, read, write or call something, and none of them is an app's own.
 _FORBIDDEN_SCHEMES = frozenset(
     {
@@ -52,24 +52,24 @@ _ORDER_IDENTIFIERS = (
     "site_customer_identifier",
     "site_creator_identifier",
 )
-_ADDRESS_WANTED = "must be an absolute address: https, http, or an app's own scheme"
-_EXT_CUSTOMER = (
+_URL_REQUIRED = "must be an absolute address: https, http, or an app's own scheme"
+_EXT_CUSTOMER_FIELDS = (
     "ext_customer_enrollment_date",
     "ext_customer_date_of_birth_pii",
     "ext_customer_tax_id_pii",
 )
-_GUARANTEED_ACH = (*_EXT_CUSTOMER, "flow_bank_oauth_redirect_url")
+_GUARANTEED_ACH_REQUIRED = (*_EXT_CUSTOMER_FIELDS, "flow_bank_oauth_redirect_url")
 
 
 def _return_url(value: object) -> str:
     # The guide's own example begins with a space.
     url = value.strip(" ") if isinstance(value, str) else ""
-    match = _ADDRESS.fullmatch(url)
+    match = _URL.fullmatch(url)
     if match is None or len(url) > 2048 or not url.isprintable() or any(c in ' "<>\\' for c in url):
-        raise unreadable(_ADDRESS_WANTED)
+        raise invalid(_URL_REQUIRED)
     scheme = match[1].lower()
     if scheme in _FORBIDDEN_SCHEMES or (scheme in {"http", "https"} and not _has_host(url)):
-        raise unreadable(_ADDRESS_WANTED)
+        raise invalid(_URL_REQUIRED)
     return url
 
 
@@ -91,7 +91,7 @@ ReturnUrl = Annotated[
 def _whole_number(value: str) -> str:
     if re.fullmatch(r"[1-9][0-9]{0,9}", value, re.ASCII):
         return value
-    raise unreadable("must be a positive whole number")
+    raise invalid("must be a positive whole number")
 
 
 WholeNumber = Annotated[
@@ -152,21 +152,21 @@ class SmartTokenRequest(PayNearMeRequest):
     ext_customer_tax_id_pii: TaxIdentifier | None = None
 
     @classmethod
-    def faults_together(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
         """Name what is missing beside what is given, and order identifiers that are too few or too many."""
-        faults: dict[str, str] = {}
+        errors: dict[str, str] = {}
         if len(parameters.keys() & set(_ORDER_IDENTIFIERS)) != 1:
             text = "exactly one of the five order identifiers is required"
-            faults.update(dict.fromkeys(_ORDER_IDENTIFIERS, text))
+            errors.update(dict.fromkeys(_ORDER_IDENTIFIERS, text))
         if "payment_field_fixed" in parameters and "payment_amount" not in parameters:
-            faults["payment_amount"] = "is required with payment_field_fixed"
+            errors["payment_amount"] = "is required with payment_field_fixed"
         if parameters.get("flow_trustly") == "true" and "flow_trustly_reconnect" not in parameters:
             text = "is required with flow_trustly, unless flow_trustly_reconnect is given"
-            faults.update({name: text for name in _GUARANTEED_ACH if name not in parameters})
-        if parameters.get("flow_trustly") != "true" and parameters.keys() & set(_EXT_CUSTOMER):
+            errors.update({name: text for name in _GUARANTEED_ACH_REQUIRED if name not in parameters})
+        if parameters.get("flow_trustly") != "true" and parameters.keys() & set(_EXT_CUSTOMER_FIELDS):
             # Nobody needs a tax identifier then, so nobody gets it.
-            faults["flow_trustly"] = "must be true where ext_customer parameters are given"
-        return faults
+            errors["flow_trustly"] = "must be true where ext_customer parameters are given"
+        return errors
 
 
 class SmartTokenOrder(PayNearMeResponse):

@@ -26,30 +26,30 @@ from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 _CENT = Decimal("0.01")
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
 # How the names begin that can stand behind an identifier of PayNearMe's, those not known yet included.
-_NAME_OF_THEIRS = re.compile(
+_PARAMETER_NAME_PREFIX = re.compile(
     r"(pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z]"
 )
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
-_MOMENT = re.compile(
+_TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])",
     re.ASCII | re.IGNORECASE,
 )
 
 
-def unreadable(description: str) -> PydanticCustomError:
+def invalid(description: str) -> PydanticCustomError:
     """Return the error of a parameter that is not what it must be. ``description`` holds no value."""
-    return PydanticCustomError("unreadable", "{description}", {"description": description})
+    return PydanticCustomError("invalid", "{description}", {"description": description})
 
 
 def one_of(literal: Any) -> BeforeValidator:
     """Return what admits the words of ``literal`` and names them to who sends another."""
     words = get_args(literal)
-    wanted = f"must be {' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
+    requirement = f"must be {' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
 
     def read(value: object) -> object:
         if value not in words:
-            raise unreadable(wanted)
+            raise invalid(requirement)
         return value
 
     return BeforeValidator(read)
@@ -58,19 +58,19 @@ def one_of(literal: Any) -> BeforeValidator:
 def _money(value: object) -> Decimal:
     if isinstance(value, str) and _MONEY.fullmatch(value):
         return Decimal(value).quantize(_CENT)
-    raise unreadable("must be an amount like 25.00")
+    raise invalid("must be an amount like 25.00")
 
 
 def _seconds(value: object) -> int:
     if isinstance(value, str) and _SECONDS.fullmatch(value):
         return int(value)
-    raise unreadable("must be seconds since 1970")
+    raise invalid("must be seconds since 1970")
 
 
 def _flag(value: object) -> bool:
     if value == "true" or value == "false":
         return value == "true"
-    raise unreadable("must be true or false")
+    raise invalid("must be true or false")
 
 
 def _calendar_date(value: object) -> date:
@@ -79,40 +79,40 @@ def _calendar_date(value: object) -> date:
             return date.fromisoformat(value)
         except ValueError:
             pass
-    raise unreadable("must be a day that exists, as YYYY-MM-DD")
+    raise invalid("must be a day that exists, as YYYY-MM-DD")
 
 
-def _moment(value: object) -> datetime:
-    if isinstance(value, str) and _MOMENT.fullmatch(value):
+def _timestamp(value: object) -> datetime:
+    if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
             # No such day, or one that lies beyond the calendar in UTC.
             pass
-    raise unreadable("must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00")
+    raise invalid("must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00")
 
 
 def _positive(value: Decimal) -> Decimal:
     if value <= 0:
-        raise unreadable("must be more than nothing")
+        raise invalid("must be more than nothing")
     return value
 
 
 def _not_negative(value: Decimal) -> Decimal:
     if value.is_signed():
-        raise unreadable("must not be negative")
+        raise invalid("must not be negative")
     return value
 
 
-def _without_a_name(value: str) -> str:
-    if _NAME_OF_THEIRS.search(value):
-        raise unreadable("must not hold the name of a parameter")
+def _reject_parameter_name(value: str) -> str:
+    if _PARAMETER_NAME_PREFIX.search(value):
+        raise invalid("must not hold the name of a parameter")
     return value
 
 
-def _none_if_unreadable(value: object, read: ValidatorFunctionWrapHandler) -> object:
+def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> object:
     try:
-        return read(value)
+        return handler(value)
     except ValidationError:
         return None
 
@@ -150,13 +150,13 @@ Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"enum": [True, Fa
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
 """A day that exists, as YYYY-MM-DD."""
 
-Moment = Annotated[
-    datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
+Timestamp = Annotated[
+    datetime, BeforeValidator(_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 """A time as RFC 3339 has it, with its offset, read into UTC; what is finer than microseconds is cut off."""
 
 PnmIdentifier = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_without_a_name)
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_reject_parameter_name)
 ]
 """An identifier that PayNearMe made, digits in all documents, without any name of PayNearMe's kind in it."""
 
@@ -168,12 +168,12 @@ Identifier = Annotated[
 ]
 """1 to 256 characters, all of which XML can carry and a log line can show."""
 
-Text = str
+FreeText = str
 """Free text. Its length is bounded by the request's: a longer limit here could be used to stop payments."""
 
-InformationalMoney = Annotated[Money | None, WrapValidator(_none_if_unreadable)]
-InformationalCurrency = Annotated[Currency | None, WrapValidator(_none_if_unreadable)]
-InformationalSeconds = Annotated[EpochSeconds | None, WrapValidator(_none_if_unreadable)]
+LenientMoney = Annotated[Money | None, WrapValidator(_none_if_invalid)]
+LenientCurrency = Annotated[Currency | None, WrapValidator(_none_if_invalid)]
+LenientSeconds = Annotated[EpochSeconds | None, WrapValidator(_none_if_invalid)]
 # PayNearMe may write differently what nobody here depends on: it is no reason to refuse a payment.
 
 
@@ -219,8 +219,8 @@ class UserDevice(StrEnum):
 
 
 # PayNearMe adds values without notice: a new one is kept as the text it is.
-OpenPaymentType = Annotated[PaymentType | Identifier, Field(union_mode="left_to_right")]
-OpenSiteChannel = Annotated[SiteChannel | Identifier, Field(union_mode="left_to_right")]
-OpenSiteSubchannel = Annotated[SiteSubchannel | Identifier, Field(union_mode="left_to_right")]
-OpenPricingScheduleName = Annotated[PricingScheduleName | Identifier, Field(union_mode="left_to_right")]
-OpenUserDevice = Annotated[UserDevice | Identifier, Field(union_mode="left_to_right")]
+PaymentTypeOrOther = Annotated[PaymentType | Identifier, Field(union_mode="left_to_right")]
+SiteChannelOrOther = Annotated[SiteChannel | Identifier, Field(union_mode="left_to_right")]
+SiteSubchannelOrOther = Annotated[SiteSubchannel | Identifier, Field(union_mode="left_to_right")]
+PricingScheduleNameOrOther = Annotated[PricingScheduleName | Identifier, Field(union_mode="left_to_right")]
+UserDeviceOrOther = Annotated[UserDevice | Identifier, Field(union_mode="left_to_right")]

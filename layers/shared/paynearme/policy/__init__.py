@@ -3,43 +3,43 @@
 from paynearme.policy.calendar import Window, WindowKind, windows_at
 from paynearme.policy.document import PolicyDocument, SitePolicy, read_policy
 from paynearme.policy.knowledge import (
-    Customer,
+    MerchantCustomer,
     CustomerStatus,
-    Knowledge,
-    Order,
+    DecisionContext,
+    MerchantOrder,
     OrderStatus,
     OrderType,
-    Spending,
+    WindowTotals,
     TypeName,
-    type_name,
+    payment_type_name,
 )
 from paynearme.policy.reasons import Decision, Reason
-from paynearme.policy.rules import RULES, Ceiling, ceilings, decide, decision_for
-from paynearme.policy.texts import DEFAULT_TEXTS, Text
+from paynearme.policy.rules import RULES, Limit, applicable_limits, decide, decision_for
+from paynearme.policy.texts import DEFAULT_TEXTS, ConsumerText
 
 __all__ = [
     "DEFAULT_TEXTS",
     "RULES",
-    "Ceiling",
-    "Customer",
+    "Limit",
+    "MerchantCustomer",
     "CustomerStatus",
     "Decision",
-    "Knowledge",
-    "Order",
+    "DecisionContext",
+    "MerchantOrder",
     "OrderStatus",
     "OrderType",
     "PolicyDocument",
     "Reason",
     "SitePolicy",
-    "Spending",
-    "Text",
+    "WindowTotals",
+    "ConsumerText",
     "TypeName",
     "Window",
     "WindowKind",
-    "ceilings",
+    "applicable_limits",
     "decide",
     "decision_for",
     "read_policy",
-    "type_name",
+    "payment_type_name",
     "windows_at",
 ]

@@ -22,9 +22,9 @@ class Window:
     name: str
 
 
-def windows_at(moment: datetime, time_zone: tzinfo) -> tuple[Window, Window, Window]:
+def windows_at(timestamp: datetime, time_zone: tzinfo) -> tuple[Window, Window, Window]:
     """Return the day, the week and the month in which ``moment``, an aware time, lies in ``time_zone``."""
-    today = local_date(moment, time_zone)
+    today = local_date(timestamp, time_zone)
     return (
         Window(WindowKind.DAY, today.isoformat()),
         Window(WindowKind.WEEK, f"{today:%G-W%V}"),
@@ -32,12 +32,12 @@ def windows_at(moment: datetime, time_zone: tzinfo) -> tuple[Window, Window, Win
     )
 
 
-def local_date(moment: datetime, time_zone: tzinfo) -> date:
+def local_date(timestamp: datetime, time_zone: tzinfo) -> date:
     """Return the date that a calendar in ``time_zone`` shows at ``moment``, an aware time."""
-    return moment.astimezone(time_zone).date()
+    return timestamp.astimezone(time_zone).date()
 
 
-def within_days(days: Iterable[tuple[date, int]], today: date, number: int) -> int:
+def within_days(counts: Iterable[tuple[date, int]], today: date, days: int) -> int:
     """Return the sum of what was counted on the last ``number`` days up to ``today``, or after it."""
-    first = today - timedelta(days=number - 1)
-    return sum(count for day, count in days if day >= first)
+    first = today - timedelta(days=days - 1)
+    return sum(count for day, count in counts if day >= first)

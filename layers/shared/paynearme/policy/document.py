@@ -22,63 +22,63 @@ from pydantic import (
 )
 
 from paynearme.errors import PolicyInvalidError
-from paynearme.messages.values import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, unreadable
+from paynearme.messages.values import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, invalid
 from paynearme.policy.calendar import WindowKind
 from paynearme.policy.reasons import Reason
-from paynearme.policy.texts import DEFAULT_TEXTS, Text, has_placeholders
+from paynearme.policy.texts import DEFAULT_TEXTS, ConsumerText, has_placeholders
 
-MOST_DAYS = 365
+MAX_DAYS = 365
 """The furthest back that chargebacks and returns are counted, in days: what bounds what a decision reads."""
 
 
-def _entry_of(documented: type[StrEnum]) -> BeforeValidator:
+def _choice_of(documented: type[StrEnum]) -> BeforeValidator:
     words = [*map(str, documented), "other", "none"]
 
     def read(value: object) -> object:
         if not isinstance(value, str) or value not in words:
-            raise unreadable(f"must be one of {', '.join(words)}")
+            raise invalid(f"must be one of {', '.join(words)}")
         return value
 
     return BeforeValidator(read)
 
 
-TypeEntry = Annotated[
-    PaymentType | Literal["other", "none"], Field(union_mode="left_to_right"), _entry_of(PaymentType)
+PaymentTypeChoice = Annotated[
+    PaymentType | Literal["other", "none"], Field(union_mode="left_to_right"), _choice_of(PaymentType)
 ]
 """A documented payment type; ``other`` for one that is not documented, ``none`` where a message has none."""
 
-ChannelEntry = Annotated[
-    SiteChannel | Literal["other", "none"], Field(union_mode="left_to_right"), _entry_of(SiteChannel)
+ChannelChoice = Annotated[
+    SiteChannel | Literal["other", "none"], Field(union_mode="left_to_right"), _choice_of(SiteChannel)
 ]
-SubchannelEntry = Annotated[
-    SiteSubchannel | Literal["other", "none"], Field(union_mode="left_to_right"), _entry_of(SiteSubchannel)
+SubchannelChoice = Annotated[
+    SiteSubchannel | Literal["other", "none"], Field(union_mode="left_to_right"), _choice_of(SiteSubchannel)
 ]
 
 
-_ZONE_WANTED = "must be a time zone of IANA's, like America/New_York"
+_ZONE_REQUIRED = "must be a time zone of IANA's, like America/New_York"
 # Names that are files among the zones, and none of IANA's.
-_OF_THE_MACHINE = frozenset({"Factory", "localtime", "posixrules"})
+_MACHINE_LOCAL_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
 def _time_zone(name: str) -> str:
-    if name in _OF_THE_MACHINE or name.startswith(("posix/", "right/")):
-        raise unreadable(_ZONE_WANTED)
+    if name in _MACHINE_LOCAL_ZONES or name.startswith(("posix/", "right/")):
+        raise invalid(_ZONE_REQUIRED)
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError):
         # Which of them depends on how the name is wrong.
-        raise unreadable(_ZONE_WANTED) from None
+        raise invalid(_ZONE_REQUIRED) from None
     return name
 
 
-Answer = Literal["accept", "decline"]
+AcceptOrDecline = Literal["accept", "decline"]
 
 
-class _Part(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Bounds(_Part):
+class Bounds(_Model):
     """The least and the most that one payment may be, both included."""
 
     minimum: PositiveMoney | None = None
@@ -87,41 +87,41 @@ class Bounds(_Part):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise unreadable("has a minimum above its maximum")
+            raise invalid("has a minimum above its maximum")
         return self
 
 
-class Frequency(_Part):
+class Frequency(_Model):
     """How often something may have happened within the last days, of which today, in UTC, is the last."""
 
     max_count: int = Field(ge=0, strict=True)
-    within_days: int = Field(ge=1, le=MOST_DAYS, strict=True)
+    within_days: int = Field(ge=1, le=MAX_DAYS, strict=True)
 
 
-class SpendingLimit(_Part):
+class SpendingLimit(_Model):
     """The most that a customer may spend in a calendar window, with all payment types or with some."""
 
     window: WindowKind
     amount: PositiveMoney
-    payment_types: frozenset[TypeEntry] | None = Field(default=None, min_length=1)
+    payment_types: frozenset[PaymentTypeChoice] | None = Field(default=None, min_length=1)
 
 
-class SitePolicy(_Part):
+class SitePolicy(_Model):
     """The rules and texts of one site. ``docs/policy.md`` describes each field."""
 
-    unknown_order: Answer
-    unknown_customer: Answer
+    unknown_order: AcceptOrDecline
+    unknown_customer: AcceptOrDecline
     time_zone: Annotated[str, AfterValidator(_time_zone)]
     # The ledger's balances are in dollars, and PayNearMe documents no other currency.
     currency: Literal["USD"] = "USD"
-    payment_types: frozenset[TypeEntry] | None = Field(default=None, min_length=1)
-    channels: frozenset[ChannelEntry] | None = Field(default=None, min_length=1)
-    subchannels: frozenset[SubchannelEntry] | None = Field(default=None, min_length=1)
-    amounts: Mapping[TypeEntry, Bounds] = Field(default_factory=dict)
+    payment_types: frozenset[PaymentTypeChoice] | None = Field(default=None, min_length=1)
+    channels: frozenset[ChannelChoice] | None = Field(default=None, min_length=1)
+    subchannels: frozenset[SubchannelChoice] | None = Field(default=None, min_length=1)
+    amounts: Mapping[PaymentTypeChoice, Bounds] = Field(default_factory=dict)
     chargebacks: Frequency | None = None
     returns: Frequency | None = None
     spending_limits: tuple[SpendingLimit, ...] = ()
-    texts: Mapping[Reason, Text] = Field(default_factory=dict, validate_default=True)
+    texts: Mapping[Reason, ConsumerText] = Field(default_factory=dict, validate_default=True)
 
     _version: str = PrivateAttr(default="")
 
@@ -132,21 +132,21 @@ class SitePolicy(_Part):
             return texts
         # Where a text says only one of the two, the other is the default's.
         defaults = {str(reason): text.model_dump(exclude_none=True) for reason, text in DEFAULT_TEXTS.items()}
-        return _merged(defaults, texts)
+        return _merge(defaults, texts)
 
     @field_validator("texts")
     @classmethod
-    def _accepted_has_no_decline_reason(cls, texts: Mapping[Reason, Text]) -> Mapping[Reason, Text]:
+    def _accepted_has_no_decline_reason(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         if texts[Reason.ACCEPTED].decline_reason is not None:
-            raise unreadable("has a decline_reason for an acceptance")
+            raise invalid("has a decline_reason for an acceptance")
         return texts
 
     @field_validator("texts")
     @classmethod
-    def _nothing_to_fill_where_nothing_is_known(cls, texts: Mapping[Reason, Text]) -> Mapping[Reason, Text]:
+    def _no_placeholders_in_fallbacks(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         text = texts[Reason.CANNOT_DECIDE_NOW]
         if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
-            raise unreadable(
+            raise invalid(
                 "has a placeholder of ours for cannot_decide_now, when no message may be readable"
             )
         return texts
@@ -161,12 +161,12 @@ class SitePolicy(_Part):
         """Return the time zone."""
         return ZoneInfo(self.time_zone)
 
-    def text(self, reason: Reason) -> Text:
+    def text(self, reason: Reason) -> ConsumerText:
         """Return what a consumer reads of a decision for ``reason``."""
         return self.texts[reason]
 
 
-class PolicyDocument(_Part):
+class PolicyDocument(_Model):
     """The whole document. A site has the defaults, but for the fields that its own entry names.
 
     Of ``texts`` a site names single reasons; any other field that it names replaces the default's whole.
@@ -185,9 +185,9 @@ class PolicyDocument(_Part):
         defaults, sites = document["defaults"], document.get("sites", {})
         if not isinstance(sites, dict):
             return document
-        return {**document, "sites": {name: _site(defaults, entry) for name, entry in sites.items()}}
+        return {**document, "sites": {name: _site(defaults, site_fields) for name, site_fields in sites.items()}}
 
-    def of(self, site_identifier: str) -> SitePolicy:
+    def for_site(self, site_identifier: str) -> SitePolicy:
         """Return the policy of a site: its own, or the defaults."""
         return self.sites.get(site_identifier, self.defaults)
 
@@ -199,11 +199,11 @@ def read_policy(text: str) -> PolicyDocument:
     """
     try:
         document = PolicyDocument.model_validate(
-            json.loads(text, object_pairs_hook=_object, parse_constant=_no)
+            json.loads(text, object_pairs_hook=_object, parse_constant=_reject_constant)
         )
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)
-        raise PolicyInvalidError(list(_told([(fault["loc"], fault["msg"]) for fault in faults]))) from None
+        errors = error.errors(include_url=False, include_input=False)
+        raise PolicyInvalidError(list(_format_errors([(detail["loc"], detail["msg"]) for detail in errors]))) from None
     except (ValueError, RecursionError) as error:
         raise PolicyInvalidError([f"not readable as JSON: {error}"]) from None
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -212,40 +212,40 @@ def read_policy(text: str) -> PolicyDocument:
     return document
 
 
-def _site(defaults: Mapping[str, Any], entry: Any) -> Any:
-    if not isinstance(entry, dict):
-        return entry
-    ours, theirs = defaults.get("texts", {}), entry.get("texts", {})
-    texts = _merged(ours, theirs) if isinstance(ours, dict) and isinstance(theirs, dict) else theirs
-    return {**defaults, **entry, "texts": texts}
+def _site(defaults: Mapping[str, Any], site_fields: Any) -> Any:
+    if not isinstance(site_fields, dict):
+        return site_fields
+    base, override = defaults.get("texts", {}), site_fields.get("texts", {})
+    texts = _merge(base, override) if isinstance(base, dict) and isinstance(override, dict) else override
+    return {**defaults, **site_fields, "texts": texts}
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """Return both, and of what both name the parts of both, those of ``over`` on top."""
-    both = {
-        name: {**under[name], **over[name]} for name in under.keys() & over.keys() if _are(under, over, name)
+    nested = {
+        name: {**base[name], **override[name]} for name in base.keys() & override.keys() if _both_are(base, override, name)
     }
-    return {**under, **over, **both}
+    return {**base, **override, **nested}
 
 
-def _are(under: Mapping[str, Any], over: Mapping[str, Any], name: str) -> bool:
-    return isinstance(under[name], dict) and isinstance(over[name], dict)
+def _both_are(base: Mapping[str, Any], override: Mapping[str, Any], name: str) -> bool:
+    return isinstance(base[name], dict) and isinstance(override[name], dict)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    times = Counter(name for name, _ in pairs)
-    if twice := {name for name, number in times.items() if number > 1}:
-        raise ValueError(f"a name is there twice: {', '.join(sorted(twice))}")
+    occurrences = Counter(name for name, _ in pairs)
+    if duplicates := {name for name, count in occurrences.items() if count > 1}:
+        raise ValueError(f"a name is there twice: {', '.join(sorted(duplicates))}")
     return dict(pairs)
 
 
-def _no(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _told(faults: Sequence[tuple[tuple[int | str, ...], str]]) -> Iterator[str]:
+def _format_errors(errors: Sequence[tuple[tuple[int | str, ...], str]]) -> Iterator[str]:
     """Yield a line for each fault, those of the defaults not again for each site that has them from there."""
-    of_defaults = {(place[1:], said) for place, said in faults if place[:1] == ("defaults",)}
-    for place, said in faults:
-        if place[:1] != ("sites",) or (place[2:], said) not in of_defaults:
+    default_errors = {(path[1:], message) for path, message in errors if path[:1] == ("defaults",)}
+    for place, said in errors:
+        if place[:1] != ("sites",) or (place[2:], said) not in default_errors:
             yield f"{'.'.join(map(str, place)) or 'the document'}: {said}"

@@ -39,7 +39,7 @@ class CustomerStatus(StrEnum):
 
 
 @dataclass(frozen=True)
-class Order:
+class MerchantOrder:
     """An order as the merchant fed it. Amounts are in dollars; ``expires_at`` is an aware time.
 
     ``exact`` and ``up-to`` orders have an ``order_amount``.
@@ -53,7 +53,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Customer:
+class MerchantCustomer:
     """A customer as the merchant fed it. ``self_imposed_limits`` are those that the customer set, in dollars."""
 
     status: CustomerStatus = CustomerStatus.ACTIVE
@@ -62,13 +62,13 @@ class Customer:
 
 
 @dataclass(frozen=True)
-class Spending:
+class WindowTotals:
     """What a customer spent in a window, in dollars: decided and not failed, whether confirmed or not yet."""
 
     total: Decimal = Decimal(0)
     by_type: Mapping[TypeName, Decimal] = field(default_factory=dict)
 
-    def of(self, types: Iterable[TypeName] | None) -> Decimal:
+    def total_for(self, types: Iterable[TypeName] | None) -> Decimal:
         """Return what was spent with ``types``; with all types if it is None."""
         if types is None:
             return self.total
@@ -76,21 +76,21 @@ class Spending:
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class DecisionContext:
     """All that a decision depends on beside the message and the policy.
 
     ``order`` and ``customer`` are None where the merchant fed none. ``chargebacks`` and ``returns`` count
     by the UTC day on which PayNearMe told of them.
     """
 
-    order: Order | None = None
-    customer: Customer | None = None
-    spending: Mapping[WindowKind, Spending] = field(default_factory=dict)
+    order: MerchantOrder | None = None
+    customer: MerchantCustomer | None = None
+    spending: Mapping[WindowKind, WindowTotals] = field(default_factory=dict)
     chargebacks: Mapping[date, int] = field(default_factory=dict)
     returns: Mapping[date, int] = field(default_factory=dict)
 
 
-def type_name(message: Authorization | Confirmation) -> TypeName:
+def payment_type_name(message: Authorization | Confirmation) -> TypeName:
     """Return the payment type of ``message``, as policies name it."""
     if message.payment_type is None:
         return "none"

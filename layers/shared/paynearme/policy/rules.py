@@ -10,24 +10,24 @@ from paynearme.messages.values import SiteChannel, SiteSubchannel
 from paynearme.policy.calendar import WindowKind, local_date, within_days
 from paynearme.policy.document import SitePolicy
 from paynearme.policy.knowledge import (
-    Customer,
+    MerchantCustomer,
     CustomerStatus,
-    Knowledge,
+    DecisionContext,
     OrderStatus,
     OrderType,
-    Spending,
+    WindowTotals,
     TypeName,
-    type_name,
+    payment_type_name,
 )
 from paynearme.policy.reasons import Decision, Reason
-from paynearme.policy.texts import filled
+from paynearme.policy.texts import render
 
 _LIMIT_REASONS = {
     WindowKind.DAY: Reason.DAY_LIMIT_EXCEEDED,
     WindowKind.WEEK: Reason.WEEK_LIMIT_EXCEEDED,
     WindowKind.MONTH: Reason.MONTH_LIMIT_EXCEEDED,
 }
-_OWN_LIMIT_REASONS = {
+_SELF_IMPOSED_LIMIT_REASONS = {
     WindowKind.DAY: Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED,
     WindowKind.WEEK: Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED,
     WindowKind.MONTH: Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED,
@@ -35,16 +35,16 @@ _OWN_LIMIT_REASONS = {
 
 
 @dataclass(frozen=True)
-class Case:
+class Evaluation:
     """A payment that waits for its decision: what is asked, what is known, what holds, and when (aware)."""
 
     message: Authorization
-    knowledge: Knowledge
+    context: DecisionContext
     policy: SitePolicy
     now: datetime
 
     @property
-    def due_to_order(self) -> Decimal:
+    def amount_net_of_fees(self) -> Decimal:
         """Return what of the payment is for the order: without fees, where the message tells them apart.
 
         A net amount that cannot be one, more than was paid or in another currency, tells nothing.
@@ -56,11 +56,11 @@ class Case:
         return net
 
 
-type Rule = Callable[[Case], Reason | None]
+type Rule = Callable[[Evaluation], Reason | None]
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class Limit:
     """The most that may be spent in a window, with ``types``, or with all payment types if it is None."""
 
     window: WindowKind
@@ -69,144 +69,144 @@ class Ceiling:
     reason: Reason
 
 
-def currency_is_accepted(case: Case) -> Reason | None:
+def currency_is_accepted(evaluation: Evaluation) -> Reason | None:
     """Decline what is not paid in the policy's currency."""
-    accepted = case.message.payment_currency == case.policy.currency
+    accepted = evaluation.message.payment_currency == evaluation.policy.currency
     return None if accepted else Reason.CURRENCY_NOT_ACCEPTED
 
 
-def amount_is_positive(case: Case) -> Reason | None:
+def amount_is_positive(evaluation: Evaluation) -> Reason | None:
     """Decline an amount of nothing or less."""
-    return None if case.message.payment_amount > 0 else Reason.AMOUNT_NOT_POSITIVE
+    return None if evaluation.message.payment_amount > 0 else Reason.AMOUNT_NOT_POSITIVE
 
 
-def payment_type_is_accepted(case: Case) -> Reason | None:
+def payment_type_is_accepted(evaluation: Evaluation) -> Reason | None:
     """Decline a payment type that the policy does not list, where it lists any."""
-    allowed = case.policy.payment_types
-    declined = allowed is not None and type_name(case.message) not in allowed
+    allowed = evaluation.policy.payment_types
+    declined = allowed is not None and payment_type_name(evaluation.message) not in allowed
     return Reason.PAYMENT_TYPE_NOT_ACCEPTED if declined else None
 
 
-def channel_is_accepted(case: Case) -> Reason | None:
+def channel_is_accepted(evaluation: Evaluation) -> Reason | None:
     """Decline a channel that the policy does not list, where it lists any. A cash payment has none."""
-    allowed, channel = case.policy.channels, case.message.site_channel
+    allowed, channel = evaluation.policy.channels, evaluation.message.site_channel
     name = "none" if channel is None else channel if isinstance(channel, SiteChannel) else "other"
     return Reason.CHANNEL_NOT_ACCEPTED if allowed is not None and name not in allowed else None
 
 
-def subchannel_is_accepted(case: Case) -> Reason | None:
+def subchannel_is_accepted(evaluation: Evaluation) -> Reason | None:
     """Decline a sub-channel that the policy does not list, if it lists any. Scheduled payments have one."""
-    allowed, channel = case.policy.subchannels, case.message.site_subchannel
+    allowed, channel = evaluation.policy.subchannels, evaluation.message.site_subchannel
     name = "none" if channel is None else channel if isinstance(channel, SiteSubchannel) else "other"
     return Reason.SUBCHANNEL_NOT_ACCEPTED if allowed is not None and name not in allowed else None
 
 
-def order_is_known(case: Case) -> Reason | None:
+def order_is_known(evaluation: Evaluation) -> Reason | None:
     """Decline an order that the merchant did not feed, if the policy says so."""
-    unknown = case.knowledge.order is None and case.policy.unknown_order == "decline"
+    unknown = evaluation.context.order is None and evaluation.policy.unknown_order == "decline"
     return Reason.ORDER_UNKNOWN if unknown else None
 
 
-def order_is_open(case: Case) -> Reason | None:
+def order_is_open(evaluation: Evaluation) -> Reason | None:
     """Decline a payment for an order that the merchant closed."""
-    order = case.knowledge.order
+    order = evaluation.context.order
     return Reason.ORDER_CLOSED if order and order.status is OrderStatus.CLOSED else None
 
 
-def order_has_not_expired(case: Case) -> Reason | None:
+def order_has_not_expired(evaluation: Evaluation) -> Reason | None:
     """Decline an offer from the moment on at which it expires (seed ``authorization_callbacks``)."""
-    order = case.knowledge.order
-    expired = order and order.expires_at is not None and case.now >= order.expires_at
+    order = evaluation.context.order
+    expired = order and order.expires_at is not None and evaluation.now >= order.expires_at
     return Reason.ORDER_EXPIRED if expired else None
 
 
-def order_amount_is_exact(case: Case) -> Reason | None:
+def order_amount_is_exact(evaluation: Evaluation) -> Reason | None:
     """Decline another amount than that of an ``exact`` order, fees apart."""
-    order = case.knowledge.order
-    differs = order and order.order_type is OrderType.EXACT and case.due_to_order != order.order_amount
+    order = evaluation.context.order
+    differs = order and order.order_type is OrderType.EXACT and evaluation.amount_net_of_fees != order.order_amount
     return Reason.ORDER_AMOUNT_DIFFERS if differs else None
 
 
-def order_amount_is_not_too_low(case: Case) -> Reason | None:
+def order_amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
     """Decline less than an order's minimum, fees apart."""
-    order = case.knowledge.order
+    order = evaluation.context.order
     minimum = order.minimum_payment_amount if order else None
-    return Reason.ORDER_AMOUNT_TOO_LOW if minimum is not None and case.due_to_order < minimum else None
+    return Reason.ORDER_AMOUNT_TOO_LOW if minimum is not None and evaluation.amount_net_of_fees < minimum else None
 
 
-def order_amount_is_not_too_high(case: Case) -> Reason | None:
+def order_amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
     """Decline more than the amount of an ``up-to`` order, fees apart."""
-    order = case.knowledge.order
+    order = evaluation.context.order
     if order is None or order.order_type is not OrderType.UP_TO:
         return None
     # Without an amount, nothing could be too much.
-    within = order.order_amount is not None and case.due_to_order <= order.order_amount
+    within = order.order_amount is not None and evaluation.amount_net_of_fees <= order.order_amount
     return None if within else Reason.ORDER_AMOUNT_TOO_HIGH
 
 
-def customer_is_known(case: Case) -> Reason | None:
+def customer_is_known(evaluation: Evaluation) -> Reason | None:
     """Decline a customer that the merchant did not feed, if the policy says so.
 
     Where the policy has rules by customer, a payment that names no customer is declined in any case: nobody
     could tell whether it keeps them.
     """
-    policy = case.policy
-    unknown = case.knowledge.customer is None and policy.unknown_customer == "decline"
-    ruled = bool(policy.spending_limits or policy.chargebacks or policy.returns)
-    unnamed = case.message.site_customer_identifier is None and ruled
-    return Reason.CUSTOMER_UNKNOWN if unknown or unnamed else None
+    policy = evaluation.policy
+    unknown = evaluation.context.customer is None and policy.unknown_customer == "decline"
+    has_customer_rules = bool(policy.spending_limits or policy.chargebacks or policy.returns)
+    unidentified = evaluation.message.site_customer_identifier is None and has_customer_rules
+    return Reason.CUSTOMER_UNKNOWN if unknown or unidentified else None
 
 
-def customer_is_not_suspended(case: Case) -> Reason | None:
+def customer_is_not_suspended(evaluation: Evaluation) -> Reason | None:
     """Decline a customer whom the merchant suspended."""
-    return _if_customer_is(CustomerStatus.SUSPENDED, case, Reason.CUSTOMER_SUSPENDED)
+    return _if_customer_is(CustomerStatus.SUSPENDED, evaluation, Reason.CUSTOMER_SUSPENDED)
 
 
-def customer_is_not_closed(case: Case) -> Reason | None:
+def customer_is_not_closed(evaluation: Evaluation) -> Reason | None:
     """Decline a customer whose account the merchant closed."""
-    return _if_customer_is(CustomerStatus.CLOSED, case, Reason.CUSTOMER_CLOSED)
+    return _if_customer_is(CustomerStatus.CLOSED, evaluation, Reason.CUSTOMER_CLOSED)
 
 
-def amount_is_not_too_low(case: Case) -> Reason | None:
+def amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
     """Decline less than the minimum for the payment type. The minimum itself is accepted."""
-    bounds = case.policy.amounts.get(type_name(case.message))
+    bounds = evaluation.policy.amounts.get(payment_type_name(evaluation.message))
     minimum = bounds.minimum if bounds else None
-    too_low = minimum is not None and case.message.payment_amount < minimum
+    too_low = minimum is not None and evaluation.message.payment_amount < minimum
     return Reason.AMOUNT_TOO_LOW if too_low else None
 
 
-def amount_is_not_too_high(case: Case) -> Reason | None:
+def amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
     """Decline more than the maximum for the payment type. The maximum itself is accepted."""
-    bounds = case.policy.amounts.get(type_name(case.message))
+    bounds = evaluation.policy.amounts.get(payment_type_name(evaluation.message))
     maximum = bounds.maximum if bounds else None
-    too_high = maximum is not None and case.message.payment_amount > maximum
+    too_high = maximum is not None and evaluation.message.payment_amount > maximum
     return Reason.AMOUNT_TOO_HIGH if too_high else None
 
 
-def chargebacks_are_few(case: Case) -> Reason | None:
+def chargebacks_within_limit(evaluation: Evaluation) -> Reason | None:
     """Decline a customer with more chargebacks than the policy allows within its days."""
-    rule, counted = case.policy.chargebacks, case.knowledge.chargebacks
-    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.max_count
-    return Reason.TOO_MANY_CHARGEBACKS if many else None
+    rule, counts = evaluation.policy.chargebacks, evaluation.context.chargebacks
+    exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
+    return Reason.TOO_MANY_CHARGEBACKS if exceeded else None
 
 
-def returns_are_few(case: Case) -> Reason | None:
+def returns_within_limit(evaluation: Evaluation) -> Reason | None:
     """Decline a customer with more returns than the policy allows within its days."""
-    rule, counted = case.policy.returns, case.knowledge.returns
-    many = rule and within_days(counted.items(), local_date(case.now, UTC), rule.within_days) > rule.max_count
-    return Reason.TOO_MANY_RETURNS if many else None
+    rule, counts = evaluation.policy.returns, evaluation.context.returns
+    exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
+    return Reason.TOO_MANY_RETURNS if exceeded else None
 
 
-def spending_is_within_limits(case: Case) -> Reason | None:
+def spending_is_within_limits(evaluation: Evaluation) -> Reason | None:
     """Decline what would bring a customer above a limit of a day, a week or a month, or above an own one.
 
     Exactly the limit may be spent. What counts is the whole payment, fees included, and a payment that is
     decided counts until it fails.
     """
-    for ceiling in ceilings(case.policy, case.knowledge.customer, type_name(case.message)):
-        spent = case.knowledge.spending.get(ceiling.window, Spending()).of(ceiling.types)
-        if spent + case.message.payment_amount > ceiling.amount:
-            return ceiling.reason
+    for limit in applicable_limits(evaluation.policy, evaluation.context.customer, payment_type_name(evaluation.message)):
+        spent = evaluation.context.spending.get(limit.window, WindowTotals()).total_for(limit.types)
+        if spent + evaluation.message.payment_amount > limit.amount:
+            return limit.reason
     return None
 
 
@@ -227,17 +227,17 @@ RULES: tuple[Rule, ...] = (
     customer_is_not_closed,
     amount_is_not_too_low,
     amount_is_not_too_high,
-    chargebacks_are_few,
-    returns_are_few,
+    chargebacks_within_limit,
+    returns_within_limit,
     spending_is_within_limits,
 )
 """In the order in which they are asked: the first that gives a reason declines the payment."""
 
 
-def decide(message: Authorization, knowledge: Knowledge, policy: SitePolicy, now: datetime) -> Decision:
+def decide(message: Authorization, context: DecisionContext, policy: SitePolicy, now: datetime) -> Decision:
     """Return the decision on an authentic and valid authorization. ``now`` is an aware time."""
-    case = Case(message, knowledge, policy, now)
-    reason = next(filter(None, (rule(case) for rule in RULES)), Reason.ACCEPTED)
+    evaluation = Evaluation(message, context, policy, now)
+    reason = next(filter(None, (rule(evaluation) for rule in RULES)), Reason.ACCEPTED)
     return decision_for(reason, message, policy, now)
 
 
@@ -251,22 +251,22 @@ def decision_for(reason: Reason, message: Authorization, policy: SitePolicy, now
         "date": local_date(now, policy.zone).isoformat(),
     }
     text = policy.text(reason)
-    told = None if text.decline_reason is None else filled(text.decline_reason, values)
-    return Decision(reason is Reason.ACCEPTED, reason, told, filled(text.receipt, values))
+    decline_reason = None if text.decline_reason is None else render(text.decline_reason, values)
+    return Decision(reason is Reason.ACCEPTED, reason, decline_reason, render(text.receipt, values))
 
 
-def ceilings(policy: SitePolicy, customer: Customer | None, name: TypeName) -> Iterable[Ceiling]:
+def applicable_limits(policy: SitePolicy, customer: MerchantCustomer | None, name: TypeName) -> Iterable[Limit]:
     """Yield the limits for a payment of type ``name``: days, weeks, months, and then the customer's own."""
     for window in WindowKind:
         for limit in policy.spending_limits:
             if limit.window is window and (limit.payment_types is None or name in limit.payment_types):
-                yield Ceiling(window, limit.amount, limit.payment_types, _LIMIT_REASONS[window])
-    own = customer.self_imposed_limits if customer else {}
+                yield Limit(window, limit.amount, limit.payment_types, _LIMIT_REASONS[window])
+    self_imposed = customer.self_imposed_limits if customer else {}
     for window in WindowKind:
-        if window in own:
-            yield Ceiling(window, own[window], None, _OWN_LIMIT_REASONS[window])
+        if window in self_imposed:
+            yield Limit(window, self_imposed[window], None, _SELF_IMPOSED_LIMIT_REASONS[window])
 
 
-def _if_customer_is(status: CustomerStatus, case: Case, reason: Reason) -> Reason | None:
-    customer = case.knowledge.customer
+def _if_customer_is(status: CustomerStatus, evaluation: Evaluation, reason: Reason) -> Reason | None:
+    customer = evaluation.context.customer
     return reason if customer and customer.status is status else None

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from paynearme.messages.values import unreadable
+from paynearme.messages.values import invalid
 from paynearme.policy.reasons import Reason
 
-LONGEST_TEXT = 3000
+MAX_TEXT = 3000
 """Characters of a receipt (seed ``authorization_callbacks``, "Response Parameters")."""
 
 # The most characters that each of our placeholders can become.
-_LONGEST = {"payment_amount": 16, "net_payment_amount": 16, "order": 64, "date": 10}
-_PAYNEARMES = frozenset(
+_MAX_LENGTHS = {"payment_amount": 16, "net_payment_amount": 16, "order": 64, "date": 10}
+_PAYNEARME_PLACEHOLDERS = frozenset(
     f"<pnm_{name}>"
     for name in (
         "payee_name",
@@ -28,26 +28,26 @@ _PAYNEARMES = frozenset(
         "minimum_net /",
     )
 )
-_LIKE_PAYNEARMES = re.compile(r"</?\s*pnm[^>]*>?")
+_PLACEHOLDER_PATTERN = re.compile(r"</?\s*pnm[^>]*>?")
 
 
 def _template(text: str) -> str:
     try:
         parts = list(Formatter().parse(text))
     except ValueError:
-        raise unreadable("has a brace without its fellow; write {{ or }} for a brace") from None
+        raise invalid("has a brace without its fellow; write {{ or }} for a brace") from None
     length = 0
     for literal, name, form, conversion in parts:
         length += len(literal)
         if name is None:
             continue
-        if name not in _LONGEST or form or conversion:
-            raise unreadable(f"has a placeholder that is none of {{{'}, {'.join(sorted(_LONGEST))}}}")
-        length += _LONGEST[name]
-    if length > LONGEST_TEXT:
-        raise unreadable(f"can become longer than {LONGEST_TEXT} characters")
-    if not set(_LIKE_PAYNEARMES.findall(text)) <= _PAYNEARMES:
-        raise unreadable("has a <pnm_…> that PayNearMe does not document")
+        if name not in _MAX_LENGTHS or form or conversion:
+            raise invalid(f"has a placeholder that is none of {{{'}, {'.join(sorted(_MAX_LENGTHS))}}}")
+        length += _MAX_LENGTHS[name]
+    if length > MAX_TEXT:
+        raise invalid(f"can become longer than {MAX_TEXT} characters")
+    if not set(_PLACEHOLDER_PATTERN.findall(text)) <= _PAYNEARME_PLACEHOLDERS:
+        raise invalid("has a <pnm_…> that PayNearMe does not document")
     return text
 
 
@@ -60,7 +60,7 @@ Template = Annotated[
 """A text of at most 3,000 characters once ours of its placeholders are filled; PayNearMe fills its own."""
 
 
-class Text(BaseModel):
+class ConsumerText(BaseModel):
     """What a consumer reads of a decision. An acceptance has no ``decline_reason``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +69,7 @@ class Text(BaseModel):
     receipt: Template
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
+def render(template: str, values: Mapping[str, str]) -> str:
     """Return a template that was checked, with our placeholders filled from ``values``."""
     return template.format_map(values)
 
@@ -79,7 +79,7 @@ def has_placeholders(template: str) -> bool:
     return any(name is not None for _, name, _, _ in Formatter().parse(template))
 
 
-_DECLINED = "^This payment cannot be made."
+_DECLINED_RECEIPT = "^This payment cannot be made."
 _DECLINE_REASONS = {
     Reason.CURRENCY_NOT_ACCEPTED: "Currency not accepted",
     Reason.AMOUNT_NOT_POSITIVE: "Amount not accepted",
@@ -109,11 +109,11 @@ _DECLINE_REASONS = {
     Reason.CANNOT_DECIDE_NOW: "Temporarily unavailable",
 }
 
-DEFAULT_TEXTS: Mapping[Reason, Text] = {
-    Reason.ACCEPTED: Text(
+DEFAULT_TEXTS: Mapping[Reason, ConsumerText] = {
+    Reason.ACCEPTED: ConsumerText(
         receipt="Payment = <pnm_payment /><br>Fee = <pnm_fee /><br>Net Payment = <pnm_net />"
         "<br>Balance Due = <pnm_balance_due />"
     ),
-    **{reason: Text(decline_reason=text, receipt=_DECLINED) for reason, text in _DECLINE_REASONS.items()},
+    **{reason: ConsumerText(decline_reason=text, receipt=_DECLINED_RECEIPT) for reason, text in _DECLINE_REASONS.items()},
 }
 """What holds where a policy says nothing else."""
