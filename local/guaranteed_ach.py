@@ -55,20 +55,20 @@ class GuaranteedAch:
         self._order = response.content["order"]["pnm_order_identifier"] if response.status == 200 else ""
         stored_order = self._backend.get(f"/orders/{self._site}/{self._order}")
         self._check(
-            "POST /orders: PayNearMe creates the order, and authorizations know it", holds=stored_order.status == 200
+            "POST /orders: PayNearMe creates the order, and authorizations know it", passed=stored_order.status == 200
         )
 
     def _first_payment(self) -> None:
         checkout = self._open_link(load("get_smart_token")["guaranteed_ach"], payment_amount="1000.00")
         passed = checkout["authorization"]["accepted"] and checkout["confirmation"] == {"acknowledged": True}
-        self._check("POST /smart-tokens: the player opens the link, signs in at the bank, and pays", holds=passed)
+        self._check("POST /smart-tokens: the player opens the link, signs in at the bank, and pays", passed=passed)
         self._check_balance("1000.00")
 
     def _saved_method(self) -> str:
         response = self._backend.post("/payment-methods/find", self._customer_identifiers)
         (method,) = response.content["accounts"]
         description = f"POST /payment-methods/find: {method['description']} {method['number']}, guaranteed ACH"
-        self._check(description, holds=method["guaranteed_ach"] is True)
+        self._check(description, passed=method["guaranteed_ach"] is True)
         identifier: str = method["payment_method_identifier"]
         return identifier
 
@@ -77,24 +77,24 @@ class GuaranteedAch:
         responses = [self._pay(method, key) for _ in range(2)]
         self._paynearme.post("settled")
         identical = responses[0].status == 200 and responses[0].content == responses[1].content
-        self._check("POST /payments, twice with one Idempotency-Key: one payment, one answer", holds=identical)
+        self._check("POST /payments, twice with one Idempotency-Key: one payment, one answer", passed=identical)
         self._check_balance("2000.00")
 
     def _reconnect(self, method: str) -> None:
         self._paynearme.post("expire", {"payment_method_identifier": method})
         rejected = self._pay(method, new_key())
-        self._check("the bank's authorization has expired: 409, code 6513", holds=rejected.status == 409)
+        self._check("the bank's authorization has expired: 409, code 6513", passed=rejected.status == 409)
         sample = load("get_smart_token")["guaranteed_ach_reconnect"]
         return_urls = {name: text for name, text in sample.items() if name.endswith("_url")}
         checkout = self._open_link(return_urls | rejected.content["reconnect"])
         self._check(
             "POST /smart-tokens with what the 409 says: the player signs in again, and pays nothing",
-            holds=checkout["pnm_payment_identifier"] is None
+            passed=checkout["pnm_payment_identifier"] is None
             and checkout["redirect_url"] == return_urls["flow_add_url"],
         )
         response = self._pay(method, new_key())
         self._paynearme.post("settled")
-        self._check("POST /payments again", holds=response.status == 200)
+        self._check("POST /payments again", passed=response.status == 200)
         self._check_balance("3000.00")
 
     def _lose_response(self, method: str) -> None:
@@ -104,14 +104,14 @@ class GuaranteedAch:
         lost_response = self._pay(method, key)
         self._paynearme.post("behaviour", {"mode": "normal", "operation": "make_payment"})
         description = "PayNearMe takes the money and its answer is lost: 504, nobody can tell yet"
-        self._check(description, holds=lost_response.status == 504)
+        self._check(description, passed=lost_response.status == 504)
         for payment in self._paynearme.post("settled"):
             if payment["site_payment_identifier"] == lost_response.content.get("site_payment_identifier"):
                 self._paynearme.post("confirm", {"pnm_payment_identifier": payment["pnm_payment_identifier"]})
         self._paynearme.post("callbacks", {"defer_confirmations": False})
         retried_response = self._pay(method, key)
         passed = retried_response.status == 200 and retried_response.content["status"] == "confirmed"
-        self._check("the confirmation comes, and the same call learns that it was paid", holds=passed)
+        self._check("the confirmation comes, and the same call learns that it was paid", passed=passed)
         self._check_balance("4000.00")
 
     def _pay(self, method: str, key: str) -> Response:
@@ -132,7 +132,7 @@ class GuaranteedAch:
 
     def _check_balance(self, amount: str) -> None:
         passed = self._ledger.balance(self._site, self.customer) == Decimal(amount)
-        self._check(f"… {amount} are on the player's balance", holds=passed)
+        self._check(f"… {amount} are on the player's balance", passed=passed)
 
 
 def new_key() -> str:

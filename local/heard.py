@@ -8,7 +8,7 @@ from typing import Self
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from local.merchant_events import Event, EventListener
+from local.merchant_events import BusEvent, EventListener
 
 TIMEOUT_SECONDS = 120
 
@@ -18,7 +18,7 @@ class EventRecorder:
     """All events so far. They come a moment after the changes that they tell of."""
 
     listener: EventListener
-    events: list[Event] = field(default_factory=list)
+    events: list[BusEvent] = field(default_factory=list)
 
     def wait_until(self, predicate: Callable[[Self], bool]) -> bool:
         """Listen until it holds, for two minutes at the most; return whether it does."""
@@ -35,9 +35,9 @@ class EventRecorder:
         )
         return bool(retrying(poll))
 
-    def unique(self) -> list[Event]:
+    def unique(self) -> list[BusEvent]:
         """Return each event once, as it came first: an event may come more than once."""
-        by_identifier: dict[str, Event] = {}
+        by_identifier: dict[str, BusEvent] = {}
         for event in self.events:
             by_identifier.setdefault(event["detail"]["event_identifier"], event)
         return list(by_identifier.values())

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from paynearme.parameters import Event
+from paynearme.parameters import ProxyEvent
 
 
-def query_event(pairs: Iterable[tuple[str, str]]) -> Event:
+def query_event(pairs: Iterable[tuple[str, str]]) -> ProxyEvent:
     """Return a ``GET`` with the pairs of its query string, which API Gateway has decoded."""
     values_by_name: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -22,27 +22,27 @@ def query_event(pairs: Iterable[tuple[str, str]]) -> Event:
     return event
 
 
-def body_event(body: str | None, *, is_base64: bool = False) -> Event:
+def body_event(body: str | None, *, is_base64: bool = False) -> ProxyEvent:
     """Return a ``POST`` with its body as API Gateway hands it over."""
     return _event("POST") | {"body": body, "isBase64Encoded": is_base64}
 
 
-def bytes_event(body: bytes) -> Event:
+def bytes_event(body: bytes) -> ProxyEvent:
     """Return a ``POST`` whose body API Gateway hands over in base64."""
     return body_event(base64.b64encode(body).decode(), is_base64=True)
 
 
-def form_event(parameters: Mapping[str, str]) -> Event:
+def form_event(parameters: Mapping[str, str]) -> ProxyEvent:
     """Return a ``POST`` of a form."""
     return body_event(urlencode(parameters))
 
 
-def json_event(parameters: Mapping[str, Any]) -> Event:
+def json_event(parameters: Mapping[str, Any]) -> ProxyEvent:
     """Return a ``POST`` of a JSON object."""
     return body_event(json.dumps(parameters))
 
 
-def _event(method: str) -> Event:
+def _event(method: str) -> ProxyEvent:
     return {
         "resource": "/callbacks/authorize",
         "path": "/callbacks/authorize",

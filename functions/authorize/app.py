@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from paynearme import gateway, telemetry
+from paynearme import telemetry
+from paynearme.gateway import Callback, callback_handler
 from paynearme.ledger import Ledger
 from paynearme.messages import Authorization, AuthorizationResponse
 from paynearme.payments import fallback_decline
@@ -25,8 +26,8 @@ def fallback_response(parameters: Mapping[str, str], now: datetime) -> Authoriza
     return response
 
 
-@gateway.callback_handler("authorize", Authorization, settings, sites, fallback=fallback_response)
-def handler(callback: gateway.Callback[Authorization]) -> AuthorizationResponse:
+@callback_handler("authorize", Authorization, settings, sites, fallback=fallback_response)
+def handler(callback: Callback[Authorization]) -> AuthorizationResponse:
     """Record the decision, once, and answer with it."""
     policy = policies.get(callback.site.identifier, callback.deadline)
     result = ledger.authorize(callback.message, policy, callback.received_at, callback.deadline)

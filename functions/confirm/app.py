@@ -1,6 +1,7 @@
 """Acknowledges PayNearMe's confirmation callback once what it tells is durable."""
 
-from paynearme import certification, gateway, telemetry
+from paynearme import certification, telemetry
+from paynearme.gateway import Callback, callback_handler
 from paynearme.ledger import Ledger
 from paynearme.messages import Confirmation, ConfirmationResponse
 from paynearme.policies import PolicyProvider
@@ -14,8 +15,8 @@ ledger = Ledger(Table(settings.table_name))
 certification_hook = certification.rehearsals(on=settings.certification_hooks)
 
 
-@gateway.callback_handler("confirm", Confirmation, settings, sites, afterwards=certification_hook)
-def handler(callback: gateway.Callback[Confirmation]) -> ConfirmationResponse:
+@callback_handler("confirm", Confirmation, settings, sites, transform_response=certification_hook)
+def handler(callback: Callback[Confirmation]) -> ConfirmationResponse:
     """Post the payment, once, and acknowledge it: the same words for the first time and for each repeat."""
     policy = policies.get_cached(callback.site.identifier, callback.deadline)
     result = ledger.confirm(callback.message, policy, callback.received_at, callback.deadline)

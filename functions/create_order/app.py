@@ -1,6 +1,7 @@
 """Creates an order at PayNearMe, and lets authorizations know it."""
 
-from paynearme import gateway, telling
+from paynearme.gateway import ApiRequest, api_handler
+from paynearme.telling import log_order_identifiers
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.ledger import Ledger
@@ -15,12 +16,12 @@ client = PayNearMeClient(settings.paynearme_base_url, AccessTokens(settings, tab
 ledger = Ledger(table)
 
 
-@gateway.api_handler("create_order", {"POST": CreateOrderRequest}, settings, sites)
-def handler(request: gateway.ApiRequest[CreateOrderRequest]) -> CreateOrderResponse:
+@api_handler("create_order", {"POST": CreateOrderRequest}, settings, sites)
+def handler(request: ApiRequest[CreateOrderRequest]) -> CreateOrderResponse:
     """Create the order, write it down, and return it."""
     call_deadline = request.deadline.minus(SHORT_ATTEMPT_THRESHOLD_SECONDS)
     response = client.create_order(request.site, request.message, call_deadline)
     # It exists, whatever comes now.
-    telling.log_order_identifiers(response)
+    log_order_identifiers(response)
     ledger.record_created_order(request.site.identifier, request.message, response.order, request.received_at, request.deadline)
     return response

@@ -1,6 +1,6 @@
 """Takes what the merchant's backend says of customers, and tells what is known of them."""
 
-from paynearme import gateway
+from paynearme.gateway import ApiRequest, api_handler
 from paynearme.ledger import Ledger
 from paynearme.messages.entries import CustomerInput, CustomerRequest
 from paynearme.messages.records import CustomerResponse
@@ -14,8 +14,8 @@ policies = PolicyProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.api_handler("customers", {"GET": CustomerRequest, "PUT": CustomerInput}, settings, sites)
-def handler(request: gateway.ApiRequest[CustomerRequest]) -> CustomerResponse | None:
+@api_handler("customers", {"GET": CustomerRequest, "PUT": CustomerInput}, settings, sites)
+def handler(request: ApiRequest[CustomerRequest]) -> CustomerResponse | None:
     """Record the customer, if the call feeds one, and answer with all that is known."""
     site_id, customer_id = request.site.identifier, request.message.site_customer_identifier
     if isinstance(request.message, CustomerInput):

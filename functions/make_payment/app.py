@@ -1,6 +1,6 @@
 """Makes a payment with a payment method that the customer has saved at PayNearMe, once."""
 
-from paynearme import gateway
+from paynearme.gateway import ApiRequest, api_handler
 from paynearme.access_tokens import AccessTokens
 from paynearme.client import PayNearMeClient
 from paynearme.ledger import Ledger
@@ -16,7 +16,7 @@ client = PayNearMeClient(settings.paynearme_base_url, AccessTokens(settings, tab
 ledger = Ledger(table)
 
 
-@gateway.api_handler("make_payment", {"POST": MakePaymentRequest}, settings, sites)
-def handler(request: gateway.ApiRequest[MakePaymentRequest]) -> SubmittedPayment:
+@api_handler("make_payment", {"POST": MakePaymentRequest}, settings, sites)
+def handler(request: ApiRequest[MakePaymentRequest]) -> SubmittedPayment:
     """Make the payment unless it was made before, and return what became of it."""
     return submit_once(request.message, request.site, client, ledger, request.received_at, request.deadline)

@@ -1,6 +1,6 @@
 """Takes what the merchant's backend says of orders, and tells it."""
 
-from paynearme import gateway
+from paynearme.gateway import ApiRequest, api_handler
 from paynearme.ledger import Ledger
 from paynearme.messages.entries import OrderInput, OrderRequest
 from paynearme.messages.records import OrderResponse
@@ -12,8 +12,8 @@ sites = SiteProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.api_handler("orders", {"GET": OrderRequest, "PUT": OrderInput}, settings, sites)
-def handler(request: gateway.ApiRequest[OrderRequest]) -> OrderResponse | None:
+@api_handler("orders", {"GET": OrderRequest, "PUT": OrderInput}, settings, sites)
+def handler(request: ApiRequest[OrderRequest]) -> OrderResponse | None:
     """Record the order, if the call feeds one, and answer with it."""
     if isinstance(request.message, OrderInput):
         return ledger.put_order(request.message, request.received_at, request.deadline)

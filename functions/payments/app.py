@@ -1,6 +1,6 @@
 """Tells the merchant's backend the story of a payment."""
 
-from paynearme import gateway
+from paynearme.gateway import ApiRequest, api_handler
 from paynearme.ledger import Ledger
 from paynearme.messages.entries import PaymentRequest
 from paynearme.messages.records import PaymentResponse
@@ -12,8 +12,8 @@ sites = SiteProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.api_handler("payments", {"GET": PaymentRequest}, settings, sites)
-def handler(request: gateway.ApiRequest[PaymentRequest]) -> PaymentResponse | None:
+@api_handler("payments", {"GET": PaymentRequest}, settings, sites)
+def handler(request: ApiRequest[PaymentRequest]) -> PaymentResponse | None:
     """Answer with all that is known of the payment."""
     message = request.message
     return ledger.payment(

@@ -1,6 +1,7 @@
 """Acknowledges PayNearMe's reverse callback once what came back is durable."""
 
-from paynearme import gateway, telemetry
+from paynearme import telemetry
+from paynearme.gateway import Callback, callback_handler
 from paynearme.ledger import Ledger
 from paynearme.messages import Reversal, ReversalResponse
 from paynearme.settings import Settings, SiteProvider
@@ -11,8 +12,8 @@ sites = SiteProvider(settings)
 ledger = Ledger(Table(settings.table_name))
 
 
-@gateway.callback_handler("reverse", Reversal, settings, sites)
-def handler(callback: gateway.Callback[Reversal]) -> ReversalResponse:
+@callback_handler("reverse", Reversal, settings, sites)
+def handler(callback: Callback[Reversal]) -> ReversalResponse:
     """Take back what came back, once, and acknowledge it: the same words for each repeat."""
     telemetry.record_result(ledger.reverse(callback.message, callback.received_at, callback.deadline))
     return ReversalResponse(

@@ -12,7 +12,7 @@ from local.paynearme_side.books import Store, Customer, Link, Method, Payment, n
 from local.paynearme_side.callback_fields import authorization_for_link
 from local.paynearme_side.outgoing import CallbackDispatcher
 from local.paynearme_side.payments import Payments
-from local.paynearme_side.printed import Printed
+from local.paynearme_side.printed import Json
 from local.paynearme_side.values import money
 
 type _Text = Annotated[str, StringConstraints(min_length=1)]
@@ -51,7 +51,7 @@ class Consumer:
         self._task_group = task_group
         self._clock = clock
 
-    async def check_out(self, request: CheckoutRequest) -> Printed:
+    async def check_out(self, request: CheckoutRequest) -> Json:
         """Do what the link asks for, and tell what came of it.
 
         Raises ``RejectedError`` with status 400 for a link that is unknown or has no bank in its flow, and
@@ -70,7 +70,7 @@ class Consumer:
         # So that it goes on when the caller does not wait, and is waited for when all is to settle.
         return await self._task_group.start(self._pay(link, request, amount))
 
-    def _reconnect(self, link: Link) -> Printed:
+    def _reconnect(self, link: Link) -> Json:
         site, identifier = link.order.site_identifier, link.parameters["flow_trustly_reconnect"]
         saved = self._store.find_method(site, identifier)
         if saved is None or link.order.customer not in (None, saved[0]):
@@ -78,7 +78,7 @@ class Consumer:
         saved[1].expired = False
         return _result(link, saved[1], "flow_add_url")
 
-    async def _pay(self, link: Link, request: CheckoutRequest, amount: Decimal) -> Printed:
+    async def _pay(self, link: Link, request: CheckoutRequest, amount: Decimal) -> Json:
         order = link.order
         customer = self._customer(link)
         method = _sign_in(customer, request)
@@ -113,7 +113,7 @@ def _sign_in(customer: Customer, request: CheckoutRequest) -> Method:
     return new_method
 
 
-def _result(link: Link, method: Method, redirect: str) -> Printed:
+def _result(link: Link, method: Method, redirect: str) -> Json:
     return {
         "payment_method_identifier": method.payment_method_identifier,
         "pnm_payment_identifier": None,

@@ -14,7 +14,7 @@ from local.paynearme_side.callback_fields import authorization_for_call
 from local.paynearme_side.orders import Orders
 from local.paynearme_side.outgoing import CallbackDispatcher
 from local.paynearme_side.payments import Payments
-from local.paynearme_side.printed import Printed, accounts
+from local.paynearme_side.printed import Json, accounts
 from local.paynearme_side.values import one_of, dollars, required
 
 OPERATIONS = ("get_smart_token", "create_order", "find_payment_methods", "make_payment")
@@ -53,7 +53,7 @@ class Operations:
         }[operation]
         return PendingResult(web.json_response(handler(site, parameters)))
 
-    def _find_payment_methods(self, site: str, parameters: Mapping[str, str]) -> Printed:
+    def _find_payment_methods(self, site: str, parameters: Mapping[str, str]) -> Json:
         name, value = one_of(parameters, ("site_customer_identifier", "pnm_customer_identifier"))
         customer = self._store.find_customer(site, name, value)
         if customer is None:
@@ -93,7 +93,7 @@ class Operations:
         return saved
 
 
-def _payment_response(payment: Payment) -> Printed:
+def _payment_response(payment: Payment) -> Json:
     site_payment_identifier = payment.site_payment_identifier
     return {
         "status": "ok",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from local.paynearme_side.answers import RejectedError
 from local.paynearme_side.books import Store, Link, Order
 from local.paynearme_side.callback_fields import local_time
-from local.paynearme_side.printed import Printed, created_order, new_smart_token, tracked_order
+from local.paynearme_side.printed import Json, created_order, new_smart_token, tracked_order
 from local.paynearme_side.values import one_of, dollars, required
 
 _ORDER_IDENTIFIERS = (
@@ -27,7 +27,7 @@ class Orders:
         self._store = store
         self._clock = clock
 
-    def create(self, site: str, parameters: Mapping[str, str]) -> Printed:
+    def create(self, site: str, parameters: Mapping[str, str]) -> Json:
         """Return a new order; a ``site_order_identifier`` that the site has used gives that order again."""
         amount = dollars(parameters, "order_amount", "order_currency", minimum="0.00")
         customer_identifier = required(parameters, "site_customer_identifier")
@@ -52,7 +52,7 @@ class Orders:
         smart_token = self._new_link(order, {}, short=True)
         return {"status": "ok", "order": created_order(order, customer, smart_token)}
 
-    def get_smart_token(self, site: str, parameters: Mapping[str, str]) -> Printed:
+    def get_smart_token(self, site: str, parameters: Mapping[str, str]) -> Json:
         """Return the order that the one identifier stands for, with a new token."""
         order = self.find(site, parameters, _ORDER_IDENTIFIERS)
         smart_token = self._new_link(order, parameters)

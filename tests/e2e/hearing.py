@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from local import heard
-from local.merchant_events import Event
+from local.merchant_events import BusEvent
 
 type EventKey = tuple[str, str]
 """The payment's identifier, and the event's type; of an anomaly its code instead."""
 
 
-def event_key(event: Event) -> EventKey:
+def event_key(event: BusEvent) -> EventKey:
     detail: dict[str, Any] = event["detail"]
     return detail["pnm_payment_identifier"], detail.get("anomaly") or event["detail-type"]
 

@@ -21,7 +21,7 @@ from local.merchant_events import EventListener
 from local.stack import Stack
 from operations.dead_letters import DeadLetterQueue
 from operations.event_schemas import schemas
-from tests.e2e.hearing import Fact, PaymentEventRecorder
+from tests.e2e.hearing import EventKey, PaymentEventRecorder
 
 PAYMENTS = 500
 FAULTS: list[dict[str, Any]] = [
@@ -50,7 +50,7 @@ class PaymentScenario:
         self._sender = sender
         self._number = number
 
-    def run(self) -> set[Fact]:
+    def run(self) -> set[EventKey]:
         """Tell it; return what the merchant must hear."""
         event_names = (
             self._declined,
@@ -134,7 +134,7 @@ def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_e
     concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, faults: ControlClient, ledger_reader: LedgerReader, received_events: PaymentEventRecorder
 ) -> None:
     scenarios = [PaymentScenario(sender, number) for number in range(PAYMENTS)]
-    expected: set[Fact] = set()
+    expected: set[EventKey] = set()
     for number, fault in enumerate(FAULTS):
         faults.post("fault", fault)
         for keys in concurrent_workers.map(PaymentScenario.run, scenarios[number * 100 : (number + 1) * 100]):

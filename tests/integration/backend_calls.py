@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
-from paynearme import gateway
+from paynearme.gateway import Handler, api_handler
 from paynearme.messages import SmartTokenRequest
 from paynearme.messages.create_order import CreateOrderRequest
 from paynearme.messages.entries import (
@@ -18,7 +18,7 @@ from paynearme.messages.entries import (
 )
 from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.messages.payment_methods import FindPaymentMethodsRequest
-from paynearme.parameters import Event
+from paynearme.parameters import ProxyEvent
 from tests.documented import assert_documented
 from tests.events_of_gateway import json_event, query_event
 from tests.integration.observed import Response, LambdaFunction
@@ -96,7 +96,7 @@ class ApiDriver:
         headers = {} if key is None else {IDEMPOTENCY_KEY: [key]}
         return self.send(path, json_event(content) | {"multiValueHeaders": headers})
 
-    def send(self, path: str, event: Event) -> Response:
+    def send(self, path: str, event: ProxyEvent) -> Response:
         """Hand over an event, to which the address is added."""
         route, path_parameters = match_route(path)
         event = {**event, "path": path, "resource": route, "pathParameters": path_parameters or None}
@@ -109,12 +109,12 @@ class ApiDriver:
             self.started[name] = self.start(name)
         return self.started[name]
 
-    def _handler(self, name: str) -> gateway.Handler:
+    def _handler(self, name: str) -> Handler:
         app, now = self.function(name).app, self.now
         if now is None:
-            handler: gateway.Handler = app.handler
+            handler: Handler = app.handler
             return handler
-        decorate = gateway.api_handler(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
+        decorate = api_handler(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
         return decorate(app.handler.__wrapped__)
 
 

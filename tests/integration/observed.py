@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from paynearme import gateway
+from paynearme.gateway import callback_handler
 from paynearme.messages import Authorization
-from paynearme.parameters import Event
+from paynearme.parameters import ProxyEvent
 from paynearme.settings import Settings
 from tests.events_of_gateway import json_event
 
@@ -67,18 +67,18 @@ class LambdaFunction:
     app: Any
 
     def __call__(
-        self, parameters: Mapping[str, str], transport: Callable[[Mapping[str, str]], Event] = json_event
+        self, parameters: Mapping[str, str], transport: Callable[[Mapping[str, str]], ProxyEvent] = json_event
     ) -> Response:
         """Send a message."""
         return self.handle(transport(parameters))
 
-    def handle(self, event: Event) -> Response:
+    def handle(self, event: ProxyEvent) -> Response:
         """Hand over an event of API Gateway."""
         return Response.parse(self.app.handler(event, None))
 
     def authorize_at(self, now: datetime, parameters: Mapping[str, str]) -> Response:
         """Send an authorization when our clock shows ``now``."""
-        decorate = gateway.callback_handler(
+        decorate = callback_handler(
             "authorize", Authorization, self.app.settings, self.app.sites, clock=lambda: now
         )
         return Response.parse(decorate(self.app.handler.__wrapped__)(json_event(parameters), None))

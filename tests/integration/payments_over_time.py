@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
-from paynearme import gateway
+from paynearme.gateway import callback_handler
 from paynearme.deadline import Deadline
 from paynearme.messages import Authorization, Confirmation, Reversal
-from paynearme.parameters import Event
+from paynearme.parameters import ProxyEvent
 from tests.events_of_gateway import json_event
 from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, Response, LambdaFunction, LedgerFixture
 from tests.integration.signed_callbacks import CUSTOMER, SITE, authorization, confirmation, signed
@@ -21,7 +21,7 @@ NOON = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 DAY, WEEK, MONTH = "DAY#2026-11-20", "WEEK#2026-W47", "MONTH#2026-11"
 """The windows in which ``NOON`` lies."""
 
-type Transport = Callable[[Mapping[str, str]], Event]
+type Transport = Callable[[Mapping[str, str]], ProxyEvent]
 
 _MODELS: dict[str, Any] = {
     "authorize": Authorization,
@@ -36,12 +36,12 @@ def send_at(
     """Send a callback to a function when our clock shows ``now``."""
     app = function.app
     operation = app.__name__.split(".")[1]
-    decorate = gateway.callback_handler(
+    decorate = callback_handler(
         operation,
         _MODELS[operation],
         app.settings,
         app.sites,
-        fallback=fallback_response,
+        fallback=getattr(app, "fallback_response", None),
         clock=lambda: now,
     )
     return Response.parse(decorate(app.handler.__wrapped__)(transport(parameters), None))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from paynearme.parameters import Event
+from paynearme.parameters import ProxyEvent
 from paynearme.signing import sign
 from tests.events_of_gateway import form_event, json_event, query_event
 from tests.messages import SECRET, valid_authorization, valid_confirmation
@@ -34,7 +34,7 @@ SITES: dict[str, dict[str, str]] = {
 
 CUSTOMER = "773090000"
 
-TRANSPORTS: dict[str, Callable[[Mapping[str, str]], Event]] = {
+TRANSPORTS: dict[str, Callable[[Mapping[str, str]], ProxyEvent]] = {
     "query": lambda parameters: query_event(parameters.items()),
     "form": form_event,
     "json": json_event,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paynearme import gateway
+from paynearme.gateway import receive_callback
 from paynearme.deadline import Deadline
 from paynearme.errors import StaleTimestampError
 from paynearme.messages import Authorization
@@ -185,7 +185,7 @@ def test_a_test_and_a_real_payment_of_one_identifier_do_not_meet(
 
 def receive_at(function: LambdaFunction, event: dict[str, Any], now: datetime) -> Authorization:
     app = function.app
-    return gateway.receive_callback(
+    return receive_callback(
         event, Authorization, app.settings, app.sites, now, Deadline.after(app.settings.response_timeout_seconds)
     ).message
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.parameters import MAX_BYTES, Event
+from paynearme.parameters import MAX_BYTES, ProxyEvent
 from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
 from tests.integration.observed import Response, LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.signed_callbacks import (
@@ -48,11 +48,11 @@ def assert_rejected(response: Response, status: int, captured: CapturedOutput) -
     return problem
 
 
-def body(text: str) -> Event:
+def body(text: str) -> ProxyEvent:
     return body_event(text.replace("MARKER", MARKER))
 
 
-def raw_json_event(data: bytes) -> Event:
+def raw_json_event(data: bytes) -> ProxyEvent:
     return bytes_event(data.replace(b"MARKER", MARKER.encode()))
 
 
@@ -86,7 +86,7 @@ TOO_LONG = MARKER + "x" * MAX_BYTES
 class TestBadCallbacks:
     @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
     def test_what_cannot_be_read_as_parameters_is_a_400(
-        self, function: LambdaFunction, captured: CapturedOutput, event: Event
+        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
     ) -> None:
         problem = assert_rejected(function.handle(event), 400, captured)
 
@@ -104,12 +104,12 @@ class TestBadCallbacks:
         ],
         ids=["query", "form", "json", "base64", "megabytes"],
     )
-    def test_what_is_too_large_is_a_413(self, function: LambdaFunction, captured: CapturedOutput, event: Event) -> None:
+    def test_what_is_too_large_is_a_413(self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent) -> None:
         assert_rejected(function.handle(event), 413, captured)
 
     @pytest.mark.parametrize("event", [None, body_event(None), body_event(""), query_event([])])
     def test_an_empty_request_is_not_authentic(
-        self, function: LambdaFunction, captured: CapturedOutput, event: Event | None
+        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent | None
     ) -> None:
         assert_rejected(function.handle(event or json_event({})), 401, captured)
 

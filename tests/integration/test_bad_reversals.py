@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.parameters import MAX_BYTES, Event
+from paynearme.parameters import MAX_BYTES, ProxyEvent
 from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
 from tests.integration.observed import Response, LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.payments_over_time import reversal
@@ -14,7 +14,7 @@ from tests.integration.signed_callbacks import CUSTOMER, SITE_OF_2_0, TRANSPORTS
 MARKER = "zq7marker7qz"
 WITHOUT_REVERSE_AMOUNT = {"reverse_amount": None, "reverse_currency": None}
 
-MALFORMED_EVENTS: dict[str, Event] = {
+MALFORMED_EVENTS: dict[str, ProxyEvent] = {
     "broken JSON": body_event(f'{{"site_identifier": "{MARKER}'),
     "nested": body_event(f'{{"site_identifier": ["{MARKER}"]}}'),
     "a name twice": body_event(f"a={MARKER}&a=1"),
@@ -69,7 +69,7 @@ def assert_rejected(response: Response, status: int, captured: CapturedOutput) -
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
 def test_what_cannot_be_read_as_parameters_is_a_400(
-    reverse: LambdaFunction, captured: CapturedOutput, event: Event
+    reverse: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
 ) -> None:
     assert assert_rejected(reverse.handle(event), 400, captured)["type"].endswith("malformed-request")
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_read_as_parameters_is_a_400(
     [query_event([("a", TOO_LONG)]), body_event(f"a={TOO_LONG}"), json_event({"a": TOO_LONG})],
     ids=["query", "form", "json"],
 )
-def test_what_is_too_large_is_a_413(reverse: LambdaFunction, captured: CapturedOutput, event: Event) -> None:
+def test_what_is_too_large_is_a_413(reverse: LambdaFunction, captured: CapturedOutput, event: ProxyEvent) -> None:
     assert_rejected(reverse.handle(event), 413, captured)
 
 

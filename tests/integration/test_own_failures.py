@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from paynearme.parameters import Event
+from paynearme.parameters import ProxyEvent
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from tests.events_of_gateway import body_event, json_event, query_event
 from tests.integration.observed import Response, LambdaFunction, LedgerFixture, SitesSecret, AwsCallRecorder, CapturedOutput
@@ -203,7 +203,7 @@ MALFORMED_EVENTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
 def test_a_garbage_event_to_confirm_has_an_answer(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: Event
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: ProxyEvent
 ) -> None:
     response = confirm.handle(event)
 
@@ -214,7 +214,7 @@ def test_a_garbage_event_to_confirm_has_an_answer(
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
 def test_a_garbage_event_to_authorize_has_an_answer(
-    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: Event
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: ProxyEvent
 ) -> None:
     response = authorize.handle(event)
 

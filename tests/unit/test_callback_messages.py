@@ -240,8 +240,8 @@ def test_the_documents_answers_are_reproduced_exactly(name: str) -> None:
 
 
 def test_the_documents_hold_23_callbacks_and_18_answers() -> None:
-    sample_names = [name for name in sample_names("authorization") if name.startswith("guaranteed_ach")]
-    assert len(sample_names("authorization")) - len(sample_names) == 23
+    guaranteed_ach = [name for name in sample_names("authorization") if name.startswith("guaranteed_ach")]
+    assert len(sample_names("authorization")) - len(guaranteed_ach) == 23
     assert len(sample_names("authorization_response")) == 18
 
 

@@ -29,7 +29,7 @@ from tests.documents import load_sample
 from tests.messages import SECRET, resolved_site
 from tests.unit.listening_paynearme import (
     MAX_SECONDS,
-    Answer,
+    Responder,
     PayNearMeServer,
     closing,
     truncating,
@@ -94,7 +94,7 @@ def test_the_callers_key_stays_with_us() -> None:
     ],
 )
 def test_an_answer_that_tells_nothing_leaves_the_outcome_unknown_and_nothing_is_sent_again(
-    response: Answer,
+    response: Responder,
 ) -> None:
     paynearme = PayNearMeServer(response, replying(200, VALID_RESPONSE))
     error = error_of(paynearme)
@@ -267,7 +267,7 @@ def test_a_payment_without_paynearmes_identifier_was_made_all_the_same() -> None
         resetting,
     ],
 )
-def test_no_error_tells_what_was_sent_or_received(response: Answer) -> None:
+def test_no_error_tells_what_was_sent_or_received(response: Responder) -> None:
     error = error_of(PayNearMeServer(response))
     error_text = "".join([str(error), repr(error), *traceback.format_exception(error)])
     assert SECRET not in error_text

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
-from paynearme.parameters import Event, from_body, from_json_body, from_query, undecodable_parameters
+from paynearme.parameters import ProxyEvent, from_body, from_json_body, from_query, undecodable_parameters
 from paynearme.signing import sign
 from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
@@ -205,7 +205,7 @@ def test_base64_beyond_ascii_is_unreadable(body: str) -> None:
         from_body(body_event(body, is_base64=True))
 
 
-def query_of_length(value: str) -> Event:
+def query_of_length(value: str) -> ProxyEvent:
     return query_event([("a", value[:5]), ("bc", value[5:])])
 
 
@@ -222,7 +222,7 @@ def query_of_length(value: str) -> Event:
 )
 @pytest.mark.parametrize("character", ["x", "é"])
 def test_64_kib_are_read_and_one_byte_more_is_too_large(
-    event_of: Callable[[str], Event], padding: int, parse: Callable[[Event], dict[str, str]], character: str
+    event_of: Callable[[str], ProxyEvent], padding: int, parse: Callable[[ProxyEvent], dict[str, str]], character: str
 ) -> None:
     max_count = 64 * 1024 - padding
     value = character * (max_count // len(character.encode()))
@@ -249,7 +249,7 @@ def test_a_body_that_came_as_bytes_has_lost_none() -> None:
 
 
 @pytest.mark.parametrize("parse", [from_body, from_json_body])
-def test_the_error_quotes_nothing_of_the_body(parse: Callable[[Event], Any]) -> None:
+def test_the_error_quotes_nothing_of_the_body(parse: Callable[[ProxyEvent], Any]) -> None:
     with pytest.raises(MalformedRequestError) as exc_info:
         parse(body_event('{"a": "canary", "a": "canary"'))
     assert "canary" not in repr(exc_info.value)

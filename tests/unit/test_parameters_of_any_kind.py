@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
-from paynearme.parameters import Event, from_body, from_json_body, from_query
+from paynearme.parameters import ProxyEvent, from_body, from_json_body, from_query
 from paynearme.signing import sign
 from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
 from tests.messages import SECRET
@@ -15,7 +15,7 @@ from tests.strategies import any_text, parameters
 
 @given(parameters)
 def test_parameters_and_signature_survive_each_transport(sent_parameters: dict[str, str]) -> None:
-    events: list[tuple[Callable[[Event], dict[str, str]], Event]] = [
+    events: list[tuple[Callable[[ProxyEvent], dict[str, str]], ProxyEvent]] = [
         (from_query, query_event(sent_parameters.items())),
         (from_body, form_event(sent_parameters)),
         (from_body, bytes_event(urlencode(sent_parameters, quote_via=quote).encode())),
@@ -27,7 +27,7 @@ def test_parameters_and_signature_survive_each_transport(sent_parameters: dict[s
         assert sign(parse(event), SECRET) == sign(sent_parameters, SECRET)
 
 
-def assert_parsed_or_rejected(parse: Callable[[Event], dict[str, str]], event: Event) -> None:
+def assert_parsed_or_rejected(parse: Callable[[ProxyEvent], dict[str, str]], event: ProxyEvent) -> None:
     try:
         result = parse(event)
     except (MalformedRequestError, PayloadTooLargeError):

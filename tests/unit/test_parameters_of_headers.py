@@ -1,13 +1,13 @@
 import pytest
 
 from paynearme.errors import ValidationFailedError
-from paynearme.parameters import Event, from_headers
+from paynearme.parameters import ProxyEvent, from_headers
 from tests.events_of_gateway import body_event
 
 KEY = "Idempotency-Key"
 
 
-def with_headers(headers: dict[str, list[str]] | None) -> Event:
+def with_headers(headers: dict[str, list[str]] | None) -> ProxyEvent:
     return body_event("{}") | {"multiValueHeaders": headers}
 
 

@@ -190,8 +190,8 @@ def test_a_customer_can_set_a_limit_of_nothing() -> None:
 
 def test_a_stranger_has_the_policys_limits() -> None:
     limits = {"spending_limits": [limit("day", "1000.00")]}
-    totals = totals(day="645.02")
-    evaluation = case(policy=limits, customer=None, spending=totals)
+    spending = totals(day="645.02")
+    evaluation = case(policy=limits, customer=None, spending=spending)
     assert decide_case(evaluation).reason is Reason.DAY_LIMIT_EXCEEDED
     assert decide_case(case(policy=limits, customer=None, spending=totals(day="645.01"))).accept
 

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from local.events import Transport, api_gateway_event, load, signed
-from paynearme import gateway, telemetry
+from paynearme import telemetry
+from paynearme.gateway import Callback, callback_handler, receive_callback
 from paynearme.answers import HttpResponse
 from paynearme.deadline import Deadline
 from paynearme.errors import StaleTimestampError, ValidationFailedError, SignatureError
@@ -49,8 +50,8 @@ def event(
     return api_gateway_event(message | changes, transport, "/callbacks/reverse")
 
 
-def receive_event(event: dict[str, Any]) -> gateway.Callback[Reversal]:
-    return gateway.receive_callback(event, Reversal, SETTINGS, SITES, NOW, Deadline.after(5))
+def receive_event(event: dict[str, Any]) -> Callback[Reversal]:
+    return receive_callback(event, Reversal, SETTINGS, SITES, NOW, Deadline.after(5))
 
 
 @pytest.mark.parametrize("transport", get_args(Transport.__value__))
@@ -79,7 +80,7 @@ def test_what_is_not_signed_is_not_in_a_reversals_fingerprint() -> None:
 def test_a_reversal_is_never_refused_for_its_age(age: timedelta) -> None:
     assert receive_event(event(age=age)).message.pnm_order_identifier == "85378713665"
     with pytest.raises(StaleTimestampError):
-        gateway.receive_callback(event(age=age), Authorization, SETTINGS, SITES, NOW, Deadline.after(5))
+        receive_callback(event(age=age), Authorization, SETTINGS, SITES, NOW, Deadline.after(5))
 
 
 def test_a_reversal_that_nobody_signed_is_not_authentic() -> None:
@@ -95,8 +96,8 @@ def test_a_reversal_that_is_authentic_can_still_be_invalid() -> None:
 
 
 def respond(event: Mapping[str, Any], sites: Any) -> HttpResponse:
-    @gateway.callback_handler("reverse", Reversal, SETTINGS, sites, clock=lambda: NOW)
-    def handler(callback: gateway.Callback[Reversal]) -> ReversalResponse:
+    @callback_handler("reverse", Reversal, SETTINGS, sites, clock=lambda: NOW)
+    def handler(callback: Callback[Reversal]) -> ReversalResponse:
         return ReversalResponse(
             envelope=callback.site.reverse_envelope,
             element=callback.site.reverse_element,

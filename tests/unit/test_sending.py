@@ -27,7 +27,7 @@ from tests.clock import Clock
 from tests.messages import resolved_site
 from tests.unit.listening_paynearme import (
     MAX_SECONDS,
-    Answer,
+    Responder,
     PayNearMeServer,
     closing,
     truncating,
@@ -183,7 +183,7 @@ def test_a_failure_of_tls_is_not_taken(retries: Retry | bool) -> None:
 @pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
 @pytest.mark.parametrize("response", [resetting, truncating, closing])
 def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
-    response: Answer, retries: Retry | bool
+    response: Responder, retries: Retry | bool
 ) -> None:
     paynearme = PayNearMeServer(response)
     with pytest.raises(ServiceError) as exc_info:
@@ -216,7 +216,7 @@ def test_a_repeat_that_finds_nobody_is_not_without_effect() -> None:
 
 
 @pytest.mark.parametrize("lost_response", [resetting, closing, replying(503, b"")], ids=["reset", "closed", "503"])
-def test_each_repeat_sends_the_whole_body_with_its_length(lost_response: Answer) -> None:
+def test_each_repeat_sends_the_whole_body_with_its_length(lost_response: Responder) -> None:
     paynearme = PayNearMeServer(lost_response, lost_response, replying(200, RESPONSES["get_smart_token"]))
     paynearme.call_with_client(lambda client: client.get_smart_token(resolved_site(), SMART_TOKEN_REQUEST, short_deadline()))
     first, *others = paynearme.received

@@ -12,6 +12,7 @@ from functools import wraps
 from pydantic import BaseModel
 
 from paynearme import telemetry, telling
+from paynearme.telling import log_identifiers, log_order_identifiers
 from paynearme.answers import CallbackBody, HttpResponse, callback_response, problem_response, json_response
 from paynearme.deadline import Deadline
 from paynearme.errors import (
@@ -31,7 +32,7 @@ from paynearme.messages import Authorization, Confirmation, Message, Reversal, r
 from paynearme.messages.calls import PayNearMeRequest
 from paynearme.messages.entries import MerchantDataRequest
 from paynearme.parameters import (
-    Event,
+    ProxyEvent,
     from_body,
     from_headers,
     from_json_body,
@@ -45,7 +46,7 @@ from paynearme.signing import UNSIGNED, verify
 CALLBACK_TIMEOUT_SECONDS = 10
 """How long PayNearMe waits for the answer to a callback."""
 
-type Handler = Callable[[Event, object], HttpResponse]
+type Handler = Callable[[ProxyEvent, object], HttpResponse]
 type Clock = Callable[[], datetime]
 
 
@@ -74,7 +75,7 @@ def _now() -> datetime:
 
 
 def receive_callback[M: (Authorization, Confirmation, Reversal)](
-    event: Event, model: type[M], settings: Settings, sites: SiteProvider, now: datetime, deadline: Deadline
+    event: ProxyEvent, model: type[M], settings: Settings, sites: SiteProvider, now: datetime, deadline: Deadline
 ) -> Callback[M]:
     """Return the callback in ``event``: read, authentic, of the right age, and valid.
 
@@ -91,13 +92,13 @@ def receive_callback[M: (Authorization, Confirmation, Reversal)](
         raise
     except SiteKeysUnavailableError:
         # Nobody vouches for it, but its log line must be found.
-        telling.log_identifiers(received)
+        log_identifiers(received)
         telemetry.add_log_fields(signature_unverified=True)
         raise
     # What is not signed is not authentic: it goes no further.
     signed = {name: value for name, value in received.items() if name not in UNSIGNED}
     telemetry.add_log_fields(site_identifier=site.identifier)
-    telling.log_identifiers(signed)
+    log_identifiers(signed)
     if model is Authorization:
         _check_timestamp(signed.get("timestamp", ""), now, settings)
     message = read_message(model, signed)
@@ -128,7 +129,7 @@ def callback_handler[M: (Authorization, Confirmation, Reversal)](
 
     def decorate(function: Callable[[Callback[M]], CallbackBody]) -> Handler:
         @wraps(function)
-        def handler(event: Event, context: object) -> HttpResponse:
+        def handler(event: ProxyEvent, context: object) -> HttpResponse:
             started = time.perf_counter()
             telemetry.add_request(event, context)
             now = clock()
@@ -174,14 +175,14 @@ def api_handler[M: PayNearMeRequest | MerchantDataRequest](
 
     def decorate(function: Callable[[ApiRequest[M]], BaseModel | None]) -> Handler:
         @wraps(function)
-        def handler(event: Event, context: object) -> HttpResponse:
+        def handler(event: ProxyEvent, context: object) -> HttpResponse:
             started = time.perf_counter()
             telemetry.add_request(event, context)
             now, deadline = clock(), Deadline.after(settings.call_timeout_seconds)
             try:
                 method = event["httpMethod"]
                 parameters = _parse_api_request(event, models[method])
-                telling.log_identifiers(parameters)
+                log_identifiers(parameters)
                 message = read_message(models[method], parameters)
                 site = _resolve_site(message, settings, sites, deadline)
                 identifiers = {name: getattr(message, name) for name in from_path(event)}
@@ -189,7 +190,7 @@ def api_handler[M: PayNearMeRequest | MerchantDataRequest](
                 content = function(ApiRequest(message, site, now, deadline))
                 if content is None:
                     raise NotFoundError
-                telling.log_order_identifiers(content)
+                log_order_identifiers(content)
                 response = json_response(content.model_dump(mode="json"))
             except Exception as error:
                 telling.record_error(error)
@@ -212,11 +213,11 @@ def _check_timestamp(timestamp: str, now: datetime, settings: Settings) -> None:
         raise StaleTimestampError
 
 
-def _parse_callback(event: Event) -> dict[str, str]:
+def _parse_callback(event: ProxyEvent) -> dict[str, str]:
     return from_query(event) if event["httpMethod"] == "GET" else from_body(event)
 
 
-def _parse_api_request(event: Event, model: type[Message]) -> dict[str, str]:
+def _parse_api_request(event: ProxyEvent, model: type[Message]) -> dict[str, str]:
     """Return what address and headers name and what the query of a GET, or else the JSON body, says of it."""
     url_parameters = from_path(event) | from_headers(event, model.header_fields)
     body_parameters = from_query(event) if event["httpMethod"] == "GET" else from_json_body(event)
@@ -268,7 +269,7 @@ def _resolve_site(
 
 
 def _fallback_response(
-    event: Event,
+    event: ProxyEvent,
     site: ResolvedSite | None,
     now: datetime,
     fallback: Callable[[Mapping[str, str], datetime], CallbackBody] | None,

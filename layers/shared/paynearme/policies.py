@@ -93,7 +93,7 @@ class PolicyProvider:
             document: Any = self._source.get(self._profile, max_age=self._cache_seconds, deadline=deadline)
         except GetParameterError:
             raise PolicyUnavailableError from None
-        policy: SitePolicy = document.of(site_identifier)
+        policy: SitePolicy = document.for_site(site_identifier)
         telemetry.add_log_fields(policy_version=policy.version)
         return policy
 

@@ -102,7 +102,7 @@ def flush(operation: str, status: int, duration_ms: float) -> None:
     for name, value in _metrics.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     _metrics.clear()
-    metrics.add_metric(DurationMs, unit=MetricUnit.Milliseconds, value=duration_ms)
+    metrics.add_metric(name="DurationMs", unit=MetricUnit.Milliseconds, value=duration_ms)
     metrics.add_dimension(name="operation", value=operation)
     # And once more for all operations together: an alarm watches one metric, and adds none up.
     metrics.add_dimensions(service=SERVICE)

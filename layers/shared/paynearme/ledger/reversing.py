@@ -101,7 +101,7 @@ class _ReversalWrite:
             "code": message.reverse_code,
             "kind": str(message.kind),
             "amount": message.amount,
-            "debited_amount": self.debited_amount,
+            "debited_amount": self.debit,
             "at": self.now.isoformat(),
         }
         condition_values = {name: payment[name] for name in _GUARDED_ATTRIBUTES if name in payment}
@@ -114,7 +114,7 @@ class _ReversalWrite:
             items.payment_key_for(message),
             values | {self.attribute: {name: value for name, value in reversal.items() if value is not None}},
             increments={"reversed_amount": message.amount}
-            | ({"debited_amount": self.debited_amount} if "posted_amount" in payment else {}),
+            | ({"debited_amount": self.debit} if "posted_amount" in payment else {}),
             anomalies=self.anomalies,
             condition=" AND ".join([f"attribute_not_exists({self.attribute})", *parts]),
             condition_values=condition_values,
