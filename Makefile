@@ -18,25 +18,25 @@ UV := .venvs/uv/ready
 PY := .venvs/dev/bin/python
 SAM_CLI := .venvs/sam/bin/sam
 COVERED := $(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-branch
-SOURCES := layers functions operations local tests benchmarks
+SOURCES := layers functions operations sandbox tests benchmarks
 
 .PHONY: help demo up down dashboard test unit beside e2e check format lint types template policy-check bench
-.PHONY: build deploy policy policy-show policy-revert events-redeliver requirements clean
+.PHONY: build deploy policy policy-show policy-revert dlq-redrive requirements clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(DEV) $(AWS) $(SAM) ## Build, deploy onto a local AWS, play PayNearMe's part, and show what happened
-	@$(PY) -m local demo
+	@$(PY) -m sandbox demo
 
 up: $(DEV) $(AWS) $(SAM) ## Start the local stack and leave it running; again to deploy changes onto it
-	@$(PY) -m local up
+	@$(PY) -m sandbox up
 
 down: $(DEV) ## Stop the local stack and remove what it left
-	@$(PY) -m local down
+	@$(PY) -m sandbox down
 
 dashboard: $(DEV) $(AWS) $(SAM) ## Draw the dashboard as docs/dashboard.png: after make up that stack's, else one kept busy for it
-	@$(PY) -m local dashboard
+	@$(PY) -m sandbox dashboard
 
 test: ## Everything: integration and unit tests with coverage, end-to-end tests, check
 	@$(MAKE) --no-print-directory --jobs 3 $(DEV) $(AWS) $(SAM)
@@ -95,11 +95,11 @@ policy-show: $(DEV) ## Show the policy in force and how policy.json differs: mak
 policy-revert: $(DEV) ## Take back the policy on its way, or else the one in force: make policy-revert ENV=prod
 	@$(PY) -m operations policy revert --config-env $(ENV)
 
-events-redeliver: $(DEV) ## Tell what is among the dead letters: make events-redeliver ENV=prod, or ENV=local
-	@$(PY) -m operations events redeliver --config-env $(ENV)
+dlq-redrive: $(DEV) ## Tell what is among the dead letters: make dlq-redrive ENV=prod, or ENV=local
+	@$(PY) -m operations events redrive --config-env $(ENV)
 
 requirements: $(UV) | .venvs/interpreter ## Pin all requirements anew
-	@for in in layers/shared/requirements.in local/requirements/*.in; do \
+	@for in in layers/shared/requirements.in sandbox/environment/requirements/*.in; do \
 	    .venvs/uv/bin/uv pip compile --quiet --upgrade --universal --python "$$(cat .venvs/interpreter)" --generate-hashes \
 	        --no-header --no-annotate $$in --output-file $${in%.in}.txt || exit 1; done
 
@@ -108,12 +108,12 @@ clean: ## Remove everything that was made here
 	rm -rf .aws-sam .venvs .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venvs/%/ready: local/requirements/%.txt | .venvs/interpreter $(UV)
-	@local/environment.sh $*
+.venvs/%/ready: sandbox/environment/requirements/%.txt | .venvs/interpreter $(UV)
+	@sandbox/environment/environment.sh $*
 
-$(UV): local/requirements/uv.txt
-	@local/uv.sh
+$(UV): sandbox/environment/requirements/uv.txt
+	@sandbox/environment/uv.sh
 
 # Where one has to be fetched, it is fetched once.
 .venvs/interpreter: | $(UV)
-	@local/interpreter.sh > $@
+	@sandbox/environment/interpreter.sh > $@

@@ -17,15 +17,17 @@ from typing import Any, cast
 from rich.console import Console
 from rich.table import Table as Shown
 
-from local.events import api_gateway_event, load, signed
-from paynearme.deadline import Deadline
+from sandbox.clients.sample_messages import api_gateway_event, load, signed
+from paynearme.platform.deadline import Deadline
 from paynearme.ledger import Ledger
-from paynearme.messages import Authorization, read_message
-from paynearme.parameters import from_body
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.parsing import read_message
+from paynearme.platform.http_request import from_body
 from paynearme.policy import read_policy
-from paynearme.settings import Settings, SiteProvider
-from paynearme.signing import UNSIGNED, sign, verify
-from paynearme.table import Table
+from paynearme.platform.settings import Settings
+from paynearme.sites.site_provider import SiteProvider
+from paynearme.protocol.signing import UNSIGNED, sign, verify
+from paynearme.platform.dynamodb import Table
 
 _SECRET = "a-secret-of-the-benchmark"  # noqa: S105 # made up
 _ROUNDS, _CALLS = 7, 300
@@ -50,7 +52,7 @@ class _TableInMemory:
 
 
 def _steps() -> dict[str, Callable[[], object]]:
-    from paynearme import gateway
+    from paynearme.handlers import callback
 
     settings = Settings(sites_secret="sites", table_name="payments")  # noqa: S106 # a name
     sites = SiteProvider(settings, cast(Any, _SitesInMemory()))
@@ -63,8 +65,8 @@ def _steps() -> dict[str, Callable[[], object]]:
     policy = read_policy(Path("policy.json").read_text(encoding="utf-8")).defaults
     now = datetime.now(UTC)
 
-    @gateway.callback_handler("authorize", Authorization, settings, sites)
-    def handler(callback: gateway.Callback[Authorization]) -> Any:
+    @callback.callback_handler("authorize", Authorization, settings, sites)
+    def handler(callback: callback.Callback[Authorization]) -> Any:
         result = ledger.authorize(callback.message, policy, callback.received_at, callback.deadline)
         return result.to_response(callback.message.pnm_order_identifier)
 

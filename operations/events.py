@@ -2,10 +2,10 @@
 
 import click
 
-from local.stack import ROOT
+from sandbox.stack.stack import ROOT
 from operations.errors import cli_errors
 from operations.event_schemas import FOLDER, schemas
-from operations.stacks import dead_letter_queue_of
+from operations.stack_lookup import dead_letter_queue_of
 
 
 @click.group(help="The events of payments.")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 
 
 @dataclass

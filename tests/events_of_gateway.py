@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from paynearme.parameters import ProxyEvent
+from paynearme.platform.http_request import ProxyEvent
 
 
 def query_event(pairs: Iterable[tuple[str, str]]) -> ProxyEvent:

@@ -9,10 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from paynearme import errors, telling
+from paynearme import errors
+from paynearme.platform import telling_tmp
 from paynearme.errors import ServiceError
-from paynearme.messages import Outcome, ReversalKind
-from paynearme.payments import Anomaly, AuthorizationResult, ConfirmationResult, ReversalResult
+from paynearme.protocol.callbacks import Outcome
+from paynearme.protocol.reversals import ReversalKind
+from paynearme.ledger.results import Anomaly, AuthorizationResult, ConfirmationResult, ReversalResult
 from paynearme.policy import Decision, Reason
 from tests.template import ROOT
 
@@ -63,9 +65,9 @@ def _error_metrics() -> Iterator[str]:
     for kind in kinds:
         if issubclass(kind, ServiceError) and kind is not ServiceError:
             # Only what kind it is decides.
-            yield telling.metric_name(kind.__new__(kind)) or ""
-    yield telling.metric_name(Exception()) or ""
-    yield from (telling.CALL_SUCCEEDED, *(name for _, name in telling.CALL_ERROR_METRICS))
+            yield telling_tmp.metric_name(kind.__new__(kind)) or ""
+    yield telling_tmp.metric_name(Exception()) or ""
+    yield from (telling_tmp.CALL_SUCCEEDED, *(name for _, name in telling_tmp.CALL_ERROR_METRICS))
 
 
 ALL_METRIC_NAMES: frozenset[str] = frozenset(

@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from paynearme.settings import ResolvedSite
+from paynearme.sites.site import ResolvedSite
 
 SECRET = "ab7b539ea1317cca67c63c552"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from paynearme.errors import PolicyInvalidError
-from paynearme.messages import Authorization, read_message
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.parsing import read_message
 from paynearme.policy import (
     MerchantCustomer,
     Decision,

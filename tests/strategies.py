@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from paynearme.signing import UNSIGNED
+from paynearme.protocol.signing import UNSIGNED
 
 signed_names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True).filter(lambda n: n not in UNSIGNED)
 values = st.text(max_size=20)

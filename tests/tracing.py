@@ -11,7 +11,7 @@ import pytest
 from coverage import Coverage
 
 import paynearme
-from paynearme import deadline
+from paynearme.platform import deadline
 
 IS_TRACED = pytest.StashKey[bool]()
 """Whether a test is to run before tracing stops."""

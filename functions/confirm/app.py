@@ -1,24 +1,26 @@
-"""Acknowledges PayNearMe's confirmation callback once what it tells is durable."""
+"""Acknowledge PayNearMe's confirmation callback after the ledger stored it."""
 
-from paynearme import certification, telemetry
-from paynearme.gateway import Callback, callback_handler
-from paynearme.ledger import Ledger
-from paynearme.messages import Confirmation, ConfirmationResponse
-from paynearme.policies import PolicyProvider
-from paynearme.settings import Settings, SiteProvider
-from paynearme.table import Table
+from paynearme.handlers.authentication import Callback
+from paynearme.handlers.callback import callback_handler
+from paynearme.handlers.certification_hooks import apply_hook
+from paynearme.ledger.confirmation import confirm
+from paynearme.platform.dynamodb import Table
+from paynearme.platform.observability import record_result
+from paynearme.platform.settings import Settings
+from paynearme.policy_provider import PolicyProvider
+from paynearme.protocol.callbacks import Confirmation, ConfirmationResponse
+from paynearme.sites.site_provider import SiteProvider
 
 settings = Settings.from_environment()
 sites = SiteProvider(settings)
 policies = PolicyProvider(settings)
-ledger = Ledger(Table(settings.table_name))
-certification_hook = certification.rehearsals(on=settings.certification_hooks)
+table = Table(settings.table_name)
+certification_hook = apply_hook if settings.certification_hooks else None
 
 
 @callback_handler("confirm", Confirmation, settings, sites, transform_response=certification_hook)
 def handler(callback: Callback[Confirmation]) -> ConfirmationResponse:
-    """Post the payment, once, and acknowledge it: the same words for the first time and for each repeat."""
-    policy = policies.get_cached(callback.site.identifier, callback.deadline)
-    result = ledger.confirm(callback.message, policy, callback.received_at, callback.deadline)
-    telemetry.record_result(result)
+    """Post the payment once, and acknowledge it. A duplicate receives the same response."""
+    policy = policies.get_if_available(callback.site.identifier, callback.deadline)
+    record_result(confirm(table, callback.message, policy, callback.received_at, callback.deadline))
     return ConfirmationResponse(pnm_order_identifier=callback.message.pnm_order_identifier)

@@ -1,25 +1,29 @@
-"""Takes what the merchant's backend says of customers, and tells what is known of them."""
+"""GET and PUT /customers: a customer's settings, balance, spending and recent reversals."""
 
-from paynearme.gateway import ApiRequest, api_handler
-from paynearme.ledger import Ledger
-from paynearme.messages.entries import CustomerInput, CustomerRequest
-from paynearme.messages.records import CustomerResponse
-from paynearme.policies import PolicyProvider
-from paynearme.settings import Settings, SiteProvider
-from paynearme.table import Table
+from paynearme.handlers.api import ApiRequest, api_handler
+from paynearme.ledger.merchant_data import put_customer
+from paynearme.ledger.queries import get_customer
+from paynearme.platform.dynamodb import Table
+from paynearme.platform.settings import Settings
+from paynearme.policy_provider import PolicyProvider
+from paynearme.protocol.api_responses import CustomerResponse
+from paynearme.protocol.merchant_input import CustomerInput, CustomerRequest
+from paynearme.sites.site_provider import SiteProvider
 
 settings = Settings.from_environment()
 sites = SiteProvider(settings)
 policies = PolicyProvider(settings)
-ledger = Ledger(Table(settings.table_name))
+table = Table(settings.table_name)
 
 
 @api_handler("customers", {"GET": CustomerRequest, "PUT": CustomerInput}, settings, sites)
 def handler(request: ApiRequest[CustomerRequest]) -> CustomerResponse | None:
-    """Record the customer, if the call feeds one, and answer with all that is known."""
-    site_id, customer_id = request.site.identifier, request.message.site_customer_identifier
-    if isinstance(request.message, CustomerInput):
-        # Before the policy is looked for: without one, too, a customer can be suspended.
-        ledger.put_customer(request.message, request.received_at, request.deadline)
-    policy = policies.get(site_id, request.deadline)
-    return ledger.customer(site_id, customer_id, policy, request.received_at, request.deadline)
+    """Put the customer, if requested, and return it."""
+    message, site_id, deadline = request.message, request.site.identifier, request.deadline
+    if isinstance(message, CustomerInput):
+        # Before the policy is read: an operator can suspend a customer also while AppConfig is unavailable.
+        put_customer(table, message, request.received_at, deadline)
+    policy = policies.get(site_id, deadline)
+    return get_customer(
+        table, site_id, message.site_customer_identifier, policy, request.received_at, deadline
+    )

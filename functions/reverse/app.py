@@ -1,21 +1,23 @@
-"""Acknowledges PayNearMe's reverse callback once what came back is durable."""
+"""Acknowledge PayNearMe's reverse callback after the ledger stored it."""
 
-from paynearme import telemetry
-from paynearme.gateway import Callback, callback_handler
-from paynearme.ledger import Ledger
-from paynearme.messages import Reversal, ReversalResponse
-from paynearme.settings import Settings, SiteProvider
-from paynearme.table import Table
+from paynearme.handlers.authentication import Callback
+from paynearme.handlers.callback import callback_handler
+from paynearme.ledger.reversal import reverse
+from paynearme.platform.dynamodb import Table
+from paynearme.platform.observability import record_result
+from paynearme.platform.settings import Settings
+from paynearme.protocol.reversals import Reversal, ReversalResponse
+from paynearme.sites.site_provider import SiteProvider
 
 settings = Settings.from_environment()
 sites = SiteProvider(settings)
-ledger = Ledger(Table(settings.table_name))
+table = Table(settings.table_name)
 
 
 @callback_handler("reverse", Reversal, settings, sites)
 def handler(callback: Callback[Reversal]) -> ReversalResponse:
-    """Take back what came back, once, and acknowledge it: the same words for each repeat."""
-    telemetry.record_result(ledger.reverse(callback.message, callback.received_at, callback.deadline))
+    """Debit the reversed amount once, and acknowledge it. A duplicate receives the same response."""
+    record_result(reverse(table, callback.message, callback.received_at, callback.deadline))
     return ReversalResponse(
         envelope=callback.site.reverse_envelope,
         element=callback.site.reverse_element,

@@ -1,4 +1,4 @@
-"""Checks a policy before AppConfig deploys it, with the model that the other functions read it with."""
+"""Validate a policy before AppConfig deploys it, with the model that the other functions use."""
 
 import base64
 from typing import Any
@@ -8,7 +8,7 @@ from paynearme.policy import read_policy
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Return if the document is valid. Raises ``PolicyInvalidError``, whose text AppConfig shows to who deploys."""
+    """Return if the document is valid. Raises ``PolicyInvalidError``, whose text AppConfig shows to the operator."""
     try:
         text = base64.b64decode(event["content"], validate=True).decode()
     except ValueError:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from paynearme.answers import problem_response
+from paynearme.platform.http_response import problem_response
 from paynearme.errors import (
     BankAuthorizationExpiredError,
     ValidationFailedError,

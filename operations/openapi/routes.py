@@ -25,18 +25,13 @@ from paynearme.errors import (
     UnavailableError,
     MalformedRequestError,
 )
-from paynearme.messages import Message, SmartTokenResponse, SmartTokenRequest
-from paynearme.messages.create_order import CreateOrderResponse, CreateOrderRequest
-from paynearme.messages.entries import (
-    CustomerInput,
-    CustomerRequest,
-    OrderInput,
-    OrderRequest,
-    PaymentRequest,
-)
-from paynearme.messages.make_payment import SubmittedPayment, MakePaymentRequest
-from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethods
-from paynearme.messages.records import CustomerResponse, OrderResponse, PaymentResponse
+from paynearme.protocol.parsing import Message
+from paynearme.protocol.smart_token import SmartTokenResponse, SmartTokenRequest
+from paynearme.protocol.create_order import CreateOrderResponse, CreateOrderRequest
+from paynearme.protocol.merchant_input import CustomerInput, CustomerRequest, OrderInput, OrderRequest, PaymentRequest
+from paynearme.protocol.make_payment import SubmittedPayment, MakePaymentRequest
+from paynearme.protocol.payment_methods import FindPaymentMethodsRequest, PaymentMethods
+from paynearme.protocol.api_responses import CustomerResponse, OrderResponse, PaymentResponse
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ _PAYMENTS = "/payments/{site_identifier}/{pnm_payment_identifier}"
 
 _COMMON_ERRORS = (
     MalformedRequestError(),
-    ValidationFailedError({"site_identifier": "is not one of our sites"}),
+    ValidationFailedError({"site_identifier": "is not a configured site"}),
     UnavailableError(),
     # Any that is not this project's.
     Exception(),

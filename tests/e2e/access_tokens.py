@@ -1,10 +1,10 @@
 """The access tokens of the deployed stack, brought into a state that no other test has a part in."""
 
-from local.backend import BackendClient
-from local.control import ControlClient
-from local.events import load
-from local.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
-from local.stack import Stack
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import load
+from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
+from sandbox.stack.stack import Stack
 from tests.documented import assert_documented
 from tests.e2e.paying import PATHS, problem_type, new_key, order_request
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local import stack as local_stack
-from local.backend import BackendClient
-from local.callbacks import CallbackSender, Delivery, Kind
-from local.control import ControlClient
-from local.drive import LedgerReader, new_backend, new_sender
-from local.events import Parameters, load, with_new_identifier
-from local.processes import functions_running
-from local.stack import Stack
+from sandbox.stack import stack as local_stack
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, new_backend, new_sender
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.stack.processes import functions_running
+from sandbox.stack.stack import Stack
 from tests.e2e import access_tokens
 from tests.e2e.many_processes import FRESH_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
 from tests.e2e.staging import Stages, deploy_stages, wait_until_started
@@ -40,12 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "stack" not in fixture_names:
             return 0
         if "stages" in fixture_names:
-            return 4 if "deleted" in fixture_names else 3
+            return 4 if "deleted_stacks" in fixture_names else 3
         if item.path.name == "test_rotation.py":
             return 5
-        if "crowd" in fixture_names:
+        if "concurrent_workers" in fixture_names:
             return 6
-        return 7 if "storm" in fixture_names else 2 if "cold" in fixture_names else 1
+        return 7 if "cold_start_burst" in fixture_names else 2 if "kill_functions" in fixture_names else 1
 
     items.sort(key=sort_key)
 
@@ -79,7 +79,7 @@ def stack_future(work_dir: Path) -> Iterator[Future[Stack]]:
 def _start_stack_early(request: pytest.FixtureRequest) -> None:
     """Begin to start the stack, where a test asks for it, while the tests that need none are run."""
     if is_used("stack", request):
-        request.getfixturevalue("starting_stack")
+        request.getfixturevalue("stack_future")
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +156,7 @@ def kill_functions(stack: Stack, request: pytest.FixtureRequest) -> Callable[[],
     Who asks for it mostly waits. The stages' stacks, where a later test wants them, are deployed meanwhile.
     """
     if is_used("stages", request):
-        request.getfixturevalue("deploying_stages")
+        request.getfixturevalue("stages_future")
     return partial(publish, stack, "Authorize", "Confirm")
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from local.callbacks import CallbackSender, Delivery, Kind
-from local.drive import build_confirmation
-from local.events import Parameters
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.clients.stack_client import build_confirmation
+from sandbox.clients.sample_messages import Parameters
 
 
 def authorize_and_confirm(sender: CallbackSender, message: Parameters, customer: str) -> Parameters:

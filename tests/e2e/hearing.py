@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from local import heard
-from local.merchant_events import BusEvent
+from sandbox.clients import event_recorder
+from sandbox.clients.event_listener import BusEvent
 
 type EventKey = tuple[str, str]
 """The payment's identifier, and the event's type; of an anomaly its code instead."""
@@ -16,7 +16,7 @@ def event_key(event: BusEvent) -> EventKey:
     return detail["pnm_payment_identifier"], detail.get("anomaly") or event["detail-type"]
 
 
-class PaymentEventRecorder(heard.EventRecorder):
+class PaymentEventRecorder(event_recorder.EventRecorder):
     """All that was heard so far."""
 
     def contains_all(self, keys: Iterable[EventKey]) -> bool:

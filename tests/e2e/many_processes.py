@@ -9,13 +9,13 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
-from local.backend import Response
-from local.control import ControlClient
-from local.drive import new_backend
-from local.events import load
-from local.processes import functions_running
-from local.sites import OAUTH_SITE
-from local.stack import Stack
+from sandbox.clients.backend_client import Response
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import new_backend
+from sandbox.clients.sample_messages import load
+from sandbox.stack.processes import functions_running
+from sandbox.stack.sites import OAUTH_SITE
+from sandbox.stack.stack import Stack
 from tests.e2e import access_tokens
 from tests.e2e.paying import SITE
 

@@ -5,10 +5,10 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
-from local.backend import BackendClient, Response
-from local.callbacks import Delivery
-from local.control import ControlClient
-from local.events import Parameters, load
+from sandbox.clients.backend_client import BackendClient, Response
+from sandbox.clients.callback_sender import Delivery
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import Parameters, load
 from tests.documented import assert_documented
 
 SITE = "S6404173951"
@@ -100,7 +100,7 @@ def new_key() -> str:
 
 def problem_type(response: Response) -> str:
     """Return the kind of problem that a call is answered with, ``made`` where there is none."""
-    return str(response.content["type"]).rpartition(":")[2] if response.status >= 400 else "made"
+    return str(response.content["type"]).rpartition(":")[2] if response.status >= 400 else "submitted"
 
 
 def requested_operations(paynearme: ControlClient) -> list[str]:

@@ -1,8 +1,8 @@
 """Confirmations of orders that carry one of PayNearMe's certification hooks as their annotation."""
 
-from local.callbacks import CallbackSender, Delivery
-from local.drive import build_confirmation
-from local.events import Parameters
+from sandbox.clients.callback_sender import CallbackSender, Delivery
+from sandbox.clients.stack_client import build_confirmation
+from sandbox.clients.sample_messages import Parameters
 
 NOT_ACKNOWLEDGED = {
     "confirm_bad_xml": "not JSON",

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import WaiterError
 
-from local.deploying import machine_architecture, parameter_overrides
-from local.policy import local_policy, policy_of
-from local.stack import Stack, deploy_second_stage
+from sandbox.stack.deployment import machine_architecture, parameter_overrides
+from sandbox.stack.policy import local_policy, policy_of
+from sandbox.stack.stack import Stack, deploy_second_stage
 
 type Stages = Mapping[str, Stack]
 

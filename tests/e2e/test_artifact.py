@@ -165,7 +165,7 @@ def test_a_function_ships_its_handler_and_nothing_else(function: str, build_dir:
     assert [entry.name for entry in (build_dir / function).iterdir()] == ["app.py"]
 
 
-@pytest.mark.usefixtures("built")
+@pytest.mark.usefixtures("build_dir")
 def test_the_layer_ships_what_its_requirements_pin_and_our_package() -> None:
     pinned = re.findall(r"^([\w.-]+)==", (ROOT / "layers/shared/requirements.txt").read_text(), re.MULTILINE)
     distributions = list(importlib.metadata.distributions(path=[str(LAYER)]))
@@ -181,12 +181,12 @@ def normalized_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.usefixtures("built")
+@pytest.mark.usefixtures("build_dir")
 def test_the_layer_does_not_shadow_the_runtimes_boto3() -> None:
     assert not [name for name in RUNTIME_PACKAGES if list(LAYER.glob(f"{name}*"))]
 
 
-@pytest.mark.usefixtures("built")
+@pytest.mark.usefixtures("build_dir")
 def test_the_layer_is_small() -> None:
     assert (
         sum(file.stat().st_size for file in LAYER.parent.rglob("*") if file.is_file()) < MAX_LAYER_BYTES

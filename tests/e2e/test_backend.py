@@ -7,13 +7,13 @@ from urllib.parse import quote
 import pytest
 import urllib3
 
-from local.backend import BackendClient, Response
-from local.callbacks import CallbackSender
-from local.control import ControlClient
-from local.drive import new_backend, build_confirmation, build_reversal
-from local.events import Parameters
-from local.sites import GAMING_SITE
-from local.stack import Stack
+from sandbox.clients.backend_client import BackendClient, Response
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import new_backend, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import Parameters
+from sandbox.stack.sites import GAMING_SITE
+from sandbox.stack.stack import Stack
 
 ROUTES = [
     ("PUT", f"/orders/{GAMING_SITE}/82882345534"),

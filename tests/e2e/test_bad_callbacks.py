@@ -6,11 +6,11 @@ from typing import get_args
 import pytest
 from urllib3 import PoolManager
 
-from local.callbacks import CallbackSender, Kind
-from local.drive import LedgerReader
-from local.events import Parameters, Transport, signed
-from local.sites import VERSION_2_SITE
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender, Kind
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.clients.sample_messages import Parameters, Transport, signed
+from sandbox.stack.sites import VERSION_2_SITE
+from sandbox.stack.stack import Stack
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)

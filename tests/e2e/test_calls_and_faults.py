@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from local.backend import BackendClient, Response
-from local.control import ControlClient
-from local.drive import LedgerReader, new_backend
-from local.events import load
-from local.processes import functions_running
-from local.stack import Stack
+from sandbox.clients.backend_client import BackendClient, Response
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, new_backend
+from sandbox.clients.sample_messages import load
+from sandbox.stack.processes import functions_running
+from sandbox.stack.stack import Stack
 from tests.documented import assert_documented
 from tests.e2e.conftest import controlled_paynearme
 from tests.e2e.paying import (
@@ -198,11 +198,11 @@ def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
         assert outcome.operations.count(operation) == expected_calls, operation
     # What was taken is learned from the confirmation; what PayNearMe did not take may be asked for again.
     not_accepted = fault.payment in ("credentials-rejected", "paynearme-error")
-    expected = "made" if fault.is_processed or not_accepted else fault.payment
+    expected = "submitted" if fault.is_processed or not_accepted else fault.payment
     assert problem_type(outcome.retry) == expected
     assert len(outcome.payments) == fault.is_processed
-    assert ledger_reader.balance(SITE, customer) == (Decimal("1000.00") if expected == "made" else 0)
+    assert ledger_reader.balance(SITE, customer) == (Decimal("1000.00") if expected == "submitted" else 0)
     posted_items = [item for item in ledger_reader.scan() if item.get("confirmed_customer") == customer]
-    assert len(posted_items) == (expected == "made")
+    assert len(posted_items) == (expected == "submitted")
     order_response = backend.get(f"/orders/{SITE}/{outcome.player.order}")
     assert assert_documented("/orders/{site_identifier}/{pnm_order_identifier}", "GET", order_response).status == 200

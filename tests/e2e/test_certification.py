@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from local.backend import BackendClient
-from local.callbacks import CallbackSender
-from local.control import ControlClient
-from local.drive import LedgerReader, build_confirmation
-from local.events import Parameters, with_new_identifier
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import Parameters, with_new_identifier
 from tests.e2e.paying import new_key, new_payer
 from tests.e2e.rehearsing import NOT_ACKNOWLEDGED, confirm_twice_with_hook
 

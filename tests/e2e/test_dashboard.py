@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-from local.callbacks import CallbackSender
-from local.dashboard import read_metrics, render_dashboard
-from local.dashboard_data import Series, panels_of
-from local.drive import build_confirmation
-from local.events import Parameters
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.dashboard.dashboard import read_metrics, render_dashboard
+from sandbox.dashboard.dashboard_data import Series, panels_of
+from sandbox.clients.stack_client import build_confirmation
+from sandbox.clients.sample_messages import Parameters
+from sandbox.stack.stack import Stack
 
 MAX_PICTURE_BYTES = 200_000
 PNG = b"\x89PNG\r\n"

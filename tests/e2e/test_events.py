@@ -13,13 +13,13 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 from jsonschema import Draft202012Validator
 
-from local.callbacks import CallbackSender
-from local.control import ControlClient
-from local.drive import LedgerReader, build_confirmation, build_reversal
-from local.events import Parameters, load, signed, with_new_identifier
-from local.merchant_events import EventListener
-from local.stack import Stack
-from operations.dead_letters import DeadLetterQueue
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import Parameters, load, signed, with_new_identifier
+from sandbox.clients.event_listener import EventListener
+from sandbox.stack.stack import Stack
+from operations.dlq_redrive import DeadLetterQueue
 from operations.event_schemas import schemas
 from tests.e2e.hearing import EventKey, PaymentEventRecorder
 

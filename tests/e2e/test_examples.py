@@ -5,12 +5,12 @@ from typing import get_args
 
 import pytest
 
-from local.backend import BackendClient
-from local.callbacks import CallbackSender
-from local.control import ControlClient
-from local.drive import LedgerReader, build_confirmation
-from local.events import Transport, load, with_new_identifier
-from paynearme.messages import AuthorizationResponse
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import Transport, load, with_new_identifier
+from paynearme.protocol.callbacks import AuthorizationResponse
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 AUTHORIZATIONS = load("authorization")

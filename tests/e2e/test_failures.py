@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from local.callbacks import CallbackSender, Delivery, Kind
-from local.control import ControlClient
-from local.drive import LedgerReader, build_confirmation, build_reversal
-from local.events import Parameters, load, with_new_identifier
-from local.processes import functions_running
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.stack.processes import functions_running
+from sandbox.stack.stack import Stack
 from tests.e2e.conftest import controlled_faults
 from tests.e2e.delivering import deliver_concurrently, authorize_and_confirm
 
@@ -248,7 +248,7 @@ def test_a_bad_message_is_a_bad_message_even_when_everything_fails(
     assert sender.deliver("authorize", {**authorization, "payment_amount": "x"}, "json").status == 400
 
 
-@pytest.mark.usefixtures("warm")
+@pytest.mark.usefixtures("warmed_up")
 def test_an_authorization_costs_two_round_trips_and_everything_else_about_it_one(
     sender: CallbackSender, faults: ControlClient, authorization: Parameters
 ) -> None:

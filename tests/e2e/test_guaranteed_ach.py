@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from local.backend import BackendClient
-from local.control import ControlClient
-from local.drive import LedgerReader
-from local.events import Parameters, load
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.clients.sample_messages import Parameters, load
 from tests.e2e.paying import PATHS, SITE, Player, new_key, new_player, save_method
 
 SAVINGS, CHECKING = "76590ef5135ae", "23b9e4ba13242"
@@ -55,7 +55,7 @@ def find_methods(backend: BackendClient, customer: str) -> list[Mapping[str, Any
 REQUESTS = [(operation, name) for operation in PATHS for name in load(operation)]
 
 
-@pytest.mark.usefixtures("saved")
+@pytest.mark.usefixtures("saved_methods")
 @pytest.mark.parametrize(("operation", "name"), REQUESTS)
 def test_a_request_of_the_documents_is_taken_as_it_stands(
     backend: BackendClient, paynearme: ControlClient, operation: str, name: str

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from local.backend import BackendClient
-from local.callbacks import CallbackSender
-from local.control import ControlClient
-from local.drive import LedgerReader
-from local.events import load, with_new_identifier
-from local.processes import kill_functions
-from local.stack import Stack
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.clients.sample_messages import load, with_new_identifier
+from sandbox.stack.processes import kill_functions
+from sandbox.stack.stack import Stack
 from tests.e2e.paying import PATHS, SITE, Player, requested_operations, problem_type, new_key, new_payer
 
 CONCURRENCY = 32
@@ -52,7 +52,7 @@ def payment_requests(paynearme: ControlClient) -> int:
     return requested_operations(paynearme).count("make_payment")
 
 
-@pytest.mark.usefixtures("storm")
+@pytest.mark.usefixtures("cold_start_burst")
 def test_many_equal_calls_at_once_are_one_payment(
     payment_executor: ThreadPoolExecutor,
     paynearme: ControlClient,
@@ -65,8 +65,8 @@ def test_many_equal_calls_at_once_are_one_payment(
     responses = list(payment_executor.map(lambda _: player.pay(key), range(CONCURRENCY)))
 
     assert payment_requests(paynearme) == 1
-    assert {problem_type(response) for response in responses} <= {"made", "payment-in-progress"}
-    submitted = [reply.content for reply in responses if problem_type(reply) == "made"]
+    assert {problem_type(response) for response in responses} <= {"submitted", "payment-in-progress"}
+    submitted = [reply.content for reply in responses if problem_type(reply) == "submitted"]
     assert submitted
     assert all(content == submitted[0] for content in submitted)
     assert player.pay(key).content == submitted[0]
@@ -106,7 +106,7 @@ def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_c
 
     assert problem_type(during_lease) == "payment-in-progress"
     assert int(during_lease.headers["retry-after"]) > 0
-    assert problem_type(after_lease) == ("made" if captured else "payment-outcome-unknown"), after_lease.content
+    assert problem_type(after_lease) == ("submitted" if captured else "payment-outcome-unknown"), after_lease.content
     assert payment_requests(paynearme) == 1
     assert ledger_reader.balance(SITE, player.customer) == (Decimal("1000.00") if captured else 0)
 
@@ -130,7 +130,7 @@ def test_what_was_lost_is_unknown_until_the_confirmation_tells_it(
 
     assert problem_type(lost_response) == problem_type(unknown_outcome) == "payment-outcome-unknown"
     assert lost_response.content["site_payment_identifier"] == payment["site_payment_identifier"]
-    assert problem_type(confirmed_outcome) == "made"
+    assert problem_type(confirmed_outcome) == "submitted"
     assert confirmed_outcome.content["status"] == "confirmed"
     assert confirmed_outcome.content["pnm_payment_identifier"] == payment["pnm_payment_identifier"]
     assert payment_requests(paynearme) == 1

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from local.backend import BackendClient, Response
-from local.control import ControlClient
-from local.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
+from sandbox.clients.backend_client import BackendClient, Response
+from sandbox.clients.control_client import ControlClient
+from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
 from tests.documented import assert_documented
 from tests.e2e.access_tokens import SITES
 from tests.e2e.many_processes import FRESH_PROCESSES, MIN_PROCESSES_WITH_TOKEN, BurstResult
@@ -78,7 +78,7 @@ def test_a_payment_is_not_sent_again_after_a_refused_token_but_the_same_key_may_
 
     responses = [player.pay(key) for _ in range(2)]
 
-    assert [problem_type(response) for response in responses] == ["credentials-rejected", "made"]
+    assert [problem_type(response) for response in responses] == ["credentials-rejected", "submitted"]
     assert requested_operations(paynearme)[initial_count:] == ["make_payment"] * 2
     assert len(paynearme.post("settled")) == 1
 

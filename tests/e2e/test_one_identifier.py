@@ -7,13 +7,13 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from local.backend import BackendClient
-from local.callbacks import CallbackSender
-from local.control import ControlClient
-from local.drive import build_confirmation, build_reversal
-from local.events import load, with_new_identifier
-from local.logs import groups_of, messages_in
-from local.stack import Stack
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load, with_new_identifier
+from sandbox.stack.logs import groups_of, messages_in
+from sandbox.stack.stack import Stack
 from tests.e2e.paying import SITE, new_key, new_payer
 
 ASYNC_FUNCTIONS = ("publish_events",)

@@ -8,12 +8,12 @@ from threading import Lock
 
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
-from local.callbacks import CallbackSender
-from local.control import ControlClient
-from local.drive import LedgerReader, build_confirmation
-from local.events import Parameters, load, with_new_identifier
-from local.merchant_events import EventListener
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.clients.event_listener import EventListener
+from sandbox.stack.stack import Stack
 from tests.e2e.hearing import PaymentEventRecorder
 
 CONFIRMATIONS = 200

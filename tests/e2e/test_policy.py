@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from local.callbacks import CallbackSender, Delivery
-from local.control import ControlClient
-from local.drive import LedgerReader, build_confirmation
-from local.events import Parameters, load, with_new_identifier
-from local.policy import deploy_local_policy, local_policy, policy_of
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender, Delivery
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.stack.policy import deploy_local_policy, local_policy, policy_of
+from sandbox.stack.stack import Stack
 from paynearme.policy import DEFAULT_TEXTS, Reason, read_policy
 from tests.e2e.delivering import deliver_concurrently
 

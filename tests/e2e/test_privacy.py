@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.backend import BackendClient, Response
-from local.callbacks import CallbackSender, Delivery, Kind
-from local.control import ControlClient
-from local.drive import LedgerReader, build_confirmation, build_reversal
-from local.events import Parameters, Transport, load, signed, with_new_identifier
-from local.logs import groups_of, messages_in
-from local.sites import OAUTH_SITE
-from local.stack import Stack
+from sandbox.clients.backend_client import BackendClient, Response
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
+from sandbox.stack.logs import groups_of, messages_in
+from sandbox.stack.sites import OAUTH_SITE
+from sandbox.stack.stack import Stack
 from tests.documented import assert_documented
 from tests.e2e import access_tokens
 from tests.e2e.paying import PATHS, PII_VALUES, PII, PLAYER, new_payer, save_method, text_of, order_request

@@ -7,11 +7,11 @@ from typing import get_args
 
 import pytest
 
-from local.callbacks import CallbackSender, Delivery
-from local.drive import LedgerReader, build_confirmation, build_reversal
-from local.events import Parameters, Transport, load, with_new_identifier
-from local.sites import VERSION_2_SITE, XML_SITE
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender, Delivery
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import Parameters, Transport, load, with_new_identifier
+from sandbox.stack.sites import VERSION_2_SITE, XML_SITE
+from sandbox.stack.stack import Stack
 from tests.e2e.delivering import authorize_and_confirm
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.callbacks import CallbackSender
-from local.drive import build_confirmation
-from local.events import Parameters
-from local.stack import Stack, client_of
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.stack_client import build_confirmation
+from sandbox.clients.sample_messages import Parameters
+from sandbox.stack.stack import Stack, client_of
 from tests.template import OUTBOUND_FUNCTIONS
 
 type ClientFactory = Callable[[str, str], Any]
@@ -205,7 +205,7 @@ def without_update_permission(stack: Stack) -> Iterator[None]:
     iam.put_role_policy(RoleName=name, PolicyName="confirm", PolicyDocument=json.dumps(policy))
 
 
-@pytest.mark.usefixtures("without_the_right_to_update")
+@pytest.mark.usefixtures("without_update_permission")
 def test_the_running_function_has_no_other_rights_than_its_roles(
     sender: CallbackSender, authorization: Parameters
 ) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-from local.callbacks import CallbackSender, Delivery, Kind
-from local.control import ControlClient
-from local.drive import build_confirmation, build_reversal
-from local.events import Parameters, load, signed, with_new_identifier
-from local.processes import functions_running
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import Parameters, load, signed, with_new_identifier
+from sandbox.stack.processes import functions_running
+from sandbox.stack.stack import Stack
 from tests.e2e.many_processes import publish
 
 SITE = "S1733026124"

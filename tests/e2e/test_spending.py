@@ -7,15 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from local.backend import BackendClient
-from local.callbacks import CallbackSender, Delivery
-from local.drive import LedgerReader, build_confirmation
-from local.events import Parameters, load, with_new_identifier
-from local.sites import GAMING_SITE
-from local.stack import Stack
-from paynearme.deadline import Deadline
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender, Delivery
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.stack.sites import GAMING_SITE
+from sandbox.stack.stack import Stack
+from paynearme.platform.deadline import Deadline
 from paynearme.ledger import Ledger
-from paynearme.table import Table
+from paynearme.platform.dynamodb import Table
 from tests.e2e.conftest import CONCURRENCY
 
 ROUNDS = 20

@@ -11,13 +11,13 @@ from decimal import Decimal
 
 import pytest
 
-from local.control import ControlClient
-from local.deploying import parameter_overrides
-from local.drive import LedgerReader, new_backend, build_confirmation, new_sender
-from local.events import Parameters, load, with_new_identifier
-from local.merchant_events import EventListener
-from local.sites import GAMING_SITE
-from local.stack import Stack
+from sandbox.clients.control_client import ControlClient
+from sandbox.stack.deployment import parameter_overrides
+from sandbox.clients.stack_client import LedgerReader, new_backend, build_confirmation, new_sender
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.clients.event_listener import EventListener
+from sandbox.stack.sites import GAMING_SITE
+from sandbox.stack.stack import Stack
 from tests.e2e.hearing import PaymentEventRecorder
 from tests.e2e.rehearsing import NOT_ACKNOWLEDGED, confirm_twice_with_hook
 from tests.e2e.staging import OTHER_STAGE, SITE, Stages, sandbox_overrides, for_each_stage, resources_of
@@ -100,7 +100,7 @@ def test_a_payment_is_posted_and_told_in_its_own_stage_alone(
             assert LedgerReader(other_stack).payment(SITE, payment) is None
 
 
-@pytest.mark.usefixtures("warm")
+@pytest.mark.usefixtures("warmed_up")
 @for_each_stage
 def test_what_the_other_stages_key_signed_is_refused(
     stages: Stages, authorization: Parameters, stage: str
@@ -126,7 +126,7 @@ def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
     assert new_backend(replace(stage_stack, backend_url=other_stack.backend_url)).post("/smart-tokens", request).status == 403
 
 
-@pytest.mark.usefixtures("warm")
+@pytest.mark.usefixtures("warmed_up")
 @pytest.mark.parametrize("annotation", [*NOT_ACKNOWLEDGED, "confirm_delay_60"])
 def test_prod_acknowledges_whatever_an_order_asks_to_rehearse(
     stages: Stages, authorization: Parameters, annotation: str
@@ -140,7 +140,7 @@ def test_prod_acknowledges_whatever_an_order_asks_to_rehearse(
     assert LedgerReader(stages["prod"]).balance(SITE, customer) == Decimal(authorization["net_payment_amount"])
 
 
-@pytest.mark.usefixtures("warm")
+@pytest.mark.usefixtures("warmed_up")
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
 def test_dev_rehearses_what_is_not_acknowledged(
     stages: Stages, authorization: Parameters, annotation: str
@@ -150,7 +150,7 @@ def test_dev_rehearses_what_is_not_acknowledged(
     assert [delivery.reason for delivery in deliveries] == [NOT_ACKNOWLEDGED[annotation]] * 2
 
 
-@pytest.mark.usefixtures("warm")
+@pytest.mark.usefixtures("warmed_up")
 def test_dev_rehearses_what_comes_late(stages: Stages, authorization: Parameters) -> None:
     deliveries = confirm_twice_with_hook(new_sender(stages["dev"]), authorization, "confirm_delay_1", "rehearses-a-delay")
 

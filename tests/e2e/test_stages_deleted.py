@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.drive import LedgerReader, build_confirmation, new_sender
-from local.events import load, with_new_identifier
-from local.logs import messages_in
-from local.policy import local_policy
-from local.stack import Stack
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, new_sender
+from sandbox.clients.sample_messages import load, with_new_identifier
+from sandbox.stack.logs import messages_in
+from sandbox.stack.policy import local_policy
+from sandbox.stack.stack import Stack
 from tests.e2e.staging import SITE, Stages, for_each_stage, resources_of
 from tests.template import DATA_FUNCTIONS
 

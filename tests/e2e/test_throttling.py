@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.backend import BackendClient
-from local.stack import Stack
+from sandbox.clients.backend_client import BackendClient
+from sandbox.stack.stack import Stack
 from tests.template import APIS
 
 BURST_LIMIT = 2

@@ -7,9 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 from urllib3 import PoolManager
 
-from local.backend import BackendClient
-from local.control import ControlClient
-from local.stack import Stack, client_of
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.control_client import ControlClient
+from sandbox.stack.stack import Stack, client_of
 
 REQUEST = {"pnm_order_identifier": "84488215678", "flow_debit": True, "payment_amount": "25.00"}
 WITHIN_SECONDS = 8

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from local.callbacks import CallbackSender
-from local.drive import LedgerReader, build_confirmation
-from local.events import Parameters, with_new_identifier
-from local.merchant_events import EventListener
-from local.stack import Stack
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import Parameters, with_new_identifier
+from sandbox.clients.event_listener import EventListener
+from sandbox.stack.stack import Stack
 from tests.e2e.hearing import PaymentEventRecorder
 
 

@@ -6,19 +6,14 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
-from paynearme.gateway import Handler, api_handler
-from paynearme.messages import SmartTokenRequest
-from paynearme.messages.create_order import CreateOrderRequest
-from paynearme.messages.entries import (
-    CustomerInput,
-    CustomerRequest,
-    OrderInput,
-    OrderRequest,
-    PaymentRequest,
-)
-from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
-from paynearme.messages.payment_methods import FindPaymentMethodsRequest
-from paynearme.parameters import ProxyEvent
+from paynearme.handlers.lambda_types import HttpHandler
+from paynearme.handlers.api import api_handler
+from paynearme.protocol.smart_token import SmartTokenRequest
+from paynearme.protocol.create_order import CreateOrderRequest
+from paynearme.protocol.merchant_input import CustomerInput, CustomerRequest, OrderInput, OrderRequest, PaymentRequest
+from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
+from paynearme.protocol.payment_methods import FindPaymentMethodsRequest
+from paynearme.platform.http_request import ProxyEvent
 from tests.documented import assert_documented
 from tests.events_of_gateway import json_event, query_event
 from tests.integration.observed import Response, LambdaFunction
@@ -109,10 +104,10 @@ class ApiDriver:
             self.started[name] = self.start(name)
         return self.started[name]
 
-    def _handler(self, name: str) -> Handler:
+    def _handler(self, name: str) -> HttpHandler:
         app, now = self.function(name).app, self.now
         if now is None:
-            handler: Handler = app.handler
+            handler: HttpHandler = app.handler
             return handler
         decorate = api_handler(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
         return decorate(app.handler.__wrapped__)

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.parameters import base as powertools_cache
 from moto import mock_aws
 from moto.core.models import MockAWS
 
-from paynearme import telemetry
+from paynearme.platform import observability
 from tests.integration.backend_calls import ApiDriver
 from tests.integration.deployed_policy import ACCEPTING_POLICY, AppConfigStub
 from tests.integration.kept_clients import CachedClients
@@ -191,7 +191,7 @@ def reverse(cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
 @pytest.fixture
 def token_endpoint(monkeypatch: pytest.MonkeyPatch) -> TokenEndpointStub:
     stub = TokenEndpointStub()
-    monkeypatch.setattr("paynearme.access_tokens.PoolManager", stub)
+    monkeypatch.setattr("paynearme.client.access_token_cache.PoolManager", stub)
     return stub
 
 
@@ -210,7 +210,7 @@ def oauth_site(sites_secret: SitesSecret) -> str:
 @pytest.fixture
 def paynearme(monkeypatch: pytest.MonkeyPatch, token_endpoint: TokenEndpointStub) -> PayNearMeStub:
     stub = PayNearMeStub()
-    monkeypatch.setattr("paynearme.client.PoolManager", stub)
+    monkeypatch.setattr("paynearme.client.paynearme_client.PoolManager", stub)
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", SITE)
     return stub
 
@@ -218,7 +218,7 @@ def paynearme(monkeypatch: pytest.MonkeyPatch, token_endpoint: TokenEndpointStub
 @pytest.fixture
 def paynearme_behind_urllib3(paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch) -> PayNearMeStub:
     """PayNearMe, with all that urllib3 does by itself between it and the client, but the waiting."""
-    monkeypatch.setattr("paynearme.client.PoolManager", paynearme.behind_urllib3)
+    monkeypatch.setattr("paynearme.client.paynearme_client.PoolManager", paynearme.behind_urllib3)
     monkeypatch.setattr("urllib3.Retry.sleep", lambda *_: None)
     return paynearme
 
@@ -251,10 +251,10 @@ def interleave(monkeypatch: pytest.MonkeyPatch) -> Interleaver:
 
 @pytest.fixture(autouse=True)
 def captured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CapturedOutput:
-    for handler in telemetry.logger.handlers:
+    for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", StandardOutput())
     # A call that ended badly, or what was asked for without one, may have left something behind.
-    monkeypatch.setattr(telemetry, "_notes", {})
-    monkeypatch.setattr(telemetry, "_counts", Counter())
-    telemetry.metrics.clear_metrics()
+    monkeypatch.setattr(observability, "_notes", {})
+    monkeypatch.setattr(observability, "_counts", Counter())
+    observability.metrics.clear_metrics()
     return CapturedOutput(capsys)

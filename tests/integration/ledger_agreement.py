@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from paynearme.deadline import Deadline
-from paynearme.messages.events import DecisionEvent, PaymentAnomaly, PaymentEvent
-from paynearme.table import Item, Key, Table, Update
+from paynearme.platform.deadline import Deadline
+from paynearme.protocol.payment_events import DecisionEvent, PaymentAnomaly, PaymentEvent
+from paynearme.platform.dynamodb import Item, Key, Table, Update
 from tests.integration.ledger_model import Payment
 from tests.integration.signed_callbacks import SITE
 

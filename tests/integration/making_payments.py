@@ -14,8 +14,8 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from paynearme.messages import read_message
-from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from tests.documents import load_sample
 from tests.integration.backend_calls import ApiDriver, problem_type
 from tests.integration.observed import Response, LambdaFunction, LedgerFixture

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from paynearme.deadline import Deadline
-from paynearme.table import Item, Table, Update
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Table, Update
 
 type Step = Callable[[], object]
 

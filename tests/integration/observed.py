@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from paynearme.gateway import callback_handler
-from paynearme.messages import Authorization
-from paynearme.parameters import ProxyEvent
-from paynearme.settings import Settings
+from paynearme.handlers.callback import callback_handler
+from paynearme.protocol.callbacks import Authorization
+from paynearme.platform.http_request import ProxyEvent
+from paynearme.platform.settings import Settings
 from tests.events_of_gateway import json_event
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
-from paynearme.gateway import callback_handler
-from paynearme.deadline import Deadline
-from paynearme.messages import Authorization, Confirmation, Reversal
-from paynearme.parameters import ProxyEvent
+from paynearme.handlers.callback import callback_handler
+from paynearme.platform.deadline import Deadline
+from paynearme.protocol.callbacks import Authorization, Confirmation
+from paynearme.protocol.reversals import Reversal
+from paynearme.platform.http_request import ProxyEvent
 from tests.events_of_gateway import json_event
 from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, Response, LambdaFunction, LedgerFixture
 from tests.integration.signed_callbacks import CUSTOMER, SITE, authorization, confirmation, signed

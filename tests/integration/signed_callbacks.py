@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from paynearme.parameters import ProxyEvent
-from paynearme.signing import sign
+from paynearme.platform.http_request import ProxyEvent
+from paynearme.protocol.signing import sign
 from tests.events_of_gateway import form_event, json_event, query_event
 from tests.messages import SECRET, valid_authorization, valid_confirmation
 

@@ -10,9 +10,9 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from paynearme.ledger import payment_events
-from paynearme.messages.events import PaymentEvent
-from paynearme.table import stream_images
+from paynearme.ledger.event_mapping import payment_events
+from paynearme.protocol.payment_events import PaymentEvent
+from paynearme.platform.dynamodb import stream_images
 from tests.integration.observed import LedgerFixture
 
 type Record = dict[str, Any]

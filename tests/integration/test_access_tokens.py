@@ -5,7 +5,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from paynearme.access_tokens import EXPIRY_MARGIN_SECONDS, LEASE_SECONDS
+from paynearme.client.access_token_cache import EXPIRY_MARGIN_SECONDS, LEASE_SECONDS
 from paynearme.errors import UpstreamTimeoutError
 from tests.integration.meanwhile import Interleaver
 from tests.integration.observed import AwsCallRecorder

@@ -9,7 +9,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as AnswerTimeoutError
 
-from paynearme.access_tokens import LEASE_SECONDS
+from paynearme.client.access_token_cache import LEASE_SECONDS
 from paynearme.errors import (
     AccessTokenUnavailableError,
     CredentialsRejectedError,

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from paynearme.gateway import receive_callback
-from paynearme.deadline import Deadline
+from paynearme.handlers.authentication import receive_callback
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import StaleTimestampError
-from paynearme.messages import Authorization
+from paynearme.protocol.callbacks import Authorization
 from paynearme.policy import DEFAULT_TEXTS, Reason
-from paynearme.signing import UNSIGNED
+from paynearme.protocol.signing import UNSIGNED
 from tests.events_of_gateway import json_event
 from tests.integration.deployed_policy import AppConfigStub
 from tests.integration.observed import LambdaFunction, LedgerFixture, CapturedOutput

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from paynearme.deadline import Deadline
-from paynearme.parameters import MAX_BYTES
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.http_request import MAX_BYTES
 from tests.clock import Clock
 from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
 from tests.integration.backend_calls import ApiDriver, customer_path, parameter_errors, problem_type, decode_path, order_path, payment_path

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.parameters import MAX_BYTES, ProxyEvent
+from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
 from tests.events_of_gateway import body_event, bytes_event, json_event, query_event
 from tests.integration.observed import Response, LambdaFunction, LedgerFixture, CapturedOutput
 from tests.integration.signed_callbacks import (

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
 from tests.integration.signed_callbacks import (
     CUSTOMER,
@@ -39,10 +39,10 @@ def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         def after(seconds: float) -> Deadline:
             return replace(Deadline.after(seconds), sleep=recorded_delays.append)
 
-    monkeypatch.setattr("paynearme.gateway.Deadline", DelayRecorder)
+    monkeypatch.setattr("paynearme.handlers.callback.Deadline", DelayRecorder)
     perf_counter = time.perf_counter
     monkeypatch.setattr(
-        "paynearme.gateway.time", SimpleNamespace(perf_counter=lambda: perf_counter() + sum(recorded_delays))
+        "paynearme.handlers.callback.time", SimpleNamespace(perf_counter=lambda: perf_counter() + sum(recorded_delays))
     )
     return recorded_delays
 

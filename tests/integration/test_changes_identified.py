@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from paynearme.ledger import payment_events
-from paynearme.messages.events import PaymentEvent
-from paynearme.table import stream_images
+from paynearme.ledger.event_mapping import payment_events
+from paynearme.protocol.payment_events import PaymentEvent
+from paynearme.platform.dynamodb import stream_images
 from tests.integration.observed import LambdaFunction, LedgerFixture
 from tests.integration.payments_over_time import NOON, PaymentDriver, send_at, reversal, unix_time
 from tests.integration.signed_callbacks import (

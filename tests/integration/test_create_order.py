@@ -5,7 +5,7 @@ import pytest
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from paynearme.signing import verify
+from paynearme.protocol.signing import verify
 from tests.documents import load_sample
 from tests.integration.backend_calls import ApiDriver, parameter_errors, problem_type, order_path
 from tests.integration.deployed_policy import AppConfigStub

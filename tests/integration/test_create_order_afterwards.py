@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from tests.clock import Clock
 from tests.documents import load_sample
 from tests.integration.backend_calls import ApiDriver, problem_type, order_path

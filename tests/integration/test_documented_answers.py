@@ -9,7 +9,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from operations.openapi import examples
-from paynearme.parameters import MAX_BYTES
+from paynearme.platform.http_request import MAX_BYTES
 from tests.documented import DOCUMENT
 from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import body_event, query_event

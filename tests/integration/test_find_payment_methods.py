@@ -5,7 +5,7 @@ import pytest
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ReadTimeoutError
 
-from paynearme.signing import verify
+from paynearme.protocol.signing import verify
 from tests.documents import load_sample, sample_names
 from tests.integration.backend_calls import ApiDriver, parameter_errors, problem_type
 from tests.integration.making_payments import REJECTION

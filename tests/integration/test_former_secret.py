@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.signing import verify
+from paynearme.protocol.signing import verify
 from tests.integration.observed import LambdaFunction, SitesSecret
 from tests.integration.paynearme_stub import PayNearMeStub
 from tests.integration.signed_callbacks import SITE, SITES, authorization, confirmation

@@ -5,9 +5,9 @@ import pytest
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError, SSLError
 
-from paynearme.deadline import Deadline
-from paynearme.parameters import MAX_BYTES
-from paynearme.signing import verify
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.http_request import MAX_BYTES
+from paynearme.protocol.signing import verify
 from tests.clock import Clock
 from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import body_event, bytes_event, json_event

@@ -10,14 +10,17 @@ from hypothesis import Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from paynearme.deadline import Deadline
-from paynearme.ledger import Ledger, payment_events, items
-from paynearme.messages import Authorization, Confirmation, Reversal, read_message
-from paynearme.messages.events import PaymentEvent
+from paynearme.platform.deadline import Deadline
+from paynearme.ledger import Ledger, schema
+from paynearme.ledger.event_mapping import payment_events
+from paynearme.protocol.callbacks import Authorization, Confirmation
+from paynearme.protocol.reversals import Reversal
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.payment_events import PaymentEvent
 from paynearme.policy import MerchantCustomer, SitePolicy, WindowKind
-from paynearme.settings import SweepSettings
-from paynearme.table import Item, Key, Update
-from paynearme.watching import sweep
+from paynearme.platform.settings import SweepSettings
+from paynearme.platform.dynamodb import Item, Key, Update
+from paynearme.sweep.unconfirmed_sweep import sweep
 from tests.integration.ledger_agreement import (
     RecordingTable,
     assert_events_once,
@@ -79,8 +82,8 @@ class LedgerStateMachine(RuleBasedStateMachine):
         customer, amount = message["site_customer_identifier"] or "bob", message["payment_amount"]
         self.model.self_imposed_limits.setdefault(customer, {})[window] = Decimal(amount or 0)
         limits = {WindowKind(name): max_amount for name, max_amount in self.model.self_imposed_limits[customer].items()}
-        values = items.customer_attributes(MerchantCustomer(self_imposed_limits=limits))
-        self.table.update(Update(*items.account_key(SITE, customer), values), self.deadline)
+        values = schema.customer_attributes(MerchantCustomer(self_imposed_limits=limits))
+        self.table.update(Update(*schema.account_key(SITE, customer), values), self.deadline)
 
     def authorize(self, message: Message) -> None:
         payment_id = self._new_payment_id()

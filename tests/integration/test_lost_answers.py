@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from paynearme.deadline import Deadline
-from paynearme.table import Item, Table, Update
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Table, Update
 from tests.clock import Clock
 from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder
 from tests.integration.payments_over_time import reversal

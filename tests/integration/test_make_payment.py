@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.signing import verify
+from paynearme.protocol.signing import verify
 from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import json_event
 from tests.integration.backend_calls import parameter_errors

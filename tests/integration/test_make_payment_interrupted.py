@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from paynearme.payments import site_payment_identifier
+from paynearme.ledger.results import site_payment_identifier
 from tests.integration.making_payments import (
     CONFIRMED,
     PAYMENT_FAILED,

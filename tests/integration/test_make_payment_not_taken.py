@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from paynearme.deadline import Deadline
-from paynearme.signing import verify
+from paynearme.platform.deadline import Deadline
+from paynearme.protocol.signing import verify
 from tests.clock import Clock
 from tests.integration.making_payments import (
     CONFIRMED,

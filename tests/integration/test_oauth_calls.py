@@ -7,7 +7,7 @@ from urllib3 import HTTPResponse
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ReadTimeoutError
 
-from paynearme.signing import verify
+from paynearme.protocol.signing import verify
 from tests.documents import load_sample
 from tests.integration.backend_calls import ApiDriver
 from tests.integration.making_payments import KEY, REQUEST, SUBMITTED, ACCEPTED_REPLY, identifier_of, outcome

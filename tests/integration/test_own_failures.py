@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from paynearme.parameters import ProxyEvent
+from paynearme.platform.http_request import ProxyEvent
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from tests.events_of_gateway import body_event, json_event, query_event
 from tests.integration.observed import Response, LambdaFunction, LedgerFixture, SitesSecret, AwsCallRecorder, CapturedOutput

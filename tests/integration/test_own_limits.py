@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from paynearme.ledger import items
+from paynearme.ledger import schema
 from paynearme.policy import MerchantCustomer, CustomerStatus, WindowKind
 from tests.integration.deployed_policy import AppConfigStub
 from tests.integration.observed import LambdaFunction, LedgerFixture
@@ -24,8 +24,8 @@ def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: L
 def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> None:
     """Let the merchant tell of a customer with limits of their own, by window."""
     limits = {WindowKind(window): Decimal(amount) for window, amount in self_imposed_limits.items()}
-    pk, sk = items.account_key(SITE, CUSTOMER)
-    values = items.customer_attributes(MerchantCustomer(CustomerStatus.ACTIVE, self_imposed_limits=limits))
+    pk, sk = schema.account_key(SITE, CUSTOMER)
+    values = schema.customer_attributes(MerchantCustomer(CustomerStatus.ACTIVE, self_imposed_limits=limits))
     item: dict[str, Any] = {"pk": pk, "sk": sk, **values}
     wire = {name: _to_wire(value) for name, value in item.items() if value is not None}
     ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from paynearme.errors import PolicyUnavailableError
-from paynearme.policies import PolicyProvider
+from paynearme.policy_provider import PolicyProvider
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from paynearme.policy.texts import MAX_TEXT
-from paynearme.settings import Settings
+from paynearme.platform.settings import Settings
 from tests.clock import Clock
 from tests.integration.deployed_policy import (
     ACCEPTING_POLICY,
@@ -236,7 +236,7 @@ def test_where_none_can_be_found_whoever_needs_none_gets_none(
 
     with pytest.raises(PolicyUnavailableError):
         policies.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
-    assert policies.get_cached(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)) is None
+    assert policies.get_if_available(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)) is None
     assert clock.sleeps == []
 
 

@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from paynearme.aws import CLIENT_CONFIG
-from paynearme.deadline import Deadline
+from paynearme.platform.aws_clients import CLIENT_CONFIG
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import PolicyUnavailableError
-from paynearme.policies import REFRESH_SECONDS, PolicyProvider
-from paynearme.settings import Settings
+from paynearme.policy_provider import REFRESH_SECONDS, PolicyProvider
+from paynearme.platform.settings import Settings
 from tests.clock import Clock
 from tests.integration.deployed_policy import (
     INVALID_POLICIES,
@@ -166,7 +166,7 @@ class TestACallThatIsGivenUp:
     ) -> Iterator[Callable[[], None]]:
         """Lets calls for the policy hang until this is called, and returns when they have come back."""
         threads, call_blocked = ThreadPoolExecutor(), threading.Event()
-        monkeypatch.setattr("paynearme.deadline._threads", threads)
+        monkeypatch.setattr("paynearme.platform.deadline._threads", threads)
 
         def block(**_: Any) -> None:
             call_blocked.wait(60)
@@ -174,7 +174,7 @@ class TestACallThatIsGivenUp:
         def resume() -> None:
             call_blocked.set()
             threads.shutdown()
-            monkeypatch.setattr("paynearme.deadline._threads", ThreadPoolExecutor())
+            monkeypatch.setattr("paynearme.platform.deadline._threads", ThreadPoolExecutor())
 
         with cached_clients.with_hook(f"before-call.appconfigdata.{GET_CONFIGURATION}", block):
             yield resume
@@ -187,7 +187,7 @@ class TestACallThatIsGivenUp:
 
         with pytest.raises(PolicyUnavailableError):
             policies.get(SITE, self.SHORT_DEADLINE)
-        assert policies.get_cached(SITE, self.SHORT_DEADLINE) is None
+        assert policies.get_if_available(SITE, self.SHORT_DEADLINE) is None
         # A token is good for one call, and nobody knows what became of the first.
         assert deployed_policy.calls == [START_SESSION, START_SESSION]
 

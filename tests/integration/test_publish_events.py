@@ -188,7 +188,7 @@ def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
         raise KeyError(MARKER)
 
     with monkeypatch.context() as patched:
-        patched.setattr("paynearme.publishing.payment_events", raise_error)
+        patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
         publish([record])
 
     [body] = event_consumer.dead_letters()

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from paynearme.signing import string_to_sign
+from paynearme.protocol.signing import string_to_sign
 from tests.documents import load_sample, sample_names
 from tests.integration.observed import LambdaFunction, LedgerFixture, SitesSecret
 from tests.integration.payments_over_time import NOON, send_at, total, reversal, unix_time

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from tests.clock import Clock
 from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
 from tests.integration.payments_over_time import reversal

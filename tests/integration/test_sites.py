@@ -5,7 +5,8 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import base as powertools_cache
 
 from paynearme.errors import UnknownSiteError
-from paynearme.settings import REFRESH_INTERVAL_SECONDS, Settings, SiteProvider
+from paynearme.sites.site_provider import REFRESH_INTERVAL_SECONDS, SiteProvider
+from paynearme.platform.settings import Settings
 from tests.clock import Clock
 from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, LambdaFunction, SitesSecret, AwsCallRecorder
 from tests.integration.signed_callbacks import SITE, SITE_OF_2_0, SITES, authorization, confirmation

@@ -6,7 +6,9 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 
 from paynearme.errors import SiteKeysUnavailableError
-from paynearme.settings import Settings, Site, SiteProvider
+from paynearme.platform.settings import Settings
+from paynearme.sites.site import Site
+from paynearme.sites.site_provider import SiteProvider
 from tests.clock import Clock
 from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS, LambdaFunction, SitesSecret, AwsCallRecorder
 from tests.integration.signed_callbacks import SITE, SITES, authorization, confirmation

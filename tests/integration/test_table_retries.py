@@ -11,9 +11,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from paynearme.aws import MAX_ATTEMPT_SECONDS
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 from paynearme.errors import LedgerUnavailableError
-from paynearme.table import Table, Update
+from paynearme.platform.dynamodb import Table, Update
 from tests.clock import Clock
 from tests.integration.observed import RESPONSE_TIMEOUT_SECONDS
 

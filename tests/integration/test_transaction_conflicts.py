@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from tests.clock import Clock
 from tests.integration.deployed_policy import AppConfigStub
 from tests.integration.kept_clients import CachedClients

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import LedgerUnavailableError, InvocationFailedError
-from paynearme.ledger import PARTITIONS, PendingPayment, Ledger, PendingStage, items
-from paynearme.ledger.watching import pending_attributes
-from paynearme.watching import MIN_PAYMENT_BUDGET_SECONDS, sweep
+from paynearme.ledger.unconfirmed import PARTITIONS, PendingPayment, PendingStage
+from paynearme.ledger import Ledger, schema
+from paynearme.ledger.unconfirmed import pending_attributes
+from paynearme.sweep.unconfirmed_sweep import MIN_PAYMENT_BUDGET_SECONDS, sweep
 from tests.clock import Clock
 from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput
 from tests.integration.payments_over_time import NOON, PaymentDriver
@@ -71,7 +72,7 @@ def test_each_that_is_due_costs_one_request_and_later_two(
 
 
 def test_payments_are_spread_over_all_partitions() -> None:
-    keys = [items.payment_key(SITE, str(830466818968 + number), test=False) for number in range(1600)]
+    keys = [schema.payment_key(SITE, str(830466818968 + number), test=False) for number in range(1600)]
 
     by_partition = Counter(pending_attributes(key, NOON)["pending_partition"] for key in keys)
 

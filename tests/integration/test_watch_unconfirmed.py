@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from tests.integration.deployed_policy import AppConfigStub
 from tests.integration.meanwhile import Interleaver
 from tests.integration.observed import LambdaFunction, LedgerFixture, AwsCallRecorder, CapturedOutput

@@ -9,10 +9,11 @@ from urllib.parse import parse_qs
 from pydantic import SecretStr
 from urllib3 import HTTPResponse, PoolManager
 
-from paynearme.access_tokens import AccessTokens
-from paynearme.deadline import Deadline
-from paynearme.settings import ResolvedSite, OAuthClient, Settings
-from paynearme.table import Table
+from paynearme.client.access_token_cache import AccessTokens
+from paynearme.platform.deadline import Deadline
+from paynearme.sites.site import ResolvedSite, OAuthClient
+from paynearme.platform.settings import Settings
+from paynearme.platform.dynamodb import Table
 from tests.clock import Clock
 from tests.connections import body_received
 from tests.integration.observed import LedgerFixture

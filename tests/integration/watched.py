@@ -7,7 +7,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
-from paynearme.invocations import async_handler
+from paynearme.handlers.background import background_handler
 from tests.integration.observed import LambdaFunction, LedgerFixture
 from tests.integration.payments_over_time import NOON
 from tests.integration.signed_callbacks import SITE
@@ -29,7 +29,7 @@ class SweepDriver:
 
     def sweep(self, now: datetime) -> None:
         """Look when our clock shows ``now``."""
-        async_handler("sweep_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
+        background_handler("sweep_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
 
     def pending(self) -> dict[str, str]:
         """Return which payments' outcomes are awaited, and since when, as the index says it."""

@@ -11,7 +11,7 @@ from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.response import StreamingBody
 
-from operations.deployed_policy import DeployedPolicy, AppConfigTarget
+from operations.policy_deployment import DeployedPolicy, AppConfigTarget
 
 TARGET = AppConfigTarget(application="app1234", environment="env1234", profile="pro1234", strategy="str1234")
 STARTED = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
@@ -86,7 +86,7 @@ class FakeAppConfig:
         self._new_deployment(number, profile, [(state, percent)])
 
     def _capture_parameters(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context["asked"] = params
+        context["parameters"] = params
 
     def _respond(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
         self.operations.append(model.name)
@@ -95,8 +95,8 @@ class FakeAppConfig:
         try:
             if model.name in self.rejections:
                 raise self.rejections[model.name]
-            _check_target(context["asked"])
-            return _response(200), getattr(self, f"_{xform_name(model.name)}")(context["asked"])
+            _check_target(context["parameters"])
+            return _response(200), getattr(self, f"_{xform_name(model.name)}")(context["parameters"])
         except _RejectedError as error:
             return _response(400), error.body
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 from aiohttp import ClientSession, web
 
-from local import faults
+from sandbox.faults import fault_proxy
 from tests.unit.listening import serve
 
 UPDATE = "DynamoDB_20120810.UpdateItem"
@@ -28,7 +28,7 @@ class UpstreamStub:
         headers = [(name, value) for name, value in request.headers.items()]
         self.received.append((request.method, request.raw_path, headers, await request.read()))
         if self.aborts or request.headers.get("X-Break"):
-            return faults.abort_connection(request)
+            return fault_proxy.abort_connection(request)
         return self.respond()
 
     def runner(self) -> web.AppRunner:
@@ -45,7 +45,7 @@ def run_with_proxy[T](scenario: Callable[[ClientSession, UpstreamStub], Awaitabl
         async with (
             asyncio.timeout(MAX_SECONDS),
             serve(upstream.runner()) as upstream_url,
-            serve(faults.runner(upstream_url)) as upstream.proxy_url,
+            serve(fault_proxy.runner(upstream_url)) as upstream.proxy_url,
             ClientSession(
                 upstream.proxy_url, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
             ) as session,

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 from urllib3 import PoolManager
 
-from local.faults import abort_connection
-from paynearme.client import PayNearMeClient
-from paynearme.deadline import Deadline
+from sandbox.faults.fault_proxy import abort_connection
+from paynearme.client.paynearme_client import PayNearMeClient
+from paynearme.platform.deadline import Deadline
 from tests.unit.listening import serve
 from tests.unit.paynearme_pool import StubTokens, new_client
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from local import events
-from local.callbacks import CallbackSender, Delivery, Kind
-from local.sites import new_sites
-from paynearme.answers import callback_response
-from paynearme.messages import ConfirmationResponse
+from sandbox.clients import sample_messages
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.stack.sites import new_sites
+from paynearme.handlers.callback_response import callback_response
+from paynearme.protocol.callbacks import ConfirmationResponse
 from tests.unit.listening import serve
 
 SITES = new_sites()["sites"]
-CASH = events.load("authorization")["cash"]
+CASH = sample_messages.load("authorization")["cash"]
 ORDER = CASH["pnm_order_identifier"]
 ACKNOWLEDGEMENT = callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "json")["body"]
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from boto3.dynamodb.types import TypeSerializer
 
-from paynearme.event_bus import DeadLetterQueue, EventBus
+from paynearme.events.event_bus import DeadLetterQueue, EventBus
 from tests.clock import Clock
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)

@@ -7,16 +7,17 @@ from typing import Any, cast
 from pydantic import SecretStr
 from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
 
-from paynearme.access_tokens import AccessTokens
-from paynearme.client import PayNearMeClient
-from paynearme.deadline import Deadline
+from paynearme.client.access_token_cache import AccessTokens
+from paynearme.client.paynearme_client import PayNearMeClient
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import ServiceError
-from paynearme.messages import SmartTokenRequest, read_message
-from paynearme.messages.create_order import CreateOrderRequest
-from paynearme.messages.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
-from paynearme.messages.payment_methods import FindPaymentMethodsRequest
-from paynearme.parameters import from_json_body
-from paynearme.settings import ResolvedSite, OAuthClient
+from paynearme.protocol.smart_token import SmartTokenRequest
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.create_order import CreateOrderRequest
+from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
+from paynearme.protocol.payment_methods import FindPaymentMethodsRequest
+from paynearme.platform.http_request import from_json_body
+from paynearme.sites.site import ResolvedSite, OAuthClient
 from tests.connections import body_received
 from tests.documents import load_sample
 from tests.events_of_gateway import json_event

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from local import events
-from local.paynearme_side import api
-from local.sites import new_sites
+from sandbox.clients import sample_messages
+from sandbox.fake_paynearme import api
+from sandbox.stack.sites import new_sites
 from tests.clock import Clock
 from tests.unit.listening import serve
 
@@ -40,7 +40,7 @@ def signed(message: Mapping[str, Any], **changes: str | bool | None) -> dict[str
     """Return the message with ``changes``, signed by its site for the moment at which the clock stands."""
     identifier = str(changes.get("site_identifier") or message["site_identifier"])
     site = SITES.get(identifier, {"secret": "unknown", "version": "3.0"})
-    return events.signed(message, site.get("api_secret") or site["secret"], site["version"], NOW, **changes)
+    return sample_messages.signed(message, site.get("api_secret") or site["secret"], site["version"], NOW, **changes)
 
 
 class FakePayNearMeDriver:

@@ -9,10 +9,10 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 from urllib3 import HTTPResponse, PoolManager
 
-from paynearme.access_tokens import AccessTokens
-from paynearme.deadline import Deadline
-from paynearme.settings import Settings
-from paynearme.table import Item, Table, Update
+from paynearme.client.access_token_cache import AccessTokens
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.settings import Settings
+from paynearme.platform.dynamodb import Item, Table, Update
 
 NOT_FOUND: Any = {"Error": {"Code": "ParameterNotFound"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 

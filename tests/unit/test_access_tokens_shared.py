@@ -6,9 +6,9 @@ from threading import Barrier
 import pytest
 from pydantic import SecretStr
 
-from paynearme.access_tokens import REFUSAL_BACKOFF_SECONDS, AccessTokens
-from paynearme.client import PayNearMeClient
-from paynearme.deadline import Deadline
+from paynearme.client.access_token_cache import REFUSAL_BACKOFF_SECONDS, AccessTokens
+from paynearme.client.paynearme_client import PayNearMeClient
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import CredentialsRejectedError
 from tests.clock import Clock
 from tests.unit.paynearme_pool import RESPONSES, StubPool, http_response, call, new_client, oauth_site

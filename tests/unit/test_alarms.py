@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from paynearme.gateway import CALLBACK_TIMEOUT_SECONDS
-from paynearme.aws import MAX_ATTEMPT_SECONDS
-from paynearme.settings import Settings
+from paynearme.handlers.callback import CALLBACK_TIMEOUT_SECONDS
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
+from paynearme.platform.settings import Settings
 from tests.measures import ALL_METRIC_NAMES
 from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
 

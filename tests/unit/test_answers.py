@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from paynearme.answers import problem_response, json_response
+from paynearme.platform.http_response import problem_response, json_response
 from paynearme.errors import (
     AccessTokenUnavailableError,
     StaleTimestampError,
@@ -33,7 +33,8 @@ from paynearme.errors import (
     MalformedRequestError,
     UnsupportedVersionError,
 )
-from paynearme.messages import SmartTokenRequest, read_message
+from paynearme.protocol.smart_token import SmartTokenRequest
+from paynearme.protocol.parsing import read_message
 
 STATUSES: list[tuple[type[Exception], int]] = [
     (MalformedRequestError, 400),
@@ -67,7 +68,7 @@ REJECTED = RequestRejectedError("6501", ["Order not found"])
 AUTHORIZATION_EXPIRED = BankAuthorizationExpiredError(
     "6513", ["Connect again"], "23b9e4ba13242", "84274665124", "S2155373459"
 )
-with_and_without_descriptions = pytest.mark.parametrize("names_only", [True, False])
+with_and_without_descriptions = pytest.mark.parametrize("omit_descriptions", [True, False])
 
 
 @with_and_without_descriptions

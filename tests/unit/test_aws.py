@@ -13,7 +13,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from paynearme.aws import CLIENT_CONFIG, MAX_ATTEMPT_SECONDS, is_retryable
+from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 
 URL = "https://dynamodb.example.com"
 

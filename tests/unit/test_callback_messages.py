@@ -8,26 +8,13 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import ValidationError
 
-from paynearme.answers import callback_response
+from paynearme.handlers.callback_response import callback_response
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import (
-    Authorization,
-    AuthorizationResponse,
-    Confirmation,
-    ConfirmationResponse,
-    Message,
-    Outcome,
-    Reversal,
-    read_message,
-)
-from paynearme.messages.values import (
-    PaymentType,
-    PricingScheduleName,
-    SiteChannel,
-    SiteSubchannel,
-    UserDevice,
-)
-from paynearme.parameters import from_body
+from paynearme.protocol.callbacks import Authorization, AuthorizationResponse, Confirmation, ConfirmationResponse, Outcome
+from paynearme.protocol.parsing import Message, read_message
+from paynearme.protocol.reversals import Reversal
+from paynearme.protocol.types import PaymentType, PricingScheduleName, SiteChannel, SiteSubchannel, UserDevice
+from paynearme.platform.http_request import from_body
 from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import json_event
 from tests.messages import SECRET, valid_authorization, valid_confirmation, valid_reversal

@@ -3,7 +3,9 @@
 import pytest
 
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import Confirmation, Reversal, read_message
+from paynearme.protocol.callbacks import Confirmation
+from paynearme.protocol.reversals import Reversal
+from paynearme.protocol.parsing import read_message
 from tests.messages import valid_authorization, valid_confirmation, valid_reversal
 
 

@@ -2,10 +2,12 @@ from typing import Any
 
 import pytest
 
-from paynearme import telemetry
-from paynearme.answers import HttpResponse, callback_response
-from paynearme.certification import SimulatedResponse, parse_annotation, rehearsals, apply_hook
-from paynearme.messages import Confirmation, ConfirmationResponse, read_message
+from paynearme.platform import observability
+from paynearme.platform.http_response import HttpResponse
+from paynearme.handlers.callback_response import callback_response
+from paynearme.handlers.certification_hooks import SimulatedResponse, parse_annotation, rehearsals, apply_hook
+from paynearme.protocol.callbacks import Confirmation, ConfirmationResponse
+from paynearme.protocol.parsing import read_message
 from tests.clock import Clock
 from tests.messages import valid_confirmation
 
@@ -24,8 +26,8 @@ def confirmation_with_hook(annotation: str | None) -> Confirmation:
 def telemetry_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Everything that is noted and counted meanwhile."""
     recorded: list[Any] = []
-    monkeypatch.setattr(telemetry, "note", lambda **fields: recorded.append(fields))
-    monkeypatch.setattr(telemetry, "count", recorded.append)
+    monkeypatch.setattr(observability, "note", lambda **fields: recorded.append(fields))
+    monkeypatch.setattr(observability, "count", recorded.append)
     return recorded
 
 

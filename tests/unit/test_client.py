@@ -26,9 +26,10 @@ from paynearme.errors import (
     RequestRejectedError,
     SignatureError,
 )
-from paynearme.messages import SmartTokenResponse, SmartTokenRequest, read_message
-from paynearme.settings import ResolvedSite
-from paynearme.signing import verify
+from paynearme.protocol.smart_token import SmartTokenResponse, SmartTokenRequest
+from paynearme.protocol.parsing import read_message
+from paynearme.sites.site import ResolvedSite
+from paynearme.protocol.signing import verify
 from tests.clock import Clock
 from tests.documents import load_sample
 from tests.messages import SECRET, resolved_site, valid_guaranteed_ach_request

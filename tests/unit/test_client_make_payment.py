@@ -10,9 +10,9 @@ import pytest
 from urllib3 import PoolManager
 from urllib3.util.retry import Retry
 
-from paynearme import client as module
-from paynearme.client import PayNearMeClient
-from paynearme.deadline import Deadline
+from paynearme.client.paynearme_client import paynearme_client as module
+from paynearme.client.paynearme_client import PayNearMeClient
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import (
     BankAuthorizationExpiredError,
     CredentialsRejectedError,
@@ -22,8 +22,8 @@ from paynearme.errors import (
     ServiceError,
     RequestRejectedError,
 )
-from paynearme.messages.make_payment import IDEMPOTENCY_KEY, extract_payment_identifier
-from paynearme.signing import verify
+from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, extract_payment_identifier
+from paynearme.protocol.signing import verify
 from tests.clock import Clock
 from tests.documents import load_sample
 from tests.messages import SECRET, resolved_site

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 from urllib3 import HTTPResponse
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import (
     AccessTokenUnavailableError,
     CredentialsRejectedError,
@@ -15,8 +15,8 @@ from paynearme.errors import (
     ServiceError,
     UpstreamTimeoutError,
 )
-from paynearme.settings import ResolvedSite
-from paynearme.signing import verify
+from paynearme.sites.site import ResolvedSite
+from paynearme.protocol.signing import verify
 from tests.clock import Clock
 from tests.messages import SECRET, resolved_site
 from tests.unit.paynearme_pool import (
@@ -124,10 +124,10 @@ def test_that_a_token_was_taken_is_learned(operation: str) -> None:
 @for_each_retryable
 def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: str) -> None:
     pool = StubPool(http_response(401, b""), http_response(401, b""), valid_response(operation))
-    tokens = StubTokens("kept", "stored", "new")
+    tokens = StubTokens("cached", "stored", "new")
     call_with(operation, pool, tokens)
     assert pool.authorizations == ["Bearer kept", "Bearer stored", "Bearer new"]
-    assert tokens.rejected_tokens == [None, "kept", "stored"]
+    assert tokens.rejected_tokens == [None, "cached", "stored"]
     assert tokens.accepted == 1
 
 

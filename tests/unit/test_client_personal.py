@@ -5,8 +5,9 @@ import traceback
 import pytest
 
 from paynearme.errors import ServiceError, RequestRejectedError
-from paynearme.messages import SmartTokenRequest, read_message
-from paynearme.messages.create_order import CreateOrderRequest
+from paynearme.protocol.smart_token import SmartTokenRequest
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.create_order import CreateOrderRequest
 from tests.clock import Clock
 from tests.messages import resolved_site, valid_guaranteed_ach_request
 from tests.unit.paynearme_pool import ORDER_REQUEST, StubPool, http_response, new_client

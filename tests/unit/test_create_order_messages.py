@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from local.events import load
+from sandbox.clients.sample_messages import load
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import Confirmation, read_message
-from paynearme.messages.create_order import CreatedOrder, CreateOrderResponse, CreateOrderRequest
-from paynearme.parameters import from_json_body
+from paynearme.protocol.callbacks import Confirmation
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.create_order import CreatedOrder, CreateOrderResponse, CreateOrderRequest
+from paynearme.platform.http_request import from_json_body
 from tests.events_of_gateway import json_event
 from tests.messages import valid_confirmation
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynearme.deadline import Deadline
+from paynearme.platform.deadline import Deadline
 from tests.clock import Clock
 
 

@@ -7,22 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import Message, read_message
-from paynearme.messages.entries import (
-    CustomerInput,
-    CustomerRequest,
-    OrderInput,
-    OrderRequest,
-    PaymentRequest,
-)
-from paynearme.messages.records import (
-    CustomerResponse,
-    CustomerStatusValue,
-    OrderResponse,
-    OrderStatusValue,
-    OrderTypeValue,
-    SpendingResponse,
-)
+from paynearme.protocol.parsing import Message, read_message
+from paynearme.protocol.merchant_input import CustomerInput, CustomerRequest, OrderInput, OrderRequest, PaymentRequest
+from paynearme.protocol.api_responses import CustomerResponse, CustomerStatusValue, OrderResponse, OrderStatusValue, OrderTypeValue, SpendingResponse
 from paynearme.policy import CustomerStatus, OrderStatus, OrderType, WindowKind
 
 ORDER = {"site_identifier": "S2155373459", "pnm_order_identifier": "80080175585"}

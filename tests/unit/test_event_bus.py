@@ -15,11 +15,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from paynearme import telemetry
-from paynearme.aws import MAX_ATTEMPT_SECONDS
+from paynearme.platform import observability
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 from paynearme.errors import EventPublishFailedError
-from paynearme.ledger import payment_events
-from paynearme.messages.events import PaymentEvent
+from paynearme.ledger.event_mapping import payment_events
+from paynearme.protocol.payment_events import PaymentEvent
 from tests.clock import Clock
 from tests.unit.payment_records import NOW, ORDER, SITE, EventBridgeStub, SqsStub, item, record
 
@@ -119,7 +119,7 @@ def test_why_the_bus_refuses_is_noted_in_its_own_words(
     clock: Clock, bus: EventBridgeStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_fields: dict[str, Any] = {}
-    monkeypatch.setattr(telemetry, "note", lambda **fields: log_fields.update(fields))
+    monkeypatch.setattr(observability, "note", lambda **fields: log_fields.update(fields))
     bus.rejections = {"1 a": repeat("ThrottlingException"), "1 b": repeat("MalformedDetail")}
 
     bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10))

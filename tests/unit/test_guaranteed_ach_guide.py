@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from local.events import Parameters, load, signed
-from paynearme.parameters import from_json_body
-from paynearme.signing import string_to_sign, verify
+from sandbox.clients.sample_messages import Parameters, load, signed
+from paynearme.platform.http_request import from_json_body
+from paynearme.protocol.signing import string_to_sign, verify
 from tests.events_of_gateway import json_event
 
 SECRET = "a test's own secret"

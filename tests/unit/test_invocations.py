@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from paynearme import telemetry
+from paynearme.platform import observability
 from paynearme.errors import LedgerUnavailableError, InvocationFailedError
-from paynearme.invocations import async_handler
+from paynearme.handlers.background import background_handler
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 MARKER = "zq7marker7qz"
@@ -19,9 +19,9 @@ CONTEXT = SimpleNamespace(aws_request_id="request-1")
 
 @pytest.fixture(autouse=True)
 def _reset_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    for handler in telemetry.logger.handlers:
+    for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", SimpleNamespace(write=print, flush=lambda: None))
-    telemetry.metrics.clear_metrics()
+    observability.metrics.clear_metrics()
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -31,7 +31,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], lis
 
 
 def failing_function(error: Exception, cause: Exception | None = None) -> Any:
-    @async_handler("sweep_unconfirmed")
+    @background_handler("sweep_unconfirmed")
     def handler(event: Any, now: datetime) -> None:
         raise error from cause
 
@@ -41,7 +41,7 @@ def failing_function(error: Exception, cause: Exception | None = None) -> Any:
 def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     calls = []
 
-    @async_handler("sweep_unconfirmed", clock=lambda: NOW)
+    @background_handler("sweep_unconfirmed", clock=lambda: NOW)
     def handler(event: Any, now: datetime) -> None:
         calls.append((event, now))
 
@@ -57,7 +57,7 @@ def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixt
 
 def test_its_own_clock_shows_utc() -> None:
     timestamps: list[datetime] = []
-    async_handler("sweep_unconfirmed")(lambda _, now: timestamps.append(now))({}, None)
+    background_handler("sweep_unconfirmed")(lambda _, now: timestamps.append(now))({}, None)
 
     assert abs((datetime.now(UTC) - timestamps[0]).total_seconds()) < 60
     assert timestamps[0].tzinfo is UTC
@@ -96,7 +96,7 @@ def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture
         failing_function(RuntimeError())({}, CONTEXT)
     lines(capsys)
 
-    async_handler("sweep_unconfirmed")(lambda _, now: None)({}, None)
+    background_handler("sweep_unconfirmed")(lambda _, now: None)({}, None)
 
     [line], [metrics] = lines(capsys)
     assert "error" not in line

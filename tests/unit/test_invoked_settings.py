@@ -3,9 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from paynearme.aws import MAX_ATTEMPT_SECONDS
-from paynearme.publishing import DLQ_RESERVE_SECONDS
-from paynearme.settings import EnvironmentSettings, PublishingSettings, SweepSettings
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
+from paynearme.events.event_publisher import DLQ_RESERVE_SECONDS
+from paynearme.platform.settings import EnvironmentSettings, PublishingSettings, SweepSettings
 from tests.template import FUNCTIONS, PARAMETERS, environment_of
 
 SETTINGS_BY_FUNCTION: dict[str, type[EnvironmentSettings]] = {

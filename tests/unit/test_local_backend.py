@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from local.backend import BackendClient, Response
+from sandbox.clients.backend_client import BackendClient, Response
 from tests.unit.listening import serve
 
 

@@ -2,11 +2,12 @@ import json
 
 import pytest
 
-from local import events
-from local.callbacks import Kind
-from local.sites import VERSION_2_SITE, XML_SITE, read_sites
-from paynearme.answers import CallbackBody, callback_response
-from paynearme.messages import AuthorizationResponse, ConfirmationResponse, ReversalResponse
+from sandbox.clients import sample_messages
+from sandbox.clients.callback_sender import Kind
+from sandbox.stack.sites import VERSION_2_SITE, XML_SITE, read_sites
+from paynearme.handlers.callback_response import CallbackBody, callback_response
+from paynearme.protocol.callbacks import AuthorizationResponse, ConfirmationResponse
+from paynearme.protocol.reversals import ReversalResponse
 from tests.unit.merchant import ACKNOWLEDGEMENT, CASH, ORDER, SITES, validated
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
@@ -42,9 +43,9 @@ def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) 
         assert delivery.content_type == "application/json; charset=utf-8"
 
 
-@pytest.mark.parametrize("name", events.load("authorization_response"))
+@pytest.mark.parametrize("name", sample_messages.load("authorization_response"))
 def test_the_documented_answers_are_accepted(name: str) -> None:
-    response = events.load("authorization_response")[name]
+    response = sample_messages.load("authorization_response")[name]
     order = response["payment_authorization_response"]["authorization"]["pnm_order_identifier"]
 
     delivery = validated(json.dumps(response), kind="authorize", message={**CASH, "pnm_order_identifier": order})
@@ -155,7 +156,7 @@ def test_a_reversal_s_acknowledgement_is_none_of_a_confirmation() -> None:
 
 def test_a_forged_reversal_of_a_site_that_nobody_knows_is_judged_by_the_usual_envelope() -> None:
     body = callback_response(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
-    forged_message = events.signed({**CASH, "site_identifier": "S0"}, "a forger's secret")
+    forged_message = sample_messages.signed({**CASH, "site_identifier": "S0"}, "a forger's secret")
 
     assert validated(body, kind="reverse", message=forged_message).accepted
     assert validated("{}", 401, kind="reverse", message=forged_message).reason == "status 401"

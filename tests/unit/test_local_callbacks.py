@@ -5,19 +5,19 @@ from typing import get_args
 
 import pytest
 
-from local import events
-from local.callbacks import CallbackSender, Delivery, Kind
-from local.events import Transport
-from local.sites import VERSION_2_SITE
-from paynearme.parameters import from_body
-from paynearme.signing import verify
+from sandbox.clients import sample_messages
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.clients.sample_messages import Transport
+from sandbox.stack.sites import VERSION_2_SITE
+from paynearme.platform.http_request import from_body
+from paynearme.protocol.signing import verify
 from tests.unit.listening import serve
 from tests.unit.merchant import ACKNOWLEDGEMENT, CASH, SITES, MerchantStub, validated, run_with_sender
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-SAVED_METHOD_MESSAGE = events.load("authorization")["guaranteed_ach_saved"]
+SAVED_METHOD_MESSAGE = sample_messages.load("authorization")["guaranteed_ach_saved"]
 TRANSPORTS = get_args(Transport.__value__)
 
 
@@ -40,7 +40,7 @@ def test_a_message_arrives_signed_by_its_site_in_each_transport(
     [(*transport_fields, text)] = merchant.received
     assert transport_fields == [method, f"/callbacks/{kind}", content_type]
     received = from_body({"body": text})
-    assert received.items() >= (events.stringify_parameters(SAVED_METHOD_MESSAGE).items() - {("timestamp", SAVED_METHOD_MESSAGE["timestamp"])})
+    assert received.items() >= (sample_messages.stringify_parameters(SAVED_METHOD_MESSAGE).items() - {("timestamp", SAVED_METHOD_MESSAGE["timestamp"])})
     assert received["timestamp"] > SAVED_METHOD_MESSAGE["timestamp"]
     verify(received, received["signature"], [SITES["S6404173951"]["secret"]])
 
@@ -64,7 +64,7 @@ def test_a_message_is_signed_for_the_version_of_its_site() -> None:
 
 
 def test_a_message_that_carries_a_signature_is_sent_as_it_is() -> None:
-    forged_message = events.signed(CASH, "a forger's secret", timestamp=1)
+    forged_message = sample_messages.signed(CASH, "a forger's secret", timestamp=1)
     merchant = MerchantStub((401, "{}"))
 
     delivery = run_with_sender(merchant, lambda sender: sender.deliver("confirm", forged_message, "json"))
@@ -90,7 +90,7 @@ def test_no_answer_within_the_time_is_a_delivery_that_was_too_slow() -> None:
 
 def test_an_answer_that_came_too_late_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock_values = iter([100.0, 110.1])
-    monkeypatch.setattr("local.callbacks.time.perf_counter", lambda: next(clock_values, 110.1))
+    monkeypatch.setattr("sandbox.clients.callback_sender.time.perf_counter", lambda: next(clock_values, 110.1))
 
     delivery = validated(ACKNOWLEDGEMENT)
 

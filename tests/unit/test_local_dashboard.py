@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from local.dashboard_data import Limit, MetricValues, Panel, Periods, Series, panels_of
-from local.dashboard_drawing import draw
-from paynearme import telemetry
+from sandbox.dashboard.dashboard_data import Limit, MetricValues, Panel, Periods, Series, panels_of
+from sandbox.dashboard.dashboard_drawing import draw
+from paynearme.platform import observability
 from tests.unit.test_template_dashboard import BODY, SUBSTITUTIONS, WIDGETS, substitute
 
 SERVICE = frozenset({("service", "s")})
@@ -39,12 +39,12 @@ def measure(*lines: str) -> MetricValues:
 
 
 def test_what_a_function_writes_is_read(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.add_metric("PaymentConfirmed")
-    telemetry.add_metric("ConfirmedAmountCents", 35499)
-    telemetry.flush("confirm", 200, 12.5)
+    observability.add_metric("PaymentConfirmed")
+    observability.add_metric("ConfirmedAmountCents", 35499)
+    observability.flush("confirm", 200, 12.5)
     measurements = measure(*capsys.readouterr().out.splitlines())
 
-    service = frozenset({("service", telemetry.SERVICE)})
+    service = frozenset({("service", observability.SERVICE)})
     amount_series = Series(("PayNearMe", "ConfirmedAmountCents", service), "", None, "Sum", 100)
     duration_series = Series(("PayNearMe", "Milliseconds", service | {("operation", "confirm")}), "", None, "Maximum")
     assert measurements.overall(amount_series) == 354.99

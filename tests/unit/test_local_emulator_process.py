@@ -4,7 +4,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from local.emulator_process import ExtractOnceZipFile
+from sandbox.stack.emulator_process import ExtractOnceZipFile
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from aiohttp import ClientSession
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
-from local.aws_services import UNKNOWN_OPERATION
-from paynearme.aws import is_retryable
+from sandbox.faults.aws_services import UNKNOWN_OPERATION
+from paynearme.platform.aws_clients import is_retryable
 from tests.unit.faulty_endpoint import GET_SECRET, UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.

@@ -9,7 +9,7 @@ import urllib3
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from local import faults
+from sandbox.faults import fault_proxy
 from tests.unit.faulty_endpoint import UPDATE, UpstreamStub, call_proxy, run_with_proxy
 from tests.unit.listening import serve
 
@@ -120,7 +120,7 @@ def test_an_upstream_that_is_not_there_means_an_aborted_connection() -> None:
         upstream = UpstreamStub()
         async with serve(upstream.runner()) as upstream_url:
             pass
-        async with serve(faults.runner(upstream_url)) as url, ClientSession(url) as session:
+        async with serve(fault_proxy.runner(upstream_url)) as url, ClientSession(url) as session:
             return await call_proxy(session)
 
     result = asyncio.run(scenario())

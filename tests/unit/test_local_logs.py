@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from local import logs
-from local.logs import messages_in
+from sandbox.stack import logs
+from sandbox.stack.logs import messages_in
 
 
 class Emulator:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import aiohttp
 import pytest
 
-from local import events
+from sandbox.clients import sample_messages
 from tests.unit.paynearme_side import PAYMENT, AuthorizingMerchantStub, FakePayNearMeDriver, run_with_merchant, signed, run_with_fake
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-PLAIN_REQUEST = events.load("get_smart_token")["plain"]
+PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
 PATH = "/json-api/get_smart_token"
 BROKEN: list[dict[str, object]] = [
     {"mode": "status", "status": 500},

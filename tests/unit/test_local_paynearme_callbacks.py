@@ -1,13 +1,13 @@
 import pytest
 
-from local import events
+from sandbox.clients import sample_messages
 from tests.unit.paynearme_side import CHECKING, NOW, AuthorizingMerchantStub, make_payment_and_settle, run_with_merchant
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-AUTHORIZED = events.load("authorization")["guaranteed_ach_saved"]
-CONFIRMED = events.load("confirmation")["guaranteed_ach_saved"]
+AUTHORIZED = sample_messages.load("authorization")["guaranteed_ach_saved"]
+CONFIRMED = sample_messages.load("confirmation")["guaranteed_ach_saved"]
 RUN_SPECIFIC = {"pnm_payment_identifier", "site_order_identifier", "payment_date", "timestamp"}
 
 

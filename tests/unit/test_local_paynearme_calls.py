@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from local import events
+from sandbox.clients import sample_messages
 from tests.unit.paynearme_side import NOW, PAYMENT, SITES, FakePayNearMeDriver, signed, run_with_fake
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-PLAIN_REQUEST = events.load("get_smart_token")["plain"]
+PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
 SECRET = SITES["S2411573363"]["secret"]
-CREATE_REQUEST = events.load("create_order")["guaranteed_ach"]
+CREATE_REQUEST = sample_messages.load("create_order")["guaranteed_ach"]
 
 
 def send_all(*bodies: object) -> list[tuple[int, dict[str, object]]]:
@@ -30,9 +30,9 @@ def send_all(*bodies: object) -> list[tuple[int, dict[str, object]]]:
         pytest.param({**signed(PLAIN_REQUEST), "flow_debit": "true"}, id="changed after signing"),
         pytest.param(signed(PLAIN_REQUEST, site_identifier="S0000000000"), id="unknown site"),
         pytest.param(signed(PLAIN_REQUEST, site_identifier=None), id="no site"),
-        pytest.param(events.signed(PLAIN_REQUEST, SECRET, "2.0", NOW), id="other version"),
-        pytest.param(events.signed(PLAIN_REQUEST, SECRET, "3.0", NOW - 301), id="too old"),
-        pytest.param(events.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + 301), id="too early"),
+        pytest.param(sample_messages.signed(PLAIN_REQUEST, SECRET, "2.0", NOW), id="other version"),
+        pytest.param(sample_messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW - 301), id="too old"),
+        pytest.param(sample_messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + 301), id="too early"),
         pytest.param({**signed(PLAIN_REQUEST), "timestamp": "soon"}, id="no time"),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_site_that_signs_its_calls_sends_no_authorization(header: str) -> None
 
 
 def test_a_timestamp_may_be_five_minutes_off() -> None:
-    responses = send_all(*[events.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + seconds) for seconds in (-300, 300)])
+    responses = send_all(*[sample_messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + seconds) for seconds in (-300, 300)])
 
     assert [status for status, _ in responses] == [200, 200]
 
@@ -97,7 +97,7 @@ def test_the_known_sites_can_be_replaced() -> None:
         return [
             await fake.command("sites", other_sites),
             (await fake.send("get_smart_token", signed(PLAIN_REQUEST)))[0],
-            (await fake.send("get_smart_token", events.signed(PLAIN_REQUEST, "another", timestamp=NOW)))[0],
+            (await fake.send("get_smart_token", sample_messages.signed(PLAIN_REQUEST, "another", timestamp=NOW)))[0],
             await fake.command("sites", {"sites": {"S1": {}}}),
             await fake.command("sites", []),
         ]
@@ -106,7 +106,7 @@ def test_the_known_sites_can_be_replaced() -> None:
 
 
 def test_the_calls_are_told_in_order_without_personal_data_tokens_and_signatures() -> None:
-    guaranteed = signed(events.load("get_smart_token")["guaranteed_ach"], some_token="t0k3n")
+    guaranteed = signed(sample_messages.load("get_smart_token")["guaranteed_ach"], some_token="t0k3n")
     names = ("first_name", "last_name", "email", "phone", "street", "city", "postal_code", "year_of_birth")
     order = signed(CREATE_REQUEST, **{f"site_customer_{name}": f"personal {name}" for name in names})
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from local import events
+from sandbox.clients import sample_messages
 from tests.unit.paynearme_side import (
     CHECKING,
     CUSTOMER,
@@ -19,11 +19,11 @@ from tests.unit.paynearme_side import (
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-GUARANTEED_REQUEST = events.load("get_smart_token")["guaranteed_ach"]
-RECONNECT = events.load("get_smart_token")["guaranteed_ach_reconnect"]
-PLAIN_REQUEST = events.load("get_smart_token")["plain"]
-AUTHORIZED = events.load("authorization")["guaranteed_ach_first"]
-CONFIRMED = events.load("confirmation")["guaranteed_ach_first"]
+GUARANTEED_REQUEST = sample_messages.load("get_smart_token")["guaranteed_ach"]
+RECONNECT = sample_messages.load("get_smart_token")["guaranteed_ach_reconnect"]
+PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
+AUTHORIZED = sample_messages.load("authorization")["guaranteed_ach_first"]
+CONFIRMED = sample_messages.load("confirmation")["guaranteed_ach_first"]
 ACCOUNT = {"bank": "Demo Checking Account", "number": "6576"}
 METHOD = CHECKING["payment_method_identifier"]
 CUSTOMER_ONLY = {"pnm_order_identifier": None, "site_customer_identifier": CUSTOMER}
@@ -125,7 +125,7 @@ def test_the_account_is_saved_once_and_can_pay_by_a_call() -> None:
     async def scenario(fake: FakePayNearMeDriver) -> tuple[list[str], Any, Any]:
         first, second = await pay_by_link(fake), await pay_by_link(fake)
         third = await check_out(fake, await create_link(fake, GUARANTEED_REQUEST, **CUSTOMER_ONLY), number="6213")
-        methods = await fake.call("find_payment_methods", events.load("find_payment_methods")["saved"])
+        methods = await fake.call("find_payment_methods", sample_messages.load("find_payment_methods")["saved"])
         name = "payment_method_identifier"
         payment = await fake.call("make_payment", PAYMENT, payment_method_identifier=third[name])
         return [first[name], second[name], third[name]], methods["accounts"], payment
@@ -217,7 +217,7 @@ def test_a_link_that_leads_nowhere_is_refused(
 
 
 def test_a_created_order_s_link_pays_when_it_was_made_for_a_bank() -> None:
-    order_request = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
+    order_request = {**sample_messages.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
 
     async def scenario(fake: FakePayNearMeDriver) -> Any:
         order = (await fake.call("create_order", order_request))["order"]

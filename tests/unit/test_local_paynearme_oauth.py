@@ -5,15 +5,15 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from local import events
-from local.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
+from sandbox.clients import sample_messages
+from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
 from tests.clock import Clock
 from tests.unit.paynearme_side import NOW, SITES, FakePayNearMeDriver, signed, run_with_fake
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-PLAIN_REQUEST = {**events.load("get_smart_token")["plain"], "timestamp": str(NOW)}
+PLAIN_REQUEST = {**sample_messages.load("get_smart_token")["plain"], "timestamp": str(NOW)}
 GRANT_REQUEST = {"grant_type": "client_credentials"}
 
 
@@ -134,7 +134,7 @@ def test_a_call_carries_its_token_and_a_signature_only_where_the_site_sends_one(
     async def scenario(fake: FakePayNearMeDriver) -> list[tuple[int, str | None]]:
         token, other_token = await obtain_token(fake), await obtain_token(fake, OAUTH_SIGNED_SITE)
         signed_request = signed(PLAIN_REQUEST, site_identifier=OAUTH_SIGNED_SITE)
-        by_other_key = events.signed(signed_request, SITES[OAUTH_SIGNED_SITE]["secret"], timestamp=NOW)
+        by_other_key = sample_messages.signed(signed_request, SITES[OAUTH_SIGNED_SITE]["secret"], timestamp=NOW)
         return [
             await call_with_token(fake, unsigned_request(OAUTH_SITE), token),
             await call_with_token(fake, signed(PLAIN_REQUEST, site_identifier=OAUTH_SITE), token),

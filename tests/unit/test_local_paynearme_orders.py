@@ -2,15 +2,15 @@ from typing import Any
 
 import pytest
 
-from local import events
+from sandbox.clients import sample_messages
 from tests.unit.paynearme_side import CHECKING, CUSTOMER, SITE, FakePayNearMeDriver, run_with_fake
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-CREATE_REQUEST = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
-SAMPLE_RESPONSE = events.load("create_order_response")["guaranteed_ach"]
-FIND_REQUEST = events.load("find_payment_methods")["saved"]
+CREATE_REQUEST = {**sample_messages.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
+SAMPLE_RESPONSE = sample_messages.load("create_order_response")["guaranteed_ach"]
+FIND_REQUEST = sample_messages.load("find_payment_methods")["saved"]
 SAVINGS = {
     **CHECKING,
     "description": "Demo Savings Account",
@@ -175,7 +175,7 @@ def test_saved_methods_are_printed_as_in_the_guide(name: str, methods: list[dict
             }
         return await fake.call("find_payment_methods", FIND_REQUEST)
 
-    assert run_with_fake(scenario) == events.load("find_payment_methods_response")[name]
+    assert run_with_fake(scenario) == sample_messages.load("find_payment_methods_response")[name]
 
 
 def test_a_method_that_is_saved_again_takes_the_place_of_the_former() -> None:
@@ -184,7 +184,7 @@ def test_a_method_that_is_saved_again_takes_the_place_of_the_former() -> None:
             await fake.command("methods", {**CHECKING, "number": number})
         return await fake.call("find_payment_methods", FIND_REQUEST)
 
-    assert run_with_fake(scenario) == events.load("find_payment_methods_response")["expired"]
+    assert run_with_fake(scenario) == sample_messages.load("find_payment_methods_response")["expired"]
 
 
 def test_a_created_order_lists_its_customer_s_accounts_under_ach() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientError
 
-from local import events
-from paynearme.signing import verify
+from sandbox.clients import sample_messages
+from paynearme.protocol.signing import verify
 from tests.unit.paynearme_side import (
     CHECKING,
     CUSTOMER,
@@ -23,8 +23,8 @@ from tests.unit.paynearme_side import (
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-CREATE_REQUEST = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
-EXPIRED_RESPONSE = events.load("make_payment_response")["expired"]
+CREATE_REQUEST = {**sample_messages.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
+EXPIRED_RESPONSE = sample_messages.load("make_payment_response")["expired"]
 
 
 def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed() -> None:
@@ -60,7 +60,7 @@ def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed()
         "confirmations": 1,
     }
     for message in (authorization_message, confirmation_message):
-        verify(events.stringify_parameters(message), message["signature"], [SITES[SITE]["secret"]])
+        verify(sample_messages.stringify_parameters(message), message["signature"], [SITES[SITE]["secret"]])
 
 
 @pytest.mark.parametrize(("decision", "authorization"), [("no", "no"), ("perhaps", "none"), ("{}", "none")])
@@ -240,7 +240,7 @@ def test_a_payment_that_cannot_be_made_is_refused(changes: dict[str, str | None]
 
 @pytest.mark.parametrize(("customer", "status"), [(CUSTOMER, "ok"), ("575530001", "error")])
 def test_an_order_of_a_customer_s_is_paid_by_its_own_methods_alone(customer: str, status: str) -> None:
-    order_request = {**events.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
+    order_request = {**sample_messages.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
 
     async def scenario(fake: FakePayNearMeDriver) -> Any:
         order = (await fake.call("create_order", order_request, site_customer_identifier=customer))["order"]

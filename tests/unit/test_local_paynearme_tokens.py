@@ -5,18 +5,18 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from local import events
-from local.paynearme_side.side import FakePayNearMe
-from local.sites import VERSION_2_SITE
-from paynearme.messages import SmartTokenResponse
+from sandbox.clients import sample_messages
+from sandbox.fake_paynearme.service import FakePayNearMe
+from sandbox.stack.sites import VERSION_2_SITE
+from paynearme.protocol.smart_token import SmartTokenResponse
 from tests.clock import Clock
 from tests.unit.paynearme_side import NOW, SITES, FakePayNearMeDriver, signed, run_with_fake
 
 # The fixture beside the mark, because it is set up after the one that refuses sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
-PLAIN_REQUEST = events.load("get_smart_token")["plain"]
-GUARANTEED_REQUEST = events.load("get_smart_token")["guaranteed_ach"]
+PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
+GUARANTEED_REQUEST = sample_messages.load("get_smart_token")["guaranteed_ach"]
 
 
 def send_all(*messages: Mapping[str, str]) -> list[Any]:
@@ -28,9 +28,9 @@ def send_all(*messages: Mapping[str, str]) -> list[Any]:
     return run_with_fake(scenario)
 
 
-@pytest.mark.parametrize("name", events.load("get_smart_token"))
+@pytest.mark.parametrize("name", sample_messages.load("get_smart_token"))
 def test_each_documented_request_is_answered_with_an_order_that_the_layer_reads(name: str) -> None:
-    message = events.load("get_smart_token")[name]
+    message = sample_messages.load("get_smart_token")[name]
 
     [content] = send_all(signed(message))
 
@@ -41,7 +41,7 @@ def test_each_documented_request_is_answered_with_an_order_that_the_layer_reads(
 
 
 def test_the_answer_has_the_documented_one_s_fields_and_form() -> None:
-    [sample] = events.load("get_smart_token_response")["guaranteed_ach"]["orders"]
+    [sample] = sample_messages.load("get_smart_token_response")["guaranteed_ach"]["orders"]
 
     [content] = send_all(signed(GUARANTEED_REQUEST))
 

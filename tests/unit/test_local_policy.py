@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from local import policy
-from local.policy import deploy_local_policy, local_policy, policy_of
-from local.sites import GAMING_SITE, LENDER_SITE, SAMPLE_SITES, new_sites
+from sandbox.stack import policy
+from sandbox.stack.policy import deploy_local_policy, local_policy, policy_of
+from sandbox.stack.sites import GAMING_SITE, LENDER_SITE, SAMPLE_SITES, new_sites
 from operations.errors import OperationError
 from paynearme.policy import SitePolicy, read_policy
 from tests.unit.appconfig import FakeAppConfig

@@ -10,8 +10,9 @@ import pytest
 import urllib3
 from click.testing import CliRunner
 
-from local import events, servers
-from local.sites import new_sites
+from sandbox.clients import sample_messages
+from sandbox.stack import servers
+from sandbox.stack.sites import new_sites
 
 ROOT = Path(__file__).parents[2]
 READY_LINE = re.compile(r"ready: PayNearMe's API on (http://127\.0\.0\.1:[0-9]+)(?:, faulty endpoint on (\S+))?\n")
@@ -30,8 +31,8 @@ def test_both_servers_say_when_they_are_ready_and_end_cleanly_even_while_somethi
     sites_file: Path,
 ) -> None:
     entry = json.loads(sites_file.read_text())["sites"]["S2411573363"]
-    message = events.signed(events.load("get_smart_token")["plain"], entry["secret"])
-    command = [sys.executable, "-m", "local.servers", "--paynearme-port", "0", "--sites", str(sites_file)]
+    message = sample_messages.signed(sample_messages.load("get_smart_token")["plain"], entry["secret"])
+    command = [sys.executable, "-m", "sandbox.stack.servers", "--paynearme-port", "0", "--sites", str(sites_file)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/shared")])}
     with subprocess.Popen(  # noqa: S603 # our own program
         [*command, "--faults-port", "0", "--upstream", "http://127.0.0.1:1"],

@@ -5,19 +5,11 @@ import pytest
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from local import events
-from local.sites import (
-    GAMING_SITE,
-    LENDER_SITE,
-    OAUTH_SIGNED_SITE,
-    OAUTH_SITE,
-    VERSION_2_SITE,
-    XML_SITE,
-    new_sites,
-    read_sites,
-)
-from paynearme.deadline import Deadline
-from paynearme.settings import Settings, SiteProvider
+from sandbox.clients import sample_messages
+from sandbox.stack.sites import GAMING_SITE, LENDER_SITE, OAUTH_SIGNED_SITE, OAUTH_SITE, VERSION_2_SITE, XML_SITE, new_sites, read_sites
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.settings import Settings
+from paynearme.sites.site_provider import SiteProvider
 
 
 class _SecretsManagerStub:
@@ -42,7 +34,7 @@ def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_mess
     named_sites = {
         message["site_identifier"]
         for kind in ("authorization", "confirmation", "reversal", "get_smart_token")
-        for message in events.load(kind).values()
+        for message in sample_messages.load(kind).values()
     }
 
     resolved_sites = {identifier: sites.get(identifier, Deadline.after(9)) for identifier in document["sites"]}

@@ -3,11 +3,11 @@ from decimal import Decimal
 
 import pytest
 
-from local.events import load
+from sandbox.clients.sample_messages import load
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import read_message
-from paynearme.messages.make_payment import IDEMPOTENCY_KEY, SubmittedPayment, MakePaymentRequest
-from paynearme.parameters import from_json_body
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, SubmittedPayment, MakePaymentRequest
+from paynearme.platform.http_request import from_json_body
 from tests.events_of_gateway import json_event
 
 REQUESTS = load("make_payment")

@@ -4,7 +4,9 @@ from typing import Any, cast
 import pytest
 from pydantic import ValidationError
 
-from paynearme.settings import ResolvedSite, OAuthClient, Settings, Site, SiteProvider
+from paynearme.sites.site import ResolvedSite, OAuthClient, Site
+from paynearme.platform.settings import Settings
+from paynearme.sites.site_provider import SiteProvider
 from tests.clock import Clock
 
 CLIENT = {

@@ -11,8 +11,8 @@ from operations.__main__ import main
 from operations.openapi import FILE, command, document, examples, text
 from operations.openapi.routes import ROUTES, Route
 from paynearme import errors
-from paynearme.messages import read_message
-from paynearme.parameters import from_json_body
+from paynearme.protocol.parsing import read_message
+from paynearme.platform.http_request import from_json_body
 from tests.events_of_gateway import json_event
 from tests.template import API_FUNCTIONS
 

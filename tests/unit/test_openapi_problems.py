@@ -10,9 +10,10 @@ from operations.openapi import document
 from operations.openapi.problems import API_GATEWAY_RESPONSES
 from operations.openapi.routes import ROUTES, Route
 from paynearme import errors
-from paynearme.answers import HttpResponse, problem_response
-from paynearme.messages import SmartTokenRequest, read_message
-from paynearme.parameters import from_json_body
+from paynearme.platform.http_response import HttpResponse, problem_response
+from paynearme.protocol.smart_token import SmartTokenRequest
+from paynearme.protocol.parsing import read_message
+from paynearme.platform.http_request import from_json_body
 from tests.events_of_gateway import json_event
 from tests.template import APIS
 

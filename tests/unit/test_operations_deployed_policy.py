@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 from botocore.exceptions import ClientError
 
-from operations.deployed_policy import TIMEOUT_MINUTES, Deployment
+from operations.policy_deployment import TIMEOUT_MINUTES, Deployment
 from operations.errors import OperationError
 from paynearme.errors import PolicyInvalidError
 from tests.policies import valid_document

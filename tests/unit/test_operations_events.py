@@ -8,10 +8,10 @@ from jsonschema import Draft202012Validator
 
 from operations import events
 from operations.__main__ import main
-from operations.dead_letters import DeadLetterQueue, RedriveResult
+from operations.dlq_redrive import DeadLetterQueue, RedriveResult
 from operations.errors import OperationError
 from operations.event_schemas import FOLDER, schemas
-from paynearme.messages.events import EVENTS
+from paynearme.protocol.payment_events import EVENTS
 
 
 class QueueStub:

@@ -7,9 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from local import stack
+from sandbox.stack import stack
 from operations.errors import OperationError
-from operations.stacks import CONFIGURATION, deployed_policy_of
+from operations.stack_lookup import CONFIGURATION, deployed_policy_of
 from tests.unit.appconfig import TARGET, FakeAppConfig
 
 OUTPUTS = {

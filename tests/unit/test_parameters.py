@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 import pytest
 
 from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
-from paynearme.parameters import ProxyEvent, from_body, from_json_body, from_query, undecodable_parameters
-from paynearme.signing import sign
+from paynearme.platform.http_request import ProxyEvent, from_body, from_json_body, from_query, undecodable_parameters
+from paynearme.protocol.signing import sign
 from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
 from tests.messages import SECRET, valid_authorization

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paynearme.errors import MalformedRequestError
-from paynearme.parameters import from_path
+from paynearme.platform.http_request import from_path
 
 
 def event(**parameters: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paynearme.errors import ValidationFailedError, PayloadTooLargeError, MalformedRequestError
-from paynearme.parameters import ProxyEvent, from_body, from_json_body, from_query
-from paynearme.signing import sign
+from paynearme.platform.http_request import ProxyEvent, from_body, from_json_body, from_query
+from paynearme.protocol.signing import sign
 from tests.events_of_gateway import body_event, bytes_event, form_event, json_event, query_event
 from tests.messages import SECRET
 from tests.strategies import any_text, parameters

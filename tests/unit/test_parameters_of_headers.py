@@ -1,7 +1,7 @@
 import pytest
 
 from paynearme.errors import ValidationFailedError
-from paynearme.parameters import ProxyEvent, from_headers
+from paynearme.platform.http_request import ProxyEvent, from_headers
 from tests.events_of_gateway import body_event
 
 KEY = "Idempotency-Key"

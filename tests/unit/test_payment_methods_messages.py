@@ -1,11 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
-from local.events import load
+from sandbox.clients.sample_messages import load
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import read_message
-from paynearme.messages.payment_methods import FindPaymentMethodsRequest, PaymentMethod, PaymentMethods
-from paynearme.parameters import from_json_body
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.payment_methods import FindPaymentMethodsRequest, PaymentMethod, PaymentMethods
+from paynearme.platform.http_request import from_json_body
 from tests.events_of_gateway import json_event
 
 REQUESTS = load("find_payment_methods")

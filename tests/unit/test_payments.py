@@ -4,15 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from paynearme.messages import Outcome, ReversalKind
-from paynearme.payments import (
-    Anomaly,
-    AuthorizationResult,
-    ConfirmationResult,
-    ReversalResult,
-    site_payment_identifier,
-    fallback_decline,
-)
+from paynearme.protocol.callbacks import Outcome
+from paynearme.protocol.reversals import ReversalKind
+from paynearme.ledger.results import Anomaly, AuthorizationResult, ConfirmationResult, ReversalResult, site_payment_identifier, fallback_decline
 from paynearme.policy import Decision, Reason, ConsumerText
 
 DECIDED_AT = datetime(2026, 11, 20, 9, 5, 7, tzinfo=UTC)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from paynearme.messages.values import PaymentType, SiteChannel, SiteSubchannel
+from paynearme.protocol.types import PaymentType, SiteChannel, SiteSubchannel
 from paynearme.policy import DEFAULT_TEXTS, Reason, SitePolicy, WindowKind, read_policy
 from tests.policies import full_document, policy, parse_document, valid_document
 

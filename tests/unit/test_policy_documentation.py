@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.examples import load_examples
+from sandbox.decision_examples import load_examples
 from paynearme.policy import PolicyDocument, Reason, SitePolicy, read_policy
 
 DOCS = Path(__file__).parents[2] / "docs"

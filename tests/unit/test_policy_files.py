@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local.events import stringify_parameters
-from paynearme.messages import Authorization, read_message
+from sandbox.clients.sample_messages import stringify_parameters
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.parsing import read_message
 from paynearme.policy import DecisionContext, PolicyDocument, Reason, WindowKind, decide, read_policy
 from tests.documents import load_sample, sample_names
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.messages.values import PaymentType, SiteChannel, SiteSubchannel
+from paynearme.protocol.types import PaymentType, SiteChannel, SiteSubchannel
 from paynearme.policy import RULES, CustomerStatus, OrderStatus, OrderType, Reason
 from tests.policies import NOW, case, decide_case, full_document, parse_document, totals
 

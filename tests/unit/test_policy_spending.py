@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynearme.messages import Authorization, Confirmation, read_message
-from paynearme.messages.values import PaymentType
+from paynearme.protocol.callbacks import Authorization, Confirmation
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.types import PaymentType
 from paynearme.policy import (
     MerchantCustomer,
     Reason,

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from paynearme.messages import AuthorizationResponse
+from paynearme.protocol.callbacks import AuthorizationResponse
 from paynearme.policy import Reason, decision_for
 from paynearme.policy.texts import MAX_TEXT, ConsumerText
 from tests.policies import NOW, authorization, single_error, errors_of, full_document, policy, receipt_of

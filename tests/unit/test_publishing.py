@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from paynearme.errors import EventPublishFailedError
-from paynearme.publishing import LATE_RETRY_SECONDS, publish
+from paynearme.events.event_publisher import LATE_RETRY_SECONDS, publish
 from tests.clock import Clock
 from tests.unit.payment_records import NOW, EventBridgeStub, SqsStub, Record, record
 
@@ -153,7 +153,7 @@ def test_what_lies_in_the_dead_letters_is_published_by_its_body_once_the_fault_i
         raise KeyError("zq7")
 
     with monkeypatch.context() as patched:
-        patched.setattr("paynearme.publishing.payment_events", raise_error)
+        patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
         publish_records(record("1", "a"), record("2", "a", "b"))
     assert bus.published == []
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import Authorization, Reversal, read_message
-from paynearme.signing import string_to_sign
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.reversals import Reversal
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.signing import string_to_sign
 from tests.messages import valid_authorization, valid_reversal
 
 type Parameters = dict[str, str]

@@ -6,11 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from local.drive import build_confirmation, build_reversal
-from local.events import stringify_parameters, load, signed
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import stringify_parameters, load, signed
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import Authorization, Confirmation, Reversal, read_message
-from paynearme.signing import UNSIGNED, string_to_sign, verify
+from paynearme.protocol.callbacks import Authorization, Confirmation
+from paynearme.protocol.reversals import Reversal
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.signing import UNSIGNED, string_to_sign, verify
 from tests.messages import SECRET, valid_authorization, valid_confirmation, valid_reversal
 
 type Parameters = dict[str, str]

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from local.drive import build_confirmation, build_reversal
-from local.events import stringify_parameters, load
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import stringify_parameters, load
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import Authorization, Confirmation, Reversal, ReversalKind, read_message
-from paynearme.signing import UNSIGNED, string_to_sign
+from paynearme.protocol.callbacks import Authorization, Confirmation
+from paynearme.protocol.reversals import Reversal, ReversalKind
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.signing import UNSIGNED, string_to_sign
 from tests.messages import valid_authorization, valid_confirmation, valid_reversal
 
 type Parameters = dict[str, str]

@@ -6,12 +6,13 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import ValidationError
 
-from local.drive import build_confirmation, build_reversal
-from local.events import stringify_parameters, load
-from paynearme.answers import callback_response
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import stringify_parameters, load
+from paynearme.handlers.callback_response import callback_response
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import Reversal, ReversalResponse, ReversalKind, read_message
-from paynearme.signing import string_to_sign
+from paynearme.protocol.reversals import Reversal, ReversalResponse, ReversalKind
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.signing import string_to_sign
 from tests.messages import SECRET, valid_reversal
 
 ORDER = "80080175585"

@@ -7,14 +7,17 @@ from typing import Any, get_args
 
 import pytest
 
-from local.events import Transport, api_gateway_event, load, signed
-from paynearme import telemetry
-from paynearme.gateway import Callback, callback_handler, receive_callback
-from paynearme.answers import HttpResponse
-from paynearme.deadline import Deadline
+from sandbox.clients.sample_messages import Transport, api_gateway_event, load, signed
+from paynearme.platform import observability
+from paynearme.handlers.authentication import Callback, receive_callback
+from paynearme.handlers.callback import callback_handler
+from paynearme.platform.http_response import HttpResponse
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import StaleTimestampError, ValidationFailedError, SignatureError
-from paynearme.messages import Authorization, Reversal, ReversalResponse, ReversalKind
-from paynearme.settings import ResolvedSite, Settings
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.reversals import Reversal, ReversalResponse, ReversalKind
+from paynearme.sites.site import ResolvedSite
+from paynearme.platform.settings import Settings
 from tests.messages import SECRET, resolved_site
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -40,7 +43,7 @@ SITES: Any = SingleSiteStub()
 
 @pytest.fixture(autouse=True)
 def _reset_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "_notes", {})
+    monkeypatch.setattr(observability, "_notes", {})
 
 
 def event(

@@ -11,9 +11,9 @@ import pytest
 from urllib3 import BaseHTTPResponse, PoolManager, Retry
 from urllib3.util import connection
 
-from paynearme import client as client_module
-from paynearme.client import PayNearMeClient
-from paynearme.deadline import Deadline
+from paynearme.client.paynearme_client import paynearme_client as client_module
+from paynearme.client.paynearme_client import PayNearMeClient
+from paynearme.platform.deadline import Deadline
 from paynearme.errors import (
     UpstreamConnectTimeoutError,
     RequestNotAcceptedError,
@@ -22,7 +22,7 @@ from paynearme.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from paynearme.sending import post
+from paynearme.client.http_client import post
 from tests.clock import Clock
 from tests.messages import resolved_site
 from tests.unit.listening_paynearme import (

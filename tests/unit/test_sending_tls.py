@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from urllib3 import PoolManager
 
-from paynearme.access_tokens import AccessTokens
-from paynearme.client import PayNearMeClient
+from paynearme.client.access_token_cache import AccessTokens
+from paynearme.client.paynearme_client import PayNearMeClient
 from paynearme.errors import RequestNotAcceptedError, UpstreamError
 from tests.messages import resolved_site
 from tests.unit.listening_paynearme import short_deadline

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from paynearme.errors import SignatureError
-from paynearme.signing import UNSIGNED, sign, string_to_sign, verify
+from paynearme.protocol.signing import UNSIGNED, sign, string_to_sign, verify
 from tests.messages import SECRET
 from tests.strategies import any_text, parameters, signed_names, values
 

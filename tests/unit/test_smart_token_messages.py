@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from paynearme.errors import ValidationFailedError
-from paynearme.messages import SmartTokenResponse, SmartTokenRequest, read_message
-from paynearme.parameters import from_json_body
+from paynearme.protocol.smart_token import SmartTokenResponse, SmartTokenRequest
+from paynearme.protocol.parsing import read_message
+from paynearme.platform.http_request import from_json_body
 from tests.documents import load_sample, sample_names
 from tests.events_of_gateway import body_event, json_event
 from tests.messages import SECRET, valid_guaranteed_ach_request, valid_smart_token_request

@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from paynearme import telemetry
+from paynearme.platform import observability
 
 
 def test_what_is_counted_hundreds_of_times_is_one_number_under_both_sets_of_dimensions(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for _ in range(250):
-        telemetry.add_metric("EventPublished")
-    telemetry.flush("publish_events", 200, 1.0)
+        observability.add_metric("EventPublished")
+    observability.flush("publish_events", 200, 1.0)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (metric_line,) = [line for line in lines if "_aws" in line]
@@ -22,9 +22,9 @@ def test_what_is_counted_hundreds_of_times_is_one_number_under_both_sets_of_dime
 
 
 def test_a_call_counts_nothing_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.add_metric("EventPublished")
-    telemetry.flush("publish_events", 200, 1.0)
-    telemetry.flush("publish_events", 200, 1.0)
+    observability.add_metric("EventPublished")
+    observability.flush("publish_events", 200, 1.0)
+    observability.flush("publish_events", 200, 1.0)
 
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
     assert "EventPublished" in first

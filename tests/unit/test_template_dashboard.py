@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from paynearme.messages import Outcome
-from paynearme.payments import Anomaly, AuthorizationResult, ConfirmationResult
+from paynearme.protocol.callbacks import Outcome
+from paynearme.ledger.results import Anomaly, AuthorizationResult, ConfirmationResult
 from paynearme.policy import Decision, Reason
-from paynearme.telling import CALL_SUCCEEDED, CALL_ERROR_METRICS
+from paynearme.platform.telling_tmp import CALL_SUCCEEDED, CALL_ERROR_METRICS
 from tests.measures import ALL_METRIC_NAMES
 from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE
 from tests.unit.test_payments import DECIDED_AT

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paynearme.parameters import MAX_BYTES
+from paynearme.platform.http_request import MAX_BYTES
 from tests.template import PARAMETERS, RESOURCES
 
 ACL: dict[str, Any] = RESOURCES["WebAcl"]["Properties"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from paynearme import telemetry
+from paynearme.platform import observability
 from tests.template import FUNCTIONS, PARAMETERS, RESOURCES, TEMPLATE, environment_of, of_type
 
 APPLICATION = RESOURCES["PolicyApplication"]["Properties"]
@@ -84,8 +84,8 @@ def test_one_unusable_policy_within_a_minute_rings_and_silence_does_not() -> Non
 
 
 def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.add_metric(ALARM["MetricName"])
-    telemetry.flush("authorize", 200, 1.0)
+    observability.add_metric(ALARM["MetricName"])
+    observability.flush("authorize", 200, 1.0)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (metric_line,) = [line for line in lines if ALARM["MetricName"] in line]
@@ -95,7 +95,7 @@ def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixtu
     dimensions = {entry["Name"]: entry["Value"] for entry in ALARM["Dimensions"]}
     # The stack's name, which the template sets as the service.
     assert dimensions["service"] == {"Ref": "AWS::StackName"}
-    dimensions["service"] = telemetry.SERVICE
+    dimensions["service"] = observability.SERVICE
     assert set(dimensions) in [set(names) for names in directive["Dimensions"]]
     assert {name: metric_line[name] for name in dimensions} == dimensions
 

@@ -1,5 +1,6 @@
-"""PayNearMe's protocol, the payment decision and the ledger, for Lambda functions.
+"""PayNearMe's protocol, the authorization decision and the ledger, for Lambda functions.
 
-Arrows point one way: ``gateway``, ``ledger`` and ``client`` use ``policy``, ``messages`` and
-``signing``, which use ``errors``. The domain (``signing``, ``messages``, ``policy``) knows no AWS.
+Each package is one capability. Imports point down only, and import-linter enforces it:
+``handlers``, then ``submissions``, ``sweep`` and ``events``, then ``ledger`` and ``client``, then
+``policy_provider``, then ``sites`` and ``policy``, then ``protocol`` and ``platform``, then ``errors``.
 """

@@ -1,43 +1,87 @@
-"""Every error this project raises. ``answers`` maps each to one fixed HTTP answer.
+"""Every error that this project raises, with its HTTP response and its metrics.
 
-A declined payment is no error: it is a ``policy.Decision``.
+A declined payment is not an error: it is a ``policy.Decision``. A new error is one class in this module.
+
+    ServiceError
+    ├── MalformedRequestError, PayloadTooLargeError, ValidationFailedError, NotFoundError
+    ├── AuthenticationError
+    │   └── UnknownSiteError, UnsupportedVersionError, SignatureError, StaleTimestampError
+    ├── PolicyInvalidError
+    ├── UnavailableError
+    │   └── SiteKeysUnavailableError, PolicyUnavailableError, AccessTokenUnavailableError,
+    │       LedgerUnavailableError, OrderNotRecordedError, EventPublishFailedError
+    ├── RequestRejectedError
+    │   └── BankAuthorizationExpiredError
+    ├── UpstreamError
+    │   └── RequestNotAcceptedError
+    │       └── CredentialsRejectedError
+    │           └── AccessTokenRejectedError
+    ├── UpstreamTimeoutError
+    │   └── UpstreamConnectTimeoutError
+    ├── PaymentInProgressError, IdempotencyKeyReusedError, PaymentOutcomeUnknownError, PaymentFailedError
+    └── InvocationFailedError
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ServiceError(Exception):
-    """Parent of all errors below. Its text is for developers and reaches no caller.
+    """Base class of all errors below. Its text is for developers and reaches no caller and no log.
 
-    It reaches no log, either, but for a policy's faults, which the policy's author must read.
+    ``status``, ``problem_type`` and ``title`` are the HTTP response (RFC 9457). ``metric`` counts requests that
+    end with this error. ``upstream_metric`` counts calls to PayNearMe that end with it. An error of PayNearMe has
+    no ``metric``, because ``upstream_metric`` counts the call, and a stored error involves no call.
     """
 
+    status: ClassVar[int] = 500
+    problem_type: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    metric: ClassVar[str | None] = "InternalError"
+    upstream_metric: ClassVar[str | None] = None
+
     def extensions(self) -> Mapping[str, Any]:
-        """Return what a caller of the backend API is told beside the fixed title: JSON values by name."""
+        """Return the extension members of the problem response: JSON values by name."""
+        return {}
+
+    def headers(self) -> Mapping[str, str]:
+        """Return additional headers of the problem response."""
         return {}
 
 
 class MalformedRequestError(ServiceError):
-    """The request cannot be read as parameters: bad JSON or UTF-8, nesting, a name twice or malformed."""
+    """The request cannot be parsed: invalid JSON or UTF-8, nested values, duplicate or malformed names."""
+
+    status = 400
+    problem_type = "malformed-request"
+    title = "The request is malformed"
+    metric = "MalformedRequest"
 
 
 class PayloadTooLargeError(ServiceError):
     """The request is larger than any message of the protocol."""
 
+    status = 413
+    problem_type = "payload-too-large"
+    title = "The request is too large"
+    metric = "PayloadTooLarge"
+
 
 class AuthenticationError(ServiceError):
-    """The callback does not prove that it comes from PayNearMe, now, for one of our sites.
+    """The callback is not proven to come from PayNearMe, now, for a configured site.
 
-    ``reason`` is a fixed code for logs and metrics. The sender never learns it, because it would
-    tell a forger which part of a guess was right.
+    ``reason`` is a fixed code for the log. The response never contains it: it would help to forge a signature.
     """
 
-    reason = "authentication_failed"
+    status = 401
+    problem_type = "authentication-failed"
+    title = "The request is not authentic"
+    metric = "AuthenticationFailed"
+    reason: ClassVar[str] = "authentication_failed"
 
 
 class UnknownSiteError(AuthenticationError):
-    """The callback names no site, or one that is not ours."""
+    """The callback names no site, or a site that is not configured."""
 
     reason = "unknown_site"
 
@@ -49,92 +93,138 @@ class UnsupportedVersionError(AuthenticationError):
 
 
 class SignatureError(AuthenticationError):
-    """The signature is missing, malformed or wrong, or there is nothing to check it with."""
+    """The signature is missing, malformed or wrong, or no key can verify it."""
 
     reason = "wrong_signature"
 
 
 class StaleTimestampError(AuthenticationError):
-    """The callback's timestamp lies too far in the past or in the future."""
+    """The callback's timestamp is too far in the past or in the future."""
 
     reason = "wrong_age"
 
 
 class ValidationFailedError(ServiceError):
-    """The message is not what the protocol says it is.
+    """The message violates the protocol.
 
-    ``faults`` maps the parameters' names to fixed descriptions. It never holds a value.
+    ``errors`` maps parameter names to fixed descriptions. It never contains a value of the message.
     """
 
+    status = 400
+    problem_type = "invalid-parameters"
+    title = "Parameters are missing, unknown or invalid"
+    metric = "ValidationFailed"
+
     def __init__(self, errors: Mapping[str, str]) -> None:
-        """Take the faults, a fixed description by parameter name."""
+        """Store a fixed description for each invalid parameter."""
         super().__init__("invalid message")
         self.errors = dict(errors)
 
 
 class NotFoundError(ServiceError):
-    """Nothing is known of what a call asks for."""
+    """The requested order, customer or payment does not exist."""
+
+    status = 404
+    problem_type = "not-found"
+    title = "Not found"
+    metric = "NotFound"
 
 
 class PolicyInvalidError(ServiceError):
-    """The policy document is not valid. ``faults`` tells its author what is wrong and where, a line each."""
+    """The policy document is not valid. ``errors`` has one line for each error, with its location."""
+
+    metric = "PolicyInvalid"
 
     def __init__(self, errors: Sequence[str]) -> None:
-        """Take the faults."""
+        """Store the errors. The text contains them, because the author of the policy reads it."""
         super().__init__("the policy is not valid: " + "; ".join(errors))
         self.errors = list(errors)
 
 
 class UnavailableError(ServiceError):
-    """Something of ours that the answer depends on is gone, slow or broken; the sender should try again."""
+    """A dependency of this service is unreachable, slow or broken. The sender must retry."""
+
+    status = 503
+    problem_type = "unavailable"
+    title = "Temporarily unavailable"
+    metric = "Unavailable"
 
 
 class SiteKeysUnavailableError(UnavailableError):
-    """The sites' keys cannot be read, or what was read is not a valid document."""
+    """The sites' secret cannot be read, or it is not a valid document."""
+
+    metric = "SiteKeysUnavailable"
 
 
 class PolicyUnavailableError(UnavailableError):
-    """No policy can be read, or what was read is not a valid document, and none was kept."""
+    """No valid policy can be read, and no earlier policy is cached."""
+
+    metric = "PolicyUnavailable"
 
 
 class AccessTokenUnavailableError(UnavailableError):
     """The store of access tokens cannot be read."""
 
+    metric = "AccessTokenUnavailable"
+
 
 class LedgerUnavailableError(UnavailableError):
-    """The ledger did not take the write in the time that was left."""
+    """The ledger did not complete a request before the deadline."""
+
+    metric = "LedgerUnavailable"
 
 
 class OrderNotRecordedError(UnavailableError):
-    """PayNearMe created an order, and it could not be written down: authorizations do not know it."""
+    """PayNearMe created an order, and the ledger did not store it. Authorizations do not find it."""
+
+    problem_type = "order-not-recorded"
+    title = "The order exists, but is not recorded"
+    metric = "OrderNotRecorded"
 
     def __init__(self, pnm_order_identifier: str) -> None:
-        """Take PayNearMe's identifier of the order."""
-        super().__init__("the order is not written down")
+        """Store PayNearMe's identifier of the order."""
+        super().__init__("the order is not recorded")
         self.pnm_order_identifier = pnm_order_identifier
 
     def extensions(self) -> Mapping[str, Any]:
-        """Return the order's identifier, by which it can be fed."""
+        """Return the identifier with which the caller can put the order."""
         return {"pnm_order_identifier": self.pnm_order_identifier}
 
 
+class EventPublishFailedError(UnavailableError):
+    """The event bus or the dead-letter queue did not accept a request."""
+
+    metric = "EventPublishFailed"
+
+
 class RequestRejectedError(ServiceError):
-    """PayNearMe understood the call and said no."""
+    """PayNearMe understood the request and rejected it."""
+
+    status = 422
+    problem_type = "rejected-by-paynearme"
+    title = "PayNearMe rejected the request"
+    metric = None
+    upstream_metric = "PayNearMeRejected"
 
     def __init__(self, response_code: str | None, descriptions: Sequence[str]) -> None:
-        """Take PayNearMe's ``response_code`` (where it gave one) and its descriptions."""
-        super().__init__("refused by PayNearMe")
+        """Store PayNearMe's ``response_code``, if any, and its descriptions."""
+        super().__init__("rejected by PayNearMe")
         self.response_code = response_code
         self.descriptions = list(descriptions)
 
     def extensions(self) -> Mapping[str, Any]:
-        """Return PayNearMe's own words."""
+        """Return PayNearMe's code and descriptions."""
         errors = [{"description": text} for text in self.descriptions]
         return {"response_code": self.response_code, "errors": errors}
 
 
 class BankAuthorizationExpiredError(RequestRejectedError):
-    """The bank's authorization of a guaranteed ACH payment method has expired (response code 6513)."""
+    """The bank authorization of a guaranteed ACH payment method has expired (response code 6513)."""
+
+    status = 409
+    problem_type = "bank-authorization-expired"
+    title = "The bank authorization has expired"
+    upstream_metric = "PayNearMeBankAuthorizationExpired"
 
     def __init__(
         self,
@@ -144,14 +234,14 @@ class BankAuthorizationExpiredError(RequestRejectedError):
         pnm_order_identifier: str,
         site_identifier: str,
     ) -> None:
-        """Take what PayNearMe said, and of which payment method, order and site."""
+        """Store PayNearMe's response, and the payment method, order and site of the request."""
         super().__init__(response_code, descriptions)
         self.site_identifier = site_identifier
         self.payment_method_identifier = payment_method_identifier
         self.pnm_order_identifier = pnm_order_identifier
 
     def extensions(self) -> Mapping[str, Any]:
-        """Return also the method, and what to ask a Smart Token for with which the customer reconnects."""
+        """Return also the payment method, and the Smart Token parameters that reconnect the bank."""
         reconnect = {
             "site_identifier": self.site_identifier,
             "pnm_order_identifier": self.pnm_order_identifier,
@@ -163,69 +253,114 @@ class BankAuthorizationExpiredError(RequestRejectedError):
 
 
 class UpstreamError(ServiceError):
-    """PayNearMe could not be reached, failed, or gave an answer that is none.
+    """PayNearMe is unreachable, failed, or returned an invalid response.
 
-    ``detail`` says which, in fixed words, for logs.
+    ``detail`` is a fixed text for the log that says which.
     """
 
+    status = 502
+    problem_type = "paynearme-error"
+    title = "PayNearMe returned an invalid response"
+    metric = None
+    upstream_metric = "PayNearMeError"
+
     def __init__(self, detail: str = "") -> None:
-        """Take the detail."""
-        super().__init__("PayNearMe is out of order")
+        """Store the detail."""
+        super().__init__("PayNearMe returned an invalid response")
         self.detail = detail
 
 
 class RequestNotAcceptedError(UpstreamError):
-    """The call had no effect: it did not reach PayNearMe, or was turned away at the door."""
+    """The request had no effect: it did not reach PayNearMe, or PayNearMe did not process it."""
+
+    upstream_metric = "PayNearMeNotAccepted"
 
 
 class CredentialsRejectedError(RequestNotAcceptedError):
-    """PayNearMe did not accept our signature, our access token, our client or our site."""
+    """PayNearMe rejected the signature, the access token, the OAuth client or the site."""
+
+    problem_type = "credentials-rejected"
+    title = "PayNearMe rejected the credentials"
+    upstream_metric = "PayNearMeCredentialsRejected"
 
 
 class AccessTokenRejectedError(CredentialsRejectedError):
-    """PayNearMe did not accept the signature or the access token of a call (401)."""
+    """PayNearMe rejected the signature or the access token of a request (HTTP 401)."""
 
 
 class UpstreamTimeoutError(ServiceError):
-    """PayNearMe did not answer in the time that was left."""
+    """PayNearMe did not respond before the deadline."""
+
+    status = 504
+    problem_type = "paynearme-timeout"
+    title = "PayNearMe did not respond in time"
+    metric = None
+    upstream_metric = "PayNearMeTimeout"
 
 
 class UpstreamConnectTimeoutError(UpstreamTimeoutError):
-    """The call did not even reach PayNearMe in the time that was left."""
+    """The request did not reach PayNearMe before the deadline."""
+
+    upstream_metric = "PayNearMeUnreachable"
 
 
 class PaymentInProgressError(ServiceError):
-    """Another call with the same Idempotency-Key is about to make the payment."""
+    """Another request with the same Idempotency-Key is submitting the payment."""
+
+    status = 409
+    problem_type = "payment-in-progress"
+    title = "The payment is in progress"
+    metric = "PaymentInProgress"
 
     def __init__(self, retry_after: int) -> None:
-        """Take the seconds after which it will be known what became of it."""
-        super().__init__("the payment is under way")
+        """Store the seconds after which the outcome is available."""
+        super().__init__("the payment is in progress")
         self.retry_after = retry_after
+
+    def headers(self) -> Mapping[str, str]:
+        """Return when the caller can retry."""
+        return {"Retry-After": str(self.retry_after)}
 
 
 class IdempotencyKeyReusedError(ServiceError):
     """The Idempotency-Key belongs to a payment with other content."""
 
+    status = 422
+    problem_type = "idempotency-key-reused"
+    title = "The idempotency key belongs to another payment"
+    metric = "IdempotencyKeyReused"
+
 
 class PaymentOutcomeUnknownError(ServiceError):
-    """A payment was asked for, and nobody can tell yet whether PayNearMe made it. It is no failure."""
+    """A payment was submitted, and its outcome is unknown until PayNearMe confirms it."""
+
+    status = 504
+    problem_type = "payment-outcome-unknown"
+    title = "Payment outcome unknown"
+    metric = "PaymentOutcomeUnknown"
 
     def __init__(self, site_payment_identifier: str) -> None:
-        """Take our identifier of the payment."""
-        super().__init__("the payment's outcome is not known")
+        """Store the identifier that this service gave the payment."""
+        super().__init__("the payment's outcome is unknown")
         self.site_payment_identifier = site_payment_identifier
 
     def extensions(self) -> Mapping[str, Any]:
-        """Return our identifier of the payment, by which PayNearMe knows it as well."""
+        """Return the identifier, by which PayNearMe can find the payment."""
         return {"site_payment_identifier": self.site_payment_identifier}
 
 
 class PaymentFailedError(ServiceError):
-    """PayNearMe told in a confirmation that the payment was declined."""
+    """PayNearMe confirmed that a submitted payment failed."""
+
+    status = 422
+    problem_type = "payment-failed"
+    title = "The payment failed"
+    # The metric PaymentFailed counts confirmations.
+    metric = "SubmittedPaymentFailed"
 
     def __init__(self, site_payment_identifier: str, pnm_payment_identifier: str | None) -> None:
-        """Take our identifier of the payment, and PayNearMe's."""
-        super().__init__("the payment was declined")
+        """Store this service's identifier of the payment, and PayNearMe's."""
+        super().__init__("the payment failed")
         self.site_payment_identifier = site_payment_identifier
         self.pnm_payment_identifier = pnm_payment_identifier
 
@@ -238,8 +373,4 @@ class PaymentFailedError(ServiceError):
 
 
 class InvocationFailedError(ServiceError):
-    """What Lambda was to work on could not be finished. Lambda brings all of it again."""
-
-
-class EventPublishFailedError(UnavailableError):
-    """The event bus, or the queue for what cannot be published, did not take what is to be told."""
+    """A scheduled or stream invocation failed. Lambda invokes the function again with the same event."""

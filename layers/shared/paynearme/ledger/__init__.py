@@ -1,7 +1,6 @@
-"""What was decided, what was paid, what came back, and what a customer may still spend."""
+"""The ledger: every fact about payments, orders and customers, stored once, in one table.
 
-from paynearme.ledger.changes import payment_events
-from paynearme.ledger.ledger import Ledger
-from paynearme.ledger.watching import PARTITIONS, PendingPayment, PendingStage
-
-__all__ = ["PARTITIONS", "PendingPayment", "Ledger", "PendingStage", "payment_events"]
+This package alone writes the table. Each effect happens once, because a condition on the payment's own item is part
+of the transaction that moves the money. A failed condition returns the current item, so a duplicate needs no second
+read. No function reads more as the history of a customer grows. Times are timezone-aware.
+"""

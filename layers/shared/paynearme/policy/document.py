@@ -22,10 +22,10 @@ from pydantic import (
 )
 
 from paynearme.errors import PolicyInvalidError
-from paynearme.messages.values import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, invalid
 from paynearme.policy.calendar import WindowKind
 from paynearme.policy.reasons import Reason
 from paynearme.policy.texts import DEFAULT_TEXTS, ConsumerText, has_placeholders
+from paynearme.protocol.types import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, invalid
 
 MAX_DAYS = 365
 """The furthest back that chargebacks and returns are counted, in days: what bounds what a decision reads."""
@@ -136,19 +136,21 @@ class SitePolicy(_Model):
 
     @field_validator("texts")
     @classmethod
-    def _accepted_has_no_decline_reason(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
+    def _accepted_has_no_decline_reason(
+        cls, texts: Mapping[Reason, ConsumerText]
+    ) -> Mapping[Reason, ConsumerText]:
         if texts[Reason.ACCEPTED].decline_reason is not None:
             raise invalid("has a decline_reason for an acceptance")
         return texts
 
     @field_validator("texts")
     @classmethod
-    def _no_placeholders_in_fallbacks(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
+    def _no_placeholders_in_fallbacks(
+        cls, texts: Mapping[Reason, ConsumerText]
+    ) -> Mapping[Reason, ConsumerText]:
         text = texts[Reason.CANNOT_DECIDE_NOW]
         if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
-            raise invalid(
-                "has a placeholder of ours for cannot_decide_now, when no message may be readable"
-            )
+            raise invalid("has a placeholder of ours for cannot_decide_now, when no message may be readable")
         return texts
 
     @property
@@ -185,7 +187,10 @@ class PolicyDocument(_Model):
         defaults, sites = document["defaults"], document.get("sites", {})
         if not isinstance(sites, dict):
             return document
-        return {**document, "sites": {name: _site(defaults, site_fields) for name, site_fields in sites.items()}}
+        return {
+            **document,
+            "sites": {name: _site(defaults, site_fields) for name, site_fields in sites.items()},
+        }
 
     def for_site(self, site_identifier: str) -> SitePolicy:
         """Return the policy of a site: its own, or the defaults."""
@@ -203,7 +208,9 @@ def read_policy(text: str) -> PolicyDocument:
         )
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        raise PolicyInvalidError(list(_format_errors([(detail["loc"], detail["msg"]) for detail in errors]))) from None
+        raise PolicyInvalidError(
+            list(_format_errors([(detail["loc"], detail["msg"]) for detail in errors]))
+        ) from None
     except (ValueError, RecursionError) as error:
         raise PolicyInvalidError([f"not readable as JSON: {error}"]) from None
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -223,7 +230,9 @@ def _site(defaults: Mapping[str, Any], site_fields: Any) -> Any:
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
     """Return both, and of what both name the parts of both, those of ``over`` on top."""
     nested = {
-        name: {**base[name], **override[name]} for name in base.keys() & override.keys() if _both_are(base, override, name)
+        name: {**base[name], **override[name]}
+        for name in base.keys() & override.keys()
+        if _both_are(base, override, name)
     }
     return {**base, **override, **nested}
 

@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from paynearme.messages import Authorization
-from paynearme.messages.values import SiteChannel, SiteSubchannel
 from paynearme.policy.calendar import WindowKind, local_date, within_days
-from paynearme.policy.document import SitePolicy
-from paynearme.policy.knowledge import (
-    MerchantCustomer,
+from paynearme.policy.context import (
     CustomerStatus,
     DecisionContext,
+    MerchantCustomer,
     OrderStatus,
     OrderType,
-    WindowTotals,
     TypeName,
+    WindowTotals,
     payment_type_name,
 )
+from paynearme.policy.document import SitePolicy
 from paynearme.policy.reasons import Decision, Reason
 from paynearme.policy.texts import render
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.types import SiteChannel, SiteSubchannel
 
 _LIMIT_REASONS = {
     WindowKind.DAY: Reason.DAY_LIMIT_EXCEEDED,
@@ -123,7 +123,9 @@ def order_has_not_expired(evaluation: Evaluation) -> Reason | None:
 def order_amount_is_exact(evaluation: Evaluation) -> Reason | None:
     """Decline another amount than that of an ``exact`` order, fees apart."""
     order = evaluation.context.order
-    differs = order and order.order_type is OrderType.EXACT and evaluation.amount_net_of_fees != order.order_amount
+    differs = (
+        order and order.order_type is OrderType.EXACT and evaluation.amount_net_of_fees != order.order_amount
+    )
     return Reason.ORDER_AMOUNT_DIFFERS if differs else None
 
 
@@ -131,7 +133,11 @@ def order_amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
     """Decline less than an order's minimum, fees apart."""
     order = evaluation.context.order
     minimum = order.minimum_payment_amount if order else None
-    return Reason.ORDER_AMOUNT_TOO_LOW if minimum is not None and evaluation.amount_net_of_fees < minimum else None
+    return (
+        Reason.ORDER_AMOUNT_TOO_LOW
+        if minimum is not None and evaluation.amount_net_of_fees < minimum
+        else None
+    )
 
 
 def order_amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
@@ -186,14 +192,20 @@ def amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
 def chargebacks_within_limit(evaluation: Evaluation) -> Reason | None:
     """Decline a customer with more chargebacks than the policy allows within its days."""
     rule, counts = evaluation.policy.chargebacks, evaluation.context.chargebacks
-    exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
+    exceeded = (
+        rule
+        and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
+    )
     return Reason.TOO_MANY_CHARGEBACKS if exceeded else None
 
 
 def returns_within_limit(evaluation: Evaluation) -> Reason | None:
     """Decline a customer with more returns than the policy allows within its days."""
     rule, counts = evaluation.policy.returns, evaluation.context.returns
-    exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
+    exceeded = (
+        rule
+        and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
+    )
     return Reason.TOO_MANY_RETURNS if exceeded else None
 
 
@@ -203,7 +215,9 @@ def spending_is_within_limits(evaluation: Evaluation) -> Reason | None:
     Exactly the limit may be spent. What counts is the whole payment, fees included, and a payment that is
     decided counts until it fails.
     """
-    for limit in applicable_limits(evaluation.policy, evaluation.context.customer, payment_type_name(evaluation.message)):
+    for limit in applicable_limits(
+        evaluation.policy, evaluation.context.customer, payment_type_name(evaluation.message)
+    ):
         spent = evaluation.context.spending.get(limit.window, WindowTotals()).total_for(limit.types)
         if spent + evaluation.message.payment_amount > limit.amount:
             return limit.reason
@@ -255,7 +269,9 @@ def decision_for(reason: Reason, message: Authorization, policy: SitePolicy, now
     return Decision(reason is Reason.ACCEPTED, reason, decline_reason, render(text.receipt, values))
 
 
-def applicable_limits(policy: SitePolicy, customer: MerchantCustomer | None, name: TypeName) -> Iterable[Limit]:
+def applicable_limits(
+    policy: SitePolicy, customer: MerchantCustomer | None, name: TypeName
+) -> Iterable[Limit]:
     """Yield the limits for a payment of type ``name``: days, weeks, months, and then the customer's own."""
     for window in WindowKind:
         for limit in policy.spending_limits:

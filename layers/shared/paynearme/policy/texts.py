@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from paynearme.messages.values import invalid
 from paynearme.policy.reasons import Reason
+from paynearme.protocol.types import invalid
 
 MAX_TEXT = 3000
 """Characters of a receipt (seed ``authorization_callbacks``, "Response Parameters")."""
@@ -114,6 +114,9 @@ DEFAULT_TEXTS: Mapping[Reason, ConsumerText] = {
         receipt="Payment = <pnm_payment /><br>Fee = <pnm_fee /><br>Net Payment = <pnm_net />"
         "<br>Balance Due = <pnm_balance_due />"
     ),
-    **{reason: ConsumerText(decline_reason=text, receipt=_DECLINED_RECEIPT) for reason, text in _DECLINE_REASONS.items()},
+    **{
+        reason: ConsumerText(decline_reason=text, receipt=_DECLINED_RECEIPT)
+        for reason, text in _DECLINE_REASONS.items()
+    },
 }
 """What holds where a policy says nothing else."""

@@ -1,0 +1,1 @@
+"""Requests to PayNearMe: HTTP, signatures, OAuth 2.0 access tokens."""

@@ -1,0 +1,1 @@
+"""Decorators that turn a function into a Lambda handler: callbacks, the backend API, schedules and streams."""

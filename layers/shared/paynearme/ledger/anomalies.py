@@ -1,0 +1,36 @@
+"""What is wrong with a payment's outcome: by itself, and against what was authorized."""
+
+from paynearme.ledger.results import Anomaly
+from paynearme.platform.dynamodb import Item
+from paynearme.protocol.callbacks import Confirmation, Outcome
+
+
+def confirmation_anomalies(message: Confirmation) -> frozenset[Anomaly]:
+    """Return what is wrong with a confirmation by itself."""
+    if message.status is not Outcome.PAYMENT:
+        return frozenset()
+    net, paid = message.net_payment_amount, message.payment_amount
+    checks = {
+        Anomaly.CUSTOMER_MISSING: message.site_customer_identifier is None,
+        Anomaly.NET_EXCEEDS_AMOUNT: net is not None and paid is not None and net > paid,
+    }
+    return frozenset(anomaly for anomaly, present in checks.items() if present)
+
+
+def authorization_mismatches(item: Item) -> frozenset[Anomaly]:
+    """Return how the outcome in a payment's item differs from the authorization in it."""
+    if "decision" not in item or item.get("outcome") != Outcome.PAYMENT:
+        return frozenset()
+    money = ["amount", "currency"]
+    if item.get("authorized_net") is not None:
+        money.append("net")
+    customer = item.get("confirmed_customer")
+    checks = {
+        Anomaly.PAID_AFTER_DECLINE: item["decision"] == "decline",
+        Anomaly.PAID_AFTER_RELEASE: "released_at" in item,
+        Anomaly.AMOUNT_DIFFERS: any(item[f"authorized_{m}"] != item[f"confirmed_{m}"] for m in money),
+        Anomaly.ORDER_DIFFERS: item["authorized_order"] != item["confirmed_order"],
+        Anomaly.CUSTOMER_DIFFERS: customer is not None
+        and item.get("authorized_customer") not in (None, customer),
+    }
+    return frozenset(anomaly for anomaly, present in checks.items() if present)

@@ -1,0 +1,246 @@
+"""The decision on a payment: made once, with what it reserves, in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from paynearme.ledger import reservations, schema, unconfirmed
+from paynearme.ledger.anomalies import authorization_mismatches
+from paynearme.ledger.results import Anomaly, AuthorizationResult, site_payment_identifier
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Key, Table
+from paynearme.policy import (
+    Decision,
+    DecisionContext,
+    Reason,
+    SitePolicy,
+    WindowKind,
+    applicable_limits,
+    decide,
+    decision_for,
+    payment_type_name,
+    windows_at,
+)
+from paynearme.policy.calendar import local_date
+from paynearme.protocol.callbacks import Authorization
+
+_UNDECIDED = "attribute_not_exists(decision)"
+_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
+
+
+def authorize(
+    table: Table, message: Authorization, policy: SitePolicy, now: datetime, deadline: Deadline
+) -> AuthorizationResult:
+    """Decide on an authorization, and store the decision with its reservation.
+
+    An existing decision is returned unchanged. A repeat with other amounts is declined and flagged, and the stored
+    decision remains. Raises ``LedgerUnavailableError``. Costs 1 request for a duplicate and 2 for a new payment, plus
+    1 for each conflict with another payment of the same customer.
+    """
+    authorization = _AuthorizationWrite(message, policy, now)
+    snapshot = authorization.read(table, deadline)
+    while authorization.needs_decision(snapshot.payment):
+        decision = decide(message, snapshot.context, policy, now)
+        conflicts = authorization.write(table, decision, snapshot, deadline)
+        if conflicts is None:
+            anomalies = authorization.anomalies(decision, snapshot.payment)
+            return AuthorizationResult(
+                decision, now, authorization.identifier, is_duplicate=False, anomalies=anomalies
+            )
+        # Faster was another payment of the customer, this payment's outcome, or this very question.
+        outcome_arrived = "outcome" in conflicts.get(0, {}) and authorization.needs_decision(conflicts[0])
+        # An outcome has moved the windows, too.
+        snapshot = (
+            authorization.read(table, deadline) if outcome_arrived else snapshot.updated_with(conflicts)
+        )
+    return _existing_decision(table, message, policy, now, snapshot.payment, deadline)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What the ledger knows: the payment's item, the windows', and what else a decision depends on."""
+
+    customer: str | None
+    payment: Item
+    windows: Sequence[Item]
+    base_context: DecisionContext
+
+    @property
+    def context(self) -> DecisionContext:
+        # An outcome that came before the question is counted already.
+        reservation = reservations.reservation_of(self.payment)
+        excluded = reservation if reservation and reservation.customer == self.customer else None
+        windows = zip(WindowKind, self.windows, strict=False)
+        totals = {kind: reservations.window_totals(item, excluding=excluded) for kind, item in windows}
+        return DecisionContext(
+            self.base_context.order,
+            self.base_context.customer,
+            totals,
+            self.base_context.chargebacks,
+            self.base_context.returns,
+        )
+
+    def updated_with(self, conflicts: dict[int, Item]) -> "_Snapshot":
+        """Return what is known once the items at these places of a transaction are as they refused it."""
+        windows = [conflicts.get(index, item) for index, item in enumerate(self.windows, start=1)]
+        return _Snapshot(self.customer, conflicts.get(0, self.payment), windows, self.base_context)
+
+
+@dataclass(frozen=True)
+class _AuthorizationWrite:
+    """An authorization, what it is decided by, and what of it is written."""
+
+    message: Authorization
+    policy: SitePolicy
+    now: datetime
+    windows: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        windows = reservations.sort_keys(windows_at(self.now, self.policy.zone))
+        object.__setattr__(self, "windows", windows)
+
+    @property
+    def identifier(self) -> str:
+        """Return our identifier of the payment."""
+        message = self.message
+        return message.site_payment_identifier or site_payment_identifier(
+            message.site_identifier, message.pnm_payment_identifier, test=message.test
+        )
+
+    def needs_decision(self, payment: Item) -> bool:
+        """Return whether the payment is to be decided on: for the first time, or because it was released.
+
+        What a release gave back may have been spent since, so a yes does not stand by itself any more.
+        """
+        if "decision" not in payment:
+            return True
+        is_repeat = payment["fingerprint"] == schema.authorization_fingerprint(self.message)
+        return is_repeat and "released_at" in payment and "outcome" not in payment
+
+    def read(self, table: Table, deadline: Deadline) -> _Snapshot:
+        """Read everything in one round trip: a fixed number of items, whatever the customer's history."""
+        site_id, customer = self.message.site_identifier, self.message.site_customer_identifier
+        keys: list[Key] = [
+            schema.payment_key_for(self.message),
+            schema.order_key(site_id, self.message.pnm_order_identifier),
+        ]
+        if customer is not None:
+            keys += [reservations.window_key(site_id, customer, window) for window in self.windows]
+            keys.append(schema.account_key(site_id, customer))
+            keys += [schema.reversals_key(site_id, customer, year) for year in self._years()]
+        payment, order, *customer_items = table.read(keys, deadline)
+        windows, account, reversals = customer_items[:3], (customer_items[3:4] or [{}])[0], customer_items[4:]
+        base_context = DecisionContext(
+            order=schema.parse_order(order),
+            customer=schema.parse_customer(account),
+            chargebacks=schema.counts_by_day(reversals, "chargebacks"),
+            returns=schema.counts_by_day(reversals, "returns"),
+        )
+        return _Snapshot(customer, payment, windows, base_context)
+
+    def _years(self) -> list[int]:
+        """Return the years that the policy's rules on chargebacks and returns look into: at most two."""
+        rules = [rule for rule in (self.policy.chargebacks, self.policy.returns) if rule]
+        if not rules:
+            return []
+        today = local_date(self.now, UTC)
+        oldest = today.toordinal() - max(rule.within_days for rule in rules) + 1
+        return list(range(today.fromordinal(oldest).year, today.year + 1))
+
+    def anomalies(self, decision: Decision, payment: Item) -> frozenset[Anomaly]:
+        """Return how an outcome that came before the question differs from the decision."""
+        return (
+            authorization_mismatches(payment | self._attributes(decision))
+            if "outcome" in payment
+            else frozenset()
+        )
+
+    def write(
+        self, table: Table, decision: Decision, snapshot: _Snapshot, deadline: Deadline
+    ) -> dict[int, Item] | None:
+        """Record the decision and what it reserves. Return None, or the items that refused, by place."""
+        outcome_arrived_first = "outcome" in snapshot.payment
+        released_at = snapshot.payment.get("released_at")
+        undecided_condition = "released_at = :released_at" if released_at else _UNDECIDED
+        reservation = None if outcome_arrived_first else self._reservation(decision)
+        payment = schema.payment_update(
+            schema.payment_key_for(self.message),
+            self._attributes(decision)
+            | (reservation.values() if reservation else {})
+            | self._pending_attributes(decision, snapshot.payment),
+            removes=("released_at", "unconfirmed_at") if released_at else (),
+            anomalies=self.anomalies(decision, snapshot.payment),
+            condition=_UNDECIDED
+            if outcome_arrived_first
+            else f"{undecided_condition} AND {_WITHOUT_OUTCOME}",
+            condition_values={"released_at": released_at} if released_at else {},
+        )
+        if reservation is None:
+            conflict = table.update(payment, deadline)
+            return None if conflict is None else {0: conflict}
+        context = snapshot.context
+        limits = list(applicable_limits(self.policy, context.customer, reservation.type_name))
+        updates = reservations.reservation_updates(
+            self.message.site_identifier, reservation, limits, context.spending, self.now
+        )
+        return table.transact([payment, *updates], deadline)
+
+    def _reservation(self, decision: Decision) -> reservations.Reservation | None:
+        """Return what an accepted payment of a named customer reserves. A test reserves nothing."""
+        message = self.message
+        if not decision.accept or message.test or message.site_customer_identifier is None:
+            return None
+        return reservations.Reservation(
+            message.site_customer_identifier, message.payment_amount, payment_type_name(message), self.windows
+        )
+
+    def _pending_attributes(self, decision: Decision, payment: Item) -> Item:
+        """Return what puts an accepted payment among those whose outcome is awaited. A test is not."""
+        if not decision.accept or self.message.test or "outcome" in payment:
+            return {}
+        return unconfirmed.pending_attributes(schema.payment_key_for(self.message), self.now)
+
+    def _attributes(self, decision: Decision) -> Item:
+        message = self.message
+        return schema.identifying_attributes(message) | {
+            "decision": "accept" if decision.accept else "decline",
+            "reason": str(decision.reason),
+            "decline_reason": decision.decline_reason,
+            "receipt": decision.receipt,
+            "decided_at": self.now.isoformat(),
+            "policy_version": self.policy.version,
+            "fingerprint": schema.authorization_fingerprint(message),
+            "payment_type": None if message.payment_type is None else str(message.payment_type),
+            "site_payment_identifier": self.identifier,
+            "authorized_amount": message.payment_amount,
+            "authorized_currency": message.payment_currency,
+            "authorized_net": message.net_payment_amount,
+            "authorized_order": message.pnm_order_identifier,
+            "authorized_customer": message.site_customer_identifier,
+        }
+
+
+def _existing_decision(
+    table: Table,
+    message: Authorization,
+    policy: SitePolicy,
+    now: datetime,
+    payment: Item,
+    deadline: Deadline,
+) -> AuthorizationResult:
+    """Return the recorded decision, or a decline if this is another question about the same payment."""
+    if payment["fingerprint"] == schema.authorization_fingerprint(message):
+        decision = Decision(
+            accept=payment["decision"] == "accept",
+            reason=payment["reason"],
+            decline_reason=payment.get("decline_reason"),
+            receipt=payment["receipt"],
+        )
+        decided_at = datetime.fromisoformat(payment["decided_at"])
+        return AuthorizationResult(
+            decision, decided_at, payment["site_payment_identifier"], is_duplicate=True
+        )
+    anomalies = frozenset({Anomaly.AUTHORIZATION_CONFLICT})
+    table.update(schema.payment_update((payment["pk"], payment["sk"]), anomalies=anomalies), deadline)
+    decision = decision_for(Reason.CONFLICTS_WITH_EARLIER, message, policy, now)
+    return AuthorizationResult(decision, now, payment["site_payment_identifier"], False, anomalies)

@@ -1,0 +1,246 @@
+"""What became of a payment: recorded once, with the balance and the spending that it moves."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from paynearme.ledger import schema
+from paynearme.ledger.anomalies import authorization_mismatches, confirmation_anomalies
+from paynearme.ledger.reservations import (
+    NEVER_RESERVED,
+    Reservation,
+    reservation_changes,
+    reservation_of,
+    sort_keys,
+)
+from paynearme.ledger.results import Anomaly, ConfirmationResult, site_payment_identifier
+from paynearme.ledger.unconfirmed import PENDING_ATTRIBUTES
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Table, Update
+from paynearme.policy import SitePolicy, payment_type_name, windows_at
+from paynearme.protocol.callbacks import Confirmation, Outcome
+
+_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
+_NOT_REVERSED = "attribute_not_exists(reversed_amount)"
+_MATCHES_AUTHORIZATION = (
+    "decision = :accept AND authorized_amount = :amount AND authorized_currency = :currency"
+    " AND authorized_order = :order"
+    " AND (attribute_not_exists(authorized_net) OR authorized_net = :net)"
+    " AND (attribute_not_exists(authorized_customer) OR authorized_customer = :customer)"
+)
+_ZERO = Decimal(0)
+
+
+def confirm(
+    table: Table, message: Confirmation, policy: SitePolicy | None, now: datetime, deadline: Deadline
+) -> ConfirmationResult:
+    """Store the outcome of a payment, and move balance and spending, once for all repeats.
+
+    Mismatches are flagged as anomalies, and the payment is always posted exactly once. Without a ``policy`` the
+    spending day of an unauthorized payment is unknown: it is posted and flagged ``SPENDING_NOT_COUNTED``. Raises
+    ``LedgerUnavailableError``. Costs 1 request for the expected outcome and for a duplicate, 2 for all others.
+    """
+    confirmation = _ConfirmationWrite(message, policy, now)
+    old = confirmation.write_optimistically(table, deadline)
+    if old is None:
+        return ConfirmationResult(
+            message.status, False, confirmation_anomalies(message), confirmation.confirmed_amount
+        )
+    while confirmation.supersedes(old):
+        anomalies = confirmation.anomalies(old)
+        conflict = confirmation.write_onto(table, old, anomalies, deadline)
+        if conflict is None:
+            return ConfirmationResult(message.status, False, anomalies, confirmation.confirmed_amount)
+        old = conflict
+    if old["confirmation_fingerprint"] == schema.confirmation_fingerprint(message):
+        return ConfirmationResult(message.status, is_duplicate=True)
+    contradicted = frozenset({Anomaly.OUTCOME_CONTRADICTED})
+    table.update(schema.payment_update(schema.payment_key_for(message), anomalies=contradicted), deadline)
+    return ConfirmationResult(message.status, is_duplicate=True, anomalies=contradicted)
+
+
+@dataclass(frozen=True)
+class _ConfirmationWrite:
+    """A confirmation, and what of it is written. ``policy``, if known, says in which windows it counts."""
+
+    message: Confirmation
+    policy: SitePolicy | None
+    now: datetime
+
+    @property
+    def confirmed_amount(self) -> Decimal | None:
+        """What was paid, fees included: None for a decline and for a test."""
+        is_payment = self.message.status is Outcome.PAYMENT and not self.message.test
+        return self.message.payment_amount if is_payment else None
+
+    def supersedes(self, old: Item) -> bool:
+        """Return whether the outcome is to be written onto ``old``, the payment's item.
+
+        A payment is, even after a decline: nothing was posted for that, so this money would be lost.
+        """
+        recorded_outcome = old.get("outcome")
+        return recorded_outcome is None or (
+            recorded_outcome == Outcome.DECLINE and self.message.status is Outcome.PAYMENT
+        )
+
+    def anomalies(self, old: Item) -> frozenset[Anomaly]:
+        """Return what is wrong with the outcome, given what was known of the payment."""
+        checks = {
+            Anomaly.OUTCOME_CONTRADICTED: "outcome" in old,
+            Anomaly.SPENDING_NOT_COUNTED: self._counts_as_spending
+            and self.policy is None
+            and reservation_of(old) is None,
+        }
+        mismatches = authorization_mismatches(old | schema.outcome_attributes(self.message, self.now))
+        detected = frozenset(anomaly for anomaly, present in checks.items() if present)
+        return detected | confirmation_anomalies(self.message) | mismatches
+
+    def write_optimistically(self, table: Table, deadline: Deadline) -> Item | None:
+        """Write the outcome as if the payment were known just as usual, without looking.
+
+        Return None if it was so, else the payment's item as it is, an empty one if there is none.
+        """
+        message = self.message
+        if message.status is Outcome.DECLINE:
+            return self._decline_optimistically(table, deadline)
+        condition_values = {
+            "accept": "accept",
+            "amount": message.payment_amount,
+            "currency": message.payment_currency,
+            "net": message.net_payment_amount,
+            "order": message.pnm_order_identifier,
+            "customer": message.site_customer_identifier or "",
+        }
+        if self._counts_as_spending:
+            reservation_condition = "reservation_customer = :customer AND reservation_amount = :amount"
+            if message.payment_type is not None:
+                condition_values["type"] = str(payment_type_name(message))
+                reservation_condition += " AND reservation_type = :type"
+            condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_MATCHES_AUTHORIZATION} AND {reservation_condition}"
+        else:
+            authorization_condition = f"(attribute_not_exists(decision) OR ({_MATCHES_AUTHORIZATION}))"
+            condition = (
+                f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {authorization_condition} AND {NEVER_RESERVED}"
+            )
+        payment_update = self._payment_update(
+            {}, confirmation_anomalies(message), condition, condition_values
+        )
+        changes = [
+            payment_update,
+            *self._balance_update(message.net_payment_amount),
+            *self._submission_outcome_update(),
+        ]
+        conflicts = table.transact(changes, deadline)
+        return None if conflicts is None else conflicts[0]
+
+    def _decline_optimistically(self, table: Table, deadline: Deadline) -> Item | None:
+        message = self.message
+        expected = None
+        if self._counts_as_spending and self.policy is not None and message.payment_amount is not None:
+            # Most payments fail on the day on which they were decided.
+            windows = sort_keys(windows_at(self.now, self.policy.zone))
+            customer = message.site_customer_identifier or ""
+            expected = Reservation(customer, message.payment_amount, payment_type_name(message), windows)
+        if expected is None:
+            condition = f"{_WITHOUT_OUTCOME} AND ({NEVER_RESERVED} OR reservation_amount = :nothing)"
+            payment_update = self._payment_update({}, frozenset(), condition, {"nothing": _ZERO})
+            conflicts = table.transact([payment_update, *self._submission_outcome_update()], deadline)
+            return None if conflicts is None else conflicts[0]
+        released = replace(expected, amount=_ZERO)
+        condition = f"{_WITHOUT_OUTCOME} AND {expected.condition}"
+        payment_update = self._payment_update(released.values(), frozenset(), condition, expected.values())
+        changes = reservation_changes(message.site_identifier, expected, released, self.now)
+        conflicts = table.transact([payment_update, *changes, *self._submission_outcome_update()], deadline)
+        return None if conflicts is None else conflicts[0]
+
+    def write_onto(
+        self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline
+    ) -> Item | None:
+        """Write the outcome onto ``old``, the payment's item. Return None, or the item if it has changed."""
+        message = self.message
+        previous, next_ = reservation_of(old), self._reservation_after(reservation_of(old))
+        observed = {name: old.get(name) for name in ("outcome", "decision", "reversed_amount")}
+        parts = [
+            f"attribute_not_exists({name})" if value is None else f"{name} = :{name}"
+            for name, value in observed.items()
+        ]
+        condition_values = {name: value for name, value in observed.items() if value is not None}
+        parts.append(previous.condition if previous else NEVER_RESERVED)
+        values = next_.values() if next_ else {}
+        net_amount = message.net_payment_amount or _ZERO
+        # What came back before it was posted is not posted at all.
+        already_reversed = min(net_amount, old.get("reversed_amount", _ZERO))
+        if already_reversed and self._balance_update(net_amount):
+            values = values | {"debited_amount": already_reversed}
+        payment_update = self._payment_update(
+            values, anomalies, " AND ".join(parts), condition_values | (previous.values() if previous else {})
+        )
+        changes = reservation_changes(message.site_identifier, previous, next_, self.now)
+        changes += [*self._balance_update(net_amount - already_reversed), *self._submission_outcome_update()]
+        conflicts = table.transact([payment_update, *changes], deadline)
+        return None if conflicts is None else conflicts[0]
+
+    @property
+    def _counts_as_spending(self) -> bool:
+        """Whether the payment counts as its customer's spending. A test never does."""
+        return not self.message.test and self.message.site_customer_identifier is not None
+
+    def _reservation_after(self, previous: Reservation | None) -> Reservation | None:
+        """Return what the payment holds of its customer's windows once this outcome is recorded."""
+        message = self.message
+        if message.status is Outcome.DECLINE or message.test:
+            return previous and replace(previous, amount=_ZERO)
+        customer = message.site_customer_identifier or (previous.customer if previous else None)
+        if customer is None:
+            return None
+        amount, name = message.payment_amount or _ZERO, payment_type_name(message)
+        if previous:
+            # A site can have the type left out of its callbacks: it was known when it was asked about.
+            payment_type = previous.type_name if message.payment_type is None else name
+            return Reservation(customer, amount, payment_type, previous.windows)
+        if self.policy is None:
+            return None
+        return Reservation(customer, amount, name, sort_keys(windows_at(self.now, self.policy.zone)))
+
+    def _payment_update(
+        self, values: Item, anomalies: frozenset[Anomaly], condition: str, condition_values: Item
+    ) -> Update:
+        message = self.message
+        return schema.payment_update(
+            schema.payment_key_for(message),
+            schema.identifying_attributes(message) | schema.outcome_attributes(message, self.now) | values,
+            # A decline before may have named one: nobody's balance got what names nobody.
+            removes=PENDING_ATTRIBUTES
+            if message.site_customer_identifier
+            else (*PENDING_ATTRIBUTES, "confirmed_customer"),
+            anomalies=anomalies,
+            condition=condition,
+            condition_values=condition_values,
+        )
+
+    def _balance_update(self, amount: Decimal | None) -> list[Update]:
+        """Return the change of the customer's balance: none for a decline, a test or an unnamed customer."""
+        message = self.message
+        customer = message.site_customer_identifier
+        if message.status is not Outcome.PAYMENT or message.test or customer is None or amount is None:
+            return []
+        return [schema.balance_update(message.site_identifier, customer, amount, self.now)]
+
+    def _submission_outcome_update(self) -> list[Update]:
+        """Return what lets a call that asked for the payment learn what became of it (``making``).
+
+        Nothing where our answer to the authorization gave the payment its identifier: nobody asked for it.
+        """
+        message = self.message
+        identifier = message.site_payment_identifier
+        derived = site_payment_identifier(
+            message.site_identifier, message.pnm_payment_identifier, test=message.test
+        )
+        if identifier is None or identifier == derived:
+            return []
+        key = schema.site_payment_key(
+            message.site_identifier, message.pnm_order_identifier, identifier, test=message.test
+        )
+        outcome = "paid" if message.status is Outcome.PAYMENT else "declined"
+        attributes = {outcome: message.pnm_payment_identifier, f"{outcome}_amount": message.payment_amount}
+        return [Update(*key, attributes)]

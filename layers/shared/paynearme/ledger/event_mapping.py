@@ -1,0 +1,148 @@
+"""From what changed in a payment's item to the events that tell it.
+
+An event's identifier follows from what it tells, so that a repeat carries the same one, whoever makes it.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from paynearme.ledger import schema
+from paynearme.platform.dynamodb import Item
+from paynearme.protocol.callbacks import Outcome
+from paynearme.protocol.payment_events import (
+    AuthorizationDeclined,
+    PaymentAnomaly,
+    PaymentAuthorized,
+    PaymentConfirmed,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentReversed,
+    PaymentUnconfirmed,
+    ReservationReleased,
+)
+
+_NAMESPACE = uuid.UUID("5d6c2f6e-58b6-4f0a-9a0e-0d2f8f6f7a51")
+_REVERSAL = "reversal_"
+_MAX_EVENTS_PER_CHANGE = 100
+_IDENTIFIERS = (
+    "site_identifier",
+    "pnm_payment_identifier",
+    "pnm_order_identifier",
+    "site_customer_identifier",
+    "site_order_identifier",
+    "site_payment_identifier",
+)
+
+type _EventDraft = tuple[type[PaymentEvent], str, datetime, Mapping[str, Any]]
+"""An event's type, by what it differs from others of the type, when it happened, and what it tells."""
+
+
+def payment_events(old: Item, new: Item, changed_at: datetime) -> list[PaymentEvent]:
+    """Return what the change of a payment's item from ``old`` to ``new`` is told as, in order.
+
+    An item that did not or does not exist is an empty one. ``changed_at`` is when the table changed. Raises
+    ``KeyError``, ``ValueError`` and their kind for payments that are not as the ledger writes them. Other
+    items are told to nobody, and neither is a test payment.
+    """
+    if not new or not schema.is_payment(new) or new["test"]:
+        return []
+    drafts = [*_decision(old, new), *_outcome(old, new), *_reversals(old, new), *_unconfirmed(old, new)]
+    # Nothing of an item says when it was marked, but what it was marked for has a time of its own.
+    drafts += _anomalies(old, new, drafts[0][2] if drafts else changed_at)
+    identifiers = {name: new[name] for name in _IDENTIFIERS if name in new}
+    # What was written before there were revisions may still be in the stream when events are first told.
+    base_sequence = int(new.get("revision", 0)) * _MAX_EVENTS_PER_CHANGE
+    return [
+        model.model_validate(
+            identifiers
+            | dict(details)
+            | {
+                "event_identifier": _event_id(new, model.detail_type, discriminator),
+                "occurred_at": occurred_at,
+                "sequence": base_sequence + index,
+            }
+        )
+        for index, (model, discriminator, occurred_at, details) in enumerate(drafts)
+    ]
+
+
+def _event_id(item: Item, detail_type: str, discriminator: str) -> str:
+    parts = (item["site_identifier"], item["pnm_payment_identifier"], detail_type, discriminator)
+    return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
+
+
+def _is_new(name: str, old: Item, new: Item) -> bool:
+    return name in new and new[name] != old.get(name)
+
+
+def _authorized_amount(item: Item) -> Item:
+    return {"payment_amount": item["authorized_amount"], "payment_currency": item["authorized_currency"]}
+
+
+def _decision(old: Item, new: Item) -> Iterator[_EventDraft]:
+    if not _is_new("decided_at", old, new):
+        return
+    model = PaymentAuthorized if new["decision"] == "accept" else AuthorizationDeclined
+    details = _authorized_amount(new) | {"reason": new["reason"], "policy_version": new["policy_version"]}
+    details["payment_type"] = new.get("payment_type")
+    # One that was released is decided on again.
+    yield model, new["decided_at"], _parse_timestamp(new["decided_at"]), details
+
+
+def _outcome(old: Item, new: Item) -> Iterator[_EventDraft]:
+    if not _is_new("outcome", old, new):
+        return
+    paid = new["outcome"] == Outcome.PAYMENT
+    details: Item = {
+        "payment_amount": new.get("confirmed_amount"),
+        "payment_currency": new.get("confirmed_currency"),
+        "payment_type": new.get("payment_type"),
+    }
+    if paid:
+        net = new["confirmed_net"]
+        has_customer = "confirmed_customer" in new
+        details |= {
+            "net_payment_amount": net,
+            "credited_amount": net - new.get("debited_amount", Decimal(0)) if has_customer else Decimal(0),
+            "authorized": new.get("decision") == "accept",
+            "standin": new["standin"],
+        }
+    # There is one of each, at the most.
+    yield PaymentConfirmed if paid else PaymentFailed, "", _parse_timestamp(new["confirmed_at"]), details
+
+
+def _reversals(old: Item, new: Item) -> Iterator[_EventDraft]:
+    for name in sorted(new.keys() - old.keys()):
+        if not (name.startswith(_REVERSAL) and isinstance(new[name], dict)):
+            continue
+        reversal = new[name]
+        details = {
+            "reversal_kind": reversal["kind"],
+            "reverse_type": reversal.get("type"),
+            "reverse_code": reversal.get("code"),
+            "reversed_amount": reversal["amount"],
+            "debited_amount": reversal["debited_amount"],
+        }
+        if "confirmed_customer" in new:
+            # Whose balance it was taken off, whoever else was told of since.
+            details["site_customer_identifier"] = new["confirmed_customer"]
+        yield PaymentReversed, name, _parse_timestamp(reversal["at"]), details
+
+
+def _unconfirmed(old: Item, new: Item) -> Iterator[_EventDraft]:
+    for name, model in (("unconfirmed_at", PaymentUnconfirmed), ("released_at", ReservationReleased)):
+        if _is_new(name, old, new):
+            details = _authorized_amount(new) | {"decided_at": _parse_timestamp(new["decided_at"])}
+            yield model, new["decided_at"], _parse_timestamp(new[name]), details
+
+
+def _anomalies(old: Item, new: Item, changed_at: datetime) -> Iterator[_EventDraft]:
+    for anomaly in sorted(new.get("anomalies", set()) - old.get("anomalies", set())):
+        yield PaymentAnomaly, anomaly, changed_at, {"anomaly": anomaly}
+
+
+def _parse_timestamp(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,144 @@
+"""What the merchant's backend feeds, and what it is told: the books from the merchant's side."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+from paynearme.ledger import reservations, schema
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Key, Table
+from paynearme.policy import (
+    SitePolicy,
+    Window,
+    WindowKind,
+    windows_at,
+)
+from paynearme.policy.calendar import local_date, within_days
+from paynearme.policy.document import MAX_DAYS, Frequency
+from paynearme.protocol.api_responses import (
+    CustomerResponse,
+    OrderResponse,
+    PaymentResponse,
+    RecentCount,
+    ReservationResponse,
+    ReversalDetails,
+    SpendingResponse,
+    WindowResponse,
+)
+
+_REVERSAL = "reversal_"
+
+
+def get_order(
+    table: Table, site_id: str, pnm_order_identifier: str, deadline: Deadline
+) -> OrderResponse | None:
+    """Return an order, or ``None`` if it is not recorded. Raises ``LedgerUnavailableError``. Costs 1 request."""
+    (item,) = table.read([schema.order_key(site_id, pnm_order_identifier)], deadline)
+    return OrderResponse.model_validate(item) if schema.parse_order(item) else None
+
+
+def get_customer(
+    table: Table,
+    site_id: str,
+    site_customer_identifier: str,
+    policy: SitePolicy,
+    now: datetime,
+    deadline: Deadline,
+) -> CustomerResponse | None:
+    """Return a customer as of ``now``, or ``None`` if the customer is unknown.
+
+    ``policy`` provides the time zone of the spending windows and the look-back of returns and chargebacks. Raises
+    ``LedgerUnavailableError``. Costs 1 request.
+    """
+    windows = windows_at(now, policy.zone)
+    days = [rule.within_days if rule else MAX_DAYS for rule in (policy.chargebacks, policy.returns)]
+    today = local_date(now, UTC)
+    oldest = date.fromordinal(today.toordinal() - max(days) + 1)
+    keys: list[Key] = [schema.account_key(site_id, site_customer_identifier)]
+    keys += [
+        reservations.window_key(site_id, site_customer_identifier, name)
+        for name in reservations.sort_keys(windows)
+    ]
+    keys += [
+        schema.reversals_key(site_id, site_customer_identifier, year)
+        for year in range(oldest.year, today.year + 1)
+    ]
+    account, *remaining = table.read(keys, deadline)
+    window_items, reversals = remaining[: len(windows)], remaining[len(windows) :]
+    if not any((account, *remaining)):
+        return None
+
+    def recent_count(attribute: str, rule: Frequency | None) -> RecentCount:
+        max_days = rule.within_days if rule else MAX_DAYS
+        counts = schema.counts_by_day(reversals, attribute)
+        return RecentCount(count=within_days(counts.items(), today, max_days), within_days=max_days)
+
+    return CustomerResponse.model_validate(
+        account
+        | {
+            "site_identifier": site_id,
+            "site_customer_identifier": site_customer_identifier,
+            "spending": _spending(policy, windows, window_items),
+            "chargebacks": recent_count("chargebacks", policy.chargebacks),
+            "returns": recent_count("returns", policy.returns),
+        }
+    )
+
+
+def get_payment(
+    table: Table, site_id: str, pnm_payment_identifier: str, deadline: Deadline, *, test: bool
+) -> PaymentResponse | None:
+    """Return a payment with its reversals, or ``None`` if it is unknown. Test payments are stored separately.
+
+    Raises ``LedgerUnavailableError``. Costs 1 request.
+    """
+    (item,) = table.read([schema.payment_key(site_id, pnm_payment_identifier, test=test)], deadline)
+    if not item:
+        return None
+    reversals = [
+        ReversalDetails.model_validate(value)
+        for name, value in item.items()
+        if name.startswith(_REVERSAL) and isinstance(value, dict)
+    ]
+    return PaymentResponse.model_validate(
+        item
+        | {
+            "reservation": _reservation(item),
+            "anomalies": sorted(item.get("anomalies", ())),
+            "reversals": sorted(reversals, key=lambda reversal: reversal.at),
+        }
+    )
+
+
+def _spending(
+    policy: SitePolicy, windows: Sequence[Window], window_items: Sequence[Item]
+) -> SpendingResponse:
+    windows_by_kind = {
+        window.kind: _window(window, item) for window, item in zip(windows, window_items, strict=True)
+    }
+    return SpendingResponse(
+        time_zone=policy.time_zone,
+        day=windows_by_kind[WindowKind.DAY],
+        week=windows_by_kind[WindowKind.WEEK],
+        month=windows_by_kind[WindowKind.MONTH],
+    )
+
+
+def _window(window: Window, item: Item) -> WindowResponse:
+    totals = reservations.window_totals(item)
+    by_type = {str(name): amount for name, amount in totals.by_type.items() if amount}
+    return WindowResponse(window=window.name, spent=totals.total, by_payment_type=by_type)
+
+
+def _reservation(item: Item) -> ReservationResponse | None:
+    reservation = reservations.reservation_of(item)
+    if reservation is None:
+        return None
+    names = [sort_key.split("#", 1) for sort_key in reservation.windows]
+    return ReservationResponse.model_validate(
+        {
+            "site_customer_identifier": reservation.customer,
+            "amount": reservation.amount,
+            "payment_type": str(reservation.type_name),
+            "windows": {kind.lower(): name for kind, name in names},
+        }
+    )

@@ -1,0 +1,67 @@
+"""What a decision reserved and nobody confirmed, given back."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from paynearme.ledger import schema
+from paynearme.ledger.reservations import reservation_changes, reservation_of
+from paynearme.ledger.unconfirmed import PENDING_ATTRIBUTES
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Table
+
+_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
+_STILL_PENDING = " AND pending_since = :since"
+
+
+def release(
+    table: Table,
+    site_id: str,
+    pnm_payment_identifier: str,
+    now: datetime,
+    deadline: Deadline,
+    pending_since: str | None = None,
+) -> bool:
+    """Release the reservation of an authorized payment without an outcome, once for all repeats.
+
+    Return whether this call released it. The payment is not pending any more, and a later confirmation counts again.
+    With ``pending_since`` (of ``PendingPayment``), a payment with a newer decision is left unchanged. Raises
+    ``LedgerUnavailableError``. Costs 2 requests.
+    """
+    key = schema.payment_key(site_id, pnm_payment_identifier, test=False)
+    (payment,) = table.read([key], deadline)
+    condition_values, pending_condition = (
+        ({}, "") if pending_since is None else ({"since": pending_since}, _STILL_PENDING)
+    )
+    while True:
+        if condition_values and payment.get("pending_since") != pending_since:
+            return False
+        previous = reservation_of(payment)
+        if "outcome" in payment or previous is None or not previous.amount:
+            _clear_pending(table, payment, deadline)
+            return False
+        next_ = replace(previous, amount=Decimal(0))
+        change = schema.payment_update(
+            key,
+            next_.values() | {"released_at": now.isoformat()},
+            removes=PENDING_ATTRIBUTES,
+            condition=f"{_WITHOUT_OUTCOME} AND {previous.condition}{pending_condition}",
+            condition_values=previous.values() | condition_values,
+        )
+        conflicts = table.transact([change, *reservation_changes(site_id, previous, next_, now)], deadline)
+        if conflicts is None:
+            return True
+        payment = conflicts[0]
+
+
+def _clear_pending(table: Table, payment: Item, deadline: Deadline) -> None:
+    """Take a payment that reserves nothing from those whose outcome is awaited."""
+    pending_since = payment.get("pending_since")
+    if pending_since is not None:
+        change = schema.payment_update(
+            (payment["pk"], payment["sk"]),
+            removes=PENDING_ATTRIBUTES,
+            condition="pending_since = :since",
+            condition_values={"since": pending_since},
+        )
+        table.update(change, deadline)

@@ -1,0 +1,186 @@
+"""What is known of a payment, as the ledger tells it."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from paynearme.policy import ConsumerText, Decision, Reason
+from paynearme.policy.texts import render
+from paynearme.protocol.callbacks import AuthorizationResponse, Outcome
+from paynearme.protocol.reversals import ReversalKind
+
+_NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
+
+
+class Anomaly(StrEnum):
+    """What is wrong with a payment and needs a person's eye. Kept in the item's ``anomalies``."""
+
+    AUTHORIZATION_CONFLICT = "authorization_conflict"
+    """It was authorized again with another amount, currency, order, customer or payment type."""
+    PAID_AFTER_DECLINE = "paid_after_decline"
+    """It was paid although we had declined it."""
+    AMOUNT_DIFFERS = "amount_differs"
+    """It was paid with another amount, net amount or currency than was authorized."""
+    NET_EXCEEDS_AMOUNT = "net_exceeds_amount"
+    """More of it is the customer's than was paid."""
+    ORDER_DIFFERS = "order_differs"
+    """It was paid for another order than was authorized."""
+    CUSTOMER_DIFFERS = "customer_differs"
+    """It was paid by another customer than was authorized."""
+    OUTCOME_CONTRADICTED = "outcome_contradicted"
+    """It was confirmed again with another outcome, amount, order or customer."""
+    PAID_AFTER_RELEASE = "paid_after_release"
+    """It was paid after its reservation had been given back: it counts again, even past a limit."""
+    SPENDING_NOT_COUNTED = "spending_not_counted"
+    """It was paid without a reservation while no policy could be read: it counts for no limit."""
+    REVERSED_UNKNOWN = "reversed_unknown"
+    """It was reversed although it had not been posted."""
+    REVERSED_TOO_MUCH = "reversed_too_much"
+    """More of it came back than was paid."""
+    CUSTOMER_MISSING = "customer_missing"
+    """It was paid by a customer that the message did not name: posted on the payment, on no balance."""
+
+
+@dataclass(frozen=True)
+class AuthorizationResult:
+    """A decision as the ledger holds it. ``repeated`` says that it was made before."""
+
+    decision: Decision
+    decided_at: datetime
+    site_payment_identifier: str
+    is_duplicate: bool
+    anomalies: frozenset[Anomaly] = frozenset()
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Return what the log line says of it."""
+        return {
+            "accepted": self.decision.accept,
+            "decision_reason": self.decision.reason,
+            **_anomaly_log_fields(self.anomalies),
+        }
+
+    @property
+    def metrics(self) -> dict[str, int]:
+        """Return the metrics that count it."""
+        if self.is_duplicate:
+            return {"AuthorizationDuplicate": 1}
+        if self.decision.accept:
+            return {"AuthorizationAccepted": 1, **_anomaly_metrics(self.anomalies)}
+        by_reason = f"Declined{_pascal_case(self.decision.reason)}"
+        return {"AuthorizationDeclined": 1, by_reason: 1, **_anomaly_metrics(self.anomalies)}
+
+    def to_response(self, pnm_order_identifier: str) -> AuthorizationResponse:
+        """Return the answer for PayNearMe: the same for the first question and for each repeat."""
+        return AuthorizationResponse(
+            pnm_order_identifier=pnm_order_identifier,
+            accept_payment="yes" if self.decision.accept else "no",
+            decline_reason=self.decision.decline_reason,
+            receipt=self.decision.receipt,
+            memo=self.decided_at.strftime("%Y-%m-%d %H:%M:%S %z"),
+            site_payment_identifier=self.site_payment_identifier,
+        )
+
+
+@dataclass(frozen=True)
+class ConfirmationResult:
+    """What a confirmation did. ``repeated`` says that it told nothing new; ``anomalies``, what it found.
+
+    ``money_in`` is what was paid, where this posted it: None for a repeat, a decline and a test.
+    """
+
+    outcome: Outcome
+    is_duplicate: bool
+    anomalies: frozenset[Anomaly] = frozenset()
+    confirmed_amount: Decimal | None = None
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Return what the log line says of it."""
+        return {
+            "outcome": self.outcome,
+            "duplicate": self.is_duplicate,
+            **_anomaly_log_fields(self.anomalies),
+        }
+
+    @property
+    def metrics(self) -> dict[str, int]:
+        """Return the metrics that count it; money in cents, all of which two places hold."""
+        outcome_metric = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
+        amount_metric = (
+            {}
+            if self.confirmed_amount is None
+            else {"ConfirmedAmountCents": int(self.confirmed_amount * 100)}
+        )
+        return {
+            "ConfirmationDuplicate" if self.is_duplicate else outcome_metric: 1,
+            **amount_metric,
+            **_anomaly_metrics(self.anomalies),
+        }
+
+
+@dataclass(frozen=True)
+class ReversalResult:
+    """What a reversal did. ``repeated`` says that it told nothing new; ``anomalies``, what it found."""
+
+    kind: ReversalKind
+    is_duplicate: bool
+    anomalies: frozenset[Anomaly] = frozenset()
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Return what the log line says of it."""
+        return {
+            "reversal_kind": str(self.kind),
+            "duplicate": self.is_duplicate,
+            **_anomaly_log_fields(self.anomalies),
+        }
+
+    @property
+    def metrics(self) -> dict[str, int]:
+        """Return the metrics that count it."""
+        if self.is_duplicate:
+            return {"ReversalDuplicate": 1}
+        by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{_pascal_case(self.kind)}": 1}
+        return {"PaymentReversed": 1, **by_kind, **_anomaly_metrics(self.anomalies)}
+
+
+def site_payment_identifier(site_id: str, pnm_payment_identifier: str, *, test: bool) -> str:
+    """Return our identifier of a payment: the same at each call, another for each payment."""
+    return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site_id}/{pnm_payment_identifier}"))
+
+
+def fallback_decline(
+    text_for: Callable[[str], ConsumerText], parameters: Mapping[str, str], now: datetime
+) -> AuthorizationResult:
+    """Return a decline, in so many words, of an authorization that we cannot decide now.
+
+    ``text_of`` gives the words by site. Raises ``KeyError`` when ``parameters`` do not name a payment.
+    """
+    identifier = parameters.get("site_payment_identifier") or site_payment_identifier(
+        parameters["site_identifier"],
+        parameters["pnm_payment_identifier"],
+        test=parameters.get("test") == "true",
+    )
+    text = text_for(parameters["site_identifier"])
+    decline_reason = render(text.decline_reason or "", {})
+    decision = Decision(False, Reason.CANNOT_DECIDE_NOW, decline_reason, render(text.receipt, {}))
+    return AuthorizationResult(decision, now, identifier, is_duplicate=False)
+
+
+def _anomaly_log_fields(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
+    return {"anomalies": sorted(anomalies)} if anomalies else {}
+
+
+def _anomaly_metrics(anomalies: frozenset[Anomaly]) -> dict[str, int]:
+    """Return how many there are, and one of each kind."""
+    by_kind = {f"Anomaly{_pascal_case(anomaly)}": 1 for anomaly in sorted(anomalies)}
+    return {"Anomaly": len(by_kind), **by_kind} if by_kind else {}
+
+
+def _pascal_case(code: str) -> str:
+    return code.title().replace("_", "")

@@ -1,0 +1,216 @@
+"""The items of the table: their keys, and what of a message or of the merchant they hold."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from types import MappingProxyType
+
+from paynearme.ledger.results import Anomaly
+from paynearme.platform.dynamodb import Item, Key, Update
+from paynearme.policy import (
+    CustomerStatus,
+    MerchantCustomer,
+    MerchantOrder,
+    OrderStatus,
+    OrderType,
+    WindowKind,
+)
+from paynearme.protocol.callbacks import Authorization, Confirmation, Outcome
+from paynearme.protocol.reversals import Reversal
+
+type PaymentMessage = Authorization | Confirmation | Reversal
+
+_PAYMENT = "PAYMENT"
+_SELF_IMPOSED_LIMITS = {window: f"self_imposed_{window}_limit" for window in WindowKind}
+
+
+def payment_key(site_id: str, pnm_payment_identifier: str, *, test: bool) -> Key:
+    """Return the key of a payment. What a test tells is kept apart."""
+    return (f"{'TEST#' if test else ''}PAYMENT#{site_id}#{pnm_payment_identifier}", _PAYMENT)
+
+
+def is_payment(item: Item) -> bool:
+    """Return whether an item is a payment's."""
+    return bool(item["sk"] == _PAYMENT)
+
+
+def intent_key(site_id: str, site_payment_identifier: str) -> Key:
+    """Return the key of a payment that the merchant's backend asks for."""
+    return (f"INTENT#{site_id}#{site_payment_identifier}", "INTENT")
+
+
+def site_payment_key(
+    site_id: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool
+) -> Key:
+    """Return the key of what confirmations tell of an order's payment by the merchant's identifier of it."""
+    return (
+        f"{'TEST#' if test else ''}SITE_PAYMENT#{site_id}#{pnm_order_identifier}",
+        site_payment_identifier,
+    )
+
+
+def order_key(site_id: str, pnm_order_identifier: str) -> Key:
+    """Return the key of an order."""
+    return (f"ORDER#{site_id}#{pnm_order_identifier}", "ORDER")
+
+
+def account_key(site_id: str, customer: str) -> Key:
+    """Return the key of a customer's account."""
+    return (f"CUSTOMER#{site_id}#{customer}", "ACCOUNT")
+
+
+def reversals_key(site_id: str, customer: str, year: int) -> Key:
+    """Return the key of what came back of a customer's payments in a year (UTC)."""
+    return (f"CUSTOMER#{site_id}#{customer}", f"REVERSALS#{year}")
+
+
+def payment_key_for(message: PaymentMessage) -> Key:
+    """Return the key of the payment that ``message`` is about."""
+    return payment_key(message.site_identifier, message.pnm_payment_identifier, test=message.test)
+
+
+def payment_update(
+    key: Key,
+    values: Mapping[str, object] = MappingProxyType({}),
+    *,
+    removes: Iterable[str] = (),
+    increments: Mapping[str, Decimal] = MappingProxyType({}),
+    anomalies: frozenset[Anomaly] = frozenset(),
+    condition: str = "",
+    condition_values: Mapping[str, object] = MappingProxyType({}),
+) -> Update:
+    """Return a change of a payment's item. Each makes its ``revision`` one more.
+
+    By that number whoever reads events of the payment can tell which came first.
+    """
+    return Update(
+        *key,
+        values,
+        removes=removes,
+        increments={"revision": Decimal(1), **increments},
+        set_additions={"anomalies": anomalies},
+        condition=condition,
+        condition_values=condition_values,
+    )
+
+
+def identifying_attributes(message: PaymentMessage) -> Item:
+    """Return by which identifiers the payment is known."""
+    return {
+        "site_identifier": message.site_identifier,
+        "pnm_payment_identifier": message.pnm_payment_identifier,
+        "pnm_order_identifier": message.pnm_order_identifier,
+        "site_customer_identifier": message.site_customer_identifier,
+        "site_order_identifier": message.site_order_identifier,
+        "test": message.test,
+    }
+
+
+def outcome_attributes(message: Confirmation, now: datetime) -> Item:
+    """Return what a confirmation tells of its payment."""
+    paid = message.status is Outcome.PAYMENT
+    return {
+        "outcome": str(message.status),
+        "confirmed_at": now.isoformat(),
+        "confirmation_fingerprint": confirmation_fingerprint(message),
+        "confirmed_amount": message.payment_amount,
+        "confirmed_currency": message.payment_currency,
+        "confirmed_net": message.net_payment_amount,
+        "confirmed_order": message.pnm_order_identifier,
+        "confirmed_customer": message.site_customer_identifier,
+        "posted_amount": message.net_payment_amount if paid and not message.test else None,
+        "payment_type": None if message.payment_type is None else str(message.payment_type),
+        "standin": message.standin,
+    }
+
+
+def authorization_fingerprint(message: Authorization) -> str:
+    """Return what is equal for equal questions about one payment."""
+    return _fingerprint(
+        message.payment_amount,
+        message.payment_currency,
+        message.pnm_order_identifier,
+        message.payment_type,
+        message.site_customer_identifier,
+    )
+
+
+def confirmation_fingerprint(message: Confirmation) -> str:
+    """Return what is equal for equal outcomes of one payment."""
+    return _fingerprint(
+        message.status,
+        message.payment_amount,
+        message.payment_currency,
+        message.net_payment_amount,
+        message.pnm_order_identifier,
+        message.site_customer_identifier,
+    )
+
+
+def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> Update:
+    """Return the change of a customer's balance by ``amount``, in dollars."""
+    pk, sk = account_key(site_id, customer)
+    values = {
+        "site_identifier": site_id,
+        "site_customer_identifier": customer,
+        "updated_at": now.isoformat(),
+    }
+    return Update(pk, sk, values, increments={"balance": amount})
+
+
+def parse_order(item: Item) -> MerchantOrder | None:
+    """Return the order that the merchant fed, or None."""
+    if "status" not in item:
+        return None
+    expires_at = item.get("expires_at")
+    return MerchantOrder(
+        status=OrderStatus(item["status"]),
+        order_type=OrderType(item["order_type"]),
+        order_amount=item.get("order_amount"),
+        minimum_payment_amount=item.get("minimum_payment_amount"),
+        expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
+    )
+
+
+def order_attributes(order: MerchantOrder) -> Item:
+    """Return the attributes that hold ``order``: None for those that it has not."""
+    return {
+        "status": str(order.status),
+        "order_type": str(order.order_type),
+        "order_amount": order.order_amount,
+        "minimum_payment_amount": order.minimum_payment_amount,
+        "expires_at": None if order.expires_at is None else order.expires_at.isoformat(),
+    }
+
+
+def parse_customer(item: Item) -> MerchantCustomer | None:
+    """Return the customer that the merchant fed, or None: a balance alone makes nobody known."""
+    if "status" not in item:
+        return None
+    limits = {window: item[name] for window, name in _SELF_IMPOSED_LIMITS.items() if name in item}
+    return MerchantCustomer(CustomerStatus(item["status"]), item.get("suspended_reason"), limits)
+
+
+def customer_attributes(customer: MerchantCustomer) -> Item:
+    """Return the attributes that hold ``customer``: None for those that it has not."""
+    limits = {name: customer.self_imposed_limits.get(window) for window, name in _SELF_IMPOSED_LIMITS.items()}
+    return {"status": str(customer.status), "suspended_reason": customer.suspended_reason, **limits}
+
+
+def counts_by_day(items: list[Item], attribute: str) -> Mapping[date, int]:
+    """Return how often ``what`` (``chargebacks``, ``returns``) was counted by day, from some years' items."""
+    prefix = f"{attribute}_"
+    return {
+        date.fromisoformat(name.removeprefix(prefix)): int(count)
+        for item in items
+        for name, count in item.items()
+        if name.startswith(prefix)
+    }
+
+
+def _fingerprint(*parts: Decimal | str | None) -> str:
+    """Return a short text that is equal for equal parts. Amounts must have two places."""
+    text = json.dumps([None if part is None else str(part) for part in parts])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""AWS, HTTP and time: clients, the DynamoDB table, deadlines, requests, responses, logs and metrics."""

@@ -1,0 +1,20 @@
+"""One value that is loaded again when it is too old."""
+
+import time
+from collections.abc import Callable
+
+
+class CachedValue[T]:
+    """Cache one value for ``max_age_seconds`` in this process. If loading fails, the cached value does not change."""
+
+    def __init__(self, max_age_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Cache nothing yet. ``clock`` returns seconds."""
+        self._max_age_seconds = max_age_seconds
+        self._clock = clock
+        self._entry: tuple[T, float] | None = None
+
+    def get(self, load: Callable[[], T], *, refresh: bool = False) -> T:
+        """Return the cached value. If it is missing or too old, or with ``refresh``, call ``load`` first."""
+        if refresh or self._entry is None or self._clock() >= self._entry[1]:
+            self._entry = (load(), self._clock() + self._max_age_seconds)
+        return self._entry[0]

@@ -1,0 +1,227 @@
+"""The DynamoDB table: consistent reads, and conditional writes that return the conflicting items."""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from paynearme.errors import LedgerUnavailableError
+from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline, RetryableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SHORT_ATTEMPT_SECONDS = 1.0
+"""The maximum duration of one attempt for a function that also calls PayNearMe."""
+
+SHORT_ATTEMPT_THRESHOLD_SECONDS = SHORT_ATTEMPT_SECONDS + 0.2
+"""The time that a call to PayNearMe must leave for one request to the table."""
+
+type Item = dict[str, Any]
+"""The attributes of an item: text, ``Decimal``, ``bool``, lists, maps and sets of text."""
+
+type Key = tuple[str, str]
+"""The ``pk`` and ``sk`` of an item."""
+
+_to_wire = TypeSerializer().serialize
+_from_wire = TypeDeserializer().deserialize
+
+
+class _UnprocessedKeysError(RetryableError):
+    """DynamoDB was throttled and returned only a part of the requested items."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """A conditional change of one item. An item that does not exist is created.
+
+    ``sets`` replaces attributes (``None`` leaves one unchanged), and ``removes`` deletes attributes. ``increments``
+    adds to numbers, and ``set_additions`` adds to sets of text. ``condition`` is a condition expression over
+    ``condition_values``. If it does not hold, nothing changes.
+    """
+
+    pk: str
+    sk: str
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    removes: Iterable[str] = ()
+    increments: Mapping[str, Decimal] = field(default_factory=dict)
+    set_additions: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    condition: str = ""
+    condition_values: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_request(self, table_name: str) -> dict[str, Any]:
+        """Return the request of ``UpdateItem``, which is also the ``Update`` of a transaction."""
+        replaced = {name: value for name, value in self.sets.items() if value is not None}
+        added = {
+            **self.increments,
+            **{name: set(members) for name, members in self.set_additions.items() if members},
+        }
+        removed = sorted(self.removes)
+        # Numbered: an attribute's name may hold what a placeholder's may not.
+        names = {name: f"#n{number}" for number, name in enumerate((*replaced, *added, *removed))}
+        values = {f":v{number}": value for number, value in enumerate((*replaced.values(), *added.values()))}
+        value_placeholders = dict(zip((*replaced, *added), values, strict=True))
+        parts = {
+            "SET": ", ".join(f"{names[name]} = {value_placeholders[name]}" for name in replaced),
+            "ADD": ", ".join(f"{names[name]} {value_placeholders[name]}" for name in added),
+            "REMOVE": ", ".join(names[name] for name in removed),
+        }
+        values |= {f":{name}": value for name, value in self.condition_values.items()}
+        request: dict[str, Any] = {
+            "TableName": table_name,
+            "Key": _wire_key((self.pk, self.sk)),
+            "UpdateExpression": " ".join(f"{verb} {part}" for verb, part in parts.items() if part),
+            "ExpressionAttributeNames": {placeholder: name for name, placeholder in names.items()},
+        }
+        if values:
+            request["ExpressionAttributeValues"] = {name: _to_wire(value) for name, value in values.items()}
+        if self.condition:
+            request["ConditionExpression"] = self.condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return request
+
+
+class Table:
+    """The only access to the table.
+
+    Every request is safe to repeat. It is retried after a conflict, throttling or a lost response while the
+    deadline allows another attempt. Every method raises ``LedgerUnavailableError`` if it cannot finish.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: "DynamoDBClient | None" = None,
+        max_attempt: float = MAX_ATTEMPT_SECONDS,
+    ) -> None:
+        """Use the table ``name``. Sends no request. An attempt takes at most ``max_attempt`` seconds."""
+        self._name = name
+        self._max_attempt = max_attempt
+        self._client = client or boto3.client("dynamodb", config=CLIENT_CONFIG)
+
+    def read(self, keys: Sequence[Key], deadline: Deadline) -> list[Item]:
+        """Return the items with ``keys``, at most 100 distinct ones, by a consistent read. A missing item is empty.
+
+        Costs one request.
+        """
+        requested: Any = {self._name: {"Keys": [_wire_key(key) for key in keys], "ConsistentRead": True}}
+
+        def send() -> Mapping[str, Any]:
+            response = self._client.batch_get_item(RequestItems=requested)
+            if response["UnprocessedKeys"]:
+                raise _UnprocessedKeysError
+            return response["Responses"]
+
+        try:
+            responses = self._attempt(send, deadline)
+        except ClientError as error:
+            raise LedgerUnavailableError from error
+        items = [_from_wire_item(item) for item in responses[self._name]]
+        by_key = {(item["pk"], item["sk"]): item for item in items}
+        return [by_key.get(key, {}) for key in keys]
+
+    def query(
+        self,
+        index: str,
+        names: tuple[str, str],
+        partition: str,
+        sort_key_range: tuple[str, str],
+        deadline: Deadline,
+    ) -> Iterator[Item]:
+        """Yield the items of an index partition in ascending order, within ``sort_key_range`` (inclusive).
+
+        ``names`` are the key attributes of the index. An index is eventually consistent, so an item can be
+        outdated. Costs one request for each 100 items.
+        """
+        request: Any = {
+            "TableName": self._name,
+            "IndexName": index,
+            "KeyConditionExpression": "#partition = :partition AND #sort BETWEEN :first AND :last",
+            "ExpressionAttributeNames": dict(zip(("#partition", "#sort"), names, strict=True)),
+            "ExpressionAttributeValues": {
+                ":partition": {"S": partition},
+                ":first": {"S": sort_key_range[0]},
+                ":last": {"S": sort_key_range[1]},
+            },
+            "Limit": 100,
+        }
+        while True:
+            try:
+                response = self._attempt(lambda: self._client.query(**request), deadline)
+            except ClientError as error:
+                raise LedgerUnavailableError from error
+            yield from map(_from_wire_item, response["Items"])
+            if "LastEvaluatedKey" not in response:
+                return
+            request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+    def update(self, update: Update, deadline: Deadline) -> Item | None:
+        """Apply one update. Return ``None``, or the current item if the condition did not hold.
+
+        An item that does not exist is empty. Costs one request.
+        """
+        request = update.to_request(self._name)
+        try:
+            self._attempt(lambda: self._client.update_item(**request), deadline)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise LedgerUnavailableError from error
+            response: Mapping[str, Any] = error.response
+            return _from_wire_item(response.get("Item") or {})
+        return None
+
+    def transact(self, updates: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
+        """Apply all updates in one transaction, or none.
+
+        Return ``None``, or the current items whose conditions did not hold, by index in ``updates``. An item
+        that does not exist is empty. A retry after a lost response carries the same token, so DynamoDB applies
+        the transaction once. Costs one request.
+        """
+        items: Any = [{"Update": update.to_request(self._name)} for update in updates]
+        client_request_token = str(uuid.uuid4())
+
+        def send() -> object:
+            return self._client.transact_write_items(
+                TransactItems=items, ClientRequestToken=client_request_token
+            )
+
+        try:
+            self._attempt(send, deadline)
+        except ClientError as error:
+            reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", [])
+            conflicts = {
+                index: _from_wire_item(reason.get("Item") or {})
+                for index, reason in enumerate(reasons)
+                if reason.get("Code") == "ConditionalCheckFailed"
+            }
+            if not conflicts:
+                raise LedgerUnavailableError from error
+            return conflicts
+        return None
+
+    def _attempt[T](self, function: Callable[[], T], deadline: Deadline) -> T:
+        """Return the result of ``function``. Raises ``ClientError`` for an error that a retry cannot resolve."""
+        try:
+            return deadline.call(function, is_retryable, self._max_attempt)
+        except (BotoCoreError, TimeoutError, RetryableError) as error:
+            raise LedgerUnavailableError from error
+
+
+def stream_images(record: Mapping[str, Any]) -> tuple[Item, Item]:
+    """Return the old and the new image of a DynamoDB stream record. A missing image is empty."""
+    change = record["dynamodb"]
+    return _from_wire_item(change.get("OldImage") or {}), _from_wire_item(change.get("NewImage") or {})
+
+
+def _wire_key(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _from_wire_item(item: Mapping[str, Any]) -> Item:
+    return {name: _from_wire(value) for name, value in item.items()}

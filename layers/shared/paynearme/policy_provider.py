@@ -1,0 +1,130 @@
+"""The active policy, from AppConfig. An invalid or unreadable document never replaces a valid one."""
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import boto3
+
+from paynearme.errors import PolicyInvalidError, PolicyUnavailableError
+from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.cached_value import CachedValue
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
+from paynearme.platform.observability import add_log_fields, add_metric
+from paynearme.platform.settings import Settings
+from paynearme.policy import DEFAULT_TEXTS, ConsumerText, PolicyDocument, Reason, SitePolicy, read_policy
+
+if TYPE_CHECKING:
+    from mypy_boto3_appconfigdata import AppConfigDataClient
+
+REFRESH_SECONDS = 1.5
+"""The maximum duration of a refresh while an earlier policy is available."""
+
+_parse_policy = lru_cache(maxsize=2)(read_policy)
+
+
+class _AppConfigSession:
+    """Polls the deployed document. A session token is valid for one request."""
+
+    def __init__(self, settings: Settings, client: "AppConfigDataClient") -> None:
+        self._application = settings.policy_application
+        self._environment = settings.policy_environment
+        self._profile = settings.policy_profile
+        self._client = client
+        self._token: str | None = None
+        self._content = b""
+
+    def poll(self, deadline: Deadline) -> bytes:
+        """Return the deployed document. Costs one request, or two for a new session."""
+        # A failed request may have used the token, so every failure starts a new session.
+        tokens = [self._token] if self._token else []
+        self._token = None
+
+        def send() -> tuple[str, bytes]:
+            token = tokens.pop() if tokens else self._start()
+            response = self._client.get_latest_configuration(ConfigurationToken=token)
+            return response["NextPollConfigurationToken"], response["Configuration"].read()
+
+        max_attempt = min(MAX_ATTEMPT_SECONDS, deadline.remaining)
+        self._token, content = deadline.call(send, is_retryable, max_attempt)
+        # Empty: the document has not changed since the last poll, or none is deployed.
+        self._content = content or self._content
+        return self._content
+
+    def _start(self) -> str:
+        response = self._client.start_configuration_session(
+            ApplicationIdentifier=self._application,
+            EnvironmentIdentifier=self._environment,
+            ConfigurationProfileIdentifier=self._profile,
+        )
+        return response["InitialConfigurationToken"]
+
+
+class PolicyProvider:
+    """Provide the active policy of each site."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: "AppConfigDataClient | None" = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Use the document and the cache time of ``settings``. Sends no request. ``clock`` returns seconds."""
+        self._session = _AppConfigSession(
+            settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG)
+        )
+        self._cache = CachedValue[PolicyDocument](settings.policy_cache_seconds, clock)
+        self._last_valid: PolicyDocument | None = None
+
+    def get(self, site_identifier: str, deadline: Deadline) -> SitePolicy:
+        """Return the active policy of a site. Costs at most two requests if the cache has expired.
+
+        Raises ``PolicyUnavailableError`` if no valid document can be read before the deadline and none was read
+        earlier.
+        """
+        document = self._cache.get(lambda: self._load(deadline))
+        policy = document.for_site(site_identifier)
+        add_log_fields(policy_version=policy.version)
+        return policy
+
+    def get_if_available(self, site_identifier: str, deadline: Deadline) -> SitePolicy | None:
+        """Return the policy of a site within ``REFRESH_SECONDS``, or ``None``. For callers that do not require one."""
+        try:
+            return self.get(site_identifier, deadline.within(REFRESH_SECONDS))
+        except PolicyUnavailableError:
+            add_metric("ConfirmationWithoutPolicy")
+            return None
+
+    def fallback_text(self, site_identifier: str) -> ConsumerText:
+        """Return the text of a decline without a decision. Sends no request."""
+        reason = Reason.CANNOT_DECIDE_NOW
+        if self._last_valid is None:
+            return DEFAULT_TEXTS[reason]
+        return self._last_valid.for_site(site_identifier).text(reason)
+
+    def _load(self, deadline: Deadline) -> PolicyDocument:
+        try:
+            available = deadline.within(REFRESH_SECONDS) if self._last_valid else deadline
+            self._last_valid = self._read(available)
+        except PolicyInvalidError as error:
+            # The alarm on this metric makes AppConfig roll the deployment back.
+            add_metric("PolicyInvalid")
+            add_log_fields(policy_error_count=len(error.errors))
+            if self._last_valid is None:
+                raise PolicyUnavailableError from error
+        except Exception as error:
+            if self._last_valid is None:
+                raise PolicyUnavailableError from error
+            add_metric("PolicyRefreshFailed")
+            add_log_fields(policy_error=type(error).__name__)
+        return self._last_valid
+
+    def _read(self, deadline: Deadline) -> PolicyDocument:
+        content = self._session.poll(deadline)
+        if not content:
+            raise PolicyUnavailableError
+        try:
+            return _parse_policy(content.decode())
+        except UnicodeDecodeError:
+            raise PolicyInvalidError(["not readable as UTF-8"]) from None

@@ -1,0 +1,186 @@
+"""The request for a Smart Token and PayNearMe's answer (seeds ``get_smart_token`` and ``guaranteed_ach``)."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from paynearme.protocol.api_call import IdentifierText, PayNearMeRequest, PayNearMeResponse
+from paynearme.protocol.types import CalendarDate, Flag, Identifier, PositiveMoney, invalid
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
+# They run, read, write or call something, and none of them is an app's own.
+_FORBIDDEN_SCHEMES = frozenset(
+    {
+        "about",
+        "blob",
+        "chrome",
+        "content",
+        "data",
+        "file",
+        "filesystem",
+        "ftp",
+        "ftps",
+        "intent",
+        "jar",
+        "javascript",
+        "livescript",
+        "mailto",
+        "mocha",
+        "resource",
+        "sms",
+        "tel",
+        "urn",
+        "vbscript",
+        "view-source",
+        "ws",
+        "wss",
+    }
+)
+_ORDER_IDENTIFIERS = (
+    "pnm_order_identifier",
+    "site_order_identifier",
+    "pnm_customer_identifier",
+    "site_customer_identifier",
+    "site_creator_identifier",
+)
+_URL_REQUIRED = "must be an absolute address: https, http, or an app's own scheme"
+_EXT_CUSTOMER_FIELDS = (
+    "ext_customer_enrollment_date",
+    "ext_customer_date_of_birth_pii",
+    "ext_customer_tax_id_pii",
+)
+_GUARANTEED_ACH_REQUIRED = (*_EXT_CUSTOMER_FIELDS, "flow_bank_oauth_redirect_url")
+
+
+def _return_url(value: object) -> str:
+    # The guide's own example begins with a space.
+    url = value.strip(" ") if isinstance(value, str) else ""
+    match = _URL.fullmatch(url)
+    if match is None or len(url) > 2048 or not url.isprintable() or any(c in ' "<>\\' for c in url):
+        raise invalid(_URL_REQUIRED)
+    scheme = match[1].lower()
+    if scheme in _FORBIDDEN_SCHEMES or (scheme in {"http", "https"} and not _has_host(url)):
+        raise invalid(_URL_REQUIRED)
+    return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
+ReturnUrl = Annotated[
+    str,
+    BeforeValidator(_return_url),
+    WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2048}),
+]
+"""An absolute address: ``https``, ``http`` or an app's own scheme; none that runs or reads anything."""
+
+
+def _whole_number(value: str) -> str:
+    if re.fullmatch(r"[1-9][0-9]{0,9}", value, re.ASCII):
+        return value
+    raise invalid("must be a positive whole number")
+
+
+WholeNumber = Annotated[
+    str,
+    AfterValidator(_whole_number),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[1-9][0-9]{0,9}$", "minimum": 1}),
+]
+TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
+
+
+class SmartTokenRequest(PayNearMeRequest):
+    """Asks for a Smart Token, with which the customer opens the payment form."""
+
+    pnm_order_identifier: Identifier | None = None
+    site_order_identifier: Identifier | None = None
+    pnm_customer_identifier: Identifier | None = None
+    site_customer_identifier: Identifier | None = None
+    site_creator_identifier: Identifier | None = None
+
+    flow_debit: Flag | None = None
+    flow_credit: Flag | None = None
+    flow_ach: Flag | None = None
+    flow_retailer: Flag | None = None
+    flow_apple_pay: Flag | None = None
+    flow_google_pay: Flag | None = None
+    flow_paypal: Flag | None = None
+    flow_venmo: Flag | None = None
+    flow_pin4: Flag | None = None
+    flow_push_debit: Flag | None = None
+    flow_push_ach: Flag | None = None
+    flow_cash_app: Flag | None = None
+    flow_push_paypal: Flag | None = None
+    flow_secure_all: Flag | None = None
+    flow_edit_schedule: Flag | None = None
+    flow_tokenize: Flag | None = None
+    flow_hide_saved_payment_methods: Flag | None = None
+    flow_show_all_ppas: Flag | None = None
+    flow_trustly: Flag | None = None
+    flow_trustly_reconnect: Identifier | None = None
+
+    payment_amount: PositiveMoney | None = None
+    payment_field_fixed: Flag | None = None
+
+    link_lifetime_seconds: WholeNumber | None = None
+    short_order_url: Flag | None = None
+    flow_pay_url: ReturnUrl | None = None
+    flow_no_pay_url: ReturnUrl | None = None
+    flow_add_url: ReturnUrl | None = None
+    flow_no_add_url: ReturnUrl | None = None
+    flow_return_url: ReturnUrl | None = None
+    flow_expired_url: ReturnUrl | None = None
+    flow_error_url: ReturnUrl | None = None
+    flow_venmo_return_url: ReturnUrl | None = None
+    flow_bank_oauth_redirect_url: ReturnUrl | None = None
+
+    ext_customer_enrollment_date: CalendarDate | None = None
+    ext_customer_date_of_birth_pii: CalendarDate | None = None
+    ext_customer_tax_id_pii: TaxIdentifier | None = None
+
+    @classmethod
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Name what is missing beside what is given, and order identifiers that are too few or too many."""
+        errors: dict[str, str] = {}
+        if len(parameters.keys() & set(_ORDER_IDENTIFIERS)) != 1:
+            text = "exactly one of the five order identifiers is required"
+            errors.update(dict.fromkeys(_ORDER_IDENTIFIERS, text))
+        if "payment_field_fixed" in parameters and "payment_amount" not in parameters:
+            errors["payment_amount"] = "is required with payment_field_fixed"
+        if parameters.get("flow_trustly") == "true" and "flow_trustly_reconnect" not in parameters:
+            text = "is required with flow_trustly, unless flow_trustly_reconnect is given"
+            errors.update({name: text for name in _GUARANTEED_ACH_REQUIRED if name not in parameters})
+        if parameters.get("flow_trustly") != "true" and parameters.keys() & set(_EXT_CUSTOMER_FIELDS):
+            # Nobody needs a tax identifier then, so nobody gets it.
+            errors["flow_trustly"] = "must be true where ext_customer parameters are given"
+        return errors
+
+
+class SmartTokenOrder(PayNearMeResponse):
+    """One order of the answer. What PayNearMe sends beyond these fields is left out."""
+
+    pnm_order_identifier: IdentifierText
+    site_order_identifier: IdentifierText | None = None
+    type: str | None = None
+    secure_smart_token: str = Field(min_length=1, repr=False)
+    secure_smart_link: str = Field(min_length=1, repr=False)
+    order_tracking_url: str | None = Field(default=None, repr=False)
+
+
+class SmartTokenResponse(PayNearMeResponse):
+    """The orders with their tokens and links."""
+
+    orders: list[SmartTokenOrder] = Field(min_length=1)

@@ -1,0 +1,1 @@
+"""POST /payments: submit a payment to PayNearMe once, also for retries and concurrent requests."""

@@ -1,0 +1,1 @@
+"""Find authorized payments that PayNearMe never confirmed, and release their reservations."""

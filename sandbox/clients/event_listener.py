@@ -1,0 +1,68 @@
+"""The merchant's own system at the end of the event bus: a queue that every event of ours is put into."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any
+
+from sandbox.stack.stack import Stack
+
+type BusEvent = dict[str, Any]
+"""An event as EventBridge delivers it: ``id``, ``detail-type``, ``time``, ``detail`` and the rest."""
+
+SOURCE = "paynearme"
+_MAX_BATCH = 10
+_WORKERS = 8
+
+
+class EventListener:
+    """A listener on the stack's event bus. It hears what is put there from now on.
+
+    Each has a queue and a rule of its own, so that several hear the same events.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        """Start to listen, with the rights of the account's root."""
+        name = f"merchant-{uuid.uuid4()}"
+        self._sqs = stack.client("sqs")
+        self._url: str = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        self._subscribe(stack, name, attributes["Attributes"]["QueueArn"])
+
+    def _subscribe(self, stack: Stack, name: str, queue_arn: str) -> None:
+        bus, events = stack.event_bus_name, stack.client("events")
+        pattern = json.dumps({"source": [SOURCE]})
+        rule_arn = events.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)["RuleArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
+        targets = [{"Id": "queue", "Arn": queue_arn}]
+        failed = events.put_targets(Rule=name, EventBusName=bus, Targets=targets)["FailedEntryCount"]
+        if failed:
+            raise RuntimeError("the rule takes no target")
+
+    def drain(self) -> list[BusEvent]:
+        """Return what has arrived since the last time, in no particular order, and take it off the queue.
+
+        An event that arrived twice is returned twice.
+        """
+        with ThreadPoolExecutor(_WORKERS) as workers:
+            return list(chain.from_iterable(workers.map(lambda _: list(self._drain_queue()), range(_WORKERS))))
+
+    def _drain_queue(self) -> Iterator[BusEvent]:
+        while messages := self._receive():
+            entries = [{"Id": str(index), "ReceiptHandle": m["ReceiptHandle"]} for index, m in messages]
+            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+            yield from (json.loads(message["Body"]) for _, message in messages)
+
+    def _receive(self) -> list[tuple[int, Any]]:
+        response = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=_MAX_BATCH)
+        return list(enumerate(response.get("Messages", [])))

@@ -1,0 +1,39 @@
+"""The dashboard of a running local stack, as an image: the widgets that are deployed, and its own data."""
+
+import time
+
+from sandbox.dashboard.dashboard_data import MetricValues, panels_of
+from sandbox.dashboard.dashboard_drawing import draw
+from sandbox.stack.logs import groups_of, messages_in
+from sandbox.stack.stack import Stack
+
+_MESSAGE_COUNT_ATTRIBUTE = "ApproximateNumberOfMessages"
+_MESSAGE_COUNT_METRIC = "ApproximateNumberOfMessagesVisible"
+
+
+def render_dashboard(stack: Stack) -> bytes:
+    """Return the dashboard of ``stack`` as a PNG. Raises ``RuntimeError`` where nothing was measured yet."""
+    cloudwatch = stack.client("cloudwatch")
+    body = cloudwatch.get_dashboard(DashboardName=stack.stack_name)["DashboardBody"]
+    metrics = read_metrics(stack)
+    try:
+        return draw(panels_of(body), metrics, stack.stack_name)
+    except ValueError as error:
+        raise RuntimeError("nothing was measured yet: send some callbacks first") from error
+
+
+def read_metrics(stack: Stack) -> MetricValues:
+    """Return what the functions of ``stack`` have written as metrics, and how many dead letters there are.
+
+    The emulator makes no metrics of the embedded format, and none of a queue.
+    """
+    metrics = MetricValues()
+    logs = stack.client("logs")
+    for group in groups_of(logs):
+        metrics.read(line for message in messages_in(logs, group) for line in message.splitlines())
+    sqs = stack.client("sqs")
+    response = sqs.get_queue_attributes(QueueUrl=stack.dead_letter_queue_url, AttributeNames=[_MESSAGE_COUNT_ATTRIBUTE])
+    message_count = int(response["Attributes"][_MESSAGE_COUNT_ATTRIBUTE])
+    queue = {"QueueName": stack.dead_letter_queue_url.rpartition("/")[2]}
+    metrics.add("AWS/SQS", _MESSAGE_COUNT_METRIC, queue, time.time(), message_count)
+    return metrics

@@ -1,0 +1,173 @@
+"""Some hundred callbacks of all kinds for a picture: what a busy merchant has in a day, and what goes wrong.
+
+Nothing here is by chance, so that the picture says the same each time.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from sandbox.clients.callback_sender import CallbackSender, Kind
+from sandbox.clients.control_client import ControlClient
+from sandbox.dashboard.dashboard import read_metrics
+from sandbox.dashboard.dashboard_data import Series
+from sandbox.clients.stack_client import LedgerReader, new_backend, build_confirmation, build_reversal, new_sender
+from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
+from sandbox.decision_examples import ExampleRunner, load_examples
+from sandbox.guaranteed_ach import SITE, GuaranteedAch
+from sandbox.stack.stack import Progress, Stack
+from paynearme.policy import Reason
+
+PAYMENTS = 240
+_CONCURRENCY = 4
+_TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
+# How often each reason of the policy is seen, where it is more than once.
+_REASON_COUNTS = Counter(
+    {
+        Reason.ORDER_EXPIRED: 4,
+        Reason.DAY_LIMIT_EXCEEDED: 6,
+        Reason.AMOUNT_TOO_LOW: 3,
+        Reason.CUSTOMER_SUSPENDED: 2,
+        Reason.PAYMENT_TYPE_NOT_ACCEPTED: 3,
+        Reason.ORDER_AMOUNT_DIFFERS: 2,
+    }
+)
+_MISMATCHES: tuple[Mapping[str, str | None], ...] = (
+    {"payment_amount": "19.99", "net_payment_amount": "19.99"},
+    {"site_customer_identifier": "somebody-else"},
+    {"pnm_order_identifier": "84000000000"},
+    {"payment_amount": "5.00"},
+    {"site_customer_identifier": None},
+)
+_PUBLISHED = Series(
+    ("PayNearMe", "EventPublished", frozenset({("service", "paynearme-local")})), "", None, "Sum"
+)
+
+
+def _changes(index: int) -> Mapping[str, str | None]:
+    """Return how the confirmation of a payment differs from its authorization."""
+    if index % 13 == 1:
+        return {"status": "decline"}
+    return _MISMATCHES[index // 12 % len(_MISMATCHES)] if index % 12 == 2 else {}
+
+
+class TrafficGenerator:
+    """Plays PayNearMe, consumers and the app's backend on a stack that has a faulty endpoint."""
+
+    def __init__(self, stack: Stack) -> None:
+        """Take the stack."""
+        self._stack = stack
+        self._sender: CallbackSender = new_sender(stack)
+        self._backend = new_backend(stack, timeout=60)
+        self._faults = ControlClient(f"{stack.faults_url}/-/control")
+        self._paynearme = ControlClient(f"{stack.paynearme_url}/control")
+        self._messages = list(load("authorization").values())
+
+    def run(self, progress: Progress) -> None:
+        """Send all of it, and wait until the events of it are told."""
+        progress("Warming up")
+        self._pay(range(1))
+        progress(f"{PAYMENTS} payments, some of them declined, failed, repeated, reversed or odd")
+        self._pay(range(PAYMENTS // 2))
+        progress("Each reason to decline")
+        self._decline()
+        progress("The guaranteed ACH guide, and PayNearMe out of order")
+        self._call_paynearme()
+        self._pay(range(PAYMENTS // 2, PAYMENTS * 3 // 4))
+        progress("The table out of order for some seconds")
+        self._inject_faults()
+        self._pay(range(PAYMENTS * 3 // 4, PAYMENTS))
+        progress("Waiting until all events are told")
+        self._wait_for_events()
+
+    def _pay(self, indexes: Iterable[int]) -> None:
+        with ThreadPoolExecutor(_CONCURRENCY) as threads:
+            list(threads.map(self._payment, indexes))
+
+    def _payment(self, index: int) -> None:
+        """Make a payment and let happen to it what happens to every so many."""
+        amount = f"{20 + index * 37 % 480}.{index * 7 % 100:02}"
+        authorization = with_new_identifier(self._messages[index % len(self._messages)]) | {
+            "site_customer_identifier": f"customer-{index % 60}",
+            "payment_amount": amount,
+            "net_payment_amount": amount,
+        }
+        send = partial(self._deliver, index)
+        if index % 3 == 0:
+            token_request = {name: authorization[name] for name in ("site_identifier", "pnm_order_identifier")}
+            self._backend.post("/smart-tokens", token_request)
+        send("authorize", authorization | ({"payment_currency": "CAD"} if index % 47 == 9 else {}))
+        if index % 17 == 0:
+            send("authorize", authorization)
+        if index % 29 == 3:
+            # Somebody guesses.
+            send("confirm", signed(authorization, "a-guessed-secret", status="payment"))
+            send("confirm", build_confirmation(authorization, test="maybe"))
+        confirmation = build_confirmation(authorization, **_changes(index))
+        send("confirm", confirmation)
+        if index % 4 == 0:
+            send("confirm", confirmation)
+        if index % 43 == 5:
+            send("confirm", confirmation | {"status": "decline"})
+        if index % 11 == 0 and confirmation["status"] == "payment":
+            kind = ("Bank Return", "Chargeback", "Refund")[index // 11 % 3]
+            send("reverse", build_reversal(confirmation, reverse_type=kind))
+        if index % 61 == 7:
+            send("reverse", build_reversal(with_new_identifier(confirmation)))
+
+    def _deliver(self, index: int, kind: Kind, message: Parameters) -> None:
+        self._sender.deliver(kind, message, _TRANSPORTS[index % len(_TRANSPORTS)])
+
+    def _decline(self) -> None:
+        runner = ExampleRunner(self._sender, self._backend, self._faults)
+        for reason, example in load_examples().items():
+            # What cannot be decided is seen when the table is out of order.
+            if reason is not Reason.CANNOT_DECIDE_NOW:
+                for _ in range(_REASON_COUNTS.get(reason, 1)):
+                    runner.run(example)
+
+    def _call_paynearme(self) -> None:
+        ledger = LedgerReader(self._stack)
+        GuaranteedAch(SITE, self._backend, self._paynearme, ledger, lambda description, *, passed: None).run()
+        request = load("get_smart_token")["plain"]
+        for mode, times in (("reject", 4), ("html", 3), ("abort", 1)):
+            self._paynearme.post("behaviour", {"mode": mode})
+            for _ in range(times):
+                self._backend.post("/smart-tokens", request)
+        self._paynearme.post("behaviour", {"mode": "normal"})
+
+    def _inject_faults(self) -> None:
+        """Let callbacks meet a table that says nothing, for as long as they may wait, and no newer policy."""
+        self._faults.post("fault", {"service": "dynamodb", "mode": "hang"})
+        message = self._messages[0]
+        authorizations = [
+            with_new_identifier(message) | {"site_customer_identifier": str(uuid.uuid4())} for _ in range(6)
+        ]
+        with ThreadPoolExecutor(2 * len(authorizations)) as threads:
+            kinds: tuple[Kind, ...] = ("authorize", "confirm")
+            for kind in kinds:
+                threads.map(partial(self._deliver, 0, kind), map(build_confirmation, authorizations))
+        self._faults.post("reset")
+        self._faults.post("fault", {"service": "appconfigdata", "mode": "throttle"})
+        for payment in authorizations:
+            self._deliver(0, "confirm", build_confirmation(payment))
+        self._faults.post("reset")
+
+    def _wait_for_events(self) -> None:
+        published: list[float] = []
+
+        def is_idle() -> bool:
+            published.append(read_metrics(self._stack).overall(_PUBLISHED))
+            return len(published) > 2 and published[-1] == published[-3]
+
+        Retrying(
+            retry=retry_if_result(lambda idle: not idle),
+            wait=wait_fixed(1),
+            stop=stop_after_delay(60),
+            # A picture of what there is by then will do.
+            retry_error_callback=lambda _: None,
+        )(is_idle)

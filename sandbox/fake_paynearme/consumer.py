@@ -1,0 +1,123 @@
+"""The consumer's part as one call: opening the link, signing in at the bank, submitting the payment."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from sandbox.fake_paynearme.responses import RejectedError
+from sandbox.fake_paynearme.task_group import TaskGroup
+from sandbox.fake_paynearme.store import Store, Customer, Link, Method, Payment, new_method_identifier
+from sandbox.fake_paynearme.callback_fields import authorization_for_link
+from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
+from sandbox.fake_paynearme.payments import Payments
+from sandbox.fake_paynearme.serializers import Json
+from sandbox.fake_paynearme.values import money
+
+type _Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class CheckoutRequest(BaseModel):
+    """What a consumer does with a link.
+
+    ``bank`` and ``number`` are the account's description and last four digits. ``payment_amount`` is what
+    the consumer enters; without it, the link's holds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secure_smart_token: str
+    bank: _Text = "Demo Checking Account"
+    number: _Text = "6576"
+    payment_amount: str | None = None
+
+
+class Consumer:
+    """Whoever opens a link."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: Payments,
+        dispatcher: CallbackDispatcher,
+        task_group: TaskGroup,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take the books and what makes payments. ``clock`` gives Unix seconds."""
+        self._store = store
+        self._payments = payments
+        self._dispatcher = dispatcher
+        self._task_group = task_group
+        self._clock = clock
+
+    async def check_out(self, request: CheckoutRequest) -> Json:
+        """Do what the link asks for, and tell what came of it.
+
+        Raises ``RejectedError`` with status 400 for a link that is unknown or has no bank in its flow, and
+        for a payment without an amount.
+        """
+        link = self._store.links.get(request.secure_smart_token)
+        if link is None:
+            raise RejectedError("Unknown Smart Token", status=400)
+        if link.parameters.get("flow_trustly") != "true":
+            raise RejectedError("No bank in this flow", status=400)
+        if link.parameters.get("flow_trustly_reconnect"):
+            return self._reconnect(link)
+        amount = money(request.payment_amount or link.parameters.get("payment_amount", ""))
+        if amount is None:
+            raise RejectedError("No amount", status=400)
+        # So that it goes on when the caller does not wait, and is waited for when all is to settle.
+        return await self._task_group.start(self._pay(link, request, amount))
+
+    def _reconnect(self, link: Link) -> Json:
+        site, identifier = link.order.site_identifier, link.parameters["flow_trustly_reconnect"]
+        saved = self._store.find_method(site, identifier)
+        if saved is None or link.order.customer not in (None, saved[0]):
+            raise RejectedError("Unknown payment method", status=400)
+        saved[1].expired = False
+        return _result(link, saved[1], "flow_add_url")
+
+    async def _pay(self, link: Link, request: CheckoutRequest, amount: Decimal) -> Json:
+        order = link.order
+        customer = self._customer(link)
+        method = _sign_in(customer, request)
+        payment = Payment(order, method, customer.site_customer_identifier, amount, self._clock())
+        self._store.payments[payment.pnm_payment_identifier] = payment
+        message = authorization_for_link(payment, test=self._dispatcher.settings.test)
+        authorization_delivery = await self._payments.pay(payment, message)
+        result = _result(link, method, "flow_no_pay_url" if payment.state == "voided" else "flow_pay_url")
+        result["pnm_payment_identifier"] = payment.pnm_payment_identifier
+        if authorization_delivery is not None:
+            result["authorization"] = {"accepted": payment.state != "voided", "fields": authorization_delivery.fields}
+        confirmation_delivery = await self._payments.first_confirmation(payment)
+        if confirmation_delivery is not None:
+            result["confirmation"] = {"acknowledged": confirmation_delivery.accepted}
+        return result
+
+    def _customer(self, link: Link) -> Customer:
+        order = link.order
+        if order.customer is not None:
+            return order.customer
+        return self._store.customer(order.site_identifier, "site_customer_identifier", order.customer_identifier)
+
+
+def _sign_in(customer: Customer, request: CheckoutRequest) -> Method:
+    """Return the customer's account with a fresh authorization, added if it is new."""
+    for method in customer.methods:
+        if (method.description, method.number) == (request.bank, request.number) and method.guaranteed_ach:
+            method.expired = False
+            return method
+    new_method = Method(new_method_identifier(), request.bank, request.number)
+    customer.methods.append(new_method)
+    return new_method
+
+
+def _result(link: Link, method: Method, redirect: str) -> Json:
+    return {
+        "payment_method_identifier": method.payment_method_identifier,
+        "pnm_payment_identifier": None,
+        "authorization": None,
+        "confirmation": None,
+        "redirect_url": link.parameters.get(redirect, "").strip() or None,
+    }

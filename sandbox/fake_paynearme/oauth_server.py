@@ -1,0 +1,140 @@
+"""The token address: the client credentials grant as in RFC 6749, sections 2.3.1, 4.4 and 5."""
+
+import base64
+import binascii
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote_plus
+
+from aiohttp import web
+
+from paynearme.sites.site import OAuthClient, Site
+
+TOKEN_SECONDS = 3600.0
+"""How long a token lives unless it is told otherwise."""
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_FORM = "application/x-www-form-urlencoded"
+
+
+class _GrantError(Exception):
+    def __init__(self, code: str, *, challenge: bool = False) -> None:
+        super().__init__(code)
+        status = 401 if code == "invalid_client" else 400
+        headers = _NO_STORE | ({"WWW-Authenticate": 'Basic realm="token"'} if challenge else {})
+        self.response = web.json_response({"error": code}, status=status, headers=headers)
+
+
+@dataclass(frozen=True)
+class _AccessToken:
+    site_identifier: str
+    expires: float
+
+
+class AccessTokens:
+    """The tokens that were granted. ``called`` counts the requests for one, ``granted`` the tokens.
+
+    ``seconds`` is how long a new one lives.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Grant none yet. ``clock`` gives Unix seconds."""
+        self._clock = clock
+        self._tokens: dict[str, _AccessToken] = {}
+        self.seconds = TOKEN_SECONDS
+        self.request_count = 0
+        self.grant_count = 0
+
+    def is_valid(self, site_identifier: str, access_token: str) -> bool:
+        """Return whether the token is that site's, neither expired nor revoked."""
+        stored_token = self._tokens.get(access_token)
+        return (
+            stored_token is not None and stored_token.site_identifier == site_identifier and self._clock() < stored_token.expires
+        )
+
+    def expire(self) -> None:
+        """Let all tokens expire."""
+        now = self._clock()
+        self._tokens = {
+            access_token: _AccessToken(stored_token.site_identifier, min(stored_token.expires, now))
+            for access_token, stored_token in self._tokens.items()
+        }
+
+    def revoke(self) -> None:
+        """Revoke all tokens."""
+        self._tokens.clear()
+
+    def reset_counts(self) -> None:
+        """Count anew. What was granted holds."""
+        self.request_count = self.grant_count = 0
+
+    def grant(self, headers: Mapping[str, str], body: bytes, sites: Mapping[str, Site]) -> web.Response:
+        """Return the answer to a request for a token, with that ``body``."""
+        try:
+            form = _read_form(headers, body)
+            site_identifier, client = _client(headers.get("Authorization"), form, sites)
+            if "grant_type" not in form:
+                raise _GrantError("invalid_request")
+            if form["grant_type"] != "client_credentials":
+                raise _GrantError("unsupported_grant_type")
+            if form.get("scope") != client.scope:
+                raise _GrantError("invalid_scope")
+        except _GrantError as error:
+            return error.response
+        access_token = secrets.token_urlsafe(32)
+        self._tokens[access_token] = _AccessToken(site_identifier, self._clock() + self.seconds)
+        self.grant_count += 1
+        content = {"access_token": access_token, "token_type": "Bearer", "expires_in": int(self.seconds)}
+        if client.scope is not None:
+            content["scope"] = client.scope
+        return web.json_response(content, headers=_NO_STORE)
+
+
+def _read_form(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+    """Return the form's parameters. One without a value counts as left out (section 3.2)."""
+    if headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
+        raise _GrantError("invalid_request")
+    try:
+        pairs = parse_qsl(body.decode("ascii"), errors="strict")
+    except ValueError:
+        raise _GrantError("invalid_request") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise _GrantError("invalid_request")
+    return form
+
+
+def _client(
+    authorization: str | None, form: Mapping[str, str], sites: Mapping[str, Site]
+) -> tuple[str, OAuthClient]:
+    """Return the client that the request proves to come from, with its site's identifier."""
+    in_body = "client_secret" in form
+    if authorization is not None and in_body:
+        # Section 2.3: one method per request.
+        raise _GrantError("invalid_request")
+    if authorization is not None:
+        method, (name, secret) = "basic", _basic(authorization)
+    else:
+        method, (name, secret) = "body", (form.get("client_id", ""), form.get("client_secret", ""))
+    for identifier, site in sites.items():
+        client = site.oauth
+        if client is None or site.call_authentication != "oauth" or client.client_id != name:
+            continue
+        client_secret = client.client_secret.get_secret_value().encode()
+        if client.client_authentication == method and hmac.compare_digest(client_secret, secret.encode()):
+            return identifier, client
+    raise _GrantError("invalid_client", challenge=authorization is not None)
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """Return the client's identifier and secret; section 2.3.1 has both encoded as in a form."""
+    scheme, _, text = authorization.partition(" ")
+    try:
+        name, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise _GrantError("invalid_client", challenge=True) from None
+    if scheme.lower() != "basic" or not colon:
+        raise _GrantError("invalid_client", challenge=True)
+    return unquote_plus(name), unquote_plus(secret)

@@ -1,0 +1,115 @@
+"""The four operations on the books, by the name that a call has in its path."""
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.responses import PendingResult, RejectedError, error_response
+from sandbox.fake_paynearme.task_group import TaskGroup
+from sandbox.fake_paynearme.store import Store, Customer, Method, Order, Payment
+from sandbox.fake_paynearme.callback_fields import authorization_for_call
+from sandbox.fake_paynearme.orders import Orders
+from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
+from sandbox.fake_paynearme.payments import Payments
+from sandbox.fake_paynearme.serializers import Json, accounts
+from sandbox.fake_paynearme.values import one_of, dollars, required
+
+OPERATIONS = ("get_smart_token", "create_order", "find_payment_methods", "make_payment")
+"""The operations that there are."""
+
+_DECLINED = ("Declined by the merchant", "9410")
+
+
+class Operations:
+    """What PayNearMe does for a site whose call is authentic."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: Payments,
+        dispatcher: CallbackDispatcher,
+        task_group: TaskGroup,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take the books and what makes payments. ``clock`` gives Unix seconds."""
+        self._store = store
+        self._payments = payments
+        self._dispatcher = dispatcher
+        self._task_group = task_group
+        self._clock = clock
+        self._orders = Orders(store, clock)
+
+    def process(self, operation: str, site: str, parameters: Mapping[str, str]) -> PendingResult:
+        """Carry out one of ``OPERATIONS``. Raises ``RejectedError`` for what is refused at once."""
+        if operation == "make_payment":
+            return self._make_payment(site, parameters)
+        handler = {
+            "get_smart_token": self._orders.get_smart_token,
+            "create_order": self._orders.create,
+            "find_payment_methods": self._find_payment_methods,
+        }[operation]
+        return PendingResult(web.json_response(handler(site, parameters)))
+
+    def _find_payment_methods(self, site: str, parameters: Mapping[str, str]) -> Json:
+        name, value = one_of(parameters, ("site_customer_identifier", "pnm_customer_identifier"))
+        customer = self._store.find_customer(site, name, value)
+        if customer is None:
+            raise RejectedError("Customer not found", "9405")
+        return {"status": "ok", "accounts": accounts(customer.methods)}
+
+    def _make_payment(self, site: str, parameters: Mapping[str, str]) -> PendingResult:
+        amount = dollars(parameters, "payment_amount", "payment_currency")
+        identifier = required(parameters, "payment_method_identifier")
+        order = self._orders.find(site, parameters, ("pnm_order_identifier", "site_order_identifier"))
+        owner, method = self._find_method(order, identifier)
+        if method.expired:
+            raise RejectedError(_expired_description(), "6513")
+        payment = Payment(
+            order,
+            method,
+            owner.site_customer_identifier,
+            amount,
+            self._clock(),
+            parameters.get("site_payment_identifier") or None,
+        )
+        self._store.payments[payment.pnm_payment_identifier] = payment
+        # Before the merchant's answer can name it: an answer tells what the call named.
+        accepted_response = web.json_response(_payment_response(payment))
+        return PendingResult(accepted_response, self._task_group.start(self._pay(payment, accepted_response)))
+
+    async def _pay(self, payment: Payment, accepted_response: web.Response) -> web.Response:
+        message = authorization_for_call(payment, test=self._dispatcher.settings.test)
+        await self._payments.pay(payment, message)
+        return error_response(*_DECLINED) if payment.state == "voided" else accepted_response
+
+    def _find_method(self, order: Order, identifier: str) -> tuple[Customer, Method]:
+        """Return the method with its owner, who must be the order's customer if it has one."""
+        saved = self._store.find_method(order.site_identifier, identifier)
+        if saved is None or order.customer not in (None, saved[0]):
+            raise RejectedError("Payment method not found", "9406")
+        return saved
+
+
+def _payment_response(payment: Payment) -> Json:
+    site_payment_identifier = payment.site_payment_identifier
+    return {
+        "status": "ok",
+        "payment": {
+            "pnm_payment_identifier": payment.pnm_payment_identifier,
+            "pnm_order_identifier": payment.order.pnm_order_identifier,
+            **({} if site_payment_identifier is None else {"site_payment_identifier": site_payment_identifier}),
+            "payment_amount": f"{payment.amount:.2f}",
+            "payment_currency": "USD",
+            "payment_status": "authorized",
+        },
+    }
+
+
+def _expired_description() -> str:
+    """Return the guide's words for a bank authorization that has expired, with a reference of their own."""
+    (sample,) = load("make_payment_response")["expired"]["errors"]
+    reference = f"(ref {secrets.randbelow(10**12):012d})"
+    return re.sub(r"\(ref [0-9]+\)", reference, sample["description"])

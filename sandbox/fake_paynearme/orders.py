@@ -1,0 +1,102 @@
+"""``create_order`` and ``get_smart_token``: orders enter the books, and links to them are handed out."""
+
+import secrets
+import string
+from collections.abc import Callable, Mapping
+
+from sandbox.fake_paynearme.responses import RejectedError
+from sandbox.fake_paynearme.store import Store, Link, Order
+from sandbox.fake_paynearme.callback_fields import local_time
+from sandbox.fake_paynearme.serializers import Json, created_order, new_smart_token, tracked_order
+from sandbox.fake_paynearme.values import one_of, dollars, required
+
+_ORDER_IDENTIFIERS = (
+    "pnm_order_identifier",
+    "site_order_identifier",
+    "pnm_customer_identifier",
+    "site_customer_identifier",
+    "site_creator_identifier",
+)
+
+
+class Orders:
+    """The operations on orders. Each raises ``RejectedError`` for what it does not do."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        """Take the books. ``clock`` gives Unix seconds."""
+        self._store = store
+        self._clock = clock
+
+    def create(self, site: str, parameters: Mapping[str, str]) -> Json:
+        """Return a new order; a ``site_order_identifier`` that the site has used gives that order again."""
+        amount = dollars(parameters, "order_amount", "order_currency", minimum="0.00")
+        customer_identifier = required(parameters, "site_customer_identifier")
+        site_order_identifier = parameters.get("site_order_identifier")
+        name, value = ("site_order_identifier", site_order_identifier) if site_order_identifier else ("", secrets.token_hex(8))
+        order = self._store.find_order(site, name, value) if site_order_identifier else None
+        order = order or self._store.new_order(site, name, value)
+        customer = order.customer
+        if customer is None or not order.details:
+            customer = self._store.customer(site, "site_customer_identifier", customer_identifier)
+            customer.details = _customer_details(parameters)
+            order.customer = customer
+            order.annotation = parameters.get("site_order_annotation")
+            order.details = {
+                "pnm_order_crid": _random_text(string.ascii_letters + string.digits, 6),
+                "pnm_order_short_identifier": _short_identifier(),
+                "order_created": local_time(self._clock()),
+                "order_amount": f"{amount:.2f}",
+                "order_type": parameters.get("order_type") or "any",
+                "order_is_standing": parameters.get("order_is_standing") or "false",
+            }
+        smart_token = self._new_link(order, {}, short=True)
+        return {"status": "ok", "order": created_order(order, customer, smart_token)}
+
+    def get_smart_token(self, site: str, parameters: Mapping[str, str]) -> Json:
+        """Return the order that the one identifier stands for, with a new token."""
+        order = self.find(site, parameters, _ORDER_IDENTIFIERS)
+        smart_token = self._new_link(order, parameters)
+        return {"status": "ok", "orders": [tracked_order(order, smart_token, parameters)]}
+
+    def find(self, site: str, parameters: Mapping[str, str], names: tuple[str, ...]) -> Order:
+        """Return the order that exactly one of the parameters ``names`` stands for."""
+        order = self._store.order(site, *one_of(parameters, names))
+        if order is None:
+            raise RejectedError("Order not found", "9404")
+        return order
+
+    def _new_link(self, order: Order, parameters: Mapping[str, str], *, short: bool = False) -> str:
+        smart_token = new_smart_token(short=short)
+        link_parameters = {name: value for name, value in parameters.items() if not name.endswith("_pii")}
+        self._store.links[smart_token] = Link(order, link_parameters)
+        return smart_token
+
+
+def _customer_details(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return what is printed of a customer. What was not given is left out."""
+
+    def customer_parameter(name: str) -> str:
+        return parameters.get(f"site_customer_{name}", "")
+
+    name = " ".join(filter(None, (customer_parameter("first_name"), customer_parameter("last_name"))))
+    details = {
+        "name": name,
+        "email": customer_parameter("email"),
+        "phone": "".join(filter(str.isdigit, customer_parameter("phone"))),
+        "addressee": name,
+        "street": customer_parameter("street").replace("+", " "),
+        "city": customer_parameter("city"),
+        "state": customer_parameter("state"),
+        "postal_code": customer_parameter("postal_code"),
+        "language": customer_parameter("language") or "en",
+    }
+    return {f"pnm_customer_{name}": value for name, value in details.items() if value}
+
+
+def _random_text(alphabet: str, count: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(count))
+
+
+def _short_identifier() -> str:
+    letters = _random_text(string.ascii_uppercase, 4)
+    return letters[:2] + _random_text(string.digits, 2) + letters[2:]
