@@ -17,17 +17,17 @@ from typing import Any, cast
 from rich.console import Console
 from rich.table import Table as Shown
 
-from sandbox.clients.sample_messages import api_gateway_event, load, signed
-from paynearme.platform.deadline import Deadline
 from paynearme.ledger import Ledger
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Table
+from paynearme.platform.http_request import from_body
+from paynearme.platform.settings import Settings
+from paynearme.policy import read_policy
 from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.parsing import read_message
-from paynearme.platform.http_request import from_body
-from paynearme.policy import read_policy
-from paynearme.platform.settings import Settings
-from paynearme.sites.site_provider import SiteProvider
 from paynearme.protocol.signing import UNSIGNED, sign, verify
-from paynearme.platform.dynamodb import Table
+from paynearme.sites.site_provider import SiteProvider
+from sandbox.clients.sample_messages import api_gateway_event, load, signed
 
 _SECRET = "a-secret-of-the-benchmark"  # noqa: S105 # made up
 _ROUNDS, _CALLS = 7, 300

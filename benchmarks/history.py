@@ -16,17 +16,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Shown
 
-from sandbox.__main__ import STACK_DIR
-from sandbox.clients.stack_client import build_confirmation
-from sandbox.clients.sample_messages import stringify_parameters, load, with_new_identifier
-from sandbox.stack.sites import GAMING_SITE
-from sandbox.stack.stack import load as load_stack
-from paynearme.platform.deadline import Deadline
 from paynearme.ledger import Ledger
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Table
+from paynearme.policy import SitePolicy, read_policy
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.parsing import read_message
-from paynearme.policy import SitePolicy, read_policy
-from paynearme.platform.dynamodb import Table
+from sandbox.__main__ import STACK_DIR
+from sandbox.clients.sample_messages import load, stringify_parameters, with_new_identifier
+from sandbox.clients.stack_client import build_confirmation
+from sandbox.stack.sites import GAMING_SITE
+from sandbox.stack.stack import load as load_stack
 
 HISTORY_SIZES = (10, 10_000)
 _SAMPLES, _CONCURRENCY, _TIMEOUT_SECONDS = 200, 4, 60.0

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from sandbox.stack.stack import ROOT
 from paynearme.protocol.payment_events import EVENTS, PaymentEvent
+from sandbox.stack.stack import ROOT
 
 FOLDER = ROOT / "docs" / "events"
 

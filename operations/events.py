@@ -2,10 +2,10 @@
 
 import click
 
-from sandbox.stack.stack import ROOT
 from operations.errors import cli_errors
 from operations.event_schemas import FOLDER, schemas
 from operations.stack_lookup import dead_letter_queue_of
+from sandbox.stack.stack import ROOT
 
 
 @click.group(help="The events of payments.")
@@ -26,9 +26,7 @@ def schemas_command(*, check: bool) -> None:
     outdated = [path for path, text in expected.items() if not path.exists() or path.read_text() != text]
     if outdated:
         names = ", ".join(path.name for path in outdated)
-        raise click.ClickException(
-            f"not current: {names}; write them with 'python -m operations events schemas'"
-        )
+        raise click.ClickException(f"not current: {names}; write them with 'python -m operations events schemas'")
 
 
 @events.command(help="Tell what is among the dead letters. What cannot be told comes back to them.")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from operations.policy_deployment import Deployment, PolicyStatus
 from operations.errors import OperationError, cli_errors
+from operations.policy_deployment import Deployment, PolicyStatus
 from operations.stack_lookup import deployed_policy_of
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy

@@ -122,9 +122,7 @@ class DeployedPolicy:
         label = f"sha256-{read_policy(text).defaults.version}"
         status = self.status()
         if status.in_progress:
-            raise OperationError(
-                f"{status.in_progress}; wait until it has ended, or take it back with 'policy revert'"
-            )
+            raise OperationError(f"{status.in_progress}; wait until it has ended, or take it back with 'policy revert'")
         if status.text == text:
             return None
         target = self._target

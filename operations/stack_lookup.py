@@ -8,11 +8,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from operations.dlq_redrive import DeadLetterQueue
+from operations.errors import OperationError
+from operations.policy_deployment import AppConfigTarget, DeployedPolicy
 from sandbox.stack import stack
 from sandbox.stack.policy import policy_of
-from operations.dlq_redrive import DeadLetterQueue
-from operations.policy_deployment import DeployedPolicy, AppConfigTarget
-from operations.errors import OperationError
 
 LOCAL = "local"
 CONFIGURATION = stack.ROOT / "samconfig.toml"

@@ -57,9 +57,7 @@ def demo_command() -> None:
     sys.exit(0 if succeeded else 1)
 
 
-@main.command(
-    name="dashboard", help="Draw the dashboard of the stack that runs, or of one that is kept busy for it."
-)
+@main.command(name="dashboard", help="Draw the dashboard of the stack that runs, or of one that is kept busy for it.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from tenacity import Retrying, retry_if_exception_type
 
+from paynearme.policy import Reason, read_policy
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.callback_sender import CallbackSender, Delivery
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import build_confirmation, build_reversal
 from sandbox.clients.sample_messages import EVENTS, Parameters, Transport, load, with_new_identifier
+from sandbox.clients.stack_client import build_confirmation, build_reversal
 from sandbox.stack.policy import local_policy
-from paynearme.policy import Reason, read_policy
 
 type Content = Mapping[str, Any]
 

@@ -15,16 +15,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from paynearme.policy import Reason
 from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader, new_backend, build_confirmation, build_reversal, new_sender
+from sandbox.clients.event_listener import EventListener
+from sandbox.clients.event_recorder import EventRecorder
 from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal, new_backend, new_sender
 from sandbox.decision_examples import ExampleRunner, load_examples
 from sandbox.guaranteed_ach import SITES, GuaranteedAch
-from sandbox.clients.event_recorder import EventRecorder
-from sandbox.clients.event_listener import EventListener
 from sandbox.stack.stack import Stack
-from paynearme.policy import Reason
 
 _TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
 _PAYMENT_TYPES = (
@@ -123,9 +123,7 @@ class Demo:
 
     def _payment(self, name: str, title: str, transport: Transport) -> None:
         message = with_new_identifier(load("authorization")[name])
-        token_request = {
-            name: message[name] for name in ("pnm_order_identifier", "site_identifier", "payment_amount")
-        }
+        token_request = {name: message[name] for name in ("pnm_order_identifier", "site_identifier", "payment_amount")}
         steps = {
             "token": self._smart_token(token_request),
             "authorization": self._authorize(message, transport),
@@ -156,7 +154,9 @@ class Demo:
             # The first question of a conflict stands, and what cannot be decided is not recorded.
             expected_reasons = {Reason.CONFLICTS_WITH_EARLIER: "accepted", Reason.CANNOT_DECIDE_NOW: None}
             accept_payment = "yes" if reason is Reason.ACCEPTED else "no"
-            passed = fields.get("accept_payment") == accept_payment and stored_reason == expected_reasons.get(reason, reason)
+            passed = fields.get("accept_payment") == accept_payment and stored_reason == expected_reasons.get(
+                reason, reason
+            )
             decline_text = fields.get("decline_reason", "Accepted")
             self._check(f"{reason:<26} {accept_payment}: {decline_text}", passed=passed)
             self._console.print(Padding(Text(example.scenario, style="dim"), (0, 0, 0, 6)))
@@ -180,7 +180,11 @@ class Demo:
             first_delivery = self._deliver("reverse", build_reversal(confirmation, **changes), "json")
             duplicate = self._deliver("reverse", build_reversal(confirmation, **changes), "json")
             actual_debit = previous_balance - self._ledger.balance(site, customer)
-            passed = first_delivery.accepted and duplicate.body == first_delivery.body and actual_debit == Decimal(expected_debit)
+            passed = (
+                first_delivery.accepted
+                and duplicate.body == first_delivery.body
+                and actual_debit == Decimal(expected_debit)
+            )
             self._expected_balances[site, customer] -= Decimal(expected_debit)
             self._check(f"{title}: {expected_debit} are taken back, once however often it is told", passed=passed)
 
@@ -196,9 +200,7 @@ class Demo:
         message = with_new_identifier(load("authorization")["debit"]) | {"test": True}
         site, customer = message["site_identifier"], message["site_customer_identifier"]
         previous_balance = self._ledger.balance(site, customer)
-        accepted = self._authorize(message, "json") and self._confirm_twice(
-            build_confirmation(message), "json"
-        )
+        accepted = self._authorize(message, "json") and self._confirm_twice(build_confirmation(message), "json")
         payment = self._ledger.payment(site, message["pnm_payment_identifier"], test=True)
         self._check("is answered like any other", passed=accepted)
         self._check("is recorded apart", passed=payment is not None and "posted_amount" not in payment)
@@ -207,7 +209,9 @@ class Demo:
     def _events(self) -> None:
         # The examples have customers of their own.
         balances_match = self._recorder.wait_until(
-            lambda recorder: all(recorder.balances()[customer] == amount for customer, amount in self._expected_balances.items())
+            lambda recorder: all(
+                recorder.balances()[customer] == amount for customer, amount in self._expected_balances.items()
+            )
         )
         for name, count in sorted(self._recorder.by_type().items()):
             self._console.print(f"    {name:<20} {count:>3}")

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader
 from sandbox.clients.sample_messages import Parameters, load
+from sandbox.clients.stack_client import LedgerReader
 from sandbox.stack.sites import OAUTH_SITE
 
 SITE = "S6404173951"
@@ -28,7 +28,9 @@ class Check(Protocol):
 class GuaranteedAch:
     """A player's story at one site."""
 
-    def __init__(self, site: str, backend: BackendClient, paynearme: ControlClient, ledger: LedgerReader, check: Check) -> None:
+    def __init__(
+        self, site: str, backend: BackendClient, paynearme: ControlClient, ledger: LedgerReader, check: Check
+    ) -> None:
         """Tell it of a new player of ``site``."""
         self.customer = f"player-{uuid.uuid4().hex[:8]}"
         self._site = site
@@ -50,7 +52,9 @@ class GuaranteedAch:
         return Decimal("4000.00")
 
     def _create_order(self) -> None:
-        request = load("create_order")["guaranteed_ach"] | self._customer_identifiers | {"site_order_identifier": new_key()}
+        request = (
+            load("create_order")["guaranteed_ach"] | self._customer_identifiers | {"site_order_identifier": new_key()}
+        )
         response = self._backend.post("/orders", request)
         self._order = response.content["order"]["pnm_order_identifier"] if response.status == 200 else ""
         stored_order = self._backend.get(f"/orders/{self._site}/{self._order}")

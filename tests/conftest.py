@@ -7,8 +7,15 @@ import pytest
 from coverage import Coverage
 from hypothesis import settings
 
-from tests.clock import Clock
-from tests.tracing import IS_TRACED, import_layer, is_measured, order_traced_first, stop_coverage, untraced
+from tests.support.coverage_sampling import (
+    IS_TRACED,
+    import_layer,
+    is_measured,
+    order_traced_first,
+    stop_coverage,
+    untraced,
+)
+from tests.support.fake_clock import Clock
 
 # What fails once must fail again, on a slow machine too.
 settings.register_profile("repeatable", deadline=None, derandomize=True)

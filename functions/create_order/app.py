@@ -24,7 +24,5 @@ def handler(request: ApiRequest[CreateOrderRequest]) -> CreateOrderResponse:
     # Logged before the order is recorded, because it exists from now on.
     log_order_identifiers(response)
     site_id = request.site.identifier
-    record_created_order(
-        table, site_id, request.message, response.order, request.received_at, request.deadline
-    )
+    record_created_order(table, site_id, request.message, response.order, request.received_at, request.deadline)
     return response

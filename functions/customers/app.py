@@ -24,6 +24,4 @@ def handler(request: ApiRequest[CustomerRequest]) -> CustomerResponse | None:
         # Before the policy is read: an operator can suspend a customer also while AppConfig is unavailable.
         put_customer(table, message, request.received_at, deadline)
     policy = policies.get(site_id, deadline)
-    return get_customer(
-        table, site_id, message.site_customer_identifier, policy, request.received_at, deadline
-    )
+    return get_customer(table, site_id, message.site_customer_identifier, policy, request.received_at, deadline)

@@ -85,7 +85,10 @@ def _operation(route: Route, error_responses: problems.Responses) -> dict[str, A
         "description": route.description,
         "parameters": _parameters(route),
         "responses": {
-            "200": {"description": _to_markdown(route.response.__doc__), "content": {"application/json": response_content}},
+            "200": {
+                "description": _to_markdown(route.response.__doc__),
+                "content": {"application/json": response_content},
+            },
             **error_responses.build(route.name, route.error_descriptions),
         },
     }

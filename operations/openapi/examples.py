@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from paynearme.protocol.smart_token import SmartTokenResponse
-from paynearme.protocol.create_order import CreateOrderResponse
-from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, SubmittedPayment, MakePaymentRequest
-from paynearme.protocol.payment_methods import PaymentMethods
 from paynearme.protocol.api_responses import CustomerResponse, OrderResponse, PaymentResponse
+from paynearme.protocol.create_order import CreateOrderResponse
+from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest, SubmittedPayment
+from paynearme.protocol.payment_methods import PaymentMethods
+from paynearme.protocol.smart_token import SmartTokenResponse
 
 SMART_TOKEN_REQUEST: Mapping[str, Any] = {
     "site_identifier": "S2155373459",

@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from paynearme.platform.http_response import problem_response
 from paynearme.errors import (
     BankAuthorizationExpiredError,
-    ValidationFailedError,
     OrderNotRecordedError,
     PaymentFailedError,
     PaymentOutcomeUnknownError,
     RequestRejectedError,
+    ValidationFailedError,
 )
+from paynearme.platform.http_response import problem_response
 
 
 class _Model(BaseModel):
@@ -190,7 +190,9 @@ class Responses:
     def components(self) -> dict[str, Any]:
         """Return all answers, and those of API Gateway, by name."""
         operation_responses = {name: _response(errors) for name, errors in self._errors.items()}
-        return operation_responses | {name: _api_gateway_response(description, body) for name, description, body in API_GATEWAY_RESPONSES.values()}
+        return operation_responses | {
+            name: _api_gateway_response(description, body) for name, description, body in API_GATEWAY_RESPONSES.values()
+        }
 
 
 def _status(error: Exception) -> int:

@@ -12,26 +12,26 @@ from paynearme.errors import (
     BankAuthorizationExpiredError,
     CredentialsRejectedError,
     IdempotencyKeyReusedError,
-    ValidationFailedError,
+    MalformedRequestError,
     NotFoundError,
     OrderNotRecordedError,
+    PayloadTooLargeError,
     PaymentFailedError,
-    PaymentOutcomeUnknownError,
     PaymentInProgressError,
+    PaymentOutcomeUnknownError,
+    RequestRejectedError,
+    UnavailableError,
     UpstreamError,
     UpstreamTimeoutError,
-    RequestRejectedError,
-    PayloadTooLargeError,
-    UnavailableError,
-    MalformedRequestError,
+    ValidationFailedError,
 )
-from paynearme.protocol.parsing import Message
-from paynearme.protocol.smart_token import SmartTokenResponse, SmartTokenRequest
-from paynearme.protocol.create_order import CreateOrderResponse, CreateOrderRequest
-from paynearme.protocol.merchant_input import CustomerInput, CustomerRequest, OrderInput, OrderRequest, PaymentRequest
-from paynearme.protocol.make_payment import SubmittedPayment, MakePaymentRequest
-from paynearme.protocol.payment_methods import FindPaymentMethodsRequest, PaymentMethods
 from paynearme.protocol.api_responses import CustomerResponse, OrderResponse, PaymentResponse
+from paynearme.protocol.create_order import CreateOrderRequest, CreateOrderResponse
+from paynearme.protocol.make_payment import MakePaymentRequest, SubmittedPayment
+from paynearme.protocol.merchant_input import CustomerInput, CustomerRequest, OrderInput, OrderRequest, PaymentRequest
+from paynearme.protocol.parsing import Message
+from paynearme.protocol.payment_methods import FindPaymentMethodsRequest, PaymentMethods
+from paynearme.protocol.smart_token import SmartTokenRequest, SmartTokenResponse
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,7 @@ ROUTES = (
         method="post",
         path="/payment-methods/find",
         summary="Find a customer's saved payment methods",
-        description="Asks PayNearMe what a customer has saved to pay with. It changes nothing and can be "
-        "repeated.",
+        description="Asks PayNearMe what a customer has saved to pay with. It changes nothing and can be repeated.",
         request=FindPaymentMethodsRequest,
         response=PaymentMethods,
         problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS),
@@ -179,8 +178,7 @@ ROUTES = (
             "another attempt needs a new key. idempotency-key-reused: the key belongs to a payment with "
             "other content, and nothing was asked for.",
             "500": "Internal error. Nobody can tell whether it was paid: repeat the call with the same key.",
-            "502": "credentials-rejected, paynearme-error: nothing was paid, and the same key may be sent "
-            "again.",
+            "502": "credentials-rejected, paynearme-error: nothing was paid, and the same key may be sent again.",
             "503": "Something of ours is out of order. This call paid nothing, and says nothing of calls "
             "with this key before it: repeat it with the same key.",
             "504": "paynearme-timeout: nothing was paid, and the same key may be sent again. "
@@ -206,8 +204,7 @@ ROUTES = (
         method="put",
         path=_ORDERS,
         summary="Feed an order",
-        description="Replaces all that the merchant said of the order before. "
-        "To send the same again changes nothing.",
+        description="Replaces all that the merchant said of the order before. To send the same again changes nothing.",
         request=OrderInput,
         response=OrderResponse,
         problems=_BODY_ERRORS,

@@ -13,7 +13,7 @@ from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
-from sandbox.clients.sample_messages import Parameters, Transport, stringify_parameters, body_of, signed
+from sandbox.clients.sample_messages import Parameters, Transport, body_of, signed, stringify_parameters
 from sandbox.stack.sites import SiteEntries, read_sites
 
 type Kind = Literal["authorize", "confirm", "reverse"]
@@ -58,9 +58,7 @@ class Delivery:
 class CallbackSender:
     """Sends callbacks to one deployment. Threads may share it."""
 
-    def __init__(
-        self, callback_url: str, sites: SiteEntries, timeout: float = RESPONSE_TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, callback_url: str, sites: SiteEntries, timeout: float = RESPONSE_TIMEOUT_SECONDS) -> None:
         """Take the callback API's address, without a slash at its end, and the secret's sites.
 
         ``answer_within`` is in seconds. Raises pydantic's ``ValidationError`` for malformed sites.

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from paynearme.protocol.signing import sign
 
-EVENTS = Path(__file__).resolve().parent.parent / "events"
+EVENTS = Path(__file__).resolve().parents[2] / "events"
 
 type Parameters = dict[str, Any]
 """Names and values as in the document: text and booleans; in an answer and an event, objects as well."""
@@ -37,9 +37,7 @@ def load(kind: str) -> dict[str, Parameters]:
 
 def stringify_parameters(parameters: Mapping[str, str | bool]) -> dict[str, str]:
     """Return ``parameters`` as they are signed and as a query or a form spells them."""
-    return {
-        name: value if isinstance(value, str) else str(value).lower() for name, value in parameters.items()
-    }
+    return {name: value if isinstance(value, str) else str(value).lower() for name, value in parameters.items()}
 
 
 def signed(

@@ -104,9 +104,7 @@ class MetricValues:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._values: defaultdict[tuple[str, str, frozenset[tuple[str, str]]], list[Value]] = defaultdict(
-            list
-        )
+        self._values: defaultdict[tuple[str, str, frozenset[tuple[str, str]]], list[Value]] = defaultdict(list)
 
     def read(self, lines: Iterable[str]) -> None:
         """Take the metrics out of log lines: those in CloudWatch's embedded metric format."""
@@ -129,9 +127,7 @@ class MetricValues:
                     for value in values:
                         self.add(directive["Namespace"], metric["Name"], dimensions, timestamp, value)
 
-    def add(
-        self, namespace: str, name: str, dimensions: Mapping[str, str], timestamp: float, value: float
-    ) -> None:
+    def add(self, namespace: str, name: str, dimensions: Mapping[str, str], timestamp: float, value: float) -> None:
         """Take one value, from ``moment`` in Unix seconds."""
         self._values[namespace, name, frozenset(dimensions.items())].append((timestamp, value))
 

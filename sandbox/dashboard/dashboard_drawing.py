@@ -56,9 +56,7 @@ def draw(panels: Sequence[Panel], metrics: MetricValues, name: str) -> bytes:
     return compressed.getvalue()
 
 
-def _head(
-    figure: Figure, size: tuple[float, float], name: str, periods: Periods, span: tuple[float, float]
-) -> None:
+def _head(figure: Figure, size: tuple[float, float], name: str, periods: Periods, span: tuple[float, float]) -> None:
     begin, end = (datetime.fromtimestamp(timestamp, UTC) for timestamp in span)
     caption = f"{begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC, each point {_format_duration(periods.seconds)}"
     top = 1 - 0.34 / size[1]

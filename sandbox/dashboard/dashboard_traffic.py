@@ -11,16 +11,16 @@ from functools import partial
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from paynearme.policy import Reason
 from sandbox.clients.callback_sender import CallbackSender, Kind
 from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal, new_backend, new_sender
 from sandbox.dashboard.dashboard import read_metrics
 from sandbox.dashboard.dashboard_data import Series
-from sandbox.clients.stack_client import LedgerReader, new_backend, build_confirmation, build_reversal, new_sender
-from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
 from sandbox.decision_examples import ExampleRunner, load_examples
 from sandbox.guaranteed_ach import SITE, GuaranteedAch
 from sandbox.stack.stack import Progress, Stack
-from paynearme.policy import Reason
 
 PAYMENTS = 240
 _CONCURRENCY = 4
@@ -43,9 +43,7 @@ _MISMATCHES: tuple[Mapping[str, str | None], ...] = (
     {"payment_amount": "5.00"},
     {"site_customer_identifier": None},
 )
-_PUBLISHED = Series(
-    ("PayNearMe", "EventPublished", frozenset({("service", "paynearme-local")})), "", None, "Sum"
-)
+_PUBLISHED = Series(("PayNearMe", "EventPublished", frozenset({("service", "paynearme-local")})), "", None, "Sum")
 
 
 def _changes(index: int) -> Mapping[str, str | None]:

@@ -50,10 +50,10 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.faults.fault_proxy import GRACE_SECONDS
-from sandbox.fake_paynearme.responses import PendingResult
 from sandbox.fake_paynearme.control import ControlRoutes
+from sandbox.fake_paynearme.responses import PendingResult
 from sandbox.fake_paynearme.service import FakePayNearMe
+from sandbox.faults.fault_proxy import GRACE_SECONDS
 from sandbox.stack.sites import SiteEntries
 
 ACCESS_TOKEN_OPERATION = "access_token"  # noqa: S105 # a behaviour's name for the token address

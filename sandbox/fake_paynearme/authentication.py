@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from paynearme.errors import SignatureError
+from paynearme.protocol.signing import verify
+from paynearme.sites.site import Site
 from sandbox.fake_paynearme.oauth_server import AccessTokens
 from sandbox.fake_paynearme.responses import RejectedError
-from paynearme.errors import SignatureError
-from paynearme.sites.site import Site
-from paynearme.protocol.signing import verify
 
 TIMESTAMP_SECONDS = 300
 """By how much a call's timestamp may differ from the clock."""

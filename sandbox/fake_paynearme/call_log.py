@@ -29,9 +29,7 @@ class CallLog:
         """Begin without any."""
         self.received: list[dict[str, Any]] = []
 
-    def record(
-        self, operation: str, timestamp: float, parameters: Mapping[str, Any] | None, *, bearer: bool
-    ) -> None:
+    def record(self, operation: str, timestamp: float, parameters: Mapping[str, Any] | None, *, bearer: bool) -> None:
         """Keep what may be shown of a call at ``moment`` (Unix seconds)."""
         self.received.append(
             {

@@ -60,7 +60,11 @@ def authorization_for_call(payment: Payment, *, test: bool) -> Parameters:
         **_net(payment),
         **_withheld(payment),
         **_bank(payment),
-        **({} if site_payment_identifier is None else {"payment_method_identifier": payment.method.payment_method_identifier}),
+        **(
+            {}
+            if site_payment_identifier is None
+            else {"payment_method_identifier": payment.method.payment_method_identifier}
+        ),
     }
 
 

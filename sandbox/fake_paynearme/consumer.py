@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from sandbox.fake_paynearme.responses import RejectedError
-from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.store import Store, Customer, Link, Method, Payment, new_method_identifier
-from sandbox.fake_paynearme.callback_fields import authorization_for_link
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
+from sandbox.fake_paynearme.callback_fields import authorization_for_link
 from sandbox.fake_paynearme.payments import Payments
+from sandbox.fake_paynearme.responses import RejectedError
 from sandbox.fake_paynearme.serializers import Json
+from sandbox.fake_paynearme.store import Customer, Link, Method, Payment, Store, new_method_identifier
+from sandbox.fake_paynearme.task_group import TaskGroup
 from sandbox.fake_paynearme.values import money
 
 type _Text = Annotated[str, StringConstraints(min_length=1)]

@@ -7,12 +7,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from sandbox.clients.callback_sender import Delivery
-from sandbox.fake_paynearme.responses import RejectedError
-from sandbox.fake_paynearme.fault_modes import Behaviour
-from sandbox.fake_paynearme.store import Method, new_method_identifier, save_method
-from sandbox.fake_paynearme.consumer import CheckoutRequest
 from sandbox.fake_paynearme.callback_dispatch import CallbackSettings
+from sandbox.fake_paynearme.consumer import CheckoutRequest
+from sandbox.fake_paynearme.fault_modes import Behaviour
+from sandbox.fake_paynearme.responses import RejectedError
 from sandbox.fake_paynearme.service import FakePayNearMe
+from sandbox.fake_paynearme.store import Method, new_method_identifier, save_method
 
 type _Text = Annotated[str, StringConstraints(min_length=1)]
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.faults.fault_proxy import abort_connection
 from sandbox.fake_paynearme.responses import PendingResult, error_response
+from sandbox.faults.fault_proxy import abort_connection
 
 
 class Behaviour(BaseModel):

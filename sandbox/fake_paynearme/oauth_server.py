@@ -51,7 +51,9 @@ class AccessTokens:
         """Return whether the token is that site's, neither expired nor revoked."""
         stored_token = self._tokens.get(access_token)
         return (
-            stored_token is not None and stored_token.site_identifier == site_identifier and self._clock() < stored_token.expires
+            stored_token is not None
+            and stored_token.site_identifier == site_identifier
+            and self._clock() < stored_token.expires
         )
 
     def expire(self) -> None:
@@ -106,9 +108,7 @@ def _read_form(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     return form
 
 
-def _client(
-    authorization: str | None, form: Mapping[str, str], sites: Mapping[str, Site]
-) -> tuple[str, OAuthClient]:
+def _client(authorization: str | None, form: Mapping[str, str], sites: Mapping[str, Site]) -> tuple[str, OAuthClient]:
     """Return the client that the request proves to come from, with its site's identifier."""
     in_body = "client_secret" in form
     if authorization is not None and in_body:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from sandbox.clients.sample_messages import load
-from sandbox.fake_paynearme.responses import PendingResult, RejectedError, error_response
-from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.store import Store, Customer, Method, Order, Payment
+from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import authorization_for_call
 from sandbox.fake_paynearme.orders import Orders
-from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.payments import Payments
+from sandbox.fake_paynearme.responses import PendingResult, RejectedError, error_response
 from sandbox.fake_paynearme.serializers import Json, accounts
-from sandbox.fake_paynearme.values import one_of, dollars, required
+from sandbox.fake_paynearme.store import Customer, Method, Order, Payment, Store
+from sandbox.fake_paynearme.task_group import TaskGroup
+from sandbox.fake_paynearme.values import dollars, one_of, required
 
 OPERATIONS = ("get_smart_token", "create_order", "find_payment_methods", "make_payment")
 """The operations that there are."""

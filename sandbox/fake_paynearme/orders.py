@@ -4,11 +4,11 @@ import secrets
 import string
 from collections.abc import Callable, Mapping
 
-from sandbox.fake_paynearme.responses import RejectedError
-from sandbox.fake_paynearme.store import Store, Link, Order
 from sandbox.fake_paynearme.callback_fields import local_time
+from sandbox.fake_paynearme.responses import RejectedError
 from sandbox.fake_paynearme.serializers import Json, created_order, new_smart_token, tracked_order
-from sandbox.fake_paynearme.values import one_of, dollars, required
+from sandbox.fake_paynearme.store import Link, Order, Store
+from sandbox.fake_paynearme.values import dollars, one_of, required
 
 _ORDER_IDENTIFIERS = (
     "pnm_order_identifier",
@@ -32,7 +32,9 @@ class Orders:
         amount = dollars(parameters, "order_amount", "order_currency", minimum="0.00")
         customer_identifier = required(parameters, "site_customer_identifier")
         site_order_identifier = parameters.get("site_order_identifier")
-        name, value = ("site_order_identifier", site_order_identifier) if site_order_identifier else ("", secrets.token_hex(8))
+        name, value = (
+            ("site_order_identifier", site_order_identifier) if site_order_identifier else ("", secrets.token_hex(8))
+        )
         order = self._store.find_order(site, name, value) if site_order_identifier else None
         order = order or self._store.new_order(site, name, value)
         customer = order.customer

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from sandbox.clients.callback_sender import Delivery
 from sandbox.clients.sample_messages import Parameters
-from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.store import Payment
-from sandbox.fake_paynearme.callback_fields import confirmation
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
+from sandbox.fake_paynearme.callback_fields import confirmation
+from sandbox.fake_paynearme.store import Payment
+from sandbox.fake_paynearme.task_group import TaskGroup
 
 CONFIRMATION_ATTEMPTS = 40
 """How often a confirmation is sent, about, before callbacks are suspended."""
@@ -84,9 +84,7 @@ class Payments:
             payment.state = "confirmed"
         return delivery
 
-    async def _retry(
-        self, payment: Payment, message: Parameters, first_task: asyncio.Task[Delivery | None]
-    ) -> None:
+    async def _retry(self, payment: Payment, message: Parameters, first_task: asyncio.Task[Delivery | None]) -> None:
         # Not the sender's own repetition: this one can be cancelled, and its count be told meanwhile.
         await asyncio.shield(first_task)
         for _ in range(CONFIRMATION_ATTEMPTS - 1):

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.fake_paynearme.oauth_server import AccessTokens
-from sandbox.fake_paynearme.responses import PendingResult, RejectedError
 from sandbox.fake_paynearme.authentication import authenticate
-from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.fault_modes import Behaviours
-from sandbox.fake_paynearme.store import Store
 from sandbox.fake_paynearme.call_log import CallLog
-from sandbox.fake_paynearme.consumer import Consumer
-from sandbox.fake_paynearme.operations import OPERATIONS, Operations
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
+from sandbox.fake_paynearme.consumer import Consumer
+from sandbox.fake_paynearme.fault_modes import Behaviours
+from sandbox.fake_paynearme.oauth_server import AccessTokens
+from sandbox.fake_paynearme.operations import OPERATIONS, Operations
 from sandbox.fake_paynearme.payments import Payments
+from sandbox.fake_paynearme.responses import PendingResult, RejectedError
+from sandbox.fake_paynearme.store import Store
+from sandbox.fake_paynearme.task_group import TaskGroup
 from sandbox.stack.sites import SiteEntries, read_sites
 
 
@@ -62,9 +62,7 @@ class FakePayNearMe:
         self.behaviours.release()
         self.dispatcher.close()
 
-    def process(
-        self, operation: str, parameters: Mapping[str, Any] | None, authorization: str | None
-    ) -> PendingResult:
+    def process(self, operation: str, parameters: Mapping[str, Any] | None, authorization: str | None) -> PendingResult:
         """Carry out a call, or refuse it. ``parameters`` is None for a body that is no JSON object."""
         try:
             return self._process(operation, parameters, authorization)

@@ -168,9 +168,7 @@ class Store:
         order = Order(
             site,
             pnm_order_identifier=_pnm_order_identifier(site, name, value),
-            site_order_identifier=(
-                value if name == "site_order_identifier" else f"6{digits(9, site, name, value)}"
-            ),
+            site_order_identifier=(value if name == "site_order_identifier" else f"6{digits(9, site, name, value)}"),
             customer=customer,
         )
         self._orders.append(order)

@@ -30,9 +30,7 @@ def money(text: str, *, minimum: str = "0.01") -> Decimal | None:
     return amount if amount is not None and amount >= Decimal(minimum) else None
 
 
-def dollars(
-    parameters: Mapping[str, str], amount_name: str, currency_name: str, *, minimum: str = "0.01"
-) -> Decimal:
+def dollars(parameters: Mapping[str, str], amount_name: str, currency_name: str, *, minimum: str = "0.01") -> Decimal:
     """Return the amount under ``amount_name``, whose currency must be USD."""
     amount = money(required(parameters, amount_name), minimum=minimum)
     if amount is None:

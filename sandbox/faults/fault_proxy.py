@@ -38,9 +38,9 @@ from multidict import CIMultiDict
 from pydantic import ValidationError
 from yarl import URL
 
-from sandbox.faults.aws_services import CONTENT_TYPES, server_error_for, operation_of, throttling_error_for
-from sandbox.faults.partial_put_events import split_batch, re_sign
+from sandbox.faults.aws_services import CONTENT_TYPES, operation_of, server_error_for, throttling_error_for
 from sandbox.faults.fault_selection import Fault, Faults
+from sandbox.faults.partial_put_events import re_sign, split_batch
 
 GRACE_SECONDS = 0.25
 """How long a server that stops waits for its last answers; what hangs is let go before."""

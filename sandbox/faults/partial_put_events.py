@@ -66,7 +66,9 @@ def re_sign(request: web.Request, body: bytes) -> dict[str, str]:
 
     The signature that came covers the body that came, and nobody here has the key for another.
     """
-    unsigned_headers = {name: value for name, value in request.headers.items() if name.lower() not in _SIGNATURE_HEADERS}
+    unsigned_headers = {
+        name: value for name, value in request.headers.items() if name.lower() not in _SIGNATURE_HEADERS
+    }
     signed_request = AWSRequest(request.method, str(request.url), data=body, headers=unsigned_headers)
     SigV4Auth(Credentials(*ROOT_KEYS.values()), "events", REGION).add_auth(signed_request)
     return dict(signed_request.headers.items())

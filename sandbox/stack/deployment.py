@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.stack.emulator import REGION, ROOT_KEYS
 from sandbox.stack.processes import run
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _SAM = str(_ROOT / ".venvs/sam/bin/sam")
 _LAYER = _ROOT / ".aws-sam/build/SharedLayer"
 
@@ -45,9 +45,7 @@ def build(folder: Path) -> None:
     ``subprocess.CalledProcessError`` when that fails.
     """
     overrides = ["--parameter-overrides", f"Architecture={machine_architecture()}"]
-    run(
-        [_SAM, "build", "--config-env", "local", *overrides], _environment(folder), folder / "build.log"
-    )
+    run([_SAM, "build", "--config-env", "local", *overrides], _environment(folder), folder / "build.log")
     # The same sources give the same bytecode: what has not changed is not deployed again.
     compile_options = ["-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     run([sys.executable, *compile_options, str(_LAYER)], _environment(folder), folder / "compile.log")

@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.stack.sites import GAMING_SITE, LENDER_SITE
-from operations.policy_deployment import DeployedPolicy, AppConfigTarget
 from operations.errors import OperationError
+from operations.policy_deployment import AppConfigTarget, DeployedPolicy
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
+from sandbox.stack.sites import GAMING_SITE, LENDER_SITE
 
 if TYPE_CHECKING:
     from sandbox.stack.stack import Stack
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _EXAMPLES = {GAMING_SITE: "gaming_operator", LENDER_SITE: "lender"}
 
 

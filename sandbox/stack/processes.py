@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import urllib3
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 
 # Python complains about a process that is forgotten while it runs.
 _started: list[subprocess.Popen[bytes]] = []
@@ -96,9 +96,7 @@ def stop_processes(pid_file: Path) -> None:
     """Stop the processes in ``register`` and all their children: asked first, killed after 5 seconds."""
     if not pid_file.exists():
         return
-    stopping = [
-        member for process in _running(pid_file) for member in (*process.children(recursive=True), process)
-    ]
+    stopping = [member for process in _running(pid_file) for member in (*process.children(recursive=True), process)]
     for process in stopping:
         _signal(process, kill=False)
     _, alive = psutil.wait_procs(stopping, timeout=5)

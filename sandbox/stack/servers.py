@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from sandbox.faults import fault_proxy
 from sandbox.fake_paynearme import api
+from sandbox.faults import fault_proxy
 
 _HOST = "127.0.0.1"
 
@@ -38,9 +38,7 @@ async def serve(runners: dict[str, tuple[web.AppRunner, int]]) -> None:
 
 
 @click.command()
-@click.option(
-    "--paynearme-port", type=click.IntRange(0, 65535), required=True, help="Port of PayNearMe's API."
-)
+@click.option("--paynearme-port", type=click.IntRange(0, 65535), required=True, help="Port of PayNearMe's API.")
 @click.option(
     "--sites",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

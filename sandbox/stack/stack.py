@@ -23,7 +23,7 @@ from sandbox.stack.policy import deploy_local_policy
 from sandbox.stack.processes import are_running, free_port, start_process, stop_processes, wait_until_ready
 from sandbox.stack.sites import new_sites
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 type Progress = Callable[[str], None]
 

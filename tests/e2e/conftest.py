@@ -9,17 +9,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandbox.stack import stack as local_stack
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader, new_backend, new_sender
 from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, new_backend, new_sender
+from sandbox.stack import stack as local_stack
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
-from tests.e2e import access_tokens
-from tests.e2e.many_processes import FRESH_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
-from tests.e2e.staging import Stages, deploy_stages, wait_until_started
+from tests.support import access_token_store_fixture
+from tests.support.cold_start_burst_driver import FRESH_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
+from tests.support.second_stage_fixture import Stages, deploy_stages, wait_until_started
 
 CONCURRENCY = 64
 
@@ -175,7 +175,9 @@ def running_processes(stack: Stack, work_dir: Path) -> set[psutil.Process]:
 
 
 @pytest.fixture(scope="session")
-def concurrent_workers(stack: Stack, work_dir: Path, running_processes: set[psutil.Process]) -> Iterator[ThreadPoolExecutor]:
+def concurrent_workers(
+    stack: Stack, work_dir: Path, running_processes: set[psutil.Process]
+) -> Iterator[ThreadPoolExecutor]:
     """As many threads as there are callbacks at once, with a warm function process for each."""
     long_timeout_sender = CallbackSender(stack.callback_url, stack.sites, timeout=120)
 
@@ -206,11 +208,11 @@ def concurrent_workers(stack: Stack, work_dir: Path, running_processes: set[psut
 @pytest.fixture
 def tokens(stack: Stack, backend: BackendClient, paynearme: ControlClient) -> Iterator[None]:
     """Give all functions one access token for each site with OAuth, which holds; afterwards, none."""
-    access_tokens.clear_tokens(stack, paynearme)
-    for site in access_tokens.SITES:
-        access_tokens.prime_token_caches(backend, paynearme, site)
+    access_token_store_fixture.clear_tokens(stack, paynearme)
+    for site in access_token_store_fixture.SITES:
+        access_token_store_fixture.prime_token_caches(backend, paynearme, site)
     yield
-    access_tokens.clear_tokens(stack, paynearme)
+    access_token_store_fixture.clear_tokens(stack, paynearme)
 
 
 @pytest.fixture(scope="session")

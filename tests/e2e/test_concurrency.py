@@ -5,15 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 from sandbox.clients.callback_sender import CallbackSender, Delivery
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
 from sandbox.clients.sample_messages import Parameters, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
 from tests.e2e.conftest import CONCURRENCY
 
 ROUNDS = 20
 
 
 def test_64_identical_confirmations_at_once_post_once_in_each_of_20_rounds(
-    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor,
+    sender: CallbackSender,
+    ledger_reader: LedgerReader,
+    authorization: Parameters,
 ) -> None:
     customer = "told-64-times"
     confirmation = build_confirmation(authorization, site_customer_identifier=customer)
@@ -38,7 +41,10 @@ def test_64_identical_confirmations_at_once_post_once_in_each_of_20_rounds(
 
 
 def test_64_payments_of_one_customer_at_once_give_the_exact_balance(
-    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor,
+    sender: CallbackSender,
+    ledger_reader: LedgerReader,
+    authorization: Parameters,
 ) -> None:
     customer = "pays-64-times"
     site = authorization["site_identifier"]
@@ -58,7 +64,10 @@ def test_64_payments_of_one_customer_at_once_give_the_exact_balance(
 
 
 def test_64_identical_authorizations_at_once_make_one_decision(
-    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor,
+    sender: CallbackSender,
+    ledger_reader: LedgerReader,
+    authorization: Parameters,
 ) -> None:
     def authorize(_: int) -> Delivery:
         return sender.deliver("authorize", authorization, "json")
@@ -75,7 +84,10 @@ def test_64_identical_authorizations_at_once_make_one_decision(
 
 
 def test_an_authorization_that_races_its_own_confirmation_loses_nothing(
-    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
+    concurrent_workers: ThreadPoolExecutor,
+    sender: CallbackSender,
+    ledger_reader: LedgerReader,
+    authorization: Parameters,
 ) -> None:
     customer = "races-itself"
     message = {**authorization, "site_customer_identifier": customer}

@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.sample_messages import Parameters
+from sandbox.clients.stack_client import build_confirmation
 from sandbox.dashboard.dashboard import read_metrics, render_dashboard
 from sandbox.dashboard.dashboard_data import Series, panels_of
-from sandbox.clients.stack_client import build_confirmation
-from sandbox.clients.sample_messages import Parameters
 from sandbox.stack.stack import Stack
 
 MAX_PICTURE_BYTES = 200_000
@@ -29,7 +29,9 @@ def test_money_decisions_and_outcomes_are_on_the_dashboard_to_the_cent(
     # However often it takes: each is counted once.
     assert sender.deliver_until_acknowledged("authorize", message, "json", retry_interval=0.1)[-1].accepted
     for _ in range(3):
-        deliveries = sender.deliver_until_acknowledged("confirm", build_confirmation(message), "json", retry_interval=0.1)
+        deliveries = sender.deliver_until_acknowledged(
+            "confirm", build_confirmation(message), "json", retry_interval=0.1
+        )
         assert deliveries[-1].accepted
 
     final_values = read_metrics(stack)
@@ -52,7 +54,13 @@ def test_the_dashboard_is_drawn_small_enough_for_a_page(stack: Stack) -> None:
 def test_the_alarms_are_deployed_and_listen_to_this_stack(stack: Stack) -> None:
     alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
     alarm_metrics = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "PayNearMe"}
-    assert {"CallbackFailed", "ResponseBudgetUsedPercent", "AuthenticationFailed", "Anomaly", "PolicyInvalid"} <= alarm_metrics
+    assert {
+        "CallbackFailed",
+        "ResponseBudgetUsedPercent",
+        "AuthenticationFailed",
+        "Anomaly",
+        "PolicyInvalid",
+    } <= alarm_metrics
     assert all(len(alarm["AlarmActions"]) == 1 for alarm in alarms)
     service = {"Name": "service", "Value": stack.stack_name}
     assert all(service in alarm["Dimensions"] for alarm in alarms if alarm["Namespace"] == "PayNearMe")

@@ -5,16 +5,16 @@ from typing import get_args
 
 import pytest
 
+from paynearme.policy import Reason, decision_for, read_policy
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.parsing import read_message
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader
 from sandbox.clients.sample_messages import Transport, stringify_parameters
+from sandbox.clients.stack_client import LedgerReader
 from sandbox.decision_examples import ExampleRunner, load_examples
 from sandbox.stack.policy import local_policy
-from paynearme.protocol.callbacks import Authorization
-from paynearme.protocol.parsing import read_message
-from paynearme.policy import Reason, decision_for, read_policy
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 EXAMPLES = load_examples()

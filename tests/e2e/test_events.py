@@ -13,15 +13,15 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 from jsonschema import Draft202012Validator
 
-from sandbox.clients.callback_sender import CallbackSender
-from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
-from sandbox.clients.sample_messages import Parameters, load, signed, with_new_identifier
-from sandbox.clients.event_listener import EventListener
-from sandbox.stack.stack import Stack
 from operations.dlq_redrive import DeadLetterQueue
 from operations.event_schemas import schemas
-from tests.e2e.hearing import EventKey, PaymentEventRecorder
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.event_listener import EventListener
+from sandbox.clients.sample_messages import Parameters, load, signed, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.stack.stack import Stack
+from tests.support.event_assertions import EventKey, PaymentEventRecorder
 
 PAYMENTS = 500
 FAULTS: list[dict[str, Any]] = [
@@ -131,7 +131,11 @@ class PaymentScenario:
 
 
 def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_else(
-    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, faults: ControlClient, ledger_reader: LedgerReader, received_events: PaymentEventRecorder
+    concurrent_workers: ThreadPoolExecutor,
+    sender: CallbackSender,
+    faults: ControlClient,
+    ledger_reader: LedgerReader,
+    received_events: PaymentEventRecorder,
 ) -> None:
     scenarios = [PaymentScenario(sender, number) for number in range(PAYMENTS)]
     expected: set[EventKey] = set()
@@ -224,7 +228,11 @@ def test_a_record_that_cannot_be_told_goes_to_the_dead_letters_and_stands_in_nob
 
 
 def test_what_was_among_the_dead_letters_is_told_once_it_can_be(
-    stack: Stack, sender: CallbackSender, ledger_reader: LedgerReader, received_events: PaymentEventRecorder, dead_letter_queue: DeadLetterQueue
+    stack: Stack,
+    sender: CallbackSender,
+    ledger_reader: LedgerReader,
+    received_events: PaymentEventRecorder,
+    dead_letter_queue: DeadLetterQueue,
 ) -> None:
     expected = PaymentScenario(sender, 9).run()
     received_events.wait_until(lambda recorder: recorder.contains_all(expected))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.expanding import expand, resources_of_type, packaged_template
-from tests.template import APIS, API_FUNCTIONS, OUTBOUND_FUNCTIONS, TRIGGERED_FUNCTIONS, of_type
+from tests.support.sam_expansion_fixture import expand, packaged_template, resources_of_type
+from tests.support.template import API_FUNCTIONS, APIS, OUTBOUND_FUNCTIONS, TRIGGERED_FUNCTIONS, of_type
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_only_the_apis_and_the_schedule_may_invoke_the_functions_and_sam_adds_no
 ) -> None:
     resources = expand(packaged)
     permissions = resources_of_type(resources, "AWS::Lambda::Permission")
-    # It calls its own function; tests/unit/test_template_policy.py says which.
+    # It calls its own function; tests/unit/template/test_policy_deployment_monitors.py says which.
     assert permissions.pop("ValidatePolicyPermission")["Principal"] == "appconfig.amazonaws.com"
     (schedule,) = resources_of_type(resources, "AWS::Events::Rule")
     (name,) = [n for n, p in permissions.items() if p["Principal"] == "events.amazonaws.com"]

@@ -8,9 +8,9 @@ import pytest
 
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader
 from sandbox.clients.sample_messages import Parameters, load
-from tests.e2e.paying import PATHS, SITE, Player, new_key, new_player, save_method
+from sandbox.clients.stack_client import LedgerReader
+from tests.support.payment_driver import PATHS, SITE, Player, new_key, new_player, save_method
 
 SAVINGS, CHECKING = "76590ef5135ae", "23b9e4ba13242"
 PII_VALUES = ("Peter", "Venkman", "212", "Street", "10001")

@@ -9,10 +9,10 @@ import pytest
 from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
 from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
-from tests.documented import assert_documented
-from tests.e2e.access_tokens import SITES
-from tests.e2e.many_processes import FRESH_PROCESSES, MIN_PROCESSES_WITH_TOKEN, BurstResult
-from tests.e2e.paying import PATHS, requested_operations, problem_type, new_key, new_payer, order_request
+from tests.support.access_token_store_fixture import SITES
+from tests.support.cold_start_burst_driver import FRESH_PROCESSES, MIN_PROCESSES_WITH_TOKEN, BurstResult
+from tests.support.openapi_assertions import assert_documented
+from tests.support.payment_driver import PATHS, new_key, new_payer, order_request, problem_type, requested_operations
 
 ORDER = "84488215678"
 CUSTOMER = "calls-by-oauth"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from paynearme.policy import DEFAULT_TEXTS, Reason, read_policy
 from sandbox.clients.callback_sender import CallbackSender, Delivery
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
 from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
 from sandbox.stack.policy import deploy_local_policy, local_policy, policy_of
 from sandbox.stack.stack import Stack
-from paynearme.policy import DEFAULT_TEXTS, Reason, read_policy
-from tests.e2e.delivering import deliver_concurrently
+from tests.support.callback_delivery_driver import deliver_concurrently
 
 WITHIN_SECONDS = 8
 type Pair = tuple[Delivery, Delivery]
@@ -81,7 +81,9 @@ def refreshed_deliveries(sender: CallbackSender) -> Callable[[], list[Pair]]:
             # One that hangs may take the rest of the time: the last round begins after it.
             is_last = time.monotonic() >= end_time
             message, other_message = (with_new_identifier(load("authorization")["credit"]) for _ in range(2))
-            deliveries = deliver_concurrently(sender, {"authorize": message, "confirm": build_confirmation(other_message)})
+            deliveries = deliver_concurrently(
+                sender, {"authorize": message, "confirm": build_confirmation(other_message)}
+            )
             pairs.append((deliveries["authorize"], deliveries["confirm"]))
         return pairs
 
@@ -159,7 +161,9 @@ class TestAFunctionThatNeverSawAGoodPolicy:
         appconfig.put(text)
         kill_functions()
 
-        deliveries = deliver_concurrently(sender, {"authorize": authorization, "confirm": build_confirmation(authorization)})
+        deliveries = deliver_concurrently(
+            sender, {"authorize": authorization, "confirm": build_confirmation(authorization)}
+        )
         fields, confirmed = response_fields(deliveries["authorize"]), deliveries["confirm"]
 
         assert fields["accept_payment"] == "no"
@@ -203,7 +207,9 @@ def test_without_appconfig_a_cold_function_declines_in_words_and_confirms_all_th
     kill_functions()
     faults.post("fault", {"service": "appconfigdata", **fault})
 
-    deliveries = deliver_concurrently(sender, {"authorize": authorization, "confirm": build_confirmation(authorization)})
+    deliveries = deliver_concurrently(
+        sender, {"authorize": authorization, "confirm": build_confirmation(authorization)}
+    )
     fields, confirmed = response_fields(deliveries["authorize"]), deliveries["confirm"]
 
     assert fields["accept_payment"] == "no"

@@ -10,14 +10,14 @@ import pytest
 from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
 from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack
-from tests.documented import assert_documented
-from tests.e2e import access_tokens
-from tests.e2e.paying import PATHS, PII_VALUES, PII, PLAYER, new_payer, save_method, text_of, order_request
+from tests.support import access_token_store_fixture
+from tests.support.openapi_assertions import assert_documented
+from tests.support.payment_driver import PATHS, PII, PII_VALUES, PLAYER, new_payer, order_request, save_method, text_of
 
 PAYER_PII = {
     "agent_name": "Zuul-Gatekeeper Keymaster",
@@ -151,7 +151,9 @@ def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) 
     for mode, status, payment_status in (("reject", 422, 409), ("html", 502, 504)):
         paynearme.post("behaviour", {"mode": mode})
         assert response_recorder.post("create_order", {**order, "site_order_identifier": mode}).status == status
-        assert response_recorder.post("make_payment", player.payment_request(), f"{KEY}-{mode}").status == payment_status
+        assert (
+            response_recorder.post("make_payment", player.payment_request(), f"{KEY}-{mode}").status == payment_status
+        )
     echo(paynearme, email)
     assert response_recorder.post("create_order", {**order, "site_order_identifier": "echo"}).status == 422
     paynearme.post("behaviour", {"mode": "normal"})
@@ -160,12 +162,10 @@ def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) 
 
 def secrets_of(stack: Stack) -> set[str]:
     """Return the sites' keys, and the access token that is stored, encrypted, for all functions."""
-    name = access_tokens.parameter_name(stack, OAUTH_SITE)
+    name = access_token_store_fixture.parameter_name(stack, OAUTH_SITE)
     parameter = stack.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
     assert parameter["Type"] == "SecureString"
-    keys = {
-        entry[name] for entry in stack.sites.values() for name in ("secret", "api_secret") if name in entry
-    }
+    keys = {entry[name] for entry in stack.sites.values() for name in ("secret", "api_secret") if name in entry}
     clients = {entry["oauth"]["client_secret"] for entry in stack.sites.values() if "oauth" in entry}
     return {*keys, *clients, json.loads(parameter["Value"])["access_token"]}
 

@@ -1,7 +1,7 @@
 """The functions' own roles are enforced on the stack: each does its work, and one action more is refused.
 
 The emulator knows no leading keys and asks nobody for the right to read AppConfig's data: what the roles say
-of these is pinned in ``tests/unit/test_template_rights.py`` alone.
+of these is pinned in ``tests/unit/template/test_iam.py`` alone.
 """
 
 import json
@@ -12,10 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.clients.callback_sender import CallbackSender
-from sandbox.clients.stack_client import build_confirmation
 from sandbox.clients.sample_messages import Parameters
+from sandbox.clients.stack_client import build_confirmation
 from sandbox.stack.stack import Stack, client_of
-from tests.template import OUTBOUND_FUNCTIONS
+from tests.support.template import OUTBOUND_FUNCTIONS
 
 type ClientFactory = Callable[[str, str], Any]
 
@@ -165,9 +165,7 @@ def test_who_calls_paynearme_may_store_and_read_access_tokens_and_not_delete_the
 
 
 @pytest.mark.parametrize("role", TOKEN_ROLES)
-def test_who_calls_paynearme_may_touch_no_other_parameter(
-    client_as: ClientFactory, stack: Stack, role: str
-) -> None:
+def test_who_calls_paynearme_may_touch_no_other_parameter(client_as: ClientFactory, stack: Stack, role: str) -> None:
     client = client_as(role, "ssm")
     name = f"/{stack.stack_name}/other"
 
@@ -193,11 +191,7 @@ def test_who_does_not_call_paynearme_may_not_read_or_store_access_tokens(
 def without_update_permission(stack: Stack) -> Iterator[None]:
     iam = stack.client("iam")
     resources = stack.client("cloudformation").describe_stack_resources(StackName=stack.stack_name)
-    name = next(
-        r["PhysicalResourceId"]
-        for r in resources["StackResources"]
-        if r["LogicalResourceId"] == "ConfirmRole"
-    )
+    name = next(r["PhysicalResourceId"] for r in resources["StackResources"] if r["LogicalResourceId"] == "ConfirmRole")
     policy = iam.get_role_policy(RoleName=name, PolicyName="confirm")["PolicyDocument"]
     reduced_policy = {**policy, "Statement": [s for s in policy["Statement"] if s["Action"] != "dynamodb:UpdateItem"]}
     iam.put_role_policy(RoleName=name, PolicyName="confirm", PolicyDocument=json.dumps(reduced_policy))

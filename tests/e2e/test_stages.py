@@ -12,16 +12,23 @@ from decimal import Decimal
 import pytest
 
 from sandbox.clients.control_client import ControlClient
-from sandbox.stack.deployment import parameter_overrides
-from sandbox.clients.stack_client import LedgerReader, new_backend, build_confirmation, new_sender
-from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
 from sandbox.clients.event_listener import EventListener
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation, new_backend, new_sender
+from sandbox.stack.deployment import parameter_overrides
 from sandbox.stack.sites import GAMING_SITE
 from sandbox.stack.stack import Stack
-from tests.e2e.hearing import PaymentEventRecorder
-from tests.e2e.rehearsing import NOT_ACKNOWLEDGED, confirm_twice_with_hook
-from tests.e2e.staging import OTHER_STAGE, SITE, Stages, sandbox_overrides, for_each_stage, resources_of
-from tests.template import PARAMETERS
+from tests.support.certification_hook_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook
+from tests.support.event_assertions import PaymentEventRecorder
+from tests.support.second_stage_fixture import (
+    OTHER_STAGE,
+    SITE,
+    Stages,
+    for_each_stage,
+    resources_of,
+    sandbox_overrides,
+)
+from tests.support.template import PARAMETERS
 
 
 @pytest.fixture
@@ -47,24 +54,18 @@ def test_a_stage_is_deployed_as_its_settings_say_but_for_what_must_differ_here(
 
 
 @for_each_stage
-def test_logs_are_kept_and_policies_are_brought_in_as_long_as_the_settings_say(
-    stages: Stages, stage: str
-) -> None:
+def test_logs_are_kept_and_policies_are_brought_in_as_long_as_the_settings_say(stages: Stages, stage: str) -> None:
     stack, settings = stages[stage], parameter_overrides(stage)
 
     log_groups = {identifier for kind, identifier in resources_of(stack) if kind == "AWS::Logs::LogGroup"}
     pages = stack.client("logs").get_paginator("describe_log_groups").paginate()
     groups = [group for page in pages for group in page["logGroups"] if group["logGroupName"] in log_groups]
-    strategy = stack.client("appconfig").get_deployment_strategy(
-        DeploymentStrategyId=stack.policy_strategy_id
-    )
+    strategy = stack.client("appconfig").get_deployment_strategy(DeploymentStrategyId=stack.policy_strategy_id)
 
     assert len(groups) == len(log_groups) > 0
     assert {group["retentionInDays"] for group in groups} == {int(settings["LogRetentionDays"])}
     minutes = (strategy["DeploymentDurationInMinutes"], strategy["FinalBakeTimeInMinutes"])
-    assert minutes == tuple(
-        int(settings.get(name, "0")) for name in ("PolicyDeploymentMinutes", "PolicyBakeMinutes")
-    )
+    assert minutes == tuple(int(settings.get(name, "0")) for name in ("PolicyDeploymentMinutes", "PolicyBakeMinutes"))
 
 
 def test_a_payment_is_posted_and_told_in_its_own_stage_alone(
@@ -81,11 +82,15 @@ def test_a_payment_is_posted_and_told_in_its_own_stage_alone(
     def authorize_and_confirm(stage: str) -> None:
         sender, message, payment = new_sender(stages[stage]), messages[stage], payments[stage]
         authorized = sender.deliver_until_acknowledged("authorize", message, "json", retry_interval=0.01)[-1]
-        confirmed = sender.deliver_until_acknowledged("confirm", build_confirmation(message), "json", retry_interval=0.01)[-1]
+        confirmed = sender.deliver_until_acknowledged(
+            "confirm", build_confirmation(message), "json", retry_interval=0.01
+        )[-1]
         assert (authorized.reason, confirmed.reason) == (None, None)
         assert authorized.fields is not None
         assert authorized.fields["accept_payment"] == "yes"
-        recorders[stage].wait_until(lambda recorder: recorder.contains_all((payment, event_name) for event_name in event_names))
+        recorders[stage].wait_until(
+            lambda recorder: recorder.contains_all((payment, event_name) for event_name in event_names)
+        )
 
     with ThreadPoolExecutor(len(OTHER_STAGE)) as threads:
         list(threads.map(authorize_and_confirm, OTHER_STAGE))
@@ -95,16 +100,16 @@ def test_a_payment_is_posted_and_told_in_its_own_stage_alone(
         assert payment_item is not None
         assert payment_item["outcome"] == "payment"
         assert LedgerReader(stages[stage]).balance(SITE, customer) == Decimal(authorization["net_payment_amount"])
-        assert recorders[stage].count_keys(payments.values()) == Counter((payment, event_name) for event_name in event_names)
+        assert recorders[stage].count_keys(payments.values()) == Counter(
+            (payment, event_name) for event_name in event_names
+        )
         for other_stack in (stages[OTHER_STAGE[stage]], stack):
             assert LedgerReader(other_stack).payment(SITE, payment) is None
 
 
 @pytest.mark.usefixtures("warmed_up")
 @for_each_stage
-def test_what_the_other_stages_key_signed_is_refused(
-    stages: Stages, authorization: Parameters, stage: str
-) -> None:
+def test_what_the_other_stages_key_signed_is_refused(stages: Stages, authorization: Parameters, stage: str) -> None:
     with_wrong_keys = replace(stages[stage], sites=stages[OTHER_STAGE[stage]].sites)
 
     delivery = new_sender(with_wrong_keys).deliver("confirm", build_confirmation(authorization), "json")
@@ -123,7 +128,10 @@ def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
 
     # The function has yet to start.
     assert new_backend(stage_stack, timeout=60).post("/smart-tokens", request).status == 200
-    assert new_backend(replace(stage_stack, backend_url=other_stack.backend_url)).post("/smart-tokens", request).status == 403
+    assert (
+        new_backend(replace(stage_stack, backend_url=other_stack.backend_url)).post("/smart-tokens", request).status
+        == 403
+    )
 
 
 @pytest.mark.usefixtures("warmed_up")
@@ -142,17 +150,19 @@ def test_prod_acknowledges_whatever_an_order_asks_to_rehearse(
 
 @pytest.mark.usefixtures("warmed_up")
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
-def test_dev_rehearses_what_is_not_acknowledged(
-    stages: Stages, authorization: Parameters, annotation: str
-) -> None:
-    deliveries = confirm_twice_with_hook(new_sender(stages["dev"]), authorization, annotation, f"rehearses-{annotation}")
+def test_dev_rehearses_what_is_not_acknowledged(stages: Stages, authorization: Parameters, annotation: str) -> None:
+    deliveries = confirm_twice_with_hook(
+        new_sender(stages["dev"]), authorization, annotation, f"rehearses-{annotation}"
+    )
 
     assert [delivery.reason for delivery in deliveries] == [NOT_ACKNOWLEDGED[annotation]] * 2
 
 
 @pytest.mark.usefixtures("warmed_up")
 def test_dev_rehearses_what_comes_late(stages: Stages, authorization: Parameters) -> None:
-    deliveries = confirm_twice_with_hook(new_sender(stages["dev"]), authorization, "confirm_delay_1", "rehearses-a-delay")
+    deliveries = confirm_twice_with_hook(
+        new_sender(stages["dev"]), authorization, "confirm_delay_1", "rehearses-a-delay"
+    )
 
     assert [delivery.reason for delivery in deliveries] == [None, None]
     assert min(delivery.seconds for delivery in deliveries) >= 1

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.clients.backend_client import BackendClient
 from sandbox.stack.stack import Stack
-from tests.template import APIS
+from tests.support.template import APIS
 
 BURST_LIMIT = 2
 START_TIMEOUT_SECONDS = 60

@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 
 from sandbox.clients.callback_sender import CallbackSender
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
-from sandbox.clients.sample_messages import Parameters, with_new_identifier
 from sandbox.clients.event_listener import EventListener
+from sandbox.clients.sample_messages import Parameters, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
 from sandbox.stack.stack import Stack
-from tests.e2e.hearing import PaymentEventRecorder
+from tests.support.event_assertions import PaymentEventRecorder
 
 
 @pytest.fixture
@@ -53,9 +53,7 @@ def advance_clock(stack: Stack, message: Parameters, stage: str, minutes: int) -
 
 def reserved_amounts(ledger_reader: LedgerReader, customer: str) -> set[Decimal]:
     """Return what the customer's windows hold: one amount where there is one payment."""
-    return {
-        item["spent"] for item in ledger_reader.scan() if item["pk"].endswith(f"#{customer}") if "spent" in item
-    }
+    return {item["spent"] for item in ledger_reader.scan() if item["pk"].endswith(f"#{customer}") if "spent" in item}
 
 
 def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
@@ -70,7 +68,9 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     recent = with_new_identifier({**authorization, "site_customer_identifier": "has-just-asked"})
     confirmed = with_new_identifier({**authorization, "site_customer_identifier": "was-confirmed"})
     for authorization_message in (message, recent, confirmed):
-        assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[-1].accepted
+        assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[
+            -1
+        ].accepted
     assert sender.deliver_until_acknowledged("confirm", build_confirmation(confirmed), "json", retry_interval=0.01)
     payment = message["pnm_payment_identifier"]
 
@@ -95,13 +95,17 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
         "PaymentConfirmed",
         "paid_after_release",
     ]
-    received_events.wait_until(lambda so_far: so_far.contains_all([(payment, event_name) for event_name in event_names]))
+    received_events.wait_until(
+        lambda so_far: so_far.contains_all([(payment, event_name) for event_name in event_names])
+    )
     assert received_events.count_keys([payment]) == Counter((payment, fact) for fact in event_names)
     assert ledger_reader.balance(message["site_identifier"], "never-hears-back") == Decimal("500.00")
     assert reserved_amounts(ledger_reader, "never-hears-back") == {Decimal("504.99")}
     # And the others were left alone.
     other_identifiers = [recent["pnm_payment_identifier"], confirmed["pnm_payment_identifier"]]
-    assert not {"PaymentUnconfirmed", "ReservationReleased"} & {fact for _, fact in received_events.count_keys(other_identifiers)}
+    assert not {"PaymentUnconfirmed", "ReservationReleased"} & {
+        fact for _, fact in received_events.count_keys(other_identifiers)
+    }
 
 
 def test_the_index_holds_what_is_awaited_and_nothing_that_was(
@@ -116,7 +120,9 @@ def test_the_index_holds_what_is_awaited_and_nothing_that_was(
     declined_message = {**with_new_identifier(authorization), "payment_currency": "CAD"}
     failed = with_new_identifier(authorization)
     for authorization_message in (authorization, test_message, declined_message, failed):
-        assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[-1].accepted
+        assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[
+            -1
+        ].accepted
     identifiers = {m["pnm_payment_identifier"] for m in (authorization, test_message, declined_message, failed)}
     assert pending_payments() & identifiers == {
         authorization["pnm_payment_identifier"],

@@ -15,18 +15,25 @@ from moto import mock_aws
 from moto.core.models import MockAWS
 
 from paynearme.platform import observability
-from tests.integration.backend_calls import ApiDriver
-from tests.integration.deployed_policy import ACCEPTING_POLICY, AppConfigStub
-from tests.integration.kept_clients import CachedClients
-from tests.integration.making_payments import MARKER, ACCEPTED_REPLY, SubmissionDriver
-from tests.integration.meanwhile import Interleaver
-from tests.integration.observed import LambdaFunction, StandardOutput, LedgerFixture, SitesSecret, AwsCallRecorder, CapturedOutput
-from tests.integration.paynearme_stub import PayNearMeStub
-from tests.integration.quicker_moto import share_stream_records, skip_repeated_checks
-from tests.integration.signed_callbacks import SITE, SITES
-from tests.integration.streamed import StreamReader
-from tests.integration.token_address import OAUTH, OAUTH_SITE, PATH, WorkerProcesses, TokenEndpointStub
-from tests.template import RESOURCES
+from tests.support.api_driver import ApiDriver
+from tests.support.appconfig_stub import ACCEPTING_POLICY, AppConfigStub
+from tests.support.cached_clients import CachedClients
+from tests.support.callback_fixtures import SITE, SITES
+from tests.support.harness import (
+    AwsCallRecorder,
+    CapturedOutput,
+    LambdaFunction,
+    LedgerFixture,
+    SitesSecret,
+    StandardOutput,
+)
+from tests.support.interleaving import Interleaver
+from tests.support.moto_speedups import share_stream_records, skip_repeated_checks
+from tests.support.paynearme_stub import PayNearMeStub
+from tests.support.stream_reader import StreamReader
+from tests.support.submission_driver import ACCEPTED_REPLY, MARKER, SubmissionDriver
+from tests.support.template import RESOURCES
+from tests.support.token_endpoint_stub import OAUTH, OAUTH_SITE, PATH, TokenEndpointStub, WorkerProcesses
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
 
 TABLE_NAME = "payments"
 KEYS_AND_INDEXES: Any = {
-    name: RESOURCES["Table"]["Properties"][name]
+    name: RESOURCES["LedgerTable"]["Properties"][name]
     for name in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 }
 SECRET_NAME = "paynearme-sites"
@@ -120,7 +127,9 @@ def sites_secret(secretsmanager: "SecretsManagerClient") -> SitesSecret:
 
 
 @pytest.fixture
-def aws_calls(cached_clients: CachedClients, ledger_table: LedgerFixture, sites_secret: SitesSecret) -> Iterator[AwsCallRecorder]:
+def aws_calls(
+    cached_clients: CachedClients, ledger_table: LedgerFixture, sites_secret: SitesSecret
+) -> Iterator[AwsCallRecorder]:
     """What the functions call."""
     recorder = AwsCallRecorder()
     with (

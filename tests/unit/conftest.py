@@ -1,7 +1,7 @@
 import pytest
 
-from tests.clock import Clock
-from tests.unit.payment_records import EventBridgeStub, SqsStub
+from tests.support.fake_clock import Clock
+from tests.support.stream_record_fixtures import EventBridgeStub, SqsStub
 
 
 @pytest.fixture(autouse=True)

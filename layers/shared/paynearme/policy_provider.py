@@ -71,9 +71,7 @@ class PolicyProvider:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Use the document and the cache time of ``settings``. Sends no request. ``clock`` returns seconds."""
-        self._session = _AppConfigSession(
-            settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG)
-        )
+        self._session = _AppConfigSession(settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG))
         self._cache = CachedValue[PolicyDocument](settings.policy_cache_seconds, clock)
         self._last_valid: PolicyDocument | None = None
 

@@ -97,9 +97,7 @@ class AccessTokens:
         # Made when it is first needed: most sites sign.
         return self._injected_store or boto3.client("ssm", config=CLIENT_CONFIG)
 
-    def get(
-        self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None
-    ) -> SecretStr:
+    def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
         """Return a token for calls of ``site``, which must have OAuth: another one than ``refused``.
 
         Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError`` and ``UpstreamError`` where the token
@@ -132,9 +130,7 @@ class AccessTokens:
         """Return whether a token can be used: it is this client's, still holds, and was not refused."""
         if token is None or token.access_token == rejected_token:
             return False
-        return token.expires_at > self._clock() and token.client_fingerprint == _client_fingerprint(
-            _oauth_client(site)
-        )
+        return token.expires_at > self._clock() and token.client_fingerprint == _client_fingerprint(_oauth_client(site))
 
     def _load_or_request(
         self, site: ResolvedSite, rejected_token: SecretStr | None, deadline: Deadline
@@ -158,9 +154,9 @@ class AccessTokens:
             return token, True
 
         try:
-            result: tuple[_Token, bool] = deadline.retrying(
-                _is_pending, MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS
-            )(attempt)
+            result: tuple[_Token, bool] = deadline.retrying(_is_pending, MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS)(
+                attempt
+            )
         except _TokenPendingError:
             raise UpstreamTimeoutError from None
         return result

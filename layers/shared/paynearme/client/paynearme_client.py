@@ -84,9 +84,7 @@ class PayNearMeClient:
         self._clock = clock
 
     @count_upstream_call()
-    def get_smart_token(
-        self, site: ResolvedSite, request: SmartTokenRequest, deadline: Deadline
-    ) -> SmartTokenResponse:
+    def get_smart_token(self, site: ResolvedSite, request: SmartTokenRequest, deadline: Deadline) -> SmartTokenResponse:
         """Return the orders with new Smart Tokens (seed ``get_smart_token``).
 
         A token more does no harm, so the call is repeated after whatever may pass: connection errors,
@@ -102,15 +100,11 @@ class PayNearMeClient:
         self, site: ResolvedSite, request: FindPaymentMethodsRequest, deadline: Deadline
     ) -> PaymentMethods:
         """Return a customer's saved payment methods; repeated and raising like ``get_smart_token``."""
-        content = self._call(
-            "find_payment_methods", site, request, _retry_policy(retry_responses=True), deadline
-        )
+        content = self._call("find_payment_methods", site, request, _retry_policy(retry_responses=True), deadline)
         return _parse_response(PaymentMethods, content)
 
     @count_upstream_call()
-    def create_order(
-        self, site: ResolvedSite, request: CreateOrderRequest, deadline: Deadline
-    ) -> CreateOrderResponse:
+    def create_order(self, site: ResolvedSite, request: CreateOrderRequest, deadline: Deadline) -> CreateOrderResponse:
         """Create an order and return it. Raises like ``get_smart_token``.
 
         It is only sent again where no connection was made: nobody says that a repeat makes no second order.
@@ -255,9 +249,7 @@ def _parse_body(response: BaseHTTPResponse) -> dict[str, Any]:
     if response.status >= 500 or not isinstance(content, dict):
         raise UpstreamError(f"status {response.status}")
     if content.get("status") == "error":
-        raise RequestRejectedError(
-            _as_text(content.get("response_code")), _descriptions(content.get("errors"))
-        )
+        raise RequestRejectedError(_as_text(content.get("response_code")), _descriptions(content.get("errors")))
     if response.status != 200 or content.get("status") != "ok":
         raise UpstreamError(f"status {response.status}, neither ok nor error")
     return content
@@ -265,9 +257,7 @@ def _parse_body(response: BaseHTTPResponse) -> dict[str, Any]:
 
 def _redact_pii(error: RequestRejectedError, request_parameters: Mapping[str, str]) -> RequestRejectedError:
     """Return the refusal without what was sent of who the customer is, should PayNearMe's words repeat it."""
-    pii_values = {
-        value for name, value in request_parameters.items() if name.endswith("_pii") or name in PII_FIELDS
-    }
+    pii_values = {value for name, value in request_parameters.items() if name.endswith("_pii") or name in PII_FIELDS}
 
     def redact(text: str) -> str:
         # A name can be a part of an address.
@@ -286,8 +276,5 @@ def _as_text(value: object) -> str | None:
 def _descriptions(errors: object) -> list[str]:
     """Return the texts of ``errors``, whose entries are objects with a ``description``, or plain text."""
     entries = errors if isinstance(errors, list) else [errors]
-    texts = [
-        _as_text(entry.get("description")) if isinstance(entry, dict) else _as_text(entry)
-        for entry in entries
-    ]
+    texts = [_as_text(entry.get("description")) if isinstance(entry, dict) else _as_text(entry) for entry in entries]
     return [text for text in texts if text]

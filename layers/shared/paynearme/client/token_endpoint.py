@@ -68,10 +68,6 @@ def _parse_grant(response: BaseHTTPResponse) -> TokenGrant:
     except (OAuth2Error, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise RequestNotAcceptedError("no token in the answer") from None
     access_token, token_type = content.get("access_token"), content.get("token_type")
-    if (
-        str(token_type).lower() != "bearer"
-        or not isinstance(access_token, str)
-        or not _TOKEN.fullmatch(access_token)
-    ):
+    if str(token_type).lower() != "bearer" or not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
         raise RequestNotAcceptedError("no bearer token")
     return TokenGrant(SecretStr(access_token), expires_in)

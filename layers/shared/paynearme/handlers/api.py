@@ -60,9 +60,7 @@ def api_handler[M: PayNearMeRequest | MerchantDataRequest](
                 message = read_message(models[method], parameters)
                 site = _resolve_site(message, settings, sites, deadline)
                 identifiers = {name: getattr(message, name) for name in from_path(event)}
-                observability.add_log_fields(
-                    method=method, **identifiers | {"site_identifier": site.identifier}
-                )
+                observability.add_log_fields(method=method, **identifiers | {"site_identifier": site.identifier})
                 content = function(ApiRequest(message, site, now, deadline))
                 if content is None:
                     raise NotFoundError

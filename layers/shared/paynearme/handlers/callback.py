@@ -99,6 +99,4 @@ def _fallback_response(
     if site is not None:
         return callback_response(response, site.version, site.response_format)
     # The site is unknown: use the default format of the version that the message names.
-    return callback_response(
-        response, *(("2.0", "xml") if received.get("version") == "2.0" else ("3.0", "json"))
-    )
+    return callback_response(response, *(("2.0", "xml") if received.get("version") == "2.0" else ("3.0", "json")))

@@ -30,7 +30,6 @@ def authorization_mismatches(item: Item) -> frozenset[Anomaly]:
         Anomaly.PAID_AFTER_RELEASE: "released_at" in item,
         Anomaly.AMOUNT_DIFFERS: any(item[f"authorized_{m}"] != item[f"confirmed_{m}"] for m in money),
         Anomaly.ORDER_DIFFERS: item["authorized_order"] != item["confirmed_order"],
-        Anomaly.CUSTOMER_DIFFERS: customer is not None
-        and item.get("authorized_customer") not in (None, customer),
+        Anomaly.CUSTOMER_DIFFERS: customer is not None and item.get("authorized_customer") not in (None, customer),
     }
     return frozenset(anomaly for anomaly, present in checks.items() if present)

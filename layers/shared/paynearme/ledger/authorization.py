@@ -44,15 +44,11 @@ def authorize(
         conflicts = authorization.write(table, decision, snapshot, deadline)
         if conflicts is None:
             anomalies = authorization.anomalies(decision, snapshot.payment)
-            return AuthorizationResult(
-                decision, now, authorization.identifier, is_duplicate=False, anomalies=anomalies
-            )
+            return AuthorizationResult(decision, now, authorization.identifier, is_duplicate=False, anomalies=anomalies)
         # Faster was another payment of the customer, this payment's outcome, or this very question.
         outcome_arrived = "outcome" in conflicts.get(0, {}) and authorization.needs_decision(conflicts[0])
         # An outcome has moved the windows, too.
-        snapshot = (
-            authorization.read(table, deadline) if outcome_arrived else snapshot.updated_with(conflicts)
-        )
+        snapshot = authorization.read(table, deadline) if outcome_arrived else snapshot.updated_with(conflicts)
     return _existing_decision(table, message, policy, now, snapshot.payment, deadline)
 
 
@@ -149,11 +145,7 @@ class _AuthorizationWrite:
 
     def anomalies(self, decision: Decision, payment: Item) -> frozenset[Anomaly]:
         """Return how an outcome that came before the question differs from the decision."""
-        return (
-            authorization_mismatches(payment | self._attributes(decision))
-            if "outcome" in payment
-            else frozenset()
-        )
+        return authorization_mismatches(payment | self._attributes(decision)) if "outcome" in payment else frozenset()
 
     def write(
         self, table: Table, decision: Decision, snapshot: _Snapshot, deadline: Deadline
@@ -170,9 +162,7 @@ class _AuthorizationWrite:
             | self._pending_attributes(decision, snapshot.payment),
             removes=("released_at", "unconfirmed_at") if released_at else (),
             anomalies=self.anomalies(decision, snapshot.payment),
-            condition=_UNDECIDED
-            if outcome_arrived_first
-            else f"{undecided_condition} AND {_WITHOUT_OUTCOME}",
+            condition=_UNDECIDED if outcome_arrived_first else f"{undecided_condition} AND {_WITHOUT_OUTCOME}",
             condition_values={"released_at": released_at} if released_at else {},
         )
         if reservation is None:
@@ -237,9 +227,7 @@ def _existing_decision(
             receipt=payment["receipt"],
         )
         decided_at = datetime.fromisoformat(payment["decided_at"])
-        return AuthorizationResult(
-            decision, decided_at, payment["site_payment_identifier"], is_duplicate=True
-        )
+        return AuthorizationResult(decision, decided_at, payment["site_payment_identifier"], is_duplicate=True)
     anomalies = frozenset({Anomaly.AUTHORIZATION_CONFLICT})
     table.update(schema.payment_update((payment["pk"], payment["sk"]), anomalies=anomalies), deadline)
     decision = decision_for(Reason.CONFLICTS_WITH_EARLIER, message, policy, now)

@@ -43,9 +43,7 @@ def confirm(
     confirmation = _ConfirmationWrite(message, policy, now)
     old = confirmation.write_optimistically(table, deadline)
     if old is None:
-        return ConfirmationResult(
-            message.status, False, confirmation_anomalies(message), confirmation.confirmed_amount
-        )
+        return ConfirmationResult(message.status, False, confirmation_anomalies(message), confirmation.confirmed_amount)
     while confirmation.supersedes(old):
         anomalies = confirmation.anomalies(old)
         conflict = confirmation.write_onto(table, old, anomalies, deadline)
@@ -116,15 +114,13 @@ class _ConfirmationWrite:
             if message.payment_type is not None:
                 condition_values["type"] = str(payment_type_name(message))
                 reservation_condition += " AND reservation_type = :type"
-            condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_MATCHES_AUTHORIZATION} AND {reservation_condition}"
+            condition = (
+                f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_MATCHES_AUTHORIZATION} AND {reservation_condition}"
+            )
         else:
             authorization_condition = f"(attribute_not_exists(decision) OR ({_MATCHES_AUTHORIZATION}))"
-            condition = (
-                f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {authorization_condition} AND {NEVER_RESERVED}"
-            )
-        payment_update = self._payment_update(
-            {}, confirmation_anomalies(message), condition, condition_values
-        )
+            condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {authorization_condition} AND {NEVER_RESERVED}"
+        payment_update = self._payment_update({}, confirmation_anomalies(message), condition, condition_values)
         changes = [
             payment_update,
             *self._balance_update(message.net_payment_amount),
@@ -153,9 +149,7 @@ class _ConfirmationWrite:
         conflicts = table.transact([payment_update, *changes, *self._submission_outcome_update()], deadline)
         return None if conflicts is None else conflicts[0]
 
-    def write_onto(
-        self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline
-    ) -> Item | None:
+    def write_onto(self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline) -> Item | None:
         """Write the outcome onto ``old``, the payment's item. Return None, or the item if it has changed."""
         message = self.message
         previous, next_ = reservation_of(old), self._reservation_after(reservation_of(old))
@@ -233,9 +227,7 @@ class _ConfirmationWrite:
         """
         message = self.message
         identifier = message.site_payment_identifier
-        derived = site_payment_identifier(
-            message.site_identifier, message.pnm_payment_identifier, test=message.test
-        )
+        derived = site_payment_identifier(message.site_identifier, message.pnm_payment_identifier, test=message.test)
         if identifier is None or identifier == derived:
             return []
         key = schema.site_payment_key(

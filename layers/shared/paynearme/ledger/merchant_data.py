@@ -106,9 +106,7 @@ def _upsert(table: Table, key: Key, values: Item, now: datetime, deadline: Deadl
     removes = [name for name, value in values.items() if value is None]
     while not all(existing.get(name) == value for name, value in values.items()):
         condition_values = (
-            {"merchant_updated_at": existing["merchant_updated_at"]}
-            if "merchant_updated_at" in existing
-            else {}
+            {"merchant_updated_at": existing["merchant_updated_at"]} if "merchant_updated_at" in existing else {}
         )
         # A write that was given up may still come: then it must not undo a later one.
         condition = (

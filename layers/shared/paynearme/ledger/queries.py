@@ -28,9 +28,7 @@ from paynearme.protocol.api_responses import (
 _REVERSAL = "reversal_"
 
 
-def get_order(
-    table: Table, site_id: str, pnm_order_identifier: str, deadline: Deadline
-) -> OrderResponse | None:
+def get_order(table: Table, site_id: str, pnm_order_identifier: str, deadline: Deadline) -> OrderResponse | None:
     """Return an order, or ``None`` if it is not recorded. Raises ``LedgerUnavailableError``. Costs 1 request."""
     (item,) = table.read([schema.order_key(site_id, pnm_order_identifier)], deadline)
     return OrderResponse.model_validate(item) if schema.parse_order(item) else None
@@ -55,12 +53,10 @@ def get_customer(
     oldest = date.fromordinal(today.toordinal() - max(days) + 1)
     keys: list[Key] = [schema.account_key(site_id, site_customer_identifier)]
     keys += [
-        reservations.window_key(site_id, site_customer_identifier, name)
-        for name in reservations.sort_keys(windows)
+        reservations.window_key(site_id, site_customer_identifier, name) for name in reservations.sort_keys(windows)
     ]
     keys += [
-        schema.reversals_key(site_id, site_customer_identifier, year)
-        for year in range(oldest.year, today.year + 1)
+        schema.reversals_key(site_id, site_customer_identifier, year) for year in range(oldest.year, today.year + 1)
     ]
     account, *remaining = table.read(keys, deadline)
     window_items, reversals = remaining[: len(windows)], remaining[len(windows) :]
@@ -109,12 +105,8 @@ def get_payment(
     )
 
 
-def _spending(
-    policy: SitePolicy, windows: Sequence[Window], window_items: Sequence[Item]
-) -> SpendingResponse:
-    windows_by_kind = {
-        window.kind: _window(window, item) for window, item in zip(windows, window_items, strict=True)
-    }
+def _spending(policy: SitePolicy, windows: Sequence[Window], window_items: Sequence[Item]) -> SpendingResponse:
+    windows_by_kind = {window.kind: _window(window, item) for window, item in zip(windows, window_items, strict=True)}
     return SpendingResponse(
         time_zone=policy.time_zone,
         day=windows_by_kind[WindowKind.DAY],

@@ -90,9 +90,7 @@ def reservation_changes(
 ) -> list[Update]:
     """Return the changes of windows when a payment that held ``before`` comes to hold ``after``."""
     changes: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    signed_reservations = [
-        (reservation, sign) for reservation, sign in ((previous, -1), (next_, 1)) if reservation
-    ]
+    signed_reservations = [(reservation, sign) for reservation, sign in ((previous, -1), (next_, 1)) if reservation]
     for held, sign in signed_reservations:
         for window in held.windows:
             amounts = changes[held.customer, window]
@@ -142,9 +140,7 @@ def _limit_condition(
         others = limit.types - {reservation.type_name}
         for other in others:
             bound(f"spent_{other}", observed.total_for([other]))
-        bound(
-            f"spent_{reservation.type_name}", limit.amount - reservation.amount - observed.total_for(others)
-        )
+        bound(f"spent_{reservation.type_name}", limit.amount - reservation.amount - observed.total_for(others))
     parts = [f"(attribute_not_exists({name}) OR {name} <= :max_{name})" for name in bounds]
     return " AND ".join(parts), {f"max_{name}": max_amount for name, max_amount in bounds.items()}
 

@@ -112,9 +112,7 @@ class ConfirmationResult:
         """Return the metrics that count it; money in cents, all of which two places hold."""
         outcome_metric = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
         amount_metric = (
-            {}
-            if self.confirmed_amount is None
-            else {"ConfirmedAmountCents": int(self.confirmed_amount * 100)}
+            {} if self.confirmed_amount is None else {"ConfirmedAmountCents": int(self.confirmed_amount * 100)}
         )
         return {
             "ConfirmationDuplicate" if self.is_duplicate else outcome_metric: 1,

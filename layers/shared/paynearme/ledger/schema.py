@@ -41,9 +41,7 @@ def intent_key(site_id: str, site_payment_identifier: str) -> Key:
     return (f"INTENT#{site_id}#{site_payment_identifier}", "INTENT")
 
 
-def site_payment_key(
-    site_id: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool
-) -> Key:
+def site_payment_key(site_id: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool) -> Key:
     """Return the key of what confirmations tell of an order's payment by the merchant's identifier of it."""
     return (
         f"{'TEST#' if test else ''}SITE_PAYMENT#{site_id}#{pnm_order_identifier}",

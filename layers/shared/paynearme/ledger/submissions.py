@@ -26,9 +26,7 @@ _UNCLAIMED = "attribute_not_exists(pk)"
 _OWN_ATTEMPT = "attempt = :attempt"
 
 
-def begin_submission(
-    table: Table, intent: PaymentIntent, now: datetime, deadline: Deadline
-) -> SubmittedPayment | None:
+def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadline: Deadline) -> SubmittedPayment | None:
     """Store the intent to submit a payment. Return ``None`` if the caller must submit it.
 
     Otherwise return the outcome of an earlier request with this key, or raise it: ``PaymentInProgressError``,
@@ -74,9 +72,7 @@ def finish_submission(
     """
     condition_values = {"attempt": intent.attempt_id}
     key = intent_key(intent.site_id, intent.site_payment_identifier)
-    change = Update(
-        *key, _outcome_attributes(outcome), condition=_OWN_ATTEMPT, condition_values=condition_values
-    )
+    change = Update(*key, _outcome_attributes(outcome), condition=_OWN_ATTEMPT, condition_values=condition_values)
     table.update(change, deadline)
 
 

@@ -105,6 +105,4 @@ class Deadline:
         def stop(state: RetryCallState) -> bool:
             return self.remaining - state.upcoming_sleep < max_attempt
 
-        return Retrying(
-            retry=retry_if_exception(is_retryable), wait=wait, stop=stop, sleep=self.sleep, reraise=True
-        )
+        return Retrying(retry=retry_if_exception(is_retryable), wait=wait, stop=stop, sleep=self.sleep, reraise=True)

@@ -187,9 +187,7 @@ class Table:
         client_request_token = str(uuid.uuid4())
 
         def send() -> object:
-            return self._client.transact_write_items(
-                TransactItems=items, ClientRequestToken=client_request_token
-            )
+            return self._client.transact_write_items(TransactItems=items, ClientRequestToken=client_request_token)
 
         try:
             self._attempt(send, deadline)

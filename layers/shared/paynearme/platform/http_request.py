@@ -49,10 +49,7 @@ def from_path(event: ProxyEvent) -> dict[str, str]:
     A REST API hands them over as they stand in the address, percent signs and all.
     """
     try:
-        return {
-            name: unquote(value, errors="strict")
-            for name, value in (event.get("pathParameters") or {}).items()
-        }
+        return {name: unquote(value, errors="strict") for name, value in (event.get("pathParameters") or {}).items()}
     except UnicodeDecodeError:
         raise MalformedRequestError from None
 

@@ -29,9 +29,7 @@ def problem_response(error: Exception, *, omit_descriptions: bool) -> HttpRespon
         else:
             errors = sorted(known.errors.items())
             body["errors"] = [{"parameter": name, "description": text} for name, text in errors]
-    response = http_response(
-        known.status, "application/problem+json", json.dumps({**body, **known.extensions()})
-    )
+    response = http_response(known.status, "application/problem+json", json.dumps({**body, **known.extensions()}))
     response["headers"].update(known.headers())
     return response
 

@@ -141,9 +141,7 @@ def add_error_location(error: BaseException) -> None:
 
 def log_payment(operation: str, **fields: Any) -> None:
     """Write a log line for one of several payments of an invocation. ``fields`` as in ``add_log_fields``."""
-    logger.info(
-        operation, extra={"operation": operation, "request_id": _log_fields.get("request_id"), **fields}
-    )
+    logger.info(operation, extra={"operation": operation, "request_id": _log_fields.get("request_id"), **fields})
 
 
 def flush(operation: str, status: int, duration_ms: float) -> None:

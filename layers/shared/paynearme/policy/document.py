@@ -136,18 +136,14 @@ class SitePolicy(_Model):
 
     @field_validator("texts")
     @classmethod
-    def _accepted_has_no_decline_reason(
-        cls, texts: Mapping[Reason, ConsumerText]
-    ) -> Mapping[Reason, ConsumerText]:
+    def _accepted_has_no_decline_reason(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         if texts[Reason.ACCEPTED].decline_reason is not None:
             raise invalid("has a decline_reason for an acceptance")
         return texts
 
     @field_validator("texts")
     @classmethod
-    def _no_placeholders_in_fallbacks(
-        cls, texts: Mapping[Reason, ConsumerText]
-    ) -> Mapping[Reason, ConsumerText]:
+    def _no_placeholders_in_fallbacks(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         text = texts[Reason.CANNOT_DECIDE_NOW]
         if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
             raise invalid("has a placeholder of ours for cannot_decide_now, when no message may be readable")
@@ -208,9 +204,7 @@ def read_policy(text: str) -> PolicyDocument:
         )
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        raise PolicyInvalidError(
-            list(_format_errors([(detail["loc"], detail["msg"]) for detail in errors]))
-        ) from None
+        raise PolicyInvalidError(list(_format_errors([(detail["loc"], detail["msg"]) for detail in errors]))) from None
     except (ValueError, RecursionError) as error:
         raise PolicyInvalidError([f"not readable as JSON: {error}"]) from None
     version = hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -123,9 +123,7 @@ def order_has_not_expired(evaluation: Evaluation) -> Reason | None:
 def order_amount_is_exact(evaluation: Evaluation) -> Reason | None:
     """Decline another amount than that of an ``exact`` order, fees apart."""
     order = evaluation.context.order
-    differs = (
-        order and order.order_type is OrderType.EXACT and evaluation.amount_net_of_fees != order.order_amount
-    )
+    differs = order and order.order_type is OrderType.EXACT and evaluation.amount_net_of_fees != order.order_amount
     return Reason.ORDER_AMOUNT_DIFFERS if differs else None
 
 
@@ -133,11 +131,7 @@ def order_amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
     """Decline less than an order's minimum, fees apart."""
     order = evaluation.context.order
     minimum = order.minimum_payment_amount if order else None
-    return (
-        Reason.ORDER_AMOUNT_TOO_LOW
-        if minimum is not None and evaluation.amount_net_of_fees < minimum
-        else None
-    )
+    return Reason.ORDER_AMOUNT_TOO_LOW if minimum is not None and evaluation.amount_net_of_fees < minimum else None
 
 
 def order_amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
@@ -192,20 +186,14 @@ def amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
 def chargebacks_within_limit(evaluation: Evaluation) -> Reason | None:
     """Decline a customer with more chargebacks than the policy allows within its days."""
     rule, counts = evaluation.policy.chargebacks, evaluation.context.chargebacks
-    exceeded = (
-        rule
-        and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
-    )
+    exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
     return Reason.TOO_MANY_CHARGEBACKS if exceeded else None
 
 
 def returns_within_limit(evaluation: Evaluation) -> Reason | None:
     """Decline a customer with more returns than the policy allows within its days."""
     rule, counts = evaluation.policy.returns, evaluation.context.returns
-    exceeded = (
-        rule
-        and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
-    )
+    exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
     return Reason.TOO_MANY_RETURNS if exceeded else None
 
 
@@ -269,9 +257,7 @@ def decision_for(reason: Reason, message: Authorization, policy: SitePolicy, now
     return Decision(reason is Reason.ACCEPTED, reason, decline_reason, render(text.receipt, values))
 
 
-def applicable_limits(
-    policy: SitePolicy, customer: MerchantCustomer | None, name: TypeName
-) -> Iterable[Limit]:
+def applicable_limits(policy: SitePolicy, customer: MerchantCustomer | None, name: TypeName) -> Iterable[Limit]:
     """Yield the limits for a payment of type ``name``: days, weeks, months, and then the customer's own."""
     for window in WindowKind:
         for limit in policy.spending_limits:

@@ -87,9 +87,7 @@ LenientAmount = Annotated[Dollars | None, BeforeValidator(_amount_or_none)]
 class PayNearMeResponse(BaseModel):
     """What PayNearMe answered, as far as a backend needs it. ``str`` and ``repr`` show nothing of it."""
 
-    model_config = ConfigDict(
-        frozen=True, hide_input_in_errors=True, json_schema_serialization_defaults_required=True
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, json_schema_serialization_defaults_required=True)
 
     def __repr__(self) -> str:
         """Return the kind of answer and nothing that it says."""

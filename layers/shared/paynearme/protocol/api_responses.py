@@ -27,9 +27,7 @@ def _code(value: object) -> str:
     raise invalid("must be a code of at most 64 of a to z, 0 to 9 and _")
 
 
-Code = Annotated[
-    str, BeforeValidator(_code), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9_]{1,64}$"})
-]
+Code = Annotated[str, BeforeValidator(_code), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9_]{1,64}$"})]
 """A word of the merchant's own, which says nothing to whom it was not told."""
 
 Dollars = Annotated[
@@ -156,9 +154,7 @@ class PaymentResponse(ApiModel):
     site_payment_identifier: Identifier | None = None
     payment_type: str | None = None
 
-    decision: Literal["accept", "decline"] | None = Field(
-        default=None, description="null where PayNearMe did not ask."
-    )
+    decision: Literal["accept", "decline"] | None = Field(default=None, description="null where PayNearMe did not ask.")
     reason: str | None = Field(default=None, description="The code of the decision's reason.")
     decline_reason: str | None = Field(default=None, description="What the consumer read of a decline.")
     decided_at: datetime | None = None
@@ -179,12 +175,8 @@ class PaymentResponse(ApiModel):
     standin: bool | None = Field(default=None, description="Whether PayNearMe decided in our place.")
     posted_amount: Dollars | None = Field(default=None, description="What was posted to the balance.")
 
-    reservation: ReservationResponse | None = Field(
-        default=None, description="null where it never held anything."
-    )
-    unconfirmed_at: datetime | None = Field(
-        default=None, description="When its outcome was found to be overdue."
-    )
+    reservation: ReservationResponse | None = Field(default=None, description="null where it never held anything.")
+    unconfirmed_at: datetime | None = Field(default=None, description="When its outcome was found to be overdue.")
     released_at: datetime | None = Field(
         default=None, description="When its reservation was given back without an outcome."
     )

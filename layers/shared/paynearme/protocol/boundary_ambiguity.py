@@ -181,9 +181,7 @@ def _values_over_max_length(sequence: _FieldSequence) -> Iterator[str]:
         if name not in _ABSORBED_PATTERN:
             continue
         split_points = [found.start() for found in _ABSORBED_PATTERN[name].finditer(value)]
-        split_points += [
-            len(documented) for documented in _DOCUMENTED.get(name, ()) if value.startswith(documented)
-        ]
+        split_points += [len(documented) for documented in _DOCUMENTED.get(name, ()) if value.startswith(documented)]
         value_start = sequence.offsets[index] + len(name)
         for split_point in split_points:
             # The parameter may end behind the value.

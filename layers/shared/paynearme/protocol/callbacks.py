@@ -167,11 +167,7 @@ class Confirmation(CallbackMessage):
         amounts = {name: parameters.get(name, "") for name in _AMOUNTS}
         return (
             errors
-            | {
-                name: "must be in USD"
-                for name, text in amounts.items()
-                if "currency" in name and text != "USD"
-            }
+            | {name: "must be in USD" for name, text in amounts.items() if "currency" in name and text != "USD"}
             | {name: "must not be negative" for name, text in amounts.items() if text.startswith("-")}
             | {name: "is required" for name, text in amounts.items() if not text}
         )

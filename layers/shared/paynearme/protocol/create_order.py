@@ -33,9 +33,7 @@ def _year(value: object) -> str:
 Year = Annotated[
     str,
     BeforeValidator(_year),
-    WithJsonSchema(
-        {"type": ["string", "integer"], "pattern": "^(19|20)[0-9]{2}$", "minimum": 1900, "maximum": 2099}
-    ),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^(19|20)[0-9]{2}$", "minimum": 1900, "maximum": 2099}),
 ]
 ShortText = Identifier
 """A line of text of 1 to 256 characters."""

@@ -48,9 +48,7 @@ class MakePaymentRequest(PayNearMeRequest):
     payment_method_identifier: Identifier
     payment_amount: PositiveMoney
     payment_currency: UsDollars
-    site_channel: Identifier = Field(
-        description="Where the payment comes from, in PayNearMe's words: consumer."
-    )
+    site_channel: Identifier = Field(description="Where the payment comes from, in PayNearMe's words: consumer.")
 
     def site_payment_identifier(self, site_id: str) -> str:
         """Return our identifier of the payment: the same for each call with this key for this site."""

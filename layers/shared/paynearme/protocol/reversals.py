@@ -143,8 +143,7 @@ class Reversal(CallbackMessage):
             name for name in {*self.model_fields_set, *unknown_parameters} if name > "reverse_type"
         )
         return self.reverse_type + "".join(
-            name + unknown_parameters[name]
-            for name in takewhile(unknown_parameters.__contains__, following_names)
+            name + unknown_parameters[name] for name in takewhile(unknown_parameters.__contains__, following_names)
         )
 
 

@@ -26,9 +26,7 @@ from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 _CENT = Decimal("0.01")
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
 # How the names begin that can stand behind an identifier of PayNearMe's, those not known yet included.
-_PARAMETER_NAME_PREFIX = re.compile(
-    r"(pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z]"
-)
+_PARAMETER_NAME_PREFIX = re.compile(r"(pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z]")
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
@@ -150,9 +148,7 @@ Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"enum": [True, Fa
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
 """A day that exists, as YYYY-MM-DD."""
 
-Timestamp = Annotated[
-    datetime, BeforeValidator(_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})
-]
+Timestamp = Annotated[datetime, BeforeValidator(_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
 """A time as RFC 3339 has it, with its offset, read into UTC; what is finer than microseconds is cut off."""
 
 PnmIdentifier = Annotated[

@@ -35,9 +35,7 @@ class SiteProvider:
         self._name = settings.sites_secret
         self._client = client or boto3.client("secretsmanager", config=CLIENT_CONFIG)
         self._clock = clock
-        self._cache = CachedValue[tuple[SitesDocument, SitesDocument | None]](
-            settings.sites_cache_seconds, clock
-        )
+        self._cache = CachedValue[tuple[SitesDocument, SitesDocument | None]](settings.sites_cache_seconds, clock)
         self._last_refresh: float | None = None
 
     def get(self, identifier: str | None, deadline: Deadline) -> ResolvedSite:

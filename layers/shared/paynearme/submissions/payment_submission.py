@@ -50,9 +50,7 @@ def _submit(
     intent: PaymentIntent, site: ResolvedSite, client: PayNearMeClient, deadline: Deadline
 ) -> SubmittedPayment | ServiceError:
     try:
-        pnm_payment_identifier = client.make_payment(
-            site, intent.request, intent.site_payment_identifier, deadline
-        )
+        pnm_payment_identifier = client.make_payment(site, intent.request, intent.site_payment_identifier, deadline)
     except ServiceError as error:
         return error
     return intent.to_response("submitted", pnm_payment_identifier)

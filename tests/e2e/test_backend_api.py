@@ -1,0 +1,124 @@
+"""The backend API on the deployed stack: what a merchant feeds and asks, signed with IAM."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import urllib3
+
+from sandbox.clients.backend_client import BackendClient, Response
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import Parameters
+from sandbox.clients.stack_client import build_confirmation, build_reversal, new_backend
+from sandbox.stack.sites import GAMING_SITE
+from sandbox.stack.stack import Stack
+
+ROUTES = [
+    ("PUT", f"/orders/{GAMING_SITE}/82882345534"),
+    ("GET", f"/orders/{GAMING_SITE}/82882345534"),
+    ("PUT", f"/customers/{GAMING_SITE}/somebody"),
+    ("GET", f"/customers/{GAMING_SITE}/somebody"),
+    ("GET", f"/payments/{GAMING_SITE}/423836181548"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_nobody_is_answered_without_an_iam_signature(stack: Stack, method: str, path: str) -> None:
+    response = urllib3.request(method, f"{stack.backend_url}{path}", body=b"{}", retries=False)
+    assert response.status == 403
+
+
+def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: BackendClient) -> None:
+    path = f"/orders/{GAMING_SITE}/70000000001"
+    content = {"order_type": "up-to", "order_amount": "300.00", "expires_at": "2030-01-31T23:59:59-06:00"}
+
+    first, second = backend.put(path, content), backend.put(path, content)
+
+    assert (first.status, second.status) == (200, 200)
+    assert first.content == second.content == backend.get(path).content
+    assert first.content["order_amount"] == "300.00"
+    assert backend.put(path, {}).content["order_type"] == "any"
+    assert backend.get(f"/orders/{GAMING_SITE}/70000000002").status == 404
+
+
+@pytest.mark.parametrize("customer", ["player-1", "user@example.com", "Zoë 2+2"])
+def test_a_customer_is_told_as_they_were_fed(backend: BackendClient, customer: str) -> None:
+    path = f"/customers/{GAMING_SITE}/{quote(customer)}"
+
+    put_response = backend.put(
+        path, {"status": "suspended", "suspended_reason": "check", "self_imposed_day_limit": "50.00"}
+    )
+    get_response = backend.get(path)
+
+    assert put_response.status == get_response.status == 200
+    assert get_response.content == put_response.content
+    assert get_response.content["site_customer_identifier"] == customer
+    assert (get_response.content["status"], get_response.content["self_imposed_day_limit"]) == ("suspended", "50.00")
+    assert get_response.content["balance"] == "0.00"
+
+
+def test_a_payments_whole_story_is_told(
+    sender: CallbackSender, backend: BackendClient, authorization: Parameters
+) -> None:
+    site, identifier = authorization["site_identifier"], authorization["pnm_payment_identifier"]
+    message = {**authorization, "site_customer_identifier": "whole-story"}
+    confirmation = build_confirmation(message)
+    assert sender.deliver("authorize", message, "json").accepted
+    assert sender.deliver("confirm", confirmation, "json").accepted
+    reversal = build_reversal(confirmation, reverse_type="Chargeback", reverse_code=None)
+    assert sender.deliver("reverse", reversal, "json").accepted
+
+    payment_response = backend.get(f"/payments/{site}/{identifier}")
+    customer = backend.get(f"/customers/{site}/whole-story")
+
+    assert payment_response.status == customer.status == 200
+    payment = payment_response.content
+    assert (payment["decision"], payment["reason"], payment["outcome"]) == ("accept", "accepted", "payment")
+    assert payment["confirmed_amount"] == message["payment_amount"]
+    assert payment["posted_amount"] == payment["debited_amount"] == message["net_payment_amount"]
+    assert [reversal["kind"] for reversal in payment["reversals"]] == ["chargeback"]
+    assert customer.content["balance"] == "0.00"
+    assert customer.content["chargebacks"]["count"] == 1
+    assert customer.content["spending"]["day"]["spent"] == message["payment_amount"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "parameter"),
+    [
+        (f"/orders/{GAMING_SITE}/1", {"order_type": "exact"}, "order_amount"),
+        (f"/orders/{GAMING_SITE}/1", {"amount": "1.00"}, "amount"),
+        ("/orders/S9999999999/1", {}, "site_identifier"),
+        (f"/customers/{GAMING_SITE}/a", {"self_imposed_day_limit": 50.555}, "self_imposed_day_limit"),
+        (f"/customers/{GAMING_SITE}/a", {"status": "gone"}, "status"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_echoed(
+    backend: BackendClient, path: str, content: dict[str, object], parameter: str
+) -> None:
+    response = backend.put(path, content)
+    assert response.status == 400
+    assert [error["parameter"] for error in response.content["errors"]] == [parameter]
+
+
+@pytest.mark.parametrize("fault", [{"mode": "hang"}], ids=str)
+def test_without_dynamodb_each_call_is_answered_in_time(
+    stack: Stack, backend: BackendClient, faults: ControlClient, fault: dict[str, Any]
+) -> None:
+    long_timeout_client = new_backend(stack, timeout=120)
+
+    def call(route: tuple[str, str]) -> Response:
+        method, path = route
+        return backend.put(path, {}) if method == "PUT" else backend.get(path)
+
+    with ThreadPoolExecutor(len(ROUTES)) as threads:
+        # Two calls of one function: it has a warm process for each when both had to wait at the same time.
+        faults.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+        list(threads.map(long_timeout_client.get, (path for _, path in ROUTES)))
+        faults.post("fault", {"service": "dynamodb", **fault})
+        responses = dict(zip(ROUTES, threads.map(call, ROUTES), strict=True))
+
+    for route, response in responses.items():
+        assert response.status == 503, route
+        assert response.seconds < 8, route

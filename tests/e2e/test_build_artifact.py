@@ -1,0 +1,189 @@
+"""What ``sam build`` made, by itself: no emulator takes part.
+
+The emulator lets functions see packages of its own, so only this shows that the layer is complete.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.template import FUNCTIONS, OUTBOUND_FUNCTIONS, ROOT
+
+BUILD = ROOT / ".aws-sam/build"
+LAYER = BUILD / "SharedLayer/python"
+MAX_LAYER_BYTES = 50 * 1024 * 1024
+RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "dateutil", "six")
+"""What the Lambda runtime brings; urllib3 and jmespath have to be the layer's own."""
+
+ENVIRONMENT = {
+    "ACCESS_TOKENS_PATH": "/stack/access-tokens",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    # Nobody has rights here, and nobody is to be asked for some.
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "DEAD_LETTER_QUEUE_URL": "https://queue.invalid",
+    "EVENT_BUS_NAME": "bus",
+    "PAYNEARME_BASE_URL": "https://paynearme.invalid",
+    "POLICY_APPLICATION": "application",
+    "POLICY_ENVIRONMENT": "environment",
+    "POLICY_PROFILE": "profile",
+    "SITES_SECRET": "sites",
+    "TABLE_NAME": "payments",
+}
+UNSIGNED = {"httpMethod": "GET", "multiValueQueryStringParameters": None}
+
+
+def malformed_event(method: str, **path: str) -> dict[str, Any]:
+    """Return a call of the backend API whose path and body are both no good."""
+    return {"httpMethod": method, "pathParameters": {"site_identifier": "no site", **path}, "body": "{"}
+
+
+# An event that is refused before AWS or PayNearMe is asked, and the status or error that it is refused with.
+REJECTED_CALLS: dict[str, tuple[dict[str, Any], int | str]] = {
+    "AuthorizeFunction": (UNSIGNED, 401),
+    "ConfirmFunction": (UNSIGNED, 401),
+    "ReverseFunction": (UNSIGNED, 401),
+    **dict.fromkeys(OUTBOUND_FUNCTIONS, ({"httpMethod": "POST", "body": "{}"}, 400)),
+    "OrdersFunction": (malformed_event("PUT", pnm_order_identifier="no order"), 400),
+    "CustomersFunction": (malformed_event("PUT", site_customer_identifier=""), 400),
+    "PaymentsFunction": (malformed_event("GET", pnm_payment_identifier="no payment"), 400),
+    "PublishEventsFunction": ({}, "InvocationFailedError"),
+    "SweepUnconfirmedFunction": ({}, "InvocationFailedError"),
+    "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyInvalidError"),
+}
+COMMON_PACKAGES = ("aws_lambda_powertools", "jmespath", "paynearme", "pydantic", "tenacity", "urllib3")
+REQUIRED_PACKAGES = {
+    "ValidatePolicyFunction": ("paynearme", "pydantic"),
+    **dict.fromkeys(OUTBOUND_FUNCTIONS, (*COMMON_PACKAGES, "cachetools", "oauthlib")),
+}
+"""Of the layer's packages, those that a function needs which does not need the usual ones alone."""
+
+CALL_HANDLER = """
+import json, sys, traceback
+sys.path[:0] = json.loads(sys.argv[1])
+import app
+try:
+    outcome = app.handler(json.loads(sys.argv[2]), None)["statusCode"]
+except Exception as error:
+    traceback.print_exc()
+    outcome = type(error).__name__
+loaded = sorted({m.__file__ for m in sys.modules.values() if getattr(m, "__file__", None)})
+print(json.dumps({"outcome": outcome, "loaded": loaded}))
+"""
+IMPORT = """
+import importlib, json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+importlib.import_module(sys.argv[2])
+"""
+
+
+def run_isolated(program: str, path: Sequence[Path], *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run ``program`` in a Python that has its standard library, ``path``, and nothing else of this one.
+
+    ``-I`` leaves out the working directory, the environment's PYTHON variables and the user's packages;
+    ``-S`` leaves out this environment's packages; ``-B`` leaves the build as it is.
+    """
+    paths = json.dumps([str(entry) for entry in path])
+    return subprocess.run(  # noqa: S603 # our own programs
+        [sys.executable, "-I", "-S", "-B", "-c", program, paths, *arguments],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def build_dir(stack: object) -> Path:
+    """Return the folder of what was built: with a stack there is one."""
+    return BUILD
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with what the Lambda runtime brings beside Python, and nothing else."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for name in RUNTIME_PACKAGES:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        module = Path(spec.origin)
+        source = module.parent if module.name == "__init__.py" else module
+        (folder / source.name).symlink_to(source)
+    return folder
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_needs_what_was_built_and_boto3_alone(
+    function: str, build_dir: Path, runtime: Path, tmp_path: Path
+) -> None:
+    event, outcome = REJECTED_CALLS[function]
+    import_path = [build_dir / function, LAYER, runtime]
+    result = run_isolated(CALL_HANDLER, import_path, json.dumps(event), folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    output = json.loads(result.stdout.splitlines()[-1])
+    assert output["outcome"] == outcome, result.stderr
+
+    library = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    loaded = [Path(file) for file in output["loaded"]]
+    assert not [file for file in loaded if not any(file.is_relative_to(p) for p in [*import_path, *library])]
+    assert not [file for file in loaded if "site-packages" in file.parts]
+    for package in REQUIRED_PACKAGES.get(function, COMMON_PACKAGES):
+        assert LAYER / package / "__init__.py" in loaded
+
+
+@pytest.mark.parametrize("module", ["pytest", "aiohttp", "tests", "local", "urllib3", "pydantic"])
+def test_the_isolated_python_sees_nothing_of_this_one(module: str, runtime: Path, tmp_path: Path) -> None:
+    assert importlib.util.find_spec(module) is not None
+    result = run_isolated(IMPORT, [runtime], module, folder=tmp_path)
+    assert result.returncode == 1
+    assert f"ModuleNotFoundError: No module named '{module}'" in result.stderr
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_without_its_layer_does_not_start(
+    function: str, build_dir: Path, runtime: Path, tmp_path: Path
+) -> None:
+    result = run_isolated(IMPORT, [build_dir / function, runtime], "app", folder=tmp_path)
+    assert result.returncode == 1
+    assert "ModuleNotFoundError: No module named 'paynearme'" in result.stderr
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_ships_its_handler_and_nothing_else(function: str, build_dir: Path) -> None:
+    assert [entry.name for entry in (build_dir / function).iterdir()] == ["app.py"]
+
+
+@pytest.mark.usefixtures("build_dir")
+def test_the_layer_ships_what_its_requirements_pin_and_our_package() -> None:
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "layers/shared/requirements.txt").read_text(), re.MULTILINE)
+    distributions = list(importlib.metadata.distributions(path=[str(LAYER)]))
+    assert {normalized_name(entry.name) for entry in distributions} == {normalized_name(name) for name in pinned}
+    distribution_files = {file.parts[0] for entry in distributions for file in entry.files or ()}
+    project_files = {"paynearme", "requirements.in", "requirements.txt"}
+    # On the local stack alone, which compiles it.
+    bytecode = {"__pycache__"}
+    assert {entry.name for entry in LAYER.iterdir()} == distribution_files | project_files | bytecode
+
+
+def normalized_name(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.usefixtures("build_dir")
+def test_the_layer_does_not_shadow_the_runtimes_boto3() -> None:
+    assert not [name for name in RUNTIME_PACKAGES if list(LAYER.glob(f"{name}*"))]
+
+
+@pytest.mark.usefixtures("build_dir")
+def test_the_layer_is_small() -> None:
+    assert sum(file.stat().st_size for file in LAYER.parent.rglob("*") if file.is_file()) < MAX_LAYER_BYTES

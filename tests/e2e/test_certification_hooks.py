@@ -1,0 +1,62 @@
+"""PayNearMe's certification hooks on the deployed stack: retries rehearsed, and the money posted once."""
+
+from decimal import Decimal
+
+import pytest
+
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import Parameters, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from tests.support.certification_hook_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook
+from tests.support.payment_driver import new_key, new_payer
+
+
+@pytest.fixture(autouse=True)
+def warmed_up(sender: CallbackSender, authorization: Parameters) -> None:
+    """Have the function answer at its usual pace: one that has yet to start may take too long by itself."""
+    confirmation = build_confirmation(with_new_identifier(authorization), site_customer_identifier="warms-up")
+    deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", retry_interval=0.01, attempts=5)
+    assert deliveries[-1].accepted
+
+
+@pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
+def test_what_paynearme_does_not_take_for_an_acknowledgement_is_posted_once(
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, annotation: str
+) -> None:
+    customer = f"rehearses-{annotation}"
+
+    deliveries = confirm_twice_with_hook(sender, authorization, annotation, customer)
+
+    assert [delivery.reason for delivery in deliveries] == [NOT_ACKNOWLEDGED[annotation]] * 2
+    assert ledger_reader.balance(authorization["site_identifier"], customer) == Decimal(
+        authorization["net_payment_amount"]
+    )
+
+
+def test_an_acknowledgement_comes_as_much_later_as_it_was_asked_to(
+    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
+) -> None:
+    customer = "rehearses-a-delay"
+
+    deliveries = confirm_twice_with_hook(sender, authorization, "confirm_delay_1", customer)
+
+    assert [delivery.reason for delivery in deliveries] == [None, None]
+    assert min(delivery.seconds for delivery in deliveries) >= 1
+    assert ledger_reader.balance(authorization["site_identifier"], customer) == Decimal(
+        authorization["net_payment_amount"]
+    )
+
+
+def test_a_team_rehearses_from_the_order_to_the_last_retry(
+    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader
+) -> None:
+    player = new_payer(backend, paynearme, site_order_annotation="confirm_blank")
+
+    assert player.pay(new_key()).status == 200
+    [payment] = paynearme.post("settled")
+
+    assert payment["confirmations"] > 1
+    assert payment["state"] == "captured"
+    assert ledger_reader.balance(player.site, player.customer) == Decimal(player.payment_request()["payment_amount"])

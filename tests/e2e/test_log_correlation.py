@@ -1,0 +1,81 @@
+"""Every log line of a payment, from the token to the reversal, is found by its order's identifier."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import load, with_new_identifier
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.stack.logs import groups_of, messages_in
+from sandbox.stack.stack import Stack
+from tests.support.payment_driver import SITE, new_key, new_payer
+
+ASYNC_FUNCTIONS = ("publish_events",)
+"""The functions that tell of a payment some time after it changed."""
+
+
+def log_lines(stack: Stack, identifier: str) -> Iterator[dict[str, Any]]:
+    """Yield the log lines of all functions in which an identifier stands, as the saved query finds them."""
+    logs = stack.client("logs")
+    for group in groups_of(logs):
+        if "ApiLogs" in group:
+            continue
+        for message in messages_in(logs, group):
+            if f'"{identifier}"' in message:
+                yield json.loads(message)
+
+
+def operations_by_order(stack: Stack, order: str) -> Counter[str]:
+    """Return the operations that an order's identifier finds, once all that is told later is there."""
+    until_published = Retrying(
+        retry=retry_if_result(lambda lines: not set(ASYNC_FUNCTIONS) <= lines.keys()),
+        stop=stop_after_delay(30),
+        wait=wait_fixed(0.5),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    lines: Counter[str] = until_published(lambda: Counter(line["operation"] for line in log_lines(stack, order)))
+    return lines
+
+
+def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
+    stack: Stack, backend: BackendClient, sender: CallbackSender
+) -> None:
+    authorization = with_new_identifier(load("authorization")["ach"])
+    # An order of its own: the documents' is everybody's.
+    order = authorization["pnm_payment_identifier"][::-1]
+    authorization |= {"pnm_order_identifier": order}
+    confirmation = build_confirmation(authorization)
+    site, payment = authorization["site_identifier"], authorization["pnm_payment_identifier"]
+
+    assert backend.post("/smart-tokens", {"site_identifier": site, "pnm_order_identifier": order}).status == 200
+    assert sender.deliver("authorize", authorization, "json").accepted
+    assert sender.deliver("confirm", confirmation, "json").accepted
+    assert sender.deliver("confirm", confirmation, "form").accepted
+    assert sender.deliver("confirm", {**confirmation, "test": "maybe"}, "query").status == 400
+    assert sender.deliver("reverse", build_reversal(confirmation), "json").accepted
+    assert backend.get(f"/payments/{site}/{payment}").status == 200
+
+    lines = operations_by_order(stack, order)
+    async_counts = {operation: lines.pop(operation) for operation in ASYNC_FUNCTIONS}
+    assert lines == {"get_smart_token": 1, "authorize": 1, "confirm": 3, "reverse": 1, "payments": 1}
+    # Authorized, confirmed, reversed.
+    assert async_counts["publish_events"] >= 3
+
+
+def test_all_lines_of_a_payment_that_the_backend_makes_are_found(
+    stack: Stack, backend: BackendClient, paynearme: ControlClient
+) -> None:
+    player = new_payer(backend, paynearme)
+    token = {"site_identifier": SITE, "pnm_order_identifier": player.order}
+    assert backend.post("/smart-tokens", token).status == 200
+    assert player.pay(new_key()).status == 200
+    paynearme.post("settled")
+
+    lines = operations_by_order(stack, player.order)
+    assert {"create_order", "get_smart_token", "make_payment", "authorize", "confirm"} <= lines.keys()

@@ -1,0 +1,124 @@
+"""Keys that rotate on the deployed stack, and how often signatures can make a process look at the secret."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import Parameters, load, signed, with_new_identifier
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.stack.processes import functions_running
+from sandbox.stack.stack import Stack
+from tests.support.cold_start_burst_driver import publish
+
+SITE = "S1733026124"
+CALLBACKS = 200
+"""For each key."""
+
+
+@pytest.fixture
+def put_sites(stack: Stack) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Write the secret as an operator does; afterwards, as it was."""
+
+    def put(sites: dict[str, Any]) -> None:
+        text = json.dumps({"sites": sites})
+        stack.client("secretsmanager").put_secret_value(SecretId=stack.secret_arn, SecretString=text)
+
+    yield put
+    put(stack.sites)
+    # Twice: now the previous version is like the current one.
+    put(stack.sites)
+
+
+def callbacks(secret: str) -> Iterator[tuple[Kind, Parameters]]:
+    """Yield authorizations and confirmations that are signed with a key."""
+    template = load("authorization")["credit"]
+    for number in range(CALLBACKS):
+        message = {**with_new_identifier(template), "site_identifier": SITE}
+        message["site_customer_identifier"] = f"rotates-{number}"
+        kind: Kind = "confirm" if number % 2 else "authorize"
+        yield kind, signed(build_confirmation(message) if number % 2 else message, secret)
+
+
+def test_no_callback_is_refused_while_the_key_rotates(
+    concurrent_workers: ThreadPoolExecutor,
+    stack: Stack,
+    sender: CallbackSender,
+    put_sites: Callable[[dict[str, Any]], None],
+) -> None:
+    old, new = stack.sites[SITE]["secret"], secrets.token_hex(16)
+
+    def deliver(callback: tuple[Kind, Parameters]) -> Delivery:
+        kind, message = callback
+        return sender.deliver(kind, message, "json")
+
+    old_callbacks, new_callbacks = list(callbacks(old)), list(callbacks(new))
+    half = CALLBACKS // 2
+    # In flight when the secret changes.
+    submitted_before = [concurrent_workers.submit(deliver, callback) for callback in old_callbacks[:half]]
+    put_sites({**stack.sites, SITE: {**stack.sites[SITE], "secret": new}})
+    mixed_callbacks = list(chain.from_iterable(zip(old_callbacks[half:], new_callbacks[:half], strict=True)))
+    submitted_after = [
+        concurrent_workers.submit(deliver, callback) for callback in (*mixed_callbacks, *new_callbacks[half:])
+    ]
+
+    deliveries = [future.result() for future in (*submitted_before, *submitted_after)]
+
+    assert len(deliveries) == 2 * CALLBACKS
+    assert [delivery.reason for delivery in deliveries if not delivery.accepted] == []
+
+
+def forged_messages(confirmation: Parameters, number: int) -> list[Parameters]:
+    return [signed(confirmation, f"guess-{guess}") for guess in range(number)]
+
+
+def secret_reads(faults: ControlClient) -> int:
+    """Return how often the secret was read since the counts were last forgotten."""
+    count: int = faults.get("counts").get("secretsmanager.GetSecretValue", 0)
+    return count
+
+
+def test_however_many_bad_signatures_come_at_once_no_process_looks_at_the_secret_twice(
+    concurrent_workers: ThreadPoolExecutor,
+    running_processes: set[psutil.Process],
+    work_dir: Path,
+    sender: CallbackSender,
+    faults: ControlClient,
+    authorization: Parameters,
+) -> None:
+    processes_running = functions_running(work_dir / "processes.json", "ConfirmFunction")
+    processes = len(processes_running - running_processes)
+    forged_confirmations = forged_messages(build_confirmation(authorization), 5 * processes)
+
+    statuses = set(
+        concurrent_workers.map(lambda message: sender.deliver("confirm", message, "json").status, forged_confirmations)
+    )
+
+    assert statuses == {401}
+    # The current version and the previous one, in half a minute.
+    assert secret_reads(faults) <= 2 * processes
+
+
+def test_a_process_looks_at_the_secret_for_the_first_bad_signature_and_not_for_the_next_ones(
+    stack: Stack, sender: CallbackSender, faults: ControlClient, authorization: Parameters
+) -> None:
+    reversal = build_reversal(build_confirmation(authorization))
+    first, *others = forged_messages(reversal, 5)
+    # One that the crowd has no part in.
+    publish(stack, "Reverse")
+    assert sender.deliver("reverse", reversal, "json").status != 401
+    faults.delete("counts")
+
+    assert sender.deliver("reverse", first, "json").status == 401
+    assert secret_reads(faults) > 0
+    faults.delete("counts")
+    assert {sender.deliver("reverse", message, "json").status for message in others} == {401}
+    assert secret_reads(faults) == 0

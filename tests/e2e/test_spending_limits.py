@@ -1,0 +1,131 @@
+"""Many payments at once against one limit on the deployed stack: it holds to the cent, and comes back."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from paynearme.ledger import Ledger
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Table
+from sandbox.clients.backend_client import BackendClient
+from sandbox.clients.callback_sender import CallbackSender, Delivery
+from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.stack.sites import GAMING_SITE
+from sandbox.stack.stack import Stack
+from tests.e2e.conftest import CONCURRENCY
+
+ROUNDS = 20
+ACCEPTED_COUNT = 10
+AMOUNT = Decimal("33.33")
+
+
+def payment_of(customer: str, sample: str = "credit", amount: Decimal = AMOUNT) -> Parameters:
+    """Return the authorization of a fresh payment at the gaming operator's site."""
+    amounts = {"payment_amount": str(amount), "net_payment_amount": str(amount)}
+    identifiers = {"site_identifier": GAMING_SITE, "site_customer_identifier": customer}
+    return {**with_new_identifier(load("authorization")[sample]), **identifiers, **amounts}
+
+
+def put_limits(backend: BackendClient, customer: str, **limits: str) -> None:
+    response = backend.put(f"/customers/{GAMING_SITE}/{customer}", {"status": "active", **limits})
+    assert response.status == 200
+
+
+def spent_in(backend: BackendClient, customer: str, window: str) -> Decimal:
+    response = backend.get(f"/customers/{GAMING_SITE}/{customer}")
+    assert response.status == 200
+    return Decimal(response.content["spending"][window]["spent"])
+
+
+def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_20_rounds(
+    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, backend: BackendClient, ledger_reader: LedgerReader
+) -> None:
+    def authorize(message: Parameters) -> Delivery:
+        return sender.deliver("authorize", message, "json")
+
+    def fail(message: Parameters) -> Delivery:
+        return sender.deliver("confirm", build_confirmation(message, status="decline"), "json")
+
+    # A month's limit, because a day can end during the rounds.
+    customer = "at-the-limit"
+    put_limits(backend, customer, self_imposed_month_limit=str(AMOUNT * ACCEPTED_COUNT))
+    rounds = [[payment_of(customer) for _ in range(CONCURRENCY)] for _ in range(ROUNDS)]
+    for messages in rounds:
+        deliveries = list(concurrent_workers.map(authorize, messages))
+
+        assert [delivery.reason for delivery in deliveries] == [None] * CONCURRENCY
+        accepted = [
+            message
+            for message, delivery in zip(messages, deliveries, strict=True)
+            if (delivery.fields or {})["accept_payment"] == "yes"
+        ]
+        assert len(accepted) == ACCEPTED_COUNT
+        assert spent_in(backend, customer, "month") == AMOUNT * ACCEPTED_COUNT
+
+        # What failed can be spent again: by the next round.
+        failed_deliveries = list(concurrent_workers.map(fail, accepted))
+        assert [delivery.reason for delivery in failed_deliveries] == [None] * ACCEPTED_COUNT
+        assert spent_in(backend, customer, "month") == 0
+
+    reasons = {item["pk"]: item["reason"] for item in ledger_reader.scan() if "reason" in item}
+    for messages in rounds:
+        payment_keys = [f"PAYMENT#{GAMING_SITE}#{message['pnm_payment_identifier']}" for message in messages]
+        assert Counter(map(reasons.get, payment_keys)) == {
+            "accepted": ACCEPTED_COUNT,
+            "self_imposed_month_limit_exceeded": CONCURRENCY - ACCEPTED_COUNT,
+        }
+
+
+def test_payments_of_different_types_at_once_keep_a_limit_over_some_types(
+    concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, backend: BackendClient
+) -> None:
+    # The gaming operator's policy: 1000.00 a day by credit and debit cards together.
+    customer, amount = "two-cards", Decimal("100.00")
+    put_limits(backend, customer)
+    samples = ("credit", "debit", "ach") * 8
+    messages = [payment_of(customer, sample, amount) for sample in samples]
+
+    deliveries = list(concurrent_workers.map(lambda message: sender.deliver("authorize", message, "form"), messages))
+
+    assert [delivery.reason for delivery in deliveries] == [None] * len(samples)
+    accepted = Counter(
+        "card" if like in ("credit", "debit") else like
+        for like, delivery in zip(samples, deliveries, strict=True)
+        if (delivery.fields or {})["accept_payment"] == "yes"
+    )
+    assert accepted == {"card": 10, "ach": 8}
+
+
+@pytest.fixture
+def ledger(stack: Stack) -> Ledger:
+    return Ledger(Table(stack.table_name, stack.client("dynamodb")))
+
+
+def test_what_was_released_can_be_spent_again_and_a_late_confirmation_takes_it_again(
+    sender: CallbackSender, backend: BackendClient, ledger_reader: LedgerReader, ledger: Ledger
+) -> None:
+    customer = "released"
+    put_limits(backend, customer, self_imposed_month_limit=str(AMOUNT))
+    first, second = payment_of(customer), payment_of(customer)
+    identifier = first["pnm_payment_identifier"]
+
+    def is_accepted(message: Parameters) -> bool:
+        delivery = sender.deliver("authorize", message, "query")
+        return (delivery.fields or {})["accept_payment"] == "yes"
+
+    assert is_accepted(first)
+    assert not is_accepted(payment_of(customer))
+    assert ledger.release(GAMING_SITE, identifier, datetime.now(UTC), Deadline.after(8))
+    assert not ledger.release(GAMING_SITE, identifier, datetime.now(UTC), Deadline.after(8))
+    assert is_accepted(second)
+    assert sender.deliver("confirm", build_confirmation(first), "query").accepted
+
+    assert spent_in(backend, customer, "month") == AMOUNT * 2
+    payment = ledger_reader.payment(GAMING_SITE, identifier)
+    assert payment is not None
+    assert payment["anomalies"] == {"paid_after_release"}
+    assert not is_accepted(payment_of(customer, amount=Decimal("10.00")))

@@ -1,0 +1,212 @@
+"""Every fault of PayNearMe's at every call: a documented answer in time, and the ledger right afterwards."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.clients.backend_client import BackendClient, Response
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader, new_backend
+from sandbox.stack.processes import functions_running
+from sandbox.stack.stack import Stack
+from tests.e2e.conftest import controlled_paynearme
+from tests.support.openapi_assertions import assert_documented
+from tests.support.payment_driver import (
+    PATHS,
+    PII,
+    PII_VALUES,
+    PLAYER,
+    SITE,
+    Player,
+    new_key,
+    new_payer,
+    order_request,
+    problem_type,
+    text_of,
+)
+
+WITHIN_SECONDS = 8
+IDEMPOTENT = {"get_smart_token", "find_payment_methods"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How PayNearMe behaves, the status of what moves no money, and what the caller is told of a payment.
+
+    With ``expires`` the bank has taken back the authorization of the payer's account.
+    """
+
+    behaviour: Mapping[str, Any]
+    status: int
+    payment: str
+    is_repeated: bool = False
+    expires: bool = False
+
+    @property
+    def is_processed(self) -> bool:
+        return bool(self.behaviour.get("process_first"))
+
+    def __str__(self) -> str:
+        label = "-".join(str(value) for value in self.behaviour.values())
+        return f"{label}-expired" if self.expires else label
+
+
+UNKNOWN = "payment-outcome-unknown"
+FAULTS = [
+    Fault({"mode": "html"}, 502, UNKNOWN),
+    Fault({"mode": "html", "process_first": True}, 502, UNKNOWN),
+    Fault({"mode": "html", "status": 502}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "truncate", "process_first": True}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "abort"}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "abort", "process_first": True}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "status", "status": 401}, 502, "credentials-rejected"),
+    Fault({"mode": "status", "status": 429}, 502, "paynearme-error", is_repeated=True),
+    Fault({"mode": "status", "status": 500}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "status", "status": 500, "process_first": True}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "reject", "response_code": "6513"}, 422, "bank-authorization-expired"),
+    Fault({"mode": "reject", "response_code": "1100"}, 422, "rejected-by-paynearme"),
+    Fault({"mode": "normal"}, 200, "bank-authorization-expired", expires=True),
+    # The last, because it takes the longest until everybody has given up.
+    Fault({"mode": "hang"}, 504, UNKNOWN, is_repeated=True),
+    Fault({"mode": "hang", "process_first": True}, 504, UNKNOWN, is_repeated=True),
+]
+HANGING_FAULTS = [fault for fault in FAULTS if fault.behaviour["mode"] == "hang"]
+CONCURRENCY = len(HANGING_FAULTS) + 1
+"""How many are met at once: those that let everybody wait, and one after the other beside them."""
+STATUS = {
+    UNKNOWN: 504,
+    "credentials-rejected": 502,
+    "paynearme-error": 502,
+    "bank-authorization-expired": 409,
+    "rejected-by-paynearme": 422,
+}
+
+
+def backend_calls(backend: BackendClient, player: Player, key: str) -> dict[str, Callable[[], Response]]:
+    """Return a call of each operation, all that is personal included."""
+    token = load("get_smart_token")["guaranteed_ach"] | PII | {"pnm_order_identifier": player.order}
+    owner = {"site_identifier": player.site, "site_customer_identifier": player.customer}
+    contents = {
+        "create_order": order_request(player.site, player.customer, **PLAYER),
+        "get_smart_token": token,
+        "find_payment_methods": owner,
+        "make_payment": player.payment_request(),
+    }
+    return {name: partial(backend.post, PATHS[name], content, key) for name, content in contents.items()}
+
+
+@dataclass(frozen=True)
+class FaultOutcome:
+    """What came of a payer's calls while PayNearMe had a fault, and of the same payment again afterwards.
+
+    ``asked`` are the operations that PayNearMe was asked for meanwhile, ``payments`` what it took by then.
+    """
+
+    player: Player
+    responses: dict[str, Response]
+    operations: list[str]
+    payments: list[dict[str, Any]]
+    retry: Response
+
+
+def run_with_fault(backend: BackendClient, paynearme: ControlClient, fault: Fault) -> FaultOutcome:
+    """Have a payer of its own meet the fault."""
+    player, key = new_payer(backend, paynearme, **PLAYER), new_key()
+    texts = (player.customer, player.order)
+
+    def set_fault_mode(behaviour: Mapping[str, Any]) -> None:
+        for text in texts:
+            paynearme.post("behaviour", {**behaviour, "body_contains": text})
+
+    def player_operations() -> list[str]:
+        calls_log = paynearme.get("calls")
+        return [call["operation"] for call in calls_log if {*texts} & {*call["parameters"].values()}]
+
+    calls = backend_calls(backend, player, key)
+    initial_count = len(player_operations())
+    set_fault_mode(fault.behaviour)
+    if fault.expires:
+        paynearme.post("expire", {"payment_method_identifier": player.method})
+    with ThreadPoolExecutor(len(calls)) as threads:
+        responses = dict(zip(calls, threads.map(lambda call: call(), calls.values()), strict=True))
+    operations = player_operations()[initial_count:]
+    set_fault_mode({"mode": "normal"})
+    payments = paynearme.post("settled")
+    retry = player.pay(key)
+    paynearme.post("settled")
+    player_payments = [payment for payment in payments if payment["pnm_order_identifier"] == player.order]
+    return FaultOutcome(player, responses, operations, player_payments, retry)
+
+
+@pytest.fixture(scope="module")
+def paynearme(stack: Stack) -> Iterator[ControlClient]:
+    with controlled_paynearme(stack) as control:
+        yield control
+
+
+@pytest.fixture(scope="module")
+def warmed_up(stack: Stack, work_dir: Path, paynearme: ControlClient) -> None:
+    """Have a process of each function for each fault that is met at once: starting takes of the time."""
+    long_timeout_client = new_backend(stack, timeout=60)
+    player = new_payer(long_timeout_client, paynearme)
+    calls = [
+        call for _ in range(CONCURRENCY) for call in backend_calls(long_timeout_client, player, new_key()).values()
+    ]
+    # So all are busy until the last has started.
+    paynearme.post("behaviour", {"mode": "slow", "seconds": 1})
+    with ThreadPoolExecutor(len(calls)) as threads:
+        assert {response.status for response in threads.map(lambda call: call(), calls)} == {200}
+    paynearme.post("behaviour", {})
+    for function in ("CreateOrder", "FindPaymentMethods", "GetToken", "MakePayment"):
+        assert len(functions_running(work_dir / "processes.json", f"{function}Function")) >= CONCURRENCY
+
+
+@pytest.fixture(scope="module")
+def fault_outcome(
+    warmed_up: None, backend: BackendClient, paynearme: ControlClient
+) -> Iterator[Callable[[Fault], FaultOutcome]]:
+    """Give what comes of a fault. Those that let everybody wait are met from the start, beside the others."""
+    with ThreadPoolExecutor(len(HANGING_FAULTS)) as threads:
+        futures = {str(fault): threads.submit(run_with_fault, backend, paynearme, fault) for fault in HANGING_FAULTS}
+
+        def outcome_of(fault: Fault) -> FaultOutcome:
+            return futures[str(fault)].result() if str(fault) in futures else run_with_fault(backend, paynearme, fault)
+
+        yield outcome_of
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
+    fault_outcome: Callable[[Fault], FaultOutcome], backend: BackendClient, ledger_reader: LedgerReader, fault: Fault
+) -> None:
+    outcome = fault_outcome(fault)
+
+    customer, submission = outcome.player.customer, outcome.responses["make_payment"]
+    for operation, response in outcome.responses.items():
+        assert_documented(PATHS[operation], "POST", response)
+        assert response.seconds < WITHIN_SECONDS, operation
+    for text in map(text_of, (*outcome.responses.values(), outcome.retry)):
+        assert not [value for value in PII_VALUES if value in text]
+    for operation in ("create_order", "get_smart_token", "find_payment_methods"):
+        assert outcome.responses[operation].status == fault.status, operation
+    assert (problem_type(submission), submission.status) == (fault.payment, STATUS[fault.payment])
+    for operation in outcome.responses:
+        expected_calls = 3 if fault.is_repeated and operation in IDEMPOTENT else 1
+        assert outcome.operations.count(operation) == expected_calls, operation
+    # What was taken is learned from the confirmation; what PayNearMe did not take may be asked for again.
+    not_accepted = fault.payment in ("credentials-rejected", "paynearme-error")
+    expected = "submitted" if fault.is_processed or not_accepted else fault.payment
+    assert problem_type(outcome.retry) == expected
+    assert len(outcome.payments) == fault.is_processed
+    assert ledger_reader.balance(SITE, customer) == (Decimal("1000.00") if expected == "submitted" else 0)
+    posted_items = [item for item in ledger_reader.scan() if item.get("confirmed_customer") == customer]
+    assert len(posted_items) == (expected == "submitted")
+    order_response = backend.get(f"/orders/{SITE}/{outcome.player.order}")
+    assert assert_documented("/orders/{site_identifier}/{pnm_order_identifier}", "GET", order_response).status == 200

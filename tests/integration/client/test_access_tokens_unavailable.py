@@ -1,0 +1,175 @@
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from urllib3 import HTTPResponse
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError
+from urllib3.exceptions import ReadTimeoutError as AnswerTimeoutError
+
+from paynearme.client.access_token_cache import LEASE_SECONDS
+from paynearme.errors import (
+    AccessTokenUnavailableError,
+    CredentialsRejectedError,
+    LedgerUnavailableError,
+    RequestNotAcceptedError,
+    ServiceError,
+    UpstreamConnectTimeoutError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from tests.support.harness import AwsCallRecorder
+from tests.support.token_endpoint_stub import TOKEN, TokenEndpointStub, WorkerProcesses
+
+if TYPE_CHECKING:
+    pass
+
+URL = "https://ssm.us-east-1.amazonaws.com"
+FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
+
+
+def access_denied(operation: str) -> ClientError:
+    response: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(response, operation)
+
+
+POOL = HTTPSConnectionPool("login.paynearme.invalid")
+HTML_BODY = b"<html>zq7</html>"
+
+
+def replying(status: int, content: object) -> HTTPResponse:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return HTTPResponse(body=data, status=status)
+
+
+FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, type[ServiceError]]] = {
+    "400": (replying(400, {"error": "invalid_client"}), CredentialsRejectedError),
+    "401": (replying(401, HTML_BODY), CredentialsRejectedError),
+    "403": (replying(403, {}), CredentialsRejectedError),
+    "404": (replying(404, {}), RequestNotAcceptedError),
+    "429": (replying(429, {}), RequestNotAcceptedError),
+    "500": (replying(500, {"access_token": TOKEN, "token_type": "Bearer"}), RequestNotAcceptedError),
+    "redirected": (HTTPResponse(status=302, headers={"Location": "https://zq7.invalid"}), RequestNotAcceptedError),
+    "HTML": (replying(200, HTML_BODY), RequestNotAcceptedError),
+    "no UTF-8": (replying(200, b"\xff\xfe"), RequestNotAcceptedError),
+    "nothing": (replying(200, b""), RequestNotAcceptedError),
+    "a list": (replying(200, [TOKEN]), RequestNotAcceptedError),
+    "text": (replying(200, TOKEN), RequestNotAcceptedError),
+    "null": (replying(200, None), RequestNotAcceptedError),
+    "an error": (replying(200, {"error": "zq7"}), RequestNotAcceptedError),
+    "no token": (TokenEndpointStub.granting(access_token=None), RequestNotAcceptedError),
+    "a number": (TokenEndpointStub.granting(access_token=7), RequestNotAcceptedError),
+    "an empty token": (TokenEndpointStub.granting(access_token=""), RequestNotAcceptedError),
+    "a blank": (TokenEndpointStub.granting(access_token="zq7 token"), RequestNotAcceptedError),
+    "a line break": (TokenEndpointStub.granting(access_token="zq7\r\nHost: x"), RequestNotAcceptedError),
+    "beyond ASCII": (TokenEndpointStub.granting(access_token="zq7\u00e9"), RequestNotAcceptedError),
+    "no type": (TokenEndpointStub.granting(token_type=None), RequestNotAcceptedError),
+    "another type": (TokenEndpointStub.granting(token_type="mac"), RequestNotAcceptedError),
+    "no end": (TokenEndpointStub.granting(expires_in="zq7"), RequestNotAcceptedError),
+    "a strange end": (TokenEndpointStub.granting(expires_in=[1]), RequestNotAcceptedError),
+    "an endless one": (
+        replying(200, b'{"access_token": "zq7", "token_type": "Bearer", "expires_in": 1e999}'),
+        RequestNotAcceptedError,
+    ),
+    "an end of 400 digits": (TokenEndpointStub.granting(expires_in=10**400), RequestNotAcceptedError),
+    "an end of 400 digits as text": (TokenEndpointStub.granting(expires_in="9" * 400), RequestNotAcceptedError),
+    "deep JSON": (replying(200, b"[" * 100_000), RequestNotAcceptedError),
+    "deep JSON in a token": (replying(200, b'{"access_token": ' + b"[" * 100_000), RequestNotAcceptedError),
+    "refused connection": (NewConnectionError(HTTPConnection("x"), "zq7"), RequestNotAcceptedError),
+    "cut": (ProtocolError("zq7"), UpstreamError),
+    "hangs": (AnswerTimeoutError(POOL, "/", "zq7"), UpstreamTimeoutError),
+    "slow connection": (ConnectTimeoutError("zq7"), UpstreamConnectTimeoutError),
+}
+
+
+@pytest.mark.parametrize(("response", "error"), FAILED_GRANTS.values(), ids=FAILED_GRANTS)
+def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
+    processes: WorkerProcesses, response: HTTPResponse | Exception, error: type[ServiceError]
+) -> None:
+    processes.token_endpoint.reply = response
+
+    with pytest.raises(ServiceError) as caught:
+        processes.get_smart_token()
+
+    assert type(caught.value) is error
+    assert "zq7" not in f"{caught.value!r}{vars(caught.value)}{caught.value.__cause__!r}"
+    with pytest.raises(processes.ssm.exceptions.ParameterNotFound):
+        processes.parameter()
+
+
+def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: WorkerProcesses) -> None:
+    processes.token_endpoint.reply = replying(500, {})
+    with pytest.raises(RequestNotAcceptedError):
+        processes.get_smart_token()
+
+    for _ in range(5):
+        with pytest.raises(UpstreamTimeoutError):
+            processes.get_smart_token(seconds=3)
+    assert len(processes.token_endpoint.requests) == 1
+
+    processes.clock.work(LEASE_SECONDS + 1)
+    processes.token_endpoint.reply = None
+    assert processes.get_smart_token() == SECOND_TOKEN
+
+
+@pytest.mark.parametrize(
+    "error", [access_denied("GetParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "slow"]
+)
+def test_without_the_store_there_is_no_token(
+    processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
+) -> None:
+    aws_calls.request_errors["GetParameter"] = error
+
+    with pytest.raises(AccessTokenUnavailableError):
+        processes.get_smart_token()
+    assert processes.token_endpoint.requests == []
+
+
+def test_a_lost_answer_of_the_store_is_asked_for_again(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
+    processes.get_smart_token()
+    aws_calls.response_errors["GetParameter"] = [
+        ReadTimeoutError(endpoint_url=URL),
+        ConnectionClosedError(endpoint_url=URL),
+    ]
+
+    assert processes.get_smart_token() == FIRST_TOKEN
+
+
+def test_without_the_table_nobody_asks_the_address(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
+    aws_calls.request_errors["UpdateItem"] = access_denied("UpdateItem")
+
+    with pytest.raises(LedgerUnavailableError):
+        processes.get_smart_token()
+    assert processes.token_endpoint.requests == []
+
+
+def test_a_lease_whose_answer_is_lost_is_held_by_who_wrote_it(
+    processes: WorkerProcesses, aws_calls: AwsCallRecorder
+) -> None:
+    aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url=URL)]
+
+    assert processes.get_smart_token() == FIRST_TOKEN
+
+
+@pytest.mark.parametrize(
+    "error", [access_denied("PutParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "slow"]
+)
+def test_a_token_that_cannot_be_stored_is_good_for_its_process(
+    processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
+) -> None:
+    aws_calls.request_errors["PutParameter"] = error
+    process = processes.start()
+
+    assert [processes.get_smart_token(process), processes.get_smart_token(process)] == [FIRST_TOKEN] * 2
+
+
+def test_a_lease_that_cannot_be_given_back_does_no_harm(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
+    aws_calls.response_errors["PutParameter"] = [None]
+    processes.token_endpoint.during_request = [
+        lambda: aws_calls.request_errors.update(UpdateItem=access_denied("UpdateItem"))
+    ]
+
+    assert processes.get_smart_token() == FIRST_TOKEN
+    assert processes.get_smart_token() == FIRST_TOKEN

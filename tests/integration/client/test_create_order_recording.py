@@ -1,0 +1,142 @@
+"""An order that PayNearMe created and we could not write down, and the words with which it refuses one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from paynearme.platform.deadline import Deadline
+from tests.support.api_driver import ApiDriver, order_path, problem_type
+from tests.support.callback_fixtures import SITE
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, Response
+from tests.support.paynearme_stub import PayNearMeStub
+from tests.support.samples import load_sample
+
+CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
+ORDER = "82882345534"
+REQUEST = load_sample("create_order", "guaranteed_ach") | {"site_identifier": SITE}
+ORDER_INPUT = {"status": "open", "order_type": "any", "order_amount": "500.00"}
+ACCESS_DENIED: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+PII_FIELDS = {
+    "site_customer_first_name": "zq7first",
+    "site_customer_last_name": "zq7last",
+    "site_customer_email": "zq7@example.com",
+    "site_customer_phone": "zq7-555-1212",
+    "site_customer_street": "7 zq7 Street",
+    "site_customer_city": "zq7 City",
+    "site_customer_postal_code": "zq7-10001",
+    "site_customer_year_of_birth": "1907",
+}
+
+
+@pytest.fixture
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    paynearme.default_reply = paynearme.replying(200, CREATED_REPLY)
+    return ApiDriver(cold_start)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ClientError(ACCESS_DENIED, "UpdateItem"), ReadTimeoutError(endpoint_url="https://dynamodb.invalid")],
+    ids=["denied", "slow"],
+)
+def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
+    backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured: CapturedOutput, error: Exception
+) -> None:
+    aws_calls.request_errors["UpdateItem"] = error
+
+    response = backend.post("/orders", REQUEST)
+
+    assert (response.status, problem_type(response)) == (503, "order-not-recorded")
+    assert response.content["pnm_order_identifier"] == ORDER
+    assert len(paynearme.sent) == 1
+    assert captured.metric_total("OrderNotRecorded") == 1
+    aws_calls.request_errors.clear()
+    assert backend.get(order_path(ORDER)).status == 404
+    put_response = backend.put(order_path(response.content["pnm_order_identifier"]), **ORDER_INPUT)
+    assert put_response.status == 200
+    assert backend.get(order_path(ORDER)).content == put_response.content
+
+
+@pytest.fixture
+def seconds(backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> float:
+    """How long a call may take, by a clock that stands still."""
+    call_seconds: float = backend.function("create_order").app.settings.call_timeout_seconds
+
+    def deadline_after(seconds: float) -> Deadline:
+        return Deadline(clock.now + seconds, clock, clock.sleep)
+
+    monkeypatch.setattr(Deadline, "after", deadline_after)
+    return call_seconds
+
+
+def test_an_order_that_comes_in_the_last_moment_is_written_down(
+    backend: ApiDriver, paynearme: PayNearMeStub, clock: Clock, seconds: float
+) -> None:
+    # To write takes 1 second at most, and some time passes before it is begun.
+    paynearme.during_call = [lambda: clock.work(seconds - 1.21)]
+
+    assert backend.post("/orders", REQUEST).status == 200
+    assert backend.get(order_path(ORDER)).status == 200
+
+
+@pytest.fixture
+def attempt_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How many seconds each call that is bound by a deadline is given, in their order."""
+    recorded_seconds: list[float] = []
+    run = Deadline.run
+
+    def record[T](deadline: Deadline, function: Callable[[], T]) -> T:
+        recorded_seconds.append(deadline.remaining)
+        return run(deadline, function)
+
+    monkeypatch.setattr(Deadline, "bound", record)
+    return recorded_seconds
+
+
+def test_paynearme_is_given_only_so_much_time_that_the_order_can_be_written_down(
+    backend: ApiDriver, attempt_seconds: list[float], seconds: float
+) -> None:
+    assert backend.post("/orders", REQUEST).status == 200
+    # After the sites' secret it is PayNearMe's turn.
+    assert attempt_seconds[-2:] == [pytest.approx(seconds - 1.2), pytest.approx(1.0)]
+
+
+def rejection(description: str, code: str = "1100") -> dict[str, Any]:
+    return {"status": "error", "response_code": code, "errors": [{"description": description}]}
+
+
+def rejected_response(backend: ApiDriver, paynearme: PayNearMeStub, reply: dict[str, Any]) -> Response:
+    paynearme.default_reply = paynearme.replying(422, reply)
+    response = backend.post("/orders", REQUEST | PII_FIELDS)
+    assert (response.status, problem_type(response)) == (422, "rejected-by-paynearme")
+    return response
+
+
+@pytest.mark.parametrize("name", PII_FIELDS)
+def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, name: str
+) -> None:
+    value = PII_FIELDS[name]
+    reply = rejection(f"Wrong {value}, say not {value}!", f"code {value}")
+
+    response = rejected_response(backend, paynearme, reply)
+
+    assert paynearme.sent[0][name] == value
+    assert value not in response.body + captured.text()
+    [error] = response.content["errors"]
+    assert error["description"].startswith("Wrong ")
+    assert error["description"].endswith("!")
+
+
+def test_a_refusal_that_repeats_the_merchants_own_identifiers_is_handed_on_as_it_is(
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput
+) -> None:
+    reply = rejection(f"{REQUEST['site_customer_identifier']} has {REQUEST['site_order_identifier']}", "1107")
+
+    response = rejected_response(backend, paynearme, reply)
+
+    assert response.content["errors"] == reply["errors"]
+    assert captured.logs()[0]["response_code"] == "1107"

@@ -1,0 +1,273 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from urllib3 import HTTPResponse
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import ReadTimeoutError
+
+from paynearme.protocol.signing import verify
+from tests.support.api_driver import ApiDriver
+from tests.support.callback_fixtures import SITE, SITES, authorization
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
+from tests.support.message_fixtures import valid_smart_token_request
+from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
+from tests.support.samples import load_sample
+from tests.support.submission_driver import ACCEPTED_REPLY, KEY, REQUEST, SUBMITTED, identifier_of, outcome
+from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH, OAUTH_SITE, TOKEN, TokenEndpointStub
+
+FIRST, SECOND = f"Bearer {TOKEN}-1", f"Bearer {TOKEN}-2"
+READ_TIMEOUT = ReadTimeoutError(HTTPSConnectionPool("login.paynearme.invalid"), "/", "slow")
+
+# Each call: its path, what is asked, and what PayNearMe answers.
+CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "get_smart_token": ("/smart-tokens", valid_smart_token_request(), SAMPLE_REPLY),
+    "create_order": (
+        "/orders",
+        load_sample("create_order", "guaranteed_ach"),
+        load_sample("create_order_response", "guaranteed_ach"),
+    ),
+    "find_payment_methods": (
+        "/payment-methods/find",
+        load_sample("find_payment_methods", "saved"),
+        load_sample("find_payment_methods_response", "saved"),
+    ),
+    "make_payment": ("/payments", REQUEST, ACCEPTED_REPLY),
+}
+RETRIED_CALLS = [name for name in CALLS if name != "make_payment"]
+
+
+@pytest.fixture
+def backend(cold_start: Callable[[str], LambdaFunction], oauth_site: str, paynearme: PayNearMeStub) -> ApiDriver:
+    return ApiDriver(cold_start)
+
+
+@pytest.fixture(params=CALLS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def call(backend: ApiDriver, paynearme: PayNearMeStub, name: str, site: str = OAUTH_SITE) -> Response:
+    """Make a call, which PayNearMe answers as usual unless it says something else first."""
+    path, request, reply = CALLS[name]
+    paynearme.default_reply = paynearme.replying(200, reply)
+    key = KEY if name == "make_payment" else None
+    return backend.post(path, request | {"site_identifier": site}, key)
+
+
+def expire_lease(ledger_table: LedgerFixture) -> None:
+    key = {"pk": {"S": f"ACCESS_TOKEN#{OAUTH_SITE}"}, "sk": {"S": "LEASE"}}
+    ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=key)
+
+
+def test_a_call_carries_a_token_and_no_signature(backend: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
+    assert call(backend, paynearme, name).status == 200
+
+    [sent] = paynearme.sent
+    assert paynearme.authorizations == [FIRST]
+    assert paynearme.urls == [f"POST https://api.paynearme.invalid/json-api/{name}"]
+    assert "signature" not in sent
+    assert (sent["site_identifier"], sent["version"]) == (OAUTH_SITE, "3.0")
+    assert sent["timestamp"]
+
+
+def test_a_call_carries_both_where_that_is_set(
+    backend: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, name: str
+) -> None:
+    site_entry = {**OAUTH, "oauth": CLIENT | {"send_signature": True}}
+    sites_secret.put({"sites": {OAUTH_SITE: site_entry}})
+
+    assert call(backend, paynearme, name).status == 200
+    [sent] = paynearme.sent
+    assert paynearme.authorizations == [FIRST]
+    verify(sent, sent["signature"], [OAUTH["secret"]], "3.0")
+
+
+@pytest.mark.parametrize("site", [SITE, OAUTH_SITE], ids=["without a client", "with one"])
+def test_a_site_that_signs_needs_no_token(
+    backend: ApiDriver,
+    paynearme: PayNearMeStub,
+    token_endpoint: TokenEndpointStub,
+    sites_secret: SitesSecret,
+    aws_calls: AwsCallRecorder,
+    name: str,
+    site: str,
+) -> None:
+    sites_secret.put({"sites": {**SITES, OAUTH_SITE: OAUTH | {"call_authentication": "hmac"}}})
+
+    assert call(backend, paynearme, name, site).status == 200
+    assert paynearme.authorizations == [None]
+    verify(
+        paynearme.sent[0],
+        paynearme.sent[0]["signature"],
+        [(SITES | {OAUTH_SITE: OAUTH})[site]["secret"]],
+        "3.0",
+    )
+    assert token_endpoint.requests == []
+    assert "GetParameter" not in aws_calls.calls
+
+
+def test_all_functions_share_one_token(
+    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub
+) -> None:
+    for _ in range(2):
+        for name in CALLS:
+            assert call(backend, paynearme, name).status == 200
+        backend.started.clear()
+
+    assert set(paynearme.authorizations) == {FIRST}
+    assert len(token_endpoint.requests) == 1
+
+
+@pytest.mark.parametrize("name", RETRIED_CALLS)
+def test_a_token_that_paynearme_refuses_is_replaced_once(
+    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+) -> None:
+    paynearme.next_replies = [paynearme.replying(401, {"status": "error"})]
+
+    assert call(backend, paynearme, name).status == 200
+    assert call(backend, paynearme, name).status == 200
+    assert paynearme.authorizations == [FIRST, SECOND, SECOND]
+    assert len(token_endpoint.requests) == 2
+
+
+def test_a_403_is_no_reason_for_another_token(
+    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+) -> None:
+    paynearme.next_replies = [paynearme.replying(403, {"status": "error"})]
+
+    assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
+    assert call(backend, paynearme, name).status == 200
+    assert paynearme.authorizations == [FIRST, FIRST]
+    assert len(token_endpoint.requests) == 1
+
+
+def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
+    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+) -> None:
+    paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(99)]
+
+    for _ in range(10):
+        assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
+
+    assert len(token_endpoint.requests) <= 2
+
+
+@pytest.mark.parametrize("name", RETRIED_CALLS)
+def test_where_the_second_token_is_refused_as_well_there_is_no_third(
+    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+) -> None:
+    paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(9)]
+
+    assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
+    assert paynearme.authorizations == [FIRST, SECOND]
+    assert len(token_endpoint.requests) == 2
+
+
+def test_a_payment_is_not_sent_again_with_another_token_but_the_next_call_has_one(
+    backend: ApiDriver, paynearme: PayNearMeStub
+) -> None:
+    paynearme.next_replies = [paynearme.replying(401, {})]
+
+    assert outcome(call(backend, paynearme, "make_payment")) == (502, "credentials-rejected")
+    assert paynearme.authorizations == [FIRST]
+
+    assert outcome(call(backend, paynearme, "make_payment")) == SUBMITTED
+    assert paynearme.authorizations == [FIRST, SECOND]
+    assert {sent["site_payment_identifier"] for sent in paynearme.sent} == {identifier_of(site=OAUTH_SITE)}
+
+
+FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, tuple[int, str]]] = {
+    "400": (HTTPResponse(b'{"error": "invalid_client"}', status=400), (502, "credentials-rejected")),
+    "401": (HTTPResponse(b"<html>", status=401), (502, "credentials-rejected")),
+    "500": (HTTPResponse(b"<html>", status=500), (502, "paynearme-error")),
+    "HTML": (HTTPResponse(b"<html>zq7</html>", status=200), (502, "paynearme-error")),
+    "hangs": (READ_TIMEOUT, (504, "paynearme-timeout")),
+}
+
+
+@pytest.mark.parametrize(("reply", "expected"), FAILED_GRANTS.values(), ids=FAILED_GRANTS)
+def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
+    backend: ApiDriver,
+    paynearme: PayNearMeStub,
+    token_endpoint: TokenEndpointStub,
+    ledger_table: LedgerFixture,
+    name: str,
+    reply: HTTPResponse | Exception,
+    expected: tuple[int, str],
+) -> None:
+    token_endpoint.reply = reply
+
+    response = call(backend, paynearme, name)
+
+    assert outcome(response) == expected
+    assert "zq7" not in response.body
+    assert paynearme.sent == []
+    assert len(token_endpoint.requests) == 1
+    token_endpoint.reply = None
+    expire_lease(ledger_table)
+    assert call(backend, paynearme, name).status == 200
+
+
+def test_without_the_store_of_tokens_it_is_unavailable(
+    backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured: CapturedOutput, name: str
+) -> None:
+    access_denied: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    aws_calls.request_errors["GetParameter"] = ClientError(access_denied, "GetParameter")
+
+    assert outcome(call(backend, paynearme, name)) == (503, "unavailable")
+    assert paynearme.sent == []
+    assert captured.metric_total("AccessTokenUnavailable") == 1
+    assert "ClientError AccessDeniedException" in captured.logs()[0]["error_causes"]
+    aws_calls.request_errors.clear()
+
+    assert call(backend, paynearme, name).status == 200
+
+
+def test_a_token_that_cannot_be_stored_is_used_all_the_same(
+    backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, name: str
+) -> None:
+    access_denied: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    aws_calls.request_errors["PutParameter"] = ClientError(access_denied, "PutParameter")
+
+    assert call(backend, paynearme, name).status == 200
+
+
+@pytest.mark.parametrize("statuses", [[], [401], [401, 401], [500]], ids=str)
+def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
+    backend: ApiDriver,
+    paynearme: PayNearMeStub,
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+    name: str,
+    statuses: list[int],
+) -> None:
+    paynearme.next_replies = [paynearme.replying(status, {"status": "error"}) for status in statuses]
+
+    response = call(backend, paynearme, name)
+
+    assert paynearme.authorizations[0] == FIRST
+    output = response.body + captured.text() + str(ledger_table.all_items())
+    secrets = (TOKEN, CLIENT_SECRET, CLIENT["client_id"], OAUTH["secret"], "Bearer")
+    assert not [text for text in secrets if text in output]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"oauth": None}, {"version": "2.0"}, {"oauth": CLIENT | {"token_url": "http://login.example.com"}}],
+    ids=["no client", "version 2.0", "not encrypted"],
+)
+def test_a_site_that_cannot_have_a_token_makes_the_sites_unavailable(
+    backend: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, changes: dict[str, Any]
+) -> None:
+    sites_secret.put({"sites": {OAUTH_SITE: OAUTH | changes}})
+
+    assert outcome(call(backend, paynearme, "get_smart_token")) == (503, "unavailable")
+
+
+def test_callbacks_of_a_site_with_tokens_stay_signed(authorize: LambdaFunction, oauth_site: str) -> None:
+    def authorize_status(secret: str) -> int:
+        return authorize(authorization(site_identifier=oauth_site, secret=secret)).status
+
+    assert [authorize_status(OAUTH["secret"]), authorize_status(CLIENT_SECRET)] == [200, 401]

@@ -1,0 +1,178 @@
+"""What our calls to PayNearMe came to, as it is counted: each call once, whatever it took."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.api_driver import ApiDriver
+from tests.support.callback_fixtures import SITE
+from tests.support.harness import CapturedOutput, LambdaFunction, SitesSecret
+from tests.support.message_fixtures import valid_smart_token_request
+from tests.support.paynearme_stub import PayNearMeStub
+from tests.support.samples import load_sample
+from tests.support.submission_driver import (
+    BROKEN_CONNECTION,
+    CONNECT_TIMEOUT,
+    CONNECTION_REFUSED,
+    EXPIRED_REPLY,
+    READ_TIMEOUT,
+    REJECTION,
+    SubmissionDriver,
+)
+from tests.support.token_endpoint_stub import TokenEndpointStub
+
+REQUESTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "get_smart_token": (
+        "/smart-tokens",
+        valid_smart_token_request(),
+        load_sample("get_smart_token_response", "guaranteed_ach"),
+    ),
+    "create_order": (
+        "/orders",
+        load_sample("create_order", "guaranteed_ach") | {"site_identifier": SITE},
+        load_sample("create_order_response", "guaranteed_ach"),
+    ),
+    "find_payment_methods": (
+        "/payment-methods/find",
+        {"site_customer_identifier": "1"},
+        load_sample("find_payment_methods_response", "saved"),
+    ),
+}
+"""Of each operation that is only asked: its address, a request, and a good answer."""
+
+REPLIES_BY_METRIC: dict[str, tuple[Any, str]] = {
+    "refused": ((200, REJECTION), "Refused"),
+    "credentials": ((403, {}), "CredentialsRefused"),
+    "signature": ((401, {}), "CredentialsRefused"),
+    "too many": ((429, {}), "NotTaken"),
+    "no connection": (CONNECTION_REFUSED, "NotTaken"),
+    "a page": ((500, b"<html>"), "Fault"),
+    "another answer": ((200, {"status": "ok"}), "Fault"),
+    "cut": (BROKEN_CONNECTION, "Fault"),
+    "slow": (READ_TIMEOUT, "Timeout"),
+    "slow to connect": (CONNECT_TIMEOUT, "NotReached"),
+}
+
+
+def upstream_metrics(captured: CapturedOutput) -> dict[str, int]:
+    """Return what was counted of PayNearMe's answers."""
+    names = {name for line in captured.metrics() for name in line if name.startswith("PayNearMe")}
+    return {name.removeprefix("PayNearMe"): captured.metric_total(name) for name in names}
+
+
+@pytest.mark.parametrize("operation", REQUESTS)
+def test_a_good_answer_is_counted(
+    paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, operation: str
+) -> None:
+    path, request, good_reply = REQUESTS[operation]
+    paynearme.reply((200, good_reply))
+
+    assert ApiDriver(cold_start).post(path, request).status == 200
+
+    assert upstream_metrics(captured) == {"Answered": 1}
+
+
+@pytest.mark.parametrize("case", REPLIES_BY_METRIC)
+@pytest.mark.parametrize("operation", REQUESTS)
+def test_any_other_answer_is_counted_by_its_kind(
+    paynearme: PayNearMeStub,
+    cold_start: Callable[[str], LambdaFunction],
+    captured: CapturedOutput,
+    operation: str,
+    case: str,
+) -> None:
+    path, request, _ = REQUESTS[operation]
+    reply, kind = REPLIES_BY_METRIC[case]
+    paynearme.reply(reply)
+
+    assert ApiDriver(cold_start).post(path, request).status >= 400
+
+    assert upstream_metrics(captured) == {kind: 1}
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        ((200, {"status": "ok"}), "Answered"),
+        ((200, REJECTION), "Refused"),
+        ((200, EXPIRED_REPLY), "BankAuthorizationExpired"),
+        ((401, {}), "CredentialsRefused"),
+        (CONNECTION_REFUSED, "NotTaken"),
+        (CONNECT_TIMEOUT, "NotReached"),
+        (READ_TIMEOUT, "OutcomeUnknown"),
+        ((500, b"<html>"), "OutcomeUnknown"),
+    ],
+)
+def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
+    submissions: SubmissionDriver, captured: CapturedOutput, reply: Any, kind: str
+) -> None:
+    submissions.paynearme.reply(reply)
+
+    submissions.submit()
+
+    assert upstream_metrics(captured) == {kind: 1}
+
+
+def test_a_stored_answer_that_is_told_again_is_no_call(submissions: SubmissionDriver, captured: CapturedOutput) -> None:
+    submissions.paynearme.reply((200, REJECTION))
+
+    for _ in range(3):
+        submissions.submit()
+
+    assert upstream_metrics(captured) == {"Refused": 1}
+
+
+def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
+    submissions: SubmissionDriver, captured: CapturedOutput
+) -> None:
+    submissions.paynearme.reply(READ_TIMEOUT)
+
+    for _ in range(3):
+        submissions.submit()
+
+    assert upstream_metrics(captured) == {"OutcomeUnknown": 1}
+    assert captured.metric_total("PaymentOutcomeUnknown") == 3
+
+
+@pytest.mark.usefixtures("token_endpoint")
+def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
+    paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], oauth_site: str, captured: CapturedOutput
+) -> None:
+    path, request, good_reply = REQUESTS["get_smart_token"]
+    paynearme.reply((200, good_reply))
+    paynearme.next_replies = [paynearme.replying(401, {})]
+
+    assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 200
+
+    assert upstream_metrics(captured) == {"Answered": 1}
+
+
+def test_a_client_that_gets_no_token_has_its_credentials_refused(
+    paynearme: PayNearMeStub,
+    cold_start: Callable[[str], LambdaFunction],
+    token_endpoint: TokenEndpointStub,
+    oauth_site: str,
+    captured: CapturedOutput,
+) -> None:
+    token_endpoint.reply = paynearme.replying(401, {"error": "invalid_client"})
+    path, request, _ = REQUESTS["get_smart_token"]
+
+    assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 502
+
+    assert paynearme.sent == []
+    assert upstream_metrics(captured) == {"CredentialsRefused": 1}
+
+
+def test_a_call_that_failed_before_it_was_one_is_no_answer_of_paynearmes(
+    paynearme: PayNearMeStub,
+    cold_start: Callable[[str], LambdaFunction],
+    sites_secret: SitesSecret,
+    captured: CapturedOutput,
+) -> None:
+    sites_secret.delete()
+
+    path, request, _ = REQUESTS["get_smart_token"]
+    assert ApiDriver(cold_start).post(path, request).status == 503
+
+    assert upstream_metrics(captured) == {}

@@ -1,0 +1,194 @@
+"""By what a merchant tells events apart and puts them in order, and what no event says."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from paynearme.ledger.event_mapping import payment_events
+from paynearme.platform.dynamodb import stream_images
+from paynearme.protocol.payment_events import PaymentEvent
+from tests.support.callback_fixtures import SITE_OF_3_0_IN_XML, authorization, confirmation, site_changes
+from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.harness import LambdaFunction, LedgerFixture
+from tests.support.stream_reader import StreamReader, events_in
+
+MARKER = "zq7marker7qz"
+TWO_DAYS_LATER = NOON + timedelta(days=2)
+LIFECYCLE_EVENTS = [
+    *("PaymentReversed", "PaymentAnomaly", "PaymentAuthorized", "ReservationReleased", "PaymentAuthorized"),
+    *("PaymentFailed", "PaymentConfirmed", "PaymentAnomaly", "PaymentReversed"),
+]
+
+
+@pytest.fixture
+def payments(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
+) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+def run_lifecycle(payments: PaymentDriver, reverse: LambdaFunction, **changes: str | None) -> None:
+    """Let a payment come back, be asked about, released, asked about again, fail, be made, and come back."""
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1.00", **changes))
+    payments.authorize("1", **changes)
+    payments.release("1")
+    payments.at(TWO_DAYS_LATER).authorize("1", **changes)
+    payments.at(TWO_DAYS_LATER).decline("1", **changes)
+    payments.at(TWO_DAYS_LATER).confirm("1", **changes)
+    send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", reverse_amount="2.00", **changes))
+
+
+def test_the_identifiers_are_the_same_whoever_makes_the_events_again(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    run_lifecycle(payments, reverse)
+    records = stream_reader.records()
+
+    assert events_in(records) == events_in(records)
+    assert [event.detail_type for event in events_in(records)] == LIFECYCLE_EVENTS
+    assert len({event.event_identifier for event in events_in(records)}) == len(LIFECYCLE_EVENTS)
+
+
+@pytest.mark.parametrize("field_name", ["pnm_payment_identifier", "site_identifier"])
+def test_the_identifiers_of_equal_payments_differ(
+    authorize: LambdaFunction, confirm: LambdaFunction, stream_reader: StreamReader, field_name: str
+) -> None:
+    other_payment: dict[str, Any] = {"pnm_payment_identifier": "2"}
+    if field_name == "site_identifier":
+        other_payment = site_changes(SITE_OF_3_0_IN_XML)
+    for changes in ({}, other_payment):
+        send_at(NOON, authorize, authorization(**{"timestamp": unix_time(NOON)} | changes))
+        send_at(NOON, confirm, confirmation(**{"timestamp": unix_time(NOON)} | changes))
+
+    identifiers = [event.event_identifier for event in stream_reader.new_events()]
+    # Each was asked about, made, and told to differ: its net amount is not its amount.
+    assert len(identifiers) == len(set(identifiers)) == 4
+
+
+def test_the_sequence_grows_over_the_whole_story(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    run_lifecycle(payments, reverse)
+    payments.authorize("1", payment_amount="7.00")
+    payments.authorize("1", payment_amount="7.00")
+    payments.confirm("1", payment_amount="8.00")
+
+    sequence = [event.sequence for event in stream_reader.new_events()]
+    assert len(sequence) == len(LIFECYCLE_EVENTS) + 1
+    assert sequence == sorted(set(sequence))
+
+
+def test_amounts_are_text_with_two_places(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    run_lifecycle(payments, reverse, payment_amount="100")
+
+    amounts = [
+        value
+        for event in stream_reader.new_events()
+        for name, value in event.model_dump(mode="json", exclude_none=True).items()
+        if "amount" in name or name in ("credited_amount", "debited_amount")
+    ]
+    assert len(amounts) == 11
+    assert [amount for amount in amounts if not re.fullmatch(r"[0-9]+\.[0-9]{2}", amount)] == []
+
+
+def test_no_event_says_anything_personal(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    pii = (
+        *("agent_name", "agent_email", "payment_bank_name", "payment_card_last4", "user_agent_string"),
+        *("payment_bank_last4", "payment_latitude", "retailer_name", "site_order_annotation", "card_pii"),
+    )
+
+    run_lifecycle(payments, reverse, **dict.fromkeys(pii, MARKER))
+
+    records = stream_reader.records()
+    event_text = "".join(event.model_dump_json() for event in events_in(records))
+    assert len(events_in(records)) == len(LIFECYCLE_EVENTS)
+    assert MARKER not in event_text + str(records)
+    assert "_pii" not in event_text
+
+
+def test_repeats_are_told_to_nobody(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    reversal_message = reversal(pnm_payment_identifier="1")
+    payments.authorize("1")
+    payments.authorize("2", payment_amount="90.00")
+    payments.confirm("1")
+    payments.decline("2")
+    send_at(NOON, reverse, reversal_message)
+    stream_reader.new_events()
+
+    for now in (NOON, TWO_DAYS_LATER):
+        payments.at(now).authorize("1")
+        payments.at(now).authorize("2", payment_amount="90.00")
+        payments.at(now).confirm("1")
+        payments.at(now).decline("2")
+        send_at(now, reverse, reversal_message)
+        payments.at(now).release("1")
+
+    assert stream_reader.new_events() == []
+
+
+def test_a_test_is_told_to_nobody(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    payments.authorize("1", test="true")
+    payments.confirm("1", test="true", payment_amount="7.00")
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", test="true"))
+
+    records = stream_reader.records()
+    assert len(records) == 3
+    assert events_in(records) == []
+
+
+def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
+    payments: PaymentDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
+) -> None:
+    payments.authorize()
+    payments.confirm()
+    for item in ledger_table.all_items():
+        key: Any = {name: {"S": item[name]} for name in ("pk", "sk")}
+        ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=key)
+
+    records = stream_reader.records()
+    other_records = [record for record in records if record["dynamodb"]["Keys"]["sk"]["S"] != "PAYMENT"]
+    deleted_records = [record for record in records if record["eventName"] == "REMOVE"]
+    assert len(other_records) > 5
+    assert len(deleted_records) > 4
+    assert events_in([*other_records, *deleted_records]) == []
+
+
+def test_what_is_not_as_the_ledger_writes_it_is_no_event_but_an_error(
+    payments: PaymentDriver, stream_reader: StreamReader
+) -> None:
+    payments.authorize()
+    [record] = [r for r in stream_reader.records() if r["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
+    old_image, new_image = stream_images(record)
+
+    def event_text(**changes: Any) -> list[PaymentEvent]:
+        return payment_events(old_image, new_image | changes, datetime.now(UTC))
+
+    assert len(event_text()) == 1
+    with pytest.raises(ValueError, match="pnm_order_identifier"):
+        event_text(pnm_order_identifier="not one of theirs")
+    with pytest.raises(KeyError, match="policy_version"):
+        payment_events(
+            old_image, {name: value for name, value in new_image.items() if name != "policy_version"}, datetime.now(UTC)
+        )
+
+
+def test_what_was_written_before_there_were_revisions_is_told_as_the_first(
+    payments: PaymentDriver, stream_reader: StreamReader
+) -> None:
+    payments.authorize()
+    [record] = [r for r in stream_reader.records() if r["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
+    del record["dynamodb"]["NewImage"]["revision"]
+    payments.confirm()
+
+    first_event, second_event = [*events_in([record]), *stream_reader.new_events()]
+    assert first_event.sequence < second_event.sequence

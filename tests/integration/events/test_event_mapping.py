@@ -1,0 +1,281 @@
+"""What a payment's changes are told as, from the table's stream."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
+from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at
+from tests.support.harness import LambdaFunction, LedgerFixture
+from tests.support.stream_reader import StreamReader, balances_from
+
+ORDER = "80080175585"
+TWO_DAYS_LATER = NOON + timedelta(days=2)
+
+
+@pytest.fixture
+def payments(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
+) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+@pytest.fixture
+def published_types(stream_reader: StreamReader) -> Callable[[], list[str]]:
+    """Tells of what kinds the new events are: an anomaly's is its code."""
+    return lambda: [getattr(event, "anomaly", event.detail_type) for event in stream_reader.new_events()]
+
+
+@pytest.fixture
+def details(stream_reader: StreamReader) -> Callable[[], dict[str, Any]]:
+    """Returns what the only new event says, but for what tells it apart from others and what is null."""
+
+    def details() -> dict[str, Any]:
+        [event] = stream_reader.new_events()
+        ignored_fields = {"event_identifier", "sequence", "schema_version"}
+        return {"type": event.detail_type} | event.model_dump(mode="json", exclude=ignored_fields, exclude_none=True)
+
+    return details
+
+
+def expected_event(payments: PaymentDriver, **fields: Any) -> dict[str, Any]:
+    """Return what an event says of the payment that was asked about."""
+    return {
+        "site_identifier": SITE,
+        "pnm_payment_identifier": "1",
+        "pnm_order_identifier": ORDER,
+        "site_customer_identifier": CUSTOMER,
+        "site_payment_identifier": payments.item()["site_payment_identifier"],
+        "occurred_at": "2026-11-20T17:00:00Z",
+        "payment_amount": "100.00",
+        "payment_currency": "USD",
+        "payment_type": "credit",
+        **fields,
+    }
+
+
+def test_an_accepted_payment_is_told(payments: PaymentDriver, details: Callable[[], dict[str, Any]]) -> None:
+    payments.authorize(site_order_identifier="ours")
+
+    expected_fields = {
+        "reason": "accepted",
+        "policy_version": payments.item()["policy_version"],
+        "site_order_identifier": "ours",
+    }
+    assert details() == expected_event(payments, type="PaymentAuthorized", **expected_fields)
+
+
+def test_a_declined_payment_is_told_with_its_reason(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, details: Callable[[], dict[str, Any]]
+) -> None:
+    deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
+
+    payments.authorize()
+
+    expected_fields = {"reason": "amount_too_high", "policy_version": payments.item()["policy_version"]}
+    assert details() == expected_event(payments, type="AuthorizationDeclined", **expected_fields)
+
+
+def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
+    payments: PaymentDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+) -> None:
+    payments.authorize()
+    stream_reader.new_events()
+
+    payments.confirm(net_payment_amount="97.5", payment_type=None, standin="true")
+
+    assert details() == expected_event(
+        payments,
+        type="PaymentConfirmed",
+        net_payment_amount="97.50",
+        credited_amount="97.50",
+        authorized=True,
+        standin=True,
+    )
+
+
+def test_a_payment_that_failed_is_told_with_what_is_known_of_it(
+    payments: PaymentDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+) -> None:
+    payments.authorize()
+    stream_reader.new_events()
+    amounts = ["payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency"]
+
+    payments.decline("1", **dict.fromkeys(amounts))
+
+    expected_fields = expected_event(payments, type="PaymentFailed")
+    assert details() == {name: value for name, value in expected_fields.items() if name not in amounts}
+
+
+def test_a_payment_that_nobody_asked_about_is_told_as_such(
+    payments: PaymentDriver, details: Callable[[], dict[str, Any]]
+) -> None:
+    payments.confirm()
+
+    event = details()
+    assert (event["type"], event["authorized"], event["credited_amount"]) == (
+        "PaymentConfirmed",
+        False,
+        "100.00",
+    )
+    assert "site_payment_identifier" not in event
+
+
+def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, stream_reader: StreamReader
+) -> None:
+    deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
+    payments.authorize()
+    payments.confirm()
+
+    _, confirmed_event, anomaly = (event.model_dump(mode="json") for event in stream_reader.new_events())
+    assert (confirmed_event["authorized"], confirmed_event["credited_amount"]) == (False, "100.00")
+    assert anomaly["anomaly"] == "paid_after_decline"
+
+
+def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
+    payments: PaymentDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
+) -> None:
+    payments.confirm(site_customer_identifier=None)
+
+    confirmed_event, anomaly = stream_reader.new_events()
+    assert confirmed_event.model_dump(mode="json")["credited_amount"] == "0.00"
+    assert anomaly.model_dump()["anomaly"] == "customer_missing"
+    assert ledger_table.balances() == {}
+
+
+def test_a_question_that_comes_after_its_outcome_is_told_after_it(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, published_types: Callable[[], list[str]]
+) -> None:
+    deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
+    payments.confirm("1")
+    payments.authorize("1")
+    payments.confirm("2", payment_amount="100.01")
+    payments.authorize("2", payment_amount="100.01")
+
+    assert published_types() == [
+        *("PaymentConfirmed", "PaymentAuthorized"),
+        *("PaymentConfirmed", "AuthorizationDeclined", "paid_after_decline"),
+    ]
+
+
+def test_a_payment_after_its_decline_is_told_as_both(
+    payments: PaymentDriver, published_types: Callable[[], list[str]]
+) -> None:
+    payments.decline()
+    payments.confirm()
+
+    assert published_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
+
+
+def test_what_came_back_is_told_once_for_each_reversal(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+) -> None:
+    payments.authorize()
+    payments.confirm(net_payment_amount="97.50")
+    stream_reader.new_events()
+    parts: dict[str, dict[str, str | None]] = {
+        "60.00": {"reverse_amount": "60.00"},
+        "37.50": {"reverse_amount": "40.00", "reverse_type": "Chargeback", "reverse_code": None},
+    }
+    for debited_amount, changes in parts.items():
+        send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", **changes))
+
+        event = details()
+        kind, code = ("chargeback", None) if "reverse_type" in changes else ("return", "R01")
+        assert event["type"] == "PaymentReversed"
+        assert event["occurred_at"] == "2026-11-22T17:00:00Z"
+        assert (event["reversal_kind"], event.get("reverse_code")) == (kind, code)
+        assert event["reverse_type"] == changes.get("reverse_type", "Bank Return")
+        assert (event["reversed_amount"], event["debited_amount"]) == (changes["reverse_amount"], debited_amount)
+
+
+def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
+) -> None:
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
+    payments.confirm(net_payment_amount="97.50")
+
+    events = [event.model_dump(mode="json") | {"type": event.detail_type} for event in stream_reader.new_events()]
+    assert [event["type"] for event in events] == ["PaymentReversed", "PaymentAnomaly", "PaymentConfirmed"]
+    assert (events[0]["debited_amount"], events[1]["anomaly"]) == ("0.00", "reversed_unknown")
+    assert events[2]["credited_amount"] == "57.50"
+    assert balances_from(stream_reader.events) == ledger_table.balances()
+
+
+def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
+    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
+) -> None:
+    payments.confirm()
+    payments.authorize(site_customer_identifier="another")
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
+
+    stream_reader.new_events()
+    assert balances_from(stream_reader.events) == ledger_table.balances() == {CUSTOMER: Decimal("60.00")}
+
+
+def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
+    payments: PaymentDriver, published_types: Callable[[], list[str]]
+) -> None:
+    payments.authorize()
+    published_types()
+
+    payments.confirm(
+        payment_amount="90.00",
+        net_payment_amount="95.00",
+        pnm_order_identifier="1",
+        site_customer_identifier="another",
+    )
+    assert published_types() == [
+        "PaymentConfirmed",
+        *("amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"),
+    ]
+    payments.confirm(payment_amount="80.00")
+    payments.confirm(payment_amount="70.00")
+    assert published_types() == ["outcome_contradicted"]
+    payments.authorize(payment_amount="1.00")
+    payments.authorize(payment_amount="2.00")
+    assert published_types() == ["authorization_conflict"]
+
+
+def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
+    payments: PaymentDriver, stream_reader: StreamReader
+) -> None:
+    payments.authorize()
+    payments.at(TWO_DAYS_LATER).release()
+    payments.at(TWO_DAYS_LATER).authorize()
+    payments.at(TWO_DAYS_LATER + timedelta(days=2)).release()
+
+    events = stream_reader.new_events()
+    assert [event.detail_type for event in events] == ["PaymentAuthorized", "ReservationReleased"] * 2
+    assert len({event.event_identifier for event in events}) == 4
+    released = [event.model_dump(mode="json") for event in events[1::2]]
+    assert [event["decided_at"] for event in released] == ["2026-11-20T17:00:00Z", "2026-11-22T17:00:00Z"]
+    assert {event["payment_amount"] for event in released} == {"100.00"}
+
+
+def test_a_payment_after_its_release_is_told_with_what_is_wrong(
+    payments: PaymentDriver, published_types: Callable[[], list[str]]
+) -> None:
+    payments.authorize()
+    payments.at(TWO_DAYS_LATER).release()
+    payments.at(TWO_DAYS_LATER).confirm()
+
+    assert published_types() == ["PaymentAuthorized", "ReservationReleased", "PaymentConfirmed", "paid_after_release"]
+
+
+@pytest.mark.parametrize("forged", [authorization, confirmation])
+def test_a_forged_callback_is_told_to_nobody(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    stream_reader: StreamReader,
+    forged: Callable[..., dict[str, str]],
+) -> None:
+    function = authorize if forged is authorization else confirm
+
+    assert function(forged(secret="another")).status == 401
+    assert stream_reader.records() == []

@@ -1,0 +1,216 @@
+"""From callbacks to what the merchant hears: the function that publishes events, between stream and bus."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from paynearme.errors import InvocationFailedError
+from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.stream_reader import Record, StreamReader, events_in
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MARKER = "zq7marker7qz"
+CUSTOMER = "c-9"
+ACCESS_DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": MARKER}}, "PutEvents")
+
+
+@dataclass(frozen=True)
+class EventConsumer:
+    """Hears all events of the bus, and sees what lies in the dead letters."""
+
+    queues: "SQSClient"
+    event_queue_url: str
+    dead_letter_queue_url: str
+
+    @classmethod
+    def subscribe(cls) -> "EventConsumer":
+        """Make the bus, a rule and both queues."""
+        bus, queues = boto3.client("events"), boto3.client("sqs")
+        bus.create_event_bus(Name="merchant")
+        bus.put_rule(Name="all", EventBusName="merchant", EventPattern='{"source": ["paynearme"]}')
+        event_queue_url, dead_letter_queue_url = (
+            queues.create_queue(QueueName=name)["QueueUrl"] for name in ("heard", "dead-letters")
+        )
+        arn = queues.get_queue_attributes(QueueUrl=event_queue_url, AttributeNames=["QueueArn"])["Attributes"]
+        target: Any = {"Id": "heard", "Arn": arn["QueueArn"]}
+        bus.put_targets(Rule="all", EventBusName="merchant", Targets=[target])
+        return cls(queues, event_queue_url, dead_letter_queue_url)
+
+    def received_events(self) -> list[dict[str, Any]]:
+        """Return what is new on the bus, in order, as EventBridge delivers it."""
+        return [json.loads(body) for body in self._drain(self.event_queue_url)]
+
+    def dead_letters(self) -> list[str]:
+        """Return what is new in the dead letters."""
+        return self._drain(self.dead_letter_queue_url)
+
+    def _drain(self, url: str) -> list[str]:
+        bodies = []
+        while received := self.queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in received]
+        return bodies
+
+
+@pytest.fixture
+def payments(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
+) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+@pytest.fixture
+def event_consumer(empty_aws: None) -> EventConsumer:
+    return EventConsumer.subscribe()
+
+
+@pytest.fixture
+def publish(
+    event_consumer: EventConsumer, cold_start: Callable[[str], LambdaFunction], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[list[Record]], None]:
+    """Brings records of payments to the function, as the template's filter lets them through."""
+    monkeypatch.setenv("EVENT_BUS_NAME", "merchant")
+    monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", event_consumer.dead_letter_queue_url)
+    app = cold_start("publish_events").app
+
+    def publish(records: list[Record]) -> None:
+        # As JSON has them, which is what Lambda reads.
+        app.handler(json.loads(json.dumps({"Records": records})), None)
+
+    return publish
+
+
+def payment_records(records: list[Record]) -> list[Record]:
+    return [record for record in records if record["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
+
+
+@pytest.fixture
+def records(payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader) -> list[Record]:
+    """Return the stream's records of two payments, of which one came back, with personal data all about."""
+    pii = dict.fromkeys(("agent_name", "agent_email", "payment_bank_name", "card_pii"), MARKER)
+    for number in ("1", "2"):
+        payments.authorize(number, site_customer_identifier=CUSTOMER, **pii)
+        payments.confirm(number, site_customer_identifier=CUSTOMER, payment_amount="90.00", **pii)
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", site_customer_identifier=CUSTOMER))
+    return payment_records(stream_reader.records())
+
+
+def test_the_merchant_hears_of_all_that_happened_in_order(
+    records: list[Record], event_consumer: EventConsumer, publish: Callable[[list[Record]], None]
+) -> None:
+    publish(records)
+
+    received_events = event_consumer.received_events()
+    expected = {event.event_identifier: event for event in events_in(records)}
+    assert len(received_events) == len(expected) == 8
+    for event in received_events:
+        detail = event["detail"]
+        published = expected[detail["event_identifier"]]
+        assert (event["source"], event["detail-type"]) == ("paynearme", published.detail_type)
+        assert detail == published.model_dump(mode="json")
+    for number in ("1", "2"):
+        sequences = [
+            e["detail"]["sequence"] for e in received_events if e["detail"]["pnm_payment_identifier"] == number
+        ]
+        assert sequences == sorted(sequences)
+    assert event_consumer.dead_letters() == []
+    assert MARKER not in str(received_events)
+
+
+def test_a_batch_that_comes_again_is_told_again_with_the_same_identifiers(
+    records: list[Record], event_consumer: EventConsumer, publish: Callable[[list[Record]], None]
+) -> None:
+    for _ in range(2):
+        publish(records)
+
+    received_events = [event["detail"]["event_identifier"] for event in event_consumer.received_events()]
+    assert received_events[: len(received_events) // 2] == received_events[len(received_events) // 2 :]
+
+
+def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
+    records: list[Record],
+    event_consumer: EventConsumer,
+    publish: Callable[[list[Record]], None],
+    captured: CapturedOutput,
+) -> None:
+    logs_before = len(captured.logs())
+
+    publish(records)
+
+    *lines, last_log = captured.logs()[logs_before:]
+    published = [(line["event_type"], line["event_identifier"], line["pnm_payment_identifier"]) for line in lines]
+    received_events = [(event["detail-type"], event["detail"]) for event in event_consumer.received_events()]
+    assert published == [(kind, d["event_identifier"], d["pnm_payment_identifier"]) for kind, d in received_events]
+    assert {line["pnm_order_identifier"] for line in lines} == {"80080175585"}
+    assert {line["operation"] for line in [*lines, last_log]} == {"publish_events"}
+    assert last_log["status"] == 200
+    assert not [
+        forbidden_text
+        for forbidden_text in (MARKER, CUSTOMER, "90.00", "_pii")
+        if forbidden_text in str([*lines, last_log])
+    ]
+    assert captured.metric_total("EventPublished") == 8
+
+
+def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
+    payments: PaymentDriver,
+    stream_reader: StreamReader,
+    event_consumer: EventConsumer,
+    publish: Callable[[list[Record]], None],
+    aws_calls: AwsCallRecorder,
+    captured: CapturedOutput,
+) -> None:
+    payments.authorize()
+    records = payment_records(stream_reader.records())
+
+    aws_calls.request_errors["PutEvents"] = ACCESS_DENIED
+    with pytest.raises(InvocationFailedError):
+        publish(records)
+    assert (event_consumer.received_events(), event_consumer.dead_letters()) == ([], [])
+    line = captured.logs()[-1]
+    assert (line["status"], line["error"]) == (500, "EventPublishFailedError")
+    assert line["error_causes"] == ["ClientError AccessDeniedException"]
+    assert MARKER not in captured.text()
+
+    aws_calls.request_errors.clear()
+    publish(records)
+    assert [event["detail-type"] for event in event_consumer.received_events()] == ["PaymentAuthorized"]
+
+
+def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
+    payments: PaymentDriver,
+    stream_reader: StreamReader,
+    event_consumer: EventConsumer,
+    publish: Callable[[list[Record]], None],
+    captured: CapturedOutput,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    payments.authorize("1", agent_name=MARKER)
+    [record] = payment_records(stream_reader.records())
+
+    def raise_error(*_: object) -> None:
+        raise KeyError(MARKER)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
+        publish([record])
+
+    [body] = event_consumer.dead_letters()
+    assert event_consumer.received_events() == []
+    published, line = captured.logs()[-2:]
+    assert (published["event_type"], published["pnm_order_identifier"]) == ("dead_letter", "80080175585")
+    # It is a failure to whoever watches, though the batch is done with.
+    assert (line["level"], line["status"], line["error"]) == ("ERROR", 200, "KeyError")
+    assert captured.metric_total("EventDeadLettered") == 1
+    assert MARKER not in captured.text()
+
+    publish(json.loads(body)["Records"])
+    assert [event["detail-type"] for event in event_consumer.received_events()] == ["PaymentAuthorized"]
+    assert event_consumer.dead_letters() == []

@@ -1,0 +1,288 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.http_request import MAX_BYTES
+from tests.support.api_driver import (
+    ApiDriver,
+    customer_path,
+    decode_path,
+    order_path,
+    parameter_errors,
+    payment_path,
+    problem_type,
+)
+from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import SITES
+from tests.support.callback_payment_driver import NOON
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
+
+MARKER = "zq7marker7qz"
+GET_PATHS = {"orders": order_path, "customers": customer_path, "payments": payment_path}
+PUT_PATHS = {"orders": order_path, "customers": customer_path}
+INPUTS: dict[str, dict[str, Any]] = {
+    "orders": {"status": "closed", "order_amount": "77.31"},
+    "customers": {"status": "suspended", "suspended_reason": MARKER, "self_imposed_day_limit": "77.31"},
+}
+CALLS: dict[str, Callable[[ApiDriver], Response]] = {
+    "getOrder": lambda backend: backend.get(order_path()),
+    "putOrder": lambda backend: backend.put(order_path(), **INPUTS["orders"]),
+    "getCustomer": lambda backend: backend.get(customer_path()),
+    "putCustomer": lambda backend: backend.put(customer_path(), **INPUTS["customers"]),
+    "getPayment": lambda backend: backend.get(payment_path()),
+}
+
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+every_get = pytest.mark.parametrize("build_path", GET_PATHS.values(), ids=GET_PATHS)
+every_put = pytest.mark.parametrize("build_path", PUT_PATHS.values(), ids=PUT_PATHS)
+
+
+@pytest.fixture
+def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start)
+
+
+@every_get
+@pytest.mark.parametrize("site", [MARKER, "", " ", "S2155373459 ", "\x00", "s2155373459"])
+def test_a_site_that_is_not_ours_is_named(backend: ApiDriver, build_path: Callable[..., str], site: str) -> None:
+    response = backend.get(build_path(site=site))
+
+    assert parameter_errors(response).keys() == {"site_identifier"}
+    assert MARKER not in response.body
+
+
+@every_get
+def test_the_address_names_the_site_and_no_default_does(
+    backend: ApiDriver, build_path: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", next(iter(SITES)))
+
+    assert parameter_errors(backend.get(build_path(site=""))).keys() == {"site_identifier"}
+
+
+@every_get
+def test_an_address_that_is_not_utf_8_is_unreadable(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+    path = build_path("1").removesuffix("1") + "%FF"
+
+    response = backend.get(path)
+    assert (response.status, problem_type(response)) == (400, "malformed-request")
+
+
+@every_get
+def test_a_name_that_comes_twice_is_unreadable(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+    response = backend.send(build_path(), query_event([("test", "true"), ("test", "false")]))
+
+    assert (response.status, problem_type(response)) == (400, "malformed-request")
+
+
+@every_put
+@pytest.mark.parametrize(
+    "event",
+    [
+        body_event(None),
+        body_event(f'{{"a": "{MARKER}'),
+        body_event(f"status={MARKER}"),
+        body_event(f'["{MARKER}"]'),
+        body_event('{"status": "open", "status": "closed"}'),
+        body_event('{"status": "\\ud800"}'),
+        bytes_event(b'{"a": "\xff"}'),
+    ],
+    ids=["nothing", "broken", "form", "list", "twice", "surrogate", "not UTF-8"],
+)
+def test_what_is_no_flat_json_is_unreadable(
+    backend: ApiDriver, ledger_table: LedgerFixture, build_path: Callable[..., str], event: dict[str, Any]
+) -> None:
+    response = backend.send(build_path(), event | {"httpMethod": "PUT"})
+
+    assert (response.status, problem_type(response)) == (400, "malformed-request")
+    assert MARKER not in response.body
+    assert ledger_table.all_items() == []
+
+
+@every_put
+def test_what_is_too_large_is_refused(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+    response = backend.put(build_path(), status="x" * MAX_BYTES)
+
+    assert (response.status, problem_type(response)) == (413, "payload-too-large")
+
+
+@every_put
+def test_the_query_of_a_put_says_nothing(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+    query = query_event([("status", "closed")])
+    event = query | json_event({}) | {name: query[name] for name in query if "ueryString" in name}
+
+    response = backend.send(build_path(), event | {"httpMethod": "PUT"})
+
+    assert response.status == 200
+    assert response.content["status"] in ("open", "active")
+
+
+@every_get
+def test_the_body_of_a_get_says_nothing(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+    event = json_event({"site_identifier": MARKER}) | {"httpMethod": "GET"}
+
+    assert backend.send(build_path(), event).status == 404
+
+
+@every_call
+def test_without_the_table_it_is_unavailable(
+    backend: ApiDriver, ledger_table: LedgerFixture, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+
+    response = call(backend)
+
+    assert (response.status, problem_type(response)) == (503, "unavailable")
+    assert captured.metric_total("LedgerUnavailable") == 1
+    assert MARKER not in response.body
+
+
+@every_call
+def test_without_the_sites_keys_it_is_unavailable(
+    backend: ApiDriver, sites_secret: SitesSecret, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+) -> None:
+    sites_secret.delete()
+
+    response = call(backend)
+
+    assert (response.status, problem_type(response)) == (503, "unavailable")
+    assert captured.metric_total("SiteKeysUnavailable") == 1
+
+
+@pytest.mark.parametrize("policy", ["", "{", '{"defaults": {}}'], ids=["none", "broken", "invalid"])
+def test_without_a_policy_a_customer_is_fed_and_not_told(
+    backend: ApiDriver,
+    ledger_table: LedgerFixture,
+    deployed_policy: AppConfigStub,
+    captured: CapturedOutput,
+    policy: str,
+) -> None:
+    deployed_policy.put(policy)
+
+    responses = [CALLS["putCustomer"](backend), CALLS["getCustomer"](backend)]
+
+    assert [(response.status, problem_type(response)) for response in responses] == [(503, "unavailable")] * 2
+    assert [item["status"] for item in ledger_table.all_items()] == ["suspended"]
+    assert captured.metric_total("PolicyUnavailable") == 2
+
+
+@pytest.mark.parametrize("name", ["getOrder", "putOrder", "getPayment"])
+def test_orders_and_payments_need_no_policy(backend: ApiDriver, deployed_policy: AppConfigStub, name: str) -> None:
+    deployed_policy.put("")
+
+    assert CALLS[name](backend).status in (200, 404)
+    assert deployed_policy.calls == []
+
+
+@every_call
+def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
+    backend: ApiDriver,
+    aws_calls: AwsCallRecorder,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+    call: Callable[[ApiDriver], Response],
+) -> None:
+    unreachable = EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
+    aws_calls.request_errors = {"BatchGetItem": unreachable, "UpdateItem": unreachable}
+    attempt_seconds: list[float] = []
+
+    def deadline_after(seconds: float) -> Deadline:
+        attempt_seconds.append(seconds)
+        return Deadline(clock.now + seconds, clock, clock.sleep)
+
+    monkeypatch.setattr(Deadline, "after", deadline_after)
+
+    assert call(backend).status == 503
+    assert attempt_seconds == [7.0]
+    assert sum(clock.sleeps) < attempt_seconds[0]
+    assert len(aws_calls.calls) > 2
+
+
+@every_call
+def test_a_lost_answer_of_the_table_is_asked_for_again(
+    backend: ApiDriver, aws_calls: AwsCallRecorder, call: Callable[[ApiDriver], Response]
+) -> None:
+    response_error = EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
+    expected = call(backend.at(NOON)).status
+    aws_calls.response_errors = {"BatchGetItem": [response_error], "UpdateItem": [response_error]}
+
+    assert call(backend.at(NOON)).status == expected
+
+
+@every_call
+def test_a_mistake_of_ours_tells_nothing(
+    backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+) -> None:
+    def raise_error(*_: object, **__: object) -> None:
+        raise RuntimeError(MARKER)
+
+    for method in ("put_order", "order", "put_customer", "customer", "payment"):
+        monkeypatch.setattr(f"paynearme.ledger.Ledger.{method}", raise_error)
+
+    response = call(backend)
+
+    assert (response.status, problem_type(response)) == (500, "internal")
+    assert set(response.content) == {"type", "title", "status"}
+    assert MARKER not in captured.text()
+
+
+@pytest.mark.parametrize("name", GET_PATHS)
+@pytest.mark.parametrize(
+    "event",
+    [
+        *({}, None, [MARKER], {"httpMethod": "GET"}, {"httpMethod": "DELETE"}, {"httpMethod": "PATCH"}),
+        {"httpMethod": "GET", "pathParameters": {"site_identifier": 1}},
+        {"httpMethod": "GET", "pathParameters": MARKER},
+        {"httpMethod": "PUT", "body": {"a": MARKER}, "pathParameters": None},
+    ],
+    ids=lambda event: json.dumps(event),
+)
+def test_a_garbage_event_has_an_answer(backend: ApiDriver, name: str, event: Any) -> None:
+    response = backend.function(name).handle(event)
+
+    assert response.status in (400, 500)
+    assert MARKER not in response.body
+
+
+@every_call
+def test_one_log_line_names_what_a_call_is_about_and_tells_no_value(
+    backend: ApiDriver, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+) -> None:
+    response = call(backend)
+
+    [line] = captured.logs()
+    paths = {"orders": order_path(), "customers": customer_path(), "payments": payment_path()}
+    identifiers = decode_path(paths[line["operation"]])
+    assert {name: line[name] for name in identifiers} == identifiers
+    assert (line["status"], line["method"]) == (response.status, "PUT" if response.status == 200 else "GET")
+    assert MARKER not in captured.text()
+    assert "77.31" not in captured.text()
+    assert len(captured.metrics()) == 1
+
+
+@every_put
+def test_what_is_refused_is_named_in_the_log_and_not_repeated(
+    backend: ApiDriver, captured: CapturedOutput, build_path: Callable[..., str]
+) -> None:
+    backend.put(build_path(), status=MARKER)
+
+    [line] = captured.logs()
+    assert (line["status"], line["invalid_parameters"]) == (400, ["status"])
+    assert MARKER not in captured.text()
+
+
+@every_get
+def test_what_is_not_found_is_counted_and_is_no_failure(
+    backend: ApiDriver, captured: CapturedOutput, build_path: Callable[..., str]
+) -> None:
+    assert backend.get(build_path()).status == 404
+
+    assert captured.metric_total("NotFound") == 1
+    [line] = captured.logs()
+    assert "error_location" not in line

@@ -1,0 +1,221 @@
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
+from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
+from tests.support.callback_fixtures import SITE_OF_2_0, TRANSPORTS, authorization, confirmation, signed, site_changes
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
+
+MARKER = "zq7marker7qz"
+type Message = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(params=["authorize", "confirm"])
+def function(request: pytest.FixtureRequest, cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
+    return cold_start(request.param)
+
+
+@pytest.fixture
+def message(function: LambdaFunction) -> Message:
+    return authorization if function.app.__name__.endswith("authorize.app") else confirmation
+
+
+@pytest.fixture
+def nothing_stored(ledger_table: LedgerFixture, function: LambdaFunction) -> Any:
+    """Fails a test after which something was stored or the marker was written anywhere."""
+    yield
+    assert ledger_table.all_items() == []
+
+
+def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
+    """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
+    assert response.status == status
+    assert response.content_type.startswith("application/problem+json")
+    assert MARKER not in response.body + captured.text()
+    problem = response.content
+    assert set(problem) - {"parameters"} == {"type", "title", "status"}
+    assert problem["status"] == status
+    return problem
+
+
+def body(text: str) -> ProxyEvent:
+    return body_event(text.replace("MARKER", MARKER))
+
+
+def raw_json_event(data: bytes) -> ProxyEvent:
+    return bytes_event(data.replace(b"MARKER", MARKER.encode()))
+
+
+MALFORMED_EVENTS = {
+    "broken JSON": body('{"site_identifier": "MARKER'),
+    "JSON that is no object": body('["MARKER"]'),
+    "nested object": body('{"site_identifier": {"a": "MARKER"}}'),
+    "nested list": body('{"site_identifier": ["MARKER"]}'),
+    "deeply nested": body('{"a":' * 5_000 + '"MARKER"' + "}" * 5_000),
+    "not a number": body('{"payment_amount": NaN, "a": "MARKER"}'),
+    "a name twice in JSON": body('{"a": "MARKER", "a": "1"}'),
+    "a name twice, once null": body('{"a": "MARKER", "a": null}'),
+    "a name twice in a form": body("a=MARKER&a=1"),
+    "a name twice in a query": query_event([("a", MARKER), ("a", "1")]),
+    "a wrong name in JSON": body('{"AMARKER": "1"}'),
+    "a wrong name in a form": body("MARKER-a=1"),
+    "a wrong name in a query": query_event([(f"_{MARKER}", "1")]),
+    "no name": body("=MARKER"),
+    "bytes that are not UTF-8 in JSON": raw_json_event(b'{"a": "\xffMARKER"}'),
+    "bytes that are not UTF-8 in a form": raw_json_event(b"a=\xffMARKER"),
+    "escaped bytes that are not UTF-8": body("a=%ffMARKER"),
+    "what API Gateway makes of such bytes": query_event([("signature", MARKER), ("a", "\ufffd")]),
+    "half a character": body('{"a": "\\ud800MARKER"}'),
+    "base64 that is none": body_event("!" + MARKER, is_base64=True),
+}
+
+TOO_LONG = MARKER + "x" * MAX_BYTES
+
+
+@pytest.mark.usefixtures("nothing_stored")
+class TestBadCallbacks:
+    @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
+    def test_what_cannot_be_read_as_parameters_is_a_400(
+        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
+    ) -> None:
+        problem = assert_rejected(function.handle(event), 400, captured)
+
+        assert problem["type"].endswith("malformed-request")
+        assert "parameters" not in problem
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            query_event([("a", TOO_LONG)]),
+            body_event(f"a={TOO_LONG}"),
+            json_event({"a": TOO_LONG}),
+            bytes_event(b"a=" + TOO_LONG.encode()),
+            body_event("a=" + TOO_LONG * 4),
+        ],
+        ids=["query", "form", "json", "base64", "megabytes"],
+    )
+    def test_what_is_too_large_is_a_413(
+        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
+    ) -> None:
+        assert_rejected(function.handle(event), 413, captured)
+
+    @pytest.mark.parametrize("event", [None, body_event(None), body_event(""), query_event([])])
+    def test_an_empty_request_is_not_authentic(
+        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent | None
+    ) -> None:
+        assert_rejected(function.handle(event or json_event({})), 401, captured)
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_all_that_is_not_authentic_gets_one_and_the_same_body(
+        self, function: LambdaFunction, message: Message, captured: CapturedOutput, transport: str
+    ) -> None:
+        responses = [function(parameters, TRANSPORTS[transport]) for parameters in forged_messages(message).values()]
+        if message is authorization:
+            responses += [function(message(timestamp=t), TRANSPORTS[transport]) for t in ("1", "99999999999")]
+
+        assert {assert_rejected(response, 401, captured)["type"] for response in responses} == {
+            responses[0].content["type"]
+        }
+        assert len({response.body for response in responses}) == 1
+        assert captured.metric_total("AuthenticationFailed") == len(responses)
+
+    @pytest.mark.parametrize(
+        ("changes", "expected_names"),
+        [
+            ({"pnm_order_identifier": None}, ["pnm_order_identifier"]),
+            ({"pnm_payment_identifier": ""}, ["pnm_payment_identifier"]),
+            ({"payment_amount": MARKER}, ["payment_amount"]),
+            ({"payment_amount": "1e3"}, ["payment_amount"]),
+            ({"payment_currency": f"USD{MARKER}"}, ["payment_currency"]),
+            ({"timestamp": MARKER}, ["timestamp"]),
+            ({"test": MARKER}, ["test"]),
+            ({"pnm_order_identifier": f"1\n{MARKER}"}, ["pnm_order_identifier"]),
+            (
+                {"payment_amount": None, "payment_currency": None, "agent_name": MARKER},
+                ["payment_amount", "payment_currency"],
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_an_authentic_message_that_is_not_valid_is_a_400_with_the_names(
+        self,
+        function: LambdaFunction,
+        message: Message,
+        captured: CapturedOutput,
+        changes: dict[str, Any],
+        expected_names: list[str],
+        transport: str,
+    ) -> None:
+        problem = assert_rejected(function(message(**changes), TRANSPORTS[transport]), 400, captured)
+
+        assert problem["type"].endswith("invalid-parameters")
+        assert problem["parameters"] == expected_names
+        assert captured.metric_total("ValidationFailed") == 1
+
+    @pytest.mark.parametrize("status", [None, MARKER, "PAYMENT"])
+    def test_a_confirmation_without_a_known_outcome_is_not_valid(
+        self, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, status: str | None
+    ) -> None:
+        problem = assert_rejected(cold_start("confirm")(confirmation(status=status)), 400, captured)
+
+        assert problem["parameters"] == ["status"]
+
+    def test_a_bad_callback_of_a_2_0_site_gets_the_same_problem_as_any_other(
+        self, function: LambdaFunction, message: Message, captured: CapturedOutput
+    ) -> None:
+        first_response = function(message(test=MARKER))
+        second_response = function(message(test=MARKER, **site_changes(SITE_OF_2_0)))
+
+        assert second_response.body == first_response.body
+        assert_rejected(second_response, 400, captured)
+
+
+def forged_messages(message: Message) -> dict[str, Mapping[str, str]]:
+    valid = message(agent_name=MARKER)
+    unsigned = {name: value for name, value in valid.items() if name != "signature"}
+    md5 = {**unsigned, "version": "2.0"}
+    return {
+        "unknown site": signed({**unsigned, "site_identifier": MARKER}, secret="any"),
+        "no site": {name: value for name, value in valid.items() if name != "site_identifier"},
+        "no signature": unsigned,
+        "empty signature": {**unsigned, "signature": ""},
+        "signature that is none": {**unsigned, "signature": MARKER},
+        "signature beyond ASCII": {**unsigned, "signature": "\N{CYRILLIC SMALL LETTER A}" * 64},
+        "signature in capitals": {**unsigned, "signature": valid["signature"].upper()},
+        "other key": signed(unsigned, secret="another"),
+        "key of another site": {**valid, "site_identifier": SITE_OF_2_0},
+        "changed value": {**valid, "agent_name": f"{MARKER}!"},
+        "parameter more": {**valid, "zz": MARKER},
+        "parameter less": {name: value for name, value in valid.items() if name != "agent_name"},
+        "no version": {name: value for name, value in valid.items() if name != "version"},
+        "version of another site": {**valid, "version": "2.0"},
+        "signed with MD5 and the right key": signed(md5),
+        "unknown version": {**valid, "version": "4.0"},
+    }
+
+
+def test_a_message_as_large_as_allowed_is_heard(function: LambdaFunction, message: Message) -> None:
+    empty_message = message(zz="")
+    padding_bytes = MAX_BYTES - len(json.dumps(empty_message))
+
+    assert function(message(zz="x" * padding_bytes)).status == 200
+    assert function(message(zz="x" * (padding_bytes + 1))).status == 413
+
+
+def test_a_signature_holds_in_all_spellings_of_numbers_and_booleans(function: LambdaFunction, message: Message) -> None:
+    parameters: dict[str, Any] = message(test="true", payment_amount="500.10", zz="")
+    respelled = json.dumps(parameters | {"nothing": None, "test": True})
+
+    assert function.handle(body_event(respelled.replace('"500.10"', "500.10"))).status == 200
+
+
+def test_utf8_holds_in_all_transports(function: LambdaFunction, message: Message) -> None:
+    parameters = message(agent_name="José 東京 🎲 +&=%")
+
+    assert [function(parameters, transport).status for transport in TRANSPORTS.values()] == [200, 200, 200]
+    text = json.dumps(parameters, ensure_ascii=False)
+    events = (bytes_event(text.encode()), body_event(text))
+    assert [function.handle(event).status for event in events] == [200, 200]

@@ -1,0 +1,135 @@
+"""A reversal that is not authentic, not readable or not valid is answered as every other bad callback."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
+from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
+from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0, TRANSPORTS, confirmation, signed
+from tests.support.callback_payment_driver import reversal
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
+
+MARKER = "zq7marker7qz"
+WITHOUT_REVERSE_AMOUNT = {"reverse_amount": None, "reverse_currency": None}
+
+MALFORMED_EVENTS: dict[str, ProxyEvent] = {
+    "broken JSON": body_event(f'{{"site_identifier": "{MARKER}'),
+    "nested": body_event(f'{{"site_identifier": ["{MARKER}"]}}'),
+    "a name twice": body_event(f"a={MARKER}&a=1"),
+    "a name twice in a query": query_event([("a", MARKER), ("a", "1")]),
+    "bytes that are not UTF-8": bytes_event(b'{"a": "\xff' + MARKER.encode() + b'"}'),
+}
+TOO_LONG = MARKER + "x" * MAX_BYTES
+INVALID_REVERSALS: dict[str, tuple[dict[str, str | None], list[str]]] = {
+    "no amount at all": (
+        {**WITHOUT_REVERSE_AMOUNT, "payment_amount": None, "payment_currency": None},
+        ["payment_amount", "payment_currency", "reverse_amount"],
+    ),
+    "no amount": ({"reverse_amount": None, "payment_amount": ""}, ["payment_amount", "reverse_amount"]),
+    "no number": ({"reverse_amount": MARKER}, ["reverse_amount"]),
+    "an exponent": ({"reverse_amount": "1e3"}, ["reverse_amount"]),
+    "three places": ({"reverse_amount": "1.001"}, ["reverse_amount"]),
+    "nothing": ({"reverse_amount": "0.00"}, ["reverse_amount"]),
+    "negative": ({"reverse_amount": "-1.00"}, ["reverse_amount"]),
+    "negative, of the payment": ({**WITHOUT_REVERSE_AMOUNT, "payment_amount": "-1.00"}, ["payment_amount"]),
+    "other currency": ({"reverse_currency": "CAD"}, ["reverse_currency"]),
+    "other currency of the payment": ({**WITHOUT_REVERSE_AMOUNT, "payment_currency": "CAD"}, ["payment_currency"]),
+    "no currency": ({"reverse_currency": None, "payment_currency": None}, ["reverse_currency"]),
+    "no payment": ({"pnm_payment_identifier": None}, ["pnm_payment_identifier"]),
+    "no order": ({"pnm_order_identifier": ""}, ["pnm_order_identifier"]),
+    "timestamp": ({"timestamp": MARKER}, ["timestamp"]),
+    "timestamp before all time": ({"timestamp": "-1"}, ["timestamp"]),
+    "timestamp too long": ({"timestamp": "9" * 13}, ["timestamp"]),
+    "test": ({"test": MARKER}, ["test"]),
+    "type": ({"reverse_type": f"{MARKER}\n"}, ["reverse_type"]),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_stored(confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput) -> Iterator[None]:
+    """Fails a test after which anything is stored that was not before."""
+    confirm(confirmation())
+    items_before = ledger_table.all_items()
+    yield
+    assert ledger_table.all_items() == items_before
+
+
+def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
+    """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
+    assert response.status == status
+    assert response.content_type.startswith("application/problem+json")
+    assert MARKER not in response.body + captured.text()
+    problem = response.content
+    assert set(problem) - {"parameters"} == {"type", "title", "status"}
+    assert problem["status"] == status
+    return problem
+
+
+@pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
+def test_what_cannot_be_read_as_parameters_is_a_400(
+    reverse: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
+) -> None:
+    assert assert_rejected(reverse.handle(event), 400, captured)["type"].endswith("malformed-request")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [query_event([("a", TOO_LONG)]), body_event(f"a={TOO_LONG}"), json_event({"a": TOO_LONG})],
+    ids=["query", "form", "json"],
+)
+def test_what_is_too_large_is_a_413(reverse: LambdaFunction, captured: CapturedOutput, event: ProxyEvent) -> None:
+    assert_rejected(reverse.handle(event), 413, captured)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_all_that_is_not_authentic_gets_one_and_the_same_body(
+    reverse: LambdaFunction, captured: CapturedOutput, transport: str
+) -> None:
+    valid = reversal(agent_name=MARKER)
+    unsigned = {name: value for name, value in valid.items() if name != "signature"}
+    forged: list[Mapping[str, str]] = [
+        {},
+        unsigned,
+        {**valid, "signature": ""},
+        {**valid, "signature": MARKER},
+        {**valid, "reverse_amount": "999.00"},
+        {**valid, "zz": MARKER},
+        {**valid, "site_identifier": SITE_OF_2_0},
+        signed({**unsigned, "site_identifier": MARKER}, secret="any"),
+        signed({**unsigned, "version": "2.0"}),
+        {**valid, "version": "4.0"},
+    ]
+
+    responses = [reverse(parameters, TRANSPORTS[transport]) for parameters in forged]
+
+    assert len({response.body for response in responses}) == 1
+    assert assert_rejected(responses[0], 401, captured)["type"].endswith("authentication-failed")
+    assert {response.status for response in responses} == {401}
+    assert captured.metric_total("AuthenticationFailed") == len(forged)
+
+
+@pytest.mark.parametrize(("changes", "expected_names"), INVALID_REVERSALS.values(), ids=INVALID_REVERSALS)
+def test_an_authentic_reversal_that_is_not_valid_is_a_400_with_the_names(
+    reverse: LambdaFunction, captured: CapturedOutput, changes: dict[str, str | None], expected_names: list[str]
+) -> None:
+    message = reversal(agent_name=MARKER, **changes)
+
+    for transport in TRANSPORTS.values():
+        problem = assert_rejected(reverse(message, transport), 400, captured)
+
+        assert problem["type"].endswith("invalid-parameters")
+        assert problem["parameters"] == expected_names
+        assert CUSTOMER not in str(problem)
+    assert captured.metric_total("ValidationFailed") == len(TRANSPORTS)
+
+
+def test_a_bad_reversal_of_a_2_0_site_gets_the_same_problem_as_any_other(
+    reverse: LambdaFunction, captured: CapturedOutput
+) -> None:
+    first_response = reverse(reversal(reverse_amount=MARKER))
+    second_response = reverse(reversal(reverse_amount=MARKER, site_identifier=SITE_OF_2_0, version="2.0"))
+
+    assert second_response.body == first_response.body
+    assert_rejected(second_response, 400, captured)

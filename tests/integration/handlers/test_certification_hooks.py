@@ -1,0 +1,174 @@
+"""PayNearMe's certification hooks: what is told is recorded as always, only the answer misbehaves."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from paynearme.platform.deadline import Deadline
+from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0, TRANSPORTS, authorization, confirmation, site_changes
+from tests.support.harness import (
+    RESPONSE_TIMEOUT_SECONDS,
+    AwsCallRecorder,
+    CapturedOutput,
+    LambdaFunction,
+    LedgerFixture,
+)
+
+POSTED_BALANCES = {CUSTOMER: Decimal("350.00")}
+STATUS_BY_ANNOTATION = {
+    "confirm_bad_xml": 200,
+    "confirm_blank": 200,
+    "confirm_delay_2": 200,
+    "confirm_delay_60": 200,
+    "confirm_redirect": 302,
+}
+
+
+@pytest.fixture
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Collects the seconds of every wait. Nobody waits, but a wait takes its time by the function's clock."""
+    recorded_delays: list[float] = []
+
+    class DelayRecorder:
+        @staticmethod
+        def after(seconds: float) -> Deadline:
+            return replace(Deadline.after(seconds), sleep=recorded_delays.append)
+
+    monkeypatch.setattr("paynearme.handlers.callback.Deadline", DelayRecorder)
+    perf_counter = time.perf_counter
+    monkeypatch.setattr(
+        "paynearme.handlers.callback.time", SimpleNamespace(perf_counter=lambda: perf_counter() + sum(recorded_delays))
+    )
+    return recorded_delays
+
+
+@pytest.fixture
+def confirm_with_hooks(
+    monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], LambdaFunction], delays: list[float]
+) -> LambdaFunction:
+    """The function that takes confirmations, with the hooks on."""
+    monkeypatch.setenv("CERTIFICATION_HOOKS", "true")
+    return cold_start("confirm")
+
+
+def hook_message(annotation: str, **changes: str | None) -> dict[str, str]:
+    return confirmation(site_order_annotation=annotation, **changes)
+
+
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
+def test_the_money_is_posted_once_however_often_the_answer_misbehaves(
+    confirm_with_hooks: LambdaFunction, ledger_table: LedgerFixture, annotation: str
+) -> None:
+    responses = [
+        confirm_with_hooks(hook_message(annotation), transport) for transport in TRANSPORTS.values() for _ in range(2)
+    ]
+
+    assert {response.status for response in responses} == {STATUS_BY_ANNOTATION[annotation]}
+    assert len({response.body for response in responses}) == 1
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
+    assert ledger_table.anomalies() == set()
+
+
+def test_a_delay_is_waited_for_and_then_acknowledged_each_time(
+    confirm_with_hooks: LambdaFunction, confirm: LambdaFunction, delays: list[float]
+) -> None:
+    defaults = confirm(confirmation())
+
+    assert [confirm_with_hooks(hook_message("confirm_delay_2")) for _ in range(2)] == [defaults, defaults]
+    assert delays == [2, 2]
+
+
+def test_a_delay_beyond_the_time_for_an_answer_is_not_acknowledged(
+    confirm_with_hooks: LambdaFunction, delays: list[float]
+) -> None:
+    assert confirm_with_hooks(hook_message("confirm_delay_60")).body == ""
+    [recorded_delays] = delays
+    assert 0 < recorded_delays < RESPONSE_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("annotation", ["confirm_blank", "confirm_redirect"])
+def test_an_answer_without_a_body_acknowledges_nothing(confirm_with_hooks: LambdaFunction, annotation: str) -> None:
+    assert confirm_with_hooks(hook_message(annotation)).body == ""
+
+
+def test_a_bad_answer_is_no_acknowledgement_for_a_site_that_reads_xml_either(
+    confirm_with_hooks: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    site = site_changes(SITE_OF_2_0)
+    bad_response = confirm_with_hooks(hook_message("confirm_bad_xml", **site))
+
+    assert bad_response.content_type.startswith("application/xml")
+    assert ">" not in bad_response.body
+    assert bad_response.body != confirm(confirmation(**site)).body
+    assert ledger_table.balances() == POSTED_BALANCES
+
+
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
+def test_where_the_hooks_are_off_an_annotation_changes_nothing(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], captured: CapturedOutput, annotation: str
+) -> None:
+    defaults = confirm(confirmation())
+
+    assert confirm(hook_message(annotation)) == defaults
+    assert delays == []
+    assert captured.metric_total("CertificationHookApplied") == 0
+    assert ledger_table.balances() == POSTED_BALANCES
+
+
+def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(
+    confirm_with_hooks: LambdaFunction, captured: CapturedOutput
+) -> None:
+    for annotation in STATUS_BY_ANNOTATION:
+        confirm_with_hooks(hook_message(annotation))
+
+    logs = captured.logs()
+    names = [annotation.removesuffix("_2").removesuffix("_60") for annotation in STATUS_BY_ANNOTATION]
+    assert [line["certification_hook"] for line in logs] == names
+    assert {line["level"] for line in logs} == {"INFO"}
+    assert not [line for line in logs if "error" in line]
+    assert captured.metric_total("CertificationHookApplied") == len(STATUS_BY_ANNOTATION)
+    assert captured.metric_total("PaymentConfirmed") == 1
+    assert {name for line in captured.metrics() for name in line if "Fail" in name or "Unav" in name} == set()
+
+
+def test_what_is_waited_for_is_not_counted_as_time_that_we_took(
+    confirm_with_hooks: LambdaFunction, captured: CapturedOutput
+) -> None:
+    confirm_with_hooks(hook_message("confirm_delay_6"))
+
+    assert captured.logs()[-1]["duration_ms"] < 6000
+
+
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
+def test_a_message_that_is_not_authentic_rehearses_nothing(
+    confirm_with_hooks: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], annotation: str
+) -> None:
+    assert confirm_with_hooks(hook_message(annotation, secret="somebody-elses")).status == 401
+    assert confirm_with_hooks(confirmation() | {"site_order_annotation": annotation}).status == 401
+    assert delays == []
+    assert ledger_table.all_items() == []
+
+
+def test_what_cannot_be_recorded_is_answered_as_such_and_not_rehearsed(
+    confirm_with_hooks: LambdaFunction, aws_calls: AwsCallRecorder, captured: CapturedOutput
+) -> None:
+    aws_calls.request_errors["TransactWriteItems"] = RuntimeError()
+
+    assert confirm_with_hooks(hook_message("confirm_blank")).status == 503
+    assert captured.metric_total("CertificationHookApplied") == 0
+
+
+@pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
+def test_an_authorization_of_such_an_order_is_answered_as_any_other(
+    monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], LambdaFunction], delays: list[float], annotation: str
+) -> None:
+    monkeypatch.setenv("CERTIFICATION_HOOKS", "true")
+    authorize = cold_start("authorize")
+
+    assert authorize(authorization(site_order_annotation=annotation)).fields["accept_payment"] == "yes"
+    assert delays == []

@@ -1,0 +1,186 @@
+"""Each status that the OpenAPI document has for an operation is provoked, and is as the document says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+
+from operations.openapi import examples
+from paynearme.platform.http_request import MAX_BYTES
+from tests.support.api_driver import ApiDriver, customer_path, order_path, payment_path
+from tests.support.api_gateway_events import body_event, query_event
+from tests.support.callback_payment_driver import PaymentDriver
+from tests.support.harness import LambdaFunction, LedgerFixture, Response, SitesSecret
+from tests.support.openapi_assertions import DOCUMENT
+from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
+from tests.support.samples import load_sample, sample_names
+from tests.support.submission_driver import ACCEPTED_REPLY, EXPIRED_REPLY, KEY
+
+CONNECT_TIMEOUT = MaxRetryError(
+    HTTPSConnectionPool("paynearme.invalid"),
+    "/",
+    ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow"),
+)
+REJECTION = {"status": "error", "response_code": "1100", "errors": ["Order is unknown"]}
+GATEWAY_STATUSES = {"403", "429", "default"}
+"""What API Gateway answers, and no function."""
+
+OPERATIONS = {operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()}
+STATUSES = {
+    (name, status)
+    for name, operation in OPERATIONS.items()
+    for status in operation["responses"].keys() - GATEWAY_STATUSES
+}
+PATHS = {"Order": order_path(), "Customer": customer_path(), "Payment": payment_path()}
+# What is asked of PayNearMe: the path, a call, what PayNearMe says to it, and the header that it needs.
+REQUESTS: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
+    "getSmartToken": ("/smart-tokens", examples.SMART_TOKEN_REQUEST, SAMPLE_REPLY, None),
+    "createOrder": (
+        "/orders",
+        examples.CREATE_ORDER_REQUEST,
+        load_sample("create_order_response", "guaranteed_ach"),
+        None,
+    ),
+    "findPaymentMethods": (
+        "/payment-methods/find",
+        examples.FIND_PAYMENT_METHODS_REQUEST,
+        load_sample("find_payment_methods_response", "saved"),
+        None,
+    ),
+    "makePayment": ("/payments", examples.MAKE_PAYMENT_REQUEST, ACCEPTED_REPLY, KEY),
+}
+
+
+@dataclass(frozen=True)
+class SystemDriver:
+    """All that an answer depends on."""
+
+    backend: ApiDriver
+    paynearme: PayNearMeStub
+    payments: PaymentDriver
+    ledger_table: LedgerFixture
+    sites_secret: SitesSecret
+    monkeypatch: pytest.MonkeyPatch
+
+    def call(self, name: str) -> Response:
+        """Make the usual call of an operation."""
+        if name in REQUESTS:
+            path, content, _, key = REQUESTS[name]
+            return self.backend.post(path, content, key)
+        if name == "putOrder":
+            return self.backend.put(order_path(), **examples.ORDER_INPUT)
+        if name == "putCustomer":
+            return self.backend.put(customer_path(), **examples.CUSTOMER_INPUT)
+        return self.backend.get(PATHS[name.removeprefix("get")])
+
+    def raise_in_ledger(self) -> None:
+        """Let whatever an operation is about fail."""
+
+        def raise_error(*_: object, **__: object) -> None:
+            raise RuntimeError
+
+        for method in ("order", "put_order", "customer", "put_customer", "payment"):
+            self.monkeypatch.setattr(f"paynearme.ledger.Ledger.{method}", raise_error)
+        self.paynearme.reply(RuntimeError())
+
+
+@pytest.fixture
+def system(
+    cold_start: Callable[[str], LambdaFunction],
+    paynearme: PayNearMeStub,
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    sites_secret: SitesSecret,
+    monkeypatch: pytest.MonkeyPatch,
+) -> SystemDriver:
+    payments = PaymentDriver(authorize, confirm, ledger_table)
+    return SystemDriver(ApiDriver(cold_start), paynearme, payments, ledger_table, sites_secret, monkeypatch)
+
+
+def resource_found(system: SystemDriver, name: str) -> Response:
+    if name == "getOrder":
+        system.call("putOrder")
+    if name in REQUESTS:
+        system.paynearme.reply((200, REQUESTS[name][2]))
+    system.payments.confirm("830466818968")
+    return system.call(name)
+
+
+def malformed_request(system: SystemDriver, name: str) -> Response:
+    if name in REQUESTS:
+        return system.backend.send(REQUESTS[name][0], body_event("{"))
+    if name.startswith("get"):
+        return system.backend.send(PATHS[name.removeprefix("get")], query_event([("a", "1"), ("a", "2")]))
+    return system.backend.send(PATHS[name.removeprefix("put")], body_event("{") | {"httpMethod": "PUT"})
+
+
+def payload_too_large(system: SystemDriver, name: str) -> Response:
+    if name in REQUESTS:
+        return system.backend.post(REQUESTS[name][0], {"site_identifier": "x" * MAX_BYTES}, KEY)
+    return system.backend.put(PATHS[name.removeprefix("put")], status="x" * MAX_BYTES)
+
+
+def unavailable(system: SystemDriver, name: str) -> Response:
+    system.sites_secret.delete()
+    return system.call(name)
+
+
+def internal_error(system: SystemDriver, name: str) -> Response:
+    system.raise_in_ledger()
+    return system.call(name)
+
+
+def paynearme_reply(response: Any) -> Callable[[SystemDriver, str], Response]:
+    def provoke(system: SystemDriver, name: str) -> Response:
+        system.paynearme.reply(response)
+        return system.call(name)
+
+    return provoke
+
+
+TRIGGERS: dict[str, Callable[[SystemDriver, str], Response]] = {
+    "200": resource_found,
+    "400": malformed_request,
+    "404": lambda system, name: system.call(name),
+    "409": paynearme_reply((200, EXPIRED_REPLY)),
+    "413": payload_too_large,
+    "422": paynearme_reply((200, REJECTION)),
+    "500": internal_error,
+    "502": paynearme_reply((429, REJECTION)),
+    "503": unavailable,
+    "504": paynearme_reply(CONNECT_TIMEOUT),
+}
+
+
+@pytest.mark.parametrize(("name", "status"), sorted(STATUSES))
+def test_a_documented_status_can_be_got_and_is_as_documented(system: SystemDriver, name: str, status: str) -> None:
+    # The backend looks at the document.
+    assert TRIGGERS[status](system, name).status == int(status)
+
+
+def test_nothing_is_documented_of_a_search_or_a_feed_that_only_paynearme_can_say() -> None:
+    assert {name for name, status in STATUSES if status in ("409", "422", "502", "504")} == REQUESTS.keys()
+    assert {name for name, status in STATUSES if status == "404"} == {"getOrder", "getCustomer", "getPayment"}
+
+
+@pytest.mark.parametrize("name", ["getOrder", "getCustomer", "getPayment"])
+def test_faulty_parameters_of_an_address_are_as_documented(system: SystemDriver, name: str) -> None:
+    assert system.backend.get(PATHS[name.removeprefix("get")], more="1").status == 400
+
+
+@pytest.mark.parametrize("name", sample_names("get_smart_token"))
+def test_paynearmes_own_examples_are_answered_as_documented(system: SystemDriver, name: str) -> None:
+    request = load_sample("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
+
+    assert system.backend.post("/smart-tokens", request).status == 200
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_refused_credentials_are_as_documented(system: SystemDriver, name: str) -> None:
+    response = paynearme_reply((401, REJECTION))(system, name)
+
+    assert response.content["type"].endswith(":credentials-rejected")

@@ -1,0 +1,83 @@
+"""What only informs may be spelled as nobody expects: the payment goes on, and somebody hears of it."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization, confirmation
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+
+MALFORMED_VALUES = {
+    "payment_date": "2025-06-03",
+    "pnm_processing_fee": "4.990",
+    "due_to_site_currency": "usd",
+}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_authorization_is_accepted_and_the_names_are_noted(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, transport: str
+) -> None:
+    response = authorize(authorization(**MALFORMED_VALUES), TRANSPORTS[transport])
+
+    assert response.status == 200
+    assert response.fields["accept_payment"] == "yes"
+    assert ledger_table.payment()["decision"] == "accept"
+    [line] = captured.logs()
+    assert line["ignored_parameters"] == sorted(MALFORMED_VALUES)
+    assert captured.metric_total("OptionalFieldsIgnored") == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_confirmation_is_acknowledged_and_posted_and_the_names_are_noted(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, transport: str
+) -> None:
+    response = confirm(confirmation(**MALFORMED_VALUES), TRANSPORTS[transport])
+
+    assert response.status == 200
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    [line] = captured.logs()
+    assert line["ignored_parameters"] == sorted(MALFORMED_VALUES)
+    assert captured.metric_total("OptionalFieldsIgnored") == 1
+
+
+@pytest.mark.parametrize("name", MALFORMED_VALUES)
+def test_each_of_them_is_noted_by_name_and_never_by_value(
+    confirm: LambdaFunction, captured: CapturedOutput, name: str
+) -> None:
+    value = "zq7 " + MALFORMED_VALUES[name]
+    assert confirm(confirmation(**{name: value})).status == 200
+
+    [line] = captured.logs()
+    assert line["ignored_parameters"] == [name]
+    assert value not in captured.text()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"payment_date": "1748969961", "pnm_processing_fee": "4.99", "due_to_site_currency": "USD"},
+        dict.fromkeys(MALFORMED_VALUES, ""),
+        {"a_new_one": "?"},
+    ],
+    ids=["nothing", "readable", "empty", "unknown"],
+)
+def test_what_is_readable_or_absent_or_unknown_is_not_noted(
+    confirm: LambdaFunction, captured: CapturedOutput, changes: dict[str, str]
+) -> None:
+    assert confirm(confirmation(**changes)).status == 200
+
+    [line] = captured.logs()
+    assert "ignored_parameters" not in line
+    assert captured.metric_total("OptionalFieldsIgnored") == 0
+
+
+@pytest.mark.parametrize("name", ["payment_amount", "net_payment_amount", "net_payment_currency", "test"])
+def test_what_decides_on_money_must_be_readable(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, name: str
+) -> None:
+    assert confirm(confirmation(**{name: "4.990"})).status == 400
+
+    assert ledger_table.all_items() == []
+    assert captured.metric_total("OptionalFieldsIgnored") == 0

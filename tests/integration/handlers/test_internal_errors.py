@@ -1,0 +1,259 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from paynearme.platform.http_request import ProxyEvent
+from paynearme.policy import DEFAULT_TEXTS, Reason
+from tests.support.api_gateway_events import body_event, json_event, query_event
+from tests.support.callback_fixtures import (
+    SITE,
+    SITE_OF_2_0,
+    SITE_OF_2_0_IN_JSON,
+    SITE_OF_3_0_IN_XML,
+    SITES,
+    TRANSPORTS,
+    authorization,
+    confirmation,
+    signed,
+    site_changes,
+)
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
+
+MARKER = "zq7marker7qz"
+READS = ["BatchGetItem"]
+WRITES = ["UpdateItem", "TransactWriteItems"]
+type FaultInjection = Callable[[], object]
+
+
+@pytest.fixture(params=["table gone", "table refused", "secret gone", "secret broken", "a mistake of ours"])
+def injected_fault(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    ledger_table: LedgerFixture,
+    sites_secret: SitesSecret,
+    aws_calls: AwsCallRecorder,
+) -> None:
+    """Breaks one thing that the answer depends on."""
+
+    def raise_error(*_: object) -> None:
+        raise RuntimeError(MARKER)
+
+    access_denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": MARKER}}, "Write")
+    access_denied.response["ResponseMetadata"] = {"HTTPStatusCode": 400}  # type: ignore[typeddict-item] # the rest is of no interest
+    injections: dict[str, FaultInjection] = {
+        "table gone": lambda: ledger_table.client.delete_table(TableName=ledger_table.table_name),
+        "table refused": lambda: aws_calls.request_errors.update(dict.fromkeys(WRITES, access_denied)),
+        "secret gone": sites_secret.delete,
+        "secret broken": lambda: sites_secret.put(f'{{"sites": "{MARKER}"}}'),
+        "a mistake of ours": lambda: [
+            monkeypatch.setattr(f"paynearme.ledger.Ledger.{method}", raise_error) for method in ("authorize", "confirm")
+        ],
+    }
+    injections[request.param]()
+
+
+@pytest.mark.usefixtures("injected_fault")
+class TestFailures:
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_an_authorization_is_declined_in_so_many_words(
+        self, authorize: LambdaFunction, captured: CapturedOutput, transport: str
+    ) -> None:
+        response = authorize(authorization(agent_name=MARKER), TRANSPORTS[transport])
+
+        assert response.status == 200
+        assert response.fields["accept_payment"] == "no"
+        assert response.fields["pnm_order_identifier"] == "80080175585"
+        assert response.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
+        assert MARKER not in response.body + captured.text()
+
+    def test_such_a_decline_has_the_form_of_the_version(self, authorize: LambdaFunction) -> None:
+        response = authorize(authorization(**site_changes(SITE_OF_2_0)))
+
+        assert response.content_type.startswith("application/xml")
+        assert response.fields["accept_payment"] == "no"
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_a_confirmation_is_left_to_be_repeated(
+        self, confirm: LambdaFunction, captured: CapturedOutput, transport: str
+    ) -> None:
+        response = confirm(confirmation(agent_name=MARKER), TRANSPORTS[transport])
+
+        assert response.status == 503
+        assert set(response.content) == {"type", "title", "status"}
+        assert MARKER not in response.body + captured.text()
+
+    @pytest.mark.parametrize("message", [authorization, confirmation])
+    def test_it_is_a_failure_to_whoever_watches(
+        self,
+        cold_start: Callable[[str], LambdaFunction],
+        captured: CapturedOutput,
+        message: Callable[[], dict[str, str]],
+    ) -> None:
+        cold_start("authorize" if message is authorization else "confirm")(message())
+
+        [line] = captured.logs()
+        assert "error" in line
+        assert line["error_location"]
+
+
+@pytest.mark.parametrize("site", [SITE_OF_2_0_IN_JSON, SITE_OF_3_0_IN_XML])
+def test_a_decline_has_the_form_that_the_site_is_set_to_when_the_site_is_known(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, site: str
+) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+
+    response = authorize(authorization(**site_changes(site)))
+
+    assert f"/{SITES[site]['response_format']};" in response.content_type
+    assert response.fields["accept_payment"] == "no"
+
+
+@pytest.mark.parametrize("changes", [{"pnm_order_identifier": None}, {"pnm_order_identifier": "1\n2"}])
+def test_without_an_order_to_name_there_is_no_decline_but_a_503(
+    authorize: LambdaFunction, sites_secret: SitesSecret, changes: dict[str, Any]
+) -> None:
+    sites_secret.delete()
+
+    assert authorize(authorization(**changes)).status == 503
+
+
+def test_what_cannot_be_read_stays_a_400_while_the_secret_is_gone(
+    authorize: LambdaFunction, sites_secret: SitesSecret
+) -> None:
+    sites_secret.delete()
+
+    assert authorize.handle(body_event("{")).status == 400
+
+
+@pytest.mark.parametrize("name", ["authorize", "confirm"])
+def test_a_forger_cannot_tell_whether_the_secret_is_gone_for_others_too(
+    cold_start: Callable[[str], LambdaFunction], sites_secret: SitesSecret, ledger_table: LedgerFixture, name: str
+) -> None:
+    sites_secret.delete()
+    message = {"authorize": authorization, "confirm": confirmation}[name](pnm_payment_identifier="1")
+    function = cold_start(name)
+
+    def shape(response: Response) -> tuple[int, set[str]]:
+        return response.status, set(response.content)
+
+    assert shape(function(message)) == shape(function({**message, "signature": "0" * 64}))
+    assert ledger_table.all_items() == []
+
+
+def test_a_decline_for_a_failure_carries_the_callbacks_site_payment_identifier(
+    authorize: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+
+    response = authorize(authorization(site_payment_identifier="ours-1"))
+
+    assert response.fields["site_payment_identifier"] == "ours-1"
+
+
+@pytest.mark.parametrize("test", [None, "true"])
+def test_a_decline_for_a_failure_carries_the_identifier_that_the_payment_has_later(
+    authorize: LambdaFunction, aws_calls: AwsCallRecorder, test: str | None
+) -> None:
+    message = authorization(test=test)
+    aws_calls.request_errors = dict.fromkeys(WRITES, RuntimeError())
+    response_during_failure = authorize(message)
+    assert response_during_failure.fields["accept_payment"] == "no"
+    aws_calls.request_errors.clear()
+
+    assert (
+        response_during_failure.fields["site_payment_identifier"]
+        == authorize(message).fields["site_payment_identifier"]
+    )
+
+
+@pytest.mark.parametrize("operations", [READS, WRITES], ids=["reading", "writing"])
+def test_after_a_failure_the_same_authorization_is_decided(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder, operations: list[str]
+) -> None:
+    aws_calls.request_errors = dict.fromkeys(operations, RuntimeError())
+    assert authorize(authorization()).fields["accept_payment"] == "no"
+    assert ledger_table.all_items() == []
+    aws_calls.request_errors.clear()
+
+    assert authorize(authorization()).fields["accept_payment"] == "yes"
+    assert ledger_table.payment()["decision"] == "accept"
+
+
+def test_after_a_failure_the_same_confirmation_is_posted(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
+) -> None:
+    aws_calls.request_errors = dict.fromkeys(WRITES, RuntimeError())
+    assert confirm(confirmation()).status == 503
+    assert ledger_table.all_items() == []
+    aws_calls.request_errors.clear()
+
+    assert confirm(confirmation()).status == 200
+    assert ledger_table.balances() == {"773090000": 350}
+
+
+MALFORMED_EVENTS: dict[str, Any] = {
+    "nothing": {},
+    "no event": None,
+    "a list": [MARKER],
+    "another source": {"Records": [{"body": MARKER}]},
+    "a body that is no text": {**body_event(None), "body": {"a": MARKER}},
+    "a query that is no map": {**query_event([]), "multiValueQueryStringParameters": [MARKER]},
+    "a query without values": {**query_event([]), "multiValueQueryStringParameters": {"a": None}},
+    "base64 beyond ASCII": body_event("\N{EURO SIGN}" + MARKER, is_base64=True),
+    "half a character in a name": query_event([("\ud800", MARKER)]),
+}
+
+
+@pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
+def test_a_garbage_event_to_confirm_has_an_answer(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: ProxyEvent
+) -> None:
+    response = confirm.handle(event)
+
+    assert response.status in (400, 503)
+    assert MARKER not in response.body + captured.text()
+    assert ledger_table.all_items() == []
+
+
+@pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
+def test_a_garbage_event_to_authorize_has_an_answer(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: ProxyEvent
+) -> None:
+    response = authorize.handle(event)
+
+    assert response.status in (400, 503)
+    assert MARKER not in response.body + captured.text()
+    assert ledger_table.all_items() == []
+
+
+def test_a_callback_after_a_garbage_event_is_answered_and_logged_on_its_own(
+    confirm: LambdaFunction, captured: CapturedOutput
+) -> None:
+    confirm.handle(MALFORMED_EVENTS["nothing"])
+
+    assert confirm.handle(json_event(signed(confirmation()))).status == 200
+    failed_log, succeeded_log = captured.logs()
+    assert "error" in failed_log
+    assert "error" not in succeeded_log
+    assert succeeded_log["site_identifier"] == SITE
+
+
+def test_a_forgery_is_a_forgery_while_the_secret_is_gone_and_the_keys_are_known(
+    confirm: LambdaFunction, sites_secret: SitesSecret
+) -> None:
+    assert confirm(confirmation()).status == 200
+    sites_secret.delete()
+
+    assert confirm({**confirmation(), "signature": "0" * 64}).status == 401
+
+
+def test_a_decline_for_a_failure_of_ours_is_logged_as_an_error(
+    authorize: LambdaFunction, aws_calls: AwsCallRecorder, captured: CapturedOutput
+) -> None:
+    aws_calls.request_errors = dict.fromkeys(WRITES, RuntimeError())
+    assert authorize(authorization()).status == 200
+
+    [line] = captured.logs()
+    assert line["level"] == "ERROR"

@@ -1,0 +1,92 @@
+from collections.abc import Callable
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.support.callback_fixtures import (
+    SITE,
+    SITE_OF_2_0,
+    SITE_OF_2_0_IN_JSON,
+    SITE_OF_3_0_IN_XML,
+    SITES,
+    TRANSPORTS,
+    authorization,
+    confirmation,
+    site_changes,
+)
+from tests.support.harness import LambdaFunction, LedgerFixture, Response
+
+MESSAGES = {"authorize": authorization, "confirm": confirmation}
+ENVELOPES = {
+    "authorize": ("payment_authorization_response", "authorization"),
+    "confirm": ("payment_confirmation_response", "confirmation"),
+}
+SCHEMA = "http://www.paynearme.com/api/pnm_xmlschema_v"
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("site", [SITE, SITE_OF_2_0_IN_JSON])
+def test_json_has_paynearmes_envelope(cold_start: Callable[[str], LambdaFunction], name: str, site: str) -> None:
+    response = cold_start(name)(MESSAGES[name](**site_changes(site)))
+
+    envelope, element = ENVELOPES[name]
+    assert response.content_type == "application/json; charset=utf-8"
+    assert response.content[envelope]["version"] == SITES[site]["version"]
+    assert response.content[envelope][element]["pnm_order_identifier"] == "80080175585"
+    assert (len(response.content), len(response.content[envelope])) == (1, 2)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize(("site", "namespace"), [(SITE_OF_2_0, "2_0"), (SITE_OF_3_0_IN_XML, "3_0")])
+def test_xml_has_paynearmes_envelope_in_its_namespace(
+    cold_start: Callable[[str], LambdaFunction], name: str, site: str, namespace: str
+) -> None:
+    response = cold_start(name)(MESSAGES[name](**site_changes(site)))
+
+    envelope, element = (f"{{{SCHEMA}{namespace}}}{tag}" for tag in ENVELOPES[name])
+    root = ElementTree.fromstring(response.body)  # noqa: S314 # our own answer
+    assert response.content_type == "application/xml; charset=utf-8"
+    assert f"<t:{ENVELOPES[name][0]} " in response.body
+    assert (root.tag, [child.tag for child in root]) == (envelope, [element])
+    assert root.attrib == {"version": SITES[site]["version"]}
+    assert response.fields["pnm_order_identifier"] == "80080175585"
+
+
+@pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
+def test_json_and_xml_say_the_same(authorize: LambdaFunction, changes: dict[str, str]) -> None:
+    def decline_response(site: str) -> Response:
+        return authorize(authorization(**changes, **site_changes(site), site_payment_identifier="ours"))
+
+    in_json, in_xml = decline_response(SITE).fields, decline_response(SITE_OF_2_0).fields
+
+    assert list(in_json) == list(in_xml)
+    assert in_json | {"memo": ""} == in_xml | {"memo": ""}
+
+
+def test_xml_keeps_what_has_a_meaning_in_xml(authorize: LambdaFunction) -> None:
+    site_payment_identifier = "<a&b>]]> \"'é"
+
+    response = authorize(authorization(site_payment_identifier=site_payment_identifier, **site_changes(SITE_OF_2_0)))
+
+    assert response.fields["site_payment_identifier"] == site_payment_identifier
+
+
+@pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
+def test_xml_stays_well_formed_whatever_the_payment_is_called(authorize: LambdaFunction, character: str) -> None:
+    response = authorize(authorization(site_payment_identifier=f"8{character}", **site_changes(SITE_OF_2_0)))
+
+    assert response.status == 400
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_repeat_gets_the_same_bytes_in_each_format_and_transport(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, site: str, transport: str
+) -> None:
+    for function, message in ((authorize, authorization), (confirm, confirmation)):
+        parameters = message(**site_changes(site))
+        first = function(parameters)
+
+        assert first.status == 200
+        assert function(parameters, TRANSPORTS[transport]).body == first.body
+    assert ledger_table.anomalies() == set()

@@ -1,0 +1,293 @@
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from paynearme.errors import StaleTimestampError
+from paynearme.handlers.authentication import receive_callback
+from paynearme.platform.deadline import Deadline
+from paynearme.policy import DEFAULT_TEXTS, Reason
+from paynearme.protocol.callbacks import Authorization
+from paynearme.protocol.signing import UNSIGNED
+from tests.support.api_gateway_events import json_event
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import TRANSPORTS, authorization, confirmation
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def message_at(timestamp: datetime) -> dict[str, str]:
+    return authorization(timestamp=str(int(timestamp.timestamp())))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_valid_payment_is_accepted_and_recorded(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, transport: str
+) -> None:
+    response = authorize(authorization(), TRANSPORTS[transport])
+
+    assert response.status == 200
+    assert response.fields["accept_payment"] == "yes"
+    assert response.fields["pnm_order_identifier"] == "80080175585"
+    assert "decline_reason" not in response.fields
+    assert response.content["payment_authorization_response"]["version"] == "3.0"
+    assert ledger_table.payment()["decision"] == "accept"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"payment_currency": "CAD"}, Reason.CURRENCY_NOT_ACCEPTED),
+        ({"payment_amount": "0.00"}, Reason.AMOUNT_NOT_POSITIVE),
+        ({"payment_amount": "-1"}, Reason.AMOUNT_NOT_POSITIVE),
+    ],
+)
+def test_what_the_policy_declines_is_declined_with_its_reason(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], reason: Reason
+) -> None:
+    response = authorize(authorization(**changes))
+
+    assert response.status == 200
+    assert response.fields["accept_payment"] == "no"
+    assert response.fields["decline_reason"] == DEFAULT_TEXTS[reason].decline_reason
+    assert ledger_table.payment()["decision"] == "decline"
+    assert ledger_table.payment()["reason"] == reason
+
+
+@pytest.mark.parametrize(("amount", "accept_payment"), [("354.99", "yes"), ("0", "no")])
+def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_then(
+    cold_start: Callable[[str], LambdaFunction],
+    deployed_policy: AppConfigStub,
+    monkeypatch: pytest.MonkeyPatch,
+    amount: str,
+    accept_payment: str,
+) -> None:
+    monkeypatch.setenv("POLICY_CACHE_SECONDS", "0")
+    authorize = cold_start("authorize")
+    message = authorization(timestamp=str(int(NOW.timestamp())), payment_amount=amount)
+    first = authorize.authorize_at(NOW, message)
+    deployed_policy.put_defaults(payment_types=["cash"])
+
+    assert authorize.authorize_at(NOW + timedelta(minutes=10), message).body == first.body
+    assert first.fields["accept_payment"] == accept_payment
+    assert authorize(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
+
+
+def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_another_policy(
+    authorize: LambdaFunction, cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub
+) -> None:
+    first = authorize(authorization())
+    deployed_policy.put_defaults(payment_types=["cash"])
+    restarted = cold_start("authorize")
+
+    assert restarted(authorization()).body == first.body
+    assert first.fields["accept_payment"] == "yes"
+    assert restarted(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
+
+
+OTHER_AMOUNTS = pytest.mark.parametrize(
+    "changes",
+    [
+        {"payment_amount": "354.98"},
+        {"payment_currency": "CAD"},
+        {"pnm_order_identifier": "80080175586"},
+        {"payment_type": "debit"},
+        {"payment_type": None},
+    ],
+    ids=["amount", "currency", "order", "payment type", "no payment type"],
+)
+
+
+@OTHER_AMOUNTS
+def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, changes: dict[str, Any]
+) -> None:
+    authorize(authorization())
+    original = ledger_table.payment()
+
+    response = authorize(authorization(**changes))
+
+    assert response.fields["accept_payment"] == "no"
+    assert response.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CONFLICTS_WITH_EARLIER].decline_reason
+    flagged = {"anomalies": {"authorization_conflict"}, "revision": original["revision"] + 1}
+    assert ledger_table.payment() == {**original, **flagged}
+    assert captured.metric_total("AnomalyAuthorizationConflict") == 1
+
+
+@OTHER_AMOUNTS
+def test_after_a_conflict_the_first_question_still_gets_the_first_answer(
+    authorize: LambdaFunction, changes: dict[str, Any]
+) -> None:
+    first = authorize(authorization())
+    authorize(authorization(**changes))
+
+    assert authorize(authorization()).body == first.body
+
+
+@pytest.mark.parametrize(("first", "second"), [("354.9", "354.90"), ("354.90", "354.9"), ("354", "354.00")])
+def test_one_amount_in_two_spellings_is_the_same_money(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, first: str, second: str
+) -> None:
+    response = authorize(authorization(payment_amount=first))
+
+    assert authorize(authorization(payment_amount=second)).body == response.body
+    assert ledger_table.anomalies() == set()
+
+
+def test_a_site_payment_identifier_of_the_callback_is_answered_and_kept(
+    authorize: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    response = authorize(authorization(site_payment_identifier="ours-1"))
+
+    assert response.fields["site_payment_identifier"] == "ours-1"
+    assert ledger_table.payment()["site_payment_identifier"] == "ours-1"
+
+
+def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: LambdaFunction) -> None:
+    names = ["1001", "1002", "1003"]
+    first = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
+    again = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
+
+    identifiers = [response.fields["site_payment_identifier"] for response in first]
+    assert len(set(identifiers)) == len(names)
+    assert [response.fields["site_payment_identifier"] for response in again] == identifiers
+
+
+def test_a_conflict_is_answered_with_the_identifier_that_the_payment_has(authorize: LambdaFunction) -> None:
+    first = authorize(authorization())
+    conflict = authorize(authorization(payment_amount="1.00"))
+
+    assert conflict.fields["site_payment_identifier"] == first.fields["site_payment_identifier"]
+
+
+def test_a_test_is_answered_in_full_and_kept_apart(authorize: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    response = authorize(authorization(test="true"))
+
+    assert response.fields["accept_payment"] == "yes"
+    [item] = ledger_table.all_items()
+    assert item["pk"].startswith("TEST#")
+    assert item["test"] is True
+
+
+@pytest.mark.parametrize("order", [("true", None), (None, "true")], ids=["test first", "real first"])
+def test_a_test_and_a_real_payment_of_one_identifier_do_not_meet(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, order: tuple[str | None, str | None]
+) -> None:
+    first_response = authorize(authorization(test=order[0]))
+    second_response = authorize(authorization(test=order[1], payment_amount="1.00"))
+
+    assert first_response.fields["accept_payment"] == second_response.fields["accept_payment"] == "yes"
+    assert first_response.fields["site_payment_identifier"] != second_response.fields["site_payment_identifier"]
+    assert sorted(item["pk"].startswith("TEST#") for item in ledger_table.payments()) == [False, True]
+
+
+def receive_at(function: LambdaFunction, event: dict[str, Any], now: datetime) -> Authorization:
+    app = function.app
+    return receive_callback(
+        event, Authorization, app.settings, app.sites, now, Deadline.after(app.settings.response_timeout_seconds)
+    ).message
+
+
+@pytest.mark.parametrize("seconds", [-300, -1, 0, 1, 900])
+def test_an_authorization_within_the_allowed_age_is_received(authorize: LambdaFunction, seconds: int) -> None:
+    event = json_event(message_at(NOW - timedelta(seconds=seconds)))
+
+    assert receive_at(authorize, event, NOW).pnm_payment_identifier == "830466818968"
+
+
+@pytest.mark.parametrize("seconds", [-301, 901])
+def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: LambdaFunction, seconds: int) -> None:
+    event = json_event(message_at(NOW - timedelta(seconds=seconds)))
+
+    with pytest.raises(StaleTimestampError):
+        receive_at(authorize, event, NOW)
+
+
+@pytest.mark.parametrize("seconds", [-301, 901])
+def test_a_refused_age_is_answered_with_401_and_leaves_no_trace(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, seconds: int
+) -> None:
+    response = authorize.authorize_at(NOW, message_at(NOW - timedelta(seconds=seconds)))
+
+    assert response.status == 401
+    assert ledger_table.all_items() == []
+
+
+@pytest.mark.parametrize(("variable", "seconds"), [("AGE", 61), ("AHEAD", -61)])
+def test_the_allowed_age_is_a_setting(
+    cold_start: Any, monkeypatch: pytest.MonkeyPatch, variable: str, seconds: int
+) -> None:
+    monkeypatch.setenv(f"AUTHORIZATION_MAX_{variable}_SECONDS", "60")
+
+    assert cold_start("authorize").at(NOW, message_at(NOW - timedelta(seconds=seconds))).status == 401
+
+
+def test_an_authorization_after_the_confirmation_is_decided_and_leaves_the_outcome(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    confirm(confirmation())
+
+    response = authorize(authorization())
+
+    assert response.fields["accept_payment"] == "yes"
+    item = ledger_table.payment()
+    assert (item["outcome"], item["decision"]) == ("payment", "accept")
+    assert ledger_table.anomalies() == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "anomaly"),
+    [
+        ({"payment_amount": "1.00"}, "amount_differs"),
+        ({"pnm_order_identifier": "1"}, "order_differs"),
+        ({"site_customer_identifier": "1"}, "customer_differs"),
+    ],
+)
+def test_an_authorization_that_does_not_fit_the_earlier_confirmation_marks_it(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    changes: dict[str, Any],
+    anomaly: str,
+) -> None:
+    confirm(confirmation())
+    balances = ledger_table.balances()
+
+    authorize(authorization(**changes))
+
+    assert ledger_table.anomalies() == {anomaly}
+    assert ledger_table.balances() == balances
+
+
+def test_a_decline_after_the_money_came_is_marked(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    confirm(confirmation())
+
+    assert authorize(authorization(payment_currency="CAD")).fields["accept_payment"] == "no"
+    assert ledger_table.anomalies() == {"paid_after_decline", "amount_differs"}
+
+
+def test_an_authorization_after_a_failed_payment_is_answered_and_marks_nothing(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    confirm(confirmation(status="decline"))
+
+    first = authorize(authorization())
+
+    assert first.fields["accept_payment"] == "yes"
+    assert authorize(authorization()).body == first.body
+    assert ledger_table.anomalies() == set()
+
+
+@pytest.mark.parametrize("name", sorted(UNSIGNED))
+def test_what_is_not_signed_is_no_part_of_the_message(authorize: LambdaFunction, name: str) -> None:
+    parameters = authorization(agent_name="signed")
+    event = json_event({name: "not signed", **parameters})
+
+    message = receive_at(authorize, event, datetime.now(UTC))
+
+    assert message.agent_name == "signed"
+    assert name not in (message.model_extra or {})

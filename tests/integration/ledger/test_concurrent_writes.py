@@ -1,0 +1,233 @@
+"""What happens between the reading of an authorization and its writing, and what is decided then."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, total
+from tests.support.harness import LambdaFunction, LedgerFixture
+from tests.support.interleaving import Interleaver, Step
+
+WINDOWS = ("day", "week", "month")
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
+    "all types": lambda amount: [limit("day", amount)],
+    "a week": lambda amount: [limit("week", amount)],
+    "all windows": lambda amount: [limit(window, amount) for window in WINDOWS],
+    "its type": lambda amount: [limit("day", amount, "credit")],
+    "some types": lambda amount: [limit("day", amount, "credit", "cash", "none")],
+    "two of a window": lambda amount: [limit("day", amount), limit("day", "900.00")],
+    "two over its type": lambda amount: [
+        limit("day", "900.00", "credit", "debit"),
+        limit("day", amount, "credit", "cash"),
+    ],
+    "some types and all": lambda amount: [limit("day", amount, "credit", "cash"), limit("month", amount)],
+}
+limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+
+
+@limits
+def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
+    limits: Callable[[str], list[dict[str, Any]]],
+) -> None:
+    deployed_policy.put_defaults(spending_limits=limits("200.00"))
+    interleave(lambda: payments.authorize("2"))
+
+    assert payments.authorize("1")
+
+    assert payments.item("2")["decision"] == "accept"
+    assert payments.spent() == payments.spent(of_type="credit") == total("200.00")
+
+
+@limits
+@pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["first of its windows", "not the first"])
+def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_limits_reason(
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
+    limits: Callable[[str], list[dict[str, Any]]],
+    has_earlier_spending: bool,
+) -> None:
+    deployed_policy.put_defaults(spending_limits=limits("199.99"))
+    if has_earlier_spending:
+        payments.authorize("0", payment_amount="0.99")
+    interleave(lambda: payments.authorize("2"))
+
+    assert not payments.authorize("1")
+
+    reason = f"{limits('1')[0]['window']}_limit_exceeded"
+    assert payments.item("2")["decision"] == "accept"
+    assert (payments.item("1")["decision"], payments.item("1")["reason"]) == ("decline", reason)
+    assert payments.spent() == total("100.99" if has_earlier_spending else "100.00")
+    assert not payments.authorize("1")
+
+
+@pytest.mark.parametrize("missing_amount", ["0.00", "0.01"], ids=["room left", "a cent missing_amount"])
+@pytest.mark.parametrize("other_type", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
+@pytest.mark.parametrize("earlier_types", [[], ["credit"], ["cash", None]], ids=str)
+def test_each_payment_type_of_the_same_limit_overtakes(
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
+    missing_amount: str,
+    other_type: str | None,
+    earlier_types: list[str | None],
+) -> None:
+    limit_amount = 100 * (len(earlier_types) + 2) - Decimal(missing_amount)
+    deployed_policy.put_defaults(spending_limits=[limit("day", str(limit_amount), "credit", "cash", "none")])
+    for number, payment_type in enumerate(earlier_types):
+        payments.authorize(f"before-{number}", payment_type=payment_type)
+    interleave(lambda: payments.authorize("2", payment_type=other_type))
+
+    accepted = payments.authorize("1")
+
+    assert accepted is (missing_amount == "0.00")
+    assert payments.item("1")["reason"] == ("accepted" if accepted else "day_limit_exceeded")
+    assert payments.spent() == total(str(100 * (len(earlier_types) + 1 + accepted)))
+
+
+def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit", "cash")])
+    interleave(lambda: payments.authorize("2", payment_type="debit"))
+
+    assert payments.authorize("1")
+    assert payments.spent() == total("200.00")
+
+
+def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_room(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+) -> None:
+    deployed_policy.put_defaults(
+        spending_limits=[limit("day", "500.00", "credit", "cash", "none"), limit("week", "500.00")]
+    )
+
+    def pay_other(number: int) -> Step:
+        return lambda: payments.authorize(f"other-{number}", payment_type=None if number % 2 else "cash")
+
+    interleave(*[pay_other(number) for number in range(4)])
+
+    assert payments.authorize("1")
+    assert payments.spent() == total("500.00")
+
+    interleave(lambda: payments.authorize("other-9", payment_amount="0.01"))
+    assert not payments.authorize("2")
+    assert payments.spent() == total("500.00")
+
+
+def test_what_others_gave_back_meanwhile_does_no_harm(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "200.00", "credit", "cash")])
+    payments.authorize("2", payment_type="cash")
+    interleave(lambda: payments.decline("2", payment_type="cash"))
+
+    assert payments.authorize("1")
+    assert payments.spent() == total("100.00")
+
+
+@pytest.mark.parametrize("earlier_amount", ["0.00", "10.00"], ids=["first of its windows", "not the first"])
+@pytest.mark.parametrize(
+    ("outcome_changes", "counted_amount", "anomalies"),
+    [
+        ({"status": "payment"}, "100.00", set()),
+        ({"status": "decline"}, "0.00", set()),
+        ({"payment_amount": "60.00"}, "60.00", {"amount_differs"}),
+        ({"payment_type": "cash"}, "100.00", set()),
+    ],
+    ids=["payment", "decline", "payment of another amount", "payment of another type"],
+)
+def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_once(
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    interleave: Interleaver,
+    earlier_amount: str,
+    outcome_changes: Mapping[str, str],
+    counted_amount: str,
+    anomalies: set[str],
+) -> None:
+    limit_amount = str(100 + Decimal(earlier_amount))
+    deployed_policy.put_defaults(
+        spending_limits=[
+            limit("day", limit_amount, "credit", "cash"),
+            limit("week", limit_amount),
+            limit("month", limit_amount),
+        ]
+    )
+    payments.authorize("0", payment_amount=earlier_amount)
+    interleave(lambda: payments.confirm("1", **outcome_changes))
+
+    assert payments.authorize("1")
+
+    item = payments.item("1")
+    assert (item["decision"], item["outcome"]) == ("accept", outcome_changes.get("status", "payment"))
+    expected_total = Decimal(earlier_amount) + Decimal(counted_amount)
+    assert payments.spent() == (total(str(expected_total)) if expected_total else {})
+    assert payments.anomalies("1") == anomalies
+
+
+def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "400.00")])
+    payments.authorize("0", payment_amount="350.00")
+    interleave(lambda: payments.confirm("1"))
+
+    assert not payments.authorize("1")
+
+    assert payments.item("1")["reason"] == "day_limit_exceeded"
+    assert payments.anomalies("1") == {"paid_after_decline"}
+    assert payments.spent() == total("450.00")
+
+
+@pytest.mark.parametrize("test", [None, "true"])
+def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_once(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver, test: str | None
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
+    interleave(lambda: payments.authorize("1", test=test))
+
+    assert payments.authorize("1", test=test)
+
+    assert payments.item()["decided_at"] == NOON.isoformat()
+    assert payments.spent() == ({} if test else total("100.00"))
+    assert payments.anomalies() == set()
+
+
+@pytest.mark.parametrize("changes", [{"payment_amount": "1.00"}, {"payment_type": "cash"}])
+def test_another_question_about_the_payment_at_the_same_time_is_declined_and_marked(
+    payments: PaymentDriver, interleave: Interleaver, changes: dict[str, str]
+) -> None:
+    interleave(lambda: payments.authorize("1", **changes))
+
+    assert not payments.authorize("1")
+
+    assert payments.spent() == total(changes.get("payment_amount", "100.00"))
+    assert payments.anomalies() == {"authorization_conflict"}
+
+
+def test_a_declined_payment_that_is_decided_elsewhere_meanwhile_has_one_decision(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])
+    payments_later = payments.at(NOON + timedelta(seconds=1))
+    interleave(lambda: payments_later.authorize("1"))
+
+    assert not payments.authorize("1")
+
+    assert payments.item()["decided_at"] == payments_later.now.isoformat()
+    assert payments.spent() == {}

@@ -1,0 +1,218 @@
+"""Outcomes, releases and reversals of one payment at the same time: each is counted, and counted once."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import CUSTOMER
+from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, reversal, send_at, total
+from tests.support.harness import LambdaFunction, LedgerFixture
+from tests.support.interleaving import Interleaver
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+@pytest.mark.parametrize("changes", [{}, {"payment_type": "cash"}], ids=["as asked", "another type"])
+def test_an_outcome_that_comes_before_its_release_is_written_stands(
+    payments: PaymentDriver, interleave: Interleaver, status: str, changes: dict[str, str]
+) -> None:
+    payments.authorize()
+    interleave(lambda: payments.confirm(status=status, **changes))
+
+    assert not payments.release()
+
+    assert payments.spent() == (total("100.00") if status == "payment" else {})
+    assert "released_at" not in payments.item()
+
+
+def test_two_releases_at_the_same_time_give_back_once(payments: PaymentDriver, interleave: Interleaver) -> None:
+    payments.authorize("1")
+    payments.authorize("2")
+    interleave(lambda: payments.release("1"))
+
+    assert not payments.release("1")
+    assert payments.spent() == total("100.00")
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_a_release_that_comes_before_an_outcome_is_written_is_counted_once(
+    payments: PaymentDriver, interleave: Interleaver, status: str
+) -> None:
+    payments.authorize("1")
+    payments.authorize("2")
+    # The outcome differs from the question, so it is written at the second attempt.
+    interleave(None, lambda: payments.release("1"))
+
+    payments.confirm("1", status=status, payment_amount="30.00")
+
+    assert payments.spent() == total("130.00" if status == "payment" else "100.00")
+    assert ("paid_after_release" in payments.anomalies("1")) is (status == "payment")
+
+
+@pytest.mark.parametrize("first", ["payment", "decline"])
+def test_two_outcomes_at_the_same_time_move_spending_once(
+    payments: PaymentDriver, interleave: Interleaver, first: str
+) -> None:
+    payments.authorize()
+    interleave(None, lambda: payments.confirm(status=first, payment_amount="30.00"))
+
+    payments.confirm(payment_amount="30.00")
+
+    assert payments.spent() == total("30.00")
+    assert payments.ledger_table.balances() == {"773090000": 30}
+
+
+def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_policy_too(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+) -> None:
+    deployed_policy.put("no policy")
+    # After a decline it is written at the second attempt.
+    payments.decline()
+    interleave(None, payments.confirm)
+
+    payments.confirm()
+
+    assert payments.ledger_table.balances() == {CUSTOMER: Decimal("100.00")}
+    assert payments.spent() == {}
+
+
+def test_a_question_that_comes_before_an_unasked_payment_is_written_reserves_and_is_confirmed(
+    payments: PaymentDriver, interleave: Interleaver
+) -> None:
+    interleave(None, lambda: payments.authorize())
+
+    payments.at(NOON + timedelta(days=1)).confirm()
+
+    assert payments.spent() == total("100.00")
+    assert payments.anomalies() == set()
+
+
+def send_reversal(reverse: LambdaFunction, amount: str) -> int:
+    """Return how a reversal of a part of payment 1 is answered."""
+    return send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount=amount)).status
+
+
+@pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "was_authorized about"])
+def test_a_payment_that_is_posted_before_its_reversal_is_written_is_taken_back(
+    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
+) -> None:
+    if was_authorized:
+        payments.authorize()
+    interleave(payments.confirm)
+
+    assert send_reversal(reverse, "30.00") == 200
+
+    assert payments.ledger_table.balances() == {CUSTOMER: Decimal("70.00")}
+    assert payments.anomalies() == set()
+
+
+@pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "was_authorized about"])
+def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_be_posted(
+    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
+) -> None:
+    if was_authorized:
+        payments.authorize()
+    # Written at the second attempt: as something else than what was asked about, or as news.
+    interleave(None, lambda: send_reversal(reverse, "30.00"))
+
+    payments.confirm(payment_type="cash")
+
+    assert payments.ledger_table.balances() == {CUSTOMER: Decimal("70.00")}
+    assert payments.anomalies() == {"reversed_unknown"}
+    assert payments.spent() == total("100.00")
+
+
+@pytest.mark.parametrize(("interleaved", "posted"), [("question", 100), ("reversal", 70)])
+def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_before_it_is_written(
+    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver, interleaved: str, posted: int
+) -> None:
+    payments.decline()
+    interleave(None, {"question": payments.authorize, "reversal": lambda: send_reversal(reverse, "30.00")}[interleaved])
+
+    payments.confirm()
+
+    assert payments.item()["outcome"] == "payment"
+    assert payments.ledger_table.balances() == {CUSTOMER: posted}
+    assert payments.spent() == total("100.00")
+    assert "outcome_contradicted" in payments.anomalies()
+
+
+def test_two_reversals_at_the_same_time_are_both_taken_back_but_not_more_than_was_posted(
+    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver
+) -> None:
+    payments.confirm()
+    interleave(lambda: send_reversal(reverse, "30.00"))
+    assert send_reversal(reverse, "40.00") == 200
+    assert payments.ledger_table.balances() == {CUSTOMER: Decimal("30.00")}
+
+    interleave(lambda: send_reversal(reverse, "20.00"))
+    assert send_reversal(reverse, "25.00") == 200
+    assert payments.ledger_table.balances() == {CUSTOMER: 0}
+    assert payments.anomalies() == {"reversed_too_much"}
+
+
+def test_one_reversal_told_twice_at_the_same_time_is_taken_back_and_counted_once(
+    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, interleave: Interleaver
+) -> None:
+    payments.confirm()
+    interleave(lambda: send_reversal(reverse, "30.00"))
+
+    assert send_reversal(reverse, "30.00") == 200
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("70.00")}
+    [year_counts] = [item for item in ledger_table.all_items() if item["sk"] == "REVERSALS#2026"]
+    assert year_counts["returns_2026-11-20"] == 1
+
+
+def test_a_payment_that_fails_before_its_reversal_is_written_moves_nothing(
+    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver
+) -> None:
+    payments.authorize()
+    interleave(payments.decline)
+
+    assert send_reversal(reverse, "30.00") == 200
+
+    assert payments.ledger_table.balances() == {}
+    assert payments.anomalies() == {"reversed_unknown"}
+
+
+def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_marked(
+    payments: PaymentDriver, interleave: Interleaver
+) -> None:
+    interleave(None, lambda: payments.authorize(payment_currency="CAD"))
+
+    payments.confirm()
+
+    assert payments.anomalies() == {"paid_after_decline", "amount_differs"}
+    assert payments.spent() == total("100.00")
+
+
+@pytest.mark.parametrize("interleaved", ["1", "2"], ids=["itself", "another"])
+def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_past_the_limit(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver, interleaved: str
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
+    payments.authorize("1")
+    payments.release("1")
+    interleave(lambda: payments.authorize(interleaved))
+
+    assert payments.authorize("1") is (interleaved == "1")
+    assert payments.spent() == total("100.00")
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_an_outcome_that_comes_before_a_released_payment_is_decided_anew_counts_once(
+    payments: PaymentDriver, interleave: Interleaver, status: str
+) -> None:
+    payments.authorize()
+    payments.release()
+    interleave(lambda: payments.confirm(status=status))
+
+    assert payments.authorize()
+    assert payments.spent() == (total("100.00") if status == "payment" else {})

@@ -1,0 +1,307 @@
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization, confirmation, signed
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.samples import load_sample, sample_names
+
+ACKNOWLEDGEMENT = {
+    "payment_confirmation_response": {
+        "version": "3.0",
+        "confirmation": {"pnm_order_identifier": "80080175585"},
+    }
+}
+POSTED_BALANCES = {CUSTOMER: Decimal("350.00")}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_payment_is_acknowledged_and_moves_the_balance_by_its_net_amount(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, transport: str
+) -> None:
+    response = confirm(confirmation(), TRANSPORTS[transport])
+
+    assert response.status == 200
+    assert response.content == ACKNOWLEDGEMENT
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
+
+
+@pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "without authorization"])
+def test_however_often_it_is_told_a_payment_is_posted_once_and_acknowledged_alike(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, authorized: bool
+) -> None:
+    if authorized:
+        authorize(authorization())
+
+    bodies = {confirm(confirmation(), transport).body for transport in TRANSPORTS.values() for _ in range(2)}
+
+    assert len(bodies) == 1
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.anomalies() == set()
+
+
+def test_a_balance_is_the_exact_sum_of_a_customers_payments(
+    confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    for number in range(10):
+        confirm(confirmation(pnm_payment_identifier=str(number), net_payment_amount="0.10"))
+    confirm(confirmation(pnm_payment_identifier="10", net_payment_amount="123456789012.07"))
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("123456789013.07")}
+
+
+def test_customers_of_two_sites_have_two_balances(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    confirm(confirmation())
+    confirm(confirmation(site_identifier="S2411573363"))
+
+    accounts = [item for item in ledger_table.all_items() if item["sk"] == "ACCOUNT"]
+    assert [item["balance"] for item in accounts] == [350, 350]
+
+
+def test_a_decline_is_acknowledged_recorded_and_moves_nothing(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+) -> None:
+    authorize(authorization())
+
+    response = confirm(confirmation(status="decline"))
+
+    assert (response.status, response.content) == (200, ACKNOWLEDGEMENT)
+    assert ledger_table.payment()["outcome"] == "decline"
+    assert ledger_table.balances() == {}
+    assert captured.metric_total("PaymentFailed") == 1
+
+
+def test_a_decline_needs_no_amounts(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    amounts = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
+    message = confirmation(status="decline", **dict.fromkeys(amounts))
+
+    assert confirm(message).content == ACKNOWLEDGEMENT
+    assert confirm(message).content == ACKNOWLEDGEMENT
+    assert ledger_table.payment()["outcome"] == "decline"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"payment_currency": "CAD"}, {"payment_amount": "-1.00"}], ids=["other currency", "negative"]
+)
+def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
+    authorize: LambdaFunction, confirm: LambdaFunction, changes: dict[str, Any]
+) -> None:
+    assert authorize(authorization(**changes)).fields["accept_payment"] == "no"
+
+    assert confirm(confirmation(status="decline", **changes)).status == 200
+
+
+def test_a_payment_after_its_decline_is_posted_once_and_marked(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+) -> None:
+    confirm(confirmation(status="decline"))
+
+    bodies = {confirm(confirmation()).body for _ in range(3)}
+
+    assert len(bodies) == 1
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
+    assert ledger_table.anomalies() == {"outcome_contradicted"}
+    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
+
+
+def test_a_decline_after_the_payment_keeps_the_money_and_is_marked(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+) -> None:
+    confirm(confirmation())
+
+    response = confirm(confirmation(status="decline"))
+
+    assert response.content == ACKNOWLEDGEMENT
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.payment()["outcome"] == "payment"
+    assert ledger_table.anomalies() == {"outcome_contradicted"}
+    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
+
+
+def test_payment_and_decline_in_turn_post_once(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    for status in ["decline", "payment", "decline", "payment", "decline", "payment"]:
+        assert confirm(confirmation(status=status)).content == ACKNOWLEDGEMENT
+
+    assert ledger_table.balances() == POSTED_BALANCES
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"payment_amount": "355.00"},
+        {"net_payment_amount": "349.99"},
+        {"site_customer_identifier": "1"},
+        {"site_customer_identifier": None},
+        {"pnm_order_identifier": "1"},
+    ],
+    ids=["amount", "net amount", "customer", "no customer", "order"],
+)
+def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, changes: dict[str, Any]
+) -> None:
+    confirm(confirmation())
+    original = ledger_table.payment()
+
+    response = confirm(confirmation(**changes))
+
+    assert response.status == 200
+    assert ledger_table.balances() == POSTED_BALANCES
+    flagged = {"anomalies": {"outcome_contradicted"}, "revision": original["revision"] + 1}
+    assert ledger_table.payment() == {**original, **flagged}
+    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
+
+
+@pytest.mark.parametrize(
+    ("authorized", "confirmed", "anomalies"),
+    [
+        ({"payment_currency": "CAD"}, {}, {"paid_after_decline", "amount_differs"}),
+        (
+            {"payment_amount": "0.00"},
+            {"payment_amount": "0.00"},
+            {"paid_after_decline", "net_exceeds_amount"},
+        ),
+        ({}, {"payment_amount": "355.00"}, {"amount_differs"}),
+        ({}, {"pnm_order_identifier": "1"}, {"order_differs"}),
+        ({}, {"site_customer_identifier": "1"}, {"customer_differs"}),
+        ({}, {"payment_amount": "360.00", "pnm_order_identifier": "1"}, {"amount_differs", "order_differs"}),
+    ],
+    ids=["declined: currency", "declined: amount", "amount", "order", "customer", "amount and order"],
+)
+def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_counted(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+    authorized: dict[str, Any],
+    confirmed: dict[str, Any],
+    anomalies: set[str],
+) -> None:
+    authorize(authorization(**authorized))
+
+    bodies = {confirm(confirmation(**confirmed)).body for _ in range(2)}
+
+    assert len(bodies) == 1
+    assert list(ledger_table.balances().values()) == [Decimal("350.00")]
+    assert ledger_table.anomalies() == anomalies
+    for anomaly in anomalies:
+        assert captured.metric_total("Anomaly" + anomaly.title().replace("_", "")) == 1
+
+
+@pytest.mark.parametrize("named_in", ["authorization", "confirmation"])
+def test_a_customer_that_only_one_of_the_messages_names_is_no_difference(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, named_in: str
+) -> None:
+    authorize(authorization(site_customer_identifier=CUSTOMER if named_in == "authorization" else None))
+    confirm(confirmation(site_customer_identifier=CUSTOMER if named_in == "confirmation" else None))
+
+    assert "customer_differs" not in ledger_table.anomalies()
+    assert ledger_table.balances() == (POSTED_BALANCES if named_in == "confirmation" else {})
+
+
+@pytest.mark.parametrize("customer", [None, ""], ids=["absent", "empty"])
+def test_without_a_customer_the_payment_alone_is_posted_and_marked(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, customer: str | None
+) -> None:
+    message = confirmation(site_customer_identifier=customer)
+
+    assert {confirm(message).body for _ in range(2)} == {confirm(message).body}
+    assert ledger_table.balances() == {}
+    assert ledger_table.payment()["posted_amount"] == Decimal("350.00")
+    assert ledger_table.anomalies() == {"customer_missing"}
+    assert captured.metric_total("AnomalyCustomerMissing") == 1
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, status: str
+) -> None:
+    bodies = {confirm(confirmation(test="true", status=status)).body for _ in range(2)}
+
+    assert len(bodies) == 1
+    [item] = ledger_table.all_items()
+    assert item["pk"].startswith("TEST#")
+    assert "posted_amount" not in item
+
+
+@pytest.mark.parametrize("order", [["true", None], [None, "true"]], ids=["test first", "real first"])
+def test_a_test_of_the_same_identifier_does_not_stand_in_a_payments_way(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, order: list[str | None]
+) -> None:
+    for test in order:
+        confirm(confirmation(test=test))
+
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert [item.get("anomalies") for item in ledger_table.payments()] == [None, None]
+
+
+@pytest.mark.parametrize("age", [0, 3600, 40 * 24 * 3600, 50 * 365 * 24 * 3600, -86400])
+def test_a_confirmation_is_never_refused_for_its_age(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, age: int
+) -> None:
+    assert confirm(confirmation(timestamp=str(int(time.time()) - age))).content == ACKNOWLEDGEMENT
+    assert ledger_table.balances() == POSTED_BALANCES
+
+
+def test_a_repeat_with_a_new_timestamp_is_the_same_confirmation(
+    confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    confirm(confirmation())
+    confirm(confirmation(timestamp="1748969962"))
+
+    assert ledger_table.balances() == POSTED_BALANCES
+    assert ledger_table.anomalies() == set()
+
+
+@pytest.mark.parametrize("is_standin", ["true", "false", None])
+def test_it_is_stored_whether_paynearme_decided_in_our_place(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, is_standin: str | None
+) -> None:
+    confirm(confirmation(standin=is_standin))
+
+    assert ledger_table.payment()["standin"] is (is_standin == "true")
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_nothing_personal_is_stored(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, status: str
+) -> None:
+    pii = {
+        "customer_name": "Marker-Name",
+        "first_name": "Marker-First",
+        "customer_email": "marker@example.com",
+        "agent_name": "Marker-Agent",
+        "agent_email": "marker-agent@example.com",
+        "secure_smart_token": "Marker-Token",
+        "customer_tax_id_pii": "Marker-Tax",
+        "site_customer_identifier_pii": "Marker-Customer",
+        "payment_bank_name": "Marker-Bank",
+        "payment_bank_last4": "9911",
+        "payment_card_last4": "9922",
+        "payment_longitude": "Marker-East",
+        "retailer_location_address": "Marker-Street",
+        "user_agent_string": "Marker-Browser",
+    }
+    authorize(authorization(**pii))
+    confirm(confirmation(status=status, **pii))
+
+    stored_text = str(ledger_table.all_items())
+    assert ledger_table.payment()["outcome"] == status
+    assert not [value for value in pii.values() if value in stored_text]
+    assert "_pii" not in stored_text
+    assert authorization(**pii)["signature"] not in stored_text
+
+
+@pytest.mark.parametrize("name", sample_names("confirmation"))
+def test_the_documents_confirmations_are_posted(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, name: str
+) -> None:
+    message = load_sample("confirmation", name) | {"site_identifier": "S2155373459"}
+
+    response = confirm(signed(message))
+
+    assert response.fields == {"pnm_order_identifier": message["pnm_order_identifier"]}
+    assert list(ledger_table.balances().values()) == [Decimal(message["net_payment_amount"])]

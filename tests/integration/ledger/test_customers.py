@@ -1,0 +1,236 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.api_driver import ApiDriver, customer_path, parameter_errors
+from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, site_changes
+from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at
+from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
+
+ALL_FIELDS: dict[str, Any] = {
+    "status": "suspended",
+    "suspended_reason": "identity_check",
+    "self_imposed_day_limit": "0.00",
+    "self_imposed_week_limit": "500.50",
+    "self_imposed_month_limit": "1000.00",
+}
+DEFAULT_FIELDS = {
+    "suspended_reason": None,
+    "self_imposed_day_limit": None,
+    "self_imposed_week_limit": None,
+    "self_imposed_month_limit": None,
+}
+NEVER_PROVIDED = {"status": None, **DEFAULT_FIELDS, "merchant_updated_at": None}
+IDENTITY = {"site_identifier": SITE, "site_customer_identifier": CUSTOMER}
+OTHER_SITE = SITE_OF_3_0_IN_XML
+NO_REVERSALS = {"count": 0, "within_days": 365}
+
+
+@pytest.fixture
+def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start).at(NOON)
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
+    return {"window": name, "spent": spent, "by_payment_type": by_type}
+
+
+def spending(spent: str = "0.00", **by_type: str) -> dict[str, Any]:
+    """Return what is told at ``NOON`` of a customer who spent all of it today."""
+    names = {"day": "2026-11-20", "week": "2026-W47", "month": "2026-11"}
+    windows = {kind: window(name, spent, **by_type) for kind, name in names.items()}
+    return {"time_zone": "America/New_York", **windows}
+
+
+def ledger_fields(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what payments brought about of what is told of a customer."""
+    return {name: content[name] for name in ("balance", "spending", "chargebacks", "returns")}
+
+
+def test_a_customer_is_told_as_fed(backend: ApiDriver) -> None:
+    put_response = backend.put(customer_path(), **ALL_FIELDS)
+
+    assert put_response.status == 200
+    assert put_response.content_type == "application/json; charset=utf-8"
+    assert put_response.content == {
+        **IDENTITY,
+        **ALL_FIELDS,
+        "merchant_updated_at": "2026-11-20T17:00:00Z",
+        "balance": "0.00",
+        "spending": spending(),
+        "chargebacks": NO_REVERSALS,
+        "returns": NO_REVERSALS,
+    }
+    assert backend.get(customer_path()) == put_response
+
+
+def test_what_is_left_out_has_its_default(backend: ApiDriver) -> None:
+    put_response = backend.put(customer_path(), suspended_reason=None).content
+
+    assert {name: put_response[name] for name in ("status", *DEFAULT_FIELDS)} == {"status": "active", **DEFAULT_FIELDS}
+
+
+def test_to_feed_the_same_again_changes_nothing(
+    backend: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
+) -> None:
+    first_response = backend.put(customer_path(), **ALL_FIELDS)
+    before = ledger_table.all_items()
+    aws_calls.calls.clear()
+    second_response = backend.at(NOON + timedelta(hours=1)).put(
+        customer_path(), **ALL_FIELDS | {"self_imposed_month_limit": 1000}
+    )
+
+    assert second_response == first_response
+    assert ledger_table.all_items() == before
+    assert "UpdateItem" not in aws_calls.calls
+
+
+@pytest.mark.parametrize("name", ALL_FIELDS)
+def test_what_is_no_longer_said_holds_no_more(backend: ApiDriver, name: str) -> None:
+    backend.put(customer_path(), **ALL_FIELDS)
+    dropped_names = {"status", "suspended_reason"} if name in ("status", "suspended_reason") else {name}
+    remaining_fields = {n: v for n, v in ALL_FIELDS.items() if n not in dropped_names}
+
+    put_response = backend.at(NOON + timedelta(hours=1)).put(customer_path(), **remaining_fields).content
+
+    assert put_response[name] == ("active" if name == "status" else None)
+    assert {n: put_response[n] for n in remaining_fields} == remaining_fields
+    assert put_response["merchant_updated_at"] == "2026-11-20T18:00:00Z"
+
+
+def test_to_feed_touches_nothing_that_payments_brought_about(
+    backend: ApiDriver, payments: PaymentDriver, reverse: LambdaFunction
+) -> None:
+    payments.authorize()
+    payments.confirm()
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1"))
+    before = backend.get(customer_path()).content
+
+    put_response = [
+        backend.put(customer_path(), **content).content for content in (ALL_FIELDS, {}, {"status": "closed"})
+    ]
+
+    assert before["balance"] == "99.00"
+    assert [ledger_fields(content) for content in put_response] == [ledger_fields(before)] * 3
+
+
+def test_payments_touch_nothing_that_was_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
+    limits = {"self_imposed_day_limit": "5000.00"}
+    put_response = backend.put(customer_path(), **limits).content
+    payments_later = payments.at(NOON + timedelta(hours=1))
+    payments_later.authorize()
+    payments_later.confirm()
+
+    returned = backend.get(customer_path()).content
+
+    assert {n: returned[n] for n in (*NEVER_PROVIDED, "self_imposed_day_limit")} == {
+        n: put_response[n] for n in (*NEVER_PROVIDED, "self_imposed_day_limit")
+    }
+    assert returned["balance"] == "100.00"
+
+
+def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
+    backend: ApiDriver, payments: PaymentDriver
+) -> None:
+    backend.put(customer_path(), status="suspended", suspended_reason="identity_check")
+    decisions = [payments.authorize("1")]
+    backend.put(customer_path(), self_imposed_day_limit="99.99")
+    decisions.append(payments.authorize("2"))
+    backend.put(customer_path(), self_imposed_day_limit="100.00")
+
+    assert [*decisions, payments.authorize("3")] == [False, False, True]
+
+
+def test_a_customer_who_paid_is_known_without_being_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.confirm()
+
+    assert backend.get(customer_path()).content == {
+        **IDENTITY,
+        **NEVER_PROVIDED,
+        "balance": "100.00",
+        "spending": spending("100.00", credit="100.00"),
+        "chargebacks": NO_REVERSALS,
+        "returns": NO_REVERSALS,
+    }
+
+
+def test_a_customer_who_is_about_to_pay_is_known_without_being_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.authorize()
+
+    returned = backend.get(customer_path()).content
+    assert (returned["balance"], returned["spending"]["day"]["spent"]) == ("0.00", "100.00")
+
+
+def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.authorize(payment_currency="CAD")
+    payments.confirm("2", test="true")
+
+    response = backend.get(customer_path())
+
+    assert response.status == 404
+    assert response.content["type"].endswith(":not-found")
+
+
+def test_each_customer_is_its_own_and_so_is_each_sites(backend: ApiDriver, payments: PaymentDriver) -> None:
+    backend.put(customer_path(), self_imposed_day_limit="1000")
+    backend.put(customer_path("2"), self_imposed_day_limit="2000")
+    backend.put(customer_path(site=OTHER_SITE), self_imposed_day_limit="3000")
+    payments.confirm("1")
+    payments.confirm("2", payment_amount="0.02", site_customer_identifier="2")
+    payments.confirm("3", payment_amount="0.03", **site_changes(OTHER_SITE))
+
+    paths = [customer_path(), customer_path("2"), customer_path(site=OTHER_SITE)]
+    returned = [backend.get(path).content for path in paths]
+    assert [content["self_imposed_day_limit"] for content in returned] == ["1000.00", "2000.00", "3000.00"]
+    assert [content["balance"] for content in returned] == ["100.00", "0.02", "0.03"]
+    assert [content["spending"]["week"]["spent"] for content in returned] == ["100.00", "0.02", "0.03"]
+    assert backend.get(customer_path("2", site=OTHER_SITE)).status == 404
+
+
+@pytest.mark.parametrize("identifier", ["a b", "user@example.com", "ä/ö?#&=+", "50%", "%41", "..", "1" * 256])
+def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
+    backend: ApiDriver, payments: PaymentDriver, identifier: str
+) -> None:
+    backend.put(customer_path(identifier), self_imposed_day_limit="99.99")
+    decisions = payments.authorize(site_customer_identifier=identifier)
+    payments.confirm(site_customer_identifier=identifier)
+
+    returned = backend.get(customer_path(identifier)).content
+    assert not decisions
+    assert returned["site_customer_identifier"] == identifier
+    assert (returned["self_imposed_day_limit"], returned["balance"]) == ("99.99", "100.00")
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ({"status": "zq7"}, {"status"}),
+        ({"status": "suspended"}, {"suspended_reason"}),
+        ({"suspended_reason": "zq7"}, {"suspended_reason"}),
+        ({"status": "closed", "suspended_reason": "zq7"}, {"suspended_reason"}),
+        ({"status": "suspended", "suspended_reason": "zq7 said so"}, {"suspended_reason"}),
+        ({"self_imposed_day_limit": "-0.01"}, {"self_imposed_day_limit"}),
+        ({"self_imposed_week_limit": "zq7"}, {"self_imposed_week_limit"}),
+        ({"self_imposed_month_limit": [1]}, {"self_imposed_month_limit"}),
+        ({"self_imposed_year_limit": "1"}, {"self_imposed_year_limit"}),
+        ({"balance": "1000000"}, {"balance"}),
+        ({"site_customer_identifier": CUSTOMER}, {"site_customer_identifier"}),
+        ({"site_identifier": OTHER_SITE, "status": "zq7"}, {"site_identifier"}),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_fed_is_named_and_not_stored(
+    backend: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
+) -> None:
+    response = backend.put(customer_path(), **content)
+
+    assert parameter_errors(response).keys() == names
+    assert "zq7" not in response.body
+    assert ledger_table.all_items() == []

@@ -1,0 +1,108 @@
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.api_driver import ApiDriver, customer_path
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML
+from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
+
+
+@pytest.fixture
+def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start).at(NOON)
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
+    return {"window": name, "spent": spent, "by_payment_type": by_type}
+
+
+def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
+    backend: ApiDriver, payments: PaymentDriver
+) -> None:
+    days = [datetime(2026, 11, day, 17, tzinfo=UTC) for day in (1, 15, 16, 20)]
+    amounts = ["1000.01", "100.02", "10.03", "1.04"]
+    for number, (day, amount) in enumerate(zip(days, amounts, strict=True)):
+        payments.at(day).authorize(str(number), payment_amount=amount)
+    payments.authorize("9", payment_amount="0.90", payment_type="cash")
+    payments.authorize("10", payment_amount="0.09", payment_type="barter")
+    payments.authorize("11", payment_amount="7000.00", payment_type="ach")
+    payments.decline("11", payment_amount="7000.00", payment_type="ach")
+
+    assert backend.get(customer_path()).content["spending"] == {
+        "time_zone": "America/New_York",
+        "day": window("2026-11-20", "2.03", credit="1.04", cash="0.90", other="0.09"),
+        "week": window("2026-W47", "12.06", credit="11.07", cash="0.90", other="0.09"),
+        "month": window("2026-11", "1112.09", credit="1111.10", cash="0.90", other="0.09"),
+    }
+
+
+def test_a_day_begins_and_ends_in_the_policys_time_zone(
+    backend: ApiDriver, payments: PaymentDriver, deployed_policy: AppConfigStub
+) -> None:
+    last_second = datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC)
+    payments.at(last_second).authorize()
+
+    returned = [backend.at(last_second + timedelta(seconds=s)).get(customer_path()).content for s in (0, 1)]
+    assert [content["spending"]["day"] for content in returned] == [
+        window("2026-11-20", "100.00", credit="100.00"),
+        window("2026-11-21"),
+    ]
+
+
+def send_reversal(reverse: LambdaFunction, now: datetime, number: str, **changes: str) -> None:
+    """Tell that money of a payment came back."""
+    message = reversal(pnm_payment_identifier=number, timestamp=unix_time(now), **changes)
+    assert send_at(now, reverse, message).status == 200
+
+
+def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rules(
+    backend: ApiDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(
+        chargebacks={"max_count": 0, "within_days": 350}, returns={"max_count": 0, "within_days": 2}
+    )
+    # The oldest that counts lies in the year before.
+    for days in (0, 1, 2, 349, 350, 400):
+        day = NOON - timedelta(days=days)
+        send_reversal(reverse, day, f"{days}r")
+        send_reversal(reverse, day, f"{days}c", reverse_type="Chargeback", reverse_code="4853")
+        send_reversal(reverse, day, f"{days}o", reverse_type="Refund", reverse_code="1")
+
+    returned = backend.get(customer_path()).content
+    assert returned["chargebacks"] == {"count": 4, "within_days": 350}
+    assert returned["returns"] == {"count": 2, "within_days": 2}
+
+
+def test_without_rules_they_are_counted_within_a_year(backend: ApiDriver, reverse: LambdaFunction) -> None:
+    for days in (0, 200, 364, 365):
+        send_reversal(reverse, NOON - timedelta(days=days), str(days))
+
+    assert backend.get(customer_path()).content["returns"] == {"count": 3, "within_days": 365}
+
+
+def test_a_site_has_its_own_policy(backend: ApiDriver, deployed_policy: AppConfigStub) -> None:
+    defaults = {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Asia/Tokyo"}
+    deployed_policy.put({"defaults": defaults, "sites": {SITE: {"time_zone": "America/Chicago"}}})
+
+    time_zones = [
+        backend.put(customer_path(site=site)).content["spending"]["time_zone"] for site in (SITE, SITE_OF_3_0_IN_XML)
+    ]
+    assert time_zones == ["America/Chicago", "Asia/Tokyo"]
+
+
+def test_a_get_takes_one_call_of_dynamodb_however_long_the_history(
+    backend: ApiDriver, payments: PaymentDriver, aws_calls: AwsCallRecorder
+) -> None:
+    for number in range(20):
+        payments.at(NOON - timedelta(days=number)).confirm(str(number))
+
+    assert aws_calls.calls_during(lambda: backend.get(customer_path())) == ["BatchGetItem"]

@@ -1,0 +1,247 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.api_driver import ORDER, ApiDriver, parameter_errors, payment_path
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, confirmation
+from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture, Response
+
+NO_HISTORY: dict[str, Any] = {"anomalies": [], "reversals": []}
+CONFIRMED_FIELDS = {
+    "outcome": "payment",
+    "confirmed_at": "2026-11-20T17:00:00Z",
+    "confirmed_amount": "100.00",
+    "confirmed_currency": "USD",
+    "confirmed_net": "97.50",
+    "confirmed_order": ORDER,
+    "confirmed_customer": CUSTOMER,
+    "standin": False,
+    "posted_amount": "97.50",
+}
+RESERVED = {
+    "site_customer_identifier": CUSTOMER,
+    "amount": "100.00",
+    "payment_type": "credit",
+    "windows": {"day": "2026-11-20", "week": "2026-W47", "month": "2026-11"},
+}
+
+
+@pytest.fixture
+def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start)
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+def payment_content(response: Response) -> dict[str, Any]:
+    """Return what is known: what is null is not."""
+    assert response.status == 200
+    return {name: value for name, value in response.content.items() if value is not None}
+
+
+def identity(**extra_fields: Any) -> dict[str, Any]:
+    return {
+        "site_identifier": SITE,
+        "pnm_payment_identifier": "1",
+        "pnm_order_identifier": ORDER,
+        "site_customer_identifier": CUSTOMER,
+        "test": False,
+        **extra_fields,
+    }
+
+
+def test_a_payment_that_was_asked_for_is_told(
+    backend: ApiDriver, payments: PaymentDriver, deployed_policy: AppConfigStub
+) -> None:
+    payments.authorize(net_payment_amount="97.5", site_order_identifier="ours", agent_name="zq7")
+    item = payments.item()
+
+    response = backend.get(payment_path("1"))
+
+    assert response.content_type == "application/json; charset=utf-8"
+    assert payment_content(response) == NO_HISTORY | identity(
+        site_order_identifier="ours",
+        site_payment_identifier=item["site_payment_identifier"],
+        payment_type="credit",
+        decision="accept",
+        reason="accepted",
+        decided_at="2026-11-20T17:00:00Z",
+        policy_version=item["policy_version"],
+        authorized_amount="100.00",
+        authorized_currency="USD",
+        authorized_net="97.50",
+        authorized_order=ORDER,
+        authorized_customer=CUSTOMER,
+        reservation=RESERVED,
+    )
+
+
+def test_a_declined_payment_is_told_with_its_reason(
+    backend: ApiDriver, payments: PaymentDriver, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
+    assert not payments.authorize()
+
+    payment_record = payment_content(backend.get(payment_path("1")))
+
+    assert (payment_record["decision"], payment_record["reason"]) == ("decline", "amount_too_high")
+    assert payment_record["decline_reason"] == payments.item()["decline_reason"]
+    assert "reservation" not in payment_record
+
+
+def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.confirm(net_payment_amount="97.50")
+
+    outcome_fields = {"payment_type": "credit", "reservation": RESERVED}
+    assert (
+        payment_content(backend.get(payment_path("1"))) == NO_HISTORY | identity() | CONFIRMED_FIELDS | outcome_fields
+    )
+
+
+def test_asked_paid_and_come_back_in_parts_it_is_one_story(
+    backend: ApiDriver, payments: PaymentDriver, reverse: LambdaFunction
+) -> None:
+    payments.authorize()
+    payments.confirm(net_payment_amount="97.50")
+    parts: list[tuple[int, dict[str, str | None]]] = [
+        (2, {"reverse_amount": "90.00", "reverse_type": "Chargeback", "reverse_code": "4853"}),
+        (1, {"reverse_amount": "0.01", "reverse_type": None, "reverse_code": None}),
+        (3, {"reverse_amount": "9.99"}),
+    ]
+    for days, changes in sorted(parts, key=lambda part: part[0]):
+        now = NOON + timedelta(days=days)
+        message = reversal(pnm_payment_identifier="1", timestamp=unix_time(now), **changes)
+        assert send_at(now, reverse, message).status == 200
+        assert send_at(now, reverse, message).status == 200
+
+    payment_record = payment_content(backend.get(payment_path("1")))
+
+    assert {name: payment_record[name] for name in CONFIRMED_FIELDS} == CONFIRMED_FIELDS
+    assert (payment_record["reversed_amount"], payment_record["debited_amount"]) == ("100.00", "97.50")
+    reversals = [
+        ("2026-11-21T17:00:00Z", "other", None, None, "0.01", "0.01"),
+        ("2026-11-22T17:00:00Z", "chargeback", "Chargeback", "4853", "90.00", "90.00"),
+        ("2026-11-23T17:00:00Z", "return", "Bank Return", "R01", "9.99", "7.49"),
+    ]
+    names = ("at", "kind", "type", "code", "amount", "debited_amount")
+    assert payment_record["reversals"] == [dict(zip(names, reversal, strict=True)) for reversal in reversals]
+    assert payment_record["anomalies"] == []
+
+
+def test_a_reversal_alone_is_told_too(backend: ApiDriver, reverse: LambdaFunction) -> None:
+    assert send_at(NOON, reverse, reversal(pnm_payment_identifier="1")).status == 200
+
+    payment_record = payment_content(backend.get(payment_path("1")))
+
+    assert {name: payment_record[name] for name in identity()} == identity()
+    assert payment_record["anomalies"] == ["reversed_unknown"]
+    assert [reversal_entry["debited_amount"] for reversal_entry in payment_record["reversals"]] == ["0.00"]
+    assert "outcome" not in payment_record
+    assert "decision" not in payment_record
+
+
+def test_what_was_given_back_and_what_failed_holds_nothing(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.authorize("1")
+    payments.release("1")
+    payments.authorize("2")
+    payments.decline("2")
+
+    released_record, failed_record = (payment_content(backend.get(payment_path(number))) for number in "12")
+
+    assert released_record["released_at"] == "2026-11-20T17:00:00Z"
+    assert "released_at" not in failed_record
+    assert failed_record["outcome"] == "decline"
+    assert "posted_amount" not in failed_record
+    assert [payment_record["reservation"] for payment_record in (released_record, failed_record)] == [
+        RESERVED | {"amount": "0.00"}
+    ] * 2
+
+
+def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.authorize(payment_amount="1")
+    payments.confirm(pnm_order_identifier="2", site_customer_identifier="3", net_payment_amount="100.01")
+
+    anomalies = payment_content(backend.get(payment_path("1")))["anomalies"]
+
+    assert anomalies == ["amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"]
+
+
+def test_test_payments_are_told_apart(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.confirm("1", payment_amount="1.00")
+    payments.confirm("1", payment_amount="2.00", test="true")
+    payments.confirm("2", test="true")
+
+    real_payments = [
+        payment_content(backend.get(payment_path("1"))),
+        payment_content(backend.get(payment_path("1"), test="false")),
+    ]
+    test = payment_content(backend.get(payment_path("1"), test="true"))
+
+    assert [(payment_record["test"], payment_record["confirmed_amount"]) for payment_record in real_payments] == [
+        (False, "1.00")
+    ] * 2
+    assert (test["test"], test["confirmed_amount"]) == (True, "2.00")
+    assert "posted_amount" not in test
+    assert backend.get(payment_path("2")).status == 404
+
+
+def test_the_same_identifier_at_another_site_is_another_payment(backend: ApiDriver, payments: PaymentDriver) -> None:
+    payments.confirm("1")
+
+    assert backend.get(payment_path("1", site=SITE_OF_3_0_IN_XML)).status == 404
+
+
+def test_a_payment_that_nobody_told_of_is_not_found(backend: ApiDriver) -> None:
+    response = backend.get(payment_path())
+
+    assert response.status == 404
+    assert response.content["type"].endswith(":not-found")
+
+
+@pytest.mark.parametrize("amount", ["0.01", "0.10", "100000000000.00", "999999999999.99"])
+def test_amounts_are_exact(backend: ApiDriver, payments: PaymentDriver, amount: str) -> None:
+    payments.confirm(payment_amount=amount)
+
+    payment_record = payment_content(backend.get(payment_path("1")))
+
+    amounts = {payment_record[name] for name in ("confirmed_amount", "confirmed_net", "posted_amount")}
+    assert amounts | {payment_record["reservation"]["amount"]} == {amount}
+
+
+def test_a_story_takes_one_call_of_dynamodb(
+    backend: ApiDriver, payments: PaymentDriver, aws_calls: AwsCallRecorder
+) -> None:
+    payments.confirm("1")
+
+    assert aws_calls.calls_during(lambda: backend.get(payment_path("1"))) == ["BatchGetItem"]
+
+
+def test_nothing_personal_is_told(backend: ApiDriver, confirm: LambdaFunction) -> None:
+    pii = {
+        "agent_name": "zq7",
+        "agent_email": "zq7@example.com",
+        "payment_bank_name": "zq7",
+        "customer_name_pii": "zq7",
+        "retailer_location_address": "zq7",
+        "payment_card_last4": "zq7",
+    }
+    assert send_at(NOON, confirm, confirmation(pnm_payment_identifier="1", **pii)).status == 200
+
+    assert "zq7" not in backend.get(payment_path("1")).body
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [({"test": "yes"}, {"test"}), ({"test": ""}, {"test"}), ({"zq7": "1"}, {"zq7"})],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_named(backend: ApiDriver, query: dict[str, str], names: set[str]) -> None:
+    assert parameter_errors(backend.get(payment_path(), **query)).keys() == names
+    assert parameter_errors(backend.get(payment_path("a b"))).keys() == {"pnm_payment_identifier"}

@@ -1,0 +1,199 @@
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Table, Update
+from tests.support.callback_fixtures import CUSTOMER, authorization, confirmation
+from tests.support.callback_payment_driver import reversal
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
+
+URL = "https://dynamodb.us-east-1.amazonaws.com"
+READS = ["BatchGetItem"]
+WRITES = ["UpdateItem", "TransactWriteItems"]
+RESPONSE_ERRORS = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
+
+
+@pytest.fixture(autouse=True)
+def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Let the functions wait in time that costs nothing."""
+    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
+
+
+@pytest.fixture(params=RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+def response_error(request: pytest.FixtureRequest) -> Exception:
+    error: Exception = request.param
+    return error
+
+
+# Each: what was told before, and what changes in the confirmation whose answers are lost.
+SCENARIOS: dict[str, tuple[list[tuple[str, dict[str, Any]]], dict[str, Any], set[str]]] = {
+    "plain": ([], {}, set()),
+    "authorized": ([("authorize", {})], {}, set()),
+    "other amount": ([("authorize", {"payment_amount": "1.00"})], {}, {"amount_differs"}),
+    "after our decline": (
+        [("authorize", {"payment_amount": "0"})],
+        {},
+        {"amount_differs", "paid_after_decline"},
+    ),
+    "after a failure": ([("confirm", {"status": "decline"})], {}, {"outcome_contradicted"}),
+    "after a failure of what was authorized": (
+        [("authorize", {}), ("confirm", {"status": "decline"})],
+        {},
+        {"outcome_contradicted"},
+    ),
+    "a repeat": ([("confirm", {})], {}, set()),
+    "a repeat that differs": ([("confirm", {})], {"payment_amount": "1.00"}, {"outcome_contradicted"}),
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("lost_indexes", [[0], [1], [0, 1], [1, 2]], ids=["first", "second", "first two", "later two"])
+def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
+    cold_start: Callable[[str], LambdaFunction],
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    response_error: Exception,
+    scenario: str,
+    lost_indexes: list[int],
+) -> None:
+    previous_messages, changes, anomalies = SCENARIOS[scenario]
+    for name, told in previous_messages:
+        cold_start(name)({"authorize": authorization, "confirm": confirmation}[name](**told))
+    for operation in WRITES:
+        aws_calls.response_errors[operation] = [
+            response_error if number in lost_indexes else None for number in range(3)
+        ]
+
+    response = cold_start("confirm")(confirmation(**changes))
+
+    assert response.status == 200
+    assert response.fields == {"pnm_order_identifier": "80080175585"}
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    assert ledger_table.spent_amounts() == {Decimal("354.99")}
+    assert ledger_table.payment()["outcome"] == "payment"
+    assert ledger_table.anomalies() == anomalies
+
+
+@pytest.mark.parametrize("operations", [READS, WRITES, READS + WRITES], ids=["reading", "writing", "both"])
+@pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
+def test_an_authorization_whose_answers_are_lost_is_answered_with_what_was_stored(
+    authorize: LambdaFunction,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    response_error: Exception,
+    changes: dict[str, str],
+    operations: list[str],
+) -> None:
+    aws_calls.response_errors = {operation: [response_error, response_error] for operation in operations}
+
+    response = authorize(authorization(**changes))
+
+    assert response.status == 200
+    assert response.fields["accept_payment"] == ("no" if changes else "yes")
+    assert ledger_table.payment()["decision"] == ("decline" if changes else "accept")
+    assert ledger_table.spent_amounts() == (set() if changes else {Decimal("354.99")})
+    assert authorize(authorization(**changes)).body == response.body
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_conflict_whose_answer_is_lost_is_still_declined_and_marked(
+    authorize: LambdaFunction,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    response_error: Exception,
+    number: int,
+) -> None:
+    authorize(authorization())
+    for operation in READS + WRITES:
+        aws_calls.response_errors[operation] = [response_error if call == number else None for call in range(2)]
+
+    response = authorize(authorization(payment_amount="1.00"))
+
+    assert response.fields["accept_payment"] == "no"
+    assert ledger_table.anomalies() == {"authorization_conflict"}
+    assert ledger_table.payment()["decision"] == "accept"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_authorization_after_the_confirmation_survives_a_lost_answer(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    response_error: Exception,
+    number: int,
+) -> None:
+    confirm(confirmation())
+    for operation in READS + WRITES:
+        aws_calls.response_errors[operation] = [response_error if call == number else None for call in range(2)]
+
+    assert authorize(authorization(payment_amount="1.00")).fields["accept_payment"] == "yes"
+    assert ledger_table.anomalies() == {"amount_differs"}
+    assert ledger_table.payment()["outcome"] == "payment"
+
+
+def test_when_all_answers_are_lost_the_confirmation_is_not_acknowledged_and_a_repeat_posts_nothing_more(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder, response_error: Exception
+) -> None:
+    aws_calls.response_errors["TransactWriteItems"] = [response_error] * 10_000
+    assert confirm(confirmation()).status == 503
+    aws_calls.response_errors.clear()
+
+    assert confirm(confirmation()).status == 200
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+
+
+@pytest.mark.parametrize("operations", [READS, WRITES], ids=["reading", "writing"])
+def test_when_all_answers_are_lost_the_authorization_is_declined_in_so_many_words(
+    authorize: LambdaFunction, aws_calls: AwsCallRecorder, response_error: Exception, operations: list[str]
+) -> None:
+    aws_calls.response_errors = {operation: [response_error] * 10_000 for operation in operations}
+
+    response = authorize(authorization())
+
+    assert response.status == 200
+    assert response.fields["accept_payment"] == "no"
+    assert response.fields["pnm_order_identifier"] == "80080175585"
+
+
+# What else can be told of a payment that failed, right before its late success is written; and its balance.
+INTERLEAVED_MESSAGES: dict[str, tuple[str, dict[str, Any], Decimal]] = {
+    "authorized": ("authorize", {}, Decimal("350.00")),
+    "reversed in part": ("reverse", {}, Decimal("250.00")),
+    "failed again": ("confirm", {"status": "decline"}, Decimal("350.00")),
+    "paid": ("confirm", {}, Decimal("350.00")),
+}
+
+
+@pytest.mark.parametrize("interleaved", INTERLEAVED_MESSAGES)
+def test_a_payment_after_its_decline_is_posted_once_whatever_else_is_told_of_it_meanwhile(
+    cold_start: Callable[[str], LambdaFunction],
+    ledger_table: LedgerFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    interleaved: str,
+) -> None:
+    name, changes, balance = INTERLEAVED_MESSAGES[interleaved]
+    message = {"authorize": authorization, "confirm": confirmation, "reverse": reversal}[name](**changes)
+    confirm, other_function, transact = cold_start("confirm"), cold_start(name), Table.transact
+    confirm(confirmation(status="decline"))
+    # The first write finds the decline, the second is the late success.
+    steps: list[Callable[[], object]] = [lambda: None, lambda: other_function(message)]
+
+    def delayed_transact(table: Table, changes: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
+        if steps:
+            step, *remaining_steps = steps
+            steps.clear()
+            step()
+            steps.extend(remaining_steps)
+        return transact(table, changes, deadline)
+
+    monkeypatch.setattr(Table, "transact", delayed_transact)
+
+    assert confirm(confirmation()).status == 200
+    assert ledger_table.balances() == {CUSTOMER: balance}
+    assert ledger_table.payment()["outcome"] == "payment"

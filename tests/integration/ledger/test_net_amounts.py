@@ -1,0 +1,123 @@
+"""What is the customer's of a payment, as it was authorized and as it was confirmed."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.support.callback_fixtures import CUSTOMER, authorization, confirmation
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+
+NET_AMOUNT = {"net_payment_amount": "350.00", "net_payment_currency": "USD"}
+ONE_TRANSACTION = ["TransactWriteItems"]
+
+
+def test_a_net_amount_other_than_the_authorized_one_is_posted_and_marked(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+) -> None:
+    assert authorize(authorization(**NET_AMOUNT | {"net_payment_amount": "349.99"})).status == 200
+
+    assert confirm(confirmation(**NET_AMOUNT)).status == 200
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    assert ledger_table.anomalies() == {"amount_differs"}
+    assert captured.metric_total("AnomalyAmountDiffers") == 1
+
+
+def test_a_net_amount_that_differs_is_marked_when_the_authorization_comes_late(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    assert confirm(confirmation(**NET_AMOUNT)).status == 200
+    assert ledger_table.anomalies() == set()
+
+    assert authorize(authorization(**NET_AMOUNT | {"net_payment_amount": "349.99"})).status == 200
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    assert ledger_table.anomalies() == {"amount_differs"}
+
+
+@pytest.mark.parametrize("authorized_net", [None, {}, NET_AMOUNT], ids=["never", "without net", "with another net"])
+def test_a_net_amount_above_the_amount_is_posted_once_and_marked(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+    authorized_net: dict[str, str] | None,
+) -> None:
+    if authorized_net is not None:
+        assert authorize(authorization(**authorized_net)).status == 200
+    message = confirmation(net_payment_amount="355.00")
+
+    assert [confirm(message).status for _ in range(3)] == [200] * 3
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("355.00")}
+    assert ledger_table.anomalies() == {"net_exceeds_amount"} | ({"amount_differs"} if authorized_net else set())
+    assert captured.metric_total("AnomalyNetExceedsAmount") == 1
+    assert captured.metric_total("PaymentConfirmed") == 1
+
+
+def test_a_net_amount_above_the_amount_of_a_payment_that_failed_is_no_anomaly(
+    confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    assert confirm(confirmation(status="decline", net_payment_amount="355.00")).status == 200
+
+    assert ledger_table.balances() == {}
+    assert ledger_table.anomalies() == set()
+
+
+@pytest.mark.parametrize(
+    ("authorized_net", "confirmed_net"),
+    [
+        ({}, "350.00"),
+        (NET_AMOUNT, "350.00"),
+        (NET_AMOUNT, "350"),
+        (NET_AMOUNT | {"net_payment_amount": "354.99"}, "354.99"),
+    ],
+    ids=["authorized without net", "equal", "equal, spelled differently", "all of it"],
+)
+def test_a_net_amount_that_contradicts_nothing_costs_one_transaction_and_no_mark(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    authorized_net: dict[str, str],
+    confirmed_net: str,
+) -> None:
+    assert authorize(authorization(**authorized_net)).status == 200
+    message = confirmation(net_payment_amount=confirmed_net)
+
+    assert aws_calls.calls_during(lambda: confirm(message)) == ONE_TRANSACTION
+    assert ledger_table.balances() == {CUSTOMER: Decimal(confirmed_net)}
+    assert ledger_table.anomalies() == set()
+
+
+@pytest.mark.parametrize("net", ["349.99", "355.00"], ids=["differs", "differs and exceeds"])
+def test_a_marked_confirmation_again_costs_one_transaction_and_posts_nothing(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    net: str,
+) -> None:
+    authorize(authorization(**NET_AMOUNT))
+    message = confirmation(net_payment_amount=net)
+    assert aws_calls.calls_during(lambda: confirm(message)) == ONE_TRANSACTION * 2
+
+    assert aws_calls.calls_during(lambda: confirm(message)) == ONE_TRANSACTION
+    assert ledger_table.balances() == {CUSTOMER: Decimal(net)}
+
+
+@pytest.mark.parametrize("net", ["350.00", "355.00"], ids=["usual", "exceeds"])
+@pytest.mark.parametrize(("authorized_net", "transactions"), [(True, 1), (False, 2)])
+def test_a_net_amount_that_exceeds_costs_no_more_than_another_where_no_net_amount_was_authorized(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    aws_calls: AwsCallRecorder,
+    net: str,
+    authorized_net: bool,
+    transactions: int,
+) -> None:
+    if authorized_net:
+        authorize(authorization())
+    message = confirmation(net_payment_amount=net)
+
+    assert aws_calls.calls_during(lambda: confirm(message)) == ONE_TRANSACTION * transactions

@@ -1,0 +1,238 @@
+"""What an accepted payment reserves, and what the limits make of it."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from paynearme.policy import DEFAULT_TEXTS, Reason
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0_IN_JSON, authorization, site_changes
+from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, send_at, total, unix_time
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+@pytest.mark.parametrize("limits", [[], [limit("week", "500.00")]], ids=["no limit", "a limit"])
+def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]]
+) -> None:
+    deployed_policy.put_defaults(spending_limits=limits)
+
+    assert payments.authorize()
+
+    assert payments.spent() == total("100.00")
+    assert payments.spent(of_type="credit") == total("100.00")
+    item = payments.item()
+    assert item["reservation_amount"] == Decimal("100.00")
+    assert item["reservation_customer"] == CUSTOMER
+
+
+def test_windows_hold_the_sum_and_the_sum_by_payment_type(payments: PaymentDriver) -> None:
+    payments.authorize("1", payment_type="cash", payment_amount="20.10")
+    payments.authorize("2", payment_type="cash", payment_amount="0.20")
+    payments.authorize("3", payment_type="zelle", payment_amount="3.03")
+    payments.authorize("4", payment_type=None, payment_amount="4.00")
+
+    assert payments.spent() == total("27.33")
+    assert payments.spent(of_type="cash") == total("20.30")
+    assert payments.spent(of_type="other") == total("3.03")
+    assert payments.spent(of_type="none") == total("4.00")
+
+
+def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(payments: PaymentDriver) -> None:
+    payments.authorize()
+
+    for item in payments.windows().values():
+        expires_at = datetime.fromtimestamp(int(item["expires_at_epoch"]), UTC)
+        assert timedelta(days=366) < expires_at - NOON < timedelta(days=3 * 366)
+
+
+@pytest.mark.parametrize("window", ["day", "week", "month"])
+def test_exactly_the_limit_is_accepted_and_a_cent_more_is_not(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, captured: CapturedOutput, window: str
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit(window, "250.00")])
+
+    assert payments.authorize("1")
+    assert not payments.authorize("2", payment_amount="150.01")
+    assert payments.authorize("3", payment_amount="150.00")
+    assert not payments.authorize("4", payment_amount="0.01")
+
+    assert payments.spent() == total("250.00")
+    assert payments.item("4")["decision"] == "decline"
+    assert payments.item("4")["reason"] == f"{window}_limit_exceeded"
+    assert captured.metric_total(f"Declined{window.title()}LimitExceeded") == 2
+
+
+def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
+    authorize: LambdaFunction, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "354.98")])
+
+    response = send_at(NOON, authorize, authorization(timestamp=unix_time(NOON)))
+
+    assert response.fields["accept_payment"] == "no"
+    assert response.fields["decline_reason"] == DEFAULT_TEXTS[Reason.DAY_LIMIT_EXCEEDED].decline_reason
+
+
+@pytest.mark.parametrize(
+    ("limited_windows", "first"),
+    [
+        (["month", "day", "week"], "day"),
+        (["month", "week"], "week"),
+        (["month"], "month"),
+    ],
+)
+def test_of_several_windows_that_are_full_the_first_is_the_reason(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, limited_windows: list[str], first: str
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit(window, "100.00") for window in limited_windows])
+    payments.authorize("1")
+
+    assert not payments.authorize("2", payment_amount="0.01")
+    assert payments.item("2")["reason"] == f"{first}_limit_exceeded"
+
+
+def test_fees_count_too(payments: PaymentDriver, deployed_policy: AppConfigStub) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "99.99")])
+
+    assert not payments.authorize(net_payment_amount="90.00", net_payment_currency="USD")
+
+
+def test_a_limit_over_some_payment_types_counts_these_and_no_others(
+    payments: PaymentDriver, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "250.00", "cash", "credit", "other")])
+
+    assert payments.authorize("1", payment_type="cash")
+    assert payments.authorize("2", payment_type="debit", payment_amount="900.00")
+    assert payments.authorize("3", payment_type="credit")
+    assert payments.authorize("4", payment_type="a_new_one", payment_amount="50.00")
+    assert not payments.authorize("5", payment_type="cash", payment_amount="0.01")
+    assert not payments.authorize("6", payment_type="another_new_one", payment_amount="0.01")
+    assert payments.authorize("7", payment_type="debit", payment_amount="900.00")
+    assert payments.authorize("8", payment_type=None, payment_amount="900.00")
+
+
+def test_a_limit_over_all_payment_types_counts_them_all(
+    payments: PaymentDriver, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "300.00")])
+    for number, payment_type in enumerate(["cash", "a_new_one", None]):
+        assert payments.authorize(str(number), payment_type=payment_type)
+
+    assert not payments.authorize("9", payment_type="debit", payment_amount="0.01")
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ([limit("day", "500.00"), limit("day", "150.00", "credit")], "day_limit_exceeded"),
+        ([limit("day", "150.00", "credit"), limit("day", "500.00")], "day_limit_exceeded"),
+        ([limit("day", "500.00", "credit"), limit("day", "150.00", "credit", "cash")], "day_limit_exceeded"),
+        ([limit("day", "500.00"), limit("week", "150.00", "credit")], "week_limit_exceeded"),
+        ([limit("day", "150.00", "cash"), limit("month", "150.00")], "month_limit_exceeded"),
+    ],
+)
+def test_of_several_limits_each_holds(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]], reason: str
+) -> None:
+    deployed_policy.put_defaults(spending_limits=limits)
+
+    assert payments.authorize("1")
+    assert not payments.authorize("2", payment_amount="50.01")
+    assert payments.item("2")["reason"] == reason
+    assert payments.authorize("3", payment_amount="50.00")
+
+
+def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
+    payments: PaymentDriver, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(
+        spending_limits=[limit("day", "100.00"), limit("week", "200.00"), limit("month", "300.00")]
+    )
+
+    assert payments.authorize("Friday")
+    assert not payments.authorize("Friday-2", payment_amount="0.01")
+    assert payments.at(NOON + timedelta(days=1)).authorize("Saturday")
+    assert not payments.at(NOON + timedelta(days=2)).authorize("Sunday", payment_amount="0.01")
+    assert payments.item("Sunday")["reason"] == "week_limit_exceeded"
+    assert payments.at(NOON + timedelta(days=3)).authorize("Monday")
+    assert not payments.at(NOON + timedelta(days=4)).authorize("Tuesday", payment_amount="0.01")
+    assert payments.item("Tuesday")["reason"] == "month_limit_exceeded"
+    assert payments.at(NOON + timedelta(days=11)).authorize("December")
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "accepted"),
+    [
+        (datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC), False),
+        (datetime(2026, 11, 21, 5, 0, tzinfo=UTC), True),
+    ],
+    ids=["last second", "midnight"],
+)
+def test_a_day_ends_at_midnight_in_the_policys_time_zone(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, timestamp: datetime, accepted: bool
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
+    payments.authorize("1")
+
+    assert payments.at(timestamp).authorize("2") is accepted
+
+
+def test_customers_and_sites_have_windows_of_their_own(payments: PaymentDriver, deployed_policy: AppConfigStub) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
+
+    assert payments.authorize("1")
+    assert payments.authorize("2", site_customer_identifier="another")
+    assert payments.authorize("3", **site_changes(SITE_OF_2_0_IN_JSON))
+    assert not payments.authorize("4", payment_amount="0.01")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"payment_amount": "0.00"}, {"test": "true"}, {"site_customer_identifier": None}],
+    ids=["declined", "test", "unnamed customer"],
+)
+def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
+    payments: PaymentDriver, ledger_table: LedgerFixture, changes: dict[str, Any]
+) -> None:
+    payments.authorize(**changes)
+
+    [item] = ledger_table.all_items()
+    assert "reservation_amount" not in item
+
+
+def test_a_test_is_decided_by_the_limits_and_does_not_count(
+    payments: PaymentDriver, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
+
+    assert payments.authorize("1", test="true")
+    assert payments.authorize("2")
+    assert not payments.authorize("3", test="true")
+    assert payments.spent() == total("100.00")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"payment_amount": "1.00"}, {"payment_type": "cash"}, {"site_customer_identifier": "another"}],
+    ids=["repeat", "other amount", "other type", "other customer"],
+)
+def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, changes: dict[str, Any]
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
+    payments.authorize()
+
+    for now in (NOON, NOON + timedelta(days=1)):
+        assert payments.at(now).authorize(**changes) is (not changes)
+
+    assert payments.spent() == total("100.00")
+    assert payments.spent("another") == {}

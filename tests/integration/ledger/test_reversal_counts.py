@@ -1,0 +1,203 @@
+"""Chargebacks and returns, counted by the UTC day on which they were told, and the rules over them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import CUSTOMER, SITE
+from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+
+CHARGEBACK = {"reverse_type": "Chargeback", "reverse_code": "10.4"}
+RETURN = {"reverse_type": "Bank Return", "reverse_code": "R01"}
+KINDS = {"chargebacks": CHARGEBACK, "returns": RETURN}
+each_counter = pytest.mark.parametrize("counter", KINDS)
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+def reversal_counts(ledger_table: LedgerFixture, customer: str = CUSTOMER) -> dict[str, int]:
+    """Return how often what was counted of a customer, by the name of the attribute."""
+    year_items = [item for item in ledger_table.all_items() if item["sk"].startswith("REVERSALS#")]
+    customer_items = [item for item in year_items if item["pk"] == f"CUSTOMER#{SITE}#{customer}"]
+    return {
+        name: int(value)
+        for item in customer_items
+        for name, value in item.items()
+        if name.startswith(("chargebacks_", "returns_"))
+    }
+
+
+@each_counter
+def test_each_is_counted_once_on_the_day_of_its_message(
+    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, counter: str
+) -> None:
+    payments.confirm("1")
+    payments.confirm("2")
+    for _ in range(2):
+        send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **KINDS[counter]))
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="2", **KINDS[counter]))
+    yesterday = NOON - timedelta(days=1)
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="3", timestamp=unix_time(yesterday), **KINDS[counter]))
+
+    assert reversal_counts(ledger_table) == {f"{counter}_2026-11-20": 2, f"{counter}_2026-11-19": 1}
+
+
+def test_a_repeat_on_another_day_is_not_counted_again(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    for now in (NOON, NOON + timedelta(days=1), NOON + timedelta(days=400)):
+        send_at(now, reverse, reversal(timestamp=unix_time(now), **CHARGEBACK))
+
+    assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
+
+
+def test_refunds_and_cancellations_are_not_counted(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    for reverse_type in ("Refund", "Cancellation", None):
+        send_at(NOON, reverse, reversal(reverse_type=reverse_type, reverse_code=None))
+
+    assert reversal_counts(ledger_table) == {}
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "day"),
+    [
+        (datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC), "2026-11-20"),
+        (datetime(2026, 11, 21, 0, 0, 0, tzinfo=UTC), "2026-11-21"),
+        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "2026-12-31"),
+        (datetime(2027, 1, 1, 0, 0, 0, tzinfo=UTC), "2027-01-01"),
+    ],
+)
+def test_days_are_those_of_utc(
+    reverse: LambdaFunction, ledger_table: LedgerFixture, timestamp: datetime, day: str
+) -> None:
+    send_at(timestamp, reverse, reversal(timestamp=unix_time(timestamp), **CHARGEBACK))
+
+    assert reversal_counts(ledger_table) == {f"chargebacks_{day}": 1}
+    [item] = [item for item in ledger_table.all_items() if item["sk"].startswith("REVERSALS#")]
+    assert item["sk"] == f"REVERSALS#{day[:4]}"
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [unix_time(NOON + timedelta(seconds=1)), unix_time(NOON + timedelta(days=900)), "253402300800", "999999999999"],
+    ids=["a second", "years", "beyond the calendar", "beyond anything"],
+)
+def test_what_says_to_be_from_the_future_is_counted_today(
+    reverse: LambdaFunction, ledger_table: LedgerFixture, timestamp: str
+) -> None:
+    midnight = NOON.replace(hour=23, minute=59, second=59)
+
+    assert send_at(midnight, reverse, reversal(timestamp=timestamp, **CHARGEBACK)).status == 200
+
+    assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
+
+
+def test_what_says_to_be_from_the_beginning_of_time_is_counted_then(
+    reverse: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    assert send_at(NOON, reverse, reversal(timestamp="0", **CHARGEBACK)).status == 200
+
+    assert reversal_counts(ledger_table) == {"chargebacks_1970-01-01": 1}
+
+
+def test_it_is_counted_with_the_customer_who_paid(
+    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    payments.confirm("1")
+
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", site_customer_identifier="another", **CHARGEBACK))
+
+    assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
+    assert reversal_counts(ledger_table, "another") == {}
+
+
+@pytest.mark.parametrize("state_before", ["nothing", "asked", "failed"])
+def test_it_is_counted_whether_or_not_the_payment_was_posted(
+    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
+) -> None:
+    if state_before != "nothing":
+        payments.authorize("1")
+    if state_before == "failed":
+        payments.decline("1")
+    without_customer = {"site_customer_identifier": None} if state_before == "asked" else {}
+
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK, **without_customer))
+
+    assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
+
+
+@pytest.mark.parametrize("changes", [{"site_customer_identifier": None}, {"test": "true"}])
+def test_those_of_nobody_and_tests_are_not_counted(
+    reverse: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any]
+) -> None:
+    assert send_at(NOON, reverse, reversal(**CHARGEBACK, **changes)).status == 200
+
+    assert reversal_counts(ledger_table) == {}
+    [_] = ledger_table.all_items()
+
+
+@each_counter
+@pytest.mark.parametrize("max_count", [0, 2])
+def test_one_more_than_the_policy_allows_declines_the_next_payment(
+    payments: PaymentDriver,
+    reverse: LambdaFunction,
+    deployed_policy: AppConfigStub,
+    captured: CapturedOutput,
+    counter: str,
+    max_count: int,
+) -> None:
+    deployed_policy.put_defaults(**{counter: {"max_count": max_count, "within_days": 30}})
+    for number in range(max_count):
+        send_at(NOON, reverse, reversal(pnm_payment_identifier=f"back-{number}", **KINDS[counter]))
+    assert payments.authorize("1")
+
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="one-more", **KINDS[counter]))
+
+    assert not payments.authorize("2")
+    assert payments.item("2")["reason"] == f"too_many_{counter}"
+    assert captured.metric_total(f"DeclinedTooMany{counter.title()}") == 1
+    assert payments.authorize("3", site_customer_identifier="another")
+    assert payments.authorize("1")
+
+
+@each_counter
+@pytest.mark.parametrize("days", [1, 30, 365])
+def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
+    payments: PaymentDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub, counter: str, days: int
+) -> None:
+    deployed_policy.put_defaults(**{counter: {"max_count": 0, "within_days": days}})
+    send_at(NOON, reverse, reversal(**KINDS[counter]))
+    ends = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(days=days)
+
+    assert not payments.at(ends - timedelta(seconds=1)).authorize("1")
+    assert payments.at(ends).authorize("2")
+
+
+def test_those_of_two_years_are_added_up(
+    payments: PaymentDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
+    new_year = datetime(2027, 1, 1, tzinfo=UTC)
+    for number, now in enumerate([new_year - timedelta(seconds=1), new_year]):
+        assert payments.at(now).authorize(f"before-{number}")
+        send_at(now, reverse, reversal(pnm_payment_identifier=str(number), timestamp=unix_time(now), **CHARGEBACK))
+
+    assert not payments.at(new_year).authorize("after")
+
+
+def test_chargebacks_do_not_count_as_returns(
+    payments: PaymentDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(
+        chargebacks={"max_count": 1, "within_days": 30}, returns={"max_count": 0, "within_days": 30}
+    )
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK))
+    assert payments.authorize("2")
+
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="3", **RETURN))
+    assert not payments.authorize("4")
+    assert payments.item("4")["reason"] == "too_many_returns"

@@ -1,0 +1,97 @@
+"""The limits that customers set for themselves."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+
+from paynearme.ledger import schema
+from paynearme.policy import CustomerStatus, MerchantCustomer, WindowKind
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import CUSTOMER, SITE
+from tests.support.callback_payment_driver import PaymentDriver, limit, total
+from tests.support.harness import LambdaFunction, LedgerFixture
+
+_to_wire = TypeSerializer().serialize
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> None:
+    """Let the merchant tell of a customer with limits of their own, by window."""
+    limits = {WindowKind(window): Decimal(amount) for window, amount in self_imposed_limits.items()}
+    pk, sk = schema.account_key(SITE, CUSTOMER)
+    values = schema.customer_attributes(MerchantCustomer(CustomerStatus.ACTIVE, self_imposed_limits=limits))
+    item: dict[str, Any] = {"pk": pk, "sk": sk, **values}
+    wire = {name: _to_wire(value) for name, value in item.items() if value is not None}
+    ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)
+
+
+@pytest.mark.parametrize("window", ["day", "week", "month"])
+def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
+    payments: PaymentDriver, ledger_table: LedgerFixture, window: str
+) -> None:
+    store_limits(ledger_table, **{window: "150.00"})
+
+    assert payments.authorize("1")
+    assert not payments.authorize("2", payment_amount="50.01")
+    assert payments.item("2")["reason"] == f"self_imposed_{window}_limit_exceeded"
+    assert payments.authorize("3", payment_amount="50.00", payment_type="a_new_one")
+    assert payments.spent() == total("150.00")
+
+
+@pytest.mark.parametrize(
+    ("self_imposed", "reason"),
+    [
+        ({"day": "149.99"}, "self_imposed_day_limit_exceeded"),
+        ({"day": "1000.00", "week": "149.99", "month": "149.99"}, "self_imposed_week_limit_exceeded"),
+        ({"month": "149.99"}, "self_imposed_month_limit_exceeded"),
+    ],
+)
+def test_an_own_limit_below_the_policys_is_the_reason(
+    payments: PaymentDriver,
+    ledger_table: LedgerFixture,
+    deployed_policy: AppConfigStub,
+    self_imposed: dict[str, str],
+    reason: str,
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
+    store_limits(ledger_table, **self_imposed)
+    payments.authorize("1")
+
+    assert not payments.authorize("2", payment_amount="50.00")
+    assert payments.item("2")["reason"] == reason
+
+
+def test_an_own_limit_above_the_policys_changes_nothing(
+    payments: PaymentDriver, ledger_table: LedgerFixture, deployed_policy: AppConfigStub
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("month", "150.00", "credit")])
+    store_limits(ledger_table, day="1000.00", month="1000.00")
+    payments.authorize("1")
+
+    assert not payments.authorize("2", payment_amount="50.01")
+    assert payments.item("2")["reason"] == "month_limit_exceeded"
+    assert payments.authorize("3", payment_amount="900.00", payment_type="cash")
+    assert not payments.authorize("4", payment_amount="0.01", payment_type="cash")
+    assert payments.item("4")["reason"] == "self_imposed_day_limit_exceeded"
+
+
+def test_an_own_limit_counts_from_what_was_spent_before_it_was_set(
+    payments: PaymentDriver, ledger_table: LedgerFixture
+) -> None:
+    payments.authorize("1")
+    store_limits(ledger_table, day="100.00")
+
+    assert not payments.authorize("2", payment_amount="0.01")
+
+
+def test_an_own_limit_is_its_customers_own(payments: PaymentDriver, ledger_table: LedgerFixture) -> None:
+    store_limits(ledger_table, day="99.99")
+
+    assert not payments.authorize("1")
+    assert payments.authorize("2", site_customer_identifier="another")

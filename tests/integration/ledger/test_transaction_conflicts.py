@@ -1,0 +1,176 @@
+"""Real DynamoDB cancels racing transactions on one item with TransactionConflict; no emulator ever does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from paynearme.platform.deadline import Deadline
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.cached_clients import CachedClients
+from tests.support.callback_fixtures import CUSTOMER
+from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, reversal, send_at, total
+from tests.support.fake_clock import Clock
+from tests.support.harness import LambdaFunction, LedgerFixture
+
+
+@dataclass
+class ConflictInjector:
+    """Cancels the next transactions, before they have any effect, each for the next of ``reasons``.
+
+    What ``meanwhile`` does first is what they met.
+    """
+
+    reasons: list[tuple[str, ...]] = field(default_factory=list)
+    on_conflict: Callable[[], object] | None = None
+
+    def respond(self, **_: Any) -> None:
+        if not self.reasons:
+            return
+        codes, step = self.reasons.pop(0), self.on_conflict
+        if step:
+            remaining_reasons, self.reasons, self.on_conflict = self.reasons, [], None
+            step()
+            self.reasons = remaining_reasons
+        error_response: Any = {
+            "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
+            "ResponseMetadata": {"HTTPStatusCode": 400},
+            "CancellationReasons": [{"Code": code} for code in codes],
+        }
+        raise ClientError(error_response, "TransactWriteItems")
+
+
+@pytest.fixture(autouse=True)
+def conflicts(cached_clients: CachedClients) -> Iterator[ConflictInjector]:
+    conflicts = ConflictInjector()
+    with cached_clients.with_hook("before-call.dynamodb.TransactWriteItems", conflicts.respond):
+        yield conflicts
+
+
+@pytest.fixture(autouse=True)
+def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Let the functions wait in time that costs nothing."""
+    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+WINDOW_CONFLICT = ("None", "TransactionConflict", "None", "None")
+ALL_CONFLICT = ("TransactionConflict",) * 4
+each_conflict = pytest.mark.parametrize(
+    "reasons",
+    [[WINDOW_CONFLICT], [ALL_CONFLICT], [WINDOW_CONFLICT, ALL_CONFLICT, WINDOW_CONFLICT]],
+    ids=["one", "all", "thrice"],
+)
+
+
+@each_conflict
+def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
+    payments: PaymentDriver,
+    deployed_policy: AppConfigStub,
+    conflicts: ConflictInjector,
+    reasons: list[tuple[str, ...]],
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
+    conflicts.reasons = list(reasons)
+
+    assert payments.authorize()
+
+    assert conflicts.reasons == []
+    assert payments.spent() == total("100.00")
+    assert payments.item()["decision"] == "accept"
+
+
+@pytest.mark.parametrize("limit_amount", ["200.00", "199.99"], ids=["limit_amount left", "no limit_amount left"])
+def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector, limit_amount: str
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", limit_amount)])
+    conflicts.reasons = [WINDOW_CONFLICT]
+    conflicts.on_conflict = lambda: payments.authorize("2")
+
+    assert payments.authorize("1") is (limit_amount == "200.00")
+
+    assert payments.spent() == total("200.00" if limit_amount == "200.00" else "100.00")
+    assert payments.item("1")["reason"] == ("accepted" if limit_amount == "200.00" else "day_limit_exceeded")
+
+
+def test_a_condition_that_failed_beside_a_conflict_is_no_reason_to_accept(
+    payments: PaymentDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
+    conflicts.reasons = [("None", "ConditionalCheckFailed", "TransactionConflict", "None")]
+    conflicts.on_conflict = lambda: payments.authorize("2")
+
+    assert not payments.authorize("1")
+    assert payments.spent() == total("100.00")
+
+
+def test_a_payment_that_meets_nothing_but_conflicts_is_declined_and_reserves_nothing(
+    payments: PaymentDriver, conflicts: ConflictInjector, ledger_table: LedgerFixture
+) -> None:
+    conflicts.reasons = [ALL_CONFLICT] * 10_000
+
+    assert not payments.authorize()
+    assert ledger_table.all_items() == []
+
+    conflicts.reasons = []
+    assert payments.authorize()
+    assert payments.spent() == total("100.00")
+
+
+@each_conflict
+@pytest.mark.parametrize("status", ["payment", "decline"])
+@pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00"}], ids=["as asked", "another amount"])
+def test_an_outcome_that_met_a_conflict_is_counted_once(
+    payments: PaymentDriver,
+    conflicts: ConflictInjector,
+    reasons: list[tuple[str, ...]],
+    status: str,
+    changes: dict[str, str],
+) -> None:
+    payments.authorize("1")
+    payments.authorize("2")
+    conflicts.reasons = list(reasons)
+
+    payments.confirm("1", status=status, **changes)
+
+    paid_amount = Decimal(changes.get("payment_amount", "100.00")) if status == "payment" else Decimal(0)
+    assert payments.spent() == total(str(100 + paid_amount))
+    assert payments.ledger_table.balances() == ({CUSTOMER: paid_amount} if paid_amount else {})
+
+
+@each_conflict
+def test_a_release_that_met_a_conflict_gives_back_once(
+    payments: PaymentDriver, conflicts: ConflictInjector, reasons: list[tuple[str, ...]]
+) -> None:
+    payments.authorize("1")
+    payments.authorize("2")
+    conflicts.reasons = list(reasons)
+
+    assert payments.release("1")
+    assert payments.spent() == total("100.00")
+
+
+@each_conflict
+def test_a_reversal_that_met_a_conflict_is_taken_back_once_and_counted_once(
+    payments: PaymentDriver,
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    conflicts: ConflictInjector,
+    reasons: list[tuple[str, ...]],
+) -> None:
+    payments.confirm(payment_amount="354.99")
+    conflicts.reasons = list(reasons)
+
+    assert send_at(NOON, reverse, reversal(pnm_payment_identifier="1")).status == 200
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("254.99")}
+    [year_counts] = [item for item in ledger_table.all_items() if item["sk"] == "REVERSALS#2026"]
+    assert year_counts["returns_2026-11-20"] == 1

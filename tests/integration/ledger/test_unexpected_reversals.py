@@ -1,0 +1,239 @@
+"""Reversals of what was not posted or while something is broken, and what is written of them."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from paynearme.platform.deadline import Deadline
+from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization, confirmation
+from tests.support.callback_payment_driver import reversal
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+
+MARKER = "zq7marker7qz"
+
+
+def balance(amount: str) -> dict[str, Decimal]:
+    return {CUSTOMER: Decimal(amount)}
+
+
+@pytest.fixture(autouse=True)
+def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Let the functions wait in time that costs nothing."""
+    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
+
+
+@pytest.mark.parametrize(
+    "state_before", [None, "asked", "declined by us", "failed"], ids=["unknown", "asked", "declined", "failed"]
+)
+def test_a_reversal_of_what_was_not_posted_is_acknowledged_and_marked_and_moves_nothing(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+    state_before: str | None,
+) -> None:
+    if state_before in ("asked", "failed"):
+        authorize(authorization())
+    if state_before == "declined by us":
+        authorize(authorization(payment_currency="CAD"))
+    if state_before == "failed":
+        confirm(confirmation(status="decline"))
+
+    bodies = {reverse(reversal()).body for _ in range(2)}
+
+    assert len(bodies) == 1
+    assert ledger_table.balances() == {}
+    assert ledger_table.anomalies() == {"reversed_unknown"}
+    assert ledger_table.payment()["reversed_amount"] == Decimal("100.00")
+    assert captured.metric_total("AnomalyReversedUnknown") == 1
+
+
+@pytest.mark.parametrize(
+    ("reversed_amounts", "remaining_balance"),
+    [(["100.00"], "250.00"), (["100.00", "50.00"], "200.00"), (["354.99"], "0"), (["200.00", "200.00"], "0")],
+    ids=str,
+)
+@pytest.mark.parametrize("state_before", [None, "asked", "failed"])
+def test_what_came_back_before_it_was_posted_is_not_posted(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    state_before: str | None,
+    reversed_amounts: list[str],
+    remaining_balance: str,
+) -> None:
+    if state_before:
+        authorize(authorization())
+    if state_before == "failed":
+        confirm(confirmation(status="decline"))
+    messages = [reversal(reverse_amount=part, payment_arn=str(n)) for n, part in enumerate(reversed_amounts)]
+    for message in messages:
+        reverse(message)
+
+    for _ in range(2):
+        assert confirm(confirmation()).status == 200
+        assert {reverse(message).status for message in messages} == {200}
+
+    assert ledger_table.balances() == balance(remaining_balance)
+    assert ledger_table.payment()["posted_amount"] == Decimal("350.00")
+    assert "reversed_unknown" in ledger_table.anomalies()
+
+
+def test_what_comes_back_before_and_after_the_posting_is_together_never_more_than_was_posted(
+    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    reverse(reversal(reverse_amount="300.00"))
+    confirm(confirmation())
+    assert ledger_table.balances() == balance("50.00")
+
+    reverse(reversal(reverse_amount="20.00"))
+    assert ledger_table.balances() == balance("30.00")
+
+    reverse(reversal(reverse_amount="100.00"))
+    assert ledger_table.balances() == balance("0")
+    assert "reversed_too_much" in ledger_table.anomalies()
+
+
+def test_nothing_is_taken_off_a_balance_that_a_payment_did_not_name_though_its_decline_did(
+    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    confirm(confirmation(status="decline"))
+    confirm(confirmation(site_customer_identifier=None))
+    reverse(reversal())
+
+    assert ledger_table.balances() == {}
+    assert "confirmed_customer" not in ledger_table.payment()
+
+
+def test_a_payment_that_failed_after_its_money_came_back_posts_nothing(
+    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
+    reverse(reversal())
+    confirm(confirmation(status="decline"))
+
+    assert ledger_table.balances() == {}
+    assert ledger_table.payment()["outcome"] == "decline"
+
+
+@pytest.mark.parametrize("lost_scope", ["answers", "all answers"])
+def test_a_reversal_whose_answer_is_lost_is_taken_back_once(
+    confirm: LambdaFunction,
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    lost_scope: str,
+) -> None:
+    confirm(confirmation())
+    response_error = ReadTimeoutError(endpoint_url="https://dynamodb.us-east-1.amazonaws.com")
+    aws_calls.response_errors["TransactWriteItems"] = [response_error] * (2 if lost_scope == "answers" else 10_000)
+
+    assert reverse(reversal()).status == (200 if lost_scope == "answers" else 503)
+    aws_calls.response_errors.clear()
+
+    assert reverse(reversal()).status == 200
+    assert ledger_table.balances() == balance("250.00")
+
+
+@pytest.mark.parametrize("failure", ["table gone", "table refused", "a mistake of ours"])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_while_something_of_ours_is_broken_a_reversal_is_left_to_be_repeated(
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    captured: CapturedOutput,
+    failure: str,
+    transport: str,
+) -> None:
+    error: dict[str, Any] = {"Error": {"Code": "AccessDeniedException", "Message": MARKER}}
+    if failure == "table gone":
+        ledger_table.client.delete_table(TableName=ledger_table.table_name)
+    elif failure == "table refused":
+        aws_calls.request_errors["BatchGetItem"] = ClientError(error, "BatchGetItem")  # type: ignore[arg-type] # the rest is of no interest
+    else:
+        aws_calls.request_errors["TransactWriteItems"] = RuntimeError(MARKER)
+
+    response = reverse(reversal(agent_name=MARKER), TRANSPORTS[transport])
+
+    assert response.status == 503
+    assert response.content_type.startswith("application/problem+json")
+    assert MARKER not in response.body + captured.text()
+    [line] = captured.logs()
+    assert line["level"] == "ERROR"
+
+
+def test_after_a_failure_the_same_reversal_is_taken_back(
+    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
+) -> None:
+    confirm(confirmation())
+    aws_calls.request_errors["TransactWriteItems"] = RuntimeError()
+    assert reverse(reversal()).status == 503
+    assert ledger_table.balances() == balance("350.00")
+    aws_calls.request_errors.clear()
+
+    assert reverse(reversal()).status == 200
+    assert ledger_table.balances() == balance("250.00")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "metric"),
+    [
+        ({"reverse_type": "Chargeback"}, "chargeback", "ReversedChargeback"),
+        ({"reverse_type": "Bank Return"}, "return", "ReversedReturn"),
+        ({"reverse_type": None, "reverse_code": "R29"}, "return", "ReversedReturn"),
+        ({"reverse_type": "Refund", "reverse_code": None}, "other", None),
+        ({"reverse_type": None, "reverse_code": None}, "other", None),
+    ],
+    ids=["chargeback", "return", "return by its code", "refund", "nothing said"],
+)
+def test_the_log_says_what_came_back_and_a_metric_counts_it(
+    confirm: LambdaFunction,
+    reverse: LambdaFunction,
+    captured: CapturedOutput,
+    changes: dict[str, Any],
+    kind: str,
+    metric: str | None,
+) -> None:
+    confirm(confirmation())
+
+    reverse(reversal(**changes, pnm_order_identifier="1"))
+    reverse(reversal(**changes, pnm_order_identifier="1"))
+
+    _, first, second = captured.logs()
+    assert (first["operation"], first["status"], first["reversal_kind"]) == ("reverse", 200, kind)
+    assert (first["duplicate"], second["duplicate"]) == (False, True)
+    assert first["anomalies"] == ["order_differs"]
+    assert "anomalies" not in second
+    expected_metrics = ["PaymentReversed", "ReversalDuplicate", "AnomalyOrderDiffers", *([metric] if metric else [])]
+    assert [captured.metric_total(name) for name in expected_metrics] == [1] * len(expected_metrics)
+    other_metrics = {"ReversedChargeback", "ReversedReturn"} - {metric}
+    assert not any(captured.metric_total(name) for name in other_metrics)
+
+
+def test_nothing_personal_is_stored_or_logged(
+    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+) -> None:
+    pii = {
+        "customer_name": "Marker-Name",
+        "agent_name": "Marker-Agent",
+        "agent_email": "marker@example.com",
+        "customer_tax_id_pii": "Marker-Tax",
+        "payment_bank_name": "Marker-Bank",
+        "payment_bank_last4": "9911",
+        "payment_card_last4": "9922",
+        "retailer_location_address": "Marker-Street",
+        "reverse_reason": "Marker-Reason",
+        "user_agent_string": "Marker-Browser",
+    }
+    confirm(confirmation())
+
+    message = reversal(**pii)
+    assert reverse(message).status == 200
+
+    stored_text = str(ledger_table.all_items()) + captured.text()
+    assert not [value for value in pii.values() if value in stored_text]
+    assert message["signature"] not in stored_text

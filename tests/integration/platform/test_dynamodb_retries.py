@@ -1,0 +1,325 @@
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from paynearme.errors import LedgerUnavailableError
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
+from paynearme.platform.dynamodb import Table, Update
+from tests.support.fake_clock import Clock
+from tests.support.harness import RESPONSE_TIMEOUT_SECONDS
+
+URL = "https://dynamodb.us-east-1.amazonaws.com"
+
+UPDATE = Update(
+    "pk-1",
+    "PAYMENT",
+    {"decision": "accept"},
+    increments={"balance": Decimal("1.50")},
+    condition="attribute_not_exists(decision)",
+)
+KEYS = [("pk-1", "PAYMENT"), ("pk-1", "ACCOUNT"), ("pk-2", "PAYMENT")]
+
+
+class DynamoDBStub:
+    """Stands for DynamoDB's client: each call takes ``seconds`` and meets the next of ``errors``."""
+
+    def __init__(self, clock: Clock, *errors: Exception, seconds: float = 0.01) -> None:
+        self.clock = clock
+        self.errors = list(errors)
+        self.seconds = seconds
+        self.requests: list[dict[str, Any]] = []
+        self.started_at: list[float] = []
+        self.found_items: list[dict[str, Any]] = []
+        self.unprocessed_count = 0
+
+    def update_item(self, **request: Any) -> None:
+        self.started_at.append(self.clock.now)
+        self.requests.append(request)
+        self.clock.work(self.seconds)
+        if self.errors:
+            raise self.errors.pop(0)
+
+    transact_write_items = update_item
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        """Return what is ``found``; or, ``left_over`` times, only the first of it, as a busy service does."""
+        self.update_item(**request)
+        if not self.unprocessed_count:
+            return {"Responses": {"payments": self.found_items}, "UnprocessedKeys": {}}
+        self.unprocessed_count -= 1
+        return {"Responses": {"payments": self.found_items[:1]}, "UnprocessedKeys": request["RequestItems"]}
+
+
+type RunRequest = Callable[..., Any]
+
+
+def run_request(
+    request_name: str, clock: Clock, service: DynamoDBStub, seconds: float = RESPONSE_TIMEOUT_SECONDS
+) -> Any:
+    """Read or write through the table, with all the time that an answer has."""
+    table, deadline = Table("payments", cast(Any, service)), clock.deadline(seconds)
+    if request_name == "read":
+        return table.read(KEYS, deadline)
+    if request_name == "update":
+        return table.update(UPDATE, deadline)
+    return table.transact([UPDATE, UPDATE, UPDATE], deadline)
+
+
+@pytest.fixture(params=["read", "update", "transact"])
+def run_request_repeatedly(request: pytest.FixtureRequest, clock: Clock) -> RunRequest:
+    return lambda *given: run_request(request.param, clock, *given)
+
+
+def client_error(code: str, status: int = 400, **extra_fields: Any) -> ClientError:
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **extra_fields}
+    return ClientError(response, "Write")
+
+
+def transaction_cancelled(*reasons: str, items: Iterable[Any] = ()) -> ClientError:
+    """Return a transaction's refusal; ``items`` stand beside the failed conditions as DynamoDB has them."""
+    conflict_items = iter(items)
+    cancellation_reasons = [
+        {"Code": reason}
+        | ({"Item": item} if reason == CONDITION_FAILED and (item := next(conflict_items, None)) else {})
+        for reason in reasons
+    ]
+    return client_error("TransactionCanceledException", CancellationReasons=cancellation_reasons)
+
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+CURRENT_ITEM = {"pk": {"S": "pk-1"}, "decision": {"S": "decline"}, "authorized_amount": {"N": "354.99"}}
+CURRENT_ITEM_READ = {"pk": "pk-1", "decision": "decline", "authorized_amount": Decimal("354.99")}
+WINDOW_ITEM = {"pk": {"S": "pk-2"}, "spent": {"N": "500"}}
+WINDOW_ITEM_READ = {"pk": "pk-2", "spent": Decimal(500)}
+
+TRANSIENT_ERRORS = [
+    pytest.param(client_error("TransactionConflictException"), id="conflict of an update"),
+    pytest.param(transaction_cancelled("TransactionConflict"), id="conflict"),
+    pytest.param(transaction_cancelled("None", "TransactionConflict"), id="conflict of the second item"),
+    pytest.param(transaction_cancelled("ThrottlingError", "None"), id="throttled transaction"),
+    pytest.param(transaction_cancelled("ProvisionedThroughputExceeded"), id="transaction over capacity"),
+    pytest.param(client_error("ProvisionedThroughputExceededException"), id="over capacity"),
+    pytest.param(client_error("ThrottlingException"), id="throttled"),
+    pytest.param(client_error("RequestLimitExceeded"), id="over the account's limit"),
+    pytest.param(client_error("TransactionInProgressException"), id="in progress"),
+    pytest.param(client_error("InternalServerError", 500), id="broken"),
+    pytest.param(client_error("ServiceUnavailable", 503), id="unavailable"),
+    pytest.param(client_error("", 502), id="without a code"),
+    pytest.param(ReadTimeoutError(endpoint_url=URL), id="no answer"),
+    pytest.param(ConnectionClosedError(endpoint_url=URL), id="closed connection"),
+    pytest.param(EndpointConnectionError(endpoint_url=URL), id="no connection"),
+    pytest.param(ConnectTimeoutError(endpoint_url=URL), id="slow connection"),
+]
+PERMANENT_ERRORS = [
+    pytest.param(client_error("ValidationException"), id="invalid"),
+    pytest.param(client_error("AccessDeniedException"), id="denied"),
+    pytest.param(client_error("ResourceNotFoundException"), id="no table"),
+    pytest.param(client_error("IdempotentParameterMismatchException"), id="token of another request"),
+    pytest.param(transaction_cancelled("ValidationError"), id="invalid transaction"),
+    pytest.param(transaction_cancelled("ItemCollectionSizeLimitExceeded", "None"), id="too large"),
+    pytest.param(transaction_cancelled(), id="no reason at all"),
+]
+
+
+@pytest.mark.parametrize("error", TRANSIENT_ERRORS)
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_may_pass_is_tried_again_until_it_is_done(
+    run_request_repeatedly: RunRequest, clock: Clock, error: Exception, times: int
+) -> None:
+    service = DynamoDBStub(clock, *[error] * times)
+
+    assert run_request_repeatedly(service) in (None, [{}, {}, {}])
+    assert len(service.requests) == times + 1
+
+
+@pytest.mark.parametrize("error", TRANSIENT_ERRORS)
+@pytest.mark.parametrize("seconds", [0.001, 0.3, MAX_ATTEMPT_SECONDS], ids=["fast", "slow", "slowest"])
+def test_what_does_not_pass_ends_within_the_time_that_is_left(
+    run_request_repeatedly: RunRequest, clock: Clock, error: Exception, seconds: float
+) -> None:
+    started = clock.now
+    service = DynamoDBStub(clock, *[error] * 10_000, seconds=seconds)
+
+    with pytest.raises(LedgerUnavailableError):
+        run_request_repeatedly(service)
+
+    assert len(service.requests) > 1
+    assert clock.now <= started + RESPONSE_TIMEOUT_SECONDS
+    assert max(service.started_at) <= started + RESPONSE_TIMEOUT_SECONDS - MAX_ATTEMPT_SECONDS
+
+
+@pytest.mark.parametrize("error", TRANSIENT_ERRORS)
+def test_each_attempt_is_the_same_request_with_the_same_token(clock: Clock, error: Exception) -> None:
+    service = DynamoDBStub(clock, error, error)
+    run_request("transact", clock, service)
+
+    assert len(service.requests) == 3
+    assert service.requests[0] == service.requests[1] == service.requests[2]
+    assert service.requests[0]["ClientRequestToken"]
+
+
+def test_each_transaction_has_a_token_of_its_own(clock: Clock) -> None:
+    service = DynamoDBStub(clock)
+    for _ in range(3):
+        run_request("transact", clock, service)
+
+    assert len({request["ClientRequestToken"] for request in service.requests}) == 3
+
+
+def test_attempts_are_spread_in_time_and_not_made_at_once(run_request_repeatedly: RunRequest, clock: Clock) -> None:
+    service = DynamoDBStub(clock, *[transaction_cancelled("TransactionConflict")] * 20, seconds=0)
+
+    run_request_repeatedly(service, 60)
+
+    pauses = [
+        next_start - previous_start
+        for previous_start, next_start in zip(service.started_at, service.started_at[1:], strict=False)
+    ]
+    assert len(set(pauses)) > 10
+
+
+@pytest.mark.parametrize("error", PERMANENT_ERRORS)
+def test_what_will_not_pass_is_not_tried_again(
+    run_request_repeatedly: RunRequest, clock: Clock, error: Exception
+) -> None:
+    service = DynamoDBStub(clock, error)
+
+    with pytest.raises(LedgerUnavailableError):
+        run_request_repeatedly(service)
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "conflict"),
+    [
+        (client_error("ConditionalCheckFailedException", Item=CURRENT_ITEM), CURRENT_ITEM_READ),
+        (client_error("ConditionalCheckFailedException"), {}),
+    ],
+    ids=["an item", "no item"],
+)
+def test_a_change_that_is_refused_returns_the_item_that_refused_it_and_is_not_tried_again(
+    clock: Clock, error: Exception, conflict: dict[str, Any]
+) -> None:
+    service = DynamoDBStub(clock, error)
+
+    assert run_request("update", clock, service) == conflict
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "conflict"),
+    [
+        (transaction_cancelled(CONDITION_FAILED, "None", "None", items=[CURRENT_ITEM]), {0: CURRENT_ITEM_READ}),
+        (transaction_cancelled("None", "None", CONDITION_FAILED, items=[WINDOW_ITEM]), {2: WINDOW_ITEM_READ}),
+        (
+            transaction_cancelled(CONDITION_FAILED, "None", CONDITION_FAILED, items=[CURRENT_ITEM, WINDOW_ITEM]),
+            {0: CURRENT_ITEM_READ, 2: WINDOW_ITEM_READ},
+        ),
+        (
+            transaction_cancelled(CONDITION_FAILED, "None", CONDITION_FAILED, items=[None, WINDOW_ITEM]),
+            {0: {}, 2: WINDOW_ITEM_READ},
+        ),
+        (
+            transaction_cancelled(CONDITION_FAILED, "TransactionConflict", "None", items=[CURRENT_ITEM]),
+            {0: CURRENT_ITEM_READ},
+        ),
+        (
+            transaction_cancelled("TransactionConflict", CONDITION_FAILED, "None", items=[CURRENT_ITEM]),
+            {1: CURRENT_ITEM_READ},
+        ),
+        (
+            transaction_cancelled("ThrottlingError", "None", CONDITION_FAILED, items=[CURRENT_ITEM]),
+            {2: CURRENT_ITEM_READ},
+        ),
+        (transaction_cancelled(CONDITION_FAILED), {0: {}}),
+    ],
+    ids=["first", "last", "two", "one without item", "and a conflict", "after one", "throttled", "no item"],
+)
+def test_a_transaction_that_is_refused_returns_the_items_that_refused_it_by_place_and_is_not_tried_again(
+    clock: Clock, error: Exception, conflict: dict[int, Any]
+) -> None:
+    service = DynamoDBStub(clock, error)
+
+    assert run_request("transact", clock, service) == conflict
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_name", "condition_error", "conflict"),
+    [
+        ("update", client_error("ConditionalCheckFailedException", Item=CURRENT_ITEM), CURRENT_ITEM_READ),
+        (
+            "transact",
+            transaction_cancelled(CONDITION_FAILED, "None", "None", items=[CURRENT_ITEM]),
+            {0: CURRENT_ITEM_READ},
+        ),
+    ],
+)
+def test_a_refusal_after_a_conflict_is_the_last_word(
+    clock: Clock, request_name: str, condition_error: Exception, conflict: object
+) -> None:
+    service = DynamoDBStub(clock, transaction_cancelled("TransactionConflict"), condition_error)
+
+    assert run_request(request_name, clock, service) == conflict
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 1, MAX_ATTEMPT_SECONDS - 0.01])
+def test_without_time_for_an_attempt_nothing_is_called(
+    run_request_repeatedly: RunRequest, clock: Clock, seconds: float
+) -> None:
+    service = DynamoDBStub(clock)
+
+    with pytest.raises(LedgerUnavailableError):
+        run_request_repeatedly(service, seconds)
+    assert service.requests == []
+
+
+FIRST_ITEM: Any = {"pk": {"S": "pk-1"}, "sk": {"S": "PAYMENT"}, "decision": {"S": "accept"}}
+LAST_ITEM: Any = {"pk": {"S": "pk-2"}, "sk": {"S": "PAYMENT"}, "spent": {"N": "500"}}
+
+
+@pytest.mark.parametrize(
+    "found_items", [[FIRST_ITEM, LAST_ITEM], [LAST_ITEM, FIRST_ITEM]], ids=["in order", "out of order"]
+)
+@pytest.mark.parametrize("unprocessed_count", [0, 1, 3])
+def test_what_is_read_stands_where_its_key_stood_once_nothing_was_left_over(
+    clock: Clock, found_items: list[Any], unprocessed_count: int
+) -> None:
+    service = DynamoDBStub(clock)
+    service.found_items, service.unprocessed_count = found_items, unprocessed_count
+
+    first_item, missing_item, last_item = run_request("read", clock, service)
+
+    assert (first_item["decision"], missing_item, last_item["spent"]) == ("accept", {}, Decimal(500))
+    assert len(service.requests) == unprocessed_count + 1
+
+
+@pytest.mark.parametrize("seconds", [0.001, MAX_ATTEMPT_SECONDS], ids=["fast", "slowest"])
+def test_what_is_left_over_again_and_again_is_not_taken_for_missing(clock: Clock, seconds: float) -> None:
+    started = clock.now
+    service = DynamoDBStub(clock, seconds=seconds)
+    service.found_items, service.unprocessed_count = [FIRST_ITEM, LAST_ITEM], 10_000
+
+    with pytest.raises(LedgerUnavailableError):
+        run_request("read", clock, service)
+
+    assert len(service.requests) > 1
+    assert clock.now <= started + RESPONSE_TIMEOUT_SECONDS
+
+
+def test_what_is_read_is_read_as_it_is_now(clock: Clock) -> None:
+    service = DynamoDBStub(clock)
+    run_request("read", clock, service)
+
+    [table_request] = service.requests[0]["RequestItems"].values()
+    assert table_request["ConsistentRead"] is True

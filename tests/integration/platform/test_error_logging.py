@@ -1,0 +1,168 @@
+"""What the log line tells of a failure: which call it was, and why it failed, but nothing that was said."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from tests.support.api_gateway_events import json_event
+from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_fixtures import authorization, confirmation
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
+from tests.support.message_fixtures import valid_smart_token_request
+from tests.support.paynearme_stub import PayNearMeStub
+
+MARKER = "zq7marker7qz"
+MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
+    "authorize": authorization,
+    "confirm": confirmation,
+    "get_smart_token": valid_smart_token_request,
+}
+
+
+def client_error(code: str, operation: str) -> ClientError:
+    response = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(cast(Any, response), operation)
+
+
+@pytest.fixture(params=list(MESSAGES))
+def name(request: pytest.FixtureRequest, paynearme: PayNearMeStub) -> str:
+    return str(request.param)
+
+
+def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
+    cold_start: Callable[[str], LambdaFunction], aws_calls: AwsCallRecorder, captured: CapturedOutput, name: str
+) -> None:
+    aws_calls.request_errors = {"GetSecretValue": client_error("AccessDeniedException", "GetSecretValue")}
+
+    cold_start(name)(MESSAGES[name]())
+
+    [line] = captured.logs()
+    assert line["error"] == "SiteKeysUnavailableError"
+    assert "ClientError AccessDeniedException" in line["error_causes"]
+    assert MARKER not in captured.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "changes"),
+    [
+        ("authorize", "BatchGetItem", {}),
+        ("authorize", "TransactWriteItems", {}),
+        ("authorize", "UpdateItem", {"payment_amount": "0"}),
+        ("confirm", "TransactWriteItems", {}),
+    ],
+)
+def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
+    cold_start: Callable[[str], LambdaFunction],
+    aws_calls: AwsCallRecorder,
+    captured: CapturedOutput,
+    name: str,
+    operation: str,
+    changes: dict[str, str],
+) -> None:
+    aws_calls.request_errors = {operation: client_error("AccessDeniedException", operation)}
+
+    cold_start(name)(MESSAGES[name](**changes))
+
+    [line] = captured.logs()
+    assert line["error"] == "LedgerUnavailableError"
+    assert "ClientError AccessDeniedException" in line["error_causes"]
+    assert MARKER not in captured.text()
+
+
+@pytest.mark.parametrize("operation", ["StartConfigurationSession", "GetLatestConfiguration"])
+def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
+    authorize: LambdaFunction, deployed_policy: AppConfigStub, captured: CapturedOutput, operation: str
+) -> None:
+    deployed_policy.fail(operation, client_error("AccessDeniedException", operation))
+
+    authorize(authorization())
+
+    [line] = captured.logs()
+    assert line["error"] == "PolicyUnavailableError"
+    assert "ClientError AccessDeniedException" in line["error_causes"]
+    assert MARKER not in captured.text()
+
+
+def test_the_identifiers_of_lambda_and_of_api_gateway_are_in_the_line(
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+) -> None:
+    event: Any = json_event(MESSAGES[name]())
+    event["requestContext"]["requestId"] = "api-1"
+
+    response = cold_start(name).app.handler(event, SimpleNamespace(aws_request_id="lambda-1"))
+
+    assert response["statusCode"] == 200
+    [line] = captured.logs()
+    assert (line["request_id"], line["api_request_id"]) == ("lambda-1", "api-1")
+
+
+@pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": "x"}, None, []])
+def test_a_call_without_them_is_answered_and_written_all_the_same(
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str, event: Any
+) -> None:
+    response = cold_start(name).app.handler(event, None)
+
+    assert response["statusCode"] >= 400
+    [line] = captured.logs()
+    assert line["operation"] == name
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "detail"),
+    [
+        (500, {"status": "error", "errors": [MARKER]}, "status 500"),
+        (429, {"status": "error", "errors": [MARKER]}, "status 429"),
+        (502, MARKER.encode(), "status 502, no JSON"),
+        (401, {"status": "error", "errors": [MARKER]}, "status 401"),
+        (200, {"status": MARKER}, "status 200, neither ok nor error"),
+        (200, {"status": "ok", "orders": MARKER}, "no SmartTokenResponse"),
+    ],
+)
+def test_a_fault_of_paynearme_is_noted_in_fixed_words(
+    get_smart_token: LambdaFunction,
+    paynearme: PayNearMeStub,
+    captured: CapturedOutput,
+    status: int,
+    content: object,
+    detail: str,
+) -> None:
+    paynearme.default_reply = paynearme.replying(status, content)
+
+    assert get_smart_token(valid_smart_token_request()).status == 502
+
+    [line] = captured.logs()
+    assert line["upstream_detail"] == detail
+    assert MARKER not in captured.text()
+
+
+def test_a_paynearme_that_cannot_be_reached_is_noted(
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput
+) -> None:
+    connection_refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
+    paynearme.default_reply = MaxRetryError(HTTPSConnectionPool(MARKER), f"https://{MARKER}", connection_refused)
+
+    assert get_smart_token(valid_smart_token_request()).status == 502
+
+    [line] = captured.logs()
+    assert line["upstream_detail"] == "no connection"
+    assert MARKER not in captured.text()
+
+
+def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput
+) -> None:
+    reply = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}
+    paynearme.default_reply = paynearme.replying(422, reply)
+
+    assert get_smart_token(valid_smart_token_request()).status == 422
+
+    [line] = captured.logs()
+    assert line["response_code"] == "1205"
+    assert "upstream_detail" not in line
+    assert MARKER not in captured.text()

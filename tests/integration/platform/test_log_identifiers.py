@@ -1,0 +1,221 @@
+"""One identifier finds every log line of a payment: the order's, from the token to the reversal."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.api_driver import ApiDriver, order_path, payment_path
+from tests.support.callback_fixtures import SITE, authorization, confirmation
+from tests.support.callback_payment_driver import reversal
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
+from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
+from tests.support.samples import load_sample
+from tests.support.submission_driver import KEY, MARKER, READ_TIMEOUT, REQUEST
+
+ORDER = "84488215678"
+OTHER_ORDER = "84488215679"
+CALLBACKS: dict[str, Callable[..., dict[str, str]]] = {
+    "authorize": authorization,
+    "confirm": confirmation,
+    "reverse": reversal,
+}
+SAMPLE_ORDER = SAMPLE_REPLY["orders"][0]
+ORDER_INPUT = {"status": "open", "order_type": "any", "order_amount": "500.00"}
+
+
+@pytest.fixture
+def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start)
+
+
+def last_log(captured: CapturedOutput) -> dict[str, Any]:
+    """Return the last log line."""
+    return captured.logs()[-1]
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_callbacks_line_has_it(
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+) -> None:
+    assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == 200
+
+    assert last_log(captured)["pnm_order_identifier"] == ORDER
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_so_has_the_line_of_an_authentic_one_that_is_refused_as_invalid(
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+) -> None:
+    assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER, test="maybe")).status == 400
+
+    line = last_log(captured)
+    assert (line["pnm_order_identifier"], line["pnm_payment_identifier"]) == (ORDER, "830466818968")
+
+
+def test_so_has_the_line_of_one_that_is_too_old(authorize: LambdaFunction, captured: CapturedOutput) -> None:
+    assert authorize(authorization(pnm_order_identifier=ORDER, timestamp="1")).status == 401
+
+    assert last_log(captured)["pnm_order_identifier"] == ORDER
+
+
+@pytest.mark.parametrize("value", [f"{MARKER}@example.com", "8" * 65, "1 2", ""])
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_what_does_not_look_like_an_identifier_is_not_written(
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str, value: str
+) -> None:
+    assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=value)).status == 400
+
+    assert "pnm_order_identifier" not in last_log(captured)
+    assert MARKER not in captured.text()
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_a_forgers_line_names_no_order(
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+) -> None:
+    assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER) | {"signature": "0"}).status == 401
+
+    assert ORDER not in captured.text()
+
+
+@pytest.mark.parametrize(("name", "status"), [("authorize", 200), ("confirm", 503), ("reverse", 503)])
+def test_a_callback_that_nobody_could_check_is_found_and_marked_as_such(
+    cold_start: Callable[[str], LambdaFunction],
+    sites_secret: SitesSecret,
+    captured: CapturedOutput,
+    name: str,
+    status: int,
+) -> None:
+    sites_secret.delete()
+    assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == status
+
+    line = last_log(captured)
+    assert (line["pnm_order_identifier"], line["signature_unverified"]) == (ORDER, True)
+
+
+@pytest.mark.parametrize(("name", "status"), [("authorize", 200), ("confirm", 503), ("reverse", 503)])
+def test_a_callback_that_met_no_table_is_found(
+    cold_start: Callable[[str], LambdaFunction],
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+    name: str,
+    status: int,
+) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+    assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == status
+
+    line = last_log(captured)
+    assert line["pnm_order_identifier"] == ORDER
+    assert "signature_unverified" not in line
+
+
+def test_a_declined_one_of_them_says_what_was_decided(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+    authorize(authorization())
+
+    assert (last_log(captured)["accepted"], last_log(captured)["decision_reason"]) == (False, "cannot_decide_now")
+
+
+@pytest.mark.parametrize(
+    "requested_order",
+    [{"pnm_order_identifier": ORDER}, {"site_order_identifier": "ours"}, {"site_customer_identifier": "1"}],
+    ids=["PayNearMe's identifier", "the merchant's", "the customer's"],
+)
+def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, requested_order: dict[str, str]
+) -> None:
+    paynearme.reply((200, SAMPLE_REPLY | {"orders": [SAMPLE_ORDER | {"pnm_order_identifier": int(ORDER)}]}))
+    assert backend.post("/smart-tokens", requested_order).status == 200
+
+    assert last_log(captured)["pnm_order_identifier"] == ORDER
+
+
+def test_a_token_for_several_orders_is_found_by_each(
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput
+) -> None:
+    orders = [SAMPLE_ORDER | {"pnm_order_identifier": identifier} for identifier in (OTHER_ORDER, ORDER, OTHER_ORDER)]
+    paynearme.reply((200, SAMPLE_REPLY | {"orders": orders}))
+    assert backend.post("/smart-tokens", {"site_customer_identifier": "1"}).status == 200
+
+    assert last_log(captured)["pnm_order_identifiers"] == [ORDER, OTHER_ORDER]
+
+
+@pytest.mark.parametrize("reply", [READ_TIMEOUT, (403, {}), (200, {"status": "error"})])
+def test_a_token_that_paynearme_did_not_give_is_found(
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, reply: Any
+) -> None:
+    paynearme.reply(reply)
+    assert backend.post("/smart-tokens", {"pnm_order_identifier": ORDER}).status >= 400
+
+    assert last_log(captured)["pnm_order_identifier"] == ORDER
+
+
+def test_what_a_backend_names_and_what_is_no_identifier_is_not_written(
+    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput
+) -> None:
+    email = f"{MARKER}@example.com"
+    paynearme.reply((200, SAMPLE_REPLY | {"orders": [SAMPLE_ORDER | {"pnm_order_identifier": email}]}))
+    assert backend.post("/smart-tokens", {"pnm_order_identifier": email}).status == 200
+
+    assert MARKER not in captured.text()
+
+
+CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
+NEW_ORDER = load_sample("create_order", "guaranteed_ach") | {"site_identifier": SITE}
+
+
+ACCESS_DENIED = ClientError(
+    {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # the rest is of no interest
+    "UpdateItem",
+)
+
+
+@pytest.mark.parametrize(("status", "error"), [(200, None), (503, ACCESS_DENIED), (500, RuntimeError())])
+def test_a_new_orders_line_has_it_whether_it_was_written_down_or_not(
+    backend: ApiDriver,
+    paynearme: PayNearMeStub,
+    aws_calls: AwsCallRecorder,
+    captured: CapturedOutput,
+    status: int,
+    error: Any,
+) -> None:
+    paynearme.reply((200, CREATED_REPLY))
+    if error:
+        aws_calls.request_errors["UpdateItem"] = error
+    assert backend.post("/orders", NEW_ORDER).status == status
+
+    assert last_log(captured)["pnm_order_identifier"] == str(CREATED_REPLY["order"]["pnm_order_identifier"])
+
+
+@pytest.mark.parametrize("changes", [{}, {"payment_amount": "much"}])
+def test_the_line_of_a_payment_that_is_asked_for_has_it_valid_or_not(
+    backend: ApiDriver, captured: CapturedOutput, changes: dict[str, str]
+) -> None:
+    backend.post("/payments", REQUEST | changes, KEY)
+
+    assert last_log(captured)["pnm_order_identifier"] == REQUEST["pnm_order_identifier"]
+
+
+def test_the_line_of_a_payments_story_has_it(
+    backend: ApiDriver, confirm: LambdaFunction, captured: CapturedOutput
+) -> None:
+    confirm(confirmation(pnm_order_identifier=ORDER))
+    assert backend.get(payment_path()).status == 200
+
+    assert last_log(captured)["operation"] == "payments"
+    assert last_log(captured)["pnm_order_identifier"] == ORDER
+
+
+@pytest.mark.parametrize("method", ["get", "put"])
+def test_the_line_of_an_order_that_is_fed_or_asked_for_has_it(
+    backend: ApiDriver, captured: CapturedOutput, method: str
+) -> None:
+    backend.put(order_path(ORDER), **ORDER_INPUT)
+    if method == "get":
+        backend.get(order_path(ORDER))
+
+    assert last_log(captured)["pnm_order_identifier"] == ORDER

@@ -1,0 +1,308 @@
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.api_gateway_events import body_event
+from tests.support.callback_fixtures import CUSTOMER, SITES, authorization, confirmation
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
+from tests.support.message_fixtures import valid_guaranteed_ach_request, valid_smart_token_request
+from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
+
+MARKER = "zq7marker7qz"
+MESSAGES = {
+    "authorize": authorization,
+    "confirm": confirmation,
+    "get_smart_token": valid_smart_token_request,
+}
+CALLBACKS = ("authorize", "confirm")
+PAID_CENTS = 35499
+type CallbackMessage = tuple[str, dict[str, Any]]
+
+
+DIMENSIONS = [["service"], ["operation", "service"]]
+"""Each metric is there for all operations together, as alarms need it, and for each operation."""
+
+
+def metric_values(line: dict[str, Any]) -> dict[str, int]:
+    """Return what a line of metrics counts, having checked that CloudWatch can read it."""
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert directive["Namespace"] == "PayNearMe"
+    assert sorted((sorted(names) for names in directive["Dimensions"]), key=len) == DIMENSIONS
+    assert line["service"] == "paynearme"
+    assert units.pop("Milliseconds") == "Milliseconds"
+    assert line["Milliseconds"][0] >= 0
+    if line["operation"] in CALLBACKS:
+        assert units.pop("ResponseBudgetUsedPercent") == "Percent"
+        assert line["ResponseBudgetUsedPercent"] == [pytest.approx(line["Milliseconds"][0] / 100)]
+    assert set(units.values()) <= {"Count"}
+    return {name: int(sum(line[name])) for name in units}
+
+
+def authorize_message(**changes: Any) -> CallbackMessage:
+    return "authorize", changes
+
+
+def confirm_message(**changes: Any) -> CallbackMessage:
+    return "confirm", changes
+
+
+def single_counts(*names: str, **numbers: int) -> dict[str, int]:
+    """Return each of ``names`` counted once, and what is counted more."""
+    return dict.fromkeys(names, 1) | numbers
+
+
+PAID_METRICS = {"PaymentConfirmed": 1, "ConfirmedAmountCents": PAID_CENTS}
+DECLINED_METRICS = single_counts("AuthorizationDeclined", "DeclinedAmountNotPositive")
+
+# For each: what was told before, what is told now, and what that counts.
+EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[str, int]]] = {
+    "accepted": ([], authorize_message(), single_counts("AuthorizationAccepted")),
+    "declined": ([], authorize_message(payment_amount="0"), DECLINED_METRICS),
+    "declined again": (
+        [authorize_message(payment_amount="0")],
+        authorize_message(payment_amount="0"),
+        single_counts("AuthorizationDuplicate"),
+    ),
+    "authorized again": ([authorize_message()], authorize_message(), single_counts("AuthorizationDuplicate")),
+    "conflict": (
+        [authorize_message()],
+        authorize_message(payment_type="x"),
+        single_counts(
+            "AuthorizationDeclined",
+            "DeclinedConflictsWithEarlier",
+            "Anomaly",
+            "AnomalyAuthorizationConflict",
+        ),
+    ),
+    "late": (
+        [confirm_message()],
+        authorize_message(payment_amount="1"),
+        single_counts("AuthorizationAccepted", "Anomaly", "AnomalyAmountDiffers"),
+    ),
+    "paid": ([], confirm_message(), PAID_METRICS),
+    "paid, test": ([], confirm_message(test="true"), single_counts("PaymentConfirmed")),
+    "failed": ([], confirm_message(status="decline"), single_counts("PaymentFailed")),
+    "paid again": ([confirm_message()], confirm_message(), single_counts("ConfirmationDuplicate")),
+    "other order": (
+        [authorize_message()],
+        confirm_message(pnm_order_identifier="1"),
+        PAID_METRICS | single_counts("Anomaly", "AnomalyOrderDiffers"),
+    ),
+    "other customer": (
+        [authorize_message()],
+        confirm_message(site_customer_identifier="1"),
+        PAID_METRICS | single_counts("Anomaly", "AnomalyCustomerDiffers"),
+    ),
+    "no customer": (
+        [],
+        confirm_message(site_customer_identifier=None),
+        PAID_METRICS | single_counts("Anomaly", "AnomalyCustomerMissing"),
+    ),
+    "our decline paid": (
+        [authorize_message(payment_currency="CAD")],
+        confirm_message(),
+        PAID_METRICS | single_counts("AnomalyPaidAfterDecline", "AnomalyAmountDiffers", Anomaly=2),
+    ),
+    "contradicted": (
+        [confirm_message()],
+        confirm_message(status="decline"),
+        single_counts("ConfirmationDuplicate", "Anomaly", "AnomalyOutcomeContradicted"),
+    ),
+    "paid at last": (
+        [confirm_message(status="decline")],
+        confirm_message(),
+        PAID_METRICS | single_counts("Anomaly", "AnomalyOutcomeContradicted"),
+    ),
+    "forged": ([], authorize_message(site_identifier="S1", secret="x"), single_counts("AuthenticationFailed")),
+    "old": ([], authorize_message(timestamp="1"), single_counts("AuthenticationFailed")),
+    "invalid": ([], confirm_message(status="x"), single_counts("ValidationFailed", "CallbackInvalid")),
+    "invalid and forged": ([], confirm_message(status="x", secret="x"), single_counts("AuthenticationFailed")),
+    "token": ([], ("get_smart_token", {}), single_counts("PayNearMeCallSucceeded")),
+    "no token": ([], ("get_smart_token", {"unknown": "x"}), single_counts("ValidationFailed")),
+}
+
+
+@pytest.mark.parametrize("case", EXPECTED_METRICS)
+def test_each_call_writes_one_log_line_and_one_line_of_metrics(
+    cold_start: Callable[[str], LambdaFunction], paynearme: PayNearMeStub, captured: CapturedOutput, case: str
+) -> None:
+    previous_messages, now, numbers = EXPECTED_METRICS[case]
+    statuses = [cold_start(name)(MESSAGES[name](**changes)).status for name, changes in [*previous_messages, now]]
+
+    logs, metrics = captured.logs(), captured.metrics()
+    assert len(logs) == len(metrics) == len(previous_messages) + 1
+    assert [log_line["status"] for log_line in logs] == statuses
+    assert [log_line["operation"] for log_line in logs] == [metric["operation"] for metric in metrics]
+    assert logs[-1]["operation"] == now[0]
+    assert metric_values(metrics[-1]) == numbers
+
+
+@pytest.mark.parametrize("message", [authorization, confirmation])
+def test_a_log_line_has_the_identifiers_of_a_callback_and_nothing_else_of_it(
+    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, message: Callable[..., dict[str, str]]
+) -> None:
+    reply = {"agent_name": MARKER, "customer_name": MARKER, "tax_id_pii": MARKER, "payment_bank_name": MARKER}
+    parameters = message(**reply)
+
+    cold_start("authorize" if message is authorization else "confirm")(parameters)
+
+    [line] = captured.logs()
+    for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
+        assert line[name] == parameters[name]
+    for forbidden_text in (MARKER, parameters["signature"], CUSTOMER, *(site["secret"] for site in SITES.values())):
+        assert forbidden_text not in captured.text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"site_identifier": "S1", "secret": "x"}, "unknown_site"),
+        ({"version": "2.0"}, "wrong_version"),
+        ({"secret": "x"}, "wrong_signature"),
+        ({"timestamp": "1"}, "wrong_age"),
+    ],
+)
+def test_only_the_log_tells_why_a_callback_is_not_authentic(
+    authorize: LambdaFunction, captured: CapturedOutput, changes: dict[str, Any], reason: str
+) -> None:
+    response = authorize(authorization(**changes))
+
+    [line] = captured.logs()
+    assert line["auth_failure"] == reason
+    assert reason not in response.body
+
+
+def test_the_log_names_the_parameters_of_an_invalid_message(confirm: LambdaFunction, captured: CapturedOutput) -> None:
+    confirm(confirmation(status=None, test=MARKER))
+
+    [line] = captured.logs()
+    assert line["invalid_parameters"] == ["status", "test"]
+    assert MARKER not in captured.text()
+
+
+class BrokenError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
+    cold_start: Callable[[str], LambdaFunction], monkeypatch: pytest.MonkeyPatch, captured: CapturedOutput, name: str
+) -> None:
+    def raise_broken_error(*_: object) -> None:
+        raise BrokenError(MARKER) from ValueError(MARKER)
+
+    for method in (
+        "ledger.Ledger.authorize",
+        "ledger.Ledger.confirm",
+        "client.PayNearMeClient.get_smart_token",
+    ):
+        monkeypatch.setattr(f"paynearme.{method}", raise_broken_error)
+    monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", next(iter(SITES)))
+    cold_start(name)(MESSAGES[name]())
+
+    [line] = captured.logs()
+    assert line["error"] == "BrokenError"
+    assert any("raise_broken_error" in frame for frame in line["error_location"])
+    assert MARKER not in captured.text()
+
+
+UNDECIDED_METRICS = single_counts("AuthorizationDeclined", "DeclinedCannotDecideNow")
+
+
+@pytest.mark.parametrize(("name", "decision_metrics"), [("authorize", UNDECIDED_METRICS), ("confirm", {})])
+def test_a_ledger_that_is_gone_is_counted(
+    cold_start: Callable[[str], LambdaFunction],
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+    name: str,
+    decision_metrics: dict[str, int],
+) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+    cold_start(name)(MESSAGES[name]())
+
+    [metrics] = captured.metrics()
+    assert metric_values(metrics) == single_counts("LedgerUnavailable", "CallbackFailed") | decision_metrics
+
+
+@pytest.mark.parametrize(
+    ("name", "extra_metrics"),
+    [
+        ("authorize", single_counts("CallbackFailed") | UNDECIDED_METRICS),
+        ("confirm", single_counts("CallbackFailed")),
+        ("get_smart_token", {}),
+    ],
+)
+def test_keys_that_are_gone_are_counted(
+    cold_start: Callable[[str], LambdaFunction],
+    paynearme: PayNearMeStub,
+    sites_secret: SitesSecret,
+    captured: CapturedOutput,
+    name: str,
+    extra_metrics: dict[str, int],
+) -> None:
+    sites_secret.delete()
+    cold_start(name)(MESSAGES[name]())
+
+    [metrics] = captured.metrics()
+    assert metric_values(metrics) == single_counts("SiteKeysUnavailable") | extra_metrics
+
+
+@pytest.mark.parametrize(("name", "decision_metrics"), [("authorize", UNDECIDED_METRICS), ("confirm", {})])
+def test_a_mistake_of_ours_is_counted(
+    cold_start: Callable[[str], LambdaFunction],
+    monkeypatch: pytest.MonkeyPatch,
+    captured: CapturedOutput,
+    name: str,
+    decision_metrics: dict[str, int],
+) -> None:
+    def raise_broken_error(*_: object) -> None:
+        raise BrokenError
+
+    monkeypatch.setattr(f"paynearme.ledger.Ledger.{name}", raise_broken_error)
+    cold_start(name)(MESSAGES[name]())
+
+    [metrics] = captured.metrics()
+    assert metric_values(metrics) == single_counts("InternalError", "CallbackFailed") | decision_metrics
+
+
+def test_what_one_call_notes_and_counts_is_not_told_of_the_next(
+    authorize: LambdaFunction, captured: CapturedOutput
+) -> None:
+    authorize(authorization())
+    authorize.handle(body_event("{"))
+
+    first, second = captured.logs()
+    assert "pnm_payment_identifier" in first
+    assert "pnm_payment_identifier" not in second
+    assert [set(metric_values(line)) for line in captured.metrics()] == [
+        {"AuthorizationAccepted"},
+        {"MalformedRequest"},
+    ]
+
+
+@pytest.mark.parametrize("status", [200, 401, 422, 500])
+def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput, status: int
+) -> None:
+    request = valid_guaranteed_ach_request(flow_pay_url=f"app://{MARKER}", signature=MARKER)
+    pii = [value for name, value in request.items() if name.endswith("_pii")]
+    reply = {"status": "error", "response_code": "1", "errors": [*pii, MARKER]}
+    if status != 200:
+        paynearme.default_reply = paynearme.replying(status, reply)
+    assert get_smart_token(request).status == (502 if status in (401, 500) else status)
+
+    smart_tokens = [SAMPLE_REPLY["orders"][0][name] for name in ("secure_smart_token", "secure_smart_link")]
+    secrets = [paynearme.sent[0]["signature"], *(site["secret"] for site in SITES.values())]
+    assert captured.logs()
+    assert not [text for text in [*pii, *smart_tokens, *secrets, MARKER, "_pii"] if text in captured.text()]
+
+
+def test_a_call_takes_the_milliseconds_that_it_says(authorize: LambdaFunction, captured: CapturedOutput) -> None:
+    started = time.perf_counter()
+    authorize(authorization())
+    elapsed_ms = (time.perf_counter() - started) * 1000
+
+    assert 0 < captured.logs()[0]["duration_ms"] <= elapsed_ms + 0.1

@@ -1,0 +1,298 @@
+"""The policy in force: read from AppConfig, kept for a minute, and never displaced by what is broken."""
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from paynearme.errors import PolicyUnavailableError
+from paynearme.platform.settings import Settings
+from paynearme.policy import DEFAULT_TEXTS, Reason
+from paynearme.policy.texts import MAX_TEXT
+from paynearme.policy_provider import PolicyProvider
+from tests.support.appconfig_stub import (
+    ACCEPTING_POLICY,
+    GET_CONFIGURATION,
+    INVALID_POLICIES,
+    MARKER,
+    START_SESSION,
+    UNAVAILABLE_POLICIES,
+    AppConfigStub,
+    client_error,
+)
+from tests.support.callback_fixtures import SITE, SITE_OF_2_0, authorization, site_changes
+from tests.support.fake_clock import Clock
+from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, CapturedOutput, LambdaFunction, LedgerFixture, Response
+
+POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds
+POLICY_DEFECTS = pytest.mark.parametrize("defect", [*UNAVAILABLE_POLICIES, *INVALID_POLICIES])
+
+type AdvanceClock = Callable[[float], None]
+
+
+def reason_of(response: Response) -> str | None:
+    """Return why an answer declines, or None for an acceptance."""
+    assert response.status == 200
+    assert (response.fields["accept_payment"] == "no") is ("decline_reason" in response.fields)
+    reason_by_text = {text.decline_reason: reason for reason, text in DEFAULT_TEXTS.items()}
+    return reason_by_text[response.fields["decline_reason"]] if "decline_reason" in response.fields else None
+
+
+def decision_reason(authorize: LambdaFunction, number: str, **changes: str | None) -> str | None:
+    return reason_of(authorize(authorization(pnm_payment_identifier=number, **changes)))
+
+
+class TestWithoutAPolicy:
+    @POLICY_DEFECTS
+    def test_a_payment_is_declined_in_so_many_words_and_not_recorded(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        ledger_table: LedgerFixture,
+        captured: CapturedOutput,
+        defect: str,
+    ) -> None:
+        deployed_policy.break_policy(defect)
+
+        response = authorize(authorization())
+
+        assert reason_of(response) == Reason.CANNOT_DECIDE_NOW
+        assert response.fields["pnm_order_identifier"] == "80080175585"
+        assert response.fields["receipt"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].receipt
+        assert ledger_table.all_items() == []
+        assert captured.metric_total("PolicyUnavailable") == 1
+        assert captured.metric_total("PolicyInvalid") == (defect in INVALID_POLICIES)
+        [line] = captured.logs()
+        assert (line["level"], line["error"]) == ("ERROR", "PolicyUnavailableError")
+        assert ("policy_error_count" in line) is (defect in INVALID_POLICIES)
+        assert MARKER not in response.body + captured.text()
+
+    @POLICY_DEFECTS
+    def test_each_payment_is_declined_until_there_is_a_policy_which_then_holds_at_once(
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, ledger_table: LedgerFixture, defect: str
+    ) -> None:
+        deployed_policy.break_policy(defect)
+        assert [decision_reason(authorize, number) for number in "121"] == [Reason.CANNOT_DECIDE_NOW] * 3
+        deployed_policy.put_defaults(payment_types=["cash"])
+
+        assert decision_reason(authorize, "1") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
+        assert decision_reason(authorize, "2", payment_type="cash") is None
+        assert {item["decision"] for item in ledger_table.payments()} == {"accept", "decline"}
+
+    def test_a_decline_has_the_form_of_the_site(
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub
+    ) -> None:
+        deployed_policy.break_policy("nothing deployed")
+
+        response = authorize(authorization(**site_changes(SITE_OF_2_0)))
+
+        assert response.content_type.startswith("application/xml")
+        assert reason_of(response) == Reason.CANNOT_DECIDE_NOW
+
+    def test_what_is_not_valid_is_refused_as_ever(
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub
+    ) -> None:
+        deployed_policy.break_policy("nothing deployed")
+
+        assert authorize(authorization(pnm_order_identifier=None)).status == 400
+
+
+class TestWithAnEarlierPolicy:
+    @pytest.fixture(autouse=True)
+    def earlier_policy(
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, advance_clock: AdvanceClock
+    ) -> None:
+        deployed_policy.put_defaults(payment_types=["credit"])
+        assert decision_reason(authorize, "0") is None
+        deployed_policy.calls.clear()
+
+    @POLICY_DEFECTS
+    def test_the_last_good_one_stays_in_force(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        captured: CapturedOutput,
+        advance_clock: AdvanceClock,
+        defect: str,
+    ) -> None:
+        deployed_policy.break_policy(defect)
+        for number in "123":
+            advance_clock(POLICY_CACHE_SECONDS + 1)
+            assert decision_reason(authorize, number) is None
+            assert decision_reason(authorize, number + "0", payment_type="debit") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
+
+        # Each look for a newer one is counted, and none is taken before it is due.
+        metric_counts = {name: captured.metric_total(name) for name in ("PolicyInvalid", "PolicyRefreshFailed")}
+        assert metric_counts == {
+            "PolicyInvalid": 3 * (defect in INVALID_POLICIES),
+            "PolicyRefreshFailed": 3 * (defect in UNAVAILABLE_POLICIES),
+        }
+        assert captured.metric_total("PolicyUnavailable") == 0
+        assert {line["level"] for line in captured.logs()} == {"INFO"}
+        assert MARKER not in captured.text()
+
+    @POLICY_DEFECTS
+    def test_a_good_one_is_in_force_once_it_is_due(
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, advance_clock: AdvanceClock, defect: str
+    ) -> None:
+        deployed_policy.break_policy(defect)
+        advance_clock(POLICY_CACHE_SECONDS + 1)
+        assert decision_reason(authorize, "1") is None
+        deployed_policy.put_defaults(payment_types=["cash"])
+        advance_clock(POLICY_CACHE_SECONDS)
+        assert decision_reason(authorize, "2") is None
+
+        advance_clock(1)
+        assert decision_reason(authorize, "3") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
+        assert decision_reason(authorize, "4", payment_type="cash") is None
+
+    @pytest.mark.parametrize("error", [client_error("BadRequestException"), client_error("Broken", 500), KeyError("x")])
+    def test_one_that_cannot_be_read_is_asked_for_again_when_it_is_due_and_with_another_session(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        captured: CapturedOutput,
+        advance_clock: AdvanceClock,
+        error: Exception,
+    ) -> None:
+        deployed_policy.fail(GET_CONFIGURATION, error)
+        advance_clock(POLICY_CACHE_SECONDS + 1)
+        for number in "123":
+            assert decision_reason(authorize, number) is None
+        assert deployed_policy.calls == [GET_CONFIGURATION]
+
+        advance_clock(POLICY_CACHE_SECONDS + 1)
+        assert decision_reason(authorize, "4") is None
+        # A token is good for one call, and the first may have been used up.
+        assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION, GET_CONFIGURATION]
+        assert captured.metric_total("PolicyRefreshFailed") == 1
+
+    def test_one_that_did_not_change_stays_in_force_in_the_same_session(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        captured: CapturedOutput,
+        advance_clock: AdvanceClock,
+    ) -> None:
+        for number in "123":
+            advance_clock(POLICY_CACHE_SECONDS + 1)
+            assert decision_reason(authorize, number, payment_type="debit") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
+
+        assert deployed_policy.calls == [GET_CONFIGURATION] * 3
+        assert captured.metric_total("PolicyInvalid") + captured.metric_total("PolicyRefreshFailed") == 0
+
+    def test_a_changed_one_is_in_force_once_it_is_due_and_not_before(
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, advance_clock: AdvanceClock
+    ) -> None:
+        deployed_policy.put_defaults(payment_types=["cash"])
+        advance_clock(POLICY_CACHE_SECONDS)
+        assert decision_reason(authorize, "1") is None
+        assert deployed_policy.calls == []
+
+        advance_clock(1)
+        assert decision_reason(authorize, "2") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
+        assert decision_reason(authorize, "3", payment_type="cash") is None
+        assert deployed_policy.calls == [GET_CONFIGURATION]
+
+
+def test_how_long_a_policy_is_kept_is_a_setting(
+    cold_start: Callable[[str], LambdaFunction],
+    deployed_policy: AppConfigStub,
+    monkeypatch: pytest.MonkeyPatch,
+    advance_clock: AdvanceClock,
+) -> None:
+    monkeypatch.setenv("POLICY_CACHE_SECONDS", "5")
+    authorize = cold_start("authorize")
+    for seconds in (0, 5, 1, 5, 1):
+        advance_clock(seconds)
+        authorize(authorization())
+
+    assert deployed_policy.calls == [START_SESSION, GET_CONFIGURATION, GET_CONFIGURATION, GET_CONFIGURATION]
+
+
+def test_it_is_noted_and_kept_which_document_a_payment_was_decided_by(
+    authorize: LambdaFunction, deployed_policy: AppConfigStub, ledger_table: LedgerFixture, captured: CapturedOutput
+) -> None:
+    authorize(authorization())
+
+    version = hashlib.sha256(deployed_policy.content).hexdigest()[:12]
+    [line] = captured.logs()
+    assert line["policy_version"] == ledger_table.payment()["policy"] == version
+
+
+def test_a_site_has_its_own_policy_or_the_defaults(authorize: LambdaFunction, deployed_policy: AppConfigStub) -> None:
+    deployed_policy.put({**ACCEPTING_POLICY, "sites": {SITE: {"unknown_order": "decline"}}})
+
+    assert reason_of(authorize(authorization())) == Reason.ORDER_UNKNOWN
+    assert reason_of(authorize(authorization(**site_changes(SITE_OF_2_0)))) is None
+    assert deployed_policy.calls == [START_SESSION, GET_CONFIGURATION]
+
+
+@POLICY_DEFECTS
+def test_where_none_can_be_found_whoever_needs_none_gets_none(
+    deployed_policy: AppConfigStub, clock: Clock, defect: str
+) -> None:
+    deployed_policy.break_policy(defect)
+    policies = PolicyProvider(Settings.from_environment())
+
+    with pytest.raises(PolicyUnavailableError):
+        policies.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    assert policies.get_if_available(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)) is None
+    assert clock.sleeps == []
+
+
+class TestTheTextOfADeclineForAFailure:
+    def declined_response(self, authorize: LambdaFunction, **changes: str) -> Response:
+        response = authorize(authorization(**changes))
+        assert (response.status, response.fields["accept_payment"]) == (200, "no")
+        return response
+
+    @pytest.mark.parametrize("defect", [None, *UNAVAILABLE_POLICIES, *INVALID_POLICIES])
+    def test_it_is_that_of_the_last_known_policy_for_the_site(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        ledger_table: LedgerFixture,
+        advance_clock: AdvanceClock,
+        defect: str | None,
+    ) -> None:
+        defaults = {**ACCEPTING_POLICY["defaults"], "texts": {"cannot_decide_now": {"decline_reason": "Later"}}}
+        site_defaults = {"texts": {"cannot_decide_now": {"receipt": "Try again"}}}
+        deployed_policy.put({"defaults": defaults, "sites": {SITE: site_defaults}})
+        authorize(authorization())
+        ledger_table.client.delete_table(TableName=ledger_table.table_name)
+        if defect:
+            deployed_policy.break_policy(defect)
+            advance_clock(POLICY_CACHE_SECONDS + 1)
+
+        site_texts = self.declined_response(authorize).fields
+        default_texts = self.declined_response(authorize, **site_changes(SITE_OF_2_0)).fields
+
+        default_receipt = DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].receipt
+        assert (site_texts["decline_reason"], site_texts["receipt"]) == ("Later", "Try again")
+        assert (default_texts["decline_reason"], default_texts["receipt"]) == ("Later", default_receipt)
+
+    @pytest.mark.parametrize(
+        ("text", "rendered"),
+        [
+            ("{{closed}} <pnm_payment />", "{closed} <pnm_payment />"),
+            ("x" * MAX_TEXT, "x" * MAX_TEXT),
+            ("{{" * MAX_TEXT, "{" * MAX_TEXT),
+        ],
+        ids=["braces", "longest", "longest, of braces"],
+    )
+    def test_it_is_read_as_any_other_text(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        ledger_table: LedgerFixture,
+        text: str,
+        rendered: str,
+    ) -> None:
+        texts = {"cannot_decide_now": {"decline_reason": text, "receipt": text}}
+        deployed_policy.put_defaults(texts=texts)
+        authorize(authorization())
+        ledger_table.client.delete_table(TableName=ledger_table.table_name)
+
+        fields = self.declined_response(authorize).fields
+        assert (fields["decline_reason"], fields["receipt"]) == (rendered, rendered)

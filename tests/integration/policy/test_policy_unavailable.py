@@ -1,0 +1,294 @@
+"""An AppConfig that hangs, and confirmations, which do without a policy."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from paynearme.errors import PolicyUnavailableError
+from paynearme.platform.aws_clients import CLIENT_CONFIG
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.settings import Settings
+from paynearme.policy_provider import REFRESH_SECONDS, PolicyProvider
+from tests.support.appconfig_stub import (
+    GET_CONFIGURATION,
+    INVALID_POLICIES,
+    START_SESSION,
+    UNAVAILABLE_POLICIES,
+    AppConfigStub,
+    client_error,
+)
+from tests.support.cached_clients import CachedClients
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
+from tests.support.fake_clock import Clock
+from tests.support.harness import (
+    RESPONSE_TIMEOUT_SECONDS,
+    AwsCallRecorder,
+    CapturedOutput,
+    LambdaFunction,
+    LedgerFixture,
+)
+
+URL = "https://appconfigdata.us-east-1.amazonaws.com"
+POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds
+SPENT_AMOUNTS = {Decimal("354.99")}
+
+type AdvanceClock = Callable[[float], None]
+
+
+class CallNotResumedError(Exception):
+    """A call that does not return."""
+
+
+@dataclass(frozen=True)
+class BlockingDeadline(Deadline):
+    """Waits for calls in a clock's time: as long as their errors say."""
+
+    def bound[T](self, function: Callable[[], T]) -> T:
+        clock = cast(Clock, self.clock)
+        config: Any = CLIENT_CONFIG
+        durations: dict[type[Exception], float] = {
+            ConnectTimeoutError: config.connect_timeout,
+            ReadTimeoutError: config.read_timeout,
+        }
+        try:
+            return function()
+        except (CallNotResumedError, ConnectTimeoutError, ReadTimeoutError) as error:
+            clock.work(min(self.remaining, durations.get(type(error), self.remaining)))
+            if self.remaining <= 0:
+                raise TimeoutError from None
+            raise
+
+
+@pytest.fixture
+def blocking_deadlines(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr(Deadline, "after", lambda seconds: BlockingDeadline(clock.now + seconds, clock, clock.sleep))
+
+
+HANGING_CALLS = pytest.mark.parametrize(
+    "error",
+    [CallNotResumedError(), ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL)],
+    ids=["byte by byte", "no answer", "no connection"],
+)
+POLICY_DEFECTS = pytest.mark.parametrize("defect", [*UNAVAILABLE_POLICIES, *INVALID_POLICIES])
+
+
+@pytest.mark.usefixtures("blocking_deadlines")
+class TestHanging:
+    @HANGING_CALLS
+    @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
+    def test_a_cold_function_declines_in_time(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        ledger_table: LedgerFixture,
+        clock: Clock,
+        error: Exception,
+        operation: str,
+    ) -> None:
+        started = clock.now
+        deployed_policy.fail(operation, *[error] * 1000)
+
+        response = authorize(authorization())
+
+        assert (response.status, response.fields["accept_payment"]) == (200, "no")
+        assert ledger_table.all_items() == []
+        assert started + REFRESH_SECONDS < clock.now <= started + RESPONSE_TIMEOUT_SECONDS
+
+    @HANGING_CALLS
+    def test_a_warm_function_decides_by_the_last_known_policy_in_time(
+        self,
+        authorize: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        captured: CapturedOutput,
+        clock: Clock,
+        advance_clock: AdvanceClock,
+        error: Exception,
+    ) -> None:
+        authorize(authorization())
+        deployed_policy.calls.clear()
+        deployed_policy.errors = {GET_CONFIGURATION: [error] * 1000, START_SESSION: [error] * 1000}
+
+        for number in "12":
+            advance_clock(POLICY_CACHE_SECONDS + 1)
+            started = clock.now
+            response = authorize(authorization(pnm_payment_identifier=number))
+            assert response.fields["accept_payment"] == "yes"
+            assert clock.now <= started + REFRESH_SECONDS
+
+        assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION]
+        assert captured.metric_total("PolicyRefreshFailed") == 2
+
+    @HANGING_CALLS
+    @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
+    def test_a_confirmation_hardly_waits(
+        self,
+        confirm: LambdaFunction,
+        deployed_policy: AppConfigStub,
+        ledger_table: LedgerFixture,
+        clock: Clock,
+        error: Exception,
+        operation: str,
+    ) -> None:
+        started = clock.now
+        deployed_policy.fail(operation, *[error] * 1000)
+
+        assert confirm(confirmation()).status == 200
+        assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+        assert clock.now <= started + REFRESH_SECONDS
+
+    @pytest.mark.parametrize(
+        "error", [ReadTimeoutError(endpoint_url=URL), client_error("ThrottlingException"), client_error("Broken", 500)]
+    )
+    def test_what_fails_in_passing_is_tried_again_with_another_session(
+        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, error: Exception
+    ) -> None:
+        deployed_policy.errors = {START_SESSION: [error], GET_CONFIGURATION: [error]}
+
+        assert authorize(authorization()).fields["accept_payment"] == "yes"
+        assert deployed_policy.calls == [
+            START_SESSION,
+            START_SESSION,
+            GET_CONFIGURATION,
+            START_SESSION,
+            GET_CONFIGURATION,
+        ]
+
+
+class TestACallThatIsGivenUp:
+    # The clock stands still, so what is left is all that this waits.
+    SHORT_DEADLINE = Deadline(ends_at=0.01, clock=lambda: 0.0)
+    LONG_DEADLINE = Deadline(ends_at=60.0, clock=lambda: 0.0)
+
+    @pytest.fixture
+    def resume_call(
+        self, monkeypatch: pytest.MonkeyPatch, cached_clients: CachedClients
+    ) -> Iterator[Callable[[], None]]:
+        """Lets calls for the policy hang until this is called, and returns when they have come back."""
+        threads, call_blocked = ThreadPoolExecutor(), threading.Event()
+        monkeypatch.setattr("paynearme.platform.deadline._threads", threads)
+
+        def block(**_: Any) -> None:
+            call_blocked.wait(60)
+
+        def resume() -> None:
+            call_blocked.set()
+            threads.shutdown()
+            monkeypatch.setattr("paynearme.platform.deadline._threads", ThreadPoolExecutor())
+
+        with cached_clients.with_hook(f"before-call.appconfigdata.{GET_CONFIGURATION}", block):
+            yield resume
+        call_blocked.set()
+
+    def test_it_leaves_no_policy_and_the_next_look_finds_one(
+        self, resume_call: Callable[[], None], deployed_policy: AppConfigStub
+    ) -> None:
+        policies = PolicyProvider(Settings.from_environment())
+
+        with pytest.raises(PolicyUnavailableError):
+            policies.get(SITE, self.SHORT_DEADLINE)
+        assert policies.get_if_available(SITE, self.SHORT_DEADLINE) is None
+        # A token is good for one call, and nobody knows what became of the first.
+        assert deployed_policy.calls == [START_SESSION, START_SESSION]
+
+        resume_call()
+        deployed_policy.put_defaults(unknown_order="decline")
+        assert policies.get(SITE, self.LONG_DEADLINE).unknown_order == "decline"
+
+
+@POLICY_DEFECTS
+def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_which_day_it_counts(
+    confirm: LambdaFunction,
+    deployed_policy: AppConfigStub,
+    ledger_table: LedgerFixture,
+    captured: CapturedOutput,
+    defect: str,
+) -> None:
+    deployed_policy.break_policy(defect)
+
+    assert {confirm(confirmation()).status for _ in range(2)} == {200}
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    assert ledger_table.anomalies() == {"spending_not_counted"}
+    assert ledger_table.spent_amounts() == set()
+    assert captured.metric_total("AnomalySpendingNotCounted") == 1
+    assert captured.metric_total("PolicyUnavailable") == 2
+    assert {line["level"] for line in captured.logs()} == {"INFO"}
+
+
+@POLICY_DEFECTS
+def test_a_payment_that_was_asked_about_is_posted_in_one_transaction_without_a_policy(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    deployed_policy: AppConfigStub,
+    ledger_table: LedgerFixture,
+    aws_calls: AwsCallRecorder,
+    defect: str,
+) -> None:
+    authorize(authorization())
+    deployed_policy.break_policy(defect)
+
+    assert aws_calls.calls_during(lambda: confirm(confirmation())) == ["TransactWriteItems"]
+    assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
+    assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (set(), SPENT_AMOUNTS)
+
+
+# Each: what was asked before, what is told without a policy, the marks, and what the windows hold then.
+SCENARIOS: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[Decimal]]] = {
+    "failed": ({}, {"status": "decline"}, set(), {Decimal(0)}),
+    "failed, not asked about": (None, {"status": "decline"}, set(), set()),
+    "a test": (None, {"test": "true"}, set(), set()),
+    "a test of another amount": (
+        {"test": "true", "payment_amount": "1.00"},
+        {"test": "true"},
+        {"amount_differs"},
+        set(),
+    ),
+    "no customer": (None, {"site_customer_identifier": None}, {"customer_missing"}, set()),
+    "another amount": ({"payment_amount": "1.00"}, {}, {"amount_differs"}, SPENT_AMOUNTS),
+    "declined by us": (
+        {"payment_amount": "0.00"},
+        {},
+        {"paid_after_decline", "amount_differs", "spending_not_counted"},
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_only_what_counts_and_cannot_be_counted_is_marked(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    deployed_policy: AppConfigStub,
+    ledger_table: LedgerFixture,
+    scenario: str,
+) -> None:
+    authorized_changes, confirmed_changes, anomalies, call_blocked = SCENARIOS[scenario]
+    if authorized_changes is not None:
+        authorize(authorization(**authorized_changes))
+    deployed_policy.break_policy("nothing deployed")
+
+    assert confirm(confirmation(**confirmed_changes)).status == 200
+    assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (anomalies, call_blocked)
+
+
+@POLICY_DEFECTS
+def test_a_payment_counts_by_the_last_known_policy_though_nobody_asked(
+    confirm: LambdaFunction,
+    deployed_policy: AppConfigStub,
+    ledger_table: LedgerFixture,
+    advance_clock: AdvanceClock,
+    defect: str,
+) -> None:
+    confirm(confirmation(pnm_payment_identifier="0", payment_amount="0.00", net_payment_amount="0.00"))
+    deployed_policy.break_policy(defect)
+    advance_clock(POLICY_CACHE_SECONDS + 1)
+
+    assert confirm(confirmation()).status == 200
+    assert ledger_table.spent_amounts() == SPENT_AMOUNTS
+    assert "anomalies" not in ledger_table.payments()[1]

@@ -1,0 +1,174 @@
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.utilities.parameters import base as powertools_cache
+
+from paynearme.errors import UnknownSiteError
+from paynearme.platform.settings import Settings
+from paynearme.sites.site_provider import REFRESH_INTERVAL_SECONDS, SiteProvider
+from tests.support.callback_fixtures import SITE, SITE_OF_2_0, SITES, authorization, confirmation
+from tests.support.fake_clock import Clock
+from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, AwsCallRecorder, LambdaFunction, SitesSecret
+
+NEW_KEY = "f0e1d2c3b4a5968778695a4b3"
+ONE_READ = ["GetSecretValue", "GetSecretValue"]
+"""The current version and the previous one."""
+
+
+@pytest.fixture
+def sites(aws_calls: AwsCallRecorder, clock: Clock) -> SiteProvider:
+    return SiteProvider(Settings(sites_secret="paynearme-sites"), clock=clock)
+
+
+def with_site(identifier: str, **changes: str) -> dict[str, Any]:
+    site = {**SITES.get(identifier, {"version": "3.0"}), **changes}
+    return {"sites": {**SITES, identifier: site}}
+
+
+def keys_of(sites: SiteProvider, clock: Clock, identifier: str = SITE) -> list[str]:
+    found = sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    return [secret.get_secret_value() for secret in found.callback_secrets]
+
+
+def test_a_site_has_the_keys_and_forms_of_the_secret(sites: SiteProvider, clock: Clock) -> None:
+    for identifier, entry in SITES.items():
+        site = sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+
+        default_format = "json" if entry["version"] == "3.0" else "xml"
+        assert (site.identifier, site.version) == (identifier, entry["version"])
+        assert [key.get_secret_value() for key in site.callback_secrets] == [entry["secret"]]
+        assert site.api_secret.get_secret_value() == entry.get("api_secret", entry["secret"])
+        assert site.response_format == entry.get("response_format", default_format)
+
+
+@pytest.mark.parametrize("identifier", [None, "", "S1", SITE.lower()])
+def test_a_site_that_is_not_ours_is_unknown(sites: SiteProvider, clock: Clock, identifier: str | None) -> None:
+    with pytest.raises(UnknownSiteError):
+        sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+
+
+def test_the_secret_is_read_once_for_many_messages(
+    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder
+) -> None:
+    for identifier in [*SITES, *SITES]:
+        sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+
+    assert aws_calls.calls == ONE_READ
+
+
+def test_a_cold_function_reads_nothing_until_it_is_called(
+    authorize: LambdaFunction, aws_calls: AwsCallRecorder
+) -> None:
+    assert aws_calls.calls == []
+
+
+def test_the_secret_is_read_again_when_it_is_too_old(
+    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ShiftedDatetime(datetime):
+        offset = timedelta()
+
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2026, 11, 20, tzinfo=tz) + cls.offset
+
+    monkeypatch.setattr(powertools_cache, "datetime", ShiftedDatetime)
+    sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    ShiftedDatetime.offset = timedelta(seconds=300)
+    sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    assert aws_calls.calls == ONE_READ
+
+    ShiftedDatetime.offset = timedelta(seconds=301)
+    sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    assert aws_calls.calls == ONE_READ * 2
+
+
+def test_how_long_the_secret_is_kept_is_a_setting(aws_calls: AwsCallRecorder, clock: Clock) -> None:
+    sites = SiteProvider(Settings(sites_secret="paynearme-sites", sites_cache_seconds=0))
+    for _ in range(2):
+        sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+
+    assert aws_calls.calls == ONE_READ * 2
+
+
+def test_a_flood_of_bad_signatures_costs_one_read_per_half_minute(
+    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder
+) -> None:
+    started = clock.now
+    sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    reads = []
+    for second in range(2 * REFRESH_INTERVAL_SECONDS):
+        clock.now = started + second
+        reads.append(sites.refresh(clock.deadline(RESPONSE_TIMEOUT_SECONDS)))
+
+    assert [second for second, was_read in enumerate(reads) if was_read] == [0, REFRESH_INTERVAL_SECONDS]
+    assert aws_calls.calls == ONE_READ * 3
+
+
+def test_forged_callbacks_of_all_kinds_cost_a_function_one_read_more(
+    authorize: LambdaFunction, aws_calls: AwsCallRecorder
+) -> None:
+    valid_message = authorization()
+    forged = [
+        {**valid_message, "signature": "0" * 64},
+        {**valid_message, "site_identifier": "S1"},
+        {**valid_message, "version": "2.0"},
+    ]
+
+    assert {authorize(parameters).status for parameters in forged * 5} == {401}
+    assert aws_calls.calls == ONE_READ * 2
+
+
+def test_a_new_site_is_heard_at_once(authorize: LambdaFunction, sites_secret: SitesSecret) -> None:
+    assert authorize(authorization()).status == 200
+    sites_secret.put(with_site("S77", secret=NEW_KEY))
+
+    assert authorize(authorization(site_identifier="S77", secret=NEW_KEY)).status == 200
+
+
+def test_a_rotated_key_is_heard_at_once_and_the_former_one_still(
+    authorize: LambdaFunction, sites_secret: SitesSecret
+) -> None:
+    assert authorize(authorization()).status == 200
+    sites_secret.put(with_site(SITE, secret=NEW_KEY))
+
+    assert authorize(authorization(secret=NEW_KEY)).status == 200
+    assert authorize(authorization()).status == 200
+
+
+def test_a_key_two_rotations_old_is_no_longer_heard(
+    sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
+) -> None:
+    for key in ("second-key", NEW_KEY):
+        sites_secret.put(with_site(SITE, secret=key))
+
+    assert keys_of(sites, clock) == [NEW_KEY, "second-key"]
+
+
+def test_a_change_of_something_else_leaves_one_key(
+    sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
+) -> None:
+    sites_secret.put(with_site("S77", secret=NEW_KEY))
+
+    assert keys_of(sites, clock) == [SITES[SITE]["secret"]]
+    assert keys_of(sites, clock, "S77") == [NEW_KEY]
+
+
+def test_calls_are_signed_with_the_newest_key(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
+    sites_secret.put(with_site(SITE, secret=NEW_KEY))
+
+    assert sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)).api_secret.get_secret_value() == NEW_KEY
+
+
+def test_an_md5_key_does_not_outlive_the_change_to_hmac(
+    confirm: LambdaFunction, sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
+) -> None:
+    md5_message = confirmation(site_identifier=SITE_OF_2_0, version="2.0")
+    assert confirm(md5_message).status == 200
+    sites_secret.put(with_site(SITE_OF_2_0, version="3.0", secret=NEW_KEY))
+    assert keys_of(sites, clock, SITE_OF_2_0) == [NEW_KEY]
+
+    assert confirm(confirmation(site_identifier=SITE_OF_2_0, secret=NEW_KEY)).status == 200
+    assert confirm(md5_message).status == 401
+    assert confirm(confirmation(site_identifier=SITE_OF_2_0)).status == 401

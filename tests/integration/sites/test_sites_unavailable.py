@@ -1,0 +1,200 @@
+import json
+import traceback
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
+
+from paynearme.errors import SiteKeysUnavailableError
+from paynearme.platform.settings import Settings
+from paynearme.sites.site import Site
+from paynearme.sites.site_provider import SiteProvider
+from tests.support.callback_fixtures import SITE, SITES, authorization, confirmation
+from tests.support.fake_clock import Clock
+from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, AwsCallRecorder, LambdaFunction, SitesSecret
+
+KEY = SITES[SITE]["secret"]
+URL = "https://secretsmanager.us-east-1.amazonaws.com"
+
+
+@pytest.fixture
+def sites(aws_calls: AwsCallRecorder, clock: Clock) -> SiteProvider:
+    return SiteProvider(Settings(sites_secret="paynearme-sites"), clock=clock)
+
+
+def one_site(**changes: Any) -> dict[str, Any]:
+    return {"sites": {SITE: {"version": "3.0", "secret": KEY} | changes}}
+
+
+MALFORMED_SECRETS: dict[str, Any] = {
+    "no JSON": f'{{"sites": {{"{SITE}": {{"secret": "{KEY}"',
+    "empty": "{}",
+    "a list": [KEY],
+    "no map of sites": {"sites": [KEY]},
+    "sites beside each other": one_site()["sites"],
+    "a field more": one_site() | {"keys": KEY},
+    "a field more in a site": one_site(password=KEY),
+    "no secret": {"sites": {SITE: {"version": "3.0"}}},
+    "empty secret": one_site(secret=""),
+    "a secret that is no text": one_site(secret=[KEY]),
+    "empty secret for calls": one_site(api_secret=""),
+    "unknown version": one_site(version=KEY),
+    "a version that is a number": one_site(version=3.0),
+    "unknown format": one_site(response_format=KEY),
+    "a site that is none": {"sites": {"S#1": {"version": "3.0", "secret": KEY}}},
+}
+
+
+@pytest.mark.parametrize("document", MALFORMED_SECRETS.values(), ids=MALFORMED_SECRETS)
+def test_a_malformed_secret_is_unavailable_and_the_error_says_nothing_of_it(
+    sites: SiteProvider, clock: Clock, sites_secret: SitesSecret, document: object
+) -> None:
+    sites_secret.put(document)
+
+    with pytest.raises(SiteKeysUnavailableError) as raised:
+        sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+
+    error: BaseException | None = raised.value
+    assert KEY not in "".join(traceback.format_exception(raised.value))
+    while error:
+        assert KEY not in f"{error} {error!r} {error.args}"
+        error = error.__context__
+
+
+def test_a_binary_secret_is_unavailable(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
+    sites_secret.client.put_secret_value(SecretId=sites_secret.name, SecretBinary=json.dumps(one_site()).encode())
+
+    with pytest.raises(SiteKeysUnavailableError):
+        sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+
+
+def test_a_missing_secret_is_unavailable(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
+    sites_secret.delete()
+
+    with pytest.raises(SiteKeysUnavailableError):
+        sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    with pytest.raises(SiteKeysUnavailableError):
+        sites.refresh(clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+
+
+def test_no_form_of_a_site_shows_its_keys(sites: SiteProvider, clock: Clock) -> None:
+    resolved_site = sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    site_entry = Site.model_validate(one_site(api_secret=KEY)["sites"][SITE])
+
+    for shown_value in (
+        sites,
+        resolved_site,
+        site_entry,
+        vars(sites),
+        resolved_site.model_dump(),
+        site_entry.model_dump(),
+    ):
+        assert KEY not in f"{shown_value} {shown_value!r}"
+    assert KEY not in resolved_site.model_dump_json() + site_entry.model_dump_json()
+
+
+def test_sites_that_are_known_stay_known_while_the_secret_is_gone(
+    authorize: LambdaFunction, sites_secret: SitesSecret
+) -> None:
+    assert authorize(authorization()).status == 200
+    sites_secret.delete()
+
+    assert authorize(authorization()).fields["accept_payment"] == "yes"
+
+
+def test_a_secret_that_was_put_right_holds_whatever_it_was_before(
+    sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
+) -> None:
+    sites_secret.put('{"sites": ')
+    sites_secret.put(one_site())
+
+    assert sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)).identifier == SITE
+
+
+def test_a_secret_that_was_put_right_is_heard_at_once(confirm: LambdaFunction, sites_secret: SitesSecret) -> None:
+    sites_secret.put('{"sites": ')
+    assert confirm(confirmation()).status == 503
+    sites_secret.put(one_site())
+    # Once more, so that the previous version is a good one as well.
+    sites_secret.put(one_site(response_format="json"))
+
+    assert confirm(confirmation()).status == 200
+
+
+def test_a_secret_that_became_malformed_does_not_displace_the_keys_that_hold(
+    confirm: LambdaFunction, sites_secret: SitesSecret
+) -> None:
+    assert confirm(confirmation()).status == 200
+    sites_secret.put('{"sites": ')
+    forged_response = confirm({**confirmation(), "signature": "0" * 64})
+
+    assert forged_response.status in (401, 503)
+    assert confirm(confirmation()).status == 200
+
+
+def client_error(code: str, status: int) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item] # the rest is of no interest
+        "GetSecretValue",
+    )
+
+
+TRANSIENT_ERRORS = {
+    "throttled": client_error("ThrottlingException", 400),
+    "broken": client_error("InternalServiceError", 500),
+    "slow": ReadTimeoutError(endpoint_url=URL),
+    "hung up": ConnectionClosedError(endpoint_url=URL),
+}
+
+
+@pytest.mark.parametrize("error", TRANSIENT_ERRORS.values(), ids=TRANSIENT_ERRORS)
+def test_a_read_that_failed_in_passing_is_tried_again(
+    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
+) -> None:
+    aws_calls.response_errors["GetSecretValue"] = [error, error, None, error]
+
+    assert sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)).identifier == SITE
+    assert len(aws_calls.calls) == 5
+
+
+@pytest.mark.parametrize("error", TRANSIENT_ERRORS.values(), ids=TRANSIENT_ERRORS)
+def test_a_read_that_fails_on_and_on_ends_in_time(
+    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
+) -> None:
+    aws_calls.request_errors["GetSecretValue"] = error
+    deadline = clock.deadline(RESPONSE_TIMEOUT_SECONDS)
+
+    with pytest.raises(SiteKeysUnavailableError):
+        sites.get(SITE, deadline)
+    assert len(aws_calls.calls) > 1
+    assert deadline.remaining > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [client_error("AccessDeniedException", 400), client_error("DecryptionFailure", 400), BotoCoreError()],
+)
+def test_a_read_that_is_refused_is_not_tried_again(
+    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
+) -> None:
+    aws_calls.request_errors["GetSecretValue"] = error
+
+    with pytest.raises(SiteKeysUnavailableError):
+        sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    assert len(aws_calls.calls) == 1
+
+
+def test_without_time_left_nothing_is_read(sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder) -> None:
+    with pytest.raises(SiteKeysUnavailableError):
+        sites.get(SITE, clock.deadline(1.0))
+    assert aws_calls.calls == []
+
+
+def test_a_message_of_a_known_site_is_heard_after_a_failed_refresh(
+    authorize: LambdaFunction, aws_calls: AwsCallRecorder
+) -> None:
+    assert authorize(authorization()).status == 200
+    aws_calls.request_errors["GetSecretValue"] = client_error("AccessDeniedException", 400)
+    authorize({**authorization(), "signature": "0" * 64})
+
+    assert authorize(authorization()).fields["accept_payment"] == "yes"

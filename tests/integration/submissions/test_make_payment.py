@@ -1,0 +1,293 @@
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from paynearme.protocol.signing import verify
+from tests.support.api_driver import parameter_errors
+from tests.support.api_gateway_events import json_event
+from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML, SITES
+from tests.support.harness import LambdaFunction
+from tests.support.samples import load_sample, sample_names
+from tests.support.submission_driver import (
+    EXPIRED_REPLY,
+    IN_PROGRESS,
+    KEY,
+    KEY_REUSED,
+    MARKER,
+    ORDER,
+    OUTCOME_UNKNOWN,
+    PNM_PAYMENT,
+    READ_TIMEOUT,
+    REJECTION,
+    REQUEST,
+    SUBMITTED,
+    SubmissionDriver,
+    identifier_of,
+    outcome,
+)
+from tests.support.template import RESOURCES
+
+CONTENT_CHANGES = [
+    {"payment_amount": "1000.01"},
+    {"pnm_order_identifier": "84274665125"},
+    {"payment_method_identifier": "23b9e4ba13242"},
+    {"site_channel": "call-center"},
+]
+SUBMITTED_RESPONSE = {
+    "status": "submitted",
+    "site_payment_identifier": identifier_of(),
+    "pnm_payment_identifier": PNM_PAYMENT,
+    "pnm_order_identifier": ORDER,
+    "payment_method_identifier": "76590ef5135ae",
+    "payment_amount": "1000.00",
+    "payment_currency": "USD",
+}
+
+
+def test_a_payment_is_asked_of_paynearme_with_our_identifier(submissions: SubmissionDriver) -> None:
+    response = submissions.submit()
+
+    assert (response.status, response.content) == (200, SUBMITTED_RESPONSE)
+    assert submissions.paynearme.urls == ["POST https://api.paynearme.invalid/json-api/make_payment"]
+    [sent] = submissions.paynearme.sent
+    assert set(sent) == {
+        *REQUEST,
+        "site_payment_identifier",
+        "site_identifier",
+        "timestamp",
+        "version",
+        "signature",
+    }
+    assert {name: sent[name] for name in REQUEST} == REQUEST | {"payment_amount": "1000.00"}
+    assert sent["site_payment_identifier"] == identifier_of()
+    verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
+
+
+@pytest.mark.parametrize("name", sample_names("make_payment"))
+def test_the_guides_requests_are_taken_as_they_stand(submissions: SubmissionDriver, name: str) -> None:
+    request = load_sample("make_payment", name) | {"site_identifier": SITE, "signature": "f" * 64}
+
+    assert submissions.submit(**request).status == 200
+    assert submissions.paynearme.sent[0]["payment_method_identifier"] == request["payment_method_identifier"]
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 3600, 40 * 24 * 3600])
+def test_the_same_call_again_gets_the_stored_answer_and_paynearme_is_not_asked(
+    submissions: SubmissionDriver, seconds: float
+) -> None:
+    first = submissions.submit()
+
+    assert submissions.at(seconds).submit() == first
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_the_same_content_in_another_spelling_is_the_same_payment(submissions: SubmissionDriver) -> None:
+    first = submissions.submit()
+    respelled: dict[str, Any] = {
+        "payment_amount": 1000.0,
+        "signature": "f" * 64,
+        "timestamp": "1",
+        "site_identifier": SITE,
+    }
+
+    assert submissions.submit(**respelled) == first
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_another_process_knows_it_too(submissions: SubmissionDriver) -> None:
+    first = submissions.submit()
+    submissions.backend.started.clear()
+
+    assert submissions.submit() == first
+    assert len(submissions.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("changes", CONTENT_CHANGES, ids=str)
+def test_a_key_that_comes_with_other_content_is_refused(submissions: SubmissionDriver, changes: dict[str, Any]) -> None:
+    first = submissions.submit()
+
+    assert outcome(submissions.submit(**changes)) == KEY_REUSED
+    assert submissions.submit() == first
+    assert len(submissions.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 9.9, 10, 3600])
+def test_other_content_is_refused_while_the_payment_is_under_way_and_later(
+    submissions: SubmissionDriver, seconds: float
+) -> None:
+    submissions.start()
+
+    assert outcome(submissions.at(seconds).submit(payment_amount="1000.01")) == KEY_REUSED
+    assert len(submissions.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["refused", "expired"])
+def test_other_content_is_refused_after_a_refusal(submissions: SubmissionDriver, reply: dict[str, Any]) -> None:
+    submissions.paynearme.default_reply = submissions.paynearme.replying(200, reply)
+    submissions.submit()
+
+    assert outcome(submissions.submit(payment_amount="1000.01")) == KEY_REUSED
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_other_content_is_refused_after_what_was_not_taken(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.default_reply = submissions.paynearme.replying(401, {})
+    submissions.submit()
+
+    assert outcome(submissions.submit(payment_amount="1000.01")) == KEY_REUSED
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_another_key_is_another_payment(submissions: SubmissionDriver) -> None:
+    responses = [submissions.submit(key) for key in (KEY, f"{KEY}-2")]
+
+    assert [response.content["site_payment_identifier"] for response in responses] == [
+        identifier_of(),
+        identifier_of(f"{KEY}-2"),
+    ]
+    assert len({sent["site_payment_identifier"] for sent in submissions.paynearme.sent}) == 2
+
+
+def test_the_same_key_for_another_site_is_another_payment(submissions: SubmissionDriver) -> None:
+    responses = [submissions.submit(site_identifier=site) for site in (SITE, SITE_OF_3_0_IN_XML)]
+
+    assert [response.status for response in responses] == [200, 200]
+    assert len({sent["site_payment_identifier"] for sent in submissions.paynearme.sent}) == 2
+
+
+@pytest.mark.parametrize(("seconds", "retry_after"), [(0, 10), (0.5, 10), (3, 7), (9.5, 1), (9.999, 1)])
+def test_while_it_is_under_way_a_call_is_told_when_to_come_again(
+    submissions: SubmissionDriver, seconds: float, retry_after: int
+) -> None:
+    submissions.start()
+
+    response = submissions.at(seconds).submit()
+
+    assert outcome(response) == IN_PROGRESS
+    assert response.retry_after == str(retry_after)
+    assert len(submissions.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("seconds", [10, 11, 3600, 40 * 24 * 3600])
+def test_when_nobody_can_be_at_it_any_more_the_outcome_is_unknown(
+    submissions: SubmissionDriver, seconds: float
+) -> None:
+    submissions.start()
+
+    responses = [submissions.at(seconds).submit() for _ in range(2)]
+
+    assert [outcome(response) for response in responses] == [OUTCOME_UNKNOWN] * 2
+    assert responses[0].content["site_payment_identifier"] == identifier_of()
+    assert responses[0].retry_after is None
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_a_call_while_the_first_is_at_it_does_not_ask(submissions: SubmissionDriver) -> None:
+    responses_during_call: list[Any] = []
+    submissions.paynearme.during_call.append(lambda: responses_during_call.append(submissions.submit()))
+
+    assert outcome(submissions.submit()) == SUBMITTED
+    assert [outcome(response) for response in responses_during_call] == [IN_PROGRESS]
+    assert len(submissions.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("key", [None, "", " ", "zq7 key", "zq7\n", "zq7é", "zq7" * 86], ids=repr)
+def test_a_key_that_is_missing_or_malformed_is_named(submissions: SubmissionDriver, key: str | None) -> None:
+    response = submissions.submit(key)
+
+    assert parameter_errors(response).keys() == {"Idempotency-Key"}
+    assert MARKER not in response.body
+    assert (submissions.paynearme.sent, submissions.ledger_table.all_items()) == ([], [])
+
+
+@pytest.mark.parametrize("key", ["!", "zq7~", "zq7" * 85])
+def test_a_key_is_any_visible_text(submissions: SubmissionDriver, key: str) -> None:
+    assert outcome(submissions.submit(key)) == SUBMITTED
+
+
+def send(submissions: SubmissionDriver, headers: dict[str, list[str]] | None, **content: str) -> Any:
+    event = json_event(REQUEST | content) | {"multiValueHeaders": headers}
+    return submissions.backend.at(submissions.now).send("/payments", event)
+
+
+@pytest.mark.parametrize("name", ["idempotency-key", "IDEMPOTENCY-KEY", "Idempotency-Key"])
+def test_the_headers_name_is_spelled_as_the_caller_likes(submissions: SubmissionDriver, name: str) -> None:
+    assert send(submissions, {"Host": ["x"], name: [KEY]}).content == SUBMITTED_RESPONSE
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Idempotency-Key": [KEY, KEY]}, {"Idempotency-Key": [KEY], "idempotency-key": [f"{KEY}-2"]}],
+    ids=["one name", "two spellings"],
+)
+def test_two_keys_are_refused(submissions: SubmissionDriver, headers: dict[str, list[str]]) -> None:
+    assert parameter_errors(send(submissions, headers)).keys() == {"Idempotency-Key"}
+    assert submissions.paynearme.sent == []
+
+
+@pytest.mark.parametrize("name", ["idempotency_key", "Idempotency-Key"])
+def test_a_key_in_the_body_is_none(submissions: SubmissionDriver, name: str) -> None:
+    assert name in parameter_errors(send(submissions, None, **{name: KEY}))
+    assert submissions.paynearme.sent == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"payment_amount": "0"}, "payment_amount"),
+        ({"payment_amount": None}, "payment_amount"),
+        ({"payment_currency": "CAD"}, "payment_currency"),
+        ({"pnm_order_identifier": "zq7 order"}, "pnm_order_identifier"),
+        ({"payment_method_identifier": ""}, "payment_method_identifier"),
+        ({"site_channel": None}, "site_channel"),
+        ({"site_payment_identifier": "zq7"}, "site_payment_identifier"),
+        ({"site_identifier": "zq7"}, "site_identifier"),
+    ],
+    ids=str,
+)
+def test_what_the_caller_got_wrong_is_named_and_neither_stored_nor_sent(
+    submissions: SubmissionDriver, changes: dict[str, Any], name: str
+) -> None:
+    response = submissions.submit(**changes)
+
+    assert parameter_errors(response).keys() == {name}
+    assert MARKER not in response.body
+    assert (submissions.paynearme.sent, submissions.ledger_table.all_items()) == ([], [])
+
+
+def leading_keys(role: str, action: str) -> list[str]:
+    """Return which keys the template lets a function use."""
+    [policy] = RESOURCES[role]["Properties"]["Policies"]
+    [statement] = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"] == action]
+    keys: list[str] = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    return keys
+
+
+def all_keys_allowed(keys: set[str], role: str, action: str) -> bool:
+    patterns = leading_keys(role, action)
+    return bool(keys) and all(any(fnmatchcase(key, pattern) for pattern in patterns) for key in keys)
+
+
+def test_the_keys_of_all_items_are_those_that_the_template_admits(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.default_reply = READ_TIMEOUT
+    submissions.submit()
+    intents = {item["pk"] for item in submissions.ledger_table.all_items()}
+    for test in (None, "true"):
+        submissions.finish(test=test)
+    received_keys = {item["pk"] for item in submissions.received()}
+    other_keys = {item["pk"] for item in submissions.ledger_table.all_items()} - intents
+
+    assert len(received_keys) == 2
+    assert all_keys_allowed(intents, "MakePaymentRole", "dynamodb:UpdateItem")
+    assert all_keys_allowed(other_keys, "ConfirmRole", "dynamodb:UpdateItem")
+    assert all_keys_allowed(received_keys, "MakePaymentRole", "dynamodb:BatchGetItem")
+
+
+@pytest.mark.parametrize("event", [{}, None, [MARKER], {"httpMethod": "POST", "multiValueHeaders": MARKER}])
+def test_a_garbage_event_has_an_answer(
+    submissions: SubmissionDriver, cold_start: Callable[[str], LambdaFunction], event: Any
+) -> None:
+    assert cold_start("make_payment").handle(event).status in (400, 500)
+    assert submissions.paynearme.sent == []

@@ -1,0 +1,294 @@
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from paynearme.ledger.results import site_payment_identifier
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
+from tests.support.callback_payment_driver import NOON, send_at
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.interleaving import Interleaver
+from tests.support.submission_driver import (
+    ACCEPTED_REPLY,
+    CONFIRMED,
+    EXPIRED_AUTHORIZATION,
+    EXPIRED_REPLY,
+    IN_PROGRESS,
+    ORDER,
+    OUTCOME_UNKNOWN,
+    PAYMENT_FAILED,
+    PNM_PAYMENT,
+    READ_TIMEOUT,
+    REJECTED,
+    REJECTION,
+    SUBMITTED,
+    SubmissionDriver,
+    outcome,
+)
+
+URL = "https://dynamodb.us-east-1.amazonaws.com"
+RESPONSE_ERRORS = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
+ACCESS_DENIED = ClientError(
+    {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # the rest is of no interest
+    "UpdateItem",
+)
+# What PayNearMe can say to a payment, and what the caller is told then.
+REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {
+    "submitted": ((200, ACCEPTED_REPLY), SUBMITTED),
+    "unknown": (READ_TIMEOUT, OUTCOME_UNKNOWN),
+    "refused": ((200, REJECTION), REJECTED),
+    "expired": ((200, EXPIRED_REPLY), EXPIRED_AUTHORIZATION),
+    "not taken": ((401, {}), (502, "credentials-rejected")),
+}
+
+each_reply = pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=REPLIES)
+
+
+def test_a_confirmation_that_comes_before_paynearmes_answer_tells_what_became_of_it(
+    submissions: SubmissionDriver,
+) -> None:
+    submissions.paynearme.during_call = [submissions.finish]
+    submissions.start()
+
+    # Somebody could still be at it.
+    assert outcome(submissions.at(9).submit()) == IN_PROGRESS
+    assert outcome(submissions.at(10).submit()) == CONFIRMED
+    assert len(submissions.paynearme.sent) == 1
+    assert submissions.ledger_table.balances() == {CUSTOMER: 1000}
+
+
+def test_a_decline_that_comes_before_paynearmes_answer_tells_what_became_of_it(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.during_call = [lambda: submissions.finish(status="decline")]
+    submissions.start()
+
+    assert outcome(submissions.at(10).submit()) == PAYMENT_FAILED
+
+
+@pytest.mark.parametrize(("reply", "expected"), [(READ_TIMEOUT, CONFIRMED), ((200, ACCEPTED_REPLY), SUBMITTED)])
+def test_a_confirmation_between_answer_and_outcome_does_no_harm(
+    submissions: SubmissionDriver, interleave: Interleaver, reply: Any, expected: tuple[int, str]
+) -> None:
+    submissions.paynearme.reply(reply)
+    interleave(None, submissions.finish)
+
+    submissions.submit()
+
+    assert submissions.received()
+    assert outcome(submissions.submit()) == expected
+    assert len(submissions.paynearme.sent) == 1
+    assert submissions.ledger_table.balances() == {CUSTOMER: 1000}
+
+
+def test_a_confirmation_that_comes_while_a_call_looks_for_it_is_heard_by_the_next(
+    submissions: SubmissionDriver, interleave: Interleaver
+) -> None:
+    submissions.start()
+    submissions_later = submissions.at(10)
+    interleave(submissions.finish)
+
+    # What the step writes comes before the call reads.
+    assert outcome(submissions_later.submit()) == CONFIRMED
+
+
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_intent_whose_answers_are_lost_is_asked_of_paynearme_once(
+    submissions: SubmissionDriver, aws_calls: AwsCallRecorder, response_error: Exception, times: int
+) -> None:
+    aws_calls.response_errors["UpdateItem"] = [response_error] * times
+
+    assert outcome(submissions.submit()) == SUBMITTED
+    assert outcome(submissions.submit()) == SUBMITTED
+    assert len(submissions.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+@each_reply
+def test_an_outcome_whose_answer_is_lost_is_written_all_the_same(
+    submissions: SubmissionDriver,
+    aws_calls: AwsCallRecorder,
+    response_error: Exception,
+    reply: Any,
+    expected: tuple[int, str],
+) -> None:
+    submissions.paynearme.reply(reply)
+    aws_calls.response_errors["UpdateItem"] = [None, response_error]
+
+    assert outcome(submissions.submit()) == expected
+    assert submissions.stored_intent()["status"] != "in_progress"
+
+
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+def test_to_ask_again_for_what_was_not_taken_survives_a_lost_answer(
+    submissions: SubmissionDriver, aws_calls: AwsCallRecorder, response_error: Exception
+) -> None:
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(401, {})]
+    submissions.submit()
+    aws_calls.response_errors["UpdateItem"] = [None, response_error]
+
+    assert [outcome(submissions.submit()) for _ in range(2)] == [SUBMITTED] * 2
+    assert len(submissions.paynearme.sent) == 2
+
+
+def test_without_a_written_intent_nothing_is_sent(submissions: SubmissionDriver, aws_calls: AwsCallRecorder) -> None:
+    aws_calls.request_errors["UpdateItem"] = ACCESS_DENIED
+
+    assert outcome(submissions.submit()) == (503, "unavailable")
+    assert submissions.paynearme.sent == []
+    aws_calls.request_errors.clear()
+
+    assert outcome(submissions.submit()) == SUBMITTED
+
+
+def test_without_the_table_nothing_is_sent(submissions: SubmissionDriver, ledger_table: LedgerFixture) -> None:
+    submissions.submit("another")
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+
+    response = submissions.submit()
+    ledger_table.client.create_table(
+        TableName=ledger_table.table_name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+    )
+
+    assert outcome(response) == (503, "unavailable")
+    assert len(submissions.paynearme.sent) == 1
+
+
+@each_reply
+def test_an_outcome_that_cannot_be_written_is_told_all_the_same(
+    submissions: SubmissionDriver,
+    aws_calls: AwsCallRecorder,
+    captured: CapturedOutput,
+    reply: Any,
+    expected: tuple[int, str],
+) -> None:
+    submissions.paynearme.reply(reply)
+    submissions.paynearme.during_call = [lambda: aws_calls.request_errors.update(UpdateItem=ACCESS_DENIED)]
+
+    assert outcome(submissions.submit()) == expected
+    assert captured.metric_total("PaymentOutcomeWriteFailed") == 1
+    aws_calls.request_errors.clear()
+
+    # Nobody can know it any more, and so it is not asked again.
+    assert outcome(submissions.at(9).submit()) == IN_PROGRESS
+    assert outcome(submissions.at(10).submit()) == OUTCOME_UNKNOWN
+    submissions.finish()
+    assert outcome(submissions.at(10).submit()) == CONFIRMED
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_a_mistake_of_ours_leaves_the_outcome_unknown(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.next_replies = [RuntimeError("zq7")]
+
+    assert outcome(submissions.submit()) == (500, "internal")
+    assert outcome(submissions.submit()) == IN_PROGRESS
+    assert outcome(submissions.at(10).submit()) == OUTCOME_UNKNOWN
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_when_nobody_can_read_what_was_told_it_is_unavailable(
+    submissions: SubmissionDriver, aws_calls: AwsCallRecorder
+) -> None:
+    submissions.start()
+    submissions.finish()
+    aws_calls.request_errors["BatchGetItem"] = ACCESS_DENIED
+
+    assert outcome(submissions.at(10).submit()) == (503, "unavailable")
+    aws_calls.request_errors.clear()
+    assert outcome(submissions.at(10).submit()) == CONFIRMED
+
+
+@each_reply
+def test_of_two_who_ask_again_for_what_was_not_taken_one_does(
+    submissions: SubmissionDriver, interleave: Interleaver, reply: Any, expected: tuple[int, str]
+) -> None:
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(401, {})]
+    submissions.submit()
+    submissions.paynearme.reply(reply)
+    winner_outcomes: list[tuple[int, str]] = []
+    # The other has read that it was not taken, asks, and ends before this one's second write.
+    interleave(None, lambda: winner_outcomes.append(outcome(submissions.submit())))
+
+    response_error = outcome(submissions.submit())
+
+    assert winner_outcomes == [expected]
+    assert response_error == expected
+    # Who lost asks for itself where the winner's was not taken, either.
+    assert len(submissions.paynearme.sent) == (3 if expected[1] == "credentials-rejected" else 2)
+
+
+def test_who_loses_while_the_winner_is_at_it_comes_again(
+    submissions: SubmissionDriver, interleave: Interleaver
+) -> None:
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(401, {})]
+    submissions.submit()
+    interleave(None, submissions.start)
+
+    assert outcome(submissions.submit()) == IN_PROGRESS
+    assert len(submissions.paynearme.sent) == 2
+
+
+@pytest.mark.parametrize("first", [READ_TIMEOUT, (200, ACCEPTED_REPLY)], ids=["unknown", "submitted"])
+def test_who_begins_between_another_ones_reading_and_writing_is_the_only_one(
+    submissions: SubmissionDriver, interleave: Interleaver, first: Any
+) -> None:
+    submissions.paynearme.reply(first)
+    interleave(lambda: submissions.submit())
+
+    assert outcome(submissions.submit()) in (OUTCOME_UNKNOWN, SUBMITTED)
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_an_outcome_that_comes_late_does_not_stand_in_for_another_call(
+    submissions: SubmissionDriver, interleave: Interleaver
+) -> None:
+    def take_over() -> None:
+        key = {"pk": {"S": submissions.stored_intent()["pk"]}, "sk": {"S": "INTENT"}}
+        submissions.ledger_table.client.update_item(
+            TableName=submissions.ledger_table.table_name,
+            Key=key,
+            UpdateExpression="SET attempt = :other",
+            ExpressionAttributeValues={":other": {"S": "another"}},
+        )
+
+    submissions.paynearme.reply((200, REJECTION))
+    interleave(None, take_over)
+
+    assert outcome(submissions.submit()) == REJECTED
+    assert submissions.stored_intent()["status"] == "in_progress"
+
+
+@pytest.mark.parametrize("test", [None, "true"])
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_what_only_our_own_answer_named_is_written_down_nowhere_else(
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, test: str | None, status: str
+) -> None:
+    identifier = authorize(authorization(test=test)).fields["site_payment_identifier"]
+    assert identifier == site_payment_identifier(SITE, "830466818968", test=test == "true")
+
+    assert confirm(confirmation(test=test, status=status, site_payment_identifier=identifier)).status == 200
+    assert "SITE_PAYMENT#" not in str(ledger_table.all_items())
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_what_was_named_by_whoever_asked_costs_no_round_trip(
+    submissions: SubmissionDriver, authorize: LambdaFunction, aws_calls: AwsCallRecorder, status: str
+) -> None:
+    authorized_payment = {"pnm_order_identifier": ORDER, "pnm_payment_identifier": PNM_PAYMENT}
+    send_at(
+        NOON,
+        authorize,
+        authorization(**authorized_payment, payment_amount="1000.00", timestamp=str(int(NOON.timestamp()))),
+    )
+
+    finish = partial(submissions.finish, status=status)
+
+    assert aws_calls.calls_during(finish) == ["TransactWriteItems"]
+    assert len(submissions.received()) == 1
+    assert aws_calls.calls_during(finish) == ["TransactWriteItems"]

@@ -1,0 +1,298 @@
+from typing import Any
+
+import pytest
+
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization
+from tests.support.callback_payment_driver import NOON, send_at, unix_time
+from tests.support.harness import CapturedOutput, LambdaFunction
+from tests.support.paynearme_stub import PayNearMeStub
+from tests.support.submission_driver import (
+    ACCEPTED_REPLY,
+    BROKEN_CONNECTION,
+    CONFIRMED,
+    EXPIRED_AUTHORIZATION,
+    EXPIRED_REPLY,
+    ORDER,
+    OUTCOME_UNKNOWN,
+    PAYMENT_FAILED,
+    PNM_PAYMENT,
+    READ_TIMEOUT,
+    REJECTED,
+    REJECTION,
+    REQUEST,
+    SUBMITTED,
+    SubmissionDriver,
+    identifier_of,
+    outcome,
+)
+
+# What leaves nobody sure whether PayNearMe made the payment.
+AMBIGUOUS_REPLIES: dict[str, Any] = {
+    "hangs": READ_TIMEOUT,
+    "cut": BROKEN_CONNECTION,
+    "HTML": (200, b"<html>Down</html>"),
+    "half an answer": (200, b'{"status": "ok", "paym'),
+    "500": (500, {"status": "error", "errors": ["Down"]}),
+    "503": (503, b"<html>Down</html>"),
+    "redirected": (302, ACCEPTED_REPLY),
+    "neither": (200, {"status": "pending"}),
+    "a list": (200, [ACCEPTED_REPLY]),
+}
+ambiguous_replies = pytest.mark.parametrize("reply", AMBIGUOUS_REPLIES.values(), ids=AMBIGUOUS_REPLIES)
+
+
+@pytest.fixture
+def unknown_outcome(submissions: SubmissionDriver) -> SubmissionDriver:
+    """A payment of which nobody knows what became of it. PayNearMe would take another."""
+    submissions.paynearme.next_replies = [READ_TIMEOUT]
+    assert outcome(submissions.submit()) == OUTCOME_UNKNOWN
+    return submissions
+
+
+@ambiguous_replies
+def test_what_nobody_can_tell_is_told_and_stored_as_unknown(submissions: SubmissionDriver, reply: Any) -> None:
+    submissions.paynearme.reply(reply)
+
+    first = submissions.submit()
+
+    assert outcome(first) == OUTCOME_UNKNOWN
+    assert first.content["site_payment_identifier"] == identifier_of()
+    assert submissions.stored_intent()["status"] == "unknown"
+    assert [submissions.at(seconds).submit() for seconds in (0, 5, 3600)] == [first] * 3
+    assert len(submissions.paynearme.sent) == 1
+
+
+@ambiguous_replies
+def test_what_could_have_reached_paynearme_is_not_sent_again_by_urllib3_either(
+    paynearme_behind_urllib3: PayNearMeStub, submissions: SubmissionDriver, reply: Any
+) -> None:
+    paynearme_behind_urllib3.reply(reply)
+
+    assert outcome(submissions.submit()) == OUTCOME_UNKNOWN
+    assert len(paynearme_behind_urllib3.sent) == 1
+
+
+def test_a_confirmation_settles_it(unknown_outcome: SubmissionDriver) -> None:
+    unknown_outcome.finish(payment_amount="999.50", net_payment_amount="990.00")
+
+    responses = [unknown_outcome.at(seconds).submit() for seconds in (0, 3600)]
+
+    assert [outcome(response) for response in responses] == [CONFIRMED] * 2
+    assert responses[0].content == {
+        "status": "confirmed",
+        "site_payment_identifier": identifier_of(),
+        "pnm_payment_identifier": PNM_PAYMENT,
+        "pnm_order_identifier": ORDER,
+        "payment_method_identifier": REQUEST["payment_method_identifier"],
+        "payment_amount": "999.50",
+        "payment_currency": "USD",
+    }
+    assert len(unknown_outcome.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "not authorized"])
+def test_it_settles_it_whether_or_not_it_was_authorized(
+    unknown_outcome: SubmissionDriver, authorize: LambdaFunction, authorized: bool
+) -> None:
+    if authorized:
+        request = {
+            "pnm_order_identifier": ORDER,
+            "pnm_payment_identifier": PNM_PAYMENT,
+            "timestamp": unix_time(NOON),
+        }
+        send_at(NOON, authorize, authorization(**request, payment_amount="1000.00"))
+
+    unknown_outcome.finish()
+
+    assert outcome(unknown_outcome.submit()) == CONFIRMED
+    assert unknown_outcome.ledger_table.balances() == {CUSTOMER: 1000}
+
+
+def test_a_confirmed_decline_settles_it(unknown_outcome: SubmissionDriver) -> None:
+    unknown_outcome.finish(status="decline")
+
+    response = unknown_outcome.submit()
+
+    assert outcome(response) == PAYMENT_FAILED
+    assert response.content["site_payment_identifier"] == identifier_of()
+    assert response.content["pnm_payment_identifier"] == PNM_PAYMENT
+    assert len(unknown_outcome.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("second", [PNM_PAYMENT, "943751749957"], ids=["the same", "another"])
+@pytest.mark.parametrize("declined_first", [True, False])
+def test_a_payment_that_was_made_counts_more_than_one_that_was_declined(
+    unknown_outcome: SubmissionDriver, second: str, declined_first: bool
+) -> None:
+    decline_changes = {"status": "decline", "pnm_payment_identifier": second}
+    for changes in ([decline_changes, {}], [{}, decline_changes])[not declined_first]:
+        unknown_outcome.finish(**changes)
+
+    response = unknown_outcome.submit()
+
+    assert outcome(response) == CONFIRMED
+    assert response.content["pnm_payment_identifier"] == PNM_PAYMENT
+
+
+@pytest.mark.parametrize("declined_first", [True, False])
+def test_the_amount_that_is_told_is_that_of_the_payment_that_was_made(
+    unknown_outcome: SubmissionDriver, declined_first: bool
+) -> None:
+    decline_changes = {"status": "decline", "pnm_payment_identifier": "943751749957", "payment_amount": "7.00"}
+    for changes in ([decline_changes, {}], [{}, decline_changes])[not declined_first]:
+        unknown_outcome.finish(**changes)
+
+    assert unknown_outcome.submit().content["payment_amount"] == "1000.00"
+
+
+@pytest.mark.parametrize("test_first", [True, False])
+@pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
+@pytest.mark.parametrize("test_status", ["payment", "decline"])
+def test_what_is_told_of_money_counts_more_than_what_a_test_tells(
+    unknown_outcome: SubmissionDriver, test_status: str, status: str, expected: tuple[int, str], test_first: bool
+) -> None:
+    test = {"test": "true", "status": test_status, "pnm_payment_identifier": "943751749957"}
+    for changes in ([test, {"status": status}], [{"status": status}, test])[not test_first]:
+        unknown_outcome.finish(**changes)
+
+    response = unknown_outcome.submit()
+
+    assert outcome(response) == expected
+    assert response.content["pnm_payment_identifier"] == PNM_PAYMENT
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=str)
+def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifier(
+    unknown_outcome: SubmissionDriver, order: list[int]
+) -> None:
+    payments = [("943751749957", "7.00"), ("943751749955", "2000.00")]
+    for number, amount in (payments[place] for place in order):
+        changes = {"payment_amount": amount, "net_payment_amount": amount}
+        unknown_outcome.finish(pnm_payment_identifier=number, **changes)
+
+    content = unknown_outcome.submit().content
+    assert (content["pnm_payment_identifier"], content["payment_amount"]) in payments
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_does_not_grow(
+    unknown_outcome: SubmissionDriver, status: str
+) -> None:
+    sizes = set()
+    for number in range(100, 112):
+        unknown_outcome.finish(status=status, pnm_payment_identifier=f"943751749{number}")
+        [item] = unknown_outcome.received()
+        sizes.add(len(str(item)))
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pnm_order_identifier": "84274665125"},
+        {"site_payment_identifier": identifier_of("another")},
+        {"site_payment_identifier": None},
+        {"site_payment_identifier": identifier_of().upper()},
+    ],
+    ids=["other order", "other identifier", "no identifier", "other spelling"],
+)
+def test_a_confirmation_of_another_payment_settles_nothing(
+    unknown_outcome: SubmissionDriver, changes: dict[str, str | None], status: str
+) -> None:
+    unknown_outcome.finish(status=status, **changes)
+
+    assert outcome(unknown_outcome.submit()) == OUTCOME_UNKNOWN
+
+
+@pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
+def test_a_test_settles_it_and_posts_no_money(
+    unknown_outcome: SubmissionDriver, status: str, expected: tuple[int, str]
+) -> None:
+    unknown_outcome.finish(test="true", status=status)
+
+    assert outcome(unknown_outcome.submit()) == expected
+    assert unknown_outcome.ledger_table.balances() == {}
+
+
+@pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["refused", "expired"])
+def test_a_refusal_is_stored_and_told_again_as_it_was(submissions: SubmissionDriver, reply: dict[str, Any]) -> None:
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(200, reply)]
+
+    first = submissions.submit()
+
+    assert [submissions.at(seconds).submit() for seconds in (0, 3600)] == [first] * 2
+    assert first.content["response_code"] == reply["response_code"]
+    assert first.content["errors"] == reply["errors"]
+    assert len(submissions.paynearme.sent) == 1
+
+
+def test_a_refusal_without_a_code_and_words_is_one_as_well(submissions: SubmissionDriver) -> None:
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(400, {"status": "error"})]
+
+    responses = [submissions.submit() for _ in range(2)]
+
+    assert [outcome(response) for response in responses] == [REJECTED] * 2
+    assert responses[0] == responses[1]
+
+
+def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
+    submissions: SubmissionDriver, get_smart_token: LambdaFunction
+) -> None:
+    submissions.paynearme.next_replies = [submissions.paynearme.replying(200, EXPIRED_REPLY)]
+
+    response = submissions.submit()
+
+    assert outcome(response) == EXPIRED_AUTHORIZATION
+    method = REQUEST["payment_method_identifier"]
+    assert response.content["payment_method_identifier"] == method
+    submissions.paynearme.default_reply = PayNearMeStub().default_reply
+    return_url = {"flow_return_url": "https://merchant.example.com/cashier"}
+    for extra_fields in ({}, return_url):
+        assert get_smart_token(response.content["reconnect"] | extra_fields).status == 200
+    request = submissions.paynearme.sent[-1]
+    assert submissions.paynearme.urls[-1].endswith("/get_smart_token")
+    assert (request["flow_trustly"], request["flow_trustly_reconnect"]) == ("true", method)
+    assert (request["pnm_order_identifier"], request["site_identifier"]) == (ORDER, SITE)
+    assert request["flow_return_url"] == return_url["flow_return_url"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "names"),
+    [
+        (READ_TIMEOUT, ["PaymentOutcomeUnknown", "PayNearMeOutcomeUnknown"]),
+        ((401, {}), ["PayNearMeCredentialsRejected"]),
+        ((403, {}), ["PayNearMeCredentialsRejected"]),
+    ],
+)
+def test_it_is_counted_for_whoever_watches(
+    submissions: SubmissionDriver, captured: CapturedOutput, reply: Any, names: list[str]
+) -> None:
+    submissions.paynearme.reply(reply)
+
+    submissions.submit()
+
+    assert [captured.metric_total(name) for name in names] == [1] * len(names)
+    assert captured.metric_total("PaymentOutcomeWriteFailed") == 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ((200, REJECTION), REJECTED),
+        ((200, EXPIRED_REPLY), EXPIRED_AUTHORIZATION),
+        ((500, b"<html>"), OUTCOME_UNKNOWN),
+        ((200, {"status": "ok"}), SUBMITTED),
+    ],
+    ids=["refused", "expired", "unknown", "submitted"],
+)
+def test_one_log_line_names_order_and_payment_and_says_nothing_more(
+    submissions: SubmissionDriver, captured: CapturedOutput, reply: tuple[int, Any], expected: tuple[int, str]
+) -> None:
+    submissions.paynearme.default_reply = submissions.paynearme.replying(*reply)
+
+    assert outcome(submissions.submit()) == expected
+    [line] = captured.logs()
+    assert (line["operation"], line["status"]) == ("make_payment", expected[0])
+    assert (line["pnm_order_identifier"], line["site_payment_identifier"]) == (ORDER, identifier_of())
+    assert REQUEST["payment_method_identifier"] not in captured.text()

@@ -1,0 +1,267 @@
+"""What a look for forgotten payments costs, and what it does when time is short."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+
+from paynearme.errors import InvocationFailedError, LedgerUnavailableError
+from paynearme.ledger import Ledger, schema
+from paynearme.ledger.unconfirmed import PARTITIONS, PendingPayment, PendingStage, pending_attributes
+from paynearme.platform.deadline import Deadline
+from paynearme.sweep.unconfirmed_sweep import MIN_PAYMENT_BUDGET_SECONDS, sweep
+from tests.support.callback_fixtures import SITE
+from tests.support.callback_payment_driver import NOON, PaymentDriver
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.sweep_driver import (
+    BEFORE_OVERDUE,
+    BEFORE_RELEASE,
+    OVERDUE,
+    RELEASE_DUE,
+    SweepDriver,
+    add_pending_payments,
+)
+
+SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
+"""What a look costs that finds nothing."""
+
+
+@pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
+    return PaymentDriver(authorize, confirm, ledger_table)
+
+
+@pytest.fixture
+def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFixture) -> SweepDriver:
+    return SweepDriver(cold_start("sweep_unconfirmed"), ledger_table)
+
+
+@pytest.mark.parametrize("payment_state", ["nothing", "open ones", "ended ones", "released ones"])
+def test_what_is_not_due_costs_nothing(
+    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
+) -> None:
+    for number in range(0 if payment_state == "nothing" else 12):
+        payments.authorize(str(number))
+        if payment_state == "ended ones":
+            payments.confirm(str(number))
+    if payment_state == "released ones":
+        sweeper.sweep(RELEASE_DUE)
+
+    sweep_time = BEFORE_OVERDUE if payment_state == "open ones" else RELEASE_DUE
+    assert Counter(aws_calls.calls_during(lambda: sweeper.sweep(sweep_time))) == SWEEP_QUERIES
+
+
+def test_each_that_is_due_costs_one_request_and_later_two(
+    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
+) -> None:
+    for number in range(7):
+        payments.authorize(str(number))
+    for number in range(7, 12):
+        payments.at(NOON + timedelta(hours=30)).authorize(str(number))
+
+    marking_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
+    again = Counter(aws_calls.calls_during(lambda: sweeper.sweep(BEFORE_RELEASE)))
+    release_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(RELEASE_DUE)))
+
+    assert marking_calls == SWEEP_QUERIES + Counter({"UpdateItem": 7})
+    assert again == SWEEP_QUERIES
+    assert release_calls == SWEEP_QUERIES + Counter({"BatchGetItem": 7, "TransactWriteItems": 7})
+
+
+def test_payments_are_spread_over_all_partitions() -> None:
+    keys = [schema.payment_key(SITE, str(830466818968 + number), test=False) for number in range(1600)]
+
+    by_partition = Counter(pending_attributes(key, NOON)["pending_partition"] for key in keys)
+
+    assert set(by_partition) == {f"PENDING#{number:02}" for number in range(PARTITIONS)}
+    assert max(by_partition.values()) < 2 * 1600 / PARTITIONS
+
+
+def test_more_than_one_page_of_a_partition_is_marked(
+    ledger_table: LedgerFixture, sweeper: SweepDriver, aws_calls: AwsCallRecorder, captured: CapturedOutput
+) -> None:
+    add_pending_payments(ledger_table, range(205))
+
+    calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
+
+    # Two pages more.
+    assert calls == SWEEP_QUERIES + Counter({"Query": 2, "UpdateItem": 205})
+    assert {item["unconfirmed_at"] for item in ledger_table.payments()} == {OVERDUE.isoformat()}
+    assert captured.metric_total("PaymentUnconfirmed") == 205
+    # All of it in one line with its operation, however many there are.
+    [metrics] = captured.metrics()
+    assert metrics["operation"] == "sweep_unconfirmed"
+
+
+@pytest.mark.parametrize("seconds", [0.4, 2.4])
+def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
+    ledger_table: LedgerFixture,
+    sweeper: SweepDriver,
+    captured: CapturedOutput,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    add_pending_payments(ledger_table, range(105))
+
+    def run_slowly(_: Deadline, function: Callable[[], object]) -> object:
+        clock.work(seconds)
+        return function()
+
+    monkeypatch.setattr(Deadline, "bound", run_slowly)
+    monkeypatch.setattr(
+        Deadline, "after", lambda sweep_with_budget: Deadline(clock.now + sweep_with_budget, clock, clock.sleep)
+    )
+
+    sweep_count = 0
+    while any(since.startswith("authorized") for since in sweeper.pending().values()):
+        sweep_started = clock.now
+        sweeper.sweep(OVERDUE + timedelta(minutes=5 * sweep_count))
+        assert clock.now - sweep_started <= sweeper.function.app.settings.sweep_timeout_seconds
+        sweep_count += 1
+        assert sweep_count < 40
+
+    assert sweep_count > 1
+    assert captured.metric_total("PaymentUnconfirmed") == 105
+    assert captured.metric_total("SweepIncomplete") >= sweep_count - 1
+    assert captured.metric_total("InternalError") == 0
+
+
+def test_without_time_nothing_is_begun(
+    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, clock: Clock
+) -> None:
+    payments.authorize()
+    app = sweeper.function.app
+    deadline = clock.deadline(MIN_PAYMENT_BUDGET_SECONDS - 0.1)
+
+    assert aws_calls.calls_during(lambda: sweep(app.ledger, app.settings, RELEASE_DUE, deadline)) == []
+
+
+@pytest.fixture
+def sweep_with_budget(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[float], list[float]]:
+    """Have one overdue payment in the index, which takes the given seconds to be found; none can be marked.
+
+    Returns what time each attempt to mark it is given.
+    """
+    payment = PendingPayment(("PAYMENT", "PAYMENT"), "authorized#", SITE, "1", "80080175585")
+
+    def set_budget(seconds: float) -> list[float]:
+        attempts: list[float] = []
+
+        def find_pending(_: Ledger, partition: int, stage: PendingStage, *__: object) -> Iterator[PendingPayment]:
+            if (partition, stage) == (3, PendingStage.AUTHORIZED):
+                clock.work(seconds)
+                yield payment
+
+        def mark(_: Ledger, __: PendingPayment, ___: datetime, deadline: Deadline) -> bool:
+            attempts.append(deadline.remaining)
+            return False
+
+        monkeypatch.setattr(Ledger, "find_overdue", find_pending)
+        monkeypatch.setattr(Ledger, "mark_unconfirmed", mark)
+        return attempts
+
+    return set_budget
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "started_count"), [(MIN_PAYMENT_BUDGET_SECONDS, 1), (MIN_PAYMENT_BUDGET_SECONDS - 0.1, 0)]
+)
+def test_what_was_found_too_late_is_not_begun(
+    sweeper: SweepDriver,
+    sweep_with_budget: Callable[[float], list[float]],
+    clock: Clock,
+    seconds_left: float,
+    started_count: int,
+) -> None:
+    app, attempts = sweeper.function.app, sweep_with_budget(10)
+
+    sweep(app.ledger, app.settings, OVERDUE, clock.deadline(10 + seconds_left))
+
+    assert len(attempts) == started_count
+
+
+def test_one_payment_takes_no_more_than_its_part_of_the_time(
+    sweeper: SweepDriver, sweep_with_budget: Callable[[float], list[float]], clock: Clock
+) -> None:
+    app, attempts = sweeper.function.app, sweep_with_budget(0)
+
+    sweep(app.ledger, app.settings, OVERDUE, clock.deadline(60))
+
+    assert attempts == [MIN_PAYMENT_BUDGET_SECONDS]
+
+
+def test_no_partition_is_the_last_each_time(
+    sweeper: SweepDriver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partitions: list[int] = []
+
+    def find_pending(_: Ledger, partition: int, *__: object) -> Iterator[PendingPayment]:
+        partitions.append(partition)
+        return iter(())
+
+    monkeypatch.setattr(Ledger, "find_overdue", find_pending)
+    app = sweeper.function.app
+
+    for minute in range(PARTITIONS):
+        sweep(app.ledger, app.settings, OVERDUE + timedelta(minutes=minute), clock.deadline(60))
+
+    all_partitions = list(range(PARTITIONS))
+    assert sorted(partitions[:PARTITIONS]) == all_partitions
+    assert sorted(partitions[PARTITIONS - 1 :: 2 * PARTITIONS]) == all_partitions
+
+
+def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
+    ledger_table: LedgerFixture, sweeper: SweepDriver, captured: CapturedOutput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_pending_payments(ledger_table, range(5))
+    mark = Ledger.mark_unconfirmed
+    failing_id = min(sweeper.pending())
+
+    def mark_all_but_one(ledger: Ledger, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
+        if payment.pnm_payment_identifier == failing_id:
+            raise LedgerUnavailableError
+        return mark(ledger, payment, now, deadline)
+
+    monkeypatch.setattr(Ledger, "mark_unconfirmed", mark_all_but_one)
+
+    with pytest.raises(InvocationFailedError):
+        sweeper.sweep(OVERDUE)
+
+    assert captured.metric_total("PaymentUnconfirmed") == 4
+    assert [n for n, since in sweeper.pending().items() if since.startswith("authorized")] == [failing_id]
+
+
+def test_a_table_that_is_gone_fails_the_look(
+    ledger_table: LedgerFixture, sweeper: SweepDriver, captured: CapturedOutput
+) -> None:
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+
+    with pytest.raises(InvocationFailedError):
+        sweeper.sweep(OVERDUE)
+
+    [line] = captured.logs()
+    assert (line["status"], line["error"]) == (500, LedgerUnavailableError.__name__)
+
+
+def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
+    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput
+) -> None:
+    marker = "zq7marker7qz"
+    payments.authorize(agent_name=marker, agent_email=marker, payment_bank_name=marker, site_customer_identifier="c-9")
+    logs_before = len(captured.logs())
+
+    sweeper.sweep(OVERDUE)
+    sweeper.sweep(RELEASE_DUE)
+
+    lines = captured.logs()[logs_before:]
+    event_logs = [line for line in lines if "event_type" in line]
+    assert [line["event_type"] for line in event_logs] == ["PaymentUnconfirmed", "ReservationReleased"]
+    for line in event_logs:
+        assert line["operation"] == "sweep_unconfirmed"
+        assert line["pnm_order_identifier"] == "80080175585"
+        assert line["pnm_payment_identifier"] == "1"
+    assert len(lines) == 4
+    assert not [forbidden_text for forbidden_text in (marker, "c-9") if forbidden_text in str(lines)]

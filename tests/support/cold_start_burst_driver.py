@@ -1,0 +1,129 @@
+"""Fresh processes of the deployed functions, and many of them at once."""
+
+import operator
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_result, stop_after_attempt
+
+from sandbox.clients.backend_client import Response
+from sandbox.clients.control_client import ControlClient
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import new_backend
+from sandbox.stack.processes import functions_running
+from sandbox.stack.sites import OAUTH_SITE
+from sandbox.stack.stack import Stack
+from tests.support import access_token_store_fixture
+from tests.support.payment_driver import SITE
+
+RETRY_UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
+FRESH_PROCESSES = 50
+MIN_PROCESSES_WITH_TOKEN = 40
+"""How many of them must get as far as to pay, however busy the machine is."""
+RESPONSE_DELAY_SECONDS = 2.5
+"""How long PayNearMe lets each of them wait."""
+
+
+def publish(stack: Stack, *functions: str) -> None:
+    """Give functions, by their logical names, processes that have read nothing yet, as a new version does."""
+    client = stack.client("lambda")
+    names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
+    name_prefixes = tuple(f"{stack.stack_name}-{part}Function-" for part in functions)
+    function_names = [name for name in names if name.startswith(name_prefixes)]
+
+    def publish_one(name: str) -> None:
+        client.update_function_configuration(FunctionName=name, Description=str(uuid.uuid4()))
+        version = client.publish_version(FunctionName=name)["Version"]
+        client.get_waiter("published_version_active").wait(
+            FunctionName=name, Qualifier=version, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+        )
+        client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+    with ThreadPoolExecutor(len(function_names)) as threads:
+        list(threads.map(publish_one, function_names))
+
+
+@dataclass(frozen=True)
+class BurstResult:
+    """What came of a call to each of many processes that had just started, all of which needed a token.
+
+    ``processes`` is how many had started. ``paying`` is how many payments PayNearMe was asked for before it
+    had answered one: as many processes had a token by then. ``token_calls`` is how often a token was asked
+    for, in this storm and in each before it that was repeated.
+    """
+
+    processes: int
+    responses: list[Response]
+    concurrent_payments: int
+    token_calls: list[int]
+
+
+def run_burst(stack: Stack, pid_file: Path, payment_executor: ThreadPoolExecutor) -> BurstResult:
+    """Start a process for each of ``payers``, and then call all of them at once for a site with OAuth.
+
+    Where the machine was too busy for enough of them to have a token in time, all is done once more, with
+    other processes, and twice at most.
+    """
+    token_calls: list[int] = []
+
+    def is_inconclusive(result: BurstResult) -> bool:
+        rejected_count = [response.status for response in result.responses].count(422)
+        return min(result.concurrent_payments, rejected_count) < MIN_PROCESSES_WITH_TOKEN
+
+    retrying = Retrying(
+        retry=retry_if_result(is_inconclusive),
+        stop=stop_after_attempt(3),
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
+    result: BurstResult = retrying(_run_burst_once, stack, pid_file, payment_executor, token_calls)
+    return result
+
+
+def _run_burst_once(
+    stack: Stack, pid_file: Path, payment_executor: ThreadPoolExecutor, token_calls: list[int]
+) -> BurstResult:
+    function = "MakePaymentFunction"
+    paynearme = ControlClient(f"{stack.paynearme_url}/control")
+    long_timeout_client = new_backend(stack, timeout=120)
+    payment_request = {
+        **load("make_payment")["saved"],
+        "payment_method_identifier": access_token_store_fixture.UNKNOWN_METHOD,
+    }
+
+    def submit_payment(site: str) -> Response:
+        return long_timeout_client.post("/payments", payment_request | {"site_identifier": site}, str(uuid.uuid4()))
+
+    def delay_responses(seconds: float, operation: str) -> None:
+        paynearme.post("behaviour", {"mode": "slow", "seconds": seconds, "operation": operation})
+
+    previous_processes = functions_running(pid_file, function)
+    publish(stack, "MakePayment")
+    paynearme.post("reset")
+    # They start before, because those that start are at the token address one after the other. So none has
+    # answered before all have been called.
+    delay_responses(5, "make_payment")
+    list(payment_executor.map(submit_payment, [SITE] * FRESH_PROCESSES))
+    # Until each has called PayNearMe in time, and been told that nobody has the method.
+    delay_responses(1, "make_payment")
+    RETRY_UNTIL_TRUE(
+        lambda: (
+            {response.status for response in payment_executor.map(submit_payment, [SITE] * FRESH_PROCESSES)} == {422}
+        )
+    )
+    paynearme.post("reset")
+    access_token_store_fixture.clear_tokens(stack, paynearme)
+    # Long enough for all to come before there is one; who waits gives up after some three seconds.
+    delay_responses(0.3, "access_token")
+    delay_responses(RESPONSE_DELAY_SECONDS, "make_payment")
+    responses = list(payment_executor.map(submit_payment, [OAUTH_SITE] * FRESH_PROCESSES))
+    call_times = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
+    response_delay = timedelta(seconds=RESPONSE_DELAY_SECONDS)
+    concurrent_payments = sum(call_time - call_times[0] < response_delay for call_time in call_times)
+    token_calls.append(paynearme.get("access-token-requests")["count"])
+    paynearme.post("reset")
+    return BurstResult(
+        len(functions_running(pid_file, function) - previous_processes), responses, concurrent_payments, token_calls
+    )

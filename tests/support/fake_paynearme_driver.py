@@ -1,0 +1,155 @@
+"""PayNearMe's side over real HTTP, whoever calls and controls it, and a merchant that hears its callbacks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientSession, web
+
+from sandbox.clients import sample_messages
+from sandbox.fake_paynearme import api
+from sandbox.stack.sites import new_sites
+from tests.support.fake_clock import Clock
+from tests.support.http_server_fixture import serve
+
+NOW = 1800000000
+SITES = new_sites()["sites"]
+SITE = "S6404173951"
+CUSTOMER = "184120000"
+ORDER = "84274665124"
+CHECKING = {
+    "site_identifier": SITE,
+    "site_customer_identifier": CUSTOMER,
+    "description": "Demo Checking Account",
+    "number": "6576",
+    "payment_method_identifier": "23b9e4ba13242",
+}
+PAYMENT = {
+    "site_identifier": SITE,
+    "payment_method_identifier": "23b9e4ba13242",
+    "payment_amount": "1000",
+    "payment_currency": "USD",
+    "site_channel": "consumer",
+    "pnm_order_identifier": ORDER,
+}
+
+
+def signed(message: Mapping[str, Any], **changes: str | bool | None) -> dict[str, str]:
+    """Return the message with ``changes``, signed by its site for the moment at which the clock stands."""
+    identifier = str(changes.get("site_identifier") or message["site_identifier"])
+    site = SITES.get(identifier, {"secret": "unknown", "version": "3.0"})
+    return sample_messages.signed(message, site.get("api_secret") or site["secret"], site["version"], NOW, **changes)
+
+
+class FakePayNearMeDriver:
+    """PayNearMe's side, seen from outside."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self.session = session
+
+    async def call(self, operation: str, message: Mapping[str, Any], **changes: str | None) -> Any:
+        """Return the content of the answer to a signed call."""
+        return (await self.send(operation, signed(message, **changes)))[1]
+
+    async def send(self, operation: str, body: object, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+        """Return status and content of the answer to a call that is sent as it is."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.session.post(f"/json-api/{operation}", data=data, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def command(self, path: str, body: object = None) -> Any:
+        """Return what a control address answers to a command, or its status where that is no content."""
+        async with self.session.post(f"/control/{path}", json=body) as response:
+            return await response.json() if response.content_type == "application/json" else response.status
+
+    async def get(self, path: str) -> Any:
+        """Return what a control address tells."""
+        async with self.session.get(f"/control/{path}") as response:
+            return await response.json()
+
+
+def run_with_fake[T](
+    scenario: Callable[[FakePayNearMeDriver], Awaitable[T]], clock: Callable[[], float] | None = None
+) -> T:
+    """Let ``talk`` talk to a new PayNearMe; unless there is a ``clock``, its own stands still."""
+
+    async def run() -> T:
+        runner = api.runner(SITES, clock or Clock(NOW))
+        # So that a test whose subject hangs fails.
+        async with asyncio.timeout(20), serve(runner) as url, ClientSession(url) as session:
+            return await scenario(FakePayNearMeDriver(session))
+
+    return asyncio.run(run())
+
+
+async def make_payment_and_settle(fake: FakePayNearMeDriver, **changes: str | None) -> tuple[Any, Any]:
+    """Return the answer to make_payment, and the payments when nothing goes on any more."""
+    return await fake.call("make_payment", PAYMENT, **changes), await fake.command("settled")
+
+
+class AuthorizingMerchantStub:
+    """Answers authorizations with ``answer`` and refuses the first ``refusals`` confirmations.
+
+    ``answer`` is ``yes``, ``no``, or another text that is sent as it is. Nothing is answered to an
+    authorization before ``may_answer`` is set. ``received`` holds kind and message.
+    """
+
+    def __init__(self, decision: str = "yes", rejections: int = 0, site_payment_identifier: str | None = None) -> None:
+        self.decision = decision
+        self.rejections = rejections
+        self.site_payment_identifier = site_payment_identifier
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.may_respond = asyncio.Event()
+        self.may_respond.set()
+
+    def messages_of(self, kind: str) -> list[dict[str, Any]]:
+        """Return the messages of one kind."""
+        return [message for name, message in self.received if name == kind]
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        kind, message = request.match_info["kind"], await request.json()
+        self.received.append((kind, message))
+        order = message["pnm_order_identifier"]
+        if kind == "authorize":
+            await self.may_respond.wait()
+            if self.decision not in ("yes", "no"):
+                return web.Response(text=self.decision)
+            fields = {"pnm_order_identifier": order, "accept_payment": self.decision}
+            if self.site_payment_identifier:
+                fields["site_payment_identifier"] = self.site_payment_identifier
+            return _envelope_response("authorization", fields)
+        if len(self.messages_of("confirm")) <= self.rejections:
+            return web.Response(status=500)
+        return _envelope_response("confirmation", {"pnm_order_identifier": order})
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Listen on a free port; give the address."""
+        application = web.Application()
+        application.router.add_post("/callbacks/{kind}", self._handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
+        async with serve(runner) as url:
+            yield url
+
+
+def _envelope_response(element: str, fields: Mapping[str, str]) -> web.Response:
+    return web.json_response({f"payment_{element}_response": {"version": "3.0", element: dict(fields)}})
+
+
+def run_with_merchant[T](
+    merchant: AuthorizingMerchantStub, scenario: Callable[[FakePayNearMeDriver], Awaitable[T]], **settings: float | bool
+) -> T:
+    """Let ``talk`` talk to a PayNearMe that sends its callbacks to ``merchant`` and knows CHECKING."""
+
+    async def run(fake: FakePayNearMeDriver) -> T:
+        async with merchant.serve() as url:
+            assert await fake.command("callbacks", {"url": url, "retry_interval": 0, **settings}) == 204
+            await fake.command("methods", CHECKING)
+            result = await scenario(fake)
+            # A server that stops waits for a connection that was only just made.
+            await fake.command("settled")
+            return result
+
+    return run_with_fake(run)

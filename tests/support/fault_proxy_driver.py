@@ -1,0 +1,69 @@
+"""The faulty endpoint before an upstream that stands in for the emulator, and its client."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+from aiohttp import ClientSession, web
+
+from sandbox.faults import fault_proxy
+from tests.support.http_server_fixture import serve
+
+UPDATE = "DynamoDB_20120810.UpdateItem"
+GET_SECRET = "secretsmanager.GetSecretValue"
+MAX_SECONDS = 20
+"""So that a test whose subject hangs fails."""
+
+
+class UpstreamStub:
+    """Stands in for the emulator: keeps what it receives; answers as it is set to, or breaks."""
+
+    def __init__(self) -> None:
+        self.proxy_url = ""
+        self.received: list[tuple[str, str, list[tuple[str, str]], bytes]] = []
+        self.aborts = False
+        self.respond: Callable[[], web.Response] = lambda: web.Response(body=b"{}")
+
+    async def handle(self, request: web.Request) -> web.Response:
+        headers = [(name, value) for name, value in request.headers.items()]
+        self.received.append((request.method, request.raw_path, headers, await request.read()))
+        if self.aborts or request.headers.get("X-Break"):
+            return fault_proxy.abort_connection(request)
+        return self.respond()
+
+    def runner(self) -> web.AppRunner:
+        application = web.Application(client_max_size=4_000_000)
+        application.router.add_route("*", "/{path:.*}", self.handle)
+        return web.AppRunner(application, auto_decompress=False, access_log=None)
+
+
+def run_with_proxy[T](scenario: Callable[[ClientSession, UpstreamStub], Awaitable[T]]) -> T:
+    """Let ``talk`` talk to a new proxy before a new upstream."""
+
+    async def run() -> T:
+        upstream = UpstreamStub()
+        async with (
+            asyncio.timeout(MAX_SECONDS),
+            serve(upstream.runner()) as upstream_url,
+            serve(fault_proxy.runner(upstream_url)) as upstream.proxy_url,
+            ClientSession(upstream.proxy_url, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
+        ):
+            return await scenario(session, upstream)
+
+    return asyncio.run(run())
+
+
+async def set_fault(session: ClientSession, **fault: object) -> None:
+    async with session.post("/-/control/fault", json=fault) as response:
+        assert response.status == 204
+
+
+async def call_proxy(
+    session: ClientSession, target: str = UPDATE, body: bytes = b"{}"
+) -> tuple[int, bytes] | type[Exception]:
+    """Return what comes of one call: status and body, or the error's type."""
+    try:
+        async with session.post("/", data=body, headers={"X-Amz-Target": target}) as response:
+            return response.status, await response.read()
+    except aiohttp.ClientError as error:
+        return type(error)

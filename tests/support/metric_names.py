@@ -1,0 +1,80 @@
+"""The metrics that the code counts, read from the code itself: no list that somebody has to keep."""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from paynearme import errors
+from paynearme.errors import ServiceError
+from paynearme.ledger.results import Anomaly, AuthorizationResult, ConfirmationResult, ReversalResult
+from paynearme.platform import telling_tmp
+from paynearme.policy import Decision, Reason
+from paynearme.protocol.callbacks import Outcome
+from paynearme.protocol.reversals import ReversalKind
+from tests.support.template import ROOT
+
+SOURCES = [*(ROOT / "layers/shared/paynearme").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+_NAME = re.compile(r"[A-Z][A-Za-z]+")
+_METRIC_CALLS = {"add_metric", "add_percentage"}
+
+
+def _metric_names(path: Path) -> Iterator[str]:
+    """Yield the names that a file hands to whatever counts, itself or by a function of its own."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    counting_functions = {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _counts_parameter(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _function_name(node) in _METRIC_CALLS | counting_functions:
+            values = [*node.args, *(keyword.value for keyword in node.keywords)]
+            yield from (str(v.value) for v in values if isinstance(v, ast.Constant))
+
+
+def _counts_parameter(function: ast.FunctionDef) -> bool:
+    """Return whether a function counts under a name that it is given."""
+    parameters = {argument.arg for argument in function.args.args}
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _function_name(node) == "add_metric"]
+    return any(isinstance(value, ast.Name) and value.id in parameters for call in calls for value in call.args)
+
+
+def _function_name(call: ast.Call) -> str | None:
+    return getattr(call.func, "attr", getattr(call.func, "id", None))
+
+
+def _result_metrics() -> Iterator[str]:
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    all_anomalies = frozenset(Anomaly)
+    for reason in Reason:
+        accept = reason is Reason.ACCEPTED
+        decision = Decision(accept, reason, None if accept else "No", "")
+        for is_duplicate in (True, False):
+            yield from AuthorizationResult(decision, at, "", is_duplicate, all_anomalies).metrics
+    for outcome in Outcome:
+        for is_duplicate in (True, False):
+            yield from ConfirmationResult(outcome, is_duplicate, all_anomalies, Decimal(0)).metrics
+    for kind in ReversalKind:
+        for is_duplicate in (True, False):
+            yield from ReversalResult(kind, is_duplicate, all_anomalies).metrics
+
+
+def _error_metrics() -> Iterator[str]:
+    kinds: list[Any] = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+    for kind in kinds:
+        if issubclass(kind, ServiceError) and kind is not ServiceError:
+            # Only what kind it is decides.
+            yield telling_tmp.metric_name(kind.__new__(kind)) or ""
+    yield telling_tmp.metric_name(Exception()) or ""
+    yield from (telling_tmp.CALL_SUCCEEDED, *(name for _, name in telling_tmp.CALL_ERROR_METRICS))
+
+
+ALL_METRIC_NAMES: frozenset[str] = frozenset(
+    name
+    for name in (*(n for path in SOURCES for n in _metric_names(path)), *_result_metrics(), *_error_metrics())
+    if _NAME.fullmatch(name)
+)
+"""All names of metrics in the namespace PayNearMe."""

@@ -1,0 +1,123 @@
+"""Records of the table's stream, and a bus and a queue that take what is told of them or do not."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from boto3.dynamodb.types import TypeSerializer
+
+from paynearme.events.event_bus import DeadLetterQueue, EventBus
+from tests.support.fake_clock import Clock
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+SITE, ORDER = "S2155373459", "80080175585"
+
+_to_wire = TypeSerializer().serialize
+
+type Record = dict[str, Any]
+type Rejection = str | Exception | None
+"""An entry's error code; or what the whole request fails with; or None for what is taken."""
+
+
+def item(payment: str, revision: int = 1, **more: Any) -> dict[str, Any]:
+    """Return a payment's item."""
+    defaults = {
+        "pk": f"PAYMENT#{SITE}#{payment}",
+        "sk": "PAYMENT",
+        "site_identifier": SITE,
+        "pnm_payment_identifier": payment,
+        "pnm_order_identifier": ORDER,
+        "test": False,
+        "revision": Decimal(revision),
+    }
+    return defaults | more
+
+
+def record(payment: str, *anomalies: str, revision: int = 1, changed_at: datetime = NOW) -> Record:
+    """Return the record of a change that is told as so many anomalies."""
+    new_item = item(payment, revision, anomalies=set(anomalies))
+    return {
+        "eventName": "MODIFY",
+        "dynamodb": {
+            "ApproximateCreationDateTime": changed_at.timestamp(),
+            # As JSON has them: sets are lists.
+            "OldImage": json.loads(json.dumps(_wire(item(payment)), default=list)),
+            "NewImage": json.loads(json.dumps(_wire(new_item), default=list)),
+        },
+    }
+
+
+@dataclass
+class EventBridgeStub:
+    """Stands for EventBridge's client. Events are named by payment and anomaly, such as ``1 order_differs``.
+
+    ``refusals`` says of an event what comes of it, time after time, before it is taken.
+    """
+
+    clock: Clock
+    rejections: dict[str, Iterator[Rejection]] = field(default_factory=dict)
+    seconds: float = 0.01
+    requests: list[list[dict[str, Any]]] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 # boto3's word
+        self.requests.append(Entries)
+        self.clock.work(self.seconds)
+        results = []
+        for name in _event_names(Entries):
+            rejection = next(self.rejections.get(name, iter(())), None)
+            if isinstance(rejection, Exception):
+                raise rejection
+            results.append({"ErrorCode": rejection} if rejection else {"EventId": name})
+            if not rejection:
+                self.published.append(name)
+        return {"Entries": results, "FailedEntryCount": len([r for r in results if "ErrorCode" in r])}
+
+    @property
+    def requested_names(self) -> list[list[str]]:
+        """Return the names of the events of each request."""
+        return [_event_names(request) for request in self.requests]
+
+    def published_for(self, payment: str) -> list[str]:
+        """Return which events of a payment are on the bus, in order."""
+        return [name for name in self.published if name.split()[0] == payment]
+
+    def as_event_bus(self) -> EventBus:
+        return EventBus("merchant", cast(Any, self))
+
+
+@dataclass
+class SqsStub:
+    """Stands for SQS's client. Fails with ``error`` if there is one."""
+
+    clock: Clock
+    error: Exception | None = None
+    bodies: list[str] = field(default_factory=list)
+    queue_urls: list[str] = field(default_factory=list)
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803 # boto3's words
+        self.clock.work(0.01)
+        if self.error:
+            raise self.error
+        self.queue_urls.append(QueueUrl)
+        self.bodies.append(MessageBody)
+
+    @property
+    def records(self) -> list[Record]:
+        """Return the records that lie there."""
+        return [entry for body in self.bodies for entry in json.loads(body)["Records"]]
+
+    def as_dead_letter_queue(self) -> DeadLetterQueue:
+        return DeadLetterQueue("https://queue.invalid/1", cast(Any, self))
+
+
+def _event_names(entries: list[dict[str, Any]]) -> list[str]:
+    details = [json.loads(entry["Detail"]) for entry in entries]
+    return [f"{detail['pnm_payment_identifier']} {detail['anomaly']}" for detail in details]
+
+
+def _wire(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name: _to_wire(value) for name, value in attributes.items()}

@@ -1,0 +1,110 @@
+"""The template as data, CloudFormation's short forms written out: ``!Ref X`` is ``{"Ref": "X"}``."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML's loader, which also knows CloudFormation's short forms."""
+
+
+def _expand(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    function = name if name in ("Condition", "Ref") else f"Fn::{name}"
+    match node:
+        case yaml.MappingNode():
+            return {function: loader.construct_mapping(node, deep=True)}
+        case yaml.SequenceNode():
+            return {function: loader.construct_sequence(node, deep=True)}
+        case _:
+            text = node.value
+            return {function: text.split(".", maxsplit=1) if name == "GetAtt" else text}
+
+
+_Loader.add_multi_constructor("!", _expand)
+
+
+def load_template(path: Path) -> dict[str, Any]:
+    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 # a safe one
+    return template
+
+
+TEMPLATE = load_template(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of all resources of a type, by logical identifier."""
+    entries = {name: entry for name, entry in RESOURCES.items() if entry["Type"] == kind}
+    return {name: entry.get("Properties", {}) for name, entry in entries.items()}
+
+
+def _role_of(name: str) -> dict[str, Any]:
+    ignored = RESOURCES[name].get("IgnoreGlobals", [])
+    return {key: value for key, value in TEMPLATE["Globals"]["Function"].items() if key not in ignored}
+
+
+FUNCTIONS = {
+    name: {**_role_of(name), **properties} for name, properties in of_type("AWS::Serverless::Function").items()
+}
+"""The functions' properties with those that they share."""
+
+TRIGGERED_FUNCTIONS = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
+"""The functions that something else than a deployment calls."""
+
+
+def _is_api_function(function: dict[str, Any]) -> bool:
+    return {event["Type"] for event in function["Events"].values()} == {"Api"}
+
+
+API_FUNCTIONS = {name: function for name, function in TRIGGERED_FUNCTIONS.items() if _is_api_function(function)}
+"""The functions that an API calls."""
+
+
+OUTBOUND_FUNCTIONS = (
+    "CreateOrderFunction",
+    "FindPaymentMethodsFunction",
+    "GetSmartTokenFunction",
+    "MakePaymentFunction",
+)
+"""The functions that call PayNearMe."""
+
+
+def names_in(value: dict[str, Any]) -> set[str]:
+    """Return the parameters and resources that a value is made of, or that it is chosen by."""
+    if "Fn::Sub" in value:
+        return set(re.findall(r"\$\{(\w+)(?:\.\w+)?\}", value["Fn::Sub"]))
+    if "Fn::If" in value:
+        condition, *choices = value["Fn::If"]
+        compared = TEMPLATE["Conditions"][condition]["Fn::Equals"]
+        parts = [part for part in (*compared, *choices) if isinstance(part, dict)]
+        return {name for part in parts for name in names_in(part)}
+    return {value.get("Ref") or value["Fn::GetAtt"][0]}
+
+
+def environment_of(function: str) -> dict[str, Any]:
+    """Return the variables that a function sees: its own and those that it shares."""
+    sources = [_role_of(function), RESOURCES[function]["Properties"]]
+    return {k: v for part in sources for k, v in part.get("Environment", {}).get("Variables", {}).items()}
+
+
+APIS = {name: {**TEMPLATE["Globals"]["Api"], **api} for name, api in of_type("AWS::Serverless::Api").items()}
+"""The APIs' properties, including the global ones."""
+
+
+DATA_FUNCTIONS = {
+    "AWS::AppConfig::Application": "the merchant's policy",
+    "AWS::AppConfig::ConfigurationProfile": "the versions of the policy",
+    "AWS::AppConfig::Environment": "which version is in force",
+    "AWS::DynamoDB::Table": "payments, balances, spending, orders",
+    "AWS::Events::Archive": "events that were sent",
+    "AWS::Logs::LogGroup": "what was decided, and why",
+    "AWS::SQS::Queue": "what could not be delivered",
+    "AWS::SecretsManager::Secret": "the sites' keys",
+}
+"""The kinds of resources that hold what nobody can make again, and what that is."""

@@ -1,0 +1,270 @@
+"""Requests over real connections: nothing is sent any more that nobody waits for."""
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from urllib3 import BaseHTTPResponse, PoolManager, Retry
+from urllib3.util import connection
+
+from paynearme.client.http_client import post
+from paynearme.client.paynearme_client import PayNearMeClient
+from paynearme.client.paynearme_client import paynearme_client as client_module
+from paynearme.errors import (
+    PaymentOutcomeUnknownError,
+    RequestNotAcceptedError,
+    ServiceError,
+    UpstreamConnectTimeoutError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from paynearme.platform.deadline import Deadline
+from tests.support.client_stubs import (
+    PAYMENT_REQUEST,
+    RESPONSES,
+    SITE_PAYMENT_IDENTIFIER,
+    SMART_TOKEN_REQUEST,
+    new_client,
+)
+from tests.support.fake_clock import Clock
+from tests.support.message_fixtures import resolved_site
+from tests.support.paynearme_server_stub import (
+    MAX_SECONDS,
+    PayNearMeServer,
+    Responder,
+    closing,
+    hanging,
+    refused_port,
+    replying,
+    resetting,
+    short_deadline,
+    truncating,
+)
+from tests.support.silent_server_stub import SilentServer, TrackingPool
+
+# The fixture beside the mark, because it is set up after the one that refuses sockets.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+
+CONTENT = b'{"canary": "canary-41c7"}'
+RETRIES = Retry(total=2, connect=2, read=2, other=2, allowed_methods={"POST"}, backoff_factor=0)
+
+
+def post_payload(
+    http: PoolManager, url: str, deadline: Deadline | None = None, retries: Retry | bool = False
+) -> BaseHTTPResponse:
+    return post(http, f"{url}/json-api/x", CONTENT, {"Accept": "x"}, retries, 5.0, deadline or short_deadline())
+
+
+@pytest.fixture
+def silent_server() -> Iterator[SilentServer]:
+    silent_server = SilentServer()
+    with silent_server.socket:
+        yield silent_server
+
+
+type Interrupt = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture(
+    params=[
+        (socket, "getaddrinfo"),
+        (connection, "create_connection"),
+        (http.client.HTTPConnection, "endheaders"),
+    ],
+    ids=["look-up", "connecting", "headers"],
+)
+def interrupt_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Interrupt:
+    """Lets something happen before a step on the way to the body is done."""
+    owner, name = request.param
+    original = getattr(owner, name)
+
+    def interrupt(wait: Callable[[], object]) -> None:
+        def delayed(*arguments: Any, **options: Any) -> Any:
+            wait()
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, delayed)
+
+    return interrupt
+
+
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+def test_a_call_that_was_given_up_before_its_body_never_sends_it(
+    silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
+) -> None:
+    cancelled = threading.Event()
+    interrupt_before(lambda: cancelled.wait(MAX_SECONDS))
+    # Its clock stands still: that the call was given up is all that keeps the body back.
+    deadline = Clock().deadline(0.05)
+    with TrackingPool() as pool:
+        with pytest.raises(UpstreamConnectTimeoutError):
+            post_payload(pool, silent_server.url, deadline, retries)
+        cancelled.set()
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert CONTENT not in silent_server.received()
+
+
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
+    silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
+) -> None:
+    clock = Clock()
+    interrupt_before(lambda: clock.work(6))
+    with TrackingPool() as pool:
+        with pytest.raises((UpstreamConnectTimeoutError, RequestNotAcceptedError)):
+            post_payload(pool, silent_server.url, clock.deadline(5), retries)
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert CONTENT not in silent_server.received()
+
+
+def test_a_call_that_was_not_held_back_sends_its_body(silent_server: SilentServer) -> None:
+    with TrackingPool() as pool:
+        with pytest.raises(UpstreamTimeoutError) as exc_info:
+            post_payload(pool, silent_server.url, Deadline.after(1))
+        assert type(exc_info.value) is UpstreamTimeoutError
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert silent_server.received().endswith(CONTENT)
+
+
+def test_a_call_that_was_given_up_after_its_body_is_a_time_out() -> None:
+    paynearme = PayNearMeServer(hanging)
+
+    def post_and_cancel(pool: PoolManager, url: str) -> BaseHTTPResponse:
+        try:
+            return post_payload(pool, url, Deadline.after(1))
+        finally:
+            paynearme.request_received.wait(MAX_SECONDS)
+
+    with pytest.raises(UpstreamTimeoutError) as exc_info:
+        paynearme.call_with_pool(post_and_cancel)
+    assert type(exc_info.value) is UpstreamTimeoutError
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_without_time_left_nobody_connects(silent_server: SilentServer, seconds: float) -> None:
+    with PoolManager() as pool, pytest.raises(UpstreamConnectTimeoutError):
+        post_payload(pool, silent_server.url, Clock().deadline(seconds))
+    assert silent_server.received() == b""
+
+
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+def test_a_connection_that_is_refused_is_not_taken(retries: Retry | bool) -> None:
+    with refused_port() as unbound_socket, PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
+        post_payload(pool, f"http://127.0.0.1:{unbound_socket.getsockname()[1]}", None, retries)
+
+
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+def test_a_connection_that_is_too_slow_is_not_reached_in_time(
+    silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch, retries: Retry | bool
+) -> None:
+    def connect(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    with PoolManager() as pool, pytest.raises(UpstreamConnectTimeoutError):
+        post_payload(pool, silent_server.url, None, retries)
+
+
+def test_an_unknown_host_is_not_taken(silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_lookup(*_: object, **__: object) -> None:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail_lookup)
+    with PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
+        post_payload(pool, silent_server.url)
+
+
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+def test_a_failure_of_tls_is_not_taken(retries: Retry | bool) -> None:
+    paynearme = PayNearMeServer(replying(200, {}))
+    with pytest.raises(RequestNotAcceptedError):
+        paynearme.call_with_pool(lambda pool, url: post_payload(pool, url.replace("http:", "https:"), None, retries))
+    assert paynearme.received == []
+
+
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("response", [resetting, truncating, closing])
+def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
+    response: Responder, retries: Retry | bool
+) -> None:
+    paynearme = PayNearMeServer(response)
+    with pytest.raises(ServiceError) as exc_info:
+        paynearme.call_with_pool(lambda pool, url: post_payload(pool, url, None, retries))
+    assert type(exc_info.value) is UpstreamError
+    assert len(paynearme.received) == (1 if retries is False else 3)
+
+
+def test_a_repeat_that_finds_nobody_is_not_without_effect() -> None:
+    # The first attempt arrived, and only then was nobody there.
+    paynearme = PayNearMeServer(closing)
+
+    def call(pool: PoolManager, url: str) -> BaseHTTPResponse:
+        original, connections = connection.create_connection, list[object]()
+
+        def connect_once(*arguments: Any, **options: Any) -> socket.socket:
+            if connections:
+                raise ConnectionRefusedError
+            connections.append(None)
+            return original(*arguments, **options)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(connection, "create_connection", connect_once)
+            return post_payload(pool, url, None, RETRIES)
+
+    with pytest.raises(ServiceError) as exc_info:
+        paynearme.call_with_pool(call)
+    assert type(exc_info.value) is UpstreamError
+    assert len(paynearme.received) == 1
+
+
+@pytest.mark.parametrize("lost_response", [resetting, closing, replying(503, b"")], ids=["reset", "closed", "503"])
+def test_each_repeat_sends_the_whole_body_with_its_length(lost_response: Responder) -> None:
+    paynearme = PayNearMeServer(lost_response, lost_response, replying(200, RESPONSES["get_smart_token"]))
+    paynearme.call_with_client(
+        lambda client: client.get_smart_token(resolved_site(), SMART_TOKEN_REQUEST, short_deadline())
+    )
+    first, *others = paynearme.received
+    assert others == [first] * 2
+    for headers in paynearme.headers:
+        assert int(headers["Content-Length"]) == len(json.dumps(first).encode())
+        assert "Transfer-Encoding" not in headers
+
+
+def test_a_redirect_is_not_followed() -> None:
+    paynearme = PayNearMeServer(replying(307, b"", Location="/json-api/y"))
+    assert paynearme.call_with_pool(post_payload).status == 307
+    assert paynearme.paths == ["/json-api/x"]
+
+
+def submit_payment(client: PayNearMeClient, seconds: float) -> str | None:
+    return client.make_payment(resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, Deadline.after(seconds))
+
+
+def test_a_payment_given_up_before_its_body_was_not_asked_for(
+    silent_server: SilentServer, interrupt_before: Interrupt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that this need not last.
+    monkeypatch.setattr(client_module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.01)
+    cancelled = threading.Event()
+    interrupt_before(lambda: cancelled.wait(MAX_SECONDS))
+    with TrackingPool() as pool:
+        with pytest.raises(UpstreamConnectTimeoutError):
+            submit_payment(new_client(pool, base_url=silent_server.url), 0.1)
+        cancelled.set()
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert SITE_PAYMENT_IDENTIFIER.encode() not in silent_server.received()
+
+
+def test_of_a_payment_given_up_after_its_body_nobody_knows_the_outcome(
+    silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.01)
+    with TrackingPool() as pool:
+        with pytest.raises(PaymentOutcomeUnknownError):
+            submit_payment(new_client(pool, base_url=silent_server.url), 1)
+        assert pool.call_ended.wait(MAX_SECONDS)
+    assert SITE_PAYMENT_IDENTIFIER.encode() in silent_server.received()

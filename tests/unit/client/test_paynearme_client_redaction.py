@@ -1,0 +1,91 @@
+"""PayNearMe's words of a refusal: they reach nobody with what was sent of who the customer is."""
+
+import traceback
+
+import pytest
+
+from paynearme.errors import RequestRejectedError, ServiceError
+from paynearme.protocol.create_order import CreateOrderRequest
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.smart_token import SmartTokenRequest
+from tests.support.client_stubs import ORDER_REQUEST, StubPool, http_response, new_client
+from tests.support.fake_clock import Clock
+from tests.support.message_fixtures import resolved_site, valid_guaranteed_ach_request
+
+PII_PARAMETERS = {
+    "site_customer_first_name": "Peter",
+    "site_customer_last_name": "Venkman",
+    "site_customer_email": "doctor@example.com",
+    "site_customer_phone": "(212) 555-1212",
+    "site_customer_street": "14 N. Moore St. [Apt. 2]",
+    "site_customer_city": "Troy",
+    "site_customer_postal_code": "10013-1234",
+    "site_customer_year_of_birth": "1950",
+}
+IDENTIFIERS = {"site_customer_identifier": "575530001", "site_order_identifier": "D-2026-17"}
+PII = {"ext_customer_tax_id_pii": "123-45-6789", "ext_customer_date_of_birth_pii": "1950-09-21"}
+
+
+def rejection_pool(description: str, code: str | None) -> StubPool:
+    content = {"status": "error", "response_code": code, "errors": [{"description": description}, description]}
+    return StubPool(http_response(422, content))
+
+
+def reject_order(changes: dict[str, str], description: str, code: str | None) -> RequestRejectedError:
+    parameters = ORDER_REQUEST.to_parameters() | PII_PARAMETERS | IDENTIFIERS | changes
+    request = read_message(CreateOrderRequest, parameters)
+    with pytest.raises(RequestRejectedError) as exc_info:
+        new_client(rejection_pool(description, code)).create_order(resolved_site(), request, Clock().deadline(6.5))
+    return exc_info.value
+
+
+def visible_text(error: ServiceError) -> str:
+    """Return all that anybody could see of an error."""
+    return "".join([str(dict(error.extensions())), str(vars(error)), repr(error), *traceback.format_exception(error)])
+
+
+def test_every_personal_parameter_of_an_order_is_tried_here() -> None:
+    names = {name for name in CreateOrderRequest.model_fields if name.startswith("site_customer_")}
+    public = {"site_customer_identifier", "site_customer_language", "site_customer_state"}
+    assert names - public == PII_PARAMETERS.keys()
+
+
+@pytest.mark.parametrize("name", PII_PARAMETERS)
+def test_what_says_who_the_customer_is_is_hidden(name: str) -> None:
+    value = PII_PARAMETERS[name]
+    error = reject_order({}, f"No {value}, ({value}) please", f"x{value}")
+    assert value not in visible_text(error)
+    [first, second] = error.descriptions
+    assert first == second
+    assert first.startswith("No ")
+    assert first.endswith(" please")
+
+
+@pytest.mark.parametrize("name", PII)
+def test_a_pii_value_of_a_smart_token_is_hidden(name: str) -> None:
+    value = PII[name]
+    request = read_message(SmartTokenRequest, valid_guaranteed_ach_request(**PII))
+    with pytest.raises(RequestRejectedError) as exc_info:
+        new_client(rejection_pool(f"Wrong: {value}.", value)).get_smart_token(
+            resolved_site(), request, Clock().deadline(6.5)
+        )
+    assert value not in visible_text(exc_info.value)
+    assert exc_info.value.descriptions[0].startswith("Wrong: ")
+
+
+@pytest.mark.parametrize("name", IDENTIFIERS)
+def test_the_merchants_own_identifiers_are_not_hidden(name: str) -> None:
+    description = f"{IDENTIFIERS[name]} is known"
+    error = reject_order({}, description, "1100")
+    assert (error.response_code, error.descriptions) == ("1100", [description] * 2)
+
+
+def test_a_value_that_holds_another_is_hidden_as_a_whole() -> None:
+    changes = {"site_customer_first_name": "venkman", "site_customer_email": "venkman@columbia.example"}
+    error = reject_order(changes, "venkman@columbia.example is taken", None)
+    assert "columbia" not in visible_text(error)
+
+
+def test_words_that_repeat_nothing_are_handed_on_as_they_are() -> None:
+    error = reject_order({}, "Order is closed", None)
+    assert (error.response_code, error.descriptions) == (None, ["Order is closed"] * 2)

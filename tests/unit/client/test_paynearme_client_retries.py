@@ -1,0 +1,134 @@
+"""How often the client sends a call: again where that can do no harm, and a payment once."""
+
+from socket import gaierror
+from typing import Any
+
+import pytest
+from urllib3 import HTTPResponse, Retry
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from tests.support.client_stubs import BASE_URL, RESPONSES, StubPool, call, http_response, new_client
+from tests.support.fake_clock import Clock
+from tests.support.message_fixtures import resolved_site
+
+POOL = HTTPConnectionPool("api.example.com")
+CONNECTION = HTTPConnection("api.example.com")
+
+for_each_operation = pytest.mark.parametrize("operation", RESPONSES)
+for_each_retryable = pytest.mark.parametrize("operation", ["get_smart_token", "find_payment_methods"])
+for_each_single_attempt = pytest.mark.parametrize("operation", ["create_order", "make_payment"])
+
+
+def sent_request(operation: str, seconds: float = 6.5) -> dict[str, Any]:
+    """Return what a call requested of its connections."""
+    pool = StubPool(http_response(200, RESPONSES[operation]))
+    call(new_client(pool), operation, resolved_site(), Clock().deadline(seconds))
+    [request] = pool.requests
+    return request
+
+
+def count_attempts(retries: Retry, error: HTTPError | None, status: int) -> int:
+    """Return how many attempts urllib3 makes under ``retries`` when each ends in the same way."""
+    attempts = 1
+    while error or retries.is_retry("POST", status):
+        try:
+            retries = retries.increment("POST", "/", HTTPResponse(status=status), error)
+        except HTTPError:
+            break
+        attempts += 1
+    return attempts
+
+
+@for_each_operation
+def test_each_call_is_a_post_to_its_operation(operation: str) -> None:
+    request = sent_request(operation)
+    assert (request["method"], request["url"]) == ("POST", f"{BASE_URL}/json-api/{operation}")
+
+
+@for_each_retryable
+def test_two_whole_attempts_and_their_wait_fit_into_the_time_of_a_call(operation: str) -> None:
+    request = sent_request(operation, seconds=7.0)
+    attempt_timeout = request["timeout"].total
+    assert request["timeout"].connect_timeout < attempt_timeout
+    assert 2 * attempt_timeout + request["retries"].backoff_max <= 7.0
+
+
+@for_each_single_attempt
+def test_the_only_attempt_may_take_all_the_time_that_is_left(operation: str) -> None:
+    assert sent_request(operation, seconds=5.0)["timeout"].total == 5.0
+
+
+@for_each_retryable
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_three_attempts_are_made_where_another_may_do_better(operation: str, status: int) -> None:
+    assert count_attempts(sent_request(operation)["retries"], None, status) == 3
+
+
+LOST_RESPONSES = [ReadTimeoutError(POOL, "/", ""), ProtocolError()]
+CONNECT_ERRORS = [
+    ConnectTimeoutError(),
+    NewConnectionError(CONNECTION, "refused"),
+    NameResolutionError("api.example.com", CONNECTION, gaierror()),
+]
+
+
+@for_each_retryable
+@pytest.mark.parametrize("error", LOST_RESPONSES, ids=repr)
+def test_three_attempts_are_made_after_lost_answers(operation: str, error: HTTPError) -> None:
+    assert count_attempts(sent_request(operation)["retries"], error, 200) == 3
+
+
+@for_each_operation
+@pytest.mark.parametrize("error", CONNECT_ERRORS, ids=lambda error: type(error).__name__)
+def test_three_attempts_are_made_where_no_connection_comes_about(operation: str, error: HTTPError) -> None:
+    assert count_attempts(sent_request(operation)["retries"], error, 200) == 3
+
+
+@for_each_single_attempt
+@pytest.mark.parametrize("error", [*LOST_RESPONSES, SSLError("broken"), HTTPError("anything")], ids=repr)
+def test_one_attempt_is_made_where_the_call_may_have_reached_paynearme(operation: str, error: HTTPError) -> None:
+    assert count_attempts(sent_request(operation)["retries"], error, 200) == 1
+
+
+@for_each_single_attempt
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 408, 413, 429, 500, 502, 503, 504])
+def test_one_attempt_is_made_whatever_the_answer_is(operation: str, status: int) -> None:
+    retries = sent_request(operation)["retries"]
+    assert count_attempts(retries, None, status) == 1
+    # Not even where the answer says when to come again.
+    assert not retries.is_retry("POST", status, has_retry_after=True)
+
+
+@for_each_single_attempt
+def test_a_connection_that_comes_about_late_gives_no_second_try_to_what_follows(operation: str) -> None:
+    retries = sent_request(operation)["retries"].increment("POST", "/", error=ConnectTimeoutError())
+    with pytest.raises(HTTPError):
+        retries.increment("POST", "/", error=ProtocolError())
+
+
+@for_each_retryable
+@pytest.mark.parametrize("status", [200, 301, 302, 400, 401, 403, 404, 422])
+def test_one_attempt_is_made_where_the_answer_would_be_the_same(operation: str, status: int) -> None:
+    assert count_attempts(sent_request(operation)["retries"], None, status) == 1
+
+
+@for_each_operation
+def test_no_redirect_is_followed(operation: str) -> None:
+    request = sent_request(operation)
+    assert request["redirect"] is False
+    assert not request["retries"].redirect
+
+
+@for_each_operation
+def test_paynearme_cannot_make_us_wait_longer(operation: str) -> None:
+    assert not sent_request(operation)["retries"].respect_retry_after_header

@@ -1,0 +1,285 @@
+"""Events get onto the bus in order, at least once, and nothing stands in the way of all others."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import repeat
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from paynearme.errors import EventPublishFailedError
+from paynearme.events.event_publisher import LATE_RETRY_SECONDS, publish
+from tests.support.fake_clock import Clock
+from tests.support.stream_record_fixtures import NOW, EventBridgeStub, Record, SqsStub, record
+
+SECONDS = 45.0
+WAIT = 6 * 60 * 60
+LATE_TIME = NOW - timedelta(seconds=WAIT)
+RECENT_TIME = NOW - timedelta(seconds=WAIT - 1)
+ACCESS_DENIED = ClientError(
+    {"Error": {"Code": "AccessDeniedException", "Message": ""}, "ResponseMetadata": {}},  # type: ignore[typeddict-item] # the rest is of no interest
+    "PutEvents",
+)
+
+type Publish = Callable[..., None]
+
+
+@pytest.fixture
+def publish_records(clock: Clock, bus: EventBridgeStub, queue: SqsStub) -> Publish:
+    """Publishes records with all the time that the function has."""
+
+    def publish_all(*records: Record) -> None:
+        publish(records, bus.as_event_bus(), queue.as_dead_letter_queue(), WAIT, NOW, clock.deadline(SECONDS))
+
+    return publish_all
+
+
+def changes(payments: int, *revisions: int) -> list[Record]:
+    """Return changes of so many payments, each told as two events, the payments' first ones first."""
+    return [
+        record(str(payment), f"a{revision}", f"b{revision}", revision=revision)
+        for revision in revisions
+        for payment in range(payments)
+    ]
+
+
+def in_order(payment: int, *revisions: int) -> list[str]:
+    return [f"{payment} {kind}{revision}" for revision in revisions for kind in "ab"]
+
+
+def test_all_events_get_there_each_payments_in_order(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
+) -> None:
+    publish_records(*changes(23, 2, 3, 4))
+
+    for payment in range(23):
+        assert bus.published_for(str(payment)) == in_order(payment, 2, 3, 4)
+    assert queue.bodies == []
+
+
+def test_a_request_holds_at_most_ten_events_and_one_of_a_payment(
+    publish_records: Publish, bus: EventBridgeStub
+) -> None:
+    publish_records(*changes(23, 2, 3))
+
+    assert max(len(request) for request in bus.requested_names) == 10
+    for request in bus.requested_names:
+        payments = [name.split()[0] for name in request]
+        assert len(payments) == len(set(payments))
+    # No more requests than it takes: three at a time for each of a payment's four events.
+    assert len(bus.requested_names) <= 12
+
+
+def test_changes_that_are_told_to_nobody_ask_for_nothing(publish_records: Publish, bus: EventBridgeStub) -> None:
+    publish_records(record("1"), record("2"))
+
+    assert bus.requests == []
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalError", "SomethingNew"])
+def test_what_is_refused_for_now_is_tried_again_and_keeps_its_order(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, code: str
+) -> None:
+    bus.rejections = {"0 a2": repeat(code, 3), "0 a3": repeat(code, 1), "7 b2": repeat(code, 2)}
+
+    publish_records(*changes(12, 2, 3))
+
+    for payment in range(12):
+        assert bus.published_for(str(payment)) == in_order(payment, 2, 3)
+    assert queue.bodies == []
+
+
+@pytest.mark.parametrize("rejected_count", [1, 14], ids=["one", "more than a request holds"])
+def test_what_is_refused_holds_back_what_follows_of_its_payment_and_nothing_else(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, rejected_count: int
+) -> None:
+    bus.rejections = {f"{payment} b2": repeat("ThrottlingException") for payment in range(rejected_count)}
+
+    with pytest.raises(EventPublishFailedError):
+        publish_records(*changes(30, 2, 3))
+
+    for payment in range(rejected_count):
+        assert bus.published_for(str(payment)) == [f"{payment} a2"]
+    for payment in range(rejected_count, 30):
+        assert bus.published_for(str(payment)) == in_order(payment, 2, 3)
+    assert queue.bodies == []
+
+
+def test_what_is_on_the_bus_is_not_put_there_again_by_the_same_call(
+    publish_records: Publish, bus: EventBridgeStub
+) -> None:
+    bus.rejections = {"0 a2": repeat("ThrottlingException", 5)}
+
+    publish_records(*changes(15, 2))
+
+    assert len(bus.published) == len(set(bus.published)) == 30
+
+
+@pytest.mark.parametrize("code", ["InvalidArgument", "MalformedDetail", "RedactionFailure"])
+def test_what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, code: str
+) -> None:
+    bus.rejections = {"0 b2": repeat(code)}
+    records = changes(12, 2, 3)
+
+    publish_records(*records)
+
+    assert queue.records == [records[0]]
+    assert bus.published_for("0") == ["0 a2", *in_order(0, 3)]
+    for payment in range(1, 12):
+        assert bus.published_for(str(payment)) == in_order(payment, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        {},
+        {"dynamodb": {}},
+        {"dynamodb": {"NewImage": {"pk": {"S": "1"}}, "ApproximateCreationDateTime": 1}},
+        {"dynamodb": {"NewImage": "zq7", "ApproximateCreationDateTime": NOW.timestamp()}},
+        {"dynamodb": record("9", "a")["dynamodb"] | {"ApproximateCreationDateTime": "yesterday"}},
+    ],
+    ids=["empty", "without images", "of no item", "of text", "of no time"],
+)
+def test_what_cannot_be_read_goes_to_the_dead_letters_and_the_rest_goes_on(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, malformed: Record
+) -> None:
+    publish_records(record("1", "a"), malformed, record("2", "a"))
+
+    assert bus.published == ["1 a", "2 a"]
+    assert queue.records == [malformed]
+
+
+def test_what_lies_in_the_dead_letters_is_published_by_its_body_once_the_fault_is_gone(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raise_error(*_: object) -> None:
+        raise KeyError("zq7")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
+        publish_records(record("1", "a"), record("2", "a", "b"))
+    assert bus.published == []
+
+    for body in queue.bodies:
+        publish_records(*json.loads(body)["Records"])
+
+    assert bus.published == ["1 a", "2 a", "2 b"]
+    assert len(queue.bodies) == 2
+
+
+def test_a_bus_that_fails_loses_nothing_and_fills_no_dead_letters(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
+) -> None:
+    bus.rejections = {"1 a": repeat(ACCESS_DENIED)}
+
+    for _ in range(3):
+        with pytest.raises(EventPublishFailedError):
+            publish_records(record("1", "a", changed_at=RECENT_TIME), {}, record("2", "a"))
+
+    # Not even what cannot be read, which comes again with the rest.
+    assert queue.bodies == []
+    bus.rejections.clear()
+    publish_records(record("1", "a"), {}, record("2", "a"))
+    assert bus.published == ["1 a", "2 a"]
+    assert queue.records == [{}]
+
+
+@pytest.mark.parametrize("rejection", ["ThrottlingException", "NotAuthorizedForSourceException", ACCESS_DENIED])
+def test_what_has_waited_for_too_long_goes_to_the_dead_letters_instead(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, rejection: Any
+) -> None:
+    bus.rejections = {"1 b": repeat(rejection), "2 a": repeat(rejection)}
+    records = [record("1", "a", "b", changed_at=LATE_TIME), record("2", "a", changed_at=LATE_TIME)]
+
+    publish_records(*records)
+
+    assert queue.records == records
+
+
+def test_what_is_taken_goes_to_no_dead_letters_however_old_it_is(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
+) -> None:
+    bus.rejections = {"2 a": repeat("ThrottlingException")}
+    records = [record(str(payment), "a", changed_at=LATE_TIME) for payment in range(5)]
+
+    publish_records(*records)
+
+    assert queue.records == [records[2]]
+    assert bus.published == ["0 a", "1 a", "3 a", "4 a"]
+
+
+def test_what_is_taken_along_by_the_oldest_lies_there_once(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
+) -> None:
+    bus.rejections = {"1 a": repeat(ACCESS_DENIED), "2 a": repeat(ACCESS_DENIED)}
+    records = [record("1", "a", changed_at=LATE_TIME), record("2", "a", changed_at=RECENT_TIME)]
+
+    publish_records(*records)
+
+    # Else the batch would come again for the younger one, and put the older one there each time.
+    assert queue.records == records
+
+
+def test_a_batch_that_comes_again_has_put_nothing_among_the_dead_letters(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
+) -> None:
+    bus.rejections = {"1 a": repeat("ThrottlingException"), "2 a": repeat("InvalidArgument")}
+
+    with pytest.raises(EventPublishFailedError):
+        publish_records(record("1", "a", changed_at=RECENT_TIME), record("2", "a", changed_at=RECENT_TIME), {})
+
+    assert queue.records == []
+
+
+def test_what_nobody_foresaw_lets_nothing_wait_for_too_long_either(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
+) -> None:
+    bus.rejections = {"1 a": repeat(RuntimeError("zq7"))}
+    late_record = record("1", "a", changed_at=LATE_TIME)
+
+    with pytest.raises(RuntimeError):
+        publish_records(record("1", "a"))
+    publish_records(late_record)
+
+    assert queue.records == [late_record]
+
+
+@pytest.mark.parametrize("reason", ["unreadable", "never taken", "old"])
+def test_what_neither_the_bus_nor_the_dead_letters_take_comes_again(
+    publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, reason: str
+) -> None:
+    queue.error = ACCESS_DENIED
+    if reason != "unreadable":
+        bus.rejections = {"1 a": repeat("InvalidArgument" if reason == "never taken" else ACCESS_DENIED)}
+
+    with pytest.raises(EventPublishFailedError):
+        publish_records({} if reason == "unreadable" else record("1", "a", changed_at=LATE_TIME))
+    assert queue.bodies == []
+
+
+@pytest.mark.parametrize("seconds", [0.1, 2.4])
+def test_there_is_time_for_the_dead_letters_however_long_the_bus_takes(
+    publish_records: Publish, clock: Clock, bus: EventBridgeStub, queue: SqsStub, seconds: float
+) -> None:
+    start, bus.seconds = clock.now, seconds
+    bus.rejections = {f"{payment} a": repeat("ThrottlingException") for payment in range(100)}
+
+    publish_records(*[record(str(payment), "a", changed_at=LATE_TIME) for payment in range(100)])
+
+    assert len(queue.bodies) == 100
+    assert clock.now - start < SECONDS
+
+
+def test_what_has_waited_too_long_is_tried_for_a_moment_only(
+    publish_records: Publish, clock: Clock, bus: EventBridgeStub
+) -> None:
+    start = clock.now
+    bus.rejections = {"1 a": repeat("ThrottlingException")}
+
+    publish_records(record("1", "a", changed_at=LATE_TIME))
+
+    # Others wait behind it, and the stream forgets them too.
+    assert clock.now - start <= LATE_RETRY_SECONDS

@@ -1,0 +1,103 @@
+"""What Lambda calls by itself ends with one line, and fails without a word of what it worked on."""
+
+import json
+import traceback
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from paynearme.errors import InvocationFailedError, LedgerUnavailableError
+from paynearme.handlers.background import background_handler
+from paynearme.platform import observability
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+MARKER = "zq7marker7qz"
+CONTEXT = SimpleNamespace(aws_request_id="request-1")
+
+
+@pytest.fixture(autouse=True)
+def _reset_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for handler in observability.logger.handlers:
+        monkeypatch.setattr(handler, "stream", SimpleNamespace(write=print, flush=lambda: None))
+    observability.metrics.clear_metrics()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what was written: log lines, and metrics."""
+    log_lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
+    return [line for line in log_lines if "_aws" not in line], [line for line in log_lines if "_aws" in line]
+
+
+def failing_function(error: Exception, cause: Exception | None = None) -> Any:
+    @background_handler("sweep_unconfirmed")
+    def handler(event: Any, now: datetime) -> None:
+        raise error from cause
+
+    return handler
+
+
+def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = []
+
+    @background_handler("sweep_unconfirmed", clock=lambda: NOW)
+    def handler(event: Any, now: datetime) -> None:
+        calls.append((event, now))
+
+    handler({"Records": [MARKER]}, CONTEXT)
+
+    assert calls == [({"Records": [MARKER]}, NOW)]
+    [line], [metrics] = lines(capsys)
+    assert (line["operation"], line["status"], line["request_id"]) == ("sweep_unconfirmed", 200, "request-1")
+    assert MARKER not in json.dumps(line)
+    assert metrics["operation"] == "sweep_unconfirmed"
+    assert "InternalError" not in metrics
+
+
+def test_its_own_clock_shows_utc() -> None:
+    timestamps: list[datetime] = []
+    background_handler("sweep_unconfirmed")(lambda _, now: timestamps.append(now))({}, None)
+
+    assert abs((datetime.now(UTC) - timestamps[0]).total_seconds()) < 60
+    assert timestamps[0].tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (RuntimeError(MARKER), None),
+        (KeyError(MARKER), ValueError(MARKER)),
+        (LedgerUnavailableError(MARKER), TimeoutError(MARKER)),
+    ],
+    ids=["a mistake of ours", "with a cause", "unavailable"],
+)
+def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
+    capsys: pytest.CaptureFixture[str], error: Exception, cause: Exception | None
+) -> None:
+    with pytest.raises(InvocationFailedError) as exc_info:
+        failing_function(error, cause)({"text": MARKER}, CONTEXT)
+
+    # As Lambda writes it, with all that it was raised from.
+    traceback_text = "".join(traceback.format_exception(exc_info.value))
+    assert MARKER not in traceback_text
+    assert (exc_info.value.__cause__, exc_info.value.__context__) == (None, None)
+    [line], [metrics] = lines(capsys)
+    assert (line["level"], line["status"], line["error"]) == ("ERROR", 500, type(error).__name__)
+    assert line["error_causes"] == ([type(cause).__name__] if cause else [])
+    assert line["error_location"]
+    assert MARKER not in json.dumps(line)
+    metric = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalError"
+    assert metrics[metric] == [1.0]
+
+
+def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InvocationFailedError):
+        failing_function(RuntimeError())({}, CONTEXT)
+    lines(capsys)
+
+    background_handler("sweep_unconfirmed")(lambda _, now: None)({}, None)
+
+    [line], [metrics] = lines(capsys)
+    assert "error" not in line
+    assert "InternalError" not in metrics

@@ -1,0 +1,134 @@
+from typing import Any
+
+import pytest
+
+from paynearme.handlers.callback_response import callback_response
+from paynearme.handlers.certification_hooks import SimulatedResponse, apply_hook, parse_annotation, rehearsals
+from paynearme.platform import observability
+from paynearme.platform.http_response import HttpResponse
+from paynearme.protocol.callbacks import Confirmation, ConfirmationResponse
+from paynearme.protocol.parsing import read_message
+from tests.support.fake_clock import Clock
+from tests.support.message_fixtures import valid_confirmation
+
+REPLACING_HOOKS = ("confirm_bad_xml", "confirm_blank", "confirm_redirect")
+
+
+def acknowledgement(response_format: str = "json") -> HttpResponse:
+    return callback_response(ConfirmationResponse(pnm_order_identifier="80080175585"), "3.0", response_format)
+
+
+def confirmation_with_hook(annotation: str | None) -> Confirmation:
+    return read_message(Confirmation, valid_confirmation(site_order_annotation=annotation))
+
+
+@pytest.fixture
+def telemetry_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Everything that is noted and counted meanwhile."""
+    recorded: list[Any] = []
+    monkeypatch.setattr(observability, "note", lambda **fields: recorded.append(fields))
+    monkeypatch.setattr(observability, "count", recorded.append)
+    return recorded
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 12, 9999])
+def test_a_delay_is_asked_for_in_whole_seconds(seconds: int) -> None:
+    assert parse_annotation(f"confirm_delay_{seconds}") == SimulatedResponse("confirm_delay", seconds)
+
+
+@pytest.mark.parametrize("name", REPLACING_HOOKS)
+def test_the_other_words_stand_for_themselves(name: str) -> None:
+    assert parse_annotation(name) == SimulatedResponse(name)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        *(None, "", "a gift", "confirm", "confirm_delay", "confirm_delay_", "confirm_delay_x"),
+        *("confirm_delay_-1", "confirm_delay_1.5", "confirm_delay_\u0661", f"confirm_delay_{'9' * 5000}"),
+        *(
+            "confirm_delay_1 ",
+            " confirm_blank",
+            "confirm_blank\n",
+            "CONFIRM_BLANK",
+            "please confirm_redirect",
+        ),
+        "confirm_anything",
+    ],
+    ids=lambda annotation: repr(annotation)[:30],
+)
+def test_any_other_annotation_asks_for_nothing(annotation: str | None) -> None:
+    assert parse_annotation(annotation) is None
+
+
+@pytest.mark.parametrize("response_format", ["json", "xml"])
+def test_a_bad_answer_can_be_read_in_neither_format(response_format: str) -> None:
+    malformed = SimulatedResponse("confirm_bad_xml").apply(acknowledgement(response_format))
+
+    assert malformed["statusCode"] == 200
+    assert malformed["body"]
+    assert ">" not in malformed["body"]
+    assert "{" not in malformed["body"]
+
+
+def test_a_blank_answer_is_a_success_without_a_body() -> None:
+    assert SimulatedResponse("confirm_blank").apply(acknowledgement()) == {**acknowledgement(), "body": ""}
+
+
+def test_a_redirection_leads_to_a_name_that_is_nobodys() -> None:
+    response = SimulatedResponse("confirm_redirect").apply(acknowledgement())
+
+    assert (response["statusCode"], response["body"]) == (302, "")
+    assert response["headers"]["Location"].removesuffix("/").endswith(".invalid")
+
+
+@pytest.mark.parametrize("name", REPLACING_HOOKS)
+def test_the_true_answer_is_left_as_it_was(name: str) -> None:
+    response = acknowledgement()
+    SimulatedResponse(name).apply(response)
+    assert response == acknowledgement()
+
+
+def test_a_delayed_answer_is_the_true_one_after_its_seconds(clock: Clock, telemetry_calls: list[Any]) -> None:
+    assert (
+        apply_hook(confirmation_with_hook("confirm_delay_3"), clock.deadline(6.5), acknowledgement())
+        == acknowledgement()
+    )
+
+    assert clock.sleeps == [3]
+    assert telemetry_calls == [{"certification_hook": "confirm_delay"}, "CertificationHookApplied"]
+
+
+@pytest.mark.parametrize(("annotation", "worked"), [("confirm_delay_9999", 0.5), ("confirm_delay_6", 0.6)])
+def test_a_delay_for_which_the_time_is_too_short_ends_with_it_in_a_blank_answer(
+    clock: Clock, telemetry_calls: list[Any], annotation: str, worked: float
+) -> None:
+    deadline = clock.deadline(6.5)
+    clock.work(worked)
+
+    response = apply_hook(confirmation_with_hook(annotation), deadline, acknowledgement())
+
+    assert (response["statusCode"], response["body"]) == (200, "")
+    assert clock.sleeps == [pytest.approx(6.5 - worked)]
+
+
+def test_no_time_left_is_no_time_to_wait(clock: Clock, telemetry_calls: list[Any]) -> None:
+    deadline = clock.deadline(1)
+    clock.work(2)
+
+    assert apply_hook(confirmation_with_hook("confirm_delay_1"), deadline, acknowledgement())["body"] == ""
+    assert clock.sleeps == [0]
+
+
+@pytest.mark.parametrize("annotation", [None, "a gift"])
+def test_nothing_is_rehearsed_that_was_not_asked_for(
+    clock: Clock, telemetry_calls: list[Any], annotation: str | None
+) -> None:
+    assert apply_hook(confirmation_with_hook(annotation), clock.deadline(6.5), acknowledgement()) == acknowledgement()
+    assert clock.sleeps == []
+    assert telemetry_calls == []
+
+
+def test_where_the_hooks_are_off_nothing_looks_at_an_annotation() -> None:
+    assert rehearsals(on=False) is None
+    assert rehearsals(on=True) is apply_hook

@@ -1,0 +1,236 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from operations.__main__ import main
+from operations.openapi import FILE, command, document, examples, text
+from operations.openapi.routes import ROUTES, Route
+from paynearme import errors
+from paynearme.platform.http_request import from_json_body
+from paynearme.protocol.parsing import read_message
+from tests.support.api_gateway_events import json_event
+from tests.support.template import API_FUNCTIONS
+
+DOCUMENT = document()
+OPERATIONS = {operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()}
+BODIES = [route for route in ROUTES if route.body_example is not None]
+
+
+def schema(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+
+
+def matches_schema(content: object, schema: dict[str, Any]) -> bool:
+    return bool(OAS31Validator(schema, format_checker=OAS31Validator.FORMAT_CHECKER).is_valid(content))
+
+
+def is_valid(content: object, name: str) -> bool:
+    return matches_schema(content, schema(name))
+
+
+def is_valid_for(name: str, model: str, value: object) -> bool:
+    """Return whether ``value`` fits what the schema of a body says of one of its parameters."""
+    return matches_schema(value, DOCUMENT["components"]["schemas"][model]["properties"][name])
+
+
+def non_body_parameters(route: Route) -> dict[str, Any]:
+    """Return what a call has beside its body."""
+    return dict.fromkeys(route.in_path, "S2155373459") | dict(route.header_examples)
+
+
+def test_the_file_is_current() -> None:
+    assert FILE.read_text(encoding="utf-8") == text()
+
+
+def test_it_is_valid_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
+
+
+def test_its_routes_are_those_of_the_backend_api() -> None:
+    api_events = [event["Properties"] for function in API_FUNCTIONS.values() for event in function["Events"].values()]
+    routes = {(d["Path"], d["Method"]) for d in api_events if d["RestApiId"]["Ref"] == "BackendApi"}
+    assert {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods} == routes
+
+
+def test_every_call_needs_an_iam_signature() -> None:
+    assert DOCUMENT["security"] == [{"sigv4": []}]
+    scheme = DOCUMENT["components"]["securitySchemes"]["sigv4"]
+    assert scheme["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "Authorization")
+    assert not [name for name, operation in OPERATIONS.items() if "security" in operation]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_described_and_names_what_stands_in_its_address(name: str) -> None:
+    operation = OPERATIONS[name]
+    [path] = [path for path, methods in DOCUMENT["paths"].items() if operation in methods.values()]
+    path_parameters = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
+    assert operation["summary"]
+    assert operation["description"]
+    assert path_parameters == re.findall(r"{(\w+)}", path)
+    assert all(p["description"] and p["schema"] for p in operation["parameters"])
+
+
+def test_only_a_payment_has_a_query_and_it_can_be_left_out() -> None:
+    queries = {n: [p for p in o["parameters"] if p["in"] == "query"] for n, o in OPERATIONS.items()}
+    assert [n for n, parameters in queries.items() if parameters] == ["getPayment"]
+    [test] = queries["getPayment"]
+    assert (test["name"], test["required"], test["schema"]["default"]) == ("test", False, False)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_the_example_of_an_answer_is_valid(route: Route) -> None:
+    assert is_valid(route.response_example, route.response.__name__)
+    assert not is_valid({}, route.response.__name__)
+
+
+@pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+def test_the_example_of_a_body_is_valid_and_is_taken(route: Route) -> None:
+    assert route.body_example is not None
+    assert is_valid(route.body_example, route.request.__name__)
+    read_message(route.request, from_json_body(json_event(route.body_example)) | non_body_parameters(route))
+
+
+@pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+def test_a_body_has_nothing_of_address_or_headers_and_nothing_unknown(route: Route) -> None:
+    body = DOCUMENT["components"]["schemas"][route.request.__name__]
+    names = {field.alias or name for name, field in route.request.model_fields.items()}
+    non_body_fields = {*route.in_path, *route.request.header_fields}
+    assert body["additionalProperties"] is False
+    assert set(body["properties"]) == names - non_body_fields
+
+
+@pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
+def test_a_body_that_lacks_what_is_required_is_neither_valid_nor_taken(route: Route) -> None:
+    assert route.body_example is not None
+    required = DOCUMENT["components"]["schemas"][route.request.__name__].get("required", [])
+    assert set(required) == {
+        name
+        for name, field in route.request.model_fields.items()
+        if field.is_required() and (field.alias or name) not in non_body_parameters(route)
+    }
+    for name in required:
+        incomplete = {key: value for key, value in route.body_example.items() if key != name}
+        assert not is_valid(incomplete, route.request.__name__)
+        with pytest.raises(errors.ValidationFailedError) as exc_info:
+            read_message(route.request, from_json_body(json_event(incomplete)) | non_body_parameters(route))
+        assert list(exc_info.value.errors) == [name]
+
+
+def test_only_a_payment_that_is_to_be_made_has_a_header_and_it_is_required() -> None:
+    headers = {n: [p for p in o["parameters"] if p["in"] == "header"] for n, o in OPERATIONS.items()}
+    assert [n for n, parameters in headers.items() if parameters] == ["makePayment"]
+    [key] = headers["makePayment"]
+    assert (key["name"], key["required"]) == ("Idempotency-Key", True)
+    assert matches_schema(key["example"], key["schema"])
+
+
+@pytest.mark.parametrize("value", ["k", "k" * 255, "!~", "4b1f9a52-6f0e-4c57-9d0c-6a1b4a1f7c3e"])
+def test_the_schema_of_the_key_takes_what_the_function_takes(value: str) -> None:
+    assert is_key(value) == (True, True)
+
+
+@pytest.mark.parametrize("value", ["", "k" * 256, "a b", "é", "\nk", "k\x7f"])
+def test_the_schema_of_the_key_refuses_what_the_function_refuses(value: str) -> None:
+    assert is_key(value) == (False, False)
+
+
+def is_key(value: str) -> tuple[bool, bool]:
+    """Return whether ``value`` is a key as the document has it, and as the function takes it."""
+    [route] = [route for route in ROUTES if route.name == "makePayment"]
+    [key] = OPERATIONS["makePayment"]["parameters"]
+    try:
+        read_message(route.request, {**examples.MAKE_PAYMENT_REQUEST, key["name"]: value})
+    except errors.ValidationFailedError as error:
+        assert list(error.errors) == [key["name"]]
+        return matches_schema(value, key["schema"]), False
+    return matches_schema(value, key["schema"]), True
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "accepted_values", "rejected_values"),
+    [
+        ("OrderInput", "order_amount", ["0.01", "25", "25.5", None], ["0", "0.00", "-1", "1.001", "x"]),
+        ("OrderInput", "expires_at", ["2026-11-20T18:00:00-05:00", None], ["2026-11-20T18:00:00", "x"]),
+        ("OrderInput", "status", ["open", "closed"], ["x", ""]),
+        ("CustomerInput", "self_imposed_day_limit", ["0", "0.00", "25.00", None], ["-0.01", "1.001", "x"]),
+        ("CustomerInput", "suspended_reason", ["identity_check", None], ["A", "", "a b", "a" * 65]),
+        ("SmartTokenRequest", "flow_debit", [True, False, "true", "false", None], ["yes", "", "TRUE"]),
+        ("SmartTokenRequest", "payment_amount", ["25.00"], ["0", "-1", "x"]),
+        ("SmartTokenRequest", "site_order_identifier", ["é-1", "1" * 256], ["", "\n1", "1" * 257, "\ufffe"]),
+        ("SmartTokenRequest", "link_lifetime_seconds", ["300", 300], ["0", 0, "-1", "x"]),
+        ("SmartTokenRequest", "ext_customer_enrollment_date", ["2024-02-29"], ["2023-02-29", "x"]),
+        ("SmartTokenRequest", "ext_customer_tax_id_pii", ["123-45-6789"], ["", "1 2"]),
+        ("CreateOrderRequest", "order_amount", ["500.00", "500"], ["0", "-1", "1.001", "x", None]),
+        ("CreateOrderRequest", "order_currency", ["USD"], ["usd", "EUR", "", None]),
+        ("CreateOrderRequest", "order_type", ["exact", "up-to", "any"], ["x", "", None]),
+        ("CreateOrderRequest", "order_is_standing", [True, "false"], ["yes", "", None]),
+        ("CreateOrderRequest", "site_customer_year_of_birth", ["1982", 1982, None], ["82", "1899", "", "x"]),
+        ("CreateOrderRequest", "site_customer_street", ["1 Main Street", None], ["", "a\nb", "1" * 257]),
+        ("FindPaymentMethodsRequest", "site_customer_identifier", ["1", "é"], ["", "\n", None]),
+        ("MakePaymentRequest", "pnm_order_identifier", ["80080175585"], ["", "a b", "1" * 65, None]),
+        ("MakePaymentRequest", "payment_amount", ["0.01", "100"], ["0.00", "-1", "x", None]),
+        ("MakePaymentRequest", "payment_currency", ["USD"], ["usd", "EUR", None]),
+    ],
+)
+def test_the_schema_of_a_parameter_takes_what_the_function_takes(
+    model: str, name: str, accepted_values: list[Any], rejected_values: list[Any]
+) -> None:
+    [route] = [route for route in BODIES if route.request.__name__ == model]
+    parameters = from_json_body(json_event(route.body_example or {}))
+    required = DOCUMENT["components"]["schemas"][model].get("required", [])
+
+    def is_accepted(value: Any) -> bool:
+        minimal = {key: parameters[key] for key in required} | non_body_parameters(route)
+        minimal |= {} if minimal or name == "site_order_identifier" else {"pnm_order_identifier": "1"}
+        minimal |= {"status": "suspended"} if name == "suspended_reason" and value is not None else {}
+        minimal.pop(name, None)
+        try:
+            read_message(route.request, minimal | from_json_body(json_event({name: value})))
+        except errors.ValidationFailedError as error:
+            return name not in error.errors
+        return True
+
+    assert all(is_valid_for(name, model, value) for value in accepted_values)
+    assert all(is_accepted(value) for value in accepted_values)
+    assert not [value for value in rejected_values if is_valid_for(name, model, value) or is_accepted(value)]
+
+
+def test_nothing_in_the_document_is_written_for_developers_of_the_models() -> None:
+    assert "``" not in text()
+    assert "title" not in DOCUMENT["components"]["schemas"]["OrderInput"]["properties"]["status"]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "openapi.json"
+    monkeypatch.setattr(command, "FILE", file)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    return file
+
+
+def test_the_command_writes_the_document_and_finds_it_current(file: Path) -> None:
+    result = CliRunner().invoke(main, ["openapi"])
+    check_result = CliRunner().invoke(main, ["openapi", "--check"])
+
+    assert (result.exit_code, check_result.exit_code) == (0, 0)
+    assert file.read_text(encoding="utf-8") == text()
+
+
+@pytest.mark.parametrize("content", [None, "", text() + "\n"], ids=["none", "empty", "changed"])
+def test_the_check_fails_for_a_file_that_is_not_current_and_writes_nothing(file: Path, content: str | None) -> None:
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+
+    check_result = CliRunner().invoke(main, ["openapi", "--check"])
+
+    assert check_result.exit_code == 1
+    assert "python -m operations openapi" in check_result.output
+    assert file.exists() == (content is not None)
+    assert content is None or file.read_text(encoding="utf-8") == content

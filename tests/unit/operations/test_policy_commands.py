@@ -1,0 +1,300 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
+from click.testing import CliRunner, Result
+
+from operations.__main__ import main
+from operations.errors import OperationError
+from paynearme.policy import read_policy
+from tests.support.fake_appconfig import FakeAppConfig
+from tests.support.policy_builders import valid_document
+
+FIRST_POLICY = json.dumps(valid_document(), indent=2)
+SECOND_POLICY = json.dumps(valid_document(unknown_order="decline"), indent=2)
+BROKEN = json.dumps(valid_document(unknown_order="perhaps", time_zone="Mars/Olympus"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands run, with a valid ``policy.json``."""
+    (tmp_path / "policy.json").write_text(FIRST_POLICY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def appconfig(monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
+    """The AppConfig of the environment ``prod``, the only one."""
+    appconfig = FakeAppConfig()
+    monkeypatch.setattr("operations.policy.deployed_policy_of", {"prod": appconfig.policy}.__getitem__)
+    return appconfig
+
+
+def run(*arguments: str) -> Result:
+    """Run a command; a failure that is not told as a message is one of the test."""
+    result = CliRunner().invoke(main, ["policy", *arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def deploy(*arguments: str) -> Result:
+    return run("deploy", "--config-env", "prod", *arguments)
+
+
+def show(*arguments: str) -> Result:
+    result = run("show", "--config-env", "prod", *arguments)
+    assert result.exit_code == 0
+    return result
+
+
+def version_of(text: str) -> str:
+    return read_policy(text).defaults.version
+
+
+def test_a_valid_document_is_named_with_its_version() -> None:
+    result = run("check")
+
+    assert (result.exit_code, result.stdout) == (0, f"policy.json: version {version_of(FIRST_POLICY)}\n")
+
+
+def test_each_fault_of_each_document_has_a_line(folder: Path) -> None:
+    (folder / "broken.json").write_text(BROKEN)
+    (folder / "empty.json").write_text("")
+    (folder / "latin.json").write_bytes(b'{"defaults": "\xe4"}')
+
+    result = run("check", "broken.json", "empty.json", "latin.json", "policy.json")
+
+    assert result.exit_code == 1
+    locations = [line.split(": ")[:2] for line in result.stderr.splitlines()]
+    assert locations == [
+        ["broken.json", "defaults.unknown_order"],
+        ["broken.json", "defaults.time_zone"],
+        ["empty.json", "not readable as JSON"],
+        ["latin.json", "not readable as UTF-8"],
+    ]
+    assert result.stdout.startswith("policy.json: version ")
+
+
+def test_a_document_that_is_not_there_is_named() -> None:
+    result = run("check", "nowhere.json")
+
+    assert result.exit_code != 0
+    assert "nowhere.json" in result.stderr
+
+
+def test_a_deployment_is_waited_for_and_told_step_by_step(appconfig: FakeAppConfig) -> None:
+    appconfig.steps = [("DEPLOYING", 0.0), ("DEPLOYING", 50.0), ("DEPLOYING", 50.0), ("COMPLETE", 100.0)]
+
+    result = deploy()
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"policy {version_of(FIRST_POLICY)}: deployment 1 of version 1: deploying, 0 %",
+        "deployment 1 of version 1: deploying, 50 %",
+        "deployment 1 of version 1: complete, 100 %",
+        f"policy {version_of(FIRST_POLICY)} is in force",
+    ]
+    assert appconfig.policy.status().text == FIRST_POLICY
+
+
+def test_another_file_than_policy_json_can_be_deployed(appconfig: FakeAppConfig, folder: Path) -> None:
+    (folder / "other.json").write_text(SECOND_POLICY)
+
+    assert deploy("other.json").exit_code == 0
+    assert appconfig.policy.status().text == SECOND_POLICY
+
+
+def test_who_does_not_wait_is_told_when_it_was_taken_back_at_once(appconfig: FakeAppConfig) -> None:
+    appconfig.steps = [("ROLLED_BACK", 0.0)]
+    result = deploy("--no-wait")
+    assert (result.exit_code, "rolled back" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("state", ["DEPLOYING", "BAKING"])
+def test_who_does_not_wait_is_not_told_that_it_is_in_force(appconfig: FakeAppConfig, state: str) -> None:
+    appconfig.steps = [(state, 0.0)]
+
+    result = deploy("--no-wait")
+
+    assert (result.exit_code, appconfig.sleeps) == (0, [])
+    assert "policy show" in result.stdout
+    assert "in force" not in result.stdout
+
+
+def test_what_takes_too_long_is_told_to_go_on(appconfig: FakeAppConfig) -> None:
+    appconfig.steps = [("BAKING", 100.0)]
+
+    result = deploy()
+
+    assert result.exit_code == 0
+    assert "goes on" in result.stdout
+    assert "in force" not in result.stdout
+
+
+def test_who_stops_waiting_is_told_that_it_goes_on_all_the_same(appconfig: FakeAppConfig) -> None:
+    appconfig.steps = [("DEPLOYING", 0.0)]
+    appconfig.interrupted = True
+
+    result = deploy()
+
+    assert result.exit_code == 1
+    assert "deployment 1 of version 1 goes on" in result.stderr
+
+
+def test_deploying_what_is_in_force_says_so_and_does_nothing(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+
+    result = deploy()
+
+    assert (result.exit_code, result.stdout) == (0, f"policy {version_of(FIRST_POLICY)} is in force already\n")
+    assert appconfig.changes == []
+
+
+def test_a_broken_document_is_refused_before_anything_is_asked(appconfig: FakeAppConfig, folder: Path) -> None:
+    (folder / "policy.json").write_text(BROKEN)
+
+    result = deploy()
+
+    assert result.exit_code == 1
+    assert "defaults.unknown_order: " in result.stderr
+    assert "defaults.time_zone: " in result.stderr
+    assert appconfig.operations == []
+
+
+def test_a_deployment_that_is_taken_back_fails_with_its_reason(appconfig: FakeAppConfig) -> None:
+    appconfig.steps = [("DEPLOYING", 20.0), ("ROLLED_BACK", 20.0)]
+
+    result = deploy()
+
+    assert result.exit_code == 1
+    assert "rolled back" in result.stderr
+    assert "An alarm rang" in result.stderr
+
+
+def test_who_is_rolled_back_by_an_alarm_is_told_the_way_out(appconfig: FakeAppConfig) -> None:
+    appconfig.steps = [("DEPLOYING", 20.0), ("ROLLED_BACK", 20.0)]
+
+    result = deploy()
+
+    assert "policy revert" in result.stderr
+    assert "when it is OK" in result.stderr
+
+
+def test_while_another_deployment_goes_on_deploying_fails(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(SECOND_POLICY, state="BAKING")
+
+    result = deploy()
+
+    assert result.exit_code == 1
+    assert "deployment 1 of version 1: baking, 100 %" in result.stderr
+
+
+def test_what_a_validator_finds_is_told(appconfig: FakeAppConfig) -> None:
+    details = {"InvalidConfiguration": [{"Type": "LAMBDA", "Reason": "the policy is not valid: too new"}]}
+    appconfig.reject("StartDeployment", "BadRequestException", "Validation failed", Details=details)
+
+    result = deploy()
+
+    assert result.exit_code == 1
+    assert "StartDeployment: BadRequestException: Validation failed" in result.stderr
+    assert "LAMBDA: the policy is not valid: too new" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (NoCredentialsError(), "credentials"),
+        (NoRegionError(), "region"),
+        (EndpointConnectionError(endpoint_url="https://appconfig.invalid"), "https://appconfig.invalid"),
+        (OperationError("there is no stack"), "there is no stack"),
+    ],
+)
+@pytest.mark.parametrize("command", ["deploy", "revert", "show"])
+def test_what_is_missing_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, message: str, command: str
+) -> None:
+    def fail(_: str) -> Any:
+        raise error
+
+    monkeypatch.setattr("operations.policy.deployed_policy_of", fail)
+
+    result = run(command, "--config-env", "prod")
+
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("command", ["deploy", "revert", "show"])
+def test_what_aws_refuses_is_told_in_its_words(appconfig: FakeAppConfig, command: str) -> None:
+    appconfig.reject("ListDeployments", "ExpiredTokenException", "The token has expired")
+
+    result = run(command, "--config-env", "prod")
+
+    assert result.exit_code == 1
+    assert "ListDeployments: ExpiredTokenException: The token has expired" in result.stderr
+
+
+def test_the_policy_in_force_is_shown_with_its_time(appconfig: FakeAppConfig) -> None:
+    appconfig.minutes = (20, 10)
+    appconfig.add_deployment(FIRST_POLICY)
+
+    lines = show().stdout.splitlines()
+
+    assert version_of(FIRST_POLICY) in lines[0]
+    assert lines[0].endswith("since 2026-11-20 18:30:00 UTC")
+    assert lines[1:] == ["nothing differs from policy.json"]
+
+
+def test_what_a_file_would_change_is_shown_line_by_line(appconfig: FakeAppConfig, folder: Path) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    (folder / "other.json").write_text(SECOND_POLICY)
+
+    lines = show("other.json").stdout.splitlines()
+
+    assert lines[1:3] == ["--- in force", "+++ other.json"]
+    changed_lines = [line for line in lines[3:] if line.startswith(("-", "+"))]
+    assert changed_lines == ['-    "unknown_order": "accept",', '+    "unknown_order": "decline",']
+
+
+def test_what_goes_on_is_shown_beside_what_is_in_force(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
+
+    lines = show().stdout.splitlines()
+
+    assert version_of(FIRST_POLICY) in lines[0]
+    assert "deployment 2 of version 2: deploying, 40 %, since 2026-11-20 19:00:00 UTC" in lines[1]
+    assert lines[2:] == ["nothing differs from policy.json"]
+
+
+def test_where_nothing_is_in_force_that_is_shown(appconfig: FakeAppConfig) -> None:
+    [line] = show().stdout.splitlines()
+
+    assert "nothing" in line
+
+
+def test_a_policy_in_force_that_cannot_be_read_here_is_shown_with_its_faults(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(BROKEN)
+
+    lines = show().stdout.splitlines()
+
+    assert "defaults.unknown_order: " in lines[0]
+    assert "--- in force" in lines
+
+
+def test_a_policy_in_force_whose_version_was_deleted_is_shown_as_that(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY)
+    appconfig.versions.clear()
+
+    [line] = show().stdout.splitlines()
+
+    assert "version 1, which was deleted" in line
+
+
+def test_other_line_ends_are_told_apart_from_other_lines(appconfig: FakeAppConfig) -> None:
+    appconfig.add_deployment(FIRST_POLICY + "\n")
+
+    assert show().stdout.splitlines()[1:] == ["only line ends differ from policy.json"]

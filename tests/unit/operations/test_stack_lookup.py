@@ -1,0 +1,132 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from operations.errors import OperationError
+from operations.stack_lookup import CONFIGURATION, deployed_policy_of
+from sandbox.stack import stack
+from tests.support.fake_appconfig import TARGET, FakeAppConfig
+
+OUTPUTS = {
+    "PolicyApplicationId": TARGET.application,
+    "PolicyEnvironmentId": TARGET.environment,
+    "PolicyProfileId": TARGET.profile,
+    "PolicyStrategyId": TARGET.strategy,
+    "TableName": "table",
+}
+
+
+class Account:
+    """An AWS account in one region, and what the sessions in it were made with."""
+
+    def __init__(self) -> None:
+        self.appconfig = FakeAppConfig()
+        self.sessions: list[dict[str, Any]] = []
+        session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-west-2")
+        self._cloudformation = session.client("cloudformation")
+        self._stubber = Stubber(self._cloudformation)
+
+    def with_stack(self, name: str, outputs: dict[str, str]) -> Self:
+        description: Any = {
+            "StackName": name,
+            "StackStatus": "CREATE_COMPLETE",
+            "CreationTime": "2026-11-20",
+            "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
+        }
+        self._stubber.add_response("describe_stacks", {"Stacks": [description]}, {"StackName": name})
+        return self
+
+    def rejecting(self, code: str, message: str) -> Self:
+        self._stubber.add_client_error("describe_stacks", code, message)
+        return self
+
+    def session(self, **options: Any) -> Any:
+        self.sessions.append(options)
+        self._stubber.activate()
+        clients = {"cloudformation": self._cloudformation, "appconfig": self.appconfig.client}
+        return SimpleNamespace(client=clients.__getitem__)
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_policy_is_that_of_the_stack_that_the_environment_names(environment: str) -> None:
+    account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
+    account.appconfig.add_deployment("{}")
+
+    policy = deployed_policy_of(environment, CONFIGURATION, account.session)
+
+    assert policy.status().text == "{}"
+
+
+@pytest.mark.parametrize("command", ["global", "deploy"])
+def test_region_and_profile_are_those_that_sam_deploy_takes(tmp_path: Path, command: str) -> None:
+    configuration = tmp_path / "samconfig.toml"
+    configuration.write_text(
+        f'version = 0.1\n[qa.{command}.parameters]\nstack_name = "x"\nregion = "eu-west-1"\nprofile = "me"\n'
+    )
+    account = Account().with_stack("x", OUTPUTS)
+
+    deployed_policy_of("qa", configuration, account.session)
+
+    assert account.sessions == [{"profile_name": "me", "region_name": "eu-west-1"}]
+
+
+def test_what_is_said_for_deploy_goes_before_what_is_said_for_all_commands(tmp_path: Path) -> None:
+    configuration = tmp_path / "samconfig.toml"
+    configuration.write_text('[qa.global.parameters]\nstack_name = "x"\n[qa.deploy.parameters]\nstack_name = "y"\n')
+
+    assert deployed_policy_of("qa", configuration, Account().with_stack("y", OUTPUTS).session)
+
+
+def test_an_environment_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(OperationError, match="no staging, only local, dev, prod"):
+        deployed_policy_of("staging")
+
+
+def test_an_environment_without_a_stack_is_told(tmp_path: Path) -> None:
+    configuration = tmp_path / "samconfig.toml"
+    configuration.write_text("[qa.deploy.parameters]\nresolve_s3 = true\n")
+
+    with pytest.raises(OperationError, match="no stack_name for qa"):
+        deployed_policy_of("qa", configuration)
+
+
+def test_a_stack_that_is_not_deployed_is_told_with_its_region() -> None:
+    account = Account().rejecting("ValidationError", "Stack with id paynearme-dev does not exist")
+
+    with pytest.raises(OperationError, match=r"no stack paynearme-dev in us-west-2; 'make deploy ENV=dev'"):
+        deployed_policy_of("dev", CONFIGURATION, account.session)
+
+
+def test_what_cloudformation_refuses_is_not_taken_for_a_missing_stack() -> None:
+    account = Account().rejecting("AccessDenied", "You may not")
+
+    with pytest.raises(ClientError, match="You may not"):
+        deployed_policy_of("dev", CONFIGURATION, account.session)
+
+
+@pytest.mark.parametrize("missing", [name for name in OUTPUTS if name.startswith("Policy")])
+def test_outputs_that_a_stack_does_not_have_are_named(missing: str) -> None:
+    account = Account().with_stack("paynearme-dev", {name: OUTPUTS[name] for name in OUTPUTS if name != missing})
+
+    with pytest.raises(OperationError, match=rf"no outputs {missing}:.* 'make deploy ENV=dev'"):
+        deployed_policy_of("dev", CONFIGURATION, account.session)
+
+
+def test_the_local_policy_is_that_of_the_running_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    appconfig = FakeAppConfig()
+    appconfig.add_deployment("{}")
+    monkeypatch.setattr(stack, "load", {stack.ROOT / ".local": appconfig.stack}.get)
+
+    assert deployed_policy_of("local").status().text == "{}"
+
+
+def test_a_local_stack_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "load", lambda _: None)
+
+    with pytest.raises(OperationError, match="'make up'"):
+        deployed_policy_of("local")

@@ -1,0 +1,187 @@
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paynearme.platform.deadline import Deadline
+from tests.support.fake_clock import Clock
+
+
+class BusyError(Exception):
+    pass
+
+
+def is_busy(error: BaseException) -> bool:
+    return isinstance(error, BusyError)
+
+
+def failing_call(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callable[[], str], list[float]]:
+    """Return a call that is busy so many times, each for ``seconds``, and when its attempts began."""
+    attempt_times: list[float] = []
+
+    def call() -> str:
+        attempt_times.append(clock.now)
+        clock.work(seconds)
+        if len(attempt_times) <= times:
+            raise BusyError(len(attempt_times))
+        return "done"
+
+    return call, attempt_times
+
+
+def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
+    clock = Clock()
+    deadline = clock.deadline(6.5)
+    assert deadline.remaining == 6.5
+    clock.work(2.5)
+    assert deadline.remaining == 4.0
+    clock.work(5)
+    assert deadline.remaining == -1.0
+
+
+def test_a_sooner_deadline_leaves_time_for_what_comes_after_it() -> None:
+    clock = Clock()
+    deadline = clock.deadline(6.5)
+    shortened = deadline.minus(1.5)
+    assert (shortened.remaining, deadline.remaining) == (5.0, 6.5)
+    clock.work(5.5)
+    assert (shortened.remaining, deadline.remaining) == (-0.5, 1.0)
+
+
+def test_a_sooner_deadline_has_the_same_clock_and_sleeps_by_it() -> None:
+    clock = Clock()
+    call, attempt_times = failing_call(clock, times=1)
+    assert clock.deadline(6.5).minus(1.0).retrying(is_busy, 2.5)(call) == "done"
+    assert (len(attempt_times), len(clock.sleeps)) == (2, 1)
+
+
+def test_a_deadline_within_a_sooner_one_does_not_end_later() -> None:
+    deadline = Clock().deadline(6.5).minus(2.0)
+    assert deadline.within(100).remaining == 4.5
+    assert deadline.within(1.0).remaining == 1.0
+
+
+def test_a_call_that_succeeds_is_made_once_without_waiting() -> None:
+    clock = Clock()
+    call, attempt_times = failing_call(clock, times=0)
+    assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
+    assert (len(attempt_times), clock.sleeps) == (1, [])
+
+
+def test_a_call_is_repeated_until_it_succeeds() -> None:
+    clock = Clock()
+    call, attempt_times = failing_call(clock, times=3)
+    assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
+    assert (len(attempt_times), len(clock.sleeps)) == (4, 3)
+
+
+def test_an_attempt_that_would_not_fit_is_not_begun() -> None:
+    clock = Clock()
+    # After two attempts of 2.5 seconds at most 1.5 are left.
+    call, attempt_times = failing_call(clock, times=100, seconds=2.5)
+    with pytest.raises(BusyError):
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert len(attempt_times) == 2
+
+
+def test_the_wait_before_an_attempt_counts_too() -> None:
+    clock = Clock()
+    # Exactly one more attempt would fit, if it could begin at once.
+    call, attempt_times = failing_call(clock, times=100, seconds=2.5)
+    with pytest.raises(BusyError):
+        clock.deadline(5.0).retrying(is_busy, 2.5)(call)
+    assert (len(attempt_times), clock.sleeps) == (1, [])
+
+
+def test_the_last_error_is_raised_as_it_is() -> None:
+    clock = Clock()
+    call, attempt_times = failing_call(clock, times=100, seconds=1.0)
+    with pytest.raises(BusyError) as exc_info:
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert exc_info.value.args == (len(attempt_times),)
+    assert len(attempt_times) > 1
+
+
+def test_an_error_that_will_not_pass_is_raised_at_once() -> None:
+    clock = Clock()
+    attempts = []
+
+    def call() -> NoReturn:
+        attempts.append(clock.now)
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert (len(attempts), clock.sleeps) == (1, [])
+
+
+def test_an_error_that_will_not_pass_ends_the_repeats() -> None:
+    clock = Clock()
+    errors = [BusyError(), BusyError(), KeyError("gone")]
+    call_errors = iter(errors)
+
+    def call() -> NoReturn:
+        raise next(call_errors)
+
+    with pytest.raises(KeyError):
+        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+    assert len(clock.sleeps) == 2
+
+
+def test_waits_double_from_40_milliseconds_to_400_at_most_with_full_jitter() -> None:
+    waits_by_attempt: list[list[float]] = [[] for _ in range(8)]
+    for _ in range(200):
+        clock = Clock()
+        clock.deadline(100).retrying(is_busy, 2.5)(failing_call(clock, times=8)[0])
+        for waits, wait in zip(waits_by_attempt, clock.sleeps, strict=True):
+            waits.append(wait)
+    for waits, max_wait in zip(waits_by_attempt, [0.04, 0.08, 0.16, 0.32, 0.4, 0.4, 0.4, 0.4], strict=True):
+        assert 0 <= min(waits) < max_wait / 2 < max(waits) <= max_wait
+
+
+@given(
+    st.floats(0, 10, allow_subnormal=False),
+    st.floats(0.05, 4, allow_subnormal=False),
+    st.floats(0, 1),
+)
+def test_no_repeat_begins_without_the_time_for_it(seconds: float, max_attempt: float, fraction: float) -> None:
+    clock = Clock()
+    deadline = clock.deadline(seconds)
+    call, attempt_times = failing_call(clock, times=10_000, seconds=max(max_attempt * fraction, 0.01))
+    with pytest.raises(BusyError):
+        deadline.retrying(is_busy, max_attempt)(call)
+    # The clock's own rounding is far below a microsecond.
+    assert all(deadline.ends_at - at >= max_attempt - 1e-6 for at in attempt_times[1:])
+
+
+def test_a_bound_call_gives_what_it_returns() -> None:
+    assert Deadline.after(60).run(lambda: "done") == "done"
+
+
+def test_a_bound_call_raises_what_it_raises() -> None:
+    def fail() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        Deadline.after(60).run(fail)
+
+
+def test_a_call_that_does_not_end_is_given_up_at_the_deadline() -> None:
+    # The clock stands still, so what is left is all that this waits.
+    released = threading.Event()
+    try:
+        with pytest.raises(TimeoutError):
+            Deadline(ends_at=0.01, clock=lambda: 0.0).run(released.wait)
+    finally:
+        released.set()
+
+
+def test_no_call_begins_after_the_deadline() -> None:
+    calls: list[bool] = []
+
+    with pytest.raises(TimeoutError):
+        Deadline(ends_at=0.0, clock=lambda: 0.0).run(lambda: calls.append(True))
+    assert not calls

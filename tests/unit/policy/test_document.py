@@ -1,0 +1,210 @@
+"""What a policy document says, and what a site has of it. What is refused: ``test_policy_faults``."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from paynearme.policy import DEFAULT_TEXTS, Reason, SitePolicy, WindowKind, read_policy
+from paynearme.protocol.types import PaymentType, SiteChannel, SiteSubchannel
+from tests.support.policy_builders import full_document, parse_document, policy, valid_document
+
+SITE = "S2155373459"
+
+
+def site_policy(entry: dict[str, Any], **defaults: Any) -> SitePolicy:
+    """Return the policy of a site that has an entry of its own."""
+    return parse_document({**valid_document(**defaults), "sites": {SITE: entry}}).for_site(SITE)
+
+
+def names_in(entries: Iterable[str] | None) -> list[str]:
+    """Return what a list of the policy names, sorted. Fails if there is no list."""
+    assert entries is not None
+    return sorted(map(str, entries))
+
+
+def test_a_policy_needs_no_more_than_what_to_do_with_strangers_and_a_time_zone() -> None:
+    minimal = policy()
+    assert (minimal.unknown_order, minimal.unknown_customer) == ("accept", "accept")
+    assert minimal.zone == ZoneInfo("America/New_York")
+    assert minimal.currency == "USD"
+    assert minimal.payment_types is minimal.channels is minimal.subchannels is None
+    assert minimal.chargebacks is minimal.returns is None
+    assert not minimal.amounts
+    assert not minimal.spending_limits
+    assert minimal.texts == DEFAULT_TEXTS
+
+
+def test_every_field_of_a_document_is_read() -> None:
+    defaults = parse_document(full_document()).defaults
+    assert names_in(defaults.payment_types) == ["cash", "credit", "none", "other"]
+    assert names_in(defaults.channels) == ["consumer", "consumer_recurring", "none", "other"]
+    assert names_in(defaults.subchannels) == ["none", "other", "scheduled_one_time"]
+    cash, credit, other = (
+        defaults.amounts[PaymentType.CASH],
+        defaults.amounts[PaymentType.CREDIT],
+        defaults.amounts["other"],
+    )
+    assert (cash.minimum, cash.maximum) == (Decimal("20.00"), Decimal("500.00"))
+    assert (credit.minimum, credit.maximum) == (Decimal("10.00"), None)
+    assert (other.minimum, other.maximum) == (None, None)
+    assert defaults.chargebacks is not None
+    assert (defaults.chargebacks.max_count, defaults.chargebacks.within_days) == (1, 90)
+    assert defaults.returns is not None
+    assert (defaults.returns.max_count, defaults.returns.within_days) == (2, 365)
+    day, week = defaults.spending_limits
+    assert (day.window, day.amount, day.payment_types) == (WindowKind.DAY, Decimal("500.00"), None)
+    assert (week.window, week.amount) == (WindowKind.WEEK, Decimal("1000.50"))
+    assert names_in(week.payment_types) == ["cash", "none"]
+    assert defaults.text(Reason.ACCEPTED).receipt == "Paid {payment_amount}<br><pnm_fee />"
+
+
+def test_all_payment_types_channels_and_subchannels_can_be_named() -> None:
+    types, channels, subchannels = (
+        sorted([*kind, "none", "other"]) for kind in (PaymentType, SiteChannel, SiteSubchannel)
+    )
+    complete = policy(
+        payment_types=types,
+        channels=channels,
+        subchannels=subchannels,
+        amounts={name: {"minimum": "1.00"} for name in types},
+    )
+    assert names_in(complete.payment_types) == names_in(complete.amounts) == types
+    assert names_in(complete.channels) == channels
+    assert names_in(complete.subchannels) == subchannels
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"chargebacks": {"max_count": 0, "within_days": 1}},
+        {"returns": {"max_count": 0, "within_days": 365}},
+        {"amounts": {"cash": {"minimum": "0.01", "maximum": "999999999999.99"}}},
+        {"amounts": {"cash": {"minimum": "20.00", "maximum": "20"}}},
+        {"spending_limits": [{"window": "month", "amount": "0.01"}]},
+        {"spending_limits": []},
+        {"unknown_order": "decline", "unknown_customer": "decline"},
+    ],
+)
+def test_what_lies_just_within_the_bounds_of_a_document_is_read(changes: dict[str, Any]) -> None:
+    assert policy(**changes).unknown_order in ("accept", "decline")
+
+
+@pytest.mark.parametrize("name", ["S", "x" * 64, "Site_1-a", "0"])
+def test_a_site_can_have_any_name_of_an_identifier(name: str) -> None:
+    document = parse_document({**valid_document(), "sites": {name: {"time_zone": "UTC"}}})
+    assert document.for_site(name).time_zone == "UTC"
+
+
+@pytest.mark.parametrize("name", ["UTC", "America/New_York", "America/Argentina/Ushuaia", "Pacific/Apia", "Etc/GMT+12"])
+def test_a_time_zone_of_ianas_is_read(name: str) -> None:
+    assert policy(time_zone=name).zone == ZoneInfo(name)
+
+
+def test_a_policy_that_was_read_does_not_change() -> None:
+    with pytest.raises(ValidationError):
+        policy().unknown_order = "decline"  # type: ignore[misc]  # what is tried is forbidden
+
+
+def test_a_site_without_an_entry_has_the_defaults() -> None:
+    document = parse_document(full_document())
+    assert document.for_site("S0") is document.defaults
+    assert parse_document(valid_document()).for_site(SITE).time_zone == "America/New_York"
+
+
+def test_a_site_whose_entry_says_nothing_has_the_defaults() -> None:
+    document = parse_document({**full_document(), "sites": {SITE: {}}})
+    assert document.for_site(SITE) == document.defaults
+
+
+REPLACED_FIELDS: dict[str, tuple[Any, Any]] = {
+    "unknown_order": ("accept", "decline"),
+    "unknown_customer": ("accept", "decline"),
+    "time_zone": ("America/New_York", "Asia/Tokyo"),
+    "currency": ("USD", "USD"),
+    "payment_types": (["cash", "credit"], ["ach"]),
+    "channels": (["consumer"], ["none", "other"]),
+    "subchannels": (["scheduled_one_time"], ["none"]),
+    "amounts": (
+        {"cash": {"minimum": "20.00", "maximum": "500.00"}, "ach": {"minimum": "1.00"}},
+        {"cash": {"maximum": "300.00"}},
+    ),
+    "chargebacks": ({"max_count": 1, "within_days": 90}, {"max_count": 0, "within_days": 30}),
+    "returns": ({"max_count": 1, "within_days": 90}, {"max_count": 0, "within_days": 30}),
+    "spending_limits": (
+        [{"window": "day", "amount": "500.00"}, {"window": "week", "amount": "900.00"}],
+        [{"window": "month", "amount": "1000.00"}],
+    ),
+}
+
+
+def test_each_field_is_tried_at_a_site() -> None:
+    assert REPLACED_FIELDS.keys() | {"texts"} == SitePolicy.model_fields.keys()
+
+
+@pytest.mark.parametrize("field", REPLACED_FIELDS)
+def test_what_a_site_names_replaces_the_defaults_whole_field_and_no_other(field: str) -> None:
+    default, site_value = REPLACED_FIELDS[field]
+    site = site_policy({field: site_value}, **{field: default}, texts={"order_closed": {"receipt": "Closed"}})
+    assert getattr(site, field) == getattr(policy(**{field: site_value}), field)
+    for other in SitePolicy.model_fields.keys() - {field}:
+        expected = policy(texts={"order_closed": {"receipt": "Closed"}})
+        assert getattr(site, other) == getattr(expected, other)
+
+
+@pytest.mark.parametrize("field", ["payment_types", "channels", "subchannels", "chargebacks", "returns"])
+def test_a_site_can_lift_a_rule_of_the_defaults(field: str) -> None:
+    assert getattr(site_policy({field: None}, **{field: REPLACED_FIELDS[field][0]}), field) is None
+
+
+def test_a_sites_entry_changes_neither_the_defaults_nor_another_site() -> None:
+    entries = {SITE: {"time_zone": "UTC", "texts": {"order_closed": {"receipt": "Closed"}}}, "S2": {}}
+    document = parse_document({**valid_document(), "sites": entries})
+    assert document.for_site(SITE).time_zone == "UTC"
+    assert document.for_site("S2") == document.defaults
+    assert document.defaults.time_zone == "America/New_York"
+    assert document.defaults.texts == DEFAULT_TEXTS
+
+
+def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() -> None:
+    site = site_policy(
+        {"texts": {"order_closed": {"receipt": "The site's"}, "order_expired": {"decline_reason": "Late"}}},
+        texts={
+            "order_closed": {"decline_reason": "The default's", "receipt": "The default's"},
+            "order_unknown": {"receipt": "The default's"},
+        },
+    )
+    closed, expired, unknown = map(site.text, (Reason.ORDER_CLOSED, Reason.ORDER_EXPIRED, Reason.ORDER_UNKNOWN))
+    assert (closed.decline_reason, closed.receipt) == ("The default's", "The site's")
+    assert (expired.decline_reason, expired.receipt) == ("Late", DEFAULT_TEXTS[Reason.ORDER_EXPIRED].receipt)
+    assert unknown.decline_reason == DEFAULT_TEXTS[Reason.ORDER_UNKNOWN].decline_reason
+    assert unknown.receipt == "The default's"
+    assert site.text(Reason.ACCEPTED) == DEFAULT_TEXTS[Reason.ACCEPTED]
+
+
+@pytest.mark.parametrize("reason", [Reason.TOO_MANY_RETURNS, Reason.CANNOT_DECIDE_NOW])
+def test_a_site_can_take_a_reason_to_decline_out_of_the_answer(reason: Reason) -> None:
+    text = site_policy({"texts": {reason: {"decline_reason": None}}}).text(reason)
+    assert text.decline_reason is None
+    assert text.receipt == DEFAULT_TEXTS[reason].receipt
+
+
+def test_a_version_names_the_text_that_the_policy_was_read_from() -> None:
+    text = json.dumps(full_document())
+    document = read_policy(text)
+    version = document.defaults.version
+    assert len(version) == 12
+    assert hashlib.sha256(text.encode()).hexdigest().startswith(version)
+    assert document.for_site(SITE).version == document.for_site("S0").version == version
+    assert read_policy(text).defaults.version == version
+
+
+def test_another_text_has_another_version_however_little_differs() -> None:
+    text = json.dumps(full_document())
+    texts = [text, text + " ", text.replace("500.00", "500.01"), text.replace("Chicago", "Denver")]
+    assert len({read_policy(document_text).for_site(SITE).version for document_text in texts}) == len(texts)

@@ -1,0 +1,24 @@
+"""What others wrote comes as it was chosen: by its hash, or by its commit."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.template import ROOT
+
+REQUIREMENTS = [*ROOT.glob("local/requirements/*.txt"), ROOT / "layers/shared/requirements.txt"]
+ACTIONS = re.findall(r"uses: *(\S+)", (ROOT / ".github/workflows/test.yml").read_text())
+
+
+@pytest.mark.parametrize("requirements", REQUIREMENTS, ids=lambda path: path.name)
+def test_every_package_is_pinned_by_version_and_hash(requirements: Path) -> None:
+    text = requirements.read_text().replace("\\\n", " ")
+    packages = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert packages
+    assert not [line for line in packages if not re.match(r"[\w.\[\],-]+==\S+ .*--hash=sha256:", line)]
+
+
+def test_every_action_of_the_workflow_is_pinned_by_commit() -> None:
+    assert ACTIONS
+    assert not [action for action in ACTIONS if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action)]

@@ -1,0 +1,24 @@
+"""The address of a callback is not signed: what is authentic for one must do nothing at another."""
+
+import pytest
+
+from paynearme.errors import ValidationFailedError
+from paynearme.protocol.callbacks import Confirmation
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.reversals import Reversal
+from tests.support.message_fixtures import valid_authorization, valid_confirmation, valid_reversal
+
+
+@pytest.mark.parametrize("message", [valid_authorization(), valid_confirmation(), valid_confirmation(status="decline")])
+def test_what_another_callback_says_is_no_reversal(message: dict[str, str]) -> None:
+    with pytest.raises(ValidationFailedError) as exc_info:
+        read_message(Reversal, message)
+    assert exc_info.value.errors == {"reverse_type": "is required"}
+
+
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_a_reversal_is_no_confirmation_whatever_its_status(status: str) -> None:
+    amounts = {"net_payment_amount": "350.00", "net_payment_currency": "USD"}
+    with pytest.raises(ValidationFailedError) as exc_info:
+        read_message(Confirmation, valid_reversal(status=status, **amounts))
+    assert all(name.startswith("reverse_") for name in exc_info.value.errors)

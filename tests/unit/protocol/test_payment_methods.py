@@ -1,0 +1,164 @@
+import pytest
+from pydantic import ValidationError
+
+from paynearme.errors import ValidationFailedError
+from paynearme.platform.http_request import from_json_body
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.payment_methods import FindPaymentMethodsRequest, PaymentMethod, PaymentMethods
+from sandbox.clients.sample_messages import load
+from tests.support.api_gateway_events import json_event
+
+REQUESTS = load("find_payment_methods")
+SAMPLE_RESPONSES = load("find_payment_methods_response")
+ACCOUNT = SAMPLE_RESPONSES["saved"]["accounts"][0]
+CANARY = "canary-7e2b"
+
+
+def read_request(name: str, **changes: object) -> FindPaymentMethodsRequest:
+    return read_message(FindPaymentMethodsRequest, from_json_body(json_event(REQUESTS[name] | changes)))
+
+
+def method(**changes: object) -> PaymentMethod:
+    return PaymentMethod.model_validate({**ACCOUNT, **changes})
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_guides_requests_are_sent_as_they_stand_but_for_what_every_call_carries(name: str) -> None:
+    common_parameters = {"timestamp": "1722287208", "version": "3.0", "signature": "0" * 64}
+    assert read_request(name, **common_parameters).to_parameters() == {"site_customer_identifier": "184120000"}
+    assert read_request(name).site_identifier == "S6404173951"
+
+
+def test_the_sites_identifier_loses_its_blanks() -> None:
+    assert read_request("saved", site_identifier=" S6404173951 ").site_identifier == "S6404173951"
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        ({"site_customer_identifier": None}, {"site_customer_identifier": "is required"}),
+        ({"site_customer_identifier": ""}, {"site_customer_identifier": "is not readable"}),
+        ({"site_customer_identifier": f"{CANARY}\n"}, {"site_customer_identifier": "is not readable"}),
+        ({"site_identifier": " "}, {"site_identifier": "is not readable"}),
+        ({"pnm_customer_identifier": CANARY}, {"pnm_customer_identifier": "is not a parameter of this call"}),
+        (
+            {"site_customer_identifier": None, "status": CANARY},
+            {"site_customer_identifier": "is required", "status": "is not a parameter of this call"},
+        ),
+    ],
+)
+def test_each_faulty_parameter_is_named_and_none_is_repeated(
+    changes: dict[str, object], errors: dict[str, str]
+) -> None:
+    with pytest.raises(ValidationFailedError) as exc_info:
+        read_request("saved", **changes)
+    assert exc_info.value.errors == errors
+    assert CANARY not in repr(exc_info.value) + str(exc_info.value)
+
+
+def test_a_customers_identifier_may_come_as_a_number() -> None:
+    request = read_request("saved", site_customer_identifier=184120000)
+    assert request.to_parameters() == {"site_customer_identifier": "184120000"}
+
+
+@pytest.mark.parametrize("name", SAMPLE_RESPONSES)
+def test_the_guides_answers_are_told_with_flags_and_as_guaranteed(name: str) -> None:
+    dump = PaymentMethods.model_validate(SAMPLE_RESPONSES[name]).model_dump(mode="json")
+    derived_fields = {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}
+    assert dump == {"accounts": [account | derived_fields for account in SAMPLE_RESPONSES[name]["accounts"]]}
+    assert dump["accounts"]
+
+
+@pytest.mark.parametrize(
+    "account_type",
+    [
+        "trustly_ach",
+        "Personal trustly_ach",
+        "Business trustly_ach",
+        "trustly_ach Personal",
+        "Personal  TRUSTLY_ACH",
+    ],
+)
+def test_guaranteed_ach_is_recognised_by_its_word(account_type: str) -> None:
+    assert method(account_type=account_type).guaranteed_ach
+
+
+@pytest.mark.parametrize(
+    "account_type",
+    [
+        *("", "Personal", "Personal checking", "ach", "Personal ach", "trustly", "trustly ach", "trustly_"),
+        *("not_trustly_ach", "trustly_ach2", "trustly_ach_expired", "Personal-trustly_ach", "nontrustly_ach"),
+        None,
+    ],
+)
+def test_part_of_the_word_is_not_guaranteed_ach(account_type: str | None) -> None:
+    assert not method(account_type=account_type).guaranteed_ach
+
+
+@pytest.mark.parametrize("value", [True, "true", False])
+def test_guaranteed_ach_is_our_own_word_and_not_theirs(value: object) -> None:
+    assert not method(account_type="Personal ach", guaranteed_ach=value).guaranteed_ach
+    assert method(guaranteed_ach=value).guaranteed_ach
+
+
+def test_a_method_without_a_type_is_not_guaranteed_ach() -> None:
+    minimal = PaymentMethod.model_validate({"payment_method_identifier": "76590ef5135ae"})
+    assert not minimal.guaranteed_ach
+    assert (minimal.status, minimal.pull_enabled, minimal.fee_amount) == (None, None, None)
+
+
+def test_identifiers_flags_and_amounts_may_be_spelled_in_json_s_own_way() -> None:
+    method_with_type = method(
+        payment_method_identifier=765905135, number=6213, pull_enabled=True, push_enabled=False, fee_amount=0
+    )
+    assert method_with_type == method(payment_method_identifier="765905135")
+
+
+@pytest.mark.parametrize("invalid", ["", "maybe", 1, None, ["true"], {}], ids=repr)
+@pytest.mark.parametrize("name", ["pull_enabled", "push_enabled"])
+def test_a_flag_that_is_none_is_not_known(name: str, invalid: object) -> None:
+    assert getattr(method(**{name: invalid}), name) is None
+
+
+@pytest.mark.parametrize("invalid", ["", "free", True, None, ["0"], {}, "NaN", "Infinity", "1e99"], ids=repr)
+def test_a_fee_that_is_none_is_not_known(invalid: object) -> None:
+    assert method(fee_amount=invalid).fee_amount is None
+
+
+@pytest.mark.parametrize("invalid", [["x"], {"x": 1}, True], ids=repr)
+@pytest.mark.parametrize("name", ["status", "description", "account_type", "number"])
+def test_a_text_that_is_none_does_not_lose_the_method(name: str, invalid: object) -> None:
+    assert getattr(method(**{name: invalid}), name) is None
+
+
+def test_what_paynearme_adds_is_left_out() -> None:
+    owner = {"owner_name": CANARY, "owner_email": CANARY, "phone": CANARY, "street": CANARY}
+    response = PaymentMethods.model_validate({"status": "ok", "accounts": [ACCOUNT | owner], "name": CANARY})
+    assert CANARY not in str(response.model_dump())
+
+
+def test_a_customer_who_saved_nothing_has_no_accounts() -> None:
+    assert PaymentMethods.model_validate({"status": "ok", "accounts": []}).accounts == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"accounts": None}, {"accounts": {}}, {"accounts": [CANARY]}, {"accounts": [{"number": CANARY}]}],
+)
+def test_an_answer_without_accounts_is_refused_and_not_repeated(content: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as exc_info:
+        PaymentMethods.model_validate({"status": "ok", **content})
+    assert CANARY not in str(exc_info.value)
+
+
+@pytest.mark.parametrize("invalid", [None, "", True, ["x"]], ids=repr)
+def test_a_method_that_cannot_be_named_is_none(invalid: object) -> None:
+    with pytest.raises(ValidationError):
+        method(payment_method_identifier=invalid)
+
+
+def test_neither_requests_nor_answers_show_anything() -> None:
+    response = PaymentMethods.model_validate(SAMPLE_RESPONSES["saved"])
+    for model, kind in ((read_request("saved"), "FindPaymentMethodsRequest"), (response, "PaymentMethods")):
+        assert str(model) == repr(model) == f"<{kind}>"
+    assert str(response.accounts[0]) == "<PaymentMethod>"

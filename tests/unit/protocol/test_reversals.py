@@ -1,0 +1,305 @@
+import json
+import re
+from decimal import Decimal
+from xml.etree import ElementTree
+
+import pytest
+from pydantic import ValidationError
+
+from paynearme.errors import ValidationFailedError
+from paynearme.handlers.callback_response import callback_response
+from paynearme.protocol.parsing import read_message
+from paynearme.protocol.reversals import Reversal, ReversalKind, ReversalResponse
+from paynearme.protocol.signing import string_to_sign
+from sandbox.clients.sample_messages import load, stringify_parameters
+from sandbox.clients.stack_client import build_confirmation, build_reversal
+from tests.support.message_fixtures import SECRET, valid_reversal
+
+ORDER = "80080175585"
+AMOUNTS = ("payment_amount", "payment_currency", "reverse_amount", "reverse_currency")
+
+
+def reversal(**changes: str | None) -> Reversal:
+    return read_message(Reversal, valid_reversal(**changes))
+
+
+def validation_errors(**changes: str | None) -> dict[str, str]:
+    with pytest.raises(ValidationFailedError) as exc_info:
+        reversal(**changes)
+    return exc_info.value.errors
+
+
+@pytest.mark.parametrize("name", load("reversal"))
+def test_every_example_reads_with_every_parameter_known(name: str) -> None:
+    parameters = stringify_parameters(load("reversal")[name])
+
+    message = read_message(Reversal, parameters)
+
+    assert message.model_extra == {}
+    assert message.model_fields_set == set(parameters)
+
+
+def test_the_examples_tell_each_kind_and_how_much_came_back() -> None:
+    messages = {
+        name: read_message(Reversal, stringify_parameters(example)) for name, example in load("reversal").items()
+    }
+
+    assert {name: (message.kind, str(message.amount)) for name, message in messages.items()} == {
+        "bank_return": (ReversalKind.RETURN, "100.50"),
+        "cancellation": (ReversalKind.OTHER, "204.99"),
+        "chargeback": (ReversalKind.CHARGEBACK, "504.99"),
+        "refund_partial": (ReversalKind.OTHER, "50.00"),
+    }
+
+
+def test_the_examples_take_back_payments_of_the_documents() -> None:
+    payments = {message["pnm_payment_identifier"]: message for message in load("authorization").values()}
+
+    for example in load("reversal").values():
+        payment = payments[example["pnm_payment_identifier"]]
+        shared_fields = (*AMOUNTS[:2], "pnm_order_identifier", "site_identifier", "site_customer_identifier")
+        assert [example[name] for name in shared_fields] == [payment[name] for name in shared_fields]
+
+
+def test_a_part_of_the_payment_comes_back_where_the_message_says_how_much() -> None:
+    message = reversal(payment_amount="354.99", reverse_amount="0.01")
+
+    assert (message.amount, message.payment_amount) == (Decimal("0.01"), Decimal("354.99"))
+
+
+@pytest.mark.parametrize("absent", [None, ""])
+def test_all_of_the_payment_comes_back_where_the_message_does_not_say_how_much(absent: str | None) -> None:
+    assert reversal(reverse_amount=absent, reverse_currency=absent).amount == Decimal("354.99")
+
+
+def test_what_came_back_needs_nothing_of_the_whole_payment() -> None:
+    assert reversal(payment_amount=None, payment_currency=None).amount == Decimal("100.00")
+    assert reversal(payment_amount="0.00", payment_currency="CAD").amount == Decimal("100.00")
+
+
+def test_the_part_of_a_payment_is_in_its_currency_where_it_has_none_of_its_own() -> None:
+    assert reversal(reverse_currency=None).amount == Decimal("100.00")
+    assert set(validation_errors(reverse_currency=None, payment_currency="CAD")) == {"payment_currency"}
+    assert set(validation_errors(reverse_currency=None, payment_currency=None)) == {"reverse_currency"}
+
+
+@pytest.mark.parametrize("prefix", ["reverse", "payment"])
+@pytest.mark.parametrize(
+    ("amount", "currency", "invalid_name"),
+    [
+        *(("0", "USD", "amount"), ("0.00", "USD", "amount"), ("-5.00", "USD", "amount")),
+        *(("1,000", "USD", "amount"), ("-", "USD", "amount"), (".", "USD", "amount")),
+        *(("5.00", "CAD", "currency"), ("5.00", "usd", "currency"), ("5.00", "dollars", "currency")),
+        *(("5.00", None, "currency"), ("5.00", "", "currency")),
+    ],
+)
+def test_what_came_back_is_an_amount_in_dollars_and_more_than_nothing(
+    prefix: str, amount: str, currency: str | None, invalid_name: str
+) -> None:
+    parameters = dict.fromkeys(AMOUNTS) | {f"{prefix}_amount": amount, f"{prefix}_currency": currency}
+
+    assert set(validation_errors(**parameters)) == {f"{prefix}_{invalid_name}"}
+
+
+def test_a_reversal_that_says_no_amount_at_all_names_where_it_could_stand() -> None:
+    without_amounts = dict.fromkeys(("payment_amount", "reverse_amount"))
+
+    assert set(validation_errors(**without_amounts)) == {"payment_amount", "reverse_amount"}
+    assert set(validation_errors(**dict.fromkeys(AMOUNTS))) == {
+        "payment_amount",
+        "payment_currency",
+        "reverse_amount",
+    }
+
+
+def test_an_amount_that_does_not_count_must_still_be_one() -> None:
+    assert set(validation_errors(payment_amount="354.99payment_arn7")) == {"payment_amount"}
+
+
+@pytest.mark.parametrize(
+    "name", ["site_identifier", "pnm_order_identifier", "pnm_payment_identifier", "version", "timestamp"]
+)
+def test_what_every_callback_must_say_a_reversal_must_say_too(name: str) -> None:
+    assert set(validation_errors(**{name: None})) == set(validation_errors(**{name: "\n"})) == {name}
+
+
+def test_descriptions_of_faults_hold_nothing_of_what_was_sent() -> None:
+    errors = validation_errors(
+        reverse_amount=SECRET, reverse_currency=SECRET, reverse_type=f"{SECRET}\n", standin=SECRET
+    )
+
+    assert set(errors) == {"reverse_amount", "reverse_currency", "reverse_type", "standin"}
+    assert SECRET not in str(errors)
+
+
+@pytest.mark.parametrize("status", ["payment", "decline", "reversed", "cancelled", "Charged back (lost)"])
+def test_a_reversal_may_have_any_status(status: str) -> None:
+    assert reversal(status=status).status == status
+
+
+@pytest.mark.parametrize("name", ["amount", "kind", "fingerprint", "_fingerprint", "model_extra"])
+def test_no_parameter_takes_the_place_of_what_is_read_from_the_message(name: str) -> None:
+    parameters = valid_reversal(**{name: "0.01"})
+
+    message = read_message(Reversal, parameters)
+
+    assert (message.amount, message.kind) == (Decimal("100.00"), ReversalKind.RETURN)
+    assert message.fingerprint != "0.01"
+    assert message.model_extra == {name: "0.01"}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        *(("Bank Return", "return"), ("bank_return", "return"), ("ACH RETURNED", "return")),
+        *(("Chargeback", "chargeback"), ("CHARGEBACK", "chargeback"), ("card_chargeback", "chargeback")),
+        *(("Refund", "other"), ("Cancellation", "other"), ("7", "other"), (None, "other"), ("", "other")),
+    ],
+)
+def test_a_reversal_is_counted_by_the_word_in_its_type(text: str | None, kind: str) -> None:
+    assert reversal(reverse_type=text, reverse_code=None).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        *(("R01", "return"), ("R85", "return"), ("r03", "return")),
+        *(("R1", "other"), ("R001", "other"), ("R0\N{ARABIC-INDIC DIGIT ONE}", "other"), ("XR01", "other")),
+        *(("10.4", "other"), ("4853", "other"), ("", "other"), (None, "other")),
+    ],
+)
+@pytest.mark.parametrize("text", [None, "", "ACH"])
+def test_a_type_that_does_not_say_it_leaves_it_to_the_code_of_an_ach_return(
+    text: str | None, code: str | None, kind: str
+) -> None:
+    assert reversal(reverse_type=text, reverse_code=code).kind == kind
+
+
+def test_a_chargeback_is_none_the_less_one_for_a_code_that_looks_like_an_ach_return_s() -> None:
+    assert reversal(reverse_type="Chargeback", reverse_code="R13").kind is ReversalKind.CHARGEBACK
+
+
+def test_a_chargeback_whose_type_was_cut_in_two_is_still_one() -> None:
+    split_message = valid_reversal(reverse_type="Cha", rgeback="", reverse_code="10.4")
+
+    assert string_to_sign(split_message) == string_to_sign(
+        valid_reversal(reverse_type="Chargeback", reverse_code="10.4")
+    )
+    assert read_message(Reversal, split_message).kind is ReversalKind.CHARGEBACK
+
+
+@pytest.mark.parametrize("name", ["chargeback_fee", "return_address", "site_return_policy", "zip_of_return"])
+def test_an_unknown_parameter_that_does_not_stand_right_behind_the_type_does_not_count(name: str) -> None:
+    assert reversal(reverse_type="Refund", reverse_code=None, **{name: "7"}).kind is ReversalKind.OTHER
+
+
+def test_a_repeat_has_the_same_fingerprint_whenever_and_for_whichever_version_it_was_signed() -> None:
+    original_fingerprint = reversal().fingerprint
+
+    assert re.fullmatch("[0-9a-f]{64}", original_fingerprint)
+    assert {
+        reversal(timestamp="1748969962").fingerprint,
+        reversal(timestamp="7").fingerprint,
+        reversal(version="2.0").fingerprint,
+        reversal(signature="0" * 64, format="json").fingerprint,
+        read_message(Reversal, dict(sorted(valid_reversal().items()))).fingerprint,
+    } == {original_fingerprint}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"reverse_amount": "100"}, {"reverse_amount": "100.01"}, {"reverse_code": "R02"}),
+        *({"reverse_date": "2025-06-06"}, {"reverse_type": "Chargeback"}, {"payment_arn": "1"}, {"new": "1"}),
+        *({"pnm_payment_identifier": "830466818969"}, {"site_identifier": "S1"}, {"test": "true"}),
+        *({"payment_timestamp": "2025-06-04 13:00:30 -0700"}, {"reverse_currency": None}),
+    ],
+    ids=str,
+)
+def test_a_reversal_that_says_anything_else_has_another_fingerprint(change: dict[str, str | None]) -> None:
+    assert reversal(**change).fingerprint != reversal().fingerprint
+
+
+def test_a_message_whose_time_was_cut_out_of_a_consumers_text_has_the_fingerprint_of_the_original() -> None:
+    between = valid_reversal(payment_amount=None, version=None)
+    injected = string_to_sign(between | {"timestamp": "1"}) + "user_agent_string"
+    original = valid_reversal(payment_bank_name=f"B{injected}")
+    split_message = valid_reversal(payment_bank_name="B", timestamp="1", user_agent_string=string_to_sign(between))
+
+    assert string_to_sign(split_message) == string_to_sign(original)
+    assert (split_message["timestamp"], original["timestamp"]) == ("1", "1748969962")
+    assert read_message(Reversal, split_message).fingerprint == read_message(Reversal, original).fingerprint
+
+
+def test_a_fingerprint_is_not_shown_and_not_a_field() -> None:
+    message = reversal()
+
+    assert message.fingerprint not in f"{message} {message!r} {message.model_dump()} {message.model_fields_set}"
+
+
+def acknowledgement() -> ReversalResponse:
+    return ReversalResponse(envelope="their_reverse_response", element="reverse", pnm_order_identifier=ORDER)
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_a_reversal_is_acknowledged_in_json_with_its_order_alone_in_the_given_envelope(version: str) -> None:
+    body = callback_response(acknowledgement(), version, "json")["body"]
+
+    content = {"version": version, "reverse": {"pnm_order_identifier": ORDER}}
+    assert json.loads(body) == {"their_reverse_response": content}
+
+
+@pytest.mark.parametrize(("version", "namespace"), [("2.0", "v2_0"), ("3.0", "v3_0")])
+def test_a_reversal_is_acknowledged_in_xml_with_its_order_alone_in_the_given_envelope(
+    version: str, namespace: str
+) -> None:
+    body = callback_response(acknowledgement(), version, "xml")["body"]
+
+    root = ElementTree.fromstring(body)  # noqa: S314 # our own output
+    space = f"{{http://www.paynearme.com/api/pnm_xmlschema_{namespace}}}"
+    assert (root.tag, root.attrib) == (f"{space}their_reverse_response", {"version": version})
+    assert [(element.tag, element.text) for element in root.iter()][1:] == [
+        (f"{space}reverse", None),
+        (f"{space}pnm_order_identifier", ORDER),
+    ]
+
+
+def test_an_acknowledgement_of_a_reversal_cannot_be_made_without_an_envelope() -> None:
+    with pytest.raises(ValidationError):
+        ReversalResponse.model_validate({"pnm_order_identifier": ORDER})
+
+
+@pytest.mark.parametrize("name", load("authorization"))
+def test_a_reversal_can_be_made_of_every_payment_of_the_documents(name: str) -> None:
+    payment = load("authorization")[name]
+    confirmation = build_confirmation(payment)
+
+    message = read_message(Reversal, stringify_parameters(build_reversal(confirmation) | {"timestamp": "1749240030"}))
+
+    assert (message.amount, message.kind) == (Decimal(payment["payment_amount"]), ReversalKind.RETURN)
+    shared_fields = ("pnm_payment_identifier", "pnm_order_identifier", "site_identifier", "site_customer_identifier")
+    assert [getattr(message, n) for n in shared_fields] == [payment[n] for n in shared_fields]
+    assert message.model_extra == {}
+
+
+def test_what_a_reversal_is_made_of_can_be_changed_and_left_out_and_stays_as_it_was() -> None:
+    confirmation = build_confirmation(load("authorization")["debit"], test=True, signature="0", timestamp="1")
+    original = dict(confirmation)
+
+    reversal_message = build_reversal(confirmation, reverse_amount="50.00", reverse_code=None, reverse_type="Refund")
+
+    assert (reversal_message["reverse_amount"], reversal_message["reverse_type"], reversal_message["test"]) == (
+        "50.00",
+        "Refund",
+        True,
+    )
+    assert not {"reverse_code", "signature", "timestamp"} & set(reversal_message)
+    assert confirmation == original
+
+
+def test_a_type_is_read_with_whatever_unknown_stands_behind_it() -> None:
+    message = valid_reversal(reverse_type="Refund", sale_reason="chargeback", site_identifier="S2155373459")
+    invalid_message = {**message, "reverse_type": "Refundsale_reasonchargeback"}
+    del invalid_message["sale_reason"]
+    assert read_message(Reversal, message).kind is ReversalKind.CHARGEBACK
+    assert read_message(Reversal, invalid_message).kind is ReversalKind.CHARGEBACK

@@ -1,0 +1,241 @@
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import boto3
+import pytest
+from aiohttp import ClientSession
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+from paynearme.platform.aws_clients import is_retryable
+from sandbox.faults.aws_services import UNKNOWN_OPERATION
+from tests.support.fault_proxy_driver import GET_SECRET, UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
+
+# The fixture beside the mark, because it is set up after the one that refuses sockets.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+
+COUNTS = "/-/control/counts"
+POLL = "AppConfigData.GetLatestConfiguration"
+START = "AppConfigData.StartConfigurationSession"
+PUT_EVENTS = "AWSEvents.PutEvents"
+SEND = "AmazonSQS.SendMessage"
+QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/q"
+CALLS: dict[str, Callable[[Any], object]] = {
+    "DynamoDB_20120810.ListTables": lambda client: client.list_tables(),
+    "secretsmanager.GetSecretValue": lambda client: client.get_secret_value(SecretId="s"),
+    START: lambda client: client.start_configuration_session(
+        ApplicationIdentifier="a", EnvironmentIdentifier="e", ConfigurationProfileIdentifier="p"
+    ),
+    POLL: lambda client: client.get_latest_configuration(ConfigurationToken="t"),
+    PUT_EVENTS: lambda client: client.put_events(Entries=[{"Source": "s", "DetailType": "d", "Detail": "{}"}]),
+    SEND: lambda client: client.send_message(QueueUrl=QUEUE, MessageBody="m"),
+}
+SERVICES = {"AWSEvents": "events", "AmazonSQS": "sqs"}
+
+
+def service_of(operation: str) -> str:
+    """Return what boto3 calls the service of ``operation``."""
+    prefix = operation.partition(".")[0]
+    return SERVICES.get(prefix) or prefix.removesuffix("_20120810").lower()
+
+
+def call_aws(url: str, operation: str) -> object:
+    """Let AWS's own client do ``operation`` once, and return what comes of it or raise."""
+    client: Any = boto3.client(  # type: ignore[call-overload] # the service is a variable here
+        service_of(operation),
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=Config(read_timeout=0.2, retries={"total_max_attempts": 1}),
+    )
+    try:
+        return CALLS[operation](client)
+    finally:
+        client.close()
+
+
+def test_requests_are_counted_per_target_until_the_counts_are_deleted() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
+        for target in (UPDATE, GET_SECRET, UPDATE):
+            await call_proxy(session, target)
+        await session.get("/")
+        counts = await (await session.get(COUNTS)).json()
+        await session.delete(COUNTS)
+        return [counts, await (await session.get(COUNTS)).json()]
+
+    assert run_with_proxy(scenario) == [{UPDATE: 2, GET_SECRET: 1, UNKNOWN_OPERATION: 1}, {}]
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_each_operation_of_aws_s_client_is_counted_by_its_name(operation: str) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
+        await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
+        return await (await session.get(COUNTS)).json()
+
+    assert run_with_proxy(scenario) == {operation: 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/configurationsessions"), ("POST", "/configuration"), ("GET", "/configuration/1")],
+)
+def test_what_only_resembles_a_request_of_appconfigs_is_none(method: str, path: str) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
+        await set_fault(session, service="appconfigdata", mode="throttle")
+        async with session.request(method, path) as response:
+            assert response.status == 200
+        return await (await session.get(COUNTS)).json()
+
+    assert run_with_proxy(scenario) == {UNKNOWN_OPERATION: 1}
+
+
+@pytest.mark.parametrize("mode", ["abort", "throttle", "error500"])
+def test_a_fault_of_appconfigs_strikes_both_its_operations_and_no_other_service(mode: str) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
+        await set_fault(session, service="appconfigdata", mode=mode)
+        for operation in (START, POLL):
+            with pytest.raises((ClientError, HTTPClientError)):
+                await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
+        return [await call_proxy(session, target) for target in (GET_SECRET, UPDATE)]
+
+    assert run_with_proxy(scenario) == [(200, b"{}")] * 2
+
+
+@pytest.mark.parametrize("mode", ["abort", "throttle", "error500"])
+def test_a_fault_strikes_its_service_alone_and_as_often_as_it_is_told(mode: str) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
+        await set_fault(session, service="dynamodb", mode=mode, times=2)
+        return [
+            await call_proxy(session, target) for target in (GET_SECRET, UPDATE, UPDATE, UPDATE)
+        ] + upstream.received
+
+    other_result, first, second, last, *received = run_with_proxy(scenario)
+
+    ok = (200, b"{}")
+    assert (other_result, last) == (ok, ok)
+    assert ok not in (first, second)
+    assert len(received) == 2
+
+
+def test_a_fault_stays_until_the_service_is_well_again() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
+        await set_fault(session, service="dynamodb", mode="throttle")
+        results = [await call_proxy(session) for _ in range(3)]
+        await set_fault(session, service="dynamodb", mode="none")
+        return [*results, await call_proxy(session)]
+
+    assert [status for status, _ in run_with_proxy(scenario)] == [400, 400, 400, 200]
+
+
+@pytest.mark.parametrize("mode", ["abort", "lost"])
+def test_a_connection_is_aborted_instead_of_answered(mode: str) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, int]:
+        await set_fault(session, service="secretsmanager", mode=mode)
+        return await call_proxy(session, GET_SECRET), len(upstream.received)
+
+    result, forwarded_count = run_with_proxy(scenario)
+
+    assert isinstance(result, type)
+    assert issubclass(result, aiohttp.ClientError)
+    # A lost answer is one to something that has happened.
+    assert forwarded_count == (1 if mode == "lost" else 0)
+
+
+@pytest.mark.parametrize(("mode", "forwarded_count"), [("hang", 0), ("slow", 1)])
+def test_an_answer_is_held_back_until_everything_is_let_go(mode: str, forwarded_count: int) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[bool, int, Any]:
+        await set_fault(session, service="dynamodb", mode=mode, seconds=3600)
+        pending = asyncio.create_task(call_proxy(session))
+        while UPDATE not in await (await session.get(COUNTS)).json() or len(upstream.received) < forwarded_count:
+            await asyncio.sleep(0)
+        done_before = pending.done()
+        async with session.post("/-/control/reset") as response:
+            assert response.status == 204
+        return done_before, len(upstream.received), await pending
+
+    done_before, received, result = run_with_proxy(scenario)
+
+    assert not done_before
+    assert received == forwarded_count
+    assert result == (200, b"{}") if mode == "slow" else issubclass(result, aiohttp.ClientError)
+
+
+def test_a_slow_answer_comes_after_its_time() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
+        await set_fault(session, service="dynamodb", mode="slow", seconds=0)
+        return await call_proxy(session)
+
+    assert run_with_proxy(scenario) == (200, b"{}")
+
+
+def test_a_reset_takes_away_faults_and_counts() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, Any]:
+        await set_fault(session, service="dynamodb", mode="throttle")
+        await call_proxy(session)
+        await session.post("/-/control/reset")
+        return await (await session.get(COUNTS)).json(), await call_proxy(session)
+
+    assert run_with_proxy(scenario) == ({}, (200, b"{}"))
+
+
+@pytest.mark.parametrize("fault", [{"service": "s3", "mode": "hang"}, {"service": "dynamodb", "mode": "x"}, {}])
+def test_a_fault_that_does_not_exist_is_refused(fault: dict[str, str]) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> int:
+        async with session.post("/-/control/fault", json=fault) as response:
+            return response.status
+
+    assert run_with_proxy(scenario) == 400
+
+
+def test_64_connections_at_once_are_served_and_used_again() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[set[Any], Any]:
+        results = [await asyncio.gather(*[call_proxy(session) for _ in range(64)]) for _ in range(3)]
+        return {result for round_ in results for result in round_}, await (await session.get(COUNTS)).json()
+
+    assert run_with_proxy(scenario) == ({(200, b"{}")}, {UPDATE: 192})
+
+
+@pytest.mark.parametrize(
+    ("operation", "mode", "code"),
+    [
+        ("DynamoDB_20120810.ListTables", "throttle", "ProvisionedThroughputExceededException"),
+        ("DynamoDB_20120810.ListTables", "error500", "InternalServerError"),
+        ("secretsmanager.GetSecretValue", "throttle", "ThrottlingException"),
+        ("secretsmanager.GetSecretValue", "error500", "InternalServiceError"),
+        (START, "throttle", "ThrottlingException"),
+        (START, "error500", "InternalServerException"),
+        (POLL, "throttle", "ThrottlingException"),
+        (POLL, "error500", "InternalServerException"),
+        ("DynamoDB_20120810.ListTables", "abort", None),
+        ("secretsmanager.GetSecretValue", "lost", None),
+        ("DynamoDB_20120810.ListTables", "hang", None),
+        (PUT_EVENTS, "throttle", "ThrottlingException"),
+        (PUT_EVENTS, "error500", "InternalException"),
+        (SEND, "throttle", "RequestThrottled"),
+        (SEND, "error500", "InternalError"),
+        (START, "abort", None),
+        (START, "lost", None),
+        (PUT_EVENTS, "lost", None),
+        (SEND, "hang", None),
+        (POLL, "lost", None),
+        (POLL, "hang", None),
+    ],
+)
+def test_what_aws_s_client_makes_of_a_fault_is_what_the_layer_tries_again(
+    operation: str, mode: str, code: str | None
+) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Exception:
+        await set_fault(session, service=service_of(operation), mode=mode)
+        with pytest.raises((ClientError, HTTPClientError)) as exc_info:
+            await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
+        return exc_info.value
+
+    error = run_with_proxy(scenario)
+
+    assert is_retryable(error)
+    if code is not None:
+        assert isinstance(error, ClientError)
+        assert error.response["Error"]["Code"] == code

@@ -1,0 +1,124 @@
+"""EventBridge takes a part of the entries: what AWS's client is told, and what the emulator receives."""
+
+import asyncio
+import json
+from typing import Any
+
+import boto3
+import pytest
+from aiohttp import ClientSession, web
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+from tests.support.fault_proxy_driver import UpstreamStub, call_proxy, run_with_proxy, set_fault
+
+# The fixture beside the mark, because it is set up after the one that refuses sockets.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+
+
+def put_events(url: str, *names: str) -> Any:
+    """Let AWS's own client send events of these names, with the keys of some function's role."""
+    client = boto3.client(
+        "events",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="ASIAOFAROLE",
+        aws_secret_access_key="unknown here",
+        aws_session_token="of the role",
+        config=Config(read_timeout=2, retries={"total_max_attempts": 1}),
+    )
+    entries: Any = [{"Source": "s", "DetailType": name, "Detail": "{}"} for name in names]
+    try:
+        return client.put_events(Entries=entries)
+    finally:
+        client.close()
+
+
+def received(upstream: UpstreamStub) -> list[list[str]]:
+    """Return the names of the events of each request that came through."""
+    bodies = [json.loads(body) for *_, body in upstream.received]
+    return [[entry["DetailType"] for entry in body["Entries"]] for body in bodies]
+
+
+def accept_all(upstream: UpstreamStub) -> None:
+    """Let the emulator give every event its name as its identifier, as one that takes whatever comes."""
+
+    def respond() -> web.Response:
+        entries = [{"EventId": name} for name in received(upstream)[-1]]
+        return web.json_response({"FailedEntryCount": 0, "Entries": entries})
+
+    upstream.respond = respond
+
+
+def test_every_second_entry_fails_and_the_others_arrive_in_their_order() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, Any]:
+        accept_all(upstream)
+        await set_fault(session, service="events", mode="partial")
+        return await asyncio.to_thread(put_events, upstream.proxy_url, *"abcde"), received(upstream)
+
+    output, entries = run_with_proxy(scenario)
+
+    assert entries == [["a", "c", "e"]]
+    assert output["FailedEntryCount"] == 2
+    assert [entry.get("EventId") for entry in output["Entries"]] == ["a", None, "c", None, "e"]
+    codes = [entry["ErrorCode"] for entry in output["Entries"] if "EventId" not in entry]
+    assert codes == ["InternalError", "ThrottlingException"]
+    assert all(entry["ErrorMessage"] for entry in output["Entries"] if "EventId" not in entry)
+
+
+def test_an_entry_that_is_sent_alone_again_and_again_gets_through() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[list[int], Any]:
+        accept_all(upstream)
+        await set_fault(session, service="events", mode="partial")
+        results = [await asyncio.to_thread(put_events, upstream.proxy_url, name) for name in "abcd"]
+        return [result["FailedEntryCount"] for result in results], received(upstream)
+
+    assert run_with_proxy(scenario) == ([0, 1, 0, 1], [["a"], ["c"]])
+
+
+def test_what_arrives_in_part_is_signed_by_the_root_for_what_it_is_now() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> dict[str, str]:
+        accept_all(upstream)
+        await set_fault(session, service="events", mode="partial")
+        await asyncio.to_thread(put_events, upstream.proxy_url, "a", "b")
+        [(_, _, headers, body)] = upstream.received
+        return {"length": str(len(body)), **{name.lower(): value for name, value in headers}}
+
+    headers = run_with_proxy(scenario)
+
+    assert "Credential=test/" in headers["authorization"]
+    assert "x-amz-security-token" not in headers
+    assert headers["x-amz-target"] == "AWSEvents.PutEvents"
+    assert headers["content-length"] == headers["length"]
+
+
+def test_failures_of_the_emulators_own_are_counted_too() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
+        rejected_entry = {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "no"}
+        response = {"FailedEntryCount": 1, "Entries": [rejected_entry]}
+        upstream.respond = lambda: web.json_response(response)
+        await set_fault(session, service="events", mode="partial")
+        return await asyncio.to_thread(put_events, upstream.proxy_url, "a", "b")
+
+    assert run_with_proxy(scenario)["FailedEntryCount"] == 2
+
+
+@pytest.mark.parametrize("is_broken", [True, False])
+def test_a_refusal_or_a_broken_connection_of_the_emulators_is_passed_on(is_broken: bool) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> str:
+        await set_fault(session, service="events", mode="partial")
+        upstream.respond = lambda: web.json_response({"__type": "ValidationException"}, status=400)
+        upstream.aborts = is_broken
+        with pytest.raises((ClientError, HTTPClientError)) as exc_info:
+            await asyncio.to_thread(put_events, upstream.proxy_url, "a", "b")
+        return type(exc_info.value).__name__
+
+    assert run_with_proxy(scenario) == ("ConnectionClosedError" if is_broken else "ClientError")
+
+
+def test_other_operations_of_eventbridges_have_no_parts() -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
+        await set_fault(session, service="events", mode="partial")
+        return await call_proxy(session, "AWSEvents.PutRule")
+
+    assert run_with_proxy(scenario) == (200, b"{}")

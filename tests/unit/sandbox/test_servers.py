@@ -1,0 +1,67 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import urllib3
+from click.testing import CliRunner
+
+from sandbox.clients import sample_messages
+from sandbox.stack import servers
+from sandbox.stack.sites import new_sites
+
+ROOT = Path(__file__).parents[3]
+READY_LINE = re.compile(r"ready: PayNearMe's API on (http://127\.0\.0\.1:[0-9]+)(?:, faulty endpoint on (\S+))?\n")
+
+
+@pytest.fixture
+def sites_file(tmp_path: Path) -> Path:
+    file = tmp_path / "sites.json"
+    file.write_text(json.dumps(new_sites()))
+    return file
+
+
+@pytest.mark.enable_socket
+@pytest.mark.usefixtures("socket_enabled")
+def test_both_servers_say_when_they_are_ready_and_end_cleanly_even_while_something_hangs(
+    sites_file: Path,
+) -> None:
+    entry = json.loads(sites_file.read_text())["sites"]["S2411573363"]
+    message = sample_messages.signed(sample_messages.load("get_smart_token")["plain"], entry["secret"])
+    command = [sys.executable, "-m", "sandbox.stack.servers", "--paynearme-port", "0", "--sites", str(sites_file)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/shared")])}
+    with subprocess.Popen(  # noqa: S603 # our own program
+        [*command, "--faults-port", "0", "--upstream", "http://127.0.0.1:1"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        ready = READY_LINE.fullmatch(process.stdout.readline())
+        assert ready
+        with urllib3.PoolManager(retries=False) as http:
+            response = http.request("POST", f"{ready[1]}/json-api/get_smart_token", json=message)
+            counts = http.request("GET", f"{ready[2]}/-/control/counts")
+            http.request("POST", f"{ready[1]}/control/behaviour", json={"mode": "hang"})
+            with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+                http.request("POST", f"{ready[1]}/json-api/get_smart_token", json=message, timeout=0.1)
+        process.send_signal(signal.SIGTERM)
+        remaining_output, errors = process.communicate(timeout=20)
+
+    assert (response.status, response.json()["status"]) == (200, "ok")
+    assert counts.json() == {}
+    assert (process.returncode, remaining_output, errors) == (0, "", "")
+
+
+@pytest.mark.parametrize("half", [["--faults-port", "0"], ["--upstream", "http://127.0.0.1:1"]])
+def test_the_faulty_endpoint_needs_both_its_port_and_what_is_behind_it(sites_file: Path, half: list[str]) -> None:
+    result = CliRunner().invoke(servers.main, ["--paynearme-port", "0", "--sites", str(sites_file), *half])
+
+    assert result.exit_code == 2
+    assert "belong together" in result.output

@@ -1,0 +1,208 @@
+"""Each alarm watches something that is there, tells somebody, and has its entry in the runbook."""
+
+import re
+from typing import Any
+
+import pytest
+
+from paynearme.handlers.callback import CALLBACK_TIMEOUT_SECONDS
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
+from paynearme.platform.settings import Settings
+from tests.support.metric_names import ALL_METRIC_NAMES
+from tests.support.template import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, environment_of, of_type
+
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+PROJECT_ALARMS = {name: alarm for name, alarm in ALARMS.items() if alarm["Namespace"] == "PayNearMe"}
+AWS_METRICS = {
+    "AWS/ApiGateway": {metric: {"ApiName", "Stage"} for metric in ("4XXError", "5XXError")},
+    "AWS/Lambda": {metric: {"FunctionName"} for metric in ("Errors", "Invocations", "IteratorAge", "Throttles")},
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible": {"QueueName"}},
+}
+"""Metrics of AWS's own, and the dimensions under which there are some."""
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+SECTION_TITLES = ["What it means.", "What to look at.", "What to do."]
+
+
+def dimensions_of(alarm: dict[str, Any]) -> dict[str, Any]:
+    return {entry["Name"]: entry["Value"] for entry in alarm["Dimensions"]}
+
+
+def alarmed_functions(metric: str) -> set[str]:
+    """Return the functions on which a metric of Lambda's is watched."""
+    alarms = [alarm for alarm in ALARMS.values() if alarm["MetricName"] == metric]
+    return {dimensions_of(alarm)["FunctionName"]["Ref"] for alarm in alarms}
+
+
+@pytest.mark.parametrize("alarm", PROJECT_ALARMS)
+def test_an_alarm_of_ours_watches_a_metric_that_the_code_counts(alarm: str) -> None:
+    assert PROJECT_ALARMS[alarm]["MetricName"] in ALL_METRIC_NAMES
+
+
+@pytest.mark.parametrize("alarm", PROJECT_ALARMS)
+def test_it_listens_to_this_stack_and_to_all_operations_or_to_one_that_there_is(alarm: str) -> None:
+    dimensions = dimensions_of(PROJECT_ALARMS[alarm])
+    assert dimensions.pop("service") == {"Ref": "AWS::StackName"}
+    assert set(dimensions) <= {"operation"}
+    folders = {function["CodeUri"].removeprefix("functions/") for function in FUNCTIONS.values()}
+    assert set(dimensions.values()) <= folders
+
+
+@pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "ValidatePolicyFunction"])
+def test_a_functions_metrics_are_told_from_another_stacks(function: str) -> None:
+    assert environment_of(function)["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+
+
+@pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in PROJECT_ALARMS])
+def test_an_alarm_on_aws_watches_a_metric_that_aws_has_under_these_dimensions(alarm: str) -> None:
+    alarm_properties = ALARMS[alarm]
+    assert (
+        set(dimensions_of(alarm_properties))
+        == AWS_METRICS[alarm_properties["Namespace"]][alarm_properties["MetricName"]]
+    )
+
+
+@pytest.mark.parametrize("alarm", ["CallbackApi5xxAlarm", "CallbackApi4xxAlarm"])
+def test_what_the_callback_api_answers_is_not_mixed_with_the_backends(alarm: str) -> None:
+    names = {api["Name"]["Fn::Sub"] for api in of_type("AWS::Serverless::Api").values()}
+    assert len(names) == len(of_type("AWS::Serverless::Api"))
+    alarm_dimensions = dimensions_of(ALARMS[alarm])
+    assert alarm_dimensions["ApiName"] == RESOURCES["CallbackApi"]["Properties"]["Name"]
+    assert alarm_dimensions["Stage"] == RESOURCES["CallbackApi"]["Properties"]["StageName"]
+
+
+def test_each_function_behind_the_callback_api_is_watched_for_crashes_and_throttling() -> None:
+    callback_functions = {
+        name
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Properties"].get("RestApiId") == {"Ref": "CallbackApi"}
+    }
+    assert len(callback_functions) == 3
+    assert alarmed_functions("Throttles") == callback_functions
+    async_functions = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
+    assert alarmed_functions("Errors") == callback_functions | async_functions
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_alarm_rings_at_the_topic_and_says_why_and_what_silence_means(alarm: str) -> None:
+    assert ALARMS[alarm]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert ALARMS[alarm]["AlarmDescription"].strip()
+    missing_data = "breaching" if alarm == "SweepMissingAlarm" else "notBreaching"
+    assert ALARMS[alarm]["TreatMissingData"] == missing_data
+
+
+def test_slow_callbacks_ring_before_functions_give_up() -> None:
+    # They begin no attempt for which there is no time.
+    response_seconds = Settings(sites_secret="").response_timeout_seconds - MAX_ATTEMPT_SECONDS
+    alarm = ALARMS["CallbackLatencyAlarm"]
+    assert alarm["Threshold"] / 100 * CALLBACK_TIMEOUT_SECONDS < response_seconds
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_alarm_adds_no_metrics_up(alarm: str) -> None:
+    # The emulator knows no metric math.
+    assert "Metrics" not in ALARMS[alarm]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "default_parameter"),
+    [
+        ("AuthenticationFailuresAlarm", "AuthenticationFailuresAlarmThreshold"),
+        ("CallbackApi4xxAlarm", "CallbackApi4xxAlarmThreshold"),
+        ("UnconfirmedPaymentsAlarm", "UnconfirmedPaymentsAlarmThreshold"),
+    ],
+)
+def test_what_is_usual_rings_no_alarm_and_somebody_says_how_much_that_is(alarm: str, default_parameter: str) -> None:
+    assert ALARMS[alarm]["Threshold"] == {"Ref": default_parameter}
+    assert ALARMS[alarm]["ComparisonOperator"] == "GreaterThanThreshold"
+    assert PARAMETERS[default_parameter]["MinValue"] == 0
+
+
+def test_somebody_is_written_to_only_if_there_is_somebody() -> None:
+    assert PARAMETERS["AlarmEmail"]["Default"] == ""
+    assert RESOURCES["AlarmSubscription"]["Condition"] == "HasAlarmEmail"
+    assert TEMPLATE["Outputs"]["AlarmTopicArn"]["Value"] == {"Ref": "AlarmTopic"}
+
+
+@pytest.mark.parametrize(("address", "is_valid"), [("", True), ("a@b.example", True), ("a", False), ("a @b", False)])
+def test_only_an_address_is_taken_for_one(address: str, is_valid: bool) -> None:
+    assert bool(re.fullmatch(PARAMETERS["AlarmEmail"]["AllowedPattern"], address)) == is_valid
+
+
+def entries() -> dict[str, str]:
+    """Return the runbook's text on each alarm, by the alarm's name. A heading can name several."""
+    alarms_section = RUNBOOK.partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    texts_by_alarm: dict[str, str] = {}
+    for section in alarms_section.split("\n### ")[1:]:
+        heading, _, text = section.partition("\n")
+        names = re.findall(r"`(\w+)`", heading)
+        assert not texts_by_alarm.keys() & set(names)
+        texts_by_alarm |= dict.fromkeys(names, text)
+    return texts_by_alarm
+
+
+def test_the_runbook_has_an_entry_for_each_alarm_and_for_nothing_else() -> None:
+    assert entries().keys() == ALARMS.keys()
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_entry_says_what_the_alarm_means_what_to_look_at_and_what_to_do(alarm: str) -> None:
+    text = entries()[alarm]
+    assert re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) == SECTION_TITLES
+    paragraphs = re.split(r"^\*\*.+?\*\*", text, flags=re.MULTILINE)[1:]
+    assert all(len(part.split()) >= 5 for part in paragraphs)
+
+
+def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there_are() -> None:
+    mentioned_names = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]*)+)`", RUNBOOK))
+    defined_names = {
+        *RESOURCES,
+        *PARAMETERS,
+        *TEMPLATE["Mappings"],
+        *TEMPLATE["Outputs"],
+        *ALL_METRIC_NAMES,
+        *(m for ns in AWS_METRICS.values() for m in ns),
+    }
+    external_names = {
+        "PayNearMe",
+        "AccessDeniedException",
+        "BlockedRequests",
+        "ConcurrentExecutions",
+        "IntegrationLatency",
+        "LastProcessingResult",
+        "PutEvents",
+        "ThrottledRequests",
+        "ThrottlingException",
+    }
+    assert mentioned_names - defined_names == external_names
+
+
+def function_logs() -> list[dict[str, Any]]:
+    return [function["LoggingConfig"]["LogGroup"] for function in FUNCTIONS.values()]
+
+
+QUERIES = of_type("AWS::Logs::QueryDefinition")
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_saved_query_searches_what_all_functions_log_and_nothing_else(query: str) -> None:
+    groups = [group["Ref"] for group in QUERIES[query]["LogGroupNames"]]
+    assert sorted(groups) == sorted(group["Ref"] for group in function_logs())
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_queries_are_saved_unless_somebody_says_no(query: str) -> None:
+    assert RESOURCES[query]["Condition"] == "HasSavedQueries"
+    assert TEMPLATE["Conditions"]["HasSavedQueries"] == {"Fn::Equals": [{"Ref": "SavedQueries"}, "true"]}
+    assert PARAMETERS["SavedQueries"]["Default"] == "true"
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_runbook_names_a_saved_query_as_it_is_called(query: str) -> None:
+    assert f"*{QUERIES[query]['Name']['Fn::Sub'].partition('/')[2]}*" in RUNBOOK
+
+
+def test_a_payments_query_looks_for_the_quoted_identifier_in_the_whole_line() -> None:
+    # So it is found in a list as well, and no longer identifier is that begins with it.
+    assert re.search(r"""filter @message like '"[^"']+"'""", QUERIES["PaymentTimelineQuery"]["QueryString"])

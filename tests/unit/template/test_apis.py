@@ -1,0 +1,119 @@
+"""The doors that the template opens, as sentences: whoever changes one must change its sentence."""
+
+import json
+
+import pytest
+
+from tests.support.template import API_FUNCTIONS, APIS, FUNCTIONS, RESOURCES, TRIGGERED_FUNCTIONS, of_type
+
+ORDERS = "/orders/{site_identifier}/{pnm_order_identifier}"
+CUSTOMERS = "/customers/{site_identifier}/{site_customer_identifier}"
+PAYMENTS = "/payments/{site_identifier}/{pnm_payment_identifier}"
+
+ROUTES = {
+    ("CallbackApi", "get", "/callbacks/authorize", "AuthorizeFunction"),
+    ("CallbackApi", "post", "/callbacks/authorize", "AuthorizeFunction"),
+    ("CallbackApi", "get", "/callbacks/confirm", "ConfirmFunction"),
+    ("CallbackApi", "post", "/callbacks/confirm", "ConfirmFunction"),
+    ("CallbackApi", "get", "/callbacks/reverse", "ReverseFunction"),
+    ("CallbackApi", "post", "/callbacks/reverse", "ReverseFunction"),
+    ("BackendApi", "post", "/smart-tokens", "GetSmartTokenFunction"),
+    ("BackendApi", "post", "/orders", "CreateOrderFunction"),
+    ("BackendApi", "post", "/payment-methods/find", "FindPaymentMethodsFunction"),
+    ("BackendApi", "post", "/payments", "MakePaymentFunction"),
+    ("BackendApi", "get", ORDERS, "OrdersFunction"),
+    ("BackendApi", "put", ORDERS, "OrdersFunction"),
+    ("BackendApi", "get", CUSTOMERS, "CustomersFunction"),
+    ("BackendApi", "put", CUSTOMERS, "CustomersFunction"),
+    ("BackendApi", "get", PAYMENTS, "PaymentsFunction"),
+}
+
+ALLOWED_LOG_FIELDS = {
+    "$context.domainName",
+    "$context.httpMethod",
+    "$context.identity.sourceIp",
+    "$context.identity.userArn",
+    "$context.integrationLatency",
+    "$context.requestId",
+    "$context.requestTime",
+    "$context.resourcePath",
+    "$context.responseLatency",
+    "$context.responseLength",
+    "$context.status",
+}
+"""What an access log may tell of a call: nothing that its sender wrote but the method."""
+
+
+def test_the_functions_have_exactly_these_doors() -> None:
+    events = [(name, event) for name, f in API_FUNCTIONS.items() for event in f["Events"].values()]
+    assert {event["Type"] for _, event in events} == {"Api"}
+    api_events = [(name, event["Properties"]) for name, event in events]
+    assert {(p["RestApiId"]["Ref"], p["Method"], p["Path"], name) for name, p in api_events} == ROUTES
+    # A door that is named without its own authorizer has the API's.
+    assert {key for _, p in api_events for key in p} == {"RestApiId", "Method", "Path"}
+    assert not [name for name, f in FUNCTIONS.items() if "FunctionUrlConfig" in f]
+
+
+def test_beside_the_apis_only_the_tables_stream_and_a_schedule_call_functions() -> None:
+    others = [
+        (n, e["Type"]) for n, f in TRIGGERED_FUNCTIONS.items() for e in f["Events"].values() if e["Type"] != "Api"
+    ]
+    assert others == [("PublishEventsFunction", "DynamoDB"), ("SweepUnconfirmedFunction", "Schedule")]
+
+
+def test_no_route_takes_any_verb() -> None:
+    methods = [event["Properties"]["Method"] for f in API_FUNCTIONS.values() for event in f["Events"].values()]
+    assert "any" not in [method.lower() for method in methods]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_access_log_tells_nothing_that_the_sender_wrote(api: str) -> None:
+    log = APIS[api]["AccessLogSetting"]
+    assert log["DestinationArn"] == {"Fn::GetAtt": [f"{api}Logs", "Arn"]}
+    assert set(json.loads(log["Format"]).values()) <= ALLOWED_LOG_FIELDS
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_what_the_gateway_refuses_by_itself_is_answered_with_fixed_words(api: str) -> None:
+    responses = APIS[api]["GatewayResponses"]
+    assert set(responses) == {"DEFAULT_4XX", "DEFAULT_5XX"}
+    for response in responses.values():
+        assert response["ResponseParameters"] == {"Headers": {"Content-Type": "'application/problem+json'"}}
+        assert set(response["ResponseTemplates"]) == {"application/json"}
+        text = response["ResponseTemplates"]["application/json"]
+        assert "$" not in text
+        assert json.loads(text).keys() == {"type", "title"}
+
+
+def test_the_emulators_own_refusals_are_the_same_and_only_the_emulators() -> None:
+    gateway_responses = of_type("AWS::ApiGateway::GatewayResponse")
+    assert sorted(response["RestApiId"]["Ref"] for response in gateway_responses.values()) == sorted(APIS)
+    for name, answer in gateway_responses.items():
+        default_response = APIS[answer["RestApiId"]["Ref"]]["GatewayResponses"]["DEFAULT_4XX"]
+        assert answer["ResponseTemplates"] == default_response["ResponseTemplates"]
+        assert RESOURCES[name]["Condition"] == "IsLocal"
+
+
+def test_callbacks_come_from_the_addresses_of_the_parameter() -> None:
+    (statement,) = APIS["CallbackApi"]["Policy"]["Statement"]
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "execute-api:Invoke",
+        "Resource": "execute-api:/*",
+        "Condition": {"IpAddress": {"aws:SourceIp": {"Ref": "CallbackAllowedCidrs"}}},
+    }
+
+
+def test_a_callbacks_body_comes_as_the_bytes_that_were_signed() -> None:
+    assert APIS["CallbackApi"]["BinaryMediaTypes"] == ["*/*"]
+
+
+def test_the_backend_api_asks_every_caller_for_an_iam_signature() -> None:
+    assert APIS["BackendApi"]["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
+
+
+def test_the_backends_policy_lets_it_call_the_backend_api_and_nothing_else() -> None:
+    (statement,) = RESOURCES["BackendCallerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${BackendApi}/${Stage}/*/*"
+    assert statement == {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": {"Fn::Sub": api}}

@@ -1,0 +1,66 @@
+"""What holds data outlives the stack, and nobody adds a kind of resource without saying whether it does."""
+
+import pytest
+
+from tests.support.template import DATA_FUNCTIONS, PARAMETERS, RESOURCES
+
+DATALESS_TYPES = {
+    "AWS::ApiGateway::Account",
+    "AWS::ApiGateway::BasePathMapping",
+    "AWS::ApiGateway::DomainName",
+    "AWS::ApiGateway::GatewayResponse",
+    "AWS::AppConfig::DeploymentStrategy",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    # It passes events on and keeps none.
+    "AWS::Events::EventBus",
+    "AWS::Events::Rule",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::QueryDefinition",
+    # Alarms pass through it, and are kept by nobody.
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Serverless::Api",
+    "AWS::Serverless::Function",
+    "AWS::Serverless::LayerVersion",
+    "AWS::WAFv2::WebACL",
+    "AWS::WAFv2::WebACLAssociation",
+}
+"""The other kinds: made of this template alone, and can be made of it again."""
+
+KINDS = sorted({entry["Type"] for entry in RESOURCES.values()})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_said_of_every_kind_of_resource_whether_it_holds_data(kind: str) -> None:
+    assert (kind in DATA_FUNCTIONS) != (kind in DATALESS_TYPES)
+
+
+@pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in DATA_FUNCTIONS])
+def test_what_holds_data_outlives_the_stack(name: str) -> None:
+    assert RESOURCES[name].get("DeletionPolicy") == "Retain"
+    assert RESOURCES[name].get("UpdateReplacePolicy") == "Retain"
+
+
+def test_a_name_that_is_ours_is_no_log_groups() -> None:
+    # What outlives a stack stands in the way of the next one of the same name, unless its name is generated.
+    groups = [entry for entry in RESOURCES.values() if entry["Type"] == "AWS::Logs::LogGroup"]
+    assert not [group for group in groups if "LogGroupName" in group["Properties"]]
+
+
+# A name of these is one within an application, which is the stack's own.
+APPLICATION_SCOPED = {"AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::Environment"}
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_no_name_is_the_same_in_two_stacks_of_one_account(resource: str) -> None:
+    kind, properties = RESOURCES[resource]["Type"], RESOURCES[resource].get("Properties", {})
+    name_properties = {"Name", f"{kind.rsplit('::', maxsplit=1)[1]}Name"} & set(properties)
+    for name in () if kind in APPLICATION_SCOPED else name_properties:
+        value = properties[name]
+        # Somebody who chooses a name chooses it for each stack.
+        is_parameter = isinstance(value, dict) and value.get("Ref") in PARAMETERS
+        assert is_parameter or "AWS::StackName" in str(value)

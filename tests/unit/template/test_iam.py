@@ -1,0 +1,301 @@
+"""What each function may do, and to what: whoever changes the template must change it here as well."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.template import FUNCTIONS, OUTBOUND_FUNCTIONS, RESOURCES, environment_of, names_in, of_type
+
+SECRET = {"Fn::GetAtt": ["SitesSecret", "Id"]}
+TABLE_ARN = {"Fn::GetAtt": ["LedgerTable", "Arn"]}
+POLICY = {
+    "Fn::Sub": "arn:${AWS::Partition}:appconfig:${AWS::Region}:${AWS::AccountId}"
+    ":application/${PolicyApplication}/environment/${PolicyEnvironment}/configuration/${PolicyProfile}"
+}
+ACCESS_TOKENS = {
+    "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}"
+    ":parameter/paynearme/${AWS::StackName}/access-tokens/*"
+}
+TRACING = {"xray:PutTraceSegments": "*", "xray:PutTelemetryRecords": "*"}
+POLICY_PERMISSIONS = {
+    "appconfig:StartConfigurationSession": POLICY,
+    "appconfig:GetLatestConfiguration": POLICY,
+}
+TOKEN_PERMISSIONS = {"ssm:GetParameter": ACCESS_TOKENS, "ssm:PutParameter": ACCESS_TOKENS}
+READ_ITEMS, WRITE_ITEMS = "dynamodb:BatchGetItem", "dynamodb:UpdateItem"
+QUERY_ITEMS = "dynamodb:Query"
+STREAM = {"Fn::Sub": "${LedgerTable.Arn}/stream/*"}
+STREAM_PERMISSIONS = {
+    "dynamodb:DescribeStream": STREAM,
+    "dynamodb:GetRecords": STREAM,
+    "dynamodb:GetShardIterator": STREAM,
+    "dynamodb:ListStreams": STREAM,
+}
+
+
+def logs(group: str) -> dict[str, Any]:
+    arn = {"Fn::GetAtt": [group, "Arn"]}
+    return {"logs:CreateLogStream": arn, "logs:PutLogEvents": arn}
+
+
+PERMISSIONS: dict[str, dict[str, Any]] = {
+    "AuthorizeFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **POLICY_PERMISSIONS,
+        **logs("AuthorizeLogs"),
+        **TRACING,
+    },
+    "ConfirmFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        WRITE_ITEMS: TABLE_ARN,
+        **POLICY_PERMISSIONS,
+        **logs("ConfirmLogs"),
+        **TRACING,
+    },
+    "ReverseFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **logs("ReverseLogs"),
+        **TRACING,
+    },
+    "GetSmartTokenFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
+        **logs("GetSmartTokenLogs"),
+        **TRACING,
+    },
+    "CreateOrderFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
+        **logs("CreateOrderLogs"),
+        **TRACING,
+    },
+    "FindPaymentMethodsFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
+        **logs("FindPaymentMethodsLogs"),
+        **TRACING,
+    },
+    "MakePaymentFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **TOKEN_PERMISSIONS,
+        **logs("MakePaymentLogs"),
+        **TRACING,
+    },
+    "OrdersFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **logs("OrdersLogs"),
+        **TRACING,
+    },
+    "CustomersFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **POLICY_PERMISSIONS,
+        **logs("CustomersLogs"),
+        **TRACING,
+    },
+    "PaymentsFunction": {
+        "secretsmanager:GetSecretValue": SECRET,
+        READ_ITEMS: TABLE_ARN,
+        **logs("PaymentsLogs"),
+        **TRACING,
+    },
+    "PublishEventsFunction": {
+        **STREAM_PERMISSIONS,
+        "events:PutEvents": {"Fn::GetAtt": ["EventBus", "Arn"]},
+        "sqs:SendMessage": {"Fn::GetAtt": ["EventsDeadLetterQueue", "Arn"]},
+        **logs("PublishEventsLogs"),
+        **TRACING,
+    },
+    "SweepUnconfirmedFunction": {
+        QUERY_ITEMS: {"Fn::Sub": "${LedgerTable.Arn}/index/pending"},
+        READ_ITEMS: TABLE_ARN,
+        WRITE_ITEMS: TABLE_ARN,
+        **logs("SweepUnconfirmedLogs"),
+        **TRACING,
+    },
+    "ValidatePolicyFunction": {**logs("ValidatePolicyLogs"), **TRACING},
+}
+"""What each function may do, and to what. The table is read by whole keys only: no scan, no query of it."""
+
+PAYMENTS = ["PAYMENT#*", "TEST#PAYMENT#*"]
+SITE_PAYMENTS = ["SITE_PAYMENT#*", "TEST#SITE_PAYMENT#*"]
+LEASES = "ACCESS_TOKEN#*"
+KEYS: dict[tuple[str, str], list[str]] = {
+    ("AuthorizeFunction", READ_ITEMS): [*PAYMENTS, "CUSTOMER#*", "ORDER#*", "SPENDING#*"],
+    # It reserves spending and has no business with a balance.
+    ("AuthorizeFunction", WRITE_ITEMS): [*PAYMENTS, "SPENDING#*"],
+    ("ConfirmFunction", WRITE_ITEMS): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS],
+    ("ReverseFunction", READ_ITEMS): PAYMENTS,
+    ("ReverseFunction", WRITE_ITEMS): [*PAYMENTS, "CUSTOMER#*"],
+    ("GetSmartTokenFunction", WRITE_ITEMS): [LEASES],
+    ("CreateOrderFunction", WRITE_ITEMS): [LEASES, "ORDER#*"],
+    ("FindPaymentMethodsFunction", WRITE_ITEMS): [LEASES],
+    # What became of a payment only a confirmation may say.
+    ("MakePaymentFunction", READ_ITEMS): SITE_PAYMENTS,
+    ("MakePaymentFunction", WRITE_ITEMS): [LEASES, "INTENT#*"],
+    ("OrdersFunction", READ_ITEMS): ["ORDER#*"],
+    ("OrdersFunction", WRITE_ITEMS): ["ORDER#*"],
+    ("CustomersFunction", READ_ITEMS): ["CUSTOMER#*", "SPENDING#*"],
+    ("CustomersFunction", WRITE_ITEMS): ["CUSTOMER#*"],
+    ("PaymentsFunction", READ_ITEMS): PAYMENTS,
+    # No test: nobody awaits its outcome. And no balance.
+    ("SweepUnconfirmedFunction", READ_ITEMS): ["PAYMENT#*"],
+    ("SweepUnconfirmedFunction", WRITE_ITEMS): ["PAYMENT#*", "SPENDING#*"],
+}
+"""Which items each function reaches, by the beginnings of their partition keys."""
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    """Return the statements of a role's inline policies and of the stack's managed policies."""
+    properties = RESOURCES[role]["Properties"]
+    attached = [RESOURCES[arn["Ref"]]["Properties"] for arn in properties.get("ManagedPolicyArns", [])]
+    policies = [*properties["Policies"], *attached]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    allowed_actions = statement["Action"]
+    return [allowed_actions] if isinstance(allowed_actions, str) else list(allowed_actions)
+
+
+def role_of(function: str) -> str:
+    name: str = FUNCTIONS[function]["Role"]["Fn::GetAtt"][0]
+    return name
+
+
+def referenced_resources(function: str) -> set[tuple[str, str]]:
+    """Return which variables of a function name which resources."""
+    variables = environment_of(function).items()
+    return {(name, resource) for name, value in variables for resource in names_in(value) & RESOURCES.keys()}
+
+
+def test_every_function_has_its_rights_written_down_here() -> None:
+    assert set(PERMISSIONS) == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_has_a_role_that_nobody_else_takes(function: str) -> None:
+    role = role_of(function)
+    assert [other for other in FUNCTIONS if role_of(other) == role] == [function]
+    (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust == {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+
+
+def test_beside_the_functions_only_api_gateway_appconfig_and_codedeploy_have_roles() -> None:
+    # What the last of them may do is in tests/e2e/test_expansion_deployments.py.
+    other_roles = set(of_type("AWS::IAM::Role")) - {role_of(function) for function in FUNCTIONS}
+    assert other_roles == {"ApiGatewayLoggingRole", "DeploymentRole", "PolicyAlarmRole"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_its_work_and_nothing_else(function: str) -> None:
+    role = role_of(function)
+    allowed_actions = [(a, s["Resource"]) for s in statements(role) for a in actions(s)]
+    assert {action for action, _ in allowed_actions} == PERMISSIONS[function].keys()
+    # A managed policy and an inline policy may permit one action for different items.
+    assert not [(a, r) for a, r in allowed_actions if r != PERMISSIONS[function][a]]
+    # What is not a list of actions on resources would give rights that the lines above do not see.
+    assert {key for s in statements(role) for key in s} <= {"Effect", "Action", "Resource", "Condition"}
+    assert {s["Effect"] for s in statements(role)} == {"Allow"}
+    properties = {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Policies"}
+    assert RESOURCES[role]["Properties"].keys() == properties
+    assert "Policies" not in FUNCTIONS[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_reaches_the_items_of_its_work_and_no_others(function: str) -> None:
+    conditions = [
+        (action, statement["Condition"])
+        for statement in statements(role_of(function))
+        for action in actions(statement)
+        if action in (READ_ITEMS, WRITE_ITEMS)
+    ]
+    reachable_keys: dict[tuple[str, str], list[str]] = {}
+    for action, condition in conditions:
+        assert condition.keys() == {"ForAllValues:StringLike"}
+        (keys,) = condition["ForAllValues:StringLike"].values()
+        assert condition["ForAllValues:StringLike"].keys() == {"dynamodb:LeadingKeys"}
+        reachable_keys[function, action] = sorted([*reachable_keys.get((function, action), []), *keys])
+    # One statement must permit all keys of a batch.
+    assert [action for action, _ in conditions].count(READ_ITEMS) <= 1
+    assert reachable_keys == {(name, action): sorted(keys) for (name, action), keys in KEYS.items() if name == function}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_right_is_named_by_a_wildcard_and_only_the_watch_looks_for_items(function: str) -> None:
+    allowed_actions = [action for statement in statements(role_of(function)) for action in actions(statement)]
+    assert not [action for action in allowed_actions if "*" in action]
+    query_actions = [action for action in allowed_actions if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
+    # In the index of what is awaited, as its rights say above.
+    assert query_actions == ([QUERY_ITEMS] if function == "SweepUnconfirmedFunction" else [])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_x_ray_is_allowed_on_every_resource(function: str) -> None:
+    unscoped = [s for s in statements(role_of(function)) if s["Resource"] == "*"]
+    assert {action for s in unscoped for action in actions(s)} == set(TRACING)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_told_of_what_it_may_use_and_of_nothing_else(function: str) -> None:
+    referenced = {resource for name, resource in referenced_resources(function)}
+    policy = {"PolicyApplication", "PolicyEnvironment", "PolicyProfile"}
+    assert ("LedgerTable" in referenced) == bool({READ_ITEMS, WRITE_ITEMS} & set(PERMISSIONS[function]))
+    assert {"EventBus", "EventsDeadLetterQueue"} & referenced == {
+        resource
+        for action, resource in (("events:PutEvents", "EventBus"), ("sqs:SendMessage", "EventsDeadLetterQueue"))
+        if action in PERMISSIONS[function]
+    }
+    assert ("SitesSecret" in referenced) == ("secretsmanager:GetSecretValue" in PERMISSIONS[function])
+    assert policy & referenced == (policy if POLICY_PERMISSIONS.keys() <= PERMISSIONS[function].keys() else set())
+
+
+def test_only_who_calls_paynearme_reads_and_stores_access_tokens() -> None:
+    token_functions = [
+        name for name, permissions in PERMISSIONS.items() if TOKEN_PERMISSIONS.keys() & permissions.keys()
+    ]
+    assert sorted(token_functions) == sorted(OUTBOUND_FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_who_calls_paynearme_is_told_where_it_is_and_where_access_tokens_are(function: str) -> None:
+    variables = environment_of(function)
+    call_variables = {
+        "PAYNEARME_BASE_URL": {"Ref": "PayNearMeBaseUrl"},
+        "DEFAULT_SITE_IDENTIFIER": {"Ref": "DefaultSiteIdentifier"},
+        # Beginning like the parameters that its role reaches.
+        "ACCESS_TOKENS_PATH": {"Fn::Sub": "/paynearme/${AWS::StackName}/access-tokens"},
+    }
+    assert {n: variables[n] for n in call_variables if n in variables} == (
+        call_variables if function in OUTBOUND_FUNCTIONS else {}
+    )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_variables_that_name_resources_mean_the_same_in_every_function(function: str) -> None:
+    assert referenced_resources(function) <= {
+        ("POLICY_APPLICATION", "PolicyApplication"),
+        ("POLICY_ENVIRONMENT", "PolicyEnvironment"),
+        ("POLICY_PROFILE", "PolicyProfile"),
+        ("SITES_SECRET", "SitesSecret"),
+        ("TABLE_NAME", "LedgerTable"),
+        ("EVENT_BUS_NAME", "EventBus"),
+        ("DEAD_LETTER_QUEUE_URL", "EventsDeadLetterQueue"),
+    }

@@ -1,0 +1,115 @@
+"""Where the policy lives: who checks it, how it spreads, what takes it back, and that nothing loses it."""
+
+import json
+
+import pytest
+
+from paynearme.platform import observability
+from tests.support.template import FUNCTIONS, PARAMETERS, RESOURCES, TEMPLATE, environment_of, of_type
+
+APPLICATION = RESOURCES["PolicyApplication"]["Properties"]
+ENVIRONMENT = RESOURCES["PolicyEnvironment"]["Properties"]
+PROFILE = RESOURCES["PolicyProfile"]["Properties"]
+STRATEGY = RESOURCES["PolicyStrategy"]["Properties"]
+ALARM = RESOURCES["PolicyAlarm"]["Properties"]
+
+
+def test_there_is_one_place_for_the_policy_and_it_is_the_stacks() -> None:
+    assert APPLICATION["Name"] == {"Ref": "AWS::StackName"}
+    assert ENVIRONMENT["Name"] == {"Ref": "Stage"}
+    assert ENVIRONMENT["ApplicationId"] == PROFILE["ApplicationId"] == {"Ref": "PolicyApplication"}
+    assert (PROFILE["Name"], PROFILE["Type"], PROFILE["LocationUri"]) == ("policy", "AWS.Freeform", "hosted")
+
+
+@pytest.mark.parametrize("kind", ["AWS::AppConfig::HostedConfigurationVersion", "AWS::AppConfig::Deployment"])
+def test_no_update_of_the_stack_puts_an_old_policy_back(kind: str) -> None:
+    assert not of_type(kind)
+
+
+def test_a_policy_is_checked_by_our_own_function_before_it_spreads() -> None:
+    validator = {"Type": "LAMBDA", "Content": {"Fn::GetAtt": ["ValidatePolicyFunction", "Arn"]}}
+    assert PROFILE["Validators"] == [validator]
+
+
+def test_appconfig_may_call_the_validator_and_nothing_else() -> None:
+    (permission,) = of_type("AWS::Lambda::Permission").values()
+    assert permission == {
+        "FunctionName": {"Fn::GetAtt": ["ValidatePolicyFunction", "Arn"]},
+        "Action": "lambda:InvokeFunction",
+        "Principal": "appconfig.amazonaws.com",
+    }
+
+
+def test_the_validator_is_always_the_newest_code_and_has_no_door() -> None:
+    # AppConfig calls it without an alias, so a version would never be called.
+    function = FUNCTIONS["ValidatePolicyFunction"]
+    assert not {"AutoPublishAlias", "SnapStart", "Events", "FunctionUrlConfig"} & function.keys()
+
+
+def test_the_validator_is_told_nothing() -> None:
+    assert environment_of("ValidatePolicyFunction") == {}
+
+
+def test_a_new_policy_spreads_in_fifths_over_the_minutes_of_the_parameters() -> None:
+    assert (STRATEGY["GrowthType"], STRATEGY["GrowthFactor"]) == ("LINEAR", 20)
+    assert STRATEGY["DeploymentDurationInMinutes"] == {"Ref": "PolicyDeploymentMinutes"}
+    assert STRATEGY["FinalBakeTimeInMinutes"] == {"Ref": "PolicyBakeMinutes"}
+    assert STRATEGY["ReplicateTo"] == "NONE"
+
+
+@pytest.mark.parametrize("parameter", ["PolicyDeploymentMinutes", "PolicyBakeMinutes"])
+def test_minutes_are_those_that_appconfig_takes(parameter: str) -> None:
+    assert (PARAMETERS[parameter]["MinValue"], PARAMETERS[parameter]["MaxValue"]) == (0, 1440)
+
+
+def test_the_policy_is_kept_for_a_minute_and_never_for_ever_or_not_at_all() -> None:
+    assert PARAMETERS["PolicyCacheSeconds"]["Default"] == "60"
+    assert PARAMETERS["PolicyCacheSeconds"]["MinValue"] == 1
+
+
+def test_a_policy_that_an_authorization_cannot_use_is_taken_back() -> None:
+    (monitor,) = ENVIRONMENT["Monitors"]
+    assert monitor == {
+        "AlarmArn": {"Fn::GetAtt": ["PolicyAlarm", "Arn"]},
+        "AlarmRoleArn": {"Fn::GetAtt": ["PolicyAlarmRole", "Arn"]},
+    }
+
+
+def test_one_unusable_policy_within_a_minute_rings_and_silence_does_not() -> None:
+    assert ALARM["MetricName"] == "PolicyInvalid"
+    assert (ALARM["Statistic"], ALARM["Threshold"], ALARM["Period"]) == ("Sum", 1, 60)
+    assert ALARM["EvaluationPeriods"] == 1
+    assert ALARM["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert ALARM["TreatMissingData"] == "notBreaching"
+
+
+def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixture[str]) -> None:
+    observability.add_metric(ALARM["MetricName"])
+    observability.flush("authorize", 200, 1.0)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (metric_line,) = [line for line in lines if ALARM["MetricName"] in line]
+    (directive,) = metric_line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == ALARM["Namespace"]
+    assert ALARM["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
+    dimensions = {entry["Name"]: entry["Value"] for entry in ALARM["Dimensions"]}
+    # The stack's name, which the template sets as the service.
+    assert dimensions["service"] == {"Ref": "AWS::StackName"}
+    dimensions["service"] = observability.SERVICE
+    assert set(dimensions) in [set(names) for names in directive["Dimensions"]]
+    assert {name: metric_line[name] for name in dimensions} == dimensions
+
+
+def test_appconfig_may_look_at_alarms_and_do_nothing_else() -> None:
+    role = RESOURCES["PolicyAlarmRole"]["Properties"]
+    assert role.keys() == {"AssumeRolePolicyDocument", "Policies"}
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "appconfig.amazonaws.com"}
+    (policy,) = role["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement == {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "*"}
+
+
+@pytest.mark.parametrize("resource", ["PolicyApplication", "PolicyEnvironment", "PolicyProfile", "PolicyStrategy"])
+def test_whoever_deploys_a_policy_learns_from_the_stack_where_to(resource: str) -> None:
+    assert TEMPLATE["Outputs"][f"{resource}Id"]["Value"] == {"Ref": resource}

@@ -1,0 +1,79 @@
+"""How many requests each route admits, as sentences: whoever changes one must change its sentence."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.template import API_FUNCTIONS, APIS, PARAMETERS, TEMPLATE
+
+LIMITS: dict[str, dict[str, int]] = TEMPLATE["Mappings"]["RouteLimits"]
+SETTINGS = [(api, setting) for api, properties in APIS.items() for setting in properties["MethodSettings"]]
+ALL_ROUTES = ("/*", "*")
+
+ROUTE_LIMITS = {
+    ("CallbackApi", "/callbacks/reverse", "GET"): "Reverse",
+    ("CallbackApi", "/callbacks/reverse", "POST"): "Reverse",
+    ("BackendApi", "/smart-tokens", "POST"): "SmartTokens",
+    ("BackendApi", "/orders", "POST"): "Orders",
+    ("BackendApi", "/payment-methods/find", "POST"): "PaymentMethods",
+    ("BackendApi", "/payments", "POST"): "Payments",
+}
+"""The routes that are rare, or that cost a call of PayNearMe's. All others have the parameters' limits."""
+
+
+def stage_limit(name: str) -> dict[str, Any]:
+    return {"Fn::FindInMap": ["RouteLimits", {"Ref": "Stage"}, name]}
+
+
+def route_of(setting: dict[str, Any]) -> tuple[str, str]:
+    """Return the path, as API Gateway reads it, and the verb of a setting."""
+    path: str = setting["ResourcePath"]
+    return path if path == "/*" else path[1:].replace("~1", "/"), setting["HttpMethod"]
+
+
+def expected(api: str, path: str, method: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    route_limit, kind = ROUTE_LIMITS.get((api, path, method)), api.removesuffix("Api")
+    if route_limit:
+        return stage_limit(f"{route_limit}Rate"), stage_limit(f"{route_limit}Burst")
+    return {"Ref": f"{kind}RateLimit"}, {"Ref": f"{kind}BurstLimit"}
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_every_route_has_its_own_limits_and_whatever_is_added_has_the_apis(api: str) -> None:
+    api_events = [event["Properties"] for f in API_FUNCTIONS.values() for event in f["Events"].values()]
+    routes = {(d["Path"], d["Method"].upper()) for d in api_events if d["RestApiId"]["Ref"] == api}
+    limited_routes = [route_of(setting) for owner, setting in SETTINGS if owner == api]
+    assert sorted(limited_routes) == sorted({*routes, ALL_ROUTES})
+
+
+@pytest.mark.parametrize(("api", "setting"), SETTINGS)
+def test_a_route_admits_what_the_stage_or_a_parameter_says(api: str, setting: dict[str, Any]) -> None:
+    limits = (setting["ThrottlingRateLimit"], setting["ThrottlingBurstLimit"])
+    assert limits == expected(api, *route_of(setting))
+
+
+@pytest.mark.parametrize(("api", "setting"), SETTINGS)
+def test_every_route_is_measured_and_no_body_is_traced(api: str, setting: dict[str, Any]) -> None:
+    assert setting["MetricsEnabled"] is True
+    assert setting["DataTraceEnabled"] is False
+    assert "LoggingLevel" not in setting
+
+
+def test_every_stage_has_all_limits() -> None:
+    assert sorted(LIMITS) == sorted(PARAMETERS["Stage"]["AllowedValues"])
+    names = {f"{route_limit}{limit}" for route_limit in ROUTE_LIMITS.values() for limit in ("Rate", "Burst")}
+    assert {stage: set(limits) for stage, limits in LIMITS.items()} == dict.fromkeys(LIMITS, names)
+
+
+def test_no_limit_stands_in_the_way_of_the_tests_on_one_machine() -> None:
+    assert min(LIMITS["local"].values()) >= 5000
+
+
+def test_a_route_of_its_own_limits_admits_no_more_than_the_others_do() -> None:
+    for kind, names in (
+        ("Callback", ["Reverse"]),
+        ("Backend", ["SmartTokens", "Orders", "PaymentMethods", "Payments"]),
+    ):
+        for limit in ("Rate", "Burst"):
+            default_limit = int(PARAMETERS[f"{kind}{limit}Limit"]["Default"])
+            assert max(LIMITS["prod"][f"{name}{limit}"] for name in names) <= default_limit

@@ -1,0 +1,112 @@
+"""What the firewall blocks and what it only counts: a genuine callback that is blocked is a lost payment."""
+
+from typing import Any
+
+import pytest
+
+from paynearme.platform.http_request import MAX_BYTES
+from tests.support.template import PARAMETERS, RESOURCES
+
+ACL: dict[str, Any] = RESOURCES["WebAcl"]["Properties"]
+RULES: dict[str, dict[str, Any]] = {rule["Name"]: rule for rule in ACL["Rules"]}
+
+RULE_GROUPS = {
+    "AWSManagedRulesAmazonIpReputationList": [],
+    "AWSManagedRulesCommonRuleSet": [
+        "CrossSiteScripting_BODY",
+        "CrossSiteScripting_COOKIE",
+        "CrossSiteScripting_QUERYARGUMENTS",
+        "CrossSiteScripting_URIPATH",
+        "EC2MetaDataSSRF_BODY",
+        "EC2MetaDataSSRF_COOKIE",
+        "EC2MetaDataSSRF_QUERYARGUMENTS",
+        "EC2MetaDataSSRF_URIPATH",
+        "GenericLFI_BODY",
+        "GenericLFI_QUERYARGUMENTS",
+        "GenericLFI_URIPATH",
+        "GenericRFI_BODY",
+        "GenericRFI_QUERYARGUMENTS",
+        "GenericRFI_URIPATH",
+        "NoUserAgent_HEADER",
+        "RestrictedExtensions_QUERYARGUMENTS",
+        "RestrictedExtensions_URIPATH",
+        "SizeRestrictions_BODY",
+        "SizeRestrictions_Cookie_HEADER",
+        "SizeRestrictions_QUERYSTRING",
+        "SizeRestrictions_URIPATH",
+        "UserAgent_BadBots_HEADER",
+    ],
+    "AWSManagedRulesKnownBadInputsRuleSet": [
+        "ExploitablePaths_URIPATH",
+        "Host_localhost_HEADER",
+        "JavaDeserializationRCE_BODY",
+        "JavaDeserializationRCE_HEADER",
+        "JavaDeserializationRCE_QUERYSTRING",
+        "JavaDeserializationRCE_URIPATH",
+        "Log4JRCE_BODY",
+        "Log4JRCE_HEADER",
+        "Log4JRCE_QUERYSTRING",
+        "Log4JRCE_URIPATH",
+        "PROPFIND_METHOD",
+        "ReactJSRCE_BODY",
+    ],
+}
+"""AWS's managed groups and the names of their rules. WAF ignores an override whose name it does not know."""
+
+CONSUMER_CONTROLLED = ("_BODY", "_QUERYARGUMENTS", "_QUERYSTRING")
+"""The ends of the names of rules that look into what a callback repeats of a consumer's texts."""
+
+
+def managed() -> dict[str, dict[str, Any]]:
+    statements = [rule["Statement"].get("ManagedRuleGroupStatement") for rule in RULES.values()]
+    return {statement["Name"]: statement for statement in statements if statement}
+
+
+def test_the_firewall_has_awss_groups_and_none_that_refuses_whoever_is_in_a_cloud() -> None:
+    assert set(managed()) == set(RULE_GROUPS)
+    assert {group["VendorName"] for group in managed().values()} == {"AWS"}
+
+
+@pytest.mark.parametrize("group", RULE_GROUPS)
+def test_what_a_consumer_can_make_a_genuine_callback_hold_is_counted_and_never_blocked(group: str) -> None:
+    overrides = managed()[group].get("RuleActionOverrides", [])
+    assert all(override["ActionToUse"] == {"Count": {}} for override in overrides)
+    consumer_rules = {name for name in RULE_GROUPS[group] if name.endswith(CONSUMER_CONTROLLED)}
+    # PayNearMe does not say that its callbacks name a User-Agent.
+    consumer_rules |= {"NoUserAgent_HEADER"} & set(RULE_GROUPS[group])
+    assert {override["Name"] for override in overrides} == consumer_rules
+
+
+def test_a_body_is_too_large_where_it_is_for_us() -> None:
+    statement = RULES["BodySize"]["Statement"]["SizeConstraintStatement"]
+    assert (statement["ComparisonOperator"], statement["Size"]) == ("GT", MAX_BYTES)
+    # WAF sees no more than this of a body; what is larger matches.
+    assert statement["FieldToMatch"] == {"Body": {"OversizeHandling": "MATCH"}}
+    inspected_size = ACL["AssociationConfig"]["RequestBody"]["API_GATEWAY"]["DefaultSizeInspectionLimit"]
+    assert inspected_size == f"KB_{MAX_BYTES // 1024}"
+
+
+def test_one_address_may_send_what_the_callback_routes_admit() -> None:
+    statement = RULES["RateLimit"]["Statement"]["RateBasedStatement"]
+    assert statement["AggregateKeyType"] == "IP"
+    assert statement["Limit"] == {"Ref": "WafRateLimitPerIp"}
+    # PayNearMe may send all authorizations and all confirmations from one address.
+    admitted_requests = 2 * int(PARAMETERS["CallbackRateLimit"]["Default"]) * statement["EvaluationWindowSec"]
+    assert int(PARAMETERS["WafRateLimitPerIp"]["Default"]) >= admitted_requests
+
+
+def test_no_request_is_kept_as_a_sample() -> None:
+    # A sample shows the query string, and with it personal data and the signature.
+    resources = [ACL, *RULES.values()]
+    assert not [entry for entry in resources if entry["VisibilityConfig"]["SampledRequestsEnabled"]]
+    assert all(entry["VisibilityConfig"]["CloudWatchMetricsEnabled"] for entry in resources)
+
+
+def test_what_no_rule_matches_is_let_in() -> None:
+    assert ACL["DefaultAction"] == {"Allow": {}}
+    assert ACL["Scope"] == "REGIONAL"
+
+
+def test_rules_are_looked_at_one_after_the_other() -> None:
+    priorities = [rule["Priority"] for rule in RULES.values()]
+    assert len(set(priorities)) == len(priorities) == len(ACL["Rules"])
