@@ -152,7 +152,7 @@ class DeployedPolicy:
             return current
 
         retrying = Retrying(
-            retry=retry_if_result(lambda current: current.goes_on),
+            retry=retry_if_result(lambda current: current.in_progress),
             wait=wait_fixed(POLL_SECONDS),
             stop=stop_after_attempt((deployment.minutes + TIMEOUT_MINUTES) * 60 // POLL_SECONDS),
             sleep=self._sleep,
