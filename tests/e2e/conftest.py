@@ -18,7 +18,7 @@ from sandbox.stack import stack as local_stack
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
 from tests.support import access_token_store_fixture
-from tests.support.cold_start_burst_driver import FRESH_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
+from tests.support.cold_start_burst_fixture import FRESH_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
 from tests.support.second_stage_fixture import Stages, deploy_stages, wait_until_started
 
 CONCURRENCY = 64
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return 0
         if "stages" in fixture_names:
             return 4 if "deleted_stacks" in fixture_names else 3
-        if item.path.name == "test_rotation.py":
+        if item.path.name == "test_secret_rotation.py":
             return 5
         if "concurrent_workers" in fixture_names:
             return 6

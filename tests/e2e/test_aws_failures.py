@@ -17,7 +17,7 @@ from sandbox.clients.stack_client import LedgerReader, build_confirmation, build
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
 from tests.e2e.conftest import controlled_faults
-from tests.support.callback_delivery_driver import authorize_and_confirm, deliver_concurrently
+from tests.support.payment_driver import authorize_and_confirm, deliver_concurrently
 
 WITHIN_SECONDS = 8
 type FaultFields = dict[str, Any]

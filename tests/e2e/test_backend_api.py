@@ -43,7 +43,7 @@ def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: Backe
     assert backend.get(f"/orders/{GAMING_SITE}/70000000002").status == 404
 
 
-@pytest.mark.parametrize("customer", ["player-1", "user@example.com", "Zoë 2+2"])
+@pytest.mark.parametrize("customer", ["customer-1", "user@example.com", "Zoë 2+2"])
 def test_a_customer_is_told_as_they_were_fed(backend: BackendClient, customer: str) -> None:
     path = f"/customers/{GAMING_SITE}/{quote(customer)}"
 

@@ -141,7 +141,7 @@ def test_a_handler_needs_what_was_built_and_boto3_alone(
         assert LAYER / package / "__init__.py" in loaded
 
 
-@pytest.mark.parametrize("module", ["pytest", "aiohttp", "tests", "local", "urllib3", "pydantic"])
+@pytest.mark.parametrize("module", ["pytest", "aiohttp", "tests", "sandbox", "urllib3", "pydantic"])
 def test_the_isolated_python_sees_nothing_of_this_one(module: str, runtime: Path, tmp_path: Path) -> None:
     assert importlib.util.find_spec(module) is not None
     result = run_isolated(IMPORT, [runtime], module, folder=tmp_path)

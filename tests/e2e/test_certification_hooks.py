@@ -9,8 +9,7 @@ from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import Parameters, with_new_identifier
 from sandbox.clients.stack_client import LedgerReader, build_confirmation
-from tests.support.certification_hook_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook
-from tests.support.payment_driver import new_key, new_payer
+from tests.support.payment_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook, new_customer_with_method, new_key
 
 
 @pytest.fixture(autouse=True)
@@ -52,11 +51,13 @@ def test_an_acknowledgement_comes_as_much_later_as_it_was_asked_to(
 def test_a_team_rehearses_from_the_order_to_the_last_retry(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader
 ) -> None:
-    player = new_payer(backend, paynearme, site_order_annotation="confirm_blank")
+    customer = new_customer_with_method(backend, paynearme, site_order_annotation="confirm_blank")
 
-    assert player.pay(new_key()).status == 200
+    assert customer.pay(new_key()).status == 200
     [payment] = paynearme.post("settled")
 
     assert payment["confirmations"] > 1
     assert payment["state"] == "captured"
-    assert ledger_reader.balance(player.site, player.customer) == Decimal(player.payment_request()["payment_amount"])
+    assert ledger_reader.balance(customer.site, customer.identifier) == Decimal(
+        customer.payment_request()["payment_amount"]
+    )

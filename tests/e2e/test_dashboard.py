@@ -39,7 +39,7 @@ def test_money_decisions_and_outcomes_are_on_the_dashboard_to_the_cent(
         label: Decimal(str(final_values.overall(series))) - Decimal(str(initial_values.overall(series)))
         for label, series in series_by_title.items()
     }
-    assert round(increases["Money in, USD"], 2) == Decimal(amounts["payment_amount"])
+    assert round(increases["Confirmed, USD"], 2) == Decimal(amounts["payment_amount"])
     assert [int(increases[label]) for label in ("Paid", "Accepted", "Declined")] == [1, 1, 0]
     assert final_values.overall(series_by_title["Slowest, % of 10 s"]) > 0
 

@@ -10,22 +10,22 @@ from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import Parameters, load
 from sandbox.clients.stack_client import LedgerReader
-from tests.support.payment_driver import PATHS, SITE, Player, new_key, new_player, save_method
+from tests.support.payment_driver import PATHS, SITE, CustomerDriver, new_customer, new_key, save_method
 
 SAVINGS, CHECKING = "76590ef5135ae", "23b9e4ba13242"
 PII_VALUES = ("Peter", "Venkman", "212", "Street", "10001")
 
 
 @pytest.fixture
-def player(backend: BackendClient, paynearme: ControlClient) -> Player:
-    """Create an order of a new player, as the guide's section on orders does."""
+def customer(backend: BackendClient, paynearme: ControlClient) -> CustomerDriver:
+    """Create an order of a new customer, as the guide's section on orders does."""
     assert paynearme.get("calls") == []
-    return new_player(backend)
+    return new_customer(backend)
 
 
 @pytest.fixture
 def saved_methods(paynearme: ControlClient) -> Iterator[None]:
-    """Have PayNearMe know the two methods that the guide's player has saved."""
+    """Have PayNearMe know the two methods that the guide's customer has saved."""
     for identifier, number in ((SAVINGS, "6213"), (CHECKING, "6576")):
         save_method(paynearme, SITE, "184120000", payment_method_identifier=identifier, number=number)
     yield
@@ -35,7 +35,7 @@ def saved_methods(paynearme: ControlClient) -> Iterator[None]:
 def open_link(
     backend: BackendClient, paynearme: ControlClient, request: Parameters, **consumer: str
 ) -> Mapping[str, Any]:
-    """Have the player open the link of a new Smart Token, sign in at the bank, and submit."""
+    """Have the customer open the link of a new Smart Token, sign in at the bank, and submit."""
     response = backend.post("/smart-tokens", request)
     assert response.status == 200
     token = response.content["orders"][0]["secure_smart_token"]
@@ -71,7 +71,7 @@ def test_a_request_of_the_documents_is_taken_as_it_stands(
 
 def post_with_sample_response(backend: BackendClient, paynearme: ControlClient, operation: str, name: str) -> Any:
     """Return our answer to a request of the guide that PayNearMe answers with the guide's own words."""
-    sample = load(f"{operation}_answer")[name]
+    sample = load(f"{operation}_response")[name]
     paynearme.post("behaviour", {"mode": "response", "response": sample, "operation": operation})
     return backend.post(PATHS[operation], load(operation)[name], new_key())
 
@@ -131,8 +131,8 @@ def test_the_guides_expired_authorization_says_what_to_send_to_reconnect(
     assert response.content["reconnect"]["flow_trustly_reconnect"] == CHECKING
 
 
-def test_an_order_that_was_created_is_known_to_authorizations(backend: BackendClient, player: Player) -> None:
-    order_response = backend.get(f"/orders/{SITE}/{player.order}")
+def test_an_order_that_was_created_is_known_to_authorizations(backend: BackendClient, customer: CustomerDriver) -> None:
+    order_response = backend.get(f"/orders/{SITE}/{customer.order}")
 
     assert order_response.status == 200
     assert (order_response.content["status"], order_response.content["order_type"]) == ("open", "any")
@@ -140,30 +140,30 @@ def test_an_order_that_was_created_is_known_to_authorizations(backend: BackendCl
 
 
 def test_the_first_guaranteed_ach_payment(
-    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, player: Player
+    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
-    request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": player.order}
+    request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
 
     visit_result = open_link(backend, paynearme, request, payment_amount="1000.00")
 
     assert visit_result["authorization"]["accepted"]
-    assert visit_result["authorization"]["fields"]["pnm_order_identifier"] == player.order
+    assert visit_result["authorization"]["fields"]["pnm_order_identifier"] == customer.order
     assert visit_result["redirect_url"] == request["flow_pay_url"].strip()
     assert visit_result["confirmation"] == {"acknowledged": True}
-    assert ledger_reader.balance(SITE, player.customer) == Decimal("1000.00")
+    assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1000.00")
     payment_response = backend.get(f"/payments/{SITE}/{visit_result['pnm_payment_identifier']}").content
     assert (payment_response["decision"], payment_response["outcome"]) == ("accept", "payment")
 
 
 def test_a_payment_with_saved_bank_details(
-    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, player: Player
+    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
-    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": player.order}
+    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
     open_link(backend, paynearme, first, payment_amount="25.00")
-    (method,) = find_methods(backend, player.customer)
+    (method,) = find_methods(backend, customer.identifier)
     assert method["guaranteed_ach"] is True
 
-    response = player.pay(new_key(), payment_method_identifier=method["payment_method_identifier"])
+    response = customer.pay(new_key(), payment_method_identifier=method["payment_method_identifier"])
 
     assert response.status == 200
     assert response.content["status"] == "submitted"
@@ -171,36 +171,36 @@ def test_a_payment_with_saved_bank_details(
     payment = payments[response.content["pnm_payment_identifier"]]
     assert payment["site_payment_identifier"] == response.content["site_payment_identifier"]
     assert (payment["state"], payment["authorization"]) == ("confirmed", "yes")
-    assert ledger_reader.balance(SITE, player.customer) == Decimal("1025.00")
+    assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1025.00")
 
 
 def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
-    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, player: Player
+    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
-    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": player.order}
+    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
     open_link(backend, paynearme, first, payment_amount="25.00")
 
     # Steps 1 and 2: the saved methods.
-    (method,) = find_methods(backend, player.customer)
+    (method,) = find_methods(backend, customer.identifier)
     identifier = method["payment_method_identifier"]
     paynearme.post("expire", {"payment_method_identifier": identifier})
     # Steps 3 and 4: the payment, and that the authorization has expired.
-    rejected = player.pay(new_key(), payment_method_identifier=identifier)
+    rejected = customer.pay(new_key(), payment_method_identifier=identifier)
     assert rejected.status == 409
-    # Step 5: a token to reconnect, without what says who the player is.
+    # Step 5: a token to reconnect, without what says who the customer is.
     return_urls = {
         name: value
         for name, value in load("get_smart_token")["guaranteed_ach_reconnect"].items()
         if name.endswith("_url")
     }
     reconnect = {"site_identifier": SITE, **return_urls, **rejected.content["reconnect"]}
-    # Step 6: the player signs in again, pays nothing, and comes back.
+    # Step 6: the customer signs in again, pays nothing, and comes back.
     visit_result = open_link(backend, paynearme, reconnect)
     assert visit_result["pnm_payment_identifier"] is None
     assert visit_result["redirect_url"] == return_urls["flow_add_url"]
-    assert ledger_reader.balance(SITE, player.customer) == Decimal("25.00")
+    assert ledger_reader.balance(SITE, customer.identifier) == Decimal("25.00")
     # Steps 7 to 12: the payment again, which is another one.
-    accepted = player.pay(new_key(), payment_method_identifier=identifier)
+    accepted = customer.pay(new_key(), payment_method_identifier=identifier)
     assert accepted.status == 200
     (payment,) = [
         settled_payment
@@ -208,18 +208,18 @@ def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
         if settled_payment["pnm_payment_identifier"] == accepted.content["pnm_payment_identifier"]
     ]
     assert (payment["authorization"], payment["state"]) == ("yes", "confirmed")
-    assert ledger_reader.balance(SITE, player.customer) == Decimal("1025.00")
+    assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1025.00")
 
 
 def test_a_payment_that_the_merchant_declines_is_refused_and_stays_so(
-    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, player: Player
+    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
-    method = save_method(paynearme, SITE, player.customer)
-    assert backend.put(f"/orders/{SITE}/{player.order}", {"status": "closed"}).status == 200
+    method = save_method(paynearme, SITE, customer.identifier)
+    assert backend.put(f"/orders/{SITE}/{customer.order}", {"status": "closed"}).status == 200
     key = new_key()
 
-    responses = [player.pay(key, payment_method_identifier=method) for _ in range(2)]
+    responses = [customer.pay(key, payment_method_identifier=method) for _ in range(2)]
 
     assert [response.status for response in responses] == [422, 422]
     assert responses[0].content == responses[1].content
-    assert ledger_reader.balance(SITE, player.customer) == 0
+    assert ledger_reader.balance(SITE, customer.identifier) == 0

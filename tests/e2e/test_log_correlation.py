@@ -14,7 +14,7 @@ from sandbox.clients.sample_messages import load, with_new_identifier
 from sandbox.clients.stack_client import build_confirmation, build_reversal
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.stack import Stack
-from tests.support.payment_driver import SITE, new_key, new_payer
+from tests.support.payment_driver import SITE, new_customer_with_method, new_key
 
 ASYNC_FUNCTIONS = ("publish_events",)
 """The functions that tell of a payment some time after it changed."""
@@ -71,11 +71,11 @@ def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
 def test_all_lines_of_a_payment_that_the_backend_makes_are_found(
     stack: Stack, backend: BackendClient, paynearme: ControlClient
 ) -> None:
-    player = new_payer(backend, paynearme)
-    token = {"site_identifier": SITE, "pnm_order_identifier": player.order}
+    customer = new_customer_with_method(backend, paynearme)
+    token = {"site_identifier": SITE, "pnm_order_identifier": customer.order}
     assert backend.post("/smart-tokens", token).status == 200
-    assert player.pay(new_key()).status == 200
+    assert customer.pay(new_key()).status == 200
     paynearme.post("settled")
 
-    lines = operations_by_order(stack, player.order)
+    lines = operations_by_order(stack, customer.order)
     assert {"create_order", "get_smart_token", "make_payment", "authorize", "confirm"} <= lines.keys()

@@ -10,9 +10,16 @@ from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
 from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
 from tests.support.access_token_store_fixture import SITES
-from tests.support.cold_start_burst_driver import FRESH_PROCESSES, MIN_PROCESSES_WITH_TOKEN, BurstResult
+from tests.support.cold_start_burst_fixture import FRESH_PROCESSES, MIN_PROCESSES_WITH_TOKEN, BurstResult
 from tests.support.openapi_assertions import assert_documented
-from tests.support.payment_driver import PATHS, new_key, new_payer, order_request, problem_type, requested_operations
+from tests.support.payment_driver import (
+    PATHS,
+    new_customer_with_method,
+    new_key,
+    order_request,
+    problem_type,
+    requested_operations,
+)
 
 ORDER = "84488215678"
 CUSTOMER = "calls-by-oauth"
@@ -43,10 +50,10 @@ def token_calls(paynearme: ControlClient) -> int:
 @pytest.mark.parametrize("site", SITES)
 def test_everything_can_be_called_by_oauth(backend: BackendClient, paynearme: ControlClient, site: str) -> None:
     initial_count = token_calls(paynearme)
-    player = new_payer(backend, paynearme, site)
+    customer = new_customer_with_method(backend, paynearme, site)
 
     responses = [call() for call in retryable_calls(backend, site)]
-    payment_response = player.pay(new_key())
+    payment_response = customer.pay(new_key())
 
     assert [response.status for response in (*responses, payment_response)] == [200] * 4
     assert {call["authentication"] for call in paynearme.get("calls")} == {"oauth"}
@@ -60,7 +67,7 @@ def test_a_token_that_paynearme_takes_back_is_replaced_once_for_all_without_the_
     backend: BackendClient, paynearme: ControlClient, command: str
 ) -> None:
     initial_count = token_calls(paynearme)
-    paynearme.post("access-access-tokens", {command: True})
+    paynearme.post("access-tokens", {command: True})
 
     responses = [call() for call in retryable_calls(backend, OAUTH_SITE) * 2]
 
@@ -72,11 +79,11 @@ def test_a_token_that_paynearme_takes_back_is_replaced_once_for_all_without_the_
 def test_a_payment_is_not_sent_again_after_a_refused_token_but_the_same_key_may_be(
     backend: BackendClient, paynearme: ControlClient
 ) -> None:
-    player, key = new_payer(backend, paynearme, OAUTH_SITE), new_key()
+    customer, key = new_customer_with_method(backend, paynearme, OAUTH_SITE), new_key()
     initial_count = len(requested_operations(paynearme))
-    paynearme.post("access-access-tokens", {"revoke": True})
+    paynearme.post("access-tokens", {"revoke": True})
 
-    responses = [player.pay(key) for _ in range(2)]
+    responses = [customer.pay(key) for _ in range(2)]
 
     assert [problem_type(response) for response in responses] == ["credentials-rejected", "submitted"]
     assert requested_operations(paynearme)[initial_count:] == ["make_payment"] * 2
@@ -89,7 +96,7 @@ def test_while_the_token_address_fails_it_is_asked_once_for_a_lease_and_all_call
 ) -> None:
     calls = retryable_calls(backend, OAUTH_SIGNED_SITE)
     initial_count = token_calls(paynearme)
-    paynearme.post("access-access-tokens", {"revoke": True})
+    paynearme.post("access-tokens", {"revoke": True})
     paynearme.post("behaviour", {"mode": "status", "status": 500, "operation": "access_token"})
 
     with ThreadPoolExecutor(len(calls)) as threads:

@@ -15,7 +15,15 @@ from sandbox.clients.sample_messages import load, with_new_identifier
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.stack.processes import kill_functions
 from sandbox.stack.stack import Stack
-from tests.support.payment_driver import PATHS, SITE, Player, new_key, new_payer, problem_type, requested_operations
+from tests.support.payment_driver import (
+    PATHS,
+    SITE,
+    CustomerDriver,
+    new_customer_with_method,
+    new_key,
+    problem_type,
+    requested_operations,
+)
 
 CONCURRENCY = 32
 FAR_AHEAD = 4_000_000_000
@@ -23,8 +31,8 @@ FAR_AHEAD = 4_000_000_000
 
 
 @pytest.fixture
-def player(backend: BackendClient, paynearme: ControlClient) -> Player:
-    return new_payer(backend, paynearme)
+def customer(backend: BackendClient, paynearme: ControlClient) -> CustomerDriver:
+    return new_customer_with_method(backend, paynearme)
 
 
 @pytest.fixture
@@ -32,10 +40,12 @@ def key() -> str:
     return new_key()
 
 
-def set_lease_expiry(stack: Stack, ledger_reader: LedgerReader, player: Player, expires_at: int) -> None:
-    """Let the intent of the player's payment hold until ``moment`` (Unix seconds) instead of some seconds."""
+def set_lease_expiry(stack: Stack, ledger_reader: LedgerReader, customer: CustomerDriver, expires_at: int) -> None:
+    """Let the intent of the customer's payment hold until ``moment`` (Unix seconds) instead of some seconds."""
     (intent,) = [
-        item for item in ledger_reader.scan() if item["sk"] == "INTENT" and item["pnm_order_identifier"] == player.order
+        item
+        for item in ledger_reader.scan()
+        if item["sk"] == "INTENT" and item["pnm_order_identifier"] == customer.order
     ]
     stack.client("dynamodb").update_item(
         TableName=stack.table_name,
@@ -55,22 +65,22 @@ def test_many_equal_calls_at_once_are_one_payment(
     payment_executor: ThreadPoolExecutor,
     paynearme: ControlClient,
     ledger_reader: LedgerReader,
-    player: Player,
+    customer: CustomerDriver,
     key: str,
 ) -> None:
     paynearme.post("behaviour", {"mode": "slow", "seconds": 1, "operation": "make_payment"})
 
-    responses = list(payment_executor.map(lambda _: player.pay(key), range(CONCURRENCY)))
+    responses = list(payment_executor.map(lambda _: customer.pay(key), range(CONCURRENCY)))
 
     assert payment_requests(paynearme) == 1
     assert {problem_type(response) for response in responses} <= {"submitted", "payment-in-progress"}
     submitted = [reply.content for reply in responses if problem_type(reply) == "submitted"]
     assert submitted
     assert all(content == submitted[0] for content in submitted)
-    assert player.pay(key).content == submitted[0]
+    assert customer.pay(key).content == submitted[0]
     paynearme.post("settled")
     assert payment_requests(paynearme) == 1
-    assert ledger_reader.balance(SITE, player.customer) == Decimal("1000.00")
+    assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1000.00")
 
 
 @pytest.mark.parametrize("captured", [True, False], ids=["taken", "not taken"])
@@ -80,14 +90,14 @@ def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_c
     backend: BackendClient,
     paynearme: ControlClient,
     ledger_reader: LedgerReader,
-    player: Player,
+    customer: CustomerDriver,
     key: str,
     captured: bool,
 ) -> None:
     paynearme.post("behaviour", {"mode": "hang", "operation": "make_payment", "process_first": captured})
     with ThreadPoolExecutor(1) as thread:
         # The emulator answers for the process.
-        interrupted_call = thread.submit(backend.post, PATHS["make_payment"], player.payment_request(), key)
+        interrupted_call = thread.submit(backend.post, PATHS["make_payment"], customer.payment_request(), key)
         until_requested = Retrying(
             retry=retry_if_result(operator.not_), wait=wait_fixed(0.05), stop=stop_after_delay(15)
         )
@@ -96,35 +106,35 @@ def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_c
         assert interrupted_call.result().status >= 500
     paynearme.post("behaviour", {"mode": "normal"})
 
-    set_lease_expiry(stack, ledger_reader, player, FAR_AHEAD)
-    during_lease = player.pay(key)
+    set_lease_expiry(stack, ledger_reader, customer, FAR_AHEAD)
+    during_lease = customer.pay(key)
     paynearme.post("settled")
-    set_lease_expiry(stack, ledger_reader, player, 0)
-    after_lease = player.pay(key)
+    set_lease_expiry(stack, ledger_reader, customer, 0)
+    after_lease = customer.pay(key)
 
     assert problem_type(during_lease) == "payment-in-progress"
     assert int(during_lease.headers["retry-after"]) > 0
     assert problem_type(after_lease) == ("submitted" if captured else "payment-outcome-unknown"), after_lease.content
     assert payment_requests(paynearme) == 1
-    assert ledger_reader.balance(SITE, player.customer) == (Decimal("1000.00") if captured else 0)
+    assert ledger_reader.balance(SITE, customer.identifier) == (Decimal("1000.00") if captured else 0)
 
 
 @pytest.mark.parametrize("mode", ["html", "truncate", "abort"])
 def test_what_was_lost_is_unknown_until_the_confirmation_tells_it(
     paynearme: ControlClient,
     ledger_reader: LedgerReader,
-    player: Player,
+    customer: CustomerDriver,
     key: str,
     mode: str,
 ) -> None:
     paynearme.post("callbacks", {"defer_confirmations": True})
     paynearme.post("behaviour", {"mode": mode, "operation": "make_payment", "process_first": True})
 
-    lost_response = player.pay(key)
-    unknown_outcome = player.pay(key)
+    lost_response = customer.pay(key)
+    unknown_outcome = customer.pay(key)
     (payment,) = paynearme.post("settled")
     paynearme.post("confirm", {"pnm_payment_identifier": payment["pnm_payment_identifier"]})
-    confirmed_outcome = player.pay(key)
+    confirmed_outcome = customer.pay(key)
 
     assert problem_type(lost_response) == problem_type(unknown_outcome) == "payment-outcome-unknown"
     assert lost_response.content["site_payment_identifier"] == payment["site_payment_identifier"]
@@ -132,27 +142,27 @@ def test_what_was_lost_is_unknown_until_the_confirmation_tells_it(
     assert confirmed_outcome.content["status"] == "confirmed"
     assert confirmed_outcome.content["pnm_payment_identifier"] == payment["pnm_payment_identifier"]
     assert payment_requests(paynearme) == 1
-    assert ledger_reader.balance(SITE, player.customer) == Decimal("1000.00")
+    assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1000.00")
 
 
 def test_a_payment_that_its_confirmation_declines_is_told_to_be_declined(
     sender: CallbackSender,
     paynearme: ControlClient,
-    player: Player,
+    customer: CustomerDriver,
     key: str,
 ) -> None:
     paynearme.post("behaviour", {"mode": "abort", "operation": "make_payment"})
-    lost_response = player.pay(key)
+    lost_response = customer.pay(key)
     message = with_new_identifier(load("confirmation")["guaranteed_ach_saved"])
     decline_message = message | {
-        "pnm_order_identifier": player.order,
-        "site_customer_identifier": player.customer,
+        "pnm_order_identifier": customer.order,
+        "site_customer_identifier": customer.identifier,
         "site_payment_identifier": lost_response.content["site_payment_identifier"],
         "status": "decline",
     }
 
     assert sender.deliver("confirm", decline_message, "json").accepted
-    declined_outcome = player.pay(key)
+    declined_outcome = customer.pay(key)
 
     assert problem_type(declined_outcome) == "payment-failed"
     assert declined_outcome.content["pnm_payment_identifier"] == message["pnm_payment_identifier"]

@@ -14,7 +14,7 @@ from sandbox.clients.sample_messages import Parameters, load, with_new_identifie
 from sandbox.clients.stack_client import LedgerReader, build_confirmation
 from sandbox.stack.policy import deploy_local_policy, local_policy, policy_of
 from sandbox.stack.stack import Stack
-from tests.support.callback_delivery_driver import deliver_concurrently
+from tests.support.payment_driver import deliver_concurrently
 
 WITHIN_SECONDS = 8
 type Pair = tuple[Delivery, Delivery]

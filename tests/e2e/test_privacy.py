@@ -17,7 +17,16 @@ from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack
 from tests.support import access_token_store_fixture
 from tests.support.openapi_assertions import assert_documented
-from tests.support.payment_driver import PATHS, PII, PII_VALUES, PLAYER, new_payer, order_request, save_method, text_of
+from tests.support.payment_driver import (
+    CUSTOMER_DATA,
+    PATHS,
+    PII,
+    PII_VALUES,
+    new_customer_with_method,
+    order_request,
+    save_method,
+    text_of,
+)
 
 PAYER_PII = {
     "agent_name": "Zuul-Gatekeeper Keymaster",
@@ -30,7 +39,7 @@ PAYER_PII = {
     "secure_smart_token": "PersonalSmartToken!",
 }
 REVERSE_REASON = "Account of a personal kind"
-SAVED_AT = "Bank of the Player's Own"
+SAVED_AT = "Bank of the CustomerDriver's Own"
 KEY = "an-idempotency-key-of-a-person"
 LONG_TOKEN = re.compile(r"[A-Za-z0-9!$]{100}")
 HEXADECIMAL = re.compile(r"\b([0-9a-f]{32}|[0-9a-f]{64})\b")
@@ -139,20 +148,20 @@ def request_tokens(response_recorder: ResponseRecorder, paynearme: ControlClient
 
 def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) -> None:
     """Make all calls but the one for Smart Tokens, with good and bad answers."""
-    player = new_payer(response_recorder.backend, paynearme, OAUTH_SITE)
-    save_method(paynearme, OAUTH_SITE, player.customer, description=SAVED_AT)
-    order = order_request(OAUTH_SITE, player.customer, **PLAYER)
-    owner = {"site_identifier": OAUTH_SITE, "site_customer_identifier": player.customer}
-    email = PLAYER["site_customer_email"]
+    customer = new_customer_with_method(response_recorder.backend, paynearme, OAUTH_SITE)
+    save_method(paynearme, OAUTH_SITE, customer.identifier, description=SAVED_AT)
+    order = order_request(OAUTH_SITE, customer.identifier, **CUSTOMER_DATA)
+    owner = {"site_identifier": OAUTH_SITE, "site_customer_identifier": customer.identifier}
+    email = CUSTOMER_DATA["site_customer_email"]
     assert response_recorder.post("create_order", order).status == 200
     assert SAVED_AT in str(response_recorder.post("find_payment_methods", owner).content)
-    assert response_recorder.post("make_payment", player.payment_request(), KEY).status == 200
-    assert response_recorder.post("make_payment", player.payment_request(payment_amount=email), KEY).status == 400
+    assert response_recorder.post("make_payment", customer.payment_request(), KEY).status == 200
+    assert response_recorder.post("make_payment", customer.payment_request(payment_amount=email), KEY).status == 400
     for mode, status, payment_status in (("reject", 422, 409), ("html", 502, 504)):
         paynearme.post("behaviour", {"mode": mode})
         assert response_recorder.post("create_order", {**order, "site_order_identifier": mode}).status == status
         assert (
-            response_recorder.post("make_payment", player.payment_request(), f"{KEY}-{mode}").status == payment_status
+            response_recorder.post("make_payment", customer.payment_request(), f"{KEY}-{mode}").status == payment_status
         )
     echo(paynearme, email)
     assert response_recorder.post("create_order", {**order, "site_order_identifier": "echo"}).status == 422

@@ -12,7 +12,7 @@ from sandbox.clients.sample_messages import Parameters, Transport, load, with_ne
 from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
 from sandbox.stack.sites import VERSION_2_SITE, XML_SITE
 from sandbox.stack.stack import Stack
-from tests.support.callback_delivery_driver import authorize_and_confirm
+from tests.support.payment_driver import authorize_and_confirm
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 REVERSALS = load("reversal")

@@ -17,7 +17,7 @@ from sandbox.clients.sample_messages import Parameters, load, signed, with_new_i
 from sandbox.clients.stack_client import build_confirmation, build_reversal
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
-from tests.support.cold_start_burst_driver import publish
+from tests.support.cold_start_burst_fixture import publish
 
 SITE = "S1733026124"
 CALLBACKS = 200

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from paynearme.ledger import Ledger
+from paynearme.ledger.release import release
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table
 from sandbox.clients.backend_client import BackendClient
@@ -101,12 +101,12 @@ def test_payments_of_different_types_at_once_keep_a_limit_over_some_types(
 
 
 @pytest.fixture
-def ledger(stack: Stack) -> Ledger:
-    return Ledger(Table(stack.table_name, stack.client("dynamodb")))
+def table(stack: Stack) -> Table:
+    return Table(stack.table_name, stack.client("dynamodb"))
 
 
 def test_what_was_released_can_be_spent_again_and_a_late_confirmation_takes_it_again(
-    sender: CallbackSender, backend: BackendClient, ledger_reader: LedgerReader, ledger: Ledger
+    sender: CallbackSender, backend: BackendClient, ledger_reader: LedgerReader, table: Table
 ) -> None:
     customer = "released"
     put_limits(backend, customer, self_imposed_month_limit=str(AMOUNT))
@@ -119,8 +119,8 @@ def test_what_was_released_can_be_spent_again_and_a_late_confirmation_takes_it_a
 
     assert is_accepted(first)
     assert not is_accepted(payment_of(customer))
-    assert ledger.release(GAMING_SITE, identifier, datetime.now(UTC), Deadline.after(8))
-    assert not ledger.release(GAMING_SITE, identifier, datetime.now(UTC), Deadline.after(8))
+    assert release(table, GAMING_SITE, identifier, datetime.now(UTC), Deadline.after(8))
+    assert not release(table, GAMING_SITE, identifier, datetime.now(UTC), Deadline.after(8))
     assert is_accepted(second)
     assert sender.deliver("confirm", build_confirmation(first), "query").accepted
 

@@ -18,8 +18,8 @@ from sandbox.clients.stack_client import LedgerReader, build_confirmation, new_b
 from sandbox.stack.deployment import parameter_overrides
 from sandbox.stack.sites import GAMING_SITE
 from sandbox.stack.stack import Stack
-from tests.support.certification_hook_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook
 from tests.support.event_assertions import PaymentEventRecorder
+from tests.support.payment_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook
 from tests.support.second_stage_fixture import (
     OTHER_STAGE,
     SITE,

@@ -13,7 +13,7 @@ BURST_LIMIT = 2
 START_TIMEOUT_SECONDS = 60
 """For how long a busy machine may start a process that nobody needed before."""
 
-THROTTLED_ROUTE = ("/~1tokens", "POST")
+THROTTLED_ROUTE = ("/~1smart-tokens", "POST")
 """A route as the template spells it: CloudFormation hands the limits of a stage on in these words."""
 
 

@@ -23,7 +23,7 @@ def received_events(stack: Stack) -> PaymentEventRecorder:
 @pytest.fixture
 def sweep(stack: Stack) -> Callable[[], None]:
     """Call the function as the schedule does, without waiting for it."""
-    name = function_name(stack, "WatchUnconfirmed")
+    name = function_name(stack, "SweepUnconfirmed")
 
     def call() -> None:
         response = stack.client("lambda").invoke(FunctionName=name, Qualifier="live", Payload=b"{}")

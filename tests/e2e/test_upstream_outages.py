@@ -19,14 +19,14 @@ from sandbox.stack.stack import Stack
 from tests.e2e.conftest import controlled_paynearme
 from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import (
+    CUSTOMER_DATA,
     PATHS,
     PII,
     PII_VALUES,
-    PLAYER,
     SITE,
-    Player,
+    CustomerDriver,
+    new_customer_with_method,
     new_key,
-    new_payer,
     order_request,
     problem_type,
     text_of,
@@ -89,15 +89,15 @@ STATUS = {
 }
 
 
-def backend_calls(backend: BackendClient, player: Player, key: str) -> dict[str, Callable[[], Response]]:
+def backend_calls(backend: BackendClient, customer: CustomerDriver, key: str) -> dict[str, Callable[[], Response]]:
     """Return a call of each operation, all that is personal included."""
-    token = load("get_smart_token")["guaranteed_ach"] | PII | {"pnm_order_identifier": player.order}
-    owner = {"site_identifier": player.site, "site_customer_identifier": player.customer}
+    token = load("get_smart_token")["guaranteed_ach"] | PII | {"pnm_order_identifier": customer.order}
+    owner = {"site_identifier": customer.site, "site_customer_identifier": customer.identifier}
     contents = {
-        "create_order": order_request(player.site, player.customer, **PLAYER),
+        "create_order": order_request(customer.site, customer.identifier, **CUSTOMER_DATA),
         "get_smart_token": token,
         "find_payment_methods": owner,
-        "make_payment": player.payment_request(),
+        "make_payment": customer.payment_request(),
     }
     return {name: partial(backend.post, PATHS[name], content, key) for name, content in contents.items()}
 
@@ -109,7 +109,7 @@ class FaultOutcome:
     ``asked`` are the operations that PayNearMe was asked for meanwhile, ``payments`` what it took by then.
     """
 
-    player: Player
+    customer: CustomerDriver
     responses: dict[str, Response]
     operations: list[str]
     payments: list[dict[str, Any]]
@@ -118,31 +118,31 @@ class FaultOutcome:
 
 def run_with_fault(backend: BackendClient, paynearme: ControlClient, fault: Fault) -> FaultOutcome:
     """Have a payer of its own meet the fault."""
-    player, key = new_payer(backend, paynearme, **PLAYER), new_key()
-    texts = (player.customer, player.order)
+    customer, key = new_customer_with_method(backend, paynearme, **CUSTOMER_DATA), new_key()
+    texts = (customer.identifier, customer.order)
 
     def set_fault_mode(behaviour: Mapping[str, Any]) -> None:
         for text in texts:
             paynearme.post("behaviour", {**behaviour, "body_contains": text})
 
-    def player_operations() -> list[str]:
+    def customer_operations() -> list[str]:
         calls_log = paynearme.get("calls")
         return [call["operation"] for call in calls_log if {*texts} & {*call["parameters"].values()}]
 
-    calls = backend_calls(backend, player, key)
-    initial_count = len(player_operations())
+    calls = backend_calls(backend, customer, key)
+    initial_count = len(customer_operations())
     set_fault_mode(fault.behaviour)
     if fault.expires:
-        paynearme.post("expire", {"payment_method_identifier": player.method})
+        paynearme.post("expire", {"payment_method_identifier": customer.method})
     with ThreadPoolExecutor(len(calls)) as threads:
         responses = dict(zip(calls, threads.map(lambda call: call(), calls.values()), strict=True))
-    operations = player_operations()[initial_count:]
+    operations = customer_operations()[initial_count:]
     set_fault_mode({"mode": "normal"})
     payments = paynearme.post("settled")
-    retry = player.pay(key)
+    retry = customer.pay(key)
     paynearme.post("settled")
-    player_payments = [payment for payment in payments if payment["pnm_order_identifier"] == player.order]
-    return FaultOutcome(player, responses, operations, player_payments, retry)
+    customer_payments = [payment for payment in payments if payment["pnm_order_identifier"] == customer.order]
+    return FaultOutcome(customer, responses, operations, customer_payments, retry)
 
 
 @pytest.fixture(scope="module")
@@ -155,16 +155,16 @@ def paynearme(stack: Stack) -> Iterator[ControlClient]:
 def warmed_up(stack: Stack, work_dir: Path, paynearme: ControlClient) -> None:
     """Have a process of each function for each fault that is met at once: starting takes of the time."""
     long_timeout_client = new_backend(stack, timeout=60)
-    player = new_payer(long_timeout_client, paynearme)
+    customer = new_customer_with_method(long_timeout_client, paynearme)
     calls = [
-        call for _ in range(CONCURRENCY) for call in backend_calls(long_timeout_client, player, new_key()).values()
+        call for _ in range(CONCURRENCY) for call in backend_calls(long_timeout_client, customer, new_key()).values()
     ]
     # So all are busy until the last has started.
     paynearme.post("behaviour", {"mode": "slow", "seconds": 1})
     with ThreadPoolExecutor(len(calls)) as threads:
         assert {response.status for response in threads.map(lambda call: call(), calls)} == {200}
     paynearme.post("behaviour", {})
-    for function in ("CreateOrder", "FindPaymentMethods", "GetToken", "MakePayment"):
+    for function in ("CreateOrder", "FindPaymentMethods", "GetSmartToken", "MakePayment"):
         assert len(functions_running(work_dir / "processes.json", f"{function}Function")) >= CONCURRENCY
 
 
@@ -188,7 +188,7 @@ def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
 ) -> None:
     outcome = fault_outcome(fault)
 
-    customer, submission = outcome.player.customer, outcome.responses["make_payment"]
+    customer, submission = outcome.customer.identifier, outcome.responses["make_payment"]
     for operation, response in outcome.responses.items():
         assert_documented(PATHS[operation], "POST", response)
         assert response.seconds < WITHIN_SECONDS, operation
@@ -208,5 +208,5 @@ def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
     assert ledger_reader.balance(SITE, customer) == (Decimal("1000.00") if expected == "submitted" else 0)
     posted_items = [item for item in ledger_reader.scan() if item.get("confirmed_customer") == customer]
     assert len(posted_items) == (expected == "submitted")
-    order_response = backend.get(f"/orders/{SITE}/{outcome.player.order}")
+    order_response = backend.get(f"/orders/{SITE}/{outcome.customer.order}")
     assert assert_documented("/orders/{site_identifier}/{pnm_order_identifier}", "GET", order_response).status == 200

@@ -20,7 +20,7 @@ def parameter_name(stack: Stack, site: str) -> str:
 
 def clear_tokens(stack: Stack, paynearme: ControlClient) -> None:
     """Let no token hold and none be stored, and nobody have a lease. Processes may keep what held before."""
-    paynearme.post("access-access-tokens", {"revoke": True, "seconds": 3600})
+    paynearme.post("access-tokens", {"revoke": True, "seconds": 3600})
     stack.client("ssm").delete_parameters(Names=[parameter_name(stack, site) for site in SITES])
     dynamodb = stack.client("dynamodb")
     for site in SITES:

@@ -1,18 +1,21 @@
-"""A player who pays: an order, a saved bank account, and the calls that the merchant's backend makes."""
+"""Drive payments of the deployed stack as the merchant's backend, as a consumer, and as PayNearMe."""
 
 import json
 import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.clients.backend_client import BackendClient, Response
-from sandbox.clients.callback_sender import Delivery
+from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import Parameters, load
+from sandbox.clients.stack_client import build_confirmation
 from tests.support.openapi_assertions import assert_documented
 
 SITE = "S6404173951"
-"""The guide's site, which signs its calls."""
+"""The site of PayNearMe's guaranteed ACH samples. It signs its requests."""
 
 PATHS = {
     "create_order": "/orders",
@@ -20,73 +23,79 @@ PATHS = {
     "find_payment_methods": "/payment-methods/find",
     "make_payment": "/payments",
 }
-"""Where our API has PayNearMe's operations."""
+"""The route of the backend API for each operation of PayNearMe."""
 
-PLAYER = {
+CUSTOMER_DATA = {
     "site_customer_first_name": "Dana-of-the-tests",
     "site_customer_last_name": "Barrett-of-the-tests",
     "site_customer_email": "dana.barrett@example.com",
     "site_customer_phone": "212-555-0187",
     "site_customer_street": "550 Central Park West, 22nd floor",
-    "site_customer_city": "Personalville",
+    "site_customer_city": "Uniqueville",
     "site_customer_postal_code": "10023-0187",
     "site_customer_year_of_birth": "1949",
 }
 PII = {"ext_customer_tax_id_pii": "987654321", "ext_customer_date_of_birth_pii": "1977-06-05"}
-"""What is sent of a player, in words that come from nowhere else."""
+"""With ``CUSTOMER_DATA``: PII that requests contain. No other test data has these values."""
 
-# A year alone is in every date.
-PII_VALUES = frozenset({*PII.values(), *PLAYER.values()} - {PLAYER["site_customer_year_of_birth"]})
-"""What of it nobody may find."""
+# A year alone is part of many timestamps.
+PII_VALUES = frozenset({*PII.values(), *CUSTOMER_DATA.values()} - {CUSTOMER_DATA["site_customer_year_of_birth"]})
+"""The values that no log, item or response may contain."""
+
+NOT_ACKNOWLEDGED = {
+    "confirm_bad_xml": "not JSON",
+    "confirm_blank": "not JSON",
+    "confirm_redirect": "status 302",
+}
+"""For each certification hook with a faulty response: the reason why PayNearMe does not accept the response."""
 
 
 @dataclass(frozen=True)
-class Player:
-    """A customer of ``site`` with an ``order`` and a bank account that PayNearMe knows as ``method``."""
+class CustomerDriver:
+    """A customer of ``site`` with an order, and with a saved bank account if ``method`` is not empty."""
 
     backend: BackendClient
     site: str
-    customer: str
+    identifier: str
     order: str
     method: str = ""
 
     def payment_request(self, **changes: Any) -> Parameters:
-        """Return what is asked for to pay 1000.00, with ``changes``."""
+        """Return a request to pay 1000.00, with ``changes``."""
         identifiers = {"site_identifier": self.site, "pnm_order_identifier": self.order}
         method = {"payment_method_identifier": self.method}
         return load("make_payment")["saved"] | identifiers | method | changes
 
     def pay(self, key: str, **changes: Any) -> Response:
-        """Pay; the answer is a documented one."""
+        """Submit a payment with an ``Idempotency-Key``, and check the response against the OpenAPI document."""
         response = self.backend.post(PATHS["make_payment"], self.payment_request(**changes), key)
         return assert_documented(PATHS["make_payment"], "POST", response)
 
 
-def new_player(backend: BackendClient, site: str = SITE, **changes: Any) -> Player:
-    """Create an order of a player of ``site`` whom nobody has seen, and who has no bank account yet.
-
-    ``changes`` are to the request for the order.
-    """
-    customer = f"player-{uuid.uuid4()}"
+def new_customer(backend: BackendClient, site: str = SITE, **changes: Any) -> CustomerDriver:
+    """Create an order of a new customer without a bank account. ``changes`` apply to the order request."""
+    customer = f"customer-{uuid.uuid4()}"
     response = backend.post(PATHS["create_order"], order_request(site, customer, **changes))
     assert assert_documented(PATHS["create_order"], "POST", response).status == 200, response.content
-    return Player(backend, site, customer, response.content["order"]["pnm_order_identifier"])
+    return CustomerDriver(backend, site, customer, response.content["order"]["pnm_order_identifier"])
 
 
-def new_payer(backend: BackendClient, paynearme: ControlClient, site: str = SITE, **changes: Any) -> Player:
-    """Return a new player who has saved a bank account."""
-    player = new_player(backend, site, **changes)
-    return replace(player, method=save_method(paynearme, site, player.customer))
+def new_customer_with_method(
+    backend: BackendClient, paynearme: ControlClient, site: str = SITE, **changes: Any
+) -> CustomerDriver:
+    """Create an order of a new customer with a saved bank account. ``changes`` apply to the order request."""
+    customer = new_customer(backend, site, **changes)
+    return replace(customer, method=save_method(paynearme, site, customer.identifier))
 
 
 def order_request(site: str, customer: str, **changes: Any) -> Parameters:
-    """Return the guide's request for an order, which is another one each time."""
+    """Return PayNearMe's sample order request with a new order identifier, and with ``changes``."""
     owner = {"site_identifier": site, "site_customer_identifier": customer}
     return load("create_order")["guaranteed_ach"] | owner | {"site_order_identifier": new_key()} | changes
 
 
 def save_method(paynearme: ControlClient, site: str, customer: str, **changes: str) -> str:
-    """Have PayNearMe know a bank account of the customer's; return its identifier."""
+    """Save a bank account of the customer at the fake PayNearMe. Return its identifier."""
     owner = {"site_identifier": site, "site_customer_identifier": customer}
     account = {"description": "Demo Savings Account", "number": "6213", "guaranteed_ach": True}
     identifier: str = paynearme.post("methods", owner | account | changes)["payment_method_identifier"]
@@ -94,22 +103,46 @@ def save_method(paynearme: ControlClient, site: str, customer: str, **changes: s
 
 
 def new_key() -> str:
-    """Return an ``Idempotency-Key`` that nobody has used."""
+    """Return a new ``Idempotency-Key``."""
     return str(uuid.uuid4())
 
 
 def problem_type(response: Response) -> str:
-    """Return the kind of problem that a call is answered with, ``made`` where there is none."""
+    """Return the problem type of an error response, ``submitted`` for any other response."""
     return str(response.content["type"]).rpartition(":")[2] if response.status >= 400 else "submitted"
 
 
 def requested_operations(paynearme: ControlClient) -> list[str]:
-    """Return the operations that PayNearMe was asked for, in order."""
+    """Return the operations of all requests to the fake PayNearMe, in order."""
     return [call["operation"] for call in paynearme.get("calls")]
 
 
 def text_of(response: Response | Delivery) -> str:
-    """Return all that an answer says, headers included where they are known."""
+    """Return the content of a response as text, with the headers of a backend API response."""
     if isinstance(response, Delivery):
         return response.body
     return json.dumps([response.content, dict(response.headers)], ensure_ascii=False)
+
+
+def authorize_and_confirm(sender: CallbackSender, message: Parameters, customer: str) -> Parameters:
+    """Authorize and confirm a payment of the customer. Return the confirmation."""
+    authorization = {**message, "site_customer_identifier": customer}
+    confirmation = build_confirmation(authorization)
+    assert sender.deliver("authorize", authorization, "json").accepted
+    assert sender.deliver("confirm", confirmation, "json").accepted
+    return confirmation
+
+
+def deliver_concurrently(sender: CallbackSender, messages: Mapping[Kind, Parameters]) -> dict[Kind, Delivery]:
+    """Send one message of each kind at the same time. Return the deliveries by kind."""
+    with ThreadPoolExecutor(len(messages)) as threads:
+        deliveries = threads.map(lambda kind: sender.deliver(kind, messages[kind], "json"), messages)
+        return dict(zip(messages, deliveries, strict=True))
+
+
+def confirm_twice_with_hook(
+    sender: CallbackSender, authorization: Parameters, annotation: str, customer: str
+) -> list[Delivery]:
+    """Send the confirmation of a payment for an order with a certification hook twice. Return both deliveries."""
+    hook_parameters = {"site_order_annotation": annotation, "site_customer_identifier": customer}
+    return [sender.deliver("confirm", build_confirmation(authorization, **hook_parameters), "json") for _ in range(2)]
