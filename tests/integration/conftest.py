@@ -5,20 +5,24 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.parameters import base as powertools_cache
 from moto import mock_aws
 from moto.core.models import MockAWS
 
+from paynearme import policy_provider
 from paynearme.platform import observability
+from paynearme.policy_provider import PolicyProvider
+from paynearme.sites import site_provider
+from paynearme.sites.site_provider import SiteProvider
 from tests.support.api_driver import ApiDriver
 from tests.support.appconfig_stub import ACCEPTING_POLICY, AppConfigStub
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_fixtures import SITE, SITES
+from tests.support.fake_clock import Clock
 from tests.support.harness import (
     AwsCallRecorder,
     CapturedOutput,
@@ -149,25 +153,23 @@ def deployed_policy(cached_clients: CachedClients) -> Iterator[AppConfigStub]:
 
 
 @pytest.fixture
-def advance_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Lets time pass for what Powertools keeps. By itself it stands still."""
-
-    class ShiftedDatetime(datetime):
-        offset = timedelta()
-
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime(2026, 11, 20, tzinfo=tz) + cls.offset
-
-    def advance(seconds: float) -> None:
-        ShiftedDatetime.offset += timedelta(seconds=seconds)
-
-    monkeypatch.setattr(powertools_cache, "datetime", ShiftedDatetime)
-    return advance
+def cache_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the cached sites and policies in functions that start after this fixture."""
+    clock = Clock()
+    monkeypatch.setattr(site_provider, "SiteProvider", partial(SiteProvider, clock=clock))
+    monkeypatch.setattr(policy_provider, "PolicyProvider", partial(PolicyProvider, clock=clock))
+    return clock
 
 
 @pytest.fixture
-def cold_start(aws_calls: AwsCallRecorder, deployed_policy: AppConfigStub) -> Iterator[Callable[[str], LambdaFunction]]:
+def advance_clock(cache_clock: Clock) -> Callable[[float], None]:
+    return cache_clock.advance
+
+
+@pytest.fixture
+def cold_start(
+    aws_calls: AwsCallRecorder, deployed_policy: AppConfigStub, cache_clock: Clock
+) -> Iterator[Callable[[str], LambdaFunction]]:
     """Imports a function's module as a new Lambda environment does."""
     imported = []
 
@@ -263,7 +265,7 @@ def captured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", StandardOutput())
     # A call that ended badly, or what was asked for without one, may have left something behind.
-    monkeypatch.setattr(observability, "_notes", {})
-    monkeypatch.setattr(observability, "_counts", Counter())
+    monkeypatch.setattr(observability, "_log_fields", {})
+    monkeypatch.setattr(observability, "_metrics", Counter())
     observability.metrics.clear_metrics()
     return CapturedOutput(capsys)

@@ -1,4 +1,4 @@
-"""A clock that stands still until somebody sleeps or works."""
+"""A clock that a test controls."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from paynearme.platform.deadline import Deadline
 
 @dataclass
 class Clock:
-    """Seconds that pass only by ``sleep`` and ``work``; ``sleeps`` are those of ``sleep``."""
+    """Return ``now`` in seconds. Time passes only by ``sleep`` and ``advance``. ``sleeps`` records the sleeps."""
 
     now: float = 1000.0
     sleeps: list[float] = field(default_factory=list)
@@ -17,14 +17,14 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass by waiting."""
+        """Advance the time, and record the sleep."""
         self.sleeps.append(seconds)
         self.now += seconds
 
-    def work(self, seconds: float) -> None:
-        """Let time pass by working."""
+    def advance(self, seconds: float) -> None:
+        """Advance the time without a sleep, as work does."""
         self.now += seconds
 
     def deadline(self, seconds: float) -> Deadline:
-        """Return the deadline that ends ``seconds`` from now."""
+        """Return a deadline ``seconds`` from now."""
         return Deadline.after(seconds, self, self.sleep)

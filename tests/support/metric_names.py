@@ -7,18 +7,22 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from paynearme import errors
 from paynearme.errors import ServiceError
 from paynearme.ledger.results import Anomaly, AuthorizationResult, ConfirmationResult, ReversalResult
-from paynearme.platform import telling_tmp
+from paynearme.platform import observability
 from paynearme.policy import Decision, Reason
 from paynearme.protocol.callbacks import Outcome
 from paynearme.protocol.reversals import ReversalKind
 from tests.support.template import ROOT
 
 SOURCES = [*(ROOT / "layers/shared/paynearme").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]
+ERROR_CLASSES: list[type[ServiceError]] = [
+    error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, ServiceError)
+]
+"""All error classes of the layer, including ``ServiceError``."""
+
 _NAME = re.compile(r"[A-Z][A-Za-z]+")
 _METRIC_CALLS = {"add_metric", "add_percentage"}
 
@@ -63,13 +67,9 @@ def _result_metrics() -> Iterator[str]:
 
 
 def _error_metrics() -> Iterator[str]:
-    kinds: list[Any] = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
-    for kind in kinds:
-        if issubclass(kind, ServiceError) and kind is not ServiceError:
-            # Only what kind it is decides.
-            yield telling_tmp.metric_name(kind.__new__(kind)) or ""
-    yield telling_tmp.metric_name(Exception()) or ""
-    yield from (telling_tmp.CALL_SUCCEEDED, *(name for _, name in telling_tmp.CALL_ERROR_METRICS))
+    for error in ERROR_CLASSES:
+        yield from (name for name in (error.metric, error.upstream_metric) if name)
+    yield observability.CALL_SUCCEEDED
 
 
 ALL_METRIC_NAMES: frozenset[str] = frozenset(

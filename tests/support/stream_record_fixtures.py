@@ -65,7 +65,7 @@ class EventBridgeStub:
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 # boto3's word
         self.requests.append(Entries)
-        self.clock.work(self.seconds)
+        self.clock.advance(self.seconds)
         results = []
         for name in _event_names(Entries):
             rejection = next(self.rejections.get(name, iter(())), None)
@@ -99,7 +99,7 @@ class SqsStub:
     queue_urls: list[str] = field(default_factory=list)
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803 # boto3's words
-        self.clock.work(0.01)
+        self.clock.advance(0.01)
         if self.error:
             raise self.error
         self.queue_urls.append(QueueUrl)

@@ -61,9 +61,9 @@ def test_a_token_is_used_until_shortly_before_it_expires(
     process = processes.start()
     processes.get_smart_token(process)
 
-    processes.clock.work(used_seconds - 0.5)
+    processes.clock.advance(used_seconds - 0.5)
     assert [processes.get_smart_token(process), processes.get_smart_token()] == [FIRST_TOKEN] * 2
-    processes.clock.work(1)
+    processes.clock.advance(1)
     assert [processes.get_smart_token(process), processes.get_smart_token()] == [SECOND_TOKEN] * 2
     assert len(processes.token_endpoint.requests) == 2
 
@@ -91,7 +91,7 @@ def test_instead_of_a_refused_token_the_one_that_another_process_stored_is_used(
 def test_who_finds_the_lease_taken_uses_what_the_holder_stores(processes: WorkerProcesses) -> None:
     processes.get_smart_token()
     text = processes.parameter()["Value"]
-    processes.clock.work(3600)
+    processes.clock.advance(3600)
     processes.leave_lease_acquired()
     stored_token = json.dumps(json.loads(text) | {"access_token": f"{TOKEN}-9", "expires_at": processes.clock() + 60})
     processes.during_waits = [lambda: None, lambda: processes.store(stored_token)]
@@ -137,7 +137,7 @@ def test_who_waits_looks_seldom_at_what_the_whole_account_shares(
 
 def test_who_comes_when_the_lease_is_over_asks(processes: WorkerProcesses) -> None:
     processes.leave_lease_acquired()
-    processes.clock.work(LEASE_SECONDS + 1)
+    processes.clock.advance(LEASE_SECONDS + 1)
 
     assert processes.get_smart_token() == FIRST_TOKEN
 

@@ -109,7 +109,7 @@ def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: Work
             processes.get_smart_token(seconds=3)
     assert len(processes.token_endpoint.requests) == 1
 
-    processes.clock.work(LEASE_SECONDS + 1)
+    processes.clock.advance(LEASE_SECONDS + 1)
     processes.token_endpoint.reply = None
     assert processes.get_smart_token() == SECOND_TOKEN
 

@@ -76,7 +76,7 @@ def test_an_order_that_comes_in_the_last_moment_is_written_down(
     backend: ApiDriver, paynearme: PayNearMeStub, clock: Clock, seconds: float
 ) -> None:
     # To write takes 1 second at most, and some time passes before it is begun.
-    paynearme.during_call = [lambda: clock.work(seconds - 1.21)]
+    paynearme.during_call = [lambda: clock.advance(seconds - 1.21)]
 
     assert backend.post("/orders", REQUEST).status == 200
     assert backend.get(order_path(ORDER)).status == 200

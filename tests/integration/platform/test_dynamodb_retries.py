@@ -44,7 +44,7 @@ class DynamoDBStub:
     def update_item(self, **request: Any) -> None:
         self.started_at.append(self.clock.now)
         self.requests.append(request)
-        self.clock.work(self.seconds)
+        self.clock.advance(self.seconds)
         if self.errors:
             raise self.errors.pop(0)
 

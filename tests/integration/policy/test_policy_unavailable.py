@@ -59,7 +59,7 @@ class BlockingDeadline(Deadline):
         try:
             return function()
         except (CallNotResumedError, ConnectTimeoutError, ReadTimeoutError) as error:
-            clock.work(min(self.remaining, durations.get(type(error), self.remaining)))
+            clock.advance(min(self.remaining, durations.get(type(error), self.remaining)))
             if self.remaining <= 0:
                 raise TimeoutError from None
             raise

@@ -107,7 +107,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     add_pending_payments(ledger_table, range(105))
 
     def run_slowly(_: Deadline, function: Callable[[], object]) -> object:
-        clock.work(seconds)
+        clock.advance(seconds)
         return function()
 
     monkeypatch.setattr(Deadline, "bound", run_slowly)
@@ -152,7 +152,7 @@ def sweep_with_budget(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable
 
         def find_pending(_: Ledger, partition: int, stage: PendingStage, *__: object) -> Iterator[PendingPayment]:
             if (partition, stage) == (3, PendingStage.AUTHORIZED):
-                clock.work(seconds)
+                clock.advance(seconds)
                 yield payment
 
         def mark(_: Ledger, __: PendingPayment, ___: datetime, deadline: Deadline) -> bool:

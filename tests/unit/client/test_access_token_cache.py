@@ -75,7 +75,7 @@ class RejectingEndpoint:
 def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(operation: str) -> None:
     rejecting = RejectingEndpoint()
     assert 1 <= rejecting.token_requests(operation) <= 2
-    rejecting.clock.work(REFUSAL_BACKOFF_SECONDS - 1)
+    rejecting.clock.advance(REFUSAL_BACKOFF_SECONDS - 1)
     assert rejecting.token_requests(operation) == 0
 
 
@@ -84,7 +84,7 @@ def test_after_half_a_minute_the_address_is_asked_again(operation: str) -> None:
     assert REFUSAL_BACKOFF_SECONDS == 30
     rejecting = RejectingEndpoint()
     rejecting.token_requests(operation)
-    rejecting.clock.work(31)
+    rejecting.clock.advance(31)
     assert 1 <= rejecting.token_requests(operation) <= 2
 
 

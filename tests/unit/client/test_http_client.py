@@ -113,7 +113,7 @@ def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
     silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
 ) -> None:
     clock = Clock()
-    interrupt_before(lambda: clock.work(6))
+    interrupt_before(lambda: clock.advance(6))
     with TrackingPool() as pool:
         with pytest.raises((UpstreamConnectTimeoutError, RequestNotAcceptedError)):
             post_payload(pool, silent_server.url, clock.deadline(5), retries)

@@ -205,7 +205,7 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
 
     class SlowTokens(StubTokens):
         def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
-            clock.work(5.1)
+            clock.advance(5.1)
             return super().get(site, deadline, rejected_token)
 
     client = new_client(pool, SlowTokens("first"))

@@ -104,7 +104,7 @@ def test_a_delay_for_which_the_time_is_too_short_ends_with_it_in_a_blank_answer(
     clock: Clock, telemetry_calls: list[Any], annotation: str, worked: float
 ) -> None:
     deadline = clock.deadline(6.5)
-    clock.work(worked)
+    clock.advance(worked)
 
     response = apply_hook(confirmation_with_hook(annotation), deadline, acknowledgement())
 
@@ -114,7 +114,7 @@ def test_a_delay_for_which_the_time_is_too_short_ends_with_it_in_a_blank_answer(
 
 def test_no_time_left_is_no_time_to_wait(clock: Clock, telemetry_calls: list[Any]) -> None:
     deadline = clock.deadline(1)
-    clock.work(2)
+    clock.advance(2)
 
     assert apply_hook(confirmation_with_hook("confirm_delay_1"), deadline, acknowledgement())["body"] == ""
     assert clock.sleeps == [0]

@@ -24,7 +24,7 @@ def failing_call(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callab
 
     def call() -> str:
         attempt_times.append(clock.now)
-        clock.work(seconds)
+        clock.advance(seconds)
         if len(attempt_times) <= times:
             raise BusyError(len(attempt_times))
         return "done"
@@ -36,9 +36,9 @@ def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
     clock = Clock()
     deadline = clock.deadline(6.5)
     assert deadline.remaining == 6.5
-    clock.work(2.5)
+    clock.advance(2.5)
     assert deadline.remaining == 4.0
-    clock.work(5)
+    clock.advance(5)
     assert deadline.remaining == -1.0
 
 
@@ -47,7 +47,7 @@ def test_a_sooner_deadline_leaves_time_for_what_comes_after_it() -> None:
     deadline = clock.deadline(6.5)
     shortened = deadline.minus(1.5)
     assert (shortened.remaining, deadline.remaining) == (5.0, 6.5)
-    clock.work(5.5)
+    clock.advance(5.5)
     assert (shortened.remaining, deadline.remaining) == (-0.5, 1.0)
 
 
