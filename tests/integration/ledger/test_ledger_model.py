@@ -213,7 +213,7 @@ class LedgerStateMachine(RuleBasedStateMachine):
         return read_message(Confirmation, valid_confirmation(**sent_message))
 
 
-@pytest.mark.untraced  # what it runs others run too, and to trace it takes half a minute
+@pytest.mark.no_coverage  # Other tests cover the same code, and coverage adds half a minute.
 @pytest.mark.parametrize("number", range(2))
 def test_the_ledger_does_what_the_model_does(ledger_table: LedgerFixture, number: int) -> None:
     fixture = ledger_table
