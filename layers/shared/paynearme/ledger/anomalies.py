@@ -1,4 +1,4 @@
-"""What is wrong with a payment's outcome: by itself, and against what was authorized."""
+"""Find contradictions within a confirmation, and between an outcome and its authorization."""
 
 from paynearme.ledger.results import Anomaly
 from paynearme.platform.dynamodb import Item
@@ -6,7 +6,7 @@ from paynearme.protocol.callbacks import Confirmation, Outcome
 
 
 def confirmation_anomalies(message: Confirmation) -> frozenset[Anomaly]:
-    """Return what is wrong with a confirmation by itself."""
+    """Return the anomalies that a confirmation has on its own."""
     if message.status is not Outcome.PAYMENT:
         return frozenset()
     net, paid = message.net_payment_amount, message.payment_amount
@@ -18,17 +18,17 @@ def confirmation_anomalies(message: Confirmation) -> frozenset[Anomaly]:
 
 
 def authorization_mismatches(item: Item) -> frozenset[Anomaly]:
-    """Return how the outcome in a payment's item differs from the authorization in it."""
+    """Return the differences between the outcome and the authorization of a payment's item."""
     if "decision" not in item or item.get("outcome") != Outcome.PAYMENT:
         return frozenset()
-    money = ["amount", "currency"]
+    compared = ["amount", "currency"]
     if item.get("authorized_net") is not None:
-        money.append("net")
+        compared.append("net")
     customer = item.get("confirmed_customer")
     checks = {
         Anomaly.PAID_AFTER_DECLINE: item["decision"] == "decline",
         Anomaly.PAID_AFTER_RELEASE: "released_at" in item,
-        Anomaly.AMOUNT_DIFFERS: any(item[f"authorized_{m}"] != item[f"confirmed_{m}"] for m in money),
+        Anomaly.AMOUNT_DIFFERS: any(item[f"authorized_{name}"] != item[f"confirmed_{name}"] for name in compared),
         Anomaly.ORDER_DIFFERS: item["authorized_order"] != item["confirmed_order"],
         Anomaly.CUSTOMER_DIFFERS: customer is not None and item.get("authorized_customer") not in (None, customer),
     }

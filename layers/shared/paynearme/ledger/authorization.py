@@ -1,4 +1,4 @@
-"""The decision on a payment: made once, with what it reserves, in one transaction."""
+"""Decide on authorizations. One transaction stores the decision and its reservation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,6 @@ from paynearme.policy.calendar import local_date
 from paynearme.protocol.callbacks import Authorization
 
 _UNDECIDED = "attribute_not_exists(decision)"
-_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
 
 
 def authorize(
@@ -33,9 +32,9 @@ def authorize(
 ) -> AuthorizationResult:
     """Decide on an authorization, and store the decision with its reservation.
 
-    An existing decision is returned unchanged. A repeat with other amounts is declined and flagged, and the stored
-    decision remains. Raises ``LedgerUnavailableError``. Costs 1 request for a duplicate and 2 for a new payment, plus
-    1 for each conflict with another payment of the same customer.
+    An existing decision is returned unchanged. An authorization with other amounts is declined and flagged, and the
+    stored decision remains. Raises ``LedgerUnavailableError``. Costs 1 request for a duplicate and 2 for a new payment,
+    plus 1 for each conflict with another payment of the same customer.
     """
     authorization = _AuthorizationWrite(message, policy, now)
     snapshot = authorization.read(table, deadline)
@@ -45,16 +44,16 @@ def authorize(
         if conflicts is None:
             anomalies = authorization.anomalies(decision, snapshot.payment)
             return AuthorizationResult(decision, now, authorization.identifier, is_duplicate=False, anomalies=anomalies)
-        # Faster was another payment of the customer, this payment's outcome, or this very question.
+        # The conflict is with another payment of the customer, this payment's outcome, or a concurrent duplicate.
         outcome_arrived = "outcome" in conflicts.get(0, {}) and authorization.needs_decision(conflicts[0])
-        # An outcome has moved the windows, too.
+        # An outcome changes the windows also.
         snapshot = authorization.read(table, deadline) if outcome_arrived else snapshot.updated_with(conflicts)
     return _existing_decision(table, message, policy, now, snapshot.payment, deadline)
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """What the ledger knows: the payment's item, the windows', and what else a decision depends on."""
+    """The items that a decision depends on."""
 
     customer: str | None
     payment: Item
@@ -63,7 +62,7 @@ class _Snapshot:
 
     @property
     def context(self) -> DecisionContext:
-        # An outcome that came before the question is counted already.
+        # The windows already contain the payment itself if its outcome arrived first.
         reservation = reservations.reservation_of(self.payment)
         excluded = reservation if reservation and reservation.customer == self.customer else None
         windows = zip(WindowKind, self.windows, strict=False)
@@ -77,14 +76,14 @@ class _Snapshot:
         )
 
     def updated_with(self, conflicts: dict[int, Item]) -> "_Snapshot":
-        """Return what is known once the items at these places of a transaction are as they refused it."""
+        """Return the snapshot with the conflicting items of a transaction, by index of the update."""
         windows = [conflicts.get(index, item) for index, item in enumerate(self.windows, start=1)]
         return _Snapshot(self.customer, conflicts.get(0, self.payment), windows, self.base_context)
 
 
 @dataclass(frozen=True)
 class _AuthorizationWrite:
-    """An authorization, what it is decided by, and what of it is written."""
+    """An authorization and its writes."""
 
     message: Authorization
     policy: SitePolicy
@@ -97,24 +96,24 @@ class _AuthorizationWrite:
 
     @property
     def identifier(self) -> str:
-        """Return our identifier of the payment."""
+        """Return the merchant's identifier of the payment."""
         message = self.message
         return message.site_payment_identifier or site_payment_identifier(
             message.site_identifier, message.pnm_payment_identifier, test=message.test
         )
 
     def needs_decision(self, payment: Item) -> bool:
-        """Return whether the payment is to be decided on: for the first time, or because it was released.
+        """Return whether the payment needs a decision: the first one, or another one after a release.
 
-        What a release gave back may have been spent since, so a yes does not stand by itself any more.
+        Other payments may have used the released amount, so the earlier acceptance is not valid any more.
         """
         if "decision" not in payment:
             return True
-        is_repeat = payment["fingerprint"] == schema.authorization_fingerprint(self.message)
-        return is_repeat and "released_at" in payment and "outcome" not in payment
+        is_duplicate = payment["fingerprint"] == schema.authorization_fingerprint(self.message)
+        return is_duplicate and "released_at" in payment and "outcome" not in payment
 
     def read(self, table: Table, deadline: Deadline) -> _Snapshot:
-        """Read everything in one round trip: a fixed number of items, whatever the customer's history."""
+        """Read all items in one request. Their number does not depend on the customer's history."""
         site_id, customer = self.message.site_identifier, self.message.site_customer_identifier
         keys: list[Key] = [
             schema.payment_key_for(self.message),
@@ -135,7 +134,7 @@ class _AuthorizationWrite:
         return _Snapshot(customer, payment, windows, base_context)
 
     def _years(self) -> list[int]:
-        """Return the years that the policy's rules on chargebacks and returns look into: at most two."""
+        """Return the years, at most two, that the policy's rules on chargebacks and returns include."""
         rules = [rule for rule in (self.policy.chargebacks, self.policy.returns) if rule]
         if not rules:
             return []
@@ -144,13 +143,13 @@ class _AuthorizationWrite:
         return list(range(today.fromordinal(oldest).year, today.year + 1))
 
     def anomalies(self, decision: Decision, payment: Item) -> frozenset[Anomaly]:
-        """Return how an outcome that came before the question differs from the decision."""
+        """Return the differences between the decision and an outcome that arrived before it."""
         return authorization_mismatches(payment | self._attributes(decision)) if "outcome" in payment else frozenset()
 
     def write(
         self, table: Table, decision: Decision, snapshot: _Snapshot, deadline: Deadline
     ) -> dict[int, Item] | None:
-        """Record the decision and what it reserves. Return None, or the items that refused, by place."""
+        """Store the decision and its reservation. Return ``None``, or the conflicting items by index."""
         outcome_arrived_first = "outcome" in snapshot.payment
         released_at = snapshot.payment.get("released_at")
         undecided_condition = "released_at = :released_at" if released_at else _UNDECIDED
@@ -162,7 +161,7 @@ class _AuthorizationWrite:
             | self._pending_attributes(decision, snapshot.payment),
             removes=("released_at", "unconfirmed_at") if released_at else (),
             anomalies=self.anomalies(decision, snapshot.payment),
-            condition=_UNDECIDED if outcome_arrived_first else f"{undecided_condition} AND {_WITHOUT_OUTCOME}",
+            condition=_UNDECIDED if outcome_arrived_first else f"{undecided_condition} AND {schema.WITHOUT_OUTCOME}",
             condition_values={"released_at": released_at} if released_at else {},
         )
         if reservation is None:
@@ -176,7 +175,7 @@ class _AuthorizationWrite:
         return table.transact([payment, *updates], deadline)
 
     def _reservation(self, decision: Decision) -> reservations.Reservation | None:
-        """Return what an accepted payment of a named customer reserves. A test reserves nothing."""
+        """Return the reservation of an accepted payment of a known customer. A test payment has none."""
         message = self.message
         if not decision.accept or message.test or message.site_customer_identifier is None:
             return None
@@ -185,7 +184,7 @@ class _AuthorizationWrite:
         )
 
     def _pending_attributes(self, decision: Decision, payment: Item) -> Item:
-        """Return what puts an accepted payment among those whose outcome is awaited. A test is not."""
+        """Return the attributes that make an accepted payment pending. A test payment is never pending."""
         if not decision.accept or self.message.test or "outcome" in payment:
             return {}
         return unconfirmed.pending_attributes(schema.payment_key_for(self.message), self.now)
@@ -218,7 +217,7 @@ def _existing_decision(
     payment: Item,
     deadline: Deadline,
 ) -> AuthorizationResult:
-    """Return the recorded decision, or a decline if this is another question about the same payment."""
+    """Return the stored decision, or a decline if the authorization has other content."""
     if payment["fingerprint"] == schema.authorization_fingerprint(message):
         decision = Decision(
             accept=payment["decision"] == "accept",

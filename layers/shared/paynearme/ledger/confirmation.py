@@ -1,4 +1,4 @@
-"""What became of a payment: recorded once, with the balance and the spending that it moves."""
+"""Store the outcome of a payment once, and update the balance and the spending in the same transaction."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +20,6 @@ from paynearme.platform.dynamodb import Item, Table, Update
 from paynearme.policy import SitePolicy, payment_type_name, windows_at
 from paynearme.protocol.callbacks import Confirmation, Outcome
 
-_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
 _NOT_REVERSED = "attribute_not_exists(reversed_amount)"
 _MATCHES_AUTHORIZATION = (
     "decision = :accept AND authorized_amount = :amount AND authorized_currency = :currency"
@@ -28,13 +27,12 @@ _MATCHES_AUTHORIZATION = (
     " AND (attribute_not_exists(authorized_net) OR authorized_net = :net)"
     " AND (attribute_not_exists(authorized_customer) OR authorized_customer = :customer)"
 )
-_ZERO = Decimal(0)
 
 
 def confirm(
     table: Table, message: Confirmation, policy: SitePolicy | None, now: datetime, deadline: Deadline
 ) -> ConfirmationResult:
-    """Store the outcome of a payment, and move balance and spending, once for all repeats.
+    """Store the outcome of a payment, and update balance and spending, once for all duplicates.
 
     Mismatches are flagged as anomalies, and the payment is always posted exactly once. Without a ``policy`` the
     spending day of an unauthorized payment is unknown: it is posted and flagged ``SPENDING_NOT_COUNTED``. Raises
@@ -59,7 +57,7 @@ def confirm(
 
 @dataclass(frozen=True)
 class _ConfirmationWrite:
-    """A confirmation, and what of it is written. ``policy``, if known, says in which windows it counts."""
+    """A confirmation and its writes. ``policy`` provides the time zone of the spending windows."""
 
     message: Confirmation
     policy: SitePolicy | None
@@ -67,14 +65,14 @@ class _ConfirmationWrite:
 
     @property
     def confirmed_amount(self) -> Decimal | None:
-        """What was paid, fees included: None for a decline and for a test."""
+        """The paid amount with fees, or ``None`` for a decline or a test payment."""
         is_payment = self.message.status is Outcome.PAYMENT and not self.message.test
         return self.message.payment_amount if is_payment else None
 
     def supersedes(self, old: Item) -> bool:
-        """Return whether the outcome is to be written onto ``old``, the payment's item.
+        """Return whether the outcome replaces the stored outcome of ``old``, the payment's item.
 
-        A payment is, even after a decline: nothing was posted for that, so this money would be lost.
+        A paid payment replaces a decline, for which nothing was posted. Otherwise the money would be lost.
         """
         recorded_outcome = old.get("outcome")
         return recorded_outcome is None or (
@@ -82,7 +80,7 @@ class _ConfirmationWrite:
         )
 
     def anomalies(self, old: Item) -> frozenset[Anomaly]:
-        """Return what is wrong with the outcome, given what was known of the payment."""
+        """Return the anomalies of the outcome, given the payment's item ``old``."""
         checks = {
             Anomaly.OUTCOME_CONTRADICTED: "outcome" in old,
             Anomaly.SPENDING_NOT_COUNTED: self._counts_as_spending
@@ -94,9 +92,9 @@ class _ConfirmationWrite:
         return detected | confirmation_anomalies(self.message) | mismatches
 
     def write_optimistically(self, table: Table, deadline: Deadline) -> Item | None:
-        """Write the outcome as if the payment were known just as usual, without looking.
+        """Write the outcome on the condition that the payment is as expected, without a read.
 
-        Return None if it was so, else the payment's item as it is, an empty one if there is none.
+        Return ``None``, or the payment's current item. An item that does not exist is empty.
         """
         message = self.message
         if message.status is Outcome.DECLINE:
@@ -115,11 +113,13 @@ class _ConfirmationWrite:
                 condition_values["type"] = str(payment_type_name(message))
                 reservation_condition += " AND reservation_type = :type"
             condition = (
-                f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_MATCHES_AUTHORIZATION} AND {reservation_condition}"
+                f"{schema.WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_MATCHES_AUTHORIZATION} AND {reservation_condition}"
             )
         else:
             authorization_condition = f"(attribute_not_exists(decision) OR ({_MATCHES_AUTHORIZATION}))"
-            condition = f"{_WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {authorization_condition} AND {NEVER_RESERVED}"
+            condition = (
+                f"{schema.WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {authorization_condition} AND {NEVER_RESERVED}"
+            )
         payment_update = self._payment_update({}, confirmation_anomalies(message), condition, condition_values)
         changes = [
             payment_update,
@@ -133,24 +133,25 @@ class _ConfirmationWrite:
         message = self.message
         expected = None
         if self._counts_as_spending and self.policy is not None and message.payment_amount is not None:
-            # Most payments fail on the day on which they were decided.
+            # Assumes a reservation of this amount in today's windows, so that the common case costs one request.
+            # The condition verifies it. It does not hold after midnight, for example.
             windows = sort_keys(windows_at(self.now, self.policy.zone))
             customer = message.site_customer_identifier or ""
             expected = Reservation(customer, message.payment_amount, payment_type_name(message), windows)
         if expected is None:
-            condition = f"{_WITHOUT_OUTCOME} AND ({NEVER_RESERVED} OR reservation_amount = :nothing)"
-            payment_update = self._payment_update({}, frozenset(), condition, {"nothing": _ZERO})
+            condition = f"{schema.WITHOUT_OUTCOME} AND ({NEVER_RESERVED} OR reservation_amount = :nothing)"
+            payment_update = self._payment_update({}, frozenset(), condition, {"nothing": schema.ZERO})
             conflicts = table.transact([payment_update, *self._submission_outcome_update()], deadline)
             return None if conflicts is None else conflicts[0]
-        released = replace(expected, amount=_ZERO)
-        condition = f"{_WITHOUT_OUTCOME} AND {expected.condition}"
+        released = replace(expected, amount=schema.ZERO)
+        condition = f"{schema.WITHOUT_OUTCOME} AND {expected.condition}"
         payment_update = self._payment_update(released.values(), frozenset(), condition, expected.values())
         changes = reservation_changes(message.site_identifier, expected, released, self.now)
         conflicts = table.transact([payment_update, *changes, *self._submission_outcome_update()], deadline)
         return None if conflicts is None else conflicts[0]
 
     def write_onto(self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline) -> Item | None:
-        """Write the outcome onto ``old``, the payment's item. Return None, or the item if it has changed."""
+        """Write the outcome to the payment's item ``old``. Return ``None``, or the current item if it has changed."""
         message = self.message
         previous, next_ = reservation_of(old), self._reservation_after(reservation_of(old))
         observed = {name: old.get(name) for name in ("outcome", "decision", "reversed_amount")}
@@ -161,9 +162,9 @@ class _ConfirmationWrite:
         condition_values = {name: value for name, value in observed.items() if value is not None}
         parts.append(previous.condition if previous else NEVER_RESERVED)
         values = next_.values() if next_ else {}
-        net_amount = message.net_payment_amount or _ZERO
-        # What came back before it was posted is not posted at all.
-        already_reversed = min(net_amount, old.get("reversed_amount", _ZERO))
+        net_amount = message.net_payment_amount or schema.ZERO
+        # An amount that was reversed before the confirmation is not posted.
+        already_reversed = min(net_amount, old.get("reversed_amount", schema.ZERO))
         if already_reversed and self._balance_update(net_amount):
             values = values | {"debited_amount": already_reversed}
         payment_update = self._payment_update(
@@ -176,20 +177,20 @@ class _ConfirmationWrite:
 
     @property
     def _counts_as_spending(self) -> bool:
-        """Whether the payment counts as its customer's spending. A test never does."""
+        """Whether the payment counts as spending of a customer. A test payment never does."""
         return not self.message.test and self.message.site_customer_identifier is not None
 
     def _reservation_after(self, previous: Reservation | None) -> Reservation | None:
-        """Return what the payment holds of its customer's windows once this outcome is recorded."""
+        """Return the payment's reservation after this outcome."""
         message = self.message
         if message.status is Outcome.DECLINE or message.test:
-            return previous and replace(previous, amount=_ZERO)
+            return previous and replace(previous, amount=schema.ZERO)
         customer = message.site_customer_identifier or (previous.customer if previous else None)
         if customer is None:
             return None
-        amount, name = message.payment_amount or _ZERO, payment_type_name(message)
+        amount, name = message.payment_amount or schema.ZERO, payment_type_name(message)
         if previous:
-            # A site can have the type left out of its callbacks: it was known when it was asked about.
+            # A site can omit the payment type in confirmations, so the authorized type remains.
             payment_type = previous.type_name if message.payment_type is None else name
             return Reservation(customer, amount, payment_type, previous.windows)
         if self.policy is None:
@@ -203,7 +204,7 @@ class _ConfirmationWrite:
         return schema.payment_update(
             schema.payment_key_for(message),
             schema.identifying_attributes(message) | schema.outcome_attributes(message, self.now) | values,
-            # A decline before may have named one: nobody's balance got what names nobody.
+            # An earlier decline can have set ``confirmed_customer``, but no balance was credited.
             removes=PENDING_ATTRIBUTES
             if message.site_customer_identifier
             else (*PENDING_ATTRIBUTES, "confirmed_customer"),
@@ -213,7 +214,7 @@ class _ConfirmationWrite:
         )
 
     def _balance_update(self, amount: Decimal | None) -> list[Update]:
-        """Return the change of the customer's balance: none for a decline, a test or an unnamed customer."""
+        """Return the update of the customer's balance: none for a decline, a test payment or an unknown customer."""
         message = self.message
         customer = message.site_customer_identifier
         if message.status is not Outcome.PAYMENT or message.test or customer is None or amount is None:
@@ -221,9 +222,10 @@ class _ConfirmationWrite:
         return [schema.balance_update(message.site_identifier, customer, amount, self.now)]
 
     def _submission_outcome_update(self) -> list[Update]:
-        """Return what lets a call that asked for the payment learn what became of it (``making``).
+        """Return the update that provides the outcome to a submission of the payment (see ``submissions``).
 
-        Nothing where our answer to the authorization gave the payment its identifier: nobody asked for it.
+        A derived identifier comes from our authorization response, so no submission has it. The key contains the
+        order, so that a confirmation of another order resolves no submission.
         """
         message = self.message
         identifier = message.site_payment_identifier
@@ -235,4 +237,4 @@ class _ConfirmationWrite:
         )
         outcome = "paid" if message.status is Outcome.PAYMENT else "declined"
         attributes = {outcome: message.pnm_payment_identifier, f"{outcome}_amount": message.payment_amount}
-        return [Update(*key, attributes)]
+        return [schema.ItemUpdate(*key, attributes)]

@@ -1,6 +1,6 @@
-"""From what changed in a payment's item to the events that tell it.
+"""Map the change of a payment's item to events.
 
-An event's identifier follows from what it tells, so that a repeat carries the same one, whoever makes it.
+The identifier of an event is derived from its content, so that a duplicate has the same identifier.
 """
 
 import uuid
@@ -24,8 +24,7 @@ from paynearme.protocol.payment_events import (
     ReservationReleased,
 )
 
-_NAMESPACE = uuid.UUID("5d6c2f6e-58b6-4f0a-9a0e-0d2f8f6f7a51")
-_REVERSAL = "reversal_"
+_EVENT_NAMESPACE = uuid.UUID("5d6c2f6e-58b6-4f0a-9a0e-0d2f8f6f7a51")
 _MAX_EVENTS_PER_CHANGE = 100
 _IDENTIFIERS = (
     "site_identifier",
@@ -37,24 +36,23 @@ _IDENTIFIERS = (
 )
 
 type _EventDraft = tuple[type[PaymentEvent], str, datetime, Mapping[str, Any]]
-"""An event's type, by what it differs from others of the type, when it happened, and what it tells."""
+"""Type, discriminator (unique for the payment and type), ``occurred_at``, and fields of an event."""
 
 
 def payment_events(old: Item, new: Item, changed_at: datetime) -> list[PaymentEvent]:
-    """Return what the change of a payment's item from ``old`` to ``new`` is told as, in order.
+    """Return the events for the change of a payment's item from ``old`` to ``new``, in order.
 
-    An item that did not or does not exist is an empty one. ``changed_at`` is when the table changed. Raises
-    ``KeyError``, ``ValueError`` and their kind for payments that are not as the ledger writes them. Other
-    items are told to nobody, and neither is a test payment.
+    An item that does not exist is empty. ``changed_at`` is the time of the change in the table. Other items and
+    test payments produce no events. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for a payment that the ledger
+    did not write.
     """
     if not new or not schema.is_payment(new) or new["test"]:
         return []
     drafts = [*_decision(old, new), *_outcome(old, new), *_reversals(old, new), *_unconfirmed(old, new)]
-    # Nothing of an item says when it was marked, but what it was marked for has a time of its own.
+    # An item has no timestamps of anomalies, so the time of the event that caused them is used.
     drafts += _anomalies(old, new, drafts[0][2] if drafts else changed_at)
     identifiers = {name: new[name] for name in _IDENTIFIERS if name in new}
-    # What was written before there were revisions may still be in the stream when events are first told.
-    base_sequence = int(new.get("revision", 0)) * _MAX_EVENTS_PER_CHANGE
+    base_sequence = int(new["revision"]) * _MAX_EVENTS_PER_CHANGE
     return [
         model.model_validate(
             identifiers
@@ -71,7 +69,7 @@ def payment_events(old: Item, new: Item, changed_at: datetime) -> list[PaymentEv
 
 def _event_id(item: Item, detail_type: str, discriminator: str) -> str:
     parts = (item["site_identifier"], item["pnm_payment_identifier"], detail_type, discriminator)
-    return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
+    return str(uuid.uuid5(_EVENT_NAMESPACE, "/".join(parts)))
 
 
 def _is_new(name: str, old: Item, new: Item) -> bool:
@@ -88,7 +86,7 @@ def _decision(old: Item, new: Item) -> Iterator[_EventDraft]:
     model = PaymentAuthorized if new["decision"] == "accept" else AuthorizationDeclined
     details = _authorized_amount(new) | {"reason": new["reason"], "policy_version": new["policy_version"]}
     details["payment_type"] = new.get("payment_type")
-    # One that was released is decided on again.
+    # A released payment can have a second decision, so the time of the decision is the discriminator.
     yield model, new["decided_at"], _parse_timestamp(new["decided_at"]), details
 
 
@@ -110,13 +108,13 @@ def _outcome(old: Item, new: Item) -> Iterator[_EventDraft]:
             "authorized": new.get("decision") == "accept",
             "standin": new["standin"],
         }
-    # There is one of each, at the most.
+    # A payment has at most one event of each type.
     yield PaymentConfirmed if paid else PaymentFailed, "", _parse_timestamp(new["confirmed_at"]), details
 
 
 def _reversals(old: Item, new: Item) -> Iterator[_EventDraft]:
     for name in sorted(new.keys() - old.keys()):
-        if not (name.startswith(_REVERSAL) and isinstance(new[name], dict)):
+        if not (name.startswith(schema.REVERSAL_PREFIX) and isinstance(new[name], dict)):
             continue
         reversal = new[name]
         details = {
@@ -127,7 +125,7 @@ def _reversals(old: Item, new: Item) -> Iterator[_EventDraft]:
             "debited_amount": reversal["debited_amount"],
         }
         if "confirmed_customer" in new:
-            # Whose balance it was taken off, whoever else was told of since.
+            # The customer with the debited balance. A later message can contain another customer.
             details["site_customer_identifier"] = new["confirmed_customer"]
         yield PaymentReversed, name, _parse_timestamp(reversal["at"]), details
 

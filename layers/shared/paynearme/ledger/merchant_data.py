@@ -1,11 +1,11 @@
-"""Orders and customers as the merchant's backend puts them."""
+"""Write orders and customers for the merchant's backend."""
 
 from datetime import datetime
 
 from paynearme.errors import LedgerUnavailableError, OrderNotRecordedError
 from paynearme.ledger import schema
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Key, Table, Update
+from paynearme.platform.dynamodb import Item, Key, Table
 from paynearme.policy import (
     CustomerStatus,
     MerchantCustomer,
@@ -48,16 +48,16 @@ def record_created_order(
     now: datetime,
     deadline: Deadline,
 ) -> None:
-    """Store an order that PayNearMe created, unless the merchant has put it before.
+    """Store an order that PayNearMe created, unless the merchant has already put it.
 
-    The condition prevents that a retry reopens a closed order. Raises ``OrderNotRecordedError``. Costs 1 request.
+    The condition prevents a retry from reopening a closed order. Raises ``OrderNotRecordedError``. Costs 1 request.
     """
     minimum = order.minimum_payment_amount
     new = MerchantOrder(
         status=OrderStatus.OPEN,
         order_type=OrderType(request.order_type),
         order_amount=request.order_amount,
-        # Nothing is no minimum.
+        # PayNearMe returns 0 for an order without a minimum.
         minimum_payment_amount=minimum if minimum is not None and minimum > 0 else None,
         expires_at=None,
     )
@@ -65,7 +65,7 @@ def record_created_order(
     values = identifiers | schema.order_attributes(new) | {"merchant_updated_at": now.isoformat()}
     key = schema.order_key(site_id, order.pnm_order_identifier)
     try:
-        table.update(Update(*key, values, condition="attribute_not_exists(merchant_updated_at)"), deadline)
+        table.update(schema.ItemUpdate(*key, values, condition="attribute_not_exists(merchant_updated_at)"), deadline)
     except LedgerUnavailableError as error:
         raise OrderNotRecordedError(order.pnm_order_identifier) from error
 
@@ -95,9 +95,9 @@ def put_customer(table: Table, customer_input: CustomerInput, now: datetime, dea
 
 
 def _upsert(table: Table, key: Key, values: Item, now: datetime, deadline: Deadline) -> Item:
-    """Make an item hold ``values``, none of those that are None; return what is known of what was fed.
+    """Set the attributes ``values`` of an item, remove those that are ``None``, and return the merchant's values.
 
-    An item that does so already is left alone, with the time at which it came to.
+    An item with equal values remains unchanged, also its ``merchant_updated_at``.
     """
     (existing,) = table.read([key], deadline)
     updated = {name: value for name, value in values.items() if value is not None} | {
@@ -108,13 +108,13 @@ def _upsert(table: Table, key: Key, values: Item, now: datetime, deadline: Deadl
         condition_values = (
             {"merchant_updated_at": existing["merchant_updated_at"]} if "merchant_updated_at" in existing else {}
         )
-        # A write that was given up may still come: then it must not undo a later one.
+        # A request that timed out can still arrive later. It must not overwrite a newer write.
         condition = (
             "merchant_updated_at = :merchant_updated_at"
             if condition_values
             else "attribute_not_exists(merchant_updated_at)"
         )
-        change = Update(*key, updated, removes, condition=condition, condition_values=condition_values)
+        change = schema.ItemUpdate(*key, updated, removes, condition=condition, condition_values=condition_values)
         conflict = table.update(change, deadline)
         if conflict is None:
             return updated

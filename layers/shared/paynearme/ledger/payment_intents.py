@@ -1,4 +1,4 @@
-"""A payment that the merchant's backend asks for, as it is written down before PayNearMe is asked."""
+"""The intent to submit a payment, which is stored before the request to PayNearMe."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from typing import Literal
 from paynearme.protocol.make_payment import MakePaymentRequest, SubmittedPayment
 
 SUBMISSION_LEASE_SECONDS = 10
-"""After so long whoever began to make a payment has ended, one way or another: Lambda stops it after 9."""
+"""The lifetime of a submission lease. Longer than the Lambda timeout (9 s), so the lease's owner has ended (ADR 10)."""
 
 
 @dataclass(frozen=True)
 class PaymentIntent:
-    """The wish of one call to make a payment. Equal calls have one ``site_payment_identifier``.
+    """The intent of one request to submit a payment. Equal requests have one ``site_payment_identifier``.
 
-    ``attempt`` is this call's own, and ``ends_at`` (Unix seconds) when it is over, however it ended.
+    ``attempt_id`` is unique for the request. ``lease_expires_at`` (Unix seconds) is the end of its exclusive right.
     """
 
     site_id: str
@@ -26,12 +26,12 @@ class PaymentIntent:
 
     @classmethod
     def create(cls, site_id: str, request: MakePaymentRequest, now: datetime) -> "PaymentIntent":
-        """Return the intent of a call that came ``now`` for ``site``."""
+        """Return the intent of a request for a site at ``now``."""
         return cls(site_id, request, int(now.timestamp()) + SUBMISSION_LEASE_SECONDS)
 
     @property
     def site_payment_identifier(self) -> str:
-        """Return our identifier of the payment, which PayNearMe is told and its callbacks carry."""
+        """Return the merchant's identifier of the payment, which the request and all callbacks contain."""
         return self.request.site_payment_identifier(self.site_id)
 
     def to_response(
@@ -40,7 +40,7 @@ class PaymentIntent:
         pnm_payment_identifier: str | None,
         amount: Decimal | None = None,
     ) -> SubmittedPayment:
-        """Return the payment as one that PayNearMe took on; ``amount`` where another is known to be paid."""
+        """Return an accepted payment. ``amount`` replaces the requested amount if the confirmed amount differs."""
         request = self.request
         return SubmittedPayment(
             status=status,

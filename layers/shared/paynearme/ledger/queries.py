@@ -1,4 +1,4 @@
-"""What the merchant's backend feeds, and what it is told: the books from the merchant's side."""
+"""Read orders, customers and payments for the merchant's backend."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -24,8 +24,6 @@ from paynearme.protocol.api_responses import (
     SpendingResponse,
     WindowResponse,
 )
-
-_REVERSAL = "reversal_"
 
 
 def get_order(table: Table, site_id: str, pnm_order_identifier: str, deadline: Deadline) -> OrderResponse | None:
@@ -93,7 +91,7 @@ def get_payment(
     reversals = [
         ReversalDetails.model_validate(value)
         for name, value in item.items()
-        if name.startswith(_REVERSAL) and isinstance(value, dict)
+        if name.startswith(schema.REVERSAL_PREFIX) and isinstance(value, dict)
     ]
     return PaymentResponse.model_validate(
         item

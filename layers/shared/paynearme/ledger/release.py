@@ -1,4 +1,4 @@
-"""What a decision reserved and nobody confirmed, given back."""
+"""Release the reservation of an authorized payment without an outcome."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -6,12 +6,9 @@ from decimal import Decimal
 
 from paynearme.ledger import schema
 from paynearme.ledger.reservations import reservation_changes, reservation_of
-from paynearme.ledger.unconfirmed import PENDING_ATTRIBUTES
+from paynearme.ledger.unconfirmed import PENDING_ATTRIBUTES, STILL_PENDING
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table
-
-_WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
-_STILL_PENDING = " AND pending_since = :since"
 
 
 def release(
@@ -22,7 +19,7 @@ def release(
     deadline: Deadline,
     pending_since: str | None = None,
 ) -> bool:
-    """Release the reservation of an authorized payment without an outcome, once for all repeats.
+    """Release the reservation of an authorized payment without an outcome, once for all duplicates.
 
     Return whether this call released it. The payment is not pending any more, and a later confirmation counts again.
     With ``pending_since`` (of ``PendingPayment``), a payment with a newer decision is left unchanged. Raises
@@ -30,9 +27,8 @@ def release(
     """
     key = schema.payment_key(site_id, pnm_payment_identifier, test=False)
     (payment,) = table.read([key], deadline)
-    condition_values, pending_condition = (
-        ({}, "") if pending_since is None else ({"since": pending_since}, _STILL_PENDING)
-    )
+    condition_values = {} if pending_since is None else {"since": pending_since}
+    pending_condition = f" AND {STILL_PENDING}" if condition_values else ""
     while True:
         if condition_values and payment.get("pending_since") != pending_since:
             return False
@@ -45,7 +41,7 @@ def release(
             key,
             next_.values() | {"released_at": now.isoformat()},
             removes=PENDING_ATTRIBUTES,
-            condition=f"{_WITHOUT_OUTCOME} AND {previous.condition}{pending_condition}",
+            condition=f"{schema.WITHOUT_OUTCOME} AND {previous.condition}{pending_condition}",
             condition_values=previous.values() | condition_values,
         )
         conflicts = table.transact([change, *reservation_changes(site_id, previous, next_, now)], deadline)
@@ -55,13 +51,13 @@ def release(
 
 
 def _clear_pending(table: Table, payment: Item, deadline: Deadline) -> None:
-    """Take a payment that reserves nothing from those whose outcome is awaited."""
+    """Remove a payment without a reservation from the pending payments."""
     pending_since = payment.get("pending_since")
     if pending_since is not None:
         change = schema.payment_update(
             (payment["pk"], payment["sk"]),
             removes=PENDING_ATTRIBUTES,
-            condition="pending_since = :since",
+            condition=STILL_PENDING,
             condition_values={"since": pending_since},
         )
         table.update(change, deadline)

@@ -1,7 +1,7 @@
-"""What customers spend in calendar windows: reserved with a decision, exact under any number at once.
+"""Reserve customers' spending in calendar windows.
 
-A payment's own item says what it holds of which windows. Whatever changes that changes the windows in the
-same transaction, so the windows always hold the sum of what their payments hold.
+A payment's item contains its reservation. A transaction that changes it also changes the windows, so a window always
+contains the sum of its payments' reservations.
 """
 
 from collections import defaultdict
@@ -11,20 +11,20 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
+from paynearme.ledger.schema import ZERO, ItemUpdate
 from paynearme.platform.dynamodb import Item, Key, Update
 from paynearme.policy import Limit, TypeName, Window, WindowKind, WindowTotals
 from paynearme.protocol.types import PaymentType
 
 WINDOW_TTL = timedelta(days=400)
-"""How long a window's item outlives its last change. DynamoDB deletes it then (time to live)."""
+"""DynamoDB deletes a window's item this long after its last change (time to live)."""
 
 _TYPES: tuple[TypeName, ...] = (*PaymentType, *get_args(get_args(TypeName.__value__)[1]))
-_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a payment holds of its customer's windows. ``windows`` are the sort keys of their items."""
+    """The amount of a payment in its customer's windows. ``windows`` are the sort keys of their items."""
 
     customer: str
     amount: Decimal
@@ -32,7 +32,7 @@ class Reservation:
     windows: tuple[str, ...]
 
     def values(self) -> Item:
-        """Return the attributes of the payment's item that say so."""
+        """Return the attributes of the payment's item that store the reservation."""
         return {
             "reservation_customer": self.customer,
             "reservation_amount": self.amount,
@@ -42,16 +42,16 @@ class Reservation:
 
     @property
     def condition(self) -> str:
-        """Return the condition that the payment's item says so; for ``condition_values``."""
+        """The condition that the payment's item stores this reservation. Its values are ``values()``."""
         return " AND ".join(f"{name} = :{name}" for name in self.values())
 
 
 NEVER_RESERVED = "attribute_not_exists(reservation_amount)"
-"""The condition that a payment's item holds nothing and never did."""
+"""The condition that a payment never had a reservation."""
 
 
 def reservation_of(payment: Item) -> Reservation | None:
-    """Return what a payment holds, or None if it never held anything."""
+    """Return the reservation of a payment's item, or ``None`` if it never had one."""
     if "reservation_amount" not in payment:
         return None
     return Reservation(
@@ -70,32 +70,33 @@ def sort_keys(windows: Iterable[Window]) -> tuple[str, ...]:
 def window_key(site_id: str, customer: str, sort_key: str) -> Key:
     """Return the key of a window's item.
 
-    In a partition apart from the account: the right to reserve must not reach a balance.
+    Its partition differs from the account's: a permission to reserve must not include the balance.
     """
     return (f"SPENDING#{site_id}#{customer}", sort_key)
 
 
 def window_totals(item: Item, excluding: Reservation | None = None) -> WindowTotals:
-    """Return what a window's item says was spent, but for what the payment that is looked at holds of it."""
+    """Return the totals of a window's item, without the reservation ``excluding``."""
     by_type = {name: item[f"spent_{name}"] for name in _TYPES if f"spent_{name}" in item}
-    total = item.get("spent", _ZERO)
+    total = item.get("spent", ZERO)
     if excluding and item.get("sk") in excluding.windows:
         total -= excluding.amount
-        by_type[excluding.type_name] = by_type.get(excluding.type_name, _ZERO) - excluding.amount
+        by_type[excluding.type_name] = by_type.get(excluding.type_name, ZERO) - excluding.amount
     return WindowTotals(total, by_type)
 
 
 def reservation_changes(
     site_id: str, previous: Reservation | None, next_: Reservation | None, now: datetime
 ) -> list[Update]:
-    """Return the changes of windows when a payment that held ``before`` comes to hold ``after``."""
+    """Return the changes of the windows when a payment's reservation changes from ``previous`` to ``next_``."""
     changes: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    signed_reservations = [(reservation, sign) for reservation, sign in ((previous, -1), (next_, 1)) if reservation]
-    for held, sign in signed_reservations:
-        for window in held.windows:
-            amounts = changes[held.customer, window]
-            amounts["spent"] += sign * held.amount
-            amounts[f"spent_{held.type_name}"] += sign * held.amount
+    for reservation, sign in ((previous, -1), (next_, 1)):
+        if reservation is None:
+            continue
+        for window in reservation.windows:
+            amounts = changes[reservation.customer, window]
+            amounts["spent"] += sign * reservation.amount
+            amounts[f"spent_{reservation.type_name}"] += sign * reservation.amount
     updates = []
     for (customer, window), amounts in changes.items():
         if nonzero := {name: amount for name, amount in amounts.items() if amount}:
@@ -110,10 +111,11 @@ def reservation_updates(
     observed: Mapping[WindowKind, WindowTotals],
     now: datetime,
 ) -> list[Update]:
-    """Return the changes that reserve ``held``, one for each window, each on the condition that it fits.
+    """Return the updates that store ``reservation``, one for each window, on the condition that it fits the limits.
 
-    ``ceilings`` were kept by what was ``seen`` of the windows. A condition on all payment types holds however
-    much was spent since; one on some types holds while no other of these types was spent more.
+    ``observed`` are the totals of the decision, which are within ``limits``. Concurrent payments can increase the
+    totals. A limit on all payment types still accepts the reservation while it fits. A limit on some types causes a
+    conflict if another of these types has increased.
     """
     updates = []
     by_window = {kind: [limit for limit in limits if limit.window is kind] for kind in WindowKind}
@@ -127,7 +129,7 @@ def reservation_updates(
 def _limit_condition(
     reservation: Reservation, limits: Iterable[Limit], observed: WindowTotals
 ) -> tuple[str, dict[str, Decimal]]:
-    """Return the condition that ``held`` fits under ``ceilings``, and its values."""
+    """Return the condition that ``reservation`` fits ``limits``, and its values."""
     bounds: dict[str, Decimal] = {}
 
     def bound(attribute: str, max_amount: Decimal) -> None:
@@ -154,10 +156,8 @@ def _window_update(
     condition: str = "",
     condition_values: Mapping[str, Any] | None = None,
 ) -> Update:
-    pk, sk = window_key(site_id, customer, window)
-    return Update(
-        pk,
-        sk,
+    return ItemUpdate(
+        *window_key(site_id, customer, window),
         {"expires_at_epoch": int((now + WINDOW_TTL).timestamp())},
         increments=amounts,
         condition=condition,

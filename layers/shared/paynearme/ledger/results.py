@@ -1,4 +1,4 @@
-"""What is known of a payment, as the ledger tells it."""
+"""The results of the ledger's operations, with their log fields and metrics."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,41 +13,41 @@ from paynearme.policy.texts import render
 from paynearme.protocol.callbacks import AuthorizationResponse, Outcome
 from paynearme.protocol.reversals import ReversalKind
 
-_NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
+_SITE_PAYMENT_NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
 
 
 class Anomaly(StrEnum):
-    """What is wrong with a payment and needs a person's eye. Kept in the item's ``anomalies``."""
+    """A contradiction between messages about one payment, for an operator. Stored in the item's ``anomalies``."""
 
     AUTHORIZATION_CONFLICT = "authorization_conflict"
     """It was authorized again with another amount, currency, order, customer or payment type."""
     PAID_AFTER_DECLINE = "paid_after_decline"
-    """It was paid although we had declined it."""
+    """It was paid after a declined authorization."""
     AMOUNT_DIFFERS = "amount_differs"
-    """It was paid with another amount, net amount or currency than was authorized."""
+    """It was paid with another amount, net amount or currency than the authorized one."""
     NET_EXCEEDS_AMOUNT = "net_exceeds_amount"
-    """More of it is the customer's than was paid."""
+    """Its net amount exceeds the paid amount."""
     ORDER_DIFFERS = "order_differs"
-    """It was paid for another order than was authorized."""
+    """It was paid for another order than the authorized one."""
     CUSTOMER_DIFFERS = "customer_differs"
-    """It was paid by another customer than was authorized."""
+    """It was paid by another customer than the authorized one."""
     OUTCOME_CONTRADICTED = "outcome_contradicted"
     """It was confirmed again with another outcome, amount, order or customer."""
     PAID_AFTER_RELEASE = "paid_after_release"
-    """It was paid after its reservation had been given back: it counts again, even past a limit."""
+    """It was paid after the release of its reservation. It counts again, also above a limit."""
     SPENDING_NOT_COUNTED = "spending_not_counted"
-    """It was paid without a reservation while no policy could be read: it counts for no limit."""
+    """It was paid without a reservation while no policy was available. It counts for no limit."""
     REVERSED_UNKNOWN = "reversed_unknown"
-    """It was reversed although it had not been posted."""
+    """It was reversed before it was posted."""
     REVERSED_TOO_MUCH = "reversed_too_much"
-    """More of it came back than was paid."""
+    """Its reversals exceed the paid amount."""
     CUSTOMER_MISSING = "customer_missing"
-    """It was paid by a customer that the message did not name: posted on the payment, on no balance."""
+    """The confirmation contains no customer. The payment is posted, and no balance is credited."""
 
 
 @dataclass(frozen=True)
 class AuthorizationResult:
-    """A decision as the ledger holds it. ``repeated`` says that it was made before."""
+    """The stored decision. ``is_duplicate``: an earlier request stored it."""
 
     decision: Decision
     decided_at: datetime
@@ -57,7 +57,7 @@ class AuthorizationResult:
 
     @property
     def log_fields(self) -> dict[str, Any]:
-        """Return what the log line says of it."""
+        """Return the fields for the log line."""
         return {
             "accepted": self.decision.accept,
             "decision_reason": self.decision.reason,
@@ -66,7 +66,7 @@ class AuthorizationResult:
 
     @property
     def metrics(self) -> dict[str, int]:
-        """Return the metrics that count it."""
+        """Return metric values by metric name."""
         if self.is_duplicate:
             return {"AuthorizationDuplicate": 1}
         if self.decision.accept:
@@ -75,7 +75,10 @@ class AuthorizationResult:
         return {"AuthorizationDeclined": 1, by_reason: 1, **_anomaly_metrics(self.anomalies)}
 
     def to_response(self, pnm_order_identifier: str) -> AuthorizationResponse:
-        """Return the answer for PayNearMe: the same for the first question and for each repeat."""
+        """Return the response for PayNearMe, which is equal for duplicates.
+
+        PayNearMe's samples contain the time of the decision in ``memo``.
+        """
         return AuthorizationResponse(
             pnm_order_identifier=pnm_order_identifier,
             accept_payment="yes" if self.decision.accept else "no",
@@ -88,9 +91,9 @@ class AuthorizationResult:
 
 @dataclass(frozen=True)
 class ConfirmationResult:
-    """What a confirmation did. ``repeated`` says that it told nothing new; ``anomalies``, what it found.
+    """The effect of a confirmation. ``is_duplicate``: it changed nothing.
 
-    ``money_in`` is what was paid, where this posted it: None for a repeat, a decline and a test.
+    ``confirmed_amount`` is the paid amount that it posted, or ``None`` for a duplicate, a decline or a test payment.
     """
 
     outcome: Outcome
@@ -100,7 +103,7 @@ class ConfirmationResult:
 
     @property
     def log_fields(self) -> dict[str, Any]:
-        """Return what the log line says of it."""
+        """Return the fields for the log line."""
         return {
             "outcome": self.outcome,
             "duplicate": self.is_duplicate,
@@ -109,7 +112,7 @@ class ConfirmationResult:
 
     @property
     def metrics(self) -> dict[str, int]:
-        """Return the metrics that count it; money in cents, all of which two places hold."""
+        """Return the metrics. The amount is in whole cents, because CloudWatch stores floating-point numbers."""
         outcome_metric = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
         amount_metric = (
             {} if self.confirmed_amount is None else {"ConfirmedAmountCents": int(self.confirmed_amount * 100)}
@@ -123,7 +126,7 @@ class ConfirmationResult:
 
 @dataclass(frozen=True)
 class ReversalResult:
-    """What a reversal did. ``repeated`` says that it told nothing new; ``anomalies``, what it found."""
+    """The effect of a reversal. ``is_duplicate``: it changed nothing."""
 
     kind: ReversalKind
     is_duplicate: bool
@@ -131,7 +134,7 @@ class ReversalResult:
 
     @property
     def log_fields(self) -> dict[str, Any]:
-        """Return what the log line says of it."""
+        """Return the fields for the log line."""
         return {
             "reversal_kind": str(self.kind),
             "duplicate": self.is_duplicate,
@@ -140,7 +143,7 @@ class ReversalResult:
 
     @property
     def metrics(self) -> dict[str, int]:
-        """Return the metrics that count it."""
+        """Return metric values by metric name."""
         if self.is_duplicate:
             return {"ReversalDuplicate": 1}
         by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{_pascal_case(self.kind)}": 1}
@@ -148,16 +151,19 @@ class ReversalResult:
 
 
 def site_payment_identifier(site_id: str, pnm_payment_identifier: str, *, test: bool) -> str:
-    """Return our identifier of a payment: the same at each call, another for each payment."""
-    return str(uuid.uuid5(_NAMESPACE, f"{'test' if test else 'live'}/{site_id}/{pnm_payment_identifier}"))
+    """Return the merchant's identifier of a payment that PayNearMe created without one.
+
+    It is derived (UUID version 5), so that the fallback decline contains the same identifier without the ledger.
+    """
+    return str(uuid.uuid5(_SITE_PAYMENT_NAMESPACE, f"{'test' if test else 'live'}/{site_id}/{pnm_payment_identifier}"))
 
 
 def fallback_decline(
     text_for: Callable[[str], ConsumerText], parameters: Mapping[str, str], now: datetime
 ) -> AuthorizationResult:
-    """Return a decline, in so many words, of an authorization that we cannot decide now.
+    """Return the decline of an authorization that cannot be decided.
 
-    ``text_of`` gives the words by site. Raises ``KeyError`` when ``parameters`` do not name a payment.
+    ``text_for`` returns the consumer text of a site. Raises ``KeyError`` if ``parameters`` contain no payment.
     """
     identifier = parameters.get("site_payment_identifier") or site_payment_identifier(
         parameters["site_identifier"],
@@ -175,7 +181,7 @@ def _anomaly_log_fields(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
 
 
 def _anomaly_metrics(anomalies: frozenset[Anomaly]) -> dict[str, int]:
-    """Return how many there are, and one of each kind."""
+    """Return the number of anomalies, and 1 for each of them."""
     by_kind = {f"Anomaly{_pascal_case(anomaly)}": 1 for anomaly in sorted(anomalies)}
     return {"Anomaly": len(by_kind), **by_kind} if by_kind else {}
 

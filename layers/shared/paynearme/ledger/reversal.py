@@ -1,4 +1,4 @@
-"""Money that came back: recorded once per reversal, and taken off the balance that it was posted to."""
+"""Store reversals once, and debit the balances to which the payments were posted."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,7 @@ from paynearme.protocol.callbacks import Outcome
 from paynearme.protocol.reversals import Reversal, ReversalKind
 
 _COUNTED_KINDS = {ReversalKind.CHARGEBACK: "chargebacks", ReversalKind.RETURN: "returns"}
-_ZERO = Decimal(0)
-# What a reversal depends on: it is written onto a payment that is still as it was read.
+# The write requires these attributes to be unchanged since the read.
 _GUARDED_ATTRIBUTES = (
     "outcome",
     "posted_amount",
@@ -25,10 +24,11 @@ _GUARDED_ATTRIBUTES = (
 
 
 def reverse(table: Table, message: Reversal, now: datetime, deadline: Deadline) -> ReversalResult:
-    """Store a reversal, and debit the balance, once for all repeats.
+    """Store a reversal, and debit the balance, once for all duplicates.
 
-    A balance never loses more than was posted to it. A reversal of an unposted payment is stored and flagged, and a
-    later confirmation posts only the rest. Raises ``LedgerUnavailableError``. Costs 2 requests, 1 for a duplicate.
+    The debit never exceeds the posted amount. A reversal of an unposted payment is stored and flagged, and a later
+    confirmation posts only the remaining amount. Raises ``LedgerUnavailableError``. Costs 2 requests, 1 for a
+    duplicate.
     """
     (payment,) = table.read([schema.payment_key_for(message)], deadline)
     while True:
@@ -43,7 +43,7 @@ def reverse(table: Table, message: Reversal, now: datetime, deadline: Deadline) 
 
 @dataclass(frozen=True)
 class _ReversalWrite:
-    """A reversal, the payment's item as it is known, and what is written."""
+    """A reversal, the current item of its payment, and its writes."""
 
     message: Reversal
     payment: Item
@@ -51,35 +51,35 @@ class _ReversalWrite:
 
     @property
     def attribute(self) -> str:
-        """Return under which name the payment's item holds this reversal."""
-        return f"reversal_{self.message.fingerprint[:12]}"
+        """Return the name of the payment's attribute for this reversal."""
+        return f"{schema.REVERSAL_PREFIX}{self.message.fingerprint[:12]}"
 
     @property
     def credited_customer(self) -> str | None:
-        """Return to whose balance it was posted; None where nobody's was moved."""
+        """Return the customer with the credited balance, or ``None``."""
         return self.payment.get("confirmed_customer") if "posted_amount" in self.payment else None
 
     @property
     def customer(self) -> str | None:
-        """Return whose payment it was, for the counts: as it was posted, asked about, or told now."""
+        """Return the customer for the counts: the confirmed one, the authorized one, or the one of this reversal."""
         recorded_customer = self.payment.get("confirmed_customer") or self.payment.get("authorized_customer")
         return recorded_customer or self.message.site_customer_identifier
 
     @property
     def debit(self) -> Decimal:
-        """Return what to take off the balance: what came back, but never more than is still posted to it."""
+        """Return the amount to debit: the reversed amount, at most the remaining posted amount."""
         if self.credited_customer is None:
-            return _ZERO
-        posted: Decimal = self.payment.get("posted_amount", _ZERO)
-        remaining: Decimal = posted - self.payment.get("debited_amount", _ZERO)
-        return max(_ZERO, min(self.message.amount, remaining))
+            return schema.ZERO
+        posted: Decimal = self.payment.get("posted_amount", schema.ZERO)
+        remaining: Decimal = posted - self.payment.get("debited_amount", schema.ZERO)
+        return max(schema.ZERO, min(self.message.amount, remaining))
 
     @property
     def anomalies(self) -> frozenset[Anomaly]:
-        """Return what does not fit what is known of the payment."""
+        """Return the contradictions between the reversal and the payment."""
         payment, message = self.payment, self.message
         paid = payment.get("outcome") == Outcome.PAYMENT
-        total_reversed = payment.get("reversed_amount", _ZERO) + message.amount
+        total_reversed = payment.get("reversed_amount", schema.ZERO) + message.amount
         customer = message.site_customer_identifier
         checks = {
             Anomaly.REVERSED_UNKNOWN: not paid,
@@ -90,7 +90,7 @@ class _ReversalWrite:
         return frozenset(anomaly for anomaly, present in checks.items() if present)
 
     def updates(self) -> list[Update]:
-        """Return the changes of the payment and, but for a test, of the balance and of the counts."""
+        """Return the changes of the payment, and without ``test`` also of the balance and the counts."""
         changes = [self._payment_update()]
         if self.credited_customer is not None and self.debit:
             site_id = self.message.site_identifier
@@ -114,7 +114,7 @@ class _ReversalWrite:
             f"{name} = :{name}" if name in condition_values else f"attribute_not_exists({name})"
             for name in _GUARDED_ATTRIBUTES
         ]
-        # A reversal of what nobody told us of is all that is known of it.
+        # A reversal can be the first message about its payment.
         values = {} if payment else schema.identifying_attributes(message)
         return schema.payment_update(
             schema.payment_key_for(message),
@@ -130,7 +130,7 @@ class _ReversalWrite:
         attribute = _COUNTED_KINDS.get(self.message.kind)
         if attribute is None:
             return []
-        # PayNearMe may tell of it again after an outage, days later. The future is no day to count on.
+        # The day of the message, because PayNearMe can retry days later, and never a day in the future.
         day = datetime.fromtimestamp(min(self.message.timestamp, self.now.timestamp()), UTC).date()
-        pk, sk = schema.reversals_key(self.message.site_identifier, customer, day.year)
-        return [Update(pk, sk, increments={f"{attribute}_{day.isoformat()}": Decimal(1)})]
+        key = schema.reversals_key(self.message.site_identifier, customer, day.year)
+        return [schema.ItemUpdate(*key, increments={f"{attribute}_{day.isoformat()}": Decimal(1)})]

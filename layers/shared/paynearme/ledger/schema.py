@@ -1,11 +1,13 @@
-"""The items of the table: their keys, and what of a message or of the merchant they hold."""
+"""The keys and attributes of the ledger's items, and their conversion."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 from paynearme.ledger.results import Anomaly
 from paynearme.platform.dynamodb import Item, Key, Update
@@ -22,27 +24,45 @@ from paynearme.protocol.reversals import Reversal
 
 type PaymentMessage = Authorization | Confirmation | Reversal
 
+SCHEMA_VERSION = 1
+"""The number of this schema. Every item contains the number of the schema that created it."""
+
+ZERO = Decimal(0)
+
+WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
+"""The condition that a payment has no outcome."""
+
+REVERSAL_PREFIX = "reversal_"
+"""The beginning of the names of a payment's attributes that contain one reversal each."""
+
 _PAYMENT = "PAYMENT"
 _SELF_IMPOSED_LIMITS = {window: f"self_imposed_{window}_limit" for window in WindowKind}
 
 
+@dataclass(frozen=True)
+class ItemUpdate(Update):
+    """A change of one item of the ledger. A created item contains the schema number."""
+
+    defaults: Mapping[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
+
+
 def payment_key(site_id: str, pnm_payment_identifier: str, *, test: bool) -> Key:
-    """Return the key of a payment. What a test tells is kept apart."""
+    """Return the key of a payment. Test payments have separate keys."""
     return (f"{'TEST#' if test else ''}PAYMENT#{site_id}#{pnm_payment_identifier}", _PAYMENT)
 
 
 def is_payment(item: Item) -> bool:
-    """Return whether an item is a payment's."""
+    """Return whether the item is a payment."""
     return bool(item["sk"] == _PAYMENT)
 
 
 def intent_key(site_id: str, site_payment_identifier: str) -> Key:
-    """Return the key of a payment that the merchant's backend asks for."""
+    """Return the key of the intent to submit a payment."""
     return (f"INTENT#{site_id}#{site_payment_identifier}", "INTENT")
 
 
 def site_payment_key(site_id: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool) -> Key:
-    """Return the key of what confirmations tell of an order's payment by the merchant's identifier of it."""
+    """Return the key of the confirmed outcome of a submitted payment."""
     return (
         f"{'TEST#' if test else ''}SITE_PAYMENT#{site_id}#{pnm_order_identifier}",
         site_payment_identifier,
@@ -60,12 +80,15 @@ def account_key(site_id: str, customer: str) -> Key:
 
 
 def reversals_key(site_id: str, customer: str, year: int) -> Key:
-    """Return the key of what came back of a customer's payments in a year (UTC)."""
+    """Return the key of the counts of a customer's reversals in a year (UTC).
+
+    One item for each year: the cost of a decision does not depend on the history.
+    """
     return (f"CUSTOMER#{site_id}#{customer}", f"REVERSALS#{year}")
 
 
 def payment_key_for(message: PaymentMessage) -> Key:
-    """Return the key of the payment that ``message`` is about."""
+    """Return the key of the payment of ``message``."""
     return payment_key(message.site_identifier, message.pnm_payment_identifier, test=message.test)
 
 
@@ -78,12 +101,9 @@ def payment_update(
     anomalies: frozenset[Anomaly] = frozenset(),
     condition: str = "",
     condition_values: Mapping[str, object] = MappingProxyType({}),
-) -> Update:
-    """Return a change of a payment's item. Each makes its ``revision`` one more.
-
-    By that number whoever reads events of the payment can tell which came first.
-    """
-    return Update(
+) -> ItemUpdate:
+    """Return a change of a payment that also increments its ``revision``, which orders the payment's events."""
+    return ItemUpdate(
         *key,
         values,
         removes=removes,
@@ -95,7 +115,7 @@ def payment_update(
 
 
 def identifying_attributes(message: PaymentMessage) -> Item:
-    """Return by which identifiers the payment is known."""
+    """Return the attributes that identify the payment of ``message``."""
     return {
         "site_identifier": message.site_identifier,
         "pnm_payment_identifier": message.pnm_payment_identifier,
@@ -107,7 +127,7 @@ def identifying_attributes(message: PaymentMessage) -> Item:
 
 
 def outcome_attributes(message: Confirmation, now: datetime) -> Item:
-    """Return what a confirmation tells of its payment."""
+    """Return the attributes that a confirmation sets."""
     paid = message.status is Outcome.PAYMENT
     return {
         "outcome": str(message.status),
@@ -125,7 +145,7 @@ def outcome_attributes(message: Confirmation, now: datetime) -> Item:
 
 
 def authorization_fingerprint(message: Authorization) -> str:
-    """Return what is equal for equal questions about one payment."""
+    """Return a hash that is equal for duplicates of an authorization."""
     return _fingerprint(
         message.payment_amount,
         message.payment_currency,
@@ -136,7 +156,7 @@ def authorization_fingerprint(message: Authorization) -> str:
 
 
 def confirmation_fingerprint(message: Confirmation) -> str:
-    """Return what is equal for equal outcomes of one payment."""
+    """Return a hash that is equal for duplicates of a confirmation."""
     return _fingerprint(
         message.status,
         message.payment_amount,
@@ -147,19 +167,18 @@ def confirmation_fingerprint(message: Confirmation) -> str:
     )
 
 
-def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> Update:
-    """Return the change of a customer's balance by ``amount``, in dollars."""
-    pk, sk = account_key(site_id, customer)
+def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> ItemUpdate:
+    """Return the addition of ``amount``, in dollars, to a customer's balance."""
     values = {
         "site_identifier": site_id,
         "site_customer_identifier": customer,
         "updated_at": now.isoformat(),
     }
-    return Update(pk, sk, values, increments={"balance": amount})
+    return ItemUpdate(*account_key(site_id, customer), values, increments={"balance": amount})
 
 
 def parse_order(item: Item) -> MerchantOrder | None:
-    """Return the order that the merchant fed, or None."""
+    """Return the recorded order, or ``None``."""
     if "status" not in item:
         return None
     expires_at = item.get("expires_at")
@@ -173,7 +192,7 @@ def parse_order(item: Item) -> MerchantOrder | None:
 
 
 def order_attributes(order: MerchantOrder) -> Item:
-    """Return the attributes that hold ``order``: None for those that it has not."""
+    """Return the attributes of ``order``. A missing value is ``None``."""
     return {
         "status": str(order.status),
         "order_type": str(order.order_type),
@@ -184,7 +203,10 @@ def order_attributes(order: MerchantOrder) -> Item:
 
 
 def parse_customer(item: Item) -> MerchantCustomer | None:
-    """Return the customer that the merchant fed, or None: a balance alone makes nobody known."""
+    """Return the customer that the merchant put, or ``None``.
+
+    A balance alone does not make a customer known: otherwise the first payment would.
+    """
     if "status" not in item:
         return None
     limits = {window: item[name] for window, name in _SELF_IMPOSED_LIMITS.items() if name in item}
@@ -192,13 +214,13 @@ def parse_customer(item: Item) -> MerchantCustomer | None:
 
 
 def customer_attributes(customer: MerchantCustomer) -> Item:
-    """Return the attributes that hold ``customer``: None for those that it has not."""
+    """Return the attributes of ``customer``. A missing value is ``None``."""
     limits = {name: customer.self_imposed_limits.get(window) for window, name in _SELF_IMPOSED_LIMITS.items()}
     return {"status": str(customer.status), "suspended_reason": customer.suspended_reason, **limits}
 
 
 def counts_by_day(items: list[Item], attribute: str) -> Mapping[date, int]:
-    """Return how often ``what`` (``chargebacks``, ``returns``) was counted by day, from some years' items."""
+    """Return the counts of an attribute (``chargebacks``, ``returns``) by day, from the items of some years."""
     prefix = f"{attribute}_"
     return {
         date.fromisoformat(name.removeprefix(prefix)): int(count)
@@ -209,6 +231,6 @@ def counts_by_day(items: list[Item], attribute: str) -> Mapping[date, int]:
 
 
 def _fingerprint(*parts: Decimal | str | None) -> str:
-    """Return a short text that is equal for equal parts. Amounts must have two places."""
+    """Return a hash of ``parts``. Equal amounts have equal hashes only with the same number of decimal places."""
     text = json.dumps([None if part is None else str(part) for part in parts])
     return hashlib.sha256(text.encode()).hexdigest()

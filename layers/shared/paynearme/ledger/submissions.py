@@ -1,8 +1,8 @@
-"""Payments that the merchant's backend asks for: each is asked of PayNearMe once.
+"""Store intents to submit payments and their outcomes, so that each payment is submitted once.
 
-An intent is written before the call and what came of it after. It lies under our own identifier of the
-payment, which follows from the caller's key. PayNearMe's confirmations carry that identifier, and
-``confirming`` writes down, by it and by the order, what they tell: so what was lost is learned later.
+The intent is stored before the request to PayNearMe, and the outcome after it. The key of both is the merchant's
+identifier of the payment, which is derived from the caller's ``Idempotency-Key``. PayNearMe's confirmations contain
+this identifier, and ``confirmation`` stores their outcome under it and the order. So a lost response is resolved later.
 """
 
 from datetime import datetime
@@ -17,9 +17,9 @@ from paynearme.errors import (
     ServiceError,
 )
 from paynearme.ledger.payment_intents import PaymentIntent
-from paynearme.ledger.schema import intent_key, site_payment_key
+from paynearme.ledger.schema import ItemUpdate, intent_key, site_payment_key
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Table, Update
+from paynearme.platform.dynamodb import Item, Table
 from paynearme.protocol.make_payment import SubmittedPayment
 
 _UNCLAIMED = "attribute_not_exists(pk)"
@@ -47,17 +47,17 @@ def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadlin
         "lease_expires_at": intent.lease_expires_at,
     }
     key = intent_key(intent.site_id, intent.site_payment_identifier)
-    existing = table.update(Update(*key, values, condition=_UNCLAIMED), deadline)
-    # It is ours where only the answer to our write was lost.
+    existing = table.update(ItemUpdate(*key, values, condition=_UNCLAIMED), deadline)
+    # After a lost response, the existing item is the write of this call itself.
     while existing is not None and existing["attempt"] != intent.attempt_id:
         if existing["fingerprint"] != values["fingerprint"]:
             raise IdempotencyKeyReusedError
         previous_payment = _resolve_existing(table, intent, existing, now, deadline)
         if previous_payment is not None:
             return previous_payment
-        # What PayNearMe did not take may be asked again, by one of all who want to.
+        # PayNearMe did not accept the payment: one of the concurrent callers submits it again.
         other_attempt = {"attempt": existing["attempt"]}
-        takeover = Update(*key, values, condition=_OWN_ATTEMPT, condition_values=other_attempt)
+        takeover = ItemUpdate(*key, values, condition=_OWN_ATTEMPT, condition_values=other_attempt)
         existing = table.update(takeover, deadline)
     return None
 
@@ -65,14 +65,14 @@ def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadlin
 def finish_submission(
     table: Table, intent: PaymentIntent, outcome: SubmittedPayment | ServiceError, deadline: Deadline
 ) -> None:
-    """Store the outcome of a submission that this caller began.
+    """Store the outcome of this caller's submission.
 
     After an error other than a rejection or an unknown outcome, PayNearMe did not accept the payment: the next
     request with the same key submits it again. Raises ``LedgerUnavailableError``. Costs 1 request.
     """
     condition_values = {"attempt": intent.attempt_id}
     key = intent_key(intent.site_id, intent.site_payment_identifier)
-    change = Update(*key, _outcome_attributes(outcome), condition=_OWN_ATTEMPT, condition_values=condition_values)
+    change = ItemUpdate(*key, _outcome_attributes(outcome), condition=_OWN_ATTEMPT, condition_values=condition_values)
     table.update(change, deadline)
 
 
@@ -83,6 +83,7 @@ def _outcome_attributes(outcome: SubmittedPayment | ServiceError) -> Item:
         case PaymentOutcomeUnknownError():
             return {"status": "unknown"}
         case RequestRejectedError():
+            # The texts are stored for retries. The request contains no PII that they could quote.
             expired = isinstance(outcome, BankAuthorizationExpiredError)
             return {
                 "status": "bank_authorization_expired" if expired else "rejected",
@@ -95,10 +96,10 @@ def _outcome_attributes(outcome: SubmittedPayment | ServiceError) -> Item:
 def _resolve_existing(
     table: Table, intent: PaymentIntent, existing: Item, now: datetime, deadline: Deadline
 ) -> SubmittedPayment | None:
-    """Return what became of a payment that was asked for before, None for one that PayNearMe did not take.
+    """Return the outcome of an earlier request with this key, or ``None`` if PayNearMe did not accept it.
 
-    Raises what is no payment. A confirmation is believed before everything that PayNearMe's answer said,
-    unless that was that it took the payment on: then the confirmation tells more, and GET /payments has it.
+    Raises the stored error of a failed request. A confirmation overrides the stored response, except ``submitted``:
+    then ``GET /payments`` returns the confirmed outcome.
     """
     request, status = intent.request, existing["status"]
     if status == "submitted":
@@ -119,10 +120,10 @@ def _resolve_existing(
 
 
 def _confirmed_outcome(table: Table, intent: PaymentIntent, deadline: Deadline) -> SubmittedPayment | None:
-    """Return the payment if a confirmation told that it was paid; raise ``PaymentFailedError`` if not."""
+    """Return the payment if it is confirmed as paid. Raise ``PaymentFailedError`` if it is confirmed as declined."""
     order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
     keys = [site_payment_key(intent.site_id, order, identifier, test=test) for test in (False, True)]
-    # What a test tells is only asked for where nothing else was told.
+    # The outcome of a test payment counts only without another outcome.
     for stored_outcome in table.read(keys, deadline):
         if "paid" in stored_outcome:
             return intent.to_response("confirmed", stored_outcome["paid"], stored_outcome["paid_amount"])

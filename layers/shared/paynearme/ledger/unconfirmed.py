@@ -1,8 +1,7 @@
-"""Accepted payments whose outcome nobody has told yet: found by a sparse index, so that none is forgotten.
+"""Query accepted payments without an outcome, by the sparse index ``pending``.
 
-An accepted payment's item says so in two attributes, which the index ``awaited`` is made of. The outcome, or
-a release, takes them away: so the index holds what is open now and nothing of what ever was. Its partitions
-are spread by the payment's key.
+An accepted payment has the two key attributes of the index. The outcome or a release removes them, so the index
+contains only pending payments. A hash of the payment's key selects its partition.
 """
 
 import hashlib
@@ -17,24 +16,27 @@ from paynearme.platform.dynamodb import Item, Key, Table
 
 INDEX = "pending"
 PARTITIONS = 16
-"""Over how many partitions the index is spread. To look into fewer than were written forgets payments."""
+"""The number of partitions of the index. Never decrease it: sweeps would miss payments in the other partitions."""
 
 PENDING_ATTRIBUTES = ("pending_partition", "pending_since")
-"""The attributes that the index is made of."""
+"""The key attributes of the index."""
+
+STILL_PENDING = "pending_since = :since"
+"""The condition that a payment is pending, with the decision and the stage of the value ``since``."""
 
 
 class PendingStage(StrEnum):
-    """How long an outcome has been awaited. Also the beginning of the index's sort key."""
+    """The stage of a pending payment, and the beginning of the index's sort key."""
 
     AUTHORIZED = "authorized"
-    """Not long, or nobody has looked since."""
+    """Not marked by a sweep."""
     UNCONFIRMED = "unconfirmed"
-    """So long that somebody was told."""
+    """Marked as overdue by a sweep."""
 
 
 @dataclass(frozen=True)
 class PendingPayment:
-    """An accepted payment without an outcome, as the index tells it."""
+    """An accepted payment without an outcome, with the attributes that the index contains."""
 
     key: Key
     pending_since: str
@@ -44,7 +46,7 @@ class PendingPayment:
 
 
 def pending_attributes(key: Key, decided_at: datetime) -> Item:
-    """Return the attributes of a payment's item that say that its outcome is awaited."""
+    """Return the attributes that make a payment pending."""
     partition = hashlib.sha256(key[0].encode()).digest()[0] % PARTITIONS
     values = (_partition(partition), _sort_key(PendingStage.AUTHORIZED, decided_at))
     return dict(zip(PENDING_ATTRIBUTES, values, strict=True))
@@ -78,12 +80,11 @@ def mark_unconfirmed(table: Table, payment: PendingPayment, now: datetime, deadl
     change = schema.payment_update(
         payment.key,
         {"pending_since": new_pending_since, "unconfirmed_at": now.isoformat()},
-        # Neither an outcome nor another watcher came in between.
-        condition="pending_since = :since",
+        condition=STILL_PENDING,
         condition_values={"since": payment.pending_since},
     )
     conflict = table.update(change, deadline)
-    # When an answer was lost, what stands against the repeat is what this call wrote itself.
+    # After a lost response, the conflict of the retry is with the write of this call itself.
     return conflict is None or conflict.get("unconfirmed_at") == now.isoformat()
 
 

@@ -41,9 +41,9 @@ class _UnprocessedKeysError(RetryableError):
 class Update:
     """A conditional change of one item. An item that does not exist is created.
 
-    ``sets`` replaces attributes (``None`` leaves one unchanged), and ``removes`` deletes attributes. ``increments``
-    adds to numbers, and ``set_additions`` adds to sets of text. ``condition`` is a condition expression over
-    ``condition_values``. If it does not hold, nothing changes.
+    ``sets`` replaces attributes (``None`` leaves one unchanged), ``defaults`` sets missing attributes, and ``removes``
+    deletes attributes. ``increments`` adds to numbers, and ``set_additions`` adds to sets of text. ``condition`` is a
+    condition expression over ``condition_values``. If it does not hold, nothing changes.
     """
 
     pk: str
@@ -54,6 +54,7 @@ class Update:
     set_additions: Mapping[str, Iterable[str]] = field(default_factory=dict)
     condition: str = ""
     condition_values: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def to_request(self, table_name: str) -> dict[str, Any]:
         """Return the request of ``UpdateItem``, which is also the ``Update`` of a transaction."""
@@ -64,11 +65,16 @@ class Update:
         }
         removed = sorted(self.removes)
         # Numbered: an attribute's name may hold what a placeholder's may not.
-        names = {name: f"#n{number}" for number, name in enumerate((*replaced, *added, *removed))}
-        values = {f":v{number}": value for number, value in enumerate((*replaced.values(), *added.values()))}
-        value_placeholders = dict(zip((*replaced, *added), values, strict=True))
+        written = {**replaced, **self.defaults, **added}
+        names = {name: f"#n{number}" for number, name in enumerate((*written, *removed))}
+        values = {f":v{number}": value for number, value in enumerate(written.values())}
+        value_placeholders = dict(zip(written, values, strict=True))
+        assignments = [f"{names[name]} = {value_placeholders[name]}" for name in replaced]
+        assignments += [
+            f"{names[name]} = if_not_exists({names[name]}, {value_placeholders[name]})" for name in self.defaults
+        ]
         parts = {
-            "SET": ", ".join(f"{names[name]} = {value_placeholders[name]}" for name in replaced),
+            "SET": ", ".join(assignments),
             "ADD": ", ".join(f"{names[name]} {value_placeholders[name]}" for name in added),
             "REMOVE": ", ".join(names[name] for name in removed),
         }
