@@ -18,7 +18,7 @@ from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.protocol.parsing import read_message
 from tests.support.api_driver import ApiDriver, problem_type
 from tests.support.callback_fixtures import SITE, confirmation
-from tests.support.callback_payment_driver import NOON, send_at, unix_time
+from tests.support.callback_driver import NOON, send_at, unix_time
 from tests.support.harness import LambdaFunction, LedgerFixture, Response
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample

@@ -9,7 +9,7 @@ from paynearme.protocol.signing import verify
 from tests.support.api_driver import ApiDriver, order_path, parameter_errors, problem_type
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import SITE, SITES, authorization
-from tests.support.callback_payment_driver import NOON
+from tests.support.callback_driver import NOON
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample

@@ -10,7 +10,7 @@ from paynearme.ledger.event_mapping import payment_events
 from paynearme.platform.dynamodb import stream_images
 from paynearme.protocol.payment_events import PaymentEvent
 from tests.support.callback_fixtures import SITE_OF_3_0_IN_XML, authorization, confirmation, site_changes
-from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.stream_reader import StreamReader, events_in
 
@@ -25,11 +25,11 @@ LIFECYCLE_EVENTS = [
 @pytest.fixture
 def payments(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
-) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
-def run_lifecycle(payments: PaymentDriver, reverse: LambdaFunction, **changes: str | None) -> None:
+def run_lifecycle(payments: CallbackDriver, reverse: LambdaFunction, **changes: str | None) -> None:
     """Let a payment come back, be asked about, released, asked about again, fail, be made, and come back."""
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1.00", **changes))
     payments.authorize("1", **changes)
@@ -41,7 +41,7 @@ def run_lifecycle(payments: PaymentDriver, reverse: LambdaFunction, **changes: s
 
 
 def test_the_identifiers_are_the_same_whoever_makes_the_events_again(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     run_lifecycle(payments, reverse)
     records = stream_reader.records()
@@ -68,7 +68,7 @@ def test_the_identifiers_of_equal_payments_differ(
 
 
 def test_the_sequence_grows_over_the_whole_story(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     run_lifecycle(payments, reverse)
     payments.authorize("1", payment_amount="7.00")
@@ -81,7 +81,7 @@ def test_the_sequence_grows_over_the_whole_story(
 
 
 def test_amounts_are_text_with_two_places(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     run_lifecycle(payments, reverse, payment_amount="100")
 
@@ -96,7 +96,7 @@ def test_amounts_are_text_with_two_places(
 
 
 def test_no_event_says_anything_personal(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     pii = (
         *("agent_name", "agent_email", "payment_bank_name", "payment_card_last4", "user_agent_string"),
@@ -113,7 +113,7 @@ def test_no_event_says_anything_personal(
 
 
 def test_repeats_are_told_to_nobody(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     reversal_message = reversal(pnm_payment_identifier="1")
     payments.authorize("1")
@@ -135,7 +135,7 @@ def test_repeats_are_told_to_nobody(
 
 
 def test_a_test_is_told_to_nobody(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     payments.authorize("1", test="true")
     payments.confirm("1", test="true", payment_amount="7.00")
@@ -147,7 +147,7 @@ def test_a_test_is_told_to_nobody(
 
 
 def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
-    payments: PaymentDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
+    payments: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     payments.authorize()
     payments.confirm()
@@ -164,7 +164,7 @@ def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
 
 
 def test_what_is_not_as_the_ledger_writes_it_is_no_event_but_an_error(
-    payments: PaymentDriver, stream_reader: StreamReader
+    payments: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
     [record] = [r for r in stream_reader.records() if r["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
@@ -183,7 +183,7 @@ def test_what_is_not_as_the_ledger_writes_it_is_no_event_but_an_error(
 
 
 def test_what_was_written_before_there_were_revisions_is_told_as_the_first(
-    payments: PaymentDriver, stream_reader: StreamReader
+    payments: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
     [record] = [r for r in stream_reader.records() if r["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
-from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.stream_reader import StreamReader, balances_from
 
@@ -20,8 +20,8 @@ TWO_DAYS_LATER = NOON + timedelta(days=2)
 @pytest.fixture
 def payments(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
-) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def details(stream_reader: StreamReader) -> Callable[[], dict[str, Any]]:
     return details
 
 
-def expected_event(payments: PaymentDriver, **fields: Any) -> dict[str, Any]:
+def expected_event(payments: CallbackDriver, **fields: Any) -> dict[str, Any]:
     """Return what an event says of the payment that was asked about."""
     return {
         "site_identifier": SITE,
@@ -58,7 +58,7 @@ def expected_event(payments: PaymentDriver, **fields: Any) -> dict[str, Any]:
     }
 
 
-def test_an_accepted_payment_is_told(payments: PaymentDriver, details: Callable[[], dict[str, Any]]) -> None:
+def test_an_accepted_payment_is_told(payments: CallbackDriver, details: Callable[[], dict[str, Any]]) -> None:
     payments.authorize(site_order_identifier="ours")
 
     expected_fields = {
@@ -70,7 +70,7 @@ def test_an_accepted_payment_is_told(payments: PaymentDriver, details: Callable[
 
 
 def test_a_declined_payment_is_told_with_its_reason(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, details: Callable[[], dict[str, Any]]
+    payments: CallbackDriver, deployed_policy: AppConfigStub, details: Callable[[], dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
 
@@ -81,7 +81,7 @@ def test_a_declined_payment_is_told_with_its_reason(
 
 
 def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
-    payments: PaymentDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+    payments: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
     payments.authorize()
     stream_reader.new_events()
@@ -99,7 +99,7 @@ def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
 
 
 def test_a_payment_that_failed_is_told_with_what_is_known_of_it(
-    payments: PaymentDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+    payments: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
     payments.authorize()
     stream_reader.new_events()
@@ -112,7 +112,7 @@ def test_a_payment_that_failed_is_told_with_what_is_known_of_it(
 
 
 def test_a_payment_that_nobody_asked_about_is_told_as_such(
-    payments: PaymentDriver, details: Callable[[], dict[str, Any]]
+    payments: CallbackDriver, details: Callable[[], dict[str, Any]]
 ) -> None:
     payments.confirm()
 
@@ -126,7 +126,7 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
 
 
 def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, stream_reader: StreamReader
+    payments: CallbackDriver, deployed_policy: AppConfigStub, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
     payments.authorize()
@@ -138,7 +138,7 @@ def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
 
 
 def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
-    payments: PaymentDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
+    payments: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     payments.confirm(site_customer_identifier=None)
 
@@ -149,7 +149,7 @@ def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
 
 
 def test_a_question_that_comes_after_its_outcome_is_told_after_it(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, deployed_policy: AppConfigStub, published_types: Callable[[], list[str]]
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
     payments.confirm("1")
@@ -164,7 +164,7 @@ def test_a_question_that_comes_after_its_outcome_is_told_after_it(
 
 
 def test_a_payment_after_its_decline_is_told_as_both(
-    payments: PaymentDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, published_types: Callable[[], list[str]]
 ) -> None:
     payments.decline()
     payments.confirm()
@@ -173,7 +173,7 @@ def test_a_payment_after_its_decline_is_told_as_both(
 
 
 def test_what_came_back_is_told_once_for_each_reversal(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
     payments.authorize()
     payments.confirm(net_payment_amount="97.50")
@@ -195,7 +195,7 @@ def test_what_came_back_is_told_once_for_each_reversal(
 
 
 def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
     payments.confirm(net_payment_amount="97.50")
@@ -208,7 +208,7 @@ def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
 
 
 def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
-    payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
+    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     payments.confirm()
     payments.authorize(site_customer_identifier="another")
@@ -219,7 +219,7 @@ def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
 
 
 def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
-    payments: PaymentDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, published_types: Callable[[], list[str]]
 ) -> None:
     payments.authorize()
     published_types()
@@ -243,7 +243,7 @@ def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
 
 
 def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
-    payments: PaymentDriver, stream_reader: StreamReader
+    payments: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
     payments.at(TWO_DAYS_LATER).release()
@@ -259,7 +259,7 @@ def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
 
 
 def test_a_payment_after_its_release_is_told_with_what_is_wrong(
-    payments: PaymentDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, published_types: Callable[[], list[str]]
 ) -> None:
     payments.authorize()
     payments.at(TWO_DAYS_LATER).release()

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from paynearme.errors import InvocationFailedError
-from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.stream_reader import Record, StreamReader, events_in
 
@@ -62,8 +62,8 @@ class EventConsumer:
 @pytest.fixture
 def payments(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
-) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def payment_records(records: list[Record]) -> list[Record]:
 
 
 @pytest.fixture
-def records(payments: PaymentDriver, reverse: LambdaFunction, stream_reader: StreamReader) -> list[Record]:
+def records(payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader) -> list[Record]:
     """Return the stream's records of two payments, of which one came back, with personal data all about."""
     pii = dict.fromkeys(("agent_name", "agent_email", "payment_bank_name", "card_pii"), MARKER)
     for number in ("1", "2"):
@@ -160,7 +160,7 @@ def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
 
 
 def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     stream_reader: StreamReader,
     event_consumer: EventConsumer,
     publish: Callable[[list[Record]], None],
@@ -185,7 +185,7 @@ def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
 
 
 def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     stream_reader: StreamReader,
     event_consumer: EventConsumer,
     publish: Callable[[list[Record]], None],

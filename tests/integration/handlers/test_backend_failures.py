@@ -19,7 +19,7 @@ from tests.support.api_driver import (
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import SITES
-from tests.support.callback_payment_driver import NOON
+from tests.support.callback_driver import NOON
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 

@@ -8,7 +8,7 @@ import pytest
 from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
 from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0, TRANSPORTS, confirmation, signed
-from tests.support.callback_payment_driver import reversal
+from tests.support.callback_driver import reversal
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
 
 MARKER = "zq7marker7qz"

@@ -12,7 +12,7 @@ from operations.openapi import examples
 from paynearme.platform.http_request import MAX_BYTES
 from tests.support.api_driver import ApiDriver, customer_path, order_path, payment_path
 from tests.support.api_gateway_events import body_event, query_event
-from tests.support.callback_payment_driver import PaymentDriver
+from tests.support.callback_driver import CallbackDriver
 from tests.support.harness import LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.openapi_assertions import DOCUMENT
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
@@ -60,7 +60,7 @@ class SystemDriver:
 
     backend: ApiDriver
     paynearme: PayNearMeStub
-    payments: PaymentDriver
+    payments: CallbackDriver
     ledger_table: LedgerFixture
     sites_secret: SitesSecret
     monkeypatch: pytest.MonkeyPatch
@@ -97,7 +97,7 @@ def system(
     sites_secret: SitesSecret,
     monkeypatch: pytest.MonkeyPatch,
 ) -> SystemDriver:
-    payments = PaymentDriver(authorize, confirm, ledger_table)
+    payments = CallbackDriver(authorize, confirm, ledger_table)
     return SystemDriver(ApiDriver(cold_start), paynearme, payments, ledger_table, sites_secret, monkeypatch)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, total
+from tests.support.callback_driver import NOON, CallbackDriver, limit, total
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver, Step
 
@@ -16,8 +16,8 @@ WINDOWS = ("day", "week", "month")
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
@@ -38,7 +38,7 @@ limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 
 @limits
 def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     deployed_policy: AppConfigStub,
     interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
@@ -55,7 +55,7 @@ def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
 @limits
 @pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["first of its windows", "not the first"])
 def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_limits_reason(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     deployed_policy: AppConfigStub,
     interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
@@ -79,7 +79,7 @@ def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_lim
 @pytest.mark.parametrize("other_type", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
 @pytest.mark.parametrize("earlier_types", [[], ["credit"], ["cash", None]], ids=str)
 def test_each_payment_type_of_the_same_limit_overtakes(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     deployed_policy: AppConfigStub,
     interleave: Interleaver,
     missing_amount: str,
@@ -100,7 +100,7 @@ def test_each_payment_type_of_the_same_limit_overtakes(
 
 
 def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit", "cash")])
     interleave(lambda: payments.authorize("2", payment_type="debit"))
@@ -110,7 +110,7 @@ def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
 
 
 def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_room(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "500.00", "credit", "cash", "none"), limit("week", "500.00")]
@@ -130,7 +130,7 @@ def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_
 
 
 def test_what_others_gave_back_meanwhile_does_no_harm(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "200.00", "credit", "cash")])
     payments.authorize("2", payment_type="cash")
@@ -152,7 +152,7 @@ def test_what_others_gave_back_meanwhile_does_no_harm(
     ids=["payment", "decline", "payment of another amount", "payment of another type"],
 )
 def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_once(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     deployed_policy: AppConfigStub,
     interleave: Interleaver,
     earlier_amount: str,
@@ -181,7 +181,7 @@ def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_onc
 
 
 def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "400.00")])
     payments.authorize("0", payment_amount="350.00")
@@ -196,7 +196,7 @@ def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
 
 @pytest.mark.parametrize("test", [None, "true"])
 def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_once(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver, test: str | None
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver, test: str | None
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
     interleave(lambda: payments.authorize("1", test=test))
@@ -210,7 +210,7 @@ def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_on
 
 @pytest.mark.parametrize("changes", [{"payment_amount": "1.00"}, {"payment_type": "cash"}])
 def test_another_question_about_the_payment_at_the_same_time_is_declined_and_marked(
-    payments: PaymentDriver, interleave: Interleaver, changes: dict[str, str]
+    payments: CallbackDriver, interleave: Interleaver, changes: dict[str, str]
 ) -> None:
     interleave(lambda: payments.authorize("1", **changes))
 
@@ -221,7 +221,7 @@ def test_another_question_about_the_payment_at_the_same_time_is_declined_and_mar
 
 
 def test_a_declined_payment_that_is_decided_elsewhere_meanwhile_has_one_decision(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])
     payments_later = payments.at(NOON + timedelta(seconds=1))

@@ -7,20 +7,20 @@ import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import CUSTOMER
-from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, reversal, send_at, total
+from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize("changes", [{}, {"payment_type": "cash"}], ids=["as asked", "another type"])
 def test_an_outcome_that_comes_before_its_release_is_written_stands(
-    payments: PaymentDriver, interleave: Interleaver, status: str, changes: dict[str, str]
+    payments: CallbackDriver, interleave: Interleaver, status: str, changes: dict[str, str]
 ) -> None:
     payments.authorize()
     interleave(lambda: payments.confirm(status=status, **changes))
@@ -31,7 +31,7 @@ def test_an_outcome_that_comes_before_its_release_is_written_stands(
     assert "released_at" not in payments.item()
 
 
-def test_two_releases_at_the_same_time_give_back_once(payments: PaymentDriver, interleave: Interleaver) -> None:
+def test_two_releases_at_the_same_time_give_back_once(payments: CallbackDriver, interleave: Interleaver) -> None:
     payments.authorize("1")
     payments.authorize("2")
     interleave(lambda: payments.release("1"))
@@ -42,7 +42,7 @@ def test_two_releases_at_the_same_time_give_back_once(payments: PaymentDriver, i
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_a_release_that_comes_before_an_outcome_is_written_is_counted_once(
-    payments: PaymentDriver, interleave: Interleaver, status: str
+    payments: CallbackDriver, interleave: Interleaver, status: str
 ) -> None:
     payments.authorize("1")
     payments.authorize("2")
@@ -57,7 +57,7 @@ def test_a_release_that_comes_before_an_outcome_is_written_is_counted_once(
 
 @pytest.mark.parametrize("first", ["payment", "decline"])
 def test_two_outcomes_at_the_same_time_move_spending_once(
-    payments: PaymentDriver, interleave: Interleaver, first: str
+    payments: CallbackDriver, interleave: Interleaver, first: str
 ) -> None:
     payments.authorize()
     interleave(None, lambda: payments.confirm(status=first, payment_amount="30.00"))
@@ -69,7 +69,7 @@ def test_two_outcomes_at_the_same_time_move_spending_once(
 
 
 def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_policy_too(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put("no policy")
     # After a decline it is written at the second attempt.
@@ -83,7 +83,7 @@ def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_polic
 
 
 def test_a_question_that_comes_before_an_unasked_payment_is_written_reserves_and_is_confirmed(
-    payments: PaymentDriver, interleave: Interleaver
+    payments: CallbackDriver, interleave: Interleaver
 ) -> None:
     interleave(None, lambda: payments.authorize())
 
@@ -100,7 +100,7 @@ def send_reversal(reverse: LambdaFunction, amount: str) -> int:
 
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "was_authorized about"])
 def test_a_payment_that_is_posted_before_its_reversal_is_written_is_taken_back(
-    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
+    payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
 ) -> None:
     if was_authorized:
         payments.authorize()
@@ -114,7 +114,7 @@ def test_a_payment_that_is_posted_before_its_reversal_is_written_is_taken_back(
 
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "was_authorized about"])
 def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_be_posted(
-    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
+    payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
 ) -> None:
     if was_authorized:
         payments.authorize()
@@ -130,7 +130,7 @@ def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_
 
 @pytest.mark.parametrize(("interleaved", "posted"), [("question", 100), ("reversal", 70)])
 def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_before_it_is_written(
-    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver, interleaved: str, posted: int
+    payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, interleaved: str, posted: int
 ) -> None:
     payments.decline()
     interleave(None, {"question": payments.authorize, "reversal": lambda: send_reversal(reverse, "30.00")}[interleaved])
@@ -144,7 +144,7 @@ def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_befor
 
 
 def test_two_reversals_at_the_same_time_are_both_taken_back_but_not_more_than_was_posted(
-    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver
+    payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver
 ) -> None:
     payments.confirm()
     interleave(lambda: send_reversal(reverse, "30.00"))
@@ -158,7 +158,7 @@ def test_two_reversals_at_the_same_time_are_both_taken_back_but_not_more_than_wa
 
 
 def test_one_reversal_told_twice_at_the_same_time_is_taken_back_and_counted_once(
-    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, interleave: Interleaver
+    payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, interleave: Interleaver
 ) -> None:
     payments.confirm()
     interleave(lambda: send_reversal(reverse, "30.00"))
@@ -171,7 +171,7 @@ def test_one_reversal_told_twice_at_the_same_time_is_taken_back_and_counted_once
 
 
 def test_a_payment_that_fails_before_its_reversal_is_written_moves_nothing(
-    payments: PaymentDriver, reverse: LambdaFunction, interleave: Interleaver
+    payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver
 ) -> None:
     payments.authorize()
     interleave(payments.decline)
@@ -183,7 +183,7 @@ def test_a_payment_that_fails_before_its_reversal_is_written_moves_nothing(
 
 
 def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_marked(
-    payments: PaymentDriver, interleave: Interleaver
+    payments: CallbackDriver, interleave: Interleaver
 ) -> None:
     interleave(None, lambda: payments.authorize(payment_currency="CAD"))
 
@@ -195,7 +195,7 @@ def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_mar
 
 @pytest.mark.parametrize("interleaved", ["1", "2"], ids=["itself", "another"])
 def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_past_the_limit(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, interleave: Interleaver, interleaved: str
+    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver, interleaved: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")
@@ -208,7 +208,7 @@ def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_an_outcome_that_comes_before_a_released_payment_is_decided_anew_counts_once(
-    payments: PaymentDriver, interleave: Interleaver, status: str
+    payments: CallbackDriver, interleave: Interleaver, status: str
 ) -> None:
     payments.authorize()
     payments.release()

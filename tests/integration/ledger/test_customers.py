@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.api_driver import ApiDriver, customer_path, parameter_errors
 from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, site_changes
-from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 ALL_FIELDS: dict[str, Any] = {
@@ -34,8 +34,8 @@ def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_what_is_no_longer_said_holds_no_more(backend: ApiDriver, name: str) -> 
 
 
 def test_to_feed_touches_nothing_that_payments_brought_about(
-    backend: ApiDriver, payments: PaymentDriver, reverse: LambdaFunction
+    backend: ApiDriver, payments: CallbackDriver, reverse: LambdaFunction
 ) -> None:
     payments.authorize()
     payments.confirm()
@@ -121,7 +121,7 @@ def test_to_feed_touches_nothing_that_payments_brought_about(
     assert [ledger_fields(content) for content in put_response] == [ledger_fields(before)] * 3
 
 
-def test_payments_touch_nothing_that_was_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_payments_touch_nothing_that_was_fed(backend: ApiDriver, payments: CallbackDriver) -> None:
     limits = {"self_imposed_day_limit": "5000.00"}
     put_response = backend.put(customer_path(), **limits).content
     payments_later = payments.at(NOON + timedelta(hours=1))
@@ -137,7 +137,7 @@ def test_payments_touch_nothing_that_was_fed(backend: ApiDriver, payments: Payme
 
 
 def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
-    backend: ApiDriver, payments: PaymentDriver
+    backend: ApiDriver, payments: CallbackDriver
 ) -> None:
     backend.put(customer_path(), status="suspended", suspended_reason="identity_check")
     decisions = [payments.authorize("1")]
@@ -148,7 +148,7 @@ def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
     assert [*decisions, payments.authorize("3")] == [False, False, True]
 
 
-def test_a_customer_who_paid_is_known_without_being_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_a_customer_who_paid_is_known_without_being_fed(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.confirm()
 
     assert backend.get(customer_path()).content == {
@@ -161,14 +161,14 @@ def test_a_customer_who_paid_is_known_without_being_fed(backend: ApiDriver, paym
     }
 
 
-def test_a_customer_who_is_about_to_pay_is_known_without_being_fed(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_a_customer_who_is_about_to_pay_is_known_without_being_fed(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.authorize()
 
     returned = backend.get(customer_path()).content
     assert (returned["balance"], returned["spending"]["day"]["spent"]) == ("0.00", "100.00")
 
 
-def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.authorize(payment_currency="CAD")
     payments.confirm("2", test="true")
 
@@ -178,7 +178,7 @@ def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: ApiDriver, pa
     assert response.content["type"].endswith(":not-found")
 
 
-def test_each_customer_is_its_own_and_so_is_each_sites(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_each_customer_is_its_own_and_so_is_each_sites(backend: ApiDriver, payments: CallbackDriver) -> None:
     backend.put(customer_path(), self_imposed_day_limit="1000")
     backend.put(customer_path("2"), self_imposed_day_limit="2000")
     backend.put(customer_path(site=OTHER_SITE), self_imposed_day_limit="3000")
@@ -196,7 +196,7 @@ def test_each_customer_is_its_own_and_so_is_each_sites(backend: ApiDriver, payme
 
 @pytest.mark.parametrize("identifier", ["a b", "user@example.com", "ä/ö?#&=+", "50%", "%41", "..", "1" * 256])
 def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
-    backend: ApiDriver, payments: PaymentDriver, identifier: str
+    backend: ApiDriver, payments: CallbackDriver, identifier: str
 ) -> None:
     backend.put(customer_path(identifier), self_imposed_day_limit="99.99")
     decisions = payments.authorize(site_customer_identifier=identifier)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.api_driver import ApiDriver, customer_path
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML
-from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 
@@ -17,8 +17,8 @@ def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
 
 
 def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
-    backend: ApiDriver, payments: PaymentDriver
+    backend: ApiDriver, payments: CallbackDriver
 ) -> None:
     days = [datetime(2026, 11, day, 17, tzinfo=UTC) for day in (1, 15, 16, 20)]
     amounts = ["1000.01", "100.02", "10.03", "1.04"]
@@ -46,7 +46,7 @@ def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
 
 
 def test_a_day_begins_and_ends_in_the_policys_time_zone(
-    backend: ApiDriver, payments: PaymentDriver, deployed_policy: AppConfigStub
+    backend: ApiDriver, payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     last_second = datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC)
     payments.at(last_second).authorize()
@@ -100,7 +100,7 @@ def test_a_site_has_its_own_policy(backend: ApiDriver, deployed_policy: AppConfi
 
 
 def test_a_get_takes_one_call_of_dynamodb_however_long_the_history(
-    backend: ApiDriver, payments: PaymentDriver, aws_calls: AwsCallRecorder
+    backend: ApiDriver, payments: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for number in range(20):
         payments.at(NOON - timedelta(days=number)).confirm(str(number))

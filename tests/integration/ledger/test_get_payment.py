@@ -7,7 +7,7 @@ import pytest
 from tests.support.api_driver import ORDER, ApiDriver, parameter_errors, payment_path
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, confirmation
-from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture, Response
 
 NO_HISTORY: dict[str, Any] = {"anomalies": [], "reversals": []}
@@ -36,8 +36,8 @@ def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def payment_content(response: Response) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def identity(**extra_fields: Any) -> dict[str, Any]:
 
 
 def test_a_payment_that_was_asked_for_is_told(
-    backend: ApiDriver, payments: PaymentDriver, deployed_policy: AppConfigStub
+    backend: ApiDriver, payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     payments.authorize(net_payment_amount="97.5", site_order_identifier="ours", agent_name="zq7")
     item = payments.item()
@@ -84,7 +84,7 @@ def test_a_payment_that_was_asked_for_is_told(
 
 
 def test_a_declined_payment_is_told_with_its_reason(
-    backend: ApiDriver, payments: PaymentDriver, deployed_policy: AppConfigStub
+    backend: ApiDriver, payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
     assert not payments.authorize()
@@ -96,7 +96,7 @@ def test_a_declined_payment_is_told_with_its_reason(
     assert "reservation" not in payment_record
 
 
-def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.confirm(net_payment_amount="97.50")
 
     outcome_fields = {"payment_type": "credit", "reservation": RESERVED}
@@ -106,7 +106,7 @@ def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(backend: ApiDriv
 
 
 def test_asked_paid_and_come_back_in_parts_it_is_one_story(
-    backend: ApiDriver, payments: PaymentDriver, reverse: LambdaFunction
+    backend: ApiDriver, payments: CallbackDriver, reverse: LambdaFunction
 ) -> None:
     payments.authorize()
     payments.confirm(net_payment_amount="97.50")
@@ -147,7 +147,7 @@ def test_a_reversal_alone_is_told_too(backend: ApiDriver, reverse: LambdaFunctio
     assert "decision" not in payment_record
 
 
-def test_what_was_given_back_and_what_failed_holds_nothing(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_what_was_given_back_and_what_failed_holds_nothing(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.authorize("1")
     payments.release("1")
     payments.authorize("2")
@@ -164,7 +164,7 @@ def test_what_was_given_back_and_what_failed_holds_nothing(backend: ApiDriver, p
     ] * 2
 
 
-def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.authorize(payment_amount="1")
     payments.confirm(pnm_order_identifier="2", site_customer_identifier="3", net_payment_amount="100.01")
 
@@ -173,7 +173,7 @@ def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(backend: ApiDriver, p
     assert anomalies == ["amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"]
 
 
-def test_test_payments_are_told_apart(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_test_payments_are_told_apart(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.confirm("1", payment_amount="1.00")
     payments.confirm("1", payment_amount="2.00", test="true")
     payments.confirm("2", test="true")
@@ -192,7 +192,7 @@ def test_test_payments_are_told_apart(backend: ApiDriver, payments: PaymentDrive
     assert backend.get(payment_path("2")).status == 404
 
 
-def test_the_same_identifier_at_another_site_is_another_payment(backend: ApiDriver, payments: PaymentDriver) -> None:
+def test_the_same_identifier_at_another_site_is_another_payment(backend: ApiDriver, payments: CallbackDriver) -> None:
     payments.confirm("1")
 
     assert backend.get(payment_path("1", site=SITE_OF_3_0_IN_XML)).status == 404
@@ -206,7 +206,7 @@ def test_a_payment_that_nobody_told_of_is_not_found(backend: ApiDriver) -> None:
 
 
 @pytest.mark.parametrize("amount", ["0.01", "0.10", "100000000000.00", "999999999999.99"])
-def test_amounts_are_exact(backend: ApiDriver, payments: PaymentDriver, amount: str) -> None:
+def test_amounts_are_exact(backend: ApiDriver, payments: CallbackDriver, amount: str) -> None:
     payments.confirm(payment_amount=amount)
 
     payment_record = payment_content(backend.get(payment_path("1")))
@@ -216,7 +216,7 @@ def test_amounts_are_exact(backend: ApiDriver, payments: PaymentDriver, amount: 
 
 
 def test_a_story_takes_one_call_of_dynamodb(
-    backend: ApiDriver, payments: PaymentDriver, aws_calls: AwsCallRecorder
+    backend: ApiDriver, payments: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     payments.confirm("1")
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
 from tests.support.callback_fixtures import CUSTOMER, authorization, confirmation
-from tests.support.callback_payment_driver import reversal
+from tests.support.callback_driver import reversal
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 

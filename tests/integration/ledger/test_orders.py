@@ -8,7 +8,7 @@ import pytest
 from tests.support.api_driver import ORDER, ApiDriver, order_path, parameter_errors
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML, authorization
-from tests.support.callback_payment_driver import NOON, send_at
+from tests.support.callback_driver import NOON, send_at
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 ALL_FIELDS: dict[str, Any] = {

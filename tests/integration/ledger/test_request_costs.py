@@ -12,7 +12,7 @@ from moto.dynamodb.models.table import Table
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_fixtures import authorization, confirmation
-from tests.support.callback_payment_driver import reversal, send_at
+from tests.support.callback_driver import reversal, send_at
 from tests.support.harness import AwsCallRecorder, LambdaFunction
 
 BATCH_GET, UPDATE_ITEM, TRANSACT_WRITE = ["BatchGetItem"], ["UpdateItem"], ["TransactWriteItems"]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import CUSTOMER
-from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, total
+from tests.support.callback_driver import NOON, CallbackDriver, limit, total
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 
 TOMORROW = NOON + timedelta(days=1)
@@ -16,12 +16,12 @@ TOMORROW_WINDOWS = ("DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touched(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, aws_calls: AwsCallRecorder
+    payments: CallbackDriver, deployed_policy: AppConfigStub, aws_calls: AwsCallRecorder
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")
@@ -44,7 +44,7 @@ def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touc
     ids=["less", "more", "other order"],
 )
 def test_a_payment_of_another_amount_counts_with_that_in_the_windows_of_its_decision(
-    payments: PaymentDriver, changes: dict[str, str], counted_type: str, anomaly: str
+    payments: CallbackDriver, changes: dict[str, str], counted_type: str, anomaly: str
 ) -> None:
     payments.authorize("1")
     payments.authorize("2", payment_type="cash")
@@ -59,7 +59,7 @@ def test_a_payment_of_another_amount_counts_with_that_in_the_windows_of_its_deci
 
 @pytest.mark.parametrize(("confirmed_type", "counted_type"), [("cash", "cash"), ("a_new_one", "other")])
 def test_a_payment_of_another_type_counts_with_that(
-    payments: PaymentDriver, confirmed_type: str, counted_type: str
+    payments: CallbackDriver, confirmed_type: str, counted_type: str
 ) -> None:
     payments.authorize("1")
     payments.authorize("2", payment_amount="1.00")
@@ -74,7 +74,7 @@ def test_a_payment_of_another_type_counts_with_that(
 
 @pytest.mark.parametrize("paid_amount", ["100.00", "90.00"], ids=["as asked", "another amount"])
 def test_a_payment_whose_type_is_no_longer_told_counts_with_the_one_that_was_asked_about(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, paid_amount: str
+    payments: CallbackDriver, deployed_policy: AppConfigStub, paid_amount: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit")])
     payments.authorize("1")
@@ -85,7 +85,7 @@ def test_a_payment_whose_type_is_no_longer_told_counts_with_the_one_that_was_ask
     assert not payments.authorize("2", payment_amount="10.01")
 
 
-def test_a_payment_of_another_customer_counts_with_that_one(payments: PaymentDriver) -> None:
+def test_a_payment_of_another_customer_counts_with_that_one(payments: CallbackDriver) -> None:
     payments.authorize()
 
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_a_payment_of_another_customer_counts_with_that_one(payments: PaymentDri
 
 
 def test_a_payment_that_no_longer_names_its_customer_counts_with_the_one_who_asked(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
 ) -> None:
     payments.authorize()
 
@@ -106,7 +106,7 @@ def test_a_payment_that_no_longer_names_its_customer_counts_with_the_one_who_ask
     assert payments.spent() == total("100.00")
 
 
-def test_a_payment_that_only_now_names_its_customer_counts_with_that_one(payments: PaymentDriver) -> None:
+def test_a_payment_that_only_now_names_its_customer_counts_with_that_one(payments: CallbackDriver) -> None:
     payments.authorize(site_customer_identifier=None)
 
     payments.at(TOMORROW).confirm()
@@ -114,7 +114,7 @@ def test_a_payment_that_only_now_names_its_customer_counts_with_that_one(payment
     assert payments.spent() == total("100.00", *TOMORROW_WINDOWS)
 
 
-def test_a_payment_that_differs_in_everything_counts_as_it_was_made(payments: PaymentDriver) -> None:
+def test_a_payment_that_differs_in_everything_counts_as_it_was_made(payments: CallbackDriver) -> None:
     payments.authorize()
 
     payments.confirm(payment_amount="7.00", payment_type="cash", site_customer_identifier="another")
@@ -125,7 +125,7 @@ def test_a_payment_that_differs_in_everything_counts_as_it_was_made(payments: Pa
 
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "declined by us"])
 def test_a_payment_that_we_did_not_accept_counts_on_the_day_of_its_confirmation_even_past_the_limit(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, was_authorized: bool
+    payments: CallbackDriver, deployed_policy: AppConfigStub, was_authorized: bool
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("week", "150.00")])
     payments.authorize("1")
@@ -148,7 +148,7 @@ def test_a_payment_that_we_did_not_accept_counts_on_the_day_of_its_confirmation_
     "changes", [{"test": "true"}, {"site_customer_identifier": None}], ids=["test", "unnamed customer"]
 )
 def test_no_test_and_no_payment_of_nobody_counts(
-    payments: PaymentDriver, ledger_table: LedgerFixture, status: str, changes: dict[str, Any]
+    payments: CallbackDriver, ledger_table: LedgerFixture, status: str, changes: dict[str, Any]
 ) -> None:
     payments.confirm(status=status, **changes)
 
@@ -157,7 +157,7 @@ def test_no_test_and_no_payment_of_nobody_counts(
 
 
 def test_without_any_policy_a_payment_that_nobody_asked_about_is_posted_and_marked_as_not_counted(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, captured: CapturedOutput
+    payments: CallbackDriver, deployed_policy: AppConfigStub, captured: CapturedOutput
 ) -> None:
     deployed_policy.put("no policy")
 
@@ -172,7 +172,7 @@ def test_without_any_policy_a_payment_that_nobody_asked_about_is_posted_and_mark
 
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00", "payment_type": "cash"}])
 def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     deployed_policy: AppConfigStub,
     cold_start: Callable[[str], LambdaFunction],
     changes: dict[str, str],
@@ -180,7 +180,7 @@ def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
     payments.authorize()
     deployed_policy.put("no policy")
 
-    PaymentDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table, TOMORROW).confirm(
+    CallbackDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table, TOMORROW).confirm(
         **changes
     )
 
@@ -190,7 +190,7 @@ def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
 
 @pytest.mark.parametrize("timestamp", [NOON, TOMORROW], ids=["same day", "next day"])
 def test_an_outcome_before_the_question_counts_once_and_does_not_stand_against_its_own_payment(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, timestamp: datetime
+    payments: CallbackDriver, deployed_policy: AppConfigStub, timestamp: datetime
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit"), limit("month", "100.00")]
@@ -205,7 +205,7 @@ def test_an_outcome_before_the_question_counts_once_and_does_not_stand_against_i
 
 
 def test_what_others_spent_stands_against_a_question_after_the_outcome(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
     payments.authorize("1")
@@ -219,7 +219,7 @@ def test_what_others_spent_stands_against_a_question_after_the_outcome(
 
 
 def test_what_a_payment_holds_of_another_day_makes_no_room_for_the_question_about_it(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.confirm("1")
@@ -230,7 +230,7 @@ def test_what_a_payment_holds_of_another_day_makes_no_room_for_the_question_abou
 
 
 def test_a_question_about_a_payment_that_failed_reserves_nothing_until_the_payment_is_made_after_all(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.decline()
@@ -244,7 +244,7 @@ def test_a_question_about_a_payment_that_failed_reserves_nothing_until_the_payme
 
 
 def test_a_payment_that_first_failed_counts_again_in_the_windows_of_its_decision(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")
@@ -258,7 +258,7 @@ def test_a_payment_that_first_failed_counts_again_in_the_windows_of_its_decision
     assert payments.anomalies("1") == {"outcome_contradicted"}
 
 
-def test_a_failure_that_is_told_after_the_payment_gives_nothing_back(payments: PaymentDriver) -> None:
+def test_a_failure_that_is_told_after_the_payment_gives_nothing_back(payments: CallbackDriver) -> None:
     payments.authorize()
     payments.confirm()
     payments.decline()
@@ -267,7 +267,7 @@ def test_a_failure_that_is_told_after_the_payment_gives_nothing_back(payments: P
 
 
 def test_a_payment_that_is_told_again_with_another_customer_and_amount_counts_as_it_did(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
 ) -> None:
     payments.confirm()
     payments.confirm(payment_amount="7.00", site_customer_identifier="another")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_payment_driver import DAY, MONTH, WEEK, PaymentDriver, limit, total
+from tests.support.callback_driver import DAY, MONTH, WEEK, CallbackDriver, limit, total
 from tests.support.harness import LambdaFunction, LedgerFixture
 
-type Deploy = Callable[..., PaymentDriver]
+type Deploy = Callable[..., CallbackDriver]
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def deploy_policy(
 ) -> Deploy:
     """Deploys a policy, and returns payments that are decided and confirmed under it."""
 
-    def deploy(*limits: dict[str, Any], **changes: Any) -> PaymentDriver:
+    def deploy(*limits: dict[str, Any], **changes: Any) -> CallbackDriver:
         deployed_policy.put_defaults(spending_limits=list(limits), **changes)
-        return PaymentDriver(cold_start("authorize"), cold_start("confirm"), ledger_table)
+        return CallbackDriver(cold_start("authorize"), cold_start("confirm"), ledger_table)
 
     return deploy
 

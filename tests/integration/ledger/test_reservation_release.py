@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_payment_driver import DAY, MONTH, NOON, WEEK, PaymentDriver, limit, total
+from tests.support.callback_driver import DAY, MONTH, NOON, WEEK, CallbackDriver, limit, total
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 CONFIRMATION_TIMES = {
@@ -22,8 +22,8 @@ each_confirmation_time = pytest.mark.parametrize("timestamp", CONFIRMATION_TIMES
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def day_limit(deployed_policy: AppConfigStub) -> None:
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_a_payment_that_failed_gives_back_what_it_reserved_and_that_can_be_spent_again(
-    payments: PaymentDriver, timestamp: datetime
+    payments: CallbackDriver, timestamp: datetime
 ) -> None:
     assert payments.authorize("1")
     assert not payments.authorize("2")
@@ -66,7 +66,7 @@ def test_a_payment_that_failed_gives_back_what_it_reserved_and_that_can_be_spent
     ids=lambda changes: ", ".join(changes),
 )
 def test_it_gives_back_what_was_reserved_whatever_its_decline_says(
-    payments: PaymentDriver, ledger_table: LedgerFixture, timestamp: datetime, changes: dict[str, Any]
+    payments: CallbackDriver, ledger_table: LedgerFixture, timestamp: datetime, changes: dict[str, Any]
 ) -> None:
     payments.authorize("1")
 
@@ -81,7 +81,7 @@ def test_it_gives_back_what_was_reserved_whatever_its_decline_says(
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_it_gives_back_without_any_policy_too(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     deployed_policy: AppConfigStub,
     cold_start: Callable[[str], LambdaFunction],
     timestamp: datetime,
@@ -89,14 +89,14 @@ def test_it_gives_back_without_any_policy_too(
     payments.authorize("1")
     deployed_policy.put("no policy")
 
-    PaymentDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table, timestamp).decline("1")
+    CallbackDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table, timestamp).decline("1")
 
     assert payments.spent() == {}
     assert payments.authorize("2")
 
 
 @each_confirmation_time
-def test_other_payments_keep_what_they_reserved(payments: PaymentDriver, timestamp: datetime) -> None:
+def test_other_payments_keep_what_they_reserved(payments: CallbackDriver, timestamp: datetime) -> None:
     payments.authorize("1", payment_amount="1.00")
     payments.authorize("2", payment_type="cash")
     payments.authorize("3", payment_amount="9.00", site_customer_identifier="another")
@@ -108,7 +108,7 @@ def test_other_payments_keep_what_they_reserved(payments: PaymentDriver, timesta
 
 
 @each_confirmation_time
-def test_it_is_given_back_once_however_often_it_is_told(payments: PaymentDriver, timestamp: datetime) -> None:
+def test_it_is_given_back_once_however_often_it_is_told(payments: CallbackDriver, timestamp: datetime) -> None:
     payments.authorize("1")
     payments.authorize("2")
 
@@ -125,7 +125,7 @@ def test_it_is_given_back_once_however_often_it_is_told(payments: PaymentDriver,
     ids=["nobody asked", "we declined", "test", "unnamed customer"],
 )
 def test_what_reserved_nothing_gives_nothing_back(
-    payments: PaymentDriver, authorization_changes: dict[str, Any] | None
+    payments: CallbackDriver, authorization_changes: dict[str, Any] | None
 ) -> None:
     payments.authorize("1")
     if authorization_changes is not None:
@@ -137,7 +137,7 @@ def test_what_reserved_nothing_gives_nothing_back(
 
 
 def test_on_the_day_of_the_decision_it_costs_one_transaction(
-    payments: PaymentDriver, aws_calls: AwsCallRecorder
+    payments: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     payments.authorize()
 
@@ -147,7 +147,7 @@ def test_on_the_day_of_the_decision_it_costs_one_transaction(
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_what_nobody_confirmed_can_be_given_back_once_and_spent_again(
-    payments: PaymentDriver, timestamp: datetime
+    payments: CallbackDriver, timestamp: datetime
 ) -> None:
     payments.authorize("1")
 
@@ -160,7 +160,7 @@ def test_what_nobody_confirmed_can_be_given_back_once_and_spent_again(
 
 
 @pytest.mark.parametrize("outcome", ["payment", "decline"])
-def test_nothing_is_released_of_a_payment_with_an_outcome(payments: PaymentDriver, outcome: str) -> None:
+def test_nothing_is_released_of_a_payment_with_an_outcome(payments: CallbackDriver, outcome: str) -> None:
     payments.authorize()
     payments.confirm(status=outcome)
     items_before = payments.ledger_table.all_items()
@@ -175,7 +175,7 @@ def test_nothing_is_released_of_a_payment_with_an_outcome(payments: PaymentDrive
     ids=["nobody asked", "we declined", "test", "unnamed customer"],
 )
 def test_nothing_is_released_where_nothing_was_reserved(
-    payments: PaymentDriver, authorization_changes: dict[str, Any] | None
+    payments: CallbackDriver, authorization_changes: dict[str, Any] | None
 ) -> None:
     payments.authorize("1")
     if authorization_changes is not None:
@@ -195,7 +195,7 @@ def without_pending_attributes(items: list[dict[str, Any]]) -> list[dict[str, An
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_a_payment_that_is_made_after_its_release_counts_again_where_it_did_even_past_the_limit(
-    payments: PaymentDriver, timestamp: datetime
+    payments: CallbackDriver, timestamp: datetime
 ) -> None:
     payments.authorize("1")
     payments.release("1")
@@ -211,13 +211,13 @@ def test_a_payment_that_is_made_after_its_release_counts_again_where_it_did_even
 
 
 def test_it_counts_again_without_any_policy_too(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, cold_start: Callable[[str], LambdaFunction]
+    payments: CallbackDriver, deployed_policy: AppConfigStub, cold_start: Callable[[str], LambdaFunction]
 ) -> None:
     payments.authorize("1")
     payments.release("1")
     deployed_policy.put("no policy")
 
-    PaymentDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table).confirm("1")
+    CallbackDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table).confirm("1")
 
     assert payments.spent() == total("100.00")
     assert payments.anomalies() == {"paid_after_release"}
@@ -225,7 +225,7 @@ def test_it_counts_again_without_any_policy_too(
 
 @each_confirmation_time
 def test_a_payment_that_fails_after_its_release_gives_back_nothing_more(
-    payments: PaymentDriver, timestamp: datetime
+    payments: CallbackDriver, timestamp: datetime
 ) -> None:
     payments.authorize("1")
     payments.authorize("2")
@@ -238,7 +238,7 @@ def test_a_payment_that_fails_after_its_release_gives_back_nothing_more(
     assert payments.anomalies() == set()
 
 
-def test_released_failed_and_then_made_it_counts_once(payments: PaymentDriver) -> None:
+def test_released_failed_and_then_made_it_counts_once(payments: CallbackDriver) -> None:
     payments.authorize()
     payments.release()
     payments.decline()
@@ -251,7 +251,7 @@ def test_released_failed_and_then_made_it_counts_once(payments: PaymentDriver) -
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_a_released_payment_that_is_asked_about_again_is_decided_anew(
-    payments: PaymentDriver, timestamp: datetime
+    payments: CallbackDriver, timestamp: datetime
 ) -> None:
     payments.authorize("1")
     payments.release("1")
@@ -266,7 +266,7 @@ def test_a_released_payment_that_is_asked_about_again_is_decided_anew(
 
 
 @pytest.mark.usefixtures("day_limit")
-def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(payments: PaymentDriver) -> None:
+def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(payments: CallbackDriver) -> None:
     payments.authorize("1")
     payments.release("1")
     payments.authorize("2")
@@ -281,7 +281,7 @@ def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(paym
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_released_payment_with_an_outcome_is_not_decided_anew(payments: PaymentDriver, status: str) -> None:
+def test_a_released_payment_with_an_outcome_is_not_decided_anew(payments: CallbackDriver, status: str) -> None:
     payments.authorize()
     payments.release()
     payments.confirm(status=status)
@@ -291,7 +291,7 @@ def test_a_released_payment_with_an_outcome_is_not_decided_anew(payments: Paymen
     assert payments.ledger_table.all_items() == items_before
 
 
-def test_what_is_given_back_leaves_windows_that_hold_nothing(payments: PaymentDriver) -> None:
+def test_what_is_given_back_leaves_windows_that_hold_nothing(payments: CallbackDriver) -> None:
     payments.authorize()
     payments.decline()
 

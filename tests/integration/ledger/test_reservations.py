@@ -9,18 +9,18 @@ import pytest
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0_IN_JSON, authorization, site_changes
-from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, send_at, total, unix_time
+from tests.support.callback_driver import NOON, CallbackDriver, limit, send_at, total, unix_time
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.mark.parametrize("limits", [[], [limit("week", "500.00")]], ids=["no limit", "a limit"])
 def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]]
+    payments: CallbackDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
 
@@ -33,7 +33,7 @@ def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
     assert item["reservation_customer"] == CUSTOMER
 
 
-def test_windows_hold_the_sum_and_the_sum_by_payment_type(payments: PaymentDriver) -> None:
+def test_windows_hold_the_sum_and_the_sum_by_payment_type(payments: CallbackDriver) -> None:
     payments.authorize("1", payment_type="cash", payment_amount="20.10")
     payments.authorize("2", payment_type="cash", payment_amount="0.20")
     payments.authorize("3", payment_type="zelle", payment_amount="3.03")
@@ -45,7 +45,7 @@ def test_windows_hold_the_sum_and_the_sum_by_payment_type(payments: PaymentDrive
     assert payments.spent(of_type="none") == total("4.00")
 
 
-def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(payments: PaymentDriver) -> None:
+def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(payments: CallbackDriver) -> None:
     payments.authorize()
 
     for item in payments.windows().values():
@@ -55,7 +55,7 @@ def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(payments: P
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
 def test_exactly_the_limit_is_accepted_and_a_cent_more_is_not(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, captured: CapturedOutput, window: str
+    payments: CallbackDriver, deployed_policy: AppConfigStub, captured: CapturedOutput, window: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "250.00")])
 
@@ -90,7 +90,7 @@ def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
     ],
 )
 def test_of_several_windows_that_are_full_the_first_is_the_reason(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, limited_windows: list[str], first: str
+    payments: CallbackDriver, deployed_policy: AppConfigStub, limited_windows: list[str], first: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "100.00") for window in limited_windows])
     payments.authorize("1")
@@ -99,14 +99,14 @@ def test_of_several_windows_that_are_full_the_first_is_the_reason(
     assert payments.item("2")["reason"] == f"{first}_limit_exceeded"
 
 
-def test_fees_count_too(payments: PaymentDriver, deployed_policy: AppConfigStub) -> None:
+def test_fees_count_too(payments: CallbackDriver, deployed_policy: AppConfigStub) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "99.99")])
 
     assert not payments.authorize(net_payment_amount="90.00", net_payment_currency="USD")
 
 
 def test_a_limit_over_some_payment_types_counts_these_and_no_others(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "250.00", "cash", "credit", "other")])
 
@@ -121,7 +121,7 @@ def test_a_limit_over_some_payment_types_counts_these_and_no_others(
 
 
 def test_a_limit_over_all_payment_types_counts_them_all(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "300.00")])
     for number, payment_type in enumerate(["cash", "a_new_one", None]):
@@ -141,7 +141,7 @@ def test_a_limit_over_all_payment_types_counts_them_all(
     ],
 )
 def test_of_several_limits_each_holds(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]], reason: str
+    payments: CallbackDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]], reason: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
 
@@ -152,7 +152,7 @@ def test_of_several_limits_each_holds(
 
 
 def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "100.00"), limit("week", "200.00"), limit("month", "300.00")]
@@ -178,7 +178,7 @@ def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
     ids=["last second", "midnight"],
 )
 def test_a_day_ends_at_midnight_in_the_policys_time_zone(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, timestamp: datetime, accepted: bool
+    payments: CallbackDriver, deployed_policy: AppConfigStub, timestamp: datetime, accepted: bool
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")
@@ -186,7 +186,7 @@ def test_a_day_ends_at_midnight_in_the_policys_time_zone(
     assert payments.at(timestamp).authorize("2") is accepted
 
 
-def test_customers_and_sites_have_windows_of_their_own(payments: PaymentDriver, deployed_policy: AppConfigStub) -> None:
+def test_customers_and_sites_have_windows_of_their_own(payments: CallbackDriver, deployed_policy: AppConfigStub) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
 
     assert payments.authorize("1")
@@ -201,7 +201,7 @@ def test_customers_and_sites_have_windows_of_their_own(payments: PaymentDriver, 
     ids=["declined", "test", "unnamed customer"],
 )
 def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
-    payments: PaymentDriver, ledger_table: LedgerFixture, changes: dict[str, Any]
+    payments: CallbackDriver, ledger_table: LedgerFixture, changes: dict[str, Any]
 ) -> None:
     payments.authorize(**changes)
 
@@ -210,7 +210,7 @@ def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
 
 
 def test_a_test_is_decided_by_the_limits_and_does_not_count(
-    payments: PaymentDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
 
@@ -226,7 +226,7 @@ def test_a_test_is_decided_by_the_limits_and_does_not_count(
     ids=["repeat", "other amount", "other type", "other customer"],
 )
 def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, changes: dict[str, Any]
+    payments: CallbackDriver, deployed_policy: AppConfigStub, changes: dict[str, Any]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import CUSTOMER, SITE
-from tests.support.callback_payment_driver import NOON, PaymentDriver, reversal, send_at, unix_time
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 CHARGEBACK = {"reverse_type": "Chargeback", "reverse_code": "10.4"}
@@ -17,8 +17,8 @@ each_counter = pytest.mark.parametrize("counter", KINDS)
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def reversal_counts(ledger_table: LedgerFixture, customer: str = CUSTOMER) -> dict[str, int]:
@@ -35,7 +35,7 @@ def reversal_counts(ledger_table: LedgerFixture, customer: str = CUSTOMER) -> di
 
 @each_counter
 def test_each_is_counted_once_on_the_day_of_its_message(
-    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, counter: str
+    payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, counter: str
 ) -> None:
     payments.confirm("1")
     payments.confirm("2")
@@ -105,7 +105,7 @@ def test_what_says_to_be_from_the_beginning_of_time_is_counted_then(
 
 
 def test_it_is_counted_with_the_customer_who_paid(
-    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture
+    payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     payments.confirm("1")
 
@@ -117,7 +117,7 @@ def test_it_is_counted_with_the_customer_who_paid(
 
 @pytest.mark.parametrize("state_before", ["nothing", "asked", "failed"])
 def test_it_is_counted_whether_or_not_the_payment_was_posted(
-    payments: PaymentDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
+    payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
 ) -> None:
     if state_before != "nothing":
         payments.authorize("1")
@@ -143,7 +143,7 @@ def test_those_of_nobody_and_tests_are_not_counted(
 @each_counter
 @pytest.mark.parametrize("max_count", [0, 2])
 def test_one_more_than_the_policy_allows_declines_the_next_payment(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     reverse: LambdaFunction,
     deployed_policy: AppConfigStub,
     captured: CapturedOutput,
@@ -167,7 +167,7 @@ def test_one_more_than_the_policy_allows_declines_the_next_payment(
 @each_counter
 @pytest.mark.parametrize("days", [1, 30, 365])
 def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
-    payments: PaymentDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub, counter: str, days: int
+    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub, counter: str, days: int
 ) -> None:
     deployed_policy.put_defaults(**{counter: {"max_count": 0, "within_days": days}})
     send_at(NOON, reverse, reversal(**KINDS[counter]))
@@ -178,7 +178,7 @@ def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
 
 
 def test_those_of_two_years_are_added_up(
-    payments: PaymentDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
     new_year = datetime(2027, 1, 1, tzinfo=UTC)
@@ -190,7 +190,7 @@ def test_those_of_two_years_are_added_up(
 
 
 def test_chargebacks_do_not_count_as_returns(
-    payments: PaymentDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(
         chargebacks={"max_count": 1, "within_days": 30}, returns={"max_count": 0, "within_days": 30}

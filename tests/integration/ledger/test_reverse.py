@@ -21,7 +21,7 @@ from tests.support.callback_fixtures import (
     signed,
     site_changes,
 )
-from tests.support.callback_payment_driver import NOON, reversal, send_at, total, unix_time
+from tests.support.callback_driver import NOON, reversal, send_at, total, unix_time
 from tests.support.harness import LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.samples import load_sample, sample_names
 

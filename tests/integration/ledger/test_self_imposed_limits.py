@@ -10,15 +10,15 @@ from paynearme.ledger import schema
 from paynearme.policy import CustomerStatus, MerchantCustomer, WindowKind
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import CUSTOMER, SITE
-from tests.support.callback_payment_driver import PaymentDriver, limit, total
+from tests.support.callback_driver import CallbackDriver, limit, total
 from tests.support.harness import LambdaFunction, LedgerFixture
 
 _to_wire = TypeSerializer().serialize
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> None:
@@ -33,7 +33,7 @@ def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> Non
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
 def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
-    payments: PaymentDriver, ledger_table: LedgerFixture, window: str
+    payments: CallbackDriver, ledger_table: LedgerFixture, window: str
 ) -> None:
     store_limits(ledger_table, **{window: "150.00"})
 
@@ -53,7 +53,7 @@ def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
     ],
 )
 def test_an_own_limit_below_the_policys_is_the_reason(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     ledger_table: LedgerFixture,
     deployed_policy: AppConfigStub,
     self_imposed: dict[str, str],
@@ -68,7 +68,7 @@ def test_an_own_limit_below_the_policys_is_the_reason(
 
 
 def test_an_own_limit_above_the_policys_changes_nothing(
-    payments: PaymentDriver, ledger_table: LedgerFixture, deployed_policy: AppConfigStub
+    payments: CallbackDriver, ledger_table: LedgerFixture, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "150.00", "credit")])
     store_limits(ledger_table, day="1000.00", month="1000.00")
@@ -82,7 +82,7 @@ def test_an_own_limit_above_the_policys_changes_nothing(
 
 
 def test_an_own_limit_counts_from_what_was_spent_before_it_was_set(
-    payments: PaymentDriver, ledger_table: LedgerFixture
+    payments: CallbackDriver, ledger_table: LedgerFixture
 ) -> None:
     payments.authorize("1")
     store_limits(ledger_table, day="100.00")
@@ -90,7 +90,7 @@ def test_an_own_limit_counts_from_what_was_spent_before_it_was_set(
     assert not payments.authorize("2", payment_amount="0.01")
 
 
-def test_an_own_limit_is_its_customers_own(payments: PaymentDriver, ledger_table: LedgerFixture) -> None:
+def test_an_own_limit_is_its_customers_own(payments: CallbackDriver, ledger_table: LedgerFixture) -> None:
     store_limits(ledger_table, day="99.99")
 
     assert not payments.authorize("1")

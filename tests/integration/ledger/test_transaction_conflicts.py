@@ -12,7 +12,7 @@ from paynearme.platform.deadline import Deadline
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_fixtures import CUSTOMER
-from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, reversal, send_at, total
+from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
 from tests.support.fake_clock import Clock
 from tests.support.harness import LambdaFunction, LedgerFixture
 
@@ -57,8 +57,8 @@ def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 WINDOW_CONFLICT = ("None", "TransactionConflict", "None", "None")
@@ -72,7 +72,7 @@ each_conflict = pytest.mark.parametrize(
 
 @each_conflict
 def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     deployed_policy: AppConfigStub,
     conflicts: ConflictInjector,
     reasons: list[tuple[str, ...]],
@@ -89,7 +89,7 @@ def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
 
 @pytest.mark.parametrize("limit_amount", ["200.00", "199.99"], ids=["limit_amount left", "no limit_amount left"])
 def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector, limit_amount: str
+    payments: CallbackDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector, limit_amount: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", limit_amount)])
     conflicts.reasons = [WINDOW_CONFLICT]
@@ -102,7 +102,7 @@ def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
 
 
 def test_a_condition_that_failed_beside_a_conflict_is_no_reason_to_accept(
-    payments: PaymentDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector
+    payments: CallbackDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
     conflicts.reasons = [("None", "ConditionalCheckFailed", "TransactionConflict", "None")]
@@ -113,7 +113,7 @@ def test_a_condition_that_failed_beside_a_conflict_is_no_reason_to_accept(
 
 
 def test_a_payment_that_meets_nothing_but_conflicts_is_declined_and_reserves_nothing(
-    payments: PaymentDriver, conflicts: ConflictInjector, ledger_table: LedgerFixture
+    payments: CallbackDriver, conflicts: ConflictInjector, ledger_table: LedgerFixture
 ) -> None:
     conflicts.reasons = [ALL_CONFLICT] * 10_000
 
@@ -129,7 +129,7 @@ def test_a_payment_that_meets_nothing_but_conflicts_is_declined_and_reserves_not
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00"}], ids=["as asked", "another amount"])
 def test_an_outcome_that_met_a_conflict_is_counted_once(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     conflicts: ConflictInjector,
     reasons: list[tuple[str, ...]],
     status: str,
@@ -148,7 +148,7 @@ def test_an_outcome_that_met_a_conflict_is_counted_once(
 
 @each_conflict
 def test_a_release_that_met_a_conflict_gives_back_once(
-    payments: PaymentDriver, conflicts: ConflictInjector, reasons: list[tuple[str, ...]]
+    payments: CallbackDriver, conflicts: ConflictInjector, reasons: list[tuple[str, ...]]
 ) -> None:
     payments.authorize("1")
     payments.authorize("2")
@@ -160,7 +160,7 @@ def test_a_release_that_met_a_conflict_gives_back_once(
 
 @each_conflict
 def test_a_reversal_that_met_a_conflict_is_taken_back_once_and_counted_once(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     conflicts: ConflictInjector,

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.api_driver import ApiDriver, order_path, payment_path
 from tests.support.callback_fixtures import SITE, authorization, confirmation
-from tests.support.callback_payment_driver import reversal
+from tests.support.callback_driver import reversal
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from paynearme.ledger.results import site_payment_identifier
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
-from tests.support.callback_payment_driver import NOON, send_at
+from tests.support.callback_driver import NOON, send_at
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver
 from tests.support.submission_driver import (

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization
-from tests.support.callback_payment_driver import NOON, send_at, unix_time
+from tests.support.callback_driver import NOON, send_at, unix_time
 from tests.support.harness import CapturedOutput, LambdaFunction
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.submission_driver import (

@@ -9,18 +9,18 @@ from botocore.exceptions import ReadTimeoutError
 from paynearme.platform.deadline import Deadline
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import SITE
-from tests.support.callback_payment_driver import NOON, PaymentDriver, limit, reversal, send_at, total
+from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver
 from tests.support.stream_reader import StreamReader
-from tests.support.sweep_driver import BEFORE_OVERDUE, BEFORE_RELEASE, OVERDUE, RELEASE_DUE, SweepDriver
+from tests.support.callback_driver import BEFORE_OVERDUE, BEFORE_RELEASE, OVERDUE, RELEASE_DUE, SweepDriver
 
 
 @pytest.fixture
 def payments(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
-) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def published_types(stream_reader: StreamReader) -> Callable[[], list[str]]:
 
 
 def test_only_an_accepted_payment_without_an_outcome_is_awaited(
-    payments: PaymentDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+    payments: CallbackDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
     payments.authorize("accepted")
@@ -55,7 +55,7 @@ def test_only_an_accepted_payment_without_an_outcome_is_awaited(
 
 
 def test_it_is_marked_once_after_the_set_time(
-    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
 ) -> None:
     payments.authorize()
     published_types()
@@ -73,7 +73,7 @@ def test_it_is_marked_once_after_the_set_time(
 
 
 def test_a_mark_whose_answer_is_lost_is_counted_too(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     sweeper: SweepDriver,
     captured: CapturedOutput,
     aws_calls: AwsCallRecorder,
@@ -90,7 +90,7 @@ def test_a_mark_whose_answer_is_lost_is_counted_too(
 
 
 def test_two_that_look_at_once_mark_it_once(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     sweeper: SweepDriver,
     captured: CapturedOutput,
     published_types: Callable[[], list[str]],
@@ -108,7 +108,7 @@ def test_two_that_look_at_once_mark_it_once(
 
 @pytest.mark.parametrize("outcome", ["confirm", "decline"])
 def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
-    payments: PaymentDriver,
+    payments: CallbackDriver,
     sweeper: SweepDriver,
     captured: CapturedOutput,
     published_types: Callable[[], list[str]],
@@ -127,7 +127,7 @@ def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
 
 
 def test_what_it_reserved_is_given_back_once_after_the_longer_time(
-    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
 ) -> None:
     payments.authorize("1")
     payments.authorize("2", payment_amount="30.00")
@@ -147,7 +147,7 @@ def test_what_it_reserved_is_given_back_once_after_the_longer_time(
 
 
 def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
-    payments: PaymentDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
 ) -> None:
     payments.authorize()
 
@@ -157,7 +157,7 @@ def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
 
 
 def test_an_outcome_that_comes_right_before_the_release_wins(
-    payments: PaymentDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]], interleave: Interleaver
+    payments: CallbackDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]], interleave: Interleaver
 ) -> None:
     payments.authorize()
     sweeper.sweep(OVERDUE)
@@ -172,7 +172,7 @@ def test_an_outcome_that_comes_right_before_the_release_wins(
 
 @pytest.mark.parametrize("customer", ["773090000", None], ids=["a customer", "nobody"])
 def test_a_look_that_is_over_spares_what_was_decided_on_again(
-    payments: PaymentDriver, sweeper: SweepDriver, interleave: Interleaver, customer: str | None
+    payments: CallbackDriver, sweeper: SweepDriver, interleave: Interleaver, customer: str | None
 ) -> None:
     payments.authorize(site_customer_identifier=customer)
     sweeper.sweep(OVERDUE)
@@ -192,7 +192,7 @@ def test_a_look_that_is_over_spares_what_was_decided_on_again(
 
 
 def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
-    payments: PaymentDriver, sweeper: SweepDriver
+    payments: CallbackDriver, sweeper: SweepDriver
 ) -> None:
     payments.authorize()
     pending_since = sweeper.pending()["1"]
@@ -205,7 +205,7 @@ def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
 
 
 def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
-    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
 ) -> None:
     payments.authorize(site_customer_identifier=None)
     published_types()
@@ -221,7 +221,7 @@ def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
 
 
 def test_what_is_decided_on_again_is_awaited_again(
-    payments: PaymentDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: AppConfigStub
+    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize()
@@ -240,7 +240,7 @@ def test_what_is_decided_on_again_is_awaited_again(
 
 
 def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
-    payments: PaymentDriver, sweeper: SweepDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, sweeper: SweepDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "100.00")])
     payments.authorize("1")
@@ -253,7 +253,7 @@ def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
 
 
 def test_what_is_made_after_its_release_is_told_and_marked(
-    payments: PaymentDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
 ) -> None:
     payments.authorize()
     sweeper.sweep(RELEASE_DUE)

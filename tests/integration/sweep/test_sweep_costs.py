@@ -12,10 +12,10 @@ from paynearme.ledger.unconfirmed import PARTITIONS, PendingPayment, PendingStag
 from paynearme.platform.deadline import Deadline
 from paynearme.sweep.unconfirmed_sweep import MIN_PAYMENT_BUDGET_SECONDS, sweep
 from tests.support.callback_fixtures import SITE
-from tests.support.callback_payment_driver import NOON, PaymentDriver
+from tests.support.callback_driver import NOON, CallbackDriver
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
-from tests.support.sweep_driver import (
+from tests.support.callback_driver import (
     BEFORE_OVERDUE,
     BEFORE_RELEASE,
     OVERDUE,
@@ -29,8 +29,8 @@ SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> PaymentDriver:
-    return PaymentDriver(authorize, confirm, ledger_table)
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFix
 
 @pytest.mark.parametrize("payment_state", ["nothing", "open ones", "ended ones", "released ones"])
 def test_what_is_not_due_costs_nothing(
-    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
+    payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
 ) -> None:
     for number in range(0 if payment_state == "nothing" else 12):
         payments.authorize(str(number))
@@ -54,7 +54,7 @@ def test_what_is_not_due_costs_nothing(
 
 
 def test_each_that_is_due_costs_one_request_and_later_two(
-    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
+    payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for number in range(7):
         payments.authorize(str(number))
@@ -130,7 +130,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
 
 
 def test_without_time_nothing_is_begun(
-    payments: PaymentDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, clock: Clock
+    payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, clock: Clock
 ) -> None:
     payments.authorize()
     app = sweeper.function.app
@@ -247,7 +247,7 @@ def test_a_table_that_is_gone_fails_the_look(
 
 
 def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
-    payments: PaymentDriver, sweeper: SweepDriver, captured: CapturedOutput
+    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput
 ) -> None:
     marker = "zq7marker7qz"
     payments.authorize(agent_name=marker, agent_email=marker, payment_bank_name=marker, site_customer_identifier="c-9")

@@ -1,12 +1,16 @@
-"""A customer's payments at moments that a test chooses, and what the windows hold of them."""
+"""Send callbacks and sweep at times that a test chooses, and read the stored payments and windows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
+from boto3.dynamodb.types import TypeSerializer
+
+from paynearme.handlers.background import background_handler
 from paynearme.handlers.callback import callback_handler
+from paynearme.ledger.release import release
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.http_request import ProxyEvent
 from paynearme.protocol.callbacks import Authorization, Confirmation
@@ -20,21 +24,24 @@ NOON = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 """A Friday, noon in New York."""
 
 DAY, WEEK, MONTH = "DAY#2026-11-20", "WEEK#2026-W47", "MONTH#2026-11"
-"""The windows in which ``NOON`` lies."""
+"""The sort keys of the windows that contain ``NOON``."""
+
+BEFORE_OVERDUE = NOON + timedelta(minutes=59)
+OVERDUE = NOON + timedelta(minutes=60)
+BEFORE_RELEASE = NOON + timedelta(hours=23, minutes=59)
+RELEASE_DUE = NOON + timedelta(hours=24)
 
 type Transport = Callable[[Mapping[str, str]], ProxyEvent]
 
-_MODELS: dict[str, Any] = {
-    "authorize": Authorization,
-    "confirm": Confirmation,
-    "reverse": Reversal,
-}
+_MODELS: dict[str, Any] = {"authorize": Authorization, "confirm": Confirmation, "reverse": Reversal}
+
+_to_wire = TypeSerializer().serialize
 
 
 def send_at(
     now: datetime, function: LambdaFunction, parameters: Mapping[str, str], transport: Transport = json_event
 ) -> Response:
-    """Send a callback to a function when our clock shows ``now``."""
+    """Send a callback to a function with the clock at ``now``."""
     app = function.app
     operation = app.__name__.split(".")[1]
     decorate = callback_handler(
@@ -54,19 +61,24 @@ def unix_time(now: datetime) -> str:
 
 
 def reversal(**changes: str | None) -> dict[str, str]:
-    """Return the parameters of the return of 100.00 of the payment of ``signed_callbacks``, signed."""
+    """Return the signed parameters of a bank return of 100.00 of the payment of ``callback_fixtures``."""
     defaults: dict[str, str | None] = {"site_customer_identifier": CUSTOMER, "timestamp": unix_time(NOON)}
     return signed(valid_reversal(**(defaults | changes)))
 
 
 def limit(window: str, amount: str, *payment_types: str) -> dict[str, Any]:
-    """Return a policy's spending limit: over all payment types, or over these."""
+    """Return a policy's spending limit for some payment types, or for all."""
     return {"window": window, "amount": amount} | ({"payment_types": list(payment_types)} if payment_types else {})
 
 
+def total(amount: str, *windows: str) -> dict[str, Decimal]:
+    """Return an amount for each window. Default: the windows of ``NOON``."""
+    return dict.fromkeys(windows or (DAY, WEEK, MONTH), Decimal(amount))
+
+
 @dataclass(frozen=True)
-class PaymentDriver:
-    """Payments of 100.00 by credit card, told by number, unless a test says otherwise."""
+class CallbackDriver:
+    """Callbacks for payments of 100.00 by credit card at ``now``."""
 
     authorize_function: LambdaFunction
     confirm_function: LambdaFunction
@@ -74,30 +86,29 @@ class PaymentDriver:
     now: datetime = NOON
 
     def at(self, now: datetime) -> Self:
-        """Return the same at another time."""
+        """Return the driver with another time."""
         return replace(self, now=now)
 
     def authorize(self, payment_id: str = "1", **changes: str | None) -> bool:
-        """Return whether a payment is accepted."""
+        """Return whether the payment is accepted."""
         response = send_at(self.now, self.authorize_function, authorization(**self._defaults(payment_id) | changes))
         assert response.status == 200
         return response.fields["accept_payment"] == "yes"
 
     def confirm(self, payment_id: str = "1", **changes: str | None) -> None:
-        """Tell that a payment was made. Its net amount is its amount, unless ``changes`` say otherwise."""
+        """Confirm the payment as paid. The default of the net amount is the amount."""
         fields = self._defaults(payment_id) | changes
         net = {"net_payment_amount": fields["payment_amount"]}
         assert send_at(self.now, self.confirm_function, confirmation(**net | fields)).status == 200
 
     def decline(self, payment_id: str = "1", **changes: str | None) -> None:
-        """Tell that a payment failed."""
+        """Confirm the payment as declined."""
         self.confirm(payment_id, **{"status": "decline"} | changes)
 
     def release(self, payment_id: str = "1") -> bool:
-        """Give back what nobody confirmed."""
+        """Release the payment's reservation."""
         deadline = Deadline.after(RESPONSE_TIMEOUT_SECONDS)
-        released: bool = self.authorize_function.app.ledger.release(SITE, payment_id, self.now, deadline)
-        return released
+        return release(self.authorize_function.app.table, SITE, payment_id, self.now, deadline)
 
     def item(self, payment_id: str = "1") -> dict[str, Any]:
         """Return a payment's item."""
@@ -105,19 +116,18 @@ class PaymentDriver:
         return item
 
     def anomalies(self, payment_id: str = "1") -> set[str]:
-        """Return what a payment is marked with."""
+        """Return a payment's anomalies."""
         return set(self.item(payment_id).get("anomalies", set()))
 
     def windows(self, customer: str = CUSTOMER, site: str = SITE) -> dict[str, dict[str, Any]]:
-        """Return the items of a customer's windows."""
+        """Return the items of a customer's windows by sort key."""
         pk = f"SPENDING#{site}#{customer}"
         return {item["sk"]: item for item in self.ledger_table.all_items() if item["pk"] == pk}
 
     def spent(self, customer: str = CUSTOMER, of_type: str | None = None) -> dict[str, Decimal]:
-        """Return what a customer spent by window, where it is not nothing: in all, or with a payment type."""
+        """Return a customer's spending by window without zeros, in total or of one payment type."""
         name = "spent" if of_type is None else f"spent_{of_type}"
-        windows = self.windows(customer)
-        return {window: item[name] for window, item in windows.items() if item.get(name)}
+        return {window: item[name] for window, item in self.windows(customer).items() if item.get(name)}
 
     def _defaults(self, payment_id: str) -> dict[str, str | None]:
         return {
@@ -127,6 +137,34 @@ class PaymentDriver:
         }
 
 
-def total(amount: str, *windows: str) -> dict[str, Decimal]:
-    """Return the same amount for each of the windows: those of ``NOON`` if none is named."""
-    return dict.fromkeys(windows or (DAY, WEEK, MONTH), Decimal(amount))
+@dataclass(frozen=True)
+class SweepDriver:
+    """Sweeps of the unconfirmed payments."""
+
+    function: LambdaFunction
+    ledger_table: LedgerFixture
+
+    def sweep(self, now: datetime) -> None:
+        """Sweep with the clock at ``now``."""
+        background_handler("sweep_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
+
+    def pending(self) -> dict[str, str]:
+        """Return ``pending_since`` of all payments in the index, by payment."""
+        items = self.ledger_table.client.scan(TableName=self.ledger_table.table_name, IndexName="pending")["Items"]
+        return {item["pnm_payment_identifier"]["S"]: item["pending_since"]["S"] for item in items}
+
+
+def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int], partition: str = "PENDING#03") -> None:
+    """Store pending payments of ``NOON`` without a customer, all in one partition of the index."""
+    for payment_id in payment_ids:
+        item: dict[str, Any] = {
+            "pk": f"PAYMENT#{SITE}#{payment_id}",
+            "sk": "PAYMENT",
+            "site_identifier": SITE,
+            "pnm_payment_identifier": str(payment_id),
+            "pnm_order_identifier": "80080175585",
+            "pending_partition": partition,
+            "pending_since": f"authorized#{NOON.isoformat()}",
+        }
+        wire = {name: _to_wire(value) for name, value in item.items()}
+        ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)
