@@ -1,1 +1,6 @@
-"""What an operator or a maintainer runs: ``python -m operations``."""
+"""Commands for operators and maintainers: ``python -m operations``."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The root folder of the project."""

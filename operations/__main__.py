@@ -1,17 +1,19 @@
-"""The operations from the command line: ``python -m operations events``, ``openapi``, ``policy``."""
+"""The command line of the operations: ``python -m operations dashboard``, ``events``, ``openapi``, ``policy``."""
 
 import click
 
+from operations.dashboard import dashboard
 from operations.events import events
 from operations.openapi import openapi
 from operations.policy import policy
 
 
-@click.group(help="What an operator or a maintainer does.")
+@click.group(help="Commands for operators and maintainers.")
 def main() -> None:
-    """Take the command."""
+    """Group the commands."""
 
 
+main.add_command(dashboard)
 main.add_command(events)
 main.add_command(openapi)
 main.add_command(policy)

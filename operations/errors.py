@@ -1,4 +1,4 @@
-"""What stops an operation, in words for who started it."""
+"""Errors of an operation, as messages for the operator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from paynearme.errors import PolicyInvalidError
 
 
 class OperationError(RuntimeError):
-    """An operation cannot be done. Its text says why, and what to do."""
+    """An operation is impossible. The text contains the cause and the operator's next step."""
 
 
 @contextmanager
 def cli_errors() -> Iterator[None]:
-    """Let whatever fails within end the command with a message and exit code 1, without a stack trace."""
+    """Convert errors to a message and exit code 1, without a stack trace."""
     try:
         yield
     except PolicyInvalidError as error:
@@ -25,17 +25,17 @@ def cli_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from None
     except (NoCredentialsError, PartialCredentialsError):
         advice = "sign in, for example with 'aws sso login', or set AWS_PROFILE"
-        raise click.ClickException(f"there are no credentials for AWS: {advice}") from None
+        raise click.ClickException(f"no AWS credentials: {advice}") from None
     except BotoCoreError as error:
-        raise click.ClickException(f"AWS cannot be asked: {error}") from None
+        raise click.ClickException(f"the request to AWS failed: {error}") from None
     except ClientError as error:
         raise click.ClickException("\n".join(_message(error))) from None
 
 
 def _message(error: ClientError) -> Iterator[str]:
     aws_error = error.response["Error"]
-    yield f"AWS refused {error.operation_name}: {aws_error.get('Code')}: {aws_error.get('Message')}"
+    yield f"AWS rejected {error.operation_name}: {aws_error.get('Code')}: {aws_error.get('Message')}"
     details: Any = error.response.get("Details") or {}
-    # What AppConfig's validators found.
+    # The results of AppConfig's validators.
     for validation_error in details.get("InvalidConfiguration", []):
         yield f"{validation_error.get('Type')}: {validation_error.get('Reason')}"

@@ -1,44 +1,44 @@
-"""The commands that describe the events, and that bring back what could not be told."""
+"""The commands that write the schemas of the events and redrive the dead-letter queue."""
 
 import click
 
+from operations import ROOT
 from operations.errors import cli_errors
 from operations.event_schemas import FOLDER, schemas
 from operations.stack_lookup import dead_letter_queue_of
-from sandbox.stack.stack import ROOT
 
 
 @click.group(help="The events of payments.")
 def events() -> None:
-    """Take the command."""
+    """Group the commands."""
 
 
-@events.command(name="schemas", help=f"Write the events' JSON Schemas to {FOLDER.relative_to(ROOT)}.")
-@click.option("--check", is_flag=True, help="Write nothing; say whether the files are current.")
+@events.command(name="schemas", help=f"Write the JSON Schemas of the events to {FOLDER.relative_to(ROOT)}.")
+@click.option("--check", is_flag=True, help="Write nothing. Exit with 1 if a file is not current.")
 def schemas_command(*, check: bool) -> None:
-    """Write the schemas, or exit with 1 when a file is not the schema."""
+    """Write the schemas, or compare them with the files."""
     expected = schemas()
     if not check:
         FOLDER.mkdir(parents=True, exist_ok=True)
         for path, text in expected.items():
             path.write_text(text, encoding="utf-8")
         return
-    outdated = [path for path, text in expected.items() if not path.exists() or path.read_text() != text]
+    outdated = [path.name for path, text in expected.items() if not path.exists() or path.read_text() != text]
     if outdated:
-        names = ", ".join(path.name for path in outdated)
-        raise click.ClickException(f"not current: {names}; write them with 'python -m operations events schemas'")
+        advice = "write them with 'python -m operations events schemas'"
+        raise click.ClickException(f"not current: {', '.join(outdated)}; {advice}")
 
 
-@events.command(help="Tell what is among the dead letters. What cannot be told comes back to them.")
+@events.command(help="Publish the messages of the dead-letter queue. Failed ones return to the queue.")
 @click.option(
     "--config-env",
     "environment",
     required=True,
     metavar="ENV",
-    help="Environment of samconfig.toml, or local.",
+    help="Environment in samconfig.toml, such as dev or local.",
 )
 def redrive(environment: str) -> None:
-    """Hand the dead letters to the function again, and say how many there are now."""
+    """Redrive the messages, and print their number and the number of remaining ones."""
     with cli_errors():
         result = dead_letter_queue_of(environment).redrive()
-    click.echo(f"{result.redriven} handed over; about {result.remaining} among the dead letters now")
+    click.echo(f"{result.redriven} messages redriven; about {result.remaining} messages are in the queue")

@@ -1,4 +1,4 @@
-"""The commands that check a policy, deploy it, take it back, and show the one in force."""
+"""The commands that check, deploy and revert a policy, and show the active one."""
 
 import difflib
 import sys
@@ -21,19 +21,19 @@ _environment = click.option(
     "environment",
     required=True,
     metavar="ENV",
-    help="Environment of samconfig.toml, or local.",
+    help="Environment in samconfig.toml, such as dev or local.",
 )
 
 
 @click.group(help="The merchant's policy.")
 def policy() -> None:
-    """Take the command."""
+    """Group the commands."""
 
 
-@policy.command(help="Say what is wrong with FILES, a line each, or their versions. Default: policy.json")
+@policy.command(help="Print the errors of FILES, one per line, or their versions. Default: policy.json")
 @click.argument("files", type=_path, nargs=-1, default=["policy.json"])
 def check(files: tuple[Path, ...]) -> None:
-    """Check documents; exit with 1 when one of them is not valid."""
+    """Validate documents. Exit with 1 if one of them is not valid."""
     invalid = False
     for file in files:
         try:
@@ -46,51 +46,51 @@ def check(files: tuple[Path, ...]) -> None:
         sys.exit(1)
 
 
-@policy.command(help="Bring FILE into force. Default: policy.json")
+@policy.command(help="Deploy FILE. Default: policy.json")
 @_one_file
 @_environment
-@click.option("--no-wait", is_flag=True, help="Do not wait until it is in force.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the deployment.")
 def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
-    """Deploy a document; exit with 1 when it is not valid, not taken, or taken back."""
+    """Deploy a document. Exit with 1 if it is not valid, rejected or rolled back."""
     with cli_errors():
         text = _read(file)
         version = _version(text)
         deployed_policy = deployed_policy_of(environment)
         deployment = deployed_policy.deploy(text)
         if deployment is None:
-            click.echo(f"policy {version} is in force already")
+            click.echo(f"policy {version} is already active")
             return
         click.echo(f"policy {version}: {deployment}")
-        # What has ended already needs no waiting, but may have ended badly.
+        # A deployment that has already ended can have been rolled back.
         if not (no_wait and deployment.in_progress):
             try:
                 deployment = deployed_policy.wait(deployment, _ProgressPrinter(deployment))
             except KeyboardInterrupt:
-                raise OperationError(f"nobody waits any longer, but {deployment.name} goes on") from None
+                raise OperationError(f"interrupted; {deployment.name} continues") from None
     if deployment.complete:
-        click.echo(f"policy {version} is in force")
+        click.echo(f"policy {version} is active")
     else:
-        click.echo("it goes on, and 'policy show' tells how far it is")
+        click.echo("the deployment continues; 'policy show' shows its progress")
 
 
-@policy.command(help="Take back the deployment that goes on, or else the policy in force.")
+@policy.command(help="Revert the deployment in progress, otherwise the active policy.")
 @_environment
 def revert(environment: str) -> None:
-    """Take a deployment back and show what is in force now; exit with 1 when that cannot be done."""
+    """Revert a deployment and show the active policy. Exit with 1 if that fails."""
     with cli_errors():
         deployed_policy = deployed_policy_of(environment)
-        # Told at once, because what is asked next can fail.
+        # Printed first, because the next request can fail.
         click.echo(deployed_policy.revert())
         status = deployed_policy.status()
     for line in _describe(status):
         click.echo(line)
 
 
-@policy.command(help="Show the policy in force, and how FILE differs from it. Default: policy.json")
+@policy.command(help="Show the active policy and its differences from FILE. Default: policy.json")
 @_one_file
 @_environment
 def show(file: Path, environment: str) -> None:
-    """Show what is in force, what goes on, and a unified diff."""
+    """Show the active policy, the deployment in progress, and a unified diff."""
     with cli_errors():
         local = _read(file)
         status = deployed_policy_of(environment).status()
@@ -102,7 +102,7 @@ def show(file: Path, environment: str) -> None:
 
 
 class _ProgressPrinter:
-    """Tells how far a deployment is whenever that has changed."""
+    """Prints the progress of a deployment when it has changed."""
 
     def __init__(self, first: Deployment) -> None:
         self._last_printed = str(first)
@@ -114,7 +114,7 @@ class _ProgressPrinter:
 
 
 def _read(file: Path) -> str:
-    """Return the document as it is, line ends included: its version depends on each character."""
+    """Return the document with its line endings. Its version depends on each character."""
     try:
         return file.read_bytes().decode()
     except UnicodeDecodeError:
@@ -127,26 +127,26 @@ def _version(text: str) -> str:
 
 def _describe(status: PolicyStatus) -> Iterator[str]:
     if status.active is None:
-        yield "in force  nothing: payments are declined until a policy is deployed"
+        yield "active       no policy: payments are declined until a policy is deployed"
     elif status.text is None:
-        yield f"in force  version {status.active.version}, which was deleted from AppConfig"
+        yield f"active       version {status.active.version}, which was deleted from AppConfig"
     else:
         since = _format_timestamp(status.active.completed_at or status.active.started_at)
         try:
             name = f"policy {_version(status.text)}"
         except PolicyInvalidError as error:
-            name = f"a policy that is not valid ({'; '.join(error.errors)})"
-        yield f"in force  {name}, version {status.active.version} in AppConfig, since {since}"
+            name = f"an invalid policy ({'; '.join(error.errors)})"
+        yield f"active       {name}, version {status.active.version} in AppConfig, since {since}"
     if status.in_progress:
-        yield f"going on  {status.in_progress}, since {_format_timestamp(status.in_progress.started_at)}"
+        yield f"in progress  {status.in_progress}, since {_format_timestamp(status.in_progress.started_at)}"
 
 
 def _differences(deployed: str, local: str, name: str) -> Iterator[str]:
     if deployed == local:
-        yield f"nothing differs from {name}"
+        yield f"no differences from {name}"
         return
-    lines = list(difflib.unified_diff(deployed.splitlines(), local.splitlines(), "in force", name, lineterm=""))
-    yield from lines or [f"only line ends differ from {name}"]
+    lines = list(difflib.unified_diff(deployed.splitlines(), local.splitlines(), "active", name, lineterm=""))
+    yield from lines or [f"only line endings differ from {name}"]
 
 
 def _format_timestamp(timestamp: datetime) -> str:

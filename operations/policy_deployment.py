@@ -1,10 +1,10 @@
-"""The policy in AppConfig: which one is in force, and how another one gets there."""
+"""The policy in AppConfig: its status, its deployment and its reversion."""
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from mypy_boto3_appconfig.type_defs import CreateHostedConfigurationVersionRequestTypeDef
 
 POLL_SECONDS = 5
-"""How often AppConfig is asked how far a deployment is."""
+"""Seconds between two requests for the state of a deployment."""
 
 TIMEOUT_MINUTES = 5
-"""For how long a deployment is waited for beyond its strategy's minutes."""
+"""Minutes after the end of its strategy for which a deployment is waited for."""
 
 _ADVICE_AFTER_ALARM = (
-    "An alarm did that, and does it to all that is deployed while it is up: deploy again when it is OK. If it"
-    " stays up because of the policy that is in force now, 'policy revert' takes that one back."
+    "An alarm caused the rollback. It rolls back every deployment while its state is ALARM. Deploy again when it is"
+    " OK. If the active policy keeps it in ALARM, revert that policy with 'policy revert'."
 )
 _COMPLETE = "COMPLETE"
-# A state that AppConfig may add counts as one that goes on.
+# An unknown state, which AppConfig can add, counts as in progress.
 _ENDED = frozenset({_COMPLETE, "ROLLED_BACK", "REVERTED"})
 
 
 @dataclass(frozen=True)
 class AppConfigTarget:
-    """Where the policy is deployed, and by which strategy: AppConfig's identifiers."""
+    """AppConfig's identifiers of the policy's place and of its deployment strategy."""
 
     application: str
     environment: str
@@ -42,10 +42,9 @@ class AppConfigTarget:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment of a version of the document, as AppConfig describes it.
+    """One deployment of a version of the policy document.
 
-    ``minutes`` is how long its strategy takes. ``trouble`` says why it was taken back, if it was, and
-    ``alarmed`` whether an alarm did that.
+    ``minutes`` is the duration of its strategy. ``rollback_reason`` is AppConfig's description of a rollback, or empty.
     """
 
     number: int
@@ -61,27 +60,27 @@ class Deployment:
 
     @property
     def in_progress(self) -> bool:
-        """Return whether it has not ended yet."""
+        """Return whether the deployment has not ended."""
         return self.state not in _ENDED
 
     @property
     def complete(self) -> bool:
-        """Return whether it has reached all functions for good."""
+        """Return whether the deployment has reached all functions and its bake time has ended."""
         return self.state == _COMPLETE
 
     @property
     def name(self) -> str:
-        """Return what to call it."""
+        """Return the number and the version as text."""
         return f"deployment {self.number} of version {self.version}"
 
     def __str__(self) -> str:
-        """Return what to call it, and how far it is."""
+        """Return the name, the state and the progress as text."""
         return f"{self.name}: {self.state.lower().replace('_', ' ')}, {self.percent:.0f} %"
 
 
 @dataclass(frozen=True)
 class PolicyStatus:
-    """The deployment in force, with its document, and the one that goes on; None where there is none."""
+    """The active deployment with its document, and the deployment in progress. Each is ``None`` if missing."""
 
     active: Deployment | None
     text: str | None
@@ -94,13 +93,13 @@ class DeployedPolicy:
     def __init__(
         self, client: "AppConfigClient", target: AppConfigTarget, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        """Take AppConfig's client and the place; ask nothing yet. ``sleep`` takes seconds."""
+        """Store AppConfig's client and the target. Sends no request. ``sleep`` has an argument in seconds."""
         self._client = client
         self._target = target
         self._sleep = sleep
 
     def status(self) -> PolicyStatus:
-        """Return what is in force, which is the last complete deployment, and what goes on.
+        """Return the active deployment, which is the last complete one, and the deployment in progress.
 
         Raises botocore's errors.
         """
@@ -113,16 +112,16 @@ class DeployedPolicy:
         return PolicyStatus(active, self._text(active.version) if active else None, in_progress)
 
     def deploy(self, text: str) -> Deployment | None:
-        """Start to bring the document ``text`` into force; return the deployment, or None if it is in force.
+        """Start the deployment of the document ``text``. Return it, or ``None`` if the document is already active.
 
-        Raises ``PolicyInvalidError``, before anything is sent, when the document is not valid; ``OperationError``
-        when another deployment goes on or begins at the same time; botocore's errors.
+        Raises ``PolicyInvalidError`` before the first request if the document is not valid. Raises ``OperationError``
+        if another deployment is in progress or starts at the same time. Raises botocore's errors.
         """
-        # AppConfig wants a label that is no number, which a hash can be.
+        # AppConfig rejects a number as a label, and a hash can be a number.
         label = f"sha256-{read_policy(text).defaults.version}"
         status = self.status()
         if status.in_progress:
-            raise OperationError(f"{status.in_progress}; wait until it has ended, or take it back with 'policy revert'")
+            raise OperationError(f"{status.in_progress}; wait until it ends, or revert it with 'policy revert'")
         if status.text == text:
             return None
         target = self._target
@@ -136,14 +135,14 @@ class DeployedPolicy:
             )
         except self._client.exceptions.ConflictException as error:
             detail = error.response["Error"].get("Message")
-            raise OperationError(f"somebody else is deploying a policy: {detail}") from None
+            raise OperationError(f"another deployment started at the same time: {detail}") from None
         return self._deployment(started["DeploymentNumber"])
 
     def wait(self, deployment: Deployment, on_change: Callable[[Deployment], None]) -> Deployment:
-        """Return the deployment when it is complete, or as it is when it takes longer than it should.
+        """Wait for a deployment, and return its last state. It is still in progress if the timeout passes.
 
-        ``tell`` is told how far it is each time when AppConfig was asked. Raises ``OperationError`` when it
-        was taken back; botocore's errors.
+        Calls ``on_change`` with the current state after each request. Raises ``OperationError`` if the deployment was
+        rolled back. Raises botocore's errors.
         """
 
         def poll() -> Deployment:
@@ -163,20 +162,20 @@ class DeployedPolicy:
             unfinished: Deployment = error.last_attempt.result()
             return unfinished
         if not ended.complete:
-            message = f"{ended}; what was in force before holds again. {ended.rollback_reason}".rstrip()
+            message = f"{ended}. The previous policy is active again. {ended.rollback_reason}".rstrip()
             raise OperationError(f"{message}\n{_ADVICE_AFTER_ALARM}" if ended.rolled_back_by_alarm else message)
         return ended
 
     def revert(self) -> Deployment:
-        """Take back the deployment that goes on, else the one in force; return it as it is then.
+        """Revert the deployment in progress, otherwise the active one, and return its new state.
 
-        What was in force before holds again, whatever the alarms say. Raises ``OperationError`` when there is
-        no such deployment, or AppConfig refuses: it does 72 hours after one was complete; botocore's errors.
+        The previous policy becomes active again, regardless of alarms. Raises ``OperationError`` if there is no such
+        deployment, or if AppConfig rejects the request (72 hours after completion). Raises botocore's errors.
         """
         status = self.status()
         deployment = status.in_progress or status.active
         if deployment is None:
-            raise OperationError("no policy is in force, and none is on its way: nothing can be taken back")
+            raise OperationError("no policy is active, and no deployment is in progress: there is nothing to revert")
         try:
             self._client.stop_deployment(
                 ApplicationId=self._target.application,
@@ -187,14 +186,14 @@ class DeployedPolicy:
         except self._client.exceptions.BadRequestException as error:
             detail = error.response["Error"].get("Message")
             raise OperationError(
-                f"AppConfig does not take back {deployment}: {detail}\n"
-                "It does so while a deployment goes on, and for 72 hours after it was complete. Later, deploy"
+                f"AppConfig does not revert {deployment}: {detail}\n"
+                "AppConfig reverts a deployment in progress, and a complete one for 72 hours. After that, deploy"
                 " another policy."
             ) from None
         return self._deployment(deployment.number)
 
     def _latest(self, numbers: Iterable[int]) -> Deployment | None:
-        """Return the last of these deployments that is the policy's: other profiles can have some, too."""
+        """Return the last of these deployments that belongs to the policy's profile."""
         deployments = (self._deployment(number) for number in sorted(numbers, reverse=True))
         return next((deployment for deployment in deployments if deployment.profile == self._target.profile), None)
 
@@ -223,7 +222,7 @@ class DeployedPolicy:
         )
 
     def _text(self, version: int) -> str | None:
-        """Return the document of a version; None if somebody deleted it."""
+        """Return the document of a version, or ``None`` if it was deleted."""
         try:
             response = self._client.get_hosted_configuration_version(
                 ApplicationId=self._target.application,
@@ -235,7 +234,7 @@ class DeployedPolicy:
         return response["Content"].read().decode(errors="replace")
 
     def _version(self, text: str, label: str) -> int:
-        """Return the number of the version that holds ``text``, a former one or a new one."""
+        """Return the number of the version with the content ``text``. Create it if it does not exist."""
         pages = self._client.get_paginator("list_hosted_configuration_versions").paginate(
             ApplicationId=self._target.application, ConfigurationProfileId=self._target.profile
         )
@@ -251,6 +250,19 @@ class DeployedPolicy:
             "VersionLabel": label,
         }
         if labels:
-            # Then AppConfig refuses it if somebody has made another version meanwhile.
+            # AppConfig rejects the request if another version was created in the meantime.
             version_request["LatestVersionNumber"] = max(labels)
         return self._client.create_hosted_configuration_version(**version_request)["VersionNumber"]
+
+
+def emulated_policy(client: "AppConfigClient", target: AppConfigTarget) -> DeployedPolicy:
+    """Return the policy of the local stack."""
+    # The emulator lists 50 items and returns no token for the next ones. AWS permits no higher number.
+    list_all: Any = _list_all
+    for operation in ("ListDeployments", "ListHostedConfigurationVersions"):
+        client.meta.events.register(f"provide-client-params.appconfig.{operation}", list_all)
+    return DeployedPolicy(client, target)
+
+
+def _list_all(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    return {**params, "MaxResults": 10_000}

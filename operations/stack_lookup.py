@@ -1,23 +1,32 @@
-"""Where the stacks of ``samconfig.toml`` and the local one have what an operation works on."""
+"""The resources of the stacks in ``samconfig.toml``, from the outputs of each stack."""
 
+import json
 import tomllib
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
+from operations import ROOT
 from operations.dlq_redrive import DeadLetterQueue
 from operations.errors import OperationError
-from operations.policy_deployment import AppConfigTarget, DeployedPolicy
-from sandbox.stack import stack
-from sandbox.stack.policy import policy_of
+from operations.policy_deployment import AppConfigTarget, DeployedPolicy, emulated_policy
 
 LOCAL = "local"
-CONFIGURATION = stack.ROOT / "samconfig.toml"
+CONFIGURATION = ROOT / "samconfig.toml"
+LOCAL_STACK = ROOT / ".local" / "stack.json"
+"""The description of the running local stack. ``make up`` writes it."""
+
+# The emulator permits everything for these keys.
+_EMULATOR_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _POLICY_OUTPUTS = ("PolicyApplicationId", "PolicyEnvironmentId", "PolicyProfileId", "PolicyStrategyId")
 _DEAD_LETTER_QUEUE_OUTPUTS = ("DeadLetterQueueUrl", "PublishEventsFunctionName")
+
+type ClientFactory = Callable[[str], Any]
+"""Returns boto3's client of a service."""
 
 
 def deployed_policy_of(
@@ -25,15 +34,14 @@ def deployed_policy_of(
     configuration: Path = CONFIGURATION,
     session_factory: Callable[..., Any] = boto3.Session,
 ) -> DeployedPolicy:
-    """Return the policy of the stack that ``environment`` of ``samconfig.toml`` names.
+    """Return the policy of the stack of ``environment`` in ``samconfig.toml``.
 
-    ``local`` is the stack that ``make up`` left running. ``session_of`` makes a ``boto3.Session``. Raises
-    ``OperationError`` when there is no such environment or stack, or it has no policy; botocore's errors.
+    ``local`` is the stack of ``make up``. ``session_factory`` creates a ``boto3.Session``. Raises ``OperationError``
+    if the environment or the stack does not exist, or if the stack has no policy. Raises botocore's errors.
     """
-    if environment == LOCAL:
-        return policy_of(_local())
-    session, outputs = _resolve(environment, configuration, session_factory, _POLICY_OUTPUTS, "a policy")
-    return DeployedPolicy(session.client("appconfig"), AppConfigTarget(*(outputs[name] for name in _POLICY_OUTPUTS)))
+    client_of, outputs = _resolve(environment, configuration, session_factory, _POLICY_OUTPUTS)
+    create = emulated_policy if environment == LOCAL else DeployedPolicy
+    return create(client_of("appconfig"), AppConfigTarget(*(outputs[name] for name in _POLICY_OUTPUTS)))
 
 
 def dead_letter_queue_of(
@@ -41,44 +49,46 @@ def dead_letter_queue_of(
     configuration: Path = CONFIGURATION,
     session_factory: Callable[..., Any] = boto3.Session,
 ) -> DeadLetterQueue:
-    """Return the dead letters of a stack; for the rest like ``deployed_policy_of``."""
-    if environment == LOCAL:
-        running = _local()
-        clients = (running.client("sqs"), running.client("lambda"))
-        return DeadLetterQueue(*clients, running.dead_letter_queue_url, running.publish_events_function_name)
-    session, outputs = _resolve(environment, configuration, session_factory, _DEAD_LETTER_QUEUE_OUTPUTS, "events")
-    clients = (session.client("sqs"), session.client("lambda"))
+    """Return the dead-letter queue of a stack. Arguments and errors as for ``deployed_policy_of``."""
+    client_of, outputs = _resolve(environment, configuration, session_factory, _DEAD_LETTER_QUEUE_OUTPUTS)
+    clients = (client_of("sqs"), client_of("lambda"))
     return DeadLetterQueue(*clients, *(outputs[name] for name in _DEAD_LETTER_QUEUE_OUTPUTS))
 
 
-def _local() -> stack.Stack:
-    running = stack.load(stack.ROOT / ".local")
-    if running is None:
-        raise OperationError("the local stack does not run; 'make up' starts it")
-    return running
-
-
 def _resolve(
-    environment: str,
-    configuration: Path,
-    session_factory: Callable[..., Any],
-    names: Iterable[str],
-    description: str,
-) -> tuple[Any, dict[str, str]]:
-    """Return a session in the account of an environment's stack, and the stack's outputs."""
+    environment: str, configuration: Path, session_factory: Callable[..., Any], names: Iterable[str]
+) -> tuple[ClientFactory, dict[str, str]]:
+    """Return a client factory for the account of a stack, and the stack's outputs."""
     settings = _settings(environment, configuration)
-    session = session_factory(profile_name=settings.get("profile"), region_name=settings.get("region"))
-    outputs = _outputs(session.client("cloudformation"), settings["stack_name"], environment)
+    client_of = (
+        _local_clients(settings, session_factory) if environment == LOCAL else _clients(settings, session_factory)
+    )
+    advice = "'make up'" if environment == LOCAL else f"'make deploy ENV={environment}'"
+    outputs = _outputs(client_of("cloudformation"), settings["stack_name"], advice)
     if missing := [name for name in names if name not in outputs]:
         raise OperationError(
-            f"the stack {settings['stack_name']} has no outputs {', '.join(missing)}: it is of a version"
-            f" without {description}; deploy it anew with 'make deploy ENV={environment}'"
+            f"the stack {settings['stack_name']} has no outputs {', '.join(missing)}: it has an older version;"
+            f" deploy it again with {advice}"
         )
-    return session, outputs
+    return client_of, outputs
+
+
+def _clients(settings: dict[str, str], session_factory: Callable[..., Any]) -> ClientFactory:
+    session = session_factory(profile_name=settings.get("profile"), region_name=settings.get("region"))
+    client: ClientFactory = session.client
+    return client
+
+
+def _local_clients(settings: dict[str, str], session_factory: Callable[..., Any]) -> ClientFactory:
+    if not LOCAL_STACK.exists():
+        raise OperationError("the local stack is not running; 'make up' starts it")
+    endpoint_url = json.loads(LOCAL_STACK.read_text(encoding="utf-8"))["endpoint_url"]
+    session = session_factory(region_name=settings.get("region"), **_EMULATOR_KEYS)
+    return partial(session.client, endpoint_url=endpoint_url)
 
 
 def _settings(environment: str, configuration: Path) -> dict[str, str]:
-    """Return the parameters that ``sam deploy`` would take from the file."""
+    """Return the parameters of ``sam deploy`` in the file."""
     config = tomllib.loads(configuration.read_text(encoding="utf-8"))
     environments = {name: entry for name, entry in config.items() if isinstance(entry, dict)}
     if environment not in environments:
@@ -88,19 +98,17 @@ def _settings(environment: str, configuration: Path) -> dict[str, str]:
     for command in ("global", "deploy"):
         settings |= commands.get(command, {}).get("parameters", {})
     if "stack_name" not in settings:
-        raise OperationError(f"{configuration.name} names no stack_name for {environment}")
+        raise OperationError(f"{configuration.name} has no stack_name for {environment}")
     return settings
 
 
-def _outputs(cloudformation: Any, name: str, environment: str) -> dict[str, str]:
+def _outputs(cloudformation: Any, name: str, advice: str) -> dict[str, str]:
     try:
         stack_description = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
-        # CloudFormation has no error of its own for a stack that is not there.
+        # CloudFormation has no error code for a missing stack.
         if "does not exist" not in error.response["Error"].get("Message", ""):
             raise
         region = cloudformation.meta.region_name
-        raise OperationError(
-            f"there is no stack {name} in {region}; 'make deploy ENV={environment}' deploys it"
-        ) from None
+        raise OperationError(f"there is no stack {name} in {region}; {advice} deploys it") from None
     return {output["OutputKey"]: output["OutputValue"] for output in stack_description.get("Outputs", [])}

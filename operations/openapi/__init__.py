@@ -1,4 +1,4 @@
-"""The backend API as an OpenAPI document, made from the models that read its calls and tell its answers."""
+"""The OpenAPI document of the backend API, generated from the models of its requests and responses."""
 
 from operations.openapi.command import FILE, openapi
 from operations.openapi.document import document, text

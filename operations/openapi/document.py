@@ -1,32 +1,30 @@
-"""The document: paths from the routes, schemas from their models."""
+"""The OpenAPI document: paths from the routes, schemas from their models."""
 
 import inspect
 import json
 import tomllib
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
+from operations import ROOT
 from operations.openapi import problems
 from operations.openapi.routes import ROUTES, Route
-
-ROOT = Path(__file__).resolve().parents[2]
 
 _SCHEMAS = "#/components/schemas/"
 
 
 class _Schemas(GenerateJsonSchema):
-    """Schemas without titles, which would only repeat the fields' names."""
+    """Schemas without field titles, which repeat the names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Return that none should."""
+        """Return False for every field."""
         return False
 
 
 def text() -> str:
-    """Return the document as its file holds it."""
+    """Return the document as the content of its file."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -40,11 +38,11 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "PayNearMe, serverless: the backend API",
+            "title": "PayNearMe backend API",
             "version": project["version"],
-            "description": "What a merchant's own backend calls: to get Smart Tokens, to create orders "
-            "and make payments at PayNearMe, to feed the books and to read them. Amounts are dollars, as "
-            "text. In a body, null counts as left out.",
+            "description": "The API for a merchant's backend. It requests Smart Tokens, creates orders and submits "
+            "payments at PayNearMe. It stores orders and customers, and returns them with their payments. Amounts are "
+            "US dollars as text. In a request body, null has the same meaning as a missing field.",
             "license": {"name": "Apache 2.0", "identifier": project["license"]},
         },
         "servers": [
@@ -68,8 +66,8 @@ def document() -> dict[str, Any]:
                     "type": "apiKey",
                     "name": "Authorization",
                     "in": "header",
-                    "description": "AWS Signature Version 4 for the service execute-api, by an identity that "
-                    "has the policy of the stack's output BackendCallerPolicyArn.",
+                    "description": "AWS Signature Version 4 for the service execute-api, by an identity "
+                    "with the policy in the stack's output BackendCallerPolicyArn.",
                     "x-amazon-apigateway-authtype": "awsSigv4",
                 }
             },
@@ -134,7 +132,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def _remove_properties(schema: dict[str, Any], names: list[str]) -> None:
-    """Take out of a body's schema what stands in the path or comes as a header."""
+    """Remove from a body's schema the parameters of path and headers."""
     for name in names:
         del schema["properties"][name]
     required = [name for name in schema.pop("required", []) if name not in names]
@@ -143,6 +141,6 @@ def _remove_properties(schema: dict[str, Any], names: list[str]) -> None:
 
 
 def _to_markdown(docstring: str | None) -> str:
-    """Return a docstring as CommonMark, a paragraph a line."""
+    """Return a docstring as CommonMark, with one line per paragraph."""
     paragraphs = inspect.cleandoc(docstring or "").replace("``", "`").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)

@@ -1,4 +1,4 @@
-"""Examples of calls of the backend API and of its answers: of one customer who deposits."""
+"""Examples of requests and responses of the backend API, for one customer with a deposit."""
 
 from collections.abc import Mapping
 from decimal import Decimal

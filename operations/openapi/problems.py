@@ -1,4 +1,4 @@
-"""What a call is answered with when it fails: bodies as ``answers.problem`` makes them, and their schemas."""
+"""The problem responses of failed requests, derived from the error classes, and their schemas."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,11 @@ from paynearme.errors import (
     PaymentFailedError,
     PaymentOutcomeUnknownError,
     RequestRejectedError,
+    ServiceError,
+    UnavailableError,
     ValidationFailedError,
 )
-from paynearme.platform.http_response import problem_response
+from paynearme.platform.http_response import PROBLEM_NAMESPACE, problem_response
 
 
 class _Model(BaseModel):
@@ -23,7 +25,7 @@ class _Model(BaseModel):
 
 
 class Problem(_Model):
-    """A call that failed (RFC 9457)."""
+    """A failed request (RFC 9457)."""
 
     type: str
     title: str
@@ -31,33 +33,33 @@ class Problem(_Model):
 
 
 class InvalidParameter(_Model):
-    """A parameter that cannot be taken, and why. Its value is never repeated."""
+    """An invalid parameter with its error. The response never contains the value."""
 
     parameter: str
     description: str
 
 
 class InvalidParameters(Problem):
-    """A call with faulty parameters, each by its name."""
+    """A request with invalid parameters."""
 
     errors: list[InvalidParameter]
 
 
 class RejectionDetail(_Model):
-    """A reason in PayNearMe's words."""
+    """A description from PayNearMe."""
 
     description: str
 
 
 class RejectedByPayNearMe(Problem):
-    """A call that PayNearMe understood and refused."""
+    """A request that PayNearMe processed and rejected."""
 
     response_code: str | None
     errors: list[RejectionDetail]
 
 
 class Reconnect(_Model):
-    """What to ask a Smart Token for, beside the addresses to return to: with it the customer reconnects."""
+    """Parameters of a Smart Token with which the customer connects the bank again. Add your return URLs."""
 
     site_identifier: str
     pnm_order_identifier: str
@@ -66,72 +68,44 @@ class Reconnect(_Model):
 
 
 class BankAuthorizationExpired(RejectedByPayNearMe):
-    """A payment method that cannot pay before the customer has connected its bank again."""
+    """A payment method that requires the customer to connect the bank again."""
 
     payment_method_identifier: str
     reconnect: Reconnect
 
 
 class OrderNotRecorded(Problem):
-    """An order that exists at PayNearMe and that authorizations do not know: feed it, create it no more."""
+    """An order that exists at PayNearMe and is not recorded. Write it with PUT /orders. Do not create it again."""
 
-    pnm_order_identifier: str = Field(description="With it, PUT /orders lets authorizations know the order.")
+    pnm_order_identifier: str = Field(description="The identifier of the order, for PUT /orders.")
 
 
-_SITE_PAYMENT_IDENTIFIER = Field(description="Ours: it follows from site and Idempotency-Key.")
+_SITE_PAYMENT_IDENTIFIER = Field(
+    description="This API's identifier of the payment, derived from the site and the Idempotency-Key."
+)
 
 
 class PaymentOutcomeUnknown(Problem):
-    """A payment of which nobody can tell yet whether PayNearMe made it. It is no failure."""
+    """A payment with an unknown outcome. PayNearMe can have made it."""
 
     site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
 
 
 class PaymentFailed(Problem):
-    """A payment that was declined, as PayNearMe's confirmation told."""
+    """A payment that was declined, according to PayNearMe's confirmation."""
 
     site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
     pnm_payment_identifier: str | None
 
 
 class ApiGatewayProblem(_Model):
-    """An answer of API Gateway's own: the call reached no function."""
+    """A response of API Gateway. The request did not reach a function."""
 
     type: str
     title: str
 
 
-MODELS = (
-    Problem,
-    InvalidParameters,
-    RejectedByPayNearMe,
-    BankAuthorizationExpired,
-    OrderNotRecorded,
-    PaymentOutcomeUnknown,
-    PaymentFailed,
-    ApiGatewayProblem,
-)
-
-API_GATEWAY_RESPONSES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
-    "403": (
-        "Forbidden",
-        "The caller's signature is missing or wrong, or the caller may not call.",
-        {"type": "urn:problem-type:paynearme:refused", "title": "Refused"},
-    ),
-    "429": (
-        "TooManyRequests",
-        "There are more calls than are admitted.",
-        {"type": "urn:problem-type:paynearme:refused", "title": "Refused"},
-    ),
-    "default": (
-        "Default",
-        "API Gateway could not hand the call on. It answers so with status 500, 502 and 504, too.",
-        {"type": "urn:problem-type:paynearme:unavailable", "title": "Temporarily unavailable"},
-    ),
-}
-"""What API Gateway answers by itself, by status: its name, a description, and the body of the template."""
-
-_MODEL_BY_ERROR: Mapping[type[Exception], type[Problem]] = {
+_MODEL_BY_ERROR: Mapping[type[ServiceError], type[Problem]] = {
     ValidationFailedError: InvalidParameters,
     RequestRejectedError: RejectedByPayNearMe,
     BankAuthorizationExpiredError: BankAuthorizationExpired,
@@ -139,45 +113,60 @@ _MODEL_BY_ERROR: Mapping[type[Exception], type[Problem]] = {
     PaymentOutcomeUnknownError: PaymentOutcomeUnknown,
     PaymentFailedError: PaymentFailed,
 }
+"""The models of the errors with extension members. The other errors have ``Problem``."""
+
+MODELS: tuple[type[BaseModel], ...] = (Problem, *_MODEL_BY_ERROR.values(), ApiGatewayProblem)
+
+_REJECTED = {"type": f"{PROBLEM_NAMESPACE}rejected", "title": "Rejected"}
+API_GATEWAY_RESPONSES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+    "403": ("Forbidden", "The caller's signature is missing or wrong, or the caller lacks the permission.", _REJECTED),
+    "429": ("TooManyRequests", "The request exceeds the rate limit.", _REJECTED),
+    "default": (
+        "Default",
+        "API Gateway could not invoke the function. It also returns this with status 500, 502 and 504.",
+        {"type": f"{PROBLEM_NAMESPACE}{UnavailableError.problem_type}", "title": UnavailableError.title},
+    ),
+}
+"""The responses of API Gateway by status: a name, a description, and the body in the template."""
 
 _HEADERS: Mapping[str, Any] = {
     "Retry-After": {
-        "description": "Only while the payment is under way: seconds after which to repeat the call.",
+        "description": "Seconds after which the caller can retry. Only while the payment is in progress.",
         "schema": {"type": "integer", "minimum": 1},
     }
 }
-"""The headers that some problems have."""
+"""The additional headers of some problems."""
 
 
 class Responses:
-    """The answers to all operations' failed calls, each once. Operations share those that are alike."""
+    """The problem responses of all operations, each once. Operations share equal responses."""
 
-    def __init__(self, errors: Mapping[str, Sequence[Exception]]) -> None:
-        """Take, by operation, one example of each error that it can end with."""
+    def __init__(self, errors: Mapping[str, Sequence[ServiceError]]) -> None:
+        """Create the responses from one example of each error, by operation."""
         self._names: dict[str, dict[int, str]] = {}
-        self._errors: dict[str, list[Exception]] = {}
+        self._errors: dict[str, list[ServiceError]] = {}
         for operation, operation_errors in errors.items():
-            by_status: dict[int, list[Exception]] = {}
+            by_status: dict[int, list[ServiceError]] = {}
             for error in operation_errors:
-                by_status.setdefault(_status(error), []).append(error)
+                by_status.setdefault(error.status, []).append(error)
             self._names[operation] = {
                 status: self._response_name(operation, status, by_status[status]) for status in sorted(by_status)
             }
 
-    def _response_name(self, operation: str, status: int, errors: list[Exception]) -> str:
-        """Return the name of the answers to ``errors``: the status's, unless others have that."""
+    def _response_name(self, operation: str, status: int, errors: list[ServiceError]) -> str:
+        """Return the name of the response: the status, with the operation if the status has other errors."""
         shared_name = "".join(word.capitalize() for word in HTTPStatus(status).name.split("_"))
         specific_name = f"{shared_name}Of{operation[0].upper()}{operation[1:]}"
-        problem_types = {_problem_type(error) for error in errors}
-        is_shared = {_problem_type(error) for error in self._errors.setdefault(shared_name, errors)} == problem_types
+        shared_errors = self._errors.setdefault(shared_name, errors)
+        is_shared = {error.problem_type for error in shared_errors} == {error.problem_type for error in errors}
         name = shared_name if is_shared else specific_name
         self._errors.setdefault(name, errors)
         return name
 
     def build(self, operation: str, descriptions: Mapping[str, str]) -> dict[str, Any]:
-        """Return references to an operation's answers, and to those of API Gateway, by status.
+        """Return references to the responses of an operation and of API Gateway, by status.
 
-        ``meanings`` says what to describe otherwise than by the problems' titles, by status.
+        ``descriptions`` replaces the description of a status, which otherwise consists of the problems' titles.
         """
         operation_names = {str(status): name for status, name in self._names[operation].items()}
         names = operation_names | {status: name for status, (name, *_) in API_GATEWAY_RESPONSES.items()}
@@ -188,40 +177,32 @@ class Responses:
         }
 
     def components(self) -> dict[str, Any]:
-        """Return all answers, and those of API Gateway, by name."""
+        """Return all responses, including those of API Gateway, by name."""
         operation_responses = {name: _response(errors) for name, errors in self._errors.items()}
         return operation_responses | {
             name: _api_gateway_response(description, body) for name, description, body in API_GATEWAY_RESPONSES.values()
         }
 
 
-def _status(error: Exception) -> int:
-    status: int = problem_response(error, omit_descriptions=False)["statusCode"]
-    return status
-
-
-def _problem_type(error: Exception) -> str:
-    problem_type: str = json.loads(problem_response(error, omit_descriptions=False)["body"])["type"]
-    return problem_type
-
-
-def _response(errors: Sequence[Exception]) -> dict[str, Any]:
-    responses = [problem_response(error, omit_descriptions=False) for error in errors]
-    bodies = [json.loads(response["body"]) for response in responses]
+def _response(errors: Sequence[ServiceError]) -> dict[str, Any]:
+    responses = {error: problem_response(error, omit_descriptions=False) for error in errors}
     schemas = [
         {
             **_schema(_MODEL_BY_ERROR.get(type(error), Problem)),
-            "properties": {"type": {"const": body["type"]}, "status": {"const": body["status"]}},
+            "properties": {
+                "type": {"const": f"{PROBLEM_NAMESPACE}{error.problem_type}"},
+                "status": {"const": error.status},
+            },
         }
-        for error, body in zip(errors, bodies, strict=True)
+        for error in errors
     ]
     content = {
         "schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas},
-        "examples": {body["type"].rpartition(":")[2]: {"value": body} for body in bodies},
+        "examples": {error.problem_type: {"value": json.loads(responses[error]["body"])} for error in errors},
     }
-    headers = {name: _HEADERS[name] for name in _HEADERS if any(name in response["headers"] for response in responses)}
+    headers = {name: _HEADERS[name] for error in errors for name in error.headers()}
     return {
-        "description": " ".join(f"{body['title']}." for body in bodies),
+        "description": " ".join(f"{error.title}." for error in errors),
         **({"headers": headers} if headers else {}),
         "content": {"application/problem+json": content},
     }

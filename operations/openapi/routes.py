@@ -1,4 +1,4 @@
-"""The routes of the backend API, as a caller must know them."""
+"""The routes of the backend API, with their descriptions for callers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from paynearme.errors import (
     PaymentInProgressError,
     PaymentOutcomeUnknownError,
     RequestRejectedError,
+    ServiceError,
     UnavailableError,
     UpstreamError,
     UpstreamTimeoutError,
@@ -36,10 +37,10 @@ from paynearme.protocol.smart_token import SmartTokenRequest, SmartTokenResponse
 
 @dataclass(frozen=True)
 class Route:
-    """A method of a path. ``problems`` has one example of each error that it can end with.
+    """A method of a path. ``problems`` has one example of each error of the operation.
 
-    What ``request`` has beyond path and headers stands in the query of a GET and else in the body, of which
-    ``body_example`` is one. ``meanings`` says what a status means for this call alone.
+    The fields of ``request`` that are not in the path or the headers are in the query of a ``GET``, otherwise in the
+    body. ``error_descriptions`` describes statuses with a specific meaning for this operation.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Route:
     description: str
     request: type[Message]
     response: type[BaseModel]
-    problems: Sequence[Exception]
+    problems: Sequence[ServiceError]
     response_example: Mapping[str, Any]
     body_example: Mapping[str, Any] | None = None
     header_examples: Mapping[str, str] = field(default_factory=dict)
@@ -57,12 +58,12 @@ class Route:
 
     @property
     def in_path(self) -> list[str]:
-        """Return the names of the path's parameters."""
+        """Return the names of the parameters in the path."""
         return re.findall(r"{(\w+)}", self.path)
 
     @property
     def non_body_fields(self) -> list[str]:
-        """Return the names of the parameters that stand in the path or come as headers."""
+        """Return the names of the parameters in the path and the headers."""
         return [*self.in_path, *self.request.header_fields]
 
 
@@ -74,8 +75,7 @@ _COMMON_ERRORS = (
     MalformedRequestError(),
     ValidationFailedError({"site_identifier": "is not a configured site"}),
     UnavailableError(),
-    # Any that is not this project's.
-    Exception(),
+    ServiceError(),
 )
 _BODY_ERRORS = (*_COMMON_ERRORS, PayloadTooLargeError())
 _LOOKUP_ERRORS = (*_COMMON_ERRORS, NotFoundError())
@@ -98,10 +98,12 @@ _SUBMISSION_ERRORS = (
     PaymentFailedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968"),
     PaymentOutcomeUnknownError(examples.SITE_PAYMENT_IDENTIFIER),
 )
-_API_GATEWAY_UNAVAILABLE = "unavailable: API Gateway got no answer of ours, and says so with status 500, 502 or 504."
+_API_GATEWAY_UNAVAILABLE = (
+    "unavailable: API Gateway received no response from the function. The status is 500, 502 or 504."
+)
 _ORDER_MAY_EXIST = (
-    "The order may exist at PayNearMe: look for it in PayNearMe's portal before you repeat the call, or "
-    "repeat it with the same site_order_identifier if PayNearMe has told you that this makes no second order."
+    "The order can exist at PayNearMe. Search PayNearMe's portal before you retry. Or retry with the same "
+    "site_order_identifier, if PayNearMe has confirmed that this creates no second order."
 )
 
 ROUTES = (
@@ -110,8 +112,8 @@ ROUTES = (
         method="post",
         path="/smart-tokens",
         summary="Get a Smart Token",
-        description="Sends the request to PayNearMe, signed or with an access token, and returns its "
-        "orders with their links.",
+        description="Sends the request to PayNearMe, with a signature or an access token. Returns the orders with "
+        "their links.",
         request=SmartTokenRequest,
         response=SmartTokenResponse,
         problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS),
@@ -123,9 +125,9 @@ ROUTES = (
         method="post",
         path="/orders",
         summary="Create an order",
-        description="Creates an order at PayNearMe and lets authorizations know it, so that it need not be "
-        "fed; what was fed of it before stands. Give each order a site_order_identifier of its own. "
-        "PayNearMe's reference asks for the calls for one customer one after the other, not at once.",
+        description="Creates an order at PayNearMe and records it for authorizations. An order that the merchant has "
+        "already written with PUT /orders stays unchanged. Use a new site_order_identifier for each order. Send the "
+        "requests for one customer sequentially, as PayNearMe's reference requires.",
         request=CreateOrderRequest,
         response=CreateOrderResponse,
         problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS, OrderNotRecordedError("80080175585")),
@@ -133,12 +135,12 @@ ROUTES = (
         body_example=examples.CREATE_ORDER_REQUEST,
         error_descriptions={
             "500": f"Internal error. {_ORDER_MAY_EXIST}",
-            "502": "PayNearMe refused our credentials, and there is no order; or PayNearMe is out of order. "
-            f"{_ORDER_MAY_EXIST}",
-            "503": "order-not-recorded: the order exists at PayNearMe, and authorizations do not know it. "
-            "Feed it with PUT /orders, and do not create it again. unavailable: something of ours is out of "
-            "order, and this call created no order.",
-            "504": f"PayNearMe did not answer in time. {_ORDER_MAY_EXIST}",
+            "502": "credentials-rejected: PayNearMe created no order. "
+            f"paynearme-error: PayNearMe failed or returned an invalid response. {_ORDER_MAY_EXIST}",
+            "503": "order-not-recorded: the order exists at PayNearMe, and authorizations do not find it. Write it "
+            "with PUT /orders. Do not create it again. unavailable: a dependency is unreachable, and this request "
+            "created no order.",
+            "504": f"PayNearMe did not respond in time. {_ORDER_MAY_EXIST}",
             "default": f"{_API_GATEWAY_UNAVAILABLE} {_ORDER_MAY_EXIST}",
         },
     ),
@@ -147,7 +149,7 @@ ROUTES = (
         method="post",
         path="/payment-methods/find",
         summary="Find a customer's saved payment methods",
-        description="Asks PayNearMe what a customer has saved to pay with. It changes nothing and can be repeated.",
+        description="Requests a customer's saved payment methods from PayNearMe. Changes nothing.",
         request=FindPaymentMethodsRequest,
         response=PaymentMethods,
         problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS),
@@ -159,10 +161,10 @@ ROUTES = (
         method="post",
         path="/payments",
         summary="Make a payment with a saved payment method",
-        description="Asks PayNearMe for a payment, once for each Idempotency-Key: however often a call is "
-        "repeated with its key, it is one payment. After a time-out or any 5xx, repeat it with the same key. "
-        "A refusal (422, and 409 bank-authorization-expired) belongs to the key: another attempt needs a new "
-        "one. Never take a new key while the outcome of the old one is not known.",
+        description="Submits a payment to PayNearMe, once per Idempotency-Key. Retries with the same key are the same "
+        "payment. After a timeout or any 5xx, retry with the same key. A rejection (422, and 409 "
+        "bank-authorization-expired) belongs to the key: use a new key for another attempt. Never use a new key while "
+        "the outcome of the previous one is unknown.",
         request=MakePaymentRequest,
         response=SubmittedPayment,
         problems=(*_BODY_ERRORS, *_UPSTREAM_ERRORS, *_SUBMISSION_ERRORS),
@@ -170,22 +172,19 @@ ROUTES = (
         body_example=examples.MAKE_PAYMENT_REQUEST,
         header_examples=examples.MAKE_PAYMENT_HEADERS,
         error_descriptions={
-            "409": "payment-in-progress: another call with the same key is making the payment; repeat the call "
-            "with the same key after the seconds of Retry-After. bank-authorization-expired: nothing was "
-            "paid. Get a Smart Token with what reconnect says, let the customer connect the bank again, and "
-            "then call with a new key.",
-            "422": "rejected-by-paynearme, payment-failed: nothing was paid, and the key stays refused; "
-            "another attempt needs a new key. idempotency-key-reused: the key belongs to a payment with "
-            "other content, and nothing was asked for.",
-            "500": "Internal error. Nobody can tell whether it was paid: repeat the call with the same key.",
-            "502": "credentials-rejected, paynearme-error: nothing was paid, and the same key may be sent again.",
-            "503": "Something of ours is out of order. This call paid nothing, and says nothing of calls "
-            "with this key before it: repeat it with the same key.",
-            "504": "paynearme-timeout: nothing was paid, and the same key may be sent again. "
-            "payment-outcome-unknown: nobody can tell yet. Repeat the call with the same key later, and "
-            "never take a new key before PayNearMe's portal says that it was not paid.",
-            "default": f"{_API_GATEWAY_UNAVAILABLE} Nobody can tell whether it was paid: repeat the call with the same "
-            "key.",
+            "409": "payment-in-progress: another request with this key submits the payment. Retry with the same key "
+            "after the seconds in Retry-After. bank-authorization-expired: nothing was paid. Request a Smart Token "
+            "with the parameters in reconnect, let the customer connect the bank again, and then use a new key.",
+            "422": "rejected-by-paynearme, payment-failed: nothing was paid, and the key stays rejected. Use a new key "
+            "for another attempt. idempotency-key-reused: the key belongs to a payment with other content, and nothing "
+            "was sent to PayNearMe.",
+            "500": "Internal error. The outcome is unknown. Retry with the same key.",
+            "502": "credentials-rejected, paynearme-error: nothing was paid. Retry with the same key.",
+            "503": "A dependency is unreachable. This request sent nothing to PayNearMe. An earlier request with this "
+            "key can have paid. Retry with the same key.",
+            "504": "paynearme-timeout: nothing was paid. Retry with the same key. payment-outcome-unknown: retry with "
+            "the same key later. Never use a new key before PayNearMe's portal shows that the payment was not paid.",
+            "default": f"{_API_GATEWAY_UNAVAILABLE} The outcome is unknown. Retry with the same key.",
         },
     ),
     Route(
@@ -193,7 +192,7 @@ ROUTES = (
         method="get",
         path=_ORDERS,
         summary="Get an order",
-        description="Returns an order as the merchant fed it, or as POST /orders created it.",
+        description="Returns an order that PUT /orders wrote or POST /orders created.",
         request=OrderRequest,
         response=OrderResponse,
         problems=_LOOKUP_ERRORS,
@@ -203,8 +202,9 @@ ROUTES = (
         name="putOrder",
         method="put",
         path=_ORDERS,
-        summary="Feed an order",
-        description="Replaces all that the merchant said of the order before. To send the same again changes nothing.",
+        summary="Write an order",
+        description="Replaces the merchant's data of the order. A repeated request with the same content changes "
+        "nothing.",
         request=OrderInput,
         response=OrderResponse,
         problems=_BODY_ERRORS,
@@ -216,8 +216,8 @@ ROUTES = (
         method="get",
         path=_CUSTOMERS,
         summary="Get a customer",
-        description="Returns a customer with balance, spending in the windows that run now, and counts. "
-        "A customer who paid is known even if the merchant fed none.",
+        description="Returns a customer with the balance, the spending in the current windows, and the counts. "
+        "A customer with a payment exists without a PUT.",
         request=CustomerRequest,
         response=CustomerResponse,
         problems=_LOOKUP_ERRORS,
@@ -227,10 +227,9 @@ ROUTES = (
         name="putCustomer",
         method="put",
         path=_CUSTOMERS,
-        summary="Feed a customer",
-        description="Replaces all that the merchant said of the customer before. Balance, spending and "
-        "counts stay as they are. To send the same again changes nothing. What was sent may hold even if the "
-        "answer is 503: send it again.",
+        summary="Write a customer",
+        description="Replaces the merchant's data of the customer. Balance, spending and counts stay unchanged. "
+        "A repeated request with the same content changes nothing. After a 503, the data can be stored: retry.",
         request=CustomerInput,
         response=CustomerResponse,
         problems=_BODY_ERRORS,
@@ -242,7 +241,8 @@ ROUTES = (
         method="get",
         path=_PAYMENTS,
         summary="Get a payment",
-        description="Returns the whole story of a payment. Expect new codes of reasons and of anomalies.",
+        description="Returns a payment with its decision, outcome, reversals and anomalies. New codes of reasons and "
+        "anomalies can appear.",
         request=PaymentRequest,
         response=PaymentResponse,
         problems=_LOOKUP_ERRORS,

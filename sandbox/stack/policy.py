@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from operations.errors import OperationError
-from operations.policy_deployment import AppConfigTarget, DeployedPolicy
+from operations.policy_deployment import AppConfigTarget, DeployedPolicy, emulated_policy
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
 from sandbox.stack.sites import GAMING_SITE, LENDER_SITE
@@ -37,15 +37,7 @@ def policy_of(stack: "Stack") -> DeployedPolicy:
         profile=stack.policy_profile_id,
         strategy=stack.policy_strategy_id,
     )
-    client = stack.client("appconfig")
-    # The emulator lists the first fifty and does not tell of more. AWS does, and takes no higher number.
-    for operation in ("ListDeployments", "ListHostedConfigurationVersions"):
-        client.meta.events.register(f"provide-client-params.appconfig.{operation}", _list_all)
-    return DeployedPolicy(client, target)
-
-
-def _list_all(params: dict[str, Any], **_: Any) -> dict[str, Any]:
-    return {**params, "MaxResults": 10_000}
+    return emulated_policy(stack.client("appconfig"), target)
 
 
 def deploy_local_policy(stack: "Stack") -> None:

@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from sandbox.fake_paynearme.messages import build_confirmation, with_new_identifier
 
-from sandbox.clients.sample_messages import load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, new_sender
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader, new_sender
 from sandbox.stack.logs import messages_in
 from sandbox.stack.policy import local_policy
 from sandbox.stack.stack import Stack
 from tests.support.second_stage_fixture import SITE, Stages, for_each_stage, resources_of
-from tests.support.template import DATA_FUNCTIONS
+from tests.support.template import DATA_TYPES
 
 DEAD_LETTER_BODY = "could not be delivered"
 
@@ -87,7 +88,7 @@ def deleted_stacks(stages: Stages) -> dict[str, DeletedStack]:
 def test_every_resource_that_holds_data_stands(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
     deleted_stack = deleted_stacks[stage]
 
-    assert {kind for kind, _ in deleted_stack.resources} & set(DATA_FUNCTIONS) == set(DESCRIBE_RETAINED)
+    assert {kind for kind, _ in deleted_stack.resources} & set(DATA_TYPES) == set(DESCRIBE_RETAINED)
     for kind, name in deleted_stack.resources_of_types(DESCRIBE_RETAINED):
         assert DESCRIBE_RETAINED[kind](deleted_stack.stack, name)
 

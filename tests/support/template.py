@@ -97,7 +97,7 @@ APIS = {name: {**TEMPLATE["Globals"]["Api"], **api} for name, api in of_type("AW
 """The APIs' properties, including the global ones."""
 
 
-DATA_FUNCTIONS = {
+DATA_TYPES = {
     "AWS::AppConfig::Application": "the merchant's policy",
     "AWS::AppConfig::ConfigurationProfile": "the versions of the policy",
     "AWS::AppConfig::Environment": "which version is in force",

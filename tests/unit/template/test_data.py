@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.template import DATA_FUNCTIONS, PARAMETERS, RESOURCES
+from tests.support.template import DATA_TYPES, PARAMETERS, RESOURCES
 
 DATALESS_TYPES = {
     "AWS::ApiGateway::Account",
@@ -36,10 +36,10 @@ KINDS = sorted({entry["Type"] for entry in RESOURCES.values()})
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_said_of_every_kind_of_resource_whether_it_holds_data(kind: str) -> None:
-    assert (kind in DATA_FUNCTIONS) != (kind in DATALESS_TYPES)
+    assert (kind in DATA_TYPES) != (kind in DATALESS_TYPES)
 
 
-@pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in DATA_FUNCTIONS])
+@pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in DATA_TYPES])
 def test_what_holds_data_outlives_the_stack(name: str) -> None:
     assert RESOURCES[name].get("DeletionPolicy") == "Retain"
     assert RESOURCES[name].get("UpdateReplacePolicy") == "Retain"
