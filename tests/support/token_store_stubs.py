@@ -36,8 +36,8 @@ class LeaseTableStub:
 
     @staticmethod
     def _condition_holds(item: Item, expected: Mapping[str, Any]) -> bool:
-        if "holder" in expected:
-            return bool(item.get("holder") == expected["holder"])
+        if "lease_owner" in expected:
+            return bool(item.get("lease_owner") == expected["lease_owner"])
         return "lease_expires_at" not in item or bool(item["lease_expires_at"] < expected["now"])
 
 

@@ -10,7 +10,7 @@ import boto3
 from paynearme.errors import PolicyInvalidError, PolicyUnavailableError
 from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
 from paynearme.platform.cached_value import CachedValue
-from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
+from paynearme.platform.deadline import Deadline
 from paynearme.platform.observability import add_log_fields, add_metric
 from paynearme.platform.settings import Settings
 from paynearme.policy import DEFAULT_TEXTS, ConsumerText, PolicyDocument, Reason, SitePolicy, read_policy
@@ -46,8 +46,7 @@ class _AppConfigSession:
             response = self._client.get_latest_configuration(ConfigurationToken=token)
             return response["NextPollConfigurationToken"], response["Configuration"].read()
 
-        max_attempt = min(MAX_ATTEMPT_SECONDS, deadline.remaining)
-        self._token, content = deadline.call(send, is_retryable, max_attempt)
+        self._token, content = deadline.call(send, is_retryable, allow_short_attempt=True)
         # Empty: the document has not changed since the last poll, or none is deployed.
         self._content = content or self._content
         return self._content

@@ -92,7 +92,7 @@ def attempt_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         recorded_seconds.append(deadline.remaining)
         return run(deadline, function)
 
-    monkeypatch.setattr(Deadline, "bound", record)
+    monkeypatch.setattr(Deadline, "run", record)
     return recorded_seconds
 
 

@@ -42,16 +42,16 @@ REQUESTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 """Of each operation that is only asked: its address, a request, and a good answer."""
 
 REPLIES_BY_METRIC: dict[str, tuple[Any, str]] = {
-    "refused": ((200, REJECTION), "Refused"),
-    "credentials": ((403, {}), "CredentialsRefused"),
-    "signature": ((401, {}), "CredentialsRefused"),
-    "too many": ((429, {}), "NotTaken"),
-    "no connection": (CONNECTION_REFUSED, "NotTaken"),
-    "a page": ((500, b"<html>"), "Fault"),
-    "another answer": ((200, {"status": "ok"}), "Fault"),
-    "cut": (BROKEN_CONNECTION, "Fault"),
+    "refused": ((200, REJECTION), "Rejected"),
+    "credentials": ((403, {}), "CredentialsRejected"),
+    "signature": ((401, {}), "CredentialsRejected"),
+    "too many": ((429, {}), "NotAccepted"),
+    "no connection": (CONNECTION_REFUSED, "NotAccepted"),
+    "a page": ((500, b"<html>"), "Error"),
+    "another answer": ((200, {"status": "ok"}), "Error"),
+    "cut": (BROKEN_CONNECTION, "Error"),
     "slow": (READ_TIMEOUT, "Timeout"),
-    "slow to connect": (CONNECT_TIMEOUT, "NotReached"),
+    "slow to connect": (CONNECT_TIMEOUT, "Unreachable"),
 }
 
 
@@ -70,7 +70,7 @@ def test_a_good_answer_is_counted(
 
     assert ApiDriver(cold_start).post(path, request).status == 200
 
-    assert upstream_metrics(captured) == {"Answered": 1}
+    assert upstream_metrics(captured) == {"CallSucceeded": 1}
 
 
 @pytest.mark.parametrize("case", REPLIES_BY_METRIC)
@@ -94,14 +94,14 @@ def test_any_other_answer_is_counted_by_its_kind(
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        ((200, {"status": "ok"}), "Answered"),
-        ((200, REJECTION), "Refused"),
+        ((200, {"status": "ok"}), "CallSucceeded"),
+        ((200, REJECTION), "Rejected"),
         ((200, EXPIRED_REPLY), "BankAuthorizationExpired"),
-        ((401, {}), "CredentialsRefused"),
-        (CONNECTION_REFUSED, "NotTaken"),
-        (CONNECT_TIMEOUT, "NotReached"),
-        (READ_TIMEOUT, "OutcomeUnknown"),
-        ((500, b"<html>"), "OutcomeUnknown"),
+        ((401, {}), "CredentialsRejected"),
+        (CONNECTION_REFUSED, "NotAccepted"),
+        (CONNECT_TIMEOUT, "Unreachable"),
+        (READ_TIMEOUT, "Timeout"),
+        ((500, b"<html>"), "Error"),
     ],
 )
 def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
@@ -120,7 +120,7 @@ def test_a_stored_answer_that_is_told_again_is_no_call(submissions: SubmissionDr
     for _ in range(3):
         submissions.submit()
 
-    assert upstream_metrics(captured) == {"Refused": 1}
+    assert upstream_metrics(captured) == {"Rejected": 1}
 
 
 def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
@@ -131,7 +131,7 @@ def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
     for _ in range(3):
         submissions.submit()
 
-    assert upstream_metrics(captured) == {"OutcomeUnknown": 1}
+    assert upstream_metrics(captured) == {"Timeout": 1}
     assert captured.metric_total("PaymentOutcomeUnknown") == 3
 
 
@@ -145,7 +145,7 @@ def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
 
     assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 200
 
-    assert upstream_metrics(captured) == {"Answered": 1}
+    assert upstream_metrics(captured) == {"CallSucceeded": 1}
 
 
 def test_a_client_that_gets_no_token_has_its_credentials_refused(
@@ -161,7 +161,7 @@ def test_a_client_that_gets_no_token_has_its_credentials_refused(
     assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 502
 
     assert paynearme.sent == []
-    assert upstream_metrics(captured) == {"CredentialsRefused": 1}
+    assert upstream_metrics(captured) == {"CredentialsRejected": 1}
 
 
 def test_a_call_that_failed_before_it_was_one_is_no_answer_of_paynearmes(

@@ -222,8 +222,8 @@ def test_a_mistake_of_ours_tells_nothing(
     def raise_error(*_: object, **__: object) -> None:
         raise RuntimeError(MARKER)
 
-    for method in ("put_order", "order", "put_customer", "customer", "payment"):
-        monkeypatch.setattr(f"paynearme.ledger.Ledger.{method}", raise_error)
+    for method in ("read", "update", "transact"):
+        monkeypatch.setattr(f"paynearme.platform.dynamodb.Table.{method}", raise_error)
 
     response = call(backend)
 

@@ -82,8 +82,8 @@ class SystemDriver:
         def raise_error(*_: object, **__: object) -> None:
             raise RuntimeError
 
-        for method in ("order", "put_order", "customer", "put_customer", "payment"):
-            self.monkeypatch.setattr(f"paynearme.ledger.Ledger.{method}", raise_error)
+        for method in ("read", "update", "transact"):
+            self.monkeypatch.setattr(f"paynearme.platform.dynamodb.Table.{method}", raise_error)
         self.paynearme.reply(RuntimeError())
 
 

@@ -48,7 +48,8 @@ def injected_fault(
         "secret gone": sites_secret.delete,
         "secret broken": lambda: sites_secret.put(f'{{"sites": "{MARKER}"}}'),
         "a mistake of ours": lambda: [
-            monkeypatch.setattr(f"paynearme.ledger.Ledger.{method}", raise_error) for method in ("authorize", "confirm")
+            monkeypatch.setattr(f"paynearme.platform.dynamodb.Table.{method}", raise_error)
+            for method in ("read", "update", "transact")
         ],
     }
     injections[request.param]()

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from paynearme.client.paynearme_client import PayNearMeClient
+from paynearme.platform.dynamodb import Table
 from tests.support.api_gateway_events import body_event
 from tests.support.callback_fixtures import CUSTOMER, SITES, authorization, confirmation
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
@@ -32,11 +34,11 @@ def metric_values(line: dict[str, Any]) -> dict[str, int]:
     assert directive["Namespace"] == "PayNearMe"
     assert sorted((sorted(names) for names in directive["Dimensions"]), key=len) == DIMENSIONS
     assert line["service"] == "paynearme"
-    assert units.pop("Milliseconds") == "Milliseconds"
-    assert line["Milliseconds"][0] >= 0
+    assert units.pop("DurationMs") == "Milliseconds"
+    assert line["DurationMs"][0] >= 0
     if line["operation"] in CALLBACKS:
         assert units.pop("ResponseBudgetUsedPercent") == "Percent"
-        assert line["ResponseBudgetUsedPercent"] == [pytest.approx(line["Milliseconds"][0] / 100)]
+        assert line["ResponseBudgetUsedPercent"] == [pytest.approx(line["DurationMs"][0] / 100)]
     assert set(units.values()) <= {"Count"}
     return {name: int(sum(line[name])) for name in units}
 
@@ -194,12 +196,9 @@ def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
     def raise_broken_error(*_: object) -> None:
         raise BrokenError(MARKER) from ValueError(MARKER)
 
-    for method in (
-        "ledger.Ledger.authorize",
-        "ledger.Ledger.confirm",
-        "client.PayNearMeClient.get_smart_token",
-    ):
-        monkeypatch.setattr(f"paynearme.{method}", raise_broken_error)
+    for method in ("read", "update", "transact"):
+        monkeypatch.setattr(Table, method, raise_broken_error)
+    monkeypatch.setattr(PayNearMeClient, "get_smart_token", raise_broken_error)
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", next(iter(SITES)))
     cold_start(name)(MESSAGES[name]())
 
@@ -261,7 +260,8 @@ def test_a_mistake_of_ours_is_counted(
     def raise_broken_error(*_: object) -> None:
         raise BrokenError
 
-    monkeypatch.setattr(f"paynearme.ledger.Ledger.{name}", raise_broken_error)
+    for method in ("read", "update", "transact"):
+        monkeypatch.setattr(Table, method, raise_broken_error)
     cold_start(name)(MESSAGES[name]())
 
     [metrics] = captured.metrics()

@@ -13,7 +13,7 @@ from urllib3.util import connection
 
 from paynearme.client.http_client import post
 from paynearme.client.paynearme_client import PayNearMeClient
-from paynearme.client.paynearme_client import paynearme_client as client_module
+from paynearme.client import paynearme_client as client_module
 from paynearme.errors import (
     PaymentOutcomeUnknownError,
     RequestNotAcceptedError,

@@ -11,7 +11,7 @@ from urllib3 import PoolManager
 from urllib3.util.retry import Retry
 
 from paynearme.client.paynearme_client import PayNearMeClient
-from paynearme.client.paynearme_client import paynearme_client as module
+from paynearme.client import paynearme_client as module
 from paynearme.errors import (
     BankAuthorizationExpiredError,
     CredentialsRejectedError,

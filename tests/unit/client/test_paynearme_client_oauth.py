@@ -128,7 +128,7 @@ def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: s
     pool = StubPool(http_response(401, b""), http_response(401, b""), valid_response(operation))
     tokens = StubTokens("cached", "stored", "new")
     call_with(operation, pool, tokens)
-    assert pool.authorizations == ["Bearer kept", "Bearer stored", "Bearer new"]
+    assert pool.authorizations == ["Bearer cached", "Bearer stored", "Bearer new"]
     assert tokens.rejected_tokens == [None, "cached", "stored"]
     assert tokens.accepted == 1
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
+from sandbox.fake_paynearme.messages import Transport, signed
 
 from paynearme.errors import SignatureError, StaleTimestampError, ValidationFailedError
 from paynearme.handlers.authentication import Callback, receive_callback
@@ -17,7 +18,7 @@ from paynearme.platform.settings import Settings
 from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.reversals import Reversal, ReversalKind, ReversalResponse
 from paynearme.sites.site import ResolvedSite
-from sandbox.clients.sample_messages import Transport, api_gateway_event, load, signed
+from sandbox.clients.sample_messages import api_gateway_event, load
 from tests.support.message_fixtures import SECRET, resolved_site
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -43,7 +44,7 @@ SITES: Any = SingleSiteStub()
 
 @pytest.fixture(autouse=True)
 def _reset_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observability, "_notes", {})
+    monkeypatch.setattr(observability, "_log_fields", {})
 
 
 def event(

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from paynearme.handlers.callback_response import callback_response
-from paynearme.handlers.certification_hooks import SimulatedResponse, apply_hook, parse_annotation, rehearsals
+from paynearme.handlers.certification_hooks import SimulatedResponse, apply_hook, parse_annotation
 from paynearme.platform import observability
 from paynearme.platform.http_response import HttpResponse
 from paynearme.protocol.callbacks import Confirmation, ConfirmationResponse
@@ -26,8 +26,8 @@ def confirmation_with_hook(annotation: str | None) -> Confirmation:
 def telemetry_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Everything that is noted and counted meanwhile."""
     recorded: list[Any] = []
-    monkeypatch.setattr(observability, "note", lambda **fields: recorded.append(fields))
-    monkeypatch.setattr(observability, "count", recorded.append)
+    monkeypatch.setattr(observability, "add_log_fields", lambda **fields: recorded.append(fields))
+    monkeypatch.setattr(observability, "add_metric", recorded.append)
     return recorded
 
 
@@ -127,8 +127,3 @@ def test_nothing_is_rehearsed_that_was_not_asked_for(
     assert apply_hook(confirmation_with_hook(annotation), clock.deadline(6.5), acknowledgement()) == acknowledgement()
     assert clock.sleeps == []
     assert telemetry_calls == []
-
-
-def test_where_the_hooks_are_off_nothing_looks_at_an_annotation() -> None:
-    assert rehearsals(on=False) is None
-    assert rehearsals(on=True) is apply_hook

@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 
 from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
-from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, RetryableError
 
 URL = "https://dynamodb.example.com"
 
@@ -32,7 +32,7 @@ def cancelled(*reasons: str) -> ClientError:
 @pytest.mark.parametrize(
     "error",
     [
-        *(ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)),
+        *(TimeoutError(), RetryableError(), ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)),
         *(client_error("ThrottlingException"), client_error("ProvisionedThroughputExceededException")),
         *(client_error("RequestLimitExceeded"), client_error("RequestThrottled")),
         client_error("TransactionConflictException"),
@@ -60,7 +60,7 @@ def test_a_service_that_was_not_reached_is_tried_again(kind: type[BotoCoreError]
         *(client_error("IdempotentParameterMismatchException"), client_error("UnrecognizedClientException")),
         *(cancelled("ConditionalCheckFailed", "None"), cancelled("ValidationError"), cancelled()),
         client_error("TransactionCanceledException"),
-        *(NoCredentialsError(), ParamValidationError(report="x"), KeyError("x"), TimeoutError()),
+        *(NoCredentialsError(), ParamValidationError(report="x"), KeyError("x")),
     ],
     ids=lambda error: str(error)[:60],
 )

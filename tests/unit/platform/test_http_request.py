@@ -26,7 +26,7 @@ def json_object(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return from_body(body_event("{" + ", ".join(members) + "}"))
 
 
-for_each_transport = pytest.mark.parametrize("read", [query, form, json_object])
+for_each_transport = pytest.mark.parametrize("parse", [query, form, json_object])
 type Parse = Callable[[list[tuple[str, str]]], dict[str, str]]
 
 

@@ -226,7 +226,7 @@ class AccessTokens:
 
 
 def _call[T](function: Callable[[], T], deadline: Deadline) -> T:
-    return deadline.call(function, is_retryable, min(MAX_ATTEMPT_SECONDS, deadline.remaining))
+    return deadline.call(function, is_retryable, allow_short_attempt=True)
 
 
 def _is_pending(error: BaseException) -> bool:

@@ -78,13 +78,16 @@ class Deadline:
         function: Callable[[], T],
         is_retryable: Callable[[BaseException], bool],
         max_attempt: float = MAX_ATTEMPT_SECONDS,
+        *,
+        allow_short_attempt: bool = False,
     ) -> T:
         """Return the result of ``function``, with retries while one more attempt fits before the deadline.
 
         Each attempt is limited to ``max_attempt`` seconds. Raises ``TimeoutError`` if less time remains for the
         first attempt, or if the last attempt times out. Other errors of the last attempt are raised unchanged.
+        With ``allow_short_attempt``, the first attempt starts while any time remains.
         """
-        if self.remaining < max_attempt:
+        if self.remaining < max_attempt and not allow_short_attempt:
             raise TimeoutError
         result: T = self.retrying(is_retryable, max_attempt)(lambda: self.within(max_attempt).run(function))
         return result

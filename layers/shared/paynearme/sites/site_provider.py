@@ -87,4 +87,5 @@ class SiteProvider:
             if stage == "AWSPREVIOUS" and error.response["Error"]["Code"] == "ResourceNotFoundException":
                 return None
             raise
-        return response["SecretString"]
+        # A binary secret has no text, and empty text is not a valid document.
+        return response.get("SecretString", "")
