@@ -118,7 +118,7 @@ def _read(file: Path) -> str:
     try:
         return file.read_bytes().decode()
     except UnicodeDecodeError:
-        raise PolicyInvalidError(["not readable as UTF-8"]) from None
+        raise PolicyInvalidError(["invalid UTF-8"]) from None
 
 
 def _version(text: str) -> str:

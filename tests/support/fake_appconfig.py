@@ -37,7 +37,7 @@ class FakeAppConfig:
         self.steps: list[DeploymentStep] = [("COMPLETE", 100.0)]
         self.minutes = (0, 0)
         # Who rolls deployments back, and why.
-        self.rollback = ("CLOUDWATCH_ALARM", "An alarm rang")
+        self.rollback = ("CLOUDWATCH_ALARM", "The alarm fired")
         # What a deployment that somebody stops goes through before it has ended.
         self.rollback_steps: list[DeploymentStep] = []
         self.operations: list[str] = []

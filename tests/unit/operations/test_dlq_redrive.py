@@ -15,7 +15,7 @@ from paynearme.protocol.payment_events import EVENTS
 
 
 class QueueStub:
-    """SQS and Lambda: letters are handed over, and some come back."""
+    """SQS and Lambda. The function returns some messages to the queue."""
 
     def __init__(self, *bodies: str) -> None:
         self.messages = list(bodies)
@@ -55,7 +55,7 @@ def test_each_letter_is_handed_to_the_version_in_use_and_leaves_the_queue() -> N
     assert dead_letter_queue(queue).redrive() == RedriveResult(redriven=25, remaining=0)
 
     assert [parameters["Payload"] for parameters in queue.invocations] == list(map(str, range(25)))
-    assert {(said["FunctionName"], said["Qualifier"]) for said in queue.invocations} == {("publish", "live")}
+    assert {(call["FunctionName"], call["Qualifier"]) for call in queue.invocations} == {("publish", "live")}
     assert queue.in_flight == {}
 
 
@@ -72,7 +72,7 @@ def test_a_letter_over_which_the_function_fails_stays_and_so_do_those_behind_it(
     queue = QueueStub("1", "2", "3")
     queue.fails_at = "2"
 
-    with pytest.raises(OperationError, match="after 1 of 3 letters"):
+    with pytest.raises(OperationError, match="after 1 of 3 messages"):
         dead_letter_queue(queue).redrive()
 
     assert set(queue.in_flight) == {"2", "3"}
@@ -99,7 +99,6 @@ def test_the_command_says_how_many_were_handed_over_and_how_many_are_there(
 
 def test_the_schemas_in_docs_are_those_of_the_models_and_no_others() -> None:
     files = {path: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
-    # Write them with: python -m operations events schemas
     assert files == schemas()
 
 
@@ -108,13 +107,13 @@ def test_every_kind_of_event_has_a_schema_that_is_one() -> None:
     assert set(event_schemas) == {f"{event.detail_type}.v1.json" for event in EVENTS}
     for schema in event_schemas.values():
         Draft202012Validator.check_schema(schema)
-        # What is told today must hold, and what is added tomorrow must not break who reads it.
+        # A later version can add fields, and must keep the existing ones.
         assert set(schema["required"]) == set(schema["properties"])
         assert schema["additionalProperties"] is True
 
 
 def test_the_check_names_a_schema_that_is_not_current(monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = FOLDER / "PaymentForgotten.v1.json"
+    missing = FOLDER / "PaymentMissing.v1.json"
     monkeypatch.setattr(events, "schemas", lambda: {missing: "{}"})
 
     result = CliRunner().invoke(main, ["events", "schemas", "--check"])

@@ -34,12 +34,12 @@ def is_valid(content: object, name: str) -> bool:
 
 
 def is_valid_for(name: str, model: str, value: object) -> bool:
-    """Return whether ``value`` fits what the schema of a body says of one of its parameters."""
+    """Return whether the schema of a body permits ``value`` for one of its fields."""
     return matches_schema(value, DOCUMENT["components"]["schemas"][model]["properties"][name])
 
 
 def non_body_parameters(route: Route) -> dict[str, Any]:
-    """Return what a call has beside its body."""
+    """Return the parameters of a request that are not in its body."""
     return dict.fromkeys(route.in_path, "S2155373459") | dict(route.header_examples)
 
 
@@ -142,7 +142,7 @@ def test_the_schema_of_the_key_refuses_what_the_function_refuses(value: str) -> 
 
 
 def is_key(value: str) -> tuple[bool, bool]:
-    """Return whether ``value`` is a key as the document has it, and as the function takes it."""
+    """Return whether the document accepts ``value`` as a key, and whether the function accepts it."""
     [route] = [route for route in ROUTES if route.name == "makePayment"]
     [key] = OPERATIONS["makePayment"]["parameters"]
     try:
@@ -211,7 +211,6 @@ def test_nothing_in_the_document_is_written_for_developers_of_the_models() -> No
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "openapi.json"
     monkeypatch.setattr(command, "FILE", file)
-    monkeypatch.setattr(command, "ROOT", tmp_path)
     return file
 
 

@@ -1,4 +1,4 @@
-"""What the document says of calls that fail: of each operation what it can end with, and nothing else."""
+"""The document contains exactly the problems of each operation."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from operations.openapi.problems import API_GATEWAY_RESPONSES
 from operations.openapi.routes import ROUTES, Route
 from paynearme import errors
 from paynearme.platform.http_request import from_json_body
-from paynearme.platform.http_response import HttpResponse, problem_response
+from paynearme.platform.http_response import PROBLEM_NAMESPACE, problem_response
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.smart_token import SmartTokenRequest
 from tests.support.api_gateway_events import json_event
@@ -20,11 +20,10 @@ from tests.support.template import APIS
 DOCUMENT = document()
 RESPONSES = DOCUMENT["components"]["responses"]
 COMMON_HEADERS = {"Content-Type", "Cache-Control"}
-PREFIX = "urn:problem-type:paynearme:"
 
 
 def references(route: Route) -> dict[str, Any]:
-    """Return what an operation says of its problems, by status, without those of API Gateway."""
+    """Return the problem responses of an operation by status, without those of API Gateway."""
     documented_responses = DOCUMENT["paths"][route.path][route.method]["responses"]
     return {
         status: entry for status, entry in documented_responses.items() if status not in {"200", *API_GATEWAY_RESPONSES}
@@ -37,18 +36,10 @@ def response(reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def problem_types(response: dict[str, Any]) -> set[str]:
-    """Return the kinds of problems that a response admits."""
+    """Return the problem types of a response."""
     schema = response["content"]["application/problem+json"]["schema"]
-    return {entry["properties"]["type"]["const"].removeprefix(PREFIX) for entry in schema.get("oneOf", [schema])}
-
-
-def rendered_problem(error: Exception) -> HttpResponse:
-    return problem_response(error, omit_descriptions=False)
-
-
-def problem_type(error: Exception) -> str:
-    name: str = json.loads(rendered_problem(error)["body"])["type"]
-    return name.removeprefix(PREFIX)
+    names = (entry["properties"]["type"]["const"] for entry in schema.get("oneOf", [schema]))
+    return {name.removeprefix(PROBLEM_NAMESPACE) for name in names}
 
 
 def operation(name: str) -> Route:
@@ -57,9 +48,9 @@ def operation(name: str) -> Route:
 
 
 def test_every_error_that_a_call_can_end_with_is_documented() -> None:
-    documented_types = {type(error) for route in ROUTES for error in route.problems} - {Exception}
+    documented_types = {type(error) for route in ROUTES for error in route.problems} - {errors.ServiceError}
     service_errors = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ServiceError)]
-    # The parent of all, what only callbacks raise, what is told to the author of a policy, and to Lambda.
+    # Only callbacks, the policy commands and background functions raise these.
     undocumented_by_design = (errors.AuthenticationError, errors.PolicyInvalidError, errors.InvocationFailedError)
     undocumented = [e for e in service_errors if not issubclass(e, (*documented_types, *undocumented_by_design))]
     assert undocumented == [errors.ServiceError]
@@ -69,7 +60,7 @@ def test_every_error_that_a_call_can_end_with_is_documented() -> None:
 def test_an_operation_admits_its_own_problems_and_no_others(route: Route) -> None:
     expected: dict[str, set[str]] = {}
     for error in route.problems:
-        expected.setdefault(str(rendered_problem(error)["statusCode"]), set()).add(problem_type(error))
+        expected.setdefault(str(error.status), set()).add(error.problem_type)
     assert {status: problem_types(response(entry)) for status, entry in references(route).items()} == expected
 
 
@@ -119,9 +110,9 @@ def test_whoever_creates_an_order_is_told_of_each_failure_what_to_do(status: str
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_the_headers_of_problems_are_documented(route: Route) -> None:
     for error in route.problems:
-        rendered = rendered_problem(error)
+        rendered = problem_response(error, omit_descriptions=False)
         headers = {name: text for name, text in rendered["headers"].items() if name not in COMMON_HEADERS}
-        documented_headers = response(references(route)[str(rendered["statusCode"])]).get("headers", {})
+        documented_headers = response(references(route)[str(error.status)]).get("headers", {})
         assert headers.keys() <= documented_headers.keys()
         for name, text in headers.items():
             assert OAS31Validator(documented_headers[name]["schema"]).is_valid(int(text))
@@ -155,13 +146,11 @@ MEMBERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "types_by_operation", "extension"), MEMBERS)
-def test_what_a_problem_tells_beside_its_title_is_always_there(
-    name: str, types_by_operation: str, extension: str
-) -> None:
+@pytest.mark.parametrize(("name", "problem_type", "extension"), MEMBERS)
+def test_what_a_problem_tells_beside_its_title_is_always_there(name: str, problem_type: str, extension: str) -> None:
     content = RESPONSES[name]["content"]["application/problem+json"]
     schema = {**content["schema"], "components": DOCUMENT["components"]}
-    example = dict(content["examples"][types_by_operation]["value"])
+    example = dict(content["examples"][problem_type]["value"])
     del example[extension]
     assert not OAS31Validator(schema).is_valid(example)
 

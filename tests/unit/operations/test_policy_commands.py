@@ -19,7 +19,7 @@ BROKEN = json.dumps(valid_document(unknown_order="perhaps", time_zone="Mars/Olym
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands run, with a valid ``policy.json``."""
+    """The working directory of the commands, with a valid ``policy.json``."""
     (tmp_path / "policy.json").write_text(FIRST_POLICY)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -27,14 +27,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def appconfig(monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
-    """The AppConfig of the environment ``prod``, the only one."""
+    """The AppConfig of ``prod``, the only environment."""
     appconfig = FakeAppConfig()
     monkeypatch.setattr("operations.policy.deployed_policy_of", {"prod": appconfig.policy}.__getitem__)
     return appconfig
 
 
 def run(*arguments: str) -> Result:
-    """Run a command; a failure that is not told as a message is one of the test."""
+    """Run a command. An error without a message fails the test."""
     result = CliRunner().invoke(main, ["policy", *arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result
@@ -72,8 +72,8 @@ def test_each_fault_of_each_document_has_a_line(folder: Path) -> None:
     assert locations == [
         ["broken.json", "defaults.unknown_order"],
         ["broken.json", "defaults.time_zone"],
-        ["empty.json", "not readable as JSON"],
-        ["latin.json", "not readable as UTF-8"],
+        ["empty.json", "invalid JSON"],
+        ["latin.json", "invalid UTF-8"],
     ]
     assert result.stdout.startswith("policy.json: version ")
 
@@ -95,7 +95,7 @@ def test_a_deployment_is_waited_for_and_told_step_by_step(appconfig: FakeAppConf
         f"policy {version_of(FIRST_POLICY)}: deployment 1 of version 1: deploying, 0 %",
         "deployment 1 of version 1: deploying, 50 %",
         "deployment 1 of version 1: complete, 100 %",
-        f"policy {version_of(FIRST_POLICY)} is in force",
+        f"policy {version_of(FIRST_POLICY)} is active",
     ]
     assert appconfig.policy.status().text == FIRST_POLICY
 
@@ -121,7 +121,7 @@ def test_who_does_not_wait_is_not_told_that_it_is_in_force(appconfig: FakeAppCon
 
     assert (result.exit_code, appconfig.sleeps) == (0, [])
     assert "policy show" in result.stdout
-    assert "in force" not in result.stdout
+    assert "is active" not in result.stdout
 
 
 def test_what_takes_too_long_is_told_to_go_on(appconfig: FakeAppConfig) -> None:
@@ -130,8 +130,8 @@ def test_what_takes_too_long_is_told_to_go_on(appconfig: FakeAppConfig) -> None:
     result = deploy()
 
     assert result.exit_code == 0
-    assert "goes on" in result.stdout
-    assert "in force" not in result.stdout
+    assert "continues" in result.stdout
+    assert "is active" not in result.stdout
 
 
 def test_who_stops_waiting_is_told_that_it_goes_on_all_the_same(appconfig: FakeAppConfig) -> None:
@@ -141,7 +141,7 @@ def test_who_stops_waiting_is_told_that_it_goes_on_all_the_same(appconfig: FakeA
     result = deploy()
 
     assert result.exit_code == 1
-    assert "deployment 1 of version 1 goes on" in result.stderr
+    assert "deployment 1 of version 1 continues" in result.stderr
 
 
 def test_deploying_what_is_in_force_says_so_and_does_nothing(appconfig: FakeAppConfig) -> None:
@@ -149,7 +149,7 @@ def test_deploying_what_is_in_force_says_so_and_does_nothing(appconfig: FakeAppC
 
     result = deploy()
 
-    assert (result.exit_code, result.stdout) == (0, f"policy {version_of(FIRST_POLICY)} is in force already\n")
+    assert (result.exit_code, result.stdout) == (0, f"policy {version_of(FIRST_POLICY)} is already active\n")
     assert appconfig.changes == []
 
 
@@ -171,7 +171,7 @@ def test_a_deployment_that_is_taken_back_fails_with_its_reason(appconfig: FakeAp
 
     assert result.exit_code == 1
     assert "rolled back" in result.stderr
-    assert "An alarm rang" in result.stderr
+    assert "The alarm fired" in result.stderr
 
 
 def test_who_is_rolled_back_by_an_alarm_is_told_the_way_out(appconfig: FakeAppConfig) -> None:
@@ -245,7 +245,7 @@ def test_the_policy_in_force_is_shown_with_its_time(appconfig: FakeAppConfig) ->
 
     assert version_of(FIRST_POLICY) in lines[0]
     assert lines[0].endswith("since 2026-11-20 18:30:00 UTC")
-    assert lines[1:] == ["nothing differs from policy.json"]
+    assert lines[1:] == ["no differences from policy.json"]
 
 
 def test_what_a_file_would_change_is_shown_line_by_line(appconfig: FakeAppConfig, folder: Path) -> None:
@@ -254,7 +254,7 @@ def test_what_a_file_would_change_is_shown_line_by_line(appconfig: FakeAppConfig
 
     lines = show("other.json").stdout.splitlines()
 
-    assert lines[1:3] == ["--- in force", "+++ other.json"]
+    assert lines[1:3] == ["--- active", "+++ other.json"]
     changed_lines = [line for line in lines[3:] if line.startswith(("-", "+"))]
     assert changed_lines == ['-    "unknown_order": "accept",', '+    "unknown_order": "decline",']
 
@@ -267,13 +267,13 @@ def test_what_goes_on_is_shown_beside_what_is_in_force(appconfig: FakeAppConfig)
 
     assert version_of(FIRST_POLICY) in lines[0]
     assert "deployment 2 of version 2: deploying, 40 %, since 2026-11-20 19:00:00 UTC" in lines[1]
-    assert lines[2:] == ["nothing differs from policy.json"]
+    assert lines[2:] == ["no differences from policy.json"]
 
 
 def test_where_nothing_is_in_force_that_is_shown(appconfig: FakeAppConfig) -> None:
     [line] = show().stdout.splitlines()
 
-    assert "nothing" in line
+    assert "no policy" in line
 
 
 def test_a_policy_in_force_that_cannot_be_read_here_is_shown_with_its_faults(appconfig: FakeAppConfig) -> None:
@@ -282,7 +282,7 @@ def test_a_policy_in_force_that_cannot_be_read_here_is_shown_with_its_faults(app
     lines = show().stdout.splitlines()
 
     assert "defaults.unknown_order: " in lines[0]
-    assert "--- in force" in lines
+    assert "--- active" in lines
 
 
 def test_a_policy_in_force_whose_version_was_deleted_is_shown_as_that(appconfig: FakeAppConfig) -> None:
@@ -297,4 +297,4 @@ def test_a_policy_in_force_whose_version_was_deleted_is_shown_as_that(appconfig:
 def test_other_line_ends_are_told_apart_from_other_lines(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY + "\n")
 
-    assert show().stdout.splitlines()[1:] == ["only line ends differ from policy.json"]
+    assert show().stdout.splitlines()[1:] == ["only line endings differ from policy.json"]

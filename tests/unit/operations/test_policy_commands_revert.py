@@ -18,7 +18,7 @@ BROKEN = json.dumps(valid_document(time_zone="Mars/Olympus"))
 
 @pytest.fixture(params=[True, False], ids=["newest first", "oldest first"])
 def appconfig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeAppConfig:
-    """The AppConfig of the environment ``prod``, the only one."""
+    """The AppConfig of ``prod``, the only environment."""
     appconfig = FakeAppConfig(newest_first=request.param)
     monkeypatch.setattr("operations.policy.deployed_policy_of", {"prod": appconfig.policy}.__getitem__)
     return appconfig
@@ -29,7 +29,7 @@ def deploy(appconfig: FakeAppConfig, text: str) -> None:
 
 
 def revert() -> Result:
-    """Run the command; a failure that is not told as a message is one of the test."""
+    """Run the command. An error without a message fails the test."""
     result = CliRunner().invoke(main, ["policy", "revert", "--config-env", "prod"])
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result
@@ -110,7 +110,7 @@ def test_where_nothing_is_in_force_nothing_is_taken_back(appconfig: FakeAppConfi
     for state in states:
         appconfig.add_deployment(FIRST_POLICY, state=state)
 
-    with pytest.raises(OperationError, match="nothing can be taken back"):
+    with pytest.raises(OperationError, match="nothing to revert"):
         appconfig.policy.revert()
     assert appconfig.changes == []
 
@@ -185,7 +185,7 @@ def test_where_there_is_nothing_to_take_back_that_fails(appconfig: FakeAppConfig
     result = revert()
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "nothing can be taken back" in result.stderr
+    assert "nothing to revert" in result.stderr
 
 
 def test_what_cannot_be_taken_back_any_more_fails_with_the_reason(appconfig: FakeAppConfig) -> None:

@@ -153,7 +153,7 @@ def test_while_a_deployment_goes_on_nothing_is_deployed(appconfig: FakeAppConfig
 def test_who_deploys_at_the_same_time_as_another_is_told_so(appconfig: FakeAppConfig) -> None:
     appconfig.reject("StartDeployment", "ConflictException", "Deployment number 1 already exists")
 
-    with pytest.raises(OperationError, match=r"somebody else .*: Deployment number 1 already exists"):
+    with pytest.raises(OperationError, match=r"another deployment .*: Deployment number 1 already exists"):
         appconfig.policy.deploy(FIRST_POLICY)
 
 
@@ -161,7 +161,7 @@ def test_a_version_that_another_made_meanwhile_is_not_passed_over(appconfig: Fak
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.before_operation["CreateHostedConfigurationVersion"] = lambda: appconfig.add_deployment(THIRD_POLICY)
 
-    with pytest.raises(OperationError, match=r"somebody else .*: there is a newer version"):
+    with pytest.raises(OperationError, match=r"another deployment .*: there is a newer version"):
         appconfig.policy.deploy(SECOND_POLICY)
     assert appconfig.policy.status().text == THIRD_POLICY
 
@@ -192,7 +192,7 @@ def test_what_takes_longer_than_its_strategy_is_left_going_on(
     assert seconds - 60 < sum(appconfig.sleeps) <= seconds
 
 
-@pytest.mark.parametrize(("state", "reason"), [("ROLLED_BACK", "An alarm rang"), ("REVERTED", "")])
+@pytest.mark.parametrize(("state", "reason"), [("ROLLED_BACK", "The alarm fired"), ("REVERTED", "")])
 def test_a_deployment_that_is_taken_back_fails_and_says_why(appconfig: FakeAppConfig, state: str, reason: str) -> None:
     deploy_fully(appconfig, FIRST_POLICY)
     appconfig.steps = [("DEPLOYING", 20.0), ("ROLLING_BACK", 20.0), (state, 20.0)]
@@ -209,10 +209,10 @@ def test_a_deployment_that_is_taken_back_fails_and_says_why(appconfig: FakeAppCo
 def test_who_is_rolled_back_by_an_alarm_and_by_nothing_else_is_told_the_way_out(
     appconfig: FakeAppConfig, by: str, is_advised: bool
 ) -> None:
-    appconfig.rollback = (by, "It was so")
+    appconfig.rollback = (by, "The reason")
     appconfig.steps = [("DEPLOYING", 20.0), ("ROLLED_BACK", 20.0)]
 
-    with pytest.raises(OperationError, match="It was so") as exc_info:
+    with pytest.raises(OperationError, match="The reason") as exc_info:
         deploy_fully(appconfig, FIRST_POLICY)
     assert ("'policy revert'" in str(exc_info.value)) is is_advised
 

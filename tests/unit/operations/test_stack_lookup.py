@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -7,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from operations import stack_lookup
 from operations.errors import OperationError
-from operations.stack_lookup import CONFIGURATION, deployed_policy_of
-from sandbox.stack import stack
+from operations.stack_lookup import CONFIGURATION, dead_letter_queue_of, deployed_policy_of
 from tests.support.fake_appconfig import TARGET, FakeAppConfig
 
 OUTPUTS = {
@@ -17,16 +18,18 @@ OUTPUTS = {
     "PolicyEnvironmentId": TARGET.environment,
     "PolicyProfileId": TARGET.profile,
     "PolicyStrategyId": TARGET.strategy,
-    "TableName": "table",
+    "DeadLetterQueueUrl": "https://queue.invalid",
+    "PublishEventsFunctionName": "publish",
 }
 
 
 class Account:
-    """An AWS account in one region, and what the sessions in it were made with."""
+    """An AWS account in one region, with the options of its sessions and the endpoints of its clients."""
 
     def __init__(self) -> None:
         self.appconfig = FakeAppConfig()
         self.sessions: list[dict[str, Any]] = []
+        self.endpoints: set[str | None] = set()
         session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-west-2")
         self._cloudformation = session.client("cloudformation")
         self._stubber = Stubber(self._cloudformation)
@@ -48,8 +51,11 @@ class Account:
     def session(self, **options: Any) -> Any:
         self.sessions.append(options)
         self._stubber.activate()
-        clients = {"cloudformation": self._cloudformation, "appconfig": self.appconfig.client}
-        return SimpleNamespace(client=clients.__getitem__)
+        return SimpleNamespace(client=self._client)
+
+    def _client(self, service: str, endpoint_url: str | None = None) -> Any:
+        self.endpoints.add(endpoint_url)
+        return {"cloudformation": self._cloudformation, "appconfig": self.appconfig.client}.get(service, service)
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
@@ -117,16 +123,40 @@ def test_outputs_that_a_stack_does_not_have_are_named(missing: str) -> None:
         deployed_policy_of("dev", CONFIGURATION, account.session)
 
 
-def test_the_local_policy_is_that_of_the_running_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    appconfig = FakeAppConfig()
-    appconfig.add_deployment("{}")
-    monkeypatch.setattr(stack, "load", {stack.ROOT / ".local": appconfig.stack}.get)
+@pytest.fixture
+def local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "stack.json"
+    path.write_text(json.dumps({"endpoint_url": "http://127.0.0.1:1"}))
+    monkeypatch.setattr(stack_lookup, "LOCAL_STACK", path)
+    return path
 
-    assert deployed_policy_of("local").status().text == "{}"
+
+@pytest.mark.usefixtures("local_stack")
+def test_the_local_policy_is_that_of_the_running_stack() -> None:
+    account = Account().with_stack("paynearme-local", OUTPUTS)
+    account.appconfig.omits_next_token = True
+    for text in ("1", "2", "3", "4"):
+        account.appconfig.add_deployment(text)
+
+    assert deployed_policy_of("local", CONFIGURATION, account.session).status().text == "4"
+    assert account.endpoints == {"http://127.0.0.1:1"}
 
 
-def test_a_local_stack_that_does_not_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack, "load", lambda _: None)
+@pytest.mark.usefixtures("local_stack")
+@pytest.mark.parametrize("environment", ["dev", "local"])
+def test_a_dead_letter_queue_is_that_of_the_stack(environment: str) -> None:
+    account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
+
+    assert vars(dead_letter_queue_of(environment, CONFIGURATION, account.session)) == {
+        "_sqs": "sqs",
+        "_lambda": "lambda",
+        "_url": "https://queue.invalid",
+        "_function_name": "publish",
+    }
+
+
+def test_a_local_stack_that_does_not_run_is_told(local_stack: Path) -> None:
+    local_stack.unlink()
 
     with pytest.raises(OperationError, match="'make up'"):
         deployed_policy_of("local")

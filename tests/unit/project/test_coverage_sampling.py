@@ -6,7 +6,7 @@ from tests.support.coverage_sampling import interleave_by_worker
 
 
 def split_evenly(items: list[str], processes: int) -> list[list[str]]:
-    """Return what pytest-xdist gives to each process at the beginning."""
+    """Return the initial share of each pytest-xdist process."""
     parts = []
     for remaining in range(processes, 0, -1):
         size = len(items) // remaining

@@ -1,4 +1,4 @@
-"""What others wrote comes as it was chosen: by its hash, or by its commit."""
+"""Packages are pinned by hash, and actions by commit."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,9 @@ import pytest
 
 from tests.support.template import ROOT
 
-REQUIREMENTS = [*ROOT.glob("local/requirements/*.txt"), ROOT / "layers/shared/requirements.txt"]
-ACTIONS = re.findall(r"uses: *(\S+)", (ROOT / ".github/workflows/test.yml").read_text())
+REQUIREMENTS = [*ROOT.glob("sandbox/environment/requirements/*.txt"), ROOT / "layers/shared/requirements.txt"]
+WORKFLOWS = [path.read_text() for path in ROOT.glob(".github/workflows/*.yml")]
+ACTIONS = [action for text in WORKFLOWS for action in re.findall(r"uses: *(\S+)", text)]
 
 
 @pytest.mark.parametrize("requirements", REQUIREMENTS, ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""The threat list names tests that exist, or says why there is none."""
+"""Each threat names an existing test, or states the reason for its absence."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ NO_TEST = re.compile(r"^No test: \S.*", re.MULTILINE)
 
 @cache
 def defined_in(path: Path) -> frozenset[str]:
-    """Return the tests of a file as pytest names them, without the file and without parameters."""
+    """Return the names of a file's tests in pytest's format, without file and parameters."""
     if not path.is_file():
         return frozenset()
     names: set[str] = set()

@@ -1,4 +1,4 @@
-"""The doors that the template opens, as sentences: whoever changes one must change its sentence."""
+"""The HTTP entry points in the template: their routes, access and fixed responses."""
 
 import json
 
@@ -41,7 +41,7 @@ ALLOWED_LOG_FIELDS = {
     "$context.responseLength",
     "$context.status",
 }
-"""What an access log may tell of a call: nothing that its sender wrote but the method."""
+"""The permitted fields of an access log. The sender controls only the method."""
 
 
 def test_the_functions_have_exactly_these_doors() -> None:
@@ -49,7 +49,7 @@ def test_the_functions_have_exactly_these_doors() -> None:
     assert {event["Type"] for _, event in events} == {"Api"}
     api_events = [(name, event["Properties"]) for name, event in events]
     assert {(p["RestApiId"]["Ref"], p["Method"], p["Path"], name) for name, p in api_events} == ROUTES
-    # A door that is named without its own authorizer has the API's.
+    # An event without an authorizer has the authorizer of the API.
     assert {key for _, p in api_events for key in p} == {"RestApiId", "Method", "Path"}
     assert not [name for name, f in FUNCTIONS.items() if "FunctionUrlConfig" in f]
 
@@ -59,11 +59,6 @@ def test_beside_the_apis_only_the_tables_stream_and_a_schedule_call_functions() 
         (n, e["Type"]) for n, f in TRIGGERED_FUNCTIONS.items() for e in f["Events"].values() if e["Type"] != "Api"
     ]
     assert others == [("PublishEventsFunction", "DynamoDB"), ("SweepUnconfirmedFunction", "Schedule")]
-
-
-def test_no_route_takes_any_verb() -> None:
-    methods = [event["Properties"]["Method"] for f in API_FUNCTIONS.values() for event in f["Events"].values()]
-    assert "any" not in [method.lower() for method in methods]
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -87,10 +82,10 @@ def test_what_the_gateway_refuses_by_itself_is_answered_with_fixed_words(api: st
 
 def test_the_emulators_own_refusals_are_the_same_and_only_the_emulators() -> None:
     gateway_responses = of_type("AWS::ApiGateway::GatewayResponse")
-    assert sorted(response["RestApiId"]["Ref"] for response in gateway_responses.values()) == sorted(APIS)
-    for name, answer in gateway_responses.items():
-        default_response = APIS[answer["RestApiId"]["Ref"]]["GatewayResponses"]["DEFAULT_4XX"]
-        assert answer["ResponseTemplates"] == default_response["ResponseTemplates"]
+    assert sorted(entry["RestApiId"]["Ref"] for entry in gateway_responses.values()) == sorted(APIS)
+    for name, response in gateway_responses.items():
+        default_response = APIS[response["RestApiId"]["Ref"]]["GatewayResponses"]["DEFAULT_4XX"]
+        assert response["ResponseTemplates"] == default_response["ResponseTemplates"]
         assert RESOURCES[name]["Condition"] == "IsLocal"
 
 

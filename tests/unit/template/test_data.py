@@ -1,4 +1,4 @@
-"""What holds data outlives the stack, and nobody adds a kind of resource without saying whether it does."""
+"""Each resource type has data or has none, and resources with data remain after the stack's deletion."""
 
 import pytest
 
@@ -12,14 +12,12 @@ DATALESS_TYPES = {
     "AWS::AppConfig::DeploymentStrategy",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
-    # It passes events on and keeps none.
     "AWS::Events::EventBus",
     "AWS::Events::Rule",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::QueryDefinition",
-    # Alarms pass through it, and are kept by nobody.
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SQS::QueuePolicy",
@@ -29,7 +27,7 @@ DATALESS_TYPES = {
     "AWS::WAFv2::WebACL",
     "AWS::WAFv2::WebACLAssociation",
 }
-"""The other kinds: made of this template alone, and can be made of it again."""
+"""The types without data. A deployment can create them again."""
 
 KINDS = sorted({entry["Type"] for entry in RESOURCES.values()})
 
@@ -46,12 +44,12 @@ def test_what_holds_data_outlives_the_stack(name: str) -> None:
 
 
 def test_a_name_that_is_ours_is_no_log_groups() -> None:
-    # What outlives a stack stands in the way of the next one of the same name, unless its name is generated.
+    # A retained log group with a fixed name would prevent the next stack with this name.
     groups = [entry for entry in RESOURCES.values() if entry["Type"] == "AWS::Logs::LogGroup"]
     assert not [group for group in groups if "LogGroupName" in group["Properties"]]
 
 
-# A name of these is one within an application, which is the stack's own.
+# Their names are unique within the stack's AppConfig application.
 APPLICATION_SCOPED = {"AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::Environment"}
 
 
@@ -61,6 +59,6 @@ def test_no_name_is_the_same_in_two_stacks_of_one_account(resource: str) -> None
     name_properties = {"Name", f"{kind.rsplit('::', maxsplit=1)[1]}Name"} & set(properties)
     for name in () if kind in APPLICATION_SCOPED else name_properties:
         value = properties[name]
-        # Somebody who chooses a name chooses it for each stack.
+        # The operator sets a parameter for each stack.
         is_parameter = isinstance(value, dict) and value.get("Ref") in PARAMETERS
         assert is_parameter or "AWS::StackName" in str(value)

@@ -1,4 +1,4 @@
-"""Own domains of the two APIs, as the template takes them."""
+"""The custom domains of the two APIs."""
 
 import re
 from typing import Any
@@ -49,5 +49,5 @@ def test_a_certificate_is_one_of_acms(kind: str) -> None:
 
 @pytest.mark.parametrize("api", APIS)
 def test_an_api_is_deployed_anew_each_time_so_that_its_own_address_closes(api: str) -> None:
-    # SAM does not look at the values of parameters when it decides whether an API has changed.
+    # SAM ignores parameter values when it decides whether an API has changed.
     assert APIS[api]["AlwaysDeploy"] is True

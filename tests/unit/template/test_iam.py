@@ -1,4 +1,4 @@
-"""What each function may do, and to what: whoever changes the template must change it here as well."""
+"""The permissions of each function. A change of the template requires a change here."""
 
 import re
 from typing import Any
@@ -128,14 +128,14 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
     },
     "ValidatePolicyFunction": {**logs("ValidatePolicyLogs"), **TRACING},
 }
-"""What each function may do, and to what. The table is read by whole keys only: no scan, no query of it."""
+"""The permitted actions of each function, with their resources. No function scans or queries the table."""
 
 PAYMENTS = ["PAYMENT#*", "TEST#PAYMENT#*"]
 SITE_PAYMENTS = ["SITE_PAYMENT#*", "TEST#SITE_PAYMENT#*"]
 LEASES = "ACCESS_TOKEN#*"
 KEYS: dict[tuple[str, str], list[str]] = {
     ("AuthorizeFunction", READ_ITEMS): [*PAYMENTS, "CUSTOMER#*", "ORDER#*", "SPENDING#*"],
-    # It reserves spending and has no business with a balance.
+    # It writes reservations and must not change a balance.
     ("AuthorizeFunction", WRITE_ITEMS): [*PAYMENTS, "SPENDING#*"],
     ("ConfirmFunction", WRITE_ITEMS): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS],
     ("ReverseFunction", READ_ITEMS): PAYMENTS,
@@ -143,7 +143,7 @@ KEYS: dict[tuple[str, str], list[str]] = {
     ("GetSmartTokenFunction", WRITE_ITEMS): [LEASES],
     ("CreateOrderFunction", WRITE_ITEMS): [LEASES, "ORDER#*"],
     ("FindPaymentMethodsFunction", WRITE_ITEMS): [LEASES],
-    # What became of a payment only a confirmation may say.
+    # Only a confirmation may write the outcome of a payment.
     ("MakePaymentFunction", READ_ITEMS): SITE_PAYMENTS,
     ("MakePaymentFunction", WRITE_ITEMS): [LEASES, "INTENT#*"],
     ("OrdersFunction", READ_ITEMS): ["ORDER#*"],
@@ -151,11 +151,11 @@ KEYS: dict[tuple[str, str], list[str]] = {
     ("CustomersFunction", READ_ITEMS): ["CUSTOMER#*", "SPENDING#*"],
     ("CustomersFunction", WRITE_ITEMS): ["CUSTOMER#*"],
     ("PaymentsFunction", READ_ITEMS): PAYMENTS,
-    # No test: nobody awaits its outcome. And no balance.
+    # Test payments are never pending. The sweep must not change a balance.
     ("SweepUnconfirmedFunction", READ_ITEMS): ["PAYMENT#*"],
     ("SweepUnconfirmedFunction", WRITE_ITEMS): ["PAYMENT#*", "SPENDING#*"],
 }
-"""Which items each function reaches, by the beginnings of their partition keys."""
+"""The items that each function may access, by the prefixes of their partition keys."""
 
 
 def statements(role: str) -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ def role_of(function: str) -> str:
 
 
 def referenced_resources(function: str) -> set[tuple[str, str]]:
-    """Return which variables of a function name which resources."""
+    """Return the variables of a function that contain a resource, with the resource."""
     variables = environment_of(function).items()
     return {(name, resource) for name, value in variables for resource in names_in(value) & RESOURCES.keys()}
 
@@ -199,7 +199,7 @@ def test_a_function_has_a_role_that_nobody_else_takes(function: str) -> None:
 
 
 def test_beside_the_functions_only_api_gateway_appconfig_and_codedeploy_have_roles() -> None:
-    # What the last of them may do is in tests/e2e/test_expansion_deployments.py.
+    # tests/e2e/test_expansion_deployments.py checks the permissions of CodeDeploy.
     other_roles = set(of_type("AWS::IAM::Role")) - {role_of(function) for function in FUNCTIONS}
     assert other_roles == {"ApiGatewayLoggingRole", "DeploymentRole", "PolicyAlarmRole"}
 
@@ -211,7 +211,7 @@ def test_a_function_may_do_its_work_and_nothing_else(function: str) -> None:
     assert {action for action, _ in allowed_actions} == PERMISSIONS[function].keys()
     # A managed policy and an inline policy may permit one action for different items.
     assert not [(a, r) for a, r in allowed_actions if r != PERMISSIONS[function][a]]
-    # What is not a list of actions on resources would give rights that the lines above do not see.
+    # Other keys, such as NotAction, would grant permissions that the lines above do not check.
     assert {key for s in statements(role) for key in s} <= {"Effect", "Action", "Resource", "Condition"}
     assert {s["Effect"] for s in statements(role)} == {"Allow"}
     properties = {"AssumeRolePolicyDocument", "ManagedPolicyArns", "Policies"}
@@ -243,7 +243,6 @@ def test_no_right_is_named_by_a_wildcard_and_only_the_watch_looks_for_items(func
     allowed_actions = [action for statement in statements(role_of(function)) for action in actions(statement)]
     assert not [action for action in allowed_actions if "*" in action]
     query_actions = [action for action in allowed_actions if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
-    # In the index of what is awaited, as its rights say above.
     assert query_actions == ([QUERY_ITEMS] if function == "SweepUnconfirmedFunction" else [])
 
 
@@ -280,7 +279,7 @@ def test_who_calls_paynearme_is_told_where_it_is_and_where_access_tokens_are(fun
     call_variables = {
         "PAYNEARME_BASE_URL": {"Ref": "PayNearMeBaseUrl"},
         "DEFAULT_SITE_IDENTIFIER": {"Ref": "DefaultSiteIdentifier"},
-        # Beginning like the parameters that its role reaches.
+        # The prefix of the parameters that its role may access.
         "ACCESS_TOKENS_PATH": {"Fn::Sub": "/paynearme/${AWS::StackName}/access-tokens"},
     }
     assert {n: variables[n] for n in call_variables if n in variables} == (

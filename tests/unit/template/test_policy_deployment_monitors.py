@@ -1,4 +1,4 @@
-"""Where the policy lives: who checks it, how it spreads, what takes it back, and that nothing loses it."""
+"""The policy in AppConfig: its validation, deployment, rollback and retention."""
 
 import json
 
@@ -41,7 +41,7 @@ def test_appconfig_may_call_the_validator_and_nothing_else() -> None:
 
 
 def test_the_validator_is_always_the_newest_code_and_has_no_door() -> None:
-    # AppConfig calls it without an alias, so a version would never be called.
+    # AppConfig invokes it without an alias, so a published version would never run.
     function = FUNCTIONS["ValidatePolicyFunction"]
     assert not {"AutoPublishAlias", "SnapStart", "Events", "FunctionUrlConfig"} & function.keys()
 
@@ -93,7 +93,6 @@ def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixtu
     assert directive["Namespace"] == ALARM["Namespace"]
     assert ALARM["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
     dimensions = {entry["Name"]: entry["Value"] for entry in ALARM["Dimensions"]}
-    # The stack's name, which the template sets as the service.
     assert dimensions["service"] == {"Ref": "AWS::StackName"}
     dimensions["service"] = observability.SERVICE
     assert set(dimensions) in [set(names) for names in directive["Dimensions"]]

@@ -1,4 +1,4 @@
-"""The lines of the template that security rests on, as sentences: whoever changes one must change both."""
+"""Settings of the template for security, durability and deployment. A change requires a change here."""
 
 import json
 import re
@@ -86,14 +86,14 @@ def test_any_change_of_a_function_publishes_a_version(function: str) -> None:
 
 
 def depends_on(function: str) -> set[str]:
-    """Return the parameters that the template hands to a function."""
+    """Return the parameters in the settings of a function."""
     referenced_values = [*environment_of(function).values(), *FUNCTIONS[function]["Architectures"]]
     return {name for value in referenced_values for name in names_in(value)} & set(PARAMETERS)
 
 
 @pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
 def test_a_function_tells_in_its_description_which_parameters_it_depends_on(function: str) -> None:
-    # SAM looks at nothing else when it decides whether another value of a parameter publishes a version.
+    # SAM publishes a version for a changed parameter value only if the description changes.
     referenced_names = set(re.findall(r"\$\{(\w+)\}", FUNCTIONS[function]["Description"]["Fn::Sub"]))
     assert referenced_names == depends_on(function)
 
@@ -102,7 +102,7 @@ def test_a_function_tells_in_its_description_which_parameters_it_depends_on(func
 def test_a_description_is_not_longer_than_lambda_takes(function: str) -> None:
     text = FUNCTIONS[function]["Description"]["Fn::Sub"]
     for parameter in depends_on(function):
-        # A value may be a few places longer than the default.
+        # A value can be longer than the default.
         text = text.replace(f"${{{parameter}}}", str(PARAMETERS[parameter]["Default"]) + "0000")
     assert len(text) <= MAX_DESCRIPTION
 
@@ -191,7 +191,7 @@ def test_production_calls_paynearmes_production_and_nobody_else_does() -> None:
     assert overrides("prod", "deploy")["PayNearMeBaseUrl"] == production
     assert overrides("prod", "deploy")["Stage"] == "prod"
     other_overrides = [overrides(environment, "deploy") for environment in ENVIRONMENTS if environment != "prod"]
-    assert production not in [overrides_entry.get("PayNearMeBaseUrl") for overrides_entry in other_overrides]
+    assert production not in [entry.get("PayNearMeBaseUrl") for entry in other_overrides]
     assert PARAMETERS["PayNearMeBaseUrl"]["Default"] != production
 
 

@@ -1,4 +1,4 @@
-"""How many requests each route admits, as sentences: whoever changes one must change its sentence."""
+"""The rate limits of each route. A change of the template requires a change here."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ ROUTE_LIMITS = {
     ("BackendApi", "/payment-methods/find", "POST"): "PaymentMethods",
     ("BackendApi", "/payments", "POST"): "Payments",
 }
-"""The routes that are rare, or that cost a call of PayNearMe's. All others have the parameters' limits."""
+"""The routes with little traffic, and the routes that call PayNearMe. The parameters limit all other routes."""
 
 
 def stage_limit(name: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def stage_limit(name: str) -> dict[str, Any]:
 
 
 def route_of(setting: dict[str, Any]) -> tuple[str, str]:
-    """Return the path, as API Gateway reads it, and the verb of a setting."""
+    """Return the decoded path and the method of a setting."""
     path: str = setting["ResourcePath"]
     return path if path == "/*" else path[1:].replace("~1", "/"), setting["HttpMethod"]
 

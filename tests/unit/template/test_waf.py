@@ -1,4 +1,4 @@
-"""What the firewall blocks and what it only counts: a genuine callback that is blocked is a lost payment."""
+"""The rules of AWS WAF that block, and those that only count. A blocked callback is a lost payment."""
 
 from typing import Any
 
@@ -51,10 +51,10 @@ RULE_GROUPS = {
         "ReactJSRCE_BODY",
     ],
 }
-"""AWS's managed groups and the names of their rules. WAF ignores an override whose name it does not know."""
+"""AWS's managed groups with their rules. WAF ignores an override with an unknown name."""
 
 CONSUMER_CONTROLLED = ("_BODY", "_QUERYARGUMENTS", "_QUERYSTRING")
-"""The ends of the names of rules that look into what a callback repeats of a consumer's texts."""
+"""Suffixes of the rules that inspect text that consumers control."""
 
 
 def managed() -> dict[str, dict[str, Any]]:
@@ -72,7 +72,7 @@ def test_what_a_consumer_can_make_a_genuine_callback_hold_is_counted_and_never_b
     overrides = managed()[group].get("RuleActionOverrides", [])
     assert all(override["ActionToUse"] == {"Count": {}} for override in overrides)
     consumer_rules = {name for name in RULE_GROUPS[group] if name.endswith(CONSUMER_CONTROLLED)}
-    # PayNearMe does not say that its callbacks name a User-Agent.
+    # PayNearMe does not document a User-Agent of its callbacks.
     consumer_rules |= {"NoUserAgent_HEADER"} & set(RULE_GROUPS[group])
     assert {override["Name"] for override in overrides} == consumer_rules
 
@@ -80,7 +80,7 @@ def test_what_a_consumer_can_make_a_genuine_callback_hold_is_counted_and_never_b
 def test_a_body_is_too_large_where_it_is_for_us() -> None:
     statement = RULES["BodySize"]["Statement"]["SizeConstraintStatement"]
     assert (statement["ComparisonOperator"], statement["Size"]) == ("GT", MAX_BYTES)
-    # WAF sees no more than this of a body; what is larger matches.
+    # WAF inspects this size of a body. A larger body matches.
     assert statement["FieldToMatch"] == {"Body": {"OversizeHandling": "MATCH"}}
     inspected_size = ACL["AssociationConfig"]["RequestBody"]["API_GATEWAY"]["DefaultSizeInspectionLimit"]
     assert inspected_size == f"KB_{MAX_BYTES // 1024}"
@@ -90,13 +90,13 @@ def test_one_address_may_send_what_the_callback_routes_admit() -> None:
     statement = RULES["RateLimit"]["Statement"]["RateBasedStatement"]
     assert statement["AggregateKeyType"] == "IP"
     assert statement["Limit"] == {"Ref": "WafRateLimitPerIp"}
-    # PayNearMe may send all authorizations and all confirmations from one address.
+    # PayNearMe can send all authorizations and confirmations from one IP address.
     admitted_requests = 2 * int(PARAMETERS["CallbackRateLimit"]["Default"]) * statement["EvaluationWindowSec"]
     assert int(PARAMETERS["WafRateLimitPerIp"]["Default"]) >= admitted_requests
 
 
 def test_no_request_is_kept_as_a_sample() -> None:
-    # A sample shows the query string, and with it personal data and the signature.
+    # A sample contains the query string, with personal data and the signature.
     resources = [ACL, *RULES.values()]
     assert not [entry for entry in resources if entry["VisibilityConfig"]["SampledRequestsEnabled"]]
     assert all(entry["VisibilityConfig"]["CloudWatchMetricsEnabled"] for entry in resources)
