@@ -255,7 +255,7 @@ class BankAuthorizationExpiredError(RequestRejectedError):
 class UpstreamError(ServiceError):
     """PayNearMe is unreachable, failed, or returned an invalid response.
 
-    ``detail`` is a fixed text for the log that says which.
+    ``detail`` is a fixed description for the log.
     """
 
     status = 502

@@ -1,4 +1,4 @@
-"""The active policy, from AppConfig. An invalid or unreadable document never replaces a valid one."""
+"""The active policy, from AppConfig. An invalid document, or a failed refresh, never replaces a valid policy."""
 
 import time
 from collections.abc import Callable

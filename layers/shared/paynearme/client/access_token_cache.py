@@ -1,9 +1,9 @@
-"""Access tokens for calls to PayNearMe by OAuth 2.0 (client credentials grant, RFC 6749, section 4.4).
+"""OAuth 2.0 access tokens for calls to PayNearMe (client credentials grant, RFC 6749, section 4.4).
 
-A token is kept in the process until shortly before it expires, and shared between processes through an
-encrypted parameter (SSM SecureString). Only who holds a lease, an item of the table that holds no token,
-asks the token address; the others wait for what it stores. So however many processes start, or meet a
-token that was revoked, the address is asked once; and while it fails, once for each lease.
+A process caches a token until shortly before it expires. Processes share tokens through an encrypted SSM parameter
+(SecureString). A process must own a lease, a table item without the token, to request a token. The other processes
+poll SSM. Therefore a cold-start burst or a revocation causes one token request. An outage of the token endpoint
+causes one token request for each lease period.
 """
 
 import hashlib
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 LEASE_SECONDS = 5
-"""For how long one process alone may ask the token address: while it fails, it is asked so often."""
+"""The lifetime of a lease, which is the interval of token requests while the token endpoint fails."""
 
 REFUSAL_BACKOFF_SECONDS = 30
-"""For how long a process asks for no other token where the last one it asked for was refused as well."""
+"""The time without a token request after PayNearMe rejected a newly requested token."""
 
 EXPIRY_MARGIN_SECONDS = 30
-"""How long before its end a token is not used any more. One that lives shorter is used for half its life."""
+"""The time before its expiry when a token is no longer used. A token is used for at least half of its lifetime."""
 
-# Each look of a process that waits is a read of the store, which the whole account shares.
+# Each poll reads from SSM, and the whole account shares SSM's request quota.
 _MIN_POLL_SECONDS = 0.4
 _LEASE_AVAILABLE = "attribute_not_exists(lease_expires_at) OR lease_expires_at < :now"
 
 
 class _TokenPendingError(Exception):
-    """Another process is about to store a token."""
+    """Another process owns the lease and has not stored a token yet."""
 
 
 class _Token(BaseModel):
-    """A token, until when it is used (Unix seconds), and for which client it was given."""
+    """A token, the end of its use (Unix seconds), and the fingerprint of its client."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -71,7 +71,7 @@ class _Token(BaseModel):
 
 
 class AccessTokens:
-    """The tokens of this deployment's sites. Threads may share it."""
+    """Provide the access tokens of this deployment's sites. Thread-safe."""
 
     def __init__(
         self,
@@ -81,31 +81,34 @@ class AccessTokens:
         http: PoolManager | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take where tokens are stored and the table of the leases; connect to nothing yet."""
+        """Use the SSM path of ``settings`` and the table of the leases. Sends no request.
+
+        ``clock`` returns Unix seconds.
+        """
         self._path = settings.access_tokens_path
         self._table = table
         self._injected_store = store
         self._http = http or PoolManager()
         self._clock = clock
         self._cached: TLRUCache[str, _Token] = TLRUCache(64, lambda _, token, __: token.expires_at, clock)
-        # What replaced a refused token, until PayNearMe has taken it once.
+        # New tokens that replaced a rejected token and that PayNearMe has not accepted yet.
         self._unproven: TTLCache[str, SecretStr] = TTLCache(64, REFUSAL_BACKOFF_SECONDS, clock)
         self._lock = Lock()
 
     @cached_property
     def _store(self) -> "SSMClient":
-        # Made when it is first needed: most sites sign.
+        # Created on first use, because most sites sign their requests.
         return self._injected_store or boto3.client("ssm", config=CLIENT_CONFIG)
 
     def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
-        """Return a token for calls of ``site``, which must have OAuth: another one than ``refused``.
+        """Return a token of a site with OAuth, but not ``rejected_token``. Costs no request if a token is cached.
 
-        Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError`` and ``UpstreamError`` where the token
-        address gives none, ``UpstreamTimeoutError`` where there is none in time, and ``UnavailableError``
-        where the store or the table fails.
+        Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError`` or ``UpstreamError`` if the token endpoint
+        returns no token. Raises ``UpstreamTimeoutError`` if no token is available before the deadline, and
+        ``UnavailableError`` if SSM or the table fails.
         """
         if rejected_token is not None and rejected_token == self._unproven.get(site.identifier):
-            raise CredentialsRejectedError("a new token was refused")
+            raise CredentialsRejectedError("a new token was rejected")
         if not self._lock.acquire(timeout=max(deadline.remaining, 0)):
             raise UpstreamTimeoutError
         try:
@@ -121,13 +124,13 @@ class AccessTokens:
             self._lock.release()
 
     def mark_accepted(self, site: ResolvedSite) -> None:
-        """Learn that PayNearMe takes the token that this process has."""
+        """Record that PayNearMe accepted the site's cached token."""
         self._unproven.pop(site.identifier, None)
 
     def _is_usable(
         self, token: _Token | None, site: ResolvedSite, rejected_token: SecretStr | None
     ) -> TypeGuard[_Token]:
-        """Return whether a token can be used: it is this client's, still holds, and was not refused."""
+        """Return whether a token belongs to the site's client, has not expired, and was not rejected."""
         if token is None or token.access_token == rejected_token:
             return False
         return token.expires_at > self._clock() and token.client_fingerprint == _client_fingerprint(_oauth_client(site))
@@ -135,7 +138,7 @@ class AccessTokens:
     def _load_or_request(
         self, site: ResolvedSite, rejected_token: SecretStr | None, deadline: Deadline
     ) -> tuple[_Token, bool]:
-        """Return what is stored, or what the address gives to this process (True), or soon to another."""
+        """Return a stored token, or a new one and ``True``. Waits while another process requests the token."""
 
         def attempt() -> tuple[_Token, bool]:
             stored = self._read_stored(site, deadline)
@@ -144,7 +147,7 @@ class AccessTokens:
             lease_owner = self._acquire_lease(site, deadline)
             if lease_owner is None:
                 raise _TokenPendingError
-            # Another may have stored one and given the lease back since the first look.
+            # Between the read and the lease, another process can store a token and release the lease.
             stored = self._read_stored(site, deadline)
             if self._is_usable(stored, site, rejected_token):
                 self._release_lease(site, lease_owner, deadline)
@@ -153,21 +156,23 @@ class AccessTokens:
             self._publish(site, token, lease_owner, deadline)
             return token, True
 
+        def is_pending(error: BaseException) -> bool:
+            return isinstance(error, _TokenPendingError)
+
         try:
-            result: tuple[_Token, bool] = deadline.retrying(_is_pending, MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS)(
-                attempt
-            )
+            policy = deadline.retrying(is_pending, MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS)
+            result: tuple[_Token, bool] = policy(attempt)
         except _TokenPendingError:
             raise UpstreamTimeoutError from None
         return result
 
     def _acquire_lease(self, site: ResolvedSite, deadline: Deadline) -> str | None:
-        """Return who holds the lease, if this process alone may ask the token address now; else None."""
+        """Return the identifier of the acquired lease, or ``None`` if another process owns the lease."""
         now, lease_owner = Decimal(int(self._clock())), str(uuid.uuid4())
         values = {"lease_expires_at": now + LEASE_SECONDS, "lease_owner": lease_owner}
         change = Update(*_lease_key(site), values, condition=_LEASE_AVAILABLE, condition_values={"now": now})
         conflict = self._table.update(change, deadline)
-        # It is ours where only the answer to our write was lost.
+        # The stored owner is this process if only the response to its write was lost.
         return lease_owner if conflict is None or conflict.get("lease_owner") == lease_owner else None
 
     def _request_token(self, client: OAuthClient, deadline: Deadline) -> _Token:
@@ -181,6 +186,7 @@ class AccessTokens:
         )
 
     def _name(self, site: ResolvedSite) -> str:
+        # The path starts with a literal word, because SSM reserves names that start with aws.
         return f"{self._path}/{site.identifier}"
 
     def _read_stored(self, site: ResolvedSite, deadline: Deadline) -> _Token | None:
@@ -198,7 +204,7 @@ class AccessTokens:
             raise AccessTokenUnavailableError from error
 
     def _publish(self, site: ResolvedSite, token: _Token, lease_owner: str, deadline: Deadline) -> None:
-        """Store the token and give the lease back. If that fails, the token is good for this process."""
+        """Store the token for other processes, and release the lease. If that fails, only this process has it."""
         write = partial(
             self._store.put_parameter,
             Name=self._name(site),
@@ -212,14 +218,12 @@ class AccessTokens:
             self._release_lease(site, lease_owner, deadline)
 
     def _release_lease(self, site: ResolvedSite, lease_owner: str, deadline: Deadline) -> None:
-        """Let others have the lease. If that fails, it ends by itself."""
-        condition_values = {"lease_owner": lease_owner}
-        key = _lease_key(site)
+        """Release the lease. If that fails, it expires."""
         change = Update(
-            *key,
+            *_lease_key(site),
             removes=["lease_expires_at"],
             condition="lease_owner = :lease_owner",
-            condition_values=condition_values,
+            condition_values={"lease_owner": lease_owner},
         )
         with suppress(LedgerUnavailableError):
             self._table.update(change, deadline)
@@ -229,21 +233,17 @@ def _call[T](function: Callable[[], T], deadline: Deadline) -> T:
     return deadline.call(function, is_retryable, allow_short_attempt=True)
 
 
-def _is_pending(error: BaseException) -> bool:
-    return isinstance(error, _TokenPendingError)
-
-
 def _lease_key(site: ResolvedSite) -> Key:
     return (f"ACCESS_TOKEN#{site.identifier}", "LEASE")
 
 
 def _oauth_client(site: ResolvedSite) -> OAuthClient:
     if site.oauth is None:
-        raise ValueError("the site signs its calls")
+        raise ValueError("the site has no OAuth client")
     return site.oauth
 
 
 def _client_fingerprint(client: OAuthClient) -> str:
-    """Return what is equal for tokens that are as good as each other."""
+    """Return a hash of the client. A token is valid for every client with the same hash."""
     text = json.dumps([client.token_url, client.client_id, client.scope])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Requests that are not sent any more once nobody waits for their answer."""
+"""HTTP requests that are cancelled when their deadline passes."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -21,10 +21,10 @@ _CONNECT_SECONDS = 1.0
 
 
 class _CancellableBody:
-    """A body that knows whether it was sent, and that is not sent after the deadline.
+    """A request body that records whether it was sent, and that is not sent after the deadline.
 
-    A call that was given up goes on in its thread, and Lambda may freeze that for minutes: without its body,
-    what is sent then has no effect.
+    A timed-out request continues in its thread, and can resume minutes later, after a Lambda freeze. The body is
+    then withheld, so the request has no effect.
     """
 
     def __init__(self, content: bytes, deadline: Deadline) -> None:
@@ -42,7 +42,7 @@ class _CancellableBody:
         yield self._content
 
     def cancel(self) -> bool:
-        """See that it is not sent from now on; return whether it was."""
+        """Prevent the body from being sent. Return whether it was already sent."""
         with self._lock:
             self._is_cancelled = True
             return self._is_sent
@@ -57,11 +57,11 @@ def post(
     max_attempt: float,
     deadline: Deadline,
 ) -> BaseHTTPResponse:
-    """Return the answer to a POST, whatever it is. Follows no redirect.
+    """Return the response to a POST, with any status. Follows no redirect.
 
-    An attempt takes ``longest_attempt`` seconds at most, and all of them end at the deadline. Raises
-    ``RequestNotAcceptedError`` and ``UpstreamConnectTimeoutError`` where nothing can have arrived, and
-    ``UpstreamTimeoutError`` and ``UpstreamError`` where something can.
+    An attempt takes at most ``max_attempt`` seconds, and all attempts end at the deadline. Raises
+    ``RequestNotAcceptedError`` or ``UpstreamConnectTimeoutError`` if the server cannot have received the request.
+    Raises ``UpstreamTimeoutError`` or ``UpstreamError`` if it can have received it.
     """
     if deadline.remaining <= 0:
         raise UpstreamConnectTimeoutError
@@ -86,10 +86,10 @@ def post(
 
 
 def _map_error(error: HTTPError, *, is_sent: bool) -> ServiceError:
-    """Return what it means that there was no answer."""
+    """Return the error for a request without a response."""
     reason = error.reason if isinstance(error, MaxRetryError) else error
-    # urllib3 counts a refused connection and an unknown host among the time-outs.
+    # For urllib3, a refused connection and an unknown host are timeouts.
     timed_out = isinstance(reason, HttpTimeoutError) and not isinstance(reason, NewConnectionError)
     if is_sent:
-        return UpstreamTimeoutError() if timed_out else UpstreamError("no answer")
+        return UpstreamTimeoutError() if timed_out else UpstreamError("no response")
     return UpstreamConnectTimeoutError() if timed_out else RequestNotAcceptedError("no connection")

@@ -34,18 +34,18 @@ from paynearme.protocol.smart_token import SmartTokenRequest, SmartTokenResponse
 from paynearme.sites.site import ResolvedSite
 
 MAX_ATTEMPTS = 3
-# Two whole attempts fit into the time that a call has; the deadline cuts off the third.
+# A slow PayNearMe gets a second attempt within the 7 seconds of a call. The deadline ends the third attempt.
 _MAX_ATTEMPT_SECONDS = 3.0
 _MAX_WAIT_SECONDS = 0.5
 
-# With less time left nobody would hear what became of a payment.
+# With less time, the caller would time out before the outcome of a payment is known.
 _MIN_PAYMENT_BUDGET_SECONDS = 1.5
 
 _BANK_AUTHORIZATION_EXPIRED = "6513"
 
 
 def _retry_policy(*, retry_responses: bool) -> Retry:
-    """Return how often a call is sent again: after no connection, or also after lost and bad answers."""
+    """Return the retry policy: after a failed connection, and optionally after a lost or bad response."""
     return Retry(
         total=MAX_ATTEMPTS - 1,
         redirect=False,
@@ -58,14 +58,14 @@ def _retry_policy(*, retry_responses: bool) -> Retry:
         backoff_factor=0.1,
         backoff_jitter=0.2,
         backoff_max=_MAX_WAIT_SECONDS,
-        # It may ask for more time than the caller has.
+        # Retry-After can exceed the caller's time.
         respect_retry_after_header=False,
         raise_on_status=False,
     )
 
 
 class PayNearMeClient:
-    """PayNearMe's API as its operations. Each value is sent as text: what is signed is what is sent."""
+    """PayNearMe's API operations. Each value is sent as text, exactly as it was signed."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class PayNearMeClient:
         http: PoolManager | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take PayNearMe's base address, and where the tokens of sites with OAuth come from.
+        """Use PayNearMe's base URL and the tokens of sites with OAuth. Sends no request.
 
-        Connect to nothing yet. ``clock`` gives Unix seconds.
+        ``clock`` returns Unix seconds.
         """
         self._base_url = base_url
         self._access_tokens = access_tokens
@@ -85,12 +85,12 @@ class PayNearMeClient:
 
     @count_upstream_call()
     def get_smart_token(self, site: ResolvedSite, request: SmartTokenRequest, deadline: Deadline) -> SmartTokenResponse:
-        """Return the orders with new Smart Tokens (seed ``get_smart_token``).
+        """Return the orders with new Smart Tokens (PayNearMe docs, get_smart_token).
 
-        A token more does no harm, so the call is repeated after whatever may pass: connection errors,
-        time-outs, 429 and 5xx; three attempts at most with one access token, all before the deadline.
+        An additional token has no effect, so the call is retried after connection errors, timeouts, 429 and 5xx.
+        It has at most three attempts with one access token, all before the deadline.
 
-        Raises ``RequestRejectedError``, ``UpstreamError``, ``UpstreamTimeoutError``.
+        Raises ``RequestRejectedError``, ``UpstreamError`` or ``UpstreamTimeoutError``.
         """
         content = self._call("get_smart_token", site, request, _retry_policy(retry_responses=True), deadline)
         return _parse_response(SmartTokenResponse, content)
@@ -99,15 +99,16 @@ class PayNearMeClient:
     def find_payment_methods(
         self, site: ResolvedSite, request: FindPaymentMethodsRequest, deadline: Deadline
     ) -> PaymentMethods:
-        """Return a customer's saved payment methods; repeated and raising like ``get_smart_token``."""
+        """Return a customer's saved payment methods. Retries and errors are those of ``get_smart_token``."""
         content = self._call("find_payment_methods", site, request, _retry_policy(retry_responses=True), deadline)
         return _parse_response(PaymentMethods, content)
 
     @count_upstream_call()
     def create_order(self, site: ResolvedSite, request: CreateOrderRequest, deadline: Deadline) -> CreateOrderResponse:
-        """Create an order and return it. Raises like ``get_smart_token``.
+        """Create an order and return it. Raises the errors of ``get_smart_token``.
 
-        It is only sent again where no connection was made: nobody says that a repeat makes no second order.
+        Retried only after a failed connection: PayNearMe does not document that a second request creates no
+        second order.
         """
         content = self._call("create_order", site, request, _retry_policy(retry_responses=False), deadline)
         return _parse_response(CreateOrderResponse, content)
@@ -120,18 +121,18 @@ class PayNearMeClient:
         site_payment_identifier: str,
         deadline: Deadline,
     ) -> str | None:
-        """Make a payment; return PayNearMe's identifier of it, None if the answer names none.
+        """Submit a payment. Return PayNearMe's identifier of it, or ``None`` if the response contains none.
 
-        It moves money and is never sent twice: not after an answer, whatever it says, and not after a
-        time-out. It is sent again only where no connection was made.
+        The request moves money, so it is retried only after a failed connection, never after a response or a
+        timeout.
 
-        Raises ``RequestRejectedError`` (``BankAuthorizationExpiredError`` for code 6513) where
-        PayNearMe said no; ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` and ``UnavailableError`` where
-        nothing was asked; ``PaymentOutcomeUnknownError`` where nobody can tell.
+        Raises ``RequestRejectedError`` (``BankAuthorizationExpiredError`` for code 6513) if PayNearMe rejected the
+        payment. Raises ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` or ``UnavailableError`` if the request
+        had no effect, and ``PaymentOutcomeUnknownError`` if its effect is unknown.
         """
         parameters = request.to_parameters() | {"site_payment_identifier": site_payment_identifier}
         access_token = self._access_token(site, deadline)
-        # One that was kept may be gone by now, and nobody could tell whether the payment went through it.
+        # The server can have closed a pooled connection. The effect of a request on it would be unknown.
         self._http.clear()
         if deadline.remaining < _MIN_PAYMENT_BUDGET_SECONDS:
             raise UpstreamConnectTimeoutError
@@ -140,7 +141,7 @@ class PayNearMeClient:
                 "make_payment", site, parameters, access_token, _retry_policy(retry_responses=False), deadline
             )
         except AccessTokenRejectedError as error:
-            # For the next call, if there is time.
+            # Prepares the token of the next call, if time remains.
             with suppress(ServiceError):
                 self._replace_token(site, access_token, deadline, error)
             raise CredentialsRejectedError(error.detail) from None
@@ -168,9 +169,9 @@ class PayNearMeClient:
         retries: Retry,
         deadline: Deadline,
     ) -> dict[str, Any]:
-        """Send what may be sent twice; again with another token where the one it had is refused.
+        """Send a request that has no effect on money, and again with another token if a token is rejected.
 
-        What other processes have stored may be refused as well; where a new one is, that ends it.
+        A token that another process stored can also be rejected. The rejection of a new token ends the loop.
         """
         access_token = self._access_token(site, deadline)
         while True:
@@ -189,7 +190,7 @@ class PayNearMeClient:
         deadline: Deadline,
         error: AccessTokenRejectedError,
     ) -> SecretStr:
-        """Return another token; raise ``CredentialsRejectedError`` if none would do better."""
+        """Return another token. Raises ``CredentialsRejectedError`` for a request without a token."""
         if rejected_token is None:
             raise CredentialsRejectedError(error.detail) from None
         return self._access_tokens.get(site, deadline, rejected_token)
@@ -203,7 +204,7 @@ class PayNearMeClient:
         retries: Retry,
         deadline: Deadline,
     ) -> dict[str, Any]:
-        """Send, signed or with a token; return the content of an ``ok``. All attempts end at the deadline."""
+        """Send a request, signed or with a token. Return the content of a response with status ``ok``."""
         body = {
             **parameters,
             "site_identifier": site.identifier,
@@ -213,9 +214,10 @@ class PayNearMeClient:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if access_token is not None:
             headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
+        # PayNearMe authenticates a request with a bearer token by the token alone.
         if site.oauth is None or site.oauth.send_signature:
             body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
-        # The only attempt may take all the time that is left.
+        # A single attempt can take all remaining time.
         max_attempt = _MAX_ATTEMPT_SECONDS if retries.read else deadline.remaining
         url, content = f"{self._base_url}/json-api/{operation}", json.dumps(body).encode()
         response = post(self._http, url, content, headers, retries, max_attempt, deadline)
@@ -235,7 +237,7 @@ def _parse_response[M: PayNearMeResponse](model: type[M], content: Mapping[str, 
 
 
 def _parse_body(response: BaseHTTPResponse) -> dict[str, Any]:
-    """Return the content of a good answer; raise what a bad one means."""
+    """Return the content of a successful response, or raise the error that the response means."""
     if response.status == 401:
         raise AccessTokenRejectedError("status 401")
     if response.status == 403:
@@ -256,13 +258,13 @@ def _parse_body(response: BaseHTTPResponse) -> dict[str, Any]:
 
 
 def _redact_pii(error: RequestRejectedError, request_parameters: Mapping[str, str]) -> RequestRejectedError:
-    """Return the refusal without what was sent of who the customer is, should PayNearMe's words repeat it."""
+    """Return the rejection without personal data of the request, which PayNearMe's texts can repeat."""
     pii_values = {value for name, value in request_parameters.items() if name.endswith("_pii") or name in PII_FIELDS}
 
     def redact(text: str) -> str:
-        # A name can be a part of an address.
+        # Longer values first: a name can be a part of an e-mail address.
         for value in sorted(filter(None, pii_values), key=len, reverse=True):
-            text = text.replace(value, "(hidden)")
+            text = text.replace(value, "(redacted)")
         return text
 
     code = None if error.response_code is None else redact(error.response_code)
@@ -274,7 +276,7 @@ def _as_text(value: object) -> str | None:
 
 
 def _descriptions(errors: object) -> list[str]:
-    """Return the texts of ``errors``, whose entries are objects with a ``description``, or plain text."""
+    """Return the texts of ``errors``. An entry is text, or an object with a ``description``."""
     entries = errors if isinstance(errors, list) else [errors]
     texts = [_as_text(entry.get("description")) if isinstance(entry, dict) else _as_text(entry) for entry in entries]
     return [text for text in texts if text]

@@ -1,4 +1,4 @@
-"""PayNearMe's token address: the request for an access token and its answer (RFC 6749, section 4.4)."""
+"""Requests to PayNearMe's OAuth 2.0 token endpoint (RFC 6749, section 4.4)."""
 
 import re
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ MAX_RESPONSE_SECONDS = 2.0
 
 _DEFAULT_EXPIRES_IN = 300.0
 _MAX_EXPIRES_IN = 86_400.0
-# What a header can carry.
+# The characters that an HTTP header can contain.
 _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class TokenGrant:
-    """A token as the address gave it, and for how many seconds it holds: 300 where it does not say."""
+    """A token and its lifetime in seconds, which is 300 if the response contains none."""
 
     access_token: SecretStr
     expires_in: float
 
 
 def request_token(client: OAuthClient, http: PoolManager, deadline: Deadline) -> TokenGrant:
-    """Ask once for a token and return it.
+    """Request a token, without retries.
 
-    Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` and
-    ``UpstreamError`` where there is none.
+    Raises ``CredentialsRejectedError``, ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` or ``UpstreamError``
+    if the endpoint returns no token.
     """
     body, headers = _build_request(client)
     seconds = min(MAX_RESPONSE_SECONDS, deadline.remaining)
@@ -44,7 +44,7 @@ def request_token(client: OAuthClient, http: PoolManager, deadline: Deadline) ->
 
 
 def _build_request(client: OAuthClient) -> tuple[bytes, dict[str, str]]:
-    """Return body and headers; the client proves itself as section 2.3.1 has it."""
+    """Return body and headers. The client authenticates as in section 2.3.1."""
     secret = client.client_secret.get_secret_value()
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     prepare = BackendApplicationClient(client.client_id).prepare_request_body
@@ -57,7 +57,7 @@ def _build_request(client: OAuthClient) -> tuple[bytes, dict[str, str]]:
 
 
 def _parse_grant(response: BaseHTTPResponse) -> TokenGrant:
-    """Return what an answer grants; raise what it means where that is nothing."""
+    """Return the token of a response, or raise the error that the response means."""
     if response.status in (400, 401, 403):
         raise CredentialsRejectedError(f"no token: status {response.status}")
     if response.status != 200:
@@ -66,7 +66,7 @@ def _parse_grant(response: BaseHTTPResponse) -> TokenGrant:
         content: dict[str, Any] = parse_token_response(response.data.decode())
         expires_in = min(float(content.get("expires_in") or _DEFAULT_EXPIRES_IN), _MAX_EXPIRES_IN)
     except (OAuth2Error, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
-        raise RequestNotAcceptedError("no token in the answer") from None
+        raise RequestNotAcceptedError("no token in the response") from None
     access_token, token_type = content.get("access_token"), content.get("token_type")
     if str(token_type).lower() != "bearer" or not isinstance(access_token, str) or not _TOKEN.fullmatch(access_token):
         raise RequestNotAcceptedError("no bearer token")

@@ -71,6 +71,7 @@ def callback_handler[M: (Authorization, Confirmation, Reversal)](
             duration_ms = (time.perf_counter() - started) * 1000
             used_percent = duration_ms / (CALLBACK_TIMEOUT_SECONDS * 1000) * 100
             observability.add_percentage("ResponseBudgetUsedPercent", used_percent)
+            # After the metrics, so that a hook counts neither as a failure nor as response time.
             if completed and transform_response:
                 response = transform_response(completed.message, completed.deadline, response)
             observability.flush(operation, response["statusCode"], duration_ms)

@@ -14,7 +14,7 @@ from paynearme.protocol.callbacks import Confirmation
 
 _DELAY = re.compile(r"confirm_delay_([0-9]{1,4})", re.ASCII)
 _MALFORMED_BODY = "<payment_confirmation_response"
-# RFC 2606 reserves the domain: nobody can register it.
+# RFC 2606 reserves the domain, so no server exists there.
 _REDIRECT_TARGET = "https://redirected.invalid/"
 
 
@@ -42,7 +42,10 @@ _HOOKS = {name: SimulatedResponse(name) for name in ("confirm_bad_xml", "confirm
 
 
 def parse_annotation(annotation: str | None) -> SimulatedResponse | None:
-    """Return the fault that an annotation requests, or ``None``. Only an exact match requests one."""
+    """Return the fault that an annotation requests, or ``None``.
+
+    The annotation must match exactly, so that a merchant's note has no effect.
+    """
     delay = _DELAY.fullmatch(annotation or "")
     return SimulatedResponse("confirm_delay", int(delay[1])) if delay else _HOOKS.get(annotation or "")
 

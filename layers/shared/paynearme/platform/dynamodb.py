@@ -64,7 +64,7 @@ class Update:
             **{name: set(members) for name, members in self.set_additions.items() if members},
         }
         removed = sorted(self.removes)
-        # Numbered: an attribute's name may hold what a placeholder's may not.
+        # Numbered, because a placeholder allows fewer characters than an attribute name.
         written = {**replaced, **self.defaults, **added}
         names = {name: f"#n{number}" for number, name in enumerate((*written, *removed))}
         values = {f":v{number}": value for number, value in enumerate(written.values())}

@@ -1,8 +1,7 @@
-"""From the bytes of a request to flat parameters, as they were spelled on the wire.
+"""Parse a request into flat parameters, with values exactly as they were sent.
 
-One reader for the three transports of callbacks (a query, a form, JSON) and for the backend API's JSON.
-What cannot be read without guessing is refused: the signature's text has no separators, so a second
-reading of the same bytes could be another message.
+Callbacks arrive as a query, a form or JSON, and backend requests as JSON. Ambiguous input is rejected: the signed
+text has no separators, so a second interpretation of the same bytes can be another message.
 """
 
 import base64
@@ -15,38 +14,36 @@ from urllib.parse import parse_qsl, unquote
 from paynearme.errors import MalformedRequestError, PayloadTooLargeError, ValidationFailedError
 
 MAX_BYTES = 64 * 1024
-"""The most that a request may hold; no message of the protocol comes near."""
+"""The maximum size of a request. Messages of the protocol are much smaller."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MAX_NAME_SHOWN = 64
-_NO_PARAMETER = "is not a parameter of this call"
+_NO_PARAMETER = "is not a parameter of this request"
 _NESTED = "must be text, a number, true or false"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 type ProxyEvent = dict[str, Any]
-"""A REST API's proxy event, as API Gateway hands it to a function."""
+"""The proxy event of a REST API."""
 
 
 def from_query(event: ProxyEvent) -> dict[str, str]:
-    """Return the parameters of the query string, which API Gateway has decoded.
+    """Return the parameters of the query string. API Gateway has decoded them.
 
     Raises ``MalformedRequestError`` and ``PayloadTooLargeError``.
     """
-    # The other map holds one of two equal names, and hides that there were two.
+    # The single-value map hides a duplicate name.
     values = event.get("multiValueQueryStringParameters") or {}
     pairs = [(name, value) for name, repeated_values in values.items() for value in repeated_values]
-    if (
-        sum(len(name.encode(errors="replace")) + len(value.encode(errors="replace")) for name, value in pairs)
-        > MAX_BYTES
-    ):
+    size = sum(len(text.encode(errors="replace")) for pair in pairs for text in pair)
+    if size > MAX_BYTES:
         raise PayloadTooLargeError
     return _validated(pairs)
 
 
 def from_path(event: ProxyEvent) -> dict[str, str]:
-    """Return the parameters of the path, none where its route has none. Raises ``MalformedRequestError``.
+    """Return the parameters of the path. Raises ``MalformedRequestError``.
 
-    A REST API hands them over as they stand in the address, percent signs and all.
+    API Gateway does not decode the percent-encoding of path parameters.
     """
     try:
         return {name: unquote(value, errors="strict") for name, value in (event.get("pathParameters") or {}).items()}
@@ -55,9 +52,9 @@ def from_path(event: ProxyEvent) -> dict[str, str]:
 
 
 def from_headers(event: ProxyEvent, names: Iterable[str]) -> dict[str, str]:
-    """Return the headers of these names that the request has, however they are spelled there.
+    """Return the request's headers with these names, which are case-insensitive.
 
-    Raises ``ValidationFailedError`` for one that it has more than once.
+    Raises ``ValidationFailedError`` for a repeated header.
     """
     headers = event.get("multiValueHeaders") or {}
     header_values: dict[str, str] = {}
@@ -75,9 +72,9 @@ def from_headers(event: ProxyEvent, names: Iterable[str]) -> dict[str, str]:
 
 
 def from_body(event: ProxyEvent) -> dict[str, str]:
-    """Return the parameters of a body, which is JSON if it begins like an object, and else a form.
+    """Return the parameters of a JSON object or of a form.
 
-    The content type is not asked: no form begins with a brace, and senders get the header wrong.
+    The first character decides: a form never starts with a brace, and senders set a wrong content type.
     Raises ``MalformedRequestError`` and ``PayloadTooLargeError``.
     """
     text = _decode_body(event)
@@ -92,8 +89,8 @@ def from_body(event: ProxyEvent) -> dict[str, str]:
 def from_json_body(event: ProxyEvent) -> dict[str, str]:
     """Return the parameters of a body that must be JSON.
 
-    Raises ``MalformedRequestError`` and ``PayloadTooLargeError``, and ``ValidationFailedError`` with the names of
-    parameters that cannot be any.
+    Raises ``MalformedRequestError`` and ``PayloadTooLargeError``, and ``ValidationFailedError`` for nested values
+    and for malformed names.
     """
     content = _json_object(_decode_body(event))
     errors = {_printable_name(name): _NESTED for name, value in content if isinstance(value, list)}
@@ -108,17 +105,14 @@ def _printable_name(name: str) -> str:
 
 
 def undecodable_parameters(event: ProxyEvent, parameters: Mapping[str, str]) -> bool:
-    """Return whether API Gateway put something in the place of bytes that are not UTF-8.
-
-    It does that to a query, and to a body that it does not hand over as bytes.
-    """
+    """Return whether API Gateway replaced bytes that are not UTF-8, which it does in a query and in a text body."""
     return not event.get("isBase64Encoded") and any(_REPLACEMENT in value for value in parameters.values())
 
 
 def _decode_body(event: ProxyEvent) -> str:
     body = event.get("body") or ""
     try:
-        # A quick look at the length, so that nobody makes us decode megabytes.
+        # Checked before decoding, because a sender can send megabytes.
         if len(body) > MAX_BYTES * 2:
             raise PayloadTooLargeError
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
@@ -130,7 +124,7 @@ def _decode_body(event: ProxyEvent) -> str:
 
 
 class _Object(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a name that came twice is still there twice."""
+    """The pairs of a JSON object. A duplicate name remains visible."""
 
 
 def _json_pairs(text: str) -> list[tuple[str, str | None]]:
@@ -139,7 +133,7 @@ def _json_pairs(text: str) -> list[tuple[str, str | None]]:
 
 def _json_object(text: str) -> _Object:
     try:
-        # Numbers stay the text they are: the signature covers their spelling.
+        # Numbers remain text, because the signature covers their spelling.
         content = json.loads(
             text, parse_int=str, parse_float=str, parse_constant=_reject_constant, object_pairs_hook=_Object
         )
@@ -163,7 +157,7 @@ def _json_scalar_text(value: object) -> str | None:
 
 
 def _validated(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    """Return the pairs as parameters; a JSON null counts as absent, once its name has been looked at."""
+    """Return the pairs as parameters. A JSON null is omitted after the check of its name."""
     parameters: dict[str, str | None] = {}
     for name, value in pairs:
         if name in parameters or not _NAME.fullmatch(name):
