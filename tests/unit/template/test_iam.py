@@ -7,7 +7,6 @@ import pytest
 
 from tests.support.template import FUNCTIONS, OUTBOUND_FUNCTIONS, RESOURCES, environment_of, names_in, of_type
 
-SECRET = {"Fn::GetAtt": ["SitesSecret", "Id"]}
 TABLE_ARN = {"Fn::GetAtt": ["LedgerTable", "Arn"]}
 POLICY = {
     "Fn::Sub": "arn:${AWS::Partition}:appconfig:${AWS::Region}:${AWS::AccountId}"
@@ -18,6 +17,7 @@ ACCESS_TOKENS = {
     ":parameter/paynearme/${AWS::StackName}/access-tokens/*"
 }
 TRACING = {"xray:PutTraceSegments": "*", "xray:PutTelemetryRecords": "*"}
+SITE_KEYS = {"secretsmanager:GetSecretValue": {"Fn::GetAtt": ["SitesSecret", "Id"]}}
 POLICY_PERMISSIONS = {
     "appconfig:StartConfigurationSession": POLICY,
     "appconfig:GetLatestConfiguration": POLICY,
@@ -33,102 +33,6 @@ STREAM_PERMISSIONS = {
     "dynamodb:ListStreams": STREAM,
 }
 
-
-def logs(group: str) -> dict[str, Any]:
-    arn = {"Fn::GetAtt": [group, "Arn"]}
-    return {"logs:CreateLogStream": arn, "logs:PutLogEvents": arn}
-
-
-PERMISSIONS: dict[str, dict[str, Any]] = {
-    "AuthorizeFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        READ_ITEMS: TABLE_ARN,
-        WRITE_ITEMS: TABLE_ARN,
-        **POLICY_PERMISSIONS,
-        **logs("AuthorizeLogs"),
-        **TRACING,
-    },
-    "ConfirmFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        WRITE_ITEMS: TABLE_ARN,
-        **POLICY_PERMISSIONS,
-        **logs("ConfirmLogs"),
-        **TRACING,
-    },
-    "ReverseFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        READ_ITEMS: TABLE_ARN,
-        WRITE_ITEMS: TABLE_ARN,
-        **logs("ReverseLogs"),
-        **TRACING,
-    },
-    "GetSmartTokenFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        WRITE_ITEMS: TABLE_ARN,
-        **TOKEN_PERMISSIONS,
-        **logs("GetSmartTokenLogs"),
-        **TRACING,
-    },
-    "CreateOrderFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        WRITE_ITEMS: TABLE_ARN,
-        **TOKEN_PERMISSIONS,
-        **logs("CreateOrderLogs"),
-        **TRACING,
-    },
-    "FindPaymentMethodsFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        WRITE_ITEMS: TABLE_ARN,
-        **TOKEN_PERMISSIONS,
-        **logs("FindPaymentMethodsLogs"),
-        **TRACING,
-    },
-    "MakePaymentFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        READ_ITEMS: TABLE_ARN,
-        WRITE_ITEMS: TABLE_ARN,
-        **TOKEN_PERMISSIONS,
-        **logs("MakePaymentLogs"),
-        **TRACING,
-    },
-    "OrdersFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        READ_ITEMS: TABLE_ARN,
-        WRITE_ITEMS: TABLE_ARN,
-        **logs("OrdersLogs"),
-        **TRACING,
-    },
-    "CustomersFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        READ_ITEMS: TABLE_ARN,
-        WRITE_ITEMS: TABLE_ARN,
-        **POLICY_PERMISSIONS,
-        **logs("CustomersLogs"),
-        **TRACING,
-    },
-    "PaymentsFunction": {
-        "secretsmanager:GetSecretValue": SECRET,
-        READ_ITEMS: TABLE_ARN,
-        **logs("PaymentsLogs"),
-        **TRACING,
-    },
-    "PublishEventsFunction": {
-        **STREAM_PERMISSIONS,
-        "events:PutEvents": {"Fn::GetAtt": ["EventBus", "Arn"]},
-        "sqs:SendMessage": {"Fn::GetAtt": ["EventsDeadLetterQueue", "Arn"]},
-        **logs("PublishEventsLogs"),
-        **TRACING,
-    },
-    "SweepUnconfirmedFunction": {
-        QUERY_ITEMS: {"Fn::Sub": "${LedgerTable.Arn}/index/pending"},
-        READ_ITEMS: TABLE_ARN,
-        WRITE_ITEMS: TABLE_ARN,
-        **logs("SweepUnconfirmedLogs"),
-        **TRACING,
-    },
-    "ValidatePolicyFunction": {**logs("ValidatePolicyLogs"), **TRACING},
-}
-"""The permitted actions of each function, with their resources. No function scans or queries the table."""
 
 PAYMENTS = ["PAYMENT#*", "TEST#PAYMENT#*"]
 SITE_PAYMENTS = ["SITE_PAYMENT#*", "TEST#SITE_PAYMENT#*"]
@@ -156,6 +60,40 @@ KEYS: dict[tuple[str, str], list[str]] = {
     ("SweepUnconfirmedFunction", WRITE_ITEMS): ["PAYMENT#*", "SPENDING#*"],
 }
 """The items that each function may access, by the prefixes of their partition keys."""
+
+
+SPECIFIC_PERMISSIONS: dict[str, dict[str, Any]] = {
+    "AuthorizeFunction": SITE_KEYS | POLICY_PERMISSIONS,
+    "ConfirmFunction": SITE_KEYS | POLICY_PERMISSIONS,
+    "ReverseFunction": SITE_KEYS,
+    "GetSmartTokenFunction": SITE_KEYS | TOKEN_PERMISSIONS,
+    "CreateOrderFunction": SITE_KEYS | TOKEN_PERMISSIONS,
+    "FindPaymentMethodsFunction": SITE_KEYS | TOKEN_PERMISSIONS,
+    "MakePaymentFunction": SITE_KEYS | TOKEN_PERMISSIONS,
+    "OrdersFunction": SITE_KEYS,
+    "CustomersFunction": SITE_KEYS | POLICY_PERMISSIONS,
+    "PaymentsFunction": SITE_KEYS,
+    "PublishEventsFunction": {
+        **STREAM_PERMISSIONS,
+        "events:PutEvents": {"Fn::GetAtt": ["EventBus", "Arn"]},
+        "sqs:SendMessage": {"Fn::GetAtt": ["EventsDeadLetterQueue", "Arn"]},
+    },
+    "SweepUnconfirmedFunction": {QUERY_ITEMS: {"Fn::Sub": "${LedgerTable.Arn}/index/pending"}},
+    "ValidatePolicyFunction": {},
+}
+"""The permitted actions with their resources, without ``KEYS``, logs and traces."""
+
+
+def permissions_of(function: str) -> dict[str, Any]:
+    """Return all permitted actions of a function with their resources."""
+    table_actions = {action: TABLE_ARN for name, action in KEYS if name == function}
+    log_group = {"Fn::GetAtt": [f"{function.removesuffix('Function')}Logs", "Arn"]}
+    log_actions = {"logs:CreateLogStream": log_group, "logs:PutLogEvents": log_group}
+    return {**SPECIFIC_PERMISSIONS[function], **table_actions, **log_actions, **TRACING}
+
+
+PERMISSIONS = {function: permissions_of(function) for function in SPECIFIC_PERMISSIONS}
+"""The permitted actions of each function, with their resources. No function scans or queries the table."""
 
 
 def statements(role: str) -> list[dict[str, Any]]:

@@ -5,20 +5,11 @@ import json
 import pytest
 
 from paynearme.platform import observability
-from tests.support.template import FUNCTIONS, PARAMETERS, RESOURCES, TEMPLATE, environment_of, of_type
+from tests.support.template import FUNCTIONS, RESOURCES, environment_of, of_type
 
-APPLICATION = RESOURCES["PolicyApplication"]["Properties"]
 ENVIRONMENT = RESOURCES["PolicyEnvironment"]["Properties"]
 PROFILE = RESOURCES["PolicyProfile"]["Properties"]
-STRATEGY = RESOURCES["PolicyStrategy"]["Properties"]
 ALARM = RESOURCES["PolicyAlarm"]["Properties"]
-
-
-def test_there_is_one_place_for_the_policy_and_it_is_the_stacks() -> None:
-    assert APPLICATION["Name"] == {"Ref": "AWS::StackName"}
-    assert ENVIRONMENT["Name"] == {"Ref": "Stage"}
-    assert ENVIRONMENT["ApplicationId"] == PROFILE["ApplicationId"] == {"Ref": "PolicyApplication"}
-    assert (PROFILE["Name"], PROFILE["Type"], PROFILE["LocationUri"]) == ("policy", "AWS.Freeform", "hosted")
 
 
 @pytest.mark.parametrize("kind", ["AWS::AppConfig::HostedConfigurationVersion", "AWS::AppConfig::Deployment"])
@@ -44,27 +35,7 @@ def test_the_validator_is_always_the_newest_code_and_has_no_door() -> None:
     # AppConfig invokes it without an alias, so a published version would never run.
     function = FUNCTIONS["ValidatePolicyFunction"]
     assert not {"AutoPublishAlias", "SnapStart", "Events", "FunctionUrlConfig"} & function.keys()
-
-
-def test_the_validator_is_told_nothing() -> None:
     assert environment_of("ValidatePolicyFunction") == {}
-
-
-def test_a_new_policy_spreads_in_fifths_over_the_minutes_of_the_parameters() -> None:
-    assert (STRATEGY["GrowthType"], STRATEGY["GrowthFactor"]) == ("LINEAR", 20)
-    assert STRATEGY["DeploymentDurationInMinutes"] == {"Ref": "PolicyDeploymentMinutes"}
-    assert STRATEGY["FinalBakeTimeInMinutes"] == {"Ref": "PolicyBakeMinutes"}
-    assert STRATEGY["ReplicateTo"] == "NONE"
-
-
-@pytest.mark.parametrize("parameter", ["PolicyDeploymentMinutes", "PolicyBakeMinutes"])
-def test_minutes_are_those_that_appconfig_takes(parameter: str) -> None:
-    assert (PARAMETERS[parameter]["MinValue"], PARAMETERS[parameter]["MaxValue"]) == (0, 1440)
-
-
-def test_the_policy_is_kept_for_a_minute_and_never_for_ever_or_not_at_all() -> None:
-    assert PARAMETERS["PolicyCacheSeconds"]["Default"] == "60"
-    assert PARAMETERS["PolicyCacheSeconds"]["MinValue"] == 1
 
 
 def test_a_policy_that_an_authorization_cannot_use_is_taken_back() -> None:
@@ -107,8 +78,3 @@ def test_appconfig_may_look_at_alarms_and_do_nothing_else() -> None:
     (policy,) = role["Policies"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement == {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "*"}
-
-
-@pytest.mark.parametrize("resource", ["PolicyApplication", "PolicyEnvironment", "PolicyProfile", "PolicyStrategy"])
-def test_whoever_deploys_a_policy_learns_from_the_stack_where_to(resource: str) -> None:
-    assert TEMPLATE["Outputs"][f"{resource}Id"]["Value"] == {"Ref": resource}
