@@ -1,4 +1,4 @@
-"""The functions in one process, with moto as AWS and no network. moto is for one thread only."""
+"""Run the functions in one process, with moto instead of AWS and without network. moto supports one thread only."""
 
 import importlib
 import json
@@ -15,12 +15,14 @@ from moto.core.models import MockAWS
 
 from paynearme import policy_provider
 from paynearme.platform import observability
+from paynearme.platform.deadline import Deadline
 from paynearme.policy_provider import PolicyProvider
 from paynearme.sites import site_provider
 from paynearme.sites.site_provider import SiteProvider
 from tests.support.api_driver import ApiDriver
 from tests.support.appconfig_stub import ACCEPTING_POLICY, AppConfigStub
 from tests.support.cached_clients import CachedClients
+from tests.support.callback_driver import CallbackDriver, SweepDriver
 from tests.support.callback_fixtures import SITE, SITES
 from tests.support.fake_clock import Clock
 from tests.support.harness import (
@@ -70,18 +72,18 @@ ENVIRONMENT = {
 
 @pytest.fixture(autouse=True)
 def no_network(socket_disabled: None) -> None:
-    """Let no test of this directory open a socket."""
+    """Disable sockets."""
 
 
 @pytest.fixture(scope="session")
 def cached_clients(aws: MockAWS) -> CachedClients:
-    """The clients that boto3 gives, with no hooks but a test's own."""
+    """boto3's clients, with the hooks of the current test only."""
     return CachedClients(boto3.Session(**CREDENTIALS))
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[MockAWS]:
-    """moto: to start it takes longer than to forget what a test left in it."""
+    """moto, started once, because a start takes longer than a reset."""
     with pytest.MonkeyPatch.context() as patch, mock_aws() as moto:
         skip_repeated_checks(patch)
         share_stream_records(patch)
@@ -90,7 +92,7 @@ def aws() -> Iterator[MockAWS]:
 
 @pytest.fixture(autouse=True)
 def empty_aws(monkeypatch: pytest.MonkeyPatch, aws: MockAWS, cached_clients: CachedClients) -> None:
-    """An AWS account with nothing in it, and the functions' environment."""
+    """Reset AWS, and set the functions' environment."""
     aws.reset()
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -120,7 +122,7 @@ def ledger_table(dynamodb: "DynamoDBClient") -> LedgerFixture:
 
 @pytest.fixture
 def stream_reader(ledger_table: LedgerFixture) -> StreamReader:
-    """The table's stream. Only here is there one: each transaction would copy all that is in it."""
+    """Enable the table's stream. Not a default, because moto copies the stream for each transaction."""
     return StreamReader.enable(ledger_table)
 
 
@@ -134,7 +136,6 @@ def sites_secret(secretsmanager: "SecretsManagerClient") -> SitesSecret:
 def aws_calls(
     cached_clients: CachedClients, ledger_table: LedgerFixture, sites_secret: SitesSecret
 ) -> Iterator[AwsCallRecorder]:
-    """What the functions call."""
     recorder = AwsCallRecorder()
     with (
         cached_clients.with_hook("before-call", recorder.on_request),
@@ -145,7 +146,7 @@ def aws_calls(
 
 @pytest.fixture
 def deployed_policy(cached_clients: CachedClients) -> Iterator[AppConfigStub]:
-    """The policy in AppConfig, which moto does not know."""
+    """The policy in AppConfig, which moto does not support."""
     stub = AppConfigStub()
     stub.put(ACCEPTING_POLICY)
     with cached_clients.with_hook("before-call.appconfigdata", stub.respond):
@@ -170,7 +171,7 @@ def advance_clock(cache_clock: Clock) -> Callable[[float], None]:
 def cold_start(
     aws_calls: AwsCallRecorder, deployed_policy: AppConfigStub, cache_clock: Clock
 ) -> Iterator[Callable[[str], LambdaFunction]]:
-    """Imports a function's module as a new Lambda environment does."""
+    """Import a function's module again, as a new Lambda environment does."""
     imported = []
 
     def start(name: str) -> LambdaFunction:
@@ -200,6 +201,21 @@ def reverse(cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
 
 
 @pytest.fixture
+def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, ledger_table)
+
+
+@pytest.fixture
+def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFixture) -> SweepDriver:
+    return SweepDriver(cold_start("sweep_unconfirmed"), ledger_table)
+
+
+@pytest.fixture
+def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+    return ApiDriver(cold_start)
+
+
+@pytest.fixture
 def token_endpoint(monkeypatch: pytest.MonkeyPatch) -> TokenEndpointStub:
     stub = TokenEndpointStub()
     monkeypatch.setattr("paynearme.client.access_token_cache.PoolManager", stub)
@@ -213,7 +229,7 @@ def processes(aws_calls: AwsCallRecorder, ledger_table: LedgerFixture, ssm: "SSM
 
 @pytest.fixture
 def oauth_site(sites_secret: SitesSecret) -> str:
-    """A site whose calls carry access tokens, beside those that sign."""
+    """A site with OAuth credentials."""
     sites_secret.put({"sites": {**SITES, OAUTH_SITE: OAUTH}})
     return OAUTH_SITE
 
@@ -228,7 +244,7 @@ def paynearme(monkeypatch: pytest.MonkeyPatch, token_endpoint: TokenEndpointStub
 
 @pytest.fixture
 def paynearme_behind_urllib3(paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch) -> PayNearMeStub:
-    """PayNearMe, with all that urllib3 does by itself between it and the client, but the waiting."""
+    """PayNearMe behind urllib3's connection pool, without the waiting time of retries."""
     monkeypatch.setattr("paynearme.client.paynearme_client.PoolManager", paynearme.behind_urllib3)
     monkeypatch.setattr("urllib3.Retry.sleep", lambda *_: None)
     return paynearme
@@ -247,12 +263,18 @@ def submissions(
     ledger_table: LedgerFixture,
     captured: CapturedOutput,
 ) -> Iterator[SubmissionDriver]:
-    """Asks for payments, which PayNearMe takes. Looks afterwards at all that was stored and written."""
+    """Submit payments, which PayNearMe accepts. At the end, check that no secret is stored or logged."""
     paynearme.default_reply = paynearme.replying(200, ACCEPTED_REPLY)
     yield SubmissionDriver(ApiDriver(cold_start), paynearme, confirm, ledger_table)
     output = str(ledger_table.all_items()) + captured.text()
     secrets = {SITES[SITE]["secret"], *(sent.get("signature", MARKER) for sent in paynearme.sent)}
     assert not [secret for secret in (MARKER, "_pii", *secrets) if secret in output]
+
+
+@pytest.fixture
+def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Run the functions with a fake clock for deadlines."""
+    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
 
 
 @pytest.fixture
@@ -264,7 +286,7 @@ def interleave(monkeypatch: pytest.MonkeyPatch) -> Interleaver:
 def captured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CapturedOutput:
     for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", StandardOutput())
-    # A call that ended badly, or what was asked for without one, may have left something behind.
+    # A test that calls code outside of a handler leaves fields and metrics.
     monkeypatch.setattr(observability, "_log_fields", {})
     monkeypatch.setattr(observability, "_metrics", Counter())
     observability.metrics.clear_metrics()

@@ -1,4 +1,4 @@
-"""boto3's clients, made once for all tests: to make one takes longer than most of the calls through it."""
+"""Create each boto3 client once for all tests, because its creation takes longer than most calls."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from botocore.config import Config
 
 @dataclass(frozen=True)
 class CachedClients:
-    """What stands for boto3's default session: it gives the same client again for the same wish.
+    """Replace boto3's default session, and return the same client for the same arguments.
 
-    Tests that ask boto3 itself for a client get the one of the functions, hooks and all.
+    A test that calls ``boto3.client`` shares the client of the functions, including its hooks.
     """
 
     session: Any
@@ -27,13 +27,13 @@ class CachedClients:
 
     @contextmanager
     def with_hook(self, event: str, hook: Callable[..., object]) -> Iterator[None]:
-        """Let botocore call ``hook`` at its event ``event`` of each client, meanwhile."""
+        """Register ``hook`` for botocore's event ``event`` of all clients, until the context ends."""
         for events in self._all_events():
             events.register(event, hook)
         try:
             yield
         finally:
-            # Those that were made meanwhile took it over from the session.
+            # A client that was created in the context has copied the hook from the session.
             for events in self._all_events():
                 events.unregister(event, hook)
 

@@ -154,7 +154,9 @@ class SweepDriver:
         return {item["pnm_payment_identifier"]["S"]: item["pending_since"]["S"] for item in items}
 
 
-def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int], partition: str = "PENDING#03") -> None:
+def add_pending_payments(
+    ledger_table: LedgerFixture, payment_ids: Iterable[int], partition: str = "PENDING#03"
+) -> None:
     """Store pending payments of ``NOON`` without a customer, all in one partition of the index."""
     for payment_id in payment_ids:
         item: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What happens between a function's reading and its writing."""
+"""Run steps between a function's read and its write."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ type Step = Callable[[], object]
 
 @dataclass
 class Interleaver:
-    """Steps that happen one by one, each right before one of the table's next writes."""
+    """Steps that run one by one, each immediately before one of the table's next writes."""
 
     steps: list[Step | None] = field(default_factory=list)
 
     def __call__(self, *steps: Step | None) -> None:
-        """Let these happen. A write lies between two of them; None lets one pass."""
+        """Add steps. ``None`` lets one write pass without a step."""
         self.steps.extend(steps)
 
     def attach(self, monkeypatch: pytest.MonkeyPatch) -> "Interleaver":
-        """Stand in the way of all writes of a test."""
+        """Run a step before each write of a test."""
         update, transact = Table.update, Table.transact
 
         def delayed_update(table: Table, change: Update, deadline: Deadline) -> Item | None:
@@ -39,7 +39,7 @@ class Interleaver:
 
     def _run_next(self) -> None:
         if self.steps and (step := self.steps.pop(0)):
-            # What the step writes must not set off the next one.
+            # The writes of a step must not run the next step.
             remaining_steps, self.steps = self.steps, []
             step()
             self.steps = remaining_steps

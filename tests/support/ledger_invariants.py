@@ -1,4 +1,4 @@
-"""In what the ledger, its events and the model of it agree."""
+"""Compare the ledger and its events with the model."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from tests.support.ledger_model import Payment
 
 
 class RecordingTable(Table):
-    """Notes to which items somebody wrote, or wanted to."""
+    """Record the keys of all writes, also of those that fail."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -62,18 +62,18 @@ def assert_payments(item: Item, expected: Payment) -> None:
 
 
 def assert_events_once(events: list[PaymentEvent], item: Item, expected: Payment) -> None:
-    kinds = [event.detail_type for event in events]
+    event_types = [event.detail_type for event in events]
     decisions = [event for event in events if isinstance(event, DecisionEvent)]
-    # Once more for each time that it was released and asked about again.
-    reauthorizations = kinds.count("ReservationReleased") - expected.released
+    # Another decision for each authorization after a release.
+    reauthorizations = event_types.count("ReservationReleased") - expected.released
     assert len(decisions) == (expected.authorized is not None) + reauthorizations
     if decisions:
         expected_type = "PaymentAuthorized" if expected.reason == "accepted" else "AuthorizationDeclined"
         assert (decisions[-1].reason, decisions[-1].detail_type) == (expected.reason, expected_type)
-    outcomes = [kind for kind in kinds if kind in ("PaymentConfirmed", "PaymentFailed")]
+    outcomes = [name for name in event_types if name in ("PaymentConfirmed", "PaymentFailed")]
     expected_outcomes = {"payment": ["PaymentConfirmed"], "decline": ["PaymentFailed"], "": []}[expected.outcome]
     assert outcomes in (expected_outcomes, ["PaymentFailed", *expected_outcomes])
-    assert kinds.count("PaymentReversed") == len(expected.reversals)
+    assert event_types.count("PaymentReversed") == len(expected.reversals)
     anomalies = [event.anomaly for event in events if isinstance(event, PaymentAnomaly)]
     assert sorted(anomalies) == sorted(item.get("anomalies", ()))
     assert [event.sequence for event in events] == sorted({event.sequence for event in events})

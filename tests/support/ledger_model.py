@@ -1,4 +1,4 @@
-"""What must be true of payments, in plain Python: one customer after the other, nothing at once, no table."""
+"""A model of the ledger in plain Python, without concurrency and without a table."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-NOTHING = Decimal(0)
+ZERO = Decimal(0)
 WINDOWS = ("day", "week", "month")
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The most in a window: with ``types``, or with all payment types if it is None."""
+    """The maximum spending in a window with ``types``, or with all payment types (``None``)."""
 
     window: str
     amount: Decimal
@@ -25,14 +25,14 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rules:
-    """A policy: its time zone, its limits, and the most chargebacks within so many days."""
+    """A policy: time zone, limits, and ``chargebacks`` as maximum count and days."""
 
     time_zone: str
     limits: tuple[Limit, ...] = ()
     chargebacks: tuple[int, int] | None = None
 
     def to_document(self) -> Mapping[str, object]:
-        """Return it as a merchant would write it."""
+        """Return the policy document."""
         limits = [
             {"window": limit.window, "amount": str(limit.amount)}
             | ({} if limit.types is None else {"payment_types": sorted(limit.types)})
@@ -46,7 +46,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Received:
-    """What a message says of a payment. ``payment_type`` is as policies name it."""
+    """The content of a message. ``payment_type`` is the policy's name of the type."""
 
     amount: Decimal
     customer: str | None
@@ -55,7 +55,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reservation:
-    """What a payment takes of its customer's windows, by the names that these have in the table."""
+    """The reservation of a payment. ``windows`` are sort keys of the table."""
 
     customer: str
     amount: Decimal
@@ -65,7 +65,7 @@ class Reservation:
 
 @dataclass
 class Payment:
-    """A payment, real ones only."""
+    """A payment without ``test``."""
 
     authorized: Received | None = None
     reason: str = ""
@@ -75,24 +75,24 @@ class Payment:
     released: bool = False
     pending_since: datetime | None = None
     unconfirmed: bool = False
-    posted: Decimal = NOTHING
-    debited_amount: Decimal = NOTHING
-    reversed_amount: Decimal = NOTHING
+    posted: Decimal = ZERO
+    debited_amount: Decimal = ZERO
+    reversed_amount: Decimal = ZERO
     reversals: set[object] = field(default_factory=set)
     anomalies: set[str] = field(default_factory=set)
 
 
 @dataclass
 class LedgerModel:
-    """All payments, and the limits that customers set for themselves."""
+    """All payments, self-imposed limits and counts of reversals."""
 
     payments: dict[str, Payment] = field(default_factory=dict)
     self_imposed_limits: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     reversal_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Chargebacks and returns, by customer and by the name that a day of them has in the table."""
+    """Counts of chargebacks and returns by customer and attribute name, which contains the day."""
 
     def authorize(self, payment_id: str, received: Received, rules: Rules, now: datetime) -> str:
-        """Return the reason of the answer: ``accepted``, or why not."""
+        """Return the decision reason."""
         payment = self._payment(payment_id)
         if payment.authorized and payment.authorized != received:
             return "conflicts_with_earlier"
@@ -111,7 +111,7 @@ class LedgerModel:
     def confirm(
         self, payment_id: str, status: str, received: Received, net: Decimal, rules: Rules | None, now: datetime
     ) -> None:
-        """Keep the first outcome; but a payment is believed even after a decline."""
+        """Store the first outcome. A paid payment also replaces a decline."""
         payment = self._payment(payment_id)
         if payment.outcome and (payment.outcome, status) != ("decline", "payment"):
             return
@@ -119,7 +119,7 @@ class LedgerModel:
         previous = payment.reservation
         if status == "decline":
             payment.reservation = previous and Reservation(
-                previous.customer, NOTHING, previous.payment_type, previous.windows
+                previous.customer, ZERO, previous.payment_type, previous.windows
             )
             return
         customer = received.customer or (previous.customer if previous else None)
@@ -129,25 +129,25 @@ class LedgerModel:
             payment_type = previous.payment_type if previous and is_type_missing else received.payment_type
             payment.reservation = Reservation(customer, received.amount, payment_type, windows)
         payment.posted = net
-        payment.debited_amount = min(net, payment.reversed_amount) if received.customer else NOTHING
+        payment.debited_amount = min(net, payment.reversed_amount) if received.customer else ZERO
         if payment.authorized and payment.reason != "accepted":
             payment.anomalies.add("paid_after_decline")
         if payment.released:
             payment.anomalies.add("paid_after_release")
 
     def release(self, payment_id: str) -> bool:
-        """Return whether there was something to give back."""
+        """Return whether a reservation was released."""
         payment = self._payment(payment_id)
         reservation = payment.reservation
         payment.pending_since = None
         if payment.outcome or not reservation or not reservation.amount:
             return False
-        payment.reservation = Reservation(reservation.customer, NOTHING, reservation.payment_type, reservation.windows)
+        payment.reservation = Reservation(reservation.customer, ZERO, reservation.payment_type, reservation.windows)
         payment.released = True
         return True
 
     def sweep(self, now: datetime, unconfirmed_after: timedelta, release_after: timedelta) -> None:
-        """Mark what has been awaited for long, and release what has been for much longer."""
+        """Mark overdue payments, and release long overdue ones."""
         for payment_id, payment in self.payments.items():
             if payment.pending_since and now - payment.pending_since >= unconfirmed_after:
                 payment.unconfirmed = True
@@ -155,7 +155,7 @@ class LedgerModel:
                 self.release(payment_id)
 
     def reverse(self, payment_id: str, amount: Decimal, customer: str | None, kind: str, sent_at: datetime) -> bool:
-        """Return whether that is news."""
+        """Return whether the reversal is new."""
         payment = self._payment(payment_id)
         if (amount, customer, kind) in payment.reversals:
             return False
@@ -172,16 +172,16 @@ class LedgerModel:
         return True
 
     def total_spent(self, customer: str, window: str, types: Iterable[str] | None = None) -> Decimal:
-        """Return what a customer's payments hold of a window."""
+        """Return a customer's spending in a window."""
         return self._total_spent(self.payments.values(), customer, window, types)
 
     def balances(self) -> dict[str, Decimal]:
-        """Return what was posted to customers and did not come back."""
+        """Return the posted minus the debited amounts by customer."""
         balances: dict[str, Decimal] = {}
         for payment in self.payments.values():
             if payment.outcome == "payment" and payment.confirmed and payment.confirmed.customer:
                 customer = payment.confirmed.customer
-                balances.setdefault(customer, NOTHING)
+                balances.setdefault(customer, ZERO)
                 balances[customer] += payment.posted - payment.debited_amount
         return balances
 
@@ -224,11 +224,11 @@ class LedgerModel:
             and window in reservation.windows
             and (types is None or reservation.payment_type in types)
         ]
-        return sum(amounts, NOTHING)
+        return sum(amounts, ZERO)
 
 
 def windows_at(timestamp: datetime, time_zone: str) -> tuple[str, str, str]:
-    """Return the names, in the table, of the day, the week and the month in which a moment lies."""
+    """Return the sort keys of the day, week and month of a timestamp."""
     local_time = timestamp.astimezone(ZoneInfo(time_zone))
     year, week, _ = local_time.isocalendar()
     return (f"DAY#{local_time:%Y-%m-%d}", f"WEEK#{year}-W{week:02}", f"MONTH#{local_time:%Y-%m}")

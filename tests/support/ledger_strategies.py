@@ -1,4 +1,4 @@
-"""What hypothesis makes stories of: policies, messages, and what can happen to a ledger."""
+"""Hypothesis strategies for policies, messages and actions on the ledger."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ RULES = (
     Rules("Europe/London", (Limit("week", Decimal(120), GROUP | {"none"}),), chargebacks=(0, 2)),
 )
 START_TIME = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
-"""A Friday evening: before the end of the day, of the week and of the month, sooner in Tokyo."""
+"""A Friday evening, shortly before the end of the day, the week and the month. These end earlier in Tokyo."""
 TEST_CUSTOMER = "tester"
-"""A customer of whom only tests tell."""
+"""A customer with test payments only."""
 TYPES = {"cash": "cash", "credit": "credit", "debit": "debit", "zelle": "other", None: "none"}
-"""Payment types as messages spell them, and as policies name them."""
+"""Policy names of payment types by parameter value."""
 
 type Message = dict[str, str | None]
 
@@ -50,16 +50,16 @@ _arguments: Mapping[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "deploy": st.tuples(st.sampled_from(RULES)),
     "set_self_imposed_limit": st.tuples(_messages, st.sampled_from(WINDOWS)),
 }
-_frequent_actions = ("ask", "ask", "ask", "confirm", "confirm", "confirm", "reverse")
+_frequent_actions = ("authorize", "authorize", "authorize", "confirm", "confirm", "confirm", "reverse")
 
 actions = st.sampled_from([*_arguments, *_frequent_actions]).flatmap(
     lambda action: st.tuples(st.just(action), _arguments[action])
 )
-"""What can happen: the name of a method of ``Stories``, and what it takes."""
+"""A method name of ``LedgerStateMachine`` and its arguments."""
 
 
 def message_for(message: Message) -> Received:
-    """Return what a message says, in the model's words."""
+    """Convert a message for the model."""
     return Received(
         Decimal(message["payment_amount"] or 0),
         message["site_customer_identifier"],

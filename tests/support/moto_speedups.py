@@ -1,4 +1,4 @@
-"""moto without what it does again and again to the same effect, which takes much of the tests' time."""
+"""Remove repeated work from moto, which takes much of the tests' time."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from moto.dynamodb.parsing.validators import ActionCountValidator
 
 
 def skip_repeated_checks(patch: pytest.MonkeyPatch) -> None:
-    """Let moto do once for an update expression what it does at each of its parts."""
+    """Check an update expression once. moto checks it again at each of its nodes."""
     count_clauses = ActionCountValidator.verify_action_counts
     find_classes: Any = ActionCountValidator.nodes_to_be_processed
     classes: dict[type, Any] = {}
 
-    # The clauses of the whole are those of all its parts.
+    # The root contains the clauses of all nodes.
     def count_at_root(check: ActionCountValidator, node: Any) -> Any:
         return node if node.parent else count_clauses(check, node)
 
-    # What a check looks at depends on its class alone.
+    # The processed node classes depend on the class of the check only.
     def cached_classes(check: object) -> Any:
         if type(check) not in classes:
             classes[type(check)] = find_classes(check)
@@ -28,8 +28,8 @@ def skip_repeated_checks(patch: pytest.MonkeyPatch) -> None:
 
 
 def share_stream_records(patch: pytest.MonkeyPatch) -> None:
-    """Let moto's copies of a table, one for each action of a transaction, share the stream's records.
+    """Share the stream's records between moto's copies of a table, one for each action of a transaction.
 
-    Nothing changes a record once it is in the stream.
+    Records never change.
     """
     patch.setattr(StreamRecord, "__deepcopy__", lambda record, _memo: record, raising=False)

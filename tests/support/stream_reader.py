@@ -1,4 +1,4 @@
-"""The table's stream, as Lambda brings it to the function that publishes events."""
+"""Read the table's stream as records that Lambda sends to ``publish_events``."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,23 +17,23 @@ from tests.support.harness import LedgerFixture
 
 type Record = dict[str, Any]
 
-# moto does not know the addresses with an account in them.
+# moto does not support endpoints with an account identifier.
 WITHOUT_ACCOUNT = Config(account_id_endpoint_mode="disabled")
 
 
 @dataclass
 class StreamReader:
-    """What changed in the table since somebody looked."""
+    """The table's stream from the last read position."""
 
     client: Any
     arn: str
     read_count: int = 0
     events: list[PaymentEvent] = field(default_factory=list)
-    """What was told so far."""
+    """All events so far."""
 
     @classmethod
     def enable(cls, ledger_table: LedgerFixture) -> Self:
-        """Give a table its stream."""
+        """Enable the stream of the table."""
         specification: Any = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         ledger_table.client.update_table(TableName=ledger_table.table_name, StreamSpecification=specification)
         description = ledger_table.client.describe_table(TableName=ledger_table.table_name)["Table"]
@@ -41,30 +41,34 @@ class StreamReader:
         return cls(client, description["LatestStreamArn"])
 
     def records(self) -> list[Record]:
-        """Return the new records of all items, the first first."""
+        """Return the new records of all items, oldest first."""
         shard = self.client.describe_stream(StreamArn=self.arn)["StreamDescription"]["Shards"][0]["ShardId"]
-        # From the beginning each time: moto's iterators go astray when a transaction is refused.
+        # Each read starts at the beginning: moto's iterators are wrong after a failed transaction.
         iterator = self.client.get_shard_iterator(StreamArn=self.arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")[
             "ShardIterator"
         ]
         records: Any = self.client.get_records(ShardIterator=iterator)["Records"]
         new_records = records[self.read_count :]
         self.read_count = len(records)
-        # moto makes an item first, with its key alone, and then writes onto it.
+        # moto creates an item with its key only, and then updates it.
         key_only_records = [
             record for record in new_records if record["dynamodb"].get("NewImage") == record["dynamodb"]["Keys"]
         ]
         return [_as_lambda_record(record) for record in new_records if record not in key_only_records]
 
     def new_events(self) -> list[PaymentEvent]:
-        """Return the events of what is new."""
+        """Return the events of the new records."""
         events = events_in(self.records())
         self.events += events
         return events
 
+    def new_types(self) -> list[str]:
+        """Return the types of the new events, or the codes of anomalies."""
+        return [getattr(event, "anomaly", event.detail_type) for event in self.new_events()]
+
 
 def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
-    """Return the events that records are told as."""
+    """Return the events of stream records."""
     return [
         event
         for record in records
@@ -76,7 +80,7 @@ def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
 
 
 def balances_from(events: Iterable[PaymentEvent]) -> dict[str, Decimal]:
-    """Return what a merchant makes of events who keeps its customers' balances by them: what is not 0."""
+    """Return the balances that a merchant computes from the events, without zeros."""
     balances: dict[str, Decimal] = defaultdict(Decimal)
     for event in events:
         change = getattr(event, "credited_amount", Decimal(0)) - getattr(event, "debited_amount", Decimal(0))

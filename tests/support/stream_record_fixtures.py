@@ -1,4 +1,4 @@
-"""Records of the table's stream, and a bus and a queue that take what is told of them or do not."""
+"""Stream records, and stubs of EventBridge and SQS that can fail."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _to_wire = TypeSerializer().serialize
 
 type Record = dict[str, Any]
 type Rejection = str | Exception | None
-"""An entry's error code; or what the whole request fails with; or None for what is taken."""
+"""The error code of an entry, an exception for the whole request, or ``None`` for a published event."""
 
 
 def item(payment: str, revision: int = 1, **more: Any) -> dict[str, Any]:
@@ -37,13 +37,13 @@ def item(payment: str, revision: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def record(payment: str, *anomalies: str, revision: int = 1, changed_at: datetime = NOW) -> Record:
-    """Return the record of a change that is told as so many anomalies."""
+    """Return a record that produces one event for each of ``anomalies``."""
     new_item = item(payment, revision, anomalies=set(anomalies))
     return {
         "eventName": "MODIFY",
         "dynamodb": {
             "ApproximateCreationDateTime": changed_at.timestamp(),
-            # As JSON has them: sets are lists.
+            # In JSON, sets are lists.
             "OldImage": json.loads(json.dumps(_wire(item(payment)), default=list)),
             "NewImage": json.loads(json.dumps(_wire(new_item), default=list)),
         },
@@ -52,9 +52,9 @@ def record(payment: str, *anomalies: str, revision: int = 1, changed_at: datetim
 
 @dataclass
 class EventBridgeStub:
-    """Stands for EventBridge's client. Events are named by payment and anomaly, such as ``1 order_differs``.
+    """Replace EventBridge's client. The name of an event is its payment and anomaly, such as ``1 order_differs``.
 
-    ``refusals`` says of an event what comes of it, time after time, before it is taken.
+    ``rejections`` are the results of an event's first attempts, by name. A later attempt succeeds.
     """
 
     clock: Clock
@@ -63,7 +63,7 @@ class EventBridgeStub:
     requests: list[list[dict[str, Any]]] = field(default_factory=list)
     published: list[str] = field(default_factory=list)
 
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 # boto3's word
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 # boto3's name
         self.requests.append(Entries)
         self.clock.advance(self.seconds)
         results = []
@@ -78,11 +78,11 @@ class EventBridgeStub:
 
     @property
     def requested_names(self) -> list[list[str]]:
-        """Return the names of the events of each request."""
+        """The names of the events of each request."""
         return [_event_names(request) for request in self.requests]
 
     def published_for(self, payment: str) -> list[str]:
-        """Return which events of a payment are on the bus, in order."""
+        """Return the published events of a payment, in order."""
         return [name for name in self.published if name.split()[0] == payment]
 
     def as_event_bus(self) -> EventBus:
@@ -91,14 +91,14 @@ class EventBridgeStub:
 
 @dataclass
 class SqsStub:
-    """Stands for SQS's client. Fails with ``error`` if there is one."""
+    """Replace SQS's client. Raise ``error``, if set."""
 
     clock: Clock
     error: Exception | None = None
     bodies: list[str] = field(default_factory=list)
     queue_urls: list[str] = field(default_factory=list)
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803 # boto3's words
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803 # boto3's names
         self.clock.advance(0.01)
         if self.error:
             raise self.error
@@ -107,7 +107,7 @@ class SqsStub:
 
     @property
     def records(self) -> list[Record]:
-        """Return the records that lie there."""
+        """The records in the queue."""
         return [entry for body in self.bodies for entry in json.loads(body)["Records"]]
 
     def as_dead_letter_queue(self) -> DeadLetterQueue:

@@ -1,4 +1,4 @@
-"""A payment that the merchant's backend asks for with a key, and what is told of it afterwards."""
+"""Submit a payment with an ``Idempotency-Key``, and confirm it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,14 +17,14 @@ from urllib3.exceptions import (
 from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.protocol.parsing import read_message
 from tests.support.api_driver import ApiDriver, problem_type
-from tests.support.callback_fixtures import SITE, confirmation
 from tests.support.callback_driver import NOON, send_at, unix_time
+from tests.support.callback_fixtures import SITE, confirmation
 from tests.support.harness import LambdaFunction, LedgerFixture, Response
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample
 
 MARKER = "zq7"
-"""Stands in all that must be neither stored nor written."""
+"""A part of all values that must be neither stored nor logged."""
 
 KEY = "zq7key-4f0c1f2e"
 REQUEST: dict[str, Any] = {
@@ -32,7 +32,7 @@ REQUEST: dict[str, Any] = {
     for name, value in load_sample("make_payment", "saved").items()
     if name not in ("site_identifier", "signature", "timestamp", "version")
 }
-"""The guide's request, for the default site."""
+"""PayNearMe's sample request, for the default site."""
 
 ORDER = REQUEST["pnm_order_identifier"]
 PNM_PAYMENT = "943751749956"
@@ -43,19 +43,19 @@ PII_FIELDS = {"agent_name": "zq7agent", "customer_email": "zq7@example.com", "cu
 
 _POOL = HTTPSConnectionPool("paynearme.invalid")
 READ_TIMEOUT = ReadTimeoutError(_POOL, "/", "slow")
-BROKEN_CONNECTION = ProtocolError("cut")
+BROKEN_CONNECTION = ProtocolError("truncated")
 CONNECTION_REFUSED = MaxRetryError(_POOL, "/", NewConnectionError(HTTPConnection("p"), "refused"))
 CONNECT_TIMEOUT = MaxRetryError(_POOL, "/", ConnectTimeoutError("slow"))
 
 
 def identifier_of(key: str = KEY, site: str = SITE) -> str:
-    """Return our identifier of the payment that a key stands for."""
+    """Return the ``site_payment_identifier`` of an ``Idempotency-Key``."""
     return read_message(MakePaymentRequest, REQUEST | {IDEMPOTENCY_KEY: key}).site_payment_identifier(site)
 
 
 @dataclass(frozen=True)
 class SubmissionDriver:
-    """Asks for payments at ``now``, and tells what became of them."""
+    """Submissions and confirmations at ``now``."""
 
     backend: ApiDriver
     paynearme: PayNearMeStub
@@ -64,24 +64,24 @@ class SubmissionDriver:
     now: datetime = NOON
 
     def at(self, seconds: float) -> Self:
-        """Return the same so many seconds later."""
+        """Return the driver with a time ``seconds`` later."""
         return replace(self, now=self.now + timedelta(seconds=seconds))
 
     def submit(self, key: str | None = KEY, **changes: Any) -> Response:
-        """Ask for the payment. A change to None leaves a parameter out."""
+        """Submit the payment. A change to ``None`` removes a parameter."""
         return self.backend.at(self.now).post("/payments", REQUEST | changes, key)
 
     def start(self, key: str = KEY) -> None:
-        """Ask for the payment in a process that ends before PayNearMe answers."""
+        """Submit the payment in a process that ends before PayNearMe responds."""
         self.paynearme.next_replies.insert(0, ProcessKilled())
         try:
             self.submit(key)
         except ProcessKilled:
             return
-        raise AssertionError("PayNearMe was not asked")
+        raise AssertionError("the payment was not submitted")
 
     def finish(self, **changes: str | None) -> None:
-        """Tell that the payment was made, or what ``changes`` say."""
+        """Send the confirmation of the payment, with ``changes``."""
         defaults: dict[str, str | None] = {
             "pnm_order_identifier": ORDER,
             "site_payment_identifier": identifier_of(),
@@ -94,21 +94,21 @@ class SubmissionDriver:
         assert send_at(self.now, self.confirm, message).status == 200
 
     def stored_intent(self) -> dict[str, Any]:
-        """Return the only intent there is."""
+        """Return the only intent."""
         [item] = [item for item in self.ledger_table.all_items() if item["sk"] == "INTENT"]
         return item
 
-    def received(self) -> list[dict[str, Any]]:
-        """Return the items of what was told by our identifier."""
+    def stored_outcomes(self) -> list[dict[str, Any]]:
+        """Return the items of the confirmed outcomes."""
         return [item for item in self.ledger_table.all_items() if "SITE_PAYMENT#" in item["pk"]]
 
 
 class ProcessKilled(BaseException):
-    """The process ends here: no function catches this."""
+    """The end of the process. No function catches it."""
 
 
 def outcome(response: Response) -> tuple[int, str]:
-    """Return an answer's HTTP status, and the payment's status or the kind of the problem."""
+    """Return the HTTP status of a response, and the payment's status or the problem type."""
     return response.status, response.content["status"] if response.status == 200 else problem_type(response)
 
 

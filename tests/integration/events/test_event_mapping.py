@@ -1,4 +1,4 @@
-"""What a payment's changes are told as, from the table's stream."""
+"""Map payment changes in the table's stream to events."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.stream_reader import StreamReader, balances_from
 
@@ -18,21 +18,8 @@ TWO_DAYS_LATER = NOON + timedelta(days=2)
 
 
 @pytest.fixture
-def payments(
-    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
-) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
-@pytest.fixture
-def published_types(stream_reader: StreamReader) -> Callable[[], list[str]]:
-    """Tells of what kinds the new events are: an anomaly's is its code."""
-    return lambda: [getattr(event, "anomaly", event.detail_type) for event in stream_reader.new_events()]
-
-
-@pytest.fixture
 def details(stream_reader: StreamReader) -> Callable[[], dict[str, Any]]:
-    """Returns what the only new event says, but for what tells it apart from others and what is null."""
+    """Return the fields of the only new event, without its identity and null values."""
 
     def details() -> dict[str, Any]:
         [event] = stream_reader.new_events()
@@ -43,7 +30,7 @@ def details(stream_reader: StreamReader) -> Callable[[], dict[str, Any]]:
 
 
 def expected_event(payments: CallbackDriver, **fields: Any) -> dict[str, Any]:
-    """Return what an event says of the payment that was asked about."""
+    """Return the expected fields of an event of an authorized payment."""
     return {
         "site_identifier": SITE,
         "pnm_payment_identifier": "1",
@@ -59,12 +46,12 @@ def expected_event(payments: CallbackDriver, **fields: Any) -> dict[str, Any]:
 
 
 def test_an_accepted_payment_is_told(payments: CallbackDriver, details: Callable[[], dict[str, Any]]) -> None:
-    payments.authorize(site_order_identifier="ours")
+    payments.authorize(site_order_identifier="order-1")
 
     expected_fields = {
         "reason": "accepted",
         "policy_version": payments.item()["policy_version"],
-        "site_order_identifier": "ours",
+        "site_order_identifier": "order-1",
     }
     assert details() == expected_event(payments, type="PaymentAuthorized", **expected_fields)
 
@@ -149,7 +136,7 @@ def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
 
 
 def test_a_question_that_comes_after_its_outcome_is_told_after_it(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, deployed_policy: AppConfigStub, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
     payments.confirm("1")
@@ -157,23 +144,24 @@ def test_a_question_that_comes_after_its_outcome_is_told_after_it(
     payments.confirm("2", payment_amount="100.01")
     payments.authorize("2", payment_amount="100.01")
 
-    assert published_types() == [
+    assert stream_reader.new_types() == [
         *("PaymentConfirmed", "PaymentAuthorized"),
         *("PaymentConfirmed", "AuthorizationDeclined", "paid_after_decline"),
     ]
 
 
-def test_a_payment_after_its_decline_is_told_as_both(
-    payments: CallbackDriver, published_types: Callable[[], list[str]]
-) -> None:
+def test_a_payment_after_its_decline_is_told_as_both(payments: CallbackDriver, stream_reader: StreamReader) -> None:
     payments.decline()
     payments.confirm()
 
-    assert published_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
+    assert stream_reader.new_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
 
 
 def test_what_came_back_is_told_once_for_each_reversal(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+    payments: CallbackDriver,
+    reverse: LambdaFunction,
+    stream_reader: StreamReader,
+    details: Callable[[], dict[str, Any]],
 ) -> None:
     payments.authorize()
     payments.confirm(net_payment_amount="97.50")
@@ -219,10 +207,10 @@ def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
 
 
 def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
-    payments: CallbackDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
-    published_types()
+    stream_reader.new_types()
 
     payments.confirm(
         payment_amount="90.00",
@@ -230,16 +218,16 @@ def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
         pnm_order_identifier="1",
         site_customer_identifier="another",
     )
-    assert published_types() == [
+    assert stream_reader.new_types() == [
         "PaymentConfirmed",
         *("amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"),
     ]
     payments.confirm(payment_amount="80.00")
     payments.confirm(payment_amount="70.00")
-    assert published_types() == ["outcome_contradicted"]
+    assert stream_reader.new_types() == ["outcome_contradicted"]
     payments.authorize(payment_amount="1.00")
     payments.authorize(payment_amount="2.00")
-    assert published_types() == ["authorization_conflict"]
+    assert stream_reader.new_types() == ["authorization_conflict"]
 
 
 def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
@@ -259,13 +247,18 @@ def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
 
 
 def test_a_payment_after_its_release_is_told_with_what_is_wrong(
-    payments: CallbackDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
     payments.at(TWO_DAYS_LATER).release()
     payments.at(TWO_DAYS_LATER).confirm()
 
-    assert published_types() == ["PaymentAuthorized", "ReservationReleased", "PaymentConfirmed", "paid_after_release"]
+    assert stream_reader.new_types() == [
+        "PaymentAuthorized",
+        "ReservationReleased",
+        "PaymentConfirmed",
+        "paid_after_release",
+    ]
 
 
 @pytest.mark.parametrize("forged", [authorization, confirmation])

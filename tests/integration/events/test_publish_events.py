@@ -1,4 +1,4 @@
-"""From callbacks to what the merchant hears: the function that publishes events, between stream and bus."""
+"""Publish the events of callbacks from the stream to EventBridge."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from paynearme.errors import InvocationFailedError
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
-from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
 from tests.support.stream_reader import Record, StreamReader, events_in
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ACCESS_DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message
 
 @dataclass(frozen=True)
 class EventConsumer:
-    """Hears all events of the bus, and sees what lies in the dead letters."""
+    """Receive all events of the bus and all messages of the dead-letter queue."""
 
     queues: "SQSClient"
     event_queue_url: str
@@ -32,24 +32,24 @@ class EventConsumer:
 
     @classmethod
     def subscribe(cls) -> "EventConsumer":
-        """Make the bus, a rule and both queues."""
+        """Create the bus, a rule and both queues."""
         bus, queues = boto3.client("events"), boto3.client("sqs")
         bus.create_event_bus(Name="merchant")
         bus.put_rule(Name="all", EventBusName="merchant", EventPattern='{"source": ["paynearme"]}')
         event_queue_url, dead_letter_queue_url = (
-            queues.create_queue(QueueName=name)["QueueUrl"] for name in ("heard", "dead-letters")
+            queues.create_queue(QueueName=name)["QueueUrl"] for name in ("received", "dead-letter-queue")
         )
         arn = queues.get_queue_attributes(QueueUrl=event_queue_url, AttributeNames=["QueueArn"])["Attributes"]
-        target: Any = {"Id": "heard", "Arn": arn["QueueArn"]}
+        target: Any = {"Id": "received", "Arn": arn["QueueArn"]}
         bus.put_targets(Rule="all", EventBusName="merchant", Targets=[target])
         return cls(queues, event_queue_url, dead_letter_queue_url)
 
     def received_events(self) -> list[dict[str, Any]]:
-        """Return what is new on the bus, in order, as EventBridge delivers it."""
+        """Return the new events in order, as EventBridge delivers them."""
         return [json.loads(body) for body in self._drain(self.event_queue_url)]
 
     def dead_letters(self) -> list[str]:
-        """Return what is new in the dead letters."""
+        """Return the new message bodies of the dead-letter queue."""
         return self._drain(self.dead_letter_queue_url)
 
     def _drain(self, url: str) -> list[str]:
@@ -57,13 +57,6 @@ class EventConsumer:
         while received := self.queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             bodies += [message["Body"] for message in received]
         return bodies
-
-
-@pytest.fixture
-def payments(
-    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
-) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.fixture
@@ -75,13 +68,13 @@ def event_consumer(empty_aws: None) -> EventConsumer:
 def publish(
     event_consumer: EventConsumer, cold_start: Callable[[str], LambdaFunction], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[list[Record]], None]:
-    """Brings records of payments to the function, as the template's filter lets them through."""
+    """Invoke the function with records of payments, as after the filter of the template."""
     monkeypatch.setenv("EVENT_BUS_NAME", "merchant")
     monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", event_consumer.dead_letter_queue_url)
     app = cold_start("publish_events").app
 
     def publish(records: list[Record]) -> None:
-        # As JSON has them, which is what Lambda reads.
+        # Lambda sends JSON.
         app.handler(json.loads(json.dumps({"Records": records})), None)
 
     return publish
@@ -93,7 +86,7 @@ def payment_records(records: list[Record]) -> list[Record]:
 
 @pytest.fixture
 def records(payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader) -> list[Record]:
-    """Return the stream's records of two payments, of which one came back, with personal data all about."""
+    """Return the stream records of two payments with PII, one of them reversed."""
     pii = dict.fromkeys(("agent_name", "agent_email", "payment_bank_name", "card_pii"), MARKER)
     for number in ("1", "2"):
         payments.authorize(number, site_customer_identifier=CUSTOMER, **pii)
@@ -206,7 +199,7 @@ def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
     assert event_consumer.received_events() == []
     published, line = captured.logs()[-2:]
     assert (published["event_type"], published["pnm_order_identifier"]) == ("dead_letter", "80080175585")
-    # It is a failure to whoever watches, though the batch is done with.
+    # The line has the level ERROR, although the batch is complete.
     assert (line["level"], line["status"], line["error"]) == ("ERROR", 200, "KeyError")
     assert captured.metric_total("EventDeadLettered") == 1
     assert MARKER not in captured.text()

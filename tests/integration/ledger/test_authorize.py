@@ -12,6 +12,7 @@ from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.signing import UNSIGNED
 from tests.support.api_gateway_events import json_event
 from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_driver import send_at
 from tests.support.callback_fixtures import TRANSPORTS, authorization, confirmation
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
@@ -67,10 +68,10 @@ def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_t
     monkeypatch.setenv("POLICY_CACHE_SECONDS", "0")
     authorize = cold_start("authorize")
     message = authorization(timestamp=str(int(NOW.timestamp())), payment_amount=amount)
-    first = authorize.authorize_at(NOW, message)
+    first = send_at(NOW, authorize, message)
     deployed_policy.put_defaults(payment_types=["cash"])
 
-    assert authorize.authorize_at(NOW + timedelta(minutes=10), message).body == first.body
+    assert send_at(NOW + timedelta(minutes=10), authorize, message).body == first.body
     assert first.fields["accept_payment"] == accept_payment
     assert authorize(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
 
@@ -87,7 +88,7 @@ def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_another_po
     assert restarted(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
 
 
-OTHER_AMOUNTS = pytest.mark.parametrize(
+each_other_content = pytest.mark.parametrize(
     "changes",
     [
         {"payment_amount": "354.98"},
@@ -100,7 +101,7 @@ OTHER_AMOUNTS = pytest.mark.parametrize(
 )
 
 
-@OTHER_AMOUNTS
+@each_other_content
 def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
     authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, changes: dict[str, Any]
 ) -> None:
@@ -116,7 +117,7 @@ def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
     assert captured.metric_total("AnomalyAuthorizationConflict") == 1
 
 
-@OTHER_AMOUNTS
+@each_other_content
 def test_after_a_conflict_the_first_question_still_gets_the_first_answer(
     authorize: LambdaFunction, changes: dict[str, Any]
 ) -> None:
@@ -139,10 +140,10 @@ def test_one_amount_in_two_spellings_is_the_same_money(
 def test_a_site_payment_identifier_of_the_callback_is_answered_and_kept(
     authorize: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
-    response = authorize(authorization(site_payment_identifier="ours-1"))
+    response = authorize(authorization(site_payment_identifier="site-payment-1"))
 
-    assert response.fields["site_payment_identifier"] == "ours-1"
-    assert ledger_table.payment()["site_payment_identifier"] == "ours-1"
+    assert response.fields["site_payment_identifier"] == "site-payment-1"
+    assert ledger_table.payment()["site_payment_identifier"] == "site-payment-1"
 
 
 def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: LambdaFunction) -> None:
@@ -209,19 +210,21 @@ def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: LambdaF
 def test_a_refused_age_is_answered_with_401_and_leaves_no_trace(
     authorize: LambdaFunction, ledger_table: LedgerFixture, seconds: int
 ) -> None:
-    response = authorize.authorize_at(NOW, message_at(NOW - timedelta(seconds=seconds)))
+    response = send_at(NOW, authorize, message_at(NOW - timedelta(seconds=seconds)))
 
     assert response.status == 401
     assert ledger_table.all_items() == []
 
 
-@pytest.mark.parametrize(("variable", "seconds"), [("AGE", 61), ("AHEAD", -61)])
+@pytest.mark.parametrize(
+    ("variable", "seconds"), [("AUTHORIZATION_MAX_AGE_SECONDS", 61), ("MAX_CLOCK_SKEW_SECONDS", -61)]
+)
 def test_the_allowed_age_is_a_setting(
     cold_start: Any, monkeypatch: pytest.MonkeyPatch, variable: str, seconds: int
 ) -> None:
-    monkeypatch.setenv(f"AUTHORIZATION_MAX_{variable}_SECONDS", "60")
+    monkeypatch.setenv(variable, "60")
 
-    assert cold_start("authorize").at(NOW, message_at(NOW - timedelta(seconds=seconds))).status == 401
+    assert send_at(NOW, cold_start("authorize"), message_at(NOW - timedelta(seconds=seconds))).status == 401
 
 
 def test_an_authorization_after_the_confirmation_is_decided_and_leaves_the_outcome(

@@ -1,4 +1,4 @@
-"""What happens between the reading of an authorization and its writing, and what is decided then."""
+"""Decide authorizations while other writes occur between their read and their write."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -9,29 +9,23 @@ import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, limit, total
-from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver, Step
 
 WINDOWS = ("day", "week", "month")
-
-
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
     "all types": lambda amount: [limit("day", amount)],
     "a week": lambda amount: [limit("week", amount)],
     "all windows": lambda amount: [limit(window, amount) for window in WINDOWS],
-    "its type": lambda amount: [limit("day", amount, "credit")],
+    "one type": lambda amount: [limit("day", amount, "credit")],
     "some types": lambda amount: [limit("day", amount, "credit", "cash", "none")],
-    "two of a window": lambda amount: [limit("day", amount), limit("day", "900.00")],
-    "two over its type": lambda amount: [
+    "two in a window": lambda amount: [limit("day", amount), limit("day", "900.00")],
+    "two for one type": lambda amount: [
         limit("day", "900.00", "credit", "debit"),
         limit("day", amount, "credit", "cash"),
     ],
-    "some types and all": lambda amount: [limit("day", amount, "credit", "cash"), limit("month", amount)],
+    "some types and all types": lambda amount: [limit("day", amount, "credit", "cash"), limit("month", amount)],
 }
 limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 
@@ -53,7 +47,7 @@ def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
 
 
 @limits
-@pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["first of its windows", "not the first"])
+@pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["empty windows", "earlier spending"])
 def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_limits_reason(
     payments: CallbackDriver,
     deployed_policy: AppConfigStub,
@@ -75,7 +69,7 @@ def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_lim
     assert not payments.authorize("1")
 
 
-@pytest.mark.parametrize("missing_amount", ["0.00", "0.01"], ids=["room left", "a cent missing_amount"])
+@pytest.mark.parametrize("missing_amount", ["0.00", "0.01"], ids=["fits", "exceeds by a cent"])
 @pytest.mark.parametrize("other_type", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
 @pytest.mark.parametrize("earlier_types", [[], ["credit"], ["cash", None]], ids=str)
 def test_each_payment_type_of_the_same_limit_overtakes(
@@ -140,7 +134,7 @@ def test_what_others_gave_back_meanwhile_does_no_harm(
     assert payments.spent() == total("100.00")
 
 
-@pytest.mark.parametrize("earlier_amount", ["0.00", "10.00"], ids=["first of its windows", "not the first"])
+@pytest.mark.parametrize("earlier_amount", ["0.00", "10.00"], ids=["empty windows", "earlier spending"])
 @pytest.mark.parametrize(
     ("outcome_changes", "counted_amount", "anomalies"),
     [
@@ -149,7 +143,7 @@ def test_what_others_gave_back_meanwhile_does_no_harm(
         ({"payment_amount": "60.00"}, "60.00", {"amount_differs"}),
         ({"payment_type": "cash"}, "100.00", set()),
     ],
-    ids=["payment", "decline", "payment of another amount", "payment of another type"],
+    ids=["payment", "decline", "another amount", "another type"],
 )
 def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_once(
     payments: CallbackDriver,

@@ -1,4 +1,4 @@
-"""Outcomes, releases and reversals of one payment at the same time: each is counted, and counted once."""
+"""Concurrent outcomes, releases and reversals of one payment are each counted once."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -6,19 +6,14 @@ from decimal import Decimal
 import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import CUSTOMER
 from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
+from tests.support.callback_fixtures import CUSTOMER
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver
 
 
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
 @pytest.mark.parametrize("status", ["payment", "decline"])
-@pytest.mark.parametrize("changes", [{}, {"payment_type": "cash"}], ids=["as asked", "another type"])
+@pytest.mark.parametrize("changes", [{}, {"payment_type": "cash"}], ids=["as authorized", "another type"])
 def test_an_outcome_that_comes_before_its_release_is_written_stands(
     payments: CallbackDriver, interleave: Interleaver, status: str, changes: dict[str, str]
 ) -> None:
@@ -46,7 +41,7 @@ def test_a_release_that_comes_before_an_outcome_is_written_is_counted_once(
 ) -> None:
     payments.authorize("1")
     payments.authorize("2")
-    # The outcome differs from the question, so it is written at the second attempt.
+    # The outcome differs from the authorization, so the second attempt writes it.
     interleave(None, lambda: payments.release("1"))
 
     payments.confirm("1", status=status, payment_amount="30.00")
@@ -72,7 +67,7 @@ def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_polic
     payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
 ) -> None:
     deployed_policy.put("no policy")
-    # After a decline it is written at the second attempt.
+    # After a decline, the second attempt writes the payment.
     payments.decline()
     interleave(None, payments.confirm)
 
@@ -94,11 +89,11 @@ def test_a_question_that_comes_before_an_unasked_payment_is_written_reserves_and
 
 
 def send_reversal(reverse: LambdaFunction, amount: str) -> int:
-    """Return how a reversal of a part of payment 1 is answered."""
+    """Return the response status for a partial reversal of payment 1."""
     return send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount=amount)).status
 
 
-@pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "was_authorized about"])
+@pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
 def test_a_payment_that_is_posted_before_its_reversal_is_written_is_taken_back(
     payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
 ) -> None:
@@ -112,13 +107,13 @@ def test_a_payment_that_is_posted_before_its_reversal_is_written_is_taken_back(
     assert payments.anomalies() == set()
 
 
-@pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "was_authorized about"])
+@pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
 def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_be_posted(
     payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
 ) -> None:
     if was_authorized:
         payments.authorize()
-    # Written at the second attempt: as something else than what was asked about, or as news.
+    # The second attempt writes the confirmation, because its type differs or the payment is unauthorized.
     interleave(None, lambda: send_reversal(reverse, "30.00"))
 
     payments.confirm(payment_type="cash")
@@ -128,12 +123,13 @@ def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_
     assert payments.spent() == total("100.00")
 
 
-@pytest.mark.parametrize(("interleaved", "posted"), [("question", 100), ("reversal", 70)])
+@pytest.mark.parametrize(("interleaved", "posted"), [("authorization", 100), ("reversal", 70)])
 def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_before_it_is_written(
     payments: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, interleaved: str, posted: int
 ) -> None:
     payments.decline()
-    interleave(None, {"question": payments.authorize, "reversal": lambda: send_reversal(reverse, "30.00")}[interleaved])
+    steps = {"authorization": payments.authorize, "reversal": lambda: send_reversal(reverse, "30.00")}
+    interleave(None, steps[interleaved])
 
     payments.confirm()
 
@@ -193,7 +189,7 @@ def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_mar
     assert payments.spent() == total("100.00")
 
 
-@pytest.mark.parametrize("interleaved", ["1", "2"], ids=["itself", "another"])
+@pytest.mark.parametrize("interleaved", ["1", "2"], ids=["same payment", "another payment"])
 def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_past_the_limit(
     payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver, interleaved: str
 ) -> None:

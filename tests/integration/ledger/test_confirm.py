@@ -191,15 +191,15 @@ def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_cou
         assert captured.metric_total("Anomaly" + anomaly.title().replace("_", "")) == 1
 
 
-@pytest.mark.parametrize("named_in", ["authorization", "confirmation"])
+@pytest.mark.parametrize("source", ["authorization", "confirmation"])
 def test_a_customer_that_only_one_of_the_messages_names_is_no_difference(
-    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, named_in: str
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, source: str
 ) -> None:
-    authorize(authorization(site_customer_identifier=CUSTOMER if named_in == "authorization" else None))
-    confirm(confirmation(site_customer_identifier=CUSTOMER if named_in == "confirmation" else None))
+    authorize(authorization(site_customer_identifier=CUSTOMER if source == "authorization" else None))
+    confirm(confirmation(site_customer_identifier=CUSTOMER if source == "confirmation" else None))
 
     assert "customer_differs" not in ledger_table.anomalies()
-    assert ledger_table.balances() == (POSTED_BALANCES if named_in == "confirmation" else {})
+    assert ledger_table.balances() == (POSTED_BALANCES if source == "confirmation" else {})
 
 
 @pytest.mark.parametrize("customer", [None, ""], ids=["absent", "empty"])

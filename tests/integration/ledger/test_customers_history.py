@@ -6,19 +6,14 @@ import pytest
 
 from tests.support.api_driver import ApiDriver, customer_path
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
-from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
+from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML
+from tests.support.harness import AwsCallRecorder, LambdaFunction
 
 
 @pytest.fixture
 def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     return ApiDriver(cold_start).at(NOON)
-
-
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
@@ -59,7 +54,7 @@ def test_a_day_begins_and_ends_in_the_policys_time_zone(
 
 
 def send_reversal(reverse: LambdaFunction, now: datetime, number: str, **changes: str) -> None:
-    """Tell that money of a payment came back."""
+    """Send a reversal at ``now``."""
     message = reversal(pnm_payment_identifier=number, timestamp=unix_time(now), **changes)
     assert send_at(now, reverse, message).status == 200
 
@@ -70,7 +65,7 @@ def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rule
     deployed_policy.put_defaults(
         chargebacks={"max_count": 0, "within_days": 350}, returns={"max_count": 0, "within_days": 2}
     )
-    # The oldest that counts lies in the year before.
+    # The oldest counted reversal is in the previous year.
     for days in (0, 1, 2, 349, 350, 400):
         day = NOON - timedelta(days=days)
         send_reversal(reverse, day, f"{days}r")

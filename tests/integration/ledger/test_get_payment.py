@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -6,9 +5,9 @@ import pytest
 
 from tests.support.api_driver import ORDER, ApiDriver, parameter_errors, payment_path
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, confirmation
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
-from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture, Response
+from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, confirmation
+from tests.support.harness import AwsCallRecorder, LambdaFunction, Response
 
 NO_HISTORY: dict[str, Any] = {"anomalies": [], "reversals": []}
 CONFIRMED_FIELDS = {
@@ -30,18 +29,8 @@ RESERVED = {
 }
 
 
-@pytest.fixture
-def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
-    return ApiDriver(cold_start)
-
-
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
 def payment_content(response: Response) -> dict[str, Any]:
-    """Return what is known: what is null is not."""
+    """Return the fields of a payment that are not null."""
     assert response.status == 200
     return {name: value for name, value in response.content.items() if value is not None}
 
@@ -60,14 +49,14 @@ def identity(**extra_fields: Any) -> dict[str, Any]:
 def test_a_payment_that_was_asked_for_is_told(
     backend: ApiDriver, payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
-    payments.authorize(net_payment_amount="97.5", site_order_identifier="ours", agent_name="zq7")
+    payments.authorize(net_payment_amount="97.5", site_order_identifier="order-1", agent_name="zq7")
     item = payments.item()
 
     response = backend.get(payment_path("1"))
 
     assert response.content_type == "application/json; charset=utf-8"
     assert payment_content(response) == NO_HISTORY | identity(
-        site_order_identifier="ours",
+        site_order_identifier="order-1",
         site_payment_identifier=item["site_payment_identifier"],
         payment_type="credit",
         decision="accept",

@@ -1,4 +1,4 @@
-"""The ledger against a plain model of it, over stories that hypothesis makes up."""
+"""Compare the ledger with a model in scenarios of hypothesis."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -10,10 +10,14 @@ from hypothesis import Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from paynearme.ledger import Ledger, schema
+from paynearme.ledger import schema
+from paynearme.ledger.authorization import authorize
+from paynearme.ledger.confirmation import confirm
 from paynearme.ledger.event_mapping import payment_events
+from paynearme.ledger.release import release
+from paynearme.ledger.reversal import reverse
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Key, Update
+from paynearme.platform.dynamodb import Item, Key
 from paynearme.platform.settings import SweepSettings
 from paynearme.policy import MerchantCustomer, SitePolicy, WindowKind
 from paynearme.protocol.callbacks import Authorization, Confirmation
@@ -34,14 +38,13 @@ SWEEP_SETTINGS = SweepSettings(table_name="", unconfirmed_after_minutes=60, rese
 
 
 class LedgerStateMachine(RuleBasedStateMachine):
-    """What happens, happens to the ledger and to the books; after each step they are compared."""
+    """Apply each action to the ledger and to the model, and compare them after each step."""
 
     ledger_table: LedgerFixture
 
     def __init__(self) -> None:
         super().__init__()
         self.table = RecordingTable(self.ledger_table.table_name, self.ledger_table.client)
-        self.ledger = Ledger(self.table)
         self.model = LedgerModel()
         self.now = START_TIME
         self.active_rules = RULES[0]
@@ -58,11 +61,11 @@ class LedgerStateMachine(RuleBasedStateMachine):
     def deadline(self) -> Deadline:
         return Deadline.after(60)
 
-    # One rule: of several, hypothesis leaves out most in most of its stories.
-    @rule(happening=st.lists(actions, min_size=2, max_size=3))
+    # One rule, because hypothesis omits most of several rules in most scenarios.
+    @rule(planned_actions=st.lists(actions, min_size=2, max_size=3))
     def run_actions(self, planned_actions: list[tuple[str, tuple[Any, ...]]]) -> None:
         for action, details in planned_actions:
-            # A clock that stands still would make one of two things that happen after each other.
+            # Each action has a distinct time.
             self.now += timedelta(microseconds=1)
             getattr(self, action)(*details)
             self._collect_events()
@@ -78,7 +81,7 @@ class LedgerStateMachine(RuleBasedStateMachine):
         self.model.self_imposed_limits.setdefault(customer, {})[window] = Decimal(amount or 0)
         limits = {WindowKind(name): max_amount for name, max_amount in self.model.self_imposed_limits[customer].items()}
         values = schema.customer_attributes(MerchantCustomer(self_imposed_limits=limits))
-        self.table.update(Update(*schema.account_key(SITE, customer), values), self.deadline)
+        self.table.update(schema.ItemUpdate(*schema.account_key(SITE, customer), values), self.deadline)
 
     def authorize(self, message: Message) -> None:
         payment_id = self._new_payment_id()
@@ -96,17 +99,17 @@ class LedgerStateMachine(RuleBasedStateMachine):
         sent_message = self.authorizations.get(payment_id, message) if as_authorized else message
         policy, rules = (None, None) if without_policy else (self.policy, self.active_rules)
         confirmation = self._confirmation(payment_id, sent_message, status)
-        self.ledger.confirm(confirmation, policy, self.now, self.deadline)
+        confirm(self.table, confirmation, policy, self.now, self.deadline)
         net = confirmation.net_payment_amount or Decimal(0)
         self.model.confirm(payment_id, status, message_for(sent_message), net, rules, self.now)
 
     def release(self, index: int) -> None:
         payment_id = self._pick_payment_id(index)
-        released = self.ledger.release(SITE, payment_id, self.now, self.deadline)
+        released = release(self.table, SITE, payment_id, self.now, self.deadline)
         assert released is self.model.release(payment_id)
 
     def sweep(self) -> None:
-        sweep(self.ledger, SWEEP_SETTINGS, self.now, self.deadline)
+        sweep(self.table, SWEEP_SETTINGS, self.now, self.deadline)
         self.model.sweep(self.now, timedelta(hours=1), timedelta(hours=24))
 
     def reverse(self, index: int, message: Message, kind: str, days_ago: int) -> None:
@@ -129,9 +132,11 @@ class LedgerStateMachine(RuleBasedStateMachine):
         customer = {"ann": "ann"}.get(message["site_customer_identifier"] or "", TEST_CUSTOMER)
         sent_message = message | {"test": "true", "site_customer_identifier": customer}
         reversal = valid_reversal(**sent_message, pnm_payment_identifier=payment_id, reverse_type=kind)
-        self.ledger.authorize(self._authorization(payment_id, sent_message), self.policy, self.now, self.deadline)
-        self.ledger.confirm(self._confirmation(payment_id, sent_message, status), self.policy, self.now, self.deadline)
-        self.ledger.reverse(read_message(Reversal, reversal), self.now, self.deadline)
+        authorization = self._authorization(payment_id, sent_message)
+        confirmation = self._confirmation(payment_id, sent_message, status)
+        authorize(self.table, authorization, self.policy, self.now, self.deadline)
+        confirm(self.table, confirmation, self.policy, self.now, self.deadline)
+        reverse(self.table, read_message(Reversal, reversal), self.now, self.deadline)
 
     @invariant()
     def ledger_matches_model(self) -> None:
@@ -148,10 +153,10 @@ class LedgerStateMachine(RuleBasedStateMachine):
         assert balances_from(all_events) == {customer: balance for customer, balance in balances.items() if balance}
         assert len({event.event_identifier for event in all_events}) == len(all_events)
         actual_counts = {
-            (item["pk"].split("#")[-1], name): number
+            (item["pk"].split("#")[-1], name): count
             for item in all_items
             if item["sk"].startswith("REVERSALS#")
-            for name, number in item.items()
+            for name, count in item.items()
             if name.startswith(("chargebacks_", "returns_"))
         }
         assert actual_counts == self.model.reversal_counts
@@ -165,9 +170,8 @@ class LedgerStateMachine(RuleBasedStateMachine):
     def _collect_events(self) -> None:
         changed_keys = [key for key in self.table.written_keys if key[1] == "PAYMENT"]
         self.table.written_keys.clear()
-        for key, item in zip(
-            changed_keys, self.table.read(changed_keys, self.deadline) if changed_keys else (), strict=True
-        ):
+        changed_items = self.table.read(changed_keys, self.deadline) if changed_keys else []
+        for key, item in zip(changed_keys, changed_items, strict=True):
             previous, self.items[key] = self.items.get(key, {}), item
             for event in payment_events(previous, item, self.now):
                 self.published[event.pnm_payment_identifier].append(event)
@@ -176,33 +180,32 @@ class LedgerStateMachine(RuleBasedStateMachine):
         return str(len(self.model.payments))
 
     def _pick_payment_id(self, index: int) -> str:
-        """Return the number of one of the latest payments, or sometimes a new one."""
+        """Return one of the latest payments, or for one index a new payment."""
         payment_ids = list(self.model.payments)
         return payment_ids[-1 - index % len(payment_ids)] if payment_ids and index < 9 else self._new_payment_id()
 
     def _authorize(self, payment_id: str, message: Message) -> None:
         self.authorizations.setdefault(payment_id, message)
         authorization = self._authorization(payment_id, message)
-        response = self.ledger.authorize(authorization, self.policy, self.now, self.deadline)
-        assert response.decision.reason == self.model.authorize(
-            payment_id, message_for(message), self.active_rules, self.now
-        )
-        assert response.decision.accept is (response.decision.reason == "accepted")
+        decision = authorize(self.table, authorization, self.policy, self.now, self.deadline).decision
+        reason = self.model.authorize(payment_id, message_for(message), self.active_rules, self.now)
+        assert decision.reason == reason
+        assert decision.accept is (reason == "accepted")
 
     def _check_limits(self, received: Received, windows: tuple[str, ...]) -> None:
-        """Check that what was accepted is not past a limit, whatever the model thinks of it."""
+        """Check that an accepted payment is within the limits, also if the model has an error."""
         by_kind = dict(zip(WINDOWS, windows, strict=True))
         for limit in self.active_rules.limits:
             if limit.applies_to(received.payment_type):
                 total_spent = self.model.total_spent(received.customer or "", by_kind[limit.window], limit.types)
                 assert total_spent <= limit.amount
 
-    def _reverse(self, message: Message, sent: datetime) -> None:
-        reversal = read_message(Reversal, valid_reversal(**message, timestamp=str(int(sent.timestamp()))))
-        result = self.ledger.reverse(reversal, self.now, self.deadline)
+    def _reverse(self, message: Message, sent_at: datetime) -> None:
+        reversal = read_message(Reversal, valid_reversal(**message, timestamp=str(int(sent_at.timestamp()))))
+        result = reverse(self.table, reversal, self.now, self.deadline)
         payment_id, kind = message["pnm_payment_identifier"] or "", message["reverse_type"] or ""
         customer = message["site_customer_identifier"]
-        assert result.is_duplicate is not self.model.reverse(payment_id, reversal.amount, customer, kind, sent)
+        assert result.is_duplicate is not self.model.reverse(payment_id, reversal.amount, customer, kind, sent_at)
 
     def _authorization(self, payment_id: str, message: Message) -> Authorization:
         return read_message(Authorization, valid_authorization(**message, pnm_payment_identifier=payment_id))
@@ -214,15 +217,15 @@ class LedgerStateMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.no_coverage  # Other tests cover the same code, and coverage adds half a minute.
-@pytest.mark.parametrize("number", range(2))
-def test_the_ledger_does_what_the_model_does(ledger_table: LedgerFixture, number: int) -> None:
+@pytest.mark.parametrize("seed_value", range(2))
+def test_the_ledger_does_what_the_model_does(ledger_table: LedgerFixture, seed_value: int) -> None:
     fixture = ledger_table
 
-    @seed(number)
+    @seed(seed_value)
     class BoundStateMachine(LedgerStateMachine):
         ledger_table = fixture
 
-    # After its first ten stories hypothesis mostly tells variations of them.
+    # After its first scenarios, hypothesis mostly generates variations of them.
     run_state_machine_as_test(
         BoundStateMachine,
         settings=settings(
@@ -230,7 +233,7 @@ def test_the_ledger_does_what_the_model_does(ledger_table: LedgerFixture, number
             stateful_step_count=15,
             deadline=None,
             database=None,
-            # A story that fails is told at its full length: making it shorter takes minutes.
+            # A failing scenario is not shrunk, because shrinking takes minutes.
             phases=[Phase.generate],
         ),
     )

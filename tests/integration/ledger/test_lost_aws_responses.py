@@ -7,9 +7,8 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
-from tests.support.callback_fixtures import CUSTOMER, authorization, confirmation
 from tests.support.callback_driver import reversal
-from tests.support.fake_clock import Clock
+from tests.support.callback_fixtures import CUSTOMER, authorization, confirmation
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 URL = "https://dynamodb.us-east-1.amazonaws.com"
@@ -18,36 +17,33 @@ WRITES = ["UpdateItem", "TransactWriteItems"]
 RESPONSE_ERRORS = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
 
 
-@pytest.fixture(autouse=True)
-def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """Let the functions wait in time that costs nothing."""
-    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
+pytestmark = pytest.mark.usefixtures("no_delays")
 
 
-@pytest.fixture(params=RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+@pytest.fixture(params=RESPONSE_ERRORS, ids=["no response", "closed connection"])
 def response_error(request: pytest.FixtureRequest) -> Exception:
     error: Exception = request.param
     return error
 
 
-# Each: what was told before, and what changes in the confirmation whose answers are lost.
+# Earlier messages, changes of the confirmation with lost responses, and anomalies.
 SCENARIOS: dict[str, tuple[list[tuple[str, dict[str, Any]]], dict[str, Any], set[str]]] = {
     "plain": ([], {}, set()),
     "authorized": ([("authorize", {})], {}, set()),
     "other amount": ([("authorize", {"payment_amount": "1.00"})], {}, {"amount_differs"}),
-    "after our decline": (
+    "after a declined authorization": (
         [("authorize", {"payment_amount": "0"})],
         {},
         {"amount_differs", "paid_after_decline"},
     ),
-    "after a failure": ([("confirm", {"status": "decline"})], {}, {"outcome_contradicted"}),
-    "after a failure of what was authorized": (
+    "after a decline": ([("confirm", {"status": "decline"})], {}, {"outcome_contradicted"}),
+    "after a decline of an authorized payment": (
         [("authorize", {}), ("confirm", {"status": "decline"})],
         {},
         {"outcome_contradicted"},
     ),
-    "a repeat": ([("confirm", {})], {}, set()),
-    "a repeat that differs": ([("confirm", {})], {"payment_amount": "1.00"}, {"outcome_contradicted"}),
+    "duplicate": ([("confirm", {})], {}, set()),
+    "contradiction": ([("confirm", {})], {"payment_amount": "1.00"}, {"outcome_contradicted"}),
 }
 
 
@@ -62,8 +58,8 @@ def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
     lost_indexes: list[int],
 ) -> None:
     previous_messages, changes, anomalies = SCENARIOS[scenario]
-    for name, told in previous_messages:
-        cold_start(name)({"authorize": authorization, "confirm": confirmation}[name](**told))
+    for name, message_changes in previous_messages:
+        cold_start(name)({"authorize": authorization, "confirm": confirmation}[name](**message_changes))
     for operation in WRITES:
         aws_calls.response_errors[operation] = [
             response_error if number in lost_indexes else None for number in range(3)
@@ -79,7 +75,7 @@ def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
     assert ledger_table.anomalies() == anomalies
 
 
-@pytest.mark.parametrize("operations", [READS, WRITES, READS + WRITES], ids=["reading", "writing", "both"])
+@pytest.mark.parametrize("operations", [READS, WRITES, READS + WRITES], ids=["reads", "writes", "both"])
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
 def test_an_authorization_whose_answers_are_lost_is_answered_with_what_was_stored(
     authorize: LambdaFunction,
@@ -148,7 +144,7 @@ def test_when_all_answers_are_lost_the_confirmation_is_not_acknowledged_and_a_re
     assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
 
 
-@pytest.mark.parametrize("operations", [READS, WRITES], ids=["reading", "writing"])
+@pytest.mark.parametrize("operations", [READS, WRITES], ids=["reads", "writes"])
 def test_when_all_answers_are_lost_the_authorization_is_declined_in_so_many_words(
     authorize: LambdaFunction, aws_calls: AwsCallRecorder, response_error: Exception, operations: list[str]
 ) -> None:
@@ -161,11 +157,11 @@ def test_when_all_answers_are_lost_the_authorization_is_declined_in_so_many_word
     assert response.fields["pnm_order_identifier"] == "80080175585"
 
 
-# What else can be told of a payment that failed, right before its late success is written; and its balance.
+# Messages before the write of a payment that follows its decline, and the balance.
 INTERLEAVED_MESSAGES: dict[str, tuple[str, dict[str, Any], Decimal]] = {
     "authorized": ("authorize", {}, Decimal("350.00")),
     "reversed in part": ("reverse", {}, Decimal("250.00")),
-    "failed again": ("confirm", {"status": "decline"}, Decimal("350.00")),
+    "declined again": ("confirm", {"status": "decline"}, Decimal("350.00")),
     "paid": ("confirm", {}, Decimal("350.00")),
 }
 
@@ -181,7 +177,7 @@ def test_a_payment_after_its_decline_is_posted_once_whatever_else_is_told_of_it_
     message = {"authorize": authorization, "confirm": confirmation, "reverse": reversal}[name](**changes)
     confirm, other_function, transact = cold_start("confirm"), cold_start(name), Table.transact
     confirm(confirmation(status="decline"))
-    # The first write finds the decline, the second is the late success.
+    # The first write conflicts with the decline. The second write stores the payment.
     steps: list[Callable[[], object]] = [lambda: None, lambda: other_function(message)]
 
     def delayed_transact(table: Table, changes: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:

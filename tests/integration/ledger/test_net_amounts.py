@@ -1,4 +1,4 @@
-"""What is the customer's of a payment, as it was authorized and as it was confirmed."""
+"""Compare net amounts of authorizations and confirmations."""
 
 from decimal import Decimal
 
@@ -35,7 +35,9 @@ def test_a_net_amount_that_differs_is_marked_when_the_authorization_comes_late(
     assert ledger_table.anomalies() == {"amount_differs"}
 
 
-@pytest.mark.parametrize("authorized_net", [None, {}, NET_AMOUNT], ids=["never", "without net", "with another net"])
+@pytest.mark.parametrize(
+    "authorized_net", [None, {}, NET_AMOUNT], ids=["unauthorized", "without net", "with another net"]
+)
 def test_a_net_amount_above_the_amount_is_posted_once_and_marked(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
@@ -72,7 +74,7 @@ def test_a_net_amount_above_the_amount_of_a_payment_that_failed_is_no_anomaly(
         (NET_AMOUNT, "350"),
         (NET_AMOUNT | {"net_payment_amount": "354.99"}, "354.99"),
     ],
-    ids=["authorized without net", "equal", "equal, spelled differently", "all of it"],
+    ids=["authorized without net", "equal", "equal without cents", "no fees"],
 )
 def test_a_net_amount_that_contradicts_nothing_costs_one_transaction_and_no_mark(
     authorize: LambdaFunction,
@@ -106,17 +108,19 @@ def test_a_marked_confirmation_again_costs_one_transaction_and_posts_nothing(
     assert ledger_table.balances() == {CUSTOMER: Decimal(net)}
 
 
-@pytest.mark.parametrize("net", ["350.00", "355.00"], ids=["usual", "exceeds"])
-@pytest.mark.parametrize(("authorized_net", "transactions"), [(True, 1), (False, 2)])
+@pytest.mark.parametrize("net", ["350.00", "355.00"], ids=["below the amount", "exceeds"])
+@pytest.mark.parametrize(
+    ("was_authorized", "transactions"), [(True, 1), (False, 2)], ids=["authorized", "unauthorized"]
+)
 def test_a_net_amount_that_exceeds_costs_no_more_than_another_where_no_net_amount_was_authorized(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     aws_calls: AwsCallRecorder,
     net: str,
-    authorized_net: bool,
+    was_authorized: bool,
     transactions: int,
 ) -> None:
-    if authorized_net:
+    if was_authorized:
         authorize(authorization())
     message = confirmation(net_payment_amount=net)
 

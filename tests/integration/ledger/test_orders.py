@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,8 +6,8 @@ import pytest
 
 from tests.support.api_driver import ORDER, ApiDriver, order_path, parameter_errors
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML, authorization
 from tests.support.callback_driver import NOON, send_at
+from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML, authorization
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 ALL_FIELDS: dict[str, Any] = {
@@ -20,11 +19,6 @@ ALL_FIELDS: dict[str, Any] = {
 }
 DEFAULT_FIELDS = {"order_amount": None, "minimum_payment_amount": None, "expires_at": None}
 IDENTITY = {"site_identifier": SITE, "pnm_order_identifier": ORDER}
-
-
-@pytest.fixture
-def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
-    return ApiDriver(cold_start)
 
 
 def test_an_order_is_told_as_it_was_fed(backend: ApiDriver) -> None:
@@ -62,6 +56,7 @@ def test_what_is_fed_is_what_authorizations_are_decided_by(backend: ApiDriver, l
         "minimum_payment_amount": Decimal("0.5"),
         "expires_at": "2026-11-20T23:00:00.250000+00:00",
         "merchant_updated_at": "2026-11-20T17:00:00+00:00",
+        "schema_version": 1,
     }
 
 
@@ -73,12 +68,12 @@ def test_a_payment_is_declined_for_an_order_that_is_fed_as_closed_until_it_is_fe
         return response.fields["accept_payment"]
 
     deployed_policy.put_defaults(unknown_order="decline")
-    responses = [decision_of("1")]
+    decisions = [decision_of("1")]
     backend.put(order_path(), status="closed")
-    responses.append(decision_of("2"))
+    decisions.append(decision_of("2"))
     backend.put(order_path())
 
-    assert [*responses, decision_of("3")] == ["no", "no", "yes"]
+    assert [*decisions, decision_of("3")] == ["no", "no", "yes"]
 
 
 def test_to_feed_the_same_again_changes_nothing(
@@ -86,10 +81,10 @@ def test_to_feed_the_same_again_changes_nothing(
 ) -> None:
     first_response = backend.at(NOON).put(order_path(), **ALL_FIELDS)
     items_before = ledger_table.all_items()
-    # The same moment and the same amounts, in other words.
-    respelled_fields = ALL_FIELDS | {"order_amount": 500, "expires_at": "2026-11-20T23:00:00.250Z"}
+    # Equal values in other formats.
+    reformatted_fields = ALL_FIELDS | {"order_amount": 500, "expires_at": "2026-11-20T23:00:00.250Z"}
     aws_calls.calls.clear()
-    second_response = backend.at(NOON + timedelta(days=1)).put(order_path(), **respelled_fields)
+    second_response = backend.at(NOON + timedelta(days=1)).put(order_path(), **reformatted_fields)
 
     assert second_response == first_response
     assert ledger_table.all_items() == items_before
@@ -132,7 +127,7 @@ def test_amounts_are_exact(backend: ApiDriver, amount: Any, returned: str) -> No
 
 
 def test_an_order_that_nobody_fed_is_not_found(backend: ApiDriver, authorize: LambdaFunction) -> None:
-    # That payments are made for it makes it known to nobody.
+    # A payment for an order does not record the order.
     send_at(datetime.now(UTC), authorize, authorization())
 
     response = backend.get(order_path())

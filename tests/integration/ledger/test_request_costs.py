@@ -11,8 +11,8 @@ from moto.dynamodb.models.table import Table
 
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.cached_clients import CachedClients
-from tests.support.callback_fixtures import authorization, confirmation
 from tests.support.callback_driver import reversal, send_at
+from tests.support.callback_fixtures import authorization, confirmation
 from tests.support.harness import AwsCallRecorder, LambdaFunction
 
 BATCH_GET, UPDATE_ITEM, TRANSACT_WRITE = ["BatchGetItem"], ["UpdateItem"], ["TransactWriteItems"]
@@ -22,7 +22,7 @@ MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
     "reverse": reversal,
 }
 NEW_YEAR = datetime(2027, 1, 1, 18, 0, tzinfo=UTC)
-"""When what came back lies in two years."""
+"""A time with reversals in two years of counts."""
 
 EVERY_RULE: dict[str, Any] = {
     "payment_types": ["credit", "debit"],
@@ -35,7 +35,7 @@ EVERY_RULE: dict[str, Any] = {
         {"window": "month", "amount": "100000.00", "payment_types": ["credit"]},
     ],
 }
-"""A policy that asks for all that can be known, and accepts any named customer's usual payment."""
+"""A policy with every kind of rule, which accepts a typical payment of a known customer."""
 
 
 class CallbackMessage(NamedTuple):
@@ -65,12 +65,12 @@ def reverse_message(**changes: Any) -> CallbackMessage:
 
 
 DECLINED_CHANGES = {"payment_amount": "0"}
-FAILED_CHANGES = {"status": "decline"}
-WITH_SITE_IDENTIFIER = {"site_payment_identifier": "ours-1"}
+NOT_PAID_CHANGES = {"status": "decline"}
+SUBMITTED_CHANGES = {"site_payment_identifier": "submitted-1"}
 WITHOUT_CUSTOMER = {"site_customer_identifier": None}
 TEST_CHANGES = {"test": "true"}
 
-# For each: what was told before, what is told now, and the calls of DynamoDB that this may cost.
+# Earlier messages, the message, and its DynamoDB calls.
 EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str]]] = {
     "authorization": ([], authorize_message(), BATCH_GET + TRANSACT_WRITE),
     "another authorization": (
@@ -82,15 +82,19 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
     "authorization, test": ([], authorize_message(**TEST_CHANGES), BATCH_GET + UPDATE_ITEM),
     "authorization without customer": ([], authorize_message(**WITHOUT_CUSTOMER), BATCH_GET + UPDATE_ITEM),
     "authorization after a reversal": ([reverse_message()], authorize_message(), BATCH_GET + TRANSACT_WRITE),
-    "authorization again": ([authorize_message()], authorize_message(), BATCH_GET),
-    "authorization again, declined": (
+    "duplicate authorization": ([authorize_message()], authorize_message(), BATCH_GET),
+    "duplicate authorization, declined": (
         [authorize_message(**DECLINED_CHANGES)],
         authorize_message(**DECLINED_CHANGES),
         BATCH_GET,
     ),
-    "authorization again, test": ([authorize_message(**TEST_CHANGES)], authorize_message(**TEST_CHANGES), BATCH_GET),
-    "authorization again, on the next day": ([authorize_message()], authorize_message().next_day(), BATCH_GET),
-    "authorization again, confirmed by then": (
+    "duplicate authorization, test": (
+        [authorize_message(**TEST_CHANGES)],
+        authorize_message(**TEST_CHANGES),
+        BATCH_GET,
+    ),
+    "duplicate authorization on the next day": ([authorize_message()], authorize_message().next_day(), BATCH_GET),
+    "duplicate authorization after confirmation": (
         [authorize_message(), confirm_message()],
         authorize_message(),
         BATCH_GET,
@@ -100,7 +104,7 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
         authorize_message(payment_amount="1"),
         BATCH_GET + UPDATE_ITEM,
     ),
-    "authorization in conflict again": (
+    "duplicate authorization in conflict": (
         [authorize_message(), authorize_message(payment_amount="1")],
         authorize_message(payment_amount="1"),
         BATCH_GET + UPDATE_ITEM,
@@ -111,8 +115,8 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
         authorize_message(**DECLINED_CHANGES),
         BATCH_GET + UPDATE_ITEM,
     ),
-    "authorization after a failed payment": (
-        [confirm_message(**FAILED_CHANGES)],
+    "authorization after a decline": (
+        [confirm_message(**NOT_PAID_CHANGES)],
         authorize_message(),
         BATCH_GET + UPDATE_ITEM,
     ),
@@ -121,71 +125,75 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
     "confirmation, test": ([authorize_message(**TEST_CHANGES)], confirm_message(**TEST_CHANGES), TRANSACT_WRITE),
     "confirmation, test without authorization": ([], confirm_message(**TEST_CHANGES), TRANSACT_WRITE),
     "confirmation without customer": ([], confirm_message(**WITHOUT_CUSTOMER), TRANSACT_WRITE),
-    "confirmation of what we asked for": (
+    "confirmation of a submission": (
         [authorize_message()],
-        confirm_message(**WITH_SITE_IDENTIFIER),
+        confirm_message(**SUBMITTED_CHANGES),
         TRANSACT_WRITE,
     ),
-    "confirmation of what we asked for, again": (
-        [authorize_message(), confirm_message(**WITH_SITE_IDENTIFIER)],
-        confirm_message(**WITH_SITE_IDENTIFIER),
+    "duplicate confirmation of a submission": (
+        [authorize_message(), confirm_message(**SUBMITTED_CHANGES)],
+        confirm_message(**SUBMITTED_CHANGES),
         TRANSACT_WRITE,
     ),
-    "confirmation of what we asked for, test": (
+    "confirmation of a submission, test": (
         [],
-        confirm_message(**TEST_CHANGES, **WITH_SITE_IDENTIFIER),
+        confirm_message(**TEST_CHANGES, **SUBMITTED_CHANGES),
         TRANSACT_WRITE,
     ),
-    "confirmation of a decline": ([authorize_message()], confirm_message(**FAILED_CHANGES), TRANSACT_WRITE),
-    "confirmation of a decline of what we asked for": (
+    "confirmation of a decline": ([authorize_message()], confirm_message(**NOT_PAID_CHANGES), TRANSACT_WRITE),
+    "confirmation of a declined submission": (
         [authorize_message()],
-        confirm_message(**FAILED_CHANGES, **WITH_SITE_IDENTIFIER),
+        confirm_message(**NOT_PAID_CHANGES, **SUBMITTED_CHANGES),
         TRANSACT_WRITE,
     ),
     "confirmation of a decline, test": (
         [authorize_message(**TEST_CHANGES)],
-        confirm_message(**TEST_CHANGES, **FAILED_CHANGES),
+        confirm_message(**TEST_CHANGES, **NOT_PAID_CHANGES),
         TRANSACT_WRITE,
     ),
     "confirmation of a decline without customer": (
         [],
-        confirm_message(**WITHOUT_CUSTOMER, **FAILED_CHANGES),
+        confirm_message(**WITHOUT_CUSTOMER, **NOT_PAID_CHANGES),
         TRANSACT_WRITE,
     ),
-    "confirmation again": ([authorize_message(), confirm_message()], confirm_message(), TRANSACT_WRITE),
-    "confirmation again and again": (
+    "duplicate confirmation": ([authorize_message(), confirm_message()], confirm_message(), TRANSACT_WRITE),
+    "second duplicate confirmation": (
         [authorize_message(), confirm_message(), confirm_message()],
         confirm_message(),
         TRANSACT_WRITE,
     ),
-    "confirmation again, without authorization": ([confirm_message()], confirm_message(), TRANSACT_WRITE),
-    "confirmation again, reversed by then": (
+    "duplicate confirmation without authorization": ([confirm_message()], confirm_message(), TRANSACT_WRITE),
+    "duplicate confirmation after a reversal": (
         [authorize_message(), confirm_message(), reverse_message()],
         confirm_message(),
         TRANSACT_WRITE,
     ),
-    "confirmation of a decline again": (
-        [authorize_message(), confirm_message(**FAILED_CHANGES)],
-        confirm_message(**FAILED_CHANGES),
+    "duplicate confirmation of a decline": (
+        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
+        confirm_message(**NOT_PAID_CHANGES),
         TRANSACT_WRITE,
     ),
-    "confirmation of a decline again, next day": (
-        [authorize_message(), confirm_message(**FAILED_CHANGES)],
-        confirm_message(**FAILED_CHANGES).next_day(),
+    "duplicate confirmation of a decline on the next day": (
+        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
+        confirm_message(**NOT_PAID_CHANGES).next_day(),
         TRANSACT_WRITE,
     ),
-    "the same again": ([authorize_message(payment_amount="1"), confirm_message()], confirm_message(), TRANSACT_WRITE),
-    # Nobody can say beforehand which windows a payment holds, if not those of the usual case.
+    "duplicate confirmation of another amount": (
+        [authorize_message(payment_amount="1"), confirm_message()],
+        confirm_message(),
+        TRANSACT_WRITE,
+    ),
+    # The reservation differs from the expected one, so it must be read first.
     "confirmation without authorization": ([], confirm_message(), TRANSACT_WRITE * 2),
-    "confirmation of a decline without authorization": ([], confirm_message(**FAILED_CHANGES), TRANSACT_WRITE * 2),
+    "confirmation of a decline without authorization": ([], confirm_message(**NOT_PAID_CHANGES), TRANSACT_WRITE * 2),
     "confirmation of a decline on the next day": (
         [authorize_message()],
-        confirm_message(**FAILED_CHANGES).next_day(),
+        confirm_message(**NOT_PAID_CHANGES).next_day(),
         TRANSACT_WRITE * 2,
     ),
-    "confirmation of our decline": (
+    "confirmation of a decline after a declined authorization": (
         [authorize_message(**DECLINED_CHANGES)],
-        confirm_message(**FAILED_CHANGES),
+        confirm_message(**NOT_PAID_CHANGES),
         TRANSACT_WRITE * 2,
     ),
     "confirmation of another amount": ([authorize_message(payment_amount="1")], confirm_message(), TRANSACT_WRITE * 2),
@@ -199,25 +207,29 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
         confirm_message(payment_type="debit"),
         TRANSACT_WRITE * 2,
     ),
-    "confirmation after our decline": ([authorize_message(**DECLINED_CHANGES)], confirm_message(), TRANSACT_WRITE * 2),
+    "confirmation after a declined authorization": (
+        [authorize_message(**DECLINED_CHANGES)],
+        confirm_message(),
+        TRANSACT_WRITE * 2,
+    ),
     "confirmation after a decline": (
-        [authorize_message(), confirm_message(**FAILED_CHANGES)],
+        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
         confirm_message(),
         TRANSACT_WRITE * 2,
     ),
     "confirmation after a reversal": ([authorize_message(), reverse_message()], confirm_message(), TRANSACT_WRITE * 2),
     "decline after a confirmation": (
         [authorize_message(), confirm_message()],
-        confirm_message(**FAILED_CHANGES),
+        confirm_message(**NOT_PAID_CHANGES),
         TRANSACT_WRITE + UPDATE_ITEM,
     ),
-    "confirmation that differs": (
+    "contradicting confirmation": (
         [authorize_message(), confirm_message()],
         confirm_message(payment_amount="1"),
         TRANSACT_WRITE + UPDATE_ITEM,
     ),
     "reversal": ([authorize_message(), confirm_message()], reverse_message(), BATCH_GET + TRANSACT_WRITE),
-    "reversal of a part more": (
+    "second partial reversal": (
         [authorize_message(), confirm_message(), reverse_message()],
         reverse_message(reverse_amount="1"),
         BATCH_GET + TRANSACT_WRITE,
@@ -228,13 +240,13 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
         BATCH_GET + TRANSACT_WRITE,
     ),
     "reversal of an unknown payment": ([], reverse_message(), BATCH_GET + TRANSACT_WRITE),
-    "reversal of a failed payment": (
-        [authorize_message(), confirm_message(**FAILED_CHANGES)],
+    "reversal of a declined payment": (
+        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
         reverse_message(),
         BATCH_GET + TRANSACT_WRITE,
     ),
-    "reversal again": ([authorize_message(), confirm_message(), reverse_message()], reverse_message(), BATCH_GET),
-    "reversal again, of an unknown payment": ([reverse_message()], reverse_message(), BATCH_GET),
+    "duplicate reversal": ([authorize_message(), confirm_message(), reverse_message()], reverse_message(), BATCH_GET),
+    "duplicate reversal of an unknown payment": ([reverse_message()], reverse_message(), BATCH_GET),
 }
 
 
@@ -255,7 +267,7 @@ def test_a_callback_costs_so_many_calls_of_dynamodb_and_no_more(
     assert aws_calls.calls_during(lambda: send(cold_start, now)) == allowed_calls
 
 
-# For each function: what was told before of each payment, so that the next is the usual case; and its calls.
+# Earlier messages of each payment, and the DynamoDB calls of the next message, by function.
 TYPICAL_MESSAGES: dict[str, tuple[list[CallbackMessage], list[str]]] = {
     "authorize": ([], BATCH_GET + TRANSACT_WRITE),
     "confirm": ([authorize_message()], TRANSACT_WRITE),
@@ -307,7 +319,7 @@ def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
 @pytest.mark.parametrize(
     "invalid_changes",
     [{"signature": "0"}, {"test": "maybe"}, {"A": "1"}],
-    ids=["not authentic", "not valid", "not readable"],
+    ids=["not authentic", "invalid", "malformed"],
 )
 def test_a_refused_callback_costs_no_call_of_dynamodb_and_none_of_appconfig(
     cold_start: Callable[[str], LambdaFunction],
@@ -325,7 +337,7 @@ def test_a_refused_callback_costs_no_call_of_dynamodb_and_none_of_appconfig(
 
 
 class ReadRecorder:
-    """What the functions read of DynamoDB: the keys that they asked for, and the bytes of the answers."""
+    """Record the requested keys and the response body of the last read."""
 
     def __init__(self) -> None:
         self.keys: list[tuple[str, str]] = []
@@ -350,19 +362,19 @@ def read_recorder(cached_clients: CachedClients) -> Iterator[ReadRecorder]:
         yield read_recorder
 
 
-# What became of some of the payments, by their place among 60.
+# Later messages of some of 60 payments, by index.
 PAID_MESSAGE = confirm_message(net_payment_amount="9.00")
 FOLLOW_UPS = {
     0: [PAID_MESSAGE, reverse_message(reverse_type="Chargeback", reverse_amount="9.00")],
     1: [PAID_MESSAGE, reverse_message(reverse_type="Bank Return", reverse_amount="1.00")],
     2: [PAID_MESSAGE],
-    3: [confirm_message(**FAILED_CHANGES)],
+    3: [confirm_message(**NOT_PAID_CHANGES)],
 }
 
 
 @pytest.fixture
 def without_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep moto from copying the table for each item of a transaction, which it does in case one fails."""
+    """Prevent moto from copying the table for each item of a transaction."""
     deepcopy = copy.deepcopy
     monkeypatch.setattr(
         "moto.dynamodb.models.copy.deepcopy",
@@ -391,7 +403,7 @@ def test_an_authorization_reads_no_more_however_many_payments_the_customer_has_m
         calls = aws_calls.calls_during(lambda: send_at(1000 + len(numbers), authorize_message(), NEW_YEAR))
         return calls, read_recorder.keys[1:], read_recorder.body
 
-    # By then each kind of story was told.
+    # The first 10 payments include all follow-ups.
     after_10, after_70 = reads_after(range(10)), reads_after(range(10, 70))
 
     assert after_10 == after_70

@@ -1,4 +1,4 @@
-"""What a payment that was made counts as, and in which windows."""
+"""Count confirmed payments in the windows of their decision or confirmation."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,17 +7,12 @@ from typing import Any
 import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import CUSTOMER
 from tests.support.callback_driver import NOON, CallbackDriver, limit, total
+from tests.support.callback_fixtures import CUSTOMER
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 
 TOMORROW = NOON + timedelta(days=1)
 TOMORROW_WINDOWS = ("DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
-
-
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touched(
@@ -35,7 +30,7 @@ def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touc
 
 
 @pytest.mark.parametrize(
-    ("changes", "counted_type", "anomaly"),
+    ("changes", "counted_amount", "anomaly"),
     [
         ({"payment_amount": "30.00"}, "30.00", "amount_differs"),
         ({"payment_amount": "170.00"}, "170.00", "amount_differs"),
@@ -44,7 +39,7 @@ def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touc
     ids=["less", "more", "other order"],
 )
 def test_a_payment_of_another_amount_counts_with_that_in_the_windows_of_its_decision(
-    payments: CallbackDriver, changes: dict[str, str], counted_type: str, anomaly: str
+    payments: CallbackDriver, changes: dict[str, str], counted_amount: str, anomaly: str
 ) -> None:
     payments.authorize("1")
     payments.authorize("2", payment_type="cash")
@@ -53,7 +48,7 @@ def test_a_payment_of_another_amount_counts_with_that_in_the_windows_of_its_deci
     for _ in range(2):
         payments.at(TOMORROW).confirm("1", **changes)
 
-    assert payments.spent() == payments.spent(of_type="credit") == total(counted_type)
+    assert payments.spent() == payments.spent(of_type="credit") == total(counted_amount)
     assert payments.anomalies("1") == {anomaly}
 
 
@@ -72,7 +67,7 @@ def test_a_payment_of_another_type_counts_with_that(
     assert payments.spent(of_type=counted_type) == total("100.00")
 
 
-@pytest.mark.parametrize("paid_amount", ["100.00", "90.00"], ids=["as asked", "another amount"])
+@pytest.mark.parametrize("paid_amount", ["100.00", "90.00"], ids=["as authorized", "another amount"])
 def test_a_payment_whose_type_is_no_longer_told_counts_with_the_one_that_was_asked_about(
     payments: CallbackDriver, deployed_policy: AppConfigStub, paid_amount: str
 ) -> None:
@@ -123,7 +118,7 @@ def test_a_payment_that_differs_in_everything_counts_as_it_was_made(payments: Ca
     assert payments.spent("another") == payments.spent("another", of_type="cash") == total("7.00")
 
 
-@pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "declined by us"])
+@pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "declined"])
 def test_a_payment_that_we_did_not_accept_counts_on_the_day_of_its_confirmation_even_past_the_limit(
     payments: CallbackDriver, deployed_policy: AppConfigStub, was_authorized: bool
 ) -> None:
@@ -144,9 +139,7 @@ def test_a_payment_that_we_did_not_accept_counts_on_the_day_of_its_confirmation_
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-@pytest.mark.parametrize(
-    "changes", [{"test": "true"}, {"site_customer_identifier": None}], ids=["test", "unnamed customer"]
-)
+@pytest.mark.parametrize("changes", [{"test": "true"}, {"site_customer_identifier": None}], ids=["test", "no customer"])
 def test_no_test_and_no_payment_of_nobody_counts(
     payments: CallbackDriver, ledger_table: LedgerFixture, status: str, changes: dict[str, Any]
 ) -> None:

@@ -1,4 +1,4 @@
-"""A policy that changes in the middle of a window counts what was spent before."""
+"""Apply a new policy to spending under the previous policy."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ type Deploy = Callable[..., CallbackDriver]
 def deploy_policy(
     ledger_table: LedgerFixture, deployed_policy: AppConfigStub, cold_start: Callable[[str], LambdaFunction]
 ) -> Deploy:
-    """Deploys a policy, and returns payments that are decided and confirmed under it."""
+    """Deploy a policy, and return a driver with functions that use it."""
 
     def deploy(*limits: dict[str, Any], **changes: Any) -> CallbackDriver:
         deployed_policy.put_defaults(spending_limits=list(limits), **changes)
@@ -28,7 +28,7 @@ def deploy_policy(
 
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
-@pytest.mark.parametrize("types", [[], ["cash", "credit"]], ids=["over all types", "over some types"])
+@pytest.mark.parametrize("types", [[], ["cash", "credit"]], ids=["all types", "some types"])
 def test_a_new_limit_counts_what_was_spent_before_it(deploy_policy: Deploy, window: str, types: list[str]) -> None:
     payments_before = deploy_policy()
     payments_before.authorize("1")
@@ -73,7 +73,7 @@ def test_spending_counts_while_there_is_no_limit(deploy_policy: Deploy) -> None:
     assert payments_after.authorize("4", payment_amount="50.00")
 
 
-# 16:00 in New York: the same date in London, already the next in Tokyo.
+# 16:00 in New York. The date is the same in London and the next in Tokyo.
 AFTERNOON = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
 
 

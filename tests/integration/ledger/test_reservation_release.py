@@ -1,4 +1,4 @@
-"""What a payment that failed, or that nobody confirmed, gives back."""
+"""Release the reservations of declined and of unconfirmed payments."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from tests.support.callback_driver import DAY, MONTH, NOON, WEEK, CallbackDriver
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 CONFIRMATION_TIMES = {
-    "at once": NOON,
+    "immediately": NOON,
     "same day, last second": datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC),
     "after midnight": datetime(2026, 11, 21, 5, 0, tzinfo=UTC),
     "next day": NOON + timedelta(days=1),
@@ -22,13 +22,8 @@ each_confirmation_time = pytest.mark.parametrize("timestamp", CONFIRMATION_TIMES
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
-@pytest.fixture
 def day_limit(deployed_policy: AppConfigStub) -> None:
-    """100.00 may be spent."""
+    """Limit the spending to 100.00."""
     deployed_policy.put_defaults(spending_limits=[limit(window, "100.00") for window in ("day", "week", "month")])
 
 
@@ -122,7 +117,7 @@ def test_it_is_given_back_once_however_often_it_is_told(payments: CallbackDriver
 @pytest.mark.parametrize(
     "authorization_changes",
     [None, {"payment_currency": "CAD"}, {"test": "true"}, {"site_customer_identifier": None}],
-    ids=["nobody asked", "we declined", "test", "unnamed customer"],
+    ids=["unauthorized", "declined", "test", "no customer"],
 )
 def test_what_reserved_nothing_gives_nothing_back(
     payments: CallbackDriver, authorization_changes: dict[str, Any] | None
@@ -172,7 +167,7 @@ def test_nothing_is_released_of_a_payment_with_an_outcome(payments: CallbackDriv
 @pytest.mark.parametrize(
     "authorization_changes",
     [None, {"payment_currency": "CAD"}, {"test": "true"}, {"site_customer_identifier": None}],
-    ids=["nobody asked", "we declined", "test", "unnamed customer"],
+    ids=["unauthorized", "declined", "test", "no customer"],
 )
 def test_nothing_is_released_where_nothing_was_reserved(
     payments: CallbackDriver, authorization_changes: dict[str, Any] | None
@@ -187,7 +182,7 @@ def test_nothing_is_released_where_nothing_was_reserved(
 
 
 def without_pending_attributes(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return items without what says that an outcome is awaited: that ends, whatever was reserved."""
+    """Return items without the attributes of a pending payment, which every release removes."""
     pending_attributes = {"pending_partition", "pending_since", "revision"}
     return [{name: value for name, value in item.items() if name not in pending_attributes} for item in items]
 

@@ -1,4 +1,4 @@
-"""What an accepted payment reserves, and what the limits make of it."""
+"""Reserve accepted payments within the limits."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,14 +8,9 @@ import pytest
 
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0_IN_JSON, authorization, site_changes
 from tests.support.callback_driver import NOON, CallbackDriver, limit, send_at, total, unix_time
+from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0_IN_JSON, authorization, site_changes
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
-
-
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
 
 
 @pytest.mark.parametrize("limits", [[], [limit("week", "500.00")]], ids=["no limit", "a limit"])
@@ -186,7 +181,9 @@ def test_a_day_ends_at_midnight_in_the_policys_time_zone(
     assert payments.at(timestamp).authorize("2") is accepted
 
 
-def test_customers_and_sites_have_windows_of_their_own(payments: CallbackDriver, deployed_policy: AppConfigStub) -> None:
+def test_customers_and_sites_have_windows_of_their_own(
+    payments: CallbackDriver, deployed_policy: AppConfigStub
+) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
 
     assert payments.authorize("1")
@@ -198,7 +195,7 @@ def test_customers_and_sites_have_windows_of_their_own(payments: CallbackDriver,
 @pytest.mark.parametrize(
     "changes",
     [{"payment_amount": "0.00"}, {"test": "true"}, {"site_customer_identifier": None}],
-    ids=["declined", "test", "unnamed customer"],
+    ids=["declined", "test", "no customer"],
 )
 def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
     payments: CallbackDriver, ledger_table: LedgerFixture, changes: dict[str, Any]
@@ -223,7 +220,7 @@ def test_a_test_is_decided_by_the_limits_and_does_not_count(
 @pytest.mark.parametrize(
     "changes",
     [{}, {"payment_amount": "1.00"}, {"payment_type": "cash"}, {"site_customer_identifier": "another"}],
-    ids=["repeat", "other amount", "other type", "other customer"],
+    ids=["duplicate", "other amount", "other type", "other customer"],
 )
 def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
     payments: CallbackDriver, deployed_policy: AppConfigStub, changes: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Chargebacks and returns, counted by the UTC day on which they were told, and the rules over them."""
+"""Count chargebacks and returns by the UTC day of their message, and apply the policy's rules on them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import CUSTOMER, SITE
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
+from tests.support.callback_fixtures import CUSTOMER, SITE
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 CHARGEBACK = {"reverse_type": "Chargeback", "reverse_code": "10.4"}
@@ -16,13 +16,8 @@ KINDS = {"chargebacks": CHARGEBACK, "returns": RETURN}
 each_counter = pytest.mark.parametrize("counter", KINDS)
 
 
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
 def reversal_counts(ledger_table: LedgerFixture, customer: str = CUSTOMER) -> dict[str, int]:
-    """Return how often what was counted of a customer, by the name of the attribute."""
+    """Return a customer's counts by attribute name."""
     year_items = [item for item in ledger_table.all_items() if item["sk"].startswith("REVERSALS#")]
     customer_items = [item for item in year_items if item["pk"] == f"CUSTOMER#{SITE}#{customer}"]
     return {
@@ -84,7 +79,7 @@ def test_days_are_those_of_utc(
 @pytest.mark.parametrize(
     "timestamp",
     [unix_time(NOON + timedelta(seconds=1)), unix_time(NOON + timedelta(days=900)), "253402300800", "999999999999"],
-    ids=["a second", "years", "beyond the calendar", "beyond anything"],
+    ids=["a second", "years", "after year 9999", "maximum"],
 )
 def test_what_says_to_be_from_the_future_is_counted_today(
     reverse: LambdaFunction, ledger_table: LedgerFixture, timestamp: str
@@ -115,15 +110,15 @@ def test_it_is_counted_with_the_customer_who_paid(
     assert reversal_counts(ledger_table, "another") == {}
 
 
-@pytest.mark.parametrize("state_before", ["nothing", "asked", "failed"])
+@pytest.mark.parametrize("state_before", ["unknown", "authorized", "declined"])
 def test_it_is_counted_whether_or_not_the_payment_was_posted(
     payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
 ) -> None:
-    if state_before != "nothing":
+    if state_before != "unknown":
         payments.authorize("1")
-    if state_before == "failed":
+    if state_before == "declined":
         payments.decline("1")
-    without_customer = {"site_customer_identifier": None} if state_before == "asked" else {}
+    without_customer = {"site_customer_identifier": None} if state_before == "authorized" else {}
 
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK, **without_customer))
 

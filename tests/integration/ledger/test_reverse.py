@@ -1,4 +1,4 @@
-"""Money that comes back: taken off the balance that it was posted to, once."""
+"""Debit reversals once from the credited balance."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from paynearme.protocol.signing import string_to_sign
+from tests.support.callback_driver import NOON, reversal, send_at, total, unix_time
 from tests.support.callback_fixtures import (
     CUSTOMER,
     SITE,
@@ -21,7 +22,6 @@ from tests.support.callback_fixtures import (
     signed,
     site_changes,
 )
-from tests.support.callback_driver import NOON, reversal, send_at, total, unix_time
 from tests.support.harness import LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.samples import load_sample, sample_names
 
@@ -35,7 +35,7 @@ def balance(amount: str) -> dict[str, Decimal]:
 
 @pytest.fixture
 def confirmed_payment(confirm: LambdaFunction) -> None:
-    """354.99 were paid, of which 350.00 were posted."""
+    """A payment of 354.99 with a net amount of 350.00."""
     assert confirm(confirmation()).status == 200
 
 
@@ -62,7 +62,7 @@ def test_a_site_in_xml_gets_its_acknowledgement_in_xml(
 
     assert response.status == 200
     assert response.content_type.startswith("application/xml")
-    root = ElementTree.fromstring(response.body)  # noqa: S314 # our own answer
+    root = ElementTree.fromstring(response.body)  # noqa: S314 # our own response
     namespace = f"{{http://www.paynearme.com/api/pnm_xmlschema_v{SITES[site]['version'].replace('.', '_')}}}"
     assert (root.tag, root[0].tag) == (f"{namespace}payment_reversal_response", f"{namespace}reversal")
     assert response.fields == ORDER
@@ -73,17 +73,17 @@ def test_a_site_in_xml_gets_its_acknowledgement_in_xml(
 def test_the_names_around_the_acknowledgement_are_the_sites(
     reverse: LambdaFunction, sites_secret: SitesSecret, site: str
 ) -> None:
-    custom_names = {"reverse_envelope": "an_envelope", "reverse_element": "a_part"}
+    custom_names = {"reverse_envelope": "an_envelope", "reverse_element": "an_element"}
     sites_secret.put({"sites": {**SITES, site: {**SITES[site], **custom_names}}})
 
     response = reverse(reversal(site_identifier=site))
 
     assert response.status == 200
     if site == SITE:
-        assert response.content == {"an_envelope": {"version": "3.0", "a_part": ORDER}}
+        assert response.content == {"an_envelope": {"version": "3.0", "an_element": ORDER}}
     else:
-        root = ElementTree.fromstring(response.body)  # noqa: S314 # our own answer
-        assert (root.tag.partition("}")[2], root[0].tag.partition("}")[2]) == ("an_envelope", "a_part")
+        root = ElementTree.fromstring(response.body)  # noqa: S314 # our own response
+        assert (root.tag.partition("}")[2], root[0].tag.partition("}")[2]) == ("an_envelope", "an_element")
 
 
 @pytest.mark.parametrize("name", sample_names("reversal"))
@@ -134,10 +134,10 @@ def test_a_repeat_under_the_sites_next_version_is_the_same_reversal(
 
 
 BOUNDARY_MOVES: dict[str, tuple[Mapping[str, str | None], Mapping[str, str | None]]] = {
-    "its type in two": ({"reverse_type": "Chargeback"}, {"reverse_type": "Cha", "rgeback": ""}),
-    "a new parameter shorter": ({"zz": "ab"}, {"zz": None, "zza": "b"}),
-    "a new parameter longer": ({"zzz": "ab"}, {"zzz": None, "zz": "zab"}),
-    "two new ones in one": ({"zy": "1", "zz": "2"}, {"zy": "1zz2", "zz": None}),
+    "type split": ({"reverse_type": "Chargeback"}, {"reverse_type": "Cha", "rgeback": ""}),
+    "undocumented parameter shortened": ({"zz": "ab"}, {"zz": None, "zza": "b"}),
+    "undocumented parameter extended": ({"zzz": "ab"}, {"zzz": None, "zz": "zab"}),
+    "undocumented parameters merged": ({"zy": "1", "zz": "2"}, {"zy": "1zz2", "zz": None}),
 }
 
 
@@ -154,7 +154,7 @@ def test_the_same_signed_text_cut_in_other_places_is_no_other_reversal(
     assert string_to_sign(moved_message) == string_to_sign(original)
 
     first, second = (moved_message, original) if moved_first else (original, moved_message)
-    # It may be refused, but never be taken back twice.
+    # The moved message can be rejected, but the balance is debited once.
     assert {reverse(first).status, reverse(second).status} <= {200, 400}
     assert reverse(original).status == 200
 
@@ -167,12 +167,12 @@ def test_the_same_signed_text_cut_in_other_places_is_no_other_reversal(
 def test_parts_that_differ_are_taken_back_each_and_together_never_more_than_was_posted(
     reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
-    left = []
+    remaining_balances = []
     for code, amount in [("R01", "100.00"), ("R02", "100.00"), ("R02", "150.00"), ("R03", "4.99")]:
         reverse(reversal(reverse_code=code, reverse_amount=amount))
-        left.append(ledger_table.balances()[CUSTOMER])
+        remaining_balances.append(ledger_table.balances()[CUSTOMER])
 
-    assert left == [Decimal("250.00"), Decimal("150.00"), 0, 0]
+    assert remaining_balances == [Decimal("250.00"), Decimal("150.00"), 0, 0]
     assert ledger_table.anomalies() == set()
     assert ledger_table.payment()["posted_amount"] == Decimal("350.00")
 
@@ -190,7 +190,7 @@ def test_reversals_that_differ_in_anything_are_two(
 
 @pytest.mark.usefixtures("confirmed_payment")
 @pytest.mark.parametrize(
-    ("changes", "left"),
+    ("changes", "remaining"),
     [
         ({"reverse_amount": "354.99"}, "0"),
         ({"reverse_amount": None, "reverse_currency": None}, "0"),
@@ -198,14 +198,14 @@ def test_reversals_that_differ_in_anything_are_two(
         ({"reverse_amount": "349.99"}, "0.01"),
         ({"reverse_currency": None}, "250.00"),
     ],
-    ids=["all of it", "no amount of its own", "all that was posted", "a cent less", "no currency of its own"],
+    ids=["paid amount", "no amount", "posted amount", "a cent less", "no currency"],
 )
 def test_what_came_back_is_taken_off_up_to_what_was_posted(
-    reverse: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], left: str
+    reverse: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], remaining: str
 ) -> None:
     assert reverse(reversal(**changes)).status == 200
 
-    assert ledger_table.balances() == balance(left)
+    assert ledger_table.balances() == balance(remaining)
     assert ledger_table.anomalies() == set()
 
 
@@ -266,21 +266,21 @@ def test_it_is_taken_off_the_balance_that_got_it_whoever_is_named(
     assert ledger_table.anomalies() == anomalies
 
 
-@pytest.mark.parametrize("named_customer", [None, CUSTOMER], ids=["names nobody", "names a customer"])
-@pytest.mark.parametrize("was_authorized", [False, True], ids=["not was_authorized about", "was_authorized about"])
+@pytest.mark.parametrize("reversal_customer", [None, CUSTOMER], ids=["no customer", "customer"])
+@pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
 def test_what_was_posted_to_nobody_is_taken_back_from_nobody(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     was_authorized: bool,
-    named_customer: str | None,
+    reversal_customer: str | None,
 ) -> None:
     if was_authorized:
         authorize(authorization())
     confirm(confirmation(site_customer_identifier=None))
 
-    assert reverse(reversal(site_customer_identifier=named_customer)).status == 200
+    assert reverse(reversal(site_customer_identifier=reversal_customer)).status == 200
 
     assert ledger_table.balances() == {}
     assert ledger_table.payment()["reversed_amount"] == Decimal("100.00")

@@ -1,4 +1,4 @@
-"""The limits that customers set for themselves."""
+"""Apply self-imposed limits."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,20 +9,15 @@ from boto3.dynamodb.types import TypeSerializer
 from paynearme.ledger import schema
 from paynearme.policy import CustomerStatus, MerchantCustomer, WindowKind
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import CUSTOMER, SITE
 from tests.support.callback_driver import CallbackDriver, limit, total
-from tests.support.harness import LambdaFunction, LedgerFixture
+from tests.support.callback_fixtures import CUSTOMER, SITE
+from tests.support.harness import LedgerFixture
 
 _to_wire = TypeSerializer().serialize
 
 
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
 def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> None:
-    """Let the merchant tell of a customer with limits of their own, by window."""
+    """Store a customer with self-imposed limits by window."""
     limits = {WindowKind(window): Decimal(amount) for window, amount in self_imposed_limits.items()}
     pk, sk = schema.account_key(SITE, CUSTOMER)
     values = schema.customer_attributes(MerchantCustomer(CustomerStatus.ACTIVE, self_imposed_limits=limits))

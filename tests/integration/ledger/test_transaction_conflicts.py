@@ -1,4 +1,4 @@
-"""Real DynamoDB cancels racing transactions on one item with TransactionConflict; no emulator ever does."""
+"""Cancel transactions with TransactionConflict, as DynamoDB does for concurrent transactions, but no emulator."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from paynearme.platform.deadline import Deadline
 from tests.support.appconfig_stub import AppConfigStub
 from tests.support.cached_clients import CachedClients
-from tests.support.callback_fixtures import CUSTOMER
 from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
-from tests.support.fake_clock import Clock
+from tests.support.callback_fixtures import CUSTOMER
 from tests.support.harness import LambdaFunction, LedgerFixture
+
+pytestmark = pytest.mark.usefixtures("no_delays")
 
 
 @dataclass
 class ConflictInjector:
-    """Cancels the next transactions, before they have any effect, each for the next of ``reasons``.
+    """Cancel the next transactions without effect, each with the next of ``reasons``.
 
-    What ``meanwhile`` does first is what they met.
+    ``on_conflict`` runs before the first conflict.
     """
 
     reasons: list[tuple[str, ...]] = field(default_factory=list)
@@ -50,23 +50,12 @@ def conflicts(cached_clients: CachedClients) -> Iterator[ConflictInjector]:
         yield conflicts
 
 
-@pytest.fixture(autouse=True)
-def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """Let the functions wait in time that costs nothing."""
-    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
-
-
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
 WINDOW_CONFLICT = ("None", "TransactionConflict", "None", "None")
 ALL_CONFLICT = ("TransactionConflict",) * 4
 each_conflict = pytest.mark.parametrize(
     "reasons",
     [[WINDOW_CONFLICT], [ALL_CONFLICT], [WINDOW_CONFLICT, ALL_CONFLICT, WINDOW_CONFLICT]],
-    ids=["one", "all", "thrice"],
+    ids=["one window", "all items", "three attempts"],
 )
 
 
@@ -87,7 +76,7 @@ def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
     assert payments.item()["decision"] == "accept"
 
 
-@pytest.mark.parametrize("limit_amount", ["200.00", "199.99"], ids=["limit_amount left", "no limit_amount left"])
+@pytest.mark.parametrize("limit_amount", ["200.00", "199.99"], ids=["fits", "exceeds by a cent"])
 def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
     payments: CallbackDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector, limit_amount: str
 ) -> None:
@@ -127,7 +116,7 @@ def test_a_payment_that_meets_nothing_but_conflicts_is_declined_and_reserves_not
 
 @each_conflict
 @pytest.mark.parametrize("status", ["payment", "decline"])
-@pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00"}], ids=["as asked", "another amount"])
+@pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00"}], ids=["as authorized", "another amount"])
 def test_an_outcome_that_met_a_conflict_is_counted_once(
     payments: CallbackDriver,
     conflicts: ConflictInjector,

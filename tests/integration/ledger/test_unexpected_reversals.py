@@ -1,4 +1,4 @@
-"""Reversals of what was not posted or while something is broken, and what is written of them."""
+"""Store reversals of unposted payments, reject reversals during failures, and log reversals."""
 
 from decimal import Decimal
 from typing import Any
@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from paynearme.platform.deadline import Deadline
-from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization, confirmation
 from tests.support.callback_driver import reversal
-from tests.support.fake_clock import Clock
+from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization, confirmation
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 
 MARKER = "zq7marker7qz"
@@ -19,28 +17,23 @@ def balance(amount: str) -> dict[str, Decimal]:
     return {CUSTOMER: Decimal(amount)}
 
 
-@pytest.fixture(autouse=True)
-def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """Let the functions wait in time that costs nothing."""
-    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
+pytestmark = pytest.mark.usefixtures("no_delays")
 
 
-@pytest.mark.parametrize(
-    "state_before", [None, "asked", "declined by us", "failed"], ids=["unknown", "asked", "declined", "failed"]
-)
+@pytest.mark.parametrize("state_before", ["unknown", "authorized", "authorization declined", "declined"])
 def test_a_reversal_of_what_was_not_posted_is_acknowledged_and_marked_and_moves_nothing(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     captured: CapturedOutput,
-    state_before: str | None,
+    state_before: str,
 ) -> None:
-    if state_before in ("asked", "failed"):
+    if state_before in ("authorized", "declined"):
         authorize(authorization())
-    if state_before == "declined by us":
+    if state_before == "authorization declined":
         authorize(authorization(payment_currency="CAD"))
-    if state_before == "failed":
+    if state_before == "declined":
         confirm(confirmation(status="decline"))
 
     bodies = {reverse(reversal()).body for _ in range(2)}
@@ -57,19 +50,19 @@ def test_a_reversal_of_what_was_not_posted_is_acknowledged_and_marked_and_moves_
     [(["100.00"], "250.00"), (["100.00", "50.00"], "200.00"), (["354.99"], "0"), (["200.00", "200.00"], "0")],
     ids=str,
 )
-@pytest.mark.parametrize("state_before", [None, "asked", "failed"])
+@pytest.mark.parametrize("state_before", ["unknown", "authorized", "declined"])
 def test_what_came_back_before_it_was_posted_is_not_posted(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
-    state_before: str | None,
+    state_before: str,
     reversed_amounts: list[str],
     remaining_balance: str,
 ) -> None:
-    if state_before:
+    if state_before != "unknown":
         authorize(authorization())
-    if state_before == "failed":
+    if state_before == "declined":
         confirm(confirmation(status="decline"))
     messages = [reversal(reverse_amount=part, payment_arn=str(n)) for n, part in enumerate(reversed_amounts)]
     for message in messages:
@@ -120,26 +113,27 @@ def test_a_payment_that_failed_after_its_money_came_back_posts_nothing(
     assert ledger_table.payment()["outcome"] == "decline"
 
 
-@pytest.mark.parametrize("lost_scope", ["answers", "all answers"])
+@pytest.mark.parametrize(("lost_count", "status"), [(2, 200), (10_000, 503)], ids=["two responses", "all responses"])
 def test_a_reversal_whose_answer_is_lost_is_taken_back_once(
     confirm: LambdaFunction,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
-    lost_scope: str,
+    lost_count: int,
+    status: int,
 ) -> None:
     confirm(confirmation())
     response_error = ReadTimeoutError(endpoint_url="https://dynamodb.us-east-1.amazonaws.com")
-    aws_calls.response_errors["TransactWriteItems"] = [response_error] * (2 if lost_scope == "answers" else 10_000)
+    aws_calls.response_errors["TransactWriteItems"] = [response_error] * lost_count
 
-    assert reverse(reversal()).status == (200 if lost_scope == "answers" else 503)
+    assert reverse(reversal()).status == status
     aws_calls.response_errors.clear()
 
     assert reverse(reversal()).status == 200
     assert ledger_table.balances() == balance("250.00")
 
 
-@pytest.mark.parametrize("failure", ["table gone", "table refused", "a mistake of ours"])
+@pytest.mark.parametrize("failure", ["table deleted", "access denied", "internal error"])
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_while_something_of_ours_is_broken_a_reversal_is_left_to_be_repeated(
     reverse: LambdaFunction,
@@ -150,10 +144,10 @@ def test_while_something_of_ours_is_broken_a_reversal_is_left_to_be_repeated(
     transport: str,
 ) -> None:
     error: dict[str, Any] = {"Error": {"Code": "AccessDeniedException", "Message": MARKER}}
-    if failure == "table gone":
+    if failure == "table deleted":
         ledger_table.client.delete_table(TableName=ledger_table.table_name)
-    elif failure == "table refused":
-        aws_calls.request_errors["BatchGetItem"] = ClientError(error, "BatchGetItem")  # type: ignore[arg-type] # the rest is of no interest
+    elif failure == "access denied":
+        aws_calls.request_errors["BatchGetItem"] = ClientError(error, "BatchGetItem")  # type: ignore[arg-type] # without ResponseMetadata
     else:
         aws_calls.request_errors["TransactWriteItems"] = RuntimeError(MARKER)
 
@@ -188,7 +182,7 @@ def test_after_a_failure_the_same_reversal_is_taken_back(
         ({"reverse_type": "Refund", "reverse_code": None}, "other", None),
         ({"reverse_type": None, "reverse_code": None}, "other", None),
     ],
-    ids=["chargeback", "return", "return by its code", "refund", "nothing said"],
+    ids=["chargeback", "return", "return by its code", "refund", "no type"],
 )
 def test_the_log_says_what_came_back_and_a_metric_counts_it(
     confirm: LambdaFunction,

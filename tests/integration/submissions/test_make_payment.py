@@ -85,14 +85,14 @@ def test_the_same_call_again_gets_the_stored_answer_and_paynearme_is_not_asked(
 
 def test_the_same_content_in_another_spelling_is_the_same_payment(submissions: SubmissionDriver) -> None:
     first = submissions.submit()
-    respelled: dict[str, Any] = {
+    reformatted: dict[str, Any] = {
         "payment_amount": 1000.0,
         "signature": "f" * 64,
         "timestamp": "1",
         "site_identifier": SITE,
     }
 
-    assert submissions.submit(**respelled) == first
+    assert submissions.submit(**reformatted) == first
     assert len(submissions.paynearme.sent) == 1
 
 
@@ -123,7 +123,7 @@ def test_other_content_is_refused_while_the_payment_is_under_way_and_later(
     assert len(submissions.paynearme.sent) == 1
 
 
-@pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["refused", "expired"])
+@pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
 def test_other_content_is_refused_after_a_refusal(submissions: SubmissionDriver, reply: dict[str, Any]) -> None:
     submissions.paynearme.default_reply = submissions.paynearme.replying(200, reply)
     submissions.submit()
@@ -220,7 +220,7 @@ def test_the_headers_name_is_spelled_as_the_caller_likes(submissions: Submission
 @pytest.mark.parametrize(
     "headers",
     [{"Idempotency-Key": [KEY, KEY]}, {"Idempotency-Key": [KEY], "idempotency-key": [f"{KEY}-2"]}],
-    ids=["one name", "two spellings"],
+    ids=["same case", "different case"],
 )
 def test_two_keys_are_refused(submissions: SubmissionDriver, headers: dict[str, list[str]]) -> None:
     assert parameter_errors(send(submissions, headers)).keys() == {"Idempotency-Key"}
@@ -258,7 +258,7 @@ def test_what_the_caller_got_wrong_is_named_and_neither_stored_nor_sent(
 
 
 def leading_keys(role: str, action: str) -> list[str]:
-    """Return which keys the template lets a function use."""
+    """Return the key patterns of a function's permission in the template."""
     [policy] = RESOURCES[role]["Properties"]["Policies"]
     [statement] = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"] == action]
     keys: list[str] = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
@@ -273,16 +273,16 @@ def all_keys_allowed(keys: set[str], role: str, action: str) -> bool:
 def test_the_keys_of_all_items_are_those_that_the_template_admits(submissions: SubmissionDriver) -> None:
     submissions.paynearme.default_reply = READ_TIMEOUT
     submissions.submit()
-    intents = {item["pk"] for item in submissions.ledger_table.all_items()}
+    intent_keys = {item["pk"] for item in submissions.ledger_table.all_items()}
     for test in (None, "true"):
         submissions.finish(test=test)
-    received_keys = {item["pk"] for item in submissions.received()}
-    other_keys = {item["pk"] for item in submissions.ledger_table.all_items()} - intents
+    outcome_keys = {item["pk"] for item in submissions.stored_outcomes()}
+    other_keys = {item["pk"] for item in submissions.ledger_table.all_items()} - intent_keys
 
-    assert len(received_keys) == 2
-    assert all_keys_allowed(intents, "MakePaymentRole", "dynamodb:UpdateItem")
+    assert len(outcome_keys) == 2
+    assert all_keys_allowed(intent_keys, "MakePaymentRole", "dynamodb:UpdateItem")
     assert all_keys_allowed(other_keys, "ConfirmRole", "dynamodb:UpdateItem")
-    assert all_keys_allowed(received_keys, "MakePaymentRole", "dynamodb:BatchGetItem")
+    assert all_keys_allowed(outcome_keys, "MakePaymentRole", "dynamodb:BatchGetItem")
 
 
 @pytest.mark.parametrize("event", [{}, None, [MARKER], {"httpMethod": "POST", "multiValueHeaders": MARKER}])

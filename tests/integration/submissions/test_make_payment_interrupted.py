@@ -5,8 +5,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from paynearme.ledger.results import site_payment_identifier
-from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
 from tests.support.callback_driver import NOON, send_at
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver
 from tests.support.submission_driver import (
@@ -30,16 +30,16 @@ from tests.support.submission_driver import (
 URL = "https://dynamodb.us-east-1.amazonaws.com"
 RESPONSE_ERRORS = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
 ACCESS_DENIED = ClientError(
-    {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # the rest is of no interest
+    {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # incomplete
     "UpdateItem",
 )
-# What PayNearMe can say to a payment, and what the caller is told then.
+# PayNearMe's reply, and the outcome for the caller.
 REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {
     "submitted": ((200, ACCEPTED_REPLY), SUBMITTED),
     "unknown": (READ_TIMEOUT, OUTCOME_UNKNOWN),
-    "refused": ((200, REJECTION), REJECTED),
+    "rejected": ((200, REJECTION), REJECTED),
     "expired": ((200, EXPIRED_REPLY), EXPIRED_AUTHORIZATION),
-    "not taken": ((401, {}), (502, "credentials-rejected")),
+    "not accepted": ((401, {}), (502, "credentials-rejected")),
 }
 
 each_reply = pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=REPLIES)
@@ -51,7 +51,7 @@ def test_a_confirmation_that_comes_before_paynearmes_answer_tells_what_became_of
     submissions.paynearme.during_call = [submissions.finish]
     submissions.start()
 
-    # Somebody could still be at it.
+    # Another process can still be submitting it.
     assert outcome(submissions.at(9).submit()) == IN_PROGRESS
     assert outcome(submissions.at(10).submit()) == CONFIRMED
     assert len(submissions.paynearme.sent) == 1
@@ -74,7 +74,7 @@ def test_a_confirmation_between_answer_and_outcome_does_no_harm(
 
     submissions.submit()
 
-    assert submissions.received()
+    assert submissions.stored_outcomes()
     assert outcome(submissions.submit()) == expected
     assert len(submissions.paynearme.sent) == 1
     assert submissions.ledger_table.balances() == {CUSTOMER: 1000}
@@ -87,11 +87,11 @@ def test_a_confirmation_that_comes_while_a_call_looks_for_it_is_heard_by_the_nex
     submissions_later = submissions.at(10)
     interleave(submissions.finish)
 
-    # What the step writes comes before the call reads.
+    # The step runs before the first write, so the read finds the outcome.
     assert outcome(submissions_later.submit()) == CONFIRMED
 
 
-@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no response", "closed connection"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_intent_whose_answers_are_lost_is_asked_of_paynearme_once(
     submissions: SubmissionDriver, aws_calls: AwsCallRecorder, response_error: Exception, times: int
@@ -103,7 +103,7 @@ def test_an_intent_whose_answers_are_lost_is_asked_of_paynearme_once(
     assert len(submissions.paynearme.sent) == 1
 
 
-@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no response", "closed connection"])
 @each_reply
 def test_an_outcome_whose_answer_is_lost_is_written_all_the_same(
     submissions: SubmissionDriver,
@@ -119,7 +119,7 @@ def test_an_outcome_whose_answer_is_lost_is_written_all_the_same(
     assert submissions.stored_intent()["status"] != "in_progress"
 
 
-@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no answer", "closed connection"])
+@pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no response", "closed connection"])
 def test_to_ask_again_for_what_was_not_taken_survives_a_lost_answer(
     submissions: SubmissionDriver, aws_calls: AwsCallRecorder, response_error: Exception
 ) -> None:
@@ -175,7 +175,7 @@ def test_an_outcome_that_cannot_be_written_is_told_all_the_same(
     assert captured.metric_total("PaymentOutcomeWriteFailed") == 1
     aws_calls.request_errors.clear()
 
-    # Nobody can know it any more, and so it is not asked again.
+    # The outcome is unknown, so the payment is not submitted again.
     assert outcome(submissions.at(9).submit()) == IN_PROGRESS
     assert outcome(submissions.at(10).submit()) == OUTCOME_UNKNOWN
     submissions.finish()
@@ -212,14 +212,14 @@ def test_of_two_who_ask_again_for_what_was_not_taken_one_does(
     submissions.submit()
     submissions.paynearme.reply(reply)
     winner_outcomes: list[tuple[int, str]] = []
-    # The other has read that it was not taken, asks, and ends before this one's second write.
+    # The other caller submits the payment before the second write of this caller.
     interleave(None, lambda: winner_outcomes.append(outcome(submissions.submit())))
 
-    response_error = outcome(submissions.submit())
+    own_outcome = outcome(submissions.submit())
 
     assert winner_outcomes == [expected]
-    assert response_error == expected
-    # Who lost asks for itself where the winner's was not taken, either.
+    assert own_outcome == expected
+    # After another rejection of the credentials, this caller submits the payment also.
     assert len(submissions.paynearme.sent) == (3 if expected[1] == "credentials-rejected" else 2)
 
 
@@ -290,5 +290,5 @@ def test_what_was_named_by_whoever_asked_costs_no_round_trip(
     finish = partial(submissions.finish, status=status)
 
     assert aws_calls.calls_during(finish) == ["TransactWriteItems"]
-    assert len(submissions.received()) == 1
+    assert len(submissions.stored_outcomes()) == 1
     assert aws_calls.calls_during(finish) == ["TransactWriteItems"]

@@ -28,7 +28,7 @@ from tests.support.submission_driver import (
     outcome,
 )
 
-# What PayNearMe did not take, and what the caller is told.
+# A reply without effect, and the outcome for the caller.
 NOT_ACCEPTED_REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {
     "401": ((401, {"status": "error"}), (502, "credentials-rejected")),
     "403": ((403, b"<html>"), (502, "credentials-rejected")),
@@ -51,7 +51,7 @@ def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
     assert [outcome(submissions.submit()) for _ in range(2)] == [SUBMITTED] * 2
     requests = submissions.paynearme.sent
     assert len(requests) == 3
-    # Without a connection nothing arrives.
+    # Without a connection, PayNearMe receives nothing.
     assert {sent["site_payment_identifier"] for sent in requests if sent} == {identifier_of()}
     verify(requests[-1], requests[-1]["signature"], [SITES[SITE]["secret"]], "3.0")
 
@@ -103,7 +103,7 @@ def test_a_call_after_what_was_not_taken_is_under_way_again(submissions: Submiss
 @pytest.mark.parametrize(
     "reply",
     [(200, REJECTION), (200, EXPIRED_REPLY), (401, {}), READ_TIMEOUT],
-    ids=["refused", "expired", "401", "hangs"],
+    ids=["rejected", "expired", "401", "timeout"],
 )
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
 def test_a_confirmation_is_believed_before_an_answer_that_was_no_yes(
@@ -141,15 +141,15 @@ def test_what_is_told_of_another_payment_keeps_nobody_from_asking_again(
 
 
 BATCH_GET, UPDATE_ITEM = ["BatchGetItem"], ["UpdateItem"]
-# What came of the payment at first, if it was asked for; and the calls of DynamoDB that the next call costs.
+# The reply to an earlier submission, if any, and the DynamoDB calls of the next submission.
 EXPECTED_CALLS: dict[str, tuple[Any, list[str]]] = {
     "new": (None, UPDATE_ITEM * 2),
     "submitted": ((200, ACCEPTED_REPLY), UPDATE_ITEM),
-    "under way": (ProcessKilled(), UPDATE_ITEM),
+    "in progress": (ProcessKilled(), UPDATE_ITEM),
     "unknown": (READ_TIMEOUT, UPDATE_ITEM + BATCH_GET),
-    "refused": ((200, REJECTION), UPDATE_ITEM + BATCH_GET),
+    "rejected": ((200, REJECTION), UPDATE_ITEM + BATCH_GET),
     "expired": ((200, EXPIRED_REPLY), UPDATE_ITEM + BATCH_GET),
-    "not taken": ((401, {}), UPDATE_ITEM + BATCH_GET + UPDATE_ITEM * 2),
+    "not accepted": ((401, {}), UPDATE_ITEM + BATCH_GET + UPDATE_ITEM * 2),
 }
 
 

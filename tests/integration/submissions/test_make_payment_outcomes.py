@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.callback_fixtures import CUSTOMER, SITE, authorization
 from tests.support.callback_driver import NOON, send_at, unix_time
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization
 from tests.support.harness import CapturedOutput, LambdaFunction
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.submission_driver import (
@@ -26,16 +26,16 @@ from tests.support.submission_driver import (
     outcome,
 )
 
-# What leaves nobody sure whether PayNearMe made the payment.
+# Replies after which the outcome of the payment is unknown.
 AMBIGUOUS_REPLIES: dict[str, Any] = {
-    "hangs": READ_TIMEOUT,
-    "cut": BROKEN_CONNECTION,
+    "timeout": READ_TIMEOUT,
+    "closed connection": BROKEN_CONNECTION,
     "HTML": (200, b"<html>Down</html>"),
-    "half an answer": (200, b'{"status": "ok", "paym'),
+    "truncated response": (200, b'{"status": "ok", "paym'),
     "500": (500, {"status": "error", "errors": ["Down"]}),
     "503": (503, b"<html>Down</html>"),
     "redirected": (302, ACCEPTED_REPLY),
-    "neither": (200, {"status": "pending"}),
+    "unknown status": (200, {"status": "pending"}),
     "a list": (200, [ACCEPTED_REPLY]),
 }
 ambiguous_replies = pytest.mark.parametrize("reply", AMBIGUOUS_REPLIES.values(), ids=AMBIGUOUS_REPLIES)
@@ -43,7 +43,7 @@ ambiguous_replies = pytest.mark.parametrize("reply", AMBIGUOUS_REPLIES.values(),
 
 @pytest.fixture
 def unknown_outcome(submissions: SubmissionDriver) -> SubmissionDriver:
-    """A payment of which nobody knows what became of it. PayNearMe would take another."""
+    """A payment with an unknown outcome. PayNearMe would accept another submission."""
     submissions.paynearme.next_replies = [READ_TIMEOUT]
     assert outcome(submissions.submit()) == OUTCOME_UNKNOWN
     return submissions
@@ -119,13 +119,13 @@ def test_a_confirmed_decline_settles_it(unknown_outcome: SubmissionDriver) -> No
     assert len(unknown_outcome.paynearme.sent) == 1
 
 
-@pytest.mark.parametrize("second", [PNM_PAYMENT, "943751749957"], ids=["the same", "another"])
+@pytest.mark.parametrize("second", [PNM_PAYMENT, "943751749957"], ids=["same payment", "another payment"])
 @pytest.mark.parametrize("declined_first", [True, False])
 def test_a_payment_that_was_made_counts_more_than_one_that_was_declined(
     unknown_outcome: SubmissionDriver, second: str, declined_first: bool
 ) -> None:
     decline_changes = {"status": "decline", "pnm_payment_identifier": second}
-    for changes in ([decline_changes, {}], [{}, decline_changes])[not declined_first]:
+    for changes in [decline_changes, {}] if declined_first else [{}, decline_changes]:
         unknown_outcome.finish(**changes)
 
     response = unknown_outcome.submit()
@@ -139,7 +139,7 @@ def test_the_amount_that_is_told_is_that_of_the_payment_that_was_made(
     unknown_outcome: SubmissionDriver, declined_first: bool
 ) -> None:
     decline_changes = {"status": "decline", "pnm_payment_identifier": "943751749957", "payment_amount": "7.00"}
-    for changes in ([decline_changes, {}], [{}, decline_changes])[not declined_first]:
+    for changes in [decline_changes, {}] if declined_first else [{}, decline_changes]:
         unknown_outcome.finish(**changes)
 
     assert unknown_outcome.submit().content["payment_amount"] == "1000.00"
@@ -152,7 +152,7 @@ def test_what_is_told_of_money_counts_more_than_what_a_test_tells(
     unknown_outcome: SubmissionDriver, test_status: str, status: str, expected: tuple[int, str], test_first: bool
 ) -> None:
     test = {"test": "true", "status": test_status, "pnm_payment_identifier": "943751749957"}
-    for changes in ([test, {"status": status}], [{"status": status}, test])[not test_first]:
+    for changes in [test, {"status": status}] if test_first else [{"status": status}, test]:
         unknown_outcome.finish(**changes)
 
     response = unknown_outcome.submit()
@@ -166,7 +166,7 @@ def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifi
     unknown_outcome: SubmissionDriver, order: list[int]
 ) -> None:
     payments = [("943751749957", "7.00"), ("943751749955", "2000.00")]
-    for number, amount in (payments[place] for place in order):
+    for number, amount in (payments[index] for index in order):
         changes = {"payment_amount": amount, "net_payment_amount": amount}
         unknown_outcome.finish(pnm_payment_identifier=number, **changes)
 
@@ -181,7 +181,7 @@ def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_doe
     sizes = set()
     for number in range(100, 112):
         unknown_outcome.finish(status=status, pnm_payment_identifier=f"943751749{number}")
-        [item] = unknown_outcome.received()
+        [item] = unknown_outcome.stored_outcomes()
         sizes.add(len(str(item)))
     assert len(sizes) == 1
 
@@ -195,7 +195,7 @@ def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_doe
         {"site_payment_identifier": None},
         {"site_payment_identifier": identifier_of().upper()},
     ],
-    ids=["other order", "other identifier", "no identifier", "other spelling"],
+    ids=["other order", "other identifier", "no identifier", "upper case"],
 )
 def test_a_confirmation_of_another_payment_settles_nothing(
     unknown_outcome: SubmissionDriver, changes: dict[str, str | None], status: str
@@ -215,7 +215,7 @@ def test_a_test_settles_it_and_posts_no_money(
     assert unknown_outcome.ledger_table.balances() == {}
 
 
-@pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["refused", "expired"])
+@pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
 def test_a_refusal_is_stored_and_told_again_as_it_was(submissions: SubmissionDriver, reply: dict[str, Any]) -> None:
     submissions.paynearme.next_replies = [submissions.paynearme.replying(200, reply)]
 
@@ -260,7 +260,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
 @pytest.mark.parametrize(
     ("reply", "names"),
     [
-        (READ_TIMEOUT, ["PaymentOutcomeUnknown", "PayNearMeOutcomeUnknown"]),
+        (READ_TIMEOUT, ["PaymentOutcomeUnknown", "PayNearMeTimeout"]),
         ((401, {}), ["PayNearMeCredentialsRejected"]),
         ((403, {}), ["PayNearMeCredentialsRejected"]),
     ],
@@ -284,7 +284,7 @@ def test_it_is_counted_for_whoever_watches(
         ((500, b"<html>"), OUTCOME_UNKNOWN),
         ((200, {"status": "ok"}), SUBMITTED),
     ],
-    ids=["refused", "expired", "unknown", "submitted"],
+    ids=["rejected", "expired", "unknown", "submitted"],
 )
 def test_one_log_line_names_order_and_payment_and_says_nothing_more(
     submissions: SubmissionDriver, captured: CapturedOutput, reply: tuple[int, Any], expected: tuple[int, str]

@@ -1,37 +1,30 @@
-"""Accepted payments whose outcome nobody tells: which are watched, and what becomes of them."""
+"""Sweep accepted payments without an outcome."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from paynearme.ledger.release import release
 from paynearme.platform.deadline import Deadline
 from tests.support.appconfig_stub import AppConfigStub
+from tests.support.callback_driver import (
+    BEFORE_OVERDUE,
+    BEFORE_RELEASE,
+    NOON,
+    OVERDUE,
+    RELEASE_DUE,
+    CallbackDriver,
+    SweepDriver,
+    limit,
+    reversal,
+    send_at,
+    total,
+)
 from tests.support.callback_fixtures import SITE
-from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
-from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
 from tests.support.interleaving import Interleaver
 from tests.support.stream_reader import StreamReader
-from tests.support.callback_driver import BEFORE_OVERDUE, BEFORE_RELEASE, OVERDUE, RELEASE_DUE, SweepDriver
-
-
-@pytest.fixture
-def payments(
-    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, stream_reader: StreamReader
-) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
-@pytest.fixture
-def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFixture) -> SweepDriver:
-    return SweepDriver(cold_start("sweep_unconfirmed"), ledger_table)
-
-
-@pytest.fixture
-def published_types(stream_reader: StreamReader) -> Callable[[], list[str]]:
-    """Tells of what kinds the new events are: an anomaly's is its code."""
-    return lambda: [getattr(event, "anomaly", event.detail_type) for event in stream_reader.new_events()]
 
 
 def test_only_an_accepted_payment_without_an_outcome_is_awaited(
@@ -40,32 +33,32 @@ def test_only_an_accepted_payment_without_an_outcome_is_awaited(
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
     payments.authorize("accepted")
     payments.authorize("declined", payment_amount="100.01")
-    payments.authorize("a-test", test="true")
-    payments.authorize("made")
-    payments.confirm("made")
-    payments.authorize("failed")
-    payments.decline("failed")
-    payments.authorize("made-otherwise")
-    payments.confirm("made-otherwise", payment_amount="7.00")
-    payments.confirm("asked-later")
-    payments.authorize("asked-later")
+    payments.authorize("test", test="true")
+    payments.authorize("paid")
+    payments.confirm("paid")
+    payments.authorize("not-paid")
+    payments.decline("not-paid")
+    payments.authorize("another-amount")
+    payments.confirm("another-amount", payment_amount="7.00")
+    payments.confirm("confirmed-first")
+    payments.authorize("confirmed-first")
     send_at(NOON, reverse, reversal(pnm_payment_identifier="reversed"))
 
     assert sweeper.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
 
 
 def test_it_is_marked_once_after_the_set_time(
-    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
-    published_types()
+    stream_reader.new_types()
 
     sweeper.sweep(BEFORE_OVERDUE)
-    assert published_types() == []
+    assert stream_reader.new_types() == []
     for now in (OVERDUE, OVERDUE, BEFORE_RELEASE):
         sweeper.sweep(now)
 
-    assert published_types() == ["PaymentUnconfirmed"]
+    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert payments.item()["unconfirmed_at"] == OVERDUE.isoformat()
     assert payments.spent() == total("100.00")
     assert captured.metric_total("PaymentUnconfirmed") == 1
@@ -77,15 +70,15 @@ def test_a_mark_whose_answer_is_lost_is_counted_too(
     sweeper: SweepDriver,
     captured: CapturedOutput,
     aws_calls: AwsCallRecorder,
-    published_types: Callable[[], list[str]],
+    stream_reader: StreamReader,
 ) -> None:
     payments.authorize()
-    published_types()
+    stream_reader.new_types()
 
     aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
     sweeper.sweep(OVERDUE)
 
-    assert published_types() == ["PaymentUnconfirmed"]
+    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert captured.metric_total("PaymentUnconfirmed") == 1
 
 
@@ -93,16 +86,16 @@ def test_two_that_look_at_once_mark_it_once(
     payments: CallbackDriver,
     sweeper: SweepDriver,
     captured: CapturedOutput,
-    published_types: Callable[[], list[str]],
+    stream_reader: StreamReader,
     interleave: Interleaver,
 ) -> None:
     payments.authorize()
-    published_types()
+    stream_reader.new_types()
 
     interleave(lambda: sweeper.sweep(OVERDUE + timedelta(seconds=1)))
     sweeper.sweep(OVERDUE)
 
-    assert published_types() == ["PaymentUnconfirmed"]
+    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert captured.metric_total("PaymentUnconfirmed") == 1
 
 
@@ -111,28 +104,28 @@ def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
     payments: CallbackDriver,
     sweeper: SweepDriver,
     captured: CapturedOutput,
-    published_types: Callable[[], list[str]],
+    stream_reader: StreamReader,
     interleave: Interleaver,
     outcome: str,
 ) -> None:
     payments.authorize()
-    published_types()
+    stream_reader.new_types()
 
     interleave(lambda: getattr(payments.at(OVERDUE), outcome)())
     sweeper.sweep(OVERDUE)
 
-    assert published_types() == ["PaymentConfirmed" if outcome == "confirm" else "PaymentFailed"]
+    assert stream_reader.new_types() == ["PaymentConfirmed" if outcome == "confirm" else "PaymentFailed"]
     assert captured.metric_total("PaymentUnconfirmed") == 0
     assert sweeper.pending() == {}
 
 
 def test_what_it_reserved_is_given_back_once_after_the_longer_time(
-    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     payments.authorize("1")
     payments.authorize("2", payment_amount="30.00")
     payments.confirm("2", payment_amount="30.00")
-    published_types()
+    stream_reader.new_types()
 
     sweeper.sweep(OVERDUE)
     sweeper.sweep(BEFORE_RELEASE)
@@ -140,37 +133,37 @@ def test_what_it_reserved_is_given_back_once_after_the_longer_time(
     for hours in range(3):
         sweeper.sweep(RELEASE_DUE + timedelta(hours=hours))
 
-    assert published_types() == ["PaymentUnconfirmed", "ReservationReleased"]
+    assert stream_reader.new_types() == ["PaymentUnconfirmed", "ReservationReleased"]
     assert payments.spent() == total("30.00")
     assert captured.metric_total("ReservationReleased") == 1
     assert sweeper.pending() == {}
 
 
 def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
-    payments: CallbackDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
 
     sweeper.sweep(RELEASE_DUE)
 
-    assert published_types() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
+    assert stream_reader.new_types() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
 
 
 def test_an_outcome_that_comes_right_before_the_release_wins(
-    payments: CallbackDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]], interleave: Interleaver
+    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, interleave: Interleaver
 ) -> None:
     payments.authorize()
     sweeper.sweep(OVERDUE)
-    published_types()
+    stream_reader.new_types()
 
     interleave(lambda: payments.at(RELEASE_DUE).confirm())
     sweeper.sweep(RELEASE_DUE)
 
-    assert published_types() == ["PaymentConfirmed"]
+    assert stream_reader.new_types() == ["PaymentConfirmed"]
     assert payments.spent() == total("100.00")
 
 
-@pytest.mark.parametrize("customer", ["773090000", None], ids=["a customer", "nobody"])
+@pytest.mark.parametrize("customer", ["773090000", None], ids=["customer", "no customer"])
 def test_a_look_that_is_over_spares_what_was_decided_on_again(
     payments: CallbackDriver, sweeper: SweepDriver, interleave: Interleaver, customer: str | None
 ) -> None:
@@ -199,23 +192,23 @@ def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
     sweeper.sweep(RELEASE_DUE)
     payments.at(RELEASE_DUE).authorize()
 
-    ledger, deadline = sweeper.function.app.ledger, Deadline.after(10)
-    assert not ledger.release(SITE, "1", RELEASE_DUE, deadline, pending_since=pending_since)
+    table, deadline = sweeper.function.app.table, Deadline.after(10)
+    assert not release(table, SITE, "1", RELEASE_DUE, deadline, pending_since)
     assert payments.item()["reservation_amount"] == 100
 
 
 def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
-    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     payments.authorize(site_customer_identifier=None)
-    published_types()
+    stream_reader.new_types()
 
     sweeper.sweep(OVERDUE)
     assert list(sweeper.pending()) == ["1"]
     sweeper.sweep(RELEASE_DUE)
 
     assert sweeper.pending() == {}
-    assert published_types() == ["PaymentUnconfirmed"]
+    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert "released_at" not in payments.item()
     assert captured.metric_total("ReservationReleased") == 0
 
@@ -253,14 +246,14 @@ def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
 
 
 def test_what_is_made_after_its_release_is_told_and_marked(
-    payments: CallbackDriver, sweeper: SweepDriver, published_types: Callable[[], list[str]]
+    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
 ) -> None:
     payments.authorize()
     sweeper.sweep(RELEASE_DUE)
-    published_types()
+    stream_reader.new_types()
 
     payments.at(RELEASE_DUE).confirm()
 
-    assert published_types() == ["PaymentConfirmed", "paid_after_release"]
+    assert stream_reader.new_types() == ["PaymentConfirmed", "paid_after_release"]
     assert payments.spent() == total("100.00")
     assert payments.ledger_table.balances() == {"773090000": 100}

@@ -1,4 +1,4 @@
-"""What a look for forgotten payments costs, and what it does when time is short."""
+"""Count the requests of a sweep, and limit its time."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -7,49 +7,42 @@ from datetime import datetime, timedelta
 import pytest
 
 from paynearme.errors import InvocationFailedError, LedgerUnavailableError
-from paynearme.ledger import Ledger, schema
-from paynearme.ledger.unconfirmed import PARTITIONS, PendingPayment, PendingStage, pending_attributes
+from paynearme.ledger import schema
+from paynearme.ledger.unconfirmed import PARTITIONS, PendingPayment, PendingStage, mark_unconfirmed, pending_attributes
 from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Table
+from paynearme.sweep import unconfirmed_sweep
 from paynearme.sweep.unconfirmed_sweep import MIN_PAYMENT_BUDGET_SECONDS, sweep
-from tests.support.callback_fixtures import SITE
-from tests.support.callback_driver import NOON, CallbackDriver
-from tests.support.fake_clock import Clock
-from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.callback_driver import (
     BEFORE_OVERDUE,
     BEFORE_RELEASE,
+    NOON,
     OVERDUE,
     RELEASE_DUE,
+    CallbackDriver,
     SweepDriver,
     add_pending_payments,
 )
+from tests.support.callback_fixtures import SITE
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LedgerFixture
 
 SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
-"""What a look costs that finds nothing."""
+"""The requests of a sweep without overdue payments."""
 
 
-@pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
-@pytest.fixture
-def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFixture) -> SweepDriver:
-    return SweepDriver(cold_start("sweep_unconfirmed"), ledger_table)
-
-
-@pytest.mark.parametrize("payment_state", ["nothing", "open ones", "ended ones", "released ones"])
+@pytest.mark.parametrize("payment_state", ["none", "pending", "confirmed", "released"])
 def test_what_is_not_due_costs_nothing(
     payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
 ) -> None:
-    for number in range(0 if payment_state == "nothing" else 12):
+    for number in range(0 if payment_state == "none" else 12):
         payments.authorize(str(number))
-        if payment_state == "ended ones":
+        if payment_state == "confirmed":
             payments.confirm(str(number))
-    if payment_state == "released ones":
+    if payment_state == "released":
         sweeper.sweep(RELEASE_DUE)
 
-    sweep_time = BEFORE_OVERDUE if payment_state == "open ones" else RELEASE_DUE
+    sweep_time = BEFORE_OVERDUE if payment_state == "pending" else RELEASE_DUE
     assert Counter(aws_calls.calls_during(lambda: sweeper.sweep(sweep_time))) == SWEEP_QUERIES
 
 
@@ -62,11 +55,11 @@ def test_each_that_is_due_costs_one_request_and_later_two(
         payments.at(NOON + timedelta(hours=30)).authorize(str(number))
 
     marking_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
-    again = Counter(aws_calls.calls_during(lambda: sweeper.sweep(BEFORE_RELEASE)))
+    repeated_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(BEFORE_RELEASE)))
     release_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(RELEASE_DUE)))
 
     assert marking_calls == SWEEP_QUERIES + Counter({"UpdateItem": 7})
-    assert again == SWEEP_QUERIES
+    assert repeated_calls == SWEEP_QUERIES
     assert release_calls == SWEEP_QUERIES + Counter({"BatchGetItem": 7, "TransactWriteItems": 7})
 
 
@@ -86,15 +79,16 @@ def test_more_than_one_page_of_a_partition_is_marked(
 
     calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
 
-    # Two pages more.
+    # Two more pages.
     assert calls == SWEEP_QUERIES + Counter({"Query": 2, "UpdateItem": 205})
     assert {item["unconfirmed_at"] for item in ledger_table.payments()} == {OVERDUE.isoformat()}
     assert captured.metric_total("PaymentUnconfirmed") == 205
-    # All of it in one line with its operation, however many there are.
+    # One metrics line with the operation, for any number of payments.
     [metrics] = captured.metrics()
     assert metrics["operation"] == "sweep_unconfirmed"
 
 
+@pytest.mark.usefixtures("no_delays")
 @pytest.mark.parametrize("seconds", [0.4, 2.4])
 def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     ledger_table: LedgerFixture,
@@ -110,10 +104,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
         clock.advance(seconds)
         return function()
 
-    monkeypatch.setattr(Deadline, "bound", run_slowly)
-    monkeypatch.setattr(
-        Deadline, "after", lambda sweep_with_budget: Deadline(clock.now + sweep_with_budget, clock, clock.sleep)
-    )
+    monkeypatch.setattr(Deadline, "run", run_slowly)
 
     sweep_count = 0
     while any(since.startswith("authorized") for since in sweeper.pending().values()):
@@ -136,34 +127,34 @@ def test_without_time_nothing_is_begun(
     app = sweeper.function.app
     deadline = clock.deadline(MIN_PAYMENT_BUDGET_SECONDS - 0.1)
 
-    assert aws_calls.calls_during(lambda: sweep(app.ledger, app.settings, RELEASE_DUE, deadline)) == []
+    assert aws_calls.calls_during(lambda: sweep(app.table, app.settings, RELEASE_DUE, deadline)) == []
 
 
 @pytest.fixture
-def sweep_with_budget(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[float], list[float]]:
-    """Have one overdue payment in the index, which takes the given seconds to be found; none can be marked.
+def add_overdue_payment(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[float], list[float]]:
+    """Return a function that adds an overdue payment with a query time in seconds. It cannot be marked.
 
-    Returns what time each attempt to mark it is given.
+    The function returns the list of the remaining times of all attempts.
     """
     payment = PendingPayment(("PAYMENT", "PAYMENT"), "authorized#", SITE, "1", "80080175585")
 
-    def set_budget(seconds: float) -> list[float]:
+    def add_payment(query_seconds: float) -> list[float]:
         attempts: list[float] = []
 
-        def find_pending(_: Ledger, partition: int, stage: PendingStage, *__: object) -> Iterator[PendingPayment]:
+        def find(_: Table, partition: int, stage: PendingStage, *__: object) -> Iterator[PendingPayment]:
             if (partition, stage) == (3, PendingStage.AUTHORIZED):
-                clock.advance(seconds)
+                clock.advance(query_seconds)
                 yield payment
 
-        def mark(_: Ledger, __: PendingPayment, ___: datetime, deadline: Deadline) -> bool:
+        def mark(_: Table, __: PendingPayment, ___: datetime, deadline: Deadline) -> bool:
             attempts.append(deadline.remaining)
             return False
 
-        monkeypatch.setattr(Ledger, "find_overdue", find_pending)
-        monkeypatch.setattr(Ledger, "mark_unconfirmed", mark)
+        monkeypatch.setattr(unconfirmed_sweep, "find_overdue", find)
+        monkeypatch.setattr(unconfirmed_sweep, "mark_unconfirmed", mark)
         return attempts
 
-    return set_budget
+    return add_payment
 
 
 @pytest.mark.parametrize(
@@ -171,24 +162,24 @@ def sweep_with_budget(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable
 )
 def test_what_was_found_too_late_is_not_begun(
     sweeper: SweepDriver,
-    sweep_with_budget: Callable[[float], list[float]],
+    add_overdue_payment: Callable[[float], list[float]],
     clock: Clock,
     seconds_left: float,
     started_count: int,
 ) -> None:
-    app, attempts = sweeper.function.app, sweep_with_budget(10)
+    app, attempts = sweeper.function.app, add_overdue_payment(10)
 
-    sweep(app.ledger, app.settings, OVERDUE, clock.deadline(10 + seconds_left))
+    sweep(app.table, app.settings, OVERDUE, clock.deadline(10 + seconds_left))
 
     assert len(attempts) == started_count
 
 
 def test_one_payment_takes_no_more_than_its_part_of_the_time(
-    sweeper: SweepDriver, sweep_with_budget: Callable[[float], list[float]], clock: Clock
+    sweeper: SweepDriver, add_overdue_payment: Callable[[float], list[float]], clock: Clock
 ) -> None:
-    app, attempts = sweeper.function.app, sweep_with_budget(0)
+    app, attempts = sweeper.function.app, add_overdue_payment(0)
 
-    sweep(app.ledger, app.settings, OVERDUE, clock.deadline(60))
+    sweep(app.table, app.settings, OVERDUE, clock.deadline(60))
 
     assert attempts == [MIN_PAYMENT_BUDGET_SECONDS]
 
@@ -198,15 +189,15 @@ def test_no_partition_is_the_last_each_time(
 ) -> None:
     partitions: list[int] = []
 
-    def find_pending(_: Ledger, partition: int, *__: object) -> Iterator[PendingPayment]:
+    def find_nothing(_: Table, partition: int, *__: object) -> Iterator[PendingPayment]:
         partitions.append(partition)
         return iter(())
 
-    monkeypatch.setattr(Ledger, "find_overdue", find_pending)
+    monkeypatch.setattr(unconfirmed_sweep, "find_overdue", find_nothing)
     app = sweeper.function.app
 
     for minute in range(PARTITIONS):
-        sweep(app.ledger, app.settings, OVERDUE + timedelta(minutes=minute), clock.deadline(60))
+        sweep(app.table, app.settings, OVERDUE + timedelta(minutes=minute), clock.deadline(60))
 
     all_partitions = list(range(PARTITIONS))
     assert sorted(partitions[:PARTITIONS]) == all_partitions
@@ -217,21 +208,22 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
     ledger_table: LedgerFixture, sweeper: SweepDriver, captured: CapturedOutput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_pending_payments(ledger_table, range(5))
-    mark = Ledger.mark_unconfirmed
     failing_id = min(sweeper.pending())
 
-    def mark_all_but_one(ledger: Ledger, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
+    def fail_for_one(table: Table, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
         if payment.pnm_payment_identifier == failing_id:
             raise LedgerUnavailableError
-        return mark(ledger, payment, now, deadline)
+        return mark_unconfirmed(table, payment, now, deadline)
 
-    monkeypatch.setattr(Ledger, "mark_unconfirmed", mark_all_but_one)
+    monkeypatch.setattr(unconfirmed_sweep, "mark_unconfirmed", fail_for_one)
 
     with pytest.raises(InvocationFailedError):
         sweeper.sweep(OVERDUE)
 
     assert captured.metric_total("PaymentUnconfirmed") == 4
-    assert [n for n, since in sweeper.pending().items() if since.startswith("authorized")] == [failing_id]
+    assert [payment_id for payment_id, since in sweeper.pending().items() if since.startswith("authorized")] == [
+        failing_id
+    ]
 
 
 def test_a_table_that_is_gone_fails_the_look(

@@ -1,4 +1,4 @@
-"""What the bus and the queue are sent, and what is made of their answers."""
+"""Send requests to the bus and the queue, and evaluate their responses."""
 
 import json
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from botocore.exceptions import (
 )
 
 from paynearme.errors import EventPublishFailedError
+from paynearme.events.event_bus import EntryStatus
 from paynearme.ledger.event_mapping import payment_events
-from paynearme.platform import observability
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 from paynearme.protocol.payment_events import PaymentEvent
 from tests.support.fake_clock import Clock
@@ -42,7 +42,7 @@ type Send = Callable[[float], None]
 def failing_target(
     request: pytest.FixtureRequest, clock: Clock, bus: EventBridgeStub, queue: SqsStub
 ) -> tuple[Any, Send]:
-    """Lets one of the two fail as it is told to, and sends something there in so many seconds."""
+    """Return a function that sets the errors of a target, and a function that sends to it within some seconds."""
 
     def fail(*errors: Exception) -> None:
         error_sequence = chain(errors[:-1], repeat(errors[-1])) if errors else iter(())
@@ -63,7 +63,7 @@ def failing_target(
 def test_an_event_is_sent_with_what_rules_look_at(clock: Clock, bus: EventBridgeStub) -> None:
     [event] = events("order_differs")
 
-    assert bus.as_event_bus().put_events([event], clock.deadline(10)) == [True]
+    assert bus.as_event_bus().put_events([event], clock.deadline(10)) == [EntryStatus.PUBLISHED]
 
     [[entry]] = bus.requests
     detail = json.loads(entry.pop("Detail"))
@@ -100,20 +100,22 @@ def test_a_record_is_kept_as_the_event_that_brings_it_again(clock: Clock, queue:
 @pytest.mark.parametrize(
     ("code", "status"),
     [
-        (None, True),
-        *((code, False) for code in ("ThrottlingException", "InternalError", "SomethingNew")),
-        # A right can be given while the event waits.
-        *((code, False) for code in ("AccessDeniedException", "NotAuthorizedForSourceException")),
-        ("NotAuthorizedForDetailTypeException", False),
-        *((code, None) for code in ("InvalidArgument", "MalformedDetail", "RedactionFailure")),
+        (None, EntryStatus.PUBLISHED),
+        *((code, EntryStatus.RETRY) for code in ("ThrottlingException", "InternalError", "UndocumentedCode")),
+        # An operator can grant a permission while the event waits.
+        *((code, EntryStatus.RETRY) for code in ("AccessDeniedException", "NotAuthorizedForSourceException")),
+        ("NotAuthorizedForDetailTypeException", EntryStatus.RETRY),
+        *((code, EntryStatus.REJECTED) for code in ("InvalidArgument", "MalformedDetail", "RedactionFailure")),
     ],
 )
 def test_the_answer_says_of_each_event_whether_it_is_there(
-    clock: Clock, bus: EventBridgeStub, code: str | None, status: bool | None
+    clock: Clock, bus: EventBridgeStub, code: str | None, status: EntryStatus
 ) -> None:
     bus.rejections = {"1 b": repeat(code)}
 
-    assert bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10)) == [True, status, True]
+    statuses = bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10))
+
+    assert statuses == [EntryStatus.PUBLISHED, status, EntryStatus.PUBLISHED]
     assert len(bus.requests) == 1
 
 
@@ -121,7 +123,7 @@ def test_why_the_bus_refuses_is_noted_in_its_own_words(
     clock: Clock, bus: EventBridgeStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_fields: dict[str, Any] = {}
-    monkeypatch.setattr(observability, "note", lambda **fields: log_fields.update(fields))
+    monkeypatch.setattr("paynearme.events.event_bus.add_log_fields", lambda **fields: log_fields.update(fields))
     bus.rejections = {"1 a": repeat("ThrottlingException"), "1 b": repeat("MalformedDetail")}
 
     bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10))
@@ -140,13 +142,13 @@ def test_why_the_bus_refuses_is_noted_in_its_own_words(
         client_error("InternalException", 500),
         client_error("ServiceUnavailable", 503),
     ],
-    ids=lambda error: str(error)[:50] or "late",
+    ids=lambda error: str(error)[:50] or "timeout",
 )
 def test_a_request_that_may_do_better_is_sent_again(clock: Clock, bus: EventBridgeStub, error: Exception) -> None:
     bus.rejections = {"1 a": iter([error, error])}
 
-    assert bus.as_event_bus().put_events(events("a"), clock.deadline(10)) == [True]
-    # The answer may be what was lost: the event is the same one.
+    assert bus.as_event_bus().put_events(events("a"), clock.deadline(10)) == [EntryStatus.PUBLISHED]
+    # The retries contain the same event, because the response can be lost.
     assert bus.requests == [bus.requests[0]] * 3
     assert len(clock.sleeps) == 2
 
@@ -173,7 +175,7 @@ def test_a_request_that_will_do_no_better_is_not_sent_again(
     assert clock.sleeps == []
 
 
-@pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url=URL), TimeoutError()], ids=["lost", "late"])
+@pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url=URL), TimeoutError()], ids=["no response", "timeout"])
 def test_it_is_given_up_in_time(clock: Clock, failing_target: tuple[Any, Send], error: Exception) -> None:
     fail, send = failing_target
     fail(error)

@@ -1,4 +1,4 @@
-"""Events get onto the bus in order, at least once, and nothing stands in the way of all others."""
+"""Publish events in order and at least once. No record blocks all others."""
 
 import json
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from tests.support.fake_clock import Clock
 from tests.support.stream_record_fixtures import NOW, EventBridgeStub, Record, SqsStub, record
 
 SECONDS = 45.0
-WAIT = 6 * 60 * 60
-LATE_TIME = NOW - timedelta(seconds=WAIT)
-RECENT_TIME = NOW - timedelta(seconds=WAIT - 1)
+MAX_AGE_SECONDS = 6 * 60 * 60
+LATE_TIME = NOW - timedelta(seconds=MAX_AGE_SECONDS)
+RECENT_TIME = NOW - timedelta(seconds=MAX_AGE_SECONDS - 1)
 ACCESS_DENIED = ClientError(
-    {"Error": {"Code": "AccessDeniedException", "Message": ""}, "ResponseMetadata": {}},  # type: ignore[typeddict-item] # the rest is of no interest
+    {"Error": {"Code": "AccessDeniedException", "Message": ""}, "ResponseMetadata": {}},  # type: ignore[typeddict-item] # incomplete
     "PutEvents",
 )
 
@@ -28,16 +28,18 @@ type Publish = Callable[..., None]
 
 @pytest.fixture
 def publish_records(clock: Clock, bus: EventBridgeStub, queue: SqsStub) -> Publish:
-    """Publishes records with all the time that the function has."""
+    """Publish records within the time of the function."""
 
     def publish_all(*records: Record) -> None:
-        publish(records, bus.as_event_bus(), queue.as_dead_letter_queue(), WAIT, NOW, clock.deadline(SECONDS))
+        publish(
+            records, bus.as_event_bus(), queue.as_dead_letter_queue(), MAX_AGE_SECONDS, NOW, clock.deadline(SECONDS)
+        )
 
     return publish_all
 
 
 def changes(payments: int, *revisions: int) -> list[Record]:
-    """Return changes of so many payments, each told as two events, the payments' first ones first."""
+    """Return a change with two events for each revision of each payment, by revision."""
     return [
         record(str(payment), f"a{revision}", f"b{revision}", revision=revision)
         for revision in revisions
@@ -68,7 +70,7 @@ def test_a_request_holds_at_most_ten_events_and_one_of_a_payment(
     for request in bus.requested_names:
         payments = [name.split()[0] for name in request]
         assert len(payments) == len(set(payments))
-    # No more requests than it takes: three at a time for each of a payment's four events.
+    # Three requests for each of a payment's four events.
     assert len(bus.requested_names) <= 12
 
 
@@ -78,7 +80,7 @@ def test_changes_that_are_told_to_nobody_ask_for_nothing(publish_records: Publis
     assert bus.requests == []
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "InternalError", "SomethingNew"])
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalError", "UndocumentedCode"])
 def test_what_is_refused_for_now_is_tried_again_and_keeps_its_order(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, code: str
 ) -> None:
@@ -91,7 +93,7 @@ def test_what_is_refused_for_now_is_tried_again_and_keeps_its_order(
     assert queue.bodies == []
 
 
-@pytest.mark.parametrize("rejected_count", [1, 14], ids=["one", "more than a request holds"])
+@pytest.mark.parametrize("rejected_count", [1, 14], ids=["one", "more than one request"])
 def test_what_is_refused_holds_back_what_follows_of_its_payment_and_nothing_else(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, rejected_count: int
 ) -> None:
@@ -141,7 +143,7 @@ def test_what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on(
         {"dynamodb": {"NewImage": "zq7", "ApproximateCreationDateTime": NOW.timestamp()}},
         {"dynamodb": record("9", "a")["dynamodb"] | {"ApproximateCreationDateTime": "yesterday"}},
     ],
-    ids=["empty", "without images", "of no item", "of text", "of no time"],
+    ids=["empty", "no images", "incomplete item", "image is text", "no timestamp"],
 )
 def test_what_cannot_be_read_goes_to_the_dead_letters_and_the_rest_goes_on(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, malformed: Record
@@ -179,7 +181,7 @@ def test_a_bus_that_fails_loses_nothing_and_fills_no_dead_letters(
         with pytest.raises(EventPublishFailedError):
             publish_records(record("1", "a", changed_at=RECENT_TIME), {}, record("2", "a"))
 
-    # Not even what cannot be read, which comes again with the rest.
+    # The malformed record is also retried with the batch.
     assert queue.bodies == []
     bus.rejections.clear()
     publish_records(record("1", "a"), {}, record("2", "a"))
@@ -219,7 +221,7 @@ def test_what_is_taken_along_by_the_oldest_lies_there_once(
 
     publish_records(*records)
 
-    # Else the batch would come again for the younger one, and put the older one there each time.
+    # Otherwise each retry for the younger record would send the older one again.
     assert queue.records == records
 
 
@@ -247,16 +249,16 @@ def test_what_nobody_foresaw_lets_nothing_wait_for_too_long_either(
     assert queue.records == [late_record]
 
 
-@pytest.mark.parametrize("reason", ["unreadable", "never taken", "old"])
+@pytest.mark.parametrize("reason", ["malformed", "rejected", "expired"])
 def test_what_neither_the_bus_nor_the_dead_letters_take_comes_again(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, reason: str
 ) -> None:
     queue.error = ACCESS_DENIED
-    if reason != "unreadable":
-        bus.rejections = {"1 a": repeat("InvalidArgument" if reason == "never taken" else ACCESS_DENIED)}
+    if reason != "malformed":
+        bus.rejections = {"1 a": repeat("InvalidArgument" if reason == "rejected" else ACCESS_DENIED)}
 
     with pytest.raises(EventPublishFailedError):
-        publish_records({} if reason == "unreadable" else record("1", "a", changed_at=LATE_TIME))
+        publish_records({} if reason == "malformed" else record("1", "a", changed_at=LATE_TIME))
     assert queue.bodies == []
 
 
@@ -281,5 +283,5 @@ def test_what_has_waited_too_long_is_tried_for_a_moment_only(
 
     publish_records(record("1", "a", changed_at=LATE_TIME))
 
-    # Others wait behind it, and the stream forgets them too.
+    # Younger records behind it can expire also.
     assert clock.now - start <= LATE_RETRY_SECONDS

@@ -97,8 +97,8 @@ def test_each_reason_of_a_decline_is_counted_under_its_name(reason: Reason) -> N
 
 
 def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
-    former_decision = Decision(accept=False, reason="former_reason", decline_reason="No", receipt="^Sorry")
-    assert authorized(former_decision).metrics == {"AuthorizationDeclined": 1, "DeclinedFormerReason": 1}
+    removed_decision = Decision(accept=False, reason="removed_reason", decline_reason="No", receipt="^Sorry")
+    assert authorized(removed_decision).metrics == {"AuthorizationDeclined": 1, "DeclinedRemovedReason": 1}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
 def test_reversals_are_counted_by_what_is_counted_of_a_customer(kind: ReversalKind, names: list[str]) -> None:
     assert ReversalResult(kind, is_duplicate=False).metrics == dict.fromkeys(names, 1)
     assert ReversalResult(kind, is_duplicate=True).metrics == {"ReversalDuplicate": 1}
-    assert ReversalResult(kind, is_duplicate=False).log_fields == {"kind": str(kind), "repeated": False}
+    assert ReversalResult(kind, is_duplicate=False).log_fields == {"reversal_kind": str(kind), "duplicate": False}
 
 
 @pytest.mark.parametrize("anomaly", Anomaly)
@@ -176,20 +176,17 @@ def test_what_cannot_be_decided_is_declined_in_the_words_of_the_site() -> None:
 
 
 @pytest.mark.parametrize(
-    ("identifiers_in_url", "identifier"),
+    ("parameters", "identifier"),
     [
-        ({"site_payment_identifier": "ours"}, "ours"),
+        ({"site_payment_identifier": "site-payment-1"}, "site-payment-1"),
         ({"test": "true"}, site_payment_identifier("S2155373459", "830466818968", test=True)),
         ({"test": "false"}, site_payment_identifier("S2155373459", "830466818968", test=False)),
     ],
 )
 def test_such_a_decline_carries_the_identifier_that_the_payment_has_later(
-    identifiers_in_url: dict[str, str], identifier: str
+    parameters: dict[str, str], identifier: str
 ) -> None:
-    assert (
-        fallback_decline(fallback_texts, IDENTIFIERS | identifiers_in_url, DECIDED_AT).site_payment_identifier
-        == identifier
-    )
+    assert fallback_decline(fallback_texts, IDENTIFIERS | parameters, DECIDED_AT).site_payment_identifier == identifier
 
 
 def test_such_a_decline_counts_as_the_decision_that_it_is() -> None:
