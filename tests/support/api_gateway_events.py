@@ -1,4 +1,4 @@
-"""Events as a REST API hands them to a function, one builder for each transport."""
+"""Events of a REST API for a function, with one builder for each transport."""
 
 import base64
 import json
@@ -10,25 +10,25 @@ from paynearme.platform.http_request import ProxyEvent
 
 
 def query_event(pairs: Iterable[tuple[str, str]]) -> ProxyEvent:
-    """Return a ``GET`` with the pairs of its query string, which API Gateway has decoded."""
+    """Return a ``GET`` with the decoded pairs of its query string."""
     values_by_name: dict[str, list[str]] = {}
     for name, value in pairs:
         values_by_name.setdefault(name, []).append(value)
     event = _event("GET")
     if values_by_name:
-        # Like AWS: the one map holds the last of two equal names, the other holds both.
+        # As in API Gateway, one map has the last of two equal names, and the other map has both.
         event["queryStringParameters"] = {name: values[-1] for name, values in values_by_name.items()}
         event["multiValueQueryStringParameters"] = values_by_name
     return event
 
 
 def body_event(body: str | None, *, is_base64: bool = False) -> ProxyEvent:
-    """Return a ``POST`` with its body as API Gateway hands it over."""
+    """Return a ``POST`` with a body."""
     return _event("POST") | {"body": body, "isBase64Encoded": is_base64}
 
 
 def bytes_event(body: bytes) -> ProxyEvent:
-    """Return a ``POST`` whose body API Gateway hands over in base64."""
+    """Return a ``POST`` with a base64 body."""
     return body_event(base64.b64encode(body).decode(), is_base64=True)
 
 

@@ -1,4 +1,4 @@
-"""What hypothesis draws parameters from."""
+"""Hypothesis strategies for parameters."""
 
 from hypothesis import strategies as st
 
@@ -9,4 +9,4 @@ values = st.text(max_size=20)
 parameters = st.dictionaries(signed_names, values, min_size=1, max_size=8)
 
 any_text = st.lists(st.text(max_size=8) | st.sampled_from(["\ud800", "\udfff"]), max_size=4).map("".join)
-"""Text of any code points, lone surrogates among them, which UTF-8 cannot encode."""
+"""Text of any code points, with lone surrogates, which UTF-8 cannot encode."""

@@ -1,4 +1,4 @@
-"""Valid messages, of which each test changes one thing. A change to ``None`` leaves a parameter out."""
+"""Valid messages. Each test changes one parameter. A change to ``None`` omits a parameter."""
 
 from pydantic import SecretStr
 
@@ -8,7 +8,7 @@ SECRET = "ab7b539ea1317cca67c63c552"
 
 
 def valid_authorization(**changes: str | None) -> dict[str, str]:
-    """Return an authorization's parameters, the required ones only, unsigned."""
+    """Return the required parameters of an authorization, unsigned."""
     return _apply_changes(
         {
             "site_identifier": "S2155373459",
@@ -24,13 +24,13 @@ def valid_authorization(**changes: str | None) -> dict[str, str]:
 
 
 def valid_confirmation(**changes: str | None) -> dict[str, str]:
-    """Return the parameters of the confirmation of a payment, the required ones only, unsigned."""
+    """Return the required parameters of a confirmation of a paid payment, unsigned."""
     parameters = valid_authorization(status="payment", net_payment_amount="350.00", net_payment_currency="USD")
     return _apply_changes(parameters, changes)
 
 
 def valid_reversal(**changes: str | None) -> dict[str, str]:
-    """Return the parameters of the return of a part of a payment, unsigned."""
+    """Return the parameters of a partial bank return, unsigned."""
     parameters = valid_authorization(
         reverse_amount="100.00", reverse_currency="USD", reverse_type="Bank Return", reverse_code="R01"
     )
@@ -38,12 +38,12 @@ def valid_reversal(**changes: str | None) -> dict[str, str]:
 
 
 def valid_smart_token_request(**changes: str | None) -> dict[str, str]:
-    """Return the least that a request for a Smart Token can say."""
+    """Return the required parameters of a request for a Smart Token."""
     return _apply_changes({"pnm_order_identifier": "84488215678"}, changes)
 
 
 def valid_guaranteed_ach_request(**changes: str | None) -> dict[str, str]:
-    """Return a request for guaranteed ACH with its full set."""
+    """Return a request for a Smart Token with all parameters of guaranteed ACH."""
     parameters = valid_smart_token_request(
         flow_trustly="true",
         ext_customer_enrollment_date="2024-07-25",
@@ -55,7 +55,7 @@ def valid_guaranteed_ach_request(**changes: str | None) -> dict[str, str]:
 
 
 def resolved_site(version: str = "3.0", api_secret: str = SECRET) -> ResolvedSite:
-    """Return a site whose callbacks are signed with ``SECRET``."""
+    """Return a site with ``SECRET`` for callbacks."""
     return ResolvedSite.model_validate(
         {
             "identifier": "S2155373459",

@@ -1,4 +1,4 @@
-"""A valid policy and a payment that it accepts, of which each test changes one thing."""
+"""Builders of policies and of payments that they accept. Each test changes one part."""
 
 import json
 from collections.abc import Mapping
@@ -31,17 +31,17 @@ NOW = datetime(2026, 11, 20, 17, 30, tzinfo=UTC)
 """A Friday, about noon in New York."""
 
 type Changes = Mapping[str, Any]
-_NONE: Mapping[Any, Any] = MappingProxyType({})
+_NO_CHANGES: Mapping[Any, Any] = MappingProxyType({})
 
 
 def valid_document(**changes: Any) -> dict[str, Any]:
-    """Return a document whose defaults are the required fields and ``changes``, and that names no site."""
+    """Return a document without sites. Its defaults have the required fields and ``changes``."""
     required = {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "America/New_York"}
     return {"defaults": {**required, **changes}}
 
 
 def full_document() -> dict[str, Any]:
-    """Return a document with every field that there is."""
+    """Return a document with every field."""
     return {
         **valid_document(
             currency="USD",
@@ -69,19 +69,19 @@ def full_document() -> dict[str, Any]:
 
 
 def parse_document(document: Any) -> PolicyDocument:
-    """Return ``document`` as a policy's author would have it: written as JSON, and read."""
+    """Write ``document`` as JSON and read it."""
     return read_policy(json.dumps(document))
 
 
 def errors_of(text: str) -> list[str]:
-    """Return what ``read_policy`` finds wrong with ``text``. Fails if it finds nothing."""
+    """Return the errors of ``read_policy`` for ``text``. Fails if it raises none."""
     with pytest.raises(PolicyInvalidError) as raised:
         read_policy(text)
     return raised.value.errors
 
 
 def single_error(text: str, part: str = "receipt", reason: str = "order_closed") -> str:
-    """Return what is wrong with a text. Fails if it is nothing, or told of another place."""
+    """Return the error of a consumer text. Fails if it is not the only error, or has another path."""
     (error,) = errors_of(json.dumps(valid_document(texts={reason: {part: text}})))
     path, _, description = error.partition(": ")
     assert path == f"defaults.texts.{reason}.{part}"
@@ -89,32 +89,32 @@ def single_error(text: str, part: str = "receipt", reason: str = "order_closed")
 
 
 def policy(**changes: Any) -> SitePolicy:
-    """Return the policy of a site that accepts everything, but for what ``changes`` say."""
+    """Return a site policy that accepts every payment, with ``changes``."""
     return parse_document(valid_document(**changes)).defaults
 
 
 def authorization(**changes: str | None) -> Authorization:
-    """Return a valid authorization of 354.99 dollars that names a customer."""
+    """Return a valid authorization of 354.99 dollars with a customer."""
     return read_message(Authorization, valid_authorization(**{"site_customer_identifier": "171960000", **changes}))
 
 
 def totals(**amounts: str) -> dict[WindowKind, WindowTotals]:
-    """Return what a customer spent: a total by window, with no telling of types."""
+    """Return the spending of a customer by window, without payment types."""
     return {WindowKind(window): WindowTotals(Decimal(amount)) for window, amount in amounts.items()}
 
 
 def case(
     *,
-    message: Mapping[str, str | None] = _NONE,
-    policy: Changes = _NONE,
-    order: Changes | None = _NONE,
-    customer: Changes | None = _NONE,
-    spending: Mapping[WindowKind, WindowTotals] = _NONE,
-    chargebacks: Mapping[date, int] = _NONE,
-    returns: Mapping[date, int] = _NONE,
+    message: Mapping[str, str | None] = _NO_CHANGES,
+    policy: Changes = _NO_CHANGES,
+    order: Changes | None = _NO_CHANGES,
+    customer: Changes | None = _NO_CHANGES,
+    spending: Mapping[WindowKind, WindowTotals] = _NO_CHANGES,
+    chargebacks: Mapping[date, int] = _NO_CHANGES,
+    returns: Mapping[date, int] = _NO_CHANGES,
     now: datetime = NOW,
 ) -> Evaluation:
-    """Return a payment that is accepted, changed. An order or a customer of None is one that nobody fed."""
+    """Return the input of the rules for an accepted payment with changes. ``None`` is an unknown order or customer."""
     context = DecisionContext(
         order=None if order is None else MerchantOrder(**order),
         customer=None if customer is None else MerchantCustomer(**customer),
@@ -125,11 +125,11 @@ def case(
     return Evaluation(authorization(**message), context, parse_document(valid_document(**policy)).defaults, now)
 
 
-def decide_case(case: Evaluation) -> Decision:
-    """Return the decision on a case."""
-    return decide(case.message, case.context, case.policy, case.now)
+def decide_case(evaluation: Evaluation) -> Decision:
+    """Return the decision for an evaluation."""
+    return decide(evaluation.message, evaluation.context, evaluation.policy, evaluation.now)
 
 
 def receipt_of(template: str, **message: str | None) -> str:
-    """Return what a consumer reads of an acceptance whose receipt is ``template``."""
+    """Return the receipt of an acceptance with ``template`` as the policy's receipt."""
     return decide_case(case(policy={"texts": {"accepted": {"receipt": template}}}, message=message)).receipt

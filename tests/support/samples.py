@@ -1,4 +1,4 @@
-"""The documents' messages, as the files under ``events/`` hold them: unsigned."""
+"""The unsigned sample messages in ``events/``."""
 
 import json
 from pathlib import Path
@@ -14,5 +14,5 @@ def load_sample(kind: str, name: str) -> dict[str, Any]:
 
 
 def sample_names(kind: str) -> list[str]:
-    """Return the names of all messages of a kind, sorted."""
+    """Return the names of all messages in ``events/<kind>/``, sorted."""
     return sorted(path.stem for path in (EVENTS / kind).glob("*.json"))

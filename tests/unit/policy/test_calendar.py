@@ -22,8 +22,8 @@ zones = st.sampled_from(
         "Asia/Kathmandu",
         "Pacific/Chatham",
         "Pacific/Apia",
-        "Pacific/Kiritimati",  # the first to see a day
-        "Etc/GMT+12",  # the last
+        "Pacific/Kiritimati",  # the first zone with a new day
+        "Etc/GMT+12",  # the last zone with a new day
     ]
 ).map(ZoneInfo)
 instants = st.datetimes(datetime(2000, 1, 1), datetime(2060, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 (bounds must be naive)
@@ -34,7 +34,7 @@ def window_names_at(instant: str, zone: str) -> list[str]:
 
 
 def days_in(window: Window) -> tuple[date, date]:
-    """Return the first and the last day of a window, as its name tells them."""
+    """Return the first and the last day of a window from its name."""
     if window.kind is WindowKind.DAY:
         day = date.fromisoformat(window.name)
         return day, day
@@ -73,9 +73,9 @@ def test_a_day_ends_after_its_last_second_in_the_time_zone(
 
 
 def test_one_moment_lies_in_three_days_around_the_world() -> None:
-    noon = "2026-11-20T10:30:00Z"
+    instant = "2026-11-20T10:30:00Z"
     zones = ("Etc/GMT+12", "UTC", "Pacific/Kiritimati")
-    assert [window_names_at(noon, zone)[0] for zone in zones] == ["2026-11-19", "2026-11-20", "2026-11-21"]
+    assert [window_names_at(instant, zone)[0] for zone in zones] == ["2026-11-19", "2026-11-20", "2026-11-21"]
 
 
 @pytest.mark.parametrize(

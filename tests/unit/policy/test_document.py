@@ -1,4 +1,4 @@
-"""What a policy document says, and what a site has of it. What is refused: ``test_policy_faults``."""
+"""Valid policy documents and the policies of their sites. ``test_document_errors`` has the invalid ones."""
 
 import hashlib
 import json
@@ -17,15 +17,15 @@ from tests.support.policy_builders import full_document, parse_document, policy,
 SITE = "S2155373459"
 
 
-def site_policy(entry: dict[str, Any], **defaults: Any) -> SitePolicy:
-    """Return the policy of a site that has an entry of its own."""
-    return parse_document({**valid_document(**defaults), "sites": {SITE: entry}}).for_site(SITE)
+def site_policy(site_fields: dict[str, Any], **defaults: Any) -> SitePolicy:
+    """Return the policy of a site with its own entry in the document."""
+    return parse_document({**valid_document(**defaults), "sites": {SITE: site_fields}}).for_site(SITE)
 
 
-def names_in(entries: Iterable[str] | None) -> list[str]:
-    """Return what a list of the policy names, sorted. Fails if there is no list."""
-    assert entries is not None
-    return sorted(map(str, entries))
+def names_in(names: Iterable[str] | None) -> list[str]:
+    """Return the names in a list of the policy, sorted. Fails if the list is missing."""
+    assert names is not None
+    return sorted(map(str, names))
 
 
 def test_a_policy_needs_no_more_than_what_to_do_with_strangers_and_a_time_zone() -> None:
@@ -108,7 +108,7 @@ def test_a_time_zone_of_ianas_is_read(name: str) -> None:
 
 def test_a_policy_that_was_read_does_not_change() -> None:
     with pytest.raises(ValidationError):
-        policy().unknown_order = "decline"  # type: ignore[misc]  # what is tried is forbidden
+        policy().unknown_order = "decline"  # type: ignore[misc]  # the assignment must fail
 
 
 def test_a_site_without_an_entry_has_the_defaults() -> None:
@@ -163,8 +163,8 @@ def test_a_site_can_lift_a_rule_of_the_defaults(field: str) -> None:
 
 
 def test_a_sites_entry_changes_neither_the_defaults_nor_another_site() -> None:
-    entries = {SITE: {"time_zone": "UTC", "texts": {"order_closed": {"receipt": "Closed"}}}, "S2": {}}
-    document = parse_document({**valid_document(), "sites": entries})
+    sites = {SITE: {"time_zone": "UTC", "texts": {"order_closed": {"receipt": "Closed"}}}, "S2": {}}
+    document = parse_document({**valid_document(), "sites": sites})
     assert document.for_site(SITE).time_zone == "UTC"
     assert document.for_site("S2") == document.defaults
     assert document.defaults.time_zone == "America/New_York"
@@ -173,17 +173,17 @@ def test_a_sites_entry_changes_neither_the_defaults_nor_another_site() -> None:
 
 def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() -> None:
     site = site_policy(
-        {"texts": {"order_closed": {"receipt": "The site's"}, "order_expired": {"decline_reason": "Late"}}},
+        {"texts": {"order_closed": {"receipt": "Of the site"}, "order_expired": {"decline_reason": "Late"}}},
         texts={
-            "order_closed": {"decline_reason": "The default's", "receipt": "The default's"},
-            "order_unknown": {"receipt": "The default's"},
+            "order_closed": {"decline_reason": "Of the defaults", "receipt": "Of the defaults"},
+            "order_unknown": {"receipt": "Of the defaults"},
         },
     )
     closed, expired, unknown = map(site.text, (Reason.ORDER_CLOSED, Reason.ORDER_EXPIRED, Reason.ORDER_UNKNOWN))
-    assert (closed.decline_reason, closed.receipt) == ("The default's", "The site's")
+    assert (closed.decline_reason, closed.receipt) == ("Of the defaults", "Of the site")
     assert (expired.decline_reason, expired.receipt) == ("Late", DEFAULT_TEXTS[Reason.ORDER_EXPIRED].receipt)
     assert unknown.decline_reason == DEFAULT_TEXTS[Reason.ORDER_UNKNOWN].decline_reason
-    assert unknown.receipt == "The default's"
+    assert unknown.receipt == "Of the defaults"
     assert site.text(Reason.ACCEPTED) == DEFAULT_TEXTS[Reason.ACCEPTED]
 
 

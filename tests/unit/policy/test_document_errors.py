@@ -1,4 +1,4 @@
-"""What ``read_policy`` refuses, and that its author learns the place."""
+"""Invalid policy documents and the paths in their errors."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ type PathPart = str | int
 
 
 def error_paths(document: Any) -> set[str]:
-    """Return where a document is at fault."""
+    """Return the paths of a document's errors."""
     return {error.partition(":")[0] for error in errors_of(json.dumps(document))}
 
 
@@ -31,9 +31,9 @@ def error_paths(document: Any) -> set[str]:
         ('{"defaults": NaN}', "NaN"),
         ('{"defaults": [Infinity]}', "Infinity"),
         ('{"defaults": -Infinity}', "-Infinity"),
-        ('{"defaults": {}, "defaults": {}}', "twice: defaults"),
-        ('{"defaults": {"time_zone": "UTC", "time_zone": "UTC"}}', "twice: time_zone"),
-        ('{"defaults": {"amounts": {"cash": {}, "cash": {}}}}', "twice: cash"),
+        ('{"defaults": {}, "defaults": {}}', "duplicate names: defaults"),
+        ('{"defaults": {"time_zone": "UTC", "time_zone": "UTC"}}', "duplicate names: time_zone"),
+        ('{"defaults": {"amounts": {"cash": {}, "cash": {}}}}', "duplicate names: cash"),
         ("[" * 100_000, "recursion"),
         ('{"defaults":' * 100_000, "recursion"),
         ('{"defaults": ' + "1" * 5000 + "}", "digits"),
@@ -42,7 +42,7 @@ def error_paths(document: Any) -> set[str]:
 )
 def test_a_text_that_is_no_json_of_ours_is_refused_as_such(text: str, expected: str) -> None:
     (error,) = errors_of(text)
-    assert error.startswith("not readable as JSON: ")
+    assert error.startswith("invalid JSON: ")
     assert expected in error
 
 
@@ -118,7 +118,7 @@ def test_an_amount_of_nothing_or_less_is_refused(bound: str, amount: str) -> Non
         ({"amounts": {"cash": {bound: amount}}}, f"amounts.cash.{bound}"),
         ({"spending_limits": [{**LIMIT, "amount": amount}]}, "spending_limits.0.amount"),
     ):
-        assert errors_of(json.dumps(valid_document(**changes))) == [f"defaults.{path}: must be more than nothing"]
+        assert errors_of(json.dumps(valid_document(**changes))) == [f"defaults.{path}: must be greater than zero"]
 
 
 def test_a_minimum_above_its_maximum_is_refused() -> None:
@@ -207,7 +207,7 @@ def test_a_value_that_nobody_knows_is_refused_with_its_place(changes: dict[str, 
 )
 def test_a_time_zone_that_does_not_exist_is_refused(name: str) -> None:
     assert errors_of(json.dumps(valid_document(time_zone=name))) == [
-        "defaults.time_zone: must be a time zone of IANA's, like America/New_York"
+        "defaults.time_zone: must be an IANA time zone such as America/New_York"
     ]
 
 
@@ -245,7 +245,7 @@ def test_texts_that_do_not_fit_together_are_refused_where_they_are_wrong(
 
 
 def parse_or_reject(text: str) -> None:
-    """Read ``text``. Fails if anything is raised but a ``PolicyInvalidError`` with faults."""
+    """Read ``text``. Fails on any exception other than a ``PolicyInvalidError`` with errors."""
     try:
         assert isinstance(read_policy(text), PolicyDocument)
     except PolicyInvalidError as error:
@@ -270,7 +270,7 @@ def test_no_json_raises_anything_but_a_policy_error(value: Any, ascii_only: bool
 
 
 def paths_of(value: Any, prefix: tuple[PathPart, ...] = ()) -> list[tuple[PathPart, ...]]:
-    """Return the ways to all values inside a document."""
+    """Return the paths of all values in a document."""
     children: list[tuple[PathPart, Any]] = []
     if isinstance(value, dict):
         children = list(value.items())

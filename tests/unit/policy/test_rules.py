@@ -1,4 +1,4 @@
-"""Which rules there are, in which order they are asked, and those about the message alone."""
+"""The list of rules, their order, and the rules that read only the message."""
 
 import copy
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ SELF_IMPOSED_LIMITS = {"self_imposed_limits": dict.fromkeys(("month", "week", "d
 FREQUENCY = {"max_count": 0, "within_days": 1}
 TODAY = NOW.date()
 
-# What of a payment of 354.99 has to change for each reason, and nothing else.
+# For each reason, the change of an accepted payment of 354.99 that causes only this reason.
 VIOLATIONS: dict[Reason, dict[str, Any]] = {
     Reason.CURRENCY_NOT_ACCEPTED: {"message": {"payment_currency": "CAD"}},
     Reason.AMOUNT_NOT_POSITIVE: {"message": {"payment_amount": "0.00"}},
@@ -58,7 +58,7 @@ VIOLATIONS: dict[Reason, dict[str, Any]] = {
 }
 SPENDING_REASONS = {reason for reason in VIOLATIONS if "limit" in reason}
 
-# What cannot be of one payment. For the two limits of a window see ``test_policy_spending``.
+# Reasons that cannot have a common payment. ``test_rules_limits`` has the two limits of a window.
 INCOMPATIBLE: dict[Reason, set[Reason]] = {
     Reason.AMOUNT_NOT_POSITIVE: {Reason.AMOUNT_TOO_HIGH, Reason.ORDER_AMOUNT_TOO_HIGH},
     Reason.ORDER_UNKNOWN: {reason for reason in Reason if reason.startswith("order_")},
@@ -80,7 +80,7 @@ PAIRS = [pair for pair in combinations(VIOLATIONS, 2) if pair[1] not in INCOMPAT
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changes of both. Fails where they contradict each other."""
+    """Return the changes of both. Fails if they contradict each other."""
     result = dict(first)
     for part_name, changes in second.items():
         if part_name not in result:
@@ -129,7 +129,7 @@ def test_each_reason_is_given_for_the_payment_that_gives_it(reason: Reason) -> N
 @pytest.mark.parametrize("reason", VIOLATIONS)
 def test_each_reason_is_given_by_one_rule(reason: Reason) -> None:
     evaluation = case(**VIOLATIONS[reason])
-    assert [reason_given for rule in RULES if (reason_given := rule(evaluation)) is not None] == [reason]
+    assert [returned_reason for rule in RULES if (returned_reason := rule(evaluation)) is not None] == [reason]
 
 
 def test_the_rules_are_asked_in_the_order_of_their_reasons() -> None:
@@ -141,7 +141,7 @@ def test_the_rules_are_asked_in_the_order_of_their_reasons() -> None:
 def test_of_two_reasons_the_one_that_stands_first_is_given(first: Reason, second: Reason) -> None:
     evaluation = case(**merged(VIOLATIONS[first], VIOLATIONS[second]))
     reasons = {rule(evaluation) for rule in RULES}
-    # One rule looks at all limits, so that it gives one of their reasons.
+    # One rule evaluates all limits, so it returns one of their reasons.
     assert {first, second} <= (reasons | SPENDING_REASONS if reasons & SPENDING_REASONS else reasons)
     assert decide_case(evaluation).reason is first
 
@@ -191,7 +191,7 @@ def test_a_net_amount_of_nothing_is_no_reason_to_decline() -> None:
     assert decide_case(case(message={"net_payment_amount": "0.00", "net_payment_currency": "USD"})).accept
 
 
-# Payment types, channels and sub-channels: what is listed, what is not documented, what is not there.
+# Payment types, channels and sub-channels: listed, undocumented and missing values.
 
 LISTS = [
     ("payment_types", "payment_type", list(PaymentType), Reason.PAYMENT_TYPE_NOT_ACCEPTED),

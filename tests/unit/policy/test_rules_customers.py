@@ -67,7 +67,7 @@ COUNT_RULES = [("chargebacks", Reason.TOO_MANY_CHARGEBACKS), ("returns", Reason.
 def reason_for_counts(
     kind: str, counts: Mapping[date, int], max_count: int, days: int, now: datetime = NOW, zone: str = "UTC"
 ) -> str:
-    """Return the reason of the decision on a customer whose chargebacks or returns are ``counts``."""
+    """Return the decision reason for a customer with ``counts`` of chargebacks or returns."""
     policy = {kind: {"max_count": max_count, "within_days": days}, "time_zone": zone}
     parts: dict[str, Any] = {"policy": policy, "now": now, kind: counts}
     return decide_case(case(**parts)).reason

@@ -1,4 +1,4 @@
-"""The limits of what a customer spends: the policy's, and those that the customer set."""
+"""Spending limits: the policy's and the self-imposed ones."""
 
 from decimal import Decimal
 from typing import Any
@@ -28,22 +28,22 @@ WINDOW_REASONS = [
     (WindowKind.WEEK, Reason.WEEK_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_WEEK_LIMIT_EXCEEDED),
     (WindowKind.MONTH, Reason.MONTH_LIMIT_EXCEEDED, Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED),
 ]
-# What was spent before a payment of 354.99, and whether a limit of 1,000.00 admits both.
+# The spending before a payment of 354.99, and whether both are within a limit of 1,000.00.
 EDGES = [("645.00", True), ("645.01", True), ("645.02", False), ("1000.00", False), ("0.00", True)]
 
 
 def limit(window: str, amount: str, *types: str) -> dict[str, Any]:
-    """Return a spending limit as a document has it."""
+    """Return a spending limit of a policy document."""
     return {"window": window, "amount": amount, **({"payment_types": list(types)} if types else {})}
 
 
 def self_imposed(**amounts: str) -> dict[str, Any]:
-    """Return a customer with limits of its own."""
+    """Return a customer with self-imposed limits."""
     return {"self_imposed_limits": {WindowKind(window): Decimal(amount) for window, amount in amounts.items()}}
 
 
 def by_type(window: WindowKind, **amounts: str) -> dict[WindowKind, WindowTotals]:
-    """Return what was spent in a window by payment type."""
+    """Return the spending in a window by payment type."""
     names: dict[str, TypeName] = {
         **{name.value: name for name in PaymentType},
         "none": "none",
@@ -155,7 +155,7 @@ def test_of_several_limits_of_one_window_each_must_be_kept(tight_limit: int) -> 
     assert decision.reason is Reason.DAY_LIMIT_EXCEEDED
 
 
-# Limits that customers set themselves.
+# Self-imposed limits.
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_stranger_has_the_policys_limits() -> None:
     assert decide_case(case(policy=limits, customer=None, spending=totals(day="645.01"))).accept
 
 
-# The parts: which limits there are for a payment, what was spent, and of which type it is.
+# The limits of a payment, the spending, and the payment type.
 
 
 def test_limits_are_tried_by_day_week_and_month_and_the_customers_own_after_all_of_the_policys() -> None:
@@ -240,7 +240,7 @@ def test_a_payment_is_accepted_if_and_only_if_no_own_limit_is_passed(
         customer={"self_imposed_limits": limits}, spending=half_totals, message={"payment_amount": f"{amount:.2f}"}
     )
     assert decide_case(evaluation).accept == all(
-        half_totals[window].total + amount <= most for window, most in limits.items()
+        half_totals[window].total + amount <= max_amount for window, max_amount in limits.items()
     )
 
 

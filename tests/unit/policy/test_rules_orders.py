@@ -12,7 +12,7 @@ DECLINE_UNKNOWN_ORDERS = {"unknown_order": "decline"}
 
 
 def decision_reason(order: dict[str, Any], **message: str | None) -> str:
-    """Return the reason of the decision on a payment of 354.99 for ``order``."""
+    """Return the decision reason for a payment of 354.99 for ``order``."""
     return decide_case(case(order=order, message=message)).reason
 
 

@@ -29,7 +29,7 @@ PAYNEARME_PLACEHOLDERS = [
     "<pnm_minimum_net />",
 ]
 
-# What holds where a policy says nothing.
+# The default texts.
 
 
 def test_each_reason_has_its_default_texts() -> None:

@@ -1,4 +1,4 @@
-"""No text that a consumer reads is longer than PayNearMe takes, whatever a message says."""
+"""Consumer texts do not exceed PayNearMe's maximum length for any message."""
 
 import json
 from bisect import bisect_left
@@ -17,7 +17,7 @@ from tests.support.policy_builders import NOW, authorization, errors_of, full_do
 
 RENDERED_REASONS = [reason for reason in Reason if reason not in (Reason.ACCEPTED, Reason.CANNOT_DECIDE_NOW)]
 PROJECT_PLACEHOLDER_LENGTHS = {"payment_amount": 16, "net_payment_amount": 16, "order": 64, "date": 10}
-"""Our placeholders, and how long what stands in their place can be."""
+"""This project's placeholders and the maximum length of their values."""
 MAX_VALUES = {
     "payment_amount": "-999999999999.99",
     "net_payment_amount": "-999999999999.99",
@@ -102,7 +102,7 @@ def test_no_text_grows_longer_than_paynearme_takes_whatever_a_message_says(
     template_texts: list[str], amount: str, net: str | None, order: str, now: datetime, reason: Reason
 ) -> None:
     template = "".join(template_texts)
-    # As long as it can be without being refused.
+    # The maximum length of a valid template.
     template += "x" * (bisect_left(range(MAX_TEXT + 1), True, key=lambda n: not is_accepted(template + "x" * n)) - 1)
     assert not is_accepted(template + "x")
     texts: dict[str, Any] = {reason: {"decline_reason": template, "receipt": template}}

@@ -1,4 +1,4 @@
-"""Cuts of a signed message that hide something: each says another thing under the same signature."""
+"""Pairs of messages with one signed text and different decisive fields."""
 
 from collections.abc import Callable
 
@@ -26,18 +26,18 @@ AMBIGUOUS_MESSAGES: dict[str, AmbiguousPair] = {
         {"site_subchannel": "weekly", "test": "true"},
         {"site_subchannel": "weeklytest", "t": "rue"},
     ),
-    "a word that sorts behind what it swallows": (
+    "a name that sorts after the name that its value absorbs": (
         {"site_order_annotation": "one for the road", "test": "true"},
         {"site_order_annotation": "one for ", "the": " roadtesttrue"},
     ),
     "a type in the name": ({"payment_type": "credit"}, {"payment_typecredit": ""}),
     "a new type in the name": ({"payment_type": "crypto"}, {"payment_typecr": "ypto"}),
     "a type as a name": ({"payment_type": "paypal"}, {"payment_type": "", "paypal": ""}),
-    "a type behind digits": (
+    "a type after digits": (
         {"payment_date": "1749067230", "payment_type": "ach"},
         {"payment_date1749067230payment_type": "ach"},
     ),
-    "a type behind another name": (
+    "a type after another name": (
         {"payment_method": "visa", "payment_type": "credit"},
         {"payment_methodvisapayment_typecredit": ""},
     ),
@@ -66,7 +66,7 @@ AMBIGUOUS_MESSAGES: dict[str, AmbiguousPair] = {
     ),
     "an amount in the name": ({"net_payment_amount": "350.00"}, {"net_payment_amount350": ".00"}),
     "an amount in the value": ({"net_payment_amount": "350.00"}, {"net_payment": "_amount350.00"}),
-    "an amount behind an agent": (
+    "an amount after an agent": (
         {"agent_name": "Joe", "net_payment_amount": "350.00"},
         {"agent_name": "Joenet_payment_amount350.00"},
     ),
@@ -104,7 +104,7 @@ AMBIGUOUS_REVERSALS: dict[str, AmbiguousPair] = {
         {"reverse_code": "R01", "reverse_code_detail": "1", "reverse_type": "Refund"},
         {"reverse_code": "R01reverse_code_detail1", "reverse_type": "Refund"},
     ),
-    "a type behind a reason": (
+    "a type after a reason": (
         {"reverse_reason": "Card Absent Environment", "reverse_type": "Chargeback"},
         {"reverse_reason": "Card Absent Envi", "ronmentreverse_type": "Chargeback"},
     ),
@@ -112,7 +112,7 @@ AMBIGUOUS_REVERSALS: dict[str, AmbiguousPair] = {
         {"payment_amount": "354.99", "reverse_amount": "20"},
         {"payment_amount": "354.99", "reverse_amoun": "t20"},
     ),
-    "an amount behind a new parameter": (
+    "an amount after a new parameter": (
         {"payment_amount": "354.99", "promo_code": "abc", "reverse_amount": "20"},
         {"payment_amount": "354.99", "promo_codeabcreverse_amount": "20"},
     ),
@@ -120,7 +120,7 @@ AMBIGUOUS_REVERSALS: dict[str, AmbiguousPair] = {
 
 
 def rejects_second(model: Model, valid: Callable[..., Parameters], pair: AmbiguousPair) -> bool:
-    """Return whether the message with the one is accepted and the same text, cut as the other, is not."""
+    """Return whether the second message is rejected. Fails if the first is, or if their signed texts differ."""
     original_fields, changed_fields = pair
     removed_fields: dict[str, None] = dict.fromkeys(original_fields)
     original, changed = valid(**original_fields), valid(**{**removed_fields, **changed_fields})

@@ -199,7 +199,7 @@ def test_a_confirmed_payment_names_every_amount_it_lacks() -> None:
 
 
 def test_a_value_that_swallowed_its_neighbour_is_unreadable() -> None:
-    # Both spell the same text to sign.
+    # Both have the same signed text.
     absorbed = valid_authorization(payment_amount="354.99payment_currencyUSD", payment_currency=None)
     assert validation_errors(Authorization, absorbed) == {"payment_amount", "payment_currency"}
 
@@ -224,7 +224,7 @@ def test_the_documents_answers_are_reproduced_exactly(name: str) -> None:
     document = load_sample("authorization_response", name)
     content = document["payment_authorization_response"]
     response = callback_response(AuthorizationResponse(**content["authorization"]), content["version"], "json")
-    # Compared as text: the order of the samples is kept too.
+    # The comparison as text includes the order of the fields.
     assert json.dumps(json.loads(response["body"])) == json.dumps(document)
 
 

@@ -1,4 +1,4 @@
-"""The address of a callback is not signed: what is authentic for one must do nothing at another."""
+"""The URL of a callback is not signed, so each endpoint rejects the other authentic callbacks."""
 
 import pytest
 

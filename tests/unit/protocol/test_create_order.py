@@ -40,7 +40,7 @@ def validation_errors(parameters: dict[str, str]) -> dict[str, str]:
 
 def test_the_guides_request_is_sent_as_it_stands_but_for_what_every_call_carries() -> None:
     expected = {name: value for name, value in PARAMETERS.items() if name != "site_identifier"}
-    # A number there, and an amount here.
+    # The sample has a number.
     assert sent_parameters(PARAMETERS) == expected | {"order_amount": "500.00"}
 
 
@@ -69,7 +69,7 @@ def test_what_an_order_needs_is_named_where_it_is_missing(missing: str) -> None:
     ("name", "invalid", "description"),
     [
         *(("order_amount", text, "must be an amount like 25.00") for text in ("", "1e3", "5.001", CANARY)),
-        *(("order_amount", text, "must be more than nothing") for text in ("0", "0.00", "-5")),
+        *(("order_amount", text, "must be greater than zero") for text in ("0", "0.00", "-5")),
         *(("order_currency", text, "must be USD") for text in ("", "usd", "EUR", CANARY)),
         *(("order_type", text, "must be exact, up-to or any") for text in ("", "Any", CANARY)),
         *(("order_is_standing", text, "must be true or false") for text in ("", "TRUE", "1", CANARY)),
@@ -77,9 +77,9 @@ def test_what_an_order_needs_is_named_where_it_is_missing(missing: str) -> None:
             ("site_customer_year_of_birth", text, "must be a year like 1982")
             for text in ("", "50", "1850", "2100", "1950 ", "١٩٥٠", "1950-01-01", CANARY)
         ),
-        ("cards", CANARY, "is not a parameter of this call"),
-        ("pnm_order_identifier", CANARY, "is not a parameter of this call"),
-        ("ext_customer_tax_id_pii", CANARY, "is not a parameter of this call"),
+        ("cards", CANARY, "is not a parameter of this request"),
+        ("pnm_order_identifier", CANARY, "is not a parameter of this request"),
+        ("ext_customer_tax_id_pii", CANARY, "is not a parameter of this request"),
     ],
 )
 def test_a_faulty_parameter_is_named_and_described(name: str, invalid: str, description: str) -> None:
@@ -90,7 +90,7 @@ def test_a_faulty_parameter_is_named_and_described(name: str, invalid: str, desc
 @pytest.mark.parametrize("invalid", ["", f"{CANARY}\n", "x" * 257, "\x00"])
 def test_a_line_that_is_none_is_named_and_not_repeated(name: str, invalid: str) -> None:
     errors = validation_errors(changed(**{name: invalid}))
-    assert errors == {name: "is not readable"}
+    assert errors == {name: "is invalid"}
 
 
 @pytest.mark.parametrize("name", CUSTOMER)
@@ -110,7 +110,7 @@ def test_an_annotation_is_refused_over_which_confirmations_would_be(annotation: 
         read_message(Confirmation, valid_confirmation(site_order_annotation=annotation))
 
     assert validation_errors(changed(site_order_annotation=annotation)) == {
-        "site_order_annotation": "must not hold the name of a parameter"
+        "site_order_annotation": "must not contain the name of a parameter"
     }
 
 
@@ -139,7 +139,7 @@ def test_neither_the_request_nor_its_error_shows_what_is_personal() -> None:
 
 def test_every_parameter_of_the_guide_has_its_field() -> None:
     common_parameters = {"timestamp", "version", "signature"}
-    # That it belongs to this call, the callbacks' document says.
+    # PayNearMe docs, Using Authorization Callbacks, describe it as a parameter of this request.
     callback_fields = {"site_order_annotation"}
     assert set(CreateOrderRequest.model_fields) == {*DOCUMENT} | common_parameters | callback_fields
 
@@ -176,7 +176,7 @@ def test_what_says_who_the_customer_is_is_left_out_of_the_answer() -> None:
     assert len(omitted) == 9
     for name, value in omitted.items():
         assert name not in dump
-        # A language or a state of two letters may stand anywhere.
+        # Other values can contain the two letters of a language or a state.
         assert value not in dump or len(value) == 2
 
 
@@ -225,7 +225,7 @@ INFORMATIONAL = [
 ]
 
 
-# The order exists by then, and nobody may ask for it again.
+# The order exists, and a caller must not create it again.
 @pytest.mark.parametrize("invalid", [["x"], {"x": 1}, True], ids=repr)
 @pytest.mark.parametrize("name", INFORMATIONAL)
 def test_a_text_that_is_none_does_not_lose_the_order(name: str, invalid: object) -> None:

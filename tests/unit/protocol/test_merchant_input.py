@@ -95,7 +95,7 @@ def test_the_minimum_is_not_above_the_amount(order_type: str, minimum: str, is_i
     fields = {"order_type": order_type, "order_amount": "10.00", "minimum_payment_amount": minimum}
     if is_invalid:
         assert validation_errors(OrderInput, ORDER | fields) == {
-            "minimum_payment_amount": "must not be more than order_amount"
+            "minimum_payment_amount": "must not exceed order_amount"
         }
     else:
         assert order(**fields).minimum_payment_amount == Decimal(minimum)
@@ -164,7 +164,7 @@ def test_a_suspended_customer_has_a_reason_and_nobody_else_has() -> None:
     }
     for status in ({}, {"status": "active"}, {"status": "closed"}):
         assert validation_errors(CustomerInput, CUSTOMER | status | {"suspended_reason": "x"}) == {
-            "suspended_reason": "is only for status suspended"
+            "suspended_reason": "requires status suspended"
         }
 
 
@@ -203,7 +203,7 @@ def test_a_call_names_what_it_is_about_and_knows_no_other_parameter(
     model: type[Message], identity: dict[str, str]
 ) -> None:
     assert validation_errors(model, {}) == dict.fromkeys(identity, "is required")
-    assert validation_errors(model, {**identity, "balance": "1"}) == {"balance": "is not a parameter of this call"}
+    assert validation_errors(model, {**identity, "balance": "1"}) == {"balance": "is not a parameter of this request"}
     for name in identity:
         assert validation_errors(model, identity | {name: ""}).keys() == {name}
 

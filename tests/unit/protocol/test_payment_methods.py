@@ -37,13 +37,13 @@ def test_the_sites_identifier_loses_its_blanks() -> None:
     ("changes", "errors"),
     [
         ({"site_customer_identifier": None}, {"site_customer_identifier": "is required"}),
-        ({"site_customer_identifier": ""}, {"site_customer_identifier": "is not readable"}),
-        ({"site_customer_identifier": f"{CANARY}\n"}, {"site_customer_identifier": "is not readable"}),
-        ({"site_identifier": " "}, {"site_identifier": "is not readable"}),
-        ({"pnm_customer_identifier": CANARY}, {"pnm_customer_identifier": "is not a parameter of this call"}),
+        ({"site_customer_identifier": ""}, {"site_customer_identifier": "is invalid"}),
+        ({"site_customer_identifier": f"{CANARY}\n"}, {"site_customer_identifier": "is invalid"}),
+        ({"site_identifier": " "}, {"site_identifier": "is invalid"}),
+        ({"pnm_customer_identifier": CANARY}, {"pnm_customer_identifier": "is not a parameter of this request"}),
         (
             {"site_customer_identifier": None, "status": CANARY},
-            {"site_customer_identifier": "is required", "status": "is not a parameter of this call"},
+            {"site_customer_identifier": "is required", "status": "is not a parameter of this request"},
         ),
     ],
 )

@@ -12,7 +12,7 @@ from paynearme.protocol.signing import UNSIGNED, sign, string_to_sign, verify
 from tests.support.hypothesis_strategies import any_text, parameters, signed_names, values
 from tests.support.message_fixtures import SECRET
 
-# The protocol's worked example.
+# The example of PayNearMe docs, get_smart_token.
 EXAMPLE = {
     "version": "3.0",
     "timestamp": "1636142061",
@@ -67,7 +67,7 @@ def test_exactly_the_protocols_names_are_not_signed() -> None:
 
 
 def test_names_are_sorted_by_their_bytes() -> None:
-    # In a dictionary's order "_" and digits would stand elsewhere.
+    # A locale's order has "_" and digits at other positions.
     assert string_to_sign({"a_b": "1", "ab": "2", "a1": "3", "a": "4"}) == "a4a13a_b1ab2"
 
 
@@ -160,7 +160,7 @@ class NeverEqual:
     def __eq__(self, other: object) -> bool:
         raise RuntimeError
 
-    __hash__ = None  # type: ignore[assignment] # what cannot be compared has no hash
+    __hash__ = None  # type: ignore[assignment] # it raises on comparison, so it needs no hash
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_renamed_parameter_breaks_the_signature(params: dict[str, str], name: 
     assume(name not in params)
     old_name = data.draw(st.sampled_from(sorted(params)))
     changed = {name if n == old_name else n: v for n, v in params.items()}
-    # Without separators a few messages share a text: {"abb": "", "ba": "bb"} and {"ab": "bb", "abb": ""}.
+    # Without separators, a few messages have one text: {"abb": "", "ba": "bb"} and {"ab": "bb", "abb": ""}.
     assume(string_to_sign(changed) != string_to_sign(params))
     assert_signature_changes(params, changed)
 

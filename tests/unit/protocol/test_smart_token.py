@@ -50,7 +50,7 @@ def validation_errors(parameters: dict[str, str]) -> set[str]:
 def test_the_documents_requests_are_sent_as_they_stand_but_for_what_every_call_carries(name: str) -> None:
     document = from_json_body(json_event(load_sample("get_smart_token", name)))
     common_parameters = {"site_identifier", "timestamp", "version", "signature"}
-    # The guide's own example begins with a space.
+    # PayNearMe's sample starts with a space.
     expected = {n: v.strip(" ") for n, v in document.items() if n not in common_parameters}
     assert sent_parameters({**document, "signature": "0" * 64}) == expected
 
@@ -93,7 +93,7 @@ def test_a_flow_parameter_is_true_or_false(name: str) -> None:
 def test_an_unknown_parameter_is_named_and_refused(name: str) -> None:
     with pytest.raises(ValidationFailedError) as exc_info:
         read_message(SmartTokenRequest, valid_smart_token_request(**{name: "true"}))
-    assert exc_info.value.errors == {name: "is not a parameter of this call"}
+    assert exc_info.value.errors == {name: "is not a parameter of this request"}
 
 
 @pytest.mark.parametrize(("text", "expected"), [("25", "25.00"), ("0.01", "0.01"), ("1250.5", "1250.50")])

@@ -1,4 +1,4 @@
-"""The decision: the merchant's policy as a document, and pure rules that apply it."""
+"""The policy document, and the pure rules that decide authorizations."""
 
 from paynearme.policy.calendar import Window, WindowKind, windows_at
 from paynearme.policy.context import (
@@ -20,26 +20,26 @@ from paynearme.policy.texts import DEFAULT_TEXTS, ConsumerText
 __all__ = [
     "DEFAULT_TEXTS",
     "RULES",
-    "Limit",
-    "MerchantCustomer",
+    "ConsumerText",
     "CustomerStatus",
     "Decision",
     "DecisionContext",
+    "Limit",
+    "MerchantCustomer",
     "MerchantOrder",
     "OrderStatus",
     "OrderType",
     "PolicyDocument",
     "Reason",
     "SitePolicy",
-    "WindowTotals",
-    "ConsumerText",
     "TypeName",
     "Window",
     "WindowKind",
+    "WindowTotals",
     "applicable_limits",
     "decide",
     "decision_for",
-    "read_policy",
     "payment_type_name",
+    "read_policy",
     "windows_at",
 ]

@@ -1,4 +1,4 @@
-"""The calendar windows in which spending is counted: days, ISO weeks and months of a time zone."""
+"""Calendar windows for spending: days, ISO weeks and months in a time zone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class WindowKind(StrEnum):
-    """How long a window is. A week begins on Monday (ISO 8601)."""
+    """The length of a window. A week starts on Monday (ISO 8601)."""
 
     DAY = "day"
     WEEK = "week"
@@ -16,14 +16,14 @@ class WindowKind(StrEnum):
 
 @dataclass(frozen=True)
 class Window:
-    """One day, week or month: ``name`` is ``2026-11-20``, ``2026-W47`` or ``2026-11``."""
+    """One day, week or month. ``name`` is ``2026-11-20``, ``2026-W47`` or ``2026-11``."""
 
     kind: WindowKind
     name: str
 
 
 def windows_at(timestamp: datetime, time_zone: tzinfo) -> tuple[Window, Window, Window]:
-    """Return the day, the week and the month in which ``moment``, an aware time, lies in ``time_zone``."""
+    """Return the day, the week and the month in ``time_zone`` that contain ``timestamp``, an aware time."""
     today = local_date(timestamp, time_zone)
     return (
         Window(WindowKind.DAY, today.isoformat()),
@@ -33,11 +33,11 @@ def windows_at(timestamp: datetime, time_zone: tzinfo) -> tuple[Window, Window, 
 
 
 def local_date(timestamp: datetime, time_zone: tzinfo) -> date:
-    """Return the date that a calendar in ``time_zone`` shows at ``moment``, an aware time."""
+    """Return the date of ``timestamp``, an aware time, in ``time_zone``."""
     return timestamp.astimezone(time_zone).date()
 
 
 def within_days(counts: Iterable[tuple[date, int]], today: date, days: int) -> int:
-    """Return the sum of what was counted on the last ``number`` days up to ``today``, or after it."""
+    """Return the sum of the counts of the last ``days`` days, with today and later days."""
     first = today - timedelta(days=days - 1)
     return sum(count for day, count in counts if day >= first)

@@ -1,4 +1,4 @@
-"""What the ledger knows about a payment's order and customer when a decision is due."""
+"""The decision context: the order, the customer and the spending that the rules read."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.types import PaymentType
 
 type TypeName = PaymentType | Literal["other", "none"]
-"""A payment type as policies name it: ``other`` is not documented, ``none`` stands for no type at all."""
+"""A payment type in a policy: ``other`` for an undocumented type, ``none`` for a payment without a type."""
 
 
 class OrderStatus(StrEnum):
-    """Whether an order can be paid. The merchant says so."""
+    """Whether an order accepts payments. The merchant sets it."""
 
     OPEN = "open"
     CLOSED = "closed"
 
 
 class OrderType(StrEnum):
-    """How much of an order must be paid (PayNearMe's ``order_type``)."""
+    """The payable amount of an order (PayNearMe's ``order_type``)."""
 
     EXACT = "exact"
     UP_TO = "up-to"
@@ -31,7 +31,7 @@ class OrderType(StrEnum):
 
 
 class CustomerStatus(StrEnum):
-    """Whether a customer may pay. The merchant says so."""
+    """Whether a customer may pay. The merchant sets it."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -40,7 +40,7 @@ class CustomerStatus(StrEnum):
 
 @dataclass(frozen=True)
 class MerchantOrder:
-    """An order as the merchant fed it. Amounts are in dollars; ``expires_at`` is an aware time.
+    """An order from the backend API. Amounts are in dollars. ``expires_at`` is an aware time.
 
     ``exact`` and ``up-to`` orders have an ``order_amount``.
     """
@@ -54,7 +54,7 @@ class MerchantOrder:
 
 @dataclass(frozen=True)
 class MerchantCustomer:
-    """A customer as the merchant fed it. ``self_imposed_limits`` are those that the customer set, in dollars."""
+    """A customer from the backend API. ``self_imposed_limits`` are in dollars."""
 
     status: CustomerStatus = CustomerStatus.ACTIVE
     suspended_reason: str | None = None
@@ -63,13 +63,13 @@ class MerchantCustomer:
 
 @dataclass(frozen=True)
 class WindowTotals:
-    """What a customer spent in a window, in dollars: decided and not failed, whether confirmed or not yet."""
+    """A customer's spending in a window, in dollars: accepted payments that did not fail."""
 
     total: Decimal = Decimal(0)
     by_type: Mapping[TypeName, Decimal] = field(default_factory=dict)
 
     def total_for(self, types: Iterable[TypeName] | None) -> Decimal:
-        """Return what was spent with ``types``; with all types if it is None."""
+        """Return the spending with ``types``. ``None`` means all types."""
         if types is None:
             return self.total
         return sum((self.by_type.get(name, Decimal(0)) for name in types), Decimal(0))
@@ -77,10 +77,10 @@ class WindowTotals:
 
 @dataclass(frozen=True)
 class DecisionContext:
-    """All that a decision depends on beside the message and the policy.
+    """The input of a decision in addition to the message and the policy.
 
-    ``order`` and ``customer`` are None where the merchant fed none. ``chargebacks`` and ``returns`` count
-    by the UTC day on which PayNearMe told of them.
+    ``order`` and ``customer`` are ``None`` if the backend API did not receive them. ``chargebacks`` and ``returns``
+    are counts by the UTC day of PayNearMe's reverse callback.
     """
 
     order: MerchantOrder | None = None
@@ -91,7 +91,7 @@ class DecisionContext:
 
 
 def payment_type_name(message: Authorization | Confirmation) -> TypeName:
-    """Return the payment type of ``message``, as policies name it."""
+    """Return the name of the message's payment type in a policy."""
     if message.payment_type is None:
         return "none"
     return message.payment_type if isinstance(message.payment_type, PaymentType) else "other"

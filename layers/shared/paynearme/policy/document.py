@@ -1,4 +1,4 @@
-"""The policy document: one JSON text per deployment, with defaults for all sites and what differs by site."""
+"""The policy document: one JSON text per deployment, with defaults for all sites and the differences by site."""
 
 import hashlib
 import json
@@ -28,24 +28,28 @@ from paynearme.policy.texts import DEFAULT_TEXTS, ConsumerText, has_placeholders
 from paynearme.protocol.types import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, invalid
 
 MAX_DAYS = 365
-"""The furthest back that chargebacks and returns are counted, in days: what bounds what a decision reads."""
+"""The maximum number of days for counts of chargebacks and bank returns. It limits the reads of a decision."""
 
 
 def _choice_of(documented: type[StrEnum]) -> BeforeValidator:
-    words = [*map(str, documented), "other", "none"]
+    choices = [*map(str, documented), "other", "none"]
 
-    def read(value: object) -> object:
-        if not isinstance(value, str) or value not in words:
-            raise invalid(f"must be one of {', '.join(words)}")
+    def validate(value: object) -> object:
+        if not isinstance(value, str) or value not in choices:
+            raise invalid(f"must be one of {', '.join(choices)}")
         return value
 
-    return BeforeValidator(read)
+    return BeforeValidator(validate)
 
 
 PaymentTypeChoice = Annotated[
     PaymentType | Literal["other", "none"], Field(union_mode="left_to_right"), _choice_of(PaymentType)
 ]
-"""A documented payment type; ``other`` for one that is not documented, ``none`` where a message has none."""
+"""A documented payment type, ``other`` for an undocumented one, ``none`` for a message without one.
+
+A payment without a type, or with an undocumented one, matches a list only if the list contains ``none`` or
+``other``.
+"""
 
 ChannelChoice = Annotated[
     SiteChannel | Literal["other", "none"], Field(union_mode="left_to_right"), _choice_of(SiteChannel)
@@ -55,8 +59,8 @@ SubchannelChoice = Annotated[
 ]
 
 
-_ZONE_REQUIRED = "must be a time zone of IANA's, like America/New_York"
-# Names that are files among the zones, and none of IANA's.
+_ZONE_REQUIRED = "must be an IANA time zone such as America/New_York"
+# Files next to the zones that are not IANA time zones.
 _MACHINE_LOCAL_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
@@ -66,7 +70,7 @@ def _time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError):
-        # Which of them depends on how the name is wrong.
+        # The type depends on the kind of invalid name.
         raise invalid(_ZONE_REQUIRED) from None
     return name
 
@@ -79,7 +83,7 @@ class _Model(BaseModel):
 
 
 class Bounds(_Model):
-    """The least and the most that one payment may be, both included."""
+    """The minimum and the maximum amount of one payment, both inclusive."""
 
     minimum: PositiveMoney | None = None
     maximum: PositiveMoney | None = None
@@ -92,14 +96,14 @@ class Bounds(_Model):
 
 
 class Frequency(_Model):
-    """How often something may have happened within the last days, of which today, in UTC, is the last."""
+    """The maximum count within the last ``within_days`` UTC days, with today."""
 
     max_count: int = Field(ge=0, strict=True)
     within_days: int = Field(ge=1, le=MAX_DAYS, strict=True)
 
 
 class SpendingLimit(_Model):
-    """The most that a customer may spend in a calendar window, with all payment types or with some."""
+    """The maximum spending of a customer in a calendar window, with all payment types or with some."""
 
     window: WindowKind
     amount: PositiveMoney
@@ -130,7 +134,7 @@ class SitePolicy(_Model):
     def _with_default_texts(cls, texts: Any) -> Any:
         if not isinstance(texts, dict):
             return texts
-        # Where a text says only one of the two, the other is the default's.
+        # If a policy sets only one of the two texts, the default applies to the other.
         defaults = {str(reason): text.model_dump(exclude_none=True) for reason, text in DEFAULT_TEXTS.items()}
         return _merge(defaults, texts)
 
@@ -146,12 +150,12 @@ class SitePolicy(_Model):
     def _no_placeholders_in_fallbacks(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         text = texts[Reason.CANNOT_DECIDE_NOW]
         if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
-            raise invalid("has a placeholder of ours for cannot_decide_now, when no message may be readable")
+            raise invalid("has a {placeholder} for cannot_decide_now, which also applies to malformed messages")
         return texts
 
     @property
     def version(self) -> str:
-        """Return which document this policy is from: the beginning of the SHA-256 of its text."""
+        """Return the version of the document: the first 12 digits of the SHA-256 of its text."""
         return self._version
 
     @property
@@ -160,14 +164,14 @@ class SitePolicy(_Model):
         return ZoneInfo(self.time_zone)
 
     def text(self, reason: Reason) -> ConsumerText:
-        """Return what a consumer reads of a decision for ``reason``."""
+        """Return the consumer texts for ``reason``."""
         return self.texts[reason]
 
 
 class PolicyDocument(_Model):
-    """The whole document. A site has the defaults, but for the fields that its own entry names.
+    """The whole document. A site has the defaults, except for the fields of its own entry.
 
-    Of ``texts`` a site names single reasons; any other field that it names replaces the default's whole.
+    The ``texts`` of a site replace single reasons. Any other field of a site replaces the whole default.
     """
 
     defaults: SitePolicy
@@ -189,14 +193,14 @@ class PolicyDocument(_Model):
         }
 
     def for_site(self, site_identifier: str) -> SitePolicy:
-        """Return the policy of a site: its own, or the defaults."""
+        """Return the policy of a site, or the defaults if the document does not contain the site."""
         return self.sites.get(site_identifier, self.defaults)
 
 
 def read_policy(text: str) -> PolicyDocument:
-    """Return the document that ``text`` holds.
+    """Return the document in ``text``.
 
-    Raises ``PolicyInvalidError`` with what is wrong and where, a line each.
+    Raises ``PolicyInvalidError`` with one line for each error and its path.
     """
     try:
         document = PolicyDocument.model_validate(
@@ -206,7 +210,7 @@ def read_policy(text: str) -> PolicyDocument:
         errors = error.errors(include_url=False, include_input=False)
         raise PolicyInvalidError(list(_format_errors([(detail["loc"], detail["msg"]) for detail in errors]))) from None
     except (ValueError, RecursionError) as error:
-        raise PolicyInvalidError([f"not readable as JSON: {error}"]) from None
+        raise PolicyInvalidError([f"invalid JSON: {error}"]) from None
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     for policy in (document.defaults, *document.sites.values()):
         policy._version = version
@@ -222,33 +226,29 @@ def _site(defaults: Mapping[str, Any], site_fields: Any) -> Any:
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, and of what both name the parts of both, those of ``over`` on top."""
+    """Return ``base`` updated with ``override``, one level deep for objects in both."""
     nested = {
         name: {**base[name], **override[name]}
         for name in base.keys() & override.keys()
-        if _both_are(base, override, name)
+        if isinstance(base[name], dict) and isinstance(override[name], dict)
     }
     return {**base, **override, **nested}
-
-
-def _both_are(base: Mapping[str, Any], override: Mapping[str, Any], name: str) -> bool:
-    return isinstance(base[name], dict) and isinstance(override[name], dict)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     occurrences = Counter(name for name, _ in pairs)
     if duplicates := {name for name, count in occurrences.items() if count > 1}:
-        raise ValueError(f"a name is there twice: {', '.join(sorted(duplicates))}")
+        raise ValueError(f"duplicate names: {', '.join(sorted(duplicates))}")
     return dict(pairs)
 
 
 def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _format_errors(errors: Sequence[tuple[tuple[int | str, ...], str]]) -> Iterator[str]:
-    """Yield a line for each fault, those of the defaults not again for each site that has them from there."""
+    """Yield a line for each error. Omit errors that a site inherits from the defaults."""
     default_errors = {(path[1:], message) for path, message in errors if path[:1] == ("defaults",)}
-    for place, said in errors:
-        if place[:1] != ("sites",) or (place[2:], said) not in default_errors:
-            yield f"{'.'.join(map(str, place)) or 'the document'}: {said}"
+    for path, message in errors:
+        if path[:1] != ("sites",) or (path[2:], message) not in default_errors:
+            yield f"{'.'.join(map(str, path)) or 'the document'}: {message}"

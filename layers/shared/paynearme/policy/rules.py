@@ -1,4 +1,4 @@
-"""May this payment happen? Pure rules over the message, the ledger's knowledge and the merchant's policy."""
+"""Decide authorizations: pure rules over the message, the decision context and the policy."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _SELF_IMPOSED_LIMIT_REASONS = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A payment that waits for its decision: what is asked, what is known, what holds, and when (aware)."""
+    """The input of a rule: the message, the context, the site's policy, and the current time (aware)."""
 
     message: Authorization
     context: DecisionContext
@@ -45,10 +45,11 @@ class Evaluation:
 
     @property
     def amount_net_of_fees(self) -> Decimal:
-        """Return what of the payment is for the order: without fees, where the message tells them apart.
+        """Return the amount without fees, if the message contains a valid net amount, else the whole amount.
 
-        A net amount that cannot be one, more than was paid or in another currency, tells nothing.
+        A net amount is invalid if it is negative, more than the amount, or in another currency.
         """
+        # An order is the merchant's amount, and a limit is the customer's amount: only orders compare this one.
         message, net = self.message, self.message.net_payment_amount
         same_currency = message.net_payment_currency in (None, message.payment_currency)
         if net is None or not same_currency or not 0 <= net <= message.payment_amount:
@@ -61,7 +62,7 @@ type Rule = Callable[[Evaluation], Reason | None]
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that may be spent in a window, with ``types``, or with all payment types if it is None."""
+    """The maximum spending in a window with ``types``, or with all payment types if ``types`` is ``None``."""
 
     window: WindowKind
     amount: Decimal
@@ -70,85 +71,84 @@ class Limit:
 
 
 def currency_is_accepted(evaluation: Evaluation) -> Reason | None:
-    """Decline what is not paid in the policy's currency."""
+    """Decline a payment in another currency than the policy's."""
     accepted = evaluation.message.payment_currency == evaluation.policy.currency
     return None if accepted else Reason.CURRENCY_NOT_ACCEPTED
 
 
 def amount_is_positive(evaluation: Evaluation) -> Reason | None:
-    """Decline an amount of nothing or less."""
+    """Decline a zero or negative amount."""
     return None if evaluation.message.payment_amount > 0 else Reason.AMOUNT_NOT_POSITIVE
 
 
 def payment_type_is_accepted(evaluation: Evaluation) -> Reason | None:
-    """Decline a payment type that the policy does not list, where it lists any."""
+    """Decline a payment type that the policy's list does not contain."""
     allowed = evaluation.policy.payment_types
     declined = allowed is not None and payment_type_name(evaluation.message) not in allowed
     return Reason.PAYMENT_TYPE_NOT_ACCEPTED if declined else None
 
 
 def channel_is_accepted(evaluation: Evaluation) -> Reason | None:
-    """Decline a channel that the policy does not list, where it lists any. A cash payment has none."""
+    """Decline a channel that the policy's list does not contain. A cash payment has no channel."""
     allowed, channel = evaluation.policy.channels, evaluation.message.site_channel
     name = "none" if channel is None else channel if isinstance(channel, SiteChannel) else "other"
     return Reason.CHANNEL_NOT_ACCEPTED if allowed is not None and name not in allowed else None
 
 
 def subchannel_is_accepted(evaluation: Evaluation) -> Reason | None:
-    """Decline a sub-channel that the policy does not list, if it lists any. Scheduled payments have one."""
+    """Decline a sub-channel that the policy's list does not contain. Scheduled payments have one."""
     allowed, channel = evaluation.policy.subchannels, evaluation.message.site_subchannel
     name = "none" if channel is None else channel if isinstance(channel, SiteSubchannel) else "other"
     return Reason.SUBCHANNEL_NOT_ACCEPTED if allowed is not None and name not in allowed else None
 
 
 def order_is_known(evaluation: Evaluation) -> Reason | None:
-    """Decline an order that the merchant did not feed, if the policy says so."""
+    """Decline an unknown order, if the policy declines unknown orders."""
     unknown = evaluation.context.order is None and evaluation.policy.unknown_order == "decline"
     return Reason.ORDER_UNKNOWN if unknown else None
 
 
 def order_is_open(evaluation: Evaluation) -> Reason | None:
-    """Decline a payment for an order that the merchant closed."""
+    """Decline a payment for a closed order."""
     order = evaluation.context.order
     return Reason.ORDER_CLOSED if order and order.status is OrderStatus.CLOSED else None
 
 
 def order_has_not_expired(evaluation: Evaluation) -> Reason | None:
-    """Decline an offer from the moment on at which it expires (seed ``authorization_callbacks``)."""
+    """Decline an order from its ``expires_at`` on (PayNearMe docs, Using Authorization Callbacks)."""
     order = evaluation.context.order
     expired = order and order.expires_at is not None and evaluation.now >= order.expires_at
     return Reason.ORDER_EXPIRED if expired else None
 
 
 def order_amount_is_exact(evaluation: Evaluation) -> Reason | None:
-    """Decline another amount than that of an ``exact`` order, fees apart."""
+    """Decline an amount, without fees, that differs from the amount of an ``exact`` order."""
     order = evaluation.context.order
     differs = order and order.order_type is OrderType.EXACT and evaluation.amount_net_of_fees != order.order_amount
     return Reason.ORDER_AMOUNT_DIFFERS if differs else None
 
 
 def order_amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
-    """Decline less than an order's minimum, fees apart."""
+    """Decline an amount, without fees, below the order's minimum."""
     order = evaluation.context.order
     minimum = order.minimum_payment_amount if order else None
     return Reason.ORDER_AMOUNT_TOO_LOW if minimum is not None and evaluation.amount_net_of_fees < minimum else None
 
 
 def order_amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
-    """Decline more than the amount of an ``up-to`` order, fees apart."""
+    """Decline an amount, without fees, above the amount of an ``up-to`` order."""
     order = evaluation.context.order
     if order is None or order.order_type is not OrderType.UP_TO:
         return None
-    # Without an amount, nothing could be too much.
+    # An ``up-to`` order without an amount accepts no payment.
     within = order.order_amount is not None and evaluation.amount_net_of_fees <= order.order_amount
     return None if within else Reason.ORDER_AMOUNT_TOO_HIGH
 
 
 def customer_is_known(evaluation: Evaluation) -> Reason | None:
-    """Decline a customer that the merchant did not feed, if the policy says so.
+    """Decline an unknown customer, if the policy declines unknown customers.
 
-    Where the policy has rules by customer, a payment that names no customer is declined in any case: nobody
-    could tell whether it keeps them.
+    If the policy has rules by customer, decline every payment without a customer, because no rule can evaluate it.
     """
     policy = evaluation.policy
     unknown = evaluation.context.customer is None and policy.unknown_customer == "decline"
@@ -158,17 +158,17 @@ def customer_is_known(evaluation: Evaluation) -> Reason | None:
 
 
 def customer_is_not_suspended(evaluation: Evaluation) -> Reason | None:
-    """Decline a customer whom the merchant suspended."""
+    """Decline a suspended customer."""
     return _if_customer_is(CustomerStatus.SUSPENDED, evaluation, Reason.CUSTOMER_SUSPENDED)
 
 
 def customer_is_not_closed(evaluation: Evaluation) -> Reason | None:
-    """Decline a customer whose account the merchant closed."""
+    """Decline a closed customer."""
     return _if_customer_is(CustomerStatus.CLOSED, evaluation, Reason.CUSTOMER_CLOSED)
 
 
 def amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
-    """Decline less than the minimum for the payment type. The minimum itself is accepted."""
+    """Decline an amount below the minimum for the payment type. The minimum is accepted."""
     bounds = evaluation.policy.amounts.get(payment_type_name(evaluation.message))
     minimum = bounds.minimum if bounds else None
     too_low = minimum is not None and evaluation.message.payment_amount < minimum
@@ -176,7 +176,7 @@ def amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
 
 
 def amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
-    """Decline more than the maximum for the payment type. The maximum itself is accepted."""
+    """Decline an amount above the maximum for the payment type. The maximum is accepted."""
     bounds = evaluation.policy.amounts.get(payment_type_name(evaluation.message))
     maximum = bounds.maximum if bounds else None
     too_high = maximum is not None and evaluation.message.payment_amount > maximum
@@ -184,24 +184,23 @@ def amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
 
 
 def chargebacks_within_limit(evaluation: Evaluation) -> Reason | None:
-    """Decline a customer with more chargebacks than the policy allows within its days."""
+    """Decline a customer with more chargebacks within the policy's days than its maximum."""
     rule, counts = evaluation.policy.chargebacks, evaluation.context.chargebacks
     exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
     return Reason.TOO_MANY_CHARGEBACKS if exceeded else None
 
 
 def returns_within_limit(evaluation: Evaluation) -> Reason | None:
-    """Decline a customer with more returns than the policy allows within its days."""
+    """Decline a customer with more bank returns within the policy's days than its maximum."""
     rule, counts = evaluation.policy.returns, evaluation.context.returns
     exceeded = rule and within_days(counts.items(), local_date(evaluation.now, UTC), rule.within_days) > rule.max_count
     return Reason.TOO_MANY_RETURNS if exceeded else None
 
 
 def spending_is_within_limits(evaluation: Evaluation) -> Reason | None:
-    """Decline what would bring a customer above a limit of a day, a week or a month, or above an own one.
+    """Decline a payment that exceeds the policy's limit of a day, a week or a month, or a self-imposed limit.
 
-    Exactly the limit may be spent. What counts is the whole payment, fees included, and a payment that is
-    decided counts until it fails.
+    The limit itself may be spent. The payment counts with fees. An accepted payment counts until it fails.
     """
     for limit in applicable_limits(
         evaluation.policy, evaluation.context.customer, payment_type_name(evaluation.message)
@@ -233,18 +232,18 @@ RULES: tuple[Rule, ...] = (
     returns_within_limit,
     spending_is_within_limits,
 )
-"""In the order in which they are asked: the first that gives a reason declines the payment."""
+"""The rules in the order of evaluation. The first rule that returns a reason declines the payment."""
 
 
 def decide(message: Authorization, context: DecisionContext, policy: SitePolicy, now: datetime) -> Decision:
-    """Return the decision on an authentic and valid authorization. ``now`` is an aware time."""
+    """Return the decision on an authentic, valid authorization. ``now`` is an aware time."""
     evaluation = Evaluation(message, context, policy, now)
     reason = next(filter(None, (rule(evaluation) for rule in RULES)), Reason.ACCEPTED)
     return decision_for(reason, message, policy, now)
 
 
 def decision_for(reason: Reason, message: Authorization, policy: SitePolicy, now: datetime) -> Decision:
-    """Return the decision that ``reason`` makes, with the policy's texts about ``message``."""
+    """Return the decision for ``reason``, with the policy's texts for ``message``."""
     net = message.net_payment_amount
     values: Mapping[str, str] = {
         "payment_amount": str(message.payment_amount),
@@ -258,7 +257,7 @@ def decision_for(reason: Reason, message: Authorization, policy: SitePolicy, now
 
 
 def applicable_limits(policy: SitePolicy, customer: MerchantCustomer | None, name: TypeName) -> Iterable[Limit]:
-    """Yield the limits for a payment of type ``name``: days, weeks, months, and then the customer's own."""
+    """Yield the limits for a payment of type ``name``: by day, week and month, then the self-imposed limits."""
     for window in WindowKind:
         for limit in policy.spending_limits:
             if limit.window is window and (limit.payment_types is None or name in limit.payment_types):

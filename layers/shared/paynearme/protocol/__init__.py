@@ -1,4 +1,4 @@
 """Wire formats as typed models: PayNearMe's callbacks and API, the backend API, payment events.
 
-Pure: no AWS library, no clock, no environment. Money is ``Decimal`` with two places.
+The modules use no AWS library, no clock and no environment. Money is ``Decimal`` with two places.
 """

@@ -1,9 +1,8 @@
-"""What all callbacks share; the authorization and the confirmation callback, and our answers to them.
+"""The shared base of all callbacks, the authorization and the confirmation callback, and their responses.
 
-Parameters and their types: seed ``authorization_callbacks``, "Request Parameters" and its samples;
-seed ``guaranteed_ach``, its callbacks. Every parameter but the required ones can be left out, some
-because a site excludes them, some because the payment type has none. What only informs is None if it
-cannot be read. The third callback is in ``reversals``.
+The parameters and their types are from PayNearMe docs, Using Authorization Callbacks, and from PayNearMe docs,
+Guaranteed ACH. A site's settings and the payment type determine which optional parameters a callback contains.
+``reversals`` has the third callback.
 """
 
 from collections.abc import Mapping
@@ -21,9 +20,7 @@ from paynearme.protocol.types import (
     Flag,
     FreeText,
     Identifier,
-    LenientCurrency,
-    LenientMoney,
-    LenientSeconds,
+    Lenient,
     Money,
     PaymentTypeOrOther,
     PnmIdentifier,
@@ -36,9 +33,9 @@ from paynearme.protocol.types import (
 _AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
 
 REVERSAL_FIELDS = frozenset({"reverse_amount", "reverse_code", "reverse_reason", "reverse_type"})
-"""What PayNearMe tells of a reversal only, and always something of it."""
+"""The parameters of reversals only. Every reversal has at least one of them."""
 
-# Texts of consumers. Refusing one for what it says would let a consumer stop the merchant's confirmations.
+# A rejection by content would let a consumer block the merchant's confirmations.
 _CONSUMER_CONTROLLED = frozenset(
     {
         "agent_email",
@@ -52,7 +49,7 @@ _CONSUMER_CONTROLLED = frozenset(
 
 
 class CallbackMessage(Message):
-    """What every callback can carry."""
+    """The parameters of every callback."""
 
     site_identifier: Identifier
     pnm_order_identifier: PnmIdentifier
@@ -66,20 +63,20 @@ class CallbackMessage(Message):
     site_payment_identifier: Identifier | None = None
     site_order_annotation: FreeText | None = None
 
-    due_to_site_amount: LenientMoney = None
-    due_to_site_currency: LenientCurrency = None
-    due_to_parent_amount: LenientMoney = None
-    due_to_parent_currency: LenientCurrency = None
-    due_to_child_amount: LenientMoney = None
-    due_to_child_currency: LenientCurrency = None
-    pnm_withheld_amount: LenientMoney = None
-    pnm_withheld_currency: LenientCurrency = None
-    pnm_processing_fee: LenientMoney = None
-    # The table says the first, every sample says the second.
-    pnm_processing_currency: LenientCurrency = None
-    pnm_processing_fee_currency: LenientCurrency = None
+    due_to_site_amount: Lenient[Money] = None
+    due_to_site_currency: Lenient[Currency] = None
+    due_to_parent_amount: Lenient[Money] = None
+    due_to_parent_currency: Lenient[Currency] = None
+    due_to_child_amount: Lenient[Money] = None
+    due_to_child_currency: Lenient[Currency] = None
+    pnm_withheld_amount: Lenient[Money] = None
+    pnm_withheld_currency: Lenient[Currency] = None
+    pnm_processing_fee: Lenient[Money] = None
+    # PayNearMe's table has the first name, and its samples have the second.
+    pnm_processing_currency: Lenient[Currency] = None
+    pnm_processing_fee_currency: Lenient[Currency] = None
 
-    payment_date: LenientSeconds = None
+    payment_date: Lenient[EpochSeconds] = None
     payment_type: PaymentTypeOrOther | None = None
     payment_method_identifier: Identifier | None = None
     payment_card_type: FreeText | None = None
@@ -109,24 +106,24 @@ class CallbackMessage(Message):
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, parameters: Any) -> Any:
-        # A form or a query cannot leave a value out, it can only leave it empty.
+        # A form or a query contains absent values as empty text.
         return {name: text for name, text in parameters.items() if text != "" or name not in cls.model_fields}
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name what may be cut in other places than PayNearMe cut it (``cuts``)."""
+        """Return errors for parameters with an ambiguous boundary (``boundary_ambiguity``)."""
         return ambiguous_parameters(parameters, cls.model_fields, _all_field_names(), _CONSUMER_CONTROLLED)
 
 
 @cache
 def _all_field_names() -> frozenset[str]:
-    """Return the names that callbacks know. Asked at the first message, when all kinds are defined."""
+    """Return the parameter names of all callbacks. The first message calls it, after all subclasses exist."""
     models = CallbackMessage.__subclasses__()
     return frozenset(name for model in models for name in model.model_fields)
 
 
 class Authorization(CallbackMessage):
-    """PayNearMe asks whether a payment may happen."""
+    """PayNearMe's request for a decision about a payment."""
 
     payment_amount: Money
     payment_currency: Currency
@@ -135,16 +132,16 @@ class Authorization(CallbackMessage):
 
 
 class Outcome(StrEnum):
-    """What became of a payment (``status`` of a confirmation)."""
+    """The outcome of a payment: the ``status`` of a confirmation."""
 
     PAYMENT = "payment"
     DECLINE = "decline"
 
 
 class Confirmation(CallbackMessage):
-    """PayNearMe tells what became of a payment.
+    """PayNearMe's message about the outcome of a payment.
 
-    A ``payment`` needs its amounts, in dollars and not negative: they move the customer's balance.
+    The outcome ``payment`` requires non-negative amounts in dollars, because they change the customer's balance.
     """
 
     status: Outcome
@@ -158,10 +155,10 @@ class Confirmation(CallbackMessage):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name also the amounts that a ``payment`` lacks, and those that cannot be added to a balance."""
+        """Return also errors for missing and invalid amounts of the outcome ``payment``."""
         errors = super().cross_field_errors(parameters)
-        # The address is not signed: an authentic reversal that is sent to this one must post nothing.
-        errors |= dict.fromkeys(REVERSAL_FIELDS & parameters.keys(), "is not told by a confirmation")
+        # The URL is not signed: an authentic reversal that arrives at this endpoint must not post a payment.
+        errors |= dict.fromkeys(REVERSAL_FIELDS & parameters.keys(), "is not a parameter of a confirmation")
         if parameters.get("status") != Outcome.PAYMENT:
             return errors
         amounts = {name: parameters.get(name, "") for name in _AMOUNTS}
@@ -174,7 +171,7 @@ class Confirmation(CallbackMessage):
 
 
 class CallbackResponse(BaseModel):
-    """An answer to a callback: ``envelope`` and ``part`` are the names that enclose its fields."""
+    """A response to a callback. ``envelope`` and ``element`` are the names of its outer and inner object."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -184,12 +181,12 @@ class CallbackResponse(BaseModel):
     pnm_order_identifier: PnmIdentifier
 
     def fields(self) -> dict[str, str]:
-        """Return the fields that are set, in the order of PayNearMe's samples."""
+        """Return the set fields in the order of PayNearMe's samples."""
         return self.model_dump(exclude_none=True)
 
 
 class AuthorizationResponse(CallbackResponse):
-    """Our answer to an authorization (seed ``authorization_callbacks``, "Response Parameters")."""
+    """The response to an authorization (PayNearMe docs, Using Authorization Callbacks)."""
 
     envelope: str = Field(default="payment_authorization_response", exclude=True)
     element: str = Field(default="authorization", exclude=True)
@@ -207,7 +204,7 @@ class AuthorizationResponse(CallbackResponse):
 
 
 class ConfirmationResponse(CallbackResponse):
-    """Our acknowledgement of a confirmation: equal for the first and for every repeat."""
+    """The acknowledgement of a confirmation. Duplicates receive the same response."""
 
     envelope: str = Field(default="payment_confirmation_response", exclude=True)
     element: str = Field(default="confirmation", exclude=True)

@@ -1,6 +1,5 @@
-"""The request for a new order and PayNearMe's answer (seed ``guaranteed_ach``, "Creating Orders")."""
+"""The request for a new order, and its response (PayNearMe docs, Guaranteed ACH)."""
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any
@@ -8,41 +7,33 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from paynearme.protocol.api_call import (
-    LenientAmount,
-    LenientFlag,
-    LenientText,
+    IdentifierText,
     PayNearMeRequest,
     PayNearMeResponse,
+    ResponseAmount,
+    ResponseFlag,
     UsDollars,
     identifier_text,
 )
 from paynearme.protocol.api_responses import OrderTypeValue
 from paynearme.protocol.callbacks import Confirmation
 from paynearme.protocol.payment_methods import PaymentMethod
-from paynearme.protocol.types import Flag, Identifier, PnmIdentifier, PositiveMoney, invalid, one_of
-
-_YEAR = re.compile(r"(19|20)[0-9]{2}", re.ASCII)
-
-
-def _year(value: object) -> str:
-    if isinstance(value, str) and _YEAR.fullmatch(value):
-        return value
-    raise invalid("must be a year like 1982")
-
+from paynearme.protocol.types import Flag, Identifier, Lenient, PnmIdentifier, PositiveMoney, matching, one_of
 
 Year = Annotated[
     str,
-    BeforeValidator(_year),
+    matching(r"(19|20)[0-9]{2}", "must be a year like 1982"),
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^(19|20)[0-9]{2}$", "minimum": 1900, "maximum": 2099}),
 ]
 ShortText = Identifier
-"""A line of text of 1 to 256 characters."""
+"""One line of 1 to 256 characters."""
 
 
 class CreateOrderRequest(PayNearMeRequest):
-    """Asks for a new order. What says who the customer is goes to PayNearMe and nowhere else.
+    """A request for a new order. PayNearMe alone receives the personal data of the customer.
 
-    PayNearMe's reference asks for the calls for one customer one after the other, not at once.
+    PayNearMe requires that the requests for one customer are sequential. Sample values are accepted unchanged, such as
+    a masked e-mail address.
     """
 
     order_amount: PositiveMoney
@@ -54,7 +45,7 @@ class CreateOrderRequest(PayNearMeRequest):
         default=None, description="The merchant's identifier of the order."
     )
     site_order_annotation: ShortText | None = Field(
-        default=None, description="What the order's callbacks repeat. Nothing that says who the customer is."
+        default=None, description="A text for the order's callbacks, without personal data."
     )
 
     site_customer_first_name: ShortText | None = None
@@ -70,22 +61,22 @@ class CreateOrderRequest(PayNearMeRequest):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name an annotation over which this order's confirmations would be refused later."""
+        """Return an error for an annotation that would invalidate the order's confirmations."""
         returned = {name: text for name, text in parameters.items() if name == "site_order_annotation"}
         return Confirmation.cross_field_errors(returned)
 
 
 def _skip_invalid[M: PayNearMeResponse](model: type[M]) -> BeforeValidator:
-    """Return what leaves out what is no ``model``: the order exists, and must not be lost over it."""
+    """Return a validator that omits invalid items: the order exists, and without its identifier a caller repeats it."""
 
-    def read(value: object) -> list[M]:
+    def validate(value: object) -> list[M]:
         valid: list[M] = []
         for raw in value if isinstance(value, list) else []:
             with suppress(ValidationError):
                 valid.append(model.model_validate(raw))
         return valid
 
-    return BeforeValidator(read)
+    return BeforeValidator(validate)
 
 
 PII_FIELDS = frozenset(
@@ -94,37 +85,37 @@ PII_FIELDS = frozenset(
     if name.startswith("site_customer_")
     and name not in ("site_customer_identifier", "site_customer_language", "site_customer_state")
 )
-"""The parameters that say who the customer is."""
+"""The parameters with personal data of the customer."""
 
 
 class PaymentMethodsOfType(PayNearMeResponse):
-    """What a customer can pay with, of one type, and which of it is saved."""
+    """A payment type of a customer, and the saved methods of this type."""
 
     type: str
-    fee_amount: LenientAmount = None
-    fee_currency: LenientText = None
+    fee_amount: Lenient[ResponseAmount] = None
+    fee_currency: Lenient[IdentifierText] = None
     accounts: Annotated[list[PaymentMethod], _skip_invalid(PaymentMethod)] = Field(default=[])
 
 
 class CreatedOrder(PayNearMeResponse):
-    """An order as PayNearMe created it, without what says who the customer is."""
+    """An order that PayNearMe created, without personal data of the customer. Invalid optional fields are ``null``."""
 
     pnm_order_identifier: Annotated[PnmIdentifier, BeforeValidator(identifier_text)]
-    site_order_identifier: LenientText = None
-    pnm_order_short_identifier: LenientText = None
-    pnm_customer_identifier: LenientText = None
-    site_customer_identifier: LenientText = None
-    order_status: LenientText = None
-    order_type: LenientText = None
-    order_is_standing: LenientFlag = None
-    order_amount: LenientAmount = None
-    order_currency: LenientText = None
-    minimum_payment_amount: LenientAmount = None
-    secure_smart_token: LenientText = Field(default=None, repr=False)
-    secure_smart_link: LenientText = Field(default=None, repr=False)
-    order_tracking_url: LenientText = Field(default=None, repr=False)
+    site_order_identifier: Lenient[IdentifierText] = None
+    pnm_order_short_identifier: Lenient[IdentifierText] = None
+    pnm_customer_identifier: Lenient[IdentifierText] = None
+    site_customer_identifier: Lenient[IdentifierText] = None
+    order_status: Lenient[IdentifierText] = None
+    order_type: Lenient[IdentifierText] = None
+    order_is_standing: Lenient[ResponseFlag] = None
+    order_amount: Lenient[ResponseAmount] = None
+    order_currency: Lenient[IdentifierText] = None
+    minimum_payment_amount: Lenient[ResponseAmount] = None
+    secure_smart_token: Lenient[IdentifierText] = Field(default=None, repr=False)
+    secure_smart_link: Lenient[IdentifierText] = Field(default=None, repr=False)
+    order_tracking_url: Lenient[IdentifierText] = Field(default=None, repr=False)
     payment_methods: Annotated[list[PaymentMethodsOfType], _skip_invalid(PaymentMethodsOfType)] = Field(
-        default=[], description="By type."
+        default=[], description="The payment types."
     )
 
     @model_validator(mode="before")
@@ -143,6 +134,6 @@ class CreatedOrder(PayNearMeResponse):
 
 
 class CreateOrderResponse(PayNearMeResponse):
-    """The order, and the first link to pay it with."""
+    """The new order with its first payment link."""
 
     order: CreatedOrder

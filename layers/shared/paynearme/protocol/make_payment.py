@@ -1,4 +1,4 @@
-"""The request to make a payment with a saved method, and our answer (seed ``guaranteed_ach``)."""
+"""The request for a payment with a saved method, and its response (PayNearMe docs, Guaranteed ACH)."""
 
 import hashlib
 import json
@@ -7,33 +7,27 @@ import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
-from paynearme.protocol.api_call import PayNearMeRequest, PayNearMeResponse, UsDollars
+from paynearme.protocol.api_call import PayNearMeRequest, PayNearMeResponse, UsDollars, identifier_text
 from paynearme.protocol.api_responses import Dollars
-from paynearme.protocol.types import Identifier, PnmIdentifier, PositiveMoney, invalid
+from paynearme.protocol.types import Identifier, PnmIdentifier, PositiveMoney, matching
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
-"""The header that makes a call and its repeats one payment."""
+"""The header that identifies a payment. Requests with one key are one payment."""
 
-_KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _PNM_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:paynearme-serverless:make-payment")
-
-
-def _validate_key(value: object) -> str:
-    if isinstance(value, str) and _KEY_PATTERN.fullmatch(value):
-        return value
-    raise invalid("must be 1 to 255 visible ASCII characters")
-
+_SITE_PAYMENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:paynearme-serverless:make-payment")
 
 IdempotencyKey = Annotated[
-    str, BeforeValidator(_validate_key), WithJsonSchema({"type": "string", "pattern": "^[!-~]{1,255}$"})
+    str,
+    matching(r"[!-~]{1,255}", "must be 1 to 255 visible ASCII characters"),
+    WithJsonSchema({"type": "string", "pattern": "^[!-~]{1,255}$"}),
 ]
 
 
 class MakePaymentRequest(PayNearMeRequest):
-    """Asks PayNearMe to make a payment with a payment method that the customer has saved."""
+    """A request for a payment with a saved payment method of the customer."""
 
     header_fields: ClassVar[tuple[str, ...]] = (IDEMPOTENCY_KEY,)
 
@@ -41,35 +35,35 @@ class MakePaymentRequest(PayNearMeRequest):
         alias=IDEMPOTENCY_KEY,
         exclude=True,
         repr=False,
-        description="Chosen by the caller, a new one for each payment that is wanted, such as a UUID. Calls "
-        "with the same key and content are one payment.",
+        description="The caller's key of the payment, such as a UUID. Requests with the same key and content are "
+        "one payment. A new payment needs a new key.",
     )
     pnm_order_identifier: PnmIdentifier
     payment_method_identifier: Identifier
     payment_amount: PositiveMoney
     payment_currency: UsDollars
-    site_channel: Identifier = Field(description="Where the payment comes from, in PayNearMe's words: consumer.")
+    site_channel: Identifier = Field(description="The source of the payment, a value of PayNearMe such as consumer.")
 
     def site_payment_identifier(self, site_id: str) -> str:
-        """Return our identifier of the payment: the same for each call with this key for this site."""
-        return str(uuid.uuid5(_NAMESPACE, json.dumps([site_id, self.idempotency_key])))
+        """Return the merchant's identifier of the payment, derived from ``site_id`` and the key."""
+        return str(uuid.uuid5(_SITE_PAYMENT_NAMESPACE, json.dumps([site_id, self.idempotency_key])))
 
     def fingerprint(self) -> str:
-        """Return what is equal for calls that ask for the same payment."""
+        """Return a hash that is equal for requests for the same payment."""
         return hashlib.sha256(json.dumps(self.to_parameters(), sort_keys=True).encode()).hexdigest()
 
 
 class SubmittedPayment(PayNearMeResponse):
-    """A payment that PayNearMe took on. What became of it, the confirmation callback tells."""
+    """A payment that PayNearMe accepted. The confirmation callback contains its outcome."""
 
     status: Literal["submitted", "confirmed"] = Field(
-        description="submitted: PayNearMe took it on. confirmed: PayNearMe's answer was lost, and its "
-        "confirmation has told since that the payment was made."
+        description="submitted: PayNearMe accepted the payment. confirmed: PayNearMe's response was lost, and its "
+        "confirmation shows that the payment was made."
     )
     site_payment_identifier: str = Field(
-        description="Ours, which PayNearMe's callbacks carry: it follows from site and Idempotency-Key."
+        description="The identifier in PayNearMe's callbacks, derived from the site and the Idempotency-Key."
     )
-    pnm_payment_identifier: str | None = Field(description="PayNearMe's, if its answer named it.")
+    pnm_payment_identifier: str | None = Field(description="PayNearMe's identifier, if its response contains it.")
     pnm_order_identifier: PnmIdentifier
     payment_method_identifier: Identifier
     payment_amount: Dollars
@@ -77,15 +71,15 @@ class SubmittedPayment(PayNearMeResponse):
 
 
 def extract_payment_identifier(response: Mapping[str, Any]) -> str | None:
-    """Return the ``pnm_payment_identifier`` in PayNearMe's answer, None where it names none.
+    """Return the ``pnm_payment_identifier`` of PayNearMe's response, or ``None``.
 
-    No document shows this answer: it may stand at the top or under ``payment``.
+    PayNearMe does not document this response: the field can be at the top or under ``payment``, or missing. The status
+    ``ok`` means submitted and not paid.
     """
     nested = response.get("payment")
     candidates = [response, nested] if isinstance(nested, Mapping) else [response]
     for candidate in candidates:
-        value = candidate.get("pnm_payment_identifier")
-        text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        if _PNM_IDENTIFIER.fullmatch(text):
-            return text
+        identifier = identifier_text(candidate.get("pnm_payment_identifier"))
+        if isinstance(identifier, str) and _PNM_IDENTIFIER.fullmatch(identifier):
+            return identifier
     return None

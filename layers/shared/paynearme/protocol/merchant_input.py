@@ -1,6 +1,6 @@
-"""What the merchant's backend asks and feeds: a ``…Request`` asks, an ``…Entry`` feeds.
+"""Requests of the merchant's backend: a ``…Request`` reads, an ``…Input`` writes.
 
-Words are PayNearMe's where it has them. ``records`` has what is told.
+The fields have PayNearMe's names if PayNearMe has one. ``api_responses`` has the responses.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from paynearme.protocol.types import (
 
 
 class MerchantDataRequest(Message):
-    """A call about something of a site; the address names both."""
+    """A request about an object of a site. The URL identifies both."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,36 +32,36 @@ class MerchantDataRequest(Message):
 
 
 class OrderRequest(MerchantDataRequest):
-    """Asks for an order."""
+    """A request for an order."""
 
     pnm_order_identifier: PnmIdentifier = Field(description="PayNearMe's identifier of the order.")
 
 
 class OrderInput(OrderRequest):
-    """All that the merchant says of an order. What is left out holds no more."""
+    """The whole order. It replaces the earlier one, and omitted fields are removed."""
 
     status: Annotated[OrderStatusValue, one_of(OrderStatusValue)] = Field(
-        default="open", description="Whether the order can be paid."
+        default="open", description="Whether the order accepts payments."
     )
     order_type: Annotated[OrderTypeValue, one_of(OrderTypeValue)] = Field(
         default="any",
-        description="How much of it must be paid: exactly order_amount, up to order_amount, or any amount.",
+        description="The payable amount: exactly order_amount, up to order_amount, or any amount.",
     )
     order_amount: PositiveMoney | None = Field(
         default=None, description="In dollars, without fees. Required for exact and up-to."
     )
     minimum_payment_amount: PositiveMoney | None = Field(
         default=None,
-        description="The least that a payment may be, in dollars, without fees; at most order_amount.",
+        description="The minimum of a payment in dollars, without fees. At most order_amount.",
     )
     expires_at: Timestamp | None = Field(
         default=None,
-        description="From when on it cannot be paid any more, with an offset from UTC. Without it: never.",
+        description="The time from which the order accepts no payment, with an offset from UTC. Default: never.",
     )
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name the amount that a type of order needs and lacks."""
+        """Return an error for an order type without its amount."""
         if parameters.get("order_type") in ("exact", "up-to") and "order_amount" not in parameters:
             return {"order_amount": "is required with order_type exact and up-to"}
         return {}
@@ -71,22 +71,22 @@ class OrderInput(OrderRequest):
     def _check_minimum(cls, minimum: Decimal | None, info: ValidationInfo) -> Decimal | None:
         amount = info.data.get("order_amount")
         if minimum is not None and amount is not None and minimum > amount:
-            raise invalid("must not be more than order_amount")
+            raise invalid("must not exceed order_amount")
         return minimum
 
 
 class CustomerRequest(MerchantDataRequest):
-    """Asks for a customer."""
+    """A request for a customer."""
 
     site_customer_identifier: Identifier = Field(
-        description="The merchant's identifier of the customer, as callbacks carry it."
+        description="The merchant's identifier of the customer, as in callbacks."
     )
 
 
 class CustomerInput(CustomerRequest):
-    """All that the merchant says of a customer. What is left out holds no more.
+    """The whole customer. It replaces the earlier one, and omitted fields are removed.
 
-    The limits are those that the customer set. Whatever the policy says holds as well.
+    The limits are self-imposed. The policy's limits apply too.
     """
 
     status: Annotated[CustomerStatusValue, one_of(CustomerStatusValue)] = Field(
@@ -94,13 +94,13 @@ class CustomerInput(CustomerRequest):
     )
     suspended_reason: Code | None = Field(
         default=None,
-        description="Why the customer is suspended, as a code of the merchant's. Required for suspended.",
+        description="The merchant's code for the suspension. Required for suspended.",
     )
     self_imposed_day_limit: NonNegativeMoney | None = Field(
-        default=None, description="The most that the customer wants to spend in a calendar day, in dollars."
+        default=None, description="The customer's own maximum spending in a calendar day, in dollars."
     )
     self_imposed_week_limit: NonNegativeMoney | None = Field(
-        default=None, description="The same for a week, which begins on Monday."
+        default=None, description="The same for a week, which starts on Monday."
     )
     self_imposed_month_limit: NonNegativeMoney | None = Field(
         default=None, description="The same for a calendar month."
@@ -108,17 +108,19 @@ class CustomerInput(CustomerRequest):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name a reason that is missing, or that nothing needs."""
+        """Return an error for a missing or an unnecessary reason."""
         suspended = parameters.get("status") == "suspended"
         if suspended and "suspended_reason" not in parameters:
             return {"suspended_reason": "is required with status suspended"}
         if not suspended and "suspended_reason" in parameters:
-            return {"suspended_reason": "is only for status suspended"}
+            return {"suspended_reason": "requires status suspended"}
         return {}
 
 
 class PaymentRequest(MerchantDataRequest):
-    """Asks for the story of a payment."""
+    """A request for a payment."""
 
     pnm_payment_identifier: PnmIdentifier = Field(description="PayNearMe's identifier of the payment.")
-    test: Flag = Field(default=False, description="Whether it is a test payment: those are kept apart.")
+    test: Flag = Field(
+        default=False, description="Whether the payment is a test payment. Test payments are stored separately."
+    )

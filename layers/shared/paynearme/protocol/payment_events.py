@@ -1,8 +1,8 @@
-"""The events of payments that the merchant's systems get on the event bus.
+"""Events about payments for the merchant's systems on the event bus.
 
-Each stands for one change of a payment that is durable. Words are PayNearMe's where it has them. What
-``docs/events/`` describes is made of these models: a field may be added, but what is there keeps its
-meaning for as long as ``schema_version`` stays the same.
+An event is about one committed change of a payment. The fields have PayNearMe's names if PayNearMe has one. The JSON
+Schemas in ``docs/events/`` are generated from these models. A new field needs no new ``schema_version``. A changed
+meaning does.
 """
 
 from datetime import datetime
@@ -15,11 +15,11 @@ from paynearme.protocol.reversals import ReversalKind
 from paynearme.protocol.types import Identifier, PnmIdentifier
 
 SOURCE = "paynearme"
-"""What EventBridge knows the events by, beside the type of each (``detail-type``)."""
+"""The ``source`` of the events. Each event type has its own ``detail-type``."""
 
 
 class PaymentEvent(ApiModel):
-    """What every event tells (EventBridge's ``detail``)."""
+    """The fields of every event (EventBridge's ``detail``)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,13 +27,12 @@ class PaymentEvent(ApiModel):
 
     schema_version: Literal["1"] = "1"
     event_identifier: str = Field(
-        description="A UUID. The same for each repeat of this event, and for no other: keep it, and ignore "
-        "what was seen before."
+        description="A UUID. Repetitions of an event have the same value, and other events do not. Store it to "
+        "ignore repetitions."
     )
-    occurred_at: datetime = Field(description="When the payment changed so.")
+    occurred_at: datetime = Field(description="The time of the change.")
     sequence: int = Field(
-        description="Larger than in each earlier event of the same payment, with gaps. Events may arrive in "
-        "another order."
+        description="Increases with each event of a payment, with gaps. Events can arrive in another order."
     )
     site_identifier: Identifier
     pnm_payment_identifier: PnmIdentifier
@@ -44,46 +43,46 @@ class PaymentEvent(ApiModel):
 
 
 class DecisionEvent(PaymentEvent):
-    """What both kinds of decision tell."""
+    """The fields of both decision events."""
 
     payment_amount: Dollars
     payment_currency: str
     payment_type: str | None = None
     reason: str = Field(description="The code of the decision's reason.")
-    policy_version: str = Field(description="The version of the policy that decided.")
+    policy_version: str = Field(description="The version of the policy of the decision.")
 
 
 class PaymentAuthorized(DecisionEvent):
-    """PayNearMe asked whether the payment may happen, and was told yes. No money has moved."""
+    """The authorization of the payment was accepted. No money has moved."""
 
     detail_type: ClassVar[str] = "PaymentAuthorized"
 
 
 class AuthorizationDeclined(DecisionEvent):
-    """PayNearMe asked whether the payment may happen, and was told no."""
+    """The authorization of the payment was declined."""
 
     detail_type: ClassVar[str] = "AuthorizationDeclined"
 
 
 class PaymentConfirmed(PaymentEvent):
-    """The payment was made, and is posted."""
+    """PayNearMe confirmed the payment as paid, and it is posted."""
 
     detail_type: ClassVar[str] = "PaymentConfirmed"
 
-    payment_amount: Dollars = Field(description="What was paid, with fees.")
+    payment_amount: Dollars = Field(description="The paid amount, with fees.")
     payment_currency: str
     payment_type: str | None = None
-    net_payment_amount: Dollars = Field(description="What of it is the customer's.")
+    net_payment_amount: Dollars = Field(description="The paid amount, without fees.")
     credited_amount: Dollars = Field(
-        description="What was added to the customer's balance: the net amount, less what had come back "
-        "before; nothing where no customer is named."
+        description="The amount that was credited to the customer's balance: the net amount minus earlier "
+        "reversals, or zero without a customer."
     )
-    authorized: bool = Field(description="Whether we had accepted it when PayNearMe asked.")
-    standin: bool = Field(description="Whether PayNearMe decided in our place.")
+    authorized: bool = Field(description="Whether an authorization of the payment was accepted.")
+    standin: bool = Field(description="Whether PayNearMe decided without an authorization response.")
 
 
 class PaymentFailed(PaymentEvent):
-    """The payment was not made: PayNearMe confirmed it with decline. What it reserved is given back."""
+    """PayNearMe confirmed the payment as not paid (decline). Its reservation is removed."""
 
     detail_type: ClassVar[str] = "PaymentFailed"
 
@@ -93,27 +92,27 @@ class PaymentFailed(PaymentEvent):
 
 
 class PaymentReversed(PaymentEvent):
-    """Money of the payment came back: a cancellation, a refund, a chargeback or a bank return."""
+    """Money of the payment was returned: a cancellation, a refund, a chargeback or a bank return."""
 
     detail_type: ClassVar[str] = "PaymentReversed"
 
-    reversal_kind: ReversalKind = Field(description="What it counts as.")
-    reverse_type: str | None = Field(default=None, description="PayNearMe's word for it.")
+    reversal_kind: ReversalKind = Field(description="The category of the reversal.")
+    reverse_type: str | None = Field(default=None, description="PayNearMe's reverse_type.")
     reverse_code: str | None = None
-    reversed_amount: Dollars = Field(description="What came back this time.")
-    debited_amount: Dollars = Field(description="What of it was taken off the customer's balance.")
+    reversed_amount: Dollars = Field(description="The returned amount of this reversal.")
+    debited_amount: Dollars = Field(description="The part that was debited from the customer's balance.")
 
 
 class PaymentAnomaly(PaymentEvent):
-    """Something about the payment does not fit together and needs a person's eye."""
+    """The messages about the payment contradict each other. An operator must resolve it."""
 
     detail_type: ClassVar[str] = "PaymentAnomaly"
 
-    anomaly: str = Field(description="Its code. Each is told once for a payment.")
+    anomaly: str = Field(description="The code of the anomaly. A payment has at most one event for each code.")
 
 
 class PaymentUnconfirmed(PaymentEvent):
-    """The payment was accepted, and nobody has told for a long time what became of it."""
+    """The authorized payment has no confirmation after the configured time."""
 
     detail_type: ClassVar[str] = "PaymentUnconfirmed"
 
@@ -123,7 +122,7 @@ class PaymentUnconfirmed(PaymentEvent):
 
 
 class ReservationReleased(PaymentEvent):
-    """What the accepted payment reserved of its customer's limits was given back: no outcome came."""
+    """The reservation of the authorized payment was released, because no confirmation arrived."""
 
     detail_type: ClassVar[str] = "ReservationReleased"
 
@@ -142,4 +141,4 @@ EVENTS: tuple[type[PaymentEvent], ...] = (
     PaymentUnconfirmed,
     ReservationReleased,
 )
-"""All kinds of events."""
+"""All event types."""

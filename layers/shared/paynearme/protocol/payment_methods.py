@@ -1,4 +1,4 @@
-"""Saved payment methods: the request for a customer's, and PayNearMe's answer (seed ``guaranteed_ach``)."""
+"""The request for a customer's saved payment methods, and its response (PayNearMe docs, Guaranteed ACH)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,37 +7,37 @@ from pydantic import Field, model_validator
 
 from paynearme.protocol.api_call import (
     IdentifierText,
-    LenientAmount,
-    LenientFlag,
-    LenientText,
     PayNearMeRequest,
     PayNearMeResponse,
+    ResponseAmount,
+    ResponseFlag,
 )
-from paynearme.protocol.types import Identifier
+from paynearme.protocol.types import Identifier, Lenient
 
 _TRUSTLY_ACCOUNT_TYPE = "trustly_ach"
 
 
 class FindPaymentMethodsRequest(PayNearMeRequest):
-    """Asks which payment methods a customer has saved."""
+    """A request for the saved payment methods of a customer."""
 
     site_customer_identifier: Identifier
 
 
 class PaymentMethod(PayNearMeResponse):
-    """A payment method that a customer has saved."""
+    """A saved payment method of a customer.
+
+    ``guaranteed_ach`` is a field of this API. PayNearMe marks such a method with the ``account_type`` ``trustly_ach``.
+    """
 
     payment_method_identifier: IdentifierText = Field(min_length=1)
-    guaranteed_ach: bool = Field(
-        description="Whether it is guaranteed ACH, so that its bank's authorization can expire."
-    )
-    status: LenientText = None
-    description: LenientText = None
-    account_type: LenientText = Field(default=None, description="In PayNearMe's words.")
-    pull_enabled: LenientFlag = Field(default=None, description="Whether it can pay.")
-    push_enabled: LenientFlag = Field(default=None, description="Whether it can be paid to.")
-    number: LenientText = Field(default=None, description="The last digits of the account.")
-    fee_amount: LenientAmount = None
+    guaranteed_ach: bool = Field(description="Whether the method is guaranteed ACH. Its bank authorization can expire.")
+    status: Lenient[IdentifierText] = None
+    description: Lenient[IdentifierText] = None
+    account_type: Lenient[IdentifierText] = Field(default=None, description="PayNearMe's value.")
+    pull_enabled: Lenient[ResponseFlag] = Field(default=None, description="Whether the method can pay.")
+    push_enabled: Lenient[ResponseFlag] = Field(default=None, description="Whether the method can receive payouts.")
+    number: Lenient[IdentifierText] = Field(default=None, description="The last digits of the account.")
+    fee_amount: Lenient[ResponseAmount] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -49,6 +49,6 @@ class PaymentMethod(PayNearMeResponse):
 
 
 class PaymentMethods(PayNearMeResponse):
-    """A customer's saved payment methods: none for a customer who has saved none."""
+    """A customer's saved payment methods. The list can be empty. An invalid list is an upstream error."""
 
     accounts: list[PaymentMethod]

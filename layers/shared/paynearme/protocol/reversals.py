@@ -1,9 +1,9 @@
-"""The reverse callback: a payment's money came back, by cancellation, refund, chargeback or ACH return.
+"""The reverse callback: a cancellation, a refund, a chargeback or a bank return of a payment.
 
-What is public: the identifiers, ``payment_amount`` (of the whole payment), ``payment_arn``, and
-``reverse_type``, ``reverse_code`` and ``reverse_reason`` with a few examples, by PayNearMe; the other
-names, by a third party. Open is which of them are always there, what else they can say, and how a
-reversal is acknowledged: each reading of something open is named as one.
+PayNearMe publishes the identifiers, ``payment_amount`` (of the whole payment), ``payment_arn``, and ``reverse_type``,
+``reverse_code`` and ``reverse_reason`` with a few examples. A third party publishes the other names. It is not public
+which parameters are required, which other values they have, and the format of the acknowledgement. The docstrings mark
+each assumption.
 """
 
 import hashlib
@@ -23,19 +23,18 @@ from paynearme.protocol.types import (
     Flag,
     FreeText,
     Identifier,
-    LenientCurrency,
-    LenientMoney,
+    Lenient,
     Money,
 )
 
-# Another time, such as a new parameter's, tells two reversals apart.
-# What belongs to the sending: a repeat may be signed anew, and by then for another version of the site's.
+# A retry can have another timestamp and another version. Any other time, such as ``risk_timestamp``, identifies a
+# reversal, so the name must not follow an underscore.
 _TRANSPORT_FIELDS = re.compile(r"(?<!_)(?:timestamp[0-9]+|version[23]\.0)", re.ASCII)
 _ACH_RETURN = re.compile(r"R[0-9]{2}", re.ASCII | re.IGNORECASE)
 
 
 class ReversalKind(StrEnum):
-    """What is counted of a customer: chargebacks and returns. The rest is cancellations and refunds."""
+    """The category of a reversal. The customer's chargebacks and bank returns are counted. ``other`` is not."""
 
     CHARGEBACK = "chargeback"
     RETURN = "return"
@@ -43,24 +42,24 @@ class ReversalKind(StrEnum):
 
 
 class Reversal(CallbackMessage):
-    """PayNearMe tells that a payment's money came back, all of it or a part.
+    """PayNearMe's message about returned money: a whole payment or a part of it.
 
-    It needs the amount that came back, in dollars and more than nothing: it moves the customer's balance.
+    The returned amount is required, in dollars and greater than zero, because it changes the customer's balance.
     """
 
     reverse_amount: Money | None = None
     reverse_currency: Currency | None = None
     reverse_type: Identifier | None = None
     reverse_code: Identifier | None = None
-    # Written by a bank, by PayNearMe or by a merchant's agent, not by a consumer, and what decides stands
-    # right behind it, so it gets no exception: it must not hold the name of a parameter.
+    # A bank, PayNearMe or a merchant's agent writes it. It is not consumer-controlled, and a decisive parameter
+    # follows it, so it must not contain the name of a parameter.
     reverse_reason: FreeText | None = None
     reverse_date: FreeText | None = None
 
     payment_amount: Money | None = None
     payment_currency: Currency | None = None
-    net_payment_amount: LenientMoney = None
-    net_payment_currency: LenientCurrency = None
+    net_payment_amount: Lenient[Money] = None
+    net_payment_currency: Lenient[Currency] = None
     payment_arn: Identifier | None = None
     payment_timestamp: FreeText | None = None
     order_payee_identifier: Identifier | None = None
@@ -71,12 +70,9 @@ class Reversal(CallbackMessage):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name also the amount that is missing, or that cannot be taken off a balance.
-
-        What carries nothing of a reversal is none: the address is not signed, so an authentic confirmation
-        that is sent to this one would take its money back.
-        """
+        """Return also errors for a missing or an invalid amount, and for a message that is not a reversal."""
         errors = super().cross_field_errors(parameters)
+        # The URL is not signed: an authentic confirmation that arrives at this endpoint must not debit a balance.
         if not any(parameters.get(name) for name in REVERSAL_FIELDS):
             errors["reverse_type"] = "is required"
         amount, currency = _amount_fields(parameters)
@@ -84,7 +80,7 @@ class Reversal(CallbackMessage):
         if not text:
             errors |= dict.fromkeys(("payment_amount", "reverse_amount"), "one of the two is required")
         elif text.startswith("-") or not text.strip("0."):
-            errors[amount] = "must be more than nothing"
+            errors[amount] = "must be greater than zero"
         if not parameters.get(currency):
             errors[currency] = "is required"
         elif parameters[currency] != "USD":
@@ -101,28 +97,28 @@ class Reversal(CallbackMessage):
 
     @property
     def fingerprint(self) -> str:
-        """Return what is equal for the repeats of a reversal and differs between two: 64 hex digits.
+        """Return 64 hex digits that are equal for retries of one reversal and differ between reversals.
 
-        PayNearMe gives reversals no identifier that is public. So this is made of the text that was
-        signed, however that is cut into parameters: one message cannot be told as two reversals. Left
-        out are its time and its version. Two reversals that are alike in everything else are one.
+        PayNearMe publishes no identifier for reversals. The fingerprint is the SHA-256 of the signed text without
+        timestamp and version, so a moved boundary does not change it. Two reversals with the same other parameters
+        have one fingerprint.
         """
         return self._fingerprint
 
     @property
     def amount(self) -> Decimal:
-        """Return how much came back, in dollars: ``reverse_amount``, or the whole payment without it.
+        """Return the returned amount in dollars: ``reverse_amount``, or ``payment_amount`` without it.
 
-        This is a reading: whether ``reverse_amount`` is always there is not public.
+        This is an assumption: PayNearMe does not publish whether ``reverse_amount`` is required.
         """
-        # read_message has seen that one of them is there.
+        # cross_field_errors requires one of them.
         return cast("Decimal", self.payment_amount if self.reverse_amount is None else self.reverse_amount)
 
     @property
     def kind(self) -> ReversalKind:
-        """Return what to count it as: by the word in ``reverse_type``, else by an ACH return's code.
+        """Return the category by ``reverse_type``, or else by the code of an ACH return.
 
-        This is a reading: of the types, only ``Bank Return`` and ``Chargeback`` are public.
+        This is an assumption: only the types ``Bank Return`` and ``Chargeback`` are public.
         """
         signed_type = self._type_as_signed().lower()
         if "chargeback" in signed_type:
@@ -132,9 +128,9 @@ class Reversal(CallbackMessage):
         return ReversalKind.OTHER
 
     def _type_as_signed(self) -> str:
-        """Return the type with the unknown parameters that stand right behind it in the signed text.
+        """Return the type with the unknown parameters that follow it directly in the signed text.
 
-        A signed ``Chargeback`` could also be told as the type ``Cha`` and a new parameter ``rgeback``.
+        The signed text of ``Chargeback`` is also that of the type ``Cha`` and an unknown parameter ``rgeback``.
         """
         if self.reverse_type is None:
             return ""
@@ -148,17 +144,17 @@ class Reversal(CallbackMessage):
 
 
 def _amount_fields(parameters: Mapping[str, str]) -> tuple[str, str]:
-    """Return the names of the amount that came back and of its currency."""
+    """Return the names of the returned amount and of its currency."""
     if not parameters.get("reverse_amount"):
         return "payment_amount", "payment_currency"
-    # The part of a payment is in the payment's currency, where it has none of its own.
+    # Without ``reverse_currency``, the payment's currency applies.
     has_currency = parameters.get("reverse_currency") or not parameters.get("payment_currency")
     return "reverse_amount", "reverse_currency" if has_currency else "payment_currency"
 
 
 class ReversalResponse(CallbackResponse):
-    """Our acknowledgement of a reversal, equal for the first and for every repeat.
+    """The acknowledgement of a reversal. Duplicates receive the same response.
 
-    Its envelope is not public: ``envelope`` and ``part`` are the site's ``reverse_envelope`` and
+    Its envelope is not public: ``envelope`` and ``element`` are the site's ``reverse_envelope`` and
     ``reverse_element``.
     """

@@ -1,7 +1,7 @@
-"""PayNearMe's request signature: what is signed, how, and how it is checked.
+"""Sign and verify requests with PayNearMe's signature.
 
-Version 3.0 is HMAC-SHA256, version 2.0 is MD5 over the text followed by the secret; both as
-lowercase hex (seed ``get_smart_token``, "signature"; seed ``authorization_callbacks``, "signature").
+Version 3.0 is HMAC-SHA256. Version 2.0 is MD5 over the text and the secret. Both are lowercase hex (PayNearMe docs,
+get_smart_token; PayNearMe docs, Using Authorization Callbacks).
 """
 
 import hashlib
@@ -11,29 +11,27 @@ from collections.abc import Mapping, Sequence
 from paynearme.errors import SignatureError
 
 UNSIGNED = frozenset({"signature", "format", "call", "action", "fp", "print_buttons", "datafile"})
-"""Names that never take part: the signature itself and artefacts of the transport."""
+"""Names outside the signed text: the signature itself and parameters of the transport."""
 
 
 def string_to_sign(params: Mapping[str, str]) -> str:
-    """Return the text that a signature covers: names and values, sorted by name, without separators.
+    """Return the signed text: names and values, sorted by name, without separators.
 
-    ``params`` maps names to the text that was on the wire (``"504.99"``, ``"true"``), decoded but
-    otherwise as spelled. Names in ``UNSIGNED`` are left out.
-
-    Raises ``SignatureError`` when ``params`` is not such a mapping.
+    ``params`` maps names to the decoded text on the wire, such as ``"504.99"`` and ``"true"``. Names in ``UNSIGNED``
+    are omitted. Raises ``SignatureError`` if ``params`` is not such a mapping.
     """
     if not isinstance(params, Mapping):
         raise SignatureError("parameters are not a mapping")
     if not all(isinstance(name, str) and isinstance(value, str) for name, value in params.items()):
         raise SignatureError("a parameter is not text")
-    # Python orders text by code point, which is the order of its UTF-8 bytes.
+    # Python sorts text by code point, which is the order of its UTF-8 bytes.
     return "".join(name + params[name] for name in sorted(params) if name not in UNSIGNED)
 
 
 def sign(params: Mapping[str, str], secret: str, version: str = "3.0") -> str:
     """Return the signature of ``params`` as lowercase hex: 64 digits for 3.0, 32 for 2.0.
 
-    Raises ``SignatureError`` for an empty secret, another version, and text that UTF-8 cannot encode.
+    Raises ``SignatureError`` for an empty secret, another version, or text that UTF-8 cannot encode.
     """
     if not isinstance(secret, str) or not secret:
         raise SignatureError("no secret")
@@ -45,20 +43,20 @@ def sign(params: Mapping[str, str], secret: str, version: str = "3.0") -> str:
     if version == "3.0":
         return hmac.new(key, text, hashlib.sha256).hexdigest()
     if version == "2.0":
-        # The protocol's choice, not ours; the flag lets it run where FIPS forbids MD5.
+        # PayNearMe's protocol requires MD5. The flag permits it in FIPS mode.
         return hashlib.md5(text + key, usedforsecurity=False).hexdigest()
     raise SignatureError("unknown version")
 
 
 def verify(params: Mapping[str, str], signature: str, secrets: Sequence[str], version: str = "3.0") -> None:
-    """Return if one of ``secrets`` made ``signature`` over ``params``; raise ``SignatureError`` if none did.
+    """Verify that ``signature`` is the signature of ``params`` with one of ``secrets``.
 
-    Several secrets can hold while keys rotate. All of them are tried and compared in constant time,
-    so that the time taken does not tell which one, or how many digits, were right. An empty secret
-    among them is refused outright, and so is whatever is not of the types above.
+    Several secrets are valid during a key rotation. All of them are compared in constant time, so that the duration
+    reveals neither the matching secret nor the number of correct digits. Raises ``SignatureError`` if no secret
+    matches, if a secret is empty, or if an argument has another type.
     """
     try:
-        # A lone text is a sequence of one-letter secrets to Python; to us it is a mistake.
+        # To Python, a single text is a sequence of secrets of one character.
         if isinstance(secrets, str | bytes) or not isinstance(secrets, Sequence) or not secrets:
             raise SignatureError("no secrets")
         if not isinstance(signature, str) or not signature.isascii():
@@ -67,7 +65,7 @@ def verify(params: Mapping[str, str], signature: str, secrets: Sequence[str], ve
     except SignatureError:
         raise
     except Exception:
-        # Objects can raise anything when they are looked at, and none of it may become a 500.
+        # An object of another type can raise any exception, which must not cause HTTP 500.
         raise SignatureError("malformed") from None
     if not any(matches):
         raise SignatureError("wrong signature")

@@ -1,23 +1,17 @@
-"""The request for a Smart Token and PayNearMe's answer (seeds ``get_smart_token`` and ``guaranteed_ach``)."""
+"""The request for a Smart Token, and its response (PayNearMe docs, get_smart_token; Guaranteed ACH)."""
 
 import re
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from paynearme.protocol.api_call import IdentifierText, PayNearMeRequest, PayNearMeResponse
-from paynearme.protocol.types import CalendarDate, Flag, Identifier, PositiveMoney, invalid
+from paynearme.protocol.types import CalendarDate, Flag, Identifier, PositiveMoney, invalid, matching
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
-# They run, read, write or call something, and none of them is an app's own.
+# These schemes run, read, write or call something, and no app uses them for its own links.
 _FORBIDDEN_SCHEMES = frozenset(
     {
         "about",
@@ -52,7 +46,7 @@ _ORDER_IDENTIFIERS = (
     "site_customer_identifier",
     "site_creator_identifier",
 )
-_URL_REQUIRED = "must be an absolute address: https, http, or an app's own scheme"
+_URL_REQUIRED = "must be an absolute URL: https, http, or an app's own scheme"
 _EXT_CUSTOMER_FIELDS = (
     "ext_customer_enrollment_date",
     "ext_customer_date_of_birth_pii",
@@ -62,7 +56,7 @@ _GUARANTEED_ACH_REQUIRED = (*_EXT_CUSTOMER_FIELDS, "flow_bank_oauth_redirect_url
 
 
 def _return_url(value: object) -> str:
-    # The guide's own example begins with a space.
+    # PayNearMe's sample starts with a space.
     url = value.strip(" ") if isinstance(value, str) else ""
     match = _URL.fullmatch(url)
     if match is None or len(url) > 2048 or not url.isprintable() or any(c in ' "<>\\' for c in url):
@@ -85,25 +79,22 @@ ReturnUrl = Annotated[
     BeforeValidator(_return_url),
     WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2048}),
 ]
-"""An absolute address: ``https``, ``http`` or an app's own scheme; none that runs or reads anything."""
-
-
-def _whole_number(value: str) -> str:
-    if re.fullmatch(r"[1-9][0-9]{0,9}", value, re.ASCII):
-        return value
-    raise invalid("must be a positive whole number")
+"""An absolute URL: ``https``, ``http`` or an app's own scheme. Schemes that run or read something are invalid."""
 
 
 WholeNumber = Annotated[
     str,
-    AfterValidator(_whole_number),
+    matching(r"[1-9][0-9]{0,9}", "must be a positive whole number"),
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^[1-9][0-9]{0,9}$", "minimum": 1}),
 ]
 TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 
 
 class SmartTokenRequest(PayNearMeRequest):
-    """Asks for a Smart Token, with which the customer opens the payment form."""
+    """A request for a Smart Token, which opens PayNearMe's payment page.
+
+    A reconnect requires none of the parameters of guaranteed ACH, because PayNearMe's sample omits some of them.
+    """
 
     pnm_order_identifier: Identifier | None = None
     site_order_identifier: Identifier | None = None
@@ -153,7 +144,7 @@ class SmartTokenRequest(PayNearMeRequest):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Name what is missing beside what is given, and order identifiers that are too few or too many."""
+        """Return errors for missing dependent parameters, and for another number of order identifiers than one."""
         errors: dict[str, str] = {}
         if len(parameters.keys() & set(_ORDER_IDENTIFIERS)) != 1:
             text = "exactly one of the five order identifiers is required"
@@ -161,16 +152,16 @@ class SmartTokenRequest(PayNearMeRequest):
         if "payment_field_fixed" in parameters and "payment_amount" not in parameters:
             errors["payment_amount"] = "is required with payment_field_fixed"
         if parameters.get("flow_trustly") == "true" and "flow_trustly_reconnect" not in parameters:
-            text = "is required with flow_trustly, unless flow_trustly_reconnect is given"
+            text = "is required with flow_trustly without flow_trustly_reconnect"
             errors.update({name: text for name in _GUARANTEED_ACH_REQUIRED if name not in parameters})
         if parameters.get("flow_trustly") != "true" and parameters.keys() & set(_EXT_CUSTOMER_FIELDS):
-            # Nobody needs a tax identifier then, so nobody gets it.
-            errors["flow_trustly"] = "must be true where ext_customer parameters are given"
+            # PayNearMe needs these personal data for guaranteed ACH only.
+            errors["flow_trustly"] = "must be true with ext_customer parameters"
         return errors
 
 
 class SmartTokenOrder(PayNearMeResponse):
-    """One order of the answer. What PayNearMe sends beyond these fields is left out."""
+    """One order of the response. Other fields of PayNearMe are omitted."""
 
     pnm_order_identifier: IdentifierText
     site_order_identifier: IdentifierText | None = None

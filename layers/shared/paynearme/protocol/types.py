@@ -1,15 +1,15 @@
-"""The types of single parameters, read from the text that was on the wire.
+"""Types of single parameters, parsed from their text on the wire.
 
-The signature's text has no separators, so a value that swallowed its neighbour, name and all, fits the
-same signature. What decides on money is typed so that it cannot swallow anything: amounts and flags by
-their form, PayNearMe's identifiers by their alphabet; ``callbacks`` looks at the other identifiers.
+The signed text has no separators, so a value that absorbs the next name has the same signature. Therefore amounts and
+flags have a fixed format, and PayNearMe's identifiers have a small alphabet. ``callbacks`` validates the other
+identifiers.
 """
 
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -23,11 +23,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+PARAMETER_NAME_PREFIX = r"(?:pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z]"
+"""The start of the names that can follow an identifier of PayNearMe, with names that are not documented yet."""
+
 _CENT = Decimal("0.01")
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
-# How the names begin that can stand behind an identifier of PayNearMe's, those not known yet included.
-_PARAMETER_NAME_PREFIX = re.compile(r"(pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z]")
-_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_PARAMETER_NAME = re.compile(PARAMETER_NAME_PREFIX)
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])",
@@ -36,36 +37,44 @@ _TIMESTAMP = re.compile(
 
 
 def invalid(description: str) -> PydanticCustomError:
-    """Return the error of a parameter that is not what it must be. ``description`` holds no value."""
+    """Return the error of an invalid parameter. ``description`` must not contain its value."""
     return PydanticCustomError("invalid", "{description}", {"description": description})
 
 
 def one_of(literal: Any) -> BeforeValidator:
-    """Return what admits the words of ``literal`` and names them to who sends another."""
-    words = get_args(literal)
-    requirement = f"must be {' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
+    """Return a validator that accepts the values of ``literal``. Its error lists them."""
+    choices = get_args(literal)
+    requirement = f"must be {' or '.join(filter(None, (', '.join(choices[:-1]), choices[-1])))}"
 
-    def read(value: object) -> object:
-        if value not in words:
+    def validate(value: object) -> object:
+        if value not in choices:
             raise invalid(requirement)
         return value
 
-    return BeforeValidator(read)
+    return BeforeValidator(validate)
 
 
-def _money(value: object) -> Decimal:
+def matching(pattern: str, requirement: str) -> BeforeValidator:
+    """Return a validator that accepts text that matches ``pattern`` in ASCII. Its error is ``requirement``."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def validate(value: object) -> str:
+        if isinstance(value, str) and compiled.fullmatch(value):
+            return value
+        raise invalid(requirement)
+
+    return BeforeValidator(validate)
+
+
+def parse_money(value: object) -> Decimal:
+    """Return the amount in ``value``, a text, with two places. Raises ``invalid`` if it is not an amount."""
     if isinstance(value, str) and _MONEY.fullmatch(value):
         return Decimal(value).quantize(_CENT)
     raise invalid("must be an amount like 25.00")
 
 
-def _seconds(value: object) -> int:
-    if isinstance(value, str) and _SECONDS.fullmatch(value):
-        return int(value)
-    raise invalid("must be seconds since 1970")
-
-
-def _flag(value: object) -> bool:
+def parse_flag(value: object) -> bool:
+    """Return the flag in ``value``, the text ``true`` or ``false``. Raises ``invalid`` for other values."""
     if value == "true" or value == "false":
         return value == "true"
     raise invalid("must be true or false")
@@ -77,7 +86,7 @@ def _calendar_date(value: object) -> date:
             return date.fromisoformat(value)
         except ValueError:
             pass
-    raise invalid("must be a day that exists, as YYYY-MM-DD")
+    raise invalid("must be an existing date in the format YYYY-MM-DD")
 
 
 def _timestamp(value: object) -> datetime:
@@ -85,14 +94,14 @@ def _timestamp(value: object) -> datetime:
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
         except (ValueError, OverflowError):
-            # No such day, or one that lies beyond the calendar in UTC.
+            # The day does not exist, or the time in UTC is outside the calendar.
             pass
     raise invalid("must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00")
 
 
 def _positive(value: Decimal) -> Decimal:
     if value <= 0:
-        raise invalid("must be more than nothing")
+        raise invalid("must be greater than zero")
     return value
 
 
@@ -103,8 +112,8 @@ def _not_negative(value: Decimal) -> Decimal:
 
 
 def _reject_parameter_name(value: str) -> str:
-    if _PARAMETER_NAME_PREFIX.search(value):
-        raise invalid("must not hold the name of a parameter")
+    if _PARAMETER_NAME.search(value):
+        raise invalid("must not contain the name of a parameter")
     return value
 
 
@@ -115,66 +124,66 @@ def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> ob
         return None
 
 
+_T = TypeVar("_T")
+
+Lenient = Annotated[_T | None, WrapValidator(_none_if_invalid)]
+"""A value that no decision depends on: ``None`` if it is invalid, so that PayNearMe can change its format."""
+
 Money = Annotated[
     Decimal,
-    BeforeValidator(_money),
+    BeforeValidator(parse_money),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]{1,12}(\.[0-9]{1,2})?$"}),
 ]
-"""Dollars and cents: up to 12 digits, at most two places, ``-`` allowed."""
+"""Dollars and cents: up to 12 digits and at most two decimals. ``-`` is allowed."""
 
 PositiveMoney = Annotated[
     Money,
     AfterValidator(_positive),
     WithJsonSchema({"type": "string", "pattern": r"^(?!0+(\.0+)?$)[0-9]{1,12}(\.[0-9]{1,2})?$"}),
 ]
-"""``Money``, more than nothing."""
+"""``Money`` greater than zero."""
 
 NonNegativeMoney = Annotated[
     Money,
     AfterValidator(_not_negative),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$"}),
 ]
-"""``Money``, nothing or more."""
+"""``Money`` of zero or more."""
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code."""
 
-EpochSeconds = Annotated[int, BeforeValidator(_seconds)]
+EpochSeconds = Annotated[int, matching(r"[0-9]{1,12}", "must be seconds since 1970")]
 """Seconds since 1970-01-01 UTC."""
 
-Flag = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"enum": [True, False, "true", "false"]})]
+Flag = Annotated[bool, BeforeValidator(parse_flag), WithJsonSchema({"enum": [True, False, "true", "false"]})]
 """``true`` or ``false``, as text or as a JSON boolean."""
 
 CalendarDate = Annotated[date, BeforeValidator(_calendar_date)]
-"""A day that exists, as YYYY-MM-DD."""
+"""An existing date in the format YYYY-MM-DD."""
 
 Timestamp = Annotated[datetime, BeforeValidator(_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})]
-"""A time as RFC 3339 has it, with its offset, read into UTC; what is finer than microseconds is cut off."""
+"""An RFC 3339 time with its offset, converted to UTC and truncated to microseconds."""
 
 PnmIdentifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_reject_parameter_name)
 ]
-"""An identifier that PayNearMe made, digits in all documents, without any name of PayNearMe's kind in it."""
+"""An identifier of PayNearMe without the start of a parameter name. PayNearMe's samples contain only digits."""
 
 Identifier = Annotated[
     str,
     StringConstraints(pattern=r"^[^\x00-\x1f\x7f\x{fffe}\x{ffff}]{1,256}$"),
-    # The same in the dialect of JSON Schema.
+    # The same pattern in the dialect of JSON Schema.
     WithJsonSchema({"type": "string", "pattern": r"^[^\u0000-\u001f\u007f\ufffe\uffff]{1,256}$"}),
 ]
-"""1 to 256 characters, all of which XML can carry and a log line can show."""
+"""1 to 256 characters that XML and a log line can contain."""
 
 FreeText = str
-"""Free text. Its length is bounded by the request's: a longer limit here could be used to stop payments."""
-
-LenientMoney = Annotated[Money | None, WrapValidator(_none_if_invalid)]
-LenientCurrency = Annotated[Currency | None, WrapValidator(_none_if_invalid)]
-LenientSeconds = Annotated[EpochSeconds | None, WrapValidator(_none_if_invalid)]
-# PayNearMe may write differently what nobody here depends on: it is no reason to refuse a payment.
+"""Free text. Only the size of the request limits it, because a consumer could exceed a limit and block payments."""
 
 
 class PaymentType(StrEnum):
-    """The documented funding methods. Apple Pay and Google Pay come as their card, Venmo as PayPal."""
+    """The documented payment types. Apple Pay and Google Pay have the type of their card, Venmo has ``paypal``."""
 
     CASH = "cash"
     CREDIT = "credit"
@@ -214,7 +223,7 @@ class UserDevice(StrEnum):
     DESKTOP = "desktop"
 
 
-# PayNearMe adds values without notice: a new one is kept as the text it is.
+# PayNearMe adds values without notice, so a new value stays text.
 PaymentTypeOrOther = Annotated[PaymentType | Identifier, Field(union_mode="left_to_right")]
 SiteChannelOrOther = Annotated[SiteChannel | Identifier, Field(union_mode="left_to_right")]
 SiteSubchannelOrOther = Annotated[SiteSubchannel | Identifier, Field(union_mode="left_to_right")]
