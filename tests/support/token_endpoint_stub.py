@@ -114,7 +114,7 @@ class WorkerProcesses:
         table = Table(self.ledger_table.table_name)
         return AccessTokens(settings, table, self.ssm, cast(PoolManager, self.token_endpoint), self.clock)
 
-    def get_smart_token(
+    def get_access_token(
         self,
         process: AccessTokens | None = None,
         for_site: ResolvedSite | None = None,
@@ -144,7 +144,7 @@ class WorkerProcesses:
         """Ask the address in a process that ends before it has stored anything."""
         self.token_endpoint.during_request.insert(0, self._end_process)
         try:
-            self.get_smart_token()
+            self.get_access_token()
         except ProcessEnded:
             self.token_endpoint.requests.pop()
 

@@ -1,6 +1,5 @@
 import json
 from base64 import b64decode
-from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 import pytest
@@ -11,16 +10,13 @@ from tests.support.harness import AwsCallRecorder
 from tests.support.interleaving import Interleaver
 from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH_SITE, TOKEN, WorkerProcesses, site
 
-if TYPE_CHECKING:
-    pass
-
 FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
 
 
 def test_the_first_token_is_asked_for_once_and_stored_encrypted(processes: WorkerProcesses) -> None:
     process = processes.start()
 
-    assert [processes.get_smart_token(process) for _ in range(3)] == [FIRST_TOKEN] * 3
+    assert [processes.get_access_token(process) for _ in range(3)] == [FIRST_TOKEN] * 3
     [token_request] = processes.token_endpoint.requests
     assert token_request["to"] == f"POST {CLIENT['token_url']}"
     assert token_request["form"] == {"grant_type": ["client_credentials"]}
@@ -30,16 +26,16 @@ def test_the_first_token_is_asked_for_once_and_stored_encrypted(processes: Worke
 
 
 def test_another_process_uses_what_is_stored(processes: WorkerProcesses) -> None:
-    assert [processes.get_smart_token() for _ in range(5)] == [FIRST_TOKEN] * 5
+    assert [processes.get_access_token() for _ in range(5)] == [FIRST_TOKEN] * 5
     assert len(processes.token_endpoint.requests) == 1
 
 
 def test_a_process_that_has_a_token_asks_nobody(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
     process = processes.start()
-    processes.get_smart_token(process)
+    processes.get_access_token(process)
     aws_calls.calls.clear()
 
-    processes.get_smart_token(process)
+    processes.get_access_token(process)
 
     assert aws_calls.calls == []
 
@@ -48,7 +44,7 @@ def test_a_process_that_has_a_token_asks_nobody(processes: WorkerProcesses, aws_
     ("expires_in", "used_seconds"),
     [
         *((3600, 3570), (100, 70), (60, 30), (40, 20), (10, 5), (None, 270), (0, 270), ("3600", 3570)),
-        # One that was revoked is not kept for years.
+        # A long lifetime is limited, because a token can be revoked.
         *((86_400, 86_370), (86_401, 86_370), (10 * 365 * 86_400, 86_370), (10**300, 86_370)),
     ],
     ids=lambda part: f"{part!r:.20}",
@@ -59,44 +55,44 @@ def test_a_token_is_used_until_shortly_before_it_expires(
     assert EXPIRY_MARGIN_SECONDS == 30
     processes.token_endpoint.expires_in = expires_in
     process = processes.start()
-    processes.get_smart_token(process)
+    processes.get_access_token(process)
 
     processes.clock.advance(used_seconds - 0.5)
-    assert [processes.get_smart_token(process), processes.get_smart_token()] == [FIRST_TOKEN] * 2
+    assert [processes.get_access_token(process), processes.get_access_token()] == [FIRST_TOKEN] * 2
     processes.clock.advance(1)
-    assert [processes.get_smart_token(process), processes.get_smart_token()] == [SECOND_TOKEN] * 2
+    assert [processes.get_access_token(process), processes.get_access_token()] == [SECOND_TOKEN] * 2
     assert len(processes.token_endpoint.requests) == 2
 
 
 def test_a_refused_token_is_replaced_once_for_all(processes: WorkerProcesses) -> None:
     processes_with_token = [processes.start() for _ in range(4)]
-    assert {processes.get_smart_token(process) for process in processes_with_token} == {FIRST_TOKEN}
+    assert {processes.get_access_token(process) for process in processes_with_token} == {FIRST_TOKEN}
 
-    assert {processes.get_smart_token(process, rejected_token=FIRST_TOKEN) for process in processes_with_token} == {
+    assert {processes.get_access_token(process, rejected_token=FIRST_TOKEN) for process in processes_with_token} == {
         SECOND_TOKEN
     }
     assert len(processes.token_endpoint.requests) == 2
-    assert {processes.get_smart_token(process) for process in processes_with_token} == {SECOND_TOKEN}
+    assert {processes.get_access_token(process) for process in processes_with_token} == {SECOND_TOKEN}
 
 
 def test_instead_of_a_refused_token_the_one_that_another_process_stored_is_used(processes: WorkerProcesses) -> None:
-    own_process = processes.start()
-    processes.get_smart_token(own_process)
-    processes.get_smart_token(rejected_token=FIRST_TOKEN)
+    first_process = processes.start()
+    processes.get_access_token(first_process)
+    processes.get_access_token(rejected_token=FIRST_TOKEN)
 
-    assert processes.get_smart_token(own_process, rejected_token=FIRST_TOKEN) == SECOND_TOKEN
+    assert processes.get_access_token(first_process, rejected_token=FIRST_TOKEN) == SECOND_TOKEN
     assert len(processes.token_endpoint.requests) == 2
 
 
 def test_who_finds_the_lease_taken_uses_what_the_holder_stores(processes: WorkerProcesses) -> None:
-    processes.get_smart_token()
+    processes.get_access_token()
     text = processes.parameter()["Value"]
     processes.clock.advance(3600)
     processes.leave_lease_acquired()
     stored_token = json.dumps(json.loads(text) | {"access_token": f"{TOKEN}-9", "expires_at": processes.clock() + 60})
     processes.during_waits = [lambda: None, lambda: processes.store(stored_token)]
 
-    assert processes.get_smart_token() == f"{TOKEN}-9"
+    assert processes.get_access_token() == f"{TOKEN}-9"
     assert len(processes.token_endpoint.requests) == 1
 
 
@@ -104,9 +100,9 @@ def test_who_looked_before_another_stored_and_holds_the_lease_after_it_uses_what
     processes: WorkerProcesses, interleave: Interleaver
 ) -> None:
     other_process = processes.start()
-    interleave(lambda: processes.get_smart_token(other_process))
+    interleave(lambda: processes.get_access_token(other_process))
 
-    assert processes.get_smart_token() == FIRST_TOKEN
+    assert processes.get_access_token() == FIRST_TOKEN
     assert len(processes.token_endpoint.requests) == 1
 
 
@@ -115,7 +111,7 @@ def test_who_finds_the_lease_taken_by_one_that_ended_waits_in_vain(processes: Wo
     started = processes.clock.now
 
     with pytest.raises(UpstreamTimeoutError):
-        processes.get_smart_token(seconds=6.0)
+        processes.get_access_token(seconds=6.0)
     assert processes.clock.now <= started + 6.0
     assert processes.token_endpoint.requests == []
 
@@ -128,7 +124,7 @@ def test_who_waits_looks_seldom_at_what_the_whole_account_shares(
     aws_calls.calls.clear()
 
     with pytest.raises(UpstreamTimeoutError):
-        processes.get_smart_token(seconds=6.0)
+        processes.get_access_token(seconds=6.0)
 
     assert len(processes.clock.sleeps) > 1
     assert min(processes.clock.sleeps) >= 0.4
@@ -139,13 +135,13 @@ def test_who_comes_when_the_lease_is_over_asks(processes: WorkerProcesses) -> No
     processes.leave_lease_acquired()
     processes.clock.advance(LEASE_SECONDS + 1)
 
-    assert processes.get_smart_token() == FIRST_TOKEN
+    assert processes.get_access_token() == FIRST_TOKEN
 
 
 def test_who_waits_longer_than_the_lease_asks_in_the_end(processes: WorkerProcesses) -> None:
     processes.leave_lease_acquired()
 
-    assert processes.get_smart_token(seconds=20) == FIRST_TOKEN
+    assert processes.get_access_token(seconds=20) == FIRST_TOKEN
 
 
 @pytest.mark.parametrize(
@@ -155,36 +151,36 @@ def test_who_waits_longer_than_the_lease_asks_in_the_end(processes: WorkerProces
 )
 def test_a_token_of_another_client_is_not_used(processes: WorkerProcesses, changes: dict[str, object]) -> None:
     process = processes.start()
-    processes.get_smart_token(process)
+    processes.get_access_token(process)
 
-    assert processes.get_smart_token(process, for_site=site(**changes)) == SECOND_TOKEN
-    assert processes.get_smart_token(for_site=site(**changes)) == SECOND_TOKEN
+    assert processes.get_access_token(process, for_site=site(**changes)) == SECOND_TOKEN
+    assert processes.get_access_token(for_site=site(**changes)) == SECOND_TOKEN
 
 
 def test_a_new_secret_of_the_same_client_keeps_its_token(processes: WorkerProcesses) -> None:
-    processes.get_smart_token()
+    processes.get_access_token()
 
-    assert processes.get_smart_token(for_site=site(client_secret="another")) == FIRST_TOKEN
+    assert processes.get_access_token(for_site=site(client_secret="another")) == FIRST_TOKEN
 
 
 @pytest.mark.parametrize("value", ["zq7", "{}", "[]", '{"access_token": 1}'])
 def test_what_is_stored_and_no_token_is_replaced(processes: WorkerProcesses, value: str) -> None:
     processes.store(value)
 
-    assert [processes.get_smart_token(), processes.get_smart_token()] == [FIRST_TOKEN] * 2
+    assert [processes.get_access_token(), processes.get_access_token()] == [FIRST_TOKEN] * 2
 
 
 @pytest.mark.parametrize("changes", [{"token_type": "bearer"}, {"scope": "less"}, {"more": "x"}], ids=str)
 def test_a_token_is_one_in_every_spelling(processes: WorkerProcesses, changes: dict[str, object]) -> None:
     processes.token_endpoint.reply = processes.token_endpoint.granting(**changes)
 
-    assert processes.get_smart_token() == f"{TOKEN}-0"
+    assert processes.get_access_token() == f"{TOKEN}-0"
 
 
 def test_the_table_holds_the_lease_and_no_token(processes: WorkerProcesses) -> None:
     process = processes.start()
-    processes.get_smart_token(process)
-    processes.get_smart_token(process, rejected_token=FIRST_TOKEN)
+    processes.get_access_token(process)
+    processes.get_access_token(process, rejected_token=FIRST_TOKEN)
 
     [item] = processes.ledger_table.all_items()
     assert item["pk"] == f"ACCESS_TOKEN#{OAUTH_SITE}"
@@ -193,20 +189,20 @@ def test_the_table_holds_the_lease_and_no_token(processes: WorkerProcesses) -> N
 
 def test_each_site_has_a_token_of_its_own(processes: WorkerProcesses) -> None:
     process = processes.start()
-    other_process = site().model_copy(update={"identifier": "S1"})
+    other_site = site().model_copy(update={"identifier": "S1"})
 
-    assert [processes.get_smart_token(process), processes.get_smart_token(process, for_site=other_process)] == [
+    assert [processes.get_access_token(process), processes.get_access_token(process, for_site=other_site)] == [
         FIRST_TOKEN,
         SECOND_TOKEN,
     ]
-    assert [processes.get_smart_token(), processes.get_smart_token(for_site=other_process)] == [
+    assert [processes.get_access_token(), processes.get_access_token(for_site=other_site)] == [
         FIRST_TOKEN,
         SECOND_TOKEN,
     ]
 
 
 def test_the_client_proves_itself_in_a_header_form_encoded_first(processes: WorkerProcesses) -> None:
-    processes.get_smart_token(for_site=site(scope="payments orders"))
+    processes.get_access_token(for_site=site(scope="payments orders"))
 
     [token_request] = processes.token_endpoint.requests
     kind, encoded_credentials = token_request["headers"]["authorization"].split(" ")
@@ -219,7 +215,7 @@ def test_the_client_proves_itself_in_a_header_form_encoded_first(processes: Work
 
 
 def test_the_client_proves_itself_in_the_body_where_that_is_set(processes: WorkerProcesses) -> None:
-    processes.get_smart_token(for_site=site(client_authentication="body"))
+    processes.get_access_token(for_site=site(client_authentication="body"))
 
     [token_request] = processes.token_endpoint.requests
     assert "authorization" not in token_request["headers"]

@@ -1,5 +1,5 @@
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
@@ -22,9 +22,6 @@ from paynearme.errors import (
 )
 from tests.support.harness import AwsCallRecorder
 from tests.support.token_endpoint_stub import TOKEN, TokenEndpointStub, WorkerProcesses
-
-if TYPE_CHECKING:
-    pass
 
 URL = "https://ssm.us-east-1.amazonaws.com"
 FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
@@ -51,36 +48,36 @@ FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, type[ServiceError]]] = 
     "404": (replying(404, {}), RequestNotAcceptedError),
     "429": (replying(429, {}), RequestNotAcceptedError),
     "500": (replying(500, {"access_token": TOKEN, "token_type": "Bearer"}), RequestNotAcceptedError),
-    "redirected": (HTTPResponse(status=302, headers={"Location": "https://zq7.invalid"}), RequestNotAcceptedError),
+    "redirect": (HTTPResponse(status=302, headers={"Location": "https://zq7.invalid"}), RequestNotAcceptedError),
     "HTML": (replying(200, HTML_BODY), RequestNotAcceptedError),
-    "no UTF-8": (replying(200, b"\xff\xfe"), RequestNotAcceptedError),
-    "nothing": (replying(200, b""), RequestNotAcceptedError),
-    "a list": (replying(200, [TOKEN]), RequestNotAcceptedError),
+    "invalid UTF-8": (replying(200, b"\xff\xfe"), RequestNotAcceptedError),
+    "empty body": (replying(200, b""), RequestNotAcceptedError),
+    "list": (replying(200, [TOKEN]), RequestNotAcceptedError),
     "text": (replying(200, TOKEN), RequestNotAcceptedError),
     "null": (replying(200, None), RequestNotAcceptedError),
-    "an error": (replying(200, {"error": "zq7"}), RequestNotAcceptedError),
+    "error with 200": (replying(200, {"error": "zq7"}), RequestNotAcceptedError),
     "no token": (TokenEndpointStub.granting(access_token=None), RequestNotAcceptedError),
-    "a number": (TokenEndpointStub.granting(access_token=7), RequestNotAcceptedError),
-    "an empty token": (TokenEndpointStub.granting(access_token=""), RequestNotAcceptedError),
-    "a blank": (TokenEndpointStub.granting(access_token="zq7 token"), RequestNotAcceptedError),
-    "a line break": (TokenEndpointStub.granting(access_token="zq7\r\nHost: x"), RequestNotAcceptedError),
-    "beyond ASCII": (TokenEndpointStub.granting(access_token="zq7\u00e9"), RequestNotAcceptedError),
-    "no type": (TokenEndpointStub.granting(token_type=None), RequestNotAcceptedError),
-    "another type": (TokenEndpointStub.granting(token_type="mac"), RequestNotAcceptedError),
-    "no end": (TokenEndpointStub.granting(expires_in="zq7"), RequestNotAcceptedError),
-    "a strange end": (TokenEndpointStub.granting(expires_in=[1]), RequestNotAcceptedError),
-    "an endless one": (
+    "numeric token": (TokenEndpointStub.granting(access_token=7), RequestNotAcceptedError),
+    "empty token": (TokenEndpointStub.granting(access_token=""), RequestNotAcceptedError),
+    "token with a space": (TokenEndpointStub.granting(access_token="zq7 token"), RequestNotAcceptedError),
+    "token with a line break": (TokenEndpointStub.granting(access_token="zq7\r\nHost: x"), RequestNotAcceptedError),
+    "non-ASCII token": (TokenEndpointStub.granting(access_token="zq7\u00e9"), RequestNotAcceptedError),
+    "no token type": (TokenEndpointStub.granting(token_type=None), RequestNotAcceptedError),
+    "other token type": (TokenEndpointStub.granting(token_type="mac"), RequestNotAcceptedError),
+    "text expiry": (TokenEndpointStub.granting(expires_in="zq7"), RequestNotAcceptedError),
+    "list expiry": (TokenEndpointStub.granting(expires_in=[1]), RequestNotAcceptedError),
+    "infinite expiry": (
         replying(200, b'{"access_token": "zq7", "token_type": "Bearer", "expires_in": 1e999}'),
         RequestNotAcceptedError,
     ),
-    "an end of 400 digits": (TokenEndpointStub.granting(expires_in=10**400), RequestNotAcceptedError),
-    "an end of 400 digits as text": (TokenEndpointStub.granting(expires_in="9" * 400), RequestNotAcceptedError),
-    "deep JSON": (replying(200, b"[" * 100_000), RequestNotAcceptedError),
-    "deep JSON in a token": (replying(200, b'{"access_token": ' + b"[" * 100_000), RequestNotAcceptedError),
-    "refused connection": (NewConnectionError(HTTPConnection("x"), "zq7"), RequestNotAcceptedError),
-    "cut": (ProtocolError("zq7"), UpstreamError),
-    "hangs": (AnswerTimeoutError(POOL, "/", "zq7"), UpstreamTimeoutError),
-    "slow connection": (ConnectTimeoutError("zq7"), UpstreamConnectTimeoutError),
+    "expiry of 400 digits": (TokenEndpointStub.granting(expires_in=10**400), RequestNotAcceptedError),
+    "text expiry of 400 digits": (TokenEndpointStub.granting(expires_in="9" * 400), RequestNotAcceptedError),
+    "deeply nested JSON": (replying(200, b"[" * 100_000), RequestNotAcceptedError),
+    "deeply nested token": (replying(200, b'{"access_token": ' + b"[" * 100_000), RequestNotAcceptedError),
+    "connection refused": (NewConnectionError(HTTPConnection("x"), "zq7"), RequestNotAcceptedError),
+    "truncated": (ProtocolError("zq7"), UpstreamError),
+    "response timeout": (AnswerTimeoutError(POOL, "/", "zq7"), UpstreamTimeoutError),
+    "connect timeout": (ConnectTimeoutError("zq7"), UpstreamConnectTimeoutError),
 }
 
 
@@ -91,7 +88,7 @@ def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
     processes.token_endpoint.reply = response
 
     with pytest.raises(ServiceError) as caught:
-        processes.get_smart_token()
+        processes.get_access_token()
 
     assert type(caught.value) is error
     assert "zq7" not in f"{caught.value!r}{vars(caught.value)}{caught.value.__cause__!r}"
@@ -102,20 +99,20 @@ def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
 def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: WorkerProcesses) -> None:
     processes.token_endpoint.reply = replying(500, {})
     with pytest.raises(RequestNotAcceptedError):
-        processes.get_smart_token()
+        processes.get_access_token()
 
     for _ in range(5):
         with pytest.raises(UpstreamTimeoutError):
-            processes.get_smart_token(seconds=3)
+            processes.get_access_token(seconds=3)
     assert len(processes.token_endpoint.requests) == 1
 
     processes.clock.advance(LEASE_SECONDS + 1)
     processes.token_endpoint.reply = None
-    assert processes.get_smart_token() == SECOND_TOKEN
+    assert processes.get_access_token() == SECOND_TOKEN
 
 
 @pytest.mark.parametrize(
-    "error", [access_denied("GetParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "slow"]
+    "error", [access_denied("GetParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"]
 )
 def test_without_the_store_there_is_no_token(
     processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
@@ -123,25 +120,25 @@ def test_without_the_store_there_is_no_token(
     aws_calls.request_errors["GetParameter"] = error
 
     with pytest.raises(AccessTokenUnavailableError):
-        processes.get_smart_token()
+        processes.get_access_token()
     assert processes.token_endpoint.requests == []
 
 
 def test_a_lost_answer_of_the_store_is_asked_for_again(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
-    processes.get_smart_token()
+    processes.get_access_token()
     aws_calls.response_errors["GetParameter"] = [
         ReadTimeoutError(endpoint_url=URL),
         ConnectionClosedError(endpoint_url=URL),
     ]
 
-    assert processes.get_smart_token() == FIRST_TOKEN
+    assert processes.get_access_token() == FIRST_TOKEN
 
 
 def test_without_the_table_nobody_asks_the_address(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
     aws_calls.request_errors["UpdateItem"] = access_denied("UpdateItem")
 
     with pytest.raises(LedgerUnavailableError):
-        processes.get_smart_token()
+        processes.get_access_token()
     assert processes.token_endpoint.requests == []
 
 
@@ -150,11 +147,11 @@ def test_a_lease_whose_answer_is_lost_is_held_by_who_wrote_it(
 ) -> None:
     aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url=URL)]
 
-    assert processes.get_smart_token() == FIRST_TOKEN
+    assert processes.get_access_token() == FIRST_TOKEN
 
 
 @pytest.mark.parametrize(
-    "error", [access_denied("PutParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "slow"]
+    "error", [access_denied("PutParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"]
 )
 def test_a_token_that_cannot_be_stored_is_good_for_its_process(
     processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
@@ -162,7 +159,7 @@ def test_a_token_that_cannot_be_stored_is_good_for_its_process(
     aws_calls.request_errors["PutParameter"] = error
     process = processes.start()
 
-    assert [processes.get_smart_token(process), processes.get_smart_token(process)] == [FIRST_TOKEN] * 2
+    assert [processes.get_access_token(process), processes.get_access_token(process)] == [FIRST_TOKEN] * 2
 
 
 def test_a_lease_that_cannot_be_given_back_does_no_harm(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
@@ -171,5 +168,5 @@ def test_a_lease_that_cannot_be_given_back_does_no_harm(processes: WorkerProcess
         lambda: aws_calls.request_errors.update(UpdateItem=access_denied("UpdateItem"))
     ]
 
-    assert processes.get_smart_token() == FIRST_TOKEN
-    assert processes.get_smart_token() == FIRST_TOKEN
+    assert processes.get_access_token() == FIRST_TOKEN
+    assert processes.get_access_token() == FIRST_TOKEN

@@ -8,8 +8,8 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 from paynearme.protocol.signing import verify
 from tests.support.api_driver import ApiDriver, order_path, parameter_errors, problem_type
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import SITE, SITES, authorization
 from tests.support.callback_driver import NOON
+from tests.support.callback_fixtures import SITE, SITES, authorization
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample
@@ -42,15 +42,15 @@ RETURNED_ORDER = {
 }
 LINKS = ("secure_smart_token", "secure_smart_link", "order_tracking_url")
 UPSTREAM_ERRORS: dict[str, tuple[Any, tuple[int, str]]] = {
-    "hangs": (READ_TIMEOUT, (504, "paynearme-timeout")),
-    "cut": (ProtocolError("cut"), (502, "paynearme-error")),
+    "timeout": (READ_TIMEOUT, (504, "paynearme-timeout")),
+    "truncated": (ProtocolError("truncated"), (502, "paynearme-error")),
     "500": ((500, {"status": "error"}), (502, "paynearme-error")),
     "503": ((503, b"<html>"), (502, "paynearme-error")),
     "429": ((429, {"status": "error"}), (502, "paynearme-error")),
     "401": ((401, {"status": "error"}), (502, "credentials-rejected")),
     "403": ((403, {"status": "error"}), (502, "credentials-rejected")),
     "HTML": ((200, b"<html>"), (502, "paynearme-error")),
-    "refused": ((200, REJECTION), (422, "rejected-by-paynearme")),
+    "rejected": ((200, REJECTION), (422, "rejected-by-paynearme")),
 }
 
 
@@ -156,14 +156,14 @@ def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
 ) -> None:
     deployed_policy.put_defaults(unknown_order="decline")
 
-    def request_changes(number: str) -> str:
+    def accept_payment(number: str) -> str:
         message = authorization(pnm_order_identifier=ORDER, pnm_payment_identifier=number)
         return authorize(message).fields["accept_payment"]
 
-    decision_before = request_changes("1")
+    before = accept_payment("1")
     backend.post("/orders", REQUEST)
 
-    assert (decision_before, request_changes("2")) == ("no", "yes")
+    assert (before, accept_payment("2")) == ("no", "yes")
 
 
 def test_what_the_merchant_fed_before_stands(backend: ApiDriver) -> None:
@@ -175,10 +175,10 @@ def test_what_the_merchant_fed_before_stands(backend: ApiDriver) -> None:
 
 def test_the_same_order_again_changes_nothing(backend: ApiDriver, ledger_table: LedgerFixture) -> None:
     backend.at(NOON).post("/orders", REQUEST)
-    decision_before = ledger_table.all_items()
+    items_before = ledger_table.all_items()
 
     assert backend.post("/orders", REQUEST).status == 200
-    assert ledger_table.all_items() == decision_before
+    assert ledger_table.all_items() == items_before
 
 
 @pytest.mark.parametrize(("reply", "expected"), UPSTREAM_ERRORS.values(), ids=UPSTREAM_ERRORS)
@@ -201,7 +201,7 @@ def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
 def test_a_connection_that_was_not_made_is_tried_again(
     paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver
 ) -> None:
-    paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2  # type: ignore[list-item] # it has one
+    paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2  # type: ignore[list-item] # the reason is set
 
     assert backend.post("/orders", REQUEST).status == 200
     assert len(paynearme_behind_urllib3.sent) == 3
@@ -219,7 +219,7 @@ def test_a_connection_that_was_not_made_is_tried_again(
         created(pnm_order_identifier={"zq7": 1}),
         created(pnm_order_identifier=True),
     ],
-    ids=["nothing", "a list", "no identifier", "null", "empty", "no word", "an object", "true"],
+    ids=["no order", "list", "no identifier", "null", "empty", "space", "object", "boolean"],
 )
 def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
     backend: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, reply: object

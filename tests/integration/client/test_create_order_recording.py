@@ -1,4 +1,4 @@
-"""An order that PayNearMe created and we could not write down, and the words with which it refuses one."""
+"""Orders that PayNearMe created and the ledger did not store, and PayNearMe's rejection texts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +40,7 @@ def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction
 @pytest.mark.parametrize(
     "error",
     [ClientError(ACCESS_DENIED, "UpdateItem"), ReadTimeoutError(endpoint_url="https://dynamodb.invalid")],
-    ids=["denied", "slow"],
+    ids=["denied", "timeout"],
 )
 def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
     backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured: CapturedOutput, error: Exception
@@ -62,7 +62,7 @@ def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
 
 @pytest.fixture
 def seconds(backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> float:
-    """How long a call may take, by a clock that stands still."""
+    """Return the duration of a call's deadline, which uses ``clock``."""
     call_seconds: float = backend.function("create_order").app.settings.call_timeout_seconds
 
     def deadline_after(seconds: float) -> Deadline:
@@ -75,7 +75,7 @@ def seconds(backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock) -
 def test_an_order_that_comes_in_the_last_moment_is_written_down(
     backend: ApiDriver, paynearme: PayNearMeStub, clock: Clock, seconds: float
 ) -> None:
-    # To write takes 1 second at most, and some time passes before it is begun.
+    # The write takes at most 1 second, plus the time before it starts.
     paynearme.during_call = [lambda: clock.advance(seconds - 1.21)]
 
     assert backend.post("/orders", REQUEST).status == 200
@@ -84,7 +84,7 @@ def test_an_order_that_comes_in_the_last_moment_is_written_down(
 
 @pytest.fixture
 def attempt_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How many seconds each call that is bound by a deadline is given, in their order."""
+    """Record the remaining seconds of each call that a deadline limits."""
     recorded_seconds: list[float] = []
     run = Deadline.run
 
@@ -100,7 +100,7 @@ def test_paynearme_is_given_only_so_much_time_that_the_order_can_be_written_down
     backend: ApiDriver, attempt_seconds: list[float], seconds: float
 ) -> None:
     assert backend.post("/orders", REQUEST).status == 200
-    # After the sites' secret it is PayNearMe's turn.
+    # The last two calls are the request to PayNearMe and the write.
     assert attempt_seconds[-2:] == [pytest.approx(seconds - 1.2), pytest.approx(1.0)]
 
 
@@ -120,7 +120,7 @@ def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
     backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, name: str
 ) -> None:
     value = PII_FIELDS[name]
-    reply = rejection(f"Wrong {value}, say not {value}!", f"code {value}")
+    reply = rejection(f"Wrong {value}, not {value}!", f"code {value}")
 
     response = rejected_response(backend, paynearme, reply)
 

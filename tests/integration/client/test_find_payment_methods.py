@@ -34,7 +34,7 @@ def accounts(backend: ApiDriver) -> list[dict[str, Any]]:
 
 def test_the_guides_accounts_are_told_as_guaranteed_ach(backend: ApiDriver) -> None:
     common_fields = {"status": "active", "account_type": "Personal trustly_ach", "fee_amount": "0.00"}
-    common_fields |= {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}  # type: ignore[dict-item] # flags
+    common_fields |= {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}  # type: ignore[dict-item] # booleans
     savings = {"payment_method_identifier": "76590ef5135ae", "description": "Demo Savings Account"}
     checking = {"payment_method_identifier": "23b9e4ba13242", "description": "Demo Checking Account"}
 
@@ -142,7 +142,7 @@ def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
         ((500, b"<html>"), (502, "paynearme-error")),
         ((429, {"status": "error"}), (502, "paynearme-error")),
     ],
-    ids=["hangs", "500", "429"],
+    ids=["timeout", "500", "429"],
 )
 def test_what_may_pass_is_asked_three_times(
     paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver, reply: Any, expected: tuple[int, str]

@@ -37,7 +37,7 @@ def problem(response: Response, status: int) -> dict[str, Any]:
 
 
 def invalid_parameters(response: Response) -> list[str]:
-    """Return the names of the parameters that a 400 describes."""
+    """Return the names of the invalid parameters. Fails if the response is not a 400."""
     errors = problem(response, 400)["errors"]
     assert all(error["description"] for error in errors)
     return [error["parameter"] for error in errors]
@@ -169,7 +169,7 @@ def test_guaranteed_ach_needs_its_full_set(get_smart_token: LambdaFunction, miss
         body_event(f'["{MARKER}"]'),
         bytes_event(b'{"a": "\xff"}'),
     ],
-    ids=["nothing", "broken", "form", "list", "not UTF-8"],
+    ids=["empty", "truncated JSON", "form", "list", "invalid UTF-8"],
 )
 def test_what_is_no_flat_json_is_a_400(get_smart_token: LambdaFunction, event: dict[str, Any]) -> None:
     assert problem(get_smart_token.handle(event), 400)["type"].endswith("malformed-request")

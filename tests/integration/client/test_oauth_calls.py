@@ -20,7 +20,7 @@ from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH, OAUT
 FIRST, SECOND = f"Bearer {TOKEN}-1", f"Bearer {TOKEN}-2"
 READ_TIMEOUT = ReadTimeoutError(HTTPSConnectionPool("login.paynearme.invalid"), "/", "slow")
 
-# Each call: its path, what is asked, and what PayNearMe answers.
+# By operation: the path, the request, and PayNearMe's response.
 CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "get_smart_token": ("/smart-tokens", valid_smart_token_request(), SAMPLE_REPLY),
     "create_order": (
@@ -49,7 +49,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def call(backend: ApiDriver, paynearme: PayNearMeStub, name: str, site: str = OAUTH_SITE) -> Response:
-    """Make a call, which PayNearMe answers as usual unless it says something else first."""
+    """Make a call. PayNearMe returns ``next_replies`` first, then a successful response."""
     path, request, reply = CALLS[name]
     paynearme.default_reply = paynearme.replying(200, reply)
     key = KEY if name == "make_payment" else None
@@ -84,7 +84,7 @@ def test_a_call_carries_both_where_that_is_set(
     verify(sent, sent["signature"], [OAUTH["secret"]], "3.0")
 
 
-@pytest.mark.parametrize("site", [SITE, OAUTH_SITE], ids=["without a client", "with one"])
+@pytest.mark.parametrize("site", [SITE, OAUTH_SITE], ids=["no client", "unused client"])
 def test_a_site_that_signs_needs_no_token(
     backend: ApiDriver,
     paynearme: PayNearMeStub,
@@ -183,7 +183,7 @@ FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, tuple[int, str]]] = {
     "401": (HTTPResponse(b"<html>", status=401), (502, "credentials-rejected")),
     "500": (HTTPResponse(b"<html>", status=500), (502, "paynearme-error")),
     "HTML": (HTTPResponse(b"<html>zq7</html>", status=200), (502, "paynearme-error")),
-    "hangs": (READ_TIMEOUT, (504, "paynearme-timeout")),
+    "timeout": (READ_TIMEOUT, (504, "paynearme-timeout")),
 }
 
 
@@ -256,7 +256,7 @@ def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
 @pytest.mark.parametrize(
     "changes",
     [{"oauth": None}, {"version": "2.0"}, {"oauth": CLIENT | {"token_url": "http://login.example.com"}}],
-    ids=["no client", "version 2.0", "not encrypted"],
+    ids=["no client", "version 2.0", "http"],
 )
 def test_a_site_that_cannot_have_a_token_makes_the_sites_unavailable(
     backend: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, changes: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What our calls to PayNearMe came to, as it is counted: each call once, whatever it took."""
+"""The metrics of calls to PayNearMe. Each call counts once, including retries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,24 +39,24 @@ REQUESTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         load_sample("find_payment_methods_response", "saved"),
     ),
 }
-"""Of each operation that is only asked: its address, a request, and a good answer."""
+"""By operation without effect on money: the path, a request, and a successful response."""
 
 REPLIES_BY_METRIC: dict[str, tuple[Any, str]] = {
-    "refused": ((200, REJECTION), "Rejected"),
-    "credentials": ((403, {}), "CredentialsRejected"),
-    "signature": ((401, {}), "CredentialsRejected"),
-    "too many": ((429, {}), "NotAccepted"),
-    "no connection": (CONNECTION_REFUSED, "NotAccepted"),
-    "a page": ((500, b"<html>"), "Error"),
-    "another answer": ((200, {"status": "ok"}), "Error"),
-    "cut": (BROKEN_CONNECTION, "Error"),
-    "slow": (READ_TIMEOUT, "Timeout"),
-    "slow to connect": (CONNECT_TIMEOUT, "Unreachable"),
+    "rejected": ((200, REJECTION), "Rejected"),
+    "403": ((403, {}), "CredentialsRejected"),
+    "401": ((401, {}), "CredentialsRejected"),
+    "429": ((429, {}), "NotAccepted"),
+    "connection refused": (CONNECTION_REFUSED, "NotAccepted"),
+    "HTML": ((500, b"<html>"), "Error"),
+    "invalid response": ((200, {"status": "ok"}), "Error"),
+    "connection reset": (BROKEN_CONNECTION, "Error"),
+    "response timeout": (READ_TIMEOUT, "Timeout"),
+    "connect timeout": (CONNECT_TIMEOUT, "Unreachable"),
 }
 
 
 def upstream_metrics(captured: CapturedOutput) -> dict[str, int]:
-    """Return what was counted of PayNearMe's answers."""
+    """Return the metrics of calls to PayNearMe, without their prefix."""
     names = {name for line in captured.metrics() for name in line if name.startswith("PayNearMe")}
     return {name.removeprefix("PayNearMe"): captured.metric_total(name) for name in names}
 
@@ -65,8 +65,8 @@ def upstream_metrics(captured: CapturedOutput) -> dict[str, int]:
 def test_a_good_answer_is_counted(
     paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, operation: str
 ) -> None:
-    path, request, good_reply = REQUESTS[operation]
-    paynearme.reply((200, good_reply))
+    path, request, success_reply = REQUESTS[operation]
+    paynearme.reply((200, success_reply))
 
     assert ApiDriver(cold_start).post(path, request).status == 200
 
@@ -83,16 +83,16 @@ def test_any_other_answer_is_counted_by_its_kind(
     case: str,
 ) -> None:
     path, request, _ = REQUESTS[operation]
-    reply, kind = REPLIES_BY_METRIC[case]
+    reply, metric = REPLIES_BY_METRIC[case]
     paynearme.reply(reply)
 
     assert ApiDriver(cold_start).post(path, request).status >= 400
 
-    assert upstream_metrics(captured) == {kind: 1}
+    assert upstream_metrics(captured) == {metric: 1}
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "metric"),
     [
         ((200, {"status": "ok"}), "CallSucceeded"),
         ((200, REJECTION), "Rejected"),
@@ -105,13 +105,13 @@ def test_any_other_answer_is_counted_by_its_kind(
     ],
 )
 def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
-    submissions: SubmissionDriver, captured: CapturedOutput, reply: Any, kind: str
+    submissions: SubmissionDriver, captured: CapturedOutput, reply: Any, metric: str
 ) -> None:
     submissions.paynearme.reply(reply)
 
     submissions.submit()
 
-    assert upstream_metrics(captured) == {kind: 1}
+    assert upstream_metrics(captured) == {metric: 1}
 
 
 def test_a_stored_answer_that_is_told_again_is_no_call(submissions: SubmissionDriver, captured: CapturedOutput) -> None:
@@ -139,8 +139,8 @@ def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
 def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
     paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], oauth_site: str, captured: CapturedOutput
 ) -> None:
-    path, request, good_reply = REQUESTS["get_smart_token"]
-    paynearme.reply((200, good_reply))
+    path, request, success_reply = REQUESTS["get_smart_token"]
+    paynearme.reply((200, success_reply))
     paynearme.next_replies = [paynearme.replying(401, {})]
 
     assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 200

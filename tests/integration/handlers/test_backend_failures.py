@@ -18,8 +18,8 @@ from tests.support.api_driver import (
 )
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
 from tests.support.appconfig_stub import AppConfigStub
-from tests.support.callback_fixtures import SITES
 from tests.support.callback_driver import NOON
+from tests.support.callback_fixtures import SITES
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 
@@ -38,9 +38,9 @@ CALLS: dict[str, Callable[[ApiDriver], Response]] = {
     "getPayment": lambda backend: backend.get(payment_path()),
 }
 
-every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-every_get = pytest.mark.parametrize("build_path", GET_PATHS.values(), ids=GET_PATHS)
-every_put = pytest.mark.parametrize("build_path", PUT_PATHS.values(), ids=PUT_PATHS)
+for_each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+for_each_get = pytest.mark.parametrize("build_path", GET_PATHS.values(), ids=GET_PATHS)
+for_each_put = pytest.mark.parametrize("build_path", PUT_PATHS.values(), ids=PUT_PATHS)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     return ApiDriver(cold_start)
 
 
-@every_get
+@for_each_get
 @pytest.mark.parametrize("site", [MARKER, "", " ", "S2155373459 ", "\x00", "s2155373459"])
 def test_a_site_that_is_not_ours_is_named(backend: ApiDriver, build_path: Callable[..., str], site: str) -> None:
     response = backend.get(build_path(site=site))
@@ -57,7 +57,7 @@ def test_a_site_that_is_not_ours_is_named(backend: ApiDriver, build_path: Callab
     assert MARKER not in response.body
 
 
-@every_get
+@for_each_get
 def test_the_address_names_the_site_and_no_default_does(
     backend: ApiDriver, build_path: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +66,7 @@ def test_the_address_names_the_site_and_no_default_does(
     assert parameter_errors(backend.get(build_path(site=""))).keys() == {"site_identifier"}
 
 
-@every_get
+@for_each_get
 def test_an_address_that_is_not_utf_8_is_unreadable(backend: ApiDriver, build_path: Callable[..., str]) -> None:
     path = build_path("1").removesuffix("1") + "%FF"
 
@@ -74,14 +74,14 @@ def test_an_address_that_is_not_utf_8_is_unreadable(backend: ApiDriver, build_pa
     assert (response.status, problem_type(response)) == (400, "malformed-request")
 
 
-@every_get
+@for_each_get
 def test_a_name_that_comes_twice_is_unreadable(backend: ApiDriver, build_path: Callable[..., str]) -> None:
     response = backend.send(build_path(), query_event([("test", "true"), ("test", "false")]))
 
     assert (response.status, problem_type(response)) == (400, "malformed-request")
 
 
-@every_put
+@for_each_put
 @pytest.mark.parametrize(
     "event",
     [
@@ -93,7 +93,7 @@ def test_a_name_that_comes_twice_is_unreadable(backend: ApiDriver, build_path: C
         body_event('{"status": "\\ud800"}'),
         bytes_event(b'{"a": "\xff"}'),
     ],
-    ids=["nothing", "broken", "form", "list", "twice", "surrogate", "not UTF-8"],
+    ids=["empty", "truncated JSON", "form", "list", "duplicate", "surrogate", "invalid UTF-8"],
 )
 def test_what_is_no_flat_json_is_unreadable(
     backend: ApiDriver, ledger_table: LedgerFixture, build_path: Callable[..., str], event: dict[str, Any]
@@ -105,14 +105,14 @@ def test_what_is_no_flat_json_is_unreadable(
     assert ledger_table.all_items() == []
 
 
-@every_put
+@for_each_put
 def test_what_is_too_large_is_refused(backend: ApiDriver, build_path: Callable[..., str]) -> None:
     response = backend.put(build_path(), status="x" * MAX_BYTES)
 
     assert (response.status, problem_type(response)) == (413, "payload-too-large")
 
 
-@every_put
+@for_each_put
 def test_the_query_of_a_put_says_nothing(backend: ApiDriver, build_path: Callable[..., str]) -> None:
     query = query_event([("status", "closed")])
     event = query | json_event({}) | {name: query[name] for name in query if "ueryString" in name}
@@ -123,14 +123,14 @@ def test_the_query_of_a_put_says_nothing(backend: ApiDriver, build_path: Callabl
     assert response.content["status"] in ("open", "active")
 
 
-@every_get
+@for_each_get
 def test_the_body_of_a_get_says_nothing(backend: ApiDriver, build_path: Callable[..., str]) -> None:
     event = json_event({"site_identifier": MARKER}) | {"httpMethod": "GET"}
 
     assert backend.send(build_path(), event).status == 404
 
 
-@every_call
+@for_each_call
 def test_without_the_table_it_is_unavailable(
     backend: ApiDriver, ledger_table: LedgerFixture, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
 ) -> None:
@@ -143,7 +143,7 @@ def test_without_the_table_it_is_unavailable(
     assert MARKER not in response.body
 
 
-@every_call
+@for_each_call
 def test_without_the_sites_keys_it_is_unavailable(
     backend: ApiDriver, sites_secret: SitesSecret, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
 ) -> None:
@@ -155,7 +155,7 @@ def test_without_the_sites_keys_it_is_unavailable(
     assert captured.metric_total("SiteKeysUnavailable") == 1
 
 
-@pytest.mark.parametrize("policy", ["", "{", '{"defaults": {}}'], ids=["none", "broken", "invalid"])
+@pytest.mark.parametrize("policy", ["", "{", '{"defaults": {}}'], ids=["empty", "truncated JSON", "invalid"])
 def test_without_a_policy_a_customer_is_fed_and_not_told(
     backend: ApiDriver,
     ledger_table: LedgerFixture,
@@ -180,7 +180,7 @@ def test_orders_and_payments_need_no_policy(backend: ApiDriver, deployed_policy:
     assert deployed_policy.calls == []
 
 
-@every_call
+@for_each_call
 def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
     backend: ApiDriver,
     aws_calls: AwsCallRecorder,
@@ -204,7 +204,7 @@ def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
     assert len(aws_calls.calls) > 2
 
 
-@every_call
+@for_each_call
 def test_a_lost_answer_of_the_table_is_asked_for_again(
     backend: ApiDriver, aws_calls: AwsCallRecorder, call: Callable[[ApiDriver], Response]
 ) -> None:
@@ -215,7 +215,7 @@ def test_a_lost_answer_of_the_table_is_asked_for_again(
     assert call(backend.at(NOON)).status == expected
 
 
-@every_call
+@for_each_call
 def test_a_mistake_of_ours_tells_nothing(
     backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
 ) -> None:
@@ -250,7 +250,7 @@ def test_a_garbage_event_has_an_answer(backend: ApiDriver, name: str, event: Any
     assert MARKER not in response.body
 
 
-@every_call
+@for_each_call
 def test_one_log_line_names_what_a_call_is_about_and_tells_no_value(
     backend: ApiDriver, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
 ) -> None:
@@ -266,7 +266,7 @@ def test_one_log_line_names_what_a_call_is_about_and_tells_no_value(
     assert len(captured.metrics()) == 1
 
 
-@every_put
+@for_each_put
 def test_what_is_refused_is_named_in_the_log_and_not_repeated(
     backend: ApiDriver, captured: CapturedOutput, build_path: Callable[..., str]
 ) -> None:
@@ -277,7 +277,7 @@ def test_what_is_refused_is_named_in_the_log_and_not_repeated(
     assert MARKER not in captured.text()
 
 
-@every_get
+@for_each_get
 def test_what_is_not_found_is_counted_and_is_no_failure(
     backend: ApiDriver, captured: CapturedOutput, build_path: Callable[..., str]
 ) -> None:

@@ -25,13 +25,13 @@ def message(function: LambdaFunction) -> Message:
 
 @pytest.fixture
 def nothing_stored(ledger_table: LedgerFixture, function: LambdaFunction) -> Any:
-    """Fails a test after which something was stored or the marker was written anywhere."""
+    """Fail the test if the callback was stored."""
     yield
     assert ledger_table.all_items() == []
 
 
 def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
-    """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
+    """Return the problem. Fails if its form is wrong, or if it or the log contains the marker."""
     assert response.status == status
     assert response.content_type.startswith("application/problem+json")
     assert MARKER not in response.body + captured.text()
@@ -50,29 +50,29 @@ def raw_json_event(data: bytes) -> ProxyEvent:
 
 
 MALFORMED_EVENTS = {
-    "broken JSON": body('{"site_identifier": "MARKER'),
-    "JSON that is no object": body('["MARKER"]'),
+    "truncated JSON": body('{"site_identifier": "MARKER'),
+    "JSON list": body('["MARKER"]'),
     "nested object": body('{"site_identifier": {"a": "MARKER"}}'),
     "nested list": body('{"site_identifier": ["MARKER"]}'),
     "deeply nested": body('{"a":' * 5_000 + '"MARKER"' + "}" * 5_000),
-    "not a number": body('{"payment_amount": NaN, "a": "MARKER"}'),
-    "a name twice in JSON": body('{"a": "MARKER", "a": "1"}'),
-    "a name twice, once null": body('{"a": "MARKER", "a": null}'),
-    "a name twice in a form": body("a=MARKER&a=1"),
-    "a name twice in a query": query_event([("a", MARKER), ("a", "1")]),
-    "a wrong name in JSON": body('{"AMARKER": "1"}'),
-    "a wrong name in a form": body("MARKER-a=1"),
-    "a wrong name in a query": query_event([(f"_{MARKER}", "1")]),
-    "no name": body("=MARKER"),
-    "bytes that are not UTF-8 in JSON": raw_json_event(b'{"a": "\xffMARKER"}'),
-    "bytes that are not UTF-8 in a form": raw_json_event(b"a=\xffMARKER"),
-    "escaped bytes that are not UTF-8": body("a=%ffMARKER"),
-    "what API Gateway makes of such bytes": query_event([("signature", MARKER), ("a", "\ufffd")]),
-    "half a character": body('{"a": "\\ud800MARKER"}'),
-    "base64 that is none": body_event("!" + MARKER, is_base64=True),
+    "NaN": body('{"payment_amount": NaN, "a": "MARKER"}'),
+    "duplicate name in JSON": body('{"a": "MARKER", "a": "1"}'),
+    "duplicate name with null": body('{"a": "MARKER", "a": null}'),
+    "duplicate name in a form": body("a=MARKER&a=1"),
+    "duplicate name in a query": query_event([("a", MARKER), ("a", "1")]),
+    "malformed name in JSON": body('{"AMARKER": "1"}'),
+    "malformed name in a form": body("MARKER-a=1"),
+    "malformed name in a query": query_event([(f"_{MARKER}", "1")]),
+    "empty name": body("=MARKER"),
+    "invalid UTF-8 in JSON": raw_json_event(b'{"a": "\xffMARKER"}'),
+    "invalid UTF-8 in a form": raw_json_event(b"a=\xffMARKER"),
+    "escaped invalid UTF-8": body("a=%ffMARKER"),
+    "replacement character": query_event([("signature", MARKER), ("a", "\ufffd")]),
+    "lone surrogate": body('{"a": "\\ud800MARKER"}'),
+    "invalid base64": body_event("!" + MARKER, is_base64=True),
 }
 
-TOO_LONG = MARKER + "x" * MAX_BYTES
+TOO_LARGE = MARKER + "x" * MAX_BYTES
 
 
 @pytest.mark.usefixtures("nothing_stored")
@@ -89,11 +89,11 @@ class TestBadCallbacks:
     @pytest.mark.parametrize(
         "event",
         [
-            query_event([("a", TOO_LONG)]),
-            body_event(f"a={TOO_LONG}"),
-            json_event({"a": TOO_LONG}),
-            bytes_event(b"a=" + TOO_LONG.encode()),
-            body_event("a=" + TOO_LONG * 4),
+            query_event([("a", TOO_LARGE)]),
+            body_event(f"a={TOO_LARGE}"),
+            json_event({"a": TOO_LARGE}),
+            bytes_event(b"a=" + TOO_LARGE.encode()),
+            body_event("a=" + TOO_LARGE * 4),
         ],
         ids=["query", "form", "json", "base64", "megabytes"],
     )
@@ -182,17 +182,17 @@ def forged_messages(message: Message) -> dict[str, Mapping[str, str]]:
         "no site": {name: value for name, value in valid.items() if name != "site_identifier"},
         "no signature": unsigned,
         "empty signature": {**unsigned, "signature": ""},
-        "signature that is none": {**unsigned, "signature": MARKER},
-        "signature beyond ASCII": {**unsigned, "signature": "\N{CYRILLIC SMALL LETTER A}" * 64},
-        "signature in capitals": {**unsigned, "signature": valid["signature"].upper()},
+        "malformed signature": {**unsigned, "signature": MARKER},
+        "non-ASCII signature": {**unsigned, "signature": "\N{CYRILLIC SMALL LETTER A}" * 64},
+        "upper-case signature": {**unsigned, "signature": valid["signature"].upper()},
         "other key": signed(unsigned, secret="another"),
         "key of another site": {**valid, "site_identifier": SITE_OF_2_0},
         "changed value": {**valid, "agent_name": f"{MARKER}!"},
-        "parameter more": {**valid, "zz": MARKER},
-        "parameter less": {name: value for name, value in valid.items() if name != "agent_name"},
+        "added parameter": {**valid, "zz": MARKER},
+        "removed parameter": {name: value for name, value in valid.items() if name != "agent_name"},
         "no version": {name: value for name, value in valid.items() if name != "version"},
         "version of another site": {**valid, "version": "2.0"},
-        "signed with MD5 and the right key": signed(md5),
+        "MD5 signature with the right key": signed(md5),
         "unknown version": {**valid, "version": "4.0"},
     }
 

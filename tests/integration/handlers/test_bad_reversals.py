@@ -1,4 +1,4 @@
-"""A reversal that is not authentic, not readable or not valid is answered as every other bad callback."""
+"""Malformed, forged and invalid reversals get the same responses as other callbacks."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,41 +7,41 @@ import pytest
 
 from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
-from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0, TRANSPORTS, confirmation, signed
 from tests.support.callback_driver import reversal
+from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0, TRANSPORTS, confirmation, signed
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
 
 MARKER = "zq7marker7qz"
 WITHOUT_REVERSE_AMOUNT = {"reverse_amount": None, "reverse_currency": None}
 
 MALFORMED_EVENTS: dict[str, ProxyEvent] = {
-    "broken JSON": body_event(f'{{"site_identifier": "{MARKER}'),
-    "nested": body_event(f'{{"site_identifier": ["{MARKER}"]}}'),
-    "a name twice": body_event(f"a={MARKER}&a=1"),
-    "a name twice in a query": query_event([("a", MARKER), ("a", "1")]),
-    "bytes that are not UTF-8": bytes_event(b'{"a": "\xff' + MARKER.encode() + b'"}'),
+    "truncated JSON": body_event(f'{{"site_identifier": "{MARKER}'),
+    "nested list": body_event(f'{{"site_identifier": ["{MARKER}"]}}'),
+    "duplicate name in a form": body_event(f"a={MARKER}&a=1"),
+    "duplicate name in a query": query_event([("a", MARKER), ("a", "1")]),
+    "invalid UTF-8": bytes_event(b'{"a": "\xff' + MARKER.encode() + b'"}'),
 }
-TOO_LONG = MARKER + "x" * MAX_BYTES
+TOO_LARGE = MARKER + "x" * MAX_BYTES
 INVALID_REVERSALS: dict[str, tuple[dict[str, str | None], list[str]]] = {
-    "no amount at all": (
+    "no amounts": (
         {**WITHOUT_REVERSE_AMOUNT, "payment_amount": None, "payment_currency": None},
         ["payment_amount", "payment_currency", "reverse_amount"],
     ),
-    "no amount": ({"reverse_amount": None, "payment_amount": ""}, ["payment_amount", "reverse_amount"]),
-    "no number": ({"reverse_amount": MARKER}, ["reverse_amount"]),
-    "an exponent": ({"reverse_amount": "1e3"}, ["reverse_amount"]),
-    "three places": ({"reverse_amount": "1.001"}, ["reverse_amount"]),
-    "nothing": ({"reverse_amount": "0.00"}, ["reverse_amount"]),
+    "no reversed amount": ({"reverse_amount": None, "payment_amount": ""}, ["payment_amount", "reverse_amount"]),
+    "not a number": ({"reverse_amount": MARKER}, ["reverse_amount"]),
+    "exponent": ({"reverse_amount": "1e3"}, ["reverse_amount"]),
+    "three decimals": ({"reverse_amount": "1.001"}, ["reverse_amount"]),
+    "zero": ({"reverse_amount": "0.00"}, ["reverse_amount"]),
     "negative": ({"reverse_amount": "-1.00"}, ["reverse_amount"]),
-    "negative, of the payment": ({**WITHOUT_REVERSE_AMOUNT, "payment_amount": "-1.00"}, ["payment_amount"]),
+    "negative payment amount": ({**WITHOUT_REVERSE_AMOUNT, "payment_amount": "-1.00"}, ["payment_amount"]),
     "other currency": ({"reverse_currency": "CAD"}, ["reverse_currency"]),
-    "other currency of the payment": ({**WITHOUT_REVERSE_AMOUNT, "payment_currency": "CAD"}, ["payment_currency"]),
+    "other payment currency": ({**WITHOUT_REVERSE_AMOUNT, "payment_currency": "CAD"}, ["payment_currency"]),
     "no currency": ({"reverse_currency": None, "payment_currency": None}, ["reverse_currency"]),
     "no payment": ({"pnm_payment_identifier": None}, ["pnm_payment_identifier"]),
     "no order": ({"pnm_order_identifier": ""}, ["pnm_order_identifier"]),
     "timestamp": ({"timestamp": MARKER}, ["timestamp"]),
-    "timestamp before all time": ({"timestamp": "-1"}, ["timestamp"]),
-    "timestamp too long": ({"timestamp": "9" * 13}, ["timestamp"]),
+    "negative timestamp": ({"timestamp": "-1"}, ["timestamp"]),
+    "timestamp of 13 digits": ({"timestamp": "9" * 13}, ["timestamp"]),
     "test": ({"test": MARKER}, ["test"]),
     "type": ({"reverse_type": f"{MARKER}\n"}, ["reverse_type"]),
 }
@@ -49,7 +49,7 @@ INVALID_REVERSALS: dict[str, tuple[dict[str, str | None], list[str]]] = {
 
 @pytest.fixture(autouse=True)
 def nothing_stored(confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput) -> Iterator[None]:
-    """Fails a test after which anything is stored that was not before."""
+    """Fail the test if the reversal changed the ledger."""
     confirm(confirmation())
     items_before = ledger_table.all_items()
     yield
@@ -57,7 +57,7 @@ def nothing_stored(confirm: LambdaFunction, ledger_table: LedgerFixture, capture
 
 
 def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
-    """Return the problem, having checked its form and that it quotes nothing, and the logs neither."""
+    """Return the problem. Fails if its form is wrong, or if it or the log contains the marker."""
     assert response.status == status
     assert response.content_type.startswith("application/problem+json")
     assert MARKER not in response.body + captured.text()
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_as_parameters_is_a_400(
 
 @pytest.mark.parametrize(
     "event",
-    [query_event([("a", TOO_LONG)]), body_event(f"a={TOO_LONG}"), json_event({"a": TOO_LONG})],
+    [query_event([("a", TOO_LARGE)]), body_event(f"a={TOO_LARGE}"), json_event({"a": TOO_LARGE})],
     ids=["query", "form", "json"],
 )
 def test_what_is_too_large_is_a_413(reverse: LambdaFunction, captured: CapturedOutput, event: ProxyEvent) -> None:

@@ -1,4 +1,4 @@
-"""PayNearMe's certification hooks: what is told is recorded as always, only the answer misbehaves."""
+"""PayNearMe's certification hooks: the confirmation is recorded, and the response is faulty."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ STATUS_BY_ANNOTATION = {
 
 @pytest.fixture
 def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Collects the seconds of every wait. Nobody waits, but a wait takes its time by the function's clock."""
+    """Record the sleeps, which only advance the function's clock."""
     recorded_delays: list[float] = []
 
     class DelayRecorder:
@@ -50,7 +50,7 @@ def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def confirm_with_hooks(
     monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], LambdaFunction], delays: list[float]
 ) -> LambdaFunction:
-    """The function that takes confirmations, with the hooks on."""
+    """Return the ``confirm`` function with the hooks enabled."""
     monkeypatch.setenv("CERTIFICATION_HOOKS", "true")
     return cold_start("confirm")
 
@@ -77,9 +77,9 @@ def test_the_money_is_posted_once_however_often_the_answer_misbehaves(
 def test_a_delay_is_waited_for_and_then_acknowledged_each_time(
     confirm_with_hooks: LambdaFunction, confirm: LambdaFunction, delays: list[float]
 ) -> None:
-    defaults = confirm(confirmation())
+    expected = confirm(confirmation())
 
-    assert [confirm_with_hooks(hook_message("confirm_delay_2")) for _ in range(2)] == [defaults, defaults]
+    assert [confirm_with_hooks(hook_message("confirm_delay_2")) for _ in range(2)] == [expected, expected]
     assert delays == [2, 2]
 
 
@@ -87,8 +87,8 @@ def test_a_delay_beyond_the_time_for_an_answer_is_not_acknowledged(
     confirm_with_hooks: LambdaFunction, delays: list[float]
 ) -> None:
     assert confirm_with_hooks(hook_message("confirm_delay_60")).body == ""
-    [recorded_delays] = delays
-    assert 0 < recorded_delays < RESPONSE_TIMEOUT_SECONDS
+    [delay] = delays
+    assert 0 < delay < RESPONSE_TIMEOUT_SECONDS
 
 
 @pytest.mark.parametrize("annotation", ["confirm_blank", "confirm_redirect"])
@@ -112,9 +112,9 @@ def test_a_bad_answer_is_no_acknowledgement_for_a_site_that_reads_xml_either(
 def test_where_the_hooks_are_off_an_annotation_changes_nothing(
     confirm: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], captured: CapturedOutput, annotation: str
 ) -> None:
-    defaults = confirm(confirmation())
+    expected = confirm(confirmation())
 
-    assert confirm(hook_message(annotation)) == defaults
+    assert confirm(hook_message(annotation)) == expected
     assert delays == []
     assert captured.metric_total("CertificationHookApplied") == 0
     assert ledger_table.balances() == POSTED_BALANCES

@@ -1,4 +1,4 @@
-"""Each status that the OpenAPI document has for an operation is provoked, and is as the document says."""
+"""Each documented status of each operation occurs, and its response matches the OpenAPI document."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ CONNECT_TIMEOUT = MaxRetryError(
 )
 REJECTION = {"status": "error", "response_code": "1100", "errors": ["Order is unknown"]}
 GATEWAY_STATUSES = {"403", "429", "default"}
-"""What API Gateway answers, and no function."""
+"""The statuses of API Gateway, which no function returns."""
 
 OPERATIONS = {operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()}
 STATUSES = {
@@ -35,7 +35,7 @@ STATUSES = {
     for status in operation["responses"].keys() - GATEWAY_STATUSES
 }
 PATHS = {"Order": order_path(), "Customer": customer_path(), "Payment": payment_path()}
-# What is asked of PayNearMe: the path, a call, what PayNearMe says to it, and the header that it needs.
+# By operation: the path, the request, PayNearMe's response, and the Idempotency-Key.
 REQUESTS: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
     "getSmartToken": ("/smart-tokens", examples.SMART_TOKEN_REQUEST, SAMPLE_REPLY, None),
     "createOrder": (
@@ -56,7 +56,7 @@ REQUESTS: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
 
 @dataclass(frozen=True)
 class SystemDriver:
-    """All that an answer depends on."""
+    """The functions and everything that their responses depend on."""
 
     backend: ApiDriver
     paynearme: PayNearMeStub
@@ -66,7 +66,7 @@ class SystemDriver:
     monkeypatch: pytest.MonkeyPatch
 
     def call(self, name: str) -> Response:
-        """Make the usual call of an operation."""
+        """Call an operation with a valid request."""
         if name in REQUESTS:
             path, content, _, key = REQUESTS[name]
             return self.backend.post(path, content, key)
@@ -77,7 +77,7 @@ class SystemDriver:
         return self.backend.get(PATHS[name.removeprefix("get")])
 
     def raise_in_ledger(self) -> None:
-        """Let whatever an operation is about fail."""
+        """Raise an unexpected error in the table and in PayNearMe's connections."""
 
         def raise_error(*_: object, **__: object) -> None:
             raise RuntimeError
@@ -158,7 +158,7 @@ TRIGGERS: dict[str, Callable[[SystemDriver, str], Response]] = {
 
 @pytest.mark.parametrize(("name", "status"), sorted(STATUSES))
 def test_a_documented_status_can_be_got_and_is_as_documented(system: SystemDriver, name: str, status: str) -> None:
-    # The backend looks at the document.
+    # ``ApiDriver`` validates the response.
     assert TRIGGERS[status](system, name).status == int(status)
 
 

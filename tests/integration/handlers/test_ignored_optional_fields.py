@@ -1,4 +1,4 @@
-"""What only informs may be spelled as nobody expects: the payment goes on, and somebody hears of it."""
+"""Malformed optional fields are ignored and logged, and the callback is processed."""
 
 from decimal import Decimal
 
@@ -61,7 +61,7 @@ def test_each_of_them_is_noted_by_name_and_never_by_value(
         dict.fromkeys(MALFORMED_VALUES, ""),
         {"a_new_one": "?"},
     ],
-    ids=["nothing", "readable", "empty", "unknown"],
+    ids=["absent", "valid", "empty", "unknown"],
 )
 def test_what_is_readable_or_absent_or_unknown_is_not_noted(
     confirm: LambdaFunction, captured: CapturedOutput, changes: dict[str, str]

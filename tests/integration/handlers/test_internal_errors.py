@@ -27,7 +27,7 @@ WRITES = ["UpdateItem", "TransactWriteItems"]
 type FaultInjection = Callable[[], object]
 
 
-@pytest.fixture(params=["table gone", "table refused", "secret gone", "secret broken", "a mistake of ours"])
+@pytest.fixture(params=["table deleted", "table denied", "secret deleted", "secret malformed", "internal error"])
 def injected_fault(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -35,19 +35,19 @@ def injected_fault(
     sites_secret: SitesSecret,
     aws_calls: AwsCallRecorder,
 ) -> None:
-    """Breaks one thing that the answer depends on."""
+    """Break one dependency of the response."""
 
     def raise_error(*_: object) -> None:
         raise RuntimeError(MARKER)
 
     access_denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": MARKER}}, "Write")
-    access_denied.response["ResponseMetadata"] = {"HTTPStatusCode": 400}  # type: ignore[typeddict-item] # the rest is of no interest
+    access_denied.response["ResponseMetadata"] = {"HTTPStatusCode": 400}  # type: ignore[typeddict-item] # other fields are not read
     injections: dict[str, FaultInjection] = {
-        "table gone": lambda: ledger_table.client.delete_table(TableName=ledger_table.table_name),
-        "table refused": lambda: aws_calls.request_errors.update(dict.fromkeys(WRITES, access_denied)),
-        "secret gone": sites_secret.delete,
-        "secret broken": lambda: sites_secret.put(f'{{"sites": "{MARKER}"}}'),
-        "a mistake of ours": lambda: [
+        "table deleted": lambda: ledger_table.client.delete_table(TableName=ledger_table.table_name),
+        "table denied": lambda: aws_calls.request_errors.update(dict.fromkeys(WRITES, access_denied)),
+        "secret deleted": sites_secret.delete,
+        "secret malformed": lambda: sites_secret.put(f'{{"sites": "{MARKER}"}}'),
+        "internal error": lambda: [
             monkeypatch.setattr(f"paynearme.platform.dynamodb.Table.{method}", raise_error)
             for method in ("read", "update", "transact")
         ],
@@ -148,9 +148,9 @@ def test_a_decline_for_a_failure_carries_the_callbacks_site_payment_identifier(
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
 
-    response = authorize(authorization(site_payment_identifier="ours-1"))
+    response = authorize(authorization(site_payment_identifier="site-payment-1"))
 
-    assert response.fields["site_payment_identifier"] == "ours-1"
+    assert response.fields["site_payment_identifier"] == "site-payment-1"
 
 
 @pytest.mark.parametrize("test", [None, "true"])
@@ -169,7 +169,7 @@ def test_a_decline_for_a_failure_carries_the_identifier_that_the_payment_has_lat
     )
 
 
-@pytest.mark.parametrize("operations", [READS, WRITES], ids=["reading", "writing"])
+@pytest.mark.parametrize("operations", [READS, WRITES], ids=["read", "write"])
 def test_after_a_failure_the_same_authorization_is_decided(
     authorize: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder, operations: list[str]
 ) -> None:
@@ -195,15 +195,15 @@ def test_after_a_failure_the_same_confirmation_is_posted(
 
 
 MALFORMED_EVENTS: dict[str, Any] = {
-    "nothing": {},
-    "no event": None,
-    "a list": [MARKER],
-    "another source": {"Records": [{"body": MARKER}]},
-    "a body that is no text": {**body_event(None), "body": {"a": MARKER}},
-    "a query that is no map": {**query_event([]), "multiValueQueryStringParameters": [MARKER]},
-    "a query without values": {**query_event([]), "multiValueQueryStringParameters": {"a": None}},
-    "base64 beyond ASCII": body_event("\N{EURO SIGN}" + MARKER, is_base64=True),
-    "half a character in a name": query_event([("\ud800", MARKER)]),
+    "empty": {},
+    "null": None,
+    "list": [MARKER],
+    "other event source": {"Records": [{"body": MARKER}]},
+    "body is an object": {**body_event(None), "body": {"a": MARKER}},
+    "query is a list": {**query_event([]), "multiValueQueryStringParameters": [MARKER]},
+    "query value is null": {**query_event([]), "multiValueQueryStringParameters": {"a": None}},
+    "non-ASCII base64": body_event("\N{EURO SIGN}" + MARKER, is_base64=True),
+    "lone surrogate in a name": query_event([("\ud800", MARKER)]),
 }
 
 
@@ -232,7 +232,7 @@ def test_a_garbage_event_to_authorize_has_an_answer(
 def test_a_callback_after_a_garbage_event_is_answered_and_logged_on_its_own(
     confirm: LambdaFunction, captured: CapturedOutput
 ) -> None:
-    confirm.handle(MALFORMED_EVENTS["nothing"])
+    confirm.handle(MALFORMED_EVENTS["empty"])
 
     assert confirm.handle(json_event(signed(confirmation()))).status == 200
     failed_log, succeeded_log = captured.logs()

@@ -30,7 +30,7 @@ KEYS = [("pk-1", "PAYMENT"), ("pk-1", "ACCOUNT"), ("pk-2", "PAYMENT")]
 
 
 class DynamoDBStub:
-    """Stands for DynamoDB's client: each call takes ``seconds`` and meets the next of ``errors``."""
+    """Replace DynamoDB's client. Each call takes ``seconds`` and raises the next of ``errors``."""
 
     def __init__(self, clock: Clock, *errors: Exception, seconds: float = 0.01) -> None:
         self.clock = clock
@@ -51,7 +51,7 @@ class DynamoDBStub:
     transact_write_items = update_item
 
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        """Return what is ``found``; or, ``left_over`` times, only the first of it, as a busy service does."""
+        """Return ``found_items``, but only the first one for the first ``unprocessed_count`` calls."""
         self.update_item(**request)
         if not self.unprocessed_count:
             return {"Responses": {"payments": self.found_items}, "UnprocessedKeys": {}}
@@ -65,7 +65,7 @@ type RunRequest = Callable[..., Any]
 def run_request(
     request_name: str, clock: Clock, service: DynamoDBStub, seconds: float = RESPONSE_TIMEOUT_SECONDS
 ) -> Any:
-    """Read or write through the table, with all the time that an answer has."""
+    """Send a request through ``Table``, with the deadline of a callback."""
     table, deadline = Table("payments", cast(Any, service)), clock.deadline(seconds)
     if request_name == "read":
         return table.read(KEYS, deadline)
@@ -75,8 +75,8 @@ def run_request(
 
 
 @pytest.fixture(params=["read", "update", "transact"])
-def run_request_repeatedly(request: pytest.FixtureRequest, clock: Clock) -> RunRequest:
-    return lambda *given: run_request(request.param, clock, *given)
+def send_request(request: pytest.FixtureRequest, clock: Clock) -> RunRequest:
+    return lambda *arguments: run_request(request.param, clock, *arguments)
 
 
 def client_error(code: str, status: int = 400, **extra_fields: Any) -> ClientError:
@@ -85,7 +85,7 @@ def client_error(code: str, status: int = 400, **extra_fields: Any) -> ClientErr
 
 
 def transaction_cancelled(*reasons: str, items: Iterable[Any] = ()) -> ClientError:
-    """Return a transaction's refusal; ``items`` stand beside the failed conditions as DynamoDB has them."""
+    """Return the error of a cancelled transaction. ``items`` are the items of the failed conditions."""
     conflict_items = iter(items)
     cancellation_reasons = [
         {"Code": reason}
@@ -102,55 +102,55 @@ WINDOW_ITEM = {"pk": {"S": "pk-2"}, "spent": {"N": "500"}}
 WINDOW_ITEM_READ = {"pk": "pk-2", "spent": Decimal(500)}
 
 TRANSIENT_ERRORS = [
-    pytest.param(client_error("TransactionConflictException"), id="conflict of an update"),
-    pytest.param(transaction_cancelled("TransactionConflict"), id="conflict"),
-    pytest.param(transaction_cancelled("None", "TransactionConflict"), id="conflict of the second item"),
-    pytest.param(transaction_cancelled("ThrottlingError", "None"), id="throttled transaction"),
+    pytest.param(client_error("TransactionConflictException"), id="update conflict"),
+    pytest.param(transaction_cancelled("TransactionConflict"), id="transaction conflict"),
+    pytest.param(transaction_cancelled("None", "TransactionConflict"), id="transaction conflict on second item"),
+    pytest.param(transaction_cancelled("ThrottlingError", "None"), id="transaction throttled"),
     pytest.param(transaction_cancelled("ProvisionedThroughputExceeded"), id="transaction over capacity"),
     pytest.param(client_error("ProvisionedThroughputExceededException"), id="over capacity"),
     pytest.param(client_error("ThrottlingException"), id="throttled"),
-    pytest.param(client_error("RequestLimitExceeded"), id="over the account's limit"),
+    pytest.param(client_error("RequestLimitExceeded"), id="account limit exceeded"),
     pytest.param(client_error("TransactionInProgressException"), id="in progress"),
-    pytest.param(client_error("InternalServerError", 500), id="broken"),
+    pytest.param(client_error("InternalServerError", 500), id="internal error"),
     pytest.param(client_error("ServiceUnavailable", 503), id="unavailable"),
-    pytest.param(client_error("", 502), id="without a code"),
-    pytest.param(ReadTimeoutError(endpoint_url=URL), id="no answer"),
-    pytest.param(ConnectionClosedError(endpoint_url=URL), id="closed connection"),
-    pytest.param(EndpointConnectionError(endpoint_url=URL), id="no connection"),
-    pytest.param(ConnectTimeoutError(endpoint_url=URL), id="slow connection"),
+    pytest.param(client_error("", 502), id="no error code"),
+    pytest.param(ReadTimeoutError(endpoint_url=URL), id="read timeout"),
+    pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection closed"),
+    pytest.param(EndpointConnectionError(endpoint_url=URL), id="connection refused"),
+    pytest.param(ConnectTimeoutError(endpoint_url=URL), id="connect timeout"),
 ]
 PERMANENT_ERRORS = [
     pytest.param(client_error("ValidationException"), id="invalid"),
-    pytest.param(client_error("AccessDeniedException"), id="denied"),
+    pytest.param(client_error("AccessDeniedException"), id="access denied"),
     pytest.param(client_error("ResourceNotFoundException"), id="no table"),
-    pytest.param(client_error("IdempotentParameterMismatchException"), id="token of another request"),
+    pytest.param(client_error("IdempotentParameterMismatchException"), id="request token reused"),
     pytest.param(transaction_cancelled("ValidationError"), id="invalid transaction"),
-    pytest.param(transaction_cancelled("ItemCollectionSizeLimitExceeded", "None"), id="too large"),
-    pytest.param(transaction_cancelled(), id="no reason at all"),
+    pytest.param(transaction_cancelled("ItemCollectionSizeLimitExceeded", "None"), id="item collection too large"),
+    pytest.param(transaction_cancelled(), id="no reasons"),
 ]
 
 
 @pytest.mark.parametrize("error", TRANSIENT_ERRORS)
 @pytest.mark.parametrize("times", [1, 3])
 def test_what_may_pass_is_tried_again_until_it_is_done(
-    run_request_repeatedly: RunRequest, clock: Clock, error: Exception, times: int
+    send_request: RunRequest, clock: Clock, error: Exception, times: int
 ) -> None:
     service = DynamoDBStub(clock, *[error] * times)
 
-    assert run_request_repeatedly(service) in (None, [{}, {}, {}])
+    assert send_request(service) in (None, [{}, {}, {}])
     assert len(service.requests) == times + 1
 
 
 @pytest.mark.parametrize("error", TRANSIENT_ERRORS)
-@pytest.mark.parametrize("seconds", [0.001, 0.3, MAX_ATTEMPT_SECONDS], ids=["fast", "slow", "slowest"])
+@pytest.mark.parametrize("seconds", [0.001, 0.3, MAX_ATTEMPT_SECONDS], ids=["fast", "slow", "maximum"])
 def test_what_does_not_pass_ends_within_the_time_that_is_left(
-    run_request_repeatedly: RunRequest, clock: Clock, error: Exception, seconds: float
+    send_request: RunRequest, clock: Clock, error: Exception, seconds: float
 ) -> None:
     started = clock.now
     service = DynamoDBStub(clock, *[error] * 10_000, seconds=seconds)
 
     with pytest.raises(LedgerUnavailableError):
-        run_request_repeatedly(service)
+        send_request(service)
 
     assert len(service.requests) > 1
     assert clock.now <= started + RESPONSE_TIMEOUT_SECONDS
@@ -175,10 +175,10 @@ def test_each_transaction_has_a_token_of_its_own(clock: Clock) -> None:
     assert len({request["ClientRequestToken"] for request in service.requests}) == 3
 
 
-def test_attempts_are_spread_in_time_and_not_made_at_once(run_request_repeatedly: RunRequest, clock: Clock) -> None:
+def test_attempts_are_spread_in_time_and_not_made_at_once(send_request: RunRequest, clock: Clock) -> None:
     service = DynamoDBStub(clock, *[transaction_cancelled("TransactionConflict")] * 20, seconds=0)
 
-    run_request_repeatedly(service, 60)
+    send_request(service, 60)
 
     pauses = [
         next_start - previous_start
@@ -188,13 +188,11 @@ def test_attempts_are_spread_in_time_and_not_made_at_once(run_request_repeatedly
 
 
 @pytest.mark.parametrize("error", PERMANENT_ERRORS)
-def test_what_will_not_pass_is_not_tried_again(
-    run_request_repeatedly: RunRequest, clock: Clock, error: Exception
-) -> None:
+def test_what_will_not_pass_is_not_tried_again(send_request: RunRequest, clock: Clock, error: Exception) -> None:
     service = DynamoDBStub(clock, error)
 
     with pytest.raises(LedgerUnavailableError):
-        run_request_repeatedly(service)
+        send_request(service)
     assert len(service.requests) == 1
 
 
@@ -204,7 +202,7 @@ def test_what_will_not_pass_is_not_tried_again(
         (client_error("ConditionalCheckFailedException", Item=CURRENT_ITEM), CURRENT_ITEM_READ),
         (client_error("ConditionalCheckFailedException"), {}),
     ],
-    ids=["an item", "no item"],
+    ids=["item", "no item"],
 )
 def test_a_change_that_is_refused_returns_the_item_that_refused_it_and_is_not_tried_again(
     clock: Clock, error: Exception, conflict: dict[str, Any]
@@ -242,7 +240,7 @@ def test_a_change_that_is_refused_returns_the_item_that_refused_it_and_is_not_tr
         ),
         (transaction_cancelled(CONDITION_FAILED), {0: {}}),
     ],
-    ids=["first", "last", "two", "one without item", "and a conflict", "after one", "throttled", "no item"],
+    ids=["first", "last", "two", "one without item", "conflict after", "conflict before", "throttled", "no item"],
 )
 def test_a_transaction_that_is_refused_returns_the_items_that_refused_it_by_place_and_is_not_tried_again(
     clock: Clock, error: Exception, conflict: dict[int, Any]
@@ -274,13 +272,11 @@ def test_a_refusal_after_a_conflict_is_the_last_word(
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 1, MAX_ATTEMPT_SECONDS - 0.01])
-def test_without_time_for_an_attempt_nothing_is_called(
-    run_request_repeatedly: RunRequest, clock: Clock, seconds: float
-) -> None:
+def test_without_time_for_an_attempt_nothing_is_called(send_request: RunRequest, clock: Clock, seconds: float) -> None:
     service = DynamoDBStub(clock)
 
     with pytest.raises(LedgerUnavailableError):
-        run_request_repeatedly(service, seconds)
+        send_request(service, seconds)
     assert service.requests == []
 
 
@@ -304,7 +300,7 @@ def test_what_is_read_stands_where_its_key_stood_once_nothing_was_left_over(
     assert len(service.requests) == unprocessed_count + 1
 
 
-@pytest.mark.parametrize("seconds", [0.001, MAX_ATTEMPT_SECONDS], ids=["fast", "slowest"])
+@pytest.mark.parametrize("seconds", [0.001, MAX_ATTEMPT_SECONDS], ids=["fast", "maximum"])
 def test_what_is_left_over_again_and_again_is_not_taken_for_missing(clock: Clock, seconds: float) -> None:
     started = clock.now
     service = DynamoDBStub(clock, seconds=seconds)

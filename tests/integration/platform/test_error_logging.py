@@ -1,4 +1,4 @@
-"""What the log line tells of a failure: which call it was, and why it failed, but nothing that was said."""
+"""The log line of a failure: identifiers and causes, and no content of a message."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

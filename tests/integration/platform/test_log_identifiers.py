@@ -1,4 +1,4 @@
-"""One identifier finds every log line of a payment: the order's, from the token to the reversal."""
+"""The order identifier finds every log line of a payment, from the Smart Token to the reversal."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.api_driver import ApiDriver, order_path, payment_path
-from tests.support.callback_fixtures import SITE, authorization, confirmation
 from tests.support.callback_driver import reversal
+from tests.support.callback_fixtures import SITE, authorization, confirmation
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample
@@ -31,7 +31,6 @@ def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction
 
 
 def last_log(captured: CapturedOutput) -> dict[str, Any]:
-    """Return the last log line."""
     return captured.logs()[-1]
 
 
@@ -122,8 +121,8 @@ def test_a_declined_one_of_them_says_what_was_decided(
 
 @pytest.mark.parametrize(
     "requested_order",
-    [{"pnm_order_identifier": ORDER}, {"site_order_identifier": "ours"}, {"site_customer_identifier": "1"}],
-    ids=["PayNearMe's identifier", "the merchant's", "the customer's"],
+    [{"pnm_order_identifier": ORDER}, {"site_order_identifier": "order-1"}, {"site_customer_identifier": "1"}],
+    ids=["PayNearMe's order", "merchant's order", "customer"],
 )
 def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
     backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, requested_order: dict[str, str]
@@ -169,7 +168,7 @@ NEW_ORDER = load_sample("create_order", "guaranteed_ach") | {"site_identifier": 
 
 
 ACCESS_DENIED = ClientError(
-    {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # the rest is of no interest
+    {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # other fields are not read
     "UpdateItem",
 )
 

@@ -24,11 +24,11 @@ type CallbackMessage = tuple[str, dict[str, Any]]
 
 
 DIMENSIONS = [["service"], ["operation", "service"]]
-"""Each metric is there for all operations together, as alarms need it, and for each operation."""
+"""Each metric has two dimension sets: for all operations, as alarms need it, and for one operation."""
 
 
 def metric_values(line: dict[str, Any]) -> dict[str, int]:
-    """Return what a line of metrics counts, having checked that CloudWatch can read it."""
+    """Return the counts of a line of metrics. Fails if its format is not valid for CloudWatch."""
     [directive] = line["_aws"]["CloudWatchMetrics"]
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert directive["Namespace"] == "PayNearMe"
@@ -51,24 +51,24 @@ def confirm_message(**changes: Any) -> CallbackMessage:
     return "confirm", changes
 
 
-def single_counts(*names: str, **numbers: int) -> dict[str, int]:
-    """Return each of ``names`` counted once, and what is counted more."""
-    return dict.fromkeys(names, 1) | numbers
+def single_counts(*names: str, **counts: int) -> dict[str, int]:
+    """Return a count of 1 for each of ``names``, and ``counts``."""
+    return dict.fromkeys(names, 1) | counts
 
 
 PAID_METRICS = {"PaymentConfirmed": 1, "ConfirmedAmountCents": PAID_CENTS}
 DECLINED_METRICS = single_counts("AuthorizationDeclined", "DeclinedAmountNotPositive")
 
-# For each: what was told before, what is told now, and what that counts.
+# By case: earlier messages, the message, and its metrics.
 EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[str, int]]] = {
     "accepted": ([], authorize_message(), single_counts("AuthorizationAccepted")),
     "declined": ([], authorize_message(payment_amount="0"), DECLINED_METRICS),
-    "declined again": (
+    "declined, duplicate": (
         [authorize_message(payment_amount="0")],
         authorize_message(payment_amount="0"),
         single_counts("AuthorizationDuplicate"),
     ),
-    "authorized again": ([authorize_message()], authorize_message(), single_counts("AuthorizationDuplicate")),
+    "accepted, duplicate": ([authorize_message()], authorize_message(), single_counts("AuthorizationDuplicate")),
     "conflict": (
         [authorize_message()],
         authorize_message(payment_type="x"),
@@ -87,7 +87,7 @@ EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[s
     "paid": ([], confirm_message(), PAID_METRICS),
     "paid, test": ([], confirm_message(test="true"), single_counts("PaymentConfirmed")),
     "failed": ([], confirm_message(status="decline"), single_counts("PaymentFailed")),
-    "paid again": ([confirm_message()], confirm_message(), single_counts("ConfirmationDuplicate")),
+    "paid, duplicate": ([confirm_message()], confirm_message(), single_counts("ConfirmationDuplicate")),
     "other order": (
         [authorize_message()],
         confirm_message(pnm_order_identifier="1"),
@@ -103,7 +103,7 @@ EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[s
         confirm_message(site_customer_identifier=None),
         PAID_METRICS | single_counts("Anomaly", "AnomalyCustomerMissing"),
     ),
-    "our decline paid": (
+    "paid after decline": (
         [authorize_message(payment_currency="CAD")],
         confirm_message(),
         PAID_METRICS | single_counts("AnomalyPaidAfterDecline", "AnomalyAmountDiffers", Anomaly=2),
@@ -113,17 +113,17 @@ EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[s
         confirm_message(status="decline"),
         single_counts("ConfirmationDuplicate", "Anomaly", "AnomalyOutcomeContradicted"),
     ),
-    "paid at last": (
+    "paid after failure": (
         [confirm_message(status="decline")],
         confirm_message(),
         PAID_METRICS | single_counts("Anomaly", "AnomalyOutcomeContradicted"),
     ),
     "forged": ([], authorize_message(site_identifier="S1", secret="x"), single_counts("AuthenticationFailed")),
-    "old": ([], authorize_message(timestamp="1"), single_counts("AuthenticationFailed")),
+    "stale": ([], authorize_message(timestamp="1"), single_counts("AuthenticationFailed")),
     "invalid": ([], confirm_message(status="x"), single_counts("ValidationFailed", "CallbackInvalid")),
-    "invalid and forged": ([], confirm_message(status="x", secret="x"), single_counts("AuthenticationFailed")),
-    "token": ([], ("get_smart_token", {}), single_counts("PayNearMeCallSucceeded")),
-    "no token": ([], ("get_smart_token", {"unknown": "x"}), single_counts("ValidationFailed")),
+    "invalid, forged": ([], confirm_message(status="x", secret="x"), single_counts("AuthenticationFailed")),
+    "Smart Token": ([], ("get_smart_token", {}), single_counts("PayNearMeCallSucceeded")),
+    "Smart Token, invalid": ([], ("get_smart_token", {"unknown": "x"}), single_counts("ValidationFailed")),
 }
 
 
@@ -131,15 +131,15 @@ EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[s
 def test_each_call_writes_one_log_line_and_one_line_of_metrics(
     cold_start: Callable[[str], LambdaFunction], paynearme: PayNearMeStub, captured: CapturedOutput, case: str
 ) -> None:
-    previous_messages, now, numbers = EXPECTED_METRICS[case]
-    statuses = [cold_start(name)(MESSAGES[name](**changes)).status for name, changes in [*previous_messages, now]]
+    previous_messages, message, expected = EXPECTED_METRICS[case]
+    statuses = [cold_start(name)(MESSAGES[name](**changes)).status for name, changes in [*previous_messages, message]]
 
     logs, metrics = captured.logs(), captured.metrics()
     assert len(logs) == len(metrics) == len(previous_messages) + 1
     assert [log_line["status"] for log_line in logs] == statuses
     assert [log_line["operation"] for log_line in logs] == [metric["operation"] for metric in metrics]
-    assert logs[-1]["operation"] == now[0]
-    assert metric_values(metrics[-1]) == numbers
+    assert logs[-1]["operation"] == message[0]
+    assert metric_values(metrics[-1]) == expected
 
 
 @pytest.mark.parametrize("message", [authorization, confirmation])

@@ -1,4 +1,4 @@
-"""The policy in force: read from AppConfig, kept for a minute, and never displaced by what is broken."""
+"""The active policy: read from AppConfig, cached, and never replaced by an invalid document."""
 
 import hashlib
 from collections.abc import Callable
@@ -31,7 +31,7 @@ type AdvanceClock = Callable[[float], None]
 
 
 def reason_of(response: Response) -> str | None:
-    """Return why an answer declines, or None for an acceptance."""
+    """Return the reason of a decline, or ``None`` for an acceptance."""
     assert response.status == 200
     assert (response.fields["accept_payment"] == "no") is ("decline_reason" in response.fields)
     reason_by_text = {text.decline_reason: reason for reason, text in DEFAULT_TEXTS.items()}
@@ -121,7 +121,7 @@ class TestWithAnEarlierPolicy:
             assert decision_reason(authorize, number) is None
             assert decision_reason(authorize, number + "0", payment_type="debit") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
 
-        # Each look for a newer one is counted, and none is taken before it is due.
+        # Each refresh counts once, and no refresh happens before the cache expires.
         metric_counts = {name: captured.metric_total(name) for name in ("PolicyInvalid", "PolicyRefreshFailed")}
         assert metric_counts == {
             "PolicyInvalid": 3 * (defect in INVALID_POLICIES),
@@ -163,7 +163,7 @@ class TestWithAnEarlierPolicy:
 
         advance_clock(POLICY_CACHE_SECONDS)
         assert decision_reason(authorize, "4") is None
-        # A token is good for one call, and the first may have been used up.
+        # A session token is valid for one request, and the failed request may have used it.
         assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION, GET_CONFIGURATION]
         assert captured.metric_total("PolicyRefreshFailed") == 1
 
@@ -279,7 +279,7 @@ class TestTheTextOfADeclineForAFailure:
             ("x" * MAX_TEXT, "x" * MAX_TEXT),
             ("{{" * MAX_TEXT, "{" * MAX_TEXT),
         ],
-        ids=["braces", "longest", "longest, of braces"],
+        ids=["braces", "maximum length", "maximum length of braces"],
     )
     def test_it_is_read_as_any_other_text(
         self,

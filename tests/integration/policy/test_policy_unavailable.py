@@ -1,4 +1,4 @@
-"""An AppConfig that hangs, and confirmations, which do without a policy."""
+"""Timeouts of AppConfig, and confirmations without a policy."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -41,13 +41,13 @@ SPENT_AMOUNTS = {Decimal("354.99")}
 type AdvanceClock = Callable[[float], None]
 
 
-class CallNotResumedError(Exception):
-    """A call that does not return."""
+class HangingCallError(Exception):
+    """A call that does not return before the deadline."""
 
 
 @dataclass(frozen=True)
 class BlockingDeadline(Deadline):
-    """Waits for calls in a clock's time: as long as their errors say."""
+    """Advance the clock by the duration of each failed call."""
 
     def run[T](self, function: Callable[[], T]) -> T:
         clock = cast(Clock, self.clock)
@@ -58,7 +58,7 @@ class BlockingDeadline(Deadline):
         }
         try:
             return function()
-        except (CallNotResumedError, ConnectTimeoutError, ReadTimeoutError) as error:
+        except (HangingCallError, ConnectTimeoutError, ReadTimeoutError) as error:
             clock.advance(min(self.remaining, durations.get(type(error), self.remaining)))
             if self.remaining <= 0:
                 raise TimeoutError from None
@@ -72,8 +72,8 @@ def blocking_deadlines(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
 
 HANGING_CALLS = pytest.mark.parametrize(
     "error",
-    [CallNotResumedError(), ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL)],
-    ids=["byte by byte", "no answer", "no connection"],
+    [HangingCallError(), ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL)],
+    ids=["slow response", "read timeout", "connect timeout"],
 )
 POLICY_DEFECTS = pytest.mark.parametrize("defect", [*UNAVAILABLE_POLICIES, *INVALID_POLICIES])
 
@@ -161,7 +161,7 @@ class TestHanging:
 
 
 class TestACallThatIsGivenUp:
-    # The clock stands still, so what is left is all that this waits.
+    # The clock does not advance, so the remaining seconds are the duration of the wait.
     SHORT_DEADLINE = Deadline(ends_at=0.01, clock=lambda: 0.0)
     LONG_DEADLINE = Deadline(ends_at=60.0, clock=lambda: 0.0)
 
@@ -169,7 +169,7 @@ class TestACallThatIsGivenUp:
     def resume_call(
         self, monkeypatch: pytest.MonkeyPatch, cached_clients: CachedClients
     ) -> Iterator[Callable[[], None]]:
-        """Lets calls for the policy hang until this is called, and returns when they have come back."""
+        """Block the calls that read the policy. Calling the fixture resumes them, and waits for their end."""
         threads, call_blocked = ThreadPoolExecutor(), threading.Event()
         monkeypatch.setattr("paynearme.platform.deadline._executor", threads)
 
@@ -193,7 +193,7 @@ class TestACallThatIsGivenUp:
         with pytest.raises(PolicyUnavailableError):
             policies.get(SITE, self.SHORT_DEADLINE)
         assert policies.get_if_available(SITE, self.SHORT_DEADLINE) is None
-        # A token is good for one call, and nobody knows what became of the first.
+        # A session token is valid for one request, and the timed-out request may have used it.
         assert deployed_policy.calls == [START_SESSION, START_SESSION]
 
         resume_call()
@@ -238,20 +238,20 @@ def test_a_payment_that_was_asked_about_is_posted_in_one_transaction_without_a_p
     assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (set(), SPENT_AMOUNTS)
 
 
-# Each: what was asked before, what is told without a policy, the marks, and what the windows hold then.
+# By scenario: the authorization, the confirmation without a policy, the anomalies, and the amounts in the windows.
 SCENARIOS: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[Decimal]]] = {
-    "failed": ({}, {"status": "decline"}, set(), {Decimal(0)}),
-    "failed, not asked about": (None, {"status": "decline"}, set(), set()),
-    "a test": (None, {"test": "true"}, set(), set()),
-    "a test of another amount": (
+    "failed, authorized": ({}, {"status": "decline"}, set(), {Decimal(0)}),
+    "failed, not authorized": (None, {"status": "decline"}, set(), set()),
+    "test": (None, {"test": "true"}, set(), set()),
+    "test with another amount": (
         {"test": "true", "payment_amount": "1.00"},
         {"test": "true"},
         {"amount_differs"},
         set(),
     ),
     "no customer": (None, {"site_customer_identifier": None}, {"customer_missing"}, set()),
-    "another amount": ({"payment_amount": "1.00"}, {}, {"amount_differs"}, SPENT_AMOUNTS),
-    "declined by us": (
+    "other amount": ({"payment_amount": "1.00"}, {}, {"amount_differs"}, SPENT_AMOUNTS),
+    "paid after decline": (
         {"payment_amount": "0.00"},
         {},
         {"paid_after_decline", "amount_differs", "spending_not_counted"},
@@ -268,13 +268,13 @@ def test_only_what_counts_and_cannot_be_counted_is_marked(
     ledger_table: LedgerFixture,
     scenario: str,
 ) -> None:
-    authorized_changes, confirmed_changes, anomalies, call_blocked = SCENARIOS[scenario]
+    authorized_changes, confirmed_changes, anomalies, spent_amounts = SCENARIOS[scenario]
     if authorized_changes is not None:
         authorize(authorization(**authorized_changes))
     deployed_policy.break_policy("nothing deployed")
 
     assert confirm(confirmation(**confirmed_changes)).status == 200
-    assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (anomalies, call_blocked)
+    assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (anomalies, spent_amounts)
 
 
 @POLICY_DEFECTS

@@ -10,7 +10,7 @@ from tests.support.policy_builders import full_document, valid_document
 
 
 def event(content: str) -> dict[str, Any]:
-    """Return what AppConfig hands to its validator."""
+    """Return the event of AppConfig for its validator."""
     return {
         "applicationId": "app1234",
         "configurationProfileId": "pro1234",
@@ -57,7 +57,7 @@ def test_a_document_that_is_not_valid_is_refused_with_all_its_faults() -> None:
         base64.b64encode(b"\x00" * 1000).decode(),
         base64.b64encode(b"[" * 100_000).decode(),
     ],
-    ids=lambda content: content[:8] or "nothing",
+    ids=lambda content: content[:8] or "empty",
 )
 def test_content_that_cannot_be_read_is_refused_in_the_same_way(content: str) -> None:
     with pytest.raises(PolicyInvalidError) as raised:

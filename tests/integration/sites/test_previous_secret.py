@@ -1,4 +1,4 @@
-"""A site's ``previous_secret``: a key that still holds for callbacks, however often the secret changes."""
+"""A site's ``previous_secret``: a key that verifies callbacks until the operator removes it."""
 
 from typing import Any
 
@@ -51,12 +51,12 @@ def test_it_does_not_sign_our_calls(
 def test_our_calls_keep_their_own_key_beside_it(
     sites_secret: SitesSecret, get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
-    sites_secret.put(with_site(previous_secret=PREVIOUS_KEY, api_secret="key-of-calls"))
+    sites_secret.put(with_site(previous_secret=PREVIOUS_KEY, api_secret="api-key"))
 
     assert get_smart_token(valid_smart_token_request()).status == 200
 
     [sent] = paynearme.sent
-    verify(sent, sent["signature"], ["key-of-calls"], "3.0")
+    verify(sent, sent["signature"], ["api-key"], "3.0")
 
 
 def test_it_outlives_changes_of_other_sites(rotated_secret: SitesSecret, authorize: LambdaFunction) -> None:

@@ -11,7 +11,7 @@ from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, AwsCallRecorder, Lam
 
 NEW_KEY = "f0e1d2c3b4a5968778695a4b3"
 ONE_READ = ["GetSecretValue", "GetSecretValue"]
-"""The current version and the previous one."""
+"""The requests for the current and the previous version."""
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def with_site(identifier: str, **changes: str) -> dict[str, Any]:
 
 
 def keys_of(sites: SiteProvider, clock: Clock, identifier: str = SITE) -> list[str]:
-    found = sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
-    return [secret.get_secret_value() for secret in found.callback_secrets]
+    site = sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
+    return [secret.get_secret_value() for secret in site.callback_secrets]
 
 
 def test_a_site_has_the_keys_and_forms_of_the_secret(sites: SiteProvider, clock: Clock) -> None:

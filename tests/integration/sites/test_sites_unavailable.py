@@ -27,21 +27,21 @@ def one_site(**changes: Any) -> dict[str, Any]:
 
 
 MALFORMED_SECRETS: dict[str, Any] = {
-    "no JSON": f'{{"sites": {{"{SITE}": {{"secret": "{KEY}"',
+    "truncated JSON": f'{{"sites": {{"{SITE}": {{"secret": "{KEY}"',
     "empty": "{}",
-    "a list": [KEY],
-    "no map of sites": {"sites": [KEY]},
-    "sites beside each other": one_site()["sites"],
-    "a field more": one_site() | {"keys": KEY},
-    "a field more in a site": one_site(password=KEY),
-    "no secret": {"sites": {SITE: {"version": "3.0"}}},
+    "list": [KEY],
+    "list of sites": {"sites": [KEY]},
+    "sites at top level": one_site()["sites"],
+    "unknown field": one_site() | {"keys": KEY},
+    "unknown field of a site": one_site(password=KEY),
+    "missing secret": {"sites": {SITE: {"version": "3.0"}}},
     "empty secret": one_site(secret=""),
-    "a secret that is no text": one_site(secret=[KEY]),
-    "empty secret for calls": one_site(api_secret=""),
+    "list as secret": one_site(secret=[KEY]),
+    "empty API secret": one_site(api_secret=""),
     "unknown version": one_site(version=KEY),
-    "a version that is a number": one_site(version=3.0),
+    "numeric version": one_site(version=3.0),
     "unknown format": one_site(response_format=KEY),
-    "a site that is none": {"sites": {"S#1": {"version": "3.0", "secret": KEY}}},
+    "invalid site identifier": {"sites": {"S#1": {"version": "3.0", "secret": KEY}}},
 }
 
 
@@ -81,7 +81,7 @@ def test_no_form_of_a_site_shows_its_keys(sites: SiteProvider, clock: Clock) -> 
     resolved_site = sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
     site_entry = Site.model_validate(one_site(api_secret=KEY)["sites"][SITE])
 
-    for shown_value in (
+    for value in (
         sites,
         resolved_site,
         site_entry,
@@ -89,7 +89,7 @@ def test_no_form_of_a_site_shows_its_keys(sites: SiteProvider, clock: Clock) -> 
         resolved_site.model_dump(),
         site_entry.model_dump(),
     ):
-        assert KEY not in f"{shown_value} {shown_value!r}"
+        assert KEY not in f"{value} {value!r}"
     assert KEY not in resolved_site.model_dump_json() + site_entry.model_dump_json()
 
 
@@ -115,7 +115,7 @@ def test_a_secret_that_was_put_right_is_heard_at_once(confirm: LambdaFunction, s
     sites_secret.put('{"sites": ')
     assert confirm(confirmation()).status == 503
     sites_secret.put(one_site())
-    # Once more, so that the previous version is a good one as well.
+    # The previous version must also be valid.
     sites_secret.put(one_site(response_format="json"))
 
     assert confirm(confirmation()).status == 200
@@ -134,16 +134,16 @@ def test_a_secret_that_became_malformed_does_not_displace_the_keys_that_hold(
 
 def client_error(code: str, status: int) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item] # the rest is of no interest
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item] # other fields are not read
         "GetSecretValue",
     )
 
 
 TRANSIENT_ERRORS = {
     "throttled": client_error("ThrottlingException", 400),
-    "broken": client_error("InternalServiceError", 500),
-    "slow": ReadTimeoutError(endpoint_url=URL),
-    "hung up": ConnectionClosedError(endpoint_url=URL),
+    "internal error": client_error("InternalServiceError", 500),
+    "read timeout": ReadTimeoutError(endpoint_url=URL),
+    "connection closed": ConnectionClosedError(endpoint_url=URL),
 }
 
 

@@ -1,4 +1,4 @@
-"""How often the token address is asked: by threads that come at once, and while every token is refused."""
+"""The number of token requests: of concurrent threads, and while PayNearMe rejects every token."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -19,22 +19,22 @@ for_each_operation = pytest.mark.parametrize("operation", RESPONSES)
 
 
 def get_concurrently(tokens: AccessTokens, rejected: str | None = None) -> list[str]:
-    """Return the tokens that so many threads of a process find, which all begin together."""
+    """Return the tokens of all threads of a process, which start together."""
     barrier = Barrier(THREADS)
     rejected_token = None if rejected is None else SecretStr(rejected)
 
-    def get_smart_token(_: int) -> str:
+    def get_access_token(_: int) -> str:
         barrier.wait(10)
         return tokens.get(oauth_site(), Deadline.after(10), rejected_token).get_secret_value()
 
     with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(get_smart_token, range(THREADS)))
+        return list(threads.map(get_access_token, range(THREADS)))
 
 
 def test_threads_that_want_a_token_at_once_ask_for_one_and_all_get_it() -> None:
     state = SharedTokenState(Clock())
     assert get_concurrently(state.start()) == ["token-1"] * THREADS
-    # Who holds the lease looks once more.
+    # The owner of the lease reads the store again.
     assert (state.endpoint.request_count, state.store.reads) == (1, 2)
 
 
@@ -53,8 +53,8 @@ def test_threads_of_a_process_that_starts_later_read_what_is_stored_once() -> No
     assert (state.endpoint.request_count, state.store.reads) == (1, 3)
 
 
-class RejectingEndpoint:
-    """A process whose tokens are all refused, by a clock that stands still."""
+class RejectedProcess:
+    """A process whose tokens PayNearMe rejects. Time passes only when a test advances ``clock``."""
 
     def __init__(self, status: int = 401) -> None:
         self.clock = Clock()
@@ -63,7 +63,7 @@ class RejectingEndpoint:
         self.client: PayNearMeClient = new_client(self.pool, self.state.start())
 
     def token_requests(self, operation: str, calls: int = 20) -> int:
-        """Return how often the address is asked while so many calls are made."""
+        """Make ``calls`` calls, and return the number of token requests."""
         initial_count = self.state.endpoint.request_count
         for _ in range(calls):
             with pytest.raises(CredentialsRejectedError):
@@ -73,38 +73,38 @@ class RejectingEndpoint:
 
 @for_each_operation
 def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(operation: str) -> None:
-    rejecting = RejectingEndpoint()
-    assert 1 <= rejecting.token_requests(operation) <= 2
-    rejecting.clock.advance(REFUSAL_BACKOFF_SECONDS - 1)
-    assert rejecting.token_requests(operation) == 0
+    process = RejectedProcess()
+    assert 1 <= process.token_requests(operation) <= 2
+    process.clock.advance(REFUSAL_BACKOFF_SECONDS - 1)
+    assert process.token_requests(operation) == 0
 
 
 @for_each_operation
 def test_after_half_a_minute_the_address_is_asked_again(operation: str) -> None:
     assert REFUSAL_BACKOFF_SECONDS == 30
-    rejecting = RejectingEndpoint()
-    rejecting.token_requests(operation)
-    rejecting.clock.advance(31)
-    assert 1 <= rejecting.token_requests(operation) <= 2
+    process = RejectedProcess()
+    process.token_requests(operation)
+    process.clock.advance(31)
+    assert 1 <= process.token_requests(operation) <= 2
 
 
 def test_what_another_call_learned_of_new_tokens_holds_for_a_payment_as_well() -> None:
-    rejecting = RejectingEndpoint()
-    rejecting.token_requests("get_smart_token")
-    assert rejecting.token_requests("make_payment") == 0
+    process = RejectedProcess()
+    process.token_requests("get_smart_token")
+    assert process.token_requests("make_payment") == 0
 
 
 @for_each_operation
 def test_where_paynearme_refuses_with_403_the_address_is_asked_once(operation: str) -> None:
-    rejecting = RejectingEndpoint(403)
-    assert rejecting.token_requests(operation) == 1
-    assert set(rejecting.pool.authorizations) == {"Bearer token-1"}
+    process = RejectedProcess(403)
+    assert process.token_requests(operation) == 1
+    assert set(process.pool.authorizations) == {"Bearer token-1"}
 
 
 @for_each_operation
 def test_a_token_that_paynearme_takes_again_is_used_during_the_back_off(operation: str) -> None:
-    rejecting = RejectingEndpoint()
-    rejecting.token_requests("get_smart_token")
-    rejecting.pool.responses = [http_response(200, RESPONSES[operation])]
-    call(rejecting.client, operation, oauth_site(), rejecting.clock.deadline(6.5))
-    assert rejecting.pool.authorizations[-1] == f"Bearer token-{rejecting.state.endpoint.request_count}"
+    process = RejectedProcess()
+    process.token_requests("get_smart_token")
+    process.pool.responses = [http_response(200, RESPONSES[operation])]
+    call(process.client, operation, oauth_site(), process.clock.deadline(6.5))
+    assert process.pool.authorizations[-1] == f"Bearer token-{process.state.endpoint.request_count}"

@@ -1,4 +1,4 @@
-"""Requests over real connections: nothing is sent any more that nobody waits for."""
+"""Requests over real connections: a cancelled request sends no body."""
 
 import http.client
 import json
@@ -11,9 +11,9 @@ import pytest
 from urllib3 import BaseHTTPResponse, PoolManager, Retry
 from urllib3.util import connection
 
+from paynearme.client import paynearme_client as client_module
 from paynearme.client.http_client import post
 from paynearme.client.paynearme_client import PayNearMeClient
-from paynearme.client import paynearme_client as client_module
 from paynearme.errors import (
     PaymentOutcomeUnknownError,
     RequestNotAcceptedError,
@@ -46,7 +46,7 @@ from tests.support.paynearme_server_stub import (
 )
 from tests.support.silent_server_stub import SilentServer, TrackingPool
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The fixture in addition to the mark, because it is set up after the fixture that disables sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 CONTENT = b'{"canary": "canary-41c7"}'
@@ -75,10 +75,10 @@ type Interrupt = Callable[[Callable[[], object]], None]
         (connection, "create_connection"),
         (http.client.HTTPConnection, "endheaders"),
     ],
-    ids=["look-up", "connecting", "headers"],
+    ids=["name lookup", "connect", "headers"],
 )
 def interrupt_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Interrupt:
-    """Lets something happen before a step on the way to the body is done."""
+    """Return a function that runs a callback before a step that precedes the body."""
     owner, name = request.param
     original = getattr(owner, name)
 
@@ -92,13 +92,13 @@ def interrupt_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     return interrupt
 
 
-@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
 def test_a_call_that_was_given_up_before_its_body_never_sends_it(
     silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
 ) -> None:
     cancelled = threading.Event()
     interrupt_before(lambda: cancelled.wait(MAX_SECONDS))
-    # Its clock stands still: that the call was given up is all that keeps the body back.
+    # The clock does not advance, so only the cancellation withholds the body.
     deadline = Clock().deadline(0.05)
     with TrackingPool() as pool:
         with pytest.raises(UpstreamConnectTimeoutError):
@@ -108,7 +108,7 @@ def test_a_call_that_was_given_up_before_its_body_never_sends_it(
     assert CONTENT not in silent_server.received()
 
 
-@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
 def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
     silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
 ) -> None:
@@ -151,13 +151,13 @@ def test_without_time_left_nobody_connects(silent_server: SilentServer, seconds:
     assert silent_server.received() == b""
 
 
-@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
 def test_a_connection_that_is_refused_is_not_taken(retries: Retry | bool) -> None:
     with refused_port() as unbound_socket, PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
         post_payload(pool, f"http://127.0.0.1:{unbound_socket.getsockname()[1]}", None, retries)
 
 
-@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
 def test_a_connection_that_is_too_slow_is_not_reached_in_time(
     silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch, retries: Retry | bool
 ) -> None:
@@ -178,7 +178,7 @@ def test_an_unknown_host_is_not_taken(silent_server: SilentServer, monkeypatch: 
         post_payload(pool, silent_server.url)
 
 
-@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
 def test_a_failure_of_tls_is_not_taken(retries: Retry | bool) -> None:
     paynearme = PayNearMeServer(replying(200, {}))
     with pytest.raises(RequestNotAcceptedError):
@@ -186,7 +186,7 @@ def test_a_failure_of_tls_is_not_taken(retries: Retry | bool) -> None:
     assert paynearme.received == []
 
 
-@pytest.mark.parametrize("retries", [False, RETRIES], ids=["once", "repeated"])
+@pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
 @pytest.mark.parametrize("response", [resetting, truncating, closing])
 def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
     response: Responder, retries: Retry | bool
@@ -199,7 +199,7 @@ def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
 
 
 def test_a_repeat_that_finds_nobody_is_not_without_effect() -> None:
-    # The first attempt arrived, and only then was nobody there.
+    # The server receives the first attempt and refuses the connection of the second.
     paynearme = PayNearMeServer(closing)
 
     def call(pool: PoolManager, url: str) -> BaseHTTPResponse:
@@ -247,7 +247,7 @@ def submit_payment(client: PayNearMeClient, seconds: float) -> str | None:
 def test_a_payment_given_up_before_its_body_was_not_asked_for(
     silent_server: SilentServer, interrupt_before: Interrupt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # So that this need not last.
+    # A short budget makes the test fast.
     monkeypatch.setattr(client_module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.01)
     cancelled = threading.Event()
     interrupt_before(lambda: cancelled.wait(MAX_SECONDS))

@@ -1,4 +1,4 @@
-"""Whoever stands in PayNearMe's place without a certificate that is trusted receives nothing."""
+"""The client sends nothing to a server without a trusted certificate."""
 
 import ssl
 import threading
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled
 
 
 class UntrustedHandler(BaseHTTPRequestHandler):
-    """Answers every call with a page, and counts them."""
+    """Return an empty response to each request, and count the requests."""
 
     received = 0
 
@@ -38,16 +38,16 @@ class UntrustedHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Make a certificate of 127.0.0.1 that nobody but its owner has signed; return it with its key."""
+    """Return the path of a self-signed certificate for 127.0.0.1 with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
-    openssl_command = (
+    self_signed = (
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
@@ -57,17 +57,17 @@ def certificate(tmp_path: Path) -> Path:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(
+    private_key = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    path = tmp_path / "stranger.pem"
-    path.write_bytes(private + openssl_command.public_bytes(serialization.Encoding.PEM))
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(private_key + self_signed.public_bytes(serialization.Encoding.PEM))
     return path
 
 
 @pytest.fixture
 def untrusted_server(certificate: Path) -> Iterator[str]:
-    """Listen with that certificate; give the address."""
+    """Yield the URL of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     UntrustedHandler.received = 0

@@ -46,7 +46,7 @@ def call(pool: StubPool, site: ResolvedSite | None = None, seconds: float = 6.5)
 
 
 def sent_request(site: ResolvedSite | None = None, seconds: float = 6.5) -> dict[str, Any]:
-    """Return what a call requested, its body read."""
+    """Return the request of a call, with its parsed body."""
     pool = StubPool(http_response(200, VALID_RESPONSE))
     call(pool, site, seconds)
     [request] = pool.requests

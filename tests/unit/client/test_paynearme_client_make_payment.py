@@ -1,4 +1,4 @@
-"""A payment over real connections: whatever goes wrong, it is sent once, and what is told is true."""
+"""Payments over real connections: each is sent at most once, and an unknown outcome is reported as unknown."""
 
 import json
 import threading
@@ -10,8 +10,8 @@ import pytest
 from urllib3 import PoolManager
 from urllib3.util.retry import Retry
 
-from paynearme.client.paynearme_client import PayNearMeClient
 from paynearme.client import paynearme_client as module
+from paynearme.client.paynearme_client import PayNearMeClient
 from paynearme.errors import (
     BankAuthorizationExpiredError,
     CredentialsRejectedError,
@@ -49,7 +49,7 @@ from tests.support.paynearme_server_stub import (
 )
 from tests.support.samples import load_sample
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The fixture in addition to the mark, because it is set up after the fixture that disables sockets.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 VALID_RESPONSE = {"status": "ok", "pnm_payment_identifier": "943751749956"}
@@ -114,7 +114,7 @@ def test_an_answer_that_tells_nothing_leaves_the_outcome_unknown_and_nothing_is_
 def test_an_answer_that_does_not_come_leaves_the_outcome_unknown_and_nothing_is_sent_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # So that this need not last.
+    # A short budget makes the test fast.
     monkeypatch.setattr(module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.1)
     paynearme = PayNearMeServer(hanging)
 

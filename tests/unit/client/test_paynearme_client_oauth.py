@@ -1,4 +1,4 @@
-"""Calls with OAuth 2.0: a bearer token, another one once it is refused, and a payment still sent once."""
+"""Calls with OAuth 2.0: bearer tokens, the replacement of a rejected token, and payments without retries."""
 
 import traceback
 
@@ -98,7 +98,7 @@ def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation:
 @for_each_retryable
 def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation: str) -> None:
     pool = StubPool(http_response(401, b""), http_response(401, b""), valid_response(operation))
-    tokens = StubTokens("first", "second", CredentialsRejectedError("a new token was refused"))
+    tokens = StubTokens("first", "second", CredentialsRejectedError("a new token was rejected"))
     with pytest.raises(CredentialsRejectedError):
         call_with(operation, pool, tokens)
     assert len(pool.requests) == 2
@@ -186,7 +186,7 @@ def test_the_next_payment_has_another_token() -> None:
     client, deadline = new_client(pool, tokens), Clock().deadline(6.5)
     with pytest.raises(CredentialsRejectedError):
         call(client, "make_payment", oauth_site(), deadline)
-    # The call itself has asked for it: another process's next payment finds it, too.
+    # The failed call replaced the token, so the next payment of another process also has a new one.
     assert tokens.rejected_tokens == [None, "first"]
     assert call(client, "make_payment", oauth_site(), deadline) == "943751749956"
     assert pool.authorizations == ["Bearer first", "Bearer second"]
@@ -217,7 +217,7 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
 @for_each_operation
 def test_no_error_tells_the_token(operation: str) -> None:
     pool = StubPool(http_response(401, {"echo": CANARY}))
-    tokens = StubTokens(CANARY, f"another-{CANARY}", CredentialsRejectedError("a new token was refused"))
+    tokens = StubTokens(CANARY, f"another-{CANARY}", CredentialsRejectedError("a new token was rejected"))
     with pytest.raises(CredentialsRejectedError) as exc_info:
         call_with(operation, pool, tokens)
     error_texts = [str(exc_info.value), repr(exc_info.value), *traceback.format_exception(exc_info.value)]

@@ -1,4 +1,4 @@
-"""PayNearMe's words of a refusal: they reach nobody with what was sent of who the customer is."""
+"""PayNearMe's rejection texts contain no personal data of the request."""
 
 import traceback
 
@@ -40,7 +40,7 @@ def reject_order(changes: dict[str, str], description: str, code: str | None) ->
 
 
 def visible_text(error: ServiceError) -> str:
-    """Return all that anybody could see of an error."""
+    """Return every text of an error."""
     return "".join([str(dict(error.extensions())), str(vars(error)), repr(error), *traceback.format_exception(error)])
 
 

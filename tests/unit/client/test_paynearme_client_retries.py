@@ -1,4 +1,4 @@
-"""How often the client sends a call: again where that can do no harm, and a payment once."""
+"""Retries of the client: after failures without effect, and for a payment only after a failed connection."""
 
 from socket import gaierror
 from typing import Any
@@ -30,7 +30,7 @@ for_each_single_attempt = pytest.mark.parametrize("operation", ["create_order", 
 
 
 def sent_request(operation: str, seconds: float = 6.5) -> dict[str, Any]:
-    """Return what a call requested of its connections."""
+    """Return the request of a call."""
     pool = StubPool(http_response(200, RESPONSES[operation]))
     call(new_client(pool), operation, resolved_site(), Clock().deadline(seconds))
     [request] = pool.requests
@@ -38,7 +38,7 @@ def sent_request(operation: str, seconds: float = 6.5) -> dict[str, Any]:
 
 
 def count_attempts(retries: Retry, error: HTTPError | None, status: int) -> int:
-    """Return how many attempts urllib3 makes under ``retries`` when each ends in the same way."""
+    """Return the number of attempts that urllib3 makes with ``retries`` if each has the same result."""
     attempts = 1
     while error or retries.is_retry("POST", status):
         try:
@@ -105,7 +105,7 @@ def test_one_attempt_is_made_where_the_call_may_have_reached_paynearme(operation
 def test_one_attempt_is_made_whatever_the_answer_is(operation: str, status: int) -> None:
     retries = sent_request(operation)["retries"]
     assert count_attempts(retries, None, status) == 1
-    # Not even where the answer says when to come again.
+    # Also with a Retry-After header.
     assert not retries.is_retry("POST", status, has_retry_after=True)
 
 

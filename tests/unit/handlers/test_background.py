@@ -1,4 +1,4 @@
-"""What Lambda calls by itself ends with one line, and fails without a word of what it worked on."""
+"""Background invocations write one log line, and their errors contain no part of the event."""
 
 import json
 import traceback
@@ -18,14 +18,14 @@ CONTEXT = SimpleNamespace(aws_request_id="request-1")
 
 
 @pytest.fixture(autouse=True)
-def _reset_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+def _reset_observability(monkeypatch: pytest.MonkeyPatch) -> None:
     for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", SimpleNamespace(write=print, flush=lambda: None))
     observability.metrics.clear_metrics()
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return what was written: log lines, and metrics."""
+    """Return the log lines and the lines of metrics."""
     log_lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
     return [line for line in log_lines if "_aws" not in line], [line for line in log_lines if "_aws" in line]
 
@@ -70,7 +70,7 @@ def test_its_own_clock_shows_utc() -> None:
         (KeyError(MARKER), ValueError(MARKER)),
         (LedgerUnavailableError(MARKER), TimeoutError(MARKER)),
     ],
-    ids=["a mistake of ours", "with a cause", "unavailable"],
+    ids=["internal error", "with a cause", "unavailable"],
 )
 def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     capsys: pytest.CaptureFixture[str], error: Exception, cause: Exception | None
@@ -78,7 +78,7 @@ def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     with pytest.raises(InvocationFailedError) as exc_info:
         failing_function(error, cause)({"text": MARKER}, CONTEXT)
 
-    # As Lambda writes it, with all that it was raised from.
+    # Lambda logs the error with its causes.
     traceback_text = "".join(traceback.format_exception(exc_info.value))
     assert MARKER not in traceback_text
     assert (exc_info.value.__cause__, exc_info.value.__context__) == (None, None)

@@ -1,4 +1,4 @@
-"""A reversal on its way through the door: API Gateway's event, the site's key and settings, no AWS."""
+"""Reversal callbacks from the API Gateway event to the response, without AWS."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
-from sandbox.fake_paynearme.messages import Transport, signed
 
 from paynearme.errors import SignatureError, StaleTimestampError, ValidationFailedError
 from paynearme.handlers.authentication import Callback, receive_callback
@@ -19,6 +18,7 @@ from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.reversals import Reversal, ReversalKind, ReversalResponse
 from paynearme.sites.site import ResolvedSite
 from sandbox.clients.sample_messages import api_gateway_event, load
+from sandbox.fake_paynearme.messages import Transport, signed
 from tests.support.message_fixtures import SECRET, resolved_site
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -26,7 +26,7 @@ SETTINGS = Settings(sites_secret="s")
 
 
 class SingleSiteStub:
-    """The sites of a deployment that has one."""
+    """Replace the sites of a deployment with one site."""
 
     def __init__(self, **changes: str) -> None:
         self._site = resolved_site().model_copy(update=changes)
@@ -43,7 +43,7 @@ SITES: Any = SingleSiteStub()
 
 
 @pytest.fixture(autouse=True)
-def _reset_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+def _reset_observability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observability, "_log_fields", {})
 
 
@@ -113,12 +113,12 @@ def respond(event: Mapping[str, Any], sites: Any) -> HttpResponse:
 
 def test_a_reversal_is_answered_in_its_sites_envelope() -> None:
     fields = {"pnm_order_identifier": "85378713665"}
-    customized = SingleSiteStub(reverse_envelope="their_response", reverse_element="their_part")
+    customized = SingleSiteStub(reverse_envelope="custom_response", reverse_element="custom_element")
 
     default_response, customized_response = (respond(event(), sites) for sites in (SingleSiteStub(), customized))
 
     assert json.loads(default_response["body"]) == {"payment_reversal_response": {"version": "3.0", "reversal": fields}}
-    assert json.loads(customized_response["body"]) == {"their_response": {"version": "3.0", "their_part": fields}}
+    assert json.loads(customized_response["body"]) == {"custom_response": {"version": "3.0", "custom_element": fields}}
 
 
 def test_bad_reversals_are_answered_as_other_bad_callbacks_are() -> None:

@@ -23,8 +23,8 @@ def confirmation_with_hook(annotation: str | None) -> Confirmation:
 
 
 @pytest.fixture
-def telemetry_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Everything that is noted and counted meanwhile."""
+def observability_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the recorded log fields and metrics."""
     recorded: list[Any] = []
     monkeypatch.setattr(observability, "add_log_fields", lambda **fields: recorded.append(fields))
     monkeypatch.setattr(observability, "add_metric", recorded.append)
@@ -89,30 +89,30 @@ def test_the_true_answer_is_left_as_it_was(name: str) -> None:
     assert response == acknowledgement()
 
 
-def test_a_delayed_answer_is_the_true_one_after_its_seconds(clock: Clock, telemetry_calls: list[Any]) -> None:
+def test_a_delayed_answer_is_the_true_one_after_its_seconds(clock: Clock, observability_calls: list[Any]) -> None:
     assert (
         apply_hook(confirmation_with_hook("confirm_delay_3"), clock.deadline(6.5), acknowledgement())
         == acknowledgement()
     )
 
     assert clock.sleeps == [3]
-    assert telemetry_calls == [{"certification_hook": "confirm_delay"}, "CertificationHookApplied"]
+    assert observability_calls == [{"certification_hook": "confirm_delay"}, "CertificationHookApplied"]
 
 
-@pytest.mark.parametrize(("annotation", "worked"), [("confirm_delay_9999", 0.5), ("confirm_delay_6", 0.6)])
+@pytest.mark.parametrize(("annotation", "elapsed_seconds"), [("confirm_delay_9999", 0.5), ("confirm_delay_6", 0.6)])
 def test_a_delay_for_which_the_time_is_too_short_ends_with_it_in_a_blank_answer(
-    clock: Clock, telemetry_calls: list[Any], annotation: str, worked: float
+    clock: Clock, observability_calls: list[Any], annotation: str, elapsed_seconds: float
 ) -> None:
     deadline = clock.deadline(6.5)
-    clock.advance(worked)
+    clock.advance(elapsed_seconds)
 
     response = apply_hook(confirmation_with_hook(annotation), deadline, acknowledgement())
 
     assert (response["statusCode"], response["body"]) == (200, "")
-    assert clock.sleeps == [pytest.approx(6.5 - worked)]
+    assert clock.sleeps == [pytest.approx(6.5 - elapsed_seconds)]
 
 
-def test_no_time_left_is_no_time_to_wait(clock: Clock, telemetry_calls: list[Any]) -> None:
+def test_no_time_left_is_no_time_to_wait(clock: Clock, observability_calls: list[Any]) -> None:
     deadline = clock.deadline(1)
     clock.advance(2)
 
@@ -122,8 +122,8 @@ def test_no_time_left_is_no_time_to_wait(clock: Clock, telemetry_calls: list[Any
 
 @pytest.mark.parametrize("annotation", [None, "a gift"])
 def test_nothing_is_rehearsed_that_was_not_asked_for(
-    clock: Clock, telemetry_calls: list[Any], annotation: str | None
+    clock: Clock, observability_calls: list[Any], annotation: str | None
 ) -> None:
     assert apply_hook(confirmation_with_hook(annotation), clock.deadline(6.5), acknowledgement()) == acknowledgement()
     assert clock.sleeps == []
-    assert telemetry_calls == []
+    assert observability_calls == []

@@ -32,7 +32,12 @@ def cancelled(*reasons: str) -> ClientError:
 @pytest.mark.parametrize(
     "error",
     [
-        *(TimeoutError(), RetryableError(), ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)),
+        *(
+            TimeoutError(),
+            RetryableError(),
+            ReadTimeoutError(endpoint_url=URL),
+            ConnectionClosedError(endpoint_url=URL),
+        ),
         *(client_error("ThrottlingException"), client_error("ProvisionedThroughputExceededException")),
         *(client_error("RequestLimitExceeded"), client_error("RequestThrottled")),
         client_error("TransactionConflictException"),

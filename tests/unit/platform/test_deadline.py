@@ -19,7 +19,7 @@ def is_busy(error: BaseException) -> bool:
 
 
 def failing_call(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callable[[], str], list[float]]:
-    """Return a call that is busy so many times, each for ``seconds``, and when its attempts began."""
+    """Return a function that fails ``times`` times, each after ``seconds``, and the start times of its attempts."""
     attempt_times: list[float] = []
 
     def call() -> str:
@@ -80,7 +80,7 @@ def test_a_call_is_repeated_until_it_succeeds() -> None:
 
 def test_an_attempt_that_would_not_fit_is_not_begun() -> None:
     clock = Clock()
-    # After two attempts of 2.5 seconds at most 1.5 are left.
+    # After two attempts of 2.5 seconds, at most 1.5 seconds remain.
     call, attempt_times = failing_call(clock, times=100, seconds=2.5)
     with pytest.raises(BusyError):
         clock.deadline(6.5).retrying(is_busy, 2.5)(call)
@@ -89,7 +89,7 @@ def test_an_attempt_that_would_not_fit_is_not_begun() -> None:
 
 def test_the_wait_before_an_attempt_counts_too() -> None:
     clock = Clock()
-    # Exactly one more attempt would fit, if it could begin at once.
+    # One more attempt would fit only without a wait.
     call, attempt_times = failing_call(clock, times=100, seconds=2.5)
     with pytest.raises(BusyError):
         clock.deadline(5.0).retrying(is_busy, 2.5)(call)
@@ -153,7 +153,7 @@ def test_no_repeat_begins_without_the_time_for_it(seconds: float, max_attempt: f
     call, attempt_times = failing_call(clock, times=10_000, seconds=max(max_attempt * fraction, 0.01))
     with pytest.raises(BusyError):
         deadline.retrying(is_busy, max_attempt)(call)
-    # The clock's own rounding is far below a microsecond.
+    # The tolerance is for floating-point rounding.
     assert all(deadline.ends_at - at >= max_attempt - 1e-6 for at in attempt_times[1:])
 
 
@@ -170,7 +170,7 @@ def test_a_bound_call_raises_what_it_raises() -> None:
 
 
 def test_a_call_that_does_not_end_is_given_up_at_the_deadline() -> None:
-    # The clock stands still, so what is left is all that this waits.
+    # The clock does not advance, so the remaining seconds are the duration of the wait.
     released = threading.Event()
     try:
         with pytest.raises(TimeoutError):

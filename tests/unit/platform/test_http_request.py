@@ -230,7 +230,7 @@ def test_64_kib_are_read_and_one_byte_more_is_too_large(
 
 @pytest.mark.parametrize("is_base64", [True, False])
 def test_megabytes_are_too_large_before_they_are_read(is_base64: bool) -> None:
-    # Not base64 at all, so that reading it would give the other error.
+    # Invalid base64, so that decoding it would raise the other error.
     with pytest.raises(PayloadTooLargeError):
         from_body(body_event("!" * 10_000_000, is_base64=is_base64))
 

@@ -1,4 +1,4 @@
-"""What is counted many times in one call is written once, for the operation and for all of them."""
+"""A metric is written once per invocation, with both dimension sets."""
 
 import json
 

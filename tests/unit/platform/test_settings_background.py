@@ -1,4 +1,4 @@
-"""What the template tells the functions that Lambda calls by itself."""
+"""Environment variables of the background functions in the template."""
 
 import pytest
 from pydantic import ValidationError
@@ -37,7 +37,7 @@ def test_what_is_missing_or_malformed_is_an_error_that_names_it(function: str) -
                 SETTINGS_BY_FUNCTION[function].from_environment(remaining)
         elif name.upper() in variables:
             with pytest.raises(ValidationError, match=name):
-                SETTINGS_BY_FUNCTION[function].from_environment(variables | {name.upper(): "soon"})
+                SETTINGS_BY_FUNCTION[function].from_environment(variables | {name.upper(): "invalid"})
 
 
 def test_an_unset_time_is_the_templates_own() -> None:
@@ -53,5 +53,5 @@ def test_each_stops_by_itself_before_lambda_stops_it() -> None:
 
     assert publish_timeout + MAX_ATTEMPT_SECONDS < FUNCTIONS["PublishEventsFunction"]["Timeout"]
     assert sweep_timeout + MAX_ATTEMPT_SECONDS < FUNCTIONS["SweepUnconfirmedFunction"]["Timeout"]
-    # Most of the time is the bus's.
+    # Publishing gets more than half of the time.
     assert publish_timeout / 2 > DLQ_RESERVE_SECONDS

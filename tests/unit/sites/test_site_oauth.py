@@ -25,8 +25,8 @@ def site(**changes: object) -> Site:
     return Site.model_validate({**SITE, **changes})
 
 
-class StoredSites:
-    """Secrets Manager with one version of the secret."""
+class SecretsManagerStub:
+    """Replace Secrets Manager with one version of the secret."""
 
     def __init__(self, **sites: dict[str, Any]) -> None:
         self._text = json.dumps({"sites": sites})
@@ -36,8 +36,8 @@ class StoredSites:
 
 
 def resolved_site(**changes: object) -> ResolvedSite:
-    stored_sites = StoredSites(S1={**SITE, **changes})
-    sites = SiteProvider(Settings(sites_secret="sites"), cast(Any, stored_sites), Clock())
+    client_stub = SecretsManagerStub(S1={**SITE, **changes})
+    sites = SiteProvider(Settings(sites_secret="sites"), cast(Any, client_stub), Clock())
     return sites.get("S1", Clock().deadline(6.5))
 
 
