@@ -246,7 +246,7 @@ def test_version_2_is_answered_in_xml_of_its_namespace() -> None:
         pnm_order_identifier="1", accept_payment="no", decline_reason="<script>", receipt=receipt
     )
     http = callback_response(response, "2.0", "xml")
-    root = ElementTree.fromstring(http["body"].encode())  # noqa: S314 # our own output
+    root = ElementTree.fromstring(http["body"].encode())  # noqa: S314 # output of this project
     space = "{http://www.paynearme.com/api/pnm_xmlschema_v2_0}"
     assert http["headers"]["Content-Type"] == "application/xml; charset=utf-8"
     assert (root.tag, root.attrib) == (f"{space}payment_authorization_response", {"version": "2.0"})

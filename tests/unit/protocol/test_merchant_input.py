@@ -41,15 +41,15 @@ def validation_errors(model: type[Message], parameters: dict[str, str]) -> dict[
 
 
 def test_an_order_of_which_nothing_is_said_is_open_for_any_amount_for_ever() -> None:
-    entry = order()
-    assert (entry.status, entry.order_type) == ("open", "any")
-    assert (entry.order_amount, entry.minimum_payment_amount, entry.expires_at) == (None, None, None)
+    message = order()
+    assert (message.status, message.order_type) == ("open", "any")
+    assert (message.order_amount, message.minimum_payment_amount, message.expires_at) == (None, None, None)
 
 
 def test_a_customer_of_whom_nothing_is_said_is_active_without_limits() -> None:
-    entry = customer()
-    assert (entry.status, entry.suspended_reason) == ("active", None)
-    assert [getattr(entry, name) for name in LIMITS] == [None, None, None]
+    message = customer()
+    assert (message.status, message.suspended_reason) == ("active", None)
+    assert [getattr(message, name) for name in LIMITS] == [None, None, None]
 
 
 def test_a_payment_is_a_real_one_unless_it_is_said_to_be_a_test() -> None:
@@ -58,11 +58,11 @@ def test_a_payment_is_a_real_one_unless_it_is_said_to_be_a_test() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "kinds"),
+    ("values", "kinds"),
     [(OrderStatusValue, OrderStatus), (OrderTypeValue, OrderType), (CustomerStatusValue, CustomerStatus)],
 )
-def test_what_can_be_said_is_what_the_policys_rules_know(word: Any, kinds: Any) -> None:
-    assert get_args(word) == tuple(kinds)
+def test_what_can_be_said_is_what_the_policys_rules_know(values: Any, kinds: Any) -> None:
+    assert get_args(values) == tuple(kinds)
 
 
 def test_spending_is_told_for_the_windows_that_limits_know() -> None:
@@ -72,8 +72,8 @@ def test_spending_is_told_for_the_windows_that_limits_know() -> None:
 @pytest.mark.parametrize("status", ["open", "closed"])
 @pytest.mark.parametrize("order_type", ["exact", "up-to", "any"])
 def test_each_status_and_type_can_be_said(status: str, order_type: str) -> None:
-    entry = order(status=status, order_type=order_type, order_amount="10")
-    assert (entry.status, entry.order_type, entry.order_amount) == (status, order_type, Decimal("10.00"))
+    message = order(status=status, order_type=order_type, order_amount="10")
+    assert (message.status, message.order_type, message.order_amount) == (status, order_type, Decimal("10.00"))
 
 
 @pytest.mark.parametrize("name", ["order_amount", "minimum_payment_amount"])
@@ -157,8 +157,8 @@ def test_an_own_limit_that_is_none_is_refused(name: str, text: str, description:
 
 
 def test_a_suspended_customer_has_a_reason_and_nobody_else_has() -> None:
-    entry = customer(status="suspended", suspended_reason="identity_check")
-    assert (entry.status, entry.suspended_reason) == ("suspended", "identity_check")
+    message = customer(status="suspended", suspended_reason="identity_check")
+    assert (message.status, message.suspended_reason) == ("suspended", "identity_check")
     assert validation_errors(CustomerInput, CUSTOMER | {"status": "suspended"}) == {
         "suspended_reason": "is required with status suspended"
     }
@@ -182,11 +182,11 @@ def test_a_reason_is_a_code_and_no_text(reason: str) -> None:
         (CustomerInput, CUSTOMER, "status", "must be active, suspended or closed"),
     ],
 )
-@pytest.mark.parametrize("word", ["", "OPEN", "Any", "none", "true", "open "])
+@pytest.mark.parametrize("value", ["", "OPEN", "Any", "none", "true", "open "])
 def test_another_word_is_refused_with_those_that_are_known(
-    model: type[Message], identity: dict[str, str], name: str, description: str, word: str
+    model: type[Message], identity: dict[str, str], name: str, description: str, value: str
 ) -> None:
-    assert validation_errors(model, identity | {name: word}) == {name: description}
+    assert validation_errors(model, identity | {name: value}) == {name: description}
 
 
 @pytest.mark.parametrize(
@@ -213,24 +213,24 @@ def test_all_faults_are_named_at_once() -> None:
     assert validation_errors(OrderInput, ORDER | fields).keys() == {*fields, "order_amount"} - {"order_type"}
 
 
-@pytest.mark.parametrize("entry", [order(status="closed"), customer(status="closed")])
-def test_an_entry_shows_nothing_that_it_says(entry: Message) -> None:
-    assert "closed" not in repr(entry) + str(entry)
+@pytest.mark.parametrize("message", [order(status="closed"), customer(status="closed")])
+def test_an_entry_shows_nothing_that_it_says(message: Message) -> None:
+    assert "closed" not in repr(message) + str(message)
 
 
 @given(st.decimals(-(10**20), 10**20, places=2))
 def test_an_amount_is_told_to_the_cent(amount: Decimal) -> None:
-    record = OrderResponse.model_validate(
+    response = OrderResponse.model_validate(
         {**ORDER, "status": "open", "order_type": "any", "order_amount": amount.normalize()}
     )
-    dumped_amount = record.model_dump(mode="json")["order_amount"]
+    dumped_amount = response.model_dump(mode="json")["order_amount"]
     assert Decimal(dumped_amount) == amount
     assert dumped_amount[-3] == "."
 
 
 def test_a_customer_without_a_balance_has_none() -> None:
     window = {"window": "w", "spent": Decimal(0), "by_payment_type": {}}
-    record = CustomerResponse.model_validate(
+    response = CustomerResponse.model_validate(
         {
             **CUSTOMER,
             "spending": {"time_zone": "UTC", "day": window, "week": window, "month": window},
@@ -238,4 +238,4 @@ def test_a_customer_without_a_balance_has_none() -> None:
             "returns": {"count": 0, "within_days": 1},
         }
     )
-    assert record.model_dump(mode="json")["balance"] == "0.00"
+    assert response.model_dump(mode="json")["balance"] == "0.00"
