@@ -16,6 +16,7 @@ from moto.core.models import MockAWS
 from paynearme import policy_provider
 from paynearme.platform import observability
 from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Table
 from paynearme.policy_provider import PolicyProvider
 from paynearme.sites import site_provider
 from paynearme.sites.site_provider import SiteProvider
@@ -224,7 +225,7 @@ def token_endpoint(monkeypatch: pytest.MonkeyPatch) -> TokenEndpointStub:
 
 @pytest.fixture
 def processes(aws_calls: AwsCallRecorder, ledger_table: LedgerFixture, ssm: "SSMClient") -> WorkerProcesses:
-    return WorkerProcesses(ledger_table, ssm)
+    return WorkerProcesses(Table(ledger_table.table_name), ssm)
 
 
 @pytest.fixture

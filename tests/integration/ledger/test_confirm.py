@@ -8,12 +8,8 @@ from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization,
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.samples import load_sample, sample_names
 
-ACKNOWLEDGEMENT = {
-    "payment_confirmation_response": {
-        "version": "3.0",
-        "confirmation": {"pnm_order_identifier": "80080175585"},
-    }
-}
+CONFIRMATION = {"pnm_order_identifier": "80080175585"}
+ACKNOWLEDGEMENT = {"payment_confirmation_response": {"version": "3.0", "confirmation": CONFIRMATION}}
 POSTED_BALANCES = {CUSTOMER: Decimal("350.00")}
 
 
@@ -159,11 +155,7 @@ def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
     ("authorized", "confirmed", "anomalies"),
     [
         ({"payment_currency": "CAD"}, {}, {"paid_after_decline", "amount_differs"}),
-        (
-            {"payment_amount": "0.00"},
-            {"payment_amount": "0.00"},
-            {"paid_after_decline", "net_exceeds_amount"},
-        ),
+        ({"payment_amount": "0.00"}, {"payment_amount": "0.00"}, {"paid_after_decline", "net_exceeds_amount"}),
         ({}, {"payment_amount": "355.00"}, {"amount_differs"}),
         ({}, {"pnm_order_identifier": "1"}, {"order_differs"}),
         ({}, {"site_customer_identifier": "1"}, {"customer_differs"}),

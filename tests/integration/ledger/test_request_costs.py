@@ -1,10 +1,11 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 import pytest
 from moto.dynamodb.models.table import Table
@@ -40,213 +41,99 @@ EVERY_RULE: dict[str, Any] = {
 
 class CallbackMessage(NamedTuple):
     name: str
-    changes: dict[str, Any]
+    changes: Mapping[str, str | None] = MappingProxyType({})
     now: datetime = NEW_YEAR
 
-    def next_day(self) -> "CallbackMessage":
+    def change(self, **changes: str | None) -> Self:
+        return self._replace(changes={**self.changes, **changes})
+
+    def next_day(self) -> Self:
         return self._replace(now=self.now + timedelta(days=1))
 
 
+AUTHORIZE = CallbackMessage("authorize")
+AUTHORIZE_DECLINED = AUTHORIZE.change(payment_amount="0")
+AUTHORIZE_TEST = AUTHORIZE.change(test="true")
+AUTHORIZE_CONFLICT = AUTHORIZE.change(payment_amount="1")
+CONFIRM = CallbackMessage("confirm")
+CONFIRM_DECLINE = CONFIRM.change(status="decline")
+CONFIRM_TEST = CONFIRM.change(test="true")
+CONFIRM_SUBMISSION = CONFIRM.change(site_payment_identifier="submitted-1")
+REVERSE = CallbackMessage("reverse")
+WITHOUT_CUSTOMER = {"site_customer_identifier": None}
+
+
 def send(cold_start: Callable[[str], LambdaFunction], callback: CallbackMessage) -> None:
-    message = MESSAGES[callback.name](**{"timestamp": str(int(callback.now.timestamp()))} | callback.changes)
+    timestamp = str(int(callback.now.timestamp()))
+    message = MESSAGES[callback.name](**{"timestamp": timestamp, **callback.changes})
     assert send_at(callback.now, cold_start(callback.name), message).status == 200
 
 
-def authorize_message(**changes: Any) -> CallbackMessage:
-    return CallbackMessage("authorize", changes)
-
-
-def confirm_message(**changes: Any) -> CallbackMessage:
-    return CallbackMessage("confirm", changes)
-
-
-def reverse_message(**changes: Any) -> CallbackMessage:
-    return CallbackMessage("reverse", changes)
-
-
-DECLINED_CHANGES = {"payment_amount": "0"}
-NOT_PAID_CHANGES = {"status": "decline"}
-SUBMITTED_CHANGES = {"site_payment_identifier": "submitted-1"}
-WITHOUT_CUSTOMER = {"site_customer_identifier": None}
-TEST_CHANGES = {"test": "true"}
-
 # Earlier messages, the message, and its DynamoDB calls.
 EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str]]] = {
-    "authorization": ([], authorize_message(), BATCH_GET + TRANSACT_WRITE),
-    "another authorization": (
-        [authorize_message(pnm_payment_identifier="1")],
-        authorize_message(),
-        BATCH_GET + TRANSACT_WRITE,
-    ),
-    "authorization, declined": ([], authorize_message(**DECLINED_CHANGES), BATCH_GET + UPDATE_ITEM),
-    "authorization, test": ([], authorize_message(**TEST_CHANGES), BATCH_GET + UPDATE_ITEM),
-    "authorization without customer": ([], authorize_message(**WITHOUT_CUSTOMER), BATCH_GET + UPDATE_ITEM),
-    "authorization after a reversal": ([reverse_message()], authorize_message(), BATCH_GET + TRANSACT_WRITE),
-    "duplicate authorization": ([authorize_message()], authorize_message(), BATCH_GET),
-    "duplicate authorization, declined": (
-        [authorize_message(**DECLINED_CHANGES)],
-        authorize_message(**DECLINED_CHANGES),
-        BATCH_GET,
-    ),
-    "duplicate authorization, test": (
-        [authorize_message(**TEST_CHANGES)],
-        authorize_message(**TEST_CHANGES),
-        BATCH_GET,
-    ),
-    "duplicate authorization on the next day": ([authorize_message()], authorize_message().next_day(), BATCH_GET),
-    "duplicate authorization after confirmation": (
-        [authorize_message(), confirm_message()],
-        authorize_message(),
-        BATCH_GET,
-    ),
-    "authorization in conflict": (
-        [authorize_message()],
-        authorize_message(payment_amount="1"),
-        BATCH_GET + UPDATE_ITEM,
-    ),
-    "duplicate authorization in conflict": (
-        [authorize_message(), authorize_message(payment_amount="1")],
-        authorize_message(payment_amount="1"),
-        BATCH_GET + UPDATE_ITEM,
-    ),
-    "authorization after confirmation": ([confirm_message()], authorize_message(), BATCH_GET + UPDATE_ITEM),
-    "authorization after confirmation, declined": (
-        [confirm_message()],
-        authorize_message(**DECLINED_CHANGES),
-        BATCH_GET + UPDATE_ITEM,
-    ),
-    "authorization after a decline": (
-        [confirm_message(**NOT_PAID_CHANGES)],
-        authorize_message(),
-        BATCH_GET + UPDATE_ITEM,
-    ),
-    "confirmation": ([authorize_message()], confirm_message(), TRANSACT_WRITE),
-    "confirmation on the next day": ([authorize_message()], confirm_message().next_day(), TRANSACT_WRITE),
-    "confirmation, test": ([authorize_message(**TEST_CHANGES)], confirm_message(**TEST_CHANGES), TRANSACT_WRITE),
-    "confirmation, test without authorization": ([], confirm_message(**TEST_CHANGES), TRANSACT_WRITE),
-    "confirmation without customer": ([], confirm_message(**WITHOUT_CUSTOMER), TRANSACT_WRITE),
-    "confirmation of a submission": (
-        [authorize_message()],
-        confirm_message(**SUBMITTED_CHANGES),
-        TRANSACT_WRITE,
-    ),
-    "duplicate confirmation of a submission": (
-        [authorize_message(), confirm_message(**SUBMITTED_CHANGES)],
-        confirm_message(**SUBMITTED_CHANGES),
-        TRANSACT_WRITE,
-    ),
-    "confirmation of a submission, test": (
-        [],
-        confirm_message(**TEST_CHANGES, **SUBMITTED_CHANGES),
-        TRANSACT_WRITE,
-    ),
-    "confirmation of a decline": ([authorize_message()], confirm_message(**NOT_PAID_CHANGES), TRANSACT_WRITE),
-    "confirmation of a declined submission": (
-        [authorize_message()],
-        confirm_message(**NOT_PAID_CHANGES, **SUBMITTED_CHANGES),
-        TRANSACT_WRITE,
-    ),
-    "confirmation of a decline, test": (
-        [authorize_message(**TEST_CHANGES)],
-        confirm_message(**TEST_CHANGES, **NOT_PAID_CHANGES),
-        TRANSACT_WRITE,
-    ),
-    "confirmation of a decline without customer": (
-        [],
-        confirm_message(**WITHOUT_CUSTOMER, **NOT_PAID_CHANGES),
-        TRANSACT_WRITE,
-    ),
-    "duplicate confirmation": ([authorize_message(), confirm_message()], confirm_message(), TRANSACT_WRITE),
-    "second duplicate confirmation": (
-        [authorize_message(), confirm_message(), confirm_message()],
-        confirm_message(),
-        TRANSACT_WRITE,
-    ),
-    "duplicate confirmation without authorization": ([confirm_message()], confirm_message(), TRANSACT_WRITE),
-    "duplicate confirmation after a reversal": (
-        [authorize_message(), confirm_message(), reverse_message()],
-        confirm_message(),
-        TRANSACT_WRITE,
-    ),
-    "duplicate confirmation of a decline": (
-        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
-        confirm_message(**NOT_PAID_CHANGES),
-        TRANSACT_WRITE,
-    ),
-    "duplicate confirmation of a decline on the next day": (
-        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
-        confirm_message(**NOT_PAID_CHANGES).next_day(),
-        TRANSACT_WRITE,
-    ),
-    "duplicate confirmation of another amount": (
-        [authorize_message(payment_amount="1"), confirm_message()],
-        confirm_message(),
-        TRANSACT_WRITE,
-    ),
+    "authorization": ([], AUTHORIZE, BATCH_GET + TRANSACT_WRITE),
+    "another authorization": ([AUTHORIZE.change(pnm_payment_identifier="1")], AUTHORIZE, BATCH_GET + TRANSACT_WRITE),
+    "authorization, declined": ([], AUTHORIZE_DECLINED, BATCH_GET + UPDATE_ITEM),
+    "authorization, test": ([], AUTHORIZE_TEST, BATCH_GET + UPDATE_ITEM),
+    "authorization without customer": ([], AUTHORIZE.change(**WITHOUT_CUSTOMER), BATCH_GET + UPDATE_ITEM),
+    "authorization after a reversal": ([REVERSE], AUTHORIZE, BATCH_GET + TRANSACT_WRITE),
+    "duplicate authorization": ([AUTHORIZE], AUTHORIZE, BATCH_GET),
+    "duplicate authorization, declined": ([AUTHORIZE_DECLINED], AUTHORIZE_DECLINED, BATCH_GET),
+    "duplicate authorization, test": ([AUTHORIZE_TEST], AUTHORIZE_TEST, BATCH_GET),
+    "duplicate authorization on the next day": ([AUTHORIZE], AUTHORIZE.next_day(), BATCH_GET),
+    "duplicate authorization after confirmation": ([AUTHORIZE, CONFIRM], AUTHORIZE, BATCH_GET),
+    "authorization in conflict": ([AUTHORIZE], AUTHORIZE_CONFLICT, BATCH_GET + UPDATE_ITEM),
+    "duplicate of a conflict": ([AUTHORIZE, AUTHORIZE_CONFLICT], AUTHORIZE_CONFLICT, BATCH_GET + UPDATE_ITEM),
+    "authorization after confirmation": ([CONFIRM], AUTHORIZE, BATCH_GET + UPDATE_ITEM),
+    "authorization after confirmation, declined": ([CONFIRM], AUTHORIZE_DECLINED, BATCH_GET + UPDATE_ITEM),
+    "authorization after a decline": ([CONFIRM_DECLINE], AUTHORIZE, BATCH_GET + UPDATE_ITEM),
+    "confirmation": ([AUTHORIZE], CONFIRM, TRANSACT_WRITE),
+    "confirmation on the next day": ([AUTHORIZE], CONFIRM.next_day(), TRANSACT_WRITE),
+    "confirmation, test": ([AUTHORIZE_TEST], CONFIRM_TEST, TRANSACT_WRITE),
+    "confirmation, test without authorization": ([], CONFIRM_TEST, TRANSACT_WRITE),
+    "confirmation without customer": ([], CONFIRM.change(**WITHOUT_CUSTOMER), TRANSACT_WRITE),
+    "confirmation of a submission": ([AUTHORIZE], CONFIRM_SUBMISSION, TRANSACT_WRITE),
+    "duplicate confirmation of a submission": ([AUTHORIZE, CONFIRM_SUBMISSION], CONFIRM_SUBMISSION, TRANSACT_WRITE),
+    "confirmation of a submission, test": ([], CONFIRM_SUBMISSION.change(test="true"), TRANSACT_WRITE),
+    "confirmation of a decline": ([AUTHORIZE], CONFIRM_DECLINE, TRANSACT_WRITE),
+    "confirmation of a declined submission": ([AUTHORIZE], CONFIRM_SUBMISSION.change(status="decline"), TRANSACT_WRITE),
+    "confirmation of a decline, test": ([AUTHORIZE_TEST], CONFIRM_TEST.change(status="decline"), TRANSACT_WRITE),
+    "confirmation of a decline without customer": ([], CONFIRM_DECLINE.change(**WITHOUT_CUSTOMER), TRANSACT_WRITE),
+    "duplicate confirmation": ([AUTHORIZE, CONFIRM], CONFIRM, TRANSACT_WRITE),
+    "second duplicate confirmation": ([AUTHORIZE, CONFIRM, CONFIRM], CONFIRM, TRANSACT_WRITE),
+    "duplicate confirmation without authorization": ([CONFIRM], CONFIRM, TRANSACT_WRITE),
+    "duplicate confirmation after a reversal": ([AUTHORIZE, CONFIRM, REVERSE], CONFIRM, TRANSACT_WRITE),
+    "duplicate confirmation of a decline": ([AUTHORIZE, CONFIRM_DECLINE], CONFIRM_DECLINE, TRANSACT_WRITE),
+    "duplicate decline on the next day": ([AUTHORIZE, CONFIRM_DECLINE], CONFIRM_DECLINE.next_day(), TRANSACT_WRITE),
+    "duplicate confirmation of another amount": ([AUTHORIZE_CONFLICT, CONFIRM], CONFIRM, TRANSACT_WRITE),
     # The reservation differs from the expected one, so it must be read first.
-    "confirmation without authorization": ([], confirm_message(), TRANSACT_WRITE * 2),
-    "confirmation of a decline without authorization": ([], confirm_message(**NOT_PAID_CHANGES), TRANSACT_WRITE * 2),
-    "confirmation of a decline on the next day": (
-        [authorize_message()],
-        confirm_message(**NOT_PAID_CHANGES).next_day(),
-        TRANSACT_WRITE * 2,
-    ),
-    "confirmation of a decline after a declined authorization": (
-        [authorize_message(**DECLINED_CHANGES)],
-        confirm_message(**NOT_PAID_CHANGES),
-        TRANSACT_WRITE * 2,
-    ),
-    "confirmation of another amount": ([authorize_message(payment_amount="1")], confirm_message(), TRANSACT_WRITE * 2),
-    "confirmation of another customer": (
-        [authorize_message()],
-        confirm_message(site_customer_identifier="1"),
-        TRANSACT_WRITE * 2,
-    ),
-    "confirmation of another payment type": (
-        [authorize_message()],
-        confirm_message(payment_type="debit"),
-        TRANSACT_WRITE * 2,
-    ),
-    "confirmation after a declined authorization": (
-        [authorize_message(**DECLINED_CHANGES)],
-        confirm_message(),
-        TRANSACT_WRITE * 2,
-    ),
-    "confirmation after a decline": (
-        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
-        confirm_message(),
-        TRANSACT_WRITE * 2,
-    ),
-    "confirmation after a reversal": ([authorize_message(), reverse_message()], confirm_message(), TRANSACT_WRITE * 2),
-    "decline after a confirmation": (
-        [authorize_message(), confirm_message()],
-        confirm_message(**NOT_PAID_CHANGES),
-        TRANSACT_WRITE + UPDATE_ITEM,
-    ),
+    "confirmation without authorization": ([], CONFIRM, TRANSACT_WRITE * 2),
+    "confirmation of a decline without authorization": ([], CONFIRM_DECLINE, TRANSACT_WRITE * 2),
+    "confirmation of a decline on the next day": ([AUTHORIZE], CONFIRM_DECLINE.next_day(), TRANSACT_WRITE * 2),
+    "decline after a declined authorization": ([AUTHORIZE_DECLINED], CONFIRM_DECLINE, TRANSACT_WRITE * 2),
+    "confirmation of another amount": ([AUTHORIZE_CONFLICT], CONFIRM, TRANSACT_WRITE * 2),
+    "confirmation of another customer": ([AUTHORIZE], CONFIRM.change(site_customer_identifier="1"), TRANSACT_WRITE * 2),
+    "confirmation of another payment type": ([AUTHORIZE], CONFIRM.change(payment_type="debit"), TRANSACT_WRITE * 2),
+    "confirmation after a declined authorization": ([AUTHORIZE_DECLINED], CONFIRM, TRANSACT_WRITE * 2),
+    "confirmation after a decline": ([AUTHORIZE, CONFIRM_DECLINE], CONFIRM, TRANSACT_WRITE * 2),
+    "confirmation after a reversal": ([AUTHORIZE, REVERSE], CONFIRM, TRANSACT_WRITE * 2),
+    "decline after a confirmation": ([AUTHORIZE, CONFIRM], CONFIRM_DECLINE, TRANSACT_WRITE + UPDATE_ITEM),
     "contradicting confirmation": (
-        [authorize_message(), confirm_message()],
-        confirm_message(payment_amount="1"),
+        [AUTHORIZE, CONFIRM],
+        CONFIRM.change(payment_amount="1"),
         TRANSACT_WRITE + UPDATE_ITEM,
     ),
-    "reversal": ([authorize_message(), confirm_message()], reverse_message(), BATCH_GET + TRANSACT_WRITE),
+    "reversal": ([AUTHORIZE, CONFIRM], REVERSE, BATCH_GET + TRANSACT_WRITE),
     "second partial reversal": (
-        [authorize_message(), confirm_message(), reverse_message()],
-        reverse_message(reverse_amount="1"),
+        [AUTHORIZE, CONFIRM, REVERSE],
+        REVERSE.change(reverse_amount="1"),
         BATCH_GET + TRANSACT_WRITE,
     ),
-    "reversal, test": (
-        [authorize_message(**TEST_CHANGES), confirm_message(**TEST_CHANGES)],
-        reverse_message(**TEST_CHANGES),
-        BATCH_GET + TRANSACT_WRITE,
-    ),
-    "reversal of an unknown payment": ([], reverse_message(), BATCH_GET + TRANSACT_WRITE),
-    "reversal of a declined payment": (
-        [authorize_message(), confirm_message(**NOT_PAID_CHANGES)],
-        reverse_message(),
-        BATCH_GET + TRANSACT_WRITE,
-    ),
-    "duplicate reversal": ([authorize_message(), confirm_message(), reverse_message()], reverse_message(), BATCH_GET),
-    "duplicate reversal of an unknown payment": ([reverse_message()], reverse_message(), BATCH_GET),
+    "reversal, test": ([AUTHORIZE_TEST, CONFIRM_TEST], REVERSE.change(test="true"), BATCH_GET + TRANSACT_WRITE),
+    "reversal of an unknown payment": ([], REVERSE, BATCH_GET + TRANSACT_WRITE),
+    "reversal of a declined payment": ([AUTHORIZE, CONFIRM_DECLINE], REVERSE, BATCH_GET + TRANSACT_WRITE),
+    "duplicate reversal": ([AUTHORIZE, CONFIRM, REVERSE], REVERSE, BATCH_GET),
+    "duplicate reversal of an unknown payment": ([REVERSE], REVERSE, BATCH_GET),
 }
 
 
@@ -260,18 +147,18 @@ def test_a_callback_costs_so_many_calls_of_dynamodb_and_no_more(
     rules: dict[str, Any],
 ) -> None:
     deployed_policy.put_defaults(**rules)
-    previous_messages, now, allowed_calls = EXPECTED_CALLS[case]
-    for message in previous_messages:
-        send(cold_start, message)
+    previous_messages, message, allowed_calls = EXPECTED_CALLS[case]
+    for previous_message in previous_messages:
+        send(cold_start, previous_message)
 
-    assert aws_calls.calls_during(lambda: send(cold_start, now)) == allowed_calls
+    assert aws_calls.calls_during(lambda: send(cold_start, message)) == allowed_calls
 
 
 # Earlier messages of each payment, and the DynamoDB calls of the next message, by function.
 TYPICAL_MESSAGES: dict[str, tuple[list[CallbackMessage], list[str]]] = {
     "authorize": ([], BATCH_GET + TRANSACT_WRITE),
-    "confirm": ([authorize_message()], TRANSACT_WRITE),
-    "reverse": ([authorize_message(), confirm_message()], BATCH_GET + TRANSACT_WRITE),
+    "confirm": ([AUTHORIZE], TRANSACT_WRITE),
+    "reverse": ([AUTHORIZE, CONFIRM], BATCH_GET + TRANSACT_WRITE),
 }
 
 
@@ -282,7 +169,7 @@ def test_a_warm_function_calls_dynamodb_and_nothing_else(
     previous_messages, calls_per_message = TYPICAL_MESSAGES[name]
     payments = [{"pnm_payment_identifier": number} for number in ("1", "2", "3")]
     for message, payment in product(previous_messages, payments):
-        send(cold_start, message._replace(changes=payment))
+        send(cold_start, message.change(**payment))
     function = cold_start(name)
     send(lambda _: function, CallbackMessage(name, payments[0]))
     aws_calls.calls.clear()
@@ -363,12 +250,12 @@ def read_recorder(cached_clients: CachedClients) -> Iterator[ReadRecorder]:
 
 
 # Later messages of some of 60 payments, by index.
-PAID_MESSAGE = confirm_message(net_payment_amount="9.00")
+PAID_MESSAGE = CONFIRM.change(net_payment_amount="9.00")
 FOLLOW_UPS = {
-    0: [PAID_MESSAGE, reverse_message(reverse_type="Chargeback", reverse_amount="9.00")],
-    1: [PAID_MESSAGE, reverse_message(reverse_type="Bank Return", reverse_amount="1.00")],
+    0: [PAID_MESSAGE, REVERSE.change(reverse_type="Chargeback", reverse_amount="9.00")],
+    1: [PAID_MESSAGE, REVERSE.change(reverse_type="Bank Return", reverse_amount="1.00")],
     2: [PAID_MESSAGE],
-    3: [confirm_message(**NOT_PAID_CHANGES)],
+    3: [CONFIRM_DECLINE],
 }
 
 
@@ -392,15 +279,15 @@ def test_an_authorization_reads_no_more_however_many_payments_the_customer_has_m
     deployed_policy.put_defaults(**EVERY_RULE)
     warmed_up = {name: cold_start(name) for name in MESSAGES}
 
-    def send_at(number: int, message: CallbackMessage, now: datetime) -> None:
-        changes = message.changes | {"pnm_payment_identifier": str(number), "payment_amount": "10.00"}
-        send(warmed_up.__getitem__, CallbackMessage(message.name, changes, now))
+    def send_for(number: int, message: CallbackMessage, now: datetime) -> None:
+        changed = message.change(pnm_payment_identifier=str(number), payment_amount="10.00")
+        send(warmed_up.__getitem__, changed._replace(now=now))
 
     def reads_after(numbers: range) -> tuple[list[str], list[tuple[str, str]], bytes]:
         for number in numbers:
-            for message in [authorize_message(), *FOLLOW_UPS.get(number % 60, ())]:
-                send_at(number, message, NEW_YEAR - timedelta(days=number % 10))
-        calls = aws_calls.calls_during(lambda: send_at(1000 + len(numbers), authorize_message(), NEW_YEAR))
+            for message in [AUTHORIZE, *FOLLOW_UPS.get(number % 60, ())]:
+                send_for(number, message, NEW_YEAR - timedelta(days=number % 10))
+        calls = aws_calls.calls_during(lambda: send_for(1000 + len(numbers), AUTHORIZE, NEW_YEAR))
         return calls, read_recorder.keys[1:], read_recorder.body
 
     # The first 10 payments include all follow-ups.

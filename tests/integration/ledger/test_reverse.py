@@ -266,26 +266,6 @@ def test_it_is_taken_off_the_balance_that_got_it_whoever_is_named(
     assert ledger_table.anomalies() == anomalies
 
 
-@pytest.mark.parametrize("reversal_customer", [None, CUSTOMER], ids=["no customer", "customer"])
-@pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
-def test_what_was_posted_to_nobody_is_taken_back_from_nobody(
-    authorize: LambdaFunction,
-    confirm: LambdaFunction,
-    reverse: LambdaFunction,
-    ledger_table: LedgerFixture,
-    was_authorized: bool,
-    reversal_customer: str | None,
-) -> None:
-    if was_authorized:
-        authorize(authorization())
-    confirm(confirmation(site_customer_identifier=None))
-
-    assert reverse(reversal(site_customer_identifier=reversal_customer)).status == 200
-
-    assert ledger_table.balances() == {}
-    assert ledger_table.payment()["reversed_amount"] == Decimal("100.00")
-
-
 @pytest.mark.usefixtures("confirmed_payment")
 @pytest.mark.parametrize("payment", [None, "before", "after"])
 def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(

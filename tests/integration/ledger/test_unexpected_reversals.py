@@ -103,6 +103,26 @@ def test_nothing_is_taken_off_a_balance_that_a_payment_did_not_name_though_its_d
     assert "confirmed_customer" not in ledger_table.payment()
 
 
+@pytest.mark.parametrize("reversal_customer", [None, CUSTOMER], ids=["no customer", "customer"])
+@pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
+def test_what_was_posted_to_nobody_is_taken_back_from_nobody(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    was_authorized: bool,
+    reversal_customer: str | None,
+) -> None:
+    if was_authorized:
+        authorize(authorization())
+    confirm(confirmation(site_customer_identifier=None))
+
+    assert reverse(reversal(site_customer_identifier=reversal_customer)).status == 200
+
+    assert ledger_table.balances() == {}
+    assert ledger_table.payment()["reversed_amount"] == Decimal("100.00")
+
+
 def test_a_payment_that_failed_after_its_money_came_back_posts_nothing(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
