@@ -1,11 +1,9 @@
-"""Stand-ins for what the client talks to: its connections to PayNearMe, and where its tokens come from."""
+"""Valid calls of ``PayNearMeClient``, and a stub of its access tokens."""
 
-import json
-from io import BytesIO
-from typing import Any, cast
+from typing import cast
 
 from pydantic import SecretStr
-from urllib3 import BaseHTTPResponse, HTTPResponse, PoolManager
+from urllib3 import PoolManager
 
 from paynearme.client.access_token_cache import AccessTokens
 from paynearme.client.paynearme_client import PayNearMeClient
@@ -19,14 +17,13 @@ from paynearme.protocol.payment_methods import FindPaymentMethodsRequest
 from paynearme.protocol.smart_token import SmartTokenRequest
 from paynearme.sites.site import OAuthClient, ResolvedSite
 from tests.support.api_gateway_events import json_event
-from tests.support.http_assertions import body_received
 from tests.support.message_fixtures import resolved_site, valid_guaranteed_ach_request
+from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample
 
 BASE_URL = "https://api.example.com"
 NOW = 1_721_943_463.9
 SITE_PAYMENT_IDENTIFIER = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
-"""Our identifier of a payment."""
 
 SMART_TOKEN_REQUEST = read_message(SmartTokenRequest, valid_guaranteed_ach_request())
 FIND_REQUEST = read_message(FindPaymentMethodsRequest, load_sample("find_payment_methods", "saved"))
@@ -36,52 +33,18 @@ ORDER_REQUEST = read_message(
 PAYMENT_REQUEST = read_message(MakePaymentRequest, load_sample("make_payment", "saved") | {IDEMPOTENCY_KEY: "key-1"})
 
 RESPONSES = {
-    "get_smart_token": load_sample("get_smart_token_response", "guaranteed_ach"),
+    "get_smart_token": SAMPLE_REPLY,
     "find_payment_methods": load_sample("find_payment_methods_response", "saved"),
     "create_order": load_sample("create_order_response", "guaranteed_ach"),
     "make_payment": {"status": "ok", "pnm_payment_identifier": "943751749956"},
 }
-"""A good answer to each operation."""
-
-
-def http_response(status: int, content: object) -> HTTPResponse:
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return HTTPResponse(body=BytesIO(body), status=status)
-
-
-class StubPool:
-    """Gives its answers one after the other, or raises them, the last for ever; keeps what was requested."""
-
-    def __init__(self, *responses: BaseHTTPResponse | Exception) -> None:
-        self.responses = list(responses)
-        self.requests: list[dict[str, Any]] = []
-
-    def request(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
-        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
-        received = options | {"body": body_received(options["body"], response)}
-        self.requests.append({"method": method, "url": url, **received})
-        if isinstance(response, Exception):
-            raise response
-        return response
-
-    def clear(self) -> None:
-        """Have no connection to forget."""
-
-    @property
-    def sent_bodies(self) -> list[dict[str, str]]:
-        """Return the bodies of the requests."""
-        return [json.loads(request["body"]) for request in self.requests]
-
-    @property
-    def authorizations(self) -> list[str | None]:
-        """Return the header of that name of each request, None where there was none."""
-        return [request["headers"].get("Authorization") for request in self.requests]
+"""A successful response for each operation."""
 
 
 class StubTokens:
-    """Gives its tokens one after the other: the next, or its error, once the one before was refused.
+    """Replace ``AccessTokens``. Return the first of ``tokens``, or raise it. A rejected token is removed.
 
-    ``accepted`` counts how often it learned that PayNearMe took one.
+    ``accepted`` counts the calls of ``mark_accepted``.
     """
 
     def __init__(self, *tokens: str | ServiceError) -> None:
@@ -103,16 +66,16 @@ class StubTokens:
 
 
 def new_client(
-    http: StubPool | PoolManager, tokens: StubTokens | AccessTokens | None = None, base_url: str = BASE_URL
+    http: PayNearMeStub | PoolManager, tokens: StubTokens | AccessTokens | None = None, base_url: str = BASE_URL
 ) -> PayNearMeClient:
-    """Return a client; without ``tokens`` it fails where it asks for one."""
+    """Return a client. Without ``tokens``, a request for a token fails."""
     return PayNearMeClient(
         base_url, cast(AccessTokens, tokens or StubTokens()), cast(PoolManager, http), clock=lambda: NOW
     )
 
 
 def call(client: PayNearMeClient, operation: str, site: ResolvedSite, deadline: Deadline) -> object:
-    """Return what a valid call of ``operation`` returns."""
+    """Return the result of a valid call of ``operation``."""
     match operation:
         case "get_smart_token":
             return client.get_smart_token(site, SMART_TOKEN_REQUEST, deadline)
@@ -125,10 +88,10 @@ def call(client: PayNearMeClient, operation: str, site: ResolvedSite, deadline: 
 
 
 def oauth_site(*, send_signature: bool = False) -> ResolvedSite:
-    """Return a site whose calls carry a token."""
+    """Return a site with OAuth."""
     client = OAuthClient(
         token_url="https://login.example.com/token",
-        client_id="us",
+        client_id="client",
         client_secret=SecretStr("client-secret"),
         send_signature=send_signature,
     )

@@ -1,7 +1,8 @@
-"""PayNearMe's API in the place of the client's connections: no socket can be opened here."""
+"""A stub of PayNearMe's API that replaces the connections of the client."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from io import BytesIO
 from typing import Any, Self
 
 from urllib3 import HTTPResponse, PoolManager
@@ -15,42 +16,60 @@ SAMPLE_REPLY = load_sample("get_smart_token_response", "guaranteed_ach")
 type Reply = HTTPResponse | BaseException
 
 
-class PayNearMeStub:
-    """Answers with ``answer``, or raises it, and keeps what was sent. Takes the place of ``PoolManager``.
+def http_response(status: int, content: object) -> HTTPResponse:
+    """Return a response. ``content`` is bytes, or a value that becomes JSON."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return HTTPResponse(body=BytesIO(body), status=status)
 
-    What stands in ``answers`` comes first, each once; what stands in ``meanwhile`` happens while PayNearMe
-    works on a call, each for one call.
+
+class PayNearMeStub:
+    """Replace ``PoolManager``. Return or raise ``next_replies``, each once, and then ``default_reply``.
+
+    ``requests`` records the requests. The first of ``during_call`` runs during the next call.
     """
 
-    def __init__(self) -> None:
-        self.default_reply: Reply = self.replying(200, SAMPLE_REPLY)
-        self.next_replies: list[Reply] = []
+    def __init__(self, *replies: Reply) -> None:
+        """Reply with ``replies`` in order. The last one is the default."""
+        self.next_replies: list[Reply] = list(replies[:-1])
+        self.default_reply: Reply = replies[-1] if replies else http_response(200, SAMPLE_REPLY)
         self.during_call: list[Callable[[], object]] = []
-        self.sent: list[dict[str, Any]] = []
-        self.urls: list[str] = []
-        self.authorizations: list[str | None] = []
+        self.requests: list[dict[str, Any]] = []
+
+    replying = staticmethod(http_response)
 
     def __call__(self) -> Self:
         return self
 
     def clear(self) -> None:
-        """Close the connections that are kept: there are none."""
+        """Do nothing, because the stub has no connections."""
 
-    def request(
-        self, method: str, url: str, *, body: Iterable[bytes], headers: dict[str, str], **_: Any
-    ) -> HTTPResponse:
+    def request(self, method: str, url: str, **options: Any) -> HTTPResponse:
         reply = self.next_replies.pop(0) if self.next_replies else self.default_reply
-        self.urls.append(f"{method} {url}")
-        self.sent.append(json.loads(body_received(body, reply) or b"{}"))
-        self.authorizations.append(headers.get("Authorization"))
+        body = body_received(options["body"], reply)
+        self.requests.append({"method": method, "url": url, **options, "body": body})
         if self.during_call:
             self.during_call.pop(0)()
         if isinstance(reply, BaseException):
             raise reply
         return reply
 
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """Return the parsed bodies of the requests. A body that was not sent is empty."""
+        return [json.loads(request["body"] or b"{}") for request in self.requests]
+
+    @property
+    def urls(self) -> list[str]:
+        """Return the method and the URL of each request."""
+        return [f"{request['method']} {request['url']}" for request in self.requests]
+
+    @property
+    def authorizations(self) -> list[str | None]:
+        """Return the ``Authorization`` header of each request."""
+        return [request["headers"].get("Authorization") for request in self.requests]
+
     def behind_urllib3(self) -> PoolManager:
-        """Return urllib3 with all that it does, such as trying again; this stands for its connections."""
+        """Return a pool with urllib3's retries. The stub replaces only its connections."""
         send = self.request
 
         class Pool(HTTPSConnectionPool):
@@ -63,10 +82,5 @@ class PayNearMeStub:
         return manager
 
     def reply(self, content: tuple[int, object] | BaseException) -> None:
-        """Answer with a status and content from now on, or raise an error."""
-        self.default_reply = content if isinstance(content, BaseException) else self.replying(*content)
-
-    @staticmethod
-    def replying(status: int, content: object) -> HTTPResponse:
-        data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        return HTTPResponse(body=data, status=status)
+        """Reply with a status and content, or raise an error, from the next call on."""
+        self.default_reply = content if isinstance(content, BaseException) else http_response(*content)

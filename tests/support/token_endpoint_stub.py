@@ -1,8 +1,9 @@
-"""The token address in the place of its connections, and a site whose calls carry its tokens."""
+"""A stub of the OAuth token endpoint, and the processes that request tokens from it."""
 
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs
 
@@ -15,7 +16,6 @@ from paynearme.platform.dynamodb import Table
 from paynearme.platform.settings import Settings
 from paynearme.sites.site import OAuthClient, ResolvedSite
 from tests.support.fake_clock import Clock
-from tests.support.harness import LedgerFixture
 from tests.support.http_assertions import body_received
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import ParameterTypeDef
 
 PATH = "/payments/access-tokens"
-"""Under which parameters tokens are stored."""
+"""The SSM path of the tokens."""
 
 OAUTH_SITE = "S5550001117"
-CLIENT_SECRET = "zq7/client secret+of:ours"
+CLIENT_SECRET = "zq7/client secret+of:test"
 CLIENT: dict[str, Any] = {
     "token_url": "https://login.paynearme.invalid/oauth/token",
-    "client_id": "zq7 client:ours",
+    "client_id": "zq7 client:test",
     "client_secret": CLIENT_SECRET,
 }
 OAUTH: dict[str, Any] = {
@@ -38,17 +38,16 @@ OAUTH: dict[str, Any] = {
     "call_authentication": "oauth",
     "oauth": CLIENT,
 }
-"""``OAUTH_SITE`` as the sites' secret holds it."""
+"""The entry of ``OAUTH_SITE`` in the sites' secret."""
 
 TOKEN = "zq7token"
-"""What every token begins with."""
+"""The prefix of every token."""
 
 
 class TokenEndpointStub:
-    """Gives ``zq7token-1``, ``zq7token-2`` and so on, or ``answer``, and keeps what was asked.
+    """Replace ``PoolManager``. Return ``zq7token-1``, ``zq7token-2`` and so on, or ``reply``. Thread-safe.
 
-    What stands in ``meanwhile`` happens while it works, each for one request. Takes the place of
-    ``PoolManager``.
+    ``requests`` records the requests. The first of ``during_request`` runs during the next request.
     """
 
     def __init__(self) -> None:
@@ -56,6 +55,7 @@ class TokenEndpointStub:
         self.expires_in: object = 3600
         self.during_request: list[Callable[[], object]] = []
         self.requests: list[dict[str, Any]] = []
+        self._lock = Lock()
 
     def __call__(self) -> Self:
         return self
@@ -65,23 +65,25 @@ class TokenEndpointStub:
     ) -> HTTPResponse:
         lower_case_headers = {name.lower(): value for name, value in headers.items()}
         form = parse_qs(body_received(body, self.reply).decode())
-        self.requests.append({"to": f"{method} {url}", "headers": lower_case_headers, "form": form})
+        with self._lock:
+            self.requests.append({"to": f"{method} {url}", "headers": lower_case_headers, "form": form})
+            number = len(self.requests)
         if self.during_request:
             self.during_request.pop(0)()
         if isinstance(self.reply, Exception):
             raise self.reply
-        return self.reply or self.granting(access_token=f"{TOKEN}-{len(self.requests)}", expires_in=self.expires_in)
+        return self.reply or self.granting(access_token=f"{TOKEN}-{number}", expires_in=self.expires_in)
 
     @staticmethod
     def granting(**changes: object) -> HTTPResponse:
-        """Return a good answer with changes; None leaves a member out."""
+        """Return a valid response with changes. ``None`` omits a member."""
         defaults: dict[str, object] = {"access_token": f"{TOKEN}-0", "token_type": "Bearer", "expires_in": 3600}
         content = {name: value for name, value in (defaults | changes).items() if value is not None}
         return HTTPResponse(body=json.dumps(content).encode(), status=200)
 
 
 def site(**changes: object) -> ResolvedSite:
-    """Return ``OAUTH_SITE`` as it is known, with changes to its client; None leaves one out."""
+    """Return ``OAUTH_SITE`` with changes to its client. ``None`` omits a field."""
     client = {name: value for name, value in (CLIENT | changes).items() if value is not None}
     return ResolvedSite(
         identifier=OAUTH_SITE,
@@ -97,22 +99,21 @@ def site(**changes: object) -> ResolvedSite:
 
 @dataclass
 class WorkerProcesses:
-    """Processes that need tokens, and what they share: a table, a store, a clock, the token address.
+    """Processes that share a table, a parameter store, a clock and a token endpoint.
 
-    What stands in ``while_waiting`` happens while one waits, each in one of its pauses.
+    The first of ``during_waits`` runs during the next wait of a process.
     """
 
-    ledger_table: LedgerFixture
+    table: Table
     ssm: "SSMClient"
     token_endpoint: TokenEndpointStub = field(default_factory=TokenEndpointStub)
     clock: Clock = field(default_factory=Clock)
     during_waits: list[Callable[[], object]] = field(default_factory=list)
 
     def start(self) -> AccessTokens:
-        """Start a process."""
+        """Return the token cache of a new process."""
         settings = Settings(sites_secret="", access_tokens_path=PATH)
-        table = Table(self.ledger_table.table_name)
-        return AccessTokens(settings, table, self.ssm, cast(PoolManager, self.token_endpoint), self.clock)
+        return AccessTokens(settings, self.table, self.ssm, cast(PoolManager, self.token_endpoint), self.clock)
 
     def get_access_token(
         self,
@@ -121,7 +122,7 @@ class WorkerProcesses:
         rejected_token: str | None = None,
         seconds: float = 7.0,
     ) -> str:
-        """Return the token that a process finds: a new one, unless one is given."""
+        """Return the token of ``process``, or of a new process."""
         deadline = Deadline.after(seconds, self.clock, self._sleep)
         rejected_secret = None if rejected_token is None else SecretStr(rejected_token)
         return (process or self.start()).get(for_site or site(), deadline, rejected_secret).get_secret_value()
@@ -132,16 +133,16 @@ class WorkerProcesses:
             self.during_waits.pop(0)()
 
     def parameter(self) -> "ParameterTypeDef":
-        """Return what is stored."""
+        """Return the stored parameter."""
         return self.ssm.get_parameter(Name=f"{PATH}/{OAUTH_SITE}", WithDecryption=True)["Parameter"]
 
     def store(self, value: str) -> None:
-        """Store something, as another process would."""
+        """Store a value as another process does."""
         name = f"{PATH}/{OAUTH_SITE}"
         self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
     def leave_lease_acquired(self) -> None:
-        """Ask the address in a process that ends before it has stored anything."""
+        """End a process during its token request, so that its lease remains."""
         self.token_endpoint.during_request.insert(0, self._end_process)
         try:
             self.get_access_token()
@@ -154,4 +155,4 @@ class WorkerProcesses:
 
 
 class ProcessEnded(BaseException):
-    """A process ends here."""
+    """The end of a process."""

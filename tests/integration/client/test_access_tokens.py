@@ -6,7 +6,7 @@ import pytest
 
 from paynearme.client.access_token_cache import EXPIRY_MARGIN_SECONDS, LEASE_SECONDS
 from paynearme.errors import UpstreamTimeoutError
-from tests.support.harness import AwsCallRecorder
+from tests.support.harness import AwsCallRecorder, LedgerFixture
 from tests.support.interleaving import Interleaver
 from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH_SITE, TOKEN, WorkerProcesses, site
 
@@ -177,12 +177,12 @@ def test_a_token_is_one_in_every_spelling(processes: WorkerProcesses, changes: d
     assert processes.get_access_token() == f"{TOKEN}-0"
 
 
-def test_the_table_holds_the_lease_and_no_token(processes: WorkerProcesses) -> None:
+def test_the_table_holds_the_lease_and_no_token(processes: WorkerProcesses, ledger_table: LedgerFixture) -> None:
     process = processes.start()
     processes.get_access_token(process)
     processes.get_access_token(process, rejected_token=FIRST_TOKEN)
 
-    [item] = processes.ledger_table.all_items()
+    [item] = ledger_table.all_items()
     assert item["pk"] == f"ACCESS_TOKEN#{OAUTH_SITE}"
     assert "zq7" not in str(item)
 
@@ -208,7 +208,7 @@ def test_the_client_proves_itself_in_a_header_form_encoded_first(processes: Work
     kind, encoded_credentials = token_request["headers"]["authorization"].split(" ")
     assert kind == "Basic"
     client_id, secret = b64decode(encoded_credentials).decode().split(":")
-    assert (client_id, secret) == ("zq7+client%3Aours", "zq7%2Fclient+secret%2Bof%3Aours")
+    assert (client_id, secret) == ("zq7+client%3Atest", "zq7%2Fclient+secret%2Bof%3Atest")
     assert (unquote_plus(client_id), unquote_plus(secret)) == (CLIENT["client_id"], CLIENT_SECRET)
     assert token_request["form"] == {"grant_type": ["client_credentials"], "scope": ["payments orders"]}
     assert token_request["headers"]["content-type"] == "application/x-www-form-urlencoded"

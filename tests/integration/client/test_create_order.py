@@ -201,7 +201,7 @@ def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
 def test_a_connection_that_was_not_made_is_tried_again(
     paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver
 ) -> None:
-    paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2  # type: ignore[list-item] # the reason is set
+    paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2
 
     assert backend.post("/orders", REQUEST).status == 200
     assert len(paynearme_behind_urllib3.sent) == 3

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -10,12 +11,18 @@ from paynearme.client.access_token_cache import REFUSAL_BACKOFF_SECONDS, AccessT
 from paynearme.client.paynearme_client import PayNearMeClient
 from paynearme.errors import CredentialsRejectedError
 from paynearme.platform.deadline import Deadline
-from tests.support.client_stubs import RESPONSES, StubPool, call, http_response, new_client, oauth_site
-from tests.support.fake_clock import Clock
-from tests.support.token_store_stubs import SharedTokenState
+from tests.support.client_stubs import RESPONSES, call, new_client, oauth_site
+from tests.support.paynearme_stub import PayNearMeStub, http_response
+from tests.support.token_endpoint_stub import TOKEN, WorkerProcesses
+from tests.support.token_store_stubs import LeaseTableStub, ParameterStoreStub
 
 THREADS = 16
+FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
 for_each_operation = pytest.mark.parametrize("operation", RESPONSES)
+
+
+def new_processes(store: ParameterStoreStub) -> WorkerProcesses:
+    return WorkerProcesses(cast(Any, LeaseTableStub()), cast(Any, store))
 
 
 def get_concurrently(tokens: AccessTokens, rejected: str | None = None) -> list[str]:
@@ -32,43 +39,46 @@ def get_concurrently(tokens: AccessTokens, rejected: str | None = None) -> list[
 
 
 def test_threads_that_want_a_token_at_once_ask_for_one_and_all_get_it() -> None:
-    state = SharedTokenState(Clock())
-    assert get_concurrently(state.start()) == ["token-1"] * THREADS
+    store = ParameterStoreStub()
+    processes = new_processes(store)
+    assert get_concurrently(processes.start()) == [FIRST_TOKEN] * THREADS
     # The owner of the lease reads the store again.
-    assert (state.endpoint.request_count, state.store.reads) == (1, 2)
+    assert (len(processes.token_endpoint.requests), store.reads) == (1, 2)
 
 
 def test_threads_whose_token_is_refused_at_once_ask_for_one_other_and_all_get_it() -> None:
-    state = SharedTokenState(Clock())
-    tokens = state.start()
+    store = ParameterStoreStub()
+    processes = new_processes(store)
+    tokens = processes.start()
     get_concurrently(tokens)
-    assert get_concurrently(tokens, rejected="token-1") == ["token-2"] * THREADS
-    assert (state.endpoint.request_count, state.store.reads) == (2, 4)
+    assert get_concurrently(tokens, rejected=FIRST_TOKEN) == [SECOND_TOKEN] * THREADS
+    assert (len(processes.token_endpoint.requests), store.reads) == (2, 4)
 
 
 def test_threads_of_a_process_that_starts_later_read_what_is_stored_once() -> None:
-    state = SharedTokenState(Clock())
-    get_concurrently(state.start())
-    assert get_concurrently(state.start()) == ["token-1"] * THREADS
-    assert (state.endpoint.request_count, state.store.reads) == (1, 3)
+    store = ParameterStoreStub()
+    processes = new_processes(store)
+    get_concurrently(processes.start())
+    assert get_concurrently(processes.start()) == [FIRST_TOKEN] * THREADS
+    assert (len(processes.token_endpoint.requests), store.reads) == (1, 3)
 
 
 class RejectedProcess:
     """A process whose tokens PayNearMe rejects. Time passes only when a test advances ``clock``."""
 
     def __init__(self, status: int = 401) -> None:
-        self.clock = Clock()
-        self.state = SharedTokenState(self.clock)
-        self.pool = StubPool(http_response(status, b""))
-        self.client: PayNearMeClient = new_client(self.pool, self.state.start())
+        self.processes = new_processes(ParameterStoreStub())
+        self.clock = self.processes.clock
+        self.pool = PayNearMeStub(http_response(status, b""))
+        self.client: PayNearMeClient = new_client(self.pool, self.processes.start())
 
     def token_requests(self, operation: str, calls: int = 20) -> int:
         """Make ``calls`` calls, and return the number of token requests."""
-        initial_count = self.state.endpoint.request_count
+        initial_count = len(self.processes.token_endpoint.requests)
         for _ in range(calls):
             with pytest.raises(CredentialsRejectedError):
                 call(self.client, operation, oauth_site(), self.clock.deadline(6.5))
-        return self.state.endpoint.request_count - initial_count
+        return len(self.processes.token_endpoint.requests) - initial_count
 
 
 @for_each_operation
@@ -98,13 +108,13 @@ def test_what_another_call_learned_of_new_tokens_holds_for_a_payment_as_well() -
 def test_where_paynearme_refuses_with_403_the_address_is_asked_once(operation: str) -> None:
     process = RejectedProcess(403)
     assert process.token_requests(operation) == 1
-    assert set(process.pool.authorizations) == {"Bearer token-1"}
+    assert set(process.pool.authorizations) == {f"Bearer {FIRST_TOKEN}"}
 
 
 @for_each_operation
 def test_a_token_that_paynearme_takes_again_is_used_during_the_back_off(operation: str) -> None:
     process = RejectedProcess()
     process.token_requests("get_smart_token")
-    process.pool.responses = [http_response(200, RESPONSES[operation])]
+    process.pool.default_reply = http_response(200, RESPONSES[operation])
     call(process.client, operation, oauth_site(), process.clock.deadline(6.5))
-    assert process.pool.authorizations[-1] == f"Bearer token-{process.state.endpoint.request_count}"
+    assert process.pool.authorizations[-1] == f"Bearer {TOKEN}-{len(process.processes.token_endpoint.requests)}"

@@ -3,7 +3,7 @@ import traceback
 from typing import Any
 
 import pytest
-from urllib3 import BaseHTTPResponse
+from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import (
@@ -30,15 +30,16 @@ from paynearme.protocol.parsing import read_message
 from paynearme.protocol.signing import verify
 from paynearme.protocol.smart_token import SmartTokenRequest, SmartTokenResponse
 from paynearme.sites.site import ResolvedSite
-from tests.support.client_stubs import BASE_URL, StubPool, http_response, new_client
+from tests.support.client_stubs import BASE_URL, new_client
 from tests.support.fake_clock import Clock
 from tests.support.message_fixtures import SECRET, resolved_site, valid_guaranteed_ach_request
+from tests.support.paynearme_stub import PayNearMeStub, http_response
 from tests.support.samples import load_sample
 
 VALID_RESPONSE = load_sample("get_smart_token_response", "guaranteed_ach")
 
 
-def call(pool: StubPool, site: ResolvedSite | None = None, seconds: float = 6.5) -> SmartTokenResponse:
+def call(pool: PayNearMeStub, site: ResolvedSite | None = None, seconds: float = 6.5) -> SmartTokenResponse:
     request = read_message(
         SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25", timestamp="1", version="1.0")
     )
@@ -47,20 +48,20 @@ def call(pool: StubPool, site: ResolvedSite | None = None, seconds: float = 6.5)
 
 def sent_request(site: ResolvedSite | None = None, seconds: float = 6.5) -> dict[str, Any]:
     """Return the request of a call, with its parsed body."""
-    pool = StubPool(http_response(200, VALID_RESPONSE))
+    pool = PayNearMeStub(http_response(200, VALID_RESPONSE))
     call(pool, site, seconds)
     [request] = pool.requests
     return request | {"body": json.loads(request["body"])}
 
 
-def error_of(response: BaseHTTPResponse | HTTPError) -> ServiceError:
+def error_of(response: HTTPResponse | HTTPError) -> ServiceError:
     with pytest.raises(ServiceError) as exc_info:
-        call(StubPool(response))
+        call(PayNearMeStub(response))
     return exc_info.value
 
 
 def test_a_good_answer_is_returned_typed() -> None:
-    assert call(StubPool(http_response(200, VALID_RESPONSE))).model_dump() == {"orders": VALID_RESPONSE["orders"]}
+    assert call(PayNearMeStub(http_response(200, VALID_RESPONSE))).model_dump() == {"orders": VALID_RESPONSE["orders"]}
 
 
 def test_the_call_is_a_post_of_json_to_the_operation() -> None:
@@ -191,7 +192,7 @@ def test_a_connection_that_is_refused_is_a_fault_without_effect_and_no_time_out(
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_without_time_left_no_call_is_made(seconds: float) -> None:
-    pool = StubPool(http_response(200, VALID_RESPONSE))
+    pool = PayNearMeStub(http_response(200, VALID_RESPONSE))
     with pytest.raises(UpstreamConnectTimeoutError):
         call(pool, seconds=seconds)
     assert pool.requests == []
@@ -209,7 +210,7 @@ def test_without_time_left_no_call_is_made(seconds: float) -> None:
         ProtocolError(SECRET),
     ],
 )
-def test_no_error_tells_what_was_sent_or_received(response: BaseHTTPResponse | HTTPError) -> None:
+def test_no_error_tells_what_was_sent_or_received(response: HTTPResponse | HTTPError) -> None:
     error = error_of(response)
     error_texts = [str(error), repr(error), *traceback.format_exception(error)]
     assert SECRET not in "".join(error_texts)

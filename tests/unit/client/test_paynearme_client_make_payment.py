@@ -29,8 +29,6 @@ from tests.support.client_stubs import (
     NOW,
     PAYMENT_REQUEST,
     SITE_PAYMENT_IDENTIFIER,
-    StubPool,
-    http_response,
     new_client,
 )
 from tests.support.fake_clock import Clock
@@ -47,6 +45,7 @@ from tests.support.paynearme_server_stub import (
     short_deadline,
     truncating,
 )
+from tests.support.paynearme_stub import PayNearMeStub, http_response
 from tests.support.samples import load_sample
 
 # The fixture in addition to the mark, because it is set up after the fixture that disables sockets.
@@ -216,7 +215,7 @@ def test_a_payment_is_made_if_somebody_listens_after_all(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("seconds", [1.49, 0.0, -1.0])
 def test_with_too_little_time_left_nothing_is_sent(seconds: float) -> None:
-    pool = StubPool(http_response(200, VALID_RESPONSE))
+    pool = PayNearMeStub(http_response(200, VALID_RESPONSE))
     with pytest.raises(UpstreamConnectTimeoutError):
         new_client(pool).make_payment(
             resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, Clock().deadline(seconds)
@@ -225,7 +224,7 @@ def test_with_too_little_time_left_nothing_is_sent(seconds: float) -> None:
 
 
 def test_with_just_enough_time_left_it_is_sent() -> None:
-    pool = StubPool(http_response(200, VALID_RESPONSE))
+    pool = PayNearMeStub(http_response(200, VALID_RESPONSE))
     assert (
         new_client(pool).make_payment(resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, Clock().deadline(1.5))
         == "943751749956"

@@ -21,15 +21,14 @@ from tests.support.client_stubs import (
     PAYMENT_REQUEST,
     RESPONSES,
     SITE_PAYMENT_IDENTIFIER,
-    StubPool,
     StubTokens,
     call,
-    http_response,
     new_client,
     oauth_site,
 )
 from tests.support.fake_clock import Clock
 from tests.support.message_fixtures import SECRET, resolved_site
+from tests.support.paynearme_stub import PayNearMeStub, http_response
 
 CANARY = "canary-7e2b"
 RETRIED_OPERATIONS = ["get_smart_token", "find_payment_methods", "create_order"]
@@ -42,25 +41,25 @@ def valid_response(operation: str) -> HTTPResponse:
     return http_response(200, RESPONSES[operation])
 
 
-def call_with(operation: str, pool: StubPool, tokens: StubTokens, site: ResolvedSite | None = None) -> object:
+def call_with(operation: str, pool: PayNearMeStub, tokens: StubTokens, site: ResolvedSite | None = None) -> object:
     return call(new_client(pool, tokens), operation, site or oauth_site(), Clock().deadline(6.5))
 
 
 @for_each_operation
 def test_a_call_carries_the_token_and_no_signature(operation: str) -> None:
-    pool, tokens = StubPool(valid_response(operation)), StubTokens("first")
+    pool, tokens = PayNearMeStub(valid_response(operation)), StubTokens("first")
     call_with(operation, pool, tokens)
     assert pool.authorizations == ["Bearer first"]
-    assert "signature" not in pool.sent_bodies[0]
-    assert pool.sent_bodies[0]["version"] == "3.0"
+    assert "signature" not in pool.sent[0]
+    assert pool.sent[0]["version"] == "3.0"
     assert tokens.rejected_tokens == [None]
 
 
 @for_each_operation
 def test_a_site_that_wants_both_sends_both(operation: str) -> None:
-    pool = StubPool(valid_response(operation))
+    pool = PayNearMeStub(valid_response(operation))
     call_with(operation, pool, StubTokens("first"), oauth_site(send_signature=True))
-    [body] = pool.sent_bodies
+    [body] = pool.sent
     assert pool.authorizations == ["Bearer first"]
     verify(body, body["signature"], [SECRET])
     assert "first" not in body.values()
@@ -68,17 +67,17 @@ def test_a_site_that_wants_both_sends_both(operation: str) -> None:
 
 @for_each_operation
 def test_a_site_that_signs_never_asks_for_a_token(operation: str) -> None:
-    pool, tokens = StubPool(valid_response(operation)), StubTokens("first")
+    pool, tokens = PayNearMeStub(valid_response(operation)), StubTokens("first")
     call_with(operation, pool, tokens, resolved_site())
     assert tokens.rejected_tokens == []
     assert pool.authorizations == [None]
-    assert "signature" in pool.sent_bodies[0]
+    assert "signature" in pool.sent[0]
 
 
 @for_each_retryable
 @for_each_rejection
 def test_a_site_that_signs_asks_for_no_token_when_it_is_refused(operation: str, status: int) -> None:
-    pool, tokens = StubPool(http_response(status, {})), StubTokens("first")
+    pool, tokens = PayNearMeStub(http_response(status, {})), StubTokens("first")
     with pytest.raises(CredentialsRejectedError):
         call_with(operation, pool, tokens, resolved_site())
     assert (len(pool.requests), tokens.rejected_tokens) == (1, [])
@@ -86,18 +85,18 @@ def test_a_site_that_signs_asks_for_no_token_when_it_is_refused(operation: str, 
 
 @for_each_retryable
 def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation: str) -> None:
-    pool, tokens = StubPool(http_response(401, b""), valid_response(operation)), StubTokens("first", "second")
+    pool, tokens = PayNearMeStub(http_response(401, b""), valid_response(operation)), StubTokens("first", "second")
     assert call_with(operation, pool, tokens) == call_with(
-        operation, StubPool(valid_response(operation)), StubTokens("x")
+        operation, PayNearMeStub(valid_response(operation)), StubTokens("x")
     )
     assert pool.authorizations == ["Bearer first", "Bearer second"]
     assert tokens.rejected_tokens == [None, "first"]
-    assert pool.sent_bodies[0] == pool.sent_bodies[1]
+    assert pool.sent[0] == pool.sent[1]
 
 
 @for_each_retryable
 def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation: str) -> None:
-    pool = StubPool(http_response(401, b""), http_response(401, b""), valid_response(operation))
+    pool = PayNearMeStub(http_response(401, b""), http_response(401, b""), valid_response(operation))
     tokens = StubTokens("first", "second", CredentialsRejectedError("a new token was rejected"))
     with pytest.raises(CredentialsRejectedError):
         call_with(operation, pool, tokens)
@@ -108,7 +107,7 @@ def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation
 
 @for_each_retryable
 def test_what_a_403_refuses_is_not_the_token(operation: str) -> None:
-    pool = StubPool(http_response(401, b""), http_response(403, b""), valid_response(operation))
+    pool = PayNearMeStub(http_response(401, b""), http_response(403, b""), valid_response(operation))
     tokens = StubTokens("first", "second", "third")
     with pytest.raises(CredentialsRejectedError):
         call_with(operation, pool, tokens)
@@ -118,14 +117,14 @@ def test_what_a_403_refuses_is_not_the_token(operation: str) -> None:
 
 @for_each_operation
 def test_that_a_token_was_taken_is_learned(operation: str) -> None:
-    pool, tokens = StubPool(valid_response(operation)), StubTokens("first")
+    pool, tokens = PayNearMeStub(valid_response(operation)), StubTokens("first")
     call_with(operation, pool, tokens)
     assert tokens.accepted == 1
 
 
 @for_each_retryable
 def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: str) -> None:
-    pool = StubPool(http_response(401, b""), http_response(401, b""), valid_response(operation))
+    pool = PayNearMeStub(http_response(401, b""), http_response(401, b""), valid_response(operation))
     tokens = StubTokens("cached", "stored", "new")
     call_with(operation, pool, tokens)
     assert pool.authorizations == ["Bearer cached", "Bearer stored", "Bearer new"]
@@ -136,7 +135,7 @@ def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: s
 @for_each_retryable
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
 def test_only_a_refused_token_is_a_reason_for_another_token(operation: str, status: int) -> None:
-    pool, tokens = StubPool(http_response(status, {"status": "error"})), StubTokens("first", "second")
+    pool, tokens = PayNearMeStub(http_response(status, {"status": "error"})), StubTokens("first", "second")
     with pytest.raises(ServiceError):
         call_with(operation, pool, tokens)
     assert (len(pool.requests), tokens.rejected_tokens) == (1, [None])
@@ -153,7 +152,7 @@ TOKEN_ERRORS = [
 @for_each_operation
 @pytest.mark.parametrize("error", TOKEN_ERRORS, ids=lambda error: type(error).__name__)
 def test_without_a_token_nothing_is_sent(operation: str, error: ServiceError) -> None:
-    pool = StubPool(valid_response(operation))
+    pool = PayNearMeStub(valid_response(operation))
     with pytest.raises(type(error)) as exc_info:
         call_with(operation, pool, StubTokens(error))
     assert exc_info.value is error
@@ -163,7 +162,7 @@ def test_without_a_token_nothing_is_sent(operation: str, error: ServiceError) ->
 @for_each_retryable
 @pytest.mark.parametrize("error", TOKEN_ERRORS, ids=lambda error: type(error).__name__)
 def test_where_there_is_no_other_token_that_is_told(operation: str, error: ServiceError) -> None:
-    pool = StubPool(http_response(401, b""), valid_response(operation))
+    pool = PayNearMeStub(http_response(401, b""), valid_response(operation))
     with pytest.raises(type(error)) as exc_info:
         call_with(operation, pool, StubTokens("first", error))
     assert exc_info.value is error
@@ -172,7 +171,7 @@ def test_where_there_is_no_other_token_that_is_told(operation: str, error: Servi
 
 @for_each_rejection
 def test_a_payment_whose_token_is_refused_is_not_sent_again(status: int) -> None:
-    pool = StubPool(http_response(status, b""), valid_response("make_payment"))
+    pool = PayNearMeStub(http_response(status, b""), valid_response("make_payment"))
     tokens = StubTokens("first", "second")
     with pytest.raises(CredentialsRejectedError):
         call_with("make_payment", pool, tokens)
@@ -181,7 +180,7 @@ def test_a_payment_whose_token_is_refused_is_not_sent_again(status: int) -> None
 
 
 def test_the_next_payment_has_another_token() -> None:
-    pool = StubPool(http_response(401, b""), valid_response("make_payment"))
+    pool = PayNearMeStub(http_response(401, b""), valid_response("make_payment"))
     tokens = StubTokens("first", "second")
     client, deadline = new_client(pool, tokens), Clock().deadline(6.5)
     with pytest.raises(CredentialsRejectedError):
@@ -194,14 +193,14 @@ def test_the_next_payment_has_another_token() -> None:
 
 @pytest.mark.parametrize("error", TOKEN_ERRORS, ids=lambda error: type(error).__name__)
 def test_a_refused_payment_stays_one_where_there_is_no_other_token(error: ServiceError) -> None:
-    rejecting_pool = StubPool(http_response(401, b""))
+    rejecting_pool = PayNearMeStub(http_response(401, b""))
     with pytest.raises(CredentialsRejectedError) as exc_info:
         call_with("make_payment", rejecting_pool, StubTokens("first", error))
     assert exc_info.value is not error
 
 
 def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
-    clock, pool = Clock(), StubPool(valid_response("make_payment"))
+    clock, pool = Clock(), PayNearMeStub(valid_response("make_payment"))
 
     class SlowTokens(StubTokens):
         def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
@@ -216,7 +215,7 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
 
 @for_each_operation
 def test_no_error_tells_the_token(operation: str) -> None:
-    pool = StubPool(http_response(401, {"echo": CANARY}))
+    pool = PayNearMeStub(http_response(401, {"echo": CANARY}))
     tokens = StubTokens(CANARY, f"another-{CANARY}", CredentialsRejectedError("a new token was rejected"))
     with pytest.raises(CredentialsRejectedError) as exc_info:
         call_with(operation, pool, tokens)

@@ -8,9 +8,10 @@ from paynearme.errors import RequestRejectedError, ServiceError
 from paynearme.protocol.create_order import CreateOrderRequest
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.smart_token import SmartTokenRequest
-from tests.support.client_stubs import ORDER_REQUEST, StubPool, http_response, new_client
+from tests.support.client_stubs import ORDER_REQUEST, new_client
 from tests.support.fake_clock import Clock
 from tests.support.message_fixtures import resolved_site, valid_guaranteed_ach_request
+from tests.support.paynearme_stub import PayNearMeStub, http_response
 
 PII_PARAMETERS = {
     "site_customer_first_name": "Peter",
@@ -26,9 +27,9 @@ IDENTIFIERS = {"site_customer_identifier": "575530001", "site_order_identifier":
 PII = {"ext_customer_tax_id_pii": "123-45-6789", "ext_customer_date_of_birth_pii": "1950-09-21"}
 
 
-def rejection_pool(description: str, code: str | None) -> StubPool:
+def rejection_pool(description: str, code: str | None) -> PayNearMeStub:
     content = {"status": "error", "response_code": code, "errors": [{"description": description}, description]}
-    return StubPool(http_response(422, content))
+    return PayNearMeStub(http_response(422, content))
 
 
 def reject_order(changes: dict[str, str], description: str, code: str | None) -> RequestRejectedError:

@@ -17,9 +17,10 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from tests.support.client_stubs import BASE_URL, RESPONSES, StubPool, call, http_response, new_client
+from tests.support.client_stubs import BASE_URL, RESPONSES, call, new_client
 from tests.support.fake_clock import Clock
 from tests.support.message_fixtures import resolved_site
+from tests.support.paynearme_stub import PayNearMeStub, http_response
 
 POOL = HTTPConnectionPool("api.example.com")
 CONNECTION = HTTPConnection("api.example.com")
@@ -31,7 +32,7 @@ for_each_single_attempt = pytest.mark.parametrize("operation", ["create_order", 
 
 def sent_request(operation: str, seconds: float = 6.5) -> dict[str, Any]:
     """Return the request of a call."""
-    pool = StubPool(http_response(200, RESPONSES[operation]))
+    pool = PayNearMeStub(http_response(200, RESPONSES[operation]))
     call(new_client(pool), operation, resolved_site(), Clock().deadline(seconds))
     [request] = pool.requests
     return request
