@@ -38,6 +38,6 @@ def local_date(timestamp: datetime, time_zone: tzinfo) -> date:
 
 
 def within_days(counts: Iterable[tuple[date, int]], today: date, days: int) -> int:
-    """Return the sum of the counts of the last ``days`` days, with today and later days."""
+    """Return the sum of the counts of the last ``days`` days, including today and later days."""
     first = today - timedelta(days=days - 1)
     return sum(count for day, count in counts if day >= first)

@@ -96,7 +96,7 @@ class Bounds(_Model):
 
 
 class Frequency(_Model):
-    """The maximum count within the last ``within_days`` UTC days, with today."""
+    """The maximum count within the last ``within_days`` UTC days, including today."""
 
     max_count: int = Field(ge=0, strict=True)
     within_days: int = Field(ge=1, le=MAX_DAYS, strict=True)

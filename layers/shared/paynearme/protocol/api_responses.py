@@ -50,7 +50,7 @@ class OrderResponse(ApiModel):
     expires_at: datetime | None = None
     merchant_updated_at: datetime | None = Field(
         default=None,
-        description="The time of the last change of the merchant's data. The same data again change nothing.",
+        description="The time of the last change of the merchant's data. A repeated PUT does not change it.",
     )
 
 
@@ -75,7 +75,7 @@ class SpendingResponse(ApiModel):
 
 
 class RecentCount(ApiModel):
-    """A count within the last ``within_days`` UTC days, with today."""
+    """A count within the last ``within_days`` UTC days, including today."""
 
     count: int
     within_days: int = Field(description="The days of the policy's rule, or 365 without a rule.")
@@ -95,10 +95,10 @@ class CustomerResponse(ApiModel):
     self_imposed_month_limit: Dollars | None = None
     merchant_updated_at: datetime | None = Field(
         default=None,
-        description="The time of the last change of the merchant's data. The same data again change nothing.",
+        description="The time of the last change of the merchant's data. A repeated PUT does not change it.",
     )
     balance: Dollars = Field(
-        default=Decimal(0), description="The posted amounts minus the debited amounts. Merchant data do not change it."
+        default=Decimal(0), description="The posted amounts minus the debited amounts. A PUT does not change it."
     )
     spending: SpendingResponse
     chargebacks: RecentCount
@@ -109,7 +109,7 @@ class ReversalDetails(ApiModel):
     """One reversal of PayNearMe."""
 
     at: datetime = Field(description="The time of the callback.")
-    kind: ReversalKind = Field(description="The category.")
+    kind: ReversalKind = Field(description="The category of the reversal.")
     type: str | None = Field(default=None, description="PayNearMe's reverse_type.")
     code: str | None = Field(default=None, description="PayNearMe's reverse_code.")
     amount: Dollars = Field(description="The returned amount.")

@@ -49,6 +49,7 @@ class PaymentMethod(PayNearMeResponse):
 
 
 class PaymentMethods(PayNearMeResponse):
-    """A customer's saved payment methods. The list can be empty. An invalid list is an upstream error."""
+    """A customer's saved payment methods. The list can be empty."""
 
+    # Without a valid list, the response is an upstream error.
     accounts: list[PaymentMethod]
