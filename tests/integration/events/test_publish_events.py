@@ -48,7 +48,7 @@ class EventConsumer:
         """Return the new events in order, as EventBridge delivers them."""
         return [json.loads(body) for body in self._drain(self.event_queue_url)]
 
-    def dead_letters(self) -> list[str]:
+    def dead_letter_bodies(self) -> list[str]:
         """Return the new message bodies of the dead-letter queue."""
         return self._drain(self.dead_letter_queue_url)
 
@@ -88,9 +88,9 @@ def payment_records(records: list[Record]) -> list[Record]:
 def records(payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader) -> list[Record]:
     """Return the stream records of two payments with PII, one of them reversed."""
     pii = dict.fromkeys(("agent_name", "agent_email", "payment_bank_name", "card_pii"), MARKER)
-    for number in ("1", "2"):
-        payments.authorize(number, site_customer_identifier=CUSTOMER, **pii)
-        payments.confirm(number, site_customer_identifier=CUSTOMER, payment_amount="90.00", **pii)
+    for payment_id in ("1", "2"):
+        payments.authorize(payment_id, site_customer_identifier=CUSTOMER, **pii)
+        payments.confirm(payment_id, site_customer_identifier=CUSTOMER, payment_amount="90.00", **pii)
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", site_customer_identifier=CUSTOMER))
     return payment_records(stream_reader.records())
 
@@ -108,12 +108,12 @@ def test_the_merchant_hears_of_all_that_happened_in_order(
         published = expected[detail["event_identifier"]]
         assert (event["source"], event["detail-type"]) == ("paynearme", published.detail_type)
         assert detail == published.model_dump(mode="json")
-    for number in ("1", "2"):
+    for payment_id in ("1", "2"):
         sequences = [
-            e["detail"]["sequence"] for e in received_events if e["detail"]["pnm_payment_identifier"] == number
+            e["detail"]["sequence"] for e in received_events if e["detail"]["pnm_payment_identifier"] == payment_id
         ]
         assert sequences == sorted(sequences)
-    assert event_consumer.dead_letters() == []
+    assert event_consumer.dead_letter_bodies() == []
     assert MARKER not in str(received_events)
 
 
@@ -166,7 +166,7 @@ def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
     aws_calls.request_errors["PutEvents"] = ACCESS_DENIED
     with pytest.raises(InvocationFailedError):
         publish(records)
-    assert (event_consumer.received_events(), event_consumer.dead_letters()) == ([], [])
+    assert (event_consumer.received_events(), event_consumer.dead_letter_bodies()) == ([], [])
     line = captured.logs()[-1]
     assert (line["status"], line["error"]) == (500, "EventPublishFailedError")
     assert line["error_causes"] == ["ClientError AccessDeniedException"]
@@ -195,7 +195,7 @@ def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
         patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
         publish([record])
 
-    [body] = event_consumer.dead_letters()
+    [body] = event_consumer.dead_letter_bodies()
     assert event_consumer.received_events() == []
     published, line = captured.logs()[-2:]
     assert (published["event_type"], published["pnm_order_identifier"]) == ("dead_letter", "80080175585")
@@ -206,4 +206,4 @@ def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
 
     publish(json.loads(body)["Records"])
     assert [event["detail-type"] for event in event_consumer.received_events()] == ["PaymentAuthorized"]
-    assert event_consumer.dead_letters() == []
+    assert event_consumer.dead_letter_bodies() == []

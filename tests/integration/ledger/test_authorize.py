@@ -149,11 +149,11 @@ def test_a_site_payment_identifier_of_the_callback_is_answered_and_kept(
 def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: LambdaFunction) -> None:
     names = ["1001", "1002", "1003"]
     first = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
-    again = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
+    duplicates = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
 
     identifiers = [response.fields["site_payment_identifier"] for response in first]
     assert len(set(identifiers)) == len(names)
-    assert [response.fields["site_payment_identifier"] for response in again] == identifiers
+    assert [response.fields["site_payment_identifier"] for response in duplicates] == identifiers
 
 
 def test_a_conflict_is_answered_with_the_identifier_that_the_payment_has(authorize: LambdaFunction) -> None:

@@ -82,8 +82,8 @@ def test_each_payment_type_of_the_same_limit_overtakes(
 ) -> None:
     limit_amount = 100 * (len(earlier_types) + 2) - Decimal(missing_amount)
     deployed_policy.put_defaults(spending_limits=[limit("day", str(limit_amount), "credit", "cash", "none")])
-    for number, payment_type in enumerate(earlier_types):
-        payments.authorize(f"before-{number}", payment_type=payment_type)
+    for payment_id, payment_type in enumerate(earlier_types):
+        payments.authorize(f"before-{payment_id}", payment_type=payment_type)
     interleave(lambda: payments.authorize("2", payment_type=other_type))
 
     accepted = payments.authorize("1")
@@ -110,10 +110,10 @@ def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_
         spending_limits=[limit("day", "500.00", "credit", "cash", "none"), limit("week", "500.00")]
     )
 
-    def pay_other(number: int) -> Step:
-        return lambda: payments.authorize(f"other-{number}", payment_type=None if number % 2 else "cash")
+    def pay_other(payment_id: int) -> Step:
+        return lambda: payments.authorize(f"other-{payment_id}", payment_type=None if payment_id % 2 else "cash")
 
-    interleave(*[pay_other(number) for number in range(4)])
+    interleave(*[pay_other(payment_id) for payment_id in range(4)])
 
     assert payments.authorize("1")
     assert payments.spent() == total("500.00")

@@ -42,8 +42,8 @@ def test_however_often_it_is_told_a_payment_is_posted_once_and_acknowledged_alik
 def test_a_balance_is_the_exact_sum_of_a_customers_payments(
     confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
-    for number in range(10):
-        confirm(confirmation(pnm_payment_identifier=str(number), net_payment_amount="0.10"))
+    for payment_id in range(10):
+        confirm(confirmation(pnm_payment_identifier=str(payment_id), net_payment_amount="0.10"))
     confirm(confirmation(pnm_payment_identifier="10", net_payment_amount="123456789012.07"))
 
     assert ledger_table.balances() == {CUSTOMER: Decimal("123456789013.07")}

@@ -25,8 +25,8 @@ def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
 ) -> None:
     days = [datetime(2026, 11, day, 17, tzinfo=UTC) for day in (1, 15, 16, 20)]
     amounts = ["1000.01", "100.02", "10.03", "1.04"]
-    for number, (day, amount) in enumerate(zip(days, amounts, strict=True)):
-        payments.at(day).authorize(str(number), payment_amount=amount)
+    for payment_id, (day, amount) in enumerate(zip(days, amounts, strict=True)):
+        payments.at(day).authorize(str(payment_id), payment_amount=amount)
     payments.authorize("9", payment_amount="0.90", payment_type="cash")
     payments.authorize("10", payment_amount="0.09", payment_type="barter")
     payments.authorize("11", payment_amount="7000.00", payment_type="ach")
@@ -53,9 +53,9 @@ def test_a_day_begins_and_ends_in_the_policys_time_zone(
     ]
 
 
-def send_reversal(reverse: LambdaFunction, now: datetime, number: str, **changes: str) -> None:
+def send_reversal(reverse: LambdaFunction, now: datetime, payment_id: str, **changes: str) -> None:
     """Send a reversal at ``now``."""
-    message = reversal(pnm_payment_identifier=number, timestamp=unix_time(now), **changes)
+    message = reversal(pnm_payment_identifier=payment_id, timestamp=unix_time(now), **changes)
     assert send_at(now, reverse, message).status == 200
 
 
@@ -97,7 +97,7 @@ def test_a_site_has_its_own_policy(backend: ApiDriver, deployed_policy: AppConfi
 def test_a_get_takes_one_call_of_dynamodb_however_long_the_history(
     backend: ApiDriver, payments: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
-    for number in range(20):
-        payments.at(NOON - timedelta(days=number)).confirm(str(number))
+    for payment_id in range(20):
+        payments.at(NOON - timedelta(days=payment_id)).confirm(str(payment_id))
 
     assert aws_calls.calls_during(lambda: backend.get(customer_path())) == ["BatchGetItem"]

@@ -142,7 +142,7 @@ def test_what_was_given_back_and_what_failed_holds_nothing(backend: ApiDriver, p
     payments.authorize("2")
     payments.decline("2")
 
-    released_record, failed_record = (payment_content(backend.get(payment_path(number))) for number in "12")
+    released_record, failed_record = (payment_content(backend.get(payment_path(payment_id))) for payment_id in "12")
 
     assert released_record["released_at"] == "2026-11-20T17:00:00Z"
     assert "released_at" not in failed_record

@@ -61,9 +61,7 @@ def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
     for name, message_changes in previous_messages:
         cold_start(name)({"authorize": authorization, "confirm": confirmation}[name](**message_changes))
     for operation in WRITES:
-        aws_calls.response_errors[operation] = [
-            response_error if number in lost_indexes else None for number in range(3)
-        ]
+        aws_calls.response_errors[operation] = [response_error if index in lost_indexes else None for index in range(3)]
 
     response = cold_start("confirm")(confirmation(**changes))
 
@@ -96,17 +94,17 @@ def test_an_authorization_whose_answers_are_lost_is_answered_with_what_was_store
     assert authorize(authorization(**changes)).body == response.body
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("lost_index", [0, 1])
 def test_a_conflict_whose_answer_is_lost_is_still_declined_and_marked(
     authorize: LambdaFunction,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
     response_error: Exception,
-    number: int,
+    lost_index: int,
 ) -> None:
     authorize(authorization())
     for operation in READS + WRITES:
-        aws_calls.response_errors[operation] = [response_error if call == number else None for call in range(2)]
+        aws_calls.response_errors[operation] = [response_error if index == lost_index else None for index in range(2)]
 
     response = authorize(authorization(payment_amount="1.00"))
 
@@ -115,18 +113,18 @@ def test_a_conflict_whose_answer_is_lost_is_still_declined_and_marked(
     assert ledger_table.payment()["decision"] == "accept"
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("lost_index", [0, 1])
 def test_an_authorization_after_the_confirmation_survives_a_lost_answer(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
     response_error: Exception,
-    number: int,
+    lost_index: int,
 ) -> None:
     confirm(confirmation())
     for operation in READS + WRITES:
-        aws_calls.response_errors[operation] = [response_error if call == number else None for call in range(2)]
+        aws_calls.response_errors[operation] = [response_error if index == lost_index else None for index in range(2)]
 
     assert authorize(authorization(payment_amount="1.00")).fields["accept_payment"] == "yes"
     assert ledger_table.anomalies() == {"amount_differs"}

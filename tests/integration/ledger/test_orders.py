@@ -63,8 +63,8 @@ def test_what_is_fed_is_what_authorizations_are_decided_by(backend: ApiDriver, l
 def test_a_payment_is_declined_for_an_order_that_is_fed_as_closed_until_it_is_fed_as_open(
     backend: ApiDriver, authorize: LambdaFunction, deployed_policy: AppConfigStub
 ) -> None:
-    def decision_of(number: str) -> str:
-        response = authorize(authorization(pnm_payment_identifier=number))
+    def decision_of(payment_id: str) -> str:
+        response = authorize(authorization(pnm_payment_identifier=payment_id))
         return response.fields["accept_payment"]
 
     deployed_policy.put_defaults(unknown_order="decline")

@@ -167,7 +167,7 @@ def test_a_warm_function_calls_dynamodb_and_nothing_else(
     cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub, aws_calls: AwsCallRecorder, name: str
 ) -> None:
     previous_messages, calls_per_message = TYPICAL_MESSAGES[name]
-    payments = [{"pnm_payment_identifier": number} for number in ("1", "2", "3")]
+    payments = [{"pnm_payment_identifier": payment_id} for payment_id in ("1", "2", "3")]
     for message, payment in product(previous_messages, payments):
         send(cold_start, message.change(**payment))
     function = cold_start(name)
@@ -196,8 +196,8 @@ def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
     function = cold_start(name)
     assert deployed_policy.calls == []
 
-    for number in ("1", "2"):
-        function(MESSAGES[name](pnm_payment_identifier=number))
+    for payment_id in ("1", "2"):
+        function(MESSAGES[name](pnm_payment_identifier=payment_id))
 
     assert deployed_policy.calls == calls
 
@@ -279,15 +279,15 @@ def test_an_authorization_reads_no_more_however_many_payments_the_customer_has_m
     deployed_policy.put_defaults(**EVERY_RULE)
     warmed_up = {name: cold_start(name) for name in MESSAGES}
 
-    def send_for(number: int, message: CallbackMessage, now: datetime) -> None:
-        changed = message.change(pnm_payment_identifier=str(number), payment_amount="10.00")
+    def send_for(payment_id: int, message: CallbackMessage, now: datetime) -> None:
+        changed = message.change(pnm_payment_identifier=str(payment_id), payment_amount="10.00")
         send(warmed_up.__getitem__, changed._replace(now=now))
 
-    def reads_after(numbers: range) -> tuple[list[str], list[tuple[str, str]], bytes]:
-        for number in numbers:
-            for message in [AUTHORIZE, *FOLLOW_UPS.get(number % 60, ())]:
-                send_for(number, message, NEW_YEAR - timedelta(days=number % 10))
-        calls = aws_calls.calls_during(lambda: send_for(1000 + len(numbers), AUTHORIZE, NEW_YEAR))
+    def reads_after(payment_ids: range) -> tuple[list[str], list[tuple[str, str]], bytes]:
+        for payment_id in payment_ids:
+            for message in [AUTHORIZE, *FOLLOW_UPS.get(payment_id % 60, ())]:
+                send_for(payment_id, message, NEW_YEAR - timedelta(days=payment_id % 10))
+        calls = aws_calls.calls_during(lambda: send_for(1000 + len(payment_ids), AUTHORIZE, NEW_YEAR))
         return calls, read_recorder.keys[1:], read_recorder.body
 
     # The first 10 payments include all follow-ups.

@@ -119,8 +119,8 @@ def test_a_limit_over_all_payment_types_counts_them_all(
     payments: CallbackDriver, deployed_policy: AppConfigStub
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "300.00")])
-    for number, payment_type in enumerate(["cash", "a_new_one", None]):
-        assert payments.authorize(str(number), payment_type=payment_type)
+    for payment_id, payment_type in enumerate(["cash", "a_new_one", None]):
+        assert payments.authorize(str(payment_id), payment_type=payment_type)
 
     assert not payments.authorize("9", payment_type="debit", payment_amount="0.01")
 

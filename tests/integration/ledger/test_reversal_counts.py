@@ -146,8 +146,8 @@ def test_one_more_than_the_policy_allows_declines_the_next_payment(
     max_count: int,
 ) -> None:
     deployed_policy.put_defaults(**{counter: {"max_count": max_count, "within_days": 30}})
-    for number in range(max_count):
-        send_at(NOON, reverse, reversal(pnm_payment_identifier=f"back-{number}", **KINDS[counter]))
+    for payment_id in range(max_count):
+        send_at(NOON, reverse, reversal(pnm_payment_identifier=f"back-{payment_id}", **KINDS[counter]))
     assert payments.authorize("1")
 
     send_at(NOON, reverse, reversal(pnm_payment_identifier="one-more", **KINDS[counter]))
@@ -177,9 +177,9 @@ def test_those_of_two_years_are_added_up(
 ) -> None:
     deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
     new_year = datetime(2027, 1, 1, tzinfo=UTC)
-    for number, now in enumerate([new_year - timedelta(seconds=1), new_year]):
-        assert payments.at(now).authorize(f"before-{number}")
-        send_at(now, reverse, reversal(pnm_payment_identifier=str(number), timestamp=unix_time(now), **CHARGEBACK))
+    for payment_id, now in enumerate([new_year - timedelta(seconds=1), new_year]):
+        assert payments.at(now).authorize(f"before-{payment_id}")
+        send_at(now, reverse, reversal(pnm_payment_identifier=str(payment_id), timestamp=unix_time(now), **CHARGEBACK))
 
     assert not payments.at(new_year).authorize("after")
 

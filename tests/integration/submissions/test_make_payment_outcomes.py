@@ -166,9 +166,9 @@ def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifi
     unknown_outcome: SubmissionDriver, order: list[int]
 ) -> None:
     payments = [("943751749957", "7.00"), ("943751749955", "2000.00")]
-    for number, amount in (payments[index] for index in order):
+    for payment_id, amount in (payments[index] for index in order):
         changes = {"payment_amount": amount, "net_payment_amount": amount}
-        unknown_outcome.finish(pnm_payment_identifier=number, **changes)
+        unknown_outcome.finish(pnm_payment_identifier=payment_id, **changes)
 
     content = unknown_outcome.submit().content
     assert (content["pnm_payment_identifier"], content["payment_amount"]) in payments
@@ -179,8 +179,8 @@ def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_doe
     unknown_outcome: SubmissionDriver, status: str
 ) -> None:
     sizes = set()
-    for number in range(100, 112):
-        unknown_outcome.finish(status=status, pnm_payment_identifier=f"943751749{number}")
+    for payment_id in range(100, 112):
+        unknown_outcome.finish(status=status, pnm_payment_identifier=f"943751749{payment_id}")
         [item] = unknown_outcome.stored_outcomes()
         sizes.add(len(str(item)))
     assert len(sizes) == 1

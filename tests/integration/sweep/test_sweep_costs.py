@@ -35,10 +35,10 @@ SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
 def test_what_is_not_due_costs_nothing(
     payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
 ) -> None:
-    for number in range(0 if payment_state == "none" else 12):
-        payments.authorize(str(number))
+    for payment_id in range(0 if payment_state == "none" else 12):
+        payments.authorize(str(payment_id))
         if payment_state == "confirmed":
-            payments.confirm(str(number))
+            payments.confirm(str(payment_id))
     if payment_state == "released":
         sweeper.sweep(RELEASE_DUE)
 
@@ -49,10 +49,10 @@ def test_what_is_not_due_costs_nothing(
 def test_each_that_is_due_costs_one_request_and_later_two(
     payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
 ) -> None:
-    for number in range(7):
-        payments.authorize(str(number))
-    for number in range(7, 12):
-        payments.at(NOON + timedelta(hours=30)).authorize(str(number))
+    for payment_id in range(7):
+        payments.authorize(str(payment_id))
+    for payment_id in range(7, 12):
+        payments.at(NOON + timedelta(hours=30)).authorize(str(payment_id))
 
     marking_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
     repeated_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(BEFORE_RELEASE)))
@@ -64,11 +64,11 @@ def test_each_that_is_due_costs_one_request_and_later_two(
 
 
 def test_payments_are_spread_over_all_partitions() -> None:
-    keys = [schema.payment_key(SITE, str(830466818968 + number), test=False) for number in range(1600)]
+    keys = [schema.payment_key(SITE, str(830466818968 + payment_id), test=False) for payment_id in range(1600)]
 
     by_partition = Counter(pending_attributes(key, NOON)["pending_partition"] for key in keys)
 
-    assert set(by_partition) == {f"PENDING#{number:02}" for number in range(PARTITIONS)}
+    assert set(by_partition) == {f"PENDING#{partition:02}" for partition in range(PARTITIONS)}
     assert max(by_partition.values()) < 2 * 1600 / PARTITIONS
 
 
@@ -83,7 +83,7 @@ def test_more_than_one_page_of_a_partition_is_marked(
     assert calls == SWEEP_QUERIES + Counter({"Query": 2, "UpdateItem": 205})
     assert {item["unconfirmed_at"] for item in ledger_table.payments()} == {OVERDUE.isoformat()}
     assert captured.metric_total("PaymentUnconfirmed") == 205
-    # One metrics line with the operation, for any number of payments.
+    # One metrics line with the operation, for any count of payments.
     [metrics] = captured.metrics()
     assert metrics["operation"] == "sweep_unconfirmed"
 
@@ -158,18 +158,18 @@ def add_overdue_payment(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callab
 
 
 @pytest.mark.parametrize(
-    ("seconds_left", "started_count"), [(MIN_PAYMENT_BUDGET_SECONDS, 1), (MIN_PAYMENT_BUDGET_SECONDS - 0.1, 0)]
+    ("remaining_seconds", "started_count"), [(MIN_PAYMENT_BUDGET_SECONDS, 1), (MIN_PAYMENT_BUDGET_SECONDS - 0.1, 0)]
 )
 def test_what_was_found_too_late_is_not_begun(
     sweeper: SweepDriver,
     add_overdue_payment: Callable[[float], list[float]],
     clock: Clock,
-    seconds_left: float,
+    remaining_seconds: float,
     started_count: int,
 ) -> None:
     app, attempts = sweeper.function.app, add_overdue_payment(10)
 
-    sweep(app.table, app.settings, OVERDUE, clock.deadline(10 + seconds_left))
+    sweep(app.table, app.settings, OVERDUE, clock.deadline(10 + remaining_seconds))
 
     assert len(attempts) == started_count
 

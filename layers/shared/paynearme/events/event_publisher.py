@@ -1,9 +1,9 @@
 """Publish payment events from DynamoDB stream records, at least once and in order for each payment.
 
 A retryable EventBridge failure fails the batch, and Lambda invokes the function again with the whole batch.
-Events that are published already are repeated with the same identifiers. A record that cannot be published, or
-that is close to the stream's 24-hour retention, goes to the dead-letter queue, so that it does not block its
-shard. The function never reports single failed records, because the local emulator drops such records.
+Events that are published already are repeated with the same identifiers. A record that cannot be published goes
+to the dead-letter queue, so that it does not block its shard. So does a record that is close to the stream's 24-hour
+retention. The function never reports single failed records, because the local emulator drops such records.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -71,7 +71,7 @@ class _Publisher:
     dead_lettered: list[tuple[StreamRecord, str]] = field(default_factory=list)
 
     def publish(self, records: Sequence[StreamRecord], max_event_age_seconds: int, now: datetime) -> None:
-        """See ``publish``."""
+        """Publish the events of ``records``, as the function ``publish`` specifies."""
         changes = []
         for record in records:
             try:

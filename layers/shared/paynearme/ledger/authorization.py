@@ -175,7 +175,7 @@ class _AuthorizationWrite:
         return table.transact([payment, *updates], deadline)
 
     def _reservation(self, decision: Decision) -> reservations.Reservation | None:
-        """Return the reservation of an accepted payment of a known customer. A test payment has none."""
+        """Return the reservation of an accepted payment of a customer. A test payment has no reservation."""
         message = self.message
         if not decision.accept or message.test or message.site_customer_identifier is None:
             return None

@@ -80,7 +80,7 @@ class _ConfirmationWrite:
         )
 
     def anomalies(self, old: Item) -> frozenset[Anomaly]:
-        """Return the anomalies of the outcome, given the payment's item ``old``."""
+        """Return the anomalies of the outcome, compared with the payment's item ``old``."""
         checks = {
             Anomaly.OUTCOME_CONTRADICTED: "outcome" in old,
             Anomaly.SPENDING_NOT_COUNTED: self._counts_as_spending
@@ -134,7 +134,7 @@ class _ConfirmationWrite:
         expected = None
         if self._counts_as_spending and self.policy is not None and message.payment_amount is not None:
             # Assumes a reservation of this amount in today's windows, so that the common case costs one request.
-            # The condition verifies it. It does not hold after midnight, for example.
+            # The condition verifies it. After midnight, for example, it fails.
             windows = sort_keys(windows_at(self.now, self.policy.zone))
             customer = message.site_customer_identifier or ""
             expected = Reservation(customer, message.payment_amount, payment_type_name(message), windows)
@@ -214,7 +214,7 @@ class _ConfirmationWrite:
         )
 
     def _balance_update(self, amount: Decimal | None) -> list[Update]:
-        """Return the update of the customer's balance: none for a decline, a test payment or an unknown customer."""
+        """Return the update of the customer's balance: empty for a decline, a test payment or a missing customer."""
         message = self.message
         customer = message.site_customer_identifier
         if message.status is not Outcome.PAYMENT or message.test or customer is None or amount is None:
@@ -224,7 +224,7 @@ class _ConfirmationWrite:
     def _submission_outcome_update(self) -> list[Update]:
         """Return the update that provides the outcome to a submission of the payment (see ``submissions``).
 
-        A derived identifier comes from our authorization response, so no submission has it. The key contains the
+        A derived identifier is from our authorization response, so no submission has it. The key contains the
         order, so that a confirmation of another order resolves no submission.
         """
         message = self.message

@@ -42,8 +42,8 @@ def get_customer(
 ) -> CustomerResponse | None:
     """Return a customer as of ``now``, or ``None`` if the customer is unknown.
 
-    ``policy`` provides the time zone of the spending windows and the look-back of returns and chargebacks. Raises
-    ``LedgerUnavailableError``. Costs 1 request.
+    ``policy`` provides the time zone of the spending windows and the look-back period of returns and chargebacks.
+    Raises ``LedgerUnavailableError``. Costs 1 request.
     """
     windows = windows_at(now, policy.zone)
     days = [rule.within_days if rule else MAX_DAYS for rule in (policy.chargebacks, policy.returns)]
