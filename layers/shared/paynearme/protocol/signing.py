@@ -1,7 +1,7 @@
 """Sign and verify requests with PayNearMe's signature.
 
 Version 3.0 is HMAC-SHA256. Version 2.0 is MD5 over the text and the secret. Both are lowercase hex (PayNearMe docs,
-get_smart_token; PayNearMe docs, Using Authorization Callbacks).
+get_smart_token and Using Authorization Callbacks).
 """
 
 import hashlib

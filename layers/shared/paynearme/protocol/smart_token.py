@@ -1,4 +1,4 @@
-"""The request for a Smart Token, and its response (PayNearMe docs, get_smart_token; Guaranteed ACH)."""
+"""The request for a Smart Token, and its response (PayNearMe docs, get_smart_token and Guaranteed ACH)."""
 
 import re
 from collections.abc import Mapping
