@@ -1,4 +1,4 @@
-"""The documents that are deployed or shown as they stand: ``policy.json`` and ``docs/policies``."""
+"""The documents ``policy.json`` and ``docs/policies/``."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The signed text has no separators: a message can be cut in other places under the same signature."""
+"""Moved boundaries in the sample messages: the signed text has no separators."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ MESSAGES: dict[str, tuple[Model, Mapping[str, str | bool]]] = {
         f"reversal of {name}": (Reversal, build_reversal(build_confirmation(message), payment_arn="24011345"))
         for name, message in load("authorization").items()
     },
-    # Whole dollars, which an identifier's alphabet holds, and all that a confirmation carries besides.
+    # Whole dollars, which the alphabet of an identifier contains, and all parameters of a confirmation.
     **{
         f"long reversal of {name}": (
             Reversal,
@@ -48,12 +48,12 @@ MESSAGES: dict[str, tuple[Model, Mapping[str, str | bool]]] = {
         for name, message in load("authorization").items()
     },
 }
-# What a message may say besides. Of the two unknown names, the first is next to the payment's identifier.
+# Additional parameters. Of the two unknown names, the first follows the payment's identifier.
 EXTRA_PARAMETERS: dict[str, dict[str, str | bool]] = {
     "as documented": {},
     "test": {"test": True},
-    "unknown name behind the payment": {"pnm_payment_new": "7"},
-    "unknown name further behind": {"pnm_zzz_new": "7"},
+    "unknown name after the payment": {"pnm_payment_new": "7"},
+    "unknown name later": {"pnm_zzz_new": "7"},
     "unknown names about money": {"refund_amount": "7", "reverse_zzz": "7", "site_a": "7"},
     "annotation": {"site_order_annotation": "a gift"},
     "all of them": {"test": True, "pnm_payment_new": "7", "pnm_zzz_new": "7", "site_order_annotation": "x"},
@@ -65,25 +65,25 @@ def signed_names(parameters: Parameters) -> list[str]:
 
 
 def absorb(parameters: Parameters, absorber: str, absorbed: list[str]) -> Parameters:
-    """Return the message in which a value holds the names and values that follow it."""
+    """Return the message with the following names and values in the value of ``absorber``."""
     remaining = {name: value for name, value in parameters.items() if name not in absorbed}
     return remaining | {absorber: parameters[absorber] + "".join(n + parameters[n] for n in absorbed)}
 
 
 def absorb_one(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
     for absorber, name in pairwise(signed_names(parameters)):
-        yield f"{absorber} swallowed {name}", absorb(parameters, absorber, [name])
+        yield f"{absorber} absorbed {name}", absorb(parameters, absorber, [name])
 
 
 def absorb_two(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
     names = signed_names(parameters)
     for absorber, first, second in zip(names, names[1:], names[2:], strict=False):
         changed = absorb(parameters, absorber, [first, second])
-        yield f"{absorber} swallowed {first} and {second}", changed
+        yield f"{absorber} absorbed {first} and {second}", changed
 
 
 def split_value(parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
-    """Yield the messages in which the end of a value became a parameter of its own."""
+    """Yield the messages with the end of a value as a separate parameter."""
     for name, following in pairwise([*signed_names(parameters), "\N{DELETE}"]):
         value = parameters[name]
         for match in re.finditer(r"(?=([a-z][a-z0-9_]*))", value):
@@ -100,7 +100,7 @@ def decisive_values(model: Model, parameters: Parameters) -> dict[str, object]:
 
 
 def changed_values(model: Model, original_values: dict[str, object], changed: Parameters) -> dict[str, object]:
-    """Return what decides and differs, as the changed message says it; nothing if that is refused."""
+    """Return the changed decisive values, or nothing if the message is rejected."""
     try:
         new_values = decisive_values(model, changed)
     except ValidationFailedError:

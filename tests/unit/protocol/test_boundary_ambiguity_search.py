@@ -1,7 +1,7 @@
-"""A search for cuts of a signed message that say something else: boundaries moved, put in and taken out.
+"""Search for splits of a signed text that change a decisive field: moved, inserted and removed boundaries.
 
-A cut is a list that takes turns: a name, its value, the next name, and so on. The text that is signed is all
-of it in a row, so whatever moves a boundary in it keeps the signature.
+A split is a list of alternating names and values. Its concatenation is the signed text, so another split of the same
+text has the same signature.
 """
 
 import re
@@ -40,7 +40,7 @@ DECISIVE_FIELDS: dict[Model, tuple[str, ...]] = {
     Confirmation: (*AUTHORIZATION_FIELDS, "status"),
     Reversal: (*PAYMENT, "amount", "kind", "fingerprint"),
 }
-# What ``amount`` and ``kind`` are made of.
+# The parameters of ``amount`` and ``kind``.
 SOURCE_FIELDS = {"payment_amount", "reverse_amount", "reverse_currency", "reverse_type", "reverse_code"}
 
 PLAUSIBLE_PARAMETERS = {
@@ -108,7 +108,7 @@ SHORT_MESSAGES: dict[str, tuple[Model, Parameters]] = {
     ),
     "a reversal": (
         Reversal,
-        valid_reversal(**SHORT_VALUES, reverse_reason="for the rest", reverse_type="chargeback", promo_code="abc"),
+        valid_reversal(**SHORT_VALUES, reverse_reason="for the order", reverse_type="chargeback", promo_code="abc"),
     ),
 }
 
@@ -118,7 +118,7 @@ def field_sequence(parameters: Parameters) -> FieldSequence:
 
 
 def is_ordered(sequence: FieldSequence, index: int) -> bool:
-    """Return whether the name there is one, and sorts between its neighbours."""
+    """Return whether the name at ``index`` is valid and sorts between its neighbours."""
     previous = sequence[index - 2] if index else ""
     following = sequence[index + 2] if index + 2 < len(sequence) else END_MARK
     return (
@@ -129,7 +129,7 @@ def is_ordered(sequence: FieldSequence, index: int) -> bool:
 
 
 def move_boundary(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]:
-    """Yield the cuts in which the boundary behind that part is elsewhere between its neighbours."""
+    """Yield the splits with another position of the boundary after ``index``."""
     if index + 1 < len(sequence):
         joined = sequence[index] + sequence[index + 1]
         for boundary in range(len(joined) + 1):
@@ -139,7 +139,7 @@ def move_boundary(sequence: FieldSequence, index: int) -> Iterator[FieldSequence
 
 
 def insert_boundaries(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]:
-    """Yield the cuts in which a value became a value and a parameter, or a name two parameters."""
+    """Yield the splits of a value into a value and a parameter, and of a name into two parameters."""
     text = sequence[index]
     if index % 2:
         for match in re.finditer(r"(?=([a-z][a-z0-9_]*))", text):
@@ -157,7 +157,7 @@ def insert_boundaries(sequence: FieldSequence, index: int) -> Iterator[FieldSequ
 
 
 def merge_fields(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]:
-    """Yield the cut in which that part swallowed the two behind it."""
+    """Yield the split without the two boundaries after ``index``."""
     if index + 2 < len(sequence):
         changed = [*sequence[:index], "".join(sequence[index : index + 3]), *sequence[index + 3 :]]
         if index % 2 or is_ordered(changed, index):
@@ -178,7 +178,7 @@ def single_changes(sequence: FieldSequence) -> Iterator[FieldSequence]:
 
 
 def double_changes(sequence: FieldSequence) -> Iterator[FieldSequence]:
-    """Yield the cuts with two changes that are near each other."""
+    """Yield the splits with two neighbouring changes."""
     for changed_once, index in apply_searches(sequence, range(len(sequence))):
         neighbours = range(max(index - 2, 0), min(index + 4, len(changed_once)))
         yield from (changed_twice for changed_twice, _ in apply_searches(changed_once, neighbours))
@@ -192,13 +192,13 @@ def decisive_values(model: Model, parameters: Parameters) -> dict[str, object]:
 def undetected_changes(
     model: Model, original: Parameters, search: Callable[[FieldSequence], Iterator[FieldSequence]]
 ) -> Iterator[tuple[Parameters, dict[str, object]]]:
-    """Yield the cuts that are not refused, and what they say that the original does not."""
+    """Yield the splits that are accepted and change a decisive value, with the changed values."""
     original_values = decisive_values(model, original)
     fields = SOURCE_FIELDS | set(DECISIVE_FIELDS[model])
     for sequence in search(field_sequence(original)):
         parameters_read = dict(zip(sequence[::2], sequence[1::2], strict=True))
         if all(parameters_read.get(name) == original.get(name) for name in fields):
-            # Spelled alike, so it says the same: most cuts do, and need not be read.
+            # The decisive values are the same for most splits, so the test skips their validation.
             continue
         try:
             changed_values = decisive_values(model, parameters_read)
@@ -218,7 +218,7 @@ def test_no_single_change_of_a_documented_messages_cut_says_something_else(name:
     assert list(undetected_changes(model, parameters, single_changes)) == []
 
 
-@pytest.mark.parametrize("additions", [LOWERCASE_VALUES, LONG_VALUES], ids=["lower case", "rich"])
+@pytest.mark.parametrize("additions", [LOWERCASE_VALUES, LONG_VALUES], ids=["lower case", "long values"])
 @pytest.mark.parametrize(
     "name", [name for name in MESSAGES if re.search("ach_scheduled_one|cash$|reversal [bcr]", name)]
 )

@@ -1,4 +1,4 @@
-"""What the guaranteed ACH guide's messages say of each other, as the files under ``events/`` hold them."""
+"""Relations between the sample messages of PayNearMe docs, Guaranteed ACH."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,13 +11,13 @@ from paynearme.protocol.signing import string_to_sign, verify
 from sandbox.clients.sample_messages import Parameters, load, signed
 from tests.support.api_gateway_events import json_event
 
-SECRET = "a test's own secret"
+SECRET = "a-test-secret"
 CALLS = ("create_order", "find_payment_methods", "make_payment")
-RESPONSE_KINDS = tuple(f"{kind}_answer" for kind in ("get_smart_token", *CALLS))
+RESPONSE_KINDS = tuple(f"{kind}_response" for kind in ("get_smart_token", *CALLS))
 REQUESTS = [
     *(pytest.param(message, id=f"{kind}/{name}") for kind in CALLS for name, message in load(kind).items()),
     *(
-        pytest.param(load("get_smart_token")[f"guaranteed_ach{suffix}"], id=f"token{suffix}")
+        pytest.param(load("get_smart_token")[f"guaranteed_ach{suffix}"], id=f"get_smart_token{suffix}")
         for suffix in ("", "_reconnect")
     ),
 ]
@@ -111,11 +111,11 @@ def test_a_new_customer_has_no_account_of_any_type() -> None:
 
 
 def test_the_tokens_of_the_guide_are_for_the_order_that_was_created() -> None:
-    tokens, [sample_order] = load("get_smart_token"), load("get_smart_token_response")["guaranteed_ach"]["orders"]
+    requests, [sample_order] = load("get_smart_token"), load("get_smart_token_response")["guaranteed_ach"]["orders"]
 
     assert {
         CREATED_ORDER["pnm_order_identifier"],
-        tokens["guaranteed_ach"]["pnm_order_identifier"],
+        requests["guaranteed_ach"]["pnm_order_identifier"],
         sample_order["pnm_order_identifier"],
         RECONNECT["pnm_order_identifier"],
         load("authorization")["guaranteed_ach_first"]["pnm_order_identifier"],

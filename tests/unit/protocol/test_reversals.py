@@ -105,11 +105,7 @@ def test_a_reversal_that_says_no_amount_at_all_names_where_it_could_stand() -> N
     without_amounts = dict.fromkeys(("payment_amount", "reverse_amount"))
 
     assert set(validation_errors(**without_amounts)) == {"payment_amount", "reverse_amount"}
-    assert set(validation_errors(**dict.fromkeys(AMOUNTS))) == {
-        "payment_amount",
-        "payment_currency",
-        "reverse_amount",
-    }
+    assert set(validation_errors(**dict.fromkeys(AMOUNTS))) == {"payment_amount", "payment_currency", "reverse_amount"}
 
 
 def test_an_amount_that_does_not_count_must_still_be_one() -> None:
@@ -182,9 +178,8 @@ def test_a_chargeback_is_none_the_less_one_for_a_code_that_looks_like_an_ach_ret
 def test_a_chargeback_whose_type_was_cut_in_two_is_still_one() -> None:
     split_message = valid_reversal(reverse_type="Cha", rgeback="", reverse_code="10.4")
 
-    assert string_to_sign(split_message) == string_to_sign(
-        valid_reversal(reverse_type="Chargeback", reverse_code="10.4")
-    )
+    original = valid_reversal(reverse_type="Chargeback", reverse_code="10.4")
+    assert string_to_sign(split_message) == string_to_sign(original)
     assert read_message(Reversal, split_message).kind is ReversalKind.CHARGEBACK
 
 
@@ -237,27 +232,26 @@ def test_a_fingerprint_is_not_shown_and_not_a_field() -> None:
     assert message.fingerprint not in f"{message} {message!r} {message.model_dump()} {message.model_fields_set}"
 
 
-def acknowledgement() -> ReversalResponse:
-    return ReversalResponse(envelope="their_reverse_response", element="reverse", pnm_order_identifier=ORDER)
+ACKNOWLEDGEMENT = ReversalResponse(envelope="test_envelope", element="reverse", pnm_order_identifier=ORDER)
 
 
 @pytest.mark.parametrize("version", ["2.0", "3.0"])
 def test_a_reversal_is_acknowledged_in_json_with_its_order_alone_in_the_given_envelope(version: str) -> None:
-    body = callback_response(acknowledgement(), version, "json")["body"]
+    body = callback_response(ACKNOWLEDGEMENT, version, "json")["body"]
 
     content = {"version": version, "reverse": {"pnm_order_identifier": ORDER}}
-    assert json.loads(body) == {"their_reverse_response": content}
+    assert json.loads(body) == {"test_envelope": content}
 
 
 @pytest.mark.parametrize(("version", "namespace"), [("2.0", "v2_0"), ("3.0", "v3_0")])
 def test_a_reversal_is_acknowledged_in_xml_with_its_order_alone_in_the_given_envelope(
     version: str, namespace: str
 ) -> None:
-    body = callback_response(acknowledgement(), version, "xml")["body"]
+    body = callback_response(ACKNOWLEDGEMENT, version, "xml")["body"]
 
-    root = ElementTree.fromstring(body)  # noqa: S314 # our own output
+    root = ElementTree.fromstring(body)  # noqa: S314 # output of this project
     space = f"{{http://www.paynearme.com/api/pnm_xmlschema_{namespace}}}"
-    assert (root.tag, root.attrib) == (f"{space}their_reverse_response", {"version": version})
+    assert (root.tag, root.attrib) == (f"{space}test_envelope", {"version": version})
     assert [(element.tag, element.text) for element in root.iter()][1:] == [
         (f"{space}reverse", None),
         (f"{space}pnm_order_identifier", ORDER),
@@ -288,11 +282,8 @@ def test_what_a_reversal_is_made_of_can_be_changed_and_left_out_and_stays_as_it_
 
     reversal_message = build_reversal(confirmation, reverse_amount="50.00", reverse_code=None, reverse_type="Refund")
 
-    assert (reversal_message["reverse_amount"], reversal_message["reverse_type"], reversal_message["test"]) == (
-        "50.00",
-        "Refund",
-        True,
-    )
+    expected_values = {"reverse_amount": "50.00", "reverse_type": "Refund", "test": True}
+    assert reversal_message | expected_values == reversal_message
     assert not {"reverse_code", "signature", "timestamp"} & set(reversal_message)
     assert confirmation == original
 
