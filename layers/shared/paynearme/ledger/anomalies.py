@@ -22,6 +22,7 @@ def authorization_mismatches(item: Item) -> frozenset[Anomaly]:
     if "decision" not in item or item.get("outcome") != Outcome.PAYMENT:
         return frozenset()
     compared = ["amount", "currency"]
+    # An authorization can omit the net amount.
     if item.get("authorized_net") is not None:
         compared.append("net")
     customer = item.get("confirmed_customer")

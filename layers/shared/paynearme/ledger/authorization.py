@@ -219,6 +219,7 @@ def _existing_decision(
 ) -> AuthorizationResult:
     """Return the stored decision, or a decline if the authorization has other content."""
     if payment["fingerprint"] == schema.authorization_fingerprint(message):
+        # The stored texts, not those of the active policy, so that a duplicate receives the same response.
         decision = Decision(
             accept=payment["decision"] == "accept",
             reason=payment["reason"],

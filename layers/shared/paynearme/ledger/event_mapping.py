@@ -46,6 +46,7 @@ def payment_events(old: Item, new: Item, changed_at: datetime) -> list[PaymentEv
     test payments produce no events. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for a payment that the ledger
     did not write.
     """
+    # The event source mapping filters the records also, but a redriven record bypasses it.
     if not new or not schema.is_payment(new) or new["test"]:
         return []
     drafts = [*_decision(old, new), *_outcome(old, new), *_reversals(old, new), *_unconfirmed(old, new)]
