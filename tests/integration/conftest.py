@@ -21,10 +21,10 @@ from paynearme.policy_provider import PolicyProvider
 from paynearme.sites import site_provider
 from paynearme.sites.site_provider import SiteProvider
 from tests.support.api_driver import ApiDriver
-from tests.support.appconfig_stub import ACCEPTING_POLICY, AppConfigStub
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_driver import CallbackDriver, SweepDriver
 from tests.support.callback_fixtures import SITE, SITES
+from tests.support.fake_appconfig import ACCEPTING_POLICY, FakeAppConfig
 from tests.support.fake_clock import Clock
 from tests.support.harness import (
     AwsCallRecorder,
@@ -146,11 +146,11 @@ def aws_calls(
 
 
 @pytest.fixture
-def deployed_policy(cached_clients: CachedClients) -> Iterator[AppConfigStub]:
+def deployed_policy(cached_clients: CachedClients) -> Iterator[FakeAppConfig]:
     """The policy in AppConfig, which moto does not support."""
-    stub = AppConfigStub()
+    stub = FakeAppConfig()
     stub.put(ACCEPTING_POLICY)
-    with cached_clients.with_hook("before-call.appconfigdata", stub.respond):
+    with cached_clients.with_hook("before-call.appconfigdata", stub.respond_to_function):
         yield stub
 
 
@@ -170,7 +170,7 @@ def advance_clock(cache_clock: Clock) -> Callable[[float], None]:
 
 @pytest.fixture
 def cold_start(
-    aws_calls: AwsCallRecorder, deployed_policy: AppConfigStub, cache_clock: Clock
+    aws_calls: AwsCallRecorder, deployed_policy: FakeAppConfig, cache_clock: Clock
 ) -> Iterator[Callable[[str], LambdaFunction]]:
     """Import a function's module again, as a new Lambda environment does."""
     imported = []

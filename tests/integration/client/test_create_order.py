@@ -7,9 +7,9 @@ from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from paynearme.protocol.signing import verify
 from tests.support.api_driver import ApiDriver, order_path, parameter_errors, problem_type
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON
 from tests.support.callback_fixtures import SITE, SITES, authorization
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample
@@ -152,7 +152,7 @@ def test_the_ledger_knows_what_was_asked_for(
 
 
 def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
-    backend: ApiDriver, authorize: LambdaFunction, deployed_policy: AppConfigStub
+    backend: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(unknown_order="decline")
 
@@ -201,7 +201,7 @@ def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
 def test_a_connection_that_was_not_made_is_tried_again(
     paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver
 ) -> None:
-    paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2
+    paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2  # type: ignore[list-item] # the reason is set
 
     assert backend.post("/orders", REQUEST).status == 200
     assert len(paynearme_behind_urllib3.sent) == 3

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.stream_reader import StreamReader, balances_from
 
@@ -57,7 +57,7 @@ def test_an_accepted_payment_is_told(payments: CallbackDriver, details: Callable
 
 
 def test_a_declined_payment_is_told_with_its_reason(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, details: Callable[[], dict[str, Any]]
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, details: Callable[[], dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
 
@@ -113,7 +113,7 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
 
 
 def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, stream_reader: StreamReader
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
     payments.authorize()
@@ -136,7 +136,7 @@ def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
 
 
 def test_a_question_that_comes_after_its_outcome_is_told_after_it(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, stream_reader: StreamReader
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
     payments.confirm("1")

@@ -17,9 +17,9 @@ from tests.support.api_driver import (
     problem_type,
 )
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON
 from tests.support.callback_fixtures import SITES
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 
@@ -159,7 +159,7 @@ def test_without_the_sites_keys_it_is_unavailable(
 def test_without_a_policy_a_customer_is_fed_and_not_told(
     backend: ApiDriver,
     ledger_table: LedgerFixture,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     captured: CapturedOutput,
     policy: str,
 ) -> None:
@@ -173,7 +173,7 @@ def test_without_a_policy_a_customer_is_fed_and_not_told(
 
 
 @pytest.mark.parametrize("name", ["getOrder", "putOrder", "getPayment"])
-def test_orders_and_payments_need_no_policy(backend: ApiDriver, deployed_policy: AppConfigStub, name: str) -> None:
+def test_orders_and_payments_need_no_policy(backend: ApiDriver, deployed_policy: FakeAppConfig, name: str) -> None:
     deployed_policy.put("")
 
     assert CALLS[name](backend).status in (200, 404)

@@ -11,9 +11,9 @@ from paynearme.policy import DEFAULT_TEXTS, Reason
 from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.signing import UNSIGNED
 from tests.support.api_gateway_events import json_event
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import send_at
 from tests.support.callback_fixtures import TRANSPORTS, authorization, confirmation
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_what_the_policy_declines_is_declined_with_its_reason(
 @pytest.mark.parametrize(("amount", "accept_payment"), [("354.99", "yes"), ("0", "no")])
 def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_then(
     cold_start: Callable[[str], LambdaFunction],
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     monkeypatch: pytest.MonkeyPatch,
     amount: str,
     accept_payment: str,
@@ -77,7 +77,7 @@ def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_t
 
 
 def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_another_policy(
-    authorize: LambdaFunction, cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub
+    authorize: LambdaFunction, cold_start: Callable[[str], LambdaFunction], deployed_policy: FakeAppConfig
 ) -> None:
     first = authorize(authorization())
     deployed_policy.put_defaults(payment_types=["cash"])

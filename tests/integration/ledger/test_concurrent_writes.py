@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, limit, total
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.interleaving import Interleaver, Step
 
 WINDOWS = ("day", "week", "month")
@@ -33,7 +33,7 @@ limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @limits
 def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
     payments: CallbackDriver,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
 ) -> None:
@@ -50,7 +50,7 @@ def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
 @pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["empty windows", "earlier spending"])
 def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_limits_reason(
     payments: CallbackDriver,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
     has_earlier_spending: bool,
@@ -74,7 +74,7 @@ def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_lim
 @pytest.mark.parametrize("earlier_types", [[], ["credit"], ["cash", None]], ids=str)
 def test_each_payment_type_of_the_same_limit_overtakes(
     payments: CallbackDriver,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     missing_amount: str,
     other_type: str | None,
@@ -94,7 +94,7 @@ def test_each_payment_type_of_the_same_limit_overtakes(
 
 
 def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit", "cash")])
     interleave(lambda: payments.authorize("2", payment_type="debit"))
@@ -104,7 +104,7 @@ def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
 
 
 def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_room(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "500.00", "credit", "cash", "none"), limit("week", "500.00")]
@@ -124,7 +124,7 @@ def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_
 
 
 def test_what_others_gave_back_meanwhile_does_no_harm(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "200.00", "credit", "cash")])
     payments.authorize("2", payment_type="cash")
@@ -147,7 +147,7 @@ def test_what_others_gave_back_meanwhile_does_no_harm(
 )
 def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_once(
     payments: CallbackDriver,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     earlier_amount: str,
     outcome_changes: Mapping[str, str],
@@ -175,7 +175,7 @@ def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_onc
 
 
 def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "400.00")])
     payments.authorize("0", payment_amount="350.00")
@@ -190,7 +190,7 @@ def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
 
 @pytest.mark.parametrize("test", [None, "true"])
 def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_once(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver, test: str | None
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver, test: str | None
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
     interleave(lambda: payments.authorize("1", test=test))
@@ -215,7 +215,7 @@ def test_another_question_about_the_payment_at_the_same_time_is_declined_and_mar
 
 
 def test_a_declined_payment_that_is_decided_elsewhere_meanwhile_has_one_decision(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])
     payments_later = payments.at(NOON + timedelta(seconds=1))

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
 from tests.support.callback_fixtures import CUSTOMER
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver
 
@@ -64,7 +64,7 @@ def test_two_outcomes_at_the_same_time_move_spending_once(
 
 
 def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_policy_too(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put("no policy")
     # After a decline, the second attempt writes the payment.
@@ -191,7 +191,7 @@ def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_mar
 
 @pytest.mark.parametrize("interleaved", ["1", "2"], ids=["same payment", "another payment"])
 def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_past_the_limit(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, interleave: Interleaver, interleaved: str
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver, interleaved: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.api_driver import ApiDriver, customer_path
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, LambdaFunction
 
 
@@ -41,7 +41,7 @@ def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
 
 
 def test_a_day_begins_and_ends_in_the_policys_time_zone(
-    backend: ApiDriver, payments: CallbackDriver, deployed_policy: AppConfigStub
+    backend: ApiDriver, payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     last_second = datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC)
     payments.at(last_second).authorize()
@@ -60,7 +60,7 @@ def send_reversal(reverse: LambdaFunction, now: datetime, payment_id: str, **cha
 
 
 def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rules(
-    backend: ApiDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+    backend: ApiDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(
         chargebacks={"max_count": 0, "within_days": 350}, returns={"max_count": 0, "within_days": 2}
@@ -84,7 +84,7 @@ def test_without_rules_they_are_counted_within_a_year(backend: ApiDriver, revers
     assert backend.get(customer_path()).content["returns"] == {"count": 3, "within_days": 365}
 
 
-def test_a_site_has_its_own_policy(backend: ApiDriver, deployed_policy: AppConfigStub) -> None:
+def test_a_site_has_its_own_policy(backend: ApiDriver, deployed_policy: FakeAppConfig) -> None:
     defaults = {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Asia/Tokyo"}
     deployed_policy.put({"defaults": defaults, "sites": {SITE: {"time_zone": "America/Chicago"}}})
 

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from tests.support.api_driver import ORDER, ApiDriver, parameter_errors, payment_path
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, confirmation
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, LambdaFunction, Response
 
 NO_HISTORY: dict[str, Any] = {"anomalies": [], "reversals": []}
@@ -47,7 +47,7 @@ def identity(**extra_fields: Any) -> dict[str, Any]:
 
 
 def test_a_payment_that_was_asked_for_is_told(
-    backend: ApiDriver, payments: CallbackDriver, deployed_policy: AppConfigStub
+    backend: ApiDriver, payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     payments.authorize(net_payment_amount="97.5", site_order_identifier="order-1", agent_name="zq7")
     item = payments.item()
@@ -73,7 +73,7 @@ def test_a_payment_that_was_asked_for_is_told(
 
 
 def test_a_declined_payment_is_told_with_its_reason(
-    backend: ApiDriver, payments: CallbackDriver, deployed_policy: AppConfigStub
+    backend: ApiDriver, payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
     assert not payments.authorize()

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.support.api_driver import ORDER, ApiDriver, order_path, parameter_errors
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, send_at
 from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML, authorization
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 ALL_FIELDS: dict[str, Any] = {
@@ -61,7 +61,7 @@ def test_what_is_fed_is_what_authorizations_are_decided_by(backend: ApiDriver, l
 
 
 def test_a_payment_is_declined_for_an_order_that_is_fed_as_closed_until_it_is_fed_as_open(
-    backend: ApiDriver, authorize: LambdaFunction, deployed_policy: AppConfigStub
+    backend: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     def decision_of(payment_id: str) -> str:
         response = authorize(authorization(pnm_payment_identifier=payment_id))

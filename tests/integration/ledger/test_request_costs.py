@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Self
 import pytest
 from moto.dynamodb.models.table import Table
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_driver import reversal, send_at
 from tests.support.callback_fixtures import authorization, confirmation
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, LambdaFunction
 
 BATCH_GET, UPDATE_ITEM, TRANSACT_WRITE = ["BatchGetItem"], ["UpdateItem"], ["TransactWriteItems"]
@@ -141,7 +141,7 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
 @pytest.mark.parametrize("case", EXPECTED_CALLS)
 def test_a_callback_costs_so_many_calls_of_dynamodb_and_no_more(
     cold_start: Callable[[str], LambdaFunction],
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     aws_calls: AwsCallRecorder,
     case: str,
     rules: dict[str, Any],
@@ -164,7 +164,7 @@ TYPICAL_MESSAGES: dict[str, tuple[list[CallbackMessage], list[str]]] = {
 
 @pytest.mark.parametrize("name", TYPICAL_MESSAGES)
 def test_a_warm_function_calls_dynamodb_and_nothing_else(
-    cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub, aws_calls: AwsCallRecorder, name: str
+    cold_start: Callable[[str], LambdaFunction], deployed_policy: FakeAppConfig, aws_calls: AwsCallRecorder, name: str
 ) -> None:
     previous_messages, calls_per_message = TYPICAL_MESSAGES[name]
     payments = [{"pnm_payment_identifier": payment_id} for payment_id in ("1", "2", "3")]
@@ -191,7 +191,7 @@ def test_a_warm_function_calls_dynamodb_and_nothing_else(
     ],
 )
 def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
-    cold_start: Callable[[str], LambdaFunction], deployed_policy: AppConfigStub, name: str, calls: list[str]
+    cold_start: Callable[[str], LambdaFunction], deployed_policy: FakeAppConfig, name: str, calls: list[str]
 ) -> None:
     function = cold_start(name)
     assert deployed_policy.calls == []
@@ -210,7 +210,7 @@ def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
 )
 def test_a_refused_callback_costs_no_call_of_dynamodb_and_none_of_appconfig(
     cold_start: Callable[[str], LambdaFunction],
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     aws_calls: AwsCallRecorder,
     name: str,
     invalid_changes: dict[str, str],
@@ -273,7 +273,7 @@ def without_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_authorization_reads_no_more_however_many_payments_the_customer_has_made(
     read_recorder: ReadRecorder,
     cold_start: Callable[[str], LambdaFunction],
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     aws_calls: AwsCallRecorder,
 ) -> None:
     deployed_policy.put_defaults(**EVERY_RULE)

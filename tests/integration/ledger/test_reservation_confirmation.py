@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, limit, total
 from tests.support.callback_fixtures import CUSTOMER
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 
 TOMORROW = NOON + timedelta(days=1)
@@ -16,7 +16,7 @@ TOMORROW_WINDOWS = ("DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
 
 
 def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touched(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, aws_calls: AwsCallRecorder
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, aws_calls: AwsCallRecorder
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")
@@ -69,7 +69,7 @@ def test_a_payment_of_another_type_counts_with_that(
 
 @pytest.mark.parametrize("paid_amount", ["100.00", "90.00"], ids=["as authorized", "another amount"])
 def test_a_payment_whose_type_is_no_longer_told_counts_with_the_one_that_was_asked_about(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, paid_amount: str
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, paid_amount: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit")])
     payments.authorize("1")
@@ -120,7 +120,7 @@ def test_a_payment_that_differs_in_everything_counts_as_it_was_made(payments: Ca
 
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "declined"])
 def test_a_payment_that_we_did_not_accept_counts_on_the_day_of_its_confirmation_even_past_the_limit(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, was_authorized: bool
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, was_authorized: bool
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("week", "150.00")])
     payments.authorize("1")
@@ -150,7 +150,7 @@ def test_no_test_and_no_payment_of_nobody_counts(
 
 
 def test_without_any_policy_a_payment_that_nobody_asked_about_is_posted_and_marked_as_not_counted(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, captured: CapturedOutput
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, captured: CapturedOutput
 ) -> None:
     deployed_policy.put("no policy")
 
@@ -166,7 +166,7 @@ def test_without_any_policy_a_payment_that_nobody_asked_about_is_posted_and_mark
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00", "payment_type": "cash"}])
 def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
     payments: CallbackDriver,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     cold_start: Callable[[str], LambdaFunction],
     changes: dict[str, str],
 ) -> None:
@@ -183,7 +183,7 @@ def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
 
 @pytest.mark.parametrize("timestamp", [NOON, TOMORROW], ids=["same day", "next day"])
 def test_an_outcome_before_the_question_counts_once_and_does_not_stand_against_its_own_payment(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, timestamp: datetime
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, timestamp: datetime
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit"), limit("month", "100.00")]
@@ -198,7 +198,7 @@ def test_an_outcome_before_the_question_counts_once_and_does_not_stand_against_i
 
 
 def test_what_others_spent_stands_against_a_question_after_the_outcome(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
     payments.authorize("1")
@@ -212,7 +212,7 @@ def test_what_others_spent_stands_against_a_question_after_the_outcome(
 
 
 def test_what_a_payment_holds_of_another_day_makes_no_room_for_the_question_about_it(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.confirm("1")
@@ -223,7 +223,7 @@ def test_what_a_payment_holds_of_another_day_makes_no_room_for_the_question_abou
 
 
 def test_a_question_about_a_payment_that_failed_reserves_nothing_until_the_payment_is_made_after_all(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.decline()
@@ -237,7 +237,7 @@ def test_a_question_about_a_payment_that_failed_reserves_nothing_until_the_payme
 
 
 def test_a_payment_that_first_failed_counts_again_in_the_windows_of_its_decision(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")

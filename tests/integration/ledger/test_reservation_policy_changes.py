@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import DAY, MONTH, WEEK, CallbackDriver, limit, total
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import LambdaFunction, LedgerFixture
 
 type Deploy = Callable[..., CallbackDriver]
@@ -16,7 +16,7 @@ type Deploy = Callable[..., CallbackDriver]
 
 @pytest.fixture
 def deploy_policy(
-    ledger_table: LedgerFixture, deployed_policy: AppConfigStub, cold_start: Callable[[str], LambdaFunction]
+    ledger_table: LedgerFixture, deployed_policy: FakeAppConfig, cold_start: Callable[[str], LambdaFunction]
 ) -> Deploy:
     """Deploy a policy, and return a driver with functions that use it."""
 

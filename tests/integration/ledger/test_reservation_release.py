@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import DAY, MONTH, NOON, WEEK, CallbackDriver, limit, total
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, LambdaFunction, LedgerFixture
 
 CONFIRMATION_TIMES = {
@@ -22,7 +22,7 @@ each_confirmation_time = pytest.mark.parametrize("timestamp", CONFIRMATION_TIMES
 
 
 @pytest.fixture
-def day_limit(deployed_policy: AppConfigStub) -> None:
+def day_limit(deployed_policy: FakeAppConfig) -> None:
     """Limit the spending to 100.00."""
     deployed_policy.put_defaults(spending_limits=[limit(window, "100.00") for window in ("day", "week", "month")])
 
@@ -77,7 +77,7 @@ def test_it_gives_back_what_was_reserved_whatever_its_decline_says(
 @each_confirmation_time
 def test_it_gives_back_without_any_policy_too(
     payments: CallbackDriver,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     cold_start: Callable[[str], LambdaFunction],
     timestamp: datetime,
 ) -> None:
@@ -206,7 +206,7 @@ def test_a_payment_that_is_made_after_its_release_counts_again_where_it_did_even
 
 
 def test_it_counts_again_without_any_policy_too(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, cold_start: Callable[[str], LambdaFunction]
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, cold_start: Callable[[str], LambdaFunction]
 ) -> None:
     payments.authorize("1")
     payments.release("1")

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from paynearme.policy import DEFAULT_TEXTS, Reason
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, limit, send_at, total, unix_time
 from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0_IN_JSON, authorization, site_changes
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 
 @pytest.mark.parametrize("limits", [[], [limit("week", "500.00")]], ids=["no limit", "a limit"])
 def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]]
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
 
@@ -50,7 +50,7 @@ def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(payments: C
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
 def test_exactly_the_limit_is_accepted_and_a_cent_more_is_not(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, captured: CapturedOutput, window: str
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, captured: CapturedOutput, window: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "250.00")])
 
@@ -66,7 +66,7 @@ def test_exactly_the_limit_is_accepted_and_a_cent_more_is_not(
 
 
 def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
-    authorize: LambdaFunction, deployed_policy: AppConfigStub
+    authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "354.98")])
 
@@ -85,7 +85,7 @@ def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
     ],
 )
 def test_of_several_windows_that_are_full_the_first_is_the_reason(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, limited_windows: list[str], first: str
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, limited_windows: list[str], first: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "100.00") for window in limited_windows])
     payments.authorize("1")
@@ -94,14 +94,14 @@ def test_of_several_windows_that_are_full_the_first_is_the_reason(
     assert payments.item("2")["reason"] == f"{first}_limit_exceeded"
 
 
-def test_fees_count_too(payments: CallbackDriver, deployed_policy: AppConfigStub) -> None:
+def test_fees_count_too(payments: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "99.99")])
 
     assert not payments.authorize(net_payment_amount="90.00", net_payment_currency="USD")
 
 
 def test_a_limit_over_some_payment_types_counts_these_and_no_others(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "250.00", "cash", "credit", "other")])
 
@@ -116,7 +116,7 @@ def test_a_limit_over_some_payment_types_counts_these_and_no_others(
 
 
 def test_a_limit_over_all_payment_types_counts_them_all(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "300.00")])
     for payment_id, payment_type in enumerate(["cash", "a_new_one", None]):
@@ -136,7 +136,7 @@ def test_a_limit_over_all_payment_types_counts_them_all(
     ],
 )
 def test_of_several_limits_each_holds(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, limits: list[dict[str, Any]], reason: str
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]], reason: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
 
@@ -147,7 +147,7 @@ def test_of_several_limits_each_holds(
 
 
 def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "100.00"), limit("week", "200.00"), limit("month", "300.00")]
@@ -173,7 +173,7 @@ def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
     ids=["last second", "midnight"],
 )
 def test_a_day_ends_at_midnight_in_the_policys_time_zone(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, timestamp: datetime, accepted: bool
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, timestamp: datetime, accepted: bool
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize("1")
@@ -182,7 +182,7 @@ def test_a_day_ends_at_midnight_in_the_policys_time_zone(
 
 
 def test_customers_and_sites_have_windows_of_their_own(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
 
@@ -207,7 +207,7 @@ def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
 
 
 def test_a_test_is_decided_by_the_limits_and_does_not_count(
-    payments: CallbackDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
 
@@ -223,7 +223,7 @@ def test_a_test_is_decided_by_the_limits_and_does_not_count(
     ids=["duplicate", "other amount", "other type", "other customer"],
 )
 def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, changes: dict[str, Any]
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, changes: dict[str, Any]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.callback_fixtures import CUSTOMER, SITE
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 CHARGEBACK = {"reverse_type": "Chargeback", "reverse_code": "10.4"}
@@ -140,7 +140,7 @@ def test_those_of_nobody_and_tests_are_not_counted(
 def test_one_more_than_the_policy_allows_declines_the_next_payment(
     payments: CallbackDriver,
     reverse: LambdaFunction,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     captured: CapturedOutput,
     counter: str,
     max_count: int,
@@ -162,7 +162,7 @@ def test_one_more_than_the_policy_allows_declines_the_next_payment(
 @each_counter
 @pytest.mark.parametrize("days", [1, 30, 365])
 def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
-    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub, counter: str, days: int
+    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig, counter: str, days: int
 ) -> None:
     deployed_policy.put_defaults(**{counter: {"max_count": 0, "within_days": days}})
     send_at(NOON, reverse, reversal(**KINDS[counter]))
@@ -173,7 +173,7 @@ def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
 
 
 def test_those_of_two_years_are_added_up(
-    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
     new_year = datetime(2027, 1, 1, tzinfo=UTC)
@@ -185,7 +185,7 @@ def test_those_of_two_years_are_added_up(
 
 
 def test_chargebacks_do_not_count_as_returns(
-    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(
         chargebacks={"max_count": 1, "within_days": 30}, returns={"max_count": 0, "within_days": 30}

@@ -8,9 +8,9 @@ from boto3.dynamodb.types import TypeSerializer
 
 from paynearme.ledger import schema
 from paynearme.policy import CustomerStatus, MerchantCustomer, WindowKind
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import CallbackDriver, limit, total
 from tests.support.callback_fixtures import CUSTOMER, SITE
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import LedgerFixture
 
 _to_wire = TypeSerializer().serialize
@@ -50,7 +50,7 @@ def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
 def test_an_own_limit_below_the_policys_is_the_reason(
     payments: CallbackDriver,
     ledger_table: LedgerFixture,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     self_imposed: dict[str, str],
     reason: str,
 ) -> None:
@@ -63,7 +63,7 @@ def test_an_own_limit_below_the_policys_is_the_reason(
 
 
 def test_an_own_limit_above_the_policys_changes_nothing(
-    payments: CallbackDriver, ledger_table: LedgerFixture, deployed_policy: AppConfigStub
+    payments: CallbackDriver, ledger_table: LedgerFixture, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "150.00", "credit")])
     store_limits(ledger_table, day="1000.00", month="1000.00")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_driver import NOON, CallbackDriver, limit, reversal, send_at, total
 from tests.support.callback_fixtures import CUSTOMER
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import LambdaFunction, LedgerFixture
 
 pytestmark = pytest.mark.usefixtures("no_delays")
@@ -62,7 +62,7 @@ each_conflict = pytest.mark.parametrize(
 @each_conflict
 def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
     payments: CallbackDriver,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     conflicts: ConflictInjector,
     reasons: list[tuple[str, ...]],
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
 
 @pytest.mark.parametrize("limit_amount", ["200.00", "199.99"], ids=["fits", "exceeds by a cent"])
 def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector, limit_amount: str
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector, limit_amount: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", limit_amount)])
     conflicts.reasons = [WINDOW_CONFLICT]
@@ -91,7 +91,7 @@ def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
 
 
 def test_a_condition_that_failed_beside_a_conflict_is_no_reason_to_accept(
-    payments: CallbackDriver, deployed_policy: AppConfigStub, conflicts: ConflictInjector
+    payments: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
     conflicts.reasons = [("None", "ConditionalCheckFailed", "TransactionConflict", "None")]

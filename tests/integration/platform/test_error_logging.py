@@ -11,8 +11,8 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from tests.support.api_gateway_events import json_event
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_fixtures import authorization, confirmation
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import PayNearMeStub
@@ -77,7 +77,7 @@ def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
 
 @pytest.mark.parametrize("operation", ["StartConfigurationSession", "GetLatestConfiguration"])
 def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
-    authorize: LambdaFunction, deployed_policy: AppConfigStub, captured: CapturedOutput, operation: str
+    authorize: LambdaFunction, deployed_policy: FakeAppConfig, captured: CapturedOutput, operation: str
 ) -> None:
     deployed_policy.fail(operation, client_error("AccessDeniedException", operation))
 

@@ -10,22 +10,20 @@ from paynearme.platform.settings import Settings
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from paynearme.policy.texts import MAX_TEXT
 from paynearme.policy_provider import PolicyProvider
-from tests.support.appconfig_stub import (
-    ACCEPTING_POLICY,
-    GET_CONFIGURATION,
-    INVALID_POLICIES,
-    MARKER,
-    START_SESSION,
-    UNAVAILABLE_POLICIES,
-    AppConfigStub,
-    client_error,
-)
 from tests.support.callback_fixtures import SITE, SITE_OF_2_0, authorization, site_changes
+from tests.support.fake_appconfig import ACCEPTING_POLICY, GET_CONFIGURATION, START_SESSION, FakeAppConfig
 from tests.support.fake_clock import Clock
 from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, CapturedOutput, LambdaFunction, LedgerFixture, Response
+from tests.support.policy_defects import (
+    INVALID_POLICIES,
+    MARKER,
+    UNAVAILABLE_POLICIES,
+    break_policy,
+    client_error,
+    for_each_defect,
+)
 
 POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds
-POLICY_DEFECTS = pytest.mark.parametrize("defect", [*UNAVAILABLE_POLICIES, *INVALID_POLICIES])
 
 type AdvanceClock = Callable[[float], None]
 
@@ -43,16 +41,16 @@ def decision_reason(authorize: LambdaFunction, number: str, **changes: str | Non
 
 
 class TestWithoutAPolicy:
-    @POLICY_DEFECTS
+    @for_each_defect
     def test_a_payment_is_declined_in_so_many_words_and_not_recorded(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         ledger_table: LedgerFixture,
         captured: CapturedOutput,
         defect: str,
     ) -> None:
-        deployed_policy.break_policy(defect)
+        break_policy(deployed_policy, defect)
 
         response = authorize(authorization())
 
@@ -67,11 +65,11 @@ class TestWithoutAPolicy:
         assert ("policy_error_count" in line) is (defect in INVALID_POLICIES)
         assert MARKER not in response.body + captured.text()
 
-    @POLICY_DEFECTS
+    @for_each_defect
     def test_each_payment_is_declined_until_there_is_a_policy_which_then_holds_at_once(
-        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, ledger_table: LedgerFixture, defect: str
+        self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, ledger_table: LedgerFixture, defect: str
     ) -> None:
-        deployed_policy.break_policy(defect)
+        break_policy(deployed_policy, defect)
         assert [decision_reason(authorize, number) for number in "121"] == [Reason.CANNOT_DECIDE_NOW] * 3
         deployed_policy.put_defaults(payment_types=["cash"])
 
@@ -80,9 +78,9 @@ class TestWithoutAPolicy:
         assert {item["decision"] for item in ledger_table.payments()} == {"accept", "decline"}
 
     def test_a_decline_has_the_form_of_the_site(
-        self, authorize: LambdaFunction, deployed_policy: AppConfigStub
+        self, authorize: LambdaFunction, deployed_policy: FakeAppConfig
     ) -> None:
-        deployed_policy.break_policy("nothing deployed")
+        break_policy(deployed_policy, "nothing deployed")
 
         response = authorize(authorization(**site_changes(SITE_OF_2_0)))
 
@@ -90,9 +88,9 @@ class TestWithoutAPolicy:
         assert reason_of(response) == Reason.CANNOT_DECIDE_NOW
 
     def test_what_is_not_valid_is_refused_as_ever(
-        self, authorize: LambdaFunction, deployed_policy: AppConfigStub
+        self, authorize: LambdaFunction, deployed_policy: FakeAppConfig
     ) -> None:
-        deployed_policy.break_policy("nothing deployed")
+        break_policy(deployed_policy, "nothing deployed")
 
         assert authorize(authorization(pnm_order_identifier=None)).status == 400
 
@@ -100,22 +98,22 @@ class TestWithoutAPolicy:
 class TestWithAnEarlierPolicy:
     @pytest.fixture(autouse=True)
     def earlier_policy(
-        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, advance_clock: AdvanceClock
+        self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, advance_clock: AdvanceClock
     ) -> None:
         deployed_policy.put_defaults(payment_types=["credit"])
         assert decision_reason(authorize, "0") is None
         deployed_policy.calls.clear()
 
-    @POLICY_DEFECTS
+    @for_each_defect
     def test_the_last_good_one_stays_in_force(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         captured: CapturedOutput,
         advance_clock: AdvanceClock,
         defect: str,
     ) -> None:
-        deployed_policy.break_policy(defect)
+        break_policy(deployed_policy, defect)
         for number in "123":
             advance_clock(POLICY_CACHE_SECONDS)
             assert decision_reason(authorize, number) is None
@@ -131,11 +129,11 @@ class TestWithAnEarlierPolicy:
         assert {line["level"] for line in captured.logs()} == {"INFO"}
         assert MARKER not in captured.text()
 
-    @POLICY_DEFECTS
+    @for_each_defect
     def test_a_good_one_is_in_force_once_it_is_due(
-        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, advance_clock: AdvanceClock, defect: str
+        self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, advance_clock: AdvanceClock, defect: str
     ) -> None:
-        deployed_policy.break_policy(defect)
+        break_policy(deployed_policy, defect)
         advance_clock(POLICY_CACHE_SECONDS)
         assert decision_reason(authorize, "1") is None
         deployed_policy.put_defaults(payment_types=["cash"])
@@ -150,7 +148,7 @@ class TestWithAnEarlierPolicy:
     def test_one_that_cannot_be_read_is_asked_for_again_when_it_is_due_and_with_another_session(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         captured: CapturedOutput,
         advance_clock: AdvanceClock,
         error: Exception,
@@ -170,7 +168,7 @@ class TestWithAnEarlierPolicy:
     def test_one_that_did_not_change_stays_in_force_in_the_same_session(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         captured: CapturedOutput,
         advance_clock: AdvanceClock,
     ) -> None:
@@ -182,7 +180,7 @@ class TestWithAnEarlierPolicy:
         assert captured.metric_total("PolicyInvalid") + captured.metric_total("PolicyRefreshFailed") == 0
 
     def test_a_changed_one_is_in_force_once_it_is_due_and_not_before(
-        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, advance_clock: AdvanceClock
+        self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, advance_clock: AdvanceClock
     ) -> None:
         deployed_policy.put_defaults(payment_types=["cash"])
         advance_clock(POLICY_CACHE_SECONDS - 1)
@@ -197,7 +195,7 @@ class TestWithAnEarlierPolicy:
 
 def test_how_long_a_policy_is_kept_is_a_setting(
     cold_start: Callable[[str], LambdaFunction],
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     monkeypatch: pytest.MonkeyPatch,
     advance_clock: AdvanceClock,
 ) -> None:
@@ -211,7 +209,7 @@ def test_how_long_a_policy_is_kept_is_a_setting(
 
 
 def test_it_is_noted_and_kept_which_document_a_payment_was_decided_by(
-    authorize: LambdaFunction, deployed_policy: AppConfigStub, ledger_table: LedgerFixture, captured: CapturedOutput
+    authorize: LambdaFunction, deployed_policy: FakeAppConfig, ledger_table: LedgerFixture, captured: CapturedOutput
 ) -> None:
     authorize(authorization())
 
@@ -220,7 +218,7 @@ def test_it_is_noted_and_kept_which_document_a_payment_was_decided_by(
     assert line["policy_version"] == ledger_table.payment()["policy_version"] == version
 
 
-def test_a_site_has_its_own_policy_or_the_defaults(authorize: LambdaFunction, deployed_policy: AppConfigStub) -> None:
+def test_a_site_has_its_own_policy_or_the_defaults(authorize: LambdaFunction, deployed_policy: FakeAppConfig) -> None:
     deployed_policy.put({**ACCEPTING_POLICY, "sites": {SITE: {"unknown_order": "decline"}}})
 
     assert reason_of(authorize(authorization())) == Reason.ORDER_UNKNOWN
@@ -228,11 +226,11 @@ def test_a_site_has_its_own_policy_or_the_defaults(authorize: LambdaFunction, de
     assert deployed_policy.calls == [START_SESSION, GET_CONFIGURATION]
 
 
-@POLICY_DEFECTS
+@for_each_defect
 def test_where_none_can_be_found_whoever_needs_none_gets_none(
-    deployed_policy: AppConfigStub, clock: Clock, defect: str
+    deployed_policy: FakeAppConfig, clock: Clock, defect: str
 ) -> None:
-    deployed_policy.break_policy(defect)
+    break_policy(deployed_policy, defect)
     policies = PolicyProvider(Settings.from_environment())
 
     with pytest.raises(PolicyUnavailableError):
@@ -251,7 +249,7 @@ class TestTheTextOfADeclineForAFailure:
     def test_it_is_that_of_the_last_known_policy_for_the_site(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         ledger_table: LedgerFixture,
         advance_clock: AdvanceClock,
         defect: str | None,
@@ -262,7 +260,7 @@ class TestTheTextOfADeclineForAFailure:
         authorize(authorization())
         ledger_table.client.delete_table(TableName=ledger_table.table_name)
         if defect:
-            deployed_policy.break_policy(defect)
+            break_policy(deployed_policy, defect)
             advance_clock(POLICY_CACHE_SECONDS)
 
         site_texts = self.declined_response(authorize).fields
@@ -284,7 +282,7 @@ class TestTheTextOfADeclineForAFailure:
     def test_it_is_read_as_any_other_text(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         ledger_table: LedgerFixture,
         text: str,
         rendered: str,

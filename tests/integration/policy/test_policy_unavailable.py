@@ -15,16 +15,9 @@ from paynearme.platform.aws_clients import CLIENT_CONFIG
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.settings import Settings
 from paynearme.policy_provider import REFRESH_SECONDS, PolicyProvider
-from tests.support.appconfig_stub import (
-    GET_CONFIGURATION,
-    INVALID_POLICIES,
-    START_SESSION,
-    UNAVAILABLE_POLICIES,
-    AppConfigStub,
-    client_error,
-)
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
+from tests.support.fake_appconfig import GET_CONFIGURATION, START_SESSION, FakeAppConfig
 from tests.support.fake_clock import Clock
 from tests.support.harness import (
     RESPONSE_TIMEOUT_SECONDS,
@@ -33,6 +26,7 @@ from tests.support.harness import (
     LambdaFunction,
     LedgerFixture,
 )
+from tests.support.policy_defects import break_policy, client_error, for_each_defect
 
 URL = "https://appconfigdata.us-east-1.amazonaws.com"
 POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds
@@ -70,22 +64,21 @@ def blocking_deadlines(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(Deadline, "after", lambda seconds: BlockingDeadline(clock.now + seconds, clock, clock.sleep))
 
 
-HANGING_CALLS = pytest.mark.parametrize(
+for_each_hanging_call = pytest.mark.parametrize(
     "error",
     [HangingCallError(), ReadTimeoutError(endpoint_url=URL), ConnectTimeoutError(endpoint_url=URL)],
     ids=["slow response", "read timeout", "connect timeout"],
 )
-POLICY_DEFECTS = pytest.mark.parametrize("defect", [*UNAVAILABLE_POLICIES, *INVALID_POLICIES])
 
 
 @pytest.mark.usefixtures("blocking_deadlines")
 class TestHanging:
-    @HANGING_CALLS
+    @for_each_hanging_call
     @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
     def test_a_cold_function_declines_in_time(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         ledger_table: LedgerFixture,
         clock: Clock,
         error: Exception,
@@ -100,11 +93,11 @@ class TestHanging:
         assert ledger_table.all_items() == []
         assert started + REFRESH_SECONDS < clock.now <= started + RESPONSE_TIMEOUT_SECONDS
 
-    @HANGING_CALLS
+    @for_each_hanging_call
     def test_a_warm_function_decides_by_the_last_known_policy_in_time(
         self,
         authorize: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         captured: CapturedOutput,
         clock: Clock,
         advance_clock: AdvanceClock,
@@ -124,12 +117,12 @@ class TestHanging:
         assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION]
         assert captured.metric_total("PolicyRefreshFailed") == 2
 
-    @HANGING_CALLS
+    @for_each_hanging_call
     @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
     def test_a_confirmation_hardly_waits(
         self,
         confirm: LambdaFunction,
-        deployed_policy: AppConfigStub,
+        deployed_policy: FakeAppConfig,
         ledger_table: LedgerFixture,
         clock: Clock,
         error: Exception,
@@ -146,7 +139,7 @@ class TestHanging:
         "error", [ReadTimeoutError(endpoint_url=URL), client_error("ThrottlingException"), client_error("Broken", 500)]
     )
     def test_what_fails_in_passing_is_tried_again_with_another_session(
-        self, authorize: LambdaFunction, deployed_policy: AppConfigStub, error: Exception
+        self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, error: Exception
     ) -> None:
         deployed_policy.errors = {START_SESSION: [error], GET_CONFIGURATION: [error]}
 
@@ -186,7 +179,7 @@ class TestACallThatIsGivenUp:
         call_blocked.set()
 
     def test_it_leaves_no_policy_and_the_next_look_finds_one(
-        self, resume_call: Callable[[], None], deployed_policy: AppConfigStub
+        self, resume_call: Callable[[], None], deployed_policy: FakeAppConfig
     ) -> None:
         policies = PolicyProvider(Settings.from_environment())
 
@@ -201,15 +194,15 @@ class TestACallThatIsGivenUp:
         assert policies.get(SITE, self.LONG_DEADLINE).unknown_order == "decline"
 
 
-@POLICY_DEFECTS
+@for_each_defect
 def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_which_day_it_counts(
     confirm: LambdaFunction,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,
     captured: CapturedOutput,
     defect: str,
 ) -> None:
-    deployed_policy.break_policy(defect)
+    break_policy(deployed_policy, defect)
 
     assert {confirm(confirmation()).status for _ in range(2)} == {200}
 
@@ -221,17 +214,17 @@ def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_wh
     assert {line["level"] for line in captured.logs()} == {"INFO"}
 
 
-@POLICY_DEFECTS
+@for_each_defect
 def test_a_payment_that_was_asked_about_is_posted_in_one_transaction_without_a_policy(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
     defect: str,
 ) -> None:
     authorize(authorization())
-    deployed_policy.break_policy(defect)
+    break_policy(deployed_policy, defect)
 
     assert aws_calls.calls_during(lambda: confirm(confirmation())) == ["TransactWriteItems"]
     assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
@@ -264,29 +257,29 @@ SCENARIOS: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[
 def test_only_what_counts_and_cannot_be_counted_is_marked(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,
     scenario: str,
 ) -> None:
     authorized_changes, confirmed_changes, anomalies, spent_amounts = SCENARIOS[scenario]
     if authorized_changes is not None:
         authorize(authorization(**authorized_changes))
-    deployed_policy.break_policy("nothing deployed")
+    break_policy(deployed_policy, "nothing deployed")
 
     assert confirm(confirmation(**confirmed_changes)).status == 200
     assert (ledger_table.anomalies(), ledger_table.spent_amounts()) == (anomalies, spent_amounts)
 
 
-@POLICY_DEFECTS
+@for_each_defect
 def test_a_payment_counts_by_the_last_known_policy_though_nobody_asked(
     confirm: LambdaFunction,
-    deployed_policy: AppConfigStub,
+    deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,
     advance_clock: AdvanceClock,
     defect: str,
 ) -> None:
     confirm(confirmation(pnm_payment_identifier="0", payment_amount="0.00", net_payment_amount="0.00"))
-    deployed_policy.break_policy(defect)
+    break_policy(deployed_policy, defect)
     advance_clock(POLICY_CACHE_SECONDS)
 
     assert confirm(confirmation()).status == 200

@@ -7,7 +7,6 @@ from botocore.exceptions import ReadTimeoutError
 
 from paynearme.ledger.release import release
 from paynearme.platform.deadline import Deadline
-from tests.support.appconfig_stub import AppConfigStub
 from tests.support.callback_driver import (
     BEFORE_OVERDUE,
     BEFORE_RELEASE,
@@ -22,13 +21,14 @@ from tests.support.callback_driver import (
     total,
 )
 from tests.support.callback_fixtures import SITE
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
 from tests.support.interleaving import Interleaver
 from tests.support.stream_reader import StreamReader
 
 
 def test_only_an_accepted_payment_without_an_outcome_is_awaited(
-    payments: CallbackDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: AppConfigStub
+    payments: CallbackDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
     payments.authorize("accepted")
@@ -214,7 +214,7 @@ def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
 
 
 def test_what_is_decided_on_again_is_awaited_again(
-    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: AppConfigStub
+    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     payments.authorize()
@@ -233,7 +233,7 @@ def test_what_is_decided_on_again_is_awaited_again(
 
 
 def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
-    payments: CallbackDriver, sweeper: SweepDriver, deployed_policy: AppConfigStub
+    payments: CallbackDriver, sweeper: SweepDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "100.00")])
     payments.authorize("1")

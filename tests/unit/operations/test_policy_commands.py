@@ -161,7 +161,7 @@ def test_a_broken_document_is_refused_before_anything_is_asked(appconfig: FakeAp
     assert result.exit_code == 1
     assert "defaults.unknown_order: " in result.stderr
     assert "defaults.time_zone: " in result.stderr
-    assert appconfig.operations == []
+    assert appconfig.calls == []
 
 
 def test_a_deployment_that_is_taken_back_fails_with_its_reason(appconfig: FakeAppConfig) -> None:

@@ -88,7 +88,7 @@ def test_what_is_deployed_of_another_profile_is_not_taken_back(appconfig: FakeAp
     appconfig.add_deployment(THIRD_POLICY, profile="other12", state="DEPLOYING")
 
     assert appconfig.policy.revert().number == 1
-    assert [deployment["course"][0][0] for deployment in appconfig.deployments] == [
+    assert [deployment["steps"][0][0] for deployment in appconfig.deployments] == [
         "REVERTED",
         "COMPLETE",
         "DEPLOYING",

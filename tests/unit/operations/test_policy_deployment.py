@@ -137,7 +137,7 @@ def test_a_version_that_somebody_deleted_stops_nobody(appconfig: FakeAppConfig) 
 def test_of_a_broken_document_nothing_is_sent(appconfig: FakeAppConfig, text: str) -> None:
     with pytest.raises(PolicyInvalidError):
         appconfig.policy.deploy(text)
-    assert appconfig.operations == []
+    assert appconfig.calls == []
 
 
 @pytest.mark.parametrize("text", [FIRST_POLICY, SECOND_POLICY, THIRD_POLICY])

@@ -79,4 +79,4 @@ def test_a_broken_starter_is_told_with_its_faults(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(OperationError, match=r"defaults\.unknown_order: "):
         deploy_local_policy(appconfig.stack)
-    assert appconfig.operations == []
+    assert appconfig.calls == []
