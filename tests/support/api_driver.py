@@ -1,4 +1,4 @@
-"""The merchant's backend before the functions. Every answer that it gets must be a documented one."""
+"""A backend that calls the functions. Each response must match the OpenAPI document."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -44,22 +44,22 @@ _MODELS: dict[str, dict[str, Any]] = {
 
 
 def order_path(identifier: str = ORDER, site: str = SITE) -> str:
-    """Return the address of an order."""
+    """Return the path of an order."""
     return f"/orders/{quote(site, safe='')}/{quote(identifier, safe='')}"
 
 
 def customer_path(identifier: str = CUSTOMER, site: str = SITE) -> str:
-    """Return the address of a customer."""
+    """Return the path of a customer."""
     return f"/customers/{quote(site, safe='')}/{quote(identifier, safe='')}"
 
 
 def payment_path(identifier: str = PAYMENT, site: str = SITE) -> str:
-    """Return the address of a payment."""
+    """Return the path of a payment."""
     return f"/payments/{quote(site, safe='')}/{quote(identifier, safe='')}"
 
 
 def match_route(path: str) -> tuple[str, dict[str, str]]:
-    """Return the route that serves an address, and its parameters as a REST API hands them over."""
+    """Return the route of a path, and its path parameters, which API Gateway does not decode."""
     parts = path.split("/")
     [route] = [r for r in _FUNCTIONS if r.split("/")[1] == parts[1] and r.count("/") == path.count("/")]
     path_parameters = {n.strip("{}"): v for n, v in zip(route.split("/"), parts, strict=True) if n.startswith("{")}
@@ -68,38 +68,36 @@ def match_route(path: str) -> tuple[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class ApiDriver:
-    """Calls the functions, which ``start`` starts. ``now`` is what our clock shows, if it does not run."""
+    """Call the functions, which ``start`` imports. ``now`` replaces the current time."""
 
     start: Callable[[str], LambdaFunction]
     now: datetime | None = None
     started: dict[str, LambdaFunction] = field(default_factory=dict)
 
     def at(self, now: datetime) -> Self:
-        """Return the same at a time."""
+        """Return a driver at another time."""
         return replace(self, now=now)
 
     def get(self, path: str, **query: str) -> Response:
-        """Ask."""
         return self.send(path, query_event(query.items()))
 
     def put(self, path: str, **content: Any) -> Response:
-        """Feed."""
         return self.send(path, json_event(content) | {"httpMethod": "PUT"})
 
     def post(self, path: str, content: Mapping[str, Any], key: str | None = None) -> Response:
-        """Send a body, with an Idempotency-Key if there is one."""
+        """Send a JSON body, optionally with an Idempotency-Key."""
         headers = {} if key is None else {IDEMPOTENCY_KEY: [key]}
         return self.send(path, json_event(content) | {"multiValueHeaders": headers})
 
     def send(self, path: str, event: ProxyEvent) -> Response:
-        """Hand over an event, to which the address is added."""
+        """Add the path to an event, and call the function of its route."""
         route, path_parameters = match_route(path)
         event = {**event, "path": path, "resource": route, "pathParameters": path_parameters or None}
         response = Response.parse(self._handler(_FUNCTIONS[route])(event, None))
         return assert_documented(route, event["httpMethod"], response)
 
     def function(self, name: str) -> LambdaFunction:
-        """Return a function, started once."""
+        """Return a function, which is imported once."""
         if name not in self.started:
             self.started[name] = self.start(name)
         return self.started[name]
@@ -114,7 +112,7 @@ class ApiDriver:
 
 
 def problem_type(response: Response) -> str:
-    """Return the kind of problem that a call is answered with."""
+    """Return the problem type of a response. Fails if the response is not a problem."""
     assert response.content_type == "application/problem+json; charset=utf-8"
     assert response.content["status"] == response.status
     name: str = response.content["type"].removeprefix("urn:problem-type:paynearme:")
@@ -122,12 +120,12 @@ def problem_type(response: Response) -> str:
 
 
 def parameter_errors(response: Response) -> dict[str, str]:
-    """Return what a 400 says of each faulty parameter."""
+    """Return the descriptions of the invalid parameters. Fails if the response is not a 400."""
     assert response.status == 400
     assert response.content["type"].endswith(":invalid-parameters")
     return {error["parameter"]: error["description"] for error in response.content["errors"]}
 
 
 def decode_path(path: str) -> dict[str, str]:
-    """Return the parameters of an address, decoded."""
+    """Return the decoded path parameters."""
     return {name: unquote(value) for name, value in match_route(path)[1].items()}

@@ -1,4 +1,4 @@
-"""Callbacks as PayNearMe would send them: valid and signed, of which each test changes one thing."""
+"""Valid, signed callbacks. A test changes single parameters."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from tests.support.api_gateway_events import form_event, json_event, query_event
 from tests.support.message_fixtures import SECRET, valid_authorization, valid_confirmation
 
 SITE = "S2155373459"
-"""The site of ``tests.support.message_fixtures``: 3.0, answered in JSON."""
+"""The site of ``tests.support.message_fixtures``: version 3.0 and JSON."""
 SITE_OF_2_0 = "S6404173951"
 SITE_OF_3_0_IN_XML = "S2411573363"
 SITE_OF_2_0_IN_JSON = "S2893783906"
@@ -42,23 +42,23 @@ TRANSPORTS: dict[str, Callable[[Mapping[str, str]], ProxyEvent]] = {
 
 
 def signed(parameters: Mapping[str, str], secret: str | None = None) -> dict[str, str]:
-    """Return the parameters with their signature: by the key of the site they name, or by ``secret``."""
+    """Return the parameters with a signature, which uses ``secret`` or else the key of their site."""
     key = secret or SITES[parameters["site_identifier"]]["secret"]
     return {**parameters, "signature": sign(parameters, key, parameters["version"])}
 
 
 def authorization(*, secret: str | None = None, **changes: str | None) -> dict[str, str]:
-    """Return the parameters of an authorization of 354.99, signed."""
+    """Return the signed parameters of an authorization of 354.99."""
     return signed(valid_authorization(**_with_customer_and_time(changes)), secret)
 
 
 def confirmation(*, secret: str | None = None, **changes: str | None) -> dict[str, str]:
-    """Return the parameters of that payment's confirmation, of which 350.00 are the customer's, signed."""
+    """Return the signed parameters of a confirmation of 354.99 with a net amount of 350.00."""
     return signed(valid_confirmation(**_with_customer_and_time(changes)), secret)
 
 
 def site_changes(site: str) -> dict[str, Any]:
-    """Return what to change in a message so that it comes from ``site``."""
+    """Return the changes that make a message one of ``site``."""
     return {"site_identifier": site, "version": SITES[site]["version"]}
 
 

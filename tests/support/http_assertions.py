@@ -1,4 +1,4 @@
-"""What stands in for connections: which errors come before anything is sent."""
+"""The part of a request body that a stub of connections receives."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,6 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnection
 
 
 def body_received(body: Iterable[bytes], response: object) -> bytes:
-    """Return what arrives of a request's body: nothing where ``answer`` is that there was no connection."""
+    """Return the body, which is empty if ``response`` is a connection error."""
     reason = response.reason if isinstance(response, MaxRetryError) else response
     return b"" if isinstance(reason, NewConnectionError | ConnectTimeoutError) else b"".join(body)

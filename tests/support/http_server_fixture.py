@@ -1,4 +1,4 @@
-"""A web application that really listens, in the test's own event loop."""
+"""A web application that listens on a port, in the event loop of the test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from aiohttp import web
 
 @asynccontextmanager
 async def serve(runner: web.AppRunner) -> AsyncIterator[str]:
-    """Run it on a free port of 127.0.0.1; give its address."""
+    """Run the application on a free port of 127.0.0.1. Yield its URL."""
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

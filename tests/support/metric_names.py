@@ -1,4 +1,4 @@
-"""The metrics that the code counts, read from the code itself: no list that somebody has to keep."""
+"""The names of all metrics, extracted from the code."""
 
 import ast
 import inspect
@@ -28,7 +28,7 @@ _METRIC_CALLS = {"add_metric", "add_percentage"}
 
 
 def _metric_names(path: Path) -> Iterator[str]:
-    """Yield the names that a file hands to whatever counts, itself or by a function of its own."""
+    """Yield the metric names that a file passes to a counting function, directly or through its own functions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     counting_functions = {
         node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and _counts_parameter(node)
@@ -40,7 +40,7 @@ def _metric_names(path: Path) -> Iterator[str]:
 
 
 def _counts_parameter(function: ast.FunctionDef) -> bool:
-    """Return whether a function counts under a name that it is given."""
+    """Return whether a function passes one of its parameters to ``add_metric``."""
     parameters = {argument.arg for argument in function.args.args}
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call) and _function_name(node) == "add_metric"]
     return any(isinstance(value, ast.Name) and value.id in parameters for call in calls for value in call.args)
@@ -77,4 +77,4 @@ ALL_METRIC_NAMES: frozenset[str] = frozenset(
     for name in (*(n for path in SOURCES for n in _metric_names(path)), *_result_metrics(), *_error_metrics())
     if _NAME.fullmatch(name)
 )
-"""All names of metrics in the namespace PayNearMe."""
+"""All metric names in the namespace ``PayNearMe``."""

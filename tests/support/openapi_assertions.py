@@ -1,4 +1,4 @@
-"""What the OpenAPI document says can be answered: the measure of every answer of the backend API."""
+"""Validation of responses of the backend API against the OpenAPI document."""
 
 from typing import Any, Protocol
 
@@ -10,23 +10,23 @@ DOCUMENT = document()
 
 
 class ResponseLike(Protocol):
-    """An answer, however it came."""
+    """A response, from a function or over HTTP."""
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
+        """Return the HTTP status."""
 
     @property
     def content_type(self) -> str:
-        """The header's value."""
+        """Return the ``Content-Type`` header."""
 
     @property
     def content(self) -> Any:
-        """The body, read as JSON."""
+        """Return the parsed JSON body."""
 
 
-def assert_documented[A: ResponseLike](route: str, method: str, response: A) -> A:
-    """Return ``answer``. Fails if the OpenAPI document does not say that it can come."""
+def assert_documented[R: ResponseLike](route: str, method: str, response: R) -> R:
+    """Return ``response``. Fails if it does not match the OpenAPI document."""
     documented_response = DOCUMENT["paths"][route][method.lower()]["responses"][str(response.status)]
     if "$ref" in documented_response:
         documented_response = DOCUMENT["components"]["responses"][documented_response["$ref"].rpartition("/")[2]]

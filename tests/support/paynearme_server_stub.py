@@ -1,4 +1,4 @@
-"""A PayNearMe that really listens, answers as it is told, and keeps what it received."""
+"""A stub of PayNearMe that listens on a port, returns given responses, and records the requests."""
 
 import asyncio
 import json
@@ -19,11 +19,11 @@ from tests.support.http_server_fixture import serve
 type Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MAX_SECONDS = 20
-"""So that a test whose subject hangs fails."""
+"""The maximum duration of a test whose request hangs."""
 
 
 def replying(status: int, content: object, **headers: str) -> Responder:
-    """Answer with ``content``: bytes as they are, and all else as JSON."""
+    """Return ``content``, which is bytes, or a value that becomes JSON."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
 
     async def respond(_: web.Request) -> web.Response:
@@ -33,7 +33,7 @@ def replying(status: int, content: object, **headers: str) -> Responder:
 
 
 async def truncating(request: web.Request) -> web.StreamResponse:
-    """Say the half of a good answer, and then nothing any more."""
+    """Return half of a valid response, and close the connection."""
     response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
     await response.prepare(request)
     await response.write(b'{"status": "ok", ')
@@ -42,25 +42,25 @@ async def truncating(request: web.Request) -> web.StreamResponse:
 
 
 async def resetting(request: web.Request) -> web.StreamResponse:
-    """Reset the connection in the place of an answer."""
+    """Reset the connection without a response."""
     return abort_connection(request)
 
 
 async def closing(request: web.Request) -> web.StreamResponse:
-    """Close the connection in the place of an answer."""
+    """Close the connection without a response."""
     if request.transport is not None:
         request.transport.close()
     return web.Response()
 
 
 async def hanging(_: web.Request) -> web.StreamResponse:
-    """Answer nothing for as long as anybody waits."""
+    """Return no response."""
     await asyncio.Event().wait()
     return web.Response()
 
 
 class PayNearMeServer:
-    """Answers each call with the next of its answers, and with the last for ever."""
+    """Apply each responder to one request, and the last one to all further requests."""
 
     def __init__(self, *responders: Responder) -> None:
         self._responders = list(responders)
@@ -81,18 +81,18 @@ class PayNearMeServer:
         return await responder(request)
 
     def runner(self) -> web.AppRunner:
-        """Return what listens for it."""
+        """Return the runner of the HTTP server."""
         application = web.Application()
         application.router.add_post("/json-api/{operation}", self._handle)
-        # Nothing would end the wait for what hangs, because aiohttp takes 0 for no limit.
+        # Not 0, which aiohttp interprets as no limit.
         return web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
 
     def call_with_client[T](self, function: Callable[[PayNearMeClient], T], tokens: StubTokens | None = None) -> T:
-        """Return what ``use`` returns, or raise what it raises; it is given a client of this PayNearMe."""
+        """Start the server, and return the result of ``function`` with a client of it."""
         return self.call_with_pool(lambda http, url: function(new_client(http, tokens, url)))
 
     def call_with_pool[T](self, function: Callable[[PoolManager, str], T]) -> T:
-        """Return what ``use`` returns; it is given connections, and this PayNearMe's address."""
+        """Start the server, and return the result of ``function`` with connections and the server's URL."""
 
         async def run() -> T:
             async with asyncio.timeout(MAX_SECONDS), serve(self.runner()) as url:
@@ -103,12 +103,12 @@ class PayNearMeServer:
 
 
 def refused_port() -> socket.socket:
-    """Return a socket that has a port of 127.0.0.1 and does not listen: who connects to it is refused."""
+    """Return a bound socket that does not listen, so that the port refuses connections."""
     unbound_socket = socket.socket()
     unbound_socket.bind(("127.0.0.1", 0))
     return unbound_socket
 
 
 def short_deadline() -> Deadline:
-    """Return a deadline for what must not hang."""
+    """Return a deadline that ends before ``MAX_SECONDS``."""
     return Deadline.after(MAX_SECONDS / 2)

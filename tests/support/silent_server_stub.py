@@ -1,4 +1,4 @@
-"""Somebody who listens and says nothing, and connections that tell when a call of theirs has ended."""
+"""A server that accepts connections and returns nothing, and a pool that records the end of a request."""
 
 import socket
 import threading
@@ -10,14 +10,14 @@ from tests.support.paynearme_server_stub import MAX_SECONDS
 
 
 class TrackingPool(PoolManager):
-    """Connections whose ``ended`` is set when a call has ended, also one that was given up."""
+    """A pool that sets ``call_ended`` at the end of a request, also of a cancelled one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.call_ended = threading.Event()
 
     def request(self, *arguments: Any, **options: Any) -> BaseHTTPResponse:
-        """Make the call."""
+        """Send the request."""
         try:
             return super().request(*arguments, **options)
         finally:
@@ -25,14 +25,14 @@ class TrackingPool(PoolManager):
 
 
 class SilentServer:
-    """Takes what is sent to ``url``. ``socket`` is to be closed."""
+    """Accept requests to ``url``. The caller closes ``socket``."""
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
 
     def received(self) -> bytes:
-        """Return all that the connections brought, which the other side must have ended by now."""
+        """Return all received bytes. The clients must have closed their connections."""
         self.socket.setblocking(False)
         content = b""
         while True:
