@@ -1,7 +1,12 @@
-"""AppConfig in memory, behind a real client: what is asked is checked, paged and raised by botocore."""
+"""A fake of AppConfig in memory: deployments for operators, and the deployed document for functions.
 
-from collections.abc import Callable
+botocore's clients call it, so they validate parameters, follow pages and raise errors.
+"""
+
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +23,15 @@ STARTED = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 _PAGE = 2
 _session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
 
+ACCEPTING_POLICY: Mapping[str, Any] = {
+    "defaults": {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "America/New_York"}
+}
+"""A policy without optional rules."""
+
+START_SESSION, GET_CONFIGURATION = "StartConfigurationSession", "GetLatestConfiguration"
+
 type DeploymentStep = tuple[str, float]
-"""A deployment's state, and the percentage of the functions that it has reached."""
+"""A deployment's state, and the percentage of functions that have the document."""
 
 
 class _RejectedError(Exception):
@@ -29,38 +41,47 @@ class _RejectedError(Exception):
 
 
 class FakeAppConfig:
-    """One environment and one profile. ``course`` is what a deployment goes through, a step a sleep."""
+    """One environment and one profile. A deployment passes one of ``steps`` for each sleep.
+
+    ``calls`` records the operations. A call raises the first of its ``errors``, if any.
+    """
 
     def __init__(self, *, newest_first: bool = True) -> None:
         self.versions: dict[int, tuple[str | None, bytes]] = {}
         self.deployments: list[dict[str, Any]] = []
         self.steps: list[DeploymentStep] = [("COMPLETE", 100.0)]
         self.minutes = (0, 0)
-        # Who rolls deployments back, and why.
+        # The event of a rollback: its trigger and its description.
         self.rollback = ("CLOUDWATCH_ALARM", "The alarm fired")
-        # What a deployment that somebody stops goes through before it has ended.
+        # The steps of a stopped deployment before its end.
         self.rollback_steps: list[DeploymentStep] = []
-        self.operations: list[str] = []
+        self.calls: list[str] = []
+        self.errors: dict[str, list[Exception]] = {}
         self.sleeps: list[float] = []
         self.interrupted = False
-        # As the emulator does: the oldest, and no token for the others.
+        # The emulator returns the oldest items without a token for the others.
         self.omits_next_token = False
         self.rejections: dict[str, _RejectedError] = {}
         self.before_operation: dict[str, Callable[[], object]] = {}
         self._newest_first = newest_first
-        self.client = _session.client("appconfig")
-        self.client.meta.events.register("before-parameter-build.appconfig", self._capture_parameters)
-        respond: Any = self._respond
-        self.client.meta.events.register("before-call.appconfig", respond)
+        self._session_contents: dict[str, bytes] = {}
+
+    @cached_property
+    def client(self) -> Any:
+        """A client for operators."""
+        client: Any = _session.client("appconfig")
+        client.meta.events.register("before-parameter-build.appconfig", self._capture_parameters)
+        client.meta.events.register("before-call.appconfig", self._respond)
+        return client
 
     @property
     def policy(self) -> DeployedPolicy:
-        """The policy that is deployed here; whoever waits for it lets deployments go on."""
+        """The deployed policy. A wait for it advances the deployments."""
         return DeployedPolicy(self.client, TARGET, self._sleep)
 
     @property
     def stack(self) -> Any:
-        """A running local stack whose policy is deployed here."""
+        """A stack with this application."""
         return SimpleNamespace(
             policy_application_id=TARGET.application,
             policy_environment_id=TARGET.environment,
@@ -71,25 +92,64 @@ class FakeAppConfig:
 
     @property
     def changes(self) -> list[str]:
-        """What was asked that changes anything."""
-        return [operation for operation in self.operations if not operation.startswith(("List", "Get"))]
+        """The recorded operations that change anything."""
+        return [operation for operation in self.calls if not operation.startswith(("List", "Get"))]
+
+    @property
+    def content(self) -> bytes:
+        """The document of the last complete deployment."""
+        complete = (deployment for deployment in self.deployments[::-1] if deployment["steps"][0][0] == "COMPLETE")
+        deployment = next(complete, None)
+        return self.versions[deployment["version"]][1] if deployment else b""
 
     def reject(self, operation: str, code: str, message: str = "no", **more: Any) -> None:
-        """Let an operation fail from now on."""
+        """Reject an operation from now on."""
         self.rejections[operation] = _RejectedError(code, message, **more)
 
     def add_deployment(
         self, text: str, state: str = "COMPLETE", profile: str = TARGET.profile, percent: float = 100.0
     ) -> None:
-        """Have a document in a version and a deployment of its own, in ``state``."""
+        """Add a version and a deployment of it in ``state``."""
         number = self._new_version(text.encode(), None)
         self._new_deployment(number, profile, [(state, percent)])
+
+    def put(self, document: object) -> None:
+        """Deploy ``document``, which is bytes, text, or a value that becomes JSON."""
+        text = document if isinstance(document, str | bytes) else json.dumps(document)
+        number = self._new_version(text.encode() if isinstance(text, str) else text, None)
+        self._new_deployment(number, TARGET.profile, [("COMPLETE", 100.0)])
+
+    def put_defaults(self, **changes: Any) -> None:
+        """Deploy ``ACCEPTING_POLICY`` with changed defaults, and remove the errors."""
+        self.errors.clear()
+        self.put({"defaults": {**ACCEPTING_POLICY["defaults"], **changes}})
+
+    def fail(self, operation: str, *errors: Exception) -> None:
+        """Raise errors in the next calls of ``operation``."""
+        self.errors[operation] = list(errors)
+
+    def respond_to_function(self, *, model: Any, params: Mapping[str, Any], **_: Any) -> tuple[AWSResponse, Any]:
+        """Respond to a call of the data API, as a hook for botocore's event ``before-call``.
+
+        A token is valid for one call. The document is empty if it has not changed since the session's last call.
+        """
+        self.calls.append(model.name)
+        if errors := self.errors.get(model.name):
+            raise errors.pop(0)
+        token = f"token-{len(self.calls)}"
+        if model.name == START_SESSION:
+            self._session_contents[token] = b""
+            return _response(200), {"InitialConfigurationToken": token}
+        previous = self._session_contents.pop(params["query_string"]["configuration_token"])
+        self._session_contents[token] = self.content
+        changed = b"" if previous == self.content else self.content
+        return _response(200), {"Configuration": BytesIO(changed), "NextPollConfigurationToken": token}
 
     def _capture_parameters(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["parameters"] = params
 
     def _respond(self, model: Any, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        self.operations.append(model.name)
+        self.calls.append(model.name)
         if model.name in self.before_operation:
             self.before_operation.pop(model.name)()
         try:
@@ -105,8 +165,8 @@ class FakeAppConfig:
             raise KeyboardInterrupt
         self.sleeps.append(seconds)
         for deployment in self.deployments:
-            if len(deployment["course"]) > 1:
-                deployment["course"].pop(0)
+            if len(deployment["steps"]) > 1:
+                deployment["steps"].pop(0)
 
     def _new_version(self, content: bytes, label: str | None) -> int:
         number = max(self.versions, default=0) + 1
@@ -119,14 +179,14 @@ class FakeAppConfig:
             "number": number,
             "version": version,
             "profile": profile,
-            "course": list(steps),
+            "steps": list(steps),
             "rollback": self.rollback,
         }
         self.deployments.append(deployment)
         return deployment
 
     def _describe(self, deployment: dict[str, Any]) -> dict[str, Any]:
-        state, percent = deployment["course"][0]
+        state, percent = deployment["steps"][0]
         started_at = STARTED + timedelta(hours=deployment["number"])
         description = {
             "DeploymentNumber": deployment["number"],
@@ -154,7 +214,7 @@ class FakeAppConfig:
         return page if offset + _PAGE >= len(items) else {**page, "NextToken": str(offset + _PAGE)}
 
     def _list_deployments(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        # The emulator names no profile here.
+        # The emulator returns no profile here.
         summary_fields = ("DeploymentNumber", "ConfigurationVersion", "State", "PercentageComplete", "StartedAt")
         items = [self._describe(deployment) for deployment in self.deployments]
         return self._paginate([{name: item[name] for name in summary_fields} for item in items], parameters)
@@ -190,14 +250,14 @@ class FakeAppConfig:
 
     def _stop_deployment(self, parameters: dict[str, Any]) -> dict[str, Any]:
         deployment = self.deployments[parameters["DeploymentNumber"] - 1]
-        state, percent = deployment["course"][0]
+        state, percent = deployment["steps"][0]
         end_states = {"DEPLOYING": "ROLLED_BACK"}
         if parameters.get("AllowRevert"):
             end_states |= {"BAKING": "ROLLED_BACK", "COMPLETE": "REVERTED"}
         if state not in end_states:
             raise _RejectedError("BadRequestException", f"it cannot be stopped in state {state}")
-        deployment["rollback"] = ("USER", "Somebody stopped it")
-        deployment["course"] = [*self.rollback_steps, (end_states[state], percent)]
+        deployment["rollback"] = ("USER", "An operator stopped it")
+        deployment["steps"] = [*self.rollback_steps, (end_states[state], percent)]
         return self._describe(deployment)
 
 
@@ -206,7 +266,7 @@ def _event(kind: str, by: str, description: str) -> dict[str, str]:
 
 
 def _response(status: int) -> AWSResponse:
-    return AWSResponse("", status, {}, None)  # type: ignore[arg-type] # nobody reads from it
+    return AWSResponse("", status, {}, None)  # type: ignore[arg-type] # the body is not read
 
 
 def _check_target(parameters: dict[str, Any]) -> None:
