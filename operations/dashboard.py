@@ -42,12 +42,12 @@ def dashboard_body() -> str:
 
 def embed(template: str) -> str:
     """Return ``template`` with the current body. Raises ``ValueError`` if the comment lines are missing."""
-    before, begin, rest = template.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    head, begin, remaining = template.partition(BEGIN)
+    _, end, tail = remaining.partition(END)
     if not (begin and end):
         raise ValueError("template.yaml has no comment lines for the dashboard")
     text = "".join(f"        {line}\n" for line in dashboard_body().splitlines())
-    return f"{before}{begin}      DashboardBody: !Sub |\n{text}{end}{after}"
+    return f"{head}{begin}      DashboardBody: !Sub |\n{text}{end}{tail}"
 
 
 @click.command(help=f"Write the dashboard's body to {TEMPLATE.name}.")
