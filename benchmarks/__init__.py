@@ -1,1 +1,1 @@
-"""What imports and callbacks cost, measured as ratios within one run."""
+"""Measure the costs of callbacks, imports and long histories, as ratios within one run."""

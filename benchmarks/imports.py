@@ -1,8 +1,8 @@
-"""What starting a function costs: the time to import each built handler, as a ratio to a bare Python.
+"""Measure the import time of each built handler, as a ratio to the start of Python.
 
-``make bench`` runs it, after ``make demo`` or ``make up``, which build for this machine. Lambda's own
-copy of boto3 stands in as this environment's. Without ``.pyc`` files is what ``sam build`` ships; with
-them is what the layer would cost if it were compiled.
+``make bench`` runs this module. ``make demo`` or ``make up`` must build the functions first. The boto3 of this
+environment replaces the boto3 of the Lambda runtime. The output has the time without ``.pyc`` files, like a deployed
+layer, and with ``.pyc`` files.
 """
 
 import compileall
@@ -17,7 +17,7 @@ from statistics import median
 
 import boto3
 from rich.console import Console
-from rich.table import Table as Shown
+from rich.table import Table as OutputTable
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BUILD = _ROOT / ".aws-sam/build"
@@ -27,12 +27,12 @@ _ENVIRONMENT = {"AWS_DEFAULT_REGION": "us-east-1", "SITES_SECRET": "sites", "TAB
 
 
 def _milliseconds(program: str) -> float:
-    """Return the median time of a fresh Python that runs ``program``, in ms. It writes no ``.pyc`` files."""
+    """Return the median time in milliseconds of a new Python process that runs ``program`` and writes no bytecode."""
     times = []
     for _ in range(_ROUNDS):
         started = time.perf_counter()
         command = [sys.executable, "-I", "-B", "-c", program]
-        subprocess.run(command, env={**os.environ, **_ENVIRONMENT}, check=True)  # noqa: S603 # our own Python
+        subprocess.run(command, env={**os.environ, **_ENVIRONMENT}, check=True)  # noqa: S603 # this interpreter
         times.append(time.perf_counter() - started)
     return median(times) * 1000
 
@@ -44,9 +44,9 @@ def _import_program(function: Path, layer: Path) -> str:
 
 
 def main() -> None:
-    """Measure each handler without and with compiled files, and print it."""
+    """Measure each handler without and with ``.pyc`` files, and print the ratios."""
     baseline = _milliseconds("pass")
-    table = Shown("import of", "no .pyc: ratio", ".pyc: ratio", box=None, padding=(0, 2))
+    table = OutputTable("import of", "ratio without .pyc", "ratio with .pyc", box=None, padding=(0, 2))
     with tempfile.TemporaryDirectory() as folder:
         layers = {name: Path(folder) / name for name in ("plain", "compiled")}
         for layer in layers.values():
@@ -56,7 +56,7 @@ def main() -> None:
         for function in _FUNCTIONS:
             ratios = (_milliseconds(_import_program(_BUILD / function, layer)) / baseline for layer in layers.values())
             table.add_row(function, *(f"{ratio:.1f}" for ratio in ratios))
-    Console().print(f"bare Python: {baseline:.0f} ms")
+    Console().print(f"start of Python: {baseline:.0f} ms")
     Console().print(table)
 
 

@@ -1,6 +1,6 @@
-"""What ``sam build`` made, by itself: no emulator takes part.
+"""The output of ``sam build``, without the emulator.
 
-The emulator lets functions see packages of its own, so only this shows that the layer is complete.
+Functions on the emulator can import the emulator's packages. Only these tests show that the layer is complete.
 """
 
 import importlib.metadata
@@ -22,12 +22,12 @@ BUILD = ROOT / ".aws-sam/build"
 LAYER = BUILD / "SharedLayer/python"
 MAX_LAYER_BYTES = 50 * 1024 * 1024
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "dateutil", "six")
-"""What the Lambda runtime brings; urllib3 and jmespath have to be the layer's own."""
+"""The packages of the Lambda runtime that the functions use. The layer contains urllib3 and jmespath."""
 
 ENVIRONMENT = {
     "ACCESS_TOKENS_PATH": "/stack/access-tokens",
     "AWS_DEFAULT_REGION": "us-east-1",
-    # Nobody has rights here, and nobody is to be asked for some.
+    # The test has no permissions, and must not request any from the instance metadata service.
     "AWS_EC2_METADATA_DISABLED": "true",
     "DEAD_LETTER_QUEUE_URL": "https://queue.invalid",
     "EVENT_BUS_NAME": "bus",
@@ -38,19 +38,19 @@ ENVIRONMENT = {
     "SITES_SECRET": "sites",
     "TABLE_NAME": "payments",
 }
-UNSIGNED = {"httpMethod": "GET", "multiValueQueryStringParameters": None}
+UNSIGNED_EVENT = {"httpMethod": "GET", "multiValueQueryStringParameters": None}
 
 
 def malformed_event(method: str, **path: str) -> dict[str, Any]:
-    """Return a call of the backend API whose path and body are both no good."""
+    """Return a backend API event with an invalid path and an invalid body."""
     return {"httpMethod": method, "pathParameters": {"site_identifier": "no site", **path}, "body": "{"}
 
 
-# An event that is refused before AWS or PayNearMe is asked, and the status or error that it is refused with.
-REJECTED_CALLS: dict[str, tuple[dict[str, Any], int | str]] = {
-    "AuthorizeFunction": (UNSIGNED, 401),
-    "ConfirmFunction": (UNSIGNED, 401),
-    "ReverseFunction": (UNSIGNED, 401),
+# For each function: an event that is rejected before a request to AWS or PayNearMe, and its status or error.
+REJECTED_EVENTS: dict[str, tuple[dict[str, Any], int | str]] = {
+    "AuthorizeFunction": (UNSIGNED_EVENT, 401),
+    "ConfirmFunction": (UNSIGNED_EVENT, 401),
+    "ReverseFunction": (UNSIGNED_EVENT, 401),
     **dict.fromkeys(OUTBOUND_FUNCTIONS, ({"httpMethod": "POST", "body": "{}"}, 400)),
     "OrdersFunction": (malformed_event("PUT", pnm_order_identifier="no order"), 400),
     "CustomersFunction": (malformed_event("PUT", site_customer_identifier=""), 400),
@@ -64,7 +64,7 @@ REQUIRED_PACKAGES = {
     "ValidatePolicyFunction": ("paynearme", "pydantic"),
     **dict.fromkeys(OUTBOUND_FUNCTIONS, (*COMMON_PACKAGES, "cachetools", "oauthlib")),
 }
-"""Of the layer's packages, those that a function needs which does not need the usual ones alone."""
+"""The packages of the layer that a function imports, where they differ from ``COMMON_PACKAGES``."""
 
 CALL_HANDLER = """
 import json, sys, traceback
@@ -86,10 +86,10 @@ importlib.import_module(sys.argv[2])
 
 
 def run_isolated(program: str, path: Sequence[Path], *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run ``program`` in a Python that has its standard library, ``path``, and nothing else of this one.
+    """Run ``program`` in a Python process that imports only from the standard library and ``path``.
 
-    ``-I`` leaves out the working directory, the environment's PYTHON variables and the user's packages;
-    ``-S`` leaves out this environment's packages; ``-B`` leaves the build as it is.
+    ``-I`` ignores the working directory, the PYTHON variables and the user's packages. ``-S`` ignores the packages of
+    this environment. ``-B`` writes no bytecode into the build.
     """
     paths = json.dumps([str(entry) for entry in path])
     return subprocess.run(  # noqa: S603 # our own programs
@@ -104,13 +104,13 @@ def run_isolated(program: str, path: Sequence[Path], *arguments: str, folder: Pa
 
 @pytest.fixture(scope="session")
 def build_dir(stack: object) -> Path:
-    """Return the folder of what was built: with a stack there is one."""
+    """Return the build folder. The start of the stack builds it."""
     return BUILD
 
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with what the Lambda runtime brings beside Python, and nothing else."""
+    """Return a folder with links to ``RUNTIME_PACKAGES``."""
     folder = tmp_path_factory.mktemp("runtime")
     for name in RUNTIME_PACKAGES:
         spec = importlib.util.find_spec(name)
@@ -126,7 +126,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_handler_needs_what_was_built_and_boto3_alone(
     function: str, build_dir: Path, runtime: Path, tmp_path: Path
 ) -> None:
-    event, outcome = REJECTED_CALLS[function]
+    event, outcome = REJECTED_EVENTS[function]
     import_path = [build_dir / function, LAYER, runtime]
     result = run_isolated(CALL_HANDLER, import_path, json.dumps(event), folder=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -170,7 +170,7 @@ def test_the_layer_ships_what_its_requirements_pin_and_our_package() -> None:
     assert {normalized_name(entry.name) for entry in distributions} == {normalized_name(name) for name in pinned}
     distribution_files = {file.parts[0] for entry in distributions for file in entry.files or ()}
     project_files = {"paynearme", "requirements.in", "requirements.txt"}
-    # On the local stack alone, which compiles it.
+    # Only the build for the local stack contains bytecode.
     bytecode = {"__pycache__"}
     assert {entry.name for entry in LAYER.iterdir()} == distribution_files | project_files | bytecode
 

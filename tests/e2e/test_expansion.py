@@ -1,4 +1,4 @@
-"""What SAM makes of the template: no emulator takes part, which is less strict than AWS about much of it."""
+"""The template after SAM's transform, without the emulator, which is less strict than AWS."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -72,7 +72,7 @@ def test_every_route_of_the_backend_api_wants_an_iam_signature(packaged: dict[st
 
 
 def test_no_route_calls_its_function_with_the_callers_own_rights(packaged: dict[str, Any]) -> None:
-    # Else the backend would need the right to invoke the function, which its policy does not give.
+    # With credentials, the backend would need the permission to invoke the function. Its policy does not contain it.
     for api in resources_of_type(expand(packaged), "AWS::ApiGateway::RestApi").values():
         integrations = [operation["x-amazon-apigateway-integration"] for operation in operations(api)]
         assert not [i for i in integrations if "credentials" in i]
@@ -86,7 +86,7 @@ def test_every_route_calls_the_published_version(packaged: dict[str, Any]) -> No
 
 def test_an_api_has_no_stage_without_throttling_and_logs(packaged: dict[str, Any]) -> None:
     resources = expand(packaged)
-    # SAM makes one more with each deployment, unless the API names its version of OpenAPI.
+    # Without OpenApiVersion, SAM creates an additional stage with each deployment.
     assert not [d for d in resources_of_type(resources, "AWS::ApiGateway::Deployment").values() if "StageName" in d]
     stages = resources_of_type(resources, "AWS::ApiGateway::Stage").values()
     assert len(stages) == len(APIS)
@@ -98,7 +98,7 @@ def test_only_the_apis_and_the_schedule_may_invoke_the_functions_and_sam_adds_no
 ) -> None:
     resources = expand(packaged)
     permissions = resources_of_type(resources, "AWS::Lambda::Permission")
-    # It calls its own function; tests/unit/template/test_policy_deployment_monitors.py says which.
+    # tests/unit/template/test_policy_deployment_monitors.py checks the function of this permission.
     assert permissions.pop("ValidatePolicyPermission")["Principal"] == "appconfig.amazonaws.com"
     (schedule,) = resources_of_type(resources, "AWS::Events::Rule")
     (name,) = [n for n, p in permissions.items() if p["Principal"] == "events.amazonaws.com"]

@@ -1,4 +1,4 @@
-"""The firewall and the domains, as they are deployed: the emulator knows nothing of the one's association."""
+"""The web ACL and the custom domains after SAM's transform. The emulator does not support the association."""
 
 import re
 from functools import cache
@@ -31,12 +31,12 @@ def rules(mode: str) -> list[dict[str, Any]]:
 
 
 def actions(mode: str) -> set[str]:
-    """Return what the rules do: a managed group's own actions stand where nothing overrides them."""
+    """Return the actions of the rules. ``None`` keeps the actions of a managed rule group."""
     return {next(iter(rule.get("Action") or rule["OverrideAction"])) for rule in rules(mode)}
 
 
 def is_disabled(resources: dict[str, Any], api: str) -> bool:
-    """Return whether an API answers at no address but its domain's."""
+    """Return whether the default endpoint of an API is disabled."""
     (server,) = resources[api]["Properties"]["Body"]["servers"]
     disabled: bool = server["x-amazon-apigateway-endpoint-configuration"]["disableExecuteApiEndpoint"]
     return disabled
@@ -60,7 +60,7 @@ def test_the_firewall_stands_before_the_stages_of_both_apis(mode: str) -> None:
     resources = with_waf(mode)
     associations = resources_of_type(resources, "AWS::WAFv2::WebACLAssociation").values()
     assert {entry["WebACLArn"]["Fn::GetAtt"][0] for entry in associations} == {"WebAcl"}
-    # Named by references, so that it waits for the stages.
+    # The ARN contains references, so that CloudFormation creates the stage first.
     stages = {tuple(re.findall(r"\$\{(\w+)\}", entry["ResourceArn"]["Fn::Sub"])) for entry in associations}
     stage_resources = resources_of_type(resources, "AWS::ApiGateway::Stage")
     assert stages == {(entry["RestApiId"]["Ref"], name) for name, entry in stage_resources.items()}

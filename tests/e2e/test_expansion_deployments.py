@@ -1,4 +1,4 @@
-"""Deployment in steps, as SAM writes it out: the emulator knows nothing of CodeDeploy."""
+"""Canary deployments after SAM's transform. The emulator does not support CodeDeploy."""
 
 from functools import cache
 from typing import Any
@@ -9,7 +9,7 @@ from tests.support.sam_expansion_fixture import expand, packaged_template, resol
 from tests.support.template import FUNCTIONS, names_in
 
 ALIASED = {name for name, function in FUNCTIONS.items() if "AutoPublishAlias" in function}
-STEPS = {"false": False, "true": True}
+CANARY = ("false", "true")
 
 SHARED_ALARMS = {
     "AuthorizeErrorsAlarm",
@@ -24,12 +24,12 @@ FUNCTION_ALARMS = {
     "PublishEventsFunction": {"DeadLetterQueueAlarm", "EventPublishLagAlarm", "PublishErrorsAlarm"},
     "SweepUnconfirmedFunction": {"SweepErrorsAlarm"},
 }
-"""The alarms of a function that no other has."""
+"""The additional alarms of a function."""
 
 
 @cache
-def resources(gradual: str) -> dict[str, Any]:
-    return resolve_deployment(CanaryDeployment=gradual)[0]
+def resources(canary: str) -> dict[str, Any]:
+    return resolve_deployment(CanaryDeployment=canary)[0]
 
 
 def group_of(function: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def test_an_alarm_that_rings_meanwhile_brings_the_old_version_back(function: str
     alarm_names = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
     assert sorted(alarm_names) == sorted(SHARED_ALARMS | FUNCTION_ALARMS.get(function, set()))
     assert set(alarm_names) <= set(resources_of_type(resources("true"), "AWS::CloudWatch::Alarm"))
-    # CodeDeploy takes no more.
+    # CodeDeploy accepts at most 10 alarms.
     assert len(alarm_names) <= 10
 
 
@@ -81,11 +81,11 @@ def test_codedeploy_works_with_our_own_role(function: str) -> None:
     assert group_of(function)["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
 
 
-@pytest.mark.parametrize("gradual", STEPS)
-def test_sam_adds_no_role(gradual: str) -> None:
+@pytest.mark.parametrize("canary", CANARY)
+def test_sam_adds_no_role(canary: str) -> None:
     template_roles = resources_of_type(packaged_template()["Resources"], "AWS::IAM::Role")
-    assert resources_of_type(resources(gradual), "AWS::IAM::Role").keys() <= template_roles.keys()
-    assert ("DeploymentRole" in resources(gradual)) == STEPS[gradual]
+    assert resources_of_type(resources(canary), "AWS::IAM::Role").keys() <= template_roles.keys()
+    assert ("DeploymentRole" in resources(canary)) == (canary == "true")
 
 
 def test_codedeploy_may_move_the_aliases_of_these_functions_and_look_at_alarms() -> None:
@@ -105,7 +105,7 @@ def test_codedeploy_may_move_the_aliases_of_these_functions_and_look_at_alarms()
 
 
 def test_to_switch_steps_on_publishes_no_version() -> None:
-    without_canary, with_canary = (expand(packaged_template(), CanaryDeployment=gradual) for gradual in STEPS)
+    without_canary, with_canary = (expand(packaged_template(), CanaryDeployment=canary) for canary in CANARY)
     assert set(resources_of_type(without_canary, "AWS::Lambda::Version")) == set(
         resources_of_type(with_canary, "AWS::Lambda::Version")
     )

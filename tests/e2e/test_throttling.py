@@ -1,4 +1,4 @@
-"""The limit of one route, on a stage of its own beside the deployed one: no other test meets it."""
+"""The throttling limit of one route, on a separate API stage, so that other tests are not throttled."""
 
 import uuid
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from tests.support.template import APIS
 
 BURST_LIMIT = 2
 START_TIMEOUT_SECONDS = 60
-"""For how long a busy machine may start a process that nobody needed before."""
+"""The timeout of the first requests, which start a process on a busy machine."""
 
 THROTTLED_ROUTE = ("/~1smart-tokens", "POST")
-"""A route as the template spells it: CloudFormation hands the limits of a stage on in these words."""
+"""A route in the template's notation, which API Gateway also uses."""
 
 
 @pytest.fixture
 def throttled_backend(stack: Stack) -> Iterator[BackendClient]:
-    """Call the backend API on a stage that admits two requests for tokens, and then nearly none."""
+    """Yield a client of a stage that accepts two requests for Smart Tokens, and then almost none."""
     client, api = stack.client("apigateway"), stack.backend_url.split("/restapis/")[1].split("/")[0]
     (current_stage,) = client.get_stages(restApiId=api)["item"]
     stage_key = {"restApiId": api, "stageName": f"throttled-{uuid.uuid4().hex}"}
@@ -34,7 +34,7 @@ def throttled_backend(stack: Stack) -> Iterator[BackendClient]:
         ],
     )
     url = stack.backend_url.replace(f"/{current_stage['stageName']}/", f"/{stage_key['stageName']}/")
-    # The account's root may call any stage; the backend's own user may call the deployed one.
+    # The user of the backend may call only the deployed stage. The root user may call any stage.
     yield BackendClient(url, stack.region, "test", "test", timeout=START_TIMEOUT_SECONDS)
     client.delete_stage(**stage_key)
 

@@ -1,4 +1,4 @@
-"""The access tokens of the deployed stack, brought into a state that no other test has a part in."""
+"""Set the access tokens of the deployed stack to a state that is independent of other tests."""
 
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
@@ -10,16 +10,16 @@ from tests.support.payment_driver import PATHS, new_key, order_request, problem_
 
 SITES = (OAUTH_SITE, OAUTH_SIGNED_SITE)
 UNKNOWN_METHOD = "0000000000000"
-"""A payment method that nobody has."""
+"""A payment method that the fake PayNearMe does not have."""
 
 
 def parameter_name(stack: Stack, site: str) -> str:
-    """Return the name under which a site's token is stored."""
+    """Return the SSM parameter name of a site's access token."""
     return f"/paynearme/{stack.stack_name}/access-tokens/{site}"
 
 
 def clear_tokens(stack: Stack, paynearme: ControlClient) -> None:
-    """Let no token hold and none be stored, and nobody have a lease. Processes may keep what held before."""
+    """Revoke all access tokens and delete the stored tokens and leases. Processes can still cache a revoked token."""
     paynearme.post("access-tokens", {"revoke": True, "seconds": 3600})
     stack.client("ssm").delete_parameters(Names=[parameter_name(stack, site) for site in SITES])
     dynamodb = stack.client("dynamodb")
@@ -29,16 +29,16 @@ def clear_tokens(stack: Stack, paynearme: ControlClient) -> None:
 
 
 def prime_token_caches(backend: BackendClient, paynearme: ControlClient, site: str) -> None:
-    """Have each function call for ``site``, so that they all have one and the same token, which holds.
+    """Call each function once for ``site``, so that all functions cache the same valid access token.
 
-    A payment is not sent again where it met a token from before; its method is known to nobody.
+    The payment has an unknown method. It is not retried after a revoked token, so two problem types are possible.
     """
     order = {"site_identifier": site, "pnm_order_identifier": "84488215678"}
     payment_request = load("make_payment")["saved"] | order | {"payment_method_identifier": UNKNOWN_METHOD}
     calls = {
-        "create_order": order_request(site, "settles-tokens"),
+        "create_order": order_request(site, "primes-tokens"),
         "get_smart_token": order,
-        "find_payment_methods": {"site_identifier": site, "site_customer_identifier": "settles-tokens"},
+        "find_payment_methods": {"site_identifier": site, "site_customer_identifier": "primes-tokens"},
         "make_payment": payment_request,
     }
     initial_count = paynearme.get("access-token-requests")["count"]

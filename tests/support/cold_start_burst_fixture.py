@@ -1,4 +1,4 @@
-"""Fresh processes of the deployed functions, and many of them at once."""
+"""Publish new versions of functions, and run a cold-start burst of one function."""
 
 import operator
 import uuid
@@ -22,13 +22,16 @@ from tests.support.payment_driver import SITE
 RETRY_UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
 FRESH_PROCESSES = 50
 MIN_PROCESSES_WITH_TOKEN = 40
-"""How many of them must get as far as to pay, however busy the machine is."""
+"""The minimum number of processes that must submit a payment. A busy machine can delay the others too long."""
 RESPONSE_DELAY_SECONDS = 2.5
-"""How long PayNearMe lets each of them wait."""
+"""The delay of each payment response of the fake PayNearMe."""
 
 
 def publish(stack: Stack, *functions: str) -> None:
-    """Give functions, by their logical names, processes that have read nothing yet, as a new version does."""
+    """Publish a new version of each function, so that new processes with empty caches run it.
+
+    ``functions`` are logical names without ``Function``.
+    """
     client = stack.client("lambda")
     names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
     name_prefixes = tuple(f"{stack.stack_name}-{part}Function-" for part in functions)
@@ -48,11 +51,11 @@ def publish(stack: Stack, *functions: str) -> None:
 
 @dataclass(frozen=True)
 class BurstResult:
-    """What came of a call to each of many processes that had just started, all of which needed a token.
+    """The result of one concurrent payment per new process, without a stored access token.
 
-    ``processes`` is how many had started. ``paying`` is how many payments PayNearMe was asked for before it
-    had answered one: as many processes had a token by then. ``token_calls`` is how often a token was asked
-    for, in this storm and in each before it that was repeated.
+    ``processes`` is the number of new processes. ``concurrent_payments`` is the number of payment requests that the
+    fake PayNearMe received before its first response. That many processes had an access token at the same time.
+    ``token_calls`` has the number of access token requests of each attempt of the burst.
     """
 
     processes: int
@@ -62,10 +65,10 @@ class BurstResult:
 
 
 def run_burst(stack: Stack, pid_file: Path, payment_executor: ThreadPoolExecutor) -> BurstResult:
-    """Start a process for each of ``payers``, and then call all of them at once for a site with OAuth.
+    """Start one process for each thread of ``payment_executor``, and call all of them at once for a site with OAuth.
 
-    Where the machine was too busy for enough of them to have a token in time, all is done once more, with
-    other processes, and twice at most.
+    Repeat the burst with new processes, at most twice, if fewer than ``MIN_PROCESSES_WITH_TOKEN`` processes had an
+    access token in time.
     """
     token_calls: list[int] = []
 
@@ -102,11 +105,11 @@ def _run_burst_once(
     previous_processes = functions_running(pid_file, function)
     publish(stack, "MakePayment")
     paynearme.post("reset")
-    # They start before, because those that start are at the token address one after the other. So none has
-    # answered before all have been called.
+    # Processes that start during the burst would reach the token endpoint one after the other. The delay keeps each
+    # process busy, so that each request starts another process.
     delay_responses(5, "make_payment")
     list(payment_executor.map(submit_payment, [SITE] * FRESH_PROCESSES))
-    # Until each has called PayNearMe in time, and been told that nobody has the method.
+    # Wait until each process has called PayNearMe in time. PayNearMe rejects the unknown payment method.
     delay_responses(1, "make_payment")
     RETRY_UNTIL_TRUE(
         lambda: (
@@ -115,7 +118,7 @@ def _run_burst_once(
     )
     paynearme.post("reset")
     access_token_store_fixture.clear_tokens(stack, paynearme)
-    # Long enough for all to come before there is one; who waits gives up after some three seconds.
+    # All processes must wait for the access token at the same time. A process waits for about three seconds.
     delay_responses(0.3, "access_token")
     delay_responses(RESPONSE_DELAY_SECONDS, "make_payment")
     responses = list(payment_executor.map(submit_payment, [OAUTH_SITE] * FRESH_PROCESSES))

@@ -1,4 +1,4 @@
-"""What the merchant hears on the event bus, as facts that a test can name."""
+"""Assert which events the merchant receives from the event bus."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from sandbox.clients import event_recorder
 from sandbox.clients.event_listener import BusEvent
 
 type EventKey = tuple[str, str]
-"""The payment's identifier, and the event's type; of an anomaly its code instead."""
+"""The payment identifier, and the event type. For an anomaly event, the anomaly code instead of the type."""
 
 
 def event_key(event: BusEvent) -> EventKey:
@@ -17,14 +17,14 @@ def event_key(event: BusEvent) -> EventKey:
 
 
 class PaymentEventRecorder(event_recorder.EventRecorder):
-    """All that was heard so far."""
+    """Record the events of an event bus, with assertions by event key."""
 
     def contains_all(self, keys: Iterable[EventKey]) -> bool:
-        """Return whether each of the facts was heard."""
+        """Return whether an event of each key was received."""
         return not set(keys) - {event_key(event) for event in self.events}
 
     def count_keys(self, payments: Iterable[str]) -> Counter[EventKey]:
-        """Count what was told of these payments, each event once."""
+        """Count the distinct events of these payments by key."""
         identifiers = set(payments)
         keys = map(event_key, self.unique())
         return Counter(key for key in keys if key[0] in identifiers)

@@ -1,4 +1,4 @@
-"""What SAM makes of the template, and what CloudFormation would make of that: both without an emulator."""
+"""Expand the template with SAM, and resolve its conditions like CloudFormation, without the emulator."""
 
 import atexit
 import functools
@@ -25,7 +25,7 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 def packaged_template() -> dict[str, Any]:
-    """Return the template as ``sam deploy`` hands it in: with addresses in the place of folders."""
+    """Return the template as ``sam deploy`` sends it, with S3 URLs instead of folders."""
     template: dict[str, Any] = json.loads(json.dumps(TEMPLATE))
     for function in FUNCTIONS:
         template["Resources"][function]["Properties"]["CodeUri"] = f"s3://bucket/{function}"
@@ -34,15 +34,15 @@ def packaged_template() -> dict[str, Any]:
 
 
 def expand(template: dict[str, Any], **parameters: str) -> dict[str, Any]:
-    """Return the resources that SAM makes of ``template``, as it does on AWS."""
+    """Return the resources of ``template`` after SAM's transform."""
     resources: dict[str, Any] = _transform(template, parameters)["Resources"]
     return resources
 
 
 def resolve_deployment(**parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the resources and the outputs that are deployed with ``parameters``, conditions decided.
+    """Return the resources and the outputs of a deployment with ``parameters``, with resolved conditions.
 
-    A parameter that is not given has its default.
+    Other parameters have their default values.
     """
     template = _transform(packaged_template(), parameters)
     defaults = {name: entry["Default"] for name, entry in template["Parameters"].items()}
@@ -61,14 +61,14 @@ def resolve_deployment(**parameters: str) -> tuple[dict[str, Any], dict[str, Any
 
 
 def resources_of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """Return the properties of all resources of a type, by logical identifier."""
+    """Return the properties of all resources of a type, by logical name."""
     matching = {name: entry for name, entry in resources.items() if entry["Type"] == kind}
     return {name: entry.get("Properties", {}) for name, entry in matching.items()}
 
 
 @functools.cache
 def _translator() -> subprocess.Popen[str]:
-    """Start SAM's translator: it lives in an environment of its own, and takes a second to be read."""
+    """Start SAM's translator in its virtual environment, once, because its import takes a second."""
     process = subprocess.Popen(  # noqa: S603 # our own program
         [str(ROOT / ".venvs/sam/bin/python"), "-I", "-c", _TRANSLATOR],
         env={"PATH": os.defpath},
@@ -76,7 +76,7 @@ def _translator() -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    # It ends when it has nothing more to read.
+    # The process ends when its standard input is closed.
     atexit.register(process.communicate)
     return process
 
@@ -91,7 +91,7 @@ def _transform(template: dict[str, Any], parameters: dict[str, str]) -> dict[str
 
 
 def _evaluate(condition: dict[str, Any], parameters: dict[str, str], definitions: dict[str, Any]) -> bool:
-    """Decide a condition. Ours are made of equality, negation, conjunction and ``named`` conditions only."""
+    """Evaluate a condition. The template uses only equality, negation, conjunction and references to conditions."""
     ((function, arguments),) = condition.items()
     if function == "Condition":
         return _evaluate(definitions[arguments], parameters, definitions)
@@ -105,7 +105,7 @@ def _evaluate(condition: dict[str, Any], parameters: dict[str, str], definitions
 
 
 def _resolve_conditions(value: Any, conditions: dict[str, bool]) -> Any:
-    """Return ``value`` with the branch that holds in the place of every ``Fn::If``."""
+    """Return ``value`` with each ``Fn::If`` replaced by its selected branch."""
     if isinstance(value, list):
         return [entry for entry in (_resolve_conditions(entry, conditions) for entry in value) if entry != _NO_VALUE]
     if not isinstance(value, dict):
