@@ -1,4 +1,4 @@
-"""The local stack from the command line: ``python -m local demo``, ``up``, ``down``, ``dashboard``."""
+"""Run the local stack from the command line: ``python -m sandbox demo``, ``up``, ``down``, ``dashboard``."""
 
 import subprocess
 import sys
@@ -11,16 +11,17 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from sandbox import demo
-from sandbox.stack import stack
+from sandbox import ROOT
+from sandbox.demo.demo import Demo
+from sandbox.stack import lifecycle
+from sandbox.stack.stack import STACK_DIR, load
 
-STACK_DIR = stack.ROOT / ".local"
 console = Console(highlight=False)
 
 
 @contextmanager
-def cli_errors() -> Iterator[stack.Progress]:
-    """Show each step while it runs; where a program fails, show what it said, and exit with 1."""
+def cli_errors() -> Iterator[lifecycle.Progress]:
+    """Show the progress of each step. Print an error with the output of its program, and exit with status 1."""
     with console.status("") as status:
 
         def progress(step: str) -> None:
@@ -38,69 +39,69 @@ def cli_errors() -> Iterator[stack.Progress]:
             sys.exit(1)
 
 
-@click.group(help="The whole system on one machine.")
+@click.group(help="Run the local stack: the template on an AWS emulator, with a fake PayNearMe.")
 def main() -> None:
-    """Take the command."""
+    """Run a command."""
 
 
-@main.command(name="demo", help="Start a stack, let PayNearMe's side talk to it, show it, and stop it.")
+@main.command(name="demo", help="Start a new stack, run all scenarios of the demo, and stop the stack.")
 def demo_command() -> None:
-    """Run the demo on a stack of its own."""
+    """Run the demo on a new stack."""
     with tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
         stack_dir = Path(folder) / "stack"
         try:
             with cli_errors() as progress:
-                running = stack.start(stack_dir, progress, with_faults=True)
-            succeeded = demo.run(running, console)
+                running = lifecycle.start(stack_dir, progress, with_faults=True)
+            succeeded = Demo(running, console).run()
         finally:
-            stack.stop(stack_dir)
+            lifecycle.stop(stack_dir)
     sys.exit(0 if succeeded else 1)
 
 
-@main.command(name="dashboard", help="Draw the dashboard of the stack that runs, or of one that is kept busy for it.")
+@main.command(name="dashboard", help="Draw the dashboard of the running stack, or of a new stack with traffic.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    default=stack.ROOT / "docs" / "dashboard.png",
-    help="The image to write: docs/dashboard.png unless told.",
+    default=ROOT / "docs" / "dashboard.png",
+    help="The image file. The default is docs/dashboard.png.",
 )
 def dashboard_command(output: Path) -> None:
-    """Draw what runs, or start a stack of its own, play callbacks of all kinds, draw it and stop it."""
-    # Here, because no other command should wait for the plotting library.
-    from sandbox.dashboard.dashboard import render_dashboard
-    from sandbox.dashboard.dashboard_traffic import TrafficGenerator
+    """Draw the dashboard of the running stack. Without one, start a stack, send traffic, and stop the stack."""
+    # Here, because the import of the plotting library would delay the other commands.
+    from sandbox.dashboard.image import render_dashboard
+    from sandbox.dashboard.traffic import TrafficGenerator
 
     with cli_errors() as progress, tempfile.TemporaryDirectory(prefix="paynearme-") as folder:
         stack_dir = Path(folder) / "stack"
         try:
-            running = stack.load(STACK_DIR)
+            running = load(STACK_DIR)
             if running is None:
-                running = stack.start(stack_dir, progress, with_faults=True)
+                running = lifecycle.start(stack_dir, progress, with_faults=True)
                 TrafficGenerator(running).run(progress)
-            progress("Drawing")
+            progress("Drawing the dashboard")
             output.write_bytes(render_dashboard(running))
         finally:
-            stack.stop(stack_dir)
+            lifecycle.stop(stack_dir)
     console.print(f"{output}", soft_wrap=True)
 
 
-@main.command(help="Start the stack and leave it running, or deploy anew onto it.")
+@main.command(help="Start the stack, or deploy again to the running stack.")
 def up() -> None:
-    """Start the stack."""
+    """Start the stack, and print its URLs."""
     with cli_errors() as progress:
-        running = stack.start(STACK_DIR, progress)
-    console.print(f"callbacks  {running.callback_url}/callbacks/authorize", soft_wrap=True)
-    console.print(f"           {running.callback_url}/callbacks/confirm", soft_wrap=True)
-    console.print(f"           {running.callback_url}/callbacks/reverse", soft_wrap=True)
-    console.print(f"backend    {running.backend_url}", soft_wrap=True)
-    console.print("All there is to know is in .local/stack.json; 'make down' stops it.")
+        running = lifecycle.start(STACK_DIR, progress)
+    for kind in ("authorize", "confirm", "reverse"):
+        console.print(f"{kind:<10} {running.callback_url}/callbacks/{kind}", soft_wrap=True)
+    console.print(f"{'backend':<10} {running.backend_url}", soft_wrap=True)
+    console.print(f"{'PayNearMe':<10} {running.paynearme_url}", soft_wrap=True)
+    console.print("The file .local/stack.json contains all URLs, names and keys. 'make down' stops the stack.")
 
 
-@main.command(help="Stop the stack and remove what it left.")
+@main.command(help="Stop the running stack, and remove its files.")
 def down() -> None:
     """Stop the stack."""
-    stack.stop(STACK_DIR)
-    console.print("Nothing is running.")
+    lifecycle.stop(STACK_DIR)
+    console.print("The stack is stopped.")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Clients of the local stack and its servers."""

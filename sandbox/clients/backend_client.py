@@ -1,4 +1,4 @@
-"""The app's backend: calls our backend API with an IAM signature, as a merchant's own code would."""
+"""A client of the backend API with an IAM signature, as in a merchant's backend."""
 
 import json
 import time
@@ -15,9 +15,9 @@ from urllib3 import PoolManager, Timeout
 
 @dataclass(frozen=True)
 class Response:
-    """What the backend API answered: HTTP status, content (None if it is not JSON), and how long it took.
+    """A response of the backend API.
 
-    ``headers`` has the answer's by their names in lower case.
+    ``content`` is None if the body is not JSON. The names of ``headers`` are in lower case.
     """
 
     status: int
@@ -28,7 +28,7 @@ class Response:
 
 
 class BackendClient:
-    """A caller of the backend API, with an IAM user's keys."""
+    """A caller of the backend API with the keys of an IAM user."""
 
     def __init__(
         self,
@@ -38,25 +38,25 @@ class BackendClient:
         secret_access_key: str,
         timeout: float = 12,
     ) -> None:
-        """Take the API's address without a slash at its end, the keys that sign, and the seconds to wait."""
+        """Create a client of the API at ``backend_url`` (without a slash at the end). ``timeout`` is in seconds."""
         self._url = backend_url
         self._signer = SigV4Auth(Credentials(access_key_id, secret_access_key), "execute-api", region)
         self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=timeout))
 
     def get(self, path: str, **query: str) -> Response:
-        """Ask for ``path``, percent-encoded where it must be, with the parameters of a query, signed."""
+        """Send a signed GET request. ``path`` is percent-encoded, ``query`` is not."""
         return self._send("GET", f"{path}?{urlencode(query)}" if query else path)
 
     def put(self, path: str, content: Mapping[str, Any]) -> Response:
-        """Put ``content`` as JSON at ``path``, percent-encoded where it must be, signed."""
+        """Send a signed PUT request with ``content`` as JSON. ``path`` is percent-encoded."""
         return self._send("PUT", path, json.dumps(content))
 
     def post(self, path: str, content: Mapping[str, Any], idempotency_key: str | None = None) -> Response:
-        """Send ``content`` as JSON to ``path``, signed, with an ``Idempotency-Key`` if one is given."""
+        """Send a signed POST request with ``content`` as JSON, and with an ``Idempotency-Key`` if it is not None."""
         return self.post_text(path, json.dumps(content), idempotency_key)
 
     def post_text(self, path: str, text: str | bytes, idempotency_key: str | None = None) -> Response:
-        """Send a body as it is to ``path``, signed."""
+        """Send a signed POST request with an unchanged body."""
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         return self._send("POST", path, text, headers)
 

@@ -1,4 +1,4 @@
-"""The merchant's own system at the end of the event bus: a queue that every event of ours is put into."""
+"""A merchant's subscription to the event bus: an SQS queue that receives every event of this project."""
 
 import json
 import uuid
@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.stack.stack import Stack
 
 type BusEvent = dict[str, Any]
-"""An event as EventBridge delivers it: ``id``, ``detail-type``, ``time``, ``detail`` and the rest."""
+"""An event of EventBridge with ``id``, ``detail-type``, ``time``, ``detail`` and its other fields."""
 
 SOURCE = "paynearme"
 _MAX_BATCH = 10
@@ -18,13 +18,13 @@ _WORKERS = 8
 
 
 class EventListener:
-    """A listener on the stack's event bus. It hears what is put there from now on.
+    """A subscription to the stack's event bus from its creation on.
 
-    Each has a queue and a rule of its own, so that several hear the same events.
+    Each listener has its own queue and rule, so that several listeners receive the same events.
     """
 
     def __init__(self, stack: Stack) -> None:
-        """Start to listen, with the rights of the account's root."""
+        """Create the queue and the rule, with the permissions of the root user."""
         name = f"merchant-{uuid.uuid4()}"
         self._sqs = stack.client("sqs")
         self._url: str = self._sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -47,13 +47,10 @@ class EventListener:
         targets = [{"Id": "queue", "Arn": queue_arn}]
         failed = events.put_targets(Rule=name, EventBusName=bus, Targets=targets)["FailedEntryCount"]
         if failed:
-            raise RuntimeError("the rule takes no target")
+            raise RuntimeError("EventBridge rejected the target of the rule")
 
     def drain(self) -> list[BusEvent]:
-        """Return what has arrived since the last time, in no particular order, and take it off the queue.
-
-        An event that arrived twice is returned twice.
-        """
+        """Return the new events in any order, and delete them from the queue. Duplicates are not removed."""
         with ThreadPoolExecutor(_WORKERS) as workers:
             return list(chain.from_iterable(workers.map(lambda _: list(self._drain_queue()), range(_WORKERS))))
 

@@ -1,4 +1,4 @@
-"""What the merchant's systems have heard on the event bus, and what follows from it."""
+"""Record the events of the event bus, and derive balances from them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -15,13 +15,13 @@ TIMEOUT_SECONDS = 120
 
 @dataclass
 class EventRecorder:
-    """All events so far. They come a moment after the changes that they tell of."""
+    """All received events. They arrive shortly after the changes in the ledger."""
 
     listener: EventListener
     events: list[BusEvent] = field(default_factory=list)
 
     def wait_until(self, predicate: Callable[[Self], bool]) -> bool:
-        """Listen until it holds, for two minutes at the most; return whether it does."""
+        """Receive events until ``predicate`` is true, for at most two minutes. Returns whether it is true."""
 
         def poll() -> bool:
             self.events += self.listener.drain()
@@ -36,18 +36,18 @@ class EventRecorder:
         return bool(retrying(poll))
 
     def unique(self) -> list[BusEvent]:
-        """Return each event once, as it came first: an event may come more than once."""
+        """Return each event once, because EventBridge can deliver an event several times."""
         by_identifier: dict[str, BusEvent] = {}
         for event in self.events:
             by_identifier.setdefault(event["detail"]["event_identifier"], event)
         return list(by_identifier.values())
 
     def by_type(self) -> Counter[str]:
-        """Count the events by what they tell, each once."""
+        """Return the count of unique events by type."""
         return Counter(event["detail-type"] for event in self.unique())
 
     def balances(self) -> defaultdict[tuple[str, str], Decimal]:
-        """Return the balances by site and customer that follow from the events; nothing for all others."""
+        """Return the balances by site and customer, derived from the events. The default is zero."""
         balances: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         for detail in (event["detail"] for event in self.unique()):
             change = Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))

@@ -1,4 +1,4 @@
-"""One object for whoever drives a running stack: PayNearMe's part, the app's backend's part, the books."""
+"""Clients of a running stack: the callback sender, the backend, and a reader of the ledger."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,46 +7,26 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender
-from sandbox.clients.sample_messages import Parameters
+from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.stack.stack import Stack
 
 _from_wire = TypeDeserializer().deserialize
 
-# What a reversal can carry of the confirmation that came before it, as far as its names are public.
-_REVERSAL_FIELDS = (
-    "pnm_order_identifier",
-    "pnm_payment_identifier",
-    "site_order_identifier",
-    "site_customer_identifier",
-    "site_payment_identifier",
-    "site_identifier",
-    "order_payee_identifier",
-    "version",
-    "test",
-    "payment_amount",
-    "payment_currency",
-    "payment_timestamp",
-    "payment_bank_name",
-    "payment_bank_last4",
-    "standin",
-)
-
 
 class LedgerReader:
-    """What the table holds, read past the functions."""
+    """Read items of the ledger's table without the functions."""
 
     def __init__(self, stack: Stack) -> None:
-        """Read the table of ``stack`` with the rights of the account's root."""
+        """Create a reader of the table of ``stack``, with the permissions of the root user."""
         self._client = stack.client("dynamodb")
         self._table = stack.table_name
 
     def payment(self, site: str, pnm_payment_identifier: str, *, test: bool = False) -> dict[str, Any] | None:
-        """Return a payment's item, or None."""
+        """Return the item of a payment, or None."""
         return self._item(f"{'TEST#' if test else ''}PAYMENT#{site}#{pnm_payment_identifier}", "PAYMENT")
 
     def balance(self, site: str, site_customer_identifier: str) -> Decimal:
-        """Return a customer's balance; nothing where there is no account."""
+        """Return the balance of a customer, or zero without an account."""
         account = self._item(f"CUSTOMER#{site}#{site_customer_identifier}", "ACCOUNT") or {}
         balance: Decimal = account.get("balance", Decimal(0))
         return balance
@@ -67,49 +47,10 @@ def _from_wire_item(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def new_sender(stack: Stack) -> CallbackSender:
-    """Return PayNearMe's sender of callbacks for ``stack``."""
+    """Return a sender of callbacks to ``stack``."""
     return CallbackSender(stack.callback_url, stack.sites)
 
 
 def new_backend(stack: Stack, timeout: float = 12) -> BackendClient:
-    """Return the app's backend as a caller of ``stack`` that waits ``patience`` seconds."""
+    """Return a client of the backend API of ``stack``. ``timeout`` is in seconds."""
     return BackendClient(stack.backend_url, stack.region, stack.access_key_id, stack.secret_access_key, timeout)
-
-
-def build_confirmation(authorization: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
-    """Return the confirmation that PayNearMe sends after ``authorization``, with ``changes``.
-
-    A change to None leaves a parameter out.
-    """
-    omitted = {
-        "payment_date",
-        "timestamp",
-        "signature",
-        "user_agent_string",
-        "user_environment",
-        "user_device",
-    }
-    copied_fields = {name: value for name, value in authorization.items() if name not in omitted}
-    message = {**copied_fields, "status": "payment", "standin": "false", **changes}
-    return {name: value for name, value in message.items() if value is not None}
-
-
-def build_reversal(confirmation: Mapping[str, str | bool], **changes: str | bool | None) -> Parameters:
-    """Return the reversal that PayNearMe sends when the money of ``confirmation`` comes back.
-
-    A bank returns all of it, unless ``changes`` say otherwise; one to None leaves a parameter out. The
-    names are public, the values are ours.
-    """
-    copied_fields = {name: confirmation[name] for name in _REVERSAL_FIELDS if name in confirmation}
-    message = {
-        **copied_fields,
-        "status": "reversed",
-        "reverse_amount": confirmation["payment_amount"],
-        "reverse_currency": confirmation["payment_currency"],
-        "reverse_type": "Bank Return",
-        "reverse_code": "R01",
-        "reverse_reason": "Insufficient Funds",
-        "reverse_date": "2025-06-12",
-        **changes,
-    }
-    return {name: value for name, value in message.items() if value is not None}

@@ -1,0 +1,1 @@
+"""Draw the CloudWatch dashboard of the local stack."""

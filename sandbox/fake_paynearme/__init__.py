@@ -1,1 +1,1 @@
-"""PayNearMe's side: its API, its books, its callbacks, and the consumer. ``api`` says what is known of it."""
+"""A fake PayNearMe: its API, its OAuth server, its callbacks, and a consumer. ``api`` lists the documented facts."""

@@ -1,46 +1,45 @@
-"""PayNearMe's API, its token address, and the control addresses, as one web application.
+"""The web application: PayNearMe's API, its token endpoint, and the control endpoints.
 
-Known from the documents and from PayNearMe's public material: the operations, their parameters, the
-signature, that a new client uses OAuth 2.0 with client credentials, the form of the answers to
-``get_smart_token``, ``create_order`` and ``find_payment_methods``, the form of an error and code 6513,
-the fields of the callbacks, that a merchant has ten seconds for an authorization and an unanswered one is
-voided, that an unacknowledged confirmation is sent again once a minute, about 40 times, and that a token
-is base64 with ``!`` and ``$``.
+Documented by PayNearMe: the operations and their parameters, the signature, OAuth 2.0 with client credentials, the
+responses of ``get_smart_token``, ``create_order`` and ``find_payment_methods``, the error response and code 6513, the
+fields of the callbacks, the timeout of ten seconds for an authorization, and the format of a Smart Token (base64 with
+``!`` and ``$``). Without a response PayNearMe voids the payment. It retries an unacknowledged confirmation once a
+minute, about 40 times.
 
-Our own choice, because nothing public says it:
+Assumptions of this project:
 
-- calls: every value must be text; five minutes for the timestamp; 401 for whatever is not authentic, 400
-  for what is no JSON object, and 200 with ``"status": "error"`` for the rest; a site with OAuth sends a
-  signature exactly if it is set to, and one without sends no ``Authorization``;
-- codes: 9400 (a parameter is wrong), 9404 (order), 9405 (customer) and 9406 (payment method not found),
-  9410 (declined by the merchant, or its answer was none);
-- orders: every order is known except those whose identifier begins with 000. One that nobody created is
-  made on first sight and belongs to no one, unless a customer's identifier was named; then any payment
-  method of the site pays for it. A customer's last order is the one meant. ``create_order`` needs amount,
-  currency and customer; what it is not told of the customer its answer leaves out;
-- ``make_payment``: the form of its answer to a payment that was made. It answers when the merchant has;
-  without an address for callbacks it takes the money at once. Its ``site_payment_identifier`` stands in the
-  authorization as well, and no other that the merchant answers takes its place;
-- PayNearMe keeps 2.02 percent, as in the guide's examples; ``order_payee_identifier`` is the site;
-- a confirmation that is repeated is the same message; ``/control/confirm`` signs it anew;
-- a confirmation is never marked as a test, as the guide's is not, although its authorization is.
+- requests: Every value is text. The timestamp differs by at most five minutes. A request that is not authentic gets
+  401, a body that is not a JSON object gets 400, and every other error gets 200 with ``"status": "error"``. A site with
+  OAuth signs its requests only if its entry sets ``send_signature``. A site without OAuth sends no ``Authorization``.
+- codes: 9400 (invalid parameter), 9404 (order not found), 9405 (customer not found), 9406 (payment method not found),
+  9410 (declined by the merchant, or no valid response).
+- orders: Every order exists, except those with an identifier that starts with 000. An order without ``create_order``
+  has a customer only if the request contains a customer's identifier. Without a customer, every payment method of the
+  site can pay. A customer's identifier selects the last order. ``create_order`` requires an amount, a currency and a
+  customer, and its response omits missing details.
+- ``make_payment``: The success response is an assumption. It follows the merchant's decision. Without a callback URL
+  the payment is captured at once. The request's ``site_payment_identifier`` takes precedence over the merchant's.
+- amounts: PayNearMe withholds 2.02 percent, as in the samples. ``order_payee_identifier`` is the site.
+- confirmations: A retry is the same message. ``POST /control/confirm`` signs the message again. A confirmation has no
+  ``test``, like the samples, even if its authorization has.
 
-Control, for tests and the demo, is under ``/control``. A body that is not as described is answered with 400:
+The control endpoints are below ``/control``. An invalid body gets 400:
 
-- ``POST behaviour`` with a ``Behaviour``: replaces the operation's about the same text, without an operation
-  those of all;
-- ``GET calls``: the calls received, without personal data, tokens and signatures;
-- ``POST sites`` with ``{"sites": {…}}``: replaces the sites;
-- ``POST callbacks`` with ``CallbackSettings``: changes what is named and leaves the rest;
-- ``GET access-token-requests``: ``count`` of the requests at the token address, and how many were ``granted``;
-- ``POST access-access-tokens`` with a ``AccessTokenCommand``;
-- ``POST methods`` with a ``SavedMethod``: returns its ``payment_method_identifier``;
-- ``POST expire`` with a ``payment_method_identifier``: its bank takes back the authorization;
-- ``GET payments``; ``POST settled``: the same when nothing goes on in the background any more;
-- ``POST confirm`` with a ``pnm_payment_identifier``: sends the confirmation, and returns what came of it;
-- ``POST consumer`` with a ``Visit``: what a consumer does with a link. A payer of nobody's order is made up;
-- ``POST reset``: forgets behaviour, calls, counts and books, cancels what goes on in the background, and
-  lets go what hangs. Sites, the settings of the callbacks and the access tokens stay.
+- ``POST behaviour`` with a ``Behaviour``: replace the behaviour of the same operation and ``body_contains``, or of all
+  operations without ``operation``
+- ``GET calls``: the received requests without PII, tokens and signatures
+- ``POST sites`` with ``{"sites": {…}}``: replace the sites
+- ``POST callbacks`` with ``CallbackSettings``: change the given settings
+- ``GET access-token-requests``: the ``count`` of requests to the token endpoint, and of ``granted`` tokens
+- ``POST access-tokens`` with an ``AccessTokenCommand``
+- ``POST methods`` with a ``SavedMethod``: save a payment method and return its ``payment_method_identifier``
+- ``POST expire`` with a ``payment_method_identifier``: expire the bank's authorization
+- ``GET payments``, ``POST settled``: the payments, at once or when no task is running
+- ``POST confirm`` with a ``pnm_payment_identifier``: send the confirmation, and return the delivery
+- ``POST consumer`` with a ``CheckoutRequest``: open a link, and return the result. An order without a customer has a
+  derived customer
+- ``POST reset``: delete behaviours, calls, counts and all records, cancel all tasks, and release waiting requests. The
+  sites, the callback settings and the access tokens stay
 """
 
 import json
@@ -53,22 +52,23 @@ from aiohttp import web
 from sandbox.fake_paynearme.control import ControlRoutes
 from sandbox.fake_paynearme.responses import PendingResult
 from sandbox.fake_paynearme.service import FakePayNearMe
-from sandbox.faults.fault_proxy import GRACE_SECONDS
-from sandbox.stack.sites import SiteEntries
+from sandbox.fake_paynearme.sites import SiteEntries
 
-ACCESS_TOKEN_OPERATION = "access_token"  # noqa: S105 # a behaviour's name for the token address
-"""What a ``Behaviour`` calls the token address."""
+ACCESS_TOKEN_OPERATION = "access_token"  # noqa: S105 # not a secret
+"""The ``operation`` of a ``Behaviour`` for the token endpoint."""
+
+_SHUTDOWN_SECONDS = 0.25
 
 
 class PayNearMeApi:
-    """The addresses that the outside calls."""
+    """The public endpoints."""
 
     def __init__(self, service: FakePayNearMe) -> None:
-        """Take what is behind them."""
+        """Create the endpoints of ``service``."""
         self._service = service
 
     def application(self) -> web.Application:
-        """Return the web application, to be run once."""
+        """Return the web application."""
         application = web.Application()
         application.router.add_post("/json-api/{operation}", self._call)
         application.router.add_post("/oauth/token", self._grant)
@@ -108,9 +108,9 @@ def _parse_object(body: bytes) -> dict[str, Any] | None:
 
 
 def runner(entries: SiteEntries, clock: Callable[[], float] = time.time) -> web.AppRunner:
-    """Return PayNearMe's side for the secret's sites, ready to be set up and given an address to listen on.
+    """Return the runner of a fake PayNearMe for the sites. ``clock`` returns Unix seconds.
 
-    ``clock`` gives Unix seconds. Raises pydantic's ``ValidationError`` for malformed sites.
+    Raises pydantic's ``ValidationError`` for an invalid site.
     """
     application = PayNearMeApi(FakePayNearMe(entries, clock)).application()
-    return web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_SECONDS)
+    return web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)

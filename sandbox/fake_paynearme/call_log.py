@@ -1,11 +1,11 @@
-"""The calls that PayNearMe received, without what nobody may see."""
+"""A log of the received API requests, without sensitive values."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 REDACTED = "(redacted)"
-"""What stands in the place of a value that nobody may see."""
+"""The replacement of a sensitive value."""
 
 _REDACTED_SUFFIXES = (
     "_pii",
@@ -23,14 +23,14 @@ _REDACTED_SUFFIXES = (
 
 
 class CallLog:
-    """The calls in the order of their arrival."""
+    """The received requests in the order of their arrival."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Create an empty log."""
         self.received: list[dict[str, Any]] = []
 
     def record(self, operation: str, timestamp: float, parameters: Mapping[str, Any] | None, *, bearer: bool) -> None:
-        """Keep what may be shown of a call at ``moment`` (Unix seconds)."""
+        """Record a request of ``timestamp`` (Unix seconds) with redacted parameters."""
         self.received.append(
             {
                 "number": len(self.received) + 1,

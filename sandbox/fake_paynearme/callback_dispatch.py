@@ -1,4 +1,4 @@
-"""The callbacks on their way out: signed once, sent without blocking the event loop."""
+"""Send callbacks from the event loop, with settings that can change at any time."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,20 +7,19 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
-from sandbox.clients.sample_messages import Parameters, signed
-from sandbox.stack.sites import SiteEntries, read_sites
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind, complete
+from sandbox.fake_paynearme.messages import Parameters
+from sandbox.fake_paynearme.sites import SiteEntries, read_sites
 
 _MAX_WORKERS = 64
 
 
 class CallbackSettings(BaseModel):
-    """Where the callbacks go, and how.
+    """The settings of the callbacks.
 
-    ``url`` is the callback API's address, None if the site has none: then there is no authorization, and
-    confirmations are kept. ``minute`` is the seconds between two deliveries of a confirmation that is not
-    acknowledged. ``test`` marks authorizations as tests, as the guide's example with saved bank details is.
-    ``defer_confirmations`` keeps confirmations until they are asked for.
+    ``url`` is the callback API. Without it there are no authorizations, and confirmations are deferred.
+    ``retry_interval`` is in seconds and applies to unacknowledged confirmations. ``test`` marks authorizations as
+    tests, as one sample does. ``defer_confirmations`` defers confirmations until ``POST /control/confirm``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,43 +31,37 @@ class CallbackSettings(BaseModel):
 
 
 class CallbackDispatcher:
-    """Sends callbacks as the settings say, which can change at any time."""
+    """Sign and send callbacks according to the current settings."""
 
     def __init__(self, entries: SiteEntries, clock: Callable[[], float]) -> None:
-        """Take the secret's sites; the keys sign. ``clock`` gives Unix seconds."""
+        """Create a dispatcher for the sites. ``clock`` returns Unix seconds."""
         self.settings = CallbackSettings()
         self._clock = clock
-        self._entries, self._sites = entries, read_sites(entries)
+        self._sites = read_sites(entries)
         self._sender: CallbackSender | None = None
-        # The event loop's own threads are too few for a merchant that lets many callbacks wait.
+        # The default executor has too few threads for a slow merchant and many callbacks.
         self._executor = ThreadPoolExecutor(_MAX_WORKERS, thread_name_prefix="callback")
 
     def change(self, settings: CallbackSettings) -> None:
-        """Change what ``settings`` name, and nothing else."""
+        """Change the explicitly set fields of ``settings``, and keep the others."""
         self.settings = self.settings.model_copy(update=settings.model_dump(exclude_unset=True))
         self._rebuild_sender()
 
     def set_sites(self, entries: SiteEntries) -> None:
-        """Take other sites."""
-        self._entries, self._sites = entries, read_sites(entries)
+        """Replace the sites. Raises pydantic's ``ValidationError`` for an invalid entry."""
+        self._sites = read_sites(entries)
         self._rebuild_sender()
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Cancel the callbacks that wait for a thread."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def complete(self, parameters: Parameters) -> Parameters:
-        """Return the message with timestamp, version and signature of now.
-
-        Raises ``KeyError`` for a site that is unknown by now.
-        """
-        site = self._sites[parameters["site_identifier"]]
-        text = signed(parameters, site.secret.get_secret_value(), site.version, int(self._clock()))
-        # The rest stays as it was: a boolean is one in JSON.
-        return {**parameters, **{name: text[name] for name in ("timestamp", "version", "signature")}}
+        """Return the signed message. Raises ``KeyError`` if its site was removed."""
+        return complete(parameters, self._sites[parameters["site_identifier"]], int(self._clock()))
 
     async def send(self, kind: Kind, message: Parameters) -> Delivery | None:
-        """Send a complete message once; None if there is no address to send it to."""
+        """Send a signed message once. Returns None without a URL."""
         if self._sender is None:
             return None
         loop = asyncio.get_running_loop()
@@ -76,4 +69,4 @@ class CallbackDispatcher:
 
     def _rebuild_sender(self) -> None:
         url = self.settings.url
-        self._sender = CallbackSender(url.rstrip("/"), self._entries) if url else None
+        self._sender = CallbackSender(url.rstrip("/"), self._sites) if url else None

@@ -1,29 +1,29 @@
-"""The fields of the callbacks about a guaranteed ACH payment, as the guide prints them (seed).
+"""Build the callbacks of a guaranteed ACH payment (PayNearMe docs, Guaranteed ACH).
 
-The guide's two authorizations differ: the first payment's, from the link, tells what is due to parent and
-child; the one with saved bank details tells the site's order identifier instead. A confirmation's bank name
-ends with a blank there, and so it does here. PayNearMe keeps 2.02 percent in both examples.
+The authorization of a first payment contains the amounts of parent and child. The authorization of a payment with a
+saved method contains the site's order identifier instead. The bank name of a confirmation ends with a space. PayNearMe
+withholds 2.02 percent in both samples.
 """
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 
-from sandbox.clients.sample_messages import Parameters
+from sandbox.fake_paynearme.messages import Parameters
 from sandbox.fake_paynearme.store import Payment
 
 _CENT = Decimal("0.01")
-_WITHHELD = Decimal("0.0202")
-# The guide's times are those of California in summer.
+_WITHHELD_SHARE = Decimal("0.0202")
+# The samples have the time zone of California in summer.
 _ZONE = timezone(timedelta(hours=-7))
 
 
 def local_time(timestamp: float) -> str:
-    """Return ``moment`` (Unix seconds) as the guide spells a time."""
+    """Return ``timestamp`` (Unix seconds) in the format of the samples."""
     return datetime.fromtimestamp(timestamp, UTC).astimezone(_ZONE).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
 def authorization_for_link(payment: Payment, *, test: bool) -> Parameters:
-    """Return the authorization of a payment that a consumer submitted, to be signed."""
+    """Return the unsigned authorization of a payment that a consumer submitted."""
     return {
         "pnm_order_identifier": payment.order.pnm_order_identifier,
         "pnm_payment_identifier": payment.pnm_payment_identifier,
@@ -41,17 +41,17 @@ def authorization_for_link(payment: Payment, *, test: bool) -> Parameters:
 
 
 def authorization_for_call(payment: Payment, *, test: bool) -> Parameters:
-    """Return the authorization of a payment that ``make_payment`` made, to be signed.
+    """Return the unsigned authorization of a ``make_payment`` request.
 
-    If the call named a ``site_payment_identifier``, it is there, and the payment method.
+    With a ``site_payment_identifier``, it also contains the payment method.
     """
-    site_payment_identifier = payment.site_payment_identifier
+    method = {"payment_method_identifier": payment.method.payment_method_identifier}
     return {
         "pnm_order_identifier": payment.order.pnm_order_identifier,
         "pnm_payment_identifier": payment.pnm_payment_identifier,
         "site_order_identifier": payment.order.site_order_identifier,
         "site_customer_identifier": payment.site_customer_identifier,
-        **({} if site_payment_identifier is None else {"site_payment_identifier": site_payment_identifier}),
+        **_site_payment_identifier(payment),
         **_annotation(payment),
         "version": "",
         **_test(test),
@@ -60,22 +60,17 @@ def authorization_for_call(payment: Payment, *, test: bool) -> Parameters:
         **_net(payment),
         **_withheld(payment),
         **_bank(payment),
-        **(
-            {}
-            if site_payment_identifier is None
-            else {"payment_method_identifier": payment.method.payment_method_identifier}
-        ),
+        **({} if payment.site_payment_identifier is None else method),
     }
 
 
 def confirmation(payment: Payment) -> Parameters:
-    """Return the confirmation of a payment that was taken, to be signed."""
-    site_payment_identifier = payment.site_payment_identifier
+    """Return the unsigned confirmation of a captured payment."""
     return {
         "pnm_order_identifier": payment.order.pnm_order_identifier,
         "pnm_payment_identifier": payment.pnm_payment_identifier,
         "site_customer_identifier": payment.site_customer_identifier,
-        **({} if site_payment_identifier is None else {"site_payment_identifier": site_payment_identifier}),
+        **_site_payment_identifier(payment),
         **_annotation(payment),
         "version": "",
         **_net(payment),
@@ -90,6 +85,11 @@ def confirmation(payment: Payment) -> Parameters:
         **_bank(payment),
         "payment_bank_name": f"{payment.method.description} ",
     }
+
+
+def _site_payment_identifier(payment: Payment) -> Parameters:
+    identifier = payment.site_payment_identifier
+    return {} if identifier is None else {"site_payment_identifier": identifier}
 
 
 def _annotation(payment: Payment) -> Parameters:
@@ -110,7 +110,7 @@ def _net(payment: Payment) -> Parameters:
 
 
 def _fee(payment: Payment) -> Decimal:
-    return (payment.amount * _WITHHELD).quantize(_CENT, ROUND_HALF_UP)
+    return (payment.amount * _WITHHELD_SHARE).quantize(_CENT, ROUND_HALF_UP)
 
 
 def _withheld(payment: Payment) -> Parameters:

@@ -1,4 +1,4 @@
-"""The consumer's part as one call: opening the link, signing in at the bank, submitting the payment."""
+"""Simulate a consumer: open a link, sign in at the bank, and submit the payment."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,10 +19,10 @@ type _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class CheckoutRequest(BaseModel):
-    """What a consumer does with a link.
+    """The input of a consumer.
 
-    ``bank`` and ``number`` are the account's description and last four digits. ``payment_amount`` is what
-    the consumer enters; without it, the link's holds.
+    ``bank`` and ``number`` are the description and the last four digits of the account. ``payment_amount`` defaults to
+    the amount of the link.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,7 @@ class CheckoutRequest(BaseModel):
 
 
 class Consumer:
-    """Whoever opens a link."""
+    """A consumer with a link."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Consumer:
         task_group: TaskGroup,
         clock: Callable[[], float],
     ) -> None:
-        """Take the books and what makes payments. ``clock`` gives Unix seconds."""
+        """Create the consumer. ``clock`` returns Unix seconds."""
         self._store = store
         self._payments = payments
         self._dispatcher = dispatcher
@@ -52,10 +52,10 @@ class Consumer:
         self._clock = clock
 
     async def check_out(self, request: CheckoutRequest) -> Json:
-        """Do what the link asks for, and tell what came of it.
+        """Complete the flow of the link, and return the result.
 
-        Raises ``RejectedError`` with status 400 for a link that is unknown or has no bank in its flow, and
-        for a payment without an amount.
+        Raises ``RejectedError`` with status 400 for an unknown link, for a flow without a bank, and for a payment
+        without an amount.
         """
         link = self._store.links.get(request.secure_smart_token)
         if link is None:
@@ -67,7 +67,7 @@ class Consumer:
         amount = money(request.payment_amount or link.parameters.get("payment_amount", ""))
         if amount is None:
             raise RejectedError("No amount", status=400)
-        # So that it goes on when the caller does not wait, and is waited for when all is to settle.
+        # In a task, so that it continues without the caller, and ``settle`` waits for it.
         return await self._task_group.start(self._pay(link, request, amount))
 
     def _reconnect(self, link: Link) -> Json:
@@ -103,7 +103,7 @@ class Consumer:
 
 
 def _sign_in(customer: Customer, request: CheckoutRequest) -> Method:
-    """Return the customer's account with a fresh authorization, added if it is new."""
+    """Return the customer's account with a renewed authorization. A new account is saved."""
     for method in customer.methods:
         if (method.description, method.number) == (request.bank, request.number) and method.guaranteed_ach:
             method.expired = False

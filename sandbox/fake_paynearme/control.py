@@ -1,4 +1,4 @@
-"""The control addresses, for tests and the demo: JSON in, JSON out. ``api`` lists them."""
+"""The control endpoints for tests and the demo, with JSON bodies. ``api`` lists them."""
 
 import json
 from typing import Annotated
@@ -6,8 +6,8 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from sandbox.clients.callback_sender import Delivery
 from sandbox.fake_paynearme.callback_dispatch import CallbackSettings
+from sandbox.fake_paynearme.callback_sender import Delivery
 from sandbox.fake_paynearme.consumer import CheckoutRequest
 from sandbox.fake_paynearme.fault_modes import Behaviour
 from sandbox.fake_paynearme.responses import RejectedError
@@ -22,7 +22,7 @@ class _Command(BaseModel):
 
 
 class AccessTokenCommand(_Command):
-    """What happens to all access tokens, and how many ``seconds`` new ones live."""
+    """Expire or revoke all access tokens, or set the lifetime of new ones in ``seconds``."""
 
     expire: bool = False
     revoke: bool = False
@@ -30,7 +30,7 @@ class AccessTokenCommand(_Command):
 
 
 class SavedMethod(_Command):
-    """A bank account that a customer has saved."""
+    """A saved bank account of a customer."""
 
     site_identifier: _Text
     site_customer_identifier: _Text
@@ -41,26 +41,26 @@ class SavedMethod(_Command):
 
 
 class MethodReference(_Command):
-    """A payment method."""
+    """The identifier of a payment method."""
 
     payment_method_identifier: _Text
 
 
 class PaymentReference(_Command):
-    """A payment."""
+    """The identifier of a payment."""
 
     pnm_payment_identifier: _Text
 
 
 class ControlRoutes:
-    """The control addresses' handlers."""
+    """The handlers of the control endpoints."""
 
     def __init__(self, service: FakePayNearMe) -> None:
-        """Take what is controlled."""
+        """Create the handlers that control ``service``."""
         self._service = service
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the addresses, all under ``/control``."""
+        """Add the routes below ``/control``."""
         router.add_post("/control/behaviour", self._set_behaviour)
         router.add_get("/control/calls", self._get_calls)
         router.add_post("/control/sites", self._set_sites)
@@ -85,7 +85,7 @@ class ControlRoutes:
     async def _set_sites(self, request: web.Request) -> web.Response:
         try:
             self._service.set_sites(json.loads(await request.read())["sites"])
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError):
             raise web.HTTPBadRequest(text="not a document with sites") from None
         return web.Response(status=204)
 
@@ -140,10 +140,10 @@ class ControlRoutes:
         if payment is None:
             raise web.HTTPNotFound(text="no such payment")
         if payment.state not in ("captured", "confirmed"):
-            raise web.HTTPConflict(text="its money was not taken")
+            raise web.HTTPConflict(text="the payment is not captured")
         delivery = await self._service.payments.confirm(payment)
         if delivery is None:
-            raise web.HTTPConflict(text="there is no address for callbacks")
+            raise web.HTTPConflict(text="there is no callback URL")
         return web.json_response(_to_json(delivery))
 
     async def _check_out(self, request: web.Request) -> web.Response:
@@ -154,11 +154,11 @@ class ControlRoutes:
 
 
 async def _read[M: BaseModel](request: web.Request, model: type[M]) -> M:
-    """Return the command in the body; whatever is wrong with it is answered in fixed words."""
+    """Return the command in the body. The response to an invalid body has a fixed text, without its values."""
     try:
         return model.model_validate_json(await request.read())
     except ValidationError:
-        raise web.HTTPBadRequest(text="not what this address takes") from None
+        raise web.HTTPBadRequest(text="invalid body") from None
 
 
 def _to_json(delivery: Delivery) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How PayNearMe meets a call when it is told to: slowly, with an error, or not at all."""
+"""Inject faults into PayNearMe's responses: delays, errors and broken connections."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,25 +7,29 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.fake_paynearme.responses import PendingResult, error_response
-from sandbox.faults.fault_proxy import abort_connection
+from sandbox.fake_paynearme.responses import PendingResult, abort_connection, error_response
 
 
 class Behaviour(BaseModel):
-    """How the next ``times`` calls of ``operation`` whose body holds the text ``about`` are met.
+    """The behaviour of requests for ``operation`` with ``body_contains`` in their body.
 
-    Without ``times`` all are until the next change; without ``operation`` those of any, the token address's
-    included, whose operation is ``access_token``; and without ``about`` whatever they are about. Where a body holds
-    several texts, the one that was told of first counts. ``slow`` answers as usual after ``seconds``;
-    ``status`` answers with the HTTP ``status`` (500 unless given) and an error as JSON; ``html`` with a page
-    (status 200 unless given); ``reject`` with an error of PayNearMe's under ``response_code``; ``response``
-    with the given ``response`` as JSON; ``hang`` never; ``truncate`` closes the connection in the middle of the
-    answer, and ``abort`` before it.
+    Without ``operation`` it applies to all operations, including ``access_token`` (the token endpoint). Without
+    ``body_contains`` it applies to all bodies. If a body contains several texts, the first behaviour applies. After
+    ``times`` requests it expires. The modes:
 
-    With ``taken`` the call is carried out first and then meets this; without it, only ``normal``, ``slow``
-    and ``truncate`` carry it out at all. What a call that was carried out goes on with (the callbacks) then
-    goes on by itself: only ``normal`` and ``slow`` wait for it, since they tell how it ends. ``truncate`` then
-    cuts the answer that an accepted payment gets.
+    - ``normal``: no fault
+    - ``slow``: the usual response after ``seconds``
+    - ``status``: an error with the HTTP ``status`` (by default 500)
+    - ``html``: a page with the HTTP ``status`` (by default 200)
+    - ``reject``: PayNearMe's error with ``response_code``
+    - ``response``: the given ``response`` as JSON
+    - ``hang``: no response
+    - ``truncate``: the connection breaks in the middle of the response
+    - ``abort``: the connection breaks before the response
+
+    With ``process_first`` the request is processed before the fault. Without it, only ``normal``, ``slow`` and
+    ``truncate`` process the request. A processed payment continues after every fault. Only ``normal`` and ``slow`` wait
+    for its outcome. With ``process_first``, ``truncate`` sends a part of the success response.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,44 +46,44 @@ class Behaviour(BaseModel):
 
 
 class Behaviours:
-    """The behaviours in force: one for any operation and one for each, and the same again about each text."""
+    """The active behaviours: at most one for each combination of operation and ``body_contains``."""
 
     def __init__(self) -> None:
-        """Begin as usual."""
+        """Start without faults."""
         self._active: dict[tuple[str | None, str | None], tuple[Behaviour, int]] = {}
         self._release = asyncio.Event()
 
     def add(self, behaviour: Behaviour) -> None:
-        """Replace the operation's behaviour about the same text; one for any operation replaces all those."""
+        """Replace the behaviour with the same text and operation, or with the same text if it has no operation."""
         for operation, body_contains in list(self._active):
             if body_contains == behaviour.body_contains and behaviour.operation in (None, operation):
                 del self._active[operation, body_contains]
         self._active[behaviour.operation, behaviour.body_contains] = (behaviour, 0)
 
     def clear(self) -> None:
-        """Behave as usual, and let go what hangs."""
+        """Remove all behaviours, and release the waiting requests."""
         self._active.clear()
         self.release()
 
     def release(self) -> None:
-        """Let go what hangs."""
+        """Release the waiting requests."""
         self._release.set()
         self._release = asyncio.Event()
 
     async def handle(
         self, request: web.Request, operation: str, process: Callable[[], PendingResult]
     ) -> web.StreamResponse:
-        """Carry out the call, or not, and answer it as the operation's behaviour says."""
+        """Process the request, or not, and respond according to the behaviour of the operation."""
         behaviour = self._next(operation, await request.read())
         result = process() if behaviour.process_first else None
         match behaviour.mode:
             case "status":
-                return error_response("Told to fail", None, behaviour.status or 500)
+                return error_response("Injected failure", None, behaviour.status or 500)
             case "html":
                 page = "<!DOCTYPE html><title>Sorry</title><p>Something went wrong.</p>"
                 return web.Response(status=behaviour.status or 200, text=page, content_type="text/html")
             case "reject":
-                return error_response("Told to refuse", behaviour.response_code)
+                return error_response("Injected error", behaviour.response_code)
             case "response":
                 return web.json_response(behaviour.response)
             case "abort":
@@ -97,11 +101,11 @@ class Behaviours:
         return await _truncate(request, response) if behaviour.mode == "truncate" else response
 
     def _next(self, operation: str, body: bytes) -> Behaviour:
-        """Return what this call meets, and count it against the ``times``.
+        """Return the behaviour for a request, and count the request for ``times``.
 
-        What is about a text that it holds comes first, then what is about its operation.
+        A behaviour with a text takes precedence over one without. Among these, one with an operation does.
         """
-        texts = [about for _, about in self._active if about and about.encode() in body]
+        texts = [text for _, text in self._active if text and text.encode() in body]
         for body_contains in (*texts, None):
             for name in (operation, None):
                 behaviour, match_count = self._active.get((name, body_contains), (Behaviour(), 0))
@@ -111,7 +115,7 @@ class Behaviours:
         return Behaviour()
 
     async def _wait(self, seconds: float | None) -> None:
-        """Wait for ``seconds``, None for ever, or until everything is let go."""
+        """Wait for ``seconds`` (None: without a limit), or until the release."""
         try:
             async with asyncio.timeout(seconds):
                 await self._release.wait()

@@ -1,4 +1,4 @@
-"""The token address: the client credentials grant as in RFC 6749, sections 2.3.1, 4.4 and 5."""
+"""The token endpoint: the client credentials grant of RFC 6749, sections 2.3.1, 4.4 and 5."""
 
 import base64
 import binascii
@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import web
 
-from paynearme.sites.site import OAuthClient, Site
+from sandbox.fake_paynearme.sites import OAuthClient, Site
 
 TOKEN_SECONDS = 3600.0
-"""How long a token lives unless it is told otherwise."""
+"""The default lifetime of a token."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _FORM = "application/x-www-form-urlencoded"
@@ -34,13 +34,13 @@ class _AccessToken:
 
 
 class AccessTokens:
-    """The tokens that were granted. ``called`` counts the requests for one, ``granted`` the tokens.
+    """The granted tokens.
 
-    ``seconds`` is how long a new one lives.
+    ``request_count`` counts the requests, ``grant_count`` the tokens. ``seconds`` is the lifetime of new tokens.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Grant none yet. ``clock`` gives Unix seconds."""
+        """Start without tokens. ``clock`` returns Unix seconds."""
         self._clock = clock
         self._tokens: dict[str, _AccessToken] = {}
         self.seconds = TOKEN_SECONDS
@@ -48,7 +48,7 @@ class AccessTokens:
         self.grant_count = 0
 
     def is_valid(self, site_identifier: str, access_token: str) -> bool:
-        """Return whether the token is that site's, neither expired nor revoked."""
+        """Return whether the token belongs to the site and is neither expired nor revoked."""
         stored_token = self._tokens.get(access_token)
         return (
             stored_token is not None
@@ -57,7 +57,7 @@ class AccessTokens:
         )
 
     def expire(self) -> None:
-        """Let all tokens expire."""
+        """Expire all tokens."""
         now = self._clock()
         self._tokens = {
             access_token: _AccessToken(stored_token.site_identifier, min(stored_token.expires, now))
@@ -69,11 +69,11 @@ class AccessTokens:
         self._tokens.clear()
 
     def reset_counts(self) -> None:
-        """Count anew. What was granted holds."""
+        """Set the counts to zero. The tokens stay valid."""
         self.request_count = self.grant_count = 0
 
     def grant(self, headers: Mapping[str, str], body: bytes, sites: Mapping[str, Site]) -> web.Response:
-        """Return the answer to a request for a token, with that ``body``."""
+        """Return the response to a token request."""
         try:
             form = _read_form(headers, body)
             site_identifier, client = _client(headers.get("Authorization"), form, sites)
@@ -95,7 +95,7 @@ class AccessTokens:
 
 
 def _read_form(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-    """Return the form's parameters. One without a value counts as left out (section 3.2)."""
+    """Return the parameters of the form. A parameter without a value is omitted (section 3.2)."""
     if headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
         raise _GrantError("invalid_request")
     try:
@@ -109,7 +109,7 @@ def _read_form(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
 
 
 def _client(authorization: str | None, form: Mapping[str, str], sites: Mapping[str, Site]) -> tuple[str, OAuthClient]:
-    """Return the client that the request proves to come from, with its site's identifier."""
+    """Authenticate the client, and return it with the identifier of its site."""
     in_body = "client_secret" in form
     if authorization is not None and in_body:
         # Section 2.3: one method per request.
@@ -119,17 +119,16 @@ def _client(authorization: str | None, form: Mapping[str, str], sites: Mapping[s
     else:
         method, (name, secret) = "body", (form.get("client_id", ""), form.get("client_secret", ""))
     for identifier, site in sites.items():
-        client = site.oauth
-        if client is None or site.call_authentication != "oauth" or client.client_id != name:
+        client = site.client
+        if client is None or client.client_id != name or client.client_authentication != method:
             continue
-        client_secret = client.client_secret.get_secret_value().encode()
-        if client.client_authentication == method and hmac.compare_digest(client_secret, secret.encode()):
+        if hmac.compare_digest(client.client_secret.encode(), secret.encode()):
             return identifier, client
     raise _GrantError("invalid_client", challenge=authorization is not None)
 
 
 def _basic(authorization: str) -> tuple[str, str]:
-    """Return the client's identifier and secret; section 2.3.1 has both encoded as in a form."""
+    """Return the client's identifier and secret. Both are form-encoded (section 2.3.1)."""
     scheme, _, text = authorization.partition(" ")
     try:
         name, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")

@@ -1,12 +1,10 @@
-"""The four operations on the books, by the name that a call has in its path."""
+"""The four operations of PayNearMe's API."""
 
-import re
 import secrets
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import authorization_for_call
 from sandbox.fake_paynearme.orders import Orders
@@ -18,13 +16,14 @@ from sandbox.fake_paynearme.task_group import TaskGroup
 from sandbox.fake_paynearme.values import dollars, one_of, required
 
 OPERATIONS = ("get_smart_token", "create_order", "find_payment_methods", "make_payment")
-"""The operations that there are."""
+"""The names of the operations, as in the path of a request."""
 
+_EXPIRED = "Your payment token is expired, please connect your bank account again to make payment."
 _DECLINED = ("Declined by the merchant", "9410")
 
 
 class Operations:
-    """What PayNearMe does for a site whose call is authentic."""
+    """Process authentic requests."""
 
     def __init__(
         self,
@@ -34,7 +33,7 @@ class Operations:
         task_group: TaskGroup,
         clock: Callable[[], float],
     ) -> None:
-        """Take the books and what makes payments. ``clock`` gives Unix seconds."""
+        """Create the operations. ``clock`` returns Unix seconds."""
         self._store = store
         self._payments = payments
         self._dispatcher = dispatcher
@@ -43,7 +42,7 @@ class Operations:
         self._orders = Orders(store, clock)
 
     def process(self, operation: str, site: str, parameters: Mapping[str, str]) -> PendingResult:
-        """Carry out one of ``OPERATIONS``. Raises ``RejectedError`` for what is refused at once."""
+        """Process one of ``OPERATIONS``. Raises ``RejectedError`` for an invalid request."""
         if operation == "make_payment":
             return self._make_payment(site, parameters)
         handler = {
@@ -66,7 +65,7 @@ class Operations:
         order = self._orders.find(site, parameters, ("pnm_order_identifier", "site_order_identifier"))
         owner, method = self._find_method(order, identifier)
         if method.expired:
-            raise RejectedError(_expired_description(), "6513")
+            raise RejectedError(f"{_EXPIRED} (ref {secrets.randbelow(10**12):012d})", "6513")
         payment = Payment(
             order,
             method,
@@ -76,7 +75,7 @@ class Operations:
             parameters.get("site_payment_identifier") or None,
         )
         self._store.payments[payment.pnm_payment_identifier] = payment
-        # Before the merchant's answer can name it: an answer tells what the call named.
+        # Before the merchant's decision, because the response contains the request's identifier only.
         accepted_response = web.json_response(_payment_response(payment))
         return PendingResult(accepted_response, self._task_group.start(self._pay(payment, accepted_response)))
 
@@ -86,7 +85,7 @@ class Operations:
         return error_response(*_DECLINED) if payment.state == "voided" else accepted_response
 
     def _find_method(self, order: Order, identifier: str) -> tuple[Customer, Method]:
-        """Return the method with its owner, who must be the order's customer if it has one."""
+        """Return the method with its owner. If the order has a customer, it must be the owner."""
         saved = self._store.find_method(order.site_identifier, identifier)
         if saved is None or order.customer not in (None, saved[0]):
             raise RejectedError("Payment method not found", "9406")
@@ -106,10 +105,3 @@ def _payment_response(payment: Payment) -> Json:
             "payment_status": "authorized",
         },
     }
-
-
-def _expired_description() -> str:
-    """Return the guide's words for a bank authorization that has expired, with a reference of their own."""
-    (sample,) = load("make_payment_response")["expired"]["errors"]
-    reference = f"(ref {secrets.randbelow(10**12):012d})"
-    return re.sub(r"\(ref [0-9]+\)", reference, sample["description"])

@@ -1,4 +1,4 @@
-"""``create_order`` and ``get_smart_token``: orders enter the books, and links to them are handed out."""
+"""The operations on orders: ``create_order`` and ``get_smart_token``."""
 
 import secrets
 import string
@@ -20,15 +20,15 @@ _ORDER_IDENTIFIERS = (
 
 
 class Orders:
-    """The operations on orders. Each raises ``RejectedError`` for what it does not do."""
+    """Create orders and links. Each operation raises ``RejectedError`` for an invalid request."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        """Take the books. ``clock`` gives Unix seconds."""
+        """Create the operations on ``store``. ``clock`` returns Unix seconds."""
         self._store = store
         self._clock = clock
 
     def create(self, site: str, parameters: Mapping[str, str]) -> Json:
-        """Return a new order; a ``site_order_identifier`` that the site has used gives that order again."""
+        """Return a new order, or the existing order with the same ``site_order_identifier``."""
         amount = dollars(parameters, "order_amount", "order_currency", minimum="0.00")
         customer_identifier = required(parameters, "site_customer_identifier")
         site_order_identifier = parameters.get("site_order_identifier")
@@ -55,13 +55,13 @@ class Orders:
         return {"status": "ok", "order": created_order(order, customer, smart_token)}
 
     def get_smart_token(self, site: str, parameters: Mapping[str, str]) -> Json:
-        """Return the order that the one identifier stands for, with a new token."""
+        """Return the order of the identifier, with a new token."""
         order = self.find(site, parameters, _ORDER_IDENTIFIERS)
         smart_token = self._new_link(order, parameters)
         return {"status": "ok", "orders": [tracked_order(order, smart_token, parameters)]}
 
     def find(self, site: str, parameters: Mapping[str, str], names: tuple[str, ...]) -> Order:
-        """Return the order that exactly one of the parameters ``names`` stands for."""
+        """Return the order of the only identifier among ``names``."""
         order = self._store.order(site, *one_of(parameters, names))
         if order is None:
             raise RejectedError("Order not found", "9404")
@@ -75,7 +75,7 @@ class Orders:
 
 
 def _customer_details(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return what is printed of a customer. What was not given is left out."""
+    """Return the customer's fields of the response, without empty fields."""
 
     def customer_parameter(name: str) -> str:
         return parameters.get(f"site_customer_{name}", "")

@@ -1,24 +1,24 @@
-"""The life of a payment: the merchant is asked, the money is taken or not, the merchant is told."""
+"""Process a payment: authorize it, capture or void it, and confirm it."""
 
 import asyncio
 from collections.abc import Callable
 
-from sandbox.clients.callback_sender import Delivery
-from sandbox.clients.sample_messages import Parameters
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import confirmation
+from sandbox.fake_paynearme.callback_sender import Delivery
+from sandbox.fake_paynearme.messages import Parameters
 from sandbox.fake_paynearme.store import Payment
 from sandbox.fake_paynearme.task_group import TaskGroup
 
 CONFIRMATION_ATTEMPTS = 40
-"""How often a confirmation is sent, about, before callbacks are suspended."""
+"""The maximum number of attempts. PayNearMe then suspends the callback."""
 
 
 class Payments:
-    """Leads payments from their beginning to their end. All of it lives in one event loop."""
+    """Process payments in one event loop."""
 
     def __init__(self, dispatcher: CallbackDispatcher, task_group: TaskGroup, clock: Callable[[], float]) -> None:
-        """Take what sends the callbacks. ``clock`` gives Unix seconds."""
+        """Create the processor. ``clock`` returns Unix seconds."""
         self._dispatcher = dispatcher
         self._task_group = task_group
         self._clock = clock
@@ -26,9 +26,9 @@ class Payments:
         self._retries: dict[str, asyncio.Task[None]] = {}
 
     async def pay(self, payment: Payment, authorization: Parameters) -> Delivery | None:
-        """Ask the merchant, then take the money or void the payment; return the authorization's delivery.
+        """Authorize the payment, capture or void it, and return the delivery of the authorization.
 
-        None if there was nobody to ask. What is taken is confirmed in the background.
+        The delivery is None without a callback URL. A task confirms a captured payment.
         """
         delivery = None
         if self._dispatcher.settings.url is not None:
@@ -48,14 +48,14 @@ class Payments:
         return delivery
 
     async def first_confirmation(self, payment: Payment) -> Delivery | None:
-        """Wait until the confirmation was sent once, and return what came of it; None if it is kept."""
+        """Wait for the first delivery of the confirmation, and return it. Returns None for a deferred confirmation."""
         first_task = self._first_confirmations.get(payment.pnm_payment_identifier)
         return await asyncio.shield(first_task) if first_task else None
 
     async def confirm(self, payment: Payment) -> Delivery | None:
-        """Send the confirmation of a payment that was taken, once; None if there is no address.
+        """Send the confirmation of a captured payment once. Returns None without a callback URL.
 
-        If it is acknowledged, it is not repeated any more.
+        An acknowledgement stops the retries.
         """
         delivery = await self._send(payment, self._confirmation(payment))
         retry_task = self._retries.get(payment.pnm_payment_identifier)
@@ -85,7 +85,7 @@ class Payments:
         return delivery
 
     async def _retry(self, payment: Payment, message: Parameters, first_task: asyncio.Task[Delivery | None]) -> None:
-        # Not the sender's own repetition: this one can be cancelled, and its count be told meanwhile.
+        # Not ``deliver_until_acknowledged``, because a task can be cancelled and updates the count.
         await asyncio.shield(first_task)
         for _ in range(CONFIRMATION_ATTEMPTS - 1):
             if payment.is_confirmed:

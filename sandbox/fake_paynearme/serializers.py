@@ -1,4 +1,4 @@
-"""Orders, links, customers and payment methods as PayNearMe prints them in its answers (seeds)."""
+"""Convert orders, links, customers and payment methods to PayNearMe's responses."""
 
 import base64
 import secrets
@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from sandbox.fake_paynearme.store import Customer, Method, Order
 
 type Json = dict[str, object]
-"""A part of an answer, as JSON has it."""
+"""A JSON object of a response."""
 
 _PAGES_URL = "https://www.paynearme-sandbox.com"
 _SHORT_TOKEN_BYTES = 48
@@ -36,15 +36,15 @@ _FEES = {
 
 
 def new_smart_token(*, short: bool = False) -> str:
-    """Return a Smart Token. A new order's is ``short``."""
-    # The long one is a byte short of a multiple of three: it ends in "=", as the documents' does.
+    """Return a random Smart Token. ``create_order`` returns a ``short`` one."""
+    # The length of the long one is not a multiple of three, so that it ends with "=", like the sample.
     size = _SHORT_TOKEN_BYTES if short else _TOKEN_BYTES
     return base64.b64encode(secrets.token_bytes(size), altchars=b"!$").decode()
 
 
 def tracked_order(order: Order, smart_token: str, parameters: Mapping[str, str]) -> Json:
-    """Return an order as ``get_smart_token`` prints it, with the return addresses of ``parameters``."""
-    # The documents' example has a blank before an address, and its answer does not.
+    """Return an order for ``get_smart_token``, with the return URLs of ``parameters``."""
+    # A sample request has a space before a URL, and its response does not.
     urls = {url.removeprefix("flow_"): parameters[url].strip() for url in _RETURN_URLS if parameters.get(url)}
     page = _page(order)
     return {
@@ -58,7 +58,7 @@ def tracked_order(order: Order, smart_token: str, parameters: Mapping[str, str])
 
 
 def created_order(order: Order, customer: Customer, smart_token: str) -> Json:
-    """Return an order as ``create_order`` prints it."""
+    """Return an order for ``create_order``."""
     details = order.details
     return {
         "site_name": f"Site {order.site_identifier}",
@@ -104,10 +104,9 @@ def created_order(order: Order, customer: Customer, smart_token: str) -> Json:
 
 
 def accounts(methods: Sequence[Method]) -> list[Json]:
-    """Return bank accounts as ``find_payment_methods`` prints them.
+    """Return bank accounts for ``find_payment_methods``.
 
-    One whose authorization has expired looks like the others: PayNearMe learns of that when it wants to
-    take money.
+    An expired account is like the others, because PayNearMe detects the expiry when it submits a payment.
     """
     return [
         {

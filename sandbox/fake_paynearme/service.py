@@ -1,4 +1,4 @@
-"""All that PayNearMe's side consists of, put together."""
+"""The state of the fake PayNearMe, and the entry point of every request."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,24 +12,24 @@ from sandbox.fake_paynearme.oauth_server import AccessTokens
 from sandbox.fake_paynearme.operations import OPERATIONS, Operations
 from sandbox.fake_paynearme.payments import Payments
 from sandbox.fake_paynearme.responses import PendingResult, RejectedError
+from sandbox.fake_paynearme.sites import SiteEntries, read_sites
 from sandbox.fake_paynearme.store import Store
 from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.stack.sites import SiteEntries, read_sites
 
 
 class FakePayNearMe:
-    """The state, in one event loop. Every call and every command begins here."""
+    """The state of the fake PayNearMe. It belongs to one event loop."""
 
     def __init__(self, entries: SiteEntries, clock: Callable[[], float]) -> None:
-        """Take the secret's sites. ``clock`` gives Unix seconds.
+        """Create the state for the sites. ``clock`` returns Unix seconds.
 
-        Raises pydantic's ``ValidationError`` for malformed sites.
+        Raises pydantic's ``ValidationError`` for an invalid site.
         """
         self.clock = clock
         self.sites = read_sites(entries)
         self.task_group = TaskGroup()
         self.behaviours = Behaviours()
-        self.dispatcher = CallbackDispatcher(entries, clock)
+        self.dispatcher = CallbackDispatcher(self.sites, clock)
         self.access_tokens = AccessTokens(clock)
         self._reset_state()
 
@@ -42,14 +42,14 @@ class FakePayNearMe:
         self.consumer = Consumer(*dependencies)
 
     def set_sites(self, entries: SiteEntries) -> None:
-        """Take other sites; raises ``ValidationError`` for malformed ones, and keeps those of before."""
+        """Replace the sites. Raises pydantic's ``ValidationError`` for an invalid site, and keeps the old ones."""
         self.sites = read_sites(entries)
-        self.dispatcher.set_sites(entries)
+        self.dispatcher.set_sites(self.sites)
 
     def reset(self) -> None:
-        """Forget behaviour, calls, counts and books, and cancel what goes on.
+        """Delete behaviours, calls, counts and the store, and cancel all tasks.
 
-        Sites, the settings of the callbacks, access tokens and their lifetime stay.
+        The sites, the settings of the callbacks, the access tokens and their lifetime stay.
         """
         self.task_group.cancel()
         self.behaviours.clear()
@@ -57,13 +57,13 @@ class FakePayNearMe:
         self._reset_state()
 
     def close(self) -> None:
-        """Let go and cancel everything."""
+        """Cancel all tasks and release the waiting requests."""
         self.task_group.cancel()
         self.behaviours.release()
         self.dispatcher.close()
 
     def process(self, operation: str, parameters: Mapping[str, Any] | None, authorization: str | None) -> PendingResult:
-        """Carry out a call, or refuse it. ``parameters`` is None for a body that is no JSON object."""
+        """Process or reject an API request. ``parameters`` is None if the body is not a JSON object."""
         try:
             return self._process(operation, parameters, authorization)
         except RejectedError as error:

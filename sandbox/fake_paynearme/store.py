@@ -1,4 +1,4 @@
-"""What PayNearMe keeps in its books, in memory: customers, payment methods, orders, links and payments."""
+"""Store customers, payment methods, orders, links and payments in memory."""
 
 import hashlib
 import secrets
@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from sandbox.fake_paynearme.messages import new_payment_identifier
+
 type State = Literal["authorizing", "captured", "confirmed", "voided"]
-"""How far a payment is: the merchant is asked; the money is taken; the merchant knows; nothing is taken."""
+"""The state of a payment. ``confirmed`` follows ``captured`` when the merchant acknowledges the confirmation."""
 
 type AuthorizationOutcome = Literal["yes", "no", "none"]
-"""What the merchant answered to the authorization callback; ``none`` also where there was no callback."""
+"""The merchant's decision: ``none`` without a valid response or without a callback."""
 
 _UNKNOWN_ORDER = "000"
 
 
 @dataclass
 class Method:
-    """A customer's bank account. ``expired`` says that its bank has taken back the authorization."""
+    """A customer's bank account. ``expired`` means that the bank's authorization has expired."""
 
     payment_method_identifier: str
     description: str
@@ -29,7 +31,7 @@ class Method:
 
 @dataclass
 class Customer:
-    """A customer of a site. ``details`` holds what is printed of one, under its names there."""
+    """A customer of a site. ``details`` are the other fields of a response, by their names there."""
 
     site_identifier: str
     pnm_customer_identifier: str
@@ -40,9 +42,9 @@ class Customer:
 
 @dataclass
 class Order:
-    """An order. One made on first sight has no ``details``, and mostly no customer.
+    """An order. Without ``create_order`` it has no ``details``.
 
-    ``annotation`` is the merchant's ``site_order_annotation``, which its callbacks repeat.
+    ``annotation`` is the merchant's ``site_order_annotation``, which the callbacks contain.
     """
 
     site_identifier: str
@@ -54,7 +56,7 @@ class Order:
 
     @property
     def customer_identifier(self) -> str:
-        """The customer's identifier with the site; for an order of nobody's always the same made-up one."""
+        """The site's identifier of the customer. An order without a customer has a derived identifier."""
         if self.customer is not None:
             return self.customer.site_customer_identifier
         return digits(9, self.site_identifier, self.pnm_order_identifier)
@@ -62,7 +64,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Link:
-    """What a Smart Token stands for: an order, and the flow's parameters without personal data."""
+    """The content of a Smart Token: an order and the parameters of the flow, without PII."""
 
     order: Order
     parameters: Mapping[str, str]
@@ -70,9 +72,9 @@ class Link:
 
 @dataclass
 class Payment:
-    """A payment. ``site_payment_identifier`` is the call's, or else the one of the merchant's answer.
+    """A payment. ``site_payment_identifier`` is from the request, or else from the merchant's decision.
 
-    ``started`` and ``taken`` are when it was made and when its money was taken, in Unix seconds.
+    ``created_at`` and ``captured`` are in Unix seconds.
     """
 
     order: Order
@@ -81,7 +83,7 @@ class Payment:
     amount: Decimal
     created_at: float
     site_payment_identifier: str | None = None
-    pnm_payment_identifier: str = field(default_factory=lambda: str(10**11 + secrets.randbelow(9 * 10**11)))
+    pnm_payment_identifier: str = field(default_factory=new_payment_identifier)
     state: State = "authorizing"
     authorization: AuthorizationOutcome = "none"
     confirmations: int = 0
@@ -93,7 +95,7 @@ class Payment:
         return self.state == "confirmed"
 
     def to_json(self) -> dict[str, str | int | None]:
-        """Return what the control address tells of it."""
+        """Return the payment as ``GET /control/payments`` contains it."""
         return {
             "site_identifier": self.order.site_identifier,
             "pnm_payment_identifier": self.pnm_payment_identifier,
@@ -111,22 +113,22 @@ class Payment:
 
 
 class Store:
-    """All of it. What is not found is made on first sight where that is said."""
+    """All records. ``customer`` and ``order`` create a missing record, the ``find`` methods do not."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Create an empty store."""
         self.links: dict[str, Link] = {}
         self.payments: dict[str, Payment] = {}
         self._orders: list[Order] = []
         self._customers: list[Customer] = []
 
     def find_customer(self, site: str, name: str, value: str) -> Customer | None:
-        """Return the site's customer whose identifier ``name`` is ``value``, or None."""
+        """Return the site's customer with ``value`` as the identifier ``name``, or None."""
         candidates = (each for each in self._customers if each.site_identifier == site)
         return next((each for each in candidates if getattr(each, name) == value), None)
 
     def customer(self, site: str, name: str, value: str) -> Customer:
-        """Return the customer whose identifier ``name`` is ``value``, made on first sight."""
+        """Return the site's customer with ``value`` as the identifier ``name``, created if it is missing."""
         existing = self.find_customer(site, name, value)
         if existing is None:
             is_pnm_identifier = name == "pnm_customer_identifier"
@@ -139,15 +141,15 @@ class Store:
         return existing
 
     def find_order(self, site: str, name: str, value: str) -> Order | None:
-        """Return the site's order whose identifier ``name`` is ``value``, or None."""
+        """Return the site's order with ``value`` as the identifier ``name``, or None."""
         candidates = (each for each in self._orders if each.site_identifier == site)
         return next((each for each in candidates if getattr(each, name) == value), None)
 
     def order(self, site: str, name: str, value: str) -> Order | None:
-        """Return the order that an identifier of it, of a customer or of its creator stands for.
+        """Return the order for an identifier of the order, of its customer or of its creator.
 
-        It is made on first sight, unless the identifier begins with 000: then None is returned. Of a
-        customer's orders the last one is meant.
+        A missing order is created, unless the identifier starts with 000: the result is then None. For a customer,
+        the result is the last order.
         """
         if name in ("pnm_customer_identifier", "site_customer_identifier"):
             customer = self.find_customer(site, name, value)
@@ -164,7 +166,7 @@ class Store:
         return existing
 
     def new_order(self, site: str, name: str, value: str, customer: Customer | None = None) -> Order:
-        """Enter an order; the numbers that ``name`` does not give follow from ``value``."""
+        """Create an order with ``value`` as the identifier ``name``. The other identifiers are derived."""
         order = Order(
             site,
             pnm_order_identifier=_pnm_order_identifier(site, name, value),
@@ -183,7 +185,7 @@ class Store:
         return None
 
     def expire(self, identifier: str) -> bool:
-        """Take back the bank's authorization of every method of that identifier; False if there is none."""
+        """Expire the bank's authorization of all methods with the identifier. Returns False without a method."""
         matching = [
             method
             for customer in self._customers
@@ -196,7 +198,7 @@ class Store:
 
 
 def save_method(customer: Customer, method: Method) -> None:
-    """Add the method to the customer's, in the place of one with the same identifier."""
+    """Add a method to the customer, or replace the method with the same identifier."""
     for position, saved in enumerate(customer.methods):
         if saved.payment_method_identifier == method.payment_method_identifier:
             customer.methods[position] = method
@@ -205,12 +207,12 @@ def save_method(customer: Customer, method: Method) -> None:
 
 
 def new_method_identifier() -> str:
-    """Return 13 hexadecimal digits."""
+    """Return 13 random hexadecimal digits."""
     return secrets.token_hex(7)[:13]
 
 
 def digits(count: int, *names: str) -> str:
-    """Return ``count`` digits that are always the same for ``names``."""
+    """Return ``count`` digits that are derived from ``names``."""
     digest = hashlib.sha256(" ".join(names).encode(errors="replace")).digest()
     return f"{int.from_bytes(digest) % 10**count:0{count}d}"
 

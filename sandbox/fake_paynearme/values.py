@@ -1,4 +1,4 @@
-"""The parameters of a call, read; each function raises ``RejectedError`` with code 9400 for what is wrong."""
+"""Parse the parameters of a request. Each function raises ``RejectedError`` with code 9400 for an invalid one."""
 
 import re
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ _MONEY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?", re.ASCII)
 
 
 def required(parameters: Mapping[str, str], name: str) -> str:
-    """Return the parameter's text, which must not be empty."""
+    """Return the value of a required parameter."""
     if not parameters.get(name):
         raise RejectedError(f"Missing: {name}", "9400")
     return parameters[name]
 
 
 def one_of(parameters: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
-    """Return name and text of the one parameter among ``names`` that is given."""
+    """Return the name and value of the only parameter among ``names``."""
     present = [(name, parameters[name]) for name in names if parameters.get(name)]
     if len(present) != 1:
         raise RejectedError(f"Exactly one is required: {', '.join(names)}", "9400")
@@ -25,13 +25,13 @@ def one_of(parameters: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, 
 
 
 def money(text: str, *, minimum: str = "0.01") -> Decimal | None:
-    """Return an amount, with at most two places; None for a text that is none."""
+    """Return an amount with at most two decimal places, or None for an invalid amount."""
     amount = Decimal(text) if _MONEY.fullmatch(text) else None
     return amount if amount is not None and amount >= Decimal(minimum) else None
 
 
 def dollars(parameters: Mapping[str, str], amount_name: str, currency_name: str, *, minimum: str = "0.01") -> Decimal:
-    """Return the amount under ``amount_name``, whose currency must be USD."""
+    """Return the amount of ``amount_name``. The currency must be USD."""
     amount = money(required(parameters, amount_name), minimum=minimum)
     if amount is None:
         raise RejectedError(f"Not an amount: {amount_name}", "9400")

@@ -1,4 +1,4 @@
-"""The AWS services that a faulty endpoint stands before: how their requests and their errors look."""
+"""The requests and error responses of the AWS services behind the fault proxy."""
 
 import json
 import uuid
@@ -9,7 +9,7 @@ from typing import Literal
 from aiohttp import web
 
 UNKNOWN_OPERATION = "other"
-"""What a request is counted as whose operation is not known."""
+"""The operation of a request that is not recognized."""
 
 Service = Literal["appconfigdata", "dynamodb", "events", "secretsmanager", "sqs", "ssm"]
 _SERVICES: Mapping[str, Service] = {
@@ -20,7 +20,7 @@ _SERVICES: Mapping[str, Service] = {
     "DynamoDB_20120810": "dynamodb",
     "secretsmanager": "secretsmanager",
 }
-# A REST service's requests have no target.
+# Requests to a REST service have no X-Amz-Target.
 _REST_OPERATIONS: Mapping[tuple[str, str], str] = {
     ("POST", "/configurationsessions"): "AppConfigData.StartConfigurationSession",
     ("GET", "/configuration"): "AppConfigData.GetLatestConfiguration",
@@ -37,7 +37,7 @@ CONTENT_TYPES: Mapping[Service, str] = {
 
 @dataclass(frozen=True)
 class _Error:
-    """An error in a service's own words."""
+    """An error response of a service."""
 
     status: int
     name: str
@@ -65,36 +65,36 @@ _SERVER_ERRORS: Mapping[Service, _Error] = {
 
 
 def operation_of(request: web.Request) -> str:
-    """Return the service and the operation that ``request`` is for, with a dot between, or ``OTHER``."""
+    """Return the service and the operation of ``request``, separated by a dot, or ``UNKNOWN_OPERATION``."""
     rest_operation = _REST_OPERATIONS.get((request.method, request.path), UNKNOWN_OPERATION)
     return request.headers.get("X-Amz-Target", rest_operation)
 
 
 def service_of(operation: str) -> Service | None:
-    """Return the service of an operation as ``operation_of`` names it, None for one that is not known."""
+    """Return the service of an operation, or None if the operation is unknown."""
     return _SERVICES.get(operation.partition(".")[0])
 
 
 def throttling_error_for(service: Service) -> web.Response:
-    """Return that there were too many requests, in the service's own words."""
+    """Return the throttling error of the service."""
     return _encode_error(service, _THROTTLING_ERRORS[service])
 
 
 def server_error_for(service: Service) -> web.Response:
-    """Return that the service has failed, in its own words."""
+    """Return the server error of the service."""
     return _encode_error(service, _SERVER_ERRORS[service])
 
 
 def _encode_error(service: Service, error: _Error) -> web.Response:
     headers = {"Content-Type": CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
     if service == "appconfigdata":
-        # A REST service names the error outside the body.
+        # A REST service returns the error code in a header.
         headers["x-amzn-errortype"] = error.name
         content = {"Message": error.text}
     else:
         content = {"__type": error.name, "message": error.text}
     if service == "sqs":
-        # It spoke another protocol once: for its clients this word comes before the body's.
+        # Clients of SQS prefer the error code of the former query protocol to the body's.
         error_source = "Receiver" if error.status >= 500 else "Sender"
         headers["x-amzn-query-error"] = f"{error.name.rpartition('#')[2]};{error_source}"
     return web.Response(status=error.status, headers=headers, body=json.dumps(content).encode())

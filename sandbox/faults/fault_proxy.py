@@ -1,16 +1,15 @@
-"""A faulty endpoint: a reverse proxy between the functions and the AWS emulator that fails when told to.
+"""The fault proxy: a reverse proxy between the functions and the AWS emulator that injects faults.
 
-It forwards every request unchanged, all headers included, because the emulator checks signatures over
-them; one of which it lets a part through is signed anew. It counts what it receives, and repeats nothing
-by itself. What was forwarded happens, whether or not the client still waits for the answer. Control is
-under ``/-/control``, a path that no AWS service has:
+It forwards requests and headers unchanged, because the emulator verifies their signatures. Only a partial batch is
+signed again. It counts requests and sends no retries. A forwarded request is processed even if the client closes the
+connection. The control endpoints are below ``/-/control``, a path that no AWS service has:
 
-- ``POST /-/control/fault`` with a ``Fault`` as JSON replaces the service's fault about the same text;
-- ``GET /-/control/injections`` returns how often each fault in force struck, by the text that it is about
-  (empty without one) under its service;
-- ``GET /-/control/counts`` returns the requests received per operation, named as in ``X-Amz-Target``
-  (``DynamoDB_20120810.UpdateItem``, ``AppConfigData.GetLatestConfiguration``); ``DELETE`` forgets them;
-- ``POST /-/control/reset`` takes away faults and counts, and lets go what hangs.
+- ``POST /-/control/fault`` with a ``Fault`` as JSON: replace the fault with the same service and ``body_contains``
+- ``GET /-/control/injections``: the number of injections of each active fault, by service and ``body_contains`` (an
+  empty text without one)
+- ``GET /-/control/counts``: the number of requests by operation, as in ``X-Amz-Target``
+  (``DynamoDB_20120810.UpdateItem``, ``AppConfigData.GetLatestConfiguration``). ``DELETE`` sets them to zero
+- ``POST /-/control/reset``: remove faults and counts, and release the waiting requests
 """
 
 import asyncio
@@ -42,14 +41,12 @@ from sandbox.faults.aws_services import CONTENT_TYPES, operation_of, server_erro
 from sandbox.faults.fault_selection import Fault, Faults
 from sandbox.faults.partial_put_events import re_sign, split_batch
 
-GRACE_SECONDS = 0.25
-"""How long a server that stops waits for its last answers; what hangs is let go before."""
-
+_SHUTDOWN_SECONDS = 0.25
 _CONTROL = "/-/control"
 _MAX_BYTES = 256 * 1024 * 1024
 _HOP_BY_HOP = {
     "connection",
-    # Answered here already, before the body was read.
+    # aiohttp answers this header before it reads the body.
     "expect",
     "keep-alive",
     "proxy-authenticate",
@@ -63,11 +60,11 @@ _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 class _UpstreamGoneError(ClientError):
-    """The upstream broke the connection."""
+    """The upstream closed the connection."""
 
 
 async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    # aiohttp repeats a GET or a PUT after these two errors, and only after these two.
+    # aiohttp retries a GET or a PUT after these two errors only.
     try:
         return await send(request)
     except (ClientOSError, ServerDisconnectedError) as error:
@@ -75,21 +72,21 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
 
 
 def abort_connection(request: web.BaseRequest) -> web.Response:
-    """Reset the TCP connection of ``request``; return what a handler returns when nobody listens."""
+    """Reset the TCP connection of ``request``, and return the response that aiohttp discards."""
     transport = request.transport
     if transport is not None:
-        connection = transport.get_extra_info("socket")
-        # Without lingering, closing sends a reset, not an orderly end.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Without lingering, the close sends a reset.
+        option = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
         transport.abort()
     return web.Response()
 
 
 class FaultProxy:
-    """The proxy's state and its handlers. All of it lives in one event loop."""
+    """The state and the handlers of the proxy. They belong to one event loop."""
 
     def __init__(self, upstream: str) -> None:
-        """Take the emulator's address, without a path."""
+        """Create a proxy of ``upstream``, the emulator's URL without a path."""
         self._upstream = upstream.rstrip("/")
         self._counts: Counter[str] = Counter()
         self._faults = Faults()
@@ -98,7 +95,7 @@ class FaultProxy:
         self._session: ClientSession
 
     def application(self) -> web.Application:
-        """Return the web application, to be run once."""
+        """Return the web application. It runs once."""
         application = web.Application(client_max_size=_MAX_BYTES)
         application.router.add_post(f"{_CONTROL}/fault", self._set_fault)
         application.router.add_get(f"{_CONTROL}/counts", self._get_counts)
@@ -111,7 +108,7 @@ class FaultProxy:
         return application
 
     async def _open_session(self, application: web.Application) -> AsyncIterator[None]:
-        # A connection of its own for each request: none can have gone stale.
+        # One connection for each request, so that no connection is stale.
         async with ClientSession(
             connector=TCPConnector(limit=0, force_close=True),
             cookie_jar=DummyCookieJar(),
@@ -152,7 +149,7 @@ class FaultProxy:
         return web.Response(status=204)
 
     async def _handle(self, request: web.Request) -> web.Response:
-        # Read first: a connection that is cut while bytes are under way would look like another fault.
+        # First, because a connection that breaks during the upload is another fault for the client.
         body = await request.read()
         operation = operation_of(request)
         self._counts[operation] += 1
@@ -177,7 +174,7 @@ class FaultProxy:
         return abort_connection(request)
 
     async def _wait(self, seconds: float | None) -> None:
-        """Wait for ``seconds``, None for ever, or until everything is let go."""
+        """Wait for ``seconds`` (None: without a limit), or until the release."""
         try:
             async with asyncio.timeout(seconds):
                 await self._release.wait()
@@ -198,8 +195,8 @@ class FaultProxy:
     async def _forward(
         self, request: web.Request, body: bytes, headers: Mapping[str, str] | None = None
     ) -> web.Response:
-        """Send on ``request`` with ``body``, and with ``headers`` in place of its own; return the answer."""
-        # As it was spelled: the signature covers the path and the query.
+        """Forward ``request`` with ``body``, and return the response. ``headers`` replace the request's headers."""
+        # Without a new encoding, because the signature covers the path and the query.
         url = URL(self._upstream + request.raw_path, encoded=True)
         headers = _end_to_end(headers or request.headers)
         content = BytesIO(body) if body else None
@@ -218,7 +215,7 @@ class FaultProxy:
 
 
 def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """Return the headers without those that are for one connection only."""
+    """Return the headers without the hop-by-hop headers."""
     connection_headers = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
     return CIMultiDict(
         (name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP | connection_headers
@@ -226,11 +223,11 @@ def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
 
 
 def runner(upstream: str) -> web.AppRunner:
-    """Return the proxy before ``upstream``, ready to be set up and given an address to listen on."""
-    # Bodies stay compressed, because their signatures cover them so; and nothing of them is logged.
+    """Return the runner of a proxy of ``upstream``."""
+    # Signatures cover the compressed bodies.
     return web.AppRunner(
         FaultProxy(upstream).application(),
         auto_decompress=False,
         access_log=None,
-        shutdown_timeout=GRACE_SECONDS,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
     )

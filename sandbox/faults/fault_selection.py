@@ -1,4 +1,4 @@
-"""Which fault strikes a request on its way to AWS."""
+"""Select the fault for a request to AWS."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,17 +10,21 @@ from sandbox.faults.partial_put_events import PUT_EVENTS
 
 
 class Fault(BaseModel):
-    """How a service fails.
+    """A fault of a service.
 
-    ``abort`` closes the connection without a word; ``throttle`` and ``error500`` give the service's own
-    error; ``hang`` never answers; ``slow`` forwards at once and holds the answer back for ``seconds``;
-    ``lost`` forwards and closes the connection instead of answering; ``partial``, which is EventBridge's
-    alone, forwards every second entry and answers that the others failed; ``none`` is well again. Of
-    these only ``slow`` and ``lost`` let the request happen, and ``partial`` a part of it.
+    The modes:
 
-    It strikes requests for ``operations`` only (``UpdateItem``), None for all, and only those whose body
-    holds the text ``about``, None for all; of these each ``every``-th; and no more than ``times``, None for
-    all. Where a service has faults about different texts, the first that was set and still strikes does.
+    - ``abort``: close the connection without a response
+    - ``throttle``, ``error500``: return the service's error
+    - ``hang``: send no response
+    - ``slow``: forward the request, and delay the response by ``seconds``
+    - ``lost``: forward the request, and close the connection without a response
+    - ``partial`` (EventBridge only): forward every second entry, and return an error for the others
+    - ``none``: remove the fault
+
+    The fault applies to requests for ``operations`` (such as ``UpdateItem``) with the text ``body_contains``. None
+    selects all. Of these requests it applies to every n-th (``every``), and at most ``times`` times. If a service has
+    faults with different texts, the first fault that applies is injected.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,11 +40,11 @@ class Fault(BaseModel):
     @model_validator(mode="after")
     def _can_be_partial(self) -> "Fault":
         if self.mode == "partial" and (self.service != "events" or self.operations):
-            raise ValueError("partial is for events, and for PutEvents alone")
+            raise ValueError("partial requires the service events, without operations")
         return self
 
     def matches(self, operation: str, body: bytes) -> bool:
-        """Return whether it strikes requests for ``operation`` (as in ``X-Amz-Target``) with ``body``."""
+        """Return whether the fault applies to ``operation`` (as in ``X-Amz-Target``) with ``body``."""
         if self.service != service_of(operation) or (self.body_contains and self.body_contains.encode() not in body):
             return False
         if self.mode == "partial":
@@ -50,7 +54,7 @@ class Fault(BaseModel):
 
 @dataclass
 class _ActiveFault:
-    """A fault, how many requests it meant since it was set, and how many it struck."""
+    """A fault, the number of matching requests since its start, and the number of injections."""
 
     fault: Fault
     matched: int = 0
@@ -58,24 +62,24 @@ class _ActiveFault:
 
 
 class Faults:
-    """The faults in force: for each service one about everything, and one about each text."""
+    """The active faults: at most one for each combination of service and ``body_contains``."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without faults."""
         self._active: dict[tuple[Service, str | None], _ActiveFault] = {}
 
     def put(self, fault: Fault) -> None:
-        """Replace the service's fault about the same text; it counts from the beginning."""
+        """Replace the fault with the same service and text. The new fault counts from zero."""
         self._active.pop((fault.service, fault.body_contains), None)
         if fault.mode != "none":
             self._active[fault.service, fault.body_contains] = _ActiveFault(fault)
 
     def clear(self) -> None:
-        """Take all away."""
+        """Remove all faults."""
         self._active.clear()
 
     def next_fault(self, operation: str, body: bytes) -> Fault | None:
-        """Return the fault that strikes this request, and count it against the fault's ``times``."""
+        """Return the fault for a request, and count the injection for ``times``."""
         for active in self._active.values():
             fault = active.fault
             if not fault.matches(operation, body):
@@ -88,7 +92,7 @@ class Faults:
         return None
 
     def injection_counts(self) -> dict[str, dict[str, int]]:
-        """Return how often each struck, by service and by text (empty without one)."""
+        """Return the number of injections by service and text (an empty text without one)."""
         counts: dict[str, dict[str, int]] = {}
         for (service, body_contains), active in self._active.items():
             counts.setdefault(service, {})[body_contains or ""] = active.injected

@@ -1,4 +1,4 @@
-"""EventBridge taking a part of the entries and failing for the rest, as it may at any time."""
+"""Simulate a partial failure of EventBridge's ``PutEvents``."""
 
 import json
 from dataclasses import dataclass
@@ -10,17 +10,16 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.stack.emulator import REGION, ROOT_KEYS
+from sandbox.emulator import REGION, ROOT_KEYS
 
 PUT_EVENTS = "AWSEvents.PutEvents"
-"""The operation, as ``X-Amz-Target`` names it."""
+"""The operation, as in ``X-Amz-Target``."""
 
-_HALF = 2
 _FAILURES = (
     {"ErrorCode": "InternalError", "ErrorMessage": "Unexpected error"},
     {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"},
 )
-# They are another body's and another caller's.
+# These headers depend on the original body and caller.
 _SIGNATURE_HEADERS = {
     "authorization",
     "content-length",
@@ -32,16 +31,13 @@ _SIGNATURE_HEADERS = {
 
 @dataclass(frozen=True)
 class PartialBatch:
-    """A request for some entries: which of them ``fail``, and the ``body`` that asks for the others only.
-
-    ``body`` is None where there are no others.
-    """
+    """A divided request: for each entry whether it fails, and the ``body`` with the other entries or None."""
 
     fail: tuple[bool, ...]
     body: bytes | None
 
     def merge(self, response: bytes | None) -> bytes:
-        """Return the answer for all entries, in order; ``told`` is the answer for those that got through."""
+        """Return the response for all entries, in order. ``response`` is the one for the forwarded entries."""
         successes = iter(json.loads(response)["Entries"] if response else ())
         failures = cycle(_FAILURES)
         entries: list[dict[str, Any]] = [next(failures if fails else successes) for fails in self.fail]
@@ -50,21 +46,21 @@ class PartialBatch:
 
 
 def split_batch(body: bytes, previous_count: int) -> PartialBatch:
-    """Let every second entry fail, counted on from the ``before`` that came in earlier requests.
+    """Return a batch in which every second entry fails. ``previous_count`` entries came in earlier requests.
 
-    So one that is sent alone, again and again, gets through at last.
+    The count continues across requests, so that a retried single entry succeeds.
     """
     content = json.loads(body)
     positions = count(previous_count + 1)
-    fail = tuple(next(positions) % _HALF == 0 for _ in content["Entries"])
+    fail = tuple(next(positions) % 2 == 0 for _ in content["Entries"])
     forwarded = [entry for entry, fails in zip(content["Entries"], fail, strict=True) if not fails]
     return PartialBatch(fail, json.dumps({**content, "Entries": forwarded}).encode() if forwarded else None)
 
 
 def re_sign(request: web.Request, body: bytes) -> dict[str, str]:
-    """Return the headers of ``request`` for another ``body``, signed by the account's root.
+    """Return the headers of ``request`` for another ``body``, signed by the root user.
 
-    The signature that came covers the body that came, and nobody here has the key for another.
+    The proxy does not have the caller's key.
     """
     unsigned_headers = {
         name: value for name, value in request.headers.items() if name.lower() not in _SIGNATURE_HEADERS

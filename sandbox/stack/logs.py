@@ -1,4 +1,4 @@
-"""What functions and APIs have logged, read from the emulator's CloudWatch Logs."""
+"""Read the logs of functions and APIs from the emulator's CloudWatch Logs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,16 +7,16 @@ _MAX_EVENTS = 10_000
 
 
 def groups_of(logs: Any) -> list[str]:
-    """Return the names of all log groups, given boto3's client of CloudWatch Logs."""
+    """Return the names of all log groups. ``logs`` is boto3's client of CloudWatch Logs."""
     pages = logs.get_paginator("describe_log_groups").paginate()
     return [group["logGroupName"] for page in pages for group in page["logGroups"]]
 
 
 def messages_in(logs: Any, group: str) -> Iterator[str]:
-    """Yield the messages of a log group, each once, the oldest first.
+    """Yield each message of a log group once, the oldest first.
 
-    The emulator gives the first 10,000 events and no token for the rest, so each look begins where the last
-    one ended.
+    The emulator returns the first 10,000 events without a token for the others. Therefore each request starts at the
+    last timestamp of the previous one.
     """
     since, yielded = 0, set[tuple[str, int, str]]()
     while True:

@@ -1,35 +1,31 @@
-"""The policy of the local stack: ``policy.json``, and a site for each worked example of ``docs/policies``."""
+"""The policy document of the local stack: ``policy.json``, and one site for each example in ``docs/policies``."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from operations.errors import OperationError
 from operations.policy_deployment import AppConfigTarget, DeployedPolicy, emulated_policy
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
+from sandbox import ROOT
 from sandbox.stack.sites import GAMING_SITE, LENDER_SITE
+from sandbox.stack.stack import Stack
 
-if TYPE_CHECKING:
-    from sandbox.stack.stack import Stack
-
-_ROOT = Path(__file__).resolve().parents[2]
 _EXAMPLES = {GAMING_SITE: "gaming_operator", LENDER_SITE: "lender"}
 
 
 def local_policy() -> str:
-    """Return the document. Raises ``PolicyInvalidError`` when ``policy.json`` is not valid."""
-    starter = (_ROOT / "policy.json").read_text(encoding="utf-8")
+    """Return the policy document. Raises ``PolicyInvalidError`` if ``policy.json`` is invalid."""
+    starter = (ROOT / "policy.json").read_text(encoding="utf-8")
     read_policy(starter)
     document = json.loads(starter)
     examples = {
-        site: json.loads((_ROOT / f"docs/policies/{name}.json").read_text(encoding="utf-8"))["defaults"]
+        site: json.loads((ROOT / f"docs/policies/{name}.json").read_text(encoding="utf-8"))["defaults"]
         for site, name in _EXAMPLES.items()
     }
     return json.dumps({**document, "sites": {**document.get("sites", {}), **examples}}, indent=2) + "\n"
 
 
-def policy_of(stack: "Stack") -> DeployedPolicy:
+def policy_of(stack: Stack) -> DeployedPolicy:
     """Return the policy of a running local stack."""
     target = AppConfigTarget(
         application=stack.policy_application_id,
@@ -40,10 +36,10 @@ def policy_of(stack: "Stack") -> DeployedPolicy:
     return emulated_policy(stack.client("appconfig"), target)
 
 
-def deploy_local_policy(stack: "Stack") -> None:
-    """Bring the local policy into force on a running stack. Does nothing where it is.
+def deploy_local_policy(stack: Stack) -> None:
+    """Deploy the local policy to a running stack, unless it is active.
 
-    Raises ``OperationError`` when ``policy.json`` is not valid or the deployment fails.
+    Raises ``OperationError`` if ``policy.json`` is invalid or the deployment fails.
     """
     policy = policy_of(stack)
     try:

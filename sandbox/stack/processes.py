@@ -1,4 +1,4 @@
-"""Starting, awaiting and stopping processes of this machine, by their process id."""
+"""Start, await and stop processes of this machine by their process identifiers."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 import urllib3
 
-_ROOT = Path(__file__).resolve().parents[2]
+from sandbox import ROOT
 
-# Python complains about a process that is forgotten while it runs.
+# Python warns about a running process without a reference to its object.
 _started: list[subprocess.Popen[bytes]] = []
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return an unused port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -25,14 +25,14 @@ def free_port() -> int:
 
 
 def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path, pid_file: Path) -> None:
-    """Start a process that outlives this one, write its output to ``log`` and its id to ``register``.
+    """Start a process that outlives this one, and add its identifier to ``pid_file``.
 
-    ``environment`` replaces ours.
+    ``environment`` replaces this process's environment. ``log`` receives the output.
     """
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 # our own programs
+        process = subprocess.Popen(  # noqa: S603 # programs of this project
             command,
-            cwd=_ROOT,
+            cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -41,13 +41,13 @@ def start_process(command: Sequence[str], environment: Mapping[str, str], log: P
         )
     _started.append(process)
     entries = json.loads(pid_file.read_text()) if pid_file.exists() else []
-    # With its time of birth, because a process id is used again.
+    # With the creation time, because systems reuse process identifiers.
     entries.append([process.pid, psutil.Process(process.pid).create_time()])
     pid_file.write_text(json.dumps(entries))
 
 
 def are_running(pid_file: Path) -> bool:
-    """Return whether all the processes in ``register`` run."""
+    """Return whether all processes in ``pid_file`` are running."""
     if not pid_file.exists():
         return False
     return len(_running(pid_file)) == len(json.loads(pid_file.read_text()))
@@ -66,9 +66,9 @@ def _running(pid_file: Path) -> list[psutil.Process]:
 
 
 def kill_functions(pid_file: Path, function: str) -> int:
-    """Kill what runs a Lambda function, as a crash would; return how many processes that were.
+    """Kill the processes of a Lambda function, to simulate a crash, and return their count.
 
-    ``function`` is its logical name in the template; the emulator in ``register`` runs it in children.
+    ``function`` is the logical name in the template. ``pid_file`` contains the emulator, the parent process.
     """
     matching = functions_running(pid_file, function)
     for process in matching:
@@ -77,9 +77,9 @@ def kill_functions(pid_file: Path, function: str) -> int:
 
 
 def functions_running(pid_file: Path, function: str) -> set[psutil.Process]:
-    """Return the processes that run a Lambda function, named as for ``kill_functions``.
+    """Return the processes of a Lambda function. The arguments are those of ``kill_functions``.
 
-    Two that had the same id one after the other are not equal.
+    Two processes with the same identifier at different times are not equal.
     """
     children = [child for process in _running(pid_file) for child in process.children(recursive=True)]
     return {child for child in children if f"-{function}-" in _command_of(child)}
@@ -93,7 +93,7 @@ def _command_of(process: psutil.Process) -> str:
 
 
 def stop_processes(pid_file: Path) -> None:
-    """Stop the processes in ``register`` and all their children: asked first, killed after 5 seconds."""
+    """Terminate the processes in ``pid_file`` and all their children. Kill them after 5 seconds."""
     if not pid_file.exists():
         return
     stopping = [member for process in _running(pid_file) for member in (*process.children(recursive=True), process)]
@@ -118,13 +118,14 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-    """Run a command with ``environment`` beside ours, less what ours says of AWS, and its output in ``log``.
+    """Run a command until it ends, and write its output to ``log``.
 
-    Raises ``subprocess.CalledProcessError`` with the output when it fails.
+    ``environment`` extends this process's environment, from which all AWS variables are removed. Raises
+    ``subprocess.CalledProcessError`` with the output if the command fails.
     """
-    completed = subprocess.run(  # noqa: S603 # our own programs
+    completed = subprocess.run(  # noqa: S603 # programs of this project
         command,
-        cwd=_ROOT,
+        cwd=ROOT,
         env={**{name: value for name, value in os.environ.items() if name[:4] != "AWS_"}, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -136,7 +137,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> No
 
 
 def wait_until_ready(url: str, log: Path) -> None:
-    """Return when ``url`` answers HTTP, whatever it says.
+    """Wait until ``url`` returns any HTTP response.
 
     Raises ``RuntimeError`` with the end of the process's ``log`` after about 15 seconds.
     """
@@ -145,4 +146,4 @@ def wait_until_ready(url: str, log: Path) -> None:
         with urllib3.PoolManager() as http:
             http.request("GET", url, retries=retries, timeout=5, redirect=False)
     except urllib3.exceptions.HTTPError as error:
-        raise RuntimeError(f"{url} does not answer:\n{log.read_text()[-2000:]}") from error
+        raise RuntimeError(f"{url} does not respond:\n{log.read_text()[-2000:]}") from error

@@ -1,4 +1,4 @@
-"""PayNearMe's side and the faulty endpoint as one process: ``python -m sandbox.stack.servers``."""
+"""Run the fake PayNearMe and the fault proxy in one process: ``python -m sandbox.stack.servers``."""
 
 import asyncio
 import json
@@ -15,9 +15,9 @@ _HOST = "127.0.0.1"
 
 
 async def serve(runners: dict[str, tuple[web.AppRunner, int]]) -> None:
-    """Run each runner on its port until SIGTERM or SIGINT; say in one line, by name, when all listen.
+    """Run each named runner on its port until SIGTERM or SIGINT. Print one line when all servers are ready.
 
-    Port 0 takes a free one. Raises ``OSError`` when a port is taken.
+    Port 0 selects a free port. Raises ``OSError`` if a port is in use.
     """
     stop_event = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -38,23 +38,23 @@ async def serve(runners: dict[str, tuple[web.AppRunner, int]]) -> None:
 
 
 @click.command()
-@click.option("--paynearme-port", type=click.IntRange(0, 65535), required=True, help="Port of PayNearMe's API.")
+@click.option("--paynearme-port", type=click.IntRange(0, 65535), required=True, help="Port of the fake PayNearMe.")
 @click.option(
     "--sites",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     required=True,
-    help='JSON file with the sites that PayNearMe knows, under "sites".',
+    help='JSON file with the sites of the fake PayNearMe, under "sites".',
 )
-@click.option("--faults-port", type=click.IntRange(0, 65535), help="Port of the faulty endpoint.")
-@click.option("--upstream", help="Address of the AWS emulator behind the faulty endpoint.")
+@click.option("--faults-port", type=click.IntRange(0, 65535), help="Port of the fault proxy.")
+@click.option("--upstream", help="URL of the AWS emulator behind the fault proxy.")
 def main(paynearme_port: int, sites: Path, faults_port: int | None, upstream: str | None) -> None:
-    """Run PayNearMe's API, and the faulty endpoint if it is given a port, on 127.0.0.1 until SIGTERM."""
+    """Run the fake PayNearMe and, with a port for it, the fault proxy on 127.0.0.1 until SIGTERM."""
     if (faults_port is None) != (upstream is None):
         raise click.UsageError("--faults-port and --upstream belong together")
     site_entries = json.loads(sites.read_text(encoding="utf-8"))["sites"]
-    runners = {"PayNearMe's API": (api.runner(site_entries), paynearme_port)}
+    runners = {"fake PayNearMe": (api.runner(site_entries), paynearme_port)}
     if faults_port is not None and upstream is not None:
-        runners["faulty endpoint"] = (fault_proxy.runner(upstream), faults_port)
+        runners["fault proxy"] = (fault_proxy.runner(upstream), faults_port)
     try:
         asyncio.run(serve(runners))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""PayNearMe's side over real HTTP, whoever calls and controls it, and a merchant that hears its callbacks."""
+"""Run the fake PayNearMe on a port, with a client and with a merchant that receives its callbacks."""
 
 import asyncio
 import json
@@ -8,8 +8,7 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from sandbox.clients import sample_messages
-from sandbox.fake_paynearme import api
+from sandbox.fake_paynearme import api, messages
 from sandbox.stack.sites import new_sites
 from tests.support.fake_clock import Clock
 from tests.support.http_server_fixture import serve
@@ -37,35 +36,35 @@ PAYMENT = {
 
 
 def signed(message: Mapping[str, Any], **changes: str | bool | None) -> dict[str, str]:
-    """Return the message with ``changes``, signed by its site for the moment at which the clock stands."""
+    """Return the message with ``changes``, signed by its site at ``NOW``."""
     identifier = str(changes.get("site_identifier") or message["site_identifier"])
     site = SITES.get(identifier, {"secret": "unknown", "version": "3.0"})
-    return sample_messages.signed(message, site.get("api_secret") or site["secret"], site["version"], NOW, **changes)
+    return messages.signed(message, site.get("api_secret") or site["secret"], site["version"], NOW, **changes)
 
 
 class FakePayNearMeDriver:
-    """PayNearMe's side, seen from outside."""
+    """A client of the fake PayNearMe."""
 
     def __init__(self, session: ClientSession) -> None:
         self.session = session
 
     async def call(self, operation: str, message: Mapping[str, Any], **changes: str | None) -> Any:
-        """Return the content of the answer to a signed call."""
+        """Return the content of the response to a signed request."""
         return (await self.send(operation, signed(message, **changes)))[1]
 
     async def send(self, operation: str, body: object, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
-        """Return status and content of the answer to a call that is sent as it is."""
+        """Return status and content of the response to an unchanged request."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         async with self.session.post(f"/json-api/{operation}", data=data, headers=headers) as response:
             return response.status, await response.json()
 
     async def command(self, path: str, body: object = None) -> Any:
-        """Return what a control address answers to a command, or its status where that is no content."""
+        """Return the content of a control endpoint's response, or its status without content."""
         async with self.session.post(f"/control/{path}", json=body) as response:
             return await response.json() if response.content_type == "application/json" else response.status
 
     async def get(self, path: str) -> Any:
-        """Return what a control address tells."""
+        """Return the content of a control endpoint."""
         async with self.session.get(f"/control/{path}") as response:
             return await response.json()
 
@@ -73,11 +72,11 @@ class FakePayNearMeDriver:
 def run_with_fake[T](
     scenario: Callable[[FakePayNearMeDriver], Awaitable[T]], clock: Callable[[], float] | None = None
 ) -> T:
-    """Let ``talk`` talk to a new PayNearMe; unless there is a ``clock``, its own stands still."""
+    """Run ``scenario`` with a new fake PayNearMe. Its default clock does not advance."""
 
     async def run() -> T:
         runner = api.runner(SITES, clock or Clock(NOW))
-        # So that a test whose subject hangs fails.
+        # The timeout ends a test whose request hangs.
         async with asyncio.timeout(20), serve(runner) as url, ClientSession(url) as session:
             return await scenario(FakePayNearMeDriver(session))
 
@@ -85,15 +84,15 @@ def run_with_fake[T](
 
 
 async def make_payment_and_settle(fake: FakePayNearMeDriver, **changes: str | None) -> tuple[Any, Any]:
-    """Return the answer to make_payment, and the payments when nothing goes on any more."""
+    """Return the response to ``make_payment``, and the payments when no task is running."""
     return await fake.call("make_payment", PAYMENT, **changes), await fake.command("settled")
 
 
 class AuthorizingMerchantStub:
-    """Answers authorizations with ``answer`` and refuses the first ``refusals`` confirmations.
+    """A merchant that responds to authorizations with ``decision``, and rejects the first ``rejections`` confirmations.
 
-    ``answer`` is ``yes``, ``no``, or another text that is sent as it is. Nothing is answered to an
-    authorization before ``may_answer`` is set. ``received`` holds kind and message.
+    ``decision`` is ``yes``, ``no``, or the text of an invalid response. An authorization waits for ``may_respond``.
+    ``received`` contains the kind and the message of each callback.
     """
 
     def __init__(self, decision: str = "yes", rejections: int = 0, site_payment_identifier: str | None = None) -> None:
@@ -126,7 +125,7 @@ class AuthorizingMerchantStub:
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
-        """Listen on a free port; give the address."""
+        """Listen on a free port, and yield the URL."""
         application = web.Application()
         application.router.add_post("/callbacks/{kind}", self._handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
@@ -141,14 +140,14 @@ def _envelope_response(element: str, fields: Mapping[str, str]) -> web.Response:
 def run_with_merchant[T](
     merchant: AuthorizingMerchantStub, scenario: Callable[[FakePayNearMeDriver], Awaitable[T]], **settings: float | bool
 ) -> T:
-    """Let ``talk`` talk to a PayNearMe that sends its callbacks to ``merchant`` and knows CHECKING."""
+    """Run ``scenario`` with a fake PayNearMe that sends callbacks to ``merchant`` and has the method ``CHECKING``."""
 
     async def run(fake: FakePayNearMeDriver) -> T:
         async with merchant.serve() as url:
             assert await fake.command("callbacks", {"url": url, "retry_interval": 0, **settings}) == 204
             await fake.command("methods", CHECKING)
             result = await scenario(fake)
-            # A server that stops waits for a connection that was only just made.
+            # A stopping server would wait for a new connection.
             await fake.command("settled")
             return result
 

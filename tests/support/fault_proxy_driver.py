@@ -1,4 +1,4 @@
-"""The faulty endpoint before an upstream that stands in for the emulator, and its client."""
+"""Run the fault proxy in front of a stub of the emulator, with a client."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,11 +12,11 @@ from tests.support.http_server_fixture import serve
 UPDATE = "DynamoDB_20120810.UpdateItem"
 GET_SECRET = "secretsmanager.GetSecretValue"
 MAX_SECONDS = 20
-"""So that a test whose subject hangs fails."""
+"""The maximum duration of a test whose request hangs."""
 
 
 class UpstreamStub:
-    """Stands in for the emulator: keeps what it receives; answers as it is set to, or breaks."""
+    """A stub of the emulator. It records requests, and returns ``respond()`` or aborts the connection."""
 
     def __init__(self) -> None:
         self.proxy_url = ""
@@ -27,7 +27,7 @@ class UpstreamStub:
     async def handle(self, request: web.Request) -> web.Response:
         headers = [(name, value) for name, value in request.headers.items()]
         self.received.append((request.method, request.raw_path, headers, await request.read()))
-        if self.aborts or request.headers.get("X-Break"):
+        if self.aborts or request.headers.get("X-Abort"):
             return fault_proxy.abort_connection(request)
         return self.respond()
 
@@ -38,7 +38,7 @@ class UpstreamStub:
 
 
 def run_with_proxy[T](scenario: Callable[[ClientSession, UpstreamStub], Awaitable[T]]) -> T:
-    """Let ``talk`` talk to a new proxy before a new upstream."""
+    """Run ``scenario`` with a new proxy and a new upstream."""
 
     async def run() -> T:
         upstream = UpstreamStub()
@@ -61,7 +61,7 @@ async def set_fault(session: ClientSession, **fault: object) -> None:
 async def call_proxy(
     session: ClientSession, target: str = UPDATE, body: bytes = b"{}"
 ) -> tuple[int, bytes] | type[Exception]:
-    """Return what comes of one call: status and body, or the error's type."""
+    """Return status and body of the response, or the type of the error."""
     try:
         async with session.post("/", data=body, headers={"X-Amz-Target": target}) as response:
             return response.status, await response.read()

@@ -1,4 +1,4 @@
-"""A merchant that answers callbacks as it is told, and PayNearMe's sender before it."""
+"""A stub of a merchant with given responses, and a sender of callbacks to it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from aiohttp import web
 from paynearme.handlers.callback_response import callback_response
 from paynearme.protocol.callbacks import ConfirmationResponse
 from sandbox.clients import sample_messages
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.stack.sites import new_sites
 from tests.support.http_server_fixture import serve
 
@@ -19,7 +19,7 @@ ACKNOWLEDGEMENT = callback_response(ConfirmationResponse(pnm_order_identifier=OR
 
 
 class MerchantStub:
-    """Answers callbacks with a fixed answer after some others, and keeps what it received."""
+    """Return the responses in order, and then the last one forever. Record the received requests."""
 
     def __init__(self, *responses: tuple[int, str]) -> None:
         self.responses = list(responses)
@@ -38,7 +38,7 @@ class MerchantStub:
 
 
 def run_with_sender[T](merchant: MerchantStub, function: Callable[[CallbackSender], T]) -> T:
-    """Return what ``send`` returns, which is given a sender of callbacks to the merchant."""
+    """Return the result of ``function``. Its argument is a sender of callbacks to the merchant."""
 
     async def run() -> T:
         async with serve(merchant.runner()) as url:
@@ -51,5 +51,5 @@ def run_with_sender[T](merchant: MerchantStub, function: Callable[[CallbackSende
 def validated(
     text: str, status: int = 200, kind: Kind = "confirm", message: Mapping[str, str | bool] = CASH
 ) -> Delivery:
-    """Return the delivery that was answered with ``text``."""
+    """Return the delivery with the response ``text``."""
     return run_with_sender(MerchantStub((status, text)), lambda sender: sender.deliver(kind, message, "json"))

@@ -1,5 +1,3 @@
-"""The app's backend's calls as a server gets them: signed by AWS's rules over exactly what is sent."""
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from tests.support.http_server_fixture import serve
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """A request as it came: ``target`` is path and query, undecoded."""
+    """A received request. ``target`` is the path with the query, percent-encoded."""
 
     method: str
     target: str
@@ -25,7 +23,7 @@ class ReceivedRequest:
 def call_backend(
     call: Callable[[BackendClient], Response], response: str = '{"a": 1}'
 ) -> tuple[Response, ReceivedRequest]:
-    """Return what ``call`` gets from a server behind the path ``/dev``, and what the server got."""
+    """Return the response of a server with the path ``/dev`` to ``call``, and the received request."""
     received: list[ReceivedRequest] = []
 
     async def handle(request: web.Request) -> web.Response:

@@ -1,5 +1,3 @@
-"""What the picture of the local dashboard is drawn from: the deployed widgets, and what functions log."""
-
 import json
 from io import BytesIO
 from typing import Any
@@ -8,9 +6,9 @@ import pytest
 from PIL import Image
 
 from paynearme.platform import observability
-from sandbox.dashboard.dashboard_data import Limit, MetricValues, Panel, Periods, Series, panels_of
-from sandbox.dashboard.dashboard_drawing import draw
-from tests.unit.template.test_dashboard import BODY, SUBSTITUTIONS, WIDGETS, substitute
+from sandbox.dashboard.drawing import draw
+from sandbox.dashboard.metrics import Limit, MetricValues, Panel, Periods, Series, panels_of
+from tests.unit.template.test_dashboard import BODY, STACK, WIDGETS
 
 SERVICE = frozenset({("service", "s")})
 CONFIRM_DIMENSIONS = frozenset({("service", "s"), ("operation", "confirm")})
@@ -21,7 +19,7 @@ def series(statistic: str = "Sum", divisor: int = 1, name: str = "Paid") -> Seri
 
 
 def line(second: float, **values: Any) -> str:
-    """Return a log line with metrics, as a function writes it."""
+    """Return a function's log line with metrics."""
     metrics = [{"Name": name, "Unit": "Count"} for name in values]
     directive = {
         "Namespace": "PayNearMe",
@@ -46,7 +44,7 @@ def test_what_a_function_writes_is_read(capsys: pytest.CaptureFixture[str]) -> N
 
     service = frozenset({("service", observability.SERVICE)})
     amount_series = Series(("PayNearMe", "ConfirmedAmountCents", service), "", None, "Sum", 100)
-    duration_series = Series(("PayNearMe", "Milliseconds", service | {("operation", "confirm")}), "", None, "Maximum")
+    duration_series = Series(("PayNearMe", "DurationMs", service | {("operation", "confirm")}), "", None, "Maximum")
     assert measurements.overall(amount_series) == 354.99
     assert measurements.overall(duration_series) == 12.5
 
@@ -114,7 +112,7 @@ def test_nothing_measured_is_told() -> None:
 
 
 def test_each_widget_becomes_the_panel_that_it_is() -> None:
-    panels = panels_of(substitute(BODY))
+    panels = panels_of(BODY)
 
     assert [panel.title for panel in panels] == [widget["properties"]["title"] for widget in WIDGETS]
     for panel, widget in zip(panels, WIDGETS, strict=True):
@@ -174,11 +172,11 @@ def test_what_cannot_be_computed_is_refused_and_not_drawn_as_something_else() ->
 
 @pytest.mark.parametrize("lines", [[line(1, Paid=[1.0])], [line(n, ConfirmedAmountCents=[n * 1.0]) for n in range(90)]])
 def test_the_whole_dashboard_is_drawn_small_enough_for_a_page(lines: list[str]) -> None:
-    names = json.dumps({"service": SUBSTITUTIONS["AWS::StackName"]})
+    names = json.dumps({"service": STACK})
     measurements = measure(*(text.replace('"service": "s"', names[1:-1]) for text in lines))
-    picture = draw(panels_of(substitute(BODY)), measurements, "a-stack")
+    png = draw(panels_of(BODY), measurements, "a-stack")
 
-    assert len(picture) < 200_000
-    image = Image.open(BytesIO(picture))
+    assert len(png) < 200_000
+    image = Image.open(BytesIO(png))
     assert image.format == "PNG"
     assert 1000 < image.width < image.height * 1.2

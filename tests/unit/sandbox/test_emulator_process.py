@@ -15,8 +15,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def unpack(folder: Path, name: str, content: str) -> Path:
-    """Return where an archive was unpacked as the emulator does it: into a folder beside it."""
+def extract(folder: Path, name: str, content: str) -> Path:
+    """Extract a new archive to a folder next to it, like the emulator, and return the folder."""
     target = folder / name
     target.mkdir(parents=True)
     with ZipFile(folder / f"{name}.zip", "w") as archive:
@@ -30,7 +30,7 @@ def unpack(folder: Path, name: str, content: str) -> Path:
 
 
 def test_equal_layers_are_the_same_files(tmp_path: Path) -> None:
-    first, second = (unpack(tmp_path / process, "layer_0", "x = 1") for process in ("one", "other"))
+    first, second = (extract(tmp_path / process, "layer_0", "x = 1") for process in ("one", "other"))
 
     module = "python/package/module.py"
     assert (first / module).read_text() == "x = 1"
@@ -39,20 +39,20 @@ def test_equal_layers_are_the_same_files(tmp_path: Path) -> None:
 
 
 def test_different_layers_are_different_files(tmp_path: Path) -> None:
-    texts = [(unpack(tmp_path / text, "layer_0", text) / "python/package/module.py").read_text() for text in "12"]
+    texts = [(extract(tmp_path / text, "layer_0", text) / "python/package/module.py").read_text() for text in "12"]
 
     assert texts == ["1", "2"]
 
 
 def test_a_functions_own_code_is_unpacked_for_each_process(tmp_path: Path, temporary: Path) -> None:
-    first, second = (unpack(tmp_path / process, "code", "x = 1") for process in ("one", "other"))
+    first, second = (extract(tmp_path / process, "code", "x = 1") for process in ("one", "other"))
 
     assert not (first / "python/other.py").samefile(second / "python/other.py")
     assert list(temporary.iterdir()) == []
 
 
 def test_removing_what_one_process_saw_leaves_the_others(tmp_path: Path) -> None:
-    first, second = (unpack(tmp_path / process, "layer_0", "x = 1") for process in ("one", "other"))
+    first, second = (extract(tmp_path / process, "layer_0", "x = 1") for process in ("one", "other"))
 
     (first / "python").unlink()
 

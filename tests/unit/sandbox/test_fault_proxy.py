@@ -13,7 +13,7 @@ from paynearme.platform.aws_clients import is_retryable
 from sandbox.faults.aws_services import UNKNOWN_OPERATION
 from tests.support.fault_proxy_driver import GET_SECRET, UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 COUNTS = "/-/control/counts"
@@ -36,14 +36,14 @@ SERVICES = {"AWSEvents": "events", "AmazonSQS": "sqs"}
 
 
 def service_of(operation: str) -> str:
-    """Return what boto3 calls the service of ``operation``."""
+    """Return boto3's name of the service of ``operation``."""
     prefix = operation.partition(".")[0]
     return SERVICES.get(prefix) or prefix.removesuffix("_20120810").lower()
 
 
 def call_aws(url: str, operation: str) -> object:
-    """Let AWS's own client do ``operation`` once, and return what comes of it or raise."""
-    client: Any = boto3.client(  # type: ignore[call-overload] # the service is a variable here
+    """Call ``operation`` once by boto3, and return its result. Raises boto3's errors."""
+    client: Any = boto3.client(  # type: ignore[call-overload] # the service is a variable
         service_of(operation),
         endpoint_url=url,
         region_name="us-east-1",
@@ -140,7 +140,7 @@ def test_a_connection_is_aborted_instead_of_answered(mode: str) -> None:
 
     assert isinstance(result, type)
     assert issubclass(result, aiohttp.ClientError)
-    # A lost answer is one to something that has happened.
+    # The upstream has processed a request whose response is lost.
     assert forwarded_count == (1 if mode == "lost" else 0)
 
 

@@ -5,7 +5,7 @@ from aiohttp import ClientSession
 
 from tests.support.fault_proxy_driver import UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 WRITE = "DynamoDB_20120810.TransactWriteItems"
@@ -14,7 +14,7 @@ WRITES = ["TransactWriteItems", "UpdateItem"]
 
 
 async def status(session: ClientSession, target: str = UPDATE, body: bytes = b"{}") -> Any:
-    return (await call_proxy(session, target, body))[0]  # type: ignore[index] # these faults all answer
+    return (await call_proxy(session, target, body))[0]  # type: ignore[index] # these faults send a response
 
 
 async def statuses(session: ClientSession, *targets: str) -> list[Any]:
@@ -70,7 +70,7 @@ def test_faults_about_different_texts_strike_requests_with_theirs_side_by_side()
 def test_a_service_is_well_again_about_one_text_alone() -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         for body_text in ("100", "200"):
-            await set_fault(session, service="dynamodb", mode="throttle", about=body_text)
+            await set_fault(session, service="dynamodb", mode="throttle", body_contains=body_text)
         await set_fault(session, service="dynamodb", mode="none", body_contains="100")
         return [await status(session, body=body) for body in (b"100", b"200")]
 

@@ -1,5 +1,3 @@
-"""The logs are read to their end, each message once, although the emulator gives no token for the rest."""
-
 from typing import Any
 
 import pytest
@@ -8,8 +6,8 @@ from sandbox.stack import logs
 from sandbox.stack.logs import messages_in
 
 
-class Emulator:
-    """Gives the first events from a time on, like the emulator."""
+class LogsStub:
+    """Return the first events from a start time on, like the emulator."""
 
     def __init__(self, *timestamps: int) -> None:
         self.events: list[dict[str, Any]] = [
@@ -26,13 +24,13 @@ class Emulator:
 @pytest.mark.parametrize("timestamps", [(), (1,), (1, 2, 3), (1, 1, 2, 2, 3, 3), (1, 2, 2, 2, 3), range(20)])
 def test_each_message_is_given_once_and_in_order(monkeypatch: pytest.MonkeyPatch, timestamps: range) -> None:
     monkeypatch.setattr(logs, "_MAX_EVENTS", 4)
-    emulator = Emulator(*timestamps)
+    logs_stub = LogsStub(*timestamps)
 
-    assert list(messages_in(emulator, "group")) == [event["message"] for event in emulator.events]
+    assert list(messages_in(logs_stub, "group")) == [event["message"] for event in logs_stub.events]
 
 
 def test_what_fits_into_one_look_takes_no_second() -> None:
-    emulator = Emulator(1, 2, 3)
-    list(messages_in(emulator, "group"))
+    logs_stub = LogsStub(1, 2, 3)
+    list(messages_in(logs_stub, "group"))
 
-    assert emulator.read_count == 1
+    assert logs_stub.read_count == 1

@@ -1,5 +1,3 @@
-"""EventBridge takes a part of the entries: what AWS's client is told, and what the emulator receives."""
-
 import asyncio
 import json
 from typing import Any
@@ -12,19 +10,19 @@ from botocore.exceptions import ClientError, HTTPClientError
 
 from tests.support.fault_proxy_driver import UpstreamStub, call_proxy, run_with_proxy, set_fault
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 
 def put_events(url: str, *names: str) -> Any:
-    """Let AWS's own client send events of these names, with the keys of some function's role."""
+    """Send events with these types by boto3, with the keys of a role."""
     client = boto3.client(
         "events",
         endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id="ASIAOFAROLE",
-        aws_secret_access_key="unknown here",
-        aws_session_token="of the role",
+        aws_secret_access_key="another-key",
+        aws_session_token="session-token",
         config=Config(read_timeout=2, retries={"total_max_attempts": 1}),
     )
     entries: Any = [{"Source": "s", "DetailType": name, "Detail": "{}"} for name in names]
@@ -35,13 +33,13 @@ def put_events(url: str, *names: str) -> Any:
 
 
 def received(upstream: UpstreamStub) -> list[list[str]]:
-    """Return the names of the events of each request that came through."""
+    """Return the types of the events of each forwarded request."""
     bodies = [json.loads(body) for *_, body in upstream.received]
     return [[entry["DetailType"] for entry in body["Entries"]] for body in bodies]
 
 
 def accept_all(upstream: UpstreamStub) -> None:
-    """Let the emulator give every event its name as its identifier, as one that takes whatever comes."""
+    """Accept all entries, with the type as the identifier of an event."""
 
     def respond() -> web.Response:
         entries = [{"EventId": name} for name in received(upstream)[-1]]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def policy_content(policy: SitePolicy) -> dict[str, Any]:
-    """Return all of a policy but which document it is from."""
+    """Return the content of a policy without its version."""
     return policy.model_dump()
 
 
@@ -62,7 +62,7 @@ def test_a_changed_starter_is_deployed_with_the_sites_that_it_names(
     starter_policy["sites"]["S1"] = {"unknown_order": "decline"}
     (tmp_path / "policy.json").write_text(json.dumps(starter_policy))
     (tmp_path / "docs").symlink_to(ROOT / "docs")
-    monkeypatch.setattr(policy, "_ROOT", tmp_path)
+    monkeypatch.setattr(policy, "ROOT", tmp_path)
 
     deploy_local_policy(appconfig.stack)
 
@@ -75,7 +75,7 @@ def test_a_changed_starter_is_deployed_with_the_sites_that_it_names(
 def test_a_broken_starter_is_told_with_its_faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     appconfig = FakeAppConfig()
     (tmp_path / "policy.json").write_text('{"defaults": {}}')
-    monkeypatch.setattr(policy, "_ROOT", tmp_path)
+    monkeypatch.setattr(policy, "ROOT", tmp_path)
 
     with pytest.raises(OperationError, match=r"defaults\.unknown_order: "):
         deploy_local_policy(appconfig.stack)

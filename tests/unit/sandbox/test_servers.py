@@ -11,11 +11,12 @@ import urllib3
 from click.testing import CliRunner
 
 from sandbox.clients import sample_messages
+from sandbox.fake_paynearme import messages
 from sandbox.stack import servers
 from sandbox.stack.sites import new_sites
 
 ROOT = Path(__file__).parents[3]
-READY_LINE = re.compile(r"ready: PayNearMe's API on (http://127\.0\.0\.1:[0-9]+)(?:, faulty endpoint on (\S+))?\n")
+READY_LINE = re.compile(r"ready: fake PayNearMe on (http://127\.0\.0\.1:[0-9]+)(?:, fault proxy on (\S+))?\n")
 
 
 @pytest.fixture
@@ -31,10 +32,10 @@ def test_both_servers_say_when_they_are_ready_and_end_cleanly_even_while_somethi
     sites_file: Path,
 ) -> None:
     entry = json.loads(sites_file.read_text())["sites"]["S2411573363"]
-    message = sample_messages.signed(sample_messages.load("get_smart_token")["plain"], entry["secret"])
+    message = messages.signed(sample_messages.load("get_smart_token")["plain"], entry["secret"])
     command = [sys.executable, "-m", "sandbox.stack.servers", "--paynearme-port", "0", "--sites", str(sites_file)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/shared")])}
-    with subprocess.Popen(  # noqa: S603 # our own program
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(  # noqa: S603 # a program of this project
         [*command, "--faults-port", "0", "--upstream", "http://127.0.0.1:1"],
         cwd=ROOT,
         env=environment,

@@ -3,9 +3,10 @@ import json
 import pytest
 
 from sandbox.clients import sample_messages
+from sandbox.fake_paynearme import messages
 from tests.support.fake_paynearme_driver import NOW, PAYMENT, SITES, FakePayNearMeDriver, run_with_fake, signed
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
@@ -14,7 +15,7 @@ CREATE_REQUEST = sample_messages.load("create_order")["guaranteed_ach"]
 
 
 def send_all(*bodies: object) -> list[tuple[int, dict[str, object]]]:
-    """Return PayNearMe's answers to get_smart_token calls: status and content."""
+    """Return status and content of the responses to ``get_smart_token`` requests."""
 
     async def scenario(fake: FakePayNearMeDriver) -> list[tuple[int, dict[str, object]]]:
         return [await fake.send("get_smart_token", body) for body in bodies]
@@ -30,10 +31,10 @@ def send_all(*bodies: object) -> list[tuple[int, dict[str, object]]]:
         pytest.param({**signed(PLAIN_REQUEST), "flow_debit": "true"}, id="changed after signing"),
         pytest.param(signed(PLAIN_REQUEST, site_identifier="S0000000000"), id="unknown site"),
         pytest.param(signed(PLAIN_REQUEST, site_identifier=None), id="no site"),
-        pytest.param(sample_messages.signed(PLAIN_REQUEST, SECRET, "2.0", NOW), id="other version"),
-        pytest.param(sample_messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW - 301), id="too old"),
-        pytest.param(sample_messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + 301), id="too early"),
-        pytest.param({**signed(PLAIN_REQUEST), "timestamp": "soon"}, id="no time"),
+        pytest.param(messages.signed(PLAIN_REQUEST, SECRET, "2.0", NOW), id="other version"),
+        pytest.param(messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW - 301), id="too old"),
+        pytest.param(messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + 301), id="too early"),
+        pytest.param({**signed(PLAIN_REQUEST), "timestamp": "now"}, id="malformed timestamp"),
     ],
 )
 def test_what_is_not_authentic_is_refused_with_401(message: dict[str, str]) -> None:
@@ -54,9 +55,7 @@ def test_a_site_that_signs_its_calls_sends_no_authorization(header: str) -> None
 
 
 def test_a_timestamp_may_be_five_minutes_off() -> None:
-    responses = send_all(
-        *[sample_messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + seconds) for seconds in (-300, 300)]
-    )
+    responses = send_all(*[messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW + seconds) for seconds in (-300, 300)])
 
     assert [status for status, _ in responses] == [200, 200]
 
@@ -69,7 +68,7 @@ def test_what_is_no_json_object_is_refused_with_400(body: bytes) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        pytest.param({**signed(PLAIN_REQUEST), "flow_debit": True}, id="a value that is no text"),
+        pytest.param({**signed(PLAIN_REQUEST), "flow_debit": True}, id="a value that is not text"),
         pytest.param(signed(PLAIN_REQUEST, pnm_order_identifier=None), id="no order identifier"),
         pytest.param(signed(PLAIN_REQUEST, site_order_identifier="1"), id="two order identifiers"),
         pytest.param(signed(PLAIN_REQUEST, pnm_order_identifier="00012345678"), id="an unknown order"),
@@ -99,7 +98,7 @@ def test_the_known_sites_can_be_replaced() -> None:
         return [
             await fake.command("sites", other_sites),
             (await fake.send("get_smart_token", signed(PLAIN_REQUEST)))[0],
-            (await fake.send("get_smart_token", sample_messages.signed(PLAIN_REQUEST, "another", timestamp=NOW)))[0],
+            (await fake.send("get_smart_token", messages.signed(PLAIN_REQUEST, "another", timestamp=NOW)))[0],
             await fake.command("sites", {"sites": {"S1": {}}}),
             await fake.command("sites", []),
         ]
@@ -110,7 +109,7 @@ def test_the_known_sites_can_be_replaced() -> None:
 def test_the_calls_are_told_in_order_without_personal_data_tokens_and_signatures() -> None:
     guaranteed = signed(sample_messages.load("get_smart_token")["guaranteed_ach"], some_token="t0k3n")
     names = ("first_name", "last_name", "email", "phone", "street", "city", "postal_code", "year_of_birth")
-    order = signed(CREATE_REQUEST, **{f"site_customer_{name}": f"personal {name}" for name in names})
+    order = signed(CREATE_REQUEST, **{f"site_customer_{name}": f"private {name}" for name in names})
 
     async def scenario(fake: FakePayNearMeDriver) -> tuple[object, object]:
         await fake.send("get_smart_token", guaranteed)
@@ -133,7 +132,7 @@ def test_the_calls_are_told_in_order_without_personal_data_tokens_and_signatures
     assert second["parameters"]["site_customer_state"] == "NY"
     assert (third["number"], third["operation"], third["parameters"]) == (3, "make_payment", {})
     text = json.dumps(calls)
-    redacted = ("1982-12-21", "123456677", guaranteed["signature"], "t0k3n", "personal", "b34r3r")
+    redacted = ("1982-12-21", "123456677", guaranteed["signature"], "t0k3n", "private", "b34r3r")
     assert not [secret for secret in redacted if secret in text]
     assert after_reset == []
 
@@ -141,11 +140,11 @@ def test_the_calls_are_told_in_order_without_personal_data_tokens_and_signatures
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("behaviour", {"mode": "sulk"}),
+        ("behaviour", {"mode": "unknown-mode"}),
         ("behaviour", {"status": "many"}),
-        ("callbacks", {"url": "nowhere"}),
+        ("callbacks", {"url": "no-url"}),
         ("callbacks", {"url": None, "more": 1}),
-        ("access-access-tokens", {"seconds": 0}),
+        ("access-tokens", {"seconds": 0}),
         ("methods", {"site_identifier": "S1"}),
         ("expire", {}),
         ("confirm", []),
@@ -160,7 +159,7 @@ def test_a_command_that_is_not_as_described_is_refused_in_fixed_words(path: str,
     status, text = run_with_fake(scenario)
 
     assert status == 400
-    assert not [value for value in ("sulk", "many", "nowhere", "S1") if value in text]
+    assert not [value for value in ("unknown-mode", "many", "no-url", "S1") if value in text]
 
 
 def test_what_was_entered_is_forgotten_after_a_reset() -> None:

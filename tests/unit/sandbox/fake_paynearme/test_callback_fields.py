@@ -9,7 +9,7 @@ from tests.support.fake_paynearme_driver import (
     run_with_merchant,
 )
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 AUTHORIZED = sample_messages.load("authorization")["guaranteed_ach_saved"]

@@ -16,7 +16,7 @@ from tests.support.fake_paynearme_driver import (
     run_with_merchant,
 )
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 GUARANTEED_REQUEST = sample_messages.load("get_smart_token")["guaranteed_ach"]
@@ -35,14 +35,14 @@ async def create_link(fake: FakePayNearMeDriver, message: Mapping[str, Any], **c
     return str(response["orders"][0]["secure_smart_token"])
 
 
-async def check_out(fake: FakePayNearMeDriver, token: str, **visit: str | None) -> Any:
-    """Return what comes of a consumer's visit; without other words the one of the guide's first payment."""
-    parameters = {"secure_smart_token": token, **ACCOUNT, "payment_amount": "1000", **visit}
+async def check_out(fake: FakePayNearMeDriver, token: str, **changes: str | None) -> Any:
+    """Return the result of a consumer with a link. The default is the first payment of the samples."""
+    parameters = {"secure_smart_token": token, **ACCOUNT, "payment_amount": "1000", **changes}
     return await fake.command("consumer", parameters)
 
 
 async def pay_by_link(fake: FakePayNearMeDriver) -> Any:
-    """Return what comes of the guide's first payment."""
+    """Return the result of the first payment of the samples."""
     return await check_out(fake, await create_link(fake, GUARANTEED_REQUEST, **CUSTOMER_ONLY))
 
 
@@ -200,7 +200,7 @@ def test_the_amount_is_the_consumer_s_or_else_the_link_s(
     [
         pytest.param(PLAIN_REQUEST, {}, id="no bank in the flow"),
         pytest.param(GUARANTEED_REQUEST, {"payment_amount": None}, id="no amount"),
-        pytest.param(GUARANTEED_REQUEST, {"payment_amount": "many"}, id="an amount that is none"),
+        pytest.param(GUARANTEED_REQUEST, {"payment_amount": "many"}, id="a malformed amount"),
         pytest.param(GUARANTEED_REQUEST, {"secure_smart_token": "made-up"}, id="an unknown token"),
         pytest.param(RECONNECT, {}, id="a reconnect of an unknown method"),
     ],

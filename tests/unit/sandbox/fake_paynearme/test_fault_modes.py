@@ -15,7 +15,7 @@ from tests.support.fake_paynearme_driver import (
     signed,
 )
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
@@ -32,7 +32,7 @@ BROKEN: list[dict[str, object]] = [
 async def result_of(
     fake: FakePayNearMeDriver, operation: str, message: Mapping[str, str]
 ) -> tuple[int, str] | type[Exception]:
-    """Return what comes of a call: status and text, or the error's type."""
+    """Return status and text of the response, or the type of the error."""
     try:
         async with fake.session.post(f"/json-api/{operation}", json=signed(message)) as response:
             return response.status, await response.text()
@@ -41,7 +41,7 @@ async def result_of(
 
 
 def run_with_fault(behaviour: Mapping[str, object], calls: int = 1) -> list[object]:
-    """Return what comes of get_smart_token calls after a change of behaviour."""
+    """Return the results of ``get_smart_token`` requests with a behaviour."""
 
     async def scenario(fake: FakePayNearMeDriver) -> list[object]:
         assert await fake.command("behaviour", behaviour) == 204
@@ -199,7 +199,7 @@ def test_a_call_that_was_carried_out_before_its_fault_is_confirmed_all_the_same(
         merchant.may_respond.clear()
         result = await result_of(fake, "make_payment", PAYMENT)
         assert not isinstance(result, tuple) or '"status": "ok"' not in result[1]
-        # The answer came, or broke, while the merchant was still thinking.
+        # The request has ended before the merchant's decision.
         merchant.may_respond.set()
         payments: list[dict[str, object]] = await fake.command("settled")
         return payments

@@ -6,11 +6,12 @@ from urllib.parse import quote_plus
 import pytest
 
 from sandbox.clients import sample_messages
+from sandbox.fake_paynearme import messages
 from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
 from tests.support.fake_clock import Clock
 from tests.support.fake_paynearme_driver import NOW, SITES, FakePayNearMeDriver, run_with_fake, signed
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 PLAIN_REQUEST = {**sample_messages.load("get_smart_token")["plain"], "timestamp": str(NOW)}
@@ -18,14 +19,14 @@ GRANT_REQUEST = {"grant_type": "client_credentials"}
 
 
 def basic(site: str, **changes: str) -> dict[str, str]:
-    """Return the header by which a site's client proves itself."""
+    """Return the header that authenticates the client of a site."""
     client = {**SITES[site]["oauth"], **changes}
     text = f"{quote_plus(client['client_id'])}:{quote_plus(client['client_secret'])}"
     return {"Authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
 
 
 def body_credentials(site: str, **changes: str) -> dict[str, str]:
-    """Return the parameters by which a site's client proves itself."""
+    """Return the parameters that authenticate the client of a site."""
     client = {**SITES[site]["oauth"], **changes}
     return {name: client[name] for name in ("client_id", "client_secret")}
 
@@ -33,7 +34,7 @@ def body_credentials(site: str, **changes: str) -> dict[str, str]:
 async def request_token(
     fake: FakePayNearMeDriver, form: Mapping[str, str] | bytes, headers: Mapping[str, str] | None = None
 ) -> tuple[int, Any, Mapping[str, str]]:
-    """Return status, content and headers of the token address's answer."""
+    """Return status, content and headers of the token endpoint's response."""
     async with fake.session.post("/oauth/token", data=form, headers=headers) as response:
         return response.status, await response.json(), response.headers
 
@@ -50,7 +51,7 @@ async def obtain_token(fake: FakePayNearMeDriver, site: str = OAUTH_SITE) -> str
 async def call_with_token(
     fake: FakePayNearMeDriver, message: Mapping[str, str], token: str | None
 ) -> tuple[int, str | None]:
-    """Return status and challenge of the answer to a call with a bearer token."""
+    """Return status and challenge of the response to a request with an access token."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     async with fake.session.post("/json-api/get_smart_token", json=message, headers=headers) as response:
         return response.status, response.headers.get("WWW-Authenticate")
@@ -136,7 +137,7 @@ def test_a_call_carries_its_token_and_a_signature_only_where_the_site_sends_one(
     async def scenario(fake: FakePayNearMeDriver) -> list[tuple[int, str | None]]:
         token, other_token = await obtain_token(fake), await obtain_token(fake, OAUTH_SIGNED_SITE)
         signed_request = signed(PLAIN_REQUEST, site_identifier=OAUTH_SIGNED_SITE)
-        by_other_key = sample_messages.signed(signed_request, SITES[OAUTH_SIGNED_SITE]["secret"], timestamp=NOW)
+        by_other_key = messages.signed(signed_request, SITES[OAUTH_SIGNED_SITE]["secret"], timestamp=NOW)
         return [
             await call_with_token(fake, unsigned_request(OAUTH_SITE), token),
             await call_with_token(fake, signed(PLAIN_REQUEST, site_identifier=OAUTH_SITE), token),
@@ -180,7 +181,7 @@ def test_a_token_does_not_make_up_for_the_rest(changes: dict[str, str]) -> None:
 def test_a_token_that_expired_or_was_revoked_is_refused_and_a_new_one_holds(command: object) -> None:
     async def scenario(fake: FakePayNearMeDriver) -> list[tuple[int, str | None]]:
         token = await obtain_token(fake)
-        assert await fake.command("access-access-tokens", command) == 204
+        assert await fake.command("access-tokens", command) == 204
         rejected = await call_with_token(fake, unsigned_request(OAUTH_SITE), token)
         return [rejected, await call_with_token(fake, unsigned_request(OAUTH_SITE), await obtain_token(fake))]
 
@@ -191,7 +192,7 @@ def test_a_token_lives_as_long_as_it_was_told() -> None:
     clock = Clock(NOW)
 
     async def scenario(fake: FakePayNearMeDriver) -> list[int]:
-        await fake.command("access-access-tokens", {"seconds": 60})
+        await fake.command("access-tokens", {"seconds": 60})
         token = await obtain_token(fake)
         statuses = []
         for now in (NOW + 59, NOW + 60):

@@ -5,7 +5,7 @@ import pytest
 from sandbox.clients import sample_messages
 from tests.support.fake_paynearme_driver import CHECKING, CUSTOMER, SITE, FakePayNearMeDriver, run_with_fake
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 CREATE_REQUEST = {**sample_messages.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
@@ -20,7 +20,7 @@ SAVINGS = {
 
 
 def create_order(**changes: str | None) -> Any:
-    """Return the answer to the documents' create_order call with changes."""
+    """Return the response to the sample ``create_order`` request with changes."""
 
     async def scenario(fake: FakePayNearMeDriver) -> Any:
         return await fake.call("create_order", CREATE_REQUEST, **changes)
@@ -29,7 +29,7 @@ def create_order(**changes: str | None) -> Any:
 
 
 def structure(value: object) -> object:
-    """Return what is left of an answer without its values: names in order, lists, types."""
+    """Return the structure of a response: names in order, lists, and types."""
     if isinstance(value, dict):
         return [(name, structure(nested)) for name, nested in value.items()]
     return [structure(inner) for inner in value] if isinstance(value, list) else type(value)

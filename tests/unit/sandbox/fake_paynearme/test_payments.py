@@ -6,6 +6,7 @@ from aiohttp import ClientError
 
 from paynearme.protocol.signing import verify
 from sandbox.clients import sample_messages
+from sandbox.fake_paynearme import messages
 from tests.support.fake_paynearme_driver import (
     CHECKING,
     CUSTOMER,
@@ -20,7 +21,7 @@ from tests.support.fake_paynearme_driver import (
     run_with_merchant,
 )
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 CREATE_REQUEST = {**sample_messages.load("create_order")["guaranteed_ach"], "site_identifier": SITE}
@@ -62,7 +63,7 @@ def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed()
         "confirmations": 1,
     }
     for message in (authorization_message, confirmation_message):
-        verify(sample_messages.stringify_parameters(message), message["signature"], [SITES[SITE]["secret"]])
+        verify(messages.stringify_parameters(message), message["signature"], [SITES[SITE]["secret"]])
 
 
 @pytest.mark.parametrize(("decision", "authorization"), [("no", "no"), ("perhaps", "none"), ("{}", "none")])
@@ -180,7 +181,7 @@ def test_a_confirmation_that_was_acknowledged_when_asked_for_is_not_repeated() -
         assert (await fake.command("confirm", reference))["accepted"]
         return await fake.command("settled")
 
-    [payment] = run_with_merchant(merchant, scenario, minute=3600)
+    [payment] = run_with_merchant(merchant, scenario, retry_interval=3600)
 
     assert (payment["state"], payment["confirmations"]) == ("confirmed", 2)
 

@@ -12,7 +12,7 @@ from sandbox.stack.sites import VERSION_2_SITE
 from tests.support.fake_clock import Clock
 from tests.support.fake_paynearme_driver import NOW, SITES, FakePayNearMeDriver, run_with_fake, signed
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
@@ -20,10 +20,10 @@ GUARANTEED_REQUEST = sample_messages.load("get_smart_token")["guaranteed_ach"]
 
 
 def send_all(*messages: Mapping[str, str]) -> list[Any]:
-    """Return the contents of PayNearMe's answers to get_smart_token calls."""
+    """Return the contents of the responses to ``get_smart_token`` requests."""
 
-    async def scenario(side: FakePayNearMeDriver) -> list[Any]:
-        return [(await side.send("get_smart_token", message))[1] for message in messages]
+    async def scenario(fake: FakePayNearMeDriver) -> list[Any]:
+        return [(await fake.send("get_smart_token", message))[1] for message in messages]
 
     return run_with_fake(scenario)
 

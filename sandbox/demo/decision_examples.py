@@ -1,4 +1,4 @@
-"""The documented example of each reason (``events/decision``), played on a running stack."""
+"""Run the example of each decision reason (``events/decision``) on a running stack."""
 
 import json
 import secrets
@@ -12,17 +12,23 @@ from tenacity import Retrying, retry_if_exception_type
 
 from paynearme.policy import Reason, read_policy
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender, Delivery
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import EVENTS, Parameters, Transport, load, with_new_identifier
-from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import EVENTS, load
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery
+from sandbox.fake_paynearme.messages import (
+    Parameters,
+    Transport,
+    build_confirmation,
+    build_reversal,
+    with_new_identifier,
+)
 from sandbox.stack.policy import local_policy
 
 type Content = Mapping[str, Any]
 
 
 class _MidnightCrossedError(Exception):
-    """A day ended while an example was played."""
+    """A day ended while an example was running."""
 
 
 class _Model(BaseModel):
@@ -30,7 +36,7 @@ class _Model(BaseModel):
 
 
 class PriorPayment(_Model):
-    """A payment that was made before: authorized, confirmed and, if ``reverse`` says so, reversed."""
+    """An earlier payment: authorized, confirmed and, with ``reversal_changes``, reversed."""
 
     base: str | None = None
     changes: dict[str, str]
@@ -38,10 +44,11 @@ class PriorPayment(_Model):
 
 
 class Example(_Model):
-    """What leads to a decision. ``like`` names a message of ``events/authorization``.
+    """The steps that result in a decision with ``reason``.
 
-    ``order`` and ``customer`` are fed through the backend API, ``earlier`` payments are made, ``first`` is
-    asked about the same payment, ``fault`` strikes an AWS service; then ``ask`` is asked.
+    The runner puts ``order`` and ``customer`` through the backend API, makes ``prior_payments``, sends
+    ``first_request`` for the same payment, injects ``fault``, and then sends ``request``. ``base`` is the name of a
+    message in ``events/authorization``. The requests contain its changes.
     """
 
     scenario: str
@@ -58,14 +65,14 @@ class Example(_Model):
 
 @dataclass(frozen=True)
 class ExampleResult:
-    """The question that was asked at last, and its answer."""
+    """The last authorization of an example, and its delivery."""
 
     message: Parameters
     delivery: Delivery
 
 
 def load_examples() -> dict[Reason, Example]:
-    """Return the examples by reason, in the order of the rules."""
+    """Return the examples by decision reason, in the order of the rules."""
     folder = EVENTS / "decision"
     return {
         reason: Example.model_validate(json.loads((folder / f"{reason}.json").read_text(encoding="utf-8")))
@@ -74,20 +81,20 @@ def load_examples() -> dict[Reason, Example]:
 
 
 class ExampleRunner:
-    """Where examples are played: PayNearMe's side, the app's backend, and the faulty endpoint."""
+    """Run examples with the callback sender, the backend and the fault proxy."""
 
     def __init__(self, sender: CallbackSender, backend: BackendClient, faults: ControlClient) -> None:
-        """Take who plays which part."""
+        """Create a runner. ``faults`` is a client of the fault proxy."""
         self._sender = sender
         self._backend = backend
         self._faults = faults
         self._policies = read_policy(local_policy())
 
     def run(self, example: Example, transport: Transport = "json") -> ExampleResult:
-        """Play an example with an order and a customer of its own, and return how it ended.
+        """Run an example with a new order and a new customer, and return its last authorization.
 
-        Raises ``RuntimeError`` when something on the way there goes wrong. Limits are by calendar day: if one
-        ends meanwhile, the example is played again.
+        Raises ``RuntimeError`` if an earlier step fails. Limits apply to calendar days, so the example runs again if a
+        day ends.
         """
         retrying = Retrying(retry=retry_if_exception_type(_MidnightCrossedError))
         return retrying(self._run_within_a_day, example, transport)
@@ -129,7 +136,7 @@ class ExampleRunner:
     def _put(self, path: str, content: Content) -> None:
         response = self._backend.put(path, content)
         if response.status != 200:
-            raise RuntimeError(f"PUT {path} was answered with {response.status}")
+            raise RuntimeError(f"PUT {path} returned status {response.status}")
 
     def _pay(self, prior_payment: PriorPayment, base: str, identifiers: Content, transport: Transport) -> None:
         template = load("authorization")[prior_payment.base or base]
@@ -142,8 +149,8 @@ class ExampleRunner:
             deliveries.append(self._sender.deliver("reverse", reversal, transport))
         accepted = (authorized.fields or {}).get("accept_payment") == "yes"
         if not accepted or not all(delivery.accepted for delivery in deliveries):
-            raise RuntimeError("an earlier payment of the example was not made")
+            raise RuntimeError("an earlier payment of the example failed")
 
     def _deliver_first(self, message: Parameters, changes: Content, transport: Transport) -> None:
         if not self._sender.deliver("authorize", {**message, **changes}, transport).accepted:
-            raise RuntimeError("the first question of the example was not answered")
+            raise RuntimeError("the first authorization of the example failed")

@@ -1,9 +1,9 @@
-"""The dashboard of a running local stack, as an image: the widgets that are deployed, and its own data."""
+"""Render the deployed dashboard of a running local stack as an image."""
 
 import time
 
-from sandbox.dashboard.dashboard_data import MetricValues, panels_of
-from sandbox.dashboard.dashboard_drawing import draw
+from sandbox.dashboard.drawing import draw
+from sandbox.dashboard.metrics import MetricValues, panels_of
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.stack import Stack
 
@@ -12,20 +12,20 @@ _MESSAGE_COUNT_METRIC = "ApproximateNumberOfMessagesVisible"
 
 
 def render_dashboard(stack: Stack) -> bytes:
-    """Return the dashboard of ``stack`` as a PNG. Raises ``RuntimeError`` where nothing was measured yet."""
+    """Return the dashboard of ``stack`` as a PNG image. Raises ``RuntimeError`` without any metric."""
     cloudwatch = stack.client("cloudwatch")
     body = cloudwatch.get_dashboard(DashboardName=stack.stack_name)["DashboardBody"]
     metrics = read_metrics(stack)
     try:
         return draw(panels_of(body), metrics, stack.stack_name)
     except ValueError as error:
-        raise RuntimeError("nothing was measured yet: send some callbacks first") from error
+        raise RuntimeError("the stack has no metrics: send some callbacks first") from error
 
 
 def read_metrics(stack: Stack) -> MetricValues:
-    """Return what the functions of ``stack`` have written as metrics, and how many dead letters there are.
+    """Return the metrics of the functions' logs, and the size of the dead-letter queue.
 
-    The emulator makes no metrics of the embedded format, and none of a queue.
+    The emulator does not create metrics from the embedded metric format, and none for a queue.
     """
     metrics = MetricValues()
     logs = stack.client("logs")

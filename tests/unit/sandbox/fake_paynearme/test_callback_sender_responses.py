@@ -6,11 +6,13 @@ from paynearme.handlers.callback_response import CallbackBody, callback_response
 from paynearme.protocol.callbacks import AuthorizationResponse, ConfirmationResponse
 from paynearme.protocol.reversals import ReversalResponse
 from sandbox.clients import sample_messages
-from sandbox.clients.callback_sender import Kind
-from sandbox.stack.sites import VERSION_2_SITE, XML_SITE, read_sites
+from sandbox.fake_paynearme import messages
+from sandbox.fake_paynearme.callback_sender import Kind
+from sandbox.fake_paynearme.sites import read_sites
+from sandbox.stack.sites import VERSION_2_SITE, XML_SITE
 from tests.support.merchant_stub import ACKNOWLEDGEMENT, CASH, ORDER, SITES, validated
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 
@@ -131,7 +133,7 @@ def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_acce
     invalid_responses = [
         ConfirmationResponse(pnm_order_identifier=ORDER),
         acknowledged_reversal(other_site),
-        acknowledged_reversal(site).model_copy(update={"part": "confirmation"}),
+        acknowledged_reversal(site).model_copy(update={"element": "confirmation"}),
         acknowledged_reversal(site).model_copy(update={"pnm_order_identifier": "1"}),
     ]
 
@@ -152,7 +154,7 @@ def test_a_reversal_s_acknowledgement_is_none_of_a_confirmation() -> None:
 
 def test_a_forged_reversal_of_a_site_that_nobody_knows_is_judged_by_the_usual_envelope() -> None:
     body = callback_response(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
-    forged_message = sample_messages.signed({**CASH, "site_identifier": "S0"}, "a forger's secret")
+    forged_message = messages.signed({**CASH, "site_identifier": "S0"}, "another-secret")
 
     assert validated(body, kind="reverse", message=forged_message).accepted
     assert validated("{}", 401, kind="reverse", message=forged_message).reason == "status 401"

@@ -1,4 +1,4 @@
-"""A dashboard's panels as an image, in the places that they have in CloudWatch."""
+"""Draw the panels of a dashboard as an image, in the layout of CloudWatch."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,9 +13,9 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from PIL import Image
 
-from sandbox.dashboard.dashboard_data import MetricValues, Panel, Periods, Series, View
+from sandbox.dashboard.metrics import MetricValues, Panel, Periods, Series, View
 
-# Inches for a column and for a row of the grid.
+# The sizes of a column, a row and the header in inches.
 _COLUMN, _ROW, _HEADER = 0.62, 0.46, 0.9
 _DPI = 100
 _IMAGE_COLORS = 160
@@ -35,7 +35,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def draw(panels: Sequence[Panel], metrics: MetricValues, name: str) -> bytes:
-    """Return a PNG of ``panels`` with what was measured. Raises ``ValueError`` where nothing was."""
+    """Return a PNG image of ``panels`` with the values of ``metrics``. Raises ``ValueError`` without values."""
     begin, end = metrics.span
     periods = Periods.of(begin, end)
     columns = max(x + width for x, _, width, _ in (panel.grid_cell for panel in panels))
@@ -50,7 +50,7 @@ def draw(panels: Sequence[Panel], metrics: MetricValues, name: str) -> bytes:
             _Card(figure, size, inches, panel, metrics, periods).draw()
         png, compressed = BytesIO(), BytesIO()
         figure.savefig(png, format="png", facecolor=_GROUND)
-    # Fewer colours are a third of the bytes.
+    # A palette reduces the file to a third.
     image = Image.open(png).convert("RGB").quantize(_IMAGE_COLORS)
     image.save(compressed, "PNG", optimize=True)
     return compressed.getvalue()
@@ -73,7 +73,7 @@ def _format_duration(seconds: int) -> str:
 
 
 class _Card:
-    """A panel on the figure: a white card with a title and what it shows."""
+    """A panel on the figure: a white card with a title and a chart."""
 
     def __init__(
         self,
@@ -114,9 +114,9 @@ class _Card:
         drawing[self._panel.view]()
 
     def _text(self, right: float, down: float, text: str, **style: object) -> None:
-        """Write at so many inches from the card's upper left corner."""
+        """Write ``text``. ``right`` and ``down`` are the distance from the upper left corner in inches."""
         position = (self._left + right) / self._size[0], (self._bottom + self._height - down) / self._size[1]
-        self._figure.text(*position, text, va="center", **style)  # type: ignore[arg-type] # the names are matplotlib's
+        self._figure.text(*position, text, va="center", **style)  # type: ignore[arg-type] # names of matplotlib
 
     def _axes(self, left: float, right: float, top: float, bottom: float) -> Axes:
         """Return axes with margins in inches inside the card."""
@@ -150,7 +150,7 @@ class _Card:
             self._stack(axes, times, visible)
         else:
             for series in visible:
-                # Where there is nothing, the line breaks.
+                # nan interrupts the line.
                 values = [nan if v is None else v for v in self._metrics.per_period(series, self._periods)]
                 axes.plot(times, values, color=series.color, linewidth=1.6, marker="o", markersize=3.2)
         for limit in self._panel.limits:
@@ -189,9 +189,9 @@ class _Card:
             below = [a + b for a, b in zip(below, values, strict=True)]
 
     def _legend(self, visible: Sequence[Series]) -> int:
-        """Write the names of what is shown under the title; return in how many lines."""
+        """Write the labels of the visible series under the title, and return the number of lines."""
         if not visible:
-            self._text(0.22, 0.56, "nothing", fontsize=8.5, color=_FAINT)
+            self._text(0.22, 0.56, "no data", fontsize=8.5, color=_FAINT)
         right, lines = 0.22, 1
         for series in visible:
             width = 0.24 + 0.071 * len(series.label)
@@ -204,7 +204,7 @@ class _Card:
         return lines
 
     def _bars(self) -> None:
-        """Draw what there is, most first."""
+        """Draw the values as bars, the highest first."""
         labelled_values = [(series.label, self._metrics.overall(series)) for series in self._panel.series]
         visible = sorted((pair for pair in labelled_values if pair[1]), key=lambda pair: -pair[1])
         if not visible:
@@ -215,7 +215,7 @@ class _Card:
         labels, values = zip(*visible, strict=True)
         positions = range(len(visible))
         bars = axes.barh(positions, values, color=_BAR, height=0.68)
-        # So that few bars are no thicker than many.
+        # The same thickness for few and many bars.
         lines = max(len(visible), int((self._height - 0.75) / 0.24))
         fontsize = min(8.5, (self._height - 0.75) / lines * 72 * 0.76)
         axes.bar_label(bars, [_format_number(value) for value in values], padding=4, fontsize=fontsize, color=_INK)
@@ -230,7 +230,7 @@ def _format_time(timestamp: float, period: int) -> str:
 
 
 def _format_number(value: float) -> str:
-    """Return a number as people write it, and no more of it than matters."""
+    """Return ``value`` with thousands separators, and with three significant digits below 1,000."""
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}".removesuffix(".0") if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,6 +1,6 @@
-"""The guaranteed ACH guide as a story: from the first order to the bank that must be connected again.
+"""Run the guaranteed ACH scenario, from the order to a reconnected bank (PayNearMe docs, Guaranteed ACH).
 
-PayNearMe's side plays the player's part as well: it opens the link, signs in at the bank, and submits.
+The fake PayNearMe also simulates the consumer: it opens the link, signs in at the bank, and submits the payment.
 """
 
 import uuid
@@ -10,29 +10,33 @@ from typing import Any, Protocol
 
 from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, load
+from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.messages import Parameters
 from sandbox.stack.sites import OAUTH_SITE
 
 SITE = "S6404173951"
-"""The guide's site."""
+"""The site of the samples."""
+
+SITES = {SITE: "with signed requests (HMAC)", OAUTH_SITE: "with access tokens (OAuth 2.0)"}
+"""The sites of the scenario, and their differences."""
 
 
 class Check(Protocol):
-    """Says what must hold, and whether it does."""
+    """Report the result of a check."""
 
     def __call__(self, description: str, *, passed: bool) -> None:
-        """Tell it."""
+        """Report whether the check passed."""
 
 
 class GuaranteedAch:
-    """A player's story at one site."""
+    """The scenario of one customer."""
 
     def __init__(
         self, site: str, backend: BackendClient, paynearme: ControlClient, ledger: LedgerReader, check: Check
     ) -> None:
-        """Tell it of a new player of ``site``."""
-        self.customer = f"player-{uuid.uuid4().hex[:8]}"
+        """Create the scenario for a new customer of ``site``."""
+        self.customer = f"customer-{uuid.uuid4().hex[:8]}"
         self._site = site
         self._customer_identifiers = {"site_identifier": site, "site_customer_identifier": self.customer}
         self._backend = backend
@@ -42,7 +46,7 @@ class GuaranteedAch:
         self._order = ""
 
     def run(self) -> Decimal:
-        """Tell all of it; return what must be on the player's balance in the end."""
+        """Run the scenario, and return the customer's expected balance."""
         self._create_order()
         self._first_payment()
         method = self._saved_method()
@@ -58,14 +62,12 @@ class GuaranteedAch:
         response = self._backend.post("/orders", request)
         self._order = response.content["order"]["pnm_order_identifier"] if response.status == 200 else ""
         stored_order = self._backend.get(f"/orders/{self._site}/{self._order}")
-        self._check(
-            "POST /orders: PayNearMe creates the order, and authorizations know it", passed=stored_order.status == 200
-        )
+        self._check("POST /orders creates an order, and the ledger contains it", passed=stored_order.status == 200)
 
     def _first_payment(self) -> None:
         checkout = self._open_link(load("get_smart_token")["guaranteed_ach"], payment_amount="1000.00")
         passed = checkout["authorization"]["accepted"] and checkout["confirmation"] == {"acknowledged": True}
-        self._check("POST /smart-tokens: the player opens the link, signs in at the bank, and pays", passed=passed)
+        self._check("POST /smart-tokens: the customer opens the link, signs in at the bank, and pays", passed=passed)
         self._check_balance("1000.00")
 
     def _saved_method(self) -> str:
@@ -81,24 +83,26 @@ class GuaranteedAch:
         responses = [self._pay(method, key) for _ in range(2)]
         self._paynearme.post("settled")
         identical = responses[0].status == 200 and responses[0].content == responses[1].content
-        self._check("POST /payments, twice with one Idempotency-Key: one payment, one answer", passed=identical)
+        self._check("POST /payments twice with one Idempotency-Key: one payment, equal responses", passed=identical)
         self._check_balance("2000.00")
 
     def _reconnect(self, method: str) -> None:
         self._paynearme.post("expire", {"payment_method_identifier": method})
         rejected = self._pay(method, new_key())
-        self._check("the bank's authorization has expired: 409, code 6513", passed=rejected.status == 409)
+        self._check(
+            "POST /payments with an expired bank authorization: status 409, code 6513", passed=rejected.status == 409
+        )
         sample = load("get_smart_token")["guaranteed_ach_reconnect"]
         return_urls = {name: text for name, text in sample.items() if name.endswith("_url")}
         checkout = self._open_link(return_urls | rejected.content["reconnect"])
         self._check(
-            "POST /smart-tokens with what the 409 says: the player signs in again, and pays nothing",
+            "POST /smart-tokens with the reconnect parameters: the customer signs in again, without a payment",
             passed=checkout["pnm_payment_identifier"] is None
             and checkout["redirect_url"] == return_urls["flow_add_url"],
         )
         response = self._pay(method, new_key())
         self._paynearme.post("settled")
-        self._check("POST /payments again", passed=response.status == 200)
+        self._check("POST /payments after the reconnect", passed=response.status == 200)
         self._check_balance("3000.00")
 
     def _lose_response(self, method: str) -> None:
@@ -107,7 +111,7 @@ class GuaranteedAch:
         self._paynearme.post("behaviour", {"mode": "abort", "operation": "make_payment", "process_first": True})
         lost_response = self._pay(method, key)
         self._paynearme.post("behaviour", {"mode": "normal", "operation": "make_payment"})
-        description = "PayNearMe takes the money and its answer is lost: 504, nobody can tell yet"
+        description = "POST /payments, and PayNearMe's response is lost: status 504, unknown outcome"
         self._check(description, passed=lost_response.status == 504)
         for payment in self._paynearme.post("settled"):
             if payment["site_payment_identifier"] == lost_response.content.get("site_payment_identifier"):
@@ -115,7 +119,7 @@ class GuaranteedAch:
         self._paynearme.post("callbacks", {"defer_confirmations": False})
         retried_response = self._pay(method, key)
         passed = retried_response.status == 200 and retried_response.content["status"] == "confirmed"
-        self._check("the confirmation comes, and the same call learns that it was paid", passed=passed)
+        self._check("After the confirmation, the same request returns the confirmed payment", passed=passed)
         self._check_balance("4000.00")
 
     def _pay(self, method: str, key: str) -> Response:
@@ -136,13 +140,9 @@ class GuaranteedAch:
 
     def _check_balance(self, amount: str) -> None:
         passed = self._ledger.balance(self._site, self.customer) == Decimal(amount)
-        self._check(f"… {amount} are on the player's balance", passed=passed)
+        self._check(f"The balance is {amount}", passed=passed)
 
 
 def new_key() -> str:
-    """Return what nobody has used before."""
+    """Return a new unique key."""
     return str(uuid.uuid4())
-
-
-SITES = {SITE: "calls are signed (HMAC)", OAUTH_SITE: "calls carry a bearer token (OAuth 2.0)"}
-"""The sites at which the story is told, and what differs there."""

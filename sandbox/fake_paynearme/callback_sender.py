@@ -1,4 +1,4 @@
-"""PayNearMe's sender of callbacks: signs, delivers, judges the answer, and repeats."""
+"""Sign and send callbacks, and validate the responses as PayNearMe does."""
 
 import json
 import time
@@ -13,33 +13,32 @@ from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
-from sandbox.clients.sample_messages import Parameters, Transport, body_of, signed, stringify_parameters
-from sandbox.stack.sites import SiteEntries, read_sites
+from sandbox.fake_paynearme.messages import Parameters, Transport, body_of, signed, stringify_parameters
+from sandbox.fake_paynearme.sites import Site, SiteEntries, read_sites
 
 type Kind = Literal["authorize", "confirm", "reverse"]
-"""Which callback: the last part of its path."""
+"""The kind of a callback: the last part of its path."""
 
 RESPONSE_TIMEOUT_SECONDS = 10.0
-"""How long PayNearMe waits."""
+"""PayNearMe's timeout for a callback."""
 
 _ENVELOPES: Mapping[str, tuple[str, str]] = {
     "authorize": ("payment_authorization_response", "authorization"),
     "confirm": ("payment_confirmation_response", "confirmation"),
-    # Not public: it is what the site is set to, or else this.
+    # Not documented: the site's setting, or this default.
     "reverse": ("payment_reversal_response", "reversal"),
 }
 _CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
 _MAX_RECEIPT_LENGTH = 3000
-_TIMED_OUT = "took too long"
+_TIMED_OUT = "timeout"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of a callback that was sent once.
+    """The result of one callback request.
 
-    ``status`` is None when there was no answer. ``fields`` holds what the answer's envelope encloses,
-    None if there is no such thing. ``reason`` says why PayNearMe would not accept the answer, None if
-    it would.
+    ``status`` is None without a response. ``fields`` are the fields of the response's element, or None if the
+    envelope is invalid. ``reason`` is the reason for which PayNearMe rejects the response, or None.
     """
 
     status: int | None
@@ -51,17 +50,24 @@ class Delivery:
 
     @property
     def accepted(self) -> bool:
-        """Whether PayNearMe would accept the answer."""
+        """Whether PayNearMe accepts the response."""
         return self.reason is None
 
 
+def complete(parameters: Mapping[str, str | bool], site: Site, timestamp: int | None = None) -> Parameters:
+    """Return a callback of ``site`` with its timestamp (by default the current time), version and signature."""
+    texts = signed(parameters, site.secret, site.version, timestamp)
+    # The other values keep their types, because JSON has booleans.
+    return {**parameters, **{name: texts[name] for name in ("timestamp", "version", "signature")}}
+
+
 class CallbackSender:
-    """Sends callbacks to one deployment. Threads may share it."""
+    """Send callbacks to one deployment. The sender is thread-safe."""
 
     def __init__(self, callback_url: str, sites: SiteEntries, timeout: float = RESPONSE_TIMEOUT_SECONDS) -> None:
-        """Take the callback API's address, without a slash at its end, and the secret's sites.
+        """Create a sender for the callback API at ``callback_url`` (without a slash at the end).
 
-        ``answer_within`` is in seconds. Raises pydantic's ``ValidationError`` for malformed sites.
+        ``timeout`` is in seconds. Raises pydantic's ``ValidationError`` for an invalid site.
         """
         self._url = callback_url
         self._sites = read_sites(sites)
@@ -69,11 +75,10 @@ class CallbackSender:
         self._http = PoolManager(maxsize=64, retries=False, timeout=Timeout(total=timeout))
 
     def deliver(self, kind: Kind, parameters: Mapping[str, str | bool], transport: Transport) -> Delivery:
-        """Send a message once and judge the answer.
+        """Send a message once, and validate the response.
 
-        It is signed for now, with the key and the version of the site that it names, unless it carries
-        a ``signature``: then it is sent as it is. Raises ``KeyError`` when it must be signed and names
-        no site of ours.
+        A message with a ``signature`` is sent unchanged. Any other message is signed with the key of its site.
+        Raises ``KeyError`` if that site is unknown.
         """
         return self._send(kind, self._complete(parameters), transport)
 
@@ -85,10 +90,10 @@ class CallbackSender:
         retry_interval: float = 60.0,
         attempts: int = 40,
     ) -> list[Delivery]:
-        """Send a message until an answer is acceptable, at most ``attempts`` times; return all deliveries.
+        """Send a message until PayNearMe accepts the response, and return all deliveries.
 
-        ``minute`` is the seconds between two. Each repeat is the same message, signature and all:
-        whether PayNearMe signs each anew is not public.
+        There are at most ``attempts``, with ``retry_interval`` seconds between them. A retry has the same signature:
+        PayNearMe does not document whether it signs again.
         """
         message = self._complete(parameters)
         deliveries: list[Delivery] = []
@@ -101,7 +106,6 @@ class CallbackSender:
             retry=retry_if_result(lambda accepted: not accepted),
             wait=wait_fixed(retry_interval),
             stop=stop_after_attempt(attempts),
-            # Giving up is a result here, not an error.
             retry_error_callback=lambda _: None,
         )
         retrying(send)
@@ -110,10 +114,7 @@ class CallbackSender:
     def _complete(self, parameters: Mapping[str, str | bool]) -> Parameters:
         if "signature" in parameters:
             return dict(parameters)
-        site = self._sites[stringify_parameters(parameters).get("site_identifier", "")]
-        text = signed(parameters, site.secret.get_secret_value(), site.version)
-        # The rest stays as it was: a boolean is one in JSON.
-        return {**parameters, **{name: text[name] for name in ("timestamp", "version", "signature")}}
+        return complete(parameters, self._sites[str(parameters.get("site_identifier"))])
 
     def _send(self, kind: Kind, message: Parameters, transport: Transport) -> Delivery:
         url = f"{self._url}/callbacks/{kind}"
@@ -127,10 +128,9 @@ class CallbackSender:
             response = self._http.request(**request, redirect=False)
         except HTTPError as error:
             seconds = time.perf_counter() - started
-            # To urllib3, a refused connection is one of the time-outs.
+            # urllib3 derives the error of a rejected connection from its timeout error.
             timed_out = isinstance(error, HttpTimeoutError) and not isinstance(error, NewConnectionError)
-            failure = _TIMED_OUT if timed_out else "no answer"
-            return Delivery(None, seconds, "", "", None, failure)
+            return Delivery(None, seconds, "", "", None, _TIMED_OUT if timed_out else "no response")
         seconds = time.perf_counter() - started
         fields, reason = self._validate_response(kind, message, response.status, response.data)
         if seconds > self._timeout:
@@ -142,7 +142,7 @@ class CallbackSender:
     def _validate_response(
         self, kind: Kind, message: Parameters, status: int, body: bytes
     ) -> tuple[dict[str, str] | None, str | None]:
-        """Return the answer's fields, where it has any, and why it is not acceptable, where it is not."""
+        """Return the fields of a response and the reason for which PayNearMe rejects it. Both can be None."""
         site = self._sites.get(str(message.get("site_identifier")))
         version = str(message.get("version"))
         response_format = (site and site.response_format) or ("xml" if version == "2.0" else "json")
@@ -165,7 +165,7 @@ class CallbackSender:
 
 
 def _from_json(body: bytes, envelope: tuple[str, str], version: str) -> dict[str, str]:
-    """Return the fields of an answer in JSON. Raises ``ValueError`` with the reason why there are none."""
+    """Return the fields of a JSON response. Raises ``ValueError`` with the reason if it is invalid."""
     envelope_name, element_name = envelope
     try:
         content = json.loads(body)
@@ -183,11 +183,11 @@ def _from_json(body: bytes, envelope: tuple[str, str], version: str) -> dict[str
 
 
 def _from_xml(body: bytes, envelope: tuple[str, str], version: str) -> dict[str, str]:
-    """Return the fields of an answer in XML. Raises ``ValueError`` with the reason why there are none."""
+    """Return the fields of an XML response. Raises ``ValueError`` with the reason if it is invalid."""
     envelope_name, element_name = envelope
     namespace = f"{{http://www.paynearme.com/api/pnm_xmlschema_v{version.replace('.', '_')}}}"
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 # the answer of our own stack
+        root = ElementTree.fromstring(body)  # noqa: S314 # the local stack's own response
     except ElementTree.ParseError:
         raise ValueError("not XML") from None
     inner = root.find(f"{namespace}{element_name}")

@@ -1,4 +1,4 @@
-"""What a dashboard of CloudWatch shows, read from its body; and the values for it, read from log lines."""
+"""Read the panels of a CloudWatch dashboard from its body, and the values of its metrics from log lines."""
 
 import json
 import re
@@ -12,16 +12,16 @@ import numpy as np
 
 type View = Literal["singleValue", "timeSeries", "bar"]
 type Value = tuple[float, float]
-"""When, in Unix seconds, and what."""
+"""A timestamp in Unix seconds, and a value."""
 
 _MAX_PERIODS = 60
 _PERIODS = (1, 2, 5, 10, 15, 30, 60, 300, 900, 3600, 21_600, 86_400)
-_SHARE = re.compile(r"(\w+)/([1-9][0-9]*)")
+_QUOTIENT = re.compile(r"(\w+)/([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
 class Series:
-    """A metric as a panel shows it: under a label, as a statistic, and divided by a number."""
+    """A metric in a panel, with a label, a statistic and a divisor."""
 
     metric: tuple[str, str, frozenset[tuple[str, str]]]
     label: str
@@ -32,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Limit:
-    """A line at a value, and what it is called."""
+    """A horizontal line with a label."""
 
     label: str
     value: float
@@ -41,7 +41,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Panel:
-    """A widget: where it lies in a grid of 24 columns, and what it shows."""
+    """A widget, with its position in a grid of 24 columns."""
 
     title: str
     view: View
@@ -56,7 +56,8 @@ class Panel:
 def panels_of(body: str) -> list[Panel]:
     """Return the panels of a dashboard's body.
 
-    Raises ``KeyError`` and ``ValueError`` for what no panel of ours has: of metric math only a share.
+    Raises ``KeyError`` and ``ValueError`` for a feature that the template does not use. The only supported metric math
+    is a division by a number.
     """
     return [_panel(widget) for widget in json.loads(body)["widgets"]]
 
@@ -78,7 +79,7 @@ def _panel(widget: Mapping[str, Any]) -> Panel:
 
 
 def _series(entries: Sequence[Sequence[Any]], statistic: str) -> Iterable[Series]:
-    """Yield what is to be seen of a widget's metrics."""
+    """Yield the visible metrics of a widget."""
     plain: dict[str, Series] = {}
     for entry in entries:
         *names, options = entry if isinstance(entry[-1], dict) else (*entry, {})
@@ -91,23 +92,24 @@ def _series(entries: Sequence[Sequence[Any]], statistic: str) -> Iterable[Series
     for entry in entries:
         if "expression" in entry[-1]:
             options = entry[-1]
-            share = _SHARE.fullmatch(options["expression"])
-            if share is None:
-                raise ValueError(f"{options['expression']} is not understood")
-            part = plain.pop(share[1])
-            yield Series(part.metric, options["label"], options["color"], part.statistic, int(share[2]))
+            quotient = _QUOTIENT.fullmatch(options["expression"])
+            if quotient is None:
+                raise ValueError(f"{options['expression']} is not supported")
+            dividend = plain.pop(quotient[1])
+            metric, statistic = dividend.metric, dividend.statistic
+            yield Series(metric, options["label"], options["color"], statistic, int(quotient[2]))
     yield from plain.values()
 
 
 class MetricValues:
-    """Values of metrics by namespace, name and dimensions, as CloudWatch would keep them."""
+    """Values of metrics by namespace, name and dimensions, as in CloudWatch."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without values."""
         self._values: defaultdict[tuple[str, str, frozenset[tuple[str, str]]], list[Value]] = defaultdict(list)
 
     def read(self, lines: Iterable[str]) -> None:
-        """Take the metrics out of log lines: those in CloudWatch's embedded metric format."""
+        """Add the metrics of log lines in CloudWatch's embedded metric format."""
         for line in lines:
             try:
                 content = json.loads(line)
@@ -128,21 +130,21 @@ class MetricValues:
                         self.add(directive["Namespace"], metric["Name"], dimensions, timestamp, value)
 
     def add(self, namespace: str, name: str, dimensions: Mapping[str, str], timestamp: float, value: float) -> None:
-        """Take one value, from ``moment`` in Unix seconds."""
+        """Add a value. ``timestamp`` is in Unix seconds."""
         self._values[namespace, name, frozenset(dimensions.items())].append((timestamp, value))
 
     @property
     def span(self) -> tuple[float, float]:
-        """Return when the first and the last value are from. Raises ``ValueError`` where there is none."""
+        """The timestamps of the first and the last value. Raises ``ValueError`` without values."""
         timestamps = [timestamp for values in self._values.values() for timestamp, _ in values]
         return min(timestamps), max(timestamps)
 
     def overall(self, series: Series) -> float:
-        """Return the statistic of a series over all the time; nothing is 0."""
+        """Return the statistic of a series over all values, or 0 without values."""
         return _statistic(series, [value for _, value in self._values.get(series.metric, [])]) or 0.0
 
     def per_period(self, series: Series, periods: "Periods") -> list[float | None]:
-        """Return the statistic of a series for each period; None where there is nothing."""
+        """Return the statistic of a series for each period. A period without values has None."""
         by_period: list[list[float]] = [[] for _ in range(periods.count)]
         for timestamp, value in self._values.get(series.metric, []):
             by_period[periods.index_of(timestamp)].append(value)
@@ -151,7 +153,7 @@ class MetricValues:
 
 @dataclass(frozen=True)
 class Periods:
-    """A span of time in equal parts of so many seconds, not too many to be seen."""
+    """A time span in ``count`` periods of equal length."""
 
     begin: float
     seconds: int
@@ -159,18 +161,18 @@ class Periods:
 
     @classmethod
     def of(cls, begin: float, end: float) -> "Periods":
-        """Return the shortest periods into which the time falls."""
+        """Return the shortest periods that divide the span into at most 60 parts."""
         candidates = [seconds for seconds in _PERIODS if (end - begin) / seconds < _MAX_PERIODS - 1]
         seconds = candidates[0] if candidates else ceil((end - begin) / _MAX_PERIODS)
         first = begin // seconds * seconds
         return cls(first, seconds, int((end - first) // seconds) + 1)
 
     def index_of(self, timestamp: float) -> int:
-        """Return in which period a moment lies."""
+        """Return the index of the period that contains ``timestamp``."""
         return int((timestamp - self.begin) // self.seconds)
 
     def ticks(self, max_count: int) -> list[float]:
-        """Return round times among it, ``most`` at the most but for what lies beyond the longest step."""
+        """Return round timestamps of the span: at most ``max_count``, except for a span of many days."""
         end = self.begin + self.count * self.seconds
         step = next((step for step in _PERIODS if (end - self.begin) / step <= max_count), _PERIODS[-1])
         first = -(-self.begin // step) * step

@@ -8,13 +8,14 @@ import pytest
 from paynearme.platform.http_request import from_body
 from paynearme.protocol.signing import verify
 from sandbox.clients import sample_messages
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
-from sandbox.clients.sample_messages import Transport
+from sandbox.fake_paynearme import messages
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.messages import Transport
 from sandbox.stack.sites import VERSION_2_SITE
 from tests.support.http_server_fixture import serve
 from tests.support.merchant_stub import ACKNOWLEDGEMENT, CASH, SITES, MerchantStub, run_with_sender, validated
 
-# The fixture beside the mark, because it is set up after the one that refuses sockets.
+# The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 SAVED_METHOD_MESSAGE = sample_messages.load("authorization")["guaranteed_ach_saved"]
@@ -41,8 +42,7 @@ def test_a_message_arrives_signed_by_its_site_in_each_transport(
     assert transport_fields == [method, f"/callbacks/{kind}", content_type]
     received = from_body({"body": text})
     assert received.items() >= (
-        sample_messages.stringify_parameters(SAVED_METHOD_MESSAGE).items()
-        - {("timestamp", SAVED_METHOD_MESSAGE["timestamp"])}
+        messages.stringify_parameters(SAVED_METHOD_MESSAGE).items() - {("timestamp", SAVED_METHOD_MESSAGE["timestamp"])}
     )
     assert received["timestamp"] > SAVED_METHOD_MESSAGE["timestamp"]
     verify(received, received["signature"], [SITES["S6404173951"]["secret"]])
@@ -67,7 +67,7 @@ def test_a_message_is_signed_for_the_version_of_its_site() -> None:
 
 
 def test_a_message_that_carries_a_signature_is_sent_as_it_is() -> None:
-    forged_message = sample_messages.signed(CASH, "a forger's secret", timestamp=1)
+    forged_message = messages.signed(CASH, "another-secret", timestamp=1)
     merchant = MerchantStub((401, "{}"))
 
     delivery = run_with_sender(merchant, lambda sender: sender.deliver("confirm", forged_message, "json"))
@@ -82,22 +82,22 @@ def test_a_message_of_an_unknown_site_must_carry_its_signature() -> None:
 
 
 def test_no_answer_within_the_time_is_a_delivery_that_was_too_slow() -> None:
-    # It listens, and nobody ever accepts.
+    # The server accepts no connection.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()
         sender = CallbackSender(f"http://{host}:{port}", SITES, timeout=0.1)
         delivery = sender.deliver("confirm", CASH, "json")
 
-    assert (delivery.status, delivery.reason, delivery.fields) == (None, "took too long", None)
+    assert (delivery.status, delivery.reason, delivery.fields) == (None, "timeout", None)
 
 
 def test_an_answer_that_came_too_late_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     clock_values = iter([100.0, 110.1])
-    monkeypatch.setattr("sandbox.clients.callback_sender.time.perf_counter", lambda: next(clock_values, 110.1))
+    monkeypatch.setattr("sandbox.fake_paynearme.callback_sender.time.perf_counter", lambda: next(clock_values, 110.1))
 
     delivery = validated(ACKNOWLEDGEMENT)
 
-    assert (delivery.status, delivery.reason) == (200, "took too long")
+    assert (delivery.status, delivery.reason) == (200, "timeout")
     assert delivery.seconds == pytest.approx(10.1)
 
 
@@ -108,7 +108,7 @@ def test_a_connection_that_cannot_be_made_is_a_delivery_without_answer() -> None
 
     delivery = CallbackSender(asyncio.run(closed_port_url()), SITES).deliver("confirm", CASH, "query")
 
-    assert (delivery.status, delivery.reason, delivery.accepted) == (None, "no answer", False)
+    assert (delivery.status, delivery.reason, delivery.accepted) == (None, "no response", False)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -1,6 +1,6 @@
-"""Some hundred callbacks of all kinds for a picture: what a busy merchant has in a day, and what goes wrong.
+"""Generate traffic for the image of the dashboard: several hundred callbacks, and faults.
 
-Nothing here is by chance, so that the picture says the same each time.
+The traffic is deterministic, so that the images are comparable.
 """
 
 import uuid
@@ -12,20 +12,29 @@ from functools import partial
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from paynearme.policy import Reason
-from sandbox.clients.callback_sender import CallbackSender, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal, new_backend, new_sender
-from sandbox.dashboard.dashboard import read_metrics
-from sandbox.dashboard.dashboard_data import Series
-from sandbox.decision_examples import ExampleRunner, load_examples
-from sandbox.guaranteed_ach import SITE, GuaranteedAch
-from sandbox.stack.stack import Progress, Stack
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader, new_backend, new_sender
+from sandbox.dashboard.image import read_metrics
+from sandbox.dashboard.metrics import Series
+from sandbox.demo.decision_examples import ExampleRunner, load_examples
+from sandbox.demo.guaranteed_ach import SITE, GuaranteedAch
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Kind
+from sandbox.fake_paynearme.messages import (
+    Parameters,
+    Transport,
+    build_confirmation,
+    build_reversal,
+    signed,
+    with_new_identifier,
+)
+from sandbox.stack.lifecycle import Progress
+from sandbox.stack.stack import Stack
 
 PAYMENTS = 240
 _CONCURRENCY = 4
 _TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
-# How often each reason of the policy is seen, where it is more than once.
+# The number of runs of an example. The default is one.
 _REASON_COUNTS = Counter(
     {
         Reason.ORDER_EXPIRED: 4,
@@ -38,7 +47,7 @@ _REASON_COUNTS = Counter(
 )
 _MISMATCHES: tuple[Mapping[str, str | None], ...] = (
     {"payment_amount": "19.99", "net_payment_amount": "19.99"},
-    {"site_customer_identifier": "somebody-else"},
+    {"site_customer_identifier": "another-customer"},
     {"pnm_order_identifier": "84000000000"},
     {"payment_amount": "5.00"},
     {"site_customer_identifier": None},
@@ -47,17 +56,17 @@ _PUBLISHED = Series(("PayNearMe", "EventPublished", frozenset({("service", "payn
 
 
 def _changes(index: int) -> Mapping[str, str | None]:
-    """Return how the confirmation of a payment differs from its authorization."""
+    """Return the differences between the confirmation of a payment and its authorization."""
     if index % 13 == 1:
         return {"status": "decline"}
     return _MISMATCHES[index // 12 % len(_MISMATCHES)] if index % 12 == 2 else {}
 
 
 class TrafficGenerator:
-    """Plays PayNearMe, consumers and the app's backend on a stack that has a faulty endpoint."""
+    """Send callbacks and requests of PayNearMe, consumers and a backend to a stack with a fault proxy."""
 
     def __init__(self, stack: Stack) -> None:
-        """Take the stack."""
+        """Create a generator for ``stack``."""
         self._stack = stack
         self._sender: CallbackSender = new_sender(stack)
         self._backend = new_backend(stack, timeout=60)
@@ -66,20 +75,20 @@ class TrafficGenerator:
         self._messages = list(load("authorization").values())
 
     def run(self, progress: Progress) -> None:
-        """Send all of it, and wait until the events of it are told."""
+        """Send the traffic, and wait until its events are published."""
         progress("Warming up")
         self._pay(range(1))
-        progress(f"{PAYMENTS} payments, some of them declined, failed, repeated, reversed or odd")
+        progress(f"Sending {PAYMENTS} payments with declines, duplicates, reversals and anomalies")
         self._pay(range(PAYMENTS // 2))
-        progress("Each reason to decline")
+        progress("Running the decision examples")
         self._decline()
-        progress("The guaranteed ACH guide, and PayNearMe out of order")
+        progress("Running the guaranteed ACH scenario, and injecting faults into PayNearMe")
         self._call_paynearme()
         self._pay(range(PAYMENTS // 2, PAYMENTS * 3 // 4))
-        progress("The table out of order for some seconds")
+        progress("Injecting faults into DynamoDB and AppConfig")
         self._inject_faults()
         self._pay(range(PAYMENTS * 3 // 4, PAYMENTS))
-        progress("Waiting until all events are told")
+        progress("Waiting for the events")
         self._wait_for_events()
 
     def _pay(self, indexes: Iterable[int]) -> None:
@@ -87,7 +96,7 @@ class TrafficGenerator:
             list(threads.map(self._payment, indexes))
 
     def _payment(self, index: int) -> None:
-        """Make a payment and let happen to it what happens to every so many."""
+        """Send the callbacks of a payment. Its index selects the special cases."""
         amount = f"{20 + index * 37 % 480}.{index * 7 % 100:02}"
         authorization = with_new_identifier(self._messages[index % len(self._messages)]) | {
             "site_customer_identifier": f"customer-{index % 60}",
@@ -102,7 +111,6 @@ class TrafficGenerator:
         if index % 17 == 0:
             send("authorize", authorization)
         if index % 29 == 3:
-            # Somebody guesses.
             send("confirm", signed(authorization, "a-guessed-secret", status="payment"))
             send("confirm", build_confirmation(authorization, test="maybe"))
         confirmation = build_confirmation(authorization, **_changes(index))
@@ -123,7 +131,7 @@ class TrafficGenerator:
     def _decline(self) -> None:
         runner = ExampleRunner(self._sender, self._backend, self._faults)
         for reason, example in load_examples().items():
-            # What cannot be decided is seen when the table is out of order.
+            # ``_inject_faults`` sends authorizations without a decision.
             if reason is not Reason.CANNOT_DECIDE_NOW:
                 for _ in range(_REASON_COUNTS.get(reason, 1)):
                     runner.run(example)
@@ -139,7 +147,7 @@ class TrafficGenerator:
         self._paynearme.post("behaviour", {"mode": "normal"})
 
     def _inject_faults(self) -> None:
-        """Let callbacks meet a table that says nothing, for as long as they may wait, and no newer policy."""
+        """Send callbacks while DynamoDB does not respond, and then while AppConfig is throttled."""
         self._faults.post("fault", {"service": "dynamodb", "mode": "hang"})
         message = self._messages[0]
         authorizations = [
@@ -166,6 +174,6 @@ class TrafficGenerator:
             retry=retry_if_result(lambda idle: not idle),
             wait=wait_fixed(1),
             stop=stop_after_delay(60),
-            # A picture of what there is by then will do.
+            # An incomplete image is acceptable.
             retry_error_callback=lambda _: None,
         )(is_idle)

@@ -1,0 +1,1 @@
+"""Scenarios on the local stack, with checks of each result."""
