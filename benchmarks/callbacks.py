@@ -27,7 +27,8 @@ from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.signing import UNSIGNED, sign, verify
 from paynearme.sites.site_provider import SiteProvider
-from sandbox.clients.sample_messages import api_gateway_event, load, signed
+from sandbox.clients.sample_messages import api_gateway_event, load
+from sandbox.fake_paynearme.messages import signed
 
 _SECRET = "a-secret-of-the-benchmark"  # noqa: S105 # made up
 _ROUNDS, _CALLS = 7, 300

@@ -22,10 +22,10 @@ from paynearme.platform.dynamodb import Table
 from paynearme.policy import SitePolicy, read_policy
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.parsing import read_message
-from sandbox.__main__ import STACK_DIR
-from sandbox.clients.sample_messages import load, stringify_parameters, with_new_identifier
-from sandbox.clients.stack_client import build_confirmation
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.messages import build_confirmation, stringify_parameters, with_new_identifier
 from sandbox.stack.sites import GAMING_SITE
+from sandbox.stack.stack import STACK_DIR
 from sandbox.stack.stack import load as load_stack
 
 HISTORY_SIZES = (10, 10_000)

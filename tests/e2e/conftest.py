@@ -10,11 +10,12 @@ import psutil
 import pytest
 
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
+from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader, new_backend, new_sender
-from sandbox.stack import stack as local_stack
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.messages import Parameters, with_new_identifier
+from sandbox.stack import lifecycle
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
 from tests.support import access_token_store_fixture
@@ -64,7 +65,7 @@ def is_used(fixture: str, request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def stack_future(work_dir: Path) -> Iterator[Future[Stack]]:
     def start() -> Stack:
-        stack = local_stack.start(work_dir, lambda step: None, with_faults=True)
+        stack = lifecycle.start(work_dir, lambda step: None, with_faults=True)
         wait_until_started(stack)
         return stack
 
@@ -72,7 +73,7 @@ def stack_future(work_dir: Path) -> Iterator[Future[Stack]]:
         with ThreadPoolExecutor(1) as thread:
             yield thread.submit(start)
     finally:
-        local_stack.stop(work_dir)
+        lifecycle.stop(work_dir)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, with_new_identifier
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
 from tests.e2e.conftest import controlled_faults

@@ -8,10 +8,10 @@ import pytest
 import urllib3
 
 from sandbox.clients.backend_client import BackendClient, Response
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters
-from sandbox.clients.stack_client import build_confirmation, build_reversal, new_backend
+from sandbox.clients.stack_client import new_backend
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal
 from sandbox.stack.sites import GAMING_SITE
 from sandbox.stack.stack import Stack
 

@@ -6,9 +6,9 @@ from typing import get_args
 import pytest
 from urllib3 import PoolManager
 
-from sandbox.clients.callback_sender import CallbackSender, Kind
-from sandbox.clients.sample_messages import Parameters, Transport, signed
 from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Kind
+from sandbox.fake_paynearme.messages import Parameters, Transport, signed
 from sandbox.stack.sites import VERSION_2_SITE
 from sandbox.stack.stack import Stack
 

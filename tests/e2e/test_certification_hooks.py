@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from tests.support.payment_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook, new_customer_with_method, new_key
 
 

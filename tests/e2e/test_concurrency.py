@@ -4,9 +4,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
-from sandbox.clients.callback_sender import CallbackSender, Delivery
-from sandbox.clients.sample_messages import Parameters, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from tests.e2e.conftest import CONCURRENCY
 
 ROUNDS = 20

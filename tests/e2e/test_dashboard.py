@@ -2,11 +2,10 @@
 
 from decimal import Decimal
 
-from sandbox.clients.callback_sender import CallbackSender
-from sandbox.clients.sample_messages import Parameters
-from sandbox.clients.stack_client import build_confirmation
-from sandbox.dashboard.dashboard import read_metrics, render_dashboard
-from sandbox.dashboard.dashboard_data import Series, panels_of
+from sandbox.dashboard.image import read_metrics, render_dashboard
+from sandbox.dashboard.metrics import Series, panels_of
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation
 from sandbox.stack.stack import Stack
 
 MAX_PICTURE_BYTES = 200_000

@@ -9,11 +9,11 @@ from paynearme.policy import Reason, decision_for, read_policy
 from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.parsing import read_message
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Transport, stringify_parameters
 from sandbox.clients.stack_client import LedgerReader
-from sandbox.decision_examples import ExampleRunner, load_examples
+from sandbox.demo.decision_examples import ExampleRunner, load_examples
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Transport, stringify_parameters
 from sandbox.stack.policy import local_policy
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)

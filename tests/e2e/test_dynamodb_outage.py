@@ -8,11 +8,12 @@ from threading import Lock
 
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.event_listener import EventListener
-from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from sandbox.stack.stack import Stack
 from tests.support.event_assertions import PaymentEventRecorder
 

@@ -15,11 +15,12 @@ from jsonschema import Draft202012Validator
 
 from operations.dlq_redrive import DeadLetterQueue
 from operations.event_schemas import schemas
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.event_listener import EventListener
-from sandbox.clients.sample_messages import Parameters, load, signed, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, signed, with_new_identifier
 from sandbox.stack.stack import Stack
 from tests.support.event_assertions import EventKey, PaymentEventRecorder
 

@@ -8,8 +8,9 @@ import pytest
 
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, load
+from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.messages import Parameters
 from tests.support.payment_driver import PATHS, SITE, CustomerDriver, new_customer, new_key, save_method
 
 SAVINGS, CHECKING = "76590ef5135ae", "23b9e4ba13242"

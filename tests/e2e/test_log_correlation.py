@@ -8,10 +8,10 @@ from typing import Any
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import load, with_new_identifier
-from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import build_confirmation, build_reversal, with_new_identifier
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.stack import Stack
 from tests.support.payment_driver import SITE, new_customer_with_method, new_key

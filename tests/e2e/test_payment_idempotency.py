@@ -9,10 +9,11 @@ import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import load, with_new_identifier
+from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import with_new_identifier
 from sandbox.stack.processes import kill_functions
 from sandbox.stack.stack import Stack
 from tests.support.payment_driver import (

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from paynearme.policy import DEFAULT_TEXTS, Reason, read_policy
-from sandbox.clients.callback_sender import CallbackSender, Delivery
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from sandbox.stack.policy import deploy_local_policy, local_policy, policy_of
 from sandbox.stack.stack import Stack
 from tests.support.payment_driver import deliver_concurrently

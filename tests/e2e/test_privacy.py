@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 import pytest
 
 from sandbox.clients.backend_client import BackendClient, Response
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, Transport, load, signed, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.messages import (
+    Parameters,
+    Transport,
+    build_confirmation,
+    build_reversal,
+    signed,
+    with_new_identifier,
+)
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack

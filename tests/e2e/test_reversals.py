@@ -7,9 +7,16 @@ from typing import get_args
 
 import pytest
 
-from sandbox.clients.callback_sender import CallbackSender, Delivery
-from sandbox.clients.sample_messages import Parameters, Transport, load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery
+from sandbox.fake_paynearme.messages import (
+    Parameters,
+    Transport,
+    build_confirmation,
+    build_reversal,
+    with_new_identifier,
+)
 from sandbox.stack.sites import VERSION_2_SITE, XML_SITE
 from sandbox.stack.stack import Stack
 from tests.support.payment_driver import authorize_and_confirm

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.clients.callback_sender import CallbackSender
-from sandbox.clients.sample_messages import Parameters
-from sandbox.clients.stack_client import build_confirmation
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation
 from sandbox.stack.stack import Stack, client_of
 from tests.support.template import OUTBOUND_FUNCTIONS
 

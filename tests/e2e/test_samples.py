@@ -7,10 +7,11 @@ import pytest
 
 from paynearme.protocol.callbacks import AuthorizationResponse
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Transport, load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Transport, build_confirmation, with_new_identifier
 
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 AUTHORIZATIONS = load("authorization")

@@ -11,10 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, load, signed, with_new_identifier
-from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, signed, with_new_identifier
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
 from tests.support.cold_start_burst_fixture import publish

@@ -11,9 +11,10 @@ from paynearme.ledger.release import release
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.callback_sender import CallbackSender, Delivery
-from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from sandbox.stack.sites import GAMING_SITE
 from sandbox.stack.stack import Stack
 from tests.e2e.conftest import CONCURRENCY

@@ -13,8 +13,9 @@ import pytest
 
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.event_listener import EventListener
-from sandbox.clients.sample_messages import Parameters, load, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation, new_backend, new_sender
+from sandbox.clients.sample_messages import load
+from sandbox.clients.stack_client import LedgerReader, new_backend, new_sender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from sandbox.stack.deployment import parameter_overrides
 from sandbox.stack.sites import GAMING_SITE
 from sandbox.stack.stack import Stack

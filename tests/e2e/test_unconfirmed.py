@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.clients.callback_sender import CallbackSender
 from sandbox.clients.event_listener import EventListener
-from sandbox.clients.sample_messages import Parameters, with_new_identifier
-from sandbox.clients.stack_client import LedgerReader, build_confirmation
+from sandbox.clients.stack_client import LedgerReader
+from sandbox.fake_paynearme.callback_sender import CallbackSender
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from sandbox.stack.stack import Stack
 from tests.support.event_assertions import PaymentEventRecorder
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.clients.backend_client import BackendClient, Response
-from sandbox.clients.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import Parameters, load
-from sandbox.clients.stack_client import build_confirmation
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation
 from tests.support.openapi_assertions import assert_documented
 
 SITE = "S6404173951"

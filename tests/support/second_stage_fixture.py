@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import WaiterError
 
 from sandbox.stack.deployment import machine_architecture, parameter_overrides
+from sandbox.stack.lifecycle import deploy_second_stage
 from sandbox.stack.policy import local_policy, policy_of
-from sandbox.stack.stack import Stack, deploy_second_stage
+from sandbox.stack.stack import Stack
 
 type Stages = Mapping[str, Stack]
 

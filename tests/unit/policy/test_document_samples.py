@@ -8,7 +8,7 @@ import pytest
 from paynearme.policy import DecisionContext, PolicyDocument, Reason, WindowKind, decide, read_policy
 from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.parsing import read_message
-from sandbox.clients.sample_messages import stringify_parameters
+from sandbox.fake_paynearme.messages import stringify_parameters
 from tests.support.samples import load_sample, sample_names
 
 ROOT = Path(__file__).parents[3]

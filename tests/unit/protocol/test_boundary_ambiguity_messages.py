@@ -11,8 +11,8 @@ from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.reversals import Reversal
 from paynearme.protocol.signing import UNSIGNED, string_to_sign, verify
-from sandbox.clients.sample_messages import load, signed, stringify_parameters
-from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.messages import build_confirmation, build_reversal, signed, stringify_parameters
 from tests.support.message_fixtures import SECRET, valid_authorization, valid_confirmation, valid_reversal
 
 type Parameters = dict[str, str]

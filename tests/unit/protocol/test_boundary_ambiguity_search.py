@@ -14,8 +14,8 @@ from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.reversals import Reversal, ReversalKind
 from paynearme.protocol.signing import UNSIGNED, string_to_sign
-from sandbox.clients.sample_messages import load, stringify_parameters
-from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.messages import build_confirmation, build_reversal, stringify_parameters
 from tests.support.message_fixtures import valid_authorization, valid_confirmation, valid_reversal
 
 type Parameters = dict[str, str]

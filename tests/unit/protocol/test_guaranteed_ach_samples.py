@@ -8,7 +8,8 @@ import pytest
 
 from paynearme.platform.http_request import from_json_body
 from paynearme.protocol.signing import string_to_sign, verify
-from sandbox.clients.sample_messages import Parameters, load, signed
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.messages import Parameters, signed
 from tests.support.api_gateway_events import json_event
 
 SECRET = "a-test-secret"

@@ -11,8 +11,8 @@ from paynearme.handlers.callback_response import callback_response
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.reversals import Reversal, ReversalKind, ReversalResponse
 from paynearme.protocol.signing import string_to_sign
-from sandbox.clients.sample_messages import load, stringify_parameters
-from sandbox.clients.stack_client import build_confirmation, build_reversal
+from sandbox.clients.sample_messages import load
+from sandbox.fake_paynearme.messages import build_confirmation, build_reversal, stringify_parameters
 from tests.support.message_fixtures import SECRET, valid_reversal
 
 ORDER = "80080175585"
