@@ -30,6 +30,12 @@ def test_another_process_uses_what_is_stored(processes: WorkerProcesses) -> None
     assert len(processes.token_endpoint.requests) == 1
 
 
+def test_stored_token_is_read_with_less_time_than_an_attempt(processes: WorkerProcesses) -> None:
+    processes.get_access_token()
+
+    assert processes.get_access_token(seconds=1.0) == FIRST_TOKEN
+
+
 def test_a_process_that_has_a_token_asks_nobody(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
     process = processes.start()
     processes.get_access_token(process)
