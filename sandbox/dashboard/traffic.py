@@ -154,9 +154,8 @@ class TrafficGenerator:
             with_new_identifier(message) | {"site_customer_identifier": str(uuid.uuid4())} for _ in range(6)
         ]
         with ThreadPoolExecutor(2 * len(authorizations)) as threads:
-            kinds: tuple[Kind, ...] = ("authorize", "confirm")
-            for kind in kinds:
-                threads.map(partial(self._deliver, 0, kind), map(build_confirmation, authorizations))
+            threads.map(partial(self._deliver, 0, "authorize"), authorizations)
+            threads.map(partial(self._deliver, 0, "confirm"), map(build_confirmation, authorizations))
         self._faults.post("reset")
         self._faults.post("fault", {"service": "appconfigdata", "mode": "throttle"})
         for payment in authorizations:

@@ -162,7 +162,7 @@ class Demo:
             passed = fields.get("accept_payment") == accept_payment
             passed &= payment.get("reason") == stored_reasons.get(reason, reason)
             decision = f"{accept_payment}: {fields.get('decline_reason', 'Accepted')}"
-            self._check(f"{reason:<26} {decision}", passed=passed)
+            self._check(f"{reason:<33} {decision}", passed=passed)
             self._console.print(Padding(Text(example.scenario, style="dim"), (0, 0, 0, 6)))
 
     def _reversals(self) -> None:

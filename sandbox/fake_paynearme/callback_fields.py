@@ -80,7 +80,7 @@ def confirmation(payment: Payment) -> Parameters:
         **_withheld(payment),
         **_payment_family_fields(payment),
         "standin": "false",
-        "payment_timestamp": local_time(payment.captured),
+        "payment_timestamp": local_time(payment.captured_at),
         "order_payee_identifier": payment.order.site_identifier,
         **_bank(payment),
         "payment_bank_name": f"{payment.method.description} ",

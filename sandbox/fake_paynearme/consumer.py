@@ -13,7 +13,7 @@ from sandbox.fake_paynearme.responses import RejectedError
 from sandbox.fake_paynearme.serializers import Json
 from sandbox.fake_paynearme.store import Customer, Link, Method, Payment, Store, new_method_identifier
 from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.values import money
+from sandbox.fake_paynearme.values import parse_amount
 
 type _Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -64,7 +64,7 @@ class Consumer:
             raise RejectedError("No bank in this flow", status=400)
         if link.parameters.get("flow_trustly_reconnect"):
             return self._reconnect(link)
-        amount = money(request.payment_amount or link.parameters.get("payment_amount", ""))
+        amount = parse_amount(request.payment_amount or link.parameters.get("payment_amount", ""))
         if amount is None:
             raise RejectedError("No amount", status=400)
         # In a task, so that it continues without the caller, and ``settle`` waits for it.

@@ -18,7 +18,7 @@ class Behaviour(BaseModel):
     ``times`` requests it expires. The modes:
 
     - ``normal``: no fault
-    - ``slow``: the usual response after ``seconds``
+    - ``slow``: the normal response after ``seconds``
     - ``status``: an error with the HTTP ``status`` (by default 500)
     - ``html``: a page with the HTTP ``status`` (by default 200)
     - ``reject``: PayNearMe's error with ``response_code``

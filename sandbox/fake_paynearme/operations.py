@@ -13,7 +13,7 @@ from sandbox.fake_paynearme.responses import PendingResult, RejectedError, error
 from sandbox.fake_paynearme.serializers import Json, accounts
 from sandbox.fake_paynearme.store import Customer, Method, Order, Payment, Store
 from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.values import dollars, one_of, required
+from sandbox.fake_paynearme.values import one_of, required, usd_amount
 
 OPERATIONS = ("get_smart_token", "create_order", "find_payment_methods", "make_payment")
 """The names of the operations, as in the path of a request."""
@@ -60,7 +60,7 @@ class Operations:
         return {"status": "ok", "accounts": accounts(customer.methods)}
 
     def _make_payment(self, site: str, parameters: Mapping[str, str]) -> PendingResult:
-        amount = dollars(parameters, "payment_amount", "payment_currency")
+        amount = usd_amount(parameters, "payment_amount", "payment_currency")
         identifier = required(parameters, "payment_method_identifier")
         order = self._orders.find(site, parameters, ("pnm_order_identifier", "site_order_identifier"))
         owner, method = self._find_method(order, identifier)

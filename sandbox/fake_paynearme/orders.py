@@ -8,7 +8,7 @@ from sandbox.fake_paynearme.callback_fields import local_time
 from sandbox.fake_paynearme.responses import RejectedError
 from sandbox.fake_paynearme.serializers import Json, created_order, new_smart_token, tracked_order
 from sandbox.fake_paynearme.store import Link, Order, Store
-from sandbox.fake_paynearme.values import dollars, one_of, required
+from sandbox.fake_paynearme.values import one_of, required, usd_amount
 
 _ORDER_IDENTIFIERS = (
     "pnm_order_identifier",
@@ -29,7 +29,7 @@ class Orders:
 
     def create(self, site: str, parameters: Mapping[str, str]) -> Json:
         """Return a new order, or the existing order with the same ``site_order_identifier``."""
-        amount = dollars(parameters, "order_amount", "order_currency", minimum="0.00")
+        amount = usd_amount(parameters, "order_amount", "order_currency", minimum="0.00")
         customer_identifier = required(parameters, "site_customer_identifier")
         site_order_identifier = parameters.get("site_order_identifier")
         name, value = (

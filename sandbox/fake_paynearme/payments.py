@@ -43,7 +43,7 @@ class Payments:
                 return delivery
             if payment.site_payment_identifier is None:
                 payment.site_payment_identifier = fields.get("site_payment_identifier")
-        payment.state, payment.captured = "captured", self._clock()
+        payment.state, payment.captured_at = "captured", self._clock()
         self._start_confirmation(payment)
         return delivery
 

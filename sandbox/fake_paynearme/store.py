@@ -74,7 +74,7 @@ class Link:
 class Payment:
     """A payment. ``site_payment_identifier`` is from the request, or else from the merchant's decision.
 
-    ``created_at`` and ``captured`` are in Unix seconds.
+    ``created_at`` and ``captured_at`` are in Unix seconds.
     """
 
     order: Order
@@ -87,7 +87,7 @@ class Payment:
     state: State = "authorizing"
     authorization: AuthorizationOutcome = "none"
     confirmations: int = 0
-    captured: float = 0
+    captured_at: float = 0
 
     @property
     def is_confirmed(self) -> bool:

@@ -24,15 +24,17 @@ def one_of(parameters: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, 
     return present[0]
 
 
-def money(text: str, *, minimum: str = "0.01") -> Decimal | None:
+def parse_amount(text: str, *, minimum: str = "0.01") -> Decimal | None:
     """Return an amount with at most two decimal places, or None for an invalid amount."""
     amount = Decimal(text) if _MONEY.fullmatch(text) else None
     return amount if amount is not None and amount >= Decimal(minimum) else None
 
 
-def dollars(parameters: Mapping[str, str], amount_name: str, currency_name: str, *, minimum: str = "0.01") -> Decimal:
+def usd_amount(
+    parameters: Mapping[str, str], amount_name: str, currency_name: str, *, minimum: str = "0.01"
+) -> Decimal:
     """Return the amount of ``amount_name``. The currency must be USD."""
-    amount = money(required(parameters, amount_name), minimum=minimum)
+    amount = parse_amount(required(parameters, amount_name), minimum=minimum)
     if amount is None:
         raise RejectedError(f"Not an amount: {amount_name}", "9400")
     if required(parameters, currency_name) != "USD":

@@ -46,7 +46,7 @@ _CONTROL = "/-/control"
 _MAX_BYTES = 256 * 1024 * 1024
 _HOP_BY_HOP = {
     "connection",
-    # aiohttp answers this header before it reads the body.
+    # aiohttp responds to this header before it reads the body.
     "expect",
     "keep-alive",
     "proxy-authenticate",
