@@ -19,6 +19,7 @@ from tests.support.api_driver import (
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
 from tests.support.callback_driver import NOON
 from tests.support.callback_fixtures import SITES
+from tests.support.dynamodb_stub import raise_in_table
 from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
@@ -222,8 +223,7 @@ def test_a_mistake_of_ours_tells_nothing(
     def raise_error(*_: object, **__: object) -> None:
         raise RuntimeError(MARKER)
 
-    for method in ("read", "update", "transact"):
-        monkeypatch.setattr(f"paynearme.platform.dynamodb.Table.{method}", raise_error)
+    raise_in_table(monkeypatch, raise_error)
 
     response = call(backend)
 

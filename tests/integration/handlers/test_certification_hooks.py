@@ -148,7 +148,7 @@ def test_what_is_waited_for_is_not_counted_as_time_that_we_took(
 def test_a_message_that_is_not_authentic_rehearses_nothing(
     confirm_with_hooks: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], annotation: str
 ) -> None:
-    assert confirm_with_hooks(hook_message(annotation, secret="somebody-elses")).status == 401
+    assert confirm_with_hooks(hook_message(annotation, secret="another")).status == 401
     assert confirm_with_hooks(confirmation() | {"site_order_annotation": annotation}).status == 401
     assert delays == []
     assert ledger_table.all_items() == []

@@ -13,6 +13,7 @@ from paynearme.platform.http_request import MAX_BYTES
 from tests.support.api_driver import ApiDriver, customer_path, order_path, payment_path
 from tests.support.api_gateway_events import body_event, query_event
 from tests.support.callback_driver import CallbackDriver
+from tests.support.dynamodb_stub import raise_in_table
 from tests.support.harness import LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.openapi_assertions import DOCUMENT
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
@@ -82,8 +83,7 @@ class SystemDriver:
         def raise_error(*_: object, **__: object) -> None:
             raise RuntimeError
 
-        for method in ("read", "update", "transact"):
-            self.monkeypatch.setattr(f"paynearme.platform.dynamodb.Table.{method}", raise_error)
+        raise_in_table(self.monkeypatch, raise_error)
         self.paynearme.reply(RuntimeError())
 
 

@@ -19,6 +19,7 @@ from tests.support.callback_fixtures import (
     signed,
     site_changes,
 )
+from tests.support.dynamodb_stub import raise_in_table
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 
 MARKER = "zq7marker7qz"
@@ -47,10 +48,7 @@ def injected_fault(
         "table denied": lambda: aws_calls.request_errors.update(dict.fromkeys(WRITES, access_denied)),
         "secret deleted": sites_secret.delete,
         "secret malformed": lambda: sites_secret.put(f'{{"sites": "{MARKER}"}}'),
-        "internal error": lambda: [
-            monkeypatch.setattr(f"paynearme.platform.dynamodb.Table.{method}", raise_error)
-            for method in ("read", "update", "transact")
-        ],
+        "internal error": lambda: raise_in_table(monkeypatch, raise_error),
     }
     injections[request.param]()
 

@@ -1,10 +1,11 @@
-from collections.abc import Callable, Iterable
+"""Retries of ``Table`` after errors of DynamoDB, within the deadline."""
+
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import (
-    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -14,6 +15,7 @@ from botocore.exceptions import (
 from paynearme.errors import LedgerUnavailableError
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 from paynearme.platform.dynamodb import Table, Update
+from tests.support.dynamodb_stub import CONDITION_FAILED, DynamoDBStub, client_error, transaction_cancelled
 from tests.support.fake_clock import Clock
 from tests.support.harness import RESPONSE_TIMEOUT_SECONDS
 
@@ -27,36 +29,6 @@ UPDATE = Update(
     condition="attribute_not_exists(decision)",
 )
 KEYS = [("pk-1", "PAYMENT"), ("pk-1", "ACCOUNT"), ("pk-2", "PAYMENT")]
-
-
-class DynamoDBStub:
-    """Replace DynamoDB's client. Each call takes ``seconds`` and raises the next of ``errors``."""
-
-    def __init__(self, clock: Clock, *errors: Exception, seconds: float = 0.01) -> None:
-        self.clock = clock
-        self.errors = list(errors)
-        self.seconds = seconds
-        self.requests: list[dict[str, Any]] = []
-        self.started_at: list[float] = []
-        self.found_items: list[dict[str, Any]] = []
-        self.unprocessed_count = 0
-
-    def update_item(self, **request: Any) -> None:
-        self.started_at.append(self.clock.now)
-        self.requests.append(request)
-        self.clock.advance(self.seconds)
-        if self.errors:
-            raise self.errors.pop(0)
-
-    transact_write_items = update_item
-
-    def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        """Return ``found_items``, but only the first one for the first ``unprocessed_count`` calls."""
-        self.update_item(**request)
-        if not self.unprocessed_count:
-            return {"Responses": {"payments": self.found_items}, "UnprocessedKeys": {}}
-        self.unprocessed_count -= 1
-        return {"Responses": {"payments": self.found_items[:1]}, "UnprocessedKeys": request["RequestItems"]}
 
 
 type RunRequest = Callable[..., Any]
@@ -79,23 +51,6 @@ def send_request(request: pytest.FixtureRequest, clock: Clock) -> RunRequest:
     return lambda *arguments: run_request(request.param, clock, *arguments)
 
 
-def client_error(code: str, status: int = 400, **extra_fields: Any) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **extra_fields}
-    return ClientError(response, "Write")
-
-
-def transaction_cancelled(*reasons: str, items: Iterable[Any] = ()) -> ClientError:
-    """Return the error of a cancelled transaction. ``items`` are the items of the failed conditions."""
-    conflict_items = iter(items)
-    cancellation_reasons = [
-        {"Code": reason}
-        | ({"Item": item} if reason == CONDITION_FAILED and (item := next(conflict_items, None)) else {})
-        for reason in reasons
-    ]
-    return client_error("TransactionCanceledException", CancellationReasons=cancellation_reasons)
-
-
-CONDITION_FAILED = "ConditionalCheckFailed"
 CURRENT_ITEM = {"pk": {"S": "pk-1"}, "decision": {"S": "decline"}, "authorized_amount": {"N": "354.99"}}
 CURRENT_ITEM_READ = {"pk": "pk-1", "decision": "decline", "authorized_amount": Decimal("354.99")}
 WINDOW_ITEM = {"pk": {"S": "pk-2"}, "spent": {"N": "500"}}

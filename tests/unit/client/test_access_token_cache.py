@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
-from paynearme.client.access_token_cache import REFUSAL_BACKOFF_SECONDS, AccessTokens
+from paynearme.client.access_token_cache import REJECTION_BACKOFF_SECONDS, AccessTokens
 from paynearme.client.paynearme_client import PayNearMeClient
 from paynearme.errors import CredentialsRejectedError
 from paynearme.platform.deadline import Deadline
@@ -85,13 +85,13 @@ class RejectedProcess:
 def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(operation: str) -> None:
     process = RejectedProcess()
     assert 1 <= process.token_requests(operation) <= 2
-    process.clock.advance(REFUSAL_BACKOFF_SECONDS - 1)
+    process.clock.advance(REJECTION_BACKOFF_SECONDS - 1)
     assert process.token_requests(operation) == 0
 
 
 @for_each_operation
 def test_after_half_a_minute_the_address_is_asked_again(operation: str) -> None:
-    assert REFUSAL_BACKOFF_SECONDS == 30
+    assert REJECTION_BACKOFF_SECONDS == 30
     process = RejectedProcess()
     process.token_requests(operation)
     process.clock.advance(31)

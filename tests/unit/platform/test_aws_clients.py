@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import (
     BotoCoreError,
-    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -15,18 +14,9 @@ from botocore.exceptions import (
 
 from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, RetryableError
+from tests.support.dynamodb_stub import client_error, transaction_cancelled
 
 URL = "https://dynamodb.example.com"
-
-
-def client_error(code: str, status: int = 400, **more: Any) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
-    return ClientError(response, "TransactWriteItems")
-
-
-def cancelled(*reasons: str) -> ClientError:
-    reasons_list = [{"Code": reason} for reason in reasons]
-    return client_error("TransactionCanceledException", CancellationReasons=reasons_list)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +33,8 @@ def cancelled(*reasons: str) -> ClientError:
         client_error("TransactionConflictException"),
         *(client_error("TransactionInProgressException"), client_error("InternalServerError", 500)),
         *(client_error("ServiceUnavailable", 503), client_error("Whatever", 502)),
-        *(cancelled("None", "TransactionConflict"), cancelled("ThrottlingError", "None")),
-        cancelled("ProvisionedThroughputExceeded"),
+        *(transaction_cancelled("None", "TransactionConflict"), transaction_cancelled("ThrottlingError", "None")),
+        transaction_cancelled("ProvisionedThroughputExceeded"),
     ],
     ids=lambda error: str(error)[:60],
 )
@@ -63,7 +53,11 @@ def test_a_service_that_was_not_reached_is_tried_again(kind: type[BotoCoreError]
         *(client_error("ValidationException"), client_error("AccessDeniedException")),
         *(client_error("ConditionalCheckFailedException"), client_error("ResourceNotFoundException")),
         *(client_error("IdempotentParameterMismatchException"), client_error("UnrecognizedClientException")),
-        *(cancelled("ConditionalCheckFailed", "None"), cancelled("ValidationError"), cancelled()),
+        *(
+            transaction_cancelled("ConditionalCheckFailed", "None"),
+            transaction_cancelled("ValidationError"),
+            transaction_cancelled(),
+        ),
         client_error("TransactionCanceledException"),
         *(NoCredentialsError(), ParamValidationError(report="x"), KeyError("x")),
     ],
@@ -74,7 +68,7 @@ def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
 
 
 def test_a_failed_condition_is_an_answer_even_beside_a_conflict() -> None:
-    assert not is_retryable(cancelled("ConditionalCheckFailed", "TransactionConflict"))
+    assert not is_retryable(transaction_cancelled("ConditionalCheckFailed", "TransactionConflict"))
 
 
 def test_one_attempt_is_one_request_and_takes_no_longer_than_it_says() -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 5
 """The lifetime of a lease, which is the interval of token requests while the token endpoint fails."""
 
-REFUSAL_BACKOFF_SECONDS = 30
+REJECTION_BACKOFF_SECONDS = 30
 """The time without a token request after PayNearMe rejected a newly requested token."""
 
 EXPIRY_MARGIN_SECONDS = 30
@@ -92,7 +92,7 @@ class AccessTokens:
         self._clock = clock
         self._cached: TLRUCache[str, _Token] = TLRUCache(64, lambda _, token, __: token.expires_at, clock)
         # New tokens that replaced a rejected token and that PayNearMe has not accepted yet.
-        self._unproven: TTLCache[str, SecretStr] = TTLCache(64, REFUSAL_BACKOFF_SECONDS, clock)
+        self._unproven: TTLCache[str, SecretStr] = TTLCache(64, REJECTION_BACKOFF_SECONDS, clock)
         self._lock = Lock()
 
     @cached_property
