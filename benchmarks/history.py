@@ -1,7 +1,7 @@
-"""What an authorization reads and writes of a customer with 10 payments, and of one with 10,000.
+"""Compare the cost of an authorization for a customer with 10 payments and for a customer with 10,000 payments.
 
-``make bench`` runs it on the stack that ``make up`` left running. The payments are made by the ledger itself.
-Times are compared as ratios only.
+``make bench`` runs this module on the stack of ``make up``. The ledger module stores the history. Compare only ratios:
+the times depend on the machine.
 """
 
 import sys
@@ -14,9 +14,10 @@ from statistics import median
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as Shown
+from rich.table import Table as OutputTable
 
-from paynearme.ledger import Ledger
+from paynearme.ledger.authorization import authorize
+from paynearme.ledger.confirmation import confirm
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table
 from paynearme.policy import SitePolicy, read_policy
@@ -31,7 +32,7 @@ from sandbox.stack.stack import load as load_stack
 HISTORY_SIZES = (10, 10_000)
 _SAMPLES, _CONCURRENCY, _TIMEOUT_SECONDS = 200, 4, 60.0
 
-# Rules by customer of every kind, so that everything is read that a rule can ask for.
+# Every kind of customer rule, so that an authorization reads all items that any rule needs.
 _POLICY = """{"defaults": {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Etc/UTC",
 "chargebacks": {"max_count": 1, "within_days": 365}, "returns": {"max_count": 1, "within_days": 365},
 "spending_limits": [{"window": "day", "amount": "999999999.00", "payment_types": ["credit", "debit"]},
@@ -40,15 +41,15 @@ _POLICY = """{"defaults": {"unknown_order": "accept", "unknown_customer": "accep
 
 @dataclass
 class _RequestMeter:
-    """What the client asked DynamoDB for: calls by name, and of reads the keys, the items and their bytes."""
+    """The DynamoDB requests of a client: names, and the keys, items and bytes of reads."""
 
-    calls: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     keys: int = 0
     items: int = 0
     bytes: int = 0
 
     def count_request(self, *, params: Any, model: Any, **_: Any) -> None:
-        self.calls.append(model.name)
+        self.requests.append(model.name)
         if model.name == "BatchGetItem":
             self.keys += sum(len(table["Keys"]) for table in params["RequestItems"].values())
 
@@ -69,53 +70,45 @@ def _messages(customer: str, count: int) -> Iterator[tuple[Authorization, Confir
         )
 
 
-def _simulate_history(ledger: Ledger, policy: SitePolicy, customer: str, count: int) -> None:
-    """Make ``number`` payments of a customer, spread over the year before now."""
+def _simulate_history(table: Table, policy: SitePolicy, customer: str, count: int) -> None:
+    """Store ``count`` payments of a customer, distributed over the last year."""
 
     def pay(indexed_messages: tuple[int, tuple[Authorization, Confirmation]]) -> None:
         index, (authorization, confirmation) = indexed_messages
         timestamp = datetime.now(UTC) - timedelta(days=index % 365)
-        ledger.authorize(authorization, policy, timestamp, Deadline.after(_TIMEOUT_SECONDS))
-        ledger.confirm(confirmation, policy, timestamp, Deadline.after(_TIMEOUT_SECONDS))
+        authorize(table, authorization, policy, timestamp, Deadline.after(_TIMEOUT_SECONDS))
+        confirm(table, confirmation, policy, timestamp, Deadline.after(_TIMEOUT_SECONDS))
 
     with ThreadPoolExecutor(_CONCURRENCY) as threads:
         list(threads.map(pay, enumerate(_messages(customer, count))))
 
 
 def main() -> None:
-    """Measure, and print what differs."""
+    """Measure both histories, and print the differences."""
     stack = load_stack(STACK_DIR)
     if stack is None:
-        sys.exit("There is no local stack: start one with 'make up'.")
+        sys.exit("No local stack is running. Start it with 'make up'.")
     policy = read_policy(_POLICY).defaults
     client = stack.client("dynamodb")
-    ledger = Ledger(Table(stack.table_name, client))
-    output = Shown(
-        "payments before",
-        "calls",
-        "keys read",
-        "items found",
-        "bytes read",
-        "time, as a ratio",
-        box=None,
-        padding=(0, 2),
-    )
+    table = Table(stack.table_name, client)
+    headers = ("earlier payments", "requests", "keys read", "items found", "bytes read", "time ratio")
+    output = OutputTable(*headers, box=None, padding=(0, 2))
     medians: list[float] = []
     for size in HISTORY_SIZES:
         customer = f"history-{size}-{time.time_ns()}"
-        _simulate_history(ledger, policy, customer, size)
+        _simulate_history(table, policy, customer, size)
         meter = _RequestMeter()
         client.meta.events.register("before-parameter-build.dynamodb", meter.count_request, unique_id="before")
         client.meta.events.register("after-call.dynamodb", meter.count_response, unique_id="after")
         seconds = []
         for authorization, _ in _messages(customer, _SAMPLES):
             started = time.perf_counter()
-            ledger.authorize(authorization, policy, datetime.now(UTC), Deadline.after(_TIMEOUT_SECONDS))
+            authorize(table, authorization, policy, datetime.now(UTC), Deadline.after(_TIMEOUT_SECONDS))
             seconds.append(time.perf_counter() - started)
         client.meta.events.unregister("before-parameter-build.dynamodb", unique_id="before")
         client.meta.events.unregister("after-call.dynamodb", unique_id="after")
         medians.append(median(seconds))
-        totals = (len(meter.calls), meter.keys, meter.items, meter.bytes)
+        totals = (len(meter.requests), meter.keys, meter.items, meter.bytes)
         averages = [f"{value / _SAMPLES:.0f}" for value in totals]
         output.add_row(f"{size:,}", *averages, f"{medians[-1] / medians[0]:.2f}")
     Console().print(output)

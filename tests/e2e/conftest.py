@@ -1,37 +1,42 @@
-"""The deployed local stack, with a faulty endpoint in it, for all end-to-end tests of a run."""
+"""Start one local stack with the fault proxy for all end-to-end tests of a run."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import psutil
 import pytest
 
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
+from sandbox.clients.event_listener import EventListener
 from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader, new_backend, new_sender
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
-from sandbox.fake_paynearme.messages import Parameters, with_new_identifier
+from sandbox.fake_paynearme.messages import Parameters, Transport, with_new_identifier
 from sandbox.stack import lifecycle
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
 from tests.support import access_token_store_fixture
 from tests.support.cold_start_burst_fixture import FRESH_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
+from tests.support.event_assertions import PaymentEventRecorder
 from tests.support.second_stage_fixture import Stages, deploy_stages, wait_until_started
 
 CONCURRENCY = 64
+MAX_RESPONSE_SECONDS = 8
+TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in an order that spares processes, and look at the logs when everything is logged.
+    """Sort the tests so that function processes are reused.
 
-    What needs no stack comes first, while it starts, and then what leaves the machine time for other things.
-    Tests that publish new versions come before the crowd, whose functions stay warm so. Forged callbacks use
-    up the looks at the secret that a process has within half a minute, so the test that rotates keys is the
-    first that the crowd takes part in.
+    Tests without a stack run first, while the stack starts. Tests that publish new versions run before the tests with
+    concurrent workers, so that the processes of the workers stay warm. A process reads the secret for a bad signature
+    once in 30 seconds, so the key rotation runs first among the tests with concurrent workers. The privacy test runs
+    last, because it reads the logs of all other tests.
     """
 
     def sort_key(item: pytest.Item) -> int:
@@ -46,19 +51,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return 5
         if "concurrent_workers" in fixture_names:
             return 6
-        return 7 if "cold_start_burst" in fixture_names else 2 if "kill_functions" in fixture_names else 1
+        return 7 if "cold_start_burst" in fixture_names else 2 if "replace_processes" in fixture_names else 1
 
     items.sort(key=sort_key)
 
 
 @pytest.fixture(scope="session")
 def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the stack lies."""
+    """Return the folder of the stack."""
     return tmp_path_factory.mktemp("local") / "stack"
 
 
 def is_used(fixture: str, request: pytest.FixtureRequest) -> bool:
-    """Return whether a test of this run asks for ``fixture``."""
+    """Return whether a test of this run uses ``fixture``."""
     return any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items)
 
 
@@ -78,7 +83,7 @@ def stack_future(work_dir: Path) -> Iterator[Future[Stack]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _start_stack_early(request: pytest.FixtureRequest) -> None:
-    """Begin to start the stack, where a test asks for it, while the tests that need none are run."""
+    """Start the stack in the background, while the tests without a stack run."""
     if is_used("stack", request):
         request.getfixturevalue("stack_future")
 
@@ -114,9 +119,14 @@ def ledger_reader(stack: Stack) -> LedgerReader:
     return LedgerReader(stack)
 
 
+@pytest.fixture
+def received_events(stack: Stack) -> PaymentEventRecorder:
+    return PaymentEventRecorder(EventListener(stack))
+
+
 @contextmanager
 def controlled_faults(stack: Stack) -> Iterator[ControlClient]:
-    """Give the control of AWS's faults, of which there are none before and afterwards."""
+    """Yield the control client of the fault proxy. Remove all faults before and after."""
     control = ControlClient(f"{stack.faults_url}/-/control")
     control.post("reset")
     try:
@@ -133,7 +143,7 @@ def faults(stack: Stack) -> Iterator[ControlClient]:
 
 @contextmanager
 def controlled_paynearme(stack: Stack) -> Iterator[ControlClient]:
-    """Give the control of PayNearMe's side, which behaves as usual before and afterwards."""
+    """Yield the control client of the fake PayNearMe. Reset its behavior before and after."""
     control = ControlClient(f"{stack.paynearme_url}/control")
     default_settings = {"url": stack.callback_url, "retry_interval": 0.01, "test": False, "defer_confirmations": False}
     control.post("reset")
@@ -151,10 +161,10 @@ def paynearme(stack: Stack) -> Iterator[ControlClient]:
 
 
 @pytest.fixture
-def kill_functions(stack: Stack, request: pytest.FixtureRequest) -> Callable[[], None]:
-    """Give fresh processes to the functions that PayNearMe calls for a payment.
+def replace_processes(stack: Stack, request: pytest.FixtureRequest) -> Callable[[], None]:
+    """Return a function that replaces the processes of the payment callbacks with new ones.
 
-    Who asks for it mostly waits. The stages' stacks, where a later test wants them, are deployed meanwhile.
+    Tests with this fixture mostly wait. The stacks of the stages are deployed at the same time if a test uses them.
     """
     if is_used("stages", request):
         request.getfixturevalue("stages_future")
@@ -168,7 +178,7 @@ def authorization() -> Parameters:
 
 @pytest.fixture(scope="session")
 def running_processes(stack: Stack, work_dir: Path) -> set[psutil.Process]:
-    """Return what ran before the crowd's functions were new versions: it has no part in the crowd."""
+    """Publish new versions for the concurrent workers. Return the processes of the earlier versions."""
     functions, pid_file = ("Authorize", "Confirm"), work_dir / "processes.json"
     previous_processes = [functions_running(pid_file, f"{function}Function") for function in functions]
     publish(stack, *functions)
@@ -179,7 +189,7 @@ def running_processes(stack: Stack, work_dir: Path) -> set[psutil.Process]:
 def concurrent_workers(
     stack: Stack, work_dir: Path, running_processes: set[psutil.Process]
 ) -> Iterator[ThreadPoolExecutor]:
-    """As many threads as there are callbacks at once, with a warm function process for each."""
+    """Yield ``CONCURRENCY`` threads, with a warm function process for each thread."""
     long_timeout_sender = CallbackSender(stack.callback_url, stack.sites, timeout=120)
 
     def call(kind: Kind) -> Delivery:
@@ -199,7 +209,7 @@ def concurrent_workers(
         functions: dict[Kind, str] = {"authorize": "AuthorizeFunction", "confirm": "ConfirmFunction"}
         for kind, function in functions.items():
             with controlled_faults(stack) as control:
-                # So none has answered before all have come.
+                # No invocation ends before all have started, so that each gets its own process.
                 control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
                 RETRY_UNTIL_TRUE(enough_processes, kind, function)
             RETRY_UNTIL_TRUE(all_accepted, kind)
@@ -208,7 +218,7 @@ def concurrent_workers(
 
 @pytest.fixture
 def tokens(stack: Stack, backend: BackendClient, paynearme: ControlClient) -> Iterator[None]:
-    """Give all functions one access token for each site with OAuth, which holds; afterwards, none."""
+    """Prime all functions with one valid access token for each site with OAuth. Remove the tokens after."""
     access_token_store_fixture.clear_tokens(stack, paynearme)
     for site in access_token_store_fixture.SITES:
         access_token_store_fixture.prime_token_caches(backend, paynearme, site)

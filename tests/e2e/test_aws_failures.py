@@ -1,4 +1,4 @@
-"""DynamoDB and Secrets Manager failing behind the deployed functions: an answer in time, nothing lost."""
+"""Failures of DynamoDB and Secrets Manager: the deployed functions respond in time and lose no payment."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,10 +17,9 @@ from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kin
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, with_new_identifier
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
-from tests.e2e.conftest import controlled_faults
+from tests.e2e.conftest import MAX_RESPONSE_SECONDS, controlled_faults
 from tests.support.payment_driver import authorize_and_confirm, deliver_concurrently
 
-WITHIN_SECONDS = 8
 type FaultFields = dict[str, Any]
 
 FAULTS: list[FaultFields] = [
@@ -32,7 +31,7 @@ FAULTS: list[FaultFields] = [
     {"mode": "lost"},
 ]
 CONCURRENCY = len(FAULTS) + 1
-"""How many are called for at once: one for each fault, and a confirmation that is repeated."""
+"""The number of concurrent invocations of a function: one for each fault, and one retried confirmation."""
 FUNCTIONS: dict[Kind, str] = {
     "authorize": "AuthorizeFunction",
     "confirm": "ConfirmFunction",
@@ -42,19 +41,19 @@ for_each_fault = pytest.mark.parametrize("mode", [fault["mode"] for fault in FAU
 
 
 def run_for_each_fault[T](run_with_fault: Callable[[FaultFields], T]) -> dict[str, Future[T]]:
-    """Return what comes of each fault, by its mode: all are met at the same time, because most is waiting."""
+    """Run all faults at the same time, because most of the duration is waiting. Return the results by fault mode."""
     with ThreadPoolExecutor(len(FAULTS)) as threads:
         return {fault["mode"]: threads.submit(run_with_fault, fault) for fault in FAULTS}
 
 
-def for_message(message: Parameters) -> FaultFields:
-    """Return what a fault strikes that is DynamoDB's, and about one payment alone."""
+def fault_target(message: Parameters) -> FaultFields:
+    """Return the fault fields that select the DynamoDB requests of one payment."""
     return {"service": "dynamodb", "body_contains": message["pnm_payment_identifier"]}
 
 
 @pytest.fixture(scope="module")
 def warmed_up(stack: Stack, work_dir: Path) -> None:
-    """Have as many processes of the three functions as are called at once, which hold the sites' keys."""
+    """Start ``CONCURRENCY`` processes of each callback function, with cached site keys."""
     long_timeout_sender = CallbackSender(stack.callback_url, stack.sites, timeout=60)
     for kind, function in FUNCTIONS.items():
 
@@ -69,7 +68,7 @@ def warmed_up(stack: Stack, work_dir: Path) -> None:
             return long_timeout_sender.deliver(kind, messages[kind], "json").accepted
 
         with controlled_faults(stack) as control:
-            # So all are busy until the last has started.
+            # Each process is busy until the last has started.
             control.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
             with ThreadPoolExecutor(CONCURRENCY) as threads:
                 assert all(threads.map(call, range(CONCURRENCY)))
@@ -78,18 +77,18 @@ def warmed_up(stack: Stack, work_dir: Path) -> None:
 
 @dataclass(frozen=True)
 class OutageResult:
-    """What came of an authorization, a confirmation and a reversal, while DynamoDB failed and afterwards."""
+    """The deliveries of an authorization, a confirmation and a reversal, during and after a fault."""
 
     deliveries_during: dict[Kind, Delivery]
     deliveries_after: dict[Kind, Delivery]
     expected_balance: Decimal
-    payer_balance: Decimal
-    returner_balance: Decimal
+    confirmed_balance: Decimal
+    reversed_balance: Decimal
 
 
 @dataclass(frozen=True)
 class RetriedConfirmation:
-    """A confirmation, and what came of it until it was acknowledged, which was after an outage."""
+    """A confirmation that was retried until it was acknowledged, and its deliveries."""
 
     confirmation: Parameters
     deliveries: list[Delivery]
@@ -97,7 +96,7 @@ class RetriedConfirmation:
 
 @dataclass(frozen=True)
 class OutageResults:
-    """What came of each fault, by its mode, and of PayNearMe's repeats beside them."""
+    """The result of each fault by its mode, and of a retried confirmation at the same time."""
 
     by_mode: dict[str, Future[OutageResult]]
     retried_confirmation: Future[RetriedConfirmation]
@@ -107,7 +106,7 @@ class OutageResults:
 def outages(
     warmed_up: None, stack: Stack, sender: CallbackSender, ledger_reader: LedgerReader
 ) -> Iterator[OutageResults]:
-    """Each fault is about payments of its own."""
+    """Run each fault with separate payments."""
     with controlled_faults(stack) as control, ThreadPoolExecutor(1) as executor:
 
         def run_with_fault(fault: FaultFields) -> OutageResult:
@@ -115,30 +114,30 @@ def outages(
                 with_new_identifier(load("authorization")["credit"]) for _ in range(3)
             )
             site, net = confirmed["site_identifier"], Decimal(confirmed["net_payment_amount"])
-            payer, returner = f"waits-out-{fault['mode']}", f"gets-back-after-{fault['mode']}"
+            confirmed_customer, reversed_customer = f"confirmed-{fault['mode']}", f"reversed-{fault['mode']}"
             messages: dict[Kind, Parameters] = {
-                "confirm": build_confirmation(accepted, site_customer_identifier=payer),
-                "reverse": build_reversal(authorize_and_confirm(sender, confirmed, returner)),
+                "confirm": build_confirmation(accepted, site_customer_identifier=confirmed_customer),
+                "reverse": build_reversal(authorize_and_confirm(sender, confirmed, reversed_customer)),
             }
             for message in (authorization, *messages.values()):
-                control.post("fault", for_message(message) | fault)
+                control.post("fault", fault_target(message) | fault)
             deliveries_during = deliver_concurrently(sender, {"authorize": authorization, **messages})
             for message in (authorization, *messages.values()):
-                control.post("fault", for_message(message) | {"mode": "none"})
+                control.post("fault", fault_target(message) | {"mode": "none"})
             deliveries_after = {kind: sender.deliver(kind, message, "json") for kind, message in messages.items()}
             return OutageResult(
                 deliveries_during,
                 deliveries_after,
                 net,
-                ledger_reader.balance(site, payer),
-                ledger_reader.balance(site, returner),
+                ledger_reader.balance(site, confirmed_customer),
+                ledger_reader.balance(site, reversed_customer),
             )
 
         def deliver_until_acknowledged() -> RetriedConfirmation:
             payment = with_new_identifier(load("authorization")["credit"])
-            confirmation = build_confirmation(payment, site_customer_identifier="through-an-outage")
-            # More failures than the attempts of one delivery.
-            control.post("fault", for_message(confirmation) | {"mode": "error500", "times": 40})
+            confirmation = build_confirmation(payment, site_customer_identifier="retried-during-outage")
+            # The fault lasts longer than the attempts of one delivery.
+            control.post("fault", fault_target(confirmation) | {"mode": "error500", "times": 40})
             deliveries = sender.deliver_until_acknowledged(
                 "confirm", confirmation, "json", retry_interval=0.01, attempts=20
             )
@@ -165,9 +164,9 @@ def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_
         assert json.loads(result.deliveries_during[kind].body)["title"] == "Temporarily unavailable"
         assert delivery_after.accepted, (kind, delivery_after.reason)
     for kind, delivery in result.deliveries_during.items():
-        assert delivery.seconds < WITHIN_SECONDS, kind
-    assert result.payer_balance == result.expected_balance
-    assert result.returner_balance == 0
+        assert delivery.seconds < MAX_RESPONSE_SECONDS, kind
+    assert result.confirmed_balance == result.expected_balance
+    assert result.reversed_balance == 0
 
 
 def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(
@@ -184,7 +183,7 @@ def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(
 
 @dataclass(frozen=True)
 class SingleFailureResult:
-    """A payment, what came of asking and of telling, and how often each of these met the fault."""
+    """A payment, the deliveries of its authorization and confirmation, and the number of faults in each."""
 
     message: Parameters
     authorize_delivery: Delivery
@@ -200,11 +199,11 @@ def single_failures(
 
         def run_with_fault(fault: FaultFields) -> SingleFailureResult:
             payment = with_new_identifier(load("authorization")["credit"])
-            message = {**payment, "site_customer_identifier": f"unaware-of-{fault['mode']}"}
+            message = {**payment, "site_customer_identifier": f"single-failure-{fault['mode']}"}
             injected: list[int] = []
 
             def deliver(kind: Kind, parameters: Parameters) -> Delivery:
-                control.post("fault", for_message(message) | fault | {"times": 1})
+                control.post("fault", fault_target(message) | fault | {"times": 1})
                 delivery = sender.deliver(kind, parameters, "json")
                 injected.append(control.get("injections")["dynamodb"][message["pnm_payment_identifier"]])
                 return delivery
@@ -236,14 +235,14 @@ def test_one_failure_of_dynamodb_goes_unnoticed(
 
 @pytest.mark.parametrize("fault", [{"mode": "abort"}, {"mode": "throttle"}, {"mode": "hang"}], ids=str)
 def test_without_the_sites_keys_authorizations_are_declined_and_confirmations_refused(
-    kill_functions: Callable[[], None],
+    replace_processes: Callable[[], None],
     sender: CallbackSender,
     faults: ControlClient,
     ledger_reader: LedgerReader,
     authorization: Parameters,
     fault: dict[str, Any],
 ) -> None:
-    kill_functions()
+    replace_processes()
     faults.post("fault", {"service": "secretsmanager", **fault})
 
     deliveries = deliver_concurrently(
@@ -255,7 +254,7 @@ def test_without_the_sites_keys_authorizations_are_declined_and_confirmations_re
     assert authorized.fields is not None
     assert authorized.fields["accept_payment"] == "no"
     assert confirmed.status == 503
-    assert max(authorized.seconds, confirmed.seconds) < WITHIN_SECONDS
+    assert max(authorized.seconds, confirmed.seconds) < MAX_RESPONSE_SECONDS
     assert ledger_reader.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"]) is None
 
 
@@ -275,7 +274,7 @@ def test_an_authorization_costs_two_round_trips_and_everything_else_about_it_one
         faults.delete("counts")
         assert sender.deliver(kind, message, "json").accepted
         counts: dict[str, int] = faults.get("counts")
-        return {name: number for name, number in counts.items() if name.startswith("DynamoDB")}
+        return {name: count for name, count in counts.items() if name.startswith("DynamoDB")}
 
     read_operation, write_operation = "DynamoDB_20120810.BatchGetItem", "DynamoDB_20120810.TransactWriteItems"
     other_message = with_new_identifier(authorization)

@@ -1,4 +1,4 @@
-"""Bad callbacks on the deployed stack: fixed answers, and nothing of the input in them."""
+"""Invalid callbacks on the deployed stack: fixed responses that contain no input."""
 
 import json
 from typing import get_args
@@ -11,8 +11,8 @@ from sandbox.fake_paynearme.callback_sender import CallbackSender, Kind
 from sandbox.fake_paynearme.messages import Parameters, Transport, signed
 from sandbox.stack.sites import VERSION_2_SITE
 from sandbox.stack.stack import Stack
+from tests.e2e.conftest import TRANSPORTS
 
-TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
 
 
@@ -78,7 +78,7 @@ def test_whatever_is_not_authentic_gets_one_and_the_same_answer(
         {**valid_message, "added": "parameter"},
         signed(message, "another-secret"),
         signed({**message, "site_identifier": "S0000000000"}, secret),
-        # Even with the right key: another version would be a downgrade.
+        # The key is correct, but another version is a downgrade.
         signed(message, secret, version="2.0"),
         {name: value for name, value in valid_message.items() if name != "site_identifier"},
     ]

@@ -1,4 +1,4 @@
-"""PayNearMe's certification hooks on the deployed stack: retries rehearsed, and the money posted once."""
+"""PayNearMe's certification hooks on the deployed stack: PayNearMe retries, and the payment is posted once."""
 
 from decimal import Decimal
 
@@ -8,23 +8,26 @@ from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.fake_paynearme.callback_sender import CallbackSender
-from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
-from tests.support.payment_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook, new_customer_with_method, new_key
+from sandbox.fake_paynearme.messages import Parameters
+from tests.support.payment_driver import (
+    NOT_ACKNOWLEDGED,
+    confirm_twice_with_hook,
+    new_customer_with_method,
+    new_key,
+    warm_up_confirm,
+)
 
 
 @pytest.fixture(autouse=True)
-def warmed_up(sender: CallbackSender, authorization: Parameters) -> None:
-    """Have the function answer at its usual pace: one that has yet to start may take too long by itself."""
-    confirmation = build_confirmation(with_new_identifier(authorization), site_customer_identifier="warms-up")
-    deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", retry_interval=0.01, attempts=5)
-    assert deliveries[-1].accepted
+def warmed_up(sender: CallbackSender) -> None:
+    warm_up_confirm(sender)
 
 
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
 def test_what_paynearme_does_not_take_for_an_acknowledgement_is_posted_once(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, annotation: str
 ) -> None:
-    customer = f"rehearses-{annotation}"
+    customer = f"hook-{annotation}"
 
     deliveries = confirm_twice_with_hook(sender, authorization, annotation, customer)
 
@@ -37,7 +40,7 @@ def test_what_paynearme_does_not_take_for_an_acknowledgement_is_posted_once(
 def test_an_acknowledgement_comes_as_much_later_as_it_was_asked_to(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
-    customer = "rehearses-a-delay"
+    customer = "hook-confirm-delay"
 
     deliveries = confirm_twice_with_hook(sender, authorization, "confirm_delay_1", customer)
 

@@ -1,4 +1,4 @@
-"""Many callbacks at once on the deployed stack: the money moves once and the balance is exact."""
+"""Concurrent callbacks on the deployed stack: each payment is posted once, and the balance is exact."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ def test_64_identical_confirmations_at_once_post_once_in_each_of_20_rounds(
     ledger_reader: LedgerReader,
     authorization: Parameters,
 ) -> None:
-    customer = "told-64-times"
+    customer = "confirmed-64-times"
     confirmation = build_confirmation(authorization, site_customer_identifier=customer)
     net = Decimal(confirmation["net_payment_amount"])
     site = confirmation["site_identifier"]
@@ -48,8 +48,8 @@ def test_64_payments_of_one_customer_at_once_give_the_exact_balance(
 ) -> None:
     customer = "pays-64-times"
     site = authorization["site_identifier"]
-    # Amounts that floats would get wrong.
-    amounts = [Decimal("0.10") + Decimal(number) / 100 for number in range(CONCURRENCY)]
+    # The sum of these amounts is inexact in floating point.
+    amounts = [Decimal("0.10") + Decimal(index) / 100 for index in range(CONCURRENCY)]
 
     def pay(amount: Decimal) -> Delivery:
         payment = with_new_identifier(build_confirmation(authorization, site_customer_identifier=customer))
@@ -74,7 +74,7 @@ def test_64_identical_authorizations_at_once_make_one_decision(
 
     deliveries = list(concurrent_workers.map(authorize, range(CONCURRENCY)))
 
-    # The memo holds the moment of the decision, so equal answers come from one decision.
+    # The memo contains the time of the decision. Therefore equal responses prove one decision.
     assert Counter((delivery.reason, delivery.body) for delivery in deliveries) == {
         (None, deliveries[0].body): CONCURRENCY
     }
@@ -93,8 +93,8 @@ def test_an_authorization_that_races_its_own_confirmation_loses_nothing(
     message = {**authorization, "site_customer_identifier": customer}
     confirmation = build_confirmation(message)
 
-    def deliver(number: int) -> Delivery:
-        if number % 2:
+    def deliver(index: int) -> Delivery:
+        if index % 2:
             return sender.deliver("authorize", message, "json")
         return sender.deliver("confirm", confirmation, "json")
 

@@ -1,4 +1,4 @@
-"""The picture of the dashboard is drawn from what the deployed functions have counted."""
+"""The dashboard shows the metrics of the deployed functions, and the image of it is small."""
 
 from decimal import Decimal
 
@@ -8,12 +8,12 @@ from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation
 from sandbox.stack.stack import Stack
 
-MAX_PICTURE_BYTES = 200_000
+MAX_IMAGE_BYTES = 200_000
 PNG = b"\x89PNG\r\n"
 
 
 def single_value_series(stack: Stack) -> dict[str, Series]:
-    """Return what the first widget of the deployed dashboard shows, by label."""
+    """Return the series of the first widget of the deployed dashboard by label."""
     body = stack.client("cloudwatch").get_dashboard(DashboardName=stack.stack_name)["DashboardBody"]
     return {series.label: series for series in panels_of(body)[0].series}
 
@@ -25,7 +25,7 @@ def test_money_decisions_and_outcomes_are_on_the_dashboard_to_the_cent(
     message = authorization | amounts
     series_by_title = single_value_series(stack)
     initial_values = read_metrics(stack)
-    # However often it takes: each is counted once.
+    # A retried callback counts once.
     assert sender.deliver_until_acknowledged("authorize", message, "json", retry_interval=0.1)[-1].accepted
     for _ in range(3):
         deliveries = sender.deliver_until_acknowledged(
@@ -44,10 +44,10 @@ def test_money_decisions_and_outcomes_are_on_the_dashboard_to_the_cent(
 
 
 def test_the_dashboard_is_drawn_small_enough_for_a_page(stack: Stack) -> None:
-    picture = render_dashboard(stack)
+    image = render_dashboard(stack)
 
-    assert picture.startswith(PNG)
-    assert len(picture) < MAX_PICTURE_BYTES
+    assert image.startswith(PNG)
+    assert len(image) < MAX_IMAGE_BYTES
 
 
 def test_the_alarms_are_deployed_and_listen_to_this_stack(stack: Stack) -> None:

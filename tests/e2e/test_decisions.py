@@ -1,7 +1,6 @@
-"""Every reason, reached through the deployed stack by its documented example."""
+"""Run the decision example of each decision reason on the deployed stack."""
 
 from datetime import datetime
-from typing import get_args
 
 import pytest
 
@@ -13,10 +12,10 @@ from sandbox.clients.control_client import ControlClient
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.demo.decision_examples import ExampleRunner, load_examples
 from sandbox.fake_paynearme.callback_sender import CallbackSender
-from sandbox.fake_paynearme.messages import Transport, stringify_parameters
+from sandbox.fake_paynearme.messages import stringify_parameters
 from sandbox.stack.policy import local_policy
+from tests.e2e.conftest import TRANSPORTS
 
-TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 EXAMPLES = load_examples()
 
 
@@ -34,7 +33,7 @@ def test_each_example_is_decided_for_its_reason_in_the_policys_words(
     example_runner: ExampleRunner, ledger_reader: LedgerReader, reason: Reason
 ) -> None:
     example = EXAMPLES[reason]
-    # Each transport takes a third of the examples.
+    # One third of the examples runs with each transport.
     transport = TRANSPORTS[list(EXAMPLES).index(reason) % len(TRANSPORTS)]
 
     result = example_runner.run(example, transport)

@@ -1,4 +1,4 @@
-"""An outage rehearsed: the table takes no writes for a while in the middle of 200 confirmations."""
+"""A write outage of the table in the middle of 200 confirmations."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +19,16 @@ from tests.support.event_assertions import PaymentEventRecorder
 
 CONFIRMATIONS = 200
 ACKNOWLEDGED_BEFORE = 60
-"""How many are acknowledged before the table takes no more writes."""
+"""The number of acknowledged confirmations before the outage starts."""
 REJECTED_DURING = 48
-"""How many are refused before it takes them again."""
+"""The number of rejected confirmations before the outage ends."""
 MAX_RETRIES = 40
-"""How often PayNearMe tells it again, about (public)."""
+"""PayNearMe retries an unacknowledged confirmation about 40 times."""
 
 
 @dataclass
 class OutageController:
-    """Begins and ends by what PayNearMe's side has seen, not by the clock."""
+    """Start and end the outage by the number of deliveries, not by time."""
 
     faults: ControlClient
     acknowledged: int = 0
@@ -37,7 +37,7 @@ class OutageController:
     _lock: Lock = field(default_factory=Lock)
 
     def record(self, payment: str, *, accepted: bool, is_durable: bool) -> None:
-        """Take note of an answer, and of whether the payment was posted when it came."""
+        """Record a response, and whether the payment was posted when the response arrived."""
         with self._lock:
             self.acknowledged += accepted
             self.rejected += not accepted
@@ -61,8 +61,8 @@ def test_an_outage_of_the_table_loses_no_confirmation_posts_none_twice_and_ackno
     event_recorder = PaymentEventRecorder(EventListener(stack))
     authorization = load("authorization")["credit"]
     confirmations = [
-        build_confirmation(with_new_identifier(authorization), site_customer_identifier=f"sits-out-{number % 20}")
-        for number in range(CONFIRMATIONS)
+        build_confirmation(with_new_identifier(authorization), site_customer_identifier=f"outage-{index % 20}")
+        for index in range(CONFIRMATIONS)
     ]
     outage = OutageController(faults)
     site, net = authorization["site_identifier"], Decimal(authorization["net_payment_amount"])
@@ -87,9 +87,9 @@ def test_an_outage_of_the_table_loses_no_confirmation_posts_none_twice_and_ackno
 
     assert outage.rejected >= REJECTED_DURING
     assert outage.acknowledged_early == []
-    for number in range(20):
-        # Ten of each customer.
-        assert ledger_reader.balance(site, f"sits-out-{number}") == 10 * net
+    for index in range(20):
+        # Each customer has 10 payments.
+        assert ledger_reader.balance(site, f"outage-{index}") == 10 * net
     expected_events = [(confirmation["pnm_payment_identifier"], "PaymentConfirmed") for confirmation in confirmations]
     event_recorder.wait_until(lambda recorder: recorder.contains_all(expected_events))
     assert event_recorder.count_keys(payment for payment, _ in expected_events) == Counter(expected_events)

@@ -1,4 +1,4 @@
-"""Events on the deployed stack: each change of a payment is told, and nothing that did not happen."""
+"""Events on the deployed stack: exactly one distinct event for each change of a payment."""
 
 import json
 import uuid
@@ -16,7 +16,6 @@ from jsonschema import Draft202012Validator
 from operations.dlq_redrive import DeadLetterQueue
 from operations.event_schemas import schemas
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.event_listener import EventListener
 from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.fake_paynearme.callback_sender import CallbackSender
@@ -32,31 +31,26 @@ FAULTS: list[dict[str, Any]] = [
     {"service": "events", "mode": "abort"},
     {"service": "events", "mode": "throttle", "every": 2},
 ]
-"""One for each hundred payments."""
+"""One fault for each 100 payments."""
 
 _to_wire = TypeSerializer().serialize
 
 
-@pytest.fixture
-def received_events(stack: Stack) -> PaymentEventRecorder:
-    return PaymentEventRecorder(EventListener(stack))
-
-
 class PaymentScenario:
-    """What PayNearMe tells of a customer's only payment: a kind of story for each last digit of a number."""
+    """The callbacks for one payment of a new customer. The last digit of ``index`` selects one of ten scenarios."""
 
-    def __init__(self, sender: CallbackSender, number: int) -> None:
+    def __init__(self, sender: CallbackSender, index: int) -> None:
         message = with_new_identifier(load("authorization")["credit"])
-        self._message = {**message, "site_customer_identifier": f"heard-of-{uuid.uuid4()}"}
+        self._message = {**message, "site_customer_identifier": f"events-{uuid.uuid4()}"}
         self._sender = sender
-        self._number = number
+        self._index = index
 
     def run(self) -> set[EventKey]:
-        """Tell it; return what the merchant must hear."""
+        """Send the callbacks. Return the keys of the expected events."""
         event_names = (
             self._declined,
             self._failed,
-            self._confirmed_and_repeated,
+            self._confirmed_twice,
             self._reversed,
             self._confirmed_with_mismatch,
             self._authorized_only,
@@ -64,11 +58,11 @@ class PaymentScenario:
             self._tested,
             self._forged,
             self._confirmed,
-        )[self._number % 10]()
+        )[self._index % 10]()
         return {(self._message["pnm_payment_identifier"], event_name) for event_name in event_names}
 
     def _authorize(self, **changes: str) -> None:
-        # Whatever happens meanwhile, PayNearMe gets an answer: yes, no, or the one that it got before.
+        # The `authorize` function always responds, so one delivery is enough.
         self._sender.deliver("authorize", {**self._message, **changes}, "json")
 
     def _confirm(self, **changes: str | bool | None) -> Parameters:
@@ -89,7 +83,7 @@ class PaymentScenario:
         self._confirm(status="decline")
         return ["PaymentAuthorized", "PaymentFailed"]
 
-    def _confirmed_and_repeated(self) -> list[str]:
+    def _confirmed_twice(self) -> list[str]:
         self._authorize()
         self._confirm()
         self._confirm()
@@ -138,11 +132,11 @@ def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_e
     ledger_reader: LedgerReader,
     received_events: PaymentEventRecorder,
 ) -> None:
-    scenarios = [PaymentScenario(sender, number) for number in range(PAYMENTS)]
+    scenarios = [PaymentScenario(sender, index) for index in range(PAYMENTS)]
     expected: set[EventKey] = set()
-    for number, fault in enumerate(FAULTS):
+    for index, fault in enumerate(FAULTS):
         faults.post("fault", fault)
-        for keys in concurrent_workers.map(PaymentScenario.run, scenarios[number * 100 : (number + 1) * 100]):
+        for keys in concurrent_workers.map(PaymentScenario.run, scenarios[index * 100 : (index + 1) * 100]):
             expected |= keys
     faults.post("reset")
 
@@ -150,7 +144,7 @@ def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_e
 
     payments = {scenario._message["pnm_payment_identifier"] for scenario in scenarios}
     assert received_events.count_keys(payments) == Counter(dict.fromkeys(expected, 1))
-    # The faults were met: what got there although the answer was lost was put there once more.
+    # Some events were published twice, because the response to the first request was lost.
     assert len(received_events.events) > len(received_events.unique())
     for events in events_by_payment(received_events, payments):
         sequences = [event["detail"]["sequence"] for event in events]
@@ -164,7 +158,7 @@ def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_e
 
 
 def events_by_payment(received_events: PaymentEventRecorder, payments: set[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the events of each payment as the merchant puts them in order."""
+    """Yield the distinct events of each payment, sorted by ``sequence``."""
     for payment in payments:
         events = [e for e in received_events.unique() if e["detail"]["pnm_payment_identifier"] == payment]
         if events:
@@ -172,13 +166,13 @@ def events_by_payment(received_events: PaymentEventRecorder, payments: set[str])
 
 
 def amount_change(event: dict[str, Any]) -> Decimal:
-    """Return by how much an event says that the customer's balance moved."""
+    """Return the change of the customer's balance according to an event."""
     detail = event["detail"]
     return Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))
 
 
 def test_every_event_is_as_its_schema_says(sender: CallbackSender, received_events: PaymentEventRecorder) -> None:
-    expected = set().union(*(PaymentScenario(sender, number).run() for number in range(10)))
+    expected = set().union(*(PaymentScenario(sender, index).run() for index in range(10)))
     received_events.wait_until(lambda recorder: recorder.contains_all(expected))
 
     event_schemas = {path.name.split(".")[0]: json.loads(text) for path, text in schemas().items()}
@@ -213,17 +207,17 @@ def test_a_record_that_cannot_be_told_goes_to_the_dead_letters_and_stands_in_nob
     [(payment, _), *_] = expected
     item = ledger_reader.payment(load("authorization")["credit"]["site_identifier"], payment)
     assert item is not None
-    other = with_new_identifier({})["pnm_payment_identifier"]
-    malformed_item = {**item, "pk": f"PAYMENT#unreadable#{other}", "decided_at": "not a time"}
+    other_payment = with_new_identifier({})["pnm_payment_identifier"]
+    malformed_item = {**item, "pk": f"PAYMENT#malformed#{other_payment}", "decided_at": "not a time"}
     put_item(malformed_item)
     expected |= PaymentScenario(sender, 3).run()
 
     received_events.wait_until(lambda recorder: recorder.contains_all(expected) and dead_letter_queue.count() == 1)
 
     assert dead_letter_queue.count() == 1
-    # Whoever hands it over again before the fault is mended finds it there again.
+    # A redrive before the item is fixed returns the record to the queue.
     assert dead_letter_queue.redrive().redriven == 1
-    received_events.wait_until(lambda so_far: dead_letter_queue.count() == 1)
+    received_events.wait_until(lambda recorder: dead_letter_queue.count() == 1)
     assert dead_letter_queue.count() == 1
     assert received_events.contains_all(expected)
 
@@ -241,7 +235,7 @@ def test_what_was_among_the_dead_letters_is_told_once_it_can_be(
     [(payment, _), *_] = expected
     item = ledger_reader.payment(load("authorization")["credit"]["site_identifier"], payment)
     assert item is not None
-    # As it would lie there if the bus had not taken it for hours: the image, as the stream has it.
+    # The content of the queue after an outage of the event bus: a stream record with the item.
     change = {
         "Keys": {name: _to_wire(item[name]) for name in ("pk", "sk")},
         "NewImage": {name: _to_wire(value) for name, value in item.items()},
@@ -255,7 +249,7 @@ def test_what_was_among_the_dead_letters_is_told_once_it_can_be(
 
     assert dead_letter_queue.redrive().redriven == 1
 
-    received_events.wait_until(lambda so_far: len(so_far.events) >= len(published_events) + len(expected))
-    # The merchant knows them by their identifiers.
+    received_events.wait_until(lambda recorder: len(recorder.events) >= len(published_events) + len(expected))
+    # The merchant recognizes duplicates by their event identifiers.
     assert received_events.unique() == published_events
     assert len(received_events.events) > len(published_events)

@@ -1,4 +1,4 @@
-"""The guaranteed ACH guide (seed ``guaranteed_ach``), section by section, on the deployed stack."""
+"""The guaranteed ACH scenarios of PayNearMe's documentation, on the deployed stack (PayNearMe docs, Guaranteed ACH)."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -19,14 +19,14 @@ PII_VALUES = ("Peter", "Venkman", "212", "Street", "10001")
 
 @pytest.fixture
 def customer(backend: BackendClient, paynearme: ControlClient) -> CustomerDriver:
-    """Create an order of a new customer, as the guide's section on orders does."""
+    """Create an order of a new customer without a saved bank account."""
     assert paynearme.get("calls") == []
     return new_customer(backend)
 
 
 @pytest.fixture
 def saved_methods(paynearme: ControlClient) -> Iterator[None]:
-    """Have PayNearMe know the two methods that the guide's customer has saved."""
+    """Save the two payment methods of PayNearMe's sample customer at the fake PayNearMe."""
     for identifier, number in ((SAVINGS, "6213"), (CHECKING, "6576")):
         save_method(paynearme, SITE, "184120000", payment_method_identifier=identifier, number=number)
     yield
@@ -36,13 +36,13 @@ def saved_methods(paynearme: ControlClient) -> Iterator[None]:
 def open_link(
     backend: BackendClient, paynearme: ControlClient, request: Parameters, **consumer: str
 ) -> Mapping[str, Any]:
-    """Have the customer open the link of a new Smart Token, sign in at the bank, and submit."""
+    """Open the link of a new Smart Token as the consumer, sign in at the bank, and submit. Return the result."""
     response = backend.post("/smart-tokens", request)
     assert response.status == 200
-    token = response.content["orders"][0]["secure_smart_token"]
-    bank = {"bank": "Demo Checking Account", "number": "6576"}
-    visit_result: Mapping[str, Any] = paynearme.post("consumer", {"secure_smart_token": token, **bank, **consumer})
-    return visit_result
+    smart_token = response.content["orders"][0]["secure_smart_token"]
+    checkout = {"secure_smart_token": smart_token, "bank": "Demo Checking Account", "number": "6576", **consumer}
+    result: Mapping[str, Any] = paynearme.post("consumer", checkout)
+    return result
 
 
 def find_methods(backend: BackendClient, customer: str) -> list[Mapping[str, Any]]:
@@ -71,7 +71,7 @@ def test_a_request_of_the_documents_is_taken_as_it_stands(
 
 
 def post_with_sample_response(backend: BackendClient, paynearme: ControlClient, operation: str, name: str) -> Any:
-    """Return our answer to a request of the guide that PayNearMe answers with the guide's own words."""
+    """Send PayNearMe's sample request, with PayNearMe's sample response. Return the response of the backend API."""
     sample = load(f"{operation}_response")[name]
     paynearme.post("behaviour", {"mode": "response", "response": sample, "operation": operation})
     return backend.post(PATHS[operation], load(operation)[name], new_key())
@@ -145,22 +145,22 @@ def test_the_first_guaranteed_ach_payment(
 ) -> None:
     request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
 
-    visit_result = open_link(backend, paynearme, request, payment_amount="1000.00")
+    checkout_result = open_link(backend, paynearme, request, payment_amount="1000.00")
 
-    assert visit_result["authorization"]["accepted"]
-    assert visit_result["authorization"]["fields"]["pnm_order_identifier"] == customer.order
-    assert visit_result["redirect_url"] == request["flow_pay_url"].strip()
-    assert visit_result["confirmation"] == {"acknowledged": True}
+    assert checkout_result["authorization"]["accepted"]
+    assert checkout_result["authorization"]["fields"]["pnm_order_identifier"] == customer.order
+    assert checkout_result["redirect_url"] == request["flow_pay_url"].strip()
+    assert checkout_result["confirmation"] == {"acknowledged": True}
     assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1000.00")
-    payment_response = backend.get(f"/payments/{SITE}/{visit_result['pnm_payment_identifier']}").content
+    payment_response = backend.get(f"/payments/{SITE}/{checkout_result['pnm_payment_identifier']}").content
     assert (payment_response["decision"], payment_response["outcome"]) == ("accept", "payment")
 
 
 def test_a_payment_with_saved_bank_details(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
-    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
-    open_link(backend, paynearme, first, payment_amount="25.00")
+    request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
+    open_link(backend, paynearme, request, payment_amount="25.00")
     (method,) = find_methods(backend, customer.identifier)
     assert method["guaranteed_ach"] is True
 
@@ -178,29 +178,29 @@ def test_a_payment_with_saved_bank_details(
 def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
-    first = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
-    open_link(backend, paynearme, first, payment_amount="25.00")
+    request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
+    open_link(backend, paynearme, request, payment_amount="25.00")
 
-    # Steps 1 and 2: the saved methods.
+    # Steps 1 and 2: find the saved methods.
     (method,) = find_methods(backend, customer.identifier)
     identifier = method["payment_method_identifier"]
     paynearme.post("expire", {"payment_method_identifier": identifier})
-    # Steps 3 and 4: the payment, and that the authorization has expired.
+    # Steps 3 and 4: submit the payment. The bank authorization has expired.
     rejected = customer.pay(new_key(), payment_method_identifier=identifier)
     assert rejected.status == 409
-    # Step 5: a token to reconnect, without what says who the customer is.
+    # Step 5: request a Smart Token to reconnect, without PII.
     return_urls = {
         name: value
         for name, value in load("get_smart_token")["guaranteed_ach_reconnect"].items()
         if name.endswith("_url")
     }
     reconnect = {"site_identifier": SITE, **return_urls, **rejected.content["reconnect"]}
-    # Step 6: the customer signs in again, pays nothing, and comes back.
-    visit_result = open_link(backend, paynearme, reconnect)
-    assert visit_result["pnm_payment_identifier"] is None
-    assert visit_result["redirect_url"] == return_urls["flow_add_url"]
+    # Step 6: the consumer signs in at the bank again, without a payment.
+    checkout_result = open_link(backend, paynearme, reconnect)
+    assert checkout_result["pnm_payment_identifier"] is None
+    assert checkout_result["redirect_url"] == return_urls["flow_add_url"]
     assert ledger_reader.balance(SITE, customer.identifier) == Decimal("25.00")
-    # Steps 7 to 12: the payment again, which is another one.
+    # Steps 7 to 12: submit a new payment.
     accepted = customer.pay(new_key(), payment_method_identifier=identifier)
     assert accepted.status == 200
     (payment,) = [

@@ -1,4 +1,4 @@
-"""Every log line of a payment, from the token to the reversal, is found by its order's identifier."""
+"""The order identifier finds all log lines of a payment, from the Smart Token to the reversal."""
 
 import json
 from collections import Counter
@@ -17,11 +17,11 @@ from sandbox.stack.stack import Stack
 from tests.support.payment_driver import SITE, new_customer_with_method, new_key
 
 ASYNC_FUNCTIONS = ("publish_events",)
-"""The functions that tell of a payment some time after it changed."""
+"""The functions that log a payment after the response."""
 
 
 def log_lines(stack: Stack, identifier: str) -> Iterator[dict[str, Any]]:
-    """Yield the log lines of all functions in which an identifier stands, as the saved query finds them."""
+    """Yield the log lines of all functions that contain a quoted identifier, like the saved query."""
     logs = stack.client("logs")
     for group in groups_of(logs):
         if "ApiLogs" in group:
@@ -32,7 +32,7 @@ def log_lines(stack: Stack, identifier: str) -> Iterator[dict[str, Any]]:
 
 
 def operations_by_order(stack: Stack, order: str) -> Counter[str]:
-    """Return the operations that an order's identifier finds, once all that is told later is there."""
+    """Wait for the log lines of ``ASYNC_FUNCTIONS``. Return the number of log lines by operation."""
     until_published = Retrying(
         retry=retry_if_result(lambda lines: not set(ASYNC_FUNCTIONS) <= lines.keys()),
         stop=stop_after_delay(30),
@@ -47,7 +47,7 @@ def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
     stack: Stack, backend: BackendClient, sender: CallbackSender
 ) -> None:
     authorization = with_new_identifier(load("authorization")["ach"])
-    # An order of its own: the documents' is everybody's.
+    # Other tests use the order of the samples.
     order = authorization["pnm_payment_identifier"][::-1]
     authorization |= {"pnm_order_identifier": order}
     confirmation = build_confirmation(authorization)
@@ -64,7 +64,7 @@ def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
     lines = operations_by_order(stack, order)
     async_counts = {operation: lines.pop(operation) for operation in ASYNC_FUNCTIONS}
     assert lines == {"get_smart_token": 1, "authorize": 1, "confirm": 3, "reverse": 1, "payments": 1}
-    # Authorized, confirmed, reversed.
+    # One line for each of the authorization, the confirmation and the reversal.
     assert async_counts["publish_events"] >= 3
 
 
@@ -72,8 +72,8 @@ def test_all_lines_of_a_payment_that_the_backend_makes_are_found(
     stack: Stack, backend: BackendClient, paynearme: ControlClient
 ) -> None:
     customer = new_customer_with_method(backend, paynearme)
-    token = {"site_identifier": SITE, "pnm_order_identifier": customer.order}
-    assert backend.post("/smart-tokens", token).status == 200
+    request = {"site_identifier": SITE, "pnm_order_identifier": customer.order}
+    assert backend.post("/smart-tokens", request).status == 200
     assert customer.pay(new_key()).status == 200
     paynearme.post("settled")
 

@@ -1,4 +1,4 @@
-"""A payment is made once: however many ask at once, and whatever happens between intent and answer."""
+"""A payment is submitted once, also with concurrent requests, and if the process ends before the response."""
 
 import operator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +27,8 @@ from tests.support.payment_driver import (
 )
 
 CONCURRENCY = 32
-FAR_AHEAD = 4_000_000_000
-"""In Unix seconds."""
+FAR_FUTURE = 4_000_000_000
+"""Unix time in seconds."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def key() -> str:
 
 
 def set_lease_expiry(stack: Stack, ledger_reader: LedgerReader, customer: CustomerDriver, expires_at: int) -> None:
-    """Let the intent of the customer's payment hold until ``moment`` (Unix seconds) instead of some seconds."""
+    """Set the lease expiry of the customer's payment intent to ``expires_at`` (Unix seconds)."""
     (intent,) = [
         item
         for item in ledger_reader.scan()
@@ -51,13 +51,13 @@ def set_lease_expiry(stack: Stack, ledger_reader: LedgerReader, customer: Custom
     stack.client("dynamodb").update_item(
         TableName=stack.table_name,
         Key={name: {"S": intent[name]} for name in ("pk", "sk")},
-        UpdateExpression="SET lease_expires_at = :moment",
-        ExpressionAttributeValues={":moment": {"N": str(expires_at)}},
+        UpdateExpression="SET lease_expires_at = :expires_at",
+        ExpressionAttributeValues={":expires_at": {"N": str(expires_at)}},
     )
 
 
 def payment_requests(paynearme: ControlClient) -> int:
-    """Return how often PayNearMe was asked to make a payment."""
+    """Return the number of ``make_payment`` requests to the fake PayNearMe."""
     return requested_operations(paynearme).count("make_payment")
 
 
@@ -75,7 +75,7 @@ def test_many_equal_calls_at_once_are_one_payment(
 
     assert payment_requests(paynearme) == 1
     assert {problem_type(response) for response in responses} <= {"submitted", "payment-in-progress"}
-    submitted = [reply.content for reply in responses if problem_type(reply) == "submitted"]
+    submitted = [response.content for response in responses if problem_type(response) == "submitted"]
     assert submitted
     assert all(content == submitted[0] for content in submitted)
     assert customer.pay(key).content == submitted[0]
@@ -84,7 +84,7 @@ def test_many_equal_calls_at_once_are_one_payment(
     assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1000.00")
 
 
-@pytest.mark.parametrize("captured", [True, False], ids=["taken", "not taken"])
+@pytest.mark.parametrize("captured", [True, False], ids=["captured", "not captured"])
 def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_call(
     work_dir: Path,
     stack: Stack,
@@ -97,7 +97,7 @@ def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_c
 ) -> None:
     paynearme.post("behaviour", {"mode": "hang", "operation": "make_payment", "process_first": captured})
     with ThreadPoolExecutor(1) as thread:
-        # The emulator answers for the process.
+        # The emulator returns an error response for the killed process.
         interrupted_call = thread.submit(backend.post, PATHS["make_payment"], customer.payment_request(), key)
         until_requested = Retrying(
             retry=retry_if_result(operator.not_), wait=wait_fixed(0.05), stop=stop_after_delay(15)
@@ -107,7 +107,7 @@ def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_c
         assert interrupted_call.result().status >= 500
     paynearme.post("behaviour", {"mode": "normal"})
 
-    set_lease_expiry(stack, ledger_reader, customer, FAR_AHEAD)
+    set_lease_expiry(stack, ledger_reader, customer, FAR_FUTURE)
     during_lease = customer.pay(key)
     paynearme.post("settled")
     set_lease_expiry(stack, ledger_reader, customer, 0)

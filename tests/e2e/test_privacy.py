@@ -1,4 +1,4 @@
-"""Nothing personal and nothing secret in what the deployed functions log, store and answer."""
+"""The logs, items and responses of the deployed functions contain no PII and no secrets."""
 
 import json
 import re
@@ -36,29 +36,29 @@ from tests.support.payment_driver import (
     text_of,
 )
 
-PAYER_PII = {
+CALLBACK_PII = {
     "agent_name": "Zuul-Gatekeeper Keymaster",
     "agent_email": "zuul.gatekeeper@example.com",
-    "payment_bank_name": "Bank of Personal Secrets",
-    "customer_birthday_pii": "1950-11-21-personal",
-    "customer_tax_id_pii": "078-05-1120-personal",
-    "retailer_location_address": "55 Central Park West, personal",
-    "user_agent_string": "personal-agent/1.0",
-    "secure_smart_token": "PersonalSmartToken!",
+    "payment_bank_name": "Bank of Unique Names",
+    "customer_birthday_pii": "1950-11-21-unique",
+    "customer_tax_id_pii": "078-05-1120-unique",
+    "retailer_location_address": "55 Central Park West, unique",
+    "user_agent_string": "unique-agent/1.0",
+    "secure_smart_token": "UniqueSmartToken!",
 }
-REVERSE_REASON = "Account of a personal kind"
-SAVED_AT = "Bank of the CustomerDriver's Own"
-KEY = "an-idempotency-key-of-a-person"
+REVERSE_REASON = "Unique reverse reason"
+BANK_NAME = "Unique savings bank"
+KEY = "unique-idempotency-key"
 LONG_TOKEN = re.compile(r"[A-Za-z0-9!$]{100}")
 HEXADECIMAL = re.compile(r"\b([0-9a-f]{32}|[0-9a-f]{64})\b")
-"""What could be a token or a signature."""
+"""With ``LONG_TOKEN``: the formats of tokens and signatures."""
 
 
 @dataclass(frozen=True)
 class ResponseRecorder:
-    """Calls the backend API and sends callbacks, and keeps all that is answered.
+    """Call the backend API, send callbacks, and record all responses.
 
-    ``smart`` has the Smart Tokens and links among it: a good answer is there to bring them.
+    ``smart_tokens`` has the Smart Tokens and their links. Successful responses must contain them.
     """
 
     backend: BackendClient
@@ -67,7 +67,7 @@ class ResponseRecorder:
     smart_tokens: set[str] = field(default_factory=set)
 
     def post(self, operation: str, content: Parameters, key: str | None = None) -> Response:
-        """Call an operation of PayNearMe's at our API."""
+        """Call the route of a PayNearMe operation at the backend API."""
         response = self.backend.post(PATHS[operation], content, key)
         self.texts.append(text_of(response))
         response_content = response.content if response.status == 200 else {}
@@ -83,9 +83,9 @@ class ResponseRecorder:
         return delivery
 
     def texts_without_smart_tokens(self) -> list[str]:
-        """Return the answers without Smart Tokens."""
+        """Return the recorded responses without Smart Tokens and their links."""
         texts = self.texts
-        # The link ends with the token.
+        # The link contains the token, so remove the longer text first.
         for secret_text in sorted(self.smart_tokens, key=len, reverse=True):
             texts = [text.replace(secret_text, "") for text in texts]
         return texts
@@ -98,7 +98,7 @@ def response_recorder(backend: BackendClient, sender: CallbackSender) -> Respons
 
 @pytest.fixture
 def log_reader(stack: Stack) -> Callable[[], list[str]]:
-    """Give everything that the functions and the APIs have logged."""
+    """Return a function that reads all log lines of the functions and the APIs."""
 
     def read_logs() -> list[str]:
         logs = stack.client("logs")
@@ -108,18 +108,18 @@ def log_reader(stack: Stack) -> Callable[[], list[str]]:
 
 
 def send_callbacks(stack: Stack, response_recorder: ResponseRecorder, faults: ControlClient) -> tuple[str, set[str]]:
-    """Send good, forged and faulty callbacks; return a payment's identifier, and what nobody may find."""
-    message: Parameters = with_new_identifier(load("authorization")["ach"]) | PAYER_PII
+    """Send valid, forged and invalid callbacks. Return a payment identifier, and the sensitive values."""
+    message: Parameters = with_new_identifier(load("authorization")["ach"]) | CALLBACK_PII
     secret = stack.sites[message["site_identifier"]]["secret"]
     valid_message = signed(build_confirmation(message), secret)
     reversal = signed(build_reversal(build_confirmation(message), reverse_reason=REVERSE_REASON), secret)
     forged_message = {**valid_message, "signature": "0123456789abcdef" * 4}
-    sensitive_values = {*PAYER_PII.values(), REVERSE_REASON}
+    sensitive_values = {*CALLBACK_PII.values(), REVERSE_REASON}
     sensitive_values |= {signed_message["signature"] for signed_message in (valid_message, reversal, forged_message)}
     transports: tuple[Transport, ...] = ("query", "form", "json")
     for transport in transports:
         authorization = signed(with_new_identifier(message), secret)
-        invalid_message = signed({**message, "payment_amount": PAYER_PII["agent_name"]}, secret)
+        invalid_message = signed({**message, "payment_amount": CALLBACK_PII["agent_name"]}, secret)
         sensitive_values |= {authorization["signature"], invalid_message["signature"]}
         assert response_recorder.deliver("authorize", authorization, transport).accepted
         assert response_recorder.deliver("confirm", valid_message, transport).accepted
@@ -132,14 +132,14 @@ def send_callbacks(stack: Stack, response_recorder: ResponseRecorder, faults: Co
     return message["pnm_payment_identifier"], sensitive_values
 
 
-def echo(paynearme: ControlClient, text: str) -> None:
-    """Have PayNearMe refuse all calls, with ``text`` among its words."""
+def reject_with_text(paynearme: ControlClient, text: str) -> None:
+    """Make the fake PayNearMe reject all requests with an error description that contains ``text``."""
     rejection = {"status": "error", "response_code": "1100", "errors": [{"description": f"Bad: {text}"}]}
     paynearme.post("behaviour", {"mode": "response", "response": rejection})
 
 
 def request_tokens(response_recorder: ResponseRecorder, paynearme: ControlClient) -> None:
-    """Ask for Smart Tokens, with good and bad answers."""
+    """Request Smart Tokens, with successful and failed responses."""
     request = load("get_smart_token")["guaranteed_ach"] | PII
     for token_request in load("get_smart_token").values():
         assert response_recorder.post("get_smart_token", token_request).status == 200
@@ -149,20 +149,20 @@ def request_tokens(response_recorder: ResponseRecorder, paynearme: ControlClient
     for mode, status in (("reject", 422), ("html", 502), ("abort", 502)):
         paynearme.post("behaviour", {"mode": mode})
         assert response_recorder.post("get_smart_token", request).status == status
-    echo(paynearme, tax_identifier)
+    reject_with_text(paynearme, tax_identifier)
     assert response_recorder.post("get_smart_token", request).status == 422
     paynearme.post("behaviour", {"mode": "normal"})
 
 
 def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) -> None:
-    """Make all calls but the one for Smart Tokens, with good and bad answers."""
+    """Call all operations except Smart Tokens, with successful and failed responses."""
     customer = new_customer_with_method(response_recorder.backend, paynearme, OAUTH_SITE)
-    save_method(paynearme, OAUTH_SITE, customer.identifier, description=SAVED_AT)
+    save_method(paynearme, OAUTH_SITE, customer.identifier, description=BANK_NAME)
     order = order_request(OAUTH_SITE, customer.identifier, **CUSTOMER_DATA)
     owner = {"site_identifier": OAUTH_SITE, "site_customer_identifier": customer.identifier}
     email = CUSTOMER_DATA["site_customer_email"]
     assert response_recorder.post("create_order", order).status == 200
-    assert SAVED_AT in str(response_recorder.post("find_payment_methods", owner).content)
+    assert BANK_NAME in str(response_recorder.post("find_payment_methods", owner).content)
     assert response_recorder.post("make_payment", customer.payment_request(), KEY).status == 200
     assert response_recorder.post("make_payment", customer.payment_request(payment_amount=email), KEY).status == 400
     for mode, status, payment_status in (("reject", 422, 409), ("html", 502, 504)):
@@ -171,14 +171,14 @@ def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) 
         assert (
             response_recorder.post("make_payment", customer.payment_request(), f"{KEY}-{mode}").status == payment_status
         )
-    echo(paynearme, email)
+    reject_with_text(paynearme, email)
     assert response_recorder.post("create_order", {**order, "site_order_identifier": "echo"}).status == 422
     paynearme.post("behaviour", {"mode": "normal"})
     paynearme.post("settled")
 
 
 def secrets_of(stack: Stack) -> set[str]:
-    """Return the sites' keys, and the access token that is stored, encrypted, for all functions."""
+    """Return the site keys, the OAuth client secrets, and the stored access token."""
     name = access_token_store_fixture.parameter_name(stack, OAUTH_SITE)
     parameter = stack.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
     assert parameter["Type"] == "SecureString"
@@ -207,14 +207,14 @@ def test_everything_logged_stored_and_answered_is_free_of_secrets_and_personal_d
     items = json.dumps(ledger_reader.scan(), default=str, ensure_ascii=False)
     assert any(payment in line for line in lines)
     assert payment in items
-    # An answer brings these, and nothing keeps them.
-    for value in sensitive_values | response_recorder.smart_tokens | {SAVED_AT}:
+    # Responses may contain Smart Tokens and bank names. Logs and items may not.
+    for value in sensitive_values | response_recorder.smart_tokens | {BANK_NAME}:
         assert not [line for line in lines if value in line]
         assert value not in items
     for value in sensitive_values:
         assert not [text for text in response_texts if value in text]
     assert "_pii" not in items
-    # What other tests sent and got is in these logs as well.
+    # The logs also contain the requests and responses of other tests.
     for pattern in (LONG_TOKEN, HEXADECIMAL):
         assert not [text for text in (*lines, *response_texts) if pattern.search(text)]
     assert not LONG_TOKEN.search(items)

@@ -1,9 +1,8 @@
-"""Money that comes back, on the deployed stack: once, in every transport, for every documented kind."""
+"""Reversals on the deployed stack: debited once, with every transport, for every sample."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import get_args
 
 import pytest
 
@@ -19,9 +18,9 @@ from sandbox.fake_paynearme.messages import (
 )
 from sandbox.stack.sites import VERSION_2_SITE, XML_SITE
 from sandbox.stack.stack import Stack
+from tests.e2e.conftest import TRANSPORTS
 from tests.support.payment_driver import authorize_and_confirm
 
-TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 REVERSALS = load("reversal")
 CONCURRENCY = 8
 
@@ -31,7 +30,7 @@ CONCURRENCY = 8
 def test_a_payment_that_comes_back_is_taken_off_once_however_often_it_is_told(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, site: str, transport: Transport
 ) -> None:
-    customer = f"gets-back-{site}-{transport}"
+    customer = f"reversed-{site}-{transport}"
     message = {**authorization, "site_identifier": site or authorization["site_identifier"]}
     confirmation = authorize_and_confirm(sender, message, customer)
     reversal = build_reversal(confirmation)
@@ -62,9 +61,9 @@ def test_each_example_of_a_reversal_is_acknowledged_and_recorded(
 def test_identical_reversals_at_once_take_the_money_back_once(
     stack: Stack, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
-    customer = "gets-back-at-once"
+    customer = "reversed-concurrently"
     reversal = build_reversal(authorize_and_confirm(sender, authorization, customer), reverse_amount="100.00")
-    # The emulator starts a process for each, which takes longer than PayNearMe waits.
+    # The emulator starts a process for each request, which takes longer than PayNearMe's timeout.
     long_timeout_sender = CallbackSender(stack.callback_url, stack.sites, timeout=120)
 
     def deliver(_: int) -> Delivery:
@@ -81,14 +80,14 @@ def test_identical_reversals_at_once_take_the_money_back_once(
 def test_a_reversal_that_comes_before_its_confirmation_leaves_only_the_rest(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
-    customer = "gets-back-early"
+    customer = "reversed-early"
     confirmation = build_confirmation({**authorization, "site_customer_identifier": customer})
 
     early_delivery = sender.deliver("reverse", build_reversal(confirmation, reverse_amount="10.00"), "form")
-    deliveries = sender.deliver("confirm", confirmation, "form")
+    confirm_delivery = sender.deliver("confirm", confirmation, "form")
 
     assert early_delivery.accepted
-    assert deliveries.accepted
+    assert confirm_delivery.accepted
     net = Decimal(confirmation["net_payment_amount"])
     assert ledger_reader.balance(confirmation["site_identifier"], customer) == net - Decimal("10.00")
 

@@ -1,7 +1,7 @@
-"""The functions' own roles are enforced on the stack: each does its work, and one action more is refused.
+"""The roles of the functions on the deployed stack: they permit the required actions and no other action.
 
-The emulator knows no leading keys and asks nobody for the right to read AppConfig's data: what the roles say
-of these is pinned in ``tests/unit/template/test_iam.py`` alone.
+The emulator enforces neither leading keys nor the permission to read AppConfig's data. Only
+``tests/unit/template/test_iam.py`` checks these.
 """
 
 import json
@@ -29,7 +29,7 @@ WRITE_KEYS = {
     "OrdersRole": "ORDER#S#1",
     "CustomersRole": "CUSTOMER#S#1",
 }
-"""What each role that writes may write, by a partition key."""
+"""A partition key that each writing role may write."""
 
 READ_KEYS = {
     "AuthorizeRole": "ORDER#S#1",
@@ -39,10 +39,10 @@ READ_KEYS = {
     "CustomersRole": "SPENDING#S#1",
     "PaymentsRole": "PAYMENT#S#1",
 }
-"""What each role that reads may read."""
+"""A partition key that each reading role may read."""
 
 SECRET_READERS = sorted({*WRITE_KEYS, *READ_KEYS})
-"""The roles that may read the sites' keys."""
+"""The roles that may read the site keys."""
 
 ROLES = [*SECRET_READERS, "ValidatePolicyRole"]
 
@@ -52,7 +52,7 @@ TOKEN_ROLES = [f"{function.removesuffix('Function')}Role" for function in OUTBOU
 
 @pytest.fixture
 def client_as(stack: Stack) -> ClientFactory:
-    """Give a client with the rights of a function's role."""
+    """Return a function that creates a client with the permissions of a role."""
 
     def client(logical_name: str, service: str) -> Any:
         resources = stack.client("cloudformation").describe_stack_resources(StackName=stack.stack_name)
@@ -73,14 +73,14 @@ def client_as(stack: Stack) -> ClientFactory:
 def update(client: Any, stack: Stack, pk: str) -> None:
     client.update_item(
         TableName=stack.table_name,
-        Key={"pk": {"S": pk}, "sk": {"S": "TRIED"}},
-        UpdateExpression="SET touched = :yes",
-        ExpressionAttributeValues={":yes": {"BOOL": True}},
+        Key={"pk": {"S": pk}, "sk": {"S": "TEST"}},
+        UpdateExpression="SET test_value = :true",
+        ExpressionAttributeValues={":true": {"BOOL": True}},
     )
 
 
 def read_item(client: Any, stack: Stack, pk: str) -> None:
-    key = {"pk": {"S": pk}, "sk": {"S": "TRIED"}}
+    key = {"pk": {"S": pk}, "sk": {"S": "TEST"}}
     client.batch_get_item(RequestItems={stack.table_name: {"Keys": [key], "ConsistentRead": True}})
 
 
@@ -143,8 +143,8 @@ def test_who_checks_policies_may_not_read_the_sites_keys(client_as: ClientFactor
 
 @pytest.fixture
 def parameter(stack: Stack) -> Iterator[str]:
-    """Give the name of a parameter among the access tokens, which is no site's."""
-    name = f"/paynearme/{stack.stack_name}/access-tokens/TRIED"
+    """Yield the name of a parameter under the access token path that belongs to no site."""
+    name = f"/paynearme/{stack.stack_name}/access-tokens/TEST"
     ssm = stack.client("ssm")
     ssm.put_parameter(Name=name, Value="none", Type="SecureString", Overwrite=True)
     yield name

@@ -1,7 +1,6 @@
-"""Every example of PayNearMe's documents, through the deployed stack."""
+"""Send every sample message of PayNearMe's documentation to the deployed stack."""
 
 from decimal import Decimal
-from typing import get_args
 
 import pytest
 
@@ -12,8 +11,8 @@ from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.fake_paynearme.messages import Transport, build_confirmation, with_new_identifier
+from tests.e2e.conftest import TRANSPORTS
 
-TRANSPORTS: tuple[Transport, ...] = get_args(Transport.__value__)
 AUTHORIZATIONS = load("authorization")
 CONFIRMATIONS = load("confirmation")
 SAMPLE_RESPONSES = {
@@ -69,10 +68,10 @@ def test_each_documented_confirmation_is_posted_once_and_acknowledged(
     initial_balance = ledger_reader.balance(site, customer)
 
     first = sender.deliver("confirm", message, transport)
-    repeat = sender.deliver("confirm", message, transport)
+    duplicate = sender.deliver("confirm", message, transport)
 
     assert first.accepted, first.reason
-    assert repeat.body == first.body
+    assert duplicate.body == first.body
     assert first.fields == {"pnm_order_identifier": message["pnm_order_identifier"]}
     assert ledger_reader.balance(site, customer) - initial_balance == Decimal(message["net_payment_amount"])
 

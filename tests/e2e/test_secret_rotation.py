@@ -1,4 +1,4 @@
-"""Keys that rotate on the deployed stack, and how often signatures can make a process look at the secret."""
+"""Key rotation on the deployed stack, and the number of secret reads that bad signatures cause."""
 
 import json
 import secrets
@@ -21,12 +21,12 @@ from tests.support.cold_start_burst_fixture import publish
 
 SITE = "S1733026124"
 CALLBACKS = 200
-"""For each key."""
+"""The number of callbacks for each key."""
 
 
 @pytest.fixture
 def put_sites(stack: Stack) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Write the secret as an operator does; afterwards, as it was."""
+    """Yield a function that writes the secret like an operator. Restore the secret after."""
 
     def put(sites: dict[str, Any]) -> None:
         text = json.dumps({"sites": sites})
@@ -34,18 +34,18 @@ def put_sites(stack: Stack) -> Iterator[Callable[[dict[str, Any]], None]]:
 
     yield put
     put(stack.sites)
-    # Twice: now the previous version is like the current one.
+    # After the second write, the previous version equals the current version.
     put(stack.sites)
 
 
 def callbacks(secret: str) -> Iterator[tuple[Kind, Parameters]]:
-    """Yield authorizations and confirmations that are signed with a key."""
+    """Yield authorizations and confirmations with signatures of ``secret``."""
     template = load("authorization")["credit"]
-    for number in range(CALLBACKS):
+    for index in range(CALLBACKS):
         message = {**with_new_identifier(template), "site_identifier": SITE}
-        message["site_customer_identifier"] = f"rotates-{number}"
-        kind: Kind = "confirm" if number % 2 else "authorize"
-        yield kind, signed(build_confirmation(message) if number % 2 else message, secret)
+        message["site_customer_identifier"] = f"rotation-{index}"
+        kind: Kind = "confirm" if index % 2 else "authorize"
+        yield kind, signed(build_confirmation(message) if kind == "confirm" else message, secret)
 
 
 def test_no_callback_is_refused_while_the_key_rotates(
@@ -54,17 +54,17 @@ def test_no_callback_is_refused_while_the_key_rotates(
     sender: CallbackSender,
     put_sites: Callable[[dict[str, Any]], None],
 ) -> None:
-    old, new = stack.sites[SITE]["secret"], secrets.token_hex(16)
+    old_secret, new_secret = stack.sites[SITE]["secret"], secrets.token_hex(16)
 
     def deliver(callback: tuple[Kind, Parameters]) -> Delivery:
         kind, message = callback
         return sender.deliver(kind, message, "json")
 
-    old_callbacks, new_callbacks = list(callbacks(old)), list(callbacks(new))
+    old_callbacks, new_callbacks = list(callbacks(old_secret)), list(callbacks(new_secret))
     half = CALLBACKS // 2
-    # In flight when the secret changes.
+    # These callbacks are in progress when the secret changes.
     submitted_before = [concurrent_workers.submit(deliver, callback) for callback in old_callbacks[:half]]
-    put_sites({**stack.sites, SITE: {**stack.sites[SITE], "secret": new}})
+    put_sites({**stack.sites, SITE: {**stack.sites[SITE], "secret": new_secret}})
     mixed_callbacks = list(chain.from_iterable(zip(old_callbacks[half:], new_callbacks[:half], strict=True)))
     submitted_after = [
         concurrent_workers.submit(deliver, callback) for callback in (*mixed_callbacks, *new_callbacks[half:])
@@ -76,12 +76,12 @@ def test_no_callback_is_refused_while_the_key_rotates(
     assert [delivery.reason for delivery in deliveries if not delivery.accepted] == []
 
 
-def forged_messages(confirmation: Parameters, number: int) -> list[Parameters]:
-    return [signed(confirmation, f"guess-{guess}") for guess in range(number)]
+def forged_messages(message: Parameters, count: int) -> list[Parameters]:
+    return [signed(message, f"guess-{index}") for index in range(count)]
 
 
 def secret_reads(faults: ControlClient) -> int:
-    """Return how often the secret was read since the counts were last forgotten."""
+    """Return the number of secret reads since the counts were deleted."""
     count: int = faults.get("counts").get("secretsmanager.GetSecretValue", 0)
     return count
 
@@ -103,7 +103,7 @@ def test_however_many_bad_signatures_come_at_once_no_process_looks_at_the_secret
     )
 
     assert statuses == {401}
-    # The current version and the previous one, in half a minute.
+    # Each process reads the current and the previous version once in 30 seconds.
     assert secret_reads(faults) <= 2 * processes
 
 
@@ -112,7 +112,7 @@ def test_a_process_looks_at_the_secret_for_the_first_bad_signature_and_not_for_t
 ) -> None:
     reversal = build_reversal(build_confirmation(authorization))
     first, *others = forged_messages(reversal, 5)
-    # One that the crowd has no part in.
+    # The concurrent workers do not call this function.
     publish(stack, "Reverse")
     assert sender.deliver("reverse", reversal, "json").status != 401
     faults.delete("counts")

@@ -1,4 +1,4 @@
-"""Many payments at once against one limit on the deployed stack: it holds to the cent, and comes back."""
+"""Concurrent payments against one limit on the deployed stack: exact reservations, released after declines."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ AMOUNT = Decimal("33.33")
 
 
 def payment_of(customer: str, sample: str = "credit", amount: Decimal = AMOUNT) -> Parameters:
-    """Return the authorization of a fresh payment at the gaming operator's site."""
+    """Return the authorization of a new payment at the gaming site."""
     amounts = {"payment_amount": str(amount), "net_payment_amount": str(amount)}
     identifiers = {"site_identifier": GAMING_SITE, "site_customer_identifier": customer}
     return {**with_new_identifier(load("authorization")[sample]), **identifiers, **amounts}
@@ -36,7 +36,7 @@ def put_limits(backend: BackendClient, customer: str, **limits: str) -> None:
     assert response.status == 200
 
 
-def spent_in(backend: BackendClient, customer: str, window: str) -> Decimal:
+def spending_in(backend: BackendClient, customer: str, window: str) -> Decimal:
     response = backend.get(f"/customers/{GAMING_SITE}/{customer}")
     assert response.status == 200
     return Decimal(response.content["spending"][window]["spent"])
@@ -48,10 +48,10 @@ def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_2
     def authorize(message: Parameters) -> Delivery:
         return sender.deliver("authorize", message, "json")
 
-    def fail(message: Parameters) -> Delivery:
+    def decline(message: Parameters) -> Delivery:
         return sender.deliver("confirm", build_confirmation(message, status="decline"), "json")
 
-    # A month's limit, because a day can end during the rounds.
+    # A month limit, because a day can end during the test.
     customer = "at-the-limit"
     put_limits(backend, customer, self_imposed_month_limit=str(AMOUNT * ACCEPTED_COUNT))
     rounds = [[payment_of(customer) for _ in range(CONCURRENCY)] for _ in range(ROUNDS)]
@@ -65,12 +65,12 @@ def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_2
             if (delivery.fields or {})["accept_payment"] == "yes"
         ]
         assert len(accepted) == ACCEPTED_COUNT
-        assert spent_in(backend, customer, "month") == AMOUNT * ACCEPTED_COUNT
+        assert spending_in(backend, customer, "month") == AMOUNT * ACCEPTED_COUNT
 
-        # What failed can be spent again: by the next round.
-        failed_deliveries = list(concurrent_workers.map(fail, accepted))
-        assert [delivery.reason for delivery in failed_deliveries] == [None] * ACCEPTED_COUNT
-        assert spent_in(backend, customer, "month") == 0
+        # A declined payment releases its reservation for the next round.
+        decline_deliveries = list(concurrent_workers.map(decline, accepted))
+        assert [delivery.reason for delivery in decline_deliveries] == [None] * ACCEPTED_COUNT
+        assert spending_in(backend, customer, "month") == 0
 
     reasons = {item["pk"]: item["reason"] for item in ledger_reader.scan() if "reason" in item}
     for messages in rounds:
@@ -84,7 +84,7 @@ def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_2
 def test_payments_of_different_types_at_once_keep_a_limit_over_some_types(
     concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, backend: BackendClient
 ) -> None:
-    # The gaming operator's policy: 1000.00 a day by credit and debit cards together.
+    # The policy of the gaming site: at most 1000.00 a day by credit and debit cards together.
     customer, amount = "two-cards", Decimal("100.00")
     put_limits(backend, customer)
     samples = ("credit", "debit", "ach") * 8
@@ -94,8 +94,8 @@ def test_payments_of_different_types_at_once_keep_a_limit_over_some_types(
 
     assert [delivery.reason for delivery in deliveries] == [None] * len(samples)
     accepted = Counter(
-        "card" if like in ("credit", "debit") else like
-        for like, delivery in zip(samples, deliveries, strict=True)
+        "card" if sample in ("credit", "debit") else sample
+        for sample, delivery in zip(samples, deliveries, strict=True)
         if (delivery.fields or {})["accept_payment"] == "yes"
     )
     assert accepted == {"card": 10, "ach": 8}
@@ -125,7 +125,7 @@ def test_what_was_released_can_be_spent_again_and_a_late_confirmation_takes_it_a
     assert is_accepted(second)
     assert sender.deliver("confirm", build_confirmation(first), "query").accepted
 
-    assert spent_in(backend, customer, "month") == AMOUNT * 2
+    assert spending_in(backend, customer, "month") == AMOUNT * 2
     payment = ledger_reader.payment(GAMING_SITE, identifier)
     assert payment is not None
     assert payment["anomalies"] == {"paid_after_release"}

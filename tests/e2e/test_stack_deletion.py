@@ -1,9 +1,9 @@
-"""The stacks of ``dev`` and ``prod`` are deleted: what holds data stands, with what it holds.
+"""Deletion of the ``dev`` and ``prod`` stacks: the resources with data and their content are retained.
 
-It is the emulator that keeps it, because the template asks for that. What cannot be shown here: that AWS
-keeps it too; that an update which replaces such a resource keeps the former one; that AWS deletes a stack
-only when nobody has its BackendCallerPolicy attached any more; and that what stands is not in the way of a
-new stack of the same name, because AWS gives the new table another name and the emulator does not.
+The emulator implements the template's retention. These tests do not show four facts about AWS. AWS retains the
+resources too. An update that replaces such a resource retains the previous one. AWS deletes a stack only if its
+BackendCallerPolicy is attached to no user or role. The retained resources do not block a new stack of the same name,
+because AWS gives the new table another name, and the emulator does not.
 """
 
 import json
@@ -14,21 +14,21 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from sandbox.fake_paynearme.messages import build_confirmation, with_new_identifier
 
 from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader, new_sender
+from sandbox.fake_paynearme.messages import build_confirmation, with_new_identifier
 from sandbox.stack.logs import messages_in
 from sandbox.stack.policy import local_policy
 from sandbox.stack.stack import Stack
 from tests.support.second_stage_fixture import SITE, Stages, for_each_stage, resources_of
 from tests.support.template import DATA_TYPES
 
-DEAD_LETTER_BODY = "could not be delivered"
+DEAD_LETTER_BODY = "dead letter"
 
 type Describe = Callable[[Stack, str], Any]
 
-# Each fails for what is not there.
+# Each function raises ClientError if the resource does not exist.
 DESCRIBE_RETAINED: dict[str, Describe] = {
     "AWS::AppConfig::Application": lambda stack, name: stack.client("appconfig").get_application(ApplicationId=name),
     "AWS::AppConfig::ConfigurationProfile": lambda stack, name: stack.client("appconfig").get_configuration_profile(
@@ -51,7 +51,7 @@ DESCRIBE_DELETED: dict[str, Describe] = {
 
 @dataclass(frozen=True)
 class DeletedStack:
-    """A stack that was deleted: the resources that it had, and the payment that was the last."""
+    """A deleted stack, its resources before the deletion, and its last payment."""
 
     stack: Stack
     resources: list[tuple[str, str]]
@@ -66,7 +66,7 @@ class DeletedStack:
 
 @pytest.fixture(scope="session")
 def deleted_stacks(stages: Stages) -> dict[str, DeletedStack]:
-    """Have one more payment and a dead letter in each stack, and delete it."""
+    """Create a payment and a dead letter in each stack, and delete the stacks."""
 
     def delete_stack(stack: Stack) -> DeletedStack:
         message = build_confirmation(with_new_identifier(load("authorization")["credit"]))

@@ -1,7 +1,6 @@
-"""The stacks of ``dev`` and ``prod``, deployed as ``samconfig.toml`` says, side by side in one account.
+"""The stacks of ``dev`` and ``prod`` in one account, with the settings of ``samconfig.toml``.
 
-The emulator knows nothing of some resources: those stand behind conditions, and what SAM and CloudFormation
-make of them is in ``test_expansion*.py``.
+The emulator does not support some resources. Conditions disable them here, and ``test_expansion*.py`` covers them.
 """
 
 from collections import Counter
@@ -20,7 +19,7 @@ from sandbox.stack.deployment import parameter_overrides
 from sandbox.stack.sites import GAMING_SITE
 from sandbox.stack.stack import Stack
 from tests.support.event_assertions import PaymentEventRecorder
-from tests.support.payment_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook
+from tests.support.payment_driver import NOT_ACKNOWLEDGED, confirm_twice_with_hook, warm_up_confirm
 from tests.support.second_stage_fixture import (
     OTHER_STAGE,
     SITE,
@@ -33,11 +32,9 @@ from tests.support.template import PARAMETERS
 
 
 @pytest.fixture
-def warmed_up(stages: Stages, authorization: Parameters) -> None:
-    """Have the confirmations answered at their usual pace: a function that has yet to start is slower."""
-    confirmation = build_confirmation(with_new_identifier(authorization), site_customer_identifier="warms-up")
+def warmed_up(stages: Stages) -> None:
     for stack in stages.values():
-        new_sender(stack).deliver_until_acknowledged("confirm", confirmation, "json", retry_interval=0.01, attempts=5)
+        warm_up_confirm(new_sender(stack))
 
 
 @for_each_stage
@@ -127,7 +124,7 @@ def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
     stage_stack, other_stack = stages[stage], stages[OTHER_STAGE[stage]]
     request = {**load("get_smart_token")["plain"], "site_identifier": GAMING_SITE}
 
-    # The function has yet to start.
+    # The long timeout includes the cold start.
     assert new_backend(stage_stack, timeout=60).post("/smart-tokens", request).status == 200
     assert (
         new_backend(replace(stage_stack, backend_url=other_stack.backend_url)).post("/smart-tokens", request).status
@@ -140,11 +137,11 @@ def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
 def test_prod_acknowledges_whatever_an_order_asks_to_rehearse(
     stages: Stages, authorization: Parameters, annotation: str
 ) -> None:
-    customer = f"does-not-rehearse-{annotation}"
+    customer = f"no-hook-{annotation}"
 
     deliveries = confirm_twice_with_hook(new_sender(stages["prod"]), authorization, annotation, customer)
 
-    # A rehearsal of a delay that nobody waits for would be a blank answer.
+    # With hooks, a delay that is longer than the deadline results in an empty response.
     assert [delivery.reason for delivery in deliveries] == [None, None]
     assert LedgerReader(stages["prod"]).balance(SITE, customer) == Decimal(authorization["net_payment_amount"])
 
@@ -152,9 +149,7 @@ def test_prod_acknowledges_whatever_an_order_asks_to_rehearse(
 @pytest.mark.usefixtures("warmed_up")
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
 def test_dev_rehearses_what_is_not_acknowledged(stages: Stages, authorization: Parameters, annotation: str) -> None:
-    deliveries = confirm_twice_with_hook(
-        new_sender(stages["dev"]), authorization, annotation, f"rehearses-{annotation}"
-    )
+    deliveries = confirm_twice_with_hook(new_sender(stages["dev"]), authorization, annotation, f"hook-{annotation}")
 
     assert [delivery.reason for delivery in deliveries] == [NOT_ACKNOWLEDGED[annotation]] * 2
 
@@ -162,7 +157,7 @@ def test_dev_rehearses_what_is_not_acknowledged(stages: Stages, authorization: P
 @pytest.mark.usefixtures("warmed_up")
 def test_dev_rehearses_what_comes_late(stages: Stages, authorization: Parameters) -> None:
     deliveries = confirm_twice_with_hook(
-        new_sender(stages["dev"]), authorization, "confirm_delay_1", "rehearses-a-delay"
+        new_sender(stages["dev"]), authorization, "confirm_delay_1", "hook-confirm-delay"
     )
 
     assert [delivery.reason for delivery in deliveries] == [None, None]

@@ -1,4 +1,4 @@
-"""Accepted payments that nobody confirms, on the deployed stack: noticed once, and given back in the end."""
+"""Unconfirmed payments on the deployed stack: one event, and the release of the reservation after 24 hours."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.clients.event_listener import EventListener
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
@@ -16,13 +15,8 @@ from tests.support.event_assertions import PaymentEventRecorder
 
 
 @pytest.fixture
-def received_events(stack: Stack) -> PaymentEventRecorder:
-    return PaymentEventRecorder(EventListener(stack))
-
-
-@pytest.fixture
 def sweep(stack: Stack) -> Callable[[], None]:
-    """Call the function as the schedule does, without waiting for it."""
+    """Return a function that invokes the sweep like its schedule."""
     name = function_name(stack, "SweepUnconfirmed")
 
     def call() -> None:
@@ -40,7 +34,7 @@ def function_name(stack: Stack, part: str) -> str:
 
 
 def advance_clock(stack: Stack, message: Parameters, stage: str, minutes: int) -> None:
-    """Let a payment be as though it had been accepted so long ago."""
+    """Set the stored time of a pending payment to ``minutes`` before now."""
     timestamp = datetime.now(UTC) - timedelta(minutes=minutes)
     key = f"PAYMENT#{message['site_identifier']}#{message['pnm_payment_identifier']}"
     stack.client("dynamodb").update_item(
@@ -52,7 +46,7 @@ def advance_clock(stack: Stack, message: Parameters, stage: str, minutes: int) -
 
 
 def reserved_amounts(ledger_reader: LedgerReader, customer: str) -> set[Decimal]:
-    """Return what the customer's windows hold: one amount where there is one payment."""
+    """Return the reserved amounts in the customer's windows."""
     return {item["spent"] for item in ledger_reader.scan() if item["pk"].endswith(f"#{customer}") if "spent" in item}
 
 
@@ -64,9 +58,9 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     sweep: Callable[[], None],
     authorization: Parameters,
 ) -> None:
-    message = {**authorization, "site_customer_identifier": "never-hears-back"}
-    recent = with_new_identifier({**authorization, "site_customer_identifier": "has-just-asked"})
-    confirmed = with_new_identifier({**authorization, "site_customer_identifier": "was-confirmed"})
+    message = {**authorization, "site_customer_identifier": "unconfirmed"}
+    recent = with_new_identifier({**authorization, "site_customer_identifier": "recently-authorized"})
+    confirmed = with_new_identifier({**authorization, "site_customer_identifier": "confirmed"})
     for authorization_message in (message, recent, confirmed):
         assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[
             -1
@@ -78,15 +72,15 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     sweep()
     sweep()
     received_events.wait_until(lambda recorder: recorder.contains_all([(payment, "PaymentUnconfirmed")]))
-    assert reserved_amounts(ledger_reader, "never-hears-back") == {Decimal("504.99")}
+    assert reserved_amounts(ledger_reader, "unconfirmed") == {Decimal("504.99")}
 
     advance_clock(stack, message, "unconfirmed", minutes=24 * 60 + 1)
     sweep()
     sweep()
-    received_events.wait_until(lambda so_far: so_far.contains_all([(payment, "ReservationReleased")]))
-    assert reserved_amounts(ledger_reader, "never-hears-back") == {Decimal("0.00")}
+    received_events.wait_until(lambda recorder: recorder.contains_all([(payment, "ReservationReleased")]))
+    assert reserved_amounts(ledger_reader, "unconfirmed") == {Decimal("0.00")}
 
-    # PayNearMe tells it after all: the money counts, and somebody is told that it came late.
+    # The late confirmation is posted and recorded as an anomaly.
     assert sender.deliver("confirm", build_confirmation(message), "json").accepted
     event_names = [
         "PaymentAuthorized",
@@ -96,15 +90,14 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
         "paid_after_release",
     ]
     received_events.wait_until(
-        lambda so_far: so_far.contains_all([(payment, event_name) for event_name in event_names])
+        lambda recorder: recorder.contains_all([(payment, event_name) for event_name in event_names])
     )
-    assert received_events.count_keys([payment]) == Counter((payment, fact) for fact in event_names)
-    assert ledger_reader.balance(message["site_identifier"], "never-hears-back") == Decimal("500.00")
-    assert reserved_amounts(ledger_reader, "never-hears-back") == {Decimal("504.99")}
-    # And the others were left alone.
+    assert received_events.count_keys([payment]) == Counter((payment, event_name) for event_name in event_names)
+    assert ledger_reader.balance(message["site_identifier"], "unconfirmed") == Decimal("500.00")
+    assert reserved_amounts(ledger_reader, "unconfirmed") == {Decimal("504.99")}
     other_identifiers = [recent["pnm_payment_identifier"], confirmed["pnm_payment_identifier"]]
     assert not {"PaymentUnconfirmed", "ReservationReleased"} & {
-        fact for _, fact in received_events.count_keys(other_identifiers)
+        event_name for _, event_name in received_events.count_keys(other_identifiers)
     }
 
 

@@ -1,4 +1,4 @@
-"""Every fault of PayNearMe's at every call: a documented answer in time, and the ledger right afterwards."""
+"""Every failure of PayNearMe at every operation: a documented response in time, and a correct ledger."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader, new_backend
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
-from tests.e2e.conftest import controlled_paynearme
+from tests.e2e.conftest import MAX_RESPONSE_SECONDS, controlled_paynearme
 from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import (
     CUSTOMER_DATA,
@@ -32,21 +32,21 @@ from tests.support.payment_driver import (
     text_of,
 )
 
-WITHIN_SECONDS = 8
 IDEMPOTENT = {"get_smart_token", "find_payment_methods"}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """How PayNearMe behaves, the status of what moves no money, and what the caller is told of a payment.
+    """A behavior of the fake PayNearMe, and the expected responses of the backend API.
 
-    With ``expires`` the bank has taken back the authorization of the payer's account.
+    ``status`` is the status of all operations except ``make_payment``, and ``payment`` the problem type of
+    ``make_payment``. With ``expires``, the bank authorization of the customer's account has expired.
     """
 
     behaviour: Mapping[str, Any]
     status: int
     payment: str
-    is_repeated: bool = False
+    is_retried: bool = False
     expires: bool = False
 
     @property
@@ -62,24 +62,24 @@ UNKNOWN = "payment-outcome-unknown"
 FAULTS = [
     Fault({"mode": "html"}, 502, UNKNOWN),
     Fault({"mode": "html", "process_first": True}, 502, UNKNOWN),
-    Fault({"mode": "html", "status": 502}, 502, UNKNOWN, is_repeated=True),
-    Fault({"mode": "truncate", "process_first": True}, 502, UNKNOWN, is_repeated=True),
-    Fault({"mode": "abort"}, 502, UNKNOWN, is_repeated=True),
-    Fault({"mode": "abort", "process_first": True}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "html", "status": 502}, 502, UNKNOWN, is_retried=True),
+    Fault({"mode": "truncate", "process_first": True}, 502, UNKNOWN, is_retried=True),
+    Fault({"mode": "abort"}, 502, UNKNOWN, is_retried=True),
+    Fault({"mode": "abort", "process_first": True}, 502, UNKNOWN, is_retried=True),
     Fault({"mode": "status", "status": 401}, 502, "credentials-rejected"),
-    Fault({"mode": "status", "status": 429}, 502, "paynearme-error", is_repeated=True),
-    Fault({"mode": "status", "status": 500}, 502, UNKNOWN, is_repeated=True),
-    Fault({"mode": "status", "status": 500, "process_first": True}, 502, UNKNOWN, is_repeated=True),
+    Fault({"mode": "status", "status": 429}, 502, "paynearme-error", is_retried=True),
+    Fault({"mode": "status", "status": 500}, 502, UNKNOWN, is_retried=True),
+    Fault({"mode": "status", "status": 500, "process_first": True}, 502, UNKNOWN, is_retried=True),
     Fault({"mode": "reject", "response_code": "6513"}, 422, "bank-authorization-expired"),
     Fault({"mode": "reject", "response_code": "1100"}, 422, "rejected-by-paynearme"),
     Fault({"mode": "normal"}, 200, "bank-authorization-expired", expires=True),
-    # The last, because it takes the longest until everybody has given up.
-    Fault({"mode": "hang"}, 504, UNKNOWN, is_repeated=True),
-    Fault({"mode": "hang", "process_first": True}, 504, UNKNOWN, is_repeated=True),
+    # The last, because these requests run until their timeout.
+    Fault({"mode": "hang"}, 504, UNKNOWN, is_retried=True),
+    Fault({"mode": "hang", "process_first": True}, 504, UNKNOWN, is_retried=True),
 ]
 HANGING_FAULTS = [fault for fault in FAULTS if fault.behaviour["mode"] == "hang"]
 CONCURRENCY = len(HANGING_FAULTS) + 1
-"""How many are met at once: those that let everybody wait, and one after the other beside them."""
+"""The number of concurrent faults: all that hang, and one of the others."""
 STATUS = {
     UNKNOWN: 504,
     "credentials-rejected": 502,
@@ -90,12 +90,12 @@ STATUS = {
 
 
 def backend_calls(backend: BackendClient, customer: CustomerDriver, key: str) -> dict[str, Callable[[], Response]]:
-    """Return a call of each operation, all that is personal included."""
-    token = load("get_smart_token")["guaranteed_ach"] | PII | {"pnm_order_identifier": customer.order}
+    """Return a call of each operation. The requests contain PII."""
+    smart_token_request = load("get_smart_token")["guaranteed_ach"] | PII | {"pnm_order_identifier": customer.order}
     owner = {"site_identifier": customer.site, "site_customer_identifier": customer.identifier}
     contents = {
         "create_order": order_request(customer.site, customer.identifier, **CUSTOMER_DATA),
-        "get_smart_token": token,
+        "get_smart_token": smart_token_request,
         "find_payment_methods": owner,
         "make_payment": customer.payment_request(),
     }
@@ -104,9 +104,9 @@ def backend_calls(backend: BackendClient, customer: CustomerDriver, key: str) ->
 
 @dataclass(frozen=True)
 class FaultOutcome:
-    """What came of a payer's calls while PayNearMe had a fault, and of the same payment again afterwards.
+    """The responses to a customer's calls during a fault, and to a retry of the payment after it.
 
-    ``asked`` are the operations that PayNearMe was asked for meanwhile, ``payments`` what it took by then.
+    ``operations`` are the requests to PayNearMe during the fault, ``payments`` the payments that PayNearMe accepted.
     """
 
     customer: CustomerDriver
@@ -117,7 +117,7 @@ class FaultOutcome:
 
 
 def run_with_fault(backend: BackendClient, paynearme: ControlClient, fault: Fault) -> FaultOutcome:
-    """Have a payer of its own meet the fault."""
+    """Call all operations for a new customer during the fault, and retry the payment after it."""
     customer, key = new_customer_with_method(backend, paynearme, **CUSTOMER_DATA), new_key()
     texts = (customer.identifier, customer.order)
 
@@ -153,13 +153,13 @@ def paynearme(stack: Stack) -> Iterator[ControlClient]:
 
 @pytest.fixture(scope="module")
 def warmed_up(stack: Stack, work_dir: Path, paynearme: ControlClient) -> None:
-    """Have a process of each function for each fault that is met at once: starting takes of the time."""
+    """Start ``CONCURRENCY`` processes of each function, because a cold start uses part of the response time."""
     long_timeout_client = new_backend(stack, timeout=60)
     customer = new_customer_with_method(long_timeout_client, paynearme)
     calls = [
         call for _ in range(CONCURRENCY) for call in backend_calls(long_timeout_client, customer, new_key()).values()
     ]
-    # So all are busy until the last has started.
+    # Each process is busy until the last has started.
     paynearme.post("behaviour", {"mode": "slow", "seconds": 1})
     with ThreadPoolExecutor(len(calls)) as threads:
         assert {response.status for response in threads.map(lambda call: call(), calls)} == {200}
@@ -172,7 +172,7 @@ def warmed_up(stack: Stack, work_dir: Path, paynearme: ControlClient) -> None:
 def fault_outcome(
     warmed_up: None, backend: BackendClient, paynearme: ControlClient
 ) -> Iterator[Callable[[Fault], FaultOutcome]]:
-    """Give what comes of a fault. Those that let everybody wait are met from the start, beside the others."""
+    """Yield a function that returns the outcome of a fault. Faults that hang run in the background."""
     with ThreadPoolExecutor(len(HANGING_FAULTS)) as threads:
         futures = {str(fault): threads.submit(run_with_fault, backend, paynearme, fault) for fault in HANGING_FAULTS}
 
@@ -191,16 +191,16 @@ def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
     customer, submission = outcome.customer.identifier, outcome.responses["make_payment"]
     for operation, response in outcome.responses.items():
         assert_documented(PATHS[operation], "POST", response)
-        assert response.seconds < WITHIN_SECONDS, operation
+        assert response.seconds < MAX_RESPONSE_SECONDS, operation
     for text in map(text_of, (*outcome.responses.values(), outcome.retry)):
         assert not [value for value in PII_VALUES if value in text]
     for operation in ("create_order", "get_smart_token", "find_payment_methods"):
         assert outcome.responses[operation].status == fault.status, operation
     assert (problem_type(submission), submission.status) == (fault.payment, STATUS[fault.payment])
     for operation in outcome.responses:
-        expected_calls = 3 if fault.is_repeated and operation in IDEMPOTENT else 1
+        expected_calls = 3 if fault.is_retried and operation in IDEMPOTENT else 1
         assert outcome.operations.count(operation) == expected_calls, operation
-    # What was taken is learned from the confirmation; what PayNearMe did not take may be asked for again.
+    # The confirmation resolves an accepted payment. A payment that was not accepted can be submitted again.
     not_accepted = fault.payment in ("credentials-rejected", "paynearme-error")
     expected = "submitted" if fault.is_processed or not_accepted else fault.payment
     assert problem_type(outcome.retry) == expected

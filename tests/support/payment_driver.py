@@ -11,7 +11,7 @@ from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
-from sandbox.fake_paynearme.messages import Parameters, build_confirmation
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from tests.support.openapi_assertions import assert_documented
 
 SITE = "S6404173951"
@@ -138,6 +138,14 @@ def deliver_concurrently(sender: CallbackSender, messages: Mapping[Kind, Paramet
     with ThreadPoolExecutor(len(messages)) as threads:
         deliveries = threads.map(lambda kind: sender.deliver(kind, messages[kind], "json"), messages)
         return dict(zip(messages, deliveries, strict=True))
+
+
+def warm_up_confirm(sender: CallbackSender) -> None:
+    """Send a confirmation until it is acknowledged, because a cold start can exceed the time limit."""
+    message = with_new_identifier(load("authorization")["credit"])
+    confirmation = build_confirmation(message, site_customer_identifier="warms-up")
+    deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", retry_interval=0.01, attempts=5)
+    assert deliveries[-1].accepted
 
 
 def confirm_twice_with_hook(

@@ -1,4 +1,4 @@
-"""The stacks of ``dev`` and ``prod``, deployed as ``samconfig.toml`` says, beside the local one."""
+"""Deploy the stacks of ``dev`` and ``prod`` with the settings of ``samconfig.toml``, next to the local stack."""
 
 import secrets
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ type Stages = Mapping[str, Stack]
 
 OTHER_STAGE = {"dev": "prod", "prod": "dev"}
 SITE = "S2155373459"
-"""The site of the callbacks. Its key is another one in each stack."""
+"""The site of the callbacks. Its key differs in each stack."""
 
 for_each_stage = pytest.mark.parametrize("stage", OTHER_STAGE)
 
 
 def sandbox_overrides(local: Stack) -> dict[str, str]:
-    """Return the parameters that are not deployed as ``samconfig.toml`` has them: here these must differ."""
+    """Return the parameter values that replace the values of ``samconfig.toml`` on the emulator."""
     return {
         # The functions run on this machine.
         "Architecture": machine_architecture(),
-        # PayNearMe itself is not called.
+        # Tests do not call PayNearMe.
         "PayNearMeBaseUrl": local.paynearme_url,
-        # The emulator does not know AWS::CodeDeploy::Application and AWS::CodeDeploy::DeploymentGroup,
+        # The emulator supports neither AWS::CodeDeploy::Application and AWS::CodeDeploy::DeploymentGroup,
         "CanaryDeployment": "false",
         # nor AWS::Logs::QueryDefinition,
         "SavedQueries": "false",
@@ -41,16 +41,16 @@ def sandbox_overrides(local: Stack) -> dict[str, str]:
 
 
 def deploy_stages(stack: Stack, work_dir: Path) -> Stages:
-    """Deploy both at once beside ``stack``; return them by stage.
+    """Deploy both stages at the same time, next to ``stack``. Return the stacks by stage.
 
-    Each has a key of its own for the callbacks' site, and the local policy in force.
+    The key of ``SITE`` differs in each stack. The local policy is active in both.
     """
 
     def deploy(stage: str) -> Stack:
         site = {**stack.sites[SITE], "secret": secrets.token_hex(16)}
         overrides = parameter_overrides(stage) | sandbox_overrides(stack)
         second_stack = deploy_second_stage(stack, work_dir, stage, overrides, {**stack.sites, SITE: site})
-        # Production's own strategy takes 20 minutes, also here.
+        # The deployment strategy of prod takes 20 minutes, also on the emulator.
         with_immediate_strategy = replace(second_stack, policy_strategy_id="AppConfig.AllAtOnce")
         assert policy_of(with_immediate_strategy).deploy(local_policy())
         wait_until_started(second_stack)
@@ -61,9 +61,9 @@ def deploy_stages(stack: Stack, work_dir: Path) -> Stages:
 
 
 def wait_until_started(stack: Stack) -> None:
-    """Return when each function has the process that its version starts with: two dozen start at once.
+    """Wait until each published version has its first process. About 24 processes start at the same time.
 
-    One that took too long to start on a busy machine is started again by the first call.
+    Ignore a timeout: the first call starts another process.
     """
     waiter = stack.client("lambda").get_waiter("published_version_active")
     for kind, name in resources_of(stack):
@@ -73,7 +73,7 @@ def wait_until_started(stack: Stack) -> None:
 
 
 def resources_of(stack: Stack) -> list[tuple[str, str]]:
-    """Return the kind and the identifier of everything that a stack has."""
+    """Return the type and the physical identifier of each resource of a stack."""
     pages = stack.client("cloudformation").get_paginator("list_stack_resources")
     result_pages = pages.paginate(StackName=stack.stack_name)
     summaries = [resource for page in result_pages for resource in page["StackResourceSummaries"]]
