@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from paynearme.platform.dynamodb import Table
+from tests.support.aws_errors import client_error
 from tests.support.fake_clock import Clock
 
 CONDITION_FAILED = "ConditionalCheckFailed"
@@ -16,11 +17,6 @@ def raise_in_table(monkeypatch: pytest.MonkeyPatch, raise_error: Callable[..., N
     """Replace the requests of ``Table`` with ``raise_error``."""
     for method in ("read", "update", "transact"):
         monkeypatch.setattr(Table, method, raise_error)
-
-
-def client_error(code: str, status: int = 400, **extra_fields: Any) -> ClientError:
-    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **extra_fields}
-    return ClientError(response, "Write")
 
 
 def transaction_cancelled(*reasons: str, items: Iterable[Any] = ()) -> ClientError:

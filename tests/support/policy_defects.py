@@ -2,21 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
+from tests.support.aws_errors import MARKER, client_error
 from tests.support.fake_appconfig import ACCEPTING_POLICY, GET_CONFIGURATION, START_SESSION, FakeAppConfig
-
-MARKER = "zq7marker7qz"
-"""A part of errors and of invalid documents, which no output may contain."""
-
-
-def client_error(code: str, status: int = 400) -> ClientError:
-    """Return an error of AppConfig."""
-    error_response = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(cast(Any, error_response), "AppConfig")
 
 
 def _with_defaults(**defaults: Any) -> Mapping[str, Any]:

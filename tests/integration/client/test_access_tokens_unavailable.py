@@ -1,8 +1,5 @@
-import json
-from typing import Any
-
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPSConnectionPool
@@ -20,42 +17,35 @@ from paynearme.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from tests.support.aws_errors import client_error
 from tests.support.harness import AwsCallRecorder
+from tests.support.paynearme_stub import http_response
 from tests.support.token_endpoint_stub import TOKEN, TokenEndpointStub, WorkerProcesses
 
 URL = "https://ssm.us-east-1.amazonaws.com"
 FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
 
 
-def access_denied(operation: str) -> ClientError:
-    response: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return ClientError(response, operation)
-
-
+ACCESS_DENIED = client_error("AccessDeniedException")
 POOL = HTTPSConnectionPool("login.paynearme.invalid")
 HTML_BODY = b"<html>zq7</html>"
 
 
-def replying(status: int, content: object) -> HTTPResponse:
-    data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return HTTPResponse(body=data, status=status)
-
-
 FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, type[ServiceError]]] = {
-    "400": (replying(400, {"error": "invalid_client"}), CredentialsRejectedError),
-    "401": (replying(401, HTML_BODY), CredentialsRejectedError),
-    "403": (replying(403, {}), CredentialsRejectedError),
-    "404": (replying(404, {}), RequestNotAcceptedError),
-    "429": (replying(429, {}), RequestNotAcceptedError),
-    "500": (replying(500, {"access_token": TOKEN, "token_type": "Bearer"}), RequestNotAcceptedError),
+    "400": (http_response(400, {"error": "invalid_client"}), CredentialsRejectedError),
+    "401": (http_response(401, HTML_BODY), CredentialsRejectedError),
+    "403": (http_response(403, {}), CredentialsRejectedError),
+    "404": (http_response(404, {}), RequestNotAcceptedError),
+    "429": (http_response(429, {}), RequestNotAcceptedError),
+    "500": (http_response(500, {"access_token": TOKEN, "token_type": "Bearer"}), RequestNotAcceptedError),
     "redirect": (HTTPResponse(status=302, headers={"Location": "https://zq7.invalid"}), RequestNotAcceptedError),
-    "HTML": (replying(200, HTML_BODY), RequestNotAcceptedError),
-    "invalid UTF-8": (replying(200, b"\xff\xfe"), RequestNotAcceptedError),
-    "empty body": (replying(200, b""), RequestNotAcceptedError),
-    "list": (replying(200, [TOKEN]), RequestNotAcceptedError),
-    "text": (replying(200, TOKEN), RequestNotAcceptedError),
-    "null": (replying(200, None), RequestNotAcceptedError),
-    "error with 200": (replying(200, {"error": "zq7"}), RequestNotAcceptedError),
+    "HTML": (http_response(200, HTML_BODY), RequestNotAcceptedError),
+    "invalid UTF-8": (http_response(200, b"\xff\xfe"), RequestNotAcceptedError),
+    "empty body": (http_response(200, b""), RequestNotAcceptedError),
+    "list": (http_response(200, [TOKEN]), RequestNotAcceptedError),
+    "text": (http_response(200, TOKEN), RequestNotAcceptedError),
+    "null": (http_response(200, None), RequestNotAcceptedError),
+    "error with 200": (http_response(200, {"error": "zq7"}), RequestNotAcceptedError),
     "no token": (TokenEndpointStub.granting(access_token=None), RequestNotAcceptedError),
     "numeric token": (TokenEndpointStub.granting(access_token=7), RequestNotAcceptedError),
     "empty token": (TokenEndpointStub.granting(access_token=""), RequestNotAcceptedError),
@@ -67,13 +57,13 @@ FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, type[ServiceError]]] = 
     "text expiry": (TokenEndpointStub.granting(expires_in="zq7"), RequestNotAcceptedError),
     "list expiry": (TokenEndpointStub.granting(expires_in=[1]), RequestNotAcceptedError),
     "infinite expiry": (
-        replying(200, b'{"access_token": "zq7", "token_type": "Bearer", "expires_in": 1e999}'),
+        http_response(200, b'{"access_token": "zq7", "token_type": "Bearer", "expires_in": 1e999}'),
         RequestNotAcceptedError,
     ),
     "expiry of 400 digits": (TokenEndpointStub.granting(expires_in=10**400), RequestNotAcceptedError),
     "text expiry of 400 digits": (TokenEndpointStub.granting(expires_in="9" * 400), RequestNotAcceptedError),
-    "deeply nested JSON": (replying(200, b"[" * 100_000), RequestNotAcceptedError),
-    "deeply nested token": (replying(200, b'{"access_token": ' + b"[" * 100_000), RequestNotAcceptedError),
+    "deeply nested JSON": (http_response(200, b"[" * 100_000), RequestNotAcceptedError),
+    "deeply nested token": (http_response(200, b'{"access_token": ' + b"[" * 100_000), RequestNotAcceptedError),
     "connection refused": (NewConnectionError(HTTPConnection("x"), "zq7"), RequestNotAcceptedError),
     "truncated": (ProtocolError("zq7"), UpstreamError),
     "response timeout": (AnswerTimeoutError(POOL, "/", "zq7"), UpstreamTimeoutError),
@@ -97,7 +87,7 @@ def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
 
 
 def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: WorkerProcesses) -> None:
-    processes.token_endpoint.reply = replying(500, {})
+    processes.token_endpoint.reply = http_response(500, {})
     with pytest.raises(RequestNotAcceptedError):
         processes.get_access_token()
 
@@ -111,9 +101,7 @@ def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: Work
     assert processes.get_access_token() == SECOND_TOKEN
 
 
-@pytest.mark.parametrize(
-    "error", [access_denied("GetParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"]
-)
+@pytest.mark.parametrize("error", [ACCESS_DENIED, ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"])
 def test_without_the_store_there_is_no_token(
     processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
@@ -135,7 +123,7 @@ def test_a_lost_answer_of_the_store_is_asked_for_again(processes: WorkerProcesse
 
 
 def test_without_the_table_nobody_asks_the_address(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
-    aws_calls.request_errors["UpdateItem"] = access_denied("UpdateItem")
+    aws_calls.request_errors["UpdateItem"] = ACCESS_DENIED
 
     with pytest.raises(LedgerUnavailableError):
         processes.get_access_token()
@@ -150,9 +138,7 @@ def test_a_lease_whose_answer_is_lost_is_held_by_who_wrote_it(
     assert processes.get_access_token() == FIRST_TOKEN
 
 
-@pytest.mark.parametrize(
-    "error", [access_denied("PutParameter"), ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"]
-)
+@pytest.mark.parametrize("error", [ACCESS_DENIED, ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"])
 def test_a_token_that_cannot_be_stored_is_good_for_its_process(
     processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
@@ -164,9 +150,7 @@ def test_a_token_that_cannot_be_stored_is_good_for_its_process(
 
 def test_a_lease_that_cannot_be_given_back_does_no_harm(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
     aws_calls.response_errors["PutParameter"] = [None]
-    processes.token_endpoint.during_request = [
-        lambda: aws_calls.request_errors.update(UpdateItem=access_denied("UpdateItem"))
-    ]
+    processes.token_endpoint.during_request = [lambda: aws_calls.request_errors.update(UpdateItem=ACCESS_DENIED)]
 
     assert processes.get_access_token() == FIRST_TOKEN
     assert processes.get_access_token() == FIRST_TOKEN

@@ -2,8 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import ProtocolError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError
 
 from paynearme.protocol.signing import verify
 from tests.support.api_driver import ApiDriver, order_path, parameter_errors, problem_type
@@ -13,7 +12,7 @@ from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample
-from tests.support.submission_driver import CONNECTION_REFUSED, REJECTION
+from tests.support.submission_driver import CONNECTION_REFUSED, READ_TIMEOUT, REJECTION
 
 CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
 ORDER = "82882345534"
@@ -26,7 +25,6 @@ PII_FIELDS = {
     "site_customer_street": "zq7 Street",
     "site_customer_city": "zq7 City",
 }
-READ_TIMEOUT = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
 RETURNED_ORDER = {
     "pnm_order_identifier": ORDER,
     "site_order_identifier": "6969675870",

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
 
 from paynearme.platform.deadline import Deadline
 from tests.support.api_driver import ApiDriver, order_path, problem_type
+from tests.support.aws_errors import client_error
 from tests.support.callback_fixtures import SITE
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, Response
@@ -18,7 +19,6 @@ CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
 ORDER = "82882345534"
 REQUEST = load_sample("create_order", "guaranteed_ach") | {"site_identifier": SITE}
 ORDER_INPUT = {"status": "open", "order_type": "any", "order_amount": "500.00"}
-ACCESS_DENIED: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 PII_FIELDS = {
     "site_customer_first_name": "zq7first",
     "site_customer_last_name": "zq7last",
@@ -39,7 +39,7 @@ def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction
 
 @pytest.mark.parametrize(
     "error",
-    [ClientError(ACCESS_DENIED, "UpdateItem"), ReadTimeoutError(endpoint_url="https://dynamodb.invalid")],
+    [client_error("AccessDeniedException"), ReadTimeoutError(endpoint_url="https://dynamodb.invalid")],
     ids=["denied", "timeout"],
 )
 def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(

@@ -2,8 +2,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import ReadTimeoutError
 
 from paynearme.protocol.signing import verify
 from tests.support.api_driver import ApiDriver, parameter_errors, problem_type
@@ -11,12 +9,11 @@ from tests.support.callback_fixtures import SITE, SITES
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample, sample_names
-from tests.support.submission_driver import REJECTION
+from tests.support.submission_driver import READ_TIMEOUT, REJECTION
 
 PATH = "/payment-methods/find"
 REQUEST = {"site_customer_identifier": "184120000"}
 SAVED_METHODS = load_sample("find_payment_methods_response", "saved")
-READ_TIMEOUT = ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow")
 
 
 @pytest.fixture

@@ -2,23 +2,28 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from urllib3 import HTTPResponse
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import ReadTimeoutError
 
 from paynearme.protocol.signing import verify
 from tests.support.api_driver import ApiDriver
+from tests.support.aws_errors import client_error
 from tests.support.callback_fixtures import SITE, SITES, authorization
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample
-from tests.support.submission_driver import ACCEPTED_REPLY, KEY, REQUEST, SUBMITTED, identifier_of, outcome
+from tests.support.submission_driver import (
+    ACCEPTED_REPLY,
+    KEY,
+    READ_TIMEOUT,
+    REQUEST,
+    SUBMITTED,
+    identifier_of,
+    outcome,
+)
 from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH, OAUTH_SITE, TOKEN, TokenEndpointStub
 
 FIRST, SECOND = f"Bearer {TOKEN}-1", f"Bearer {TOKEN}-2"
-READ_TIMEOUT = ReadTimeoutError(HTTPSConnectionPool("login.paynearme.invalid"), "/", "slow")
 
 # By operation: the path, the request, and PayNearMe's response.
 CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -213,8 +218,7 @@ def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
 def test_without_the_store_of_tokens_it_is_unavailable(
     backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured: CapturedOutput, name: str
 ) -> None:
-    access_denied: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    aws_calls.request_errors["GetParameter"] = ClientError(access_denied, "GetParameter")
+    aws_calls.request_errors["GetParameter"] = client_error("AccessDeniedException")
 
     assert outcome(call(backend, paynearme, name)) == (503, "unavailable")
     assert paynearme.sent == []
@@ -228,8 +232,7 @@ def test_without_the_store_of_tokens_it_is_unavailable(
 def test_a_token_that_cannot_be_stored_is_used_all_the_same(
     backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, name: str
 ) -> None:
-    access_denied: Any = {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    aws_calls.request_errors["PutParameter"] = ClientError(access_denied, "PutParameter")
+    aws_calls.request_errors["PutParameter"] = client_error("AccessDeniedException")
 
     assert call(backend, paynearme, name).status == 200
 

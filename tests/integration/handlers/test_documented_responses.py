@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from operations.openapi import examples
 from paynearme.platform.http_request import MAX_BYTES
@@ -18,13 +16,8 @@ from tests.support.harness import LambdaFunction, LedgerFixture, Response, Sites
 from tests.support.openapi_assertions import DOCUMENT
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample, sample_names
-from tests.support.submission_driver import ACCEPTED_REPLY, EXPIRED_REPLY, KEY
+from tests.support.submission_driver import ACCEPTED_REPLY, EXPIRED_REPLY, KEY, READ_TIMEOUT
 
-CONNECT_TIMEOUT = MaxRetryError(
-    HTTPSConnectionPool("paynearme.invalid"),
-    "/",
-    ReadTimeoutError(HTTPSConnectionPool("paynearme.invalid"), "/", "slow"),
-)
 REJECTION = {"status": "error", "response_code": "1100", "errors": ["Order is unknown"]}
 GATEWAY_STATUSES = {"403", "429", "default"}
 """The statuses of API Gateway, which no function returns."""
@@ -152,7 +145,7 @@ TRIGGERS: dict[str, Callable[[SystemDriver, str], Response]] = {
     "500": internal_error,
     "502": paynearme_reply((429, REJECTION)),
     "503": unavailable,
-    "504": paynearme_reply(CONNECT_TIMEOUT),
+    "504": paynearme_reply(READ_TIMEOUT),
 }
 
 

@@ -2,11 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from paynearme.platform.http_request import ProxyEvent
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from tests.support.api_gateway_events import body_event, json_event, query_event
+from tests.support.aws_errors import MARKER, client_error
 from tests.support.callback_fixtures import (
     SITE,
     SITE_OF_2_0,
@@ -22,7 +22,6 @@ from tests.support.callback_fixtures import (
 from tests.support.dynamodb_stub import raise_in_table
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 
-MARKER = "zq7marker7qz"
 READS = ["BatchGetItem"]
 WRITES = ["UpdateItem", "TransactWriteItems"]
 type FaultInjection = Callable[[], object]
@@ -41,8 +40,7 @@ def injected_fault(
     def raise_error(*_: object) -> None:
         raise RuntimeError(MARKER)
 
-    access_denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": MARKER}}, "Write")
-    access_denied.response["ResponseMetadata"] = {"HTTPStatusCode": 400}  # type: ignore[typeddict-item] # other fields are not read
+    access_denied = client_error("AccessDeniedException")
     injections: dict[str, FaultInjection] = {
         "table deleted": lambda: ledger_table.client.delete_table(TableName=ledger_table.table_name),
         "table denied": lambda: aws_calls.request_errors.update(dict.fromkeys(WRITES, access_denied)),

@@ -15,7 +15,8 @@ from botocore.exceptions import (
 from paynearme.errors import LedgerUnavailableError
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 from paynearme.platform.dynamodb import Table, Update
-from tests.support.dynamodb_stub import CONDITION_FAILED, DynamoDBStub, client_error, transaction_cancelled
+from tests.support.aws_errors import client_error
+from tests.support.dynamodb_stub import CONDITION_FAILED, DynamoDBStub, transaction_cancelled
 from tests.support.fake_clock import Clock
 from tests.support.harness import RESPONSE_TIMEOUT_SECONDS
 

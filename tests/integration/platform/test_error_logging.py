@@ -2,32 +2,26 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from tests.support.api_gateway_events import json_event
+from tests.support.aws_errors import MARKER, client_error
 from tests.support.callback_fixtures import authorization, confirmation
 from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import PayNearMeStub
 
-MARKER = "zq7marker7qz"
 MESSAGES: dict[str, Callable[..., dict[str, str]]] = {
     "authorize": authorization,
     "confirm": confirmation,
     "get_smart_token": valid_smart_token_request,
 }
-
-
-def client_error(code: str, operation: str) -> ClientError:
-    response = {"Error": {"Code": code, "Message": MARKER}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return ClientError(cast(Any, response), operation)
 
 
 @pytest.fixture(params=list(MESSAGES))
@@ -38,7 +32,7 @@ def name(request: pytest.FixtureRequest, paynearme: PayNearMeStub) -> str:
 def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
     cold_start: Callable[[str], LambdaFunction], aws_calls: AwsCallRecorder, captured: CapturedOutput, name: str
 ) -> None:
-    aws_calls.request_errors = {"GetSecretValue": client_error("AccessDeniedException", "GetSecretValue")}
+    aws_calls.request_errors = {"GetSecretValue": client_error("AccessDeniedException")}
 
     cold_start(name)(MESSAGES[name]())
 
@@ -65,7 +59,7 @@ def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
     operation: str,
     changes: dict[str, str],
 ) -> None:
-    aws_calls.request_errors = {operation: client_error("AccessDeniedException", operation)}
+    aws_calls.request_errors = {operation: client_error("AccessDeniedException")}
 
     cold_start(name)(MESSAGES[name](**changes))
 
@@ -79,7 +73,7 @@ def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
 def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
     authorize: LambdaFunction, deployed_policy: FakeAppConfig, captured: CapturedOutput, operation: str
 ) -> None:
-    deployed_policy.fail(operation, client_error("AccessDeniedException", operation))
+    deployed_policy.fail(operation, client_error("AccessDeniedException"))
 
     authorize(authorization())
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.support.api_driver import ApiDriver, order_path, payment_path
+from tests.support.aws_errors import client_error
 from tests.support.callback_driver import reversal
 from tests.support.callback_fixtures import SITE, authorization, confirmation
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
@@ -167,13 +167,9 @@ CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
 NEW_ORDER = load_sample("create_order", "guaranteed_ach") | {"site_identifier": SITE}
 
 
-ACCESS_DENIED = ClientError(
-    {"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {"HTTPStatusCode": 400}},  # type: ignore[typeddict-item] # other fields are not read
-    "UpdateItem",
+@pytest.mark.parametrize(
+    ("status", "error"), [(200, None), (503, client_error("AccessDeniedException")), (500, RuntimeError())]
 )
-
-
-@pytest.mark.parametrize(("status", "error"), [(200, None), (503, ACCESS_DENIED), (500, RuntimeError())])
 def test_a_new_orders_line_has_it_whether_it_was_written_down_or_not(
     backend: ApiDriver,
     paynearme: PayNearMeStub,

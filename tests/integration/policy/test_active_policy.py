@@ -10,18 +10,12 @@ from paynearme.platform.settings import Settings
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from paynearme.policy.texts import MAX_TEXT
 from paynearme.policy_provider import PolicyProvider
+from tests.support.aws_errors import MARKER, client_error
 from tests.support.callback_fixtures import SITE, SITE_OF_2_0, authorization, site_changes
 from tests.support.fake_appconfig import ACCEPTING_POLICY, GET_CONFIGURATION, START_SESSION, FakeAppConfig
 from tests.support.fake_clock import Clock
 from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, CapturedOutput, LambdaFunction, LedgerFixture, Response
-from tests.support.policy_defects import (
-    INVALID_POLICIES,
-    MARKER,
-    UNAVAILABLE_POLICIES,
-    break_policy,
-    client_error,
-    for_each_defect,
-)
+from tests.support.policy_defects import INVALID_POLICIES, UNAVAILABLE_POLICIES, break_policy, for_each_defect
 
 POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds
 

@@ -15,6 +15,7 @@ from paynearme.platform.aws_clients import CLIENT_CONFIG
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.settings import Settings
 from paynearme.policy_provider import REFRESH_SECONDS, PolicyProvider
+from tests.support.aws_errors import client_error
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
 from tests.support.fake_appconfig import GET_CONFIGURATION, START_SESSION, FakeAppConfig
@@ -26,7 +27,7 @@ from tests.support.harness import (
     LambdaFunction,
     LedgerFixture,
 )
-from tests.support.policy_defects import break_policy, client_error, for_each_defect
+from tests.support.policy_defects import break_policy, for_each_defect
 
 URL = "https://appconfigdata.us-east-1.amazonaws.com"
 POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds

@@ -3,12 +3,13 @@ import traceback
 from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ConnectionClosedError, ReadTimeoutError
 
 from paynearme.errors import SiteKeysUnavailableError
 from paynearme.platform.settings import Settings
 from paynearme.sites.site import Site
 from paynearme.sites.site_provider import SiteProvider
+from tests.support.aws_errors import client_error
 from tests.support.callback_fixtures import SITE, SITES, authorization, confirmation
 from tests.support.fake_clock import Clock
 from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, AwsCallRecorder, LambdaFunction, SitesSecret
@@ -132,15 +133,8 @@ def test_a_secret_that_became_malformed_does_not_displace_the_keys_that_hold(
     assert confirm(confirmation()).status == 200
 
 
-def client_error(code: str, status: int) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item] # other fields are not read
-        "GetSecretValue",
-    )
-
-
 TRANSIENT_ERRORS = {
-    "throttled": client_error("ThrottlingException", 400),
+    "throttled": client_error("ThrottlingException"),
     "internal error": client_error("InternalServiceError", 500),
     "read timeout": ReadTimeoutError(endpoint_url=URL),
     "connection closed": ConnectionClosedError(endpoint_url=URL),
@@ -172,7 +166,7 @@ def test_a_read_that_fails_on_and_on_ends_in_time(
 
 @pytest.mark.parametrize(
     "error",
-    [client_error("AccessDeniedException", 400), client_error("DecryptionFailure", 400), BotoCoreError()],
+    [client_error("AccessDeniedException"), client_error("DecryptionFailure"), BotoCoreError()],
 )
 def test_a_read_that_is_refused_is_not_tried_again(
     sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
@@ -194,7 +188,7 @@ def test_a_message_of_a_known_site_is_heard_after_a_failed_refresh(
     authorize: LambdaFunction, aws_calls: AwsCallRecorder
 ) -> None:
     assert authorize(authorization()).status == 200
-    aws_calls.request_errors["GetSecretValue"] = client_error("AccessDeniedException", 400)
+    aws_calls.request_errors["GetSecretValue"] = client_error("AccessDeniedException")
     authorize({**authorization(), "signature": "0" * 64})
 
     assert authorize(authorization()).fields["accept_payment"] == "yes"
