@@ -33,8 +33,8 @@ _RETRYABLE_REASONS = frozenset({"ProvisionedThroughputExceeded", "ThrottlingErro
 def is_retryable(error: BaseException) -> bool:
     """Return whether a retry of the same AWS request can succeed.
 
-    True for an attempt that timed out, for an unreachable, throttling or failing service, and for a DynamoDB
-    transaction that conflicted with another transaction, if none of its conditions failed.
+    True for an attempt that timed out, and for an unreachable, throttling or failing service. Also true for a
+    DynamoDB transaction that conflicted with another transaction, if none of its conditions failed.
     """
     if isinstance(error, TimeoutError | RetryableError | HTTPClientError | ConnectionError):
         return True
