@@ -210,7 +210,7 @@ class _Card:
         if not visible:
             self._legend(())
             return
-        axes = self._axes(2.1, 0.5, 0.55, 0.2)
+        axes = self._axes(2.5, 0.5, 0.55, 0.2)
         axes.spines[:].set_visible(False)
         labels, values = zip(*visible, strict=True)
         positions = range(len(visible))

@@ -76,7 +76,7 @@ class TrafficGenerator:
 
     def run(self, progress: Progress) -> None:
         """Send the traffic, and wait until its events are published."""
-        progress("Warming up")
+        progress("Sending the first payment")
         self._pay(range(1))
         progress(f"Sending {PAYMENTS} payments with declines, duplicates, reversals and anomalies")
         self._pay(range(PAYMENTS // 2))
