@@ -63,10 +63,7 @@ class DeadLetterQueue:
         messages: list[dict[str, Any]] = []
         while len(messages) < MAX_BATCH:
             response = self._sqs.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=10,
-                VisibilityTimeout=VISIBILITY_TIMEOUT,
-                WaitTimeSeconds=1,
+                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY_TIMEOUT, WaitTimeSeconds=1
             )
             if not response.get("Messages"):
                 break

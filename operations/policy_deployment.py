@@ -199,9 +199,7 @@ class DeployedPolicy:
 
     def _deployment(self, number: int) -> Deployment:
         response = self._client.get_deployment(
-            ApplicationId=self._target.application,
-            EnvironmentId=self._target.environment,
-            DeploymentNumber=number,
+            ApplicationId=self._target.application, EnvironmentId=self._target.environment, DeploymentNumber=number
         )
         rollback_events = [
             event

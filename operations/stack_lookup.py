@@ -30,9 +30,7 @@ type ClientFactory = Callable[[str], Any]
 
 
 def deployed_policy_of(
-    environment: str,
-    configuration: Path = CONFIGURATION,
-    session_factory: Callable[..., Any] = boto3.Session,
+    environment: str, configuration: Path = CONFIGURATION, session_factory: Callable[..., Any] = boto3.Session
 ) -> DeployedPolicy:
     """Return the policy of the stack of ``environment`` in ``samconfig.toml``.
 
@@ -45,9 +43,7 @@ def deployed_policy_of(
 
 
 def dead_letter_queue_of(
-    environment: str,
-    configuration: Path = CONFIGURATION,
-    session_factory: Callable[..., Any] = boto3.Session,
+    environment: str, configuration: Path = CONFIGURATION, session_factory: Callable[..., Any] = boto3.Session
 ) -> DeadLetterQueue:
     """Return the dead-letter queue of a stack. Arguments and errors as for ``deployed_policy_of``."""
     client_of, outputs = _resolve(environment, configuration, session_factory, _DEAD_LETTER_QUEUE_OUTPUTS)

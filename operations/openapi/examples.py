@@ -58,10 +58,7 @@ CREATE_ORDER_RESPONSE = CreateOrderResponse.model_validate(
             "secure_smart_token": "the-token",
             "secure_smart_link": "https://www.paynearme-sandbox.com/ssl/the-token",
             "order_tracking_url": "https://www.paynearme-sandbox.com/80080175585",
-            "customer": {
-                "pnm_customer_identifier": "U4557822272",
-                "site_customer_identifier": "773090000",
-            },
+            "customer": {"pnm_customer_identifier": "U4557822272", "site_customer_identifier": "773090000"},
             "electronic_payments": {
                 "payment_methods": [
                     {"type": "ach", "fee_amount": "0.00", "fee_currency": "USD", "accounts": []},
@@ -147,21 +144,9 @@ CUSTOMER = CustomerResponse.model_validate(
         "balance": "75.00",
         "spending": {
             "time_zone": "America/New_York",
-            "day": {
-                "window": "2026-11-20",
-                "spent": "100.00",
-                "by_payment_type": {"debit": "100.00"},
-            },
-            "week": {
-                "window": "2026-W47",
-                "spent": "145.50",
-                "by_payment_type": {"cash": "45.50", "debit": "100.00"},
-            },
-            "month": {
-                "window": "2026-11",
-                "spent": "145.50",
-                "by_payment_type": {"cash": "45.50", "debit": "100.00"},
-            },
+            "day": {"window": "2026-11-20", "spent": "100.00", "by_payment_type": {"debit": "100.00"}},
+            "week": {"window": "2026-W47", "spent": "145.50", "by_payment_type": {"cash": "45.50", "debit": "100.00"}},
+            "month": {"window": "2026-11", "spent": "145.50", "by_payment_type": {"cash": "45.50", "debit": "100.00"}},
         },
         "chargebacks": {"count": 0, "within_days": 180},
         "returns": {"count": 1, "within_days": 90},

@@ -31,12 +31,7 @@ class BackendClient:
     """A caller of the backend API with the keys of an IAM user."""
 
     def __init__(
-        self,
-        backend_url: str,
-        region: str,
-        access_key_id: str,
-        secret_access_key: str,
-        timeout: float = 12,
+        self, backend_url: str, region: str, access_key_id: str, secret_access_key: str, timeout: float = 12
     ) -> None:
         """Create a client of the API at ``backend_url`` (without a slash at the end). ``timeout`` is in seconds."""
         self._url = backend_url
@@ -61,11 +56,7 @@ class BackendClient:
         return self._send("POST", path, text, headers)
 
     def _send(
-        self,
-        method: str,
-        path: str,
-        body: str | bytes | None = None,
-        extra_headers: Mapping[str, str] | None = None,
+        self, method: str, path: str, body: str | bytes | None = None, extra_headers: Mapping[str, str] | None = None
     ) -> Response:
         url = f"{self._url}{path}"
         headers = {} if body is None else {"Content-Type": "application/json", **(extra_headers or {})}

@@ -178,14 +178,7 @@ class _Card:
         below = [0.0] * len(times)
         for series in visible:
             values = [value or 0.0 for value in self._metrics.per_period(series, self._periods)]
-            axes.bar(
-                times,
-                values,
-                width=self._periods.seconds * 0.86,
-                bottom=below,
-                color=series.color,
-                linewidth=0,
-            )
+            axes.bar(times, values, width=self._periods.seconds * 0.86, bottom=below, color=series.color, linewidth=0)
             below = [a + b for a, b in zip(below, values, strict=True)]
 
     def _legend(self, visible: Sequence[Series]) -> int:

@@ -11,10 +11,7 @@ from aiohttp import web
 
 
 def error_response(
-    description: str,
-    response_code: str | None = None,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
+    description: str, response_code: str | None = None, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Return PayNearMe's error response. ``description`` must not contain a value of the request."""
     content: dict[str, Any] = {"status": "error", "errors": [{"description": description}]}

@@ -226,8 +226,5 @@ def runner(upstream: str) -> web.AppRunner:
     """Return the runner of a proxy of ``upstream``."""
     # Signatures cover the compressed bodies.
     return web.AppRunner(
-        FaultProxy(upstream).application(),
-        auto_decompress=False,
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
+        FaultProxy(upstream).application(), auto_decompress=False, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
     )

@@ -20,13 +20,7 @@ _FAILURES = (
     {"ErrorCode": "ThrottlingException", "ErrorMessage": "Rate exceeded"},
 )
 # These headers depend on the original body and caller.
-_SIGNATURE_HEADERS = {
-    "authorization",
-    "content-length",
-    "x-amz-content-sha256",
-    "x-amz-date",
-    "x-amz-security-token",
-}
+_SIGNATURE_HEADERS = {"authorization", "content-length", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"}
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,7 @@ def stop(folder: Path) -> None:
 
 
 def deploy_second_stage(
-    running: Stack,
-    folder: Path,
-    environment: str,
-    overrides: Mapping[str, str],
-    sites: Mapping[str, Mapping[str, Any]],
+    running: Stack, folder: Path, environment: str, overrides: Mapping[str, str], sites: Mapping[str, Mapping[str, Any]]
 ) -> Stack:
     """Deploy the built template to the emulator of ``running`` as another stack, and return that stack.
 

@@ -53,11 +53,7 @@ KEYS_AND_INDEXES: Any = {
     for name in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 }
 SECRET_NAME = "paynearme-sites"
-CREDENTIALS: Any = {
-    "aws_access_key_id": "testing",
-    "aws_secret_access_key": "testing",
-    "region_name": "us-east-1",
-}
+CREDENTIALS: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
 ENVIRONMENT = {
     "SITES_SECRET": SECRET_NAME,
     "TABLE_NAME": TABLE_NAME,

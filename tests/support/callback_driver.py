@@ -130,11 +130,7 @@ class CallbackDriver:
         return {window: item[name] for window, item in self.windows(customer).items() if item.get(name)}
 
     def _defaults(self, payment_id: str) -> dict[str, str | None]:
-        return {
-            "pnm_payment_identifier": payment_id,
-            "payment_amount": "100.00",
-            "timestamp": unix_time(self.now),
-        }
+        return {"pnm_payment_identifier": payment_id, "payment_amount": "100.00", "timestamp": unix_time(self.now)}
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,7 @@ SITES: dict[str, dict[str, str]] = {
         "api_secret": "0f1e2d3c4b5a69788796a5b4c",
         "response_format": "xml",
     },
-    SITE_OF_2_0_IN_JSON: {
-        "version": "2.0",
-        "secret": "9c8b7a6f5e4d3c2b1a0918273",
-        "response_format": "json",
-    },
+    SITE_OF_2_0_IN_JSON: {"version": "2.0", "secret": "9c8b7a6f5e4d3c2b1a0918273", "response_format": "json"},
 }
 """The sites' secret of the tests, by site identifier."""
 
@@ -63,9 +59,5 @@ def site_changes(site: str) -> dict[str, Any]:
 
 
 def _with_customer_and_time(changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    defaults = {
-        "site_customer_identifier": CUSTOMER,
-        "payment_type": "credit",
-        "timestamp": str(int(time.time())),
-    }
+    defaults = {"site_customer_identifier": CUSTOMER, "payment_type": "credit", "timestamp": str(int(time.time()))}
     return defaults | dict(changes)

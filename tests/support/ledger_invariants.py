@@ -53,10 +53,7 @@ def assert_payments(item: Item, expected: Payment) -> None:
     assert (item.get("reason", ""), item.get("outcome", "")) == (expected.reason, expected.outcome)
     assert item.get("posted_amount", 0) == expected.posted
     assert item.get("debited_amount", 0) == expected.debited_amount <= expected.posted
-    assert ("pending_since" in item, "unconfirmed_at" in item) == (
-        bool(expected.pending_since),
-        expected.unconfirmed,
-    )
+    assert ("pending_since" in item, "unconfirmed_at" in item) == (bool(expected.pending_since), expected.unconfirmed)
     compared_anomalies = {"paid_after_decline", "paid_after_release", "reversed_unknown"}
     assert compared_anomalies & set(item.get("anomalies", ())) == expected.anomalies
 

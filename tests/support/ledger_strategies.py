@@ -61,7 +61,5 @@ actions = st.sampled_from([*_arguments, *_frequent_actions]).flatmap(
 def message_for(message: Message) -> Received:
     """Convert a message for the model."""
     return Received(
-        Decimal(message["payment_amount"] or 0),
-        message["site_customer_identifier"],
-        TYPES[message["payment_type"]],
+        Decimal(message["payment_amount"] or 0), message["site_customer_identifier"], TYPES[message["payment_type"]]
     )

@@ -42,11 +42,7 @@ PII = {"ext_customer_tax_id_pii": "987654321", "ext_customer_date_of_birth_pii":
 PII_VALUES = frozenset({*PII.values(), *CUSTOMER_DATA.values()} - {CUSTOMER_DATA["site_customer_year_of_birth"]})
 """The values that no log, item or response may contain."""
 
-NOT_ACKNOWLEDGED = {
-    "confirm_bad_xml": "not JSON",
-    "confirm_blank": "not JSON",
-    "confirm_redirect": "status 302",
-}
+NOT_ACKNOWLEDGED = {"confirm_bad_xml": "not JSON", "confirm_blank": "not JSON", "confirm_redirect": "status 302"}
 """For each certification hook with a faulty response: the reason why PayNearMe does not accept the response."""
 
 

@@ -48,11 +48,7 @@ def full_document() -> dict[str, Any]:
             payment_types=["cash", "credit", "none", "other"],
             channels=["consumer", "consumer_recurring", "none", "other"],
             subchannels=["scheduled_one_time", "none", "other"],
-            amounts={
-                "cash": {"minimum": "20.00", "maximum": "500"},
-                "credit": {"minimum": "10"},
-                "other": {},
-            },
+            amounts={"cash": {"minimum": "20.00", "maximum": "500"}, "credit": {"minimum": "10"}, "other": {}},
             chargebacks={"max_count": 1, "within_days": 90},
             returns={"max_count": 2, "within_days": 365},
             spending_limits=[

@@ -16,10 +16,7 @@ def _with_defaults(**defaults: Any) -> Mapping[str, Any]:
 
 _EXPIRED_TOKEN = client_error("BadRequestException")
 UNAVAILABLE_POLICIES: Mapping[str, Mapping[str, Exception]] = {
-    "unknown policy": {
-        START_SESSION: client_error("ResourceNotFoundException"),
-        GET_CONFIGURATION: _EXPIRED_TOKEN,
-    },
+    "unknown policy": {START_SESSION: client_error("ResourceNotFoundException"), GET_CONFIGURATION: _EXPIRED_TOKEN},
     "session denied": {START_SESSION: client_error("AccessDeniedException"), GET_CONFIGURATION: _EXPIRED_TOKEN},
     "nothing deployed": {GET_CONFIGURATION: client_error("ResourceNotFoundException")},
     "configuration denied": {GET_CONFIGURATION: client_error("AccessDeniedException")},

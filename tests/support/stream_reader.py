@@ -73,8 +73,7 @@ def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
         event
         for record in records
         for event in payment_events(
-            *stream_images(record),
-            datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC),
+            *stream_images(record), datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC)
         )
     ]
 

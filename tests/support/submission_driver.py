@@ -6,13 +6,7 @@ from typing import Any, Self, cast
 
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-)
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.protocol.parsing import read_message

@@ -151,9 +151,7 @@ def test_who_waits_longer_than_the_lease_asks_in_the_end(processes: WorkerProces
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"client_id": "another"}, {"token_url": "https://another.invalid/token"}, {"scope": "another"}],
-    ids=str,
+    "changes", [{"client_id": "another"}, {"token_url": "https://another.invalid/token"}, {"scope": "another"}], ids=str
 )
 def test_a_token_of_another_client_is_not_used(processes: WorkerProcesses, changes: dict[str, object]) -> None:
     process = processes.start()

@@ -86,10 +86,7 @@ def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
     backend: ApiDriver, paynearme: PayNearMeStub
 ) -> None:
     accounts = load_sample("find_payment_methods_response", "saved")["accounts"]
-    methods = [
-        {"type": "ach", "accounts": accounts},
-        {"type": "debit", "accounts": [{"payment_method_identifier": 7}]},
-    ]
+    methods = [{"type": "ach", "accounts": accounts}, {"type": "debit", "accounts": [{"payment_method_identifier": 7}]}]
     paynearme.default_reply = paynearme.replying(200, created(electronic_payments={"payment_methods": methods}))
 
     ach, debit = backend.post("/orders", REQUEST).content["order"]["payment_methods"]

@@ -103,12 +103,7 @@ def test_a_site_that_signs_needs_no_token(
 
     assert call(backend, paynearme, name, site).status == 200
     assert paynearme.authorizations == [None]
-    verify(
-        paynearme.sent[0],
-        paynearme.sent[0]["signature"],
-        [(SITES | {OAUTH_SITE: OAUTH})[site]["secret"]],
-        "3.0",
-    )
+    verify(paynearme.sent[0], paynearme.sent[0]["signature"], [(SITES | {OAUTH_SITE: OAUTH})[site]["secret"]], "3.0")
     assert token_endpoint.requests == []
     assert "GetParameter" not in aws_calls.calls
 

@@ -104,11 +104,7 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
     payments.confirm()
 
     event = details()
-    assert (event["type"], event["authorized"], event["credited_amount"]) == (
-        "PaymentConfirmed",
-        False,
-        "100.00",
-    )
+    assert (event["type"], event["authorized"], event["credited_amount"]) == ("PaymentConfirmed", False, "100.00")
     assert "site_payment_identifier" not in event
 
 
@@ -213,10 +209,7 @@ def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
     stream_reader.new_types()
 
     payments.confirm(
-        payment_amount="90.00",
-        net_payment_amount="95.00",
-        pnm_order_identifier="1",
-        site_customer_identifier="another",
+        payment_amount="90.00", net_payment_amount="95.00", pnm_order_identifier="1", site_customer_identifier="another"
     )
     assert stream_reader.new_types() == [
         "PaymentConfirmed",

@@ -7,11 +7,7 @@ import pytest
 from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization, confirmation
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
-MALFORMED_VALUES = {
-    "payment_date": "2025-06-03",
-    "pnm_processing_fee": "4.990",
-    "due_to_site_currency": "usd",
-}
+MALFORMED_VALUES = {"payment_date": "2025-06-03", "pnm_processing_fee": "4.990", "due_to_site_currency": "usd"}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

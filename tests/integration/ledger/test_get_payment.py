@@ -227,9 +227,7 @@ def test_nothing_personal_is_told(backend: ApiDriver, confirm: LambdaFunction) -
 
 
 @pytest.mark.parametrize(
-    ("query", "names"),
-    [({"test": "yes"}, {"test"}), ({"test": ""}, {"test"}), ({"zq7": "1"}, {"zq7"})],
-    ids=str,
+    ("query", "names"), [({"test": "yes"}, {"test"}), ({"test": ""}, {"test"}), ({"zq7": "1"}, {"zq7"})], ids=str
 )
 def test_what_cannot_be_asked_is_named(backend: ApiDriver, query: dict[str, str], names: set[str]) -> None:
     assert parameter_errors(backend.get(payment_path(), **query)).keys() == names

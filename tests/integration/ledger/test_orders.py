@@ -118,8 +118,7 @@ def test_each_order_is_its_own_and_so_is_each_sites(backend: ApiDriver) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "returned"),
-    [("0.01", "0.01"), ("5", "5.00"), (25.5, "25.50"), ("999999999999.99", "999999999999.99")],
+    ("amount", "returned"), [("0.01", "0.01"), ("5", "5.00"), (25.5, "25.50"), ("999999999999.99", "999999999999.99")]
 )
 def test_amounts_are_exact(backend: ApiDriver, amount: Any, returned: str) -> None:
     assert backend.put(order_path(), order_amount=amount).content["order_amount"] == returned

@@ -91,9 +91,7 @@ def test_a_payment_of_another_customer_counts_with_that_one(payments: CallbackDr
     assert payments.anomalies() == {"customer_differs"}
 
 
-def test_a_payment_that_no_longer_names_its_customer_counts_with_the_one_who_asked(
-    payments: CallbackDriver,
-) -> None:
+def test_a_payment_that_no_longer_names_its_customer_counts_with_the_one_who_asked(payments: CallbackDriver) -> None:
     payments.authorize()
 
     payments.confirm(site_customer_identifier=None)

@@ -77,12 +77,7 @@ def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
 
 
 @pytest.mark.parametrize(
-    ("limited_windows", "first"),
-    [
-        (["month", "day", "week"], "day"),
-        (["month", "week"], "week"),
-        (["month"], "month"),
-    ],
+    ("limited_windows", "first"), [(["month", "day", "week"], "day"), (["month", "week"], "week"), (["month"], "month")]
 )
 def test_of_several_windows_that_are_full_the_first_is_the_reason(
     payments: CallbackDriver, deployed_policy: FakeAppConfig, limited_windows: list[str], first: str
@@ -166,10 +161,7 @@ def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
 
 @pytest.mark.parametrize(
     ("timestamp", "accepted"),
-    [
-        (datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC), False),
-        (datetime(2026, 11, 21, 5, 0, tzinfo=UTC), True),
-    ],
+    [(datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC), False), (datetime(2026, 11, 21, 5, 0, tzinfo=UTC), True)],
     ids=["last second", "midnight"],
 )
 def test_a_day_ends_at_midnight_in_the_policys_time_zone(

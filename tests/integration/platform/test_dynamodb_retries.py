@@ -5,12 +5,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import (
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from paynearme.errors import LedgerUnavailableError
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS

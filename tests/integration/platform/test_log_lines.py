@@ -14,11 +14,7 @@ from tests.support.message_fixtures import valid_guaranteed_ach_request, valid_s
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 
 MARKER = "zq7marker7qz"
-MESSAGES = {
-    "authorize": authorization,
-    "confirm": confirmation,
-    "get_smart_token": valid_smart_token_request,
-}
+MESSAGES = {"authorize": authorization, "confirm": confirmation, "get_smart_token": valid_smart_token_request}
 
 
 @pytest.mark.parametrize("message", [authorization, confirmation])

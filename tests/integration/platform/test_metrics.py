@@ -12,11 +12,7 @@ from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture,
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import PayNearMeStub
 
-MESSAGES = {
-    "authorize": authorization,
-    "confirm": confirmation,
-    "get_smart_token": valid_smart_token_request,
-}
+MESSAGES = {"authorize": authorization, "confirm": confirmation, "get_smart_token": valid_smart_token_request}
 CALLBACKS = ("authorize", "confirm")
 PAID_CENTS = 35499
 type CallbackMessage = tuple[str, dict[str, Any]]
@@ -72,10 +68,7 @@ EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[s
         [authorize_message()],
         authorize_message(payment_type="x"),
         single_counts(
-            "AuthorizationDeclined",
-            "DeclinedConflictsWithEarlier",
-            "Anomaly",
-            "AnomalyAuthorizationConflict",
+            "AuthorizationDeclined", "DeclinedConflictsWithEarlier", "Anomaly", "AnomalyAuthorizationConflict"
         ),
     ),
     "late": (

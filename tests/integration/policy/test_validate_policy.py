@@ -26,11 +26,7 @@ def encoded(document: Any) -> str:
 
 @pytest.mark.parametrize(
     "document",
-    [
-        valid_document(),
-        full_document(),
-        valid_document(texts={"accepted": {"receipt": "Pagado: ¡gracias, señor!"}}),
-    ],
+    [valid_document(), full_document(), valid_document(texts={"accepted": {"receipt": "Pagado: ¡gracias, señor!"}})],
 )
 def test_a_valid_document_is_let_through(document: dict[str, Any]) -> None:
     handler(event(encoded(document)), None)

@@ -82,14 +82,7 @@ def test_no_form_of_a_site_shows_its_keys(sites: SiteProvider, clock: Clock) -> 
     resolved_site = sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
     site_entry = Site.model_validate(one_site(api_secret=KEY)["sites"][SITE])
 
-    for value in (
-        sites,
-        resolved_site,
-        site_entry,
-        vars(sites),
-        resolved_site.model_dump(),
-        site_entry.model_dump(),
-    ):
+    for value in (sites, resolved_site, site_entry, vars(sites), resolved_site.model_dump(), site_entry.model_dump()):
         assert KEY not in f"{value} {value!r}"
     assert KEY not in resolved_site.model_dump_json() + site_entry.model_dump_json()
 
@@ -165,8 +158,7 @@ def test_a_read_that_fails_on_and_on_ends_in_time(
 
 
 @pytest.mark.parametrize(
-    "error",
-    [client_error("AccessDeniedException"), client_error("DecryptionFailure"), BotoCoreError()],
+    "error", [client_error("AccessDeniedException"), client_error("DecryptionFailure"), BotoCoreError()]
 )
 def test_a_read_that_is_refused_is_not_tried_again(
     sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception

@@ -52,14 +52,7 @@ def test_a_payment_is_asked_of_paynearme_with_our_identifier(submissions: Submis
     assert (response.status, response.content) == (200, SUBMITTED_RESPONSE)
     assert submissions.paynearme.urls == ["POST https://api.paynearme.invalid/json-api/make_payment"]
     [sent] = submissions.paynearme.sent
-    assert set(sent) == {
-        *REQUEST,
-        "site_payment_identifier",
-        "site_identifier",
-        "timestamp",
-        "version",
-        "signature",
-    }
+    assert set(sent) == {*REQUEST, "site_payment_identifier", "site_identifier", "timestamp", "version", "signature"}
     assert {name: sent[name] for name in REQUEST} == REQUEST | {"payment_amount": "1000.00"}
     assert sent["site_payment_identifier"] == identifier_of()
     verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")

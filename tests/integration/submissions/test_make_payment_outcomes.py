@@ -95,11 +95,7 @@ def test_it_settles_it_whether_or_not_it_was_authorized(
     unknown_outcome: SubmissionDriver, authorize: LambdaFunction, authorized: bool
 ) -> None:
     if authorized:
-        request = {
-            "pnm_order_identifier": ORDER,
-            "pnm_payment_identifier": PNM_PAYMENT,
-            "timestamp": unix_time(NOON),
-        }
+        request = {"pnm_order_identifier": ORDER, "pnm_payment_identifier": PNM_PAYMENT, "timestamp": unix_time(NOON)}
         send_at(NOON, authorize, authorization(**request, payment_amount="1000.00"))
 
     unknown_outcome.finish()

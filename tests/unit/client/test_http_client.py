@@ -70,11 +70,7 @@ type Interrupt = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture(
-    params=[
-        (socket, "getaddrinfo"),
-        (connection, "create_connection"),
-        (http.client.HTTPConnection, "endheaders"),
-    ],
+    params=[(socket, "getaddrinfo"), (connection, "create_connection"), (http.client.HTTPConnection, "endheaders")],
     ids=["name lookup", "connect", "headers"],
 )
 def interrupt_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Interrupt:

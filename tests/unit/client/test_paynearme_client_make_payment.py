@@ -24,13 +24,7 @@ from paynearme.errors import (
 from paynearme.platform.deadline import Deadline
 from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, extract_payment_identifier
 from paynearme.protocol.signing import verify
-from tests.support.client_stubs import (
-    FIND_REQUEST,
-    NOW,
-    PAYMENT_REQUEST,
-    SITE_PAYMENT_IDENTIFIER,
-    new_client,
-)
+from tests.support.client_stubs import FIND_REQUEST, NOW, PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, new_client
 from tests.support.fake_clock import Clock
 from tests.support.message_fixtures import SECRET, resolved_site
 from tests.support.paynearme_server_stub import (
@@ -100,9 +94,7 @@ def test_the_callers_key_stays_with_us() -> None:
         closing,
     ],
 )
-def test_an_answer_that_tells_nothing_leaves_the_outcome_unknown_and_nothing_is_sent_again(
-    response: Responder,
-) -> None:
+def test_an_answer_that_tells_nothing_leaves_the_outcome_unknown_and_nothing_is_sent_again(response: Responder) -> None:
     paynearme = PayNearMeServer(response, replying(200, VALID_RESPONSE))
     error = error_of(paynearme)
     assert type(error) is PaymentOutcomeUnknownError
@@ -172,9 +164,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_its_method(code: 
     assert len(paynearme.received) == 1
 
 
-def test_a_connection_that_is_refused_is_tried_again_and_nothing_was_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_connection_that_is_refused_is_tried_again_and_nothing_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     sleeps: list[Retry] = []
     monkeypatch.setattr(Retry, "sleep", lambda retries, response=None: sleeps.append(retries))
     with refused_port() as unbound_socket, PoolManager() as http, pytest.raises(RequestNotAcceptedError) as exc_info:

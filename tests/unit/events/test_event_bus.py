@@ -67,12 +67,7 @@ def test_an_event_is_sent_with_what_rules_look_at(clock: Clock, bus: EventBridge
 
     [[entry]] = bus.requests
     detail = json.loads(entry.pop("Detail"))
-    assert entry == {
-        "EventBusName": "merchant",
-        "Source": "paynearme",
-        "DetailType": "PaymentAnomaly",
-        "Time": NOW,
-    }
+    assert entry == {"EventBusName": "merchant", "Source": "paynearme", "DetailType": "PaymentAnomaly", "Time": NOW}
     assert detail == {
         "schema_version": "1",
         "event_identifier": event.event_identifier,

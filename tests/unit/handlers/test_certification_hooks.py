@@ -46,13 +46,7 @@ def test_the_other_words_stand_for_themselves(name: str) -> None:
     [
         *(None, "", "a gift", "confirm", "confirm_delay", "confirm_delay_", "confirm_delay_x"),
         *("confirm_delay_-1", "confirm_delay_1.5", "confirm_delay_\u0661", f"confirm_delay_{'9' * 5000}"),
-        *(
-            "confirm_delay_1 ",
-            " confirm_blank",
-            "confirm_blank\n",
-            "CONFIRM_BLANK",
-            "please confirm_redirect",
-        ),
+        *("confirm_delay_1 ", " confirm_blank", "confirm_blank\n", "CONFIRM_BLANK", "please confirm_redirect"),
         "confirm_anything",
     ],
     ids=lambda annotation: repr(annotation)[:30],

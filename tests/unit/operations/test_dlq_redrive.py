@@ -78,9 +78,7 @@ def test_a_letter_over_which_the_function_fails_stays_and_so_do_those_behind_it(
     assert set(queue.in_flight) == {"2", "3"}
 
 
-def test_the_command_says_how_many_were_handed_over_and_how_many_are_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_command_says_how_many_were_handed_over_and_how_many_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = QueueStub("1", "2")
     queue.is_requeued = lambda body: body == "2"
     environments: list[str] = []

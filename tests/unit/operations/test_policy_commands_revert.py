@@ -88,11 +88,7 @@ def test_what_is_deployed_of_another_profile_is_not_taken_back(appconfig: FakeAp
     appconfig.add_deployment(THIRD_POLICY, profile="other12", state="DEPLOYING")
 
     assert appconfig.policy.revert().number == 1
-    assert [deployment["steps"][0][0] for deployment in appconfig.deployments] == [
-        "REVERTED",
-        "COMPLETE",
-        "DEPLOYING",
-    ]
+    assert [deployment["steps"][0][0] for deployment in appconfig.deployments] == ["REVERTED", "COMPLETE", "DEPLOYING"]
 
 
 def test_a_way_back_that_takes_time_is_told_as_going_on(appconfig: FakeAppConfig) -> None:
@@ -115,9 +111,7 @@ def test_where_nothing_is_in_force_nothing_is_taken_back(appconfig: FakeAppConfi
     assert appconfig.changes == []
 
 
-def test_what_was_complete_too_long_ago_to_be_taken_back_is_told_and_stays_in_force(
-    appconfig: FakeAppConfig,
-) -> None:
+def test_what_was_complete_too_long_ago_to_be_taken_back_is_told_and_stays_in_force(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY)
     appconfig.reject("StopDeployment", "BadRequestException", "completed too long ago")
@@ -199,9 +193,7 @@ def test_what_cannot_be_taken_back_any_more_fails_with_the_reason(appconfig: Fak
     assert "72 hours" in result.stderr
 
 
-def test_what_was_taken_back_is_told_also_when_nobody_can_say_what_is_in_force_now(
-    appconfig: FakeAppConfig,
-) -> None:
+def test_what_was_taken_back_is_told_also_when_nobody_can_say_what_is_in_force_now(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.before_operation["StopDeployment"] = lambda: appconfig.reject("ListDeployments", "ThrottlingException")
 

@@ -55,9 +55,7 @@ def test_what_is_in_force_is_not_deployed_again(appconfig: FakeAppConfig) -> Non
     assert appconfig.changes == initial_changes
 
 
-def test_a_document_that_was_in_force_before_is_deployed_again_without_a_new_version(
-    appconfig: FakeAppConfig,
-) -> None:
+def test_a_document_that_was_in_force_before_is_deployed_again_without_a_new_version(appconfig: FakeAppConfig) -> None:
     deployments = [deploy_fully(appconfig, text) for text in (FIRST_POLICY, SECOND_POLICY, THIRD_POLICY, FIRST_POLICY)]
 
     assert [deployment.version for deployment in deployments] == [1, 2, 3, 1]
@@ -203,8 +201,7 @@ def test_a_deployment_that_is_taken_back_fails_and_says_why(appconfig: FakeAppCo
 
 
 @pytest.mark.parametrize(
-    ("by", "is_advised"),
-    [("CLOUDWATCH_ALARM", True), ("USER", False), ("APPCONFIG", False), ("INTERNAL_ERROR", False)],
+    ("by", "is_advised"), [("CLOUDWATCH_ALARM", True), ("USER", False), ("APPCONFIG", False), ("INTERNAL_ERROR", False)]
 )
 def test_who_is_rolled_back_by_an_alarm_and_by_nothing_else_is_told_the_way_out(
     appconfig: FakeAppConfig, by: str, is_advised: bool

@@ -142,11 +142,7 @@ def test_waits_double_from_40_milliseconds_to_400_at_most_with_full_jitter() -> 
         assert 0 <= min(waits) < max_wait / 2 < max(waits) <= max_wait
 
 
-@given(
-    st.floats(0, 10, allow_subnormal=False),
-    st.floats(0.05, 4, allow_subnormal=False),
-    st.floats(0, 1),
-)
+@given(st.floats(0, 10, allow_subnormal=False), st.floats(0.05, 4, allow_subnormal=False), st.floats(0, 1))
 def test_no_repeat_begins_without_the_time_for_it(seconds: float, max_attempt: float, fraction: float) -> None:
     clock = Clock()
     deadline = clock.deadline(seconds)

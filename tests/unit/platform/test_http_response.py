@@ -209,10 +209,7 @@ def test_a_fault_of_paynearmes_keeps_its_detail_for_the_log() -> None:
 def test_a_success_is_json_that_nobody_may_keep() -> None:
     response = json_response({"orders": [{"secure_smart_link": "https://example.com/ë"}]})
     assert response["statusCode"] == 200
-    assert response["headers"] == {
-        "Content-Type": "application/json; charset=utf-8",
-        "Cache-Control": "no-store",
-    }
+    assert response["headers"] == {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
     assert json.loads(response["body"]) == {"orders": [{"secure_smart_link": "https://example.com/ë"}]}
 
 

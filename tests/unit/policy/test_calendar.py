@@ -227,8 +227,7 @@ TODAY = date(2026, 11, 20)
 
 
 @pytest.mark.parametrize(
-    ("days_back", "expected_count"),
-    [(1, 1), (2, 11), (29, 11), (30, 111), (364, 111), (365, 1111)],
+    ("days_back", "expected_count"), [(1, 1), (2, 11), (29, 11), (30, 111), (364, 111), (365, 1111)]
 )
 def test_the_last_days_are_counted_today_included(days_back: int, expected_count: int) -> None:
     days = {0: 1, 1: 10, 29: 100, 364: 1000, 365: 10000}

@@ -29,9 +29,7 @@ def test_each_document_is_valid(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sample_names("authorization"))
-def test_the_starter_accepts_each_documented_payment_of_customers_and_orders_that_nobody_fed(
-    name: str,
-) -> None:
+def test_the_starter_accepts_each_documented_payment_of_customers_and_orders_that_nobody_fed(name: str) -> None:
     message = read_message(Authorization, stringify_parameters(load_sample("authorization", name)))
     policy = parse(ROOT / "policy.json").for_site(message.site_identifier)
 

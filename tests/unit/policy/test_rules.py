@@ -13,9 +13,7 @@ from paynearme.policy import RULES, CustomerStatus, OrderStatus, OrderType, Reas
 from paynearme.protocol.types import PaymentType, SiteChannel, SiteSubchannel
 from tests.support.policy_builders import NOW, case, decide_case, full_document, parse_document, totals
 
-LIMITS = {
-    "spending_limits": [{"window": window, "amount": "1000.00"} for window in ("month", "week", "day")],
-}
+LIMITS = {"spending_limits": [{"window": window, "amount": "1000.00"} for window in ("month", "week", "day")]}
 SELF_IMPOSED_LIMITS = {"self_imposed_limits": dict.fromkeys(("month", "week", "day"), Decimal("500.00"))}
 FREQUENCY = {"max_count": 0, "within_days": 1}
 TODAY = NOW.date()
@@ -261,8 +259,7 @@ def test_a_minimum_and_a_maximum_are_themselves_accepted(amount: str, reason: Re
 
 
 @pytest.mark.parametrize(
-    ("bounded_type", "payment_type"),
-    [("cash", "cash"), ("cash_app", "cash_app"), ("other", "new"), ("none", None)],
+    ("bounded_type", "payment_type"), [("cash", "cash"), ("cash_app", "cash_app"), ("other", "new"), ("none", None)]
 )
 def test_bounds_are_those_of_the_payment_type_alone(bounded_type: str, payment_type: str | None) -> None:
     amounts: dict[str, Any] = {"cash": {}, "cash_app": {}, "other": {}, "none": {}}

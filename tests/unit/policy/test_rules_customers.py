@@ -25,9 +25,7 @@ def test_a_customer_that_was_fed_is_accepted_where_strangers_are_declined() -> N
 
 
 @pytest.mark.parametrize("rule", CUSTOMER_RULES, ids=lambda rule: str(*rule))
-def test_a_payment_that_names_no_customer_is_declined_where_there_are_rules_by_customer(
-    rule: dict[str, Any],
-) -> None:
+def test_a_payment_that_names_no_customer_is_declined_where_there_are_rules_by_customer(rule: dict[str, Any]) -> None:
     assert decide_case(case(customer=None, message=WITHOUT_CUSTOMER, policy=rule)).reason is Reason.CUSTOMER_UNKNOWN
     assert decide_case(case(customer=None, policy=rule)).accept
 
@@ -103,10 +101,7 @@ def test_the_days_of_what_happened_end_at_midnight_utc_whatever_the_policys_time
 
 
 def test_chargebacks_and_returns_are_counted_apart() -> None:
-    policy = {
-        "chargebacks": {"max_count": 1, "within_days": 30},
-        "returns": {"max_count": 1, "within_days": 30},
-    }
+    policy = {"chargebacks": {"max_count": 1, "within_days": 30}, "returns": {"max_count": 1, "within_days": 30}}
     counts = {NOW.date(): 1}
     assert decide_case(case(policy=policy, chargebacks=counts, returns=counts)).accept
 

@@ -44,11 +44,7 @@ def self_imposed(**amounts: str) -> dict[str, Any]:
 
 def by_type(window: WindowKind, **amounts: str) -> dict[WindowKind, WindowTotals]:
     """Return the spending in a window by payment type."""
-    names: dict[str, TypeName] = {
-        **{name.value: name for name in PaymentType},
-        "none": "none",
-        "other": "other",
-    }
+    names: dict[str, TypeName] = {**{name.value: name for name in PaymentType}, "none": "none", "other": "other"}
     limits = {names[name]: Decimal(amount) for name, amount in amounts.items()}
     return {window: WindowTotals(sum(limits.values(), Decimal(0)), limits)}
 
@@ -142,11 +138,7 @@ def test_a_limit_for_all_types_counts_what_was_spent_with_any() -> None:
 
 @pytest.mark.parametrize("tight_limit", [0, 1, 2])
 def test_of_several_limits_of_one_window_each_must_be_kept(tight_limit: int) -> None:
-    limits = [
-        limit("day", "1000.00"),
-        limit("day", "1000.00", "cash"),
-        limit("day", "1000.00", "cash", "ach"),
-    ]
+    limits = [limit("day", "1000.00"), limit("day", "1000.00", "cash"), limit("day", "1000.00", "cash", "ach")]
     spending = by_type(WindowKind.DAY, cash="100.00")
     message = {"payment_type": "cash"}
     assert decide_case(case(policy={"spending_limits": limits}, spending=spending, message=message)).accept

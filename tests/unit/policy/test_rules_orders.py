@@ -73,14 +73,8 @@ def test_what_may_be_paid_of_an_order_depends_on_its_type(order_type: OrderType,
 
 
 @pytest.mark.parametrize("order_type", [OrderType.UP_TO, OrderType.ANY])
-def test_less_than_an_orders_minimum_is_declined_and_the_minimum_itself_accepted(
-    order_type: OrderType,
-) -> None:
-    order = {
-        "order_type": order_type,
-        "order_amount": Decimal("500.00"),
-        "minimum_payment_amount": Decimal("354.99"),
-    }
+def test_less_than_an_orders_minimum_is_declined_and_the_minimum_itself_accepted(order_type: OrderType) -> None:
+    order = {"order_type": order_type, "order_amount": Decimal("500.00"), "minimum_payment_amount": Decimal("354.99")}
     reasons = [decision_reason(order, payment_amount=amount) for amount in AMOUNTS]
     assert reasons == [Reason.ORDER_AMOUNT_TOO_LOW, Reason.ACCEPTED, Reason.ACCEPTED]
 

@@ -179,10 +179,7 @@ def test_where_no_message_may_be_readable_nothing_of_one_can_be_told() -> None:
     for text_field in ("receipt", "decline_reason"):
         for name in PROJECT_PLACEHOLDERS:
             texts = {"cannot_decide_now": {text_field: f"Later, {{{name}}}"}}
-            for document in (
-                valid_document(texts=texts),
-                {**valid_document(), "sites": {"S1": {"texts": texts}}},
-            ):
+            for document in (valid_document(texts=texts), {**valid_document(), "sites": {"S1": {"texts": texts}}}):
                 (error,) = errors_of(json.dumps(document))
                 assert "cannot_decide_now" in error
 

@@ -22,10 +22,7 @@ AMBIGUOUS_MESSAGES: dict[str, AmbiguousPair] = {
         {"site_subchannel": "weekly", "test": "true"},
         {"site_subchannelweeklytest": "true"},
     ),
-    "a name and a half": (
-        {"site_subchannel": "weekly", "test": "true"},
-        {"site_subchannel": "weeklytest", "t": "rue"},
-    ),
+    "a name and a half": ({"site_subchannel": "weekly", "test": "true"}, {"site_subchannel": "weeklytest", "t": "rue"}),
     "a name that sorts after the name that its value absorbs": (
         {"site_order_annotation": "one for the road", "test": "true"},
         {"site_order_annotation": "one for ", "the": " roadtesttrue"},
@@ -52,14 +49,8 @@ AMBIGUOUS_MESSAGES: dict[str, AmbiguousPair] = {
     "the end of a new name as a type": ({"payment_type_detail": "visa"}, {"payment_type": "_detailvisa"}),
     "the end of a plural as a type": ({"payment_types_total": "2"}, {"payment_type": "s_total2"}),
     "a part of a channel": ({"site_channel": "consumer"}, {"site_channelcon": "sumer"}),
-    "a schedule in two": (
-        {"site_subchannel": "scheduled_one_time"},
-        {"site_subchannel": "scheduled_one_", "time": ""},
-    ),
-    "a schedule like a plural": (
-        {"site_subchannel": "scheduled_one_time"},
-        {"site_subchannels": "cheduled_one_time"},
-    ),
+    "a schedule in two": ({"site_subchannel": "scheduled_one_time"}, {"site_subchannel": "scheduled_one_", "time": ""}),
+    "a schedule like a plural": ({"site_subchannel": "scheduled_one_time"}, {"site_subchannels": "cheduled_one_time"}),
     "a schedule with a new parameter": (
         {"site_subchannel": "scheduled_one_time", "status_code": "7"},
         {"site_subchannel": "scheduled_one_timestatus_code7"},

@@ -40,10 +40,7 @@ MESSAGES: dict[str, tuple[Model, Mapping[str, str | bool]]] = {
     **{
         f"long reversal of {name}": (
             Reversal,
-            {
-                **build_confirmation(message),
-                **build_reversal(message, reverse_amount="20", reverse_type="Chargeback"),
-            },
+            {**build_confirmation(message), **build_reversal(message, reverse_amount="20", reverse_type="Chargeback")},
         )
         for name, message in load("authorization").items()
     },
@@ -128,8 +125,7 @@ def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_mo
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["user_agent_string", "user_environment", "agent_name", "agent_email", "payment_bank_name"],
+    "name", ["user_agent_string", "user_environment", "agent_name", "agent_email", "payment_bank_name"]
 )
 @pytest.mark.parametrize(
     "text",

@@ -92,11 +92,7 @@ REQUIRED = {
     "payment_amount": "1,000.00",
     "payment_currency": "US Dollar",
 }
-REQUIRED_OF_A_PAYMENT = REQUIRED | {
-    "status": "refund",
-    "net_payment_amount": "-0.01",
-    "net_payment_currency": "EUR",
-}
+REQUIRED_OF_A_PAYMENT = REQUIRED | {"status": "refund", "net_payment_amount": "-0.01", "net_payment_currency": "EUR"}
 
 
 @pytest.mark.parametrize(("name", "malformed"), REQUIRED.items())
@@ -123,8 +119,7 @@ def test_an_optional_parameter_that_is_unreadable_is_named(name: str, malformed:
 
 
 @pytest.mark.parametrize(
-    ("name", "malformed"),
-    [("payment_date", "soon"), ("due_to_site_currency", "usd"), ("pnm_withheld_amount", "4.999")],
+    ("name", "malformed"), [("payment_date", "soon"), ("due_to_site_currency", "usd"), ("pnm_withheld_amount", "4.999")]
 )
 def test_what_only_informs_is_left_out_where_it_is_unreadable(name: str, malformed: str) -> None:
     message = read_message(Authorization, valid_authorization(**{name: malformed}))

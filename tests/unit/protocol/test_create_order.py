@@ -185,10 +185,7 @@ def test_saved_methods_are_told_by_type() -> None:
     order = with_methods({"type": "ach", "fee_amount": 1, "accounts": [sample]}, {"type": "debit"})
     ach, debit = order.payment_methods
     assert (ach.type, str(ach.fee_amount), len(ach.accounts)) == ("ach", "1.00", 1)
-    assert (ach.accounts[0].payment_method_identifier, ach.accounts[0].guaranteed_ach) == (
-        "76590ef5135ae",
-        True,
-    )
+    assert (ach.accounts[0].payment_method_identifier, ach.accounts[0].guaranteed_ach) == ("76590ef5135ae", True)
     assert (debit.fee_amount, debit.accounts) == (None, [])
 
 
@@ -201,11 +198,7 @@ def test_an_answer_and_its_parts_show_nothing() -> None:
     response = CreateOrderResponse.model_validate(SAMPLE_RESPONSE)
     models = [response, response.order, response.order.payment_methods[0]]
     assert [str(part) for part in models] == [repr(part) for part in models]
-    assert [str(part) for part in models] == [
-        "<CreateOrderResponse>",
-        "<CreatedOrder>",
-        "<PaymentMethodsOfType>",
-    ]
+    assert [str(part) for part in models] == ["<CreateOrderResponse>", "<CreatedOrder>", "<PaymentMethodsOfType>"]
 
 
 @pytest.mark.parametrize("invalid", [["x"], {"x": 1}, "", "maybe", 1, None])

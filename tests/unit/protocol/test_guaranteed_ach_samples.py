@@ -135,11 +135,7 @@ def test_both_questions_for_saved_methods_are_the_same_and_the_answers_are_not()
 def test_every_account_is_marked_as_guaranteed_ach_and_can_be_paid_from(name: str) -> None:
     for account in accounts(name).values():
         assert "trustly_ach" in account["account_type"].split()
-        assert (account["status"], account["pull_enabled"], account["push_enabled"]) == (
-            "active",
-            "true",
-            "false",
-        )
+        assert (account["status"], account["pull_enabled"], account["push_enabled"]) == ("active", "true", "false")
         assert re.fullmatch(r"[0-9]{4}", account["number"])
 
 
@@ -160,9 +156,7 @@ def test_the_payments_differ_in_the_method_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["saved", "reconnected"])
-def test_a_payment_that_was_made_is_authorized_and_confirmed_for_its_order_amount_and_customer(
-    name: str,
-) -> None:
+def test_a_payment_that_was_made_is_authorized_and_confirmed_for_its_order_amount_and_customer(name: str) -> None:
     request = MAKE_PAYMENT[name]
 
     for kind in ("authorization", "confirmation"):

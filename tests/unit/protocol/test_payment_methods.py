@@ -71,13 +71,7 @@ def test_the_guides_answers_are_told_with_flags_and_as_guaranteed(name: str) -> 
 
 @pytest.mark.parametrize(
     "account_type",
-    [
-        "trustly_ach",
-        "Personal trustly_ach",
-        "Business trustly_ach",
-        "trustly_ach Personal",
-        "Personal  TRUSTLY_ACH",
-    ],
+    ["trustly_ach", "Personal trustly_ach", "Business trustly_ach", "trustly_ach Personal", "Personal  TRUSTLY_ACH"],
 )
 def test_guaranteed_ach_is_recognised_by_its_word(account_type: str) -> None:
     assert method(account_type=account_type).guaranteed_ach
@@ -142,8 +136,7 @@ def test_a_customer_who_saved_nothing_has_no_accounts() -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [{}, {"accounts": None}, {"accounts": {}}, {"accounts": [CANARY]}, {"accounts": [{"number": CANARY}]}],
+    "content", [{}, {"accounts": None}, {"accounts": {}}, {"accounts": [CANARY]}, {"accounts": [{"number": CANARY}]}]
 )
 def test_an_answer_without_accounts_is_refused_and_not_repeated(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as exc_info:

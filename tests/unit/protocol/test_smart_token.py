@@ -184,12 +184,7 @@ def test_a_url_that_runs_or_reads_something_is_refused(name: str) -> None:
         *("", " ", "example.com", "/paid", "//example.com/", "?x", "https", "https:", "https:/x", "https://"),
         *("https:///x", "https://?x", "http://[::1", "://x", "1app://x", "-app://x", "ä://x", "mailto:a@b.c"),
         *("https://example.com/a b", "https://example.com/\n", "\thttps://example.com/", "java\nscript://x"),
-        *(
-            'https://example.com/"',
-            "https://example.com/<b>",
-            "https:\\\\example.com",
-            "https://e.com/\u202e",
-        ),
+        *('https://example.com/"', "https://example.com/<b>", "https:\\\\example.com", "https://e.com/\u202e"),
         "https://example.com/" + "x" * 2048,
         *(" javascript://x", "  data:/x", "\x00javascript://x"),
     ],
@@ -256,11 +251,7 @@ def test_an_order_may_lack_what_is_not_needed(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["secure_smart_token", "secure_smart_link", "pnm_order_identifier"])
 def test_an_answer_without_a_token_a_link_or_an_order_is_refused(name: str) -> None:
-    for order in (
-        {n: v for n, v in ORDER.items() if n != name},
-        {**ORDER, name: None},
-        {**ORDER, name: ["x"]},
-    ):
+    for order in ({n: v for n, v in ORDER.items() if n != name}, {**ORDER, name: None}, {**ORDER, name: ["x"]}):
         with pytest.raises(ValidationError) as exc_info:
             SmartTokenResponse.model_validate({"orders": [order]})
         assert ORDER["secure_smart_token"] not in str(exc_info.value)

@@ -21,11 +21,7 @@ def series(statistic: str = "Sum", divisor: int = 1, name: str = "Paid") -> Seri
 def line(second: float, **values: Any) -> str:
     """Return a function's log line with metrics."""
     metrics = [{"Name": name, "Unit": "Count"} for name in values]
-    directive = {
-        "Namespace": "PayNearMe",
-        "Dimensions": [["operation", "service"], ["service"]],
-        "Metrics": metrics,
-    }
+    directive = {"Namespace": "PayNearMe", "Dimensions": [["operation", "service"], ["service"]], "Metrics": metrics}
     metadata = {"Timestamp": second * 1000, "CloudWatchMetrics": [directive]}
     return json.dumps({"_aws": metadata, "service": "s", "operation": "confirm", **values})
 
@@ -82,8 +78,7 @@ def test_values_are_put_into_the_periods_in_which_they_lie() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "period"),
-    [(0, 1), (40, 1), (100, 2), (600, 15), (3600, 300), (86_400, 3600), (10**7, 170_000)],
+    ("seconds", "period"), [(0, 1), (40, 1), (100, 2), (600, 15), (3600, 300), (86_400, 3600), (10**7, 170_000)]
 )
 def test_periods_are_round_and_not_too_many_to_be_seen(seconds: int, period: int) -> None:
     start = 1_795_888_253.7

@@ -79,8 +79,7 @@ def test_each_operation_of_aws_s_client_is_counted_by_its_name(operation: str) -
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/configurationsessions"), ("POST", "/configuration"), ("GET", "/configuration/1")],
+    ("method", "path"), [("GET", "/configurationsessions"), ("POST", "/configuration"), ("GET", "/configuration/1")]
 )
 def test_what_only_resembles_a_request_of_appconfigs_is_none(method: str, path: str) -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:

@@ -28,10 +28,7 @@ class _SecretsManagerStub:
     def get_secret_value(self, SecretId: str, VersionStage: str) -> dict[str, str]:  # noqa: N803 # boto3's names
         if VersionStage == "AWSCURRENT":
             return {"SecretString": self._text}
-        error: Any = {
-            "Error": {"Code": "ResourceNotFoundException"},
-            "ResponseMetadata": {"HTTPStatusCode": 400},
-        }
+        error: Any = {"Error": {"Code": "ResourceNotFoundException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
         raise ClientError(error, "GetSecretValue")
 
 
@@ -81,10 +78,7 @@ def test_two_sites_have_a_client_at_paynearme_s_token_address_and_the_others_sig
         for name, client in clients.items()
     }
     url = "http://127.0.0.1:7001/oauth/token"
-    assert settings == {
-        OAUTH_SITE: (url, "basic", "payments", False),
-        OAUTH_SIGNED_SITE: (url, "body", None, True),
-    }
+    assert settings == {OAUTH_SITE: (url, "basic", "payments", False), OAUTH_SIGNED_SITE: (url, "body", None, True)}
     assert sites[OAUTH_SIGNED_SITE].api_secret not in (None, sites[OAUTH_SIGNED_SITE].secret)
     oauth_clients = [*clients.values(), *(site.oauth for site in reparsed_sites.values() if site.oauth)]
     assert len({client.client_id for client in oauth_clients}) == len(oauth_clients) == 4

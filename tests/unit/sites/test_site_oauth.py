@@ -9,11 +9,7 @@ from paynearme.sites.site import OAuthClient, ResolvedSite, Site
 from paynearme.sites.site_provider import SiteProvider
 from tests.support.fake_clock import Clock
 
-CLIENT = {
-    "token_url": "https://login.example.com/oauth/token",
-    "client_id": "us",
-    "client_secret": "canary-7e2b",
-}
+CLIENT = {"token_url": "https://login.example.com/oauth/token", "client_id": "us", "client_secret": "canary-7e2b"}
 SITE = {"version": "3.0", "secret": "s3cret-of-callbacks"}
 
 
@@ -96,37 +92,14 @@ def test_a_token_address_is_one_of_https_or_of_this_machine(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        *(
-            "",
-            "login.example.com/token",
-            "https://",
-            "https:///token",
-            "ftp://login.example.com/",
-            "https:/x/y",
-        ),
+        *("", "login.example.com/token", "https://", "https:///token", "ftp://login.example.com/", "https:/x/y"),
         *("http://login.example.com/token", "http://localhost:8080/token", "http://[::1]:8080/"),
-        *(
-            "http://127.0.0.1/token",
-            "http://127.0.0.1:8080@evil.example/",
-            "http://127.0.0.1:80.evil.example/",
-        ),
+        *("http://127.0.0.1/token", "http://127.0.0.1:8080@evil.example/", "http://127.0.0.1:80.evil.example/"),
         *("http://127.0.0.2:8080/", "http://127.0.0.1:/", "http://0.0.0.0:8080/"),
-        *(
-            "https://us:canary-7e2b@login.example.com/token",
-            "https://us@login.example.com/",
-            "https://@x.example/",
-        ),
-        *(
-            "https://login.example.com/token?a=1",
-            "https://login.example.com?a=1",
-            "https://login.example.com/?",
-        ),
+        *("https://us:canary-7e2b@login.example.com/token", "https://us@login.example.com/", "https://@x.example/"),
+        *("https://login.example.com/token?a=1", "https://login.example.com?a=1", "https://login.example.com/?"),
         *("https://login.example.com/token#a", "https://login.example.com#a", "http://127.0.0.1:8080/#"),
-        *(
-            "https://login.example.com/to ken",
-            "https://login.example.com/token\n",
-            " https://login.example.com/",
-        ),
+        *("https://login.example.com/to ken", "https://login.example.com/token\n", " https://login.example.com/"),
     ],
 )
 def test_a_token_address_that_could_give_the_secret_away_is_refused(url: str) -> None:

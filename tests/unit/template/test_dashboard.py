@@ -15,11 +15,7 @@ from tests.support.metric_names import ALL_METRIC_NAMES
 from tests.support.template import FUNCTIONS, RESOURCES, ROOT
 
 STACK = "a-stack"
-SUBSTITUTIONS = {
-    "AWS::StackName": STACK,
-    "AWS::Region": "us-east-1",
-    "EventsDeadLetterQueue.QueueName": "a-queue",
-}
+SUBSTITUTIONS = {"AWS::StackName": STACK, "AWS::Region": "us-east-1", "EventsDeadLetterQueue.QueueName": "a-queue"}
 BODY = re.sub(r"\$\{([\w:.]+)\}", lambda match: SUBSTITUTIONS[match[1]], dashboard_body())
 WIDGETS: list[dict[str, Any]] = json.loads(BODY)["widgets"]
 TITLES = [widget["properties"]["title"] for widget in WIDGETS]

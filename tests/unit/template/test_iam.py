@@ -18,10 +18,7 @@ ACCESS_TOKENS = {
 }
 TRACING = {"xray:PutTraceSegments": "*", "xray:PutTelemetryRecords": "*"}
 SITE_KEYS = {"secretsmanager:GetSecretValue": {"Fn::GetAtt": ["SitesSecret", "Id"]}}
-POLICY_PERMISSIONS = {
-    "appconfig:StartConfigurationSession": POLICY,
-    "appconfig:GetLatestConfiguration": POLICY,
-}
+POLICY_PERMISSIONS = {"appconfig:StartConfigurationSession": POLICY, "appconfig:GetLatestConfiguration": POLICY}
 TOKEN_PERMISSIONS = {"ssm:GetParameter": ACCESS_TOKENS, "ssm:PutParameter": ACCESS_TOKENS}
 READ_ITEMS, WRITE_ITEMS = "dynamodb:BatchGetItem", "dynamodb:UpdateItem"
 QUERY_ITEMS = "dynamodb:Query"
@@ -129,11 +126,7 @@ def test_a_function_has_a_role_that_nobody_else_takes(function: str) -> None:
     role = role_of(function)
     assert [other for other in FUNCTIONS if role_of(other) == role] == [function]
     (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust == {
-        "Effect": "Allow",
-        "Principal": {"Service": "lambda.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
+    assert trust == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
 def test_beside_the_functions_only_api_gateway_appconfig_and_codedeploy_have_roles() -> None:

@@ -41,8 +41,7 @@ def test_every_parameter_has_its_place_in_one_group() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["https://api.paynearme.com", "https://api.paynearme-sandbox.com", "http://127.0.0.1:8080"],
+    "url", ["https://api.paynearme.com", "https://api.paynearme-sandbox.com", "http://127.0.0.1:8080"]
 )
 def test_paynearme_is_called_over_tls_or_on_this_machine(url: str) -> None:
     assert re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], url)
@@ -50,13 +49,7 @@ def test_paynearme_is_called_over_tls_or_on_this_machine(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    [
-        "http://api.paynearme.com",
-        "https://api.paynearme.com/",
-        "https://a@b.com",
-        "http://127.0.0.1.b.com:80",
-        "",
-    ],
+    ["http://api.paynearme.com", "https://api.paynearme.com/", "https://a@b.com", "http://127.0.0.1.b.com:80", ""],
 )
 def test_no_other_address_is_taken_for_paynearmes(url: str) -> None:
     assert not re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], url)

@@ -115,16 +115,11 @@ class PayNearMeClient:
 
     @count_upstream_call()
     def make_payment(
-        self,
-        site: ResolvedSite,
-        request: MakePaymentRequest,
-        site_payment_identifier: str,
-        deadline: Deadline,
+        self, site: ResolvedSite, request: MakePaymentRequest, site_payment_identifier: str, deadline: Deadline
     ) -> str | None:
         """Submit a payment. Return PayNearMe's identifier of it, or ``None`` if the response contains none.
 
-        The request moves money, so it is retried only after a failed connection, never after a response or a
-        timeout.
+        The request moves money, so it is retried only after a failed connection, never after a response or a timeout.
 
         Raises ``RequestRejectedError`` (``BankAuthorizationExpiredError`` for code 6513) if PayNearMe rejected the
         payment. Raises ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` or ``UnavailableError`` if the request
@@ -162,12 +157,7 @@ class PayNearMeClient:
         return extract_payment_identifier(content)
 
     def _call(
-        self,
-        operation: str,
-        site: ResolvedSite,
-        request: PayNearMeRequest,
-        retries: Retry,
-        deadline: Deadline,
+        self, operation: str, site: ResolvedSite, request: PayNearMeRequest, retries: Retry, deadline: Deadline
     ) -> dict[str, Any]:
         """Send a request that has no effect on money, and again with another token if a token is rejected.
 
@@ -184,11 +174,7 @@ class PayNearMeClient:
         return self._access_tokens.get(site, deadline) if site.oauth else None
 
     def _replace_token(
-        self,
-        site: ResolvedSite,
-        rejected_token: SecretStr | None,
-        deadline: Deadline,
-        error: AccessTokenRejectedError,
+        self, site: ResolvedSite, rejected_token: SecretStr | None, deadline: Deadline, error: AccessTokenRejectedError
     ) -> SecretStr:
         """Return another token. Raises ``CredentialsRejectedError`` for a request without a token."""
         if rejected_token is None:

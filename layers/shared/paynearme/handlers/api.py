@@ -34,12 +34,7 @@ class ApiRequest[M: PayNearMeRequest | MerchantDataRequest]:
 
 
 def api_handler[M: PayNearMeRequest | MerchantDataRequest](
-    operation: str,
-    models: Mapping[str, type[M]],
-    settings: Settings,
-    sites: SiteProvider,
-    *,
-    clock: Clock = utc_now,
+    operation: str, models: Mapping[str, type[M]], settings: Settings, sites: SiteProvider, *, clock: Clock = utc_now
 ) -> Callable[[Callable[[ApiRequest[M]], BaseModel | None]], HttpHandler]:
     """Convert a function that processes a valid backend request to a Lambda handler.
 
@@ -87,10 +82,7 @@ def _parse_api_request(event: ProxyEvent, model: type[Message]) -> dict[str, str
 
 
 def _resolve_site(
-    message: PayNearMeRequest | MerchantDataRequest,
-    settings: Settings,
-    sites: SiteProvider,
-    deadline: Deadline,
+    message: PayNearMeRequest | MerchantDataRequest, settings: Settings, sites: SiteProvider, deadline: Deadline
 ) -> ResolvedSite:
     identifier = message.site_identifier or settings.default_site_identifier
     if not identifier:

@@ -36,12 +36,7 @@ class Callback[M: (Authorization, Confirmation, Reversal)]:
 
 
 def receive_callback[M: (Authorization, Confirmation, Reversal)](
-    event: ProxyEvent,
-    model: type[M],
-    settings: Settings,
-    sites: SiteProvider,
-    now: datetime,
-    deadline: Deadline,
+    event: ProxyEvent, model: type[M], settings: Settings, sites: SiteProvider, now: datetime, deadline: Deadline
 ) -> Callback[M]:
     """Return the callback of an API Gateway event.
 

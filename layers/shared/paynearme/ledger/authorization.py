@@ -210,12 +210,7 @@ class _AuthorizationWrite:
 
 
 def _existing_decision(
-    table: Table,
-    message: Authorization,
-    policy: SitePolicy,
-    now: datetime,
-    payment: Item,
-    deadline: Deadline,
+    table: Table, message: Authorization, policy: SitePolicy, now: datetime, payment: Item, deadline: Deadline
 ) -> AuthorizationResult:
     """Return the stored decision, or a decline if the authorization has other content."""
     if payment["fingerprint"] == schema.authorization_fingerprint(message):

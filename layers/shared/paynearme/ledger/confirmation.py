@@ -6,13 +6,7 @@ from decimal import Decimal
 
 from paynearme.ledger import schema
 from paynearme.ledger.anomalies import authorization_mismatches, confirmation_anomalies
-from paynearme.ledger.reservations import (
-    NEVER_RESERVED,
-    Reservation,
-    reservation_changes,
-    reservation_of,
-    sort_keys,
-)
+from paynearme.ledger.reservations import NEVER_RESERVED, Reservation, reservation_changes, reservation_of, sort_keys
 from paynearme.ledger.results import Anomaly, ConfirmationResult, site_payment_identifier
 from paynearme.ledger.unconfirmed import PENDING_ATTRIBUTES
 from paynearme.platform.deadline import Deadline

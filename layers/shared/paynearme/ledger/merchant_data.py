@@ -6,14 +6,7 @@ from paynearme.errors import LedgerUnavailableError, OrderNotRecordedError
 from paynearme.ledger import schema
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Key, Table
-from paynearme.policy import (
-    CustomerStatus,
-    MerchantCustomer,
-    MerchantOrder,
-    OrderStatus,
-    OrderType,
-    WindowKind,
-)
+from paynearme.policy import CustomerStatus, MerchantCustomer, MerchantOrder, OrderStatus, OrderType, WindowKind
 from paynearme.protocol.api_responses import OrderResponse
 from paynearme.protocol.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.protocol.merchant_input import CustomerInput, OrderInput
@@ -41,12 +34,7 @@ def put_order(table: Table, order_input: OrderInput, now: datetime, deadline: De
 
 
 def record_created_order(
-    table: Table,
-    site_id: str,
-    request: CreateOrderRequest,
-    order: CreatedOrder,
-    now: datetime,
-    deadline: Deadline,
+    table: Table, site_id: str, request: CreateOrderRequest, order: CreatedOrder, now: datetime, deadline: Deadline
 ) -> None:
     """Store an order that PayNearMe created, unless the merchant has already put it.
 

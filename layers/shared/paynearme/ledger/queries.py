@@ -6,12 +6,7 @@ from datetime import UTC, date, datetime
 from paynearme.ledger import reservations, schema
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Key, Table
-from paynearme.policy import (
-    SitePolicy,
-    Window,
-    WindowKind,
-    windows_at,
-)
+from paynearme.policy import SitePolicy, Window, WindowKind, windows_at
 from paynearme.policy.calendar import local_date, within_days
 from paynearme.policy.document import MAX_DAYS, Frequency
 from paynearme.protocol.api_responses import (
@@ -33,12 +28,7 @@ def get_order(table: Table, site_id: str, pnm_order_identifier: str, deadline: D
 
 
 def get_customer(
-    table: Table,
-    site_id: str,
-    site_customer_identifier: str,
-    policy: SitePolicy,
-    now: datetime,
-    deadline: Deadline,
+    table: Table, site_id: str, site_customer_identifier: str, policy: SitePolicy, now: datetime, deadline: Deadline
 ) -> CustomerResponse | None:
     """Return a customer as of ``now``, or ``None`` if the customer is unknown.
 

@@ -104,11 +104,7 @@ class ConfirmationResult:
     @property
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line."""
-        return {
-            "outcome": self.outcome,
-            "duplicate": self.is_duplicate,
-            **_anomaly_log_fields(self.anomalies),
-        }
+        return {"outcome": self.outcome, "duplicate": self.is_duplicate, **_anomaly_log_fields(self.anomalies)}
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -135,11 +131,7 @@ class ReversalResult:
     @property
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line."""
-        return {
-            "reversal_kind": str(self.kind),
-            "duplicate": self.is_duplicate,
-            **_anomaly_log_fields(self.anomalies),
-        }
+        return {"reversal_kind": str(self.kind), "duplicate": self.is_duplicate, **_anomaly_log_fields(self.anomalies)}
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -166,9 +158,7 @@ def fallback_decline(
     ``text_for`` returns the consumer text of a site. Raises ``KeyError`` if ``parameters`` contain no payment.
     """
     identifier = parameters.get("site_payment_identifier") or site_payment_identifier(
-        parameters["site_identifier"],
-        parameters["pnm_payment_identifier"],
-        test=parameters.get("test") == "true",
+        parameters["site_identifier"], parameters["pnm_payment_identifier"], test=parameters.get("test") == "true"
     )
     text = text_for(parameters["site_identifier"])
     decline_reason = render(text.decline_reason or "", {})

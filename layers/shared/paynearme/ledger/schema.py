@@ -11,14 +11,7 @@ from typing import Any
 
 from paynearme.ledger.results import Anomaly
 from paynearme.platform.dynamodb import Item, Key, Update
-from paynearme.policy import (
-    CustomerStatus,
-    MerchantCustomer,
-    MerchantOrder,
-    OrderStatus,
-    OrderType,
-    WindowKind,
-)
+from paynearme.policy import CustomerStatus, MerchantCustomer, MerchantOrder, OrderStatus, OrderType, WindowKind
 from paynearme.protocol.callbacks import Authorization, Confirmation, Outcome
 from paynearme.protocol.reversals import Reversal
 
@@ -63,10 +56,7 @@ def intent_key(site_id: str, site_payment_identifier: str) -> Key:
 
 def site_payment_key(site_id: str, pnm_order_identifier: str, site_payment_identifier: str, *, test: bool) -> Key:
     """Return the key of the confirmed outcome of a submitted payment."""
-    return (
-        f"{'TEST#' if test else ''}SITE_PAYMENT#{site_id}#{pnm_order_identifier}",
-        site_payment_identifier,
-    )
+    return (f"{'TEST#' if test else ''}SITE_PAYMENT#{site_id}#{pnm_order_identifier}", site_payment_identifier)
 
 
 def order_key(site_id: str, pnm_order_identifier: str) -> Key:
@@ -169,11 +159,7 @@ def confirmation_fingerprint(message: Confirmation) -> str:
 
 def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> ItemUpdate:
     """Return the addition of ``amount``, in dollars, to a customer's balance."""
-    values = {
-        "site_identifier": site_id,
-        "site_customer_identifier": customer,
-        "updated_at": now.isoformat(),
-    }
+    values = {"site_identifier": site_id, "site_customer_identifier": customer, "updated_at": now.isoformat()}
     return ItemUpdate(*account_key(site_id, customer), values, increments={"balance": amount})
 
 

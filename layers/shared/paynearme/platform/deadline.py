@@ -38,10 +38,7 @@ class Deadline:
 
     @classmethod
     def after(
-        cls,
-        seconds: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        cls, seconds: float, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> "Deadline":
         """Return a deadline ``seconds`` from now."""
         return cls(clock() + seconds, clock, sleep)

@@ -59,10 +59,7 @@ class Update:
     def to_request(self, table_name: str) -> dict[str, Any]:
         """Return the request of ``UpdateItem``, which is also the ``Update`` of a transaction."""
         replaced = {name: value for name, value in self.sets.items() if value is not None}
-        added = {
-            **self.increments,
-            **{name: set(members) for name, members in self.set_additions.items() if members},
-        }
+        added = {**self.increments, **{name: set(members) for name, members in self.set_additions.items() if members}}
         removed = sorted(self.removes)
         # Numbered, because a placeholder allows fewer characters than an attribute name.
         written = {**replaced, **self.defaults, **added}
@@ -101,10 +98,7 @@ class Table:
     """
 
     def __init__(
-        self,
-        name: str,
-        client: "DynamoDBClient | None" = None,
-        max_attempt: float = MAX_ATTEMPT_SECONDS,
+        self, name: str, client: "DynamoDBClient | None" = None, max_attempt: float = MAX_ATTEMPT_SECONDS
     ) -> None:
         """Use the table ``name``. Sends no request. An attempt takes at most ``max_attempt`` seconds."""
         self._name = name
@@ -133,12 +127,7 @@ class Table:
         return [by_key.get(key, {}) for key in keys]
 
     def query(
-        self,
-        index: str,
-        names: tuple[str, str],
-        partition: str,
-        sort_key_range: tuple[str, str],
-        deadline: Deadline,
+        self, index: str, names: tuple[str, str], partition: str, sort_key_range: tuple[str, str], deadline: Deadline
     ) -> Iterator[Item]:
         """Yield the items of an index partition in ascending order, within ``sort_key_range`` (inclusive).
 

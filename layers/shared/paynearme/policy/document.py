@@ -47,8 +47,7 @@ PaymentTypeChoice = Annotated[
 ]
 """A documented payment type, ``other`` for an undocumented one, ``none`` for a message without one.
 
-A payment without a type, or with an undocumented one, matches a list only if the list contains ``none`` or
-``other``.
+A payment without a type, or with an undocumented one, matches a list only if the list contains ``none`` or ``other``.
 """
 
 ChannelChoice = Annotated[
@@ -187,10 +186,7 @@ class PolicyDocument(_Model):
         defaults, sites = document["defaults"], document.get("sites", {})
         if not isinstance(sites, dict):
             return document
-        return {
-            **document,
-            "sites": {name: _site(defaults, site_fields) for name, site_fields in sites.items()},
-        }
+        return {**document, "sites": {name: _site(defaults, site_fields) for name, site_fields in sites.items()}}
 
     def for_site(self, site_identifier: str) -> SitePolicy:
         """Return the policy of a site, or the defaults if the document does not contain the site."""

@@ -29,11 +29,7 @@ class Reason(StrEnum):
         "Currency not accepted",
         "the payment's currency is not the policy's",
     )
-    AMOUNT_NOT_POSITIVE = (
-        "amount_not_positive",
-        "Amount not accepted",
-        "the payment's amount is zero or negative",
-    )
+    AMOUNT_NOT_POSITIVE = ("amount_not_positive", "Amount not accepted", "the payment's amount is zero or negative")
     PAYMENT_TYPE_NOT_ACCEPTED = (
         "payment_type_not_accepted",
         "Payment type not accepted",
@@ -54,16 +50,8 @@ class Reason(StrEnum):
         "Order not found",
         "the backend API neither received nor created the order, and `unknown_order` is `decline`",
     )
-    ORDER_CLOSED = (
-        "order_closed",
-        "Order closed",
-        "the order's `status` is `closed`",
-    )
-    ORDER_EXPIRED = (
-        "order_expired",
-        "Offer expired",
-        "the order's `expires_at` is reached or over",
-    )
+    ORDER_CLOSED = ("order_closed", "Order closed", "the order's `status` is `closed`")
+    ORDER_EXPIRED = ("order_expired", "Offer expired", "the order's `expires_at` is reached or over")
     ORDER_AMOUNT_DIFFERS = (
         "order_amount_differs",
         "Amount differs from the order",
@@ -85,26 +73,10 @@ class Reason(StrEnum):
         "the backend API did not receive the customer, and `unknown_customer` is `decline`; "
         "or the payment has no customer, and the policy has rules by customer",
     )
-    CUSTOMER_SUSPENDED = (
-        "customer_suspended",
-        "Account suspended",
-        "the customer's `status` is `suspended`",
-    )
-    CUSTOMER_CLOSED = (
-        "customer_closed",
-        "Account closed",
-        "the customer's `status` is `closed`",
-    )
-    AMOUNT_TOO_LOW = (
-        "amount_too_low",
-        "Amount too low",
-        "the payment is less than the `minimum` for its type",
-    )
-    AMOUNT_TOO_HIGH = (
-        "amount_too_high",
-        "Amount too high",
-        "the payment is more than the `maximum` for its type",
-    )
+    CUSTOMER_SUSPENDED = ("customer_suspended", "Account suspended", "the customer's `status` is `suspended`")
+    CUSTOMER_CLOSED = ("customer_closed", "Account closed", "the customer's `status` is `closed`")
+    AMOUNT_TOO_LOW = ("amount_too_low", "Amount too low", "the payment is less than the `minimum` for its type")
+    AMOUNT_TOO_HIGH = ("amount_too_high", "Amount too high", "the payment is more than the `maximum` for its type")
     TOO_MANY_CHARGEBACKS = (
         "too_many_chargebacks",
         "Payment not accepted",
@@ -150,11 +122,7 @@ class Reason(StrEnum):
         "Payment details changed",
         "PayNearMe requested an earlier decision about the payment with other content",
     )
-    CANNOT_DECIDE_NOW = (
-        "cannot_decide_now",
-        "Temporarily unavailable",
-        "the ledger or the policy is unavailable",
-    )
+    CANNOT_DECIDE_NOW = ("cannot_decide_now", "Temporarily unavailable", "the ledger or the policy is unavailable")
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,7 @@ def ambiguous_parameters(
     sequence = _FieldSequence(parameters, model_fields)
     return {
         **dict.fromkeys(
-            _values_containing_parameter(sequence, _absorbed_names(frozenset(all_field_names)), exempt),
-            _NAME_IN_VALUE,
+            _values_containing_parameter(sequence, _absorbed_names(frozenset(all_field_names)), exempt), _NAME_IN_VALUE
         ),
         **dict.fromkeys(_names_at_unexpected_position(sequence, exempt), _UNEXPECTED_POSITION),
         **dict.fromkeys(_values_over_max_length(sequence), _TOO_LONG),

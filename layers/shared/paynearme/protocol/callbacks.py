@@ -37,14 +37,7 @@ REVERSAL_FIELDS = frozenset({"reverse_amount", "reverse_code", "reverse_reason",
 
 # A rejection by content would let a consumer block the merchant's confirmations.
 _CONSUMER_CONTROLLED = frozenset(
-    {
-        "agent_email",
-        "agent_name",
-        "payment_bank_name",
-        "payment_card_last4",
-        "user_agent_string",
-        "user_environment",
-    }
+    {"agent_email", "agent_name", "payment_bank_name", "payment_card_last4", "user_agent_string", "user_environment"}
 )
 
 

@@ -44,15 +44,13 @@ class OrderInput(OrderRequest):
         default="open", description="Whether the order accepts payments."
     )
     order_type: Annotated[OrderTypeValue, one_of(OrderTypeValue)] = Field(
-        default="any",
-        description="The payable amount: exactly order_amount, up to order_amount, or any amount.",
+        default="any", description="The payable amount: exactly order_amount, up to order_amount, or any amount."
     )
     order_amount: PositiveMoney | None = Field(
         default=None, description="In dollars, without fees. Required for exact and up-to."
     )
     minimum_payment_amount: PositiveMoney | None = Field(
-        default=None,
-        description="The minimum of a payment in dollars, without fees. At most order_amount.",
+        default=None, description="The minimum of a payment in dollars, without fees. At most order_amount."
     )
     expires_at: Timestamp | None = Field(
         default=None,
@@ -93,8 +91,7 @@ class CustomerInput(CustomerRequest):
         default="active", description="Whether the customer may pay."
     )
     suspended_reason: Code | None = Field(
-        default=None,
-        description="The merchant's code for the suspension. Required for suspended.",
+        default=None, description="The merchant's code for the suspension. Required for suspended."
     )
     self_imposed_day_limit: NonNegativeMoney | None = Field(
         default=None, description="The customer's own maximum spending in a calendar day, in dollars."

@@ -18,14 +18,7 @@ from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from paynearme.protocol.callbacks import REVERSAL_FIELDS, CallbackMessage, CallbackResponse
 from paynearme.protocol.signing import string_to_sign
-from paynearme.protocol.types import (
-    Currency,
-    Flag,
-    FreeText,
-    Identifier,
-    Lenient,
-    Money,
-)
+from paynearme.protocol.types import Currency, Flag, FreeText, Identifier, Lenient, Money
 
 # A retry can have another timestamp and another version. Any other time, such as ``risk_timestamp``, identifies a
 # reversal, so the name must not follow an underscore.

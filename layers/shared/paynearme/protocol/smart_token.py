@@ -47,11 +47,7 @@ _ORDER_IDENTIFIERS = (
     "site_creator_identifier",
 )
 _URL_REQUIRED = "must be an absolute URL: https, http, or an app's own scheme"
-_EXT_CUSTOMER_FIELDS = (
-    "ext_customer_enrollment_date",
-    "ext_customer_date_of_birth_pii",
-    "ext_customer_tax_id_pii",
-)
+_EXT_CUSTOMER_FIELDS = ("ext_customer_enrollment_date", "ext_customer_date_of_birth_pii", "ext_customer_tax_id_pii")
 _GUARANTEED_ACH_REQUIRED = (*_EXT_CUSTOMER_FIELDS, "flow_bank_oauth_redirect_url")
 
 
@@ -75,9 +71,7 @@ def _has_host(url: str) -> bool:
 
 
 ReturnUrl = Annotated[
-    str,
-    BeforeValidator(_return_url),
-    WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2048}),
+    str, BeforeValidator(_return_url), WithJsonSchema({"type": "string", "format": "uri", "maxLength": 2048})
 ]
 """An absolute URL: ``https``, ``http`` or an app's own scheme. Schemes that run or read something are invalid."""
 

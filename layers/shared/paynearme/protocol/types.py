@@ -144,9 +144,7 @@ PositiveMoney = Annotated[
 """``Money`` greater than zero."""
 
 NonNegativeMoney = Annotated[
-    Money,
-    AfterValidator(_not_negative),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$"}),
+    Money, AfterValidator(_not_negative), WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$"})
 ]
 """``Money`` of zero or more."""
 

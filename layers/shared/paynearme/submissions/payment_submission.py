@@ -28,8 +28,7 @@ def submit_once(
     """
     intent = PaymentIntent.create(site.identifier, request, now)
     add_log_fields(
-        pnm_order_identifier=request.pnm_order_identifier,
-        site_payment_identifier=intent.site_payment_identifier,
+        pnm_order_identifier=request.pnm_order_identifier, site_payment_identifier=intent.site_payment_identifier
     )
     stored_outcome = begin_submission(table, intent, now, deadline)
     if stored_outcome is not None:

@@ -74,9 +74,7 @@ def test_what_is_no_json_object_is_refused_with_400(body: bytes) -> None:
         pytest.param(signed(PLAIN_REQUEST, pnm_order_identifier="00012345678"), id="an unknown order"),
     ],
 )
-def test_an_authentic_call_that_cannot_be_done_is_an_error_with_a_response_code(
-    message: dict[str, object],
-) -> None:
+def test_an_authentic_call_that_cannot_be_done_is_an_error_with_a_response_code(message: dict[str, object]) -> None:
     [(status, content)] = send_all(message)
 
     assert (status, content["status"]) == (200, "error")

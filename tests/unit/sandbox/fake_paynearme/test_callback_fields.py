@@ -39,11 +39,7 @@ def test_an_authorization_names_payment_and_method_if_the_call_named_the_payment
     run_with_merchant(merchant, lambda fake: make_payment_and_settle(fake, site_payment_identifier="SPI-1"))
 
     [message] = merchant.messages_of("authorize")
-    assert message.keys() - AUTHORIZED.keys() == {
-        "site_payment_identifier",
-        "payment_method_identifier",
-        "signature",
-    }
+    assert message.keys() - AUTHORIZED.keys() == {"site_payment_identifier", "payment_method_identifier", "signature"}
     assert message["site_payment_identifier"] == "SPI-1"
     assert message["payment_method_identifier"] == CHECKING["payment_method_identifier"]
 
@@ -81,8 +77,7 @@ def test_the_confirmation_names_the_payment_as_the_call_did_or_else_the_merchant
 
 
 @pytest.mark.parametrize(
-    ("amount", "fee", "net_amount"),
-    [("1000", "20.20", "979.80"), ("0.01", "0.00", "0.01"), ("12.5", "0.25", "12.25")],
+    ("amount", "fee", "net_amount"), [("1000", "20.20", "979.80"), ("0.01", "0.00", "0.01"), ("12.5", "0.25", "12.25")]
 )
 def test_the_money_in_a_callback_adds_up(amount: str, fee: str, net_amount: str) -> None:
     merchant = AuthorizingMerchantStub()

@@ -112,9 +112,7 @@ def test_a_connection_that_cannot_be_made_is_a_delivery_without_answer() -> None
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_an_unacknowledged_message_is_repeated_as_it_was_until_it_is_acknowledged(
-    transport: Transport,
-) -> None:
+def test_an_unacknowledged_message_is_repeated_as_it_was_until_it_is_acknowledged(transport: Transport) -> None:
     merchant = MerchantStub((503, "{}"), (200, "{}"), (200, ACKNOWLEDGEMENT))
 
     deliveries = run_with_sender(

@@ -68,10 +68,7 @@ def test_a_first_payment_is_authorized_and_confirmed_as_in_the_guide() -> None:
         "pnm_payment_identifier": authorization["pnm_payment_identifier"],
         "authorization": {
             "accepted": True,
-            "fields": {
-                "pnm_order_identifier": authorization["pnm_order_identifier"],
-                "accept_payment": "yes",
-            },
+            "fields": {"pnm_order_identifier": authorization["pnm_order_identifier"], "accept_payment": "yes"},
         },
         "confirmation": {"acknowledged": True},
         "redirect_url": GUARANTEED_REQUEST["flow_pay_url"].strip(),

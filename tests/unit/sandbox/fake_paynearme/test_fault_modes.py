@@ -188,9 +188,7 @@ def test_of_faults_about_a_text_the_operations_own_comes_first_and_one_of_any_op
 
 
 @pytest.mark.parametrize("behaviour", BROKEN, ids=lambda behaviour: str(behaviour["mode"]))
-def test_a_call_that_was_carried_out_before_its_fault_is_confirmed_all_the_same(
-    behaviour: dict[str, object],
-) -> None:
+def test_a_call_that_was_carried_out_before_its_fault_is_confirmed_all_the_same(behaviour: dict[str, object]) -> None:
     merchant = AuthorizingMerchantStub()
 
     async def scenario(fake: FakePayNearMeDriver) -> list[dict[str, object]]:

@@ -73,11 +73,7 @@ def test_what_is_declined_or_not_answered_is_voided_and_never_confirmed(decision
     response, [payment] = run_with_merchant(merchant, make_payment_and_settle)
 
     assert (response["status"], response["response_code"]) == ("error", "9410")
-    assert (payment["state"], payment["authorization"], payment["confirmations"]) == (
-        "voided",
-        authorization,
-        0,
-    )
+    assert (payment["state"], payment["authorization"], payment["confirmations"]) == ("voided", authorization, 0)
     assert merchant.messages_of("confirm") == []
 
 
@@ -128,9 +124,7 @@ def test_an_unacknowledged_confirmation_is_repeated_unchanged_until_it_is_acknow
 
 
 @pytest.mark.parametrize("annotation", [None, "confirm_blank"])
-def test_callbacks_repeat_the_annotation_of_an_order_that_was_created_with_one(
-    annotation: str | None,
-) -> None:
+def test_callbacks_repeat_the_annotation_of_an_order_that_was_created_with_one(annotation: str | None) -> None:
     merchant = AuthorizingMerchantStub()
 
     async def scenario(fake: FakePayNearMeDriver) -> None:
