@@ -91,7 +91,7 @@ def main() -> None:
     policy = read_policy(_POLICY).defaults
     client = stack.client("dynamodb")
     table = Table(stack.table_name, client)
-    headers = ("earlier payments", "requests", "keys read", "items found", "bytes read", "time ratio")
+    headers = ("payments", "requests", "keys", "items", "bytes", "time ratio")
     output = OutputTable(*headers, box=None, padding=(0, 2))
     medians: list[float] = []
     for size in HISTORY_SIZES:
