@@ -18,7 +18,11 @@ def check_state(items: Mapping[Key, Item], model: SimulationModel) -> None:
     payments = {key[0].split("#")[-1]: item for key, item in items.items() if key[0].startswith("PAYMENT#")}
     assert_window_totals(items.values(), payments.values())
     for payment_id, expected in model.ledger.payments.items():
-        assert_payments(payments.get(payment_id, {}), expected)
+        item = payments.get(payment_id, {})
+        try:
+            assert_payments(item, expected)
+        except AssertionError as error:
+            raise AssertionError(f"payment {payment_id}: {item} instead of {expected}") from error
     accounts = {key[0].split("#")[-1]: item for key, item in items.items() if key[1] == "ACCOUNT"}
     balances = {customer: item["balance"] for customer, item in accounts.items() if "balance" in item}
     assert balances == model.ledger.balances(), f"balances {balances} instead of {model.ledger.balances()}"

@@ -22,6 +22,9 @@ from tests.simulation.store import Store, client_error
 
 type Apply = Callable[[], dict[str, Any]]
 
+_MAX_TRANSIT_SECONDS = 300
+"""AWS rejects a request with an older signature."""
+
 _THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError")
 
 
@@ -31,28 +34,42 @@ class Faults:
 
     scheduler: Scheduler
     random: Random
+    log: Callable[[str], None]
     enabled: bool = True
     late_writes: list[tuple[Task, Apply]] = field(default_factory=list)
 
     def occurs(self, probability: float) -> bool:
         return self.enabled and self.random.random() < probability
 
-    def send(self, apply: Apply, conflict: Exception | None = None) -> dict[str, Any]:
+    def send(self, name: str, apply: Apply, conflict: Exception | None = None) -> dict[str, Any]:
         """Return the response of a request, or raise the error of a fault. ``conflict`` is the error of a write."""
+
+        def log(result: str) -> None:
+            self.log(f"    {task.name}: {name}: {result}")
+
         scheduler, task = self.scheduler, self.scheduler.current
         if task is None:
             raise AssertionError("no task runs")
+        sent_at = scheduler.now
         scheduler.pause(self.random.uniform(0.001, 0.02))
+        if scheduler.now - sent_at > _MAX_TRANSIT_SECONDS:
+            log("expired")
+            raise ReadTimeoutError(endpoint_url="simulated")
         if self.occurs(0.04):
+            log("throttled")
             raise client_error(self.random.choice(_THROTTLED))
         if conflict and self.occurs(0.05):
+            log("conflict")
             raise conflict
         if conflict and self.occurs(0.02):
+            log("delayed")
             self.late_writes.append((task, apply))
             self._time_out()
         if self.occurs(0.05):
+            log("lost response")
             apply()
             self._time_out()
+        log("applied")
         response = apply()
         # The process can end before it receives the response.
         if self.occurs(0.1):
@@ -105,24 +122,24 @@ class TableClient:
                 found += response["Responses"][table_name]
             return {"Responses": {table_name: found}, "UnprocessedKeys": {}}
 
-        return self.faults.send(apply)
+        return self.faults.send("batch_get_item", apply)
 
     def query(self, **request: Any) -> dict[str, Any]:
         # A sweep reads 32 partitions, most of which are empty.
         response = self.store.query(**request)
         if not response["Items"] and self.faults.random.random() < 0.9:
             return response
-        return self.faults.send(lambda: self.store.query(**request))
+        return self.faults.send("query", lambda: self.store.query(**request))
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         conflict = client_error("TransactionConflictException")
-        return self.faults.send(lambda: self._write(self.store.update_item, request), conflict)
+        return self.faults.send("update_item", lambda: self._write(self.store.update_item, request), conflict)
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
         reasons = [{"Code": "None"} for _ in request["TransactItems"]]
         self.faults.random.choice(reasons)["Code"] = "TransactionConflict"
         conflict = client_error("TransactionCanceledException", CancellationReasons=reasons)
-        return self.faults.send(lambda: self._write(self.store.transact_write_items, request), conflict)
+        return self.faults.send("transact_write_items", lambda: self._write(self.store.transact_write_items, request), conflict)
 
     def _write(self, operation: Callable[..., dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
         self._observe()
@@ -151,7 +168,7 @@ class EventBridgeClient:
                 results.append({"EventId": "1"})
             return {"Entries": results}
 
-        return self.faults.send(apply)
+        return self.faults.send("put_events", apply)
 
 
 class FakePayNearMe(PayNearMeClient):

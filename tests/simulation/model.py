@@ -12,8 +12,8 @@ from paynearme.protocol.merchant_input import CustomerInput, OrderInput
 from paynearme.protocol.reversals import Reversal
 from tests.support.ledger_model import WINDOWS, LedgerModel, Payment, Received, Reservation, Rules, windows_at
 
-UNCONFIRMED_AFTER = timedelta(hours=1)
-RELEASE_AFTER = timedelta(hours=24)
+UNCONFIRMED_AFTER = timedelta(minutes=10)
+RELEASE_AFTER = timedelta(hours=1)
 
 
 @dataclass(eq=False)
@@ -25,6 +25,13 @@ class Message:
     content: Authorization | Confirmation | Reversal
     available_at: float = 0.0
     acknowledged: bool = False
+
+    def is_related(self, other: "Message") -> bool:
+        """Return whether both messages are about one payment, or authorize payments of one customer."""
+        if self.payment_id == other.payment_id:
+            return True
+        are_authorizations = all(isinstance(message.content, Authorization) for message in (self, other))
+        return are_authorizations and self.received.customer == other.received.customer is not None
 
 
 @dataclass(eq=False)
@@ -124,6 +131,11 @@ class SimulationModel:
     def put_order(self, order: OrderInput) -> None:
         identifier = order.pnm_order_identifier
         (self.closed_orders.add if order.status == "closed" else self.closed_orders.discard)(identifier)
+
+    def needs_new_decision(self, message: Message) -> bool:
+        """Return whether the message authorizes a payment after its release."""
+        payment = self.payment(message.payment_id)
+        return isinstance(message.content, Authorization) and payment.released and not payment.outcome
 
     def is_durable(self, message: Message) -> bool:
         """Return whether the effect of a confirmation or a reversal is committed."""

@@ -106,7 +106,12 @@ class SimulatedDeadline(Deadline):
     def run[T](self, function: Callable[[], T]) -> T:
         if self.remaining <= 0:
             raise TimeoutError
-        result = function()
+        try:
+            result = function()
+        except Exception:
+            if self.remaining < 0:
+                raise TimeoutError from None
+            raise
         if self.remaining < 0:
             raise TimeoutError
         return result

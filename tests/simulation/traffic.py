@@ -32,7 +32,7 @@ class Traffic:
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._payments = 0
+        self.payment_count = 0
         self._keys = 0
         self._submissions: list[MakePaymentRequest] = []
 
@@ -41,8 +41,8 @@ class Traffic:
     ) -> list[Message]:
         """Return all messages about one payment, some of which are sent later."""
         random = self._random
-        self._payments += 1
-        payment_id = str(self._payments)
+        self.payment_count += 1
+        payment_id = str(self.payment_count)
         parameters = {
             "pnm_payment_identifier": payment_id,
             "pnm_order_identifier": order or random.choice(ORDERS),
@@ -58,13 +58,13 @@ class Traffic:
             messages.append(self._authorization(payment_id, parameters))
         if random.random() < 0.1:
             messages.append(self._authorization(payment_id, parameters | {"payment_amount": "30.00"}))
-        confirmed_at = now + random.choice((0.0, 0.0, 0.5, 2 * _HOURS, 30 * _HOURS))
+        confirmed_at = now + random.choice((0.0, _HOURS / 2, 3 * _HOURS, 30 * _HOURS))
         outcomes = random.choice((("payment",),) * 6 + (("decline",), ("decline", "payment"), ("payment", "decline"), ()))
         for outcome in outcomes:
             changed = {"payment_amount": "50.00"} if random.random() < 0.08 else {}
             changed |= {"site_customer_identifier": "bob"} if random.random() < 0.05 else {}
             messages.append(self._confirmation(payment_id, parameters | changed, outcome, confirmed_at))
-        for index in range(random.choice((0, 0, 0, 1, 2, 3))):
+        for index in range(random.choice((0, 0, 1, 2, 3))):
             messages.append(self._reversal(payment_id, parameters, index, confirmed_at))
         return messages
 
