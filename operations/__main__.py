@@ -13,10 +13,8 @@ def main() -> None:
     """Group the commands."""
 
 
-main.add_command(dashboard)
-main.add_command(events)
-main.add_command(openapi)
-main.add_command(policy)
+for command in (dashboard, events, openapi, policy):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

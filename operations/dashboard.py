@@ -6,7 +6,7 @@ writes the text between these lines. With ``--check``, it exits with 1 if the te
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -37,7 +37,9 @@ _DECISIONS = (("AuthorizationAccepted", "Accepted", _BLUE), ("AuthorizationDecli
 
 def dashboard_body() -> str:
     """Return the body as JSON with one metric per line. ``${...}`` are references for ``Fn::Sub``."""
-    return "\n".join(_lines(_widgets())) + "\n"
+    body = json.dumps({"periodOverride": "inherit", "widgets": list(_widgets())}, separators=(",", ":"))
+    body = body.replace('"widgets":[', '"widgets":[\n').replace('"metrics":[', '"metrics":[\n  ')
+    return body.replace("],[", "],\n  [").replace("]}},{", "]}},\n{").replace("]}}]}", "]}}\n]}\n")
 
 
 def embed(template: str) -> str:
@@ -63,10 +65,9 @@ def dashboard(*, check: bool) -> None:
 
 
 def _widgets() -> Iterator[dict[str, Any]]:
-    amount: list[Entry] = [_amount("Confirmed, USD"), _cents()]
     overview = (
-        *amount,
-        *_colored(
+        *_amount("Confirmed, USD"),
+        *_entries(
             _PAID,
             *_DECISIONS,
             ("ResponseBudgetUsedPercent", "Slowest, % of 10 s", _TEAL, "Maximum"),
@@ -75,17 +76,15 @@ def _widgets() -> Iterator[dict[str, Any]]:
         ),
         [*_QUEUE, {"label": "Dead-letter queue", "color": _RED, "stat": "Maximum"}],
     )
-    yield _widget("Overview", (0, 0, 24, 4), overview, **_total("singleValue"))
-    paid = [_amount("Paid"), _cents()]
-    yield _widget("Confirmed amount", (0, 4, 8, 6), paid, **_over_time("US dollars", stacked=True))
-    decisions = _colored(*_DECISIONS)
-    yield _widget("Decisions", (8, 4, 8, 6), decisions, **_over_time("Authorizations", stacked=True))
+    yield _widget("Overview", (0, 0, 24, 4), overview, _total("singleValue"))
+    yield _widget("Confirmed amount", (0, 4, 8, 6), _amount("Paid"), _over_time("US dollars", stacked=True))
+    yield _widget("Decisions", (8, 4, 8, 6), _entries(*_DECISIONS), _over_time("Authorizations", stacked=True))
     yield _response_budget()
-    declines = [_labeled(f"Declined{_pascal_case(r)}", r) for r in Reason if r is not Reason.ACCEPTED]
-    yield _widget("Declines by reason", (0, 10, 12, 10), declines, **_total("bar", "Authorizations"))
-    anomalies = [_labeled(f"Anomaly{_pascal_case(anomaly)}", anomaly) for anomaly in Anomaly]
-    yield _widget("Anomalies by kind", (12, 10, 12, 10), anomalies, **_total("bar", "Payments"))
-    confirmations = _colored(
+    declines = _entries(*((f"Declined{_pascal_case(r)}", r) for r in Reason if r is not Reason.ACCEPTED))
+    yield _widget("Declines by reason", (0, 10, 12, 10), declines, _total("bar", "Authorizations"))
+    anomalies = _entries(*((f"Anomaly{_pascal_case(anomaly)}", anomaly) for anomaly in Anomaly))
+    yield _widget("Anomalies by kind", (12, 10, 12, 10), anomalies, _total("bar", "Payments"))
+    confirmations = _entries(
         _PAID,
         ("PaymentFailed", "Not paid", _ORANGE),
         ("PaymentReversed", "Reversed", _PURPLE),
@@ -93,23 +92,29 @@ def _widgets() -> Iterator[dict[str, Any]]:
         ("ConfirmationDuplicate", "Confirmation duplicate", _TEAL),
         ("ReversalDuplicate", "Reversal duplicate", _GREY),
     )
-    over_time = _over_time("Callbacks", stacked=True)
-    yield _widget("Confirmations and duplicates", (0, 20, 8, 6), confirmations, **over_time)
-    rejected = _colored(
+    yield _widget("Confirmations and duplicates", (0, 20, 8, 6), confirmations, _over_time("Callbacks", stacked=True))
+    rejected = _entries(
         (errors.AuthenticationError.metric, "Authentication failed", _GREY),
         (errors.ValidationFailedError.metric, "Validation failed, all requests", _ORANGE),
         ("CallbackInvalid", "Invalid callbacks", _PURPLE),
         (errors.MalformedRequestError.metric, "Malformed requests", _BROWN),
         ("CallbackFailed", "Callbacks failed", _RED),
     )
-    yield _widget("Rejected and failed", (8, 20, 8, 6), rejected, **_over_time("Requests"))
-    results = zip(_call_metrics(), cycle(_CALL_COLORS), strict=False)
-    calls = _colored(*((name, _words(name.removeprefix("PayNearMe")), color) for name, color in results))
-    yield _widget("PayNearMe calls", (16, 20, 8, 6), calls, **_over_time("Calls", stacked=True))
-    failures = [_labeled(name, _words(name)) for name in _failure_metrics()]
-    yield _widget("Failures", (0, 26, 12, 6), failures, **_total("bar", "Requests"))
+    yield _widget("Rejected and failed", (8, 20, 8, 6), rejected, _over_time("Requests"))
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    error_classes = [value for value in classes if issubclass(value, errors.ServiceError)]
+    results = dict.fromkeys((CALL_SUCCEEDED, *(kind.upstream_metric for kind in error_classes if kind.upstream_metric)))
+    colors = zip(results, cycle(_CALL_COLORS), strict=False)
+    calls = _entries(*((name, _words(name.removeprefix("PayNearMe")), color) for name, color in colors))
+    yield _widget("PayNearMe calls", (16, 20, 8, 6), calls, _over_time("Calls", stacked=True))
+    unavailable = [kind for kind in error_classes if errors.UnavailableError in kind.__bases__]
+    failed: list[type[errors.ServiceError]] = [*unavailable, errors.PolicyInvalidError, errors.ServiceError]
+    failures = [kind.metric for kind in failed if kind.metric]
+    failures += ["PolicyRefreshFailed", "ConfirmationWithoutPolicy", "PaymentOutcomeWriteFailed"]
+    entries = _entries(*((name, _words(name)) for name in failures))
+    yield _widget("Failures", (0, 26, 12, 6), entries, _total("bar", "Requests"))
     events = (
-        *_colored(
+        *_entries(
             ("EventPublished", "Published", _BLUE),
             ("PaymentUnconfirmed", "Payments unconfirmed", _ORANGE),
             ("ReservationReleased", "Reservations released", _TEAL),
@@ -117,45 +122,28 @@ def _widgets() -> Iterator[dict[str, Any]]:
         ),
         [*_QUEUE, {"label": "In the dead-letter queue", "color": _BROWN, "stat": "Maximum"}],
     )
-    yield _widget("Events", (12, 26, 12, 6), events, **_over_time("Events"))
-
-
-def _error_classes() -> list[type[errors.ServiceError]]:
-    classes = [value for value in vars(errors).values() if isinstance(value, type)]
-    return [kind for kind in classes if issubclass(kind, errors.ServiceError)]
-
-
-def _call_metrics() -> list[str]:
-    """Return the metrics of all results of a request to PayNearMe."""
-    names = [kind.upstream_metric for kind in _error_classes() if kind.upstream_metric]
-    return [CALL_SUCCEEDED, *dict.fromkeys(names)]
-
-
-def _failure_metrics() -> list[str]:
-    """Return the metrics of the failures of dependencies and of the code."""
-    unavailable = [kind for kind in _error_classes() if errors.UnavailableError in kind.__bases__]
-    classes: list[type[errors.ServiceError]] = [*unavailable, errors.PolicyInvalidError, errors.ServiceError]
-    other = ["PolicyRefreshFailed", "ConfirmationWithoutPolicy", "PaymentOutcomeWriteFailed"]
-    return [*(kind.metric for kind in classes if kind.metric), *other]
+    yield _widget("Events", (12, 26, 12, 6), events, _over_time("Events"))
 
 
 def _response_budget() -> dict[str, Any]:
     name = "ResponseBudgetUsedPercent"
-    entries = _colored((name, "Maximum, all operations", _GREY, "Maximum"))
+    entries = _entries((name, "Maximum, all operations", _GREY, "Maximum"))
     for operation, color in {"authorize": _BLUE, "confirm": _GREEN, "reverse": _PURPLE}.items():
         options = {"label": f"{operation}, p99", "color": color}
         entries.append(["PayNearMe", name, *_SERVICE, "operation", operation, options])
-    properties = _over_time("% of 10 seconds", statistic="p99", maximum=100)
-    line = {"label": "CallbackLatencyAlarm", "value": 30, "color": _RED}
-    properties["annotations"] = {"horizontal": [line]}
-    return _widget("Response budget used", (16, 4, 8, 6), entries, **properties)
+    properties = _over_time("% of 10 seconds") | {"stat": "p99"}
+    properties["yAxis"]["left"]["max"] = 100
+    properties["annotations"] = {"horizontal": [{"label": "CallbackLatencyAlarm", "value": 30, "color": _RED}]}
+    return _widget("Response budget used", (16, 4, 8, 6), entries, properties)
 
 
-def _widget(title: str, cell: tuple[int, int, int, int], metrics: Iterable[Entry], **properties: Any) -> dict[str, Any]:
+def _widget(
+    title: str, cell: tuple[int, int, int, int], metrics: Sequence[Entry], properties: dict[str, Any]
+) -> dict[str, Any]:
     """Return a widget. ``cell`` is its x, y, width and height in the grid of 24 columns."""
     position = dict(zip(("x", "y", "width", "height"), cell, strict=True))
-    head = {"title": title, "region": "${AWS::Region}"}
-    return {"type": "metric", **position, "properties": {**head, **properties, "metrics": list(metrics)}}
+    properties = {"title": title, "region": "${AWS::Region}", **properties, "metrics": metrics}
+    return {"type": "metric", **position, "properties": properties}
 
 
 def _total(view: str, unit: str | None = None) -> dict[str, Any]:
@@ -164,38 +152,27 @@ def _total(view: str, unit: str | None = None) -> dict[str, Any]:
     return properties | ({"yAxis": _axis(unit)} if unit else {})
 
 
-def _over_time(
-    unit: str, *, stacked: bool = False, statistic: str = "Sum", maximum: int | None = None
-) -> dict[str, Any]:
+def _over_time(unit: str, *, stacked: bool = False) -> dict[str, Any]:
     """Return the properties of a widget with one value per metric and minute."""
-    properties = {"view": "timeSeries", "stat": statistic, "period": 60, "yAxis": _axis(unit, maximum)}
+    properties = {"view": "timeSeries", "stat": "Sum", "period": 60, "yAxis": _axis(unit)}
     return properties | ({"stacked": True} if stacked else {})
 
 
-def _axis(unit: str, maximum: int | None = None) -> dict[str, Any]:
-    limit = {} if maximum is None else {"max": maximum}
-    return {"left": {"label": unit, "min": 0, "showUnits": False, **limit}}
+def _axis(unit: str) -> dict[str, Any]:
+    return {"left": {"label": unit, "min": 0, "showUnits": False}}
 
 
-def _colored(*metrics: Sequence[str]) -> list[Entry]:
-    """Return the entries of metrics, each a name, a label, a color and, if not the widget's, a statistic."""
-    entries: list[Entry] = []
-    for name, label, color, *statistic in metrics:
-        options = {"label": label, "color": color, **({"stat": statistic[0]} if statistic else {})}
-        entries.append(["PayNearMe", name, *_SERVICE, options])
-    return entries
+def _entries(*metrics: Sequence[str]) -> list[Entry]:
+    """Return the entries of metrics, each a name, a label, and optionally a color and a statistic."""
+    options = ("label", "color", "stat")
+    return [["PayNearMe", name, *_SERVICE, dict(zip(options, values, strict=False))] for name, *values in metrics]
 
 
-def _labeled(name: str, label: str) -> Entry:
-    return ["PayNearMe", name, *_SERVICE, {"label": label}]
-
-
-def _amount(label: str) -> Entry:
-    return [{"expression": "cents/100", "label": label, "color": _GREEN, "id": "dollars"}]
-
-
-def _cents() -> Entry:
-    return ["PayNearMe", "ConfirmedAmountCents", *_SERVICE, {"id": "cents", "visible": False}]
+def _amount(label: str) -> list[Entry]:
+    return [
+        [{"expression": "cents/100", "label": label, "color": _GREEN, "id": "dollars"}],
+        ["PayNearMe", "ConfirmedAmountCents", *_SERVICE, {"id": "cents", "visible": False}],
+    ]
 
 
 def _pascal_case(code: str) -> str:
@@ -205,24 +182,3 @@ def _pascal_case(code: str) -> str:
 def _words(name: str) -> str:
     """Return a metric's name as words: ``OrderNotRecorded`` as ``Order not recorded``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
-
-
-def _lines(widgets: Iterable[dict[str, Any]]) -> Iterator[str]:
-    yield '{"periodOverride":"inherit","widgets":['
-    *others, last = widgets
-    for widget in others:
-        yield from _widget_lines(widget, "]}},")
-    yield from _widget_lines(last, "]}}")
-    yield "]}"
-
-
-def _widget_lines(widget: dict[str, Any], end: str) -> Iterator[str]:
-    properties = dict(widget["properties"])
-    *others, last = (_compact(entry) for entry in properties.pop("metrics"))
-    yield _compact({**widget, "properties": properties}).removesuffix("}}") + ',"metrics":['
-    yield from (f"  {entry}," for entry in others)
-    yield f"  {last}{end}"
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))

@@ -20,20 +20,19 @@ class RedriveResult:
     remaining: int
 
 
+@dataclass(frozen=True)
 class DeadLetterQueue:
-    """The dead-letter queue of a stack, with the function that publishes its messages."""
+    """The dead-letter queue of a stack, boto3's clients, and the function that publishes its messages."""
 
-    def __init__(self, sqs: Any, lambda_client: Any, url: str, function_name: str) -> None:
-        """Store boto3's clients of SQS and Lambda, the queue's URL and the function's name."""
-        self._sqs = sqs
-        self._lambda = lambda_client
-        self._url = url
-        self._function_name = function_name
+    sqs: Any
+    lambda_client: Any
+    url: str
+    function_name: str
 
     def count(self) -> int:
         """Return the approximate number of messages."""
         name = "ApproximateNumberOfMessages"
-        response = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
+        response = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
         return int(response["Attributes"][name])
 
     def redrive(self) -> RedriveResult:
@@ -44,8 +43,8 @@ class DeadLetterQueue:
         """
         messages = self._receive_all()
         for completed, message in enumerate(messages):
-            response = self._lambda.invoke(
-                FunctionName=self._function_name,
+            response = self.lambda_client.invoke(
+                FunctionName=self.function_name,
                 # A rollback changes the alias. The latest version can be the one that was rolled back.
                 Qualifier="live",
                 Payload=message["Body"].encode(),
@@ -55,15 +54,15 @@ class DeadLetterQueue:
                     f"the function failed after {completed} of {len(messages)} messages. Its log shows the cause."
                     " The remaining messages become visible again in an hour"
                 )
-            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
         return RedriveResult(len(messages), self.count())
 
     def _receive_all(self) -> list[dict[str, Any]]:
         """Receive all messages before the first invocation, so that a returned message is not received again."""
         messages: list[dict[str, Any]] = []
         while len(messages) < MAX_BATCH:
-            response = self._sqs.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY_TIMEOUT, WaitTimeSeconds=1
+            response = self.sqs.receive_message(
+                QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY_TIMEOUT, WaitTimeSeconds=1
             )
             if not response.get("Messages"):
                 break

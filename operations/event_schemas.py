@@ -19,10 +19,8 @@ def _schema_name(event: type[PaymentEvent]) -> str:
 
 
 def _schema(event: type[PaymentEvent]) -> str:
-    head = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:paynearme:events:{_schema_name(event)}",
-    }
+    identifier = f"urn:paynearme:events:{_schema_name(event)}"
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier}
     # A consumer of events must ignore unknown fields.
     overrides = {"title": event.detail_type, "additionalProperties": True}
     return json.dumps(head | event.model_json_schema(mode="serialization") | overrides, indent=2) + "\n"

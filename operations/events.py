@@ -5,7 +5,7 @@ import click
 from operations import ROOT
 from operations.errors import cli_errors
 from operations.event_schemas import FOLDER, schemas
-from operations.stack_lookup import dead_letter_queue_of
+from operations.stack_lookup import dead_letter_queue_of, environment_option
 
 
 @click.group(help="The events of payments.")
@@ -30,13 +30,7 @@ def schemas_command(*, check: bool) -> None:
 
 
 @events.command(help="Publish the messages of the dead-letter queue. Failed ones return to the queue.")
-@click.option(
-    "--config-env",
-    "environment",
-    required=True,
-    metavar="ENV",
-    help="Environment in samconfig.toml, such as dev or local.",
-)
+@environment_option
 def redrive(environment: str) -> None:
     """Redrive the messages, and print their number and the number of remaining ones."""
     with cli_errors():

@@ -10,19 +10,12 @@ import click
 
 from operations.errors import OperationError, cli_errors
 from operations.policy_deployment import Deployment, PolicyStatus
-from operations.stack_lookup import deployed_policy_of
+from operations.stack_lookup import deployed_policy_of, environment_option
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
 
 _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 _one_file = click.argument("file", type=_path, default="policy.json")
-_environment = click.option(
-    "--config-env",
-    "environment",
-    required=True,
-    metavar="ENV",
-    help="Environment in samconfig.toml, such as dev or local.",
-)
 
 
 @click.group(help="The merchant's policy.")
@@ -48,7 +41,7 @@ def check(files: tuple[Path, ...]) -> None:
 
 @policy.command(help="Deploy FILE. Default: policy.json")
 @_one_file
-@_environment
+@environment_option
 @click.option("--no-wait", is_flag=True, help="Do not wait for the deployment.")
 def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
     """Deploy a document. Exit with 1 if it is not valid, rejected or rolled back."""
@@ -74,7 +67,7 @@ def deploy(file: Path, environment: str, *, no_wait: bool) -> None:
 
 
 @policy.command(help="Revert the deployment in progress, otherwise the active policy.")
-@_environment
+@environment_option
 def revert(environment: str) -> None:
     """Revert a deployment and show the active policy. Exit with 1 if that fails."""
     with cli_errors():
@@ -82,23 +75,20 @@ def revert(environment: str) -> None:
         # Printed first, because the next request can fail.
         click.echo(deployed_policy.revert())
         status = deployed_policy.status()
-    for line in _describe(status):
-        click.echo(line)
+    click.echo("\n".join(_describe(status)))
 
 
 @policy.command(help="Show the active policy and its differences from FILE. Default: policy.json")
 @_one_file
-@_environment
+@environment_option
 def show(file: Path, environment: str) -> None:
     """Show the active policy, the deployment in progress, and a unified diff."""
     with cli_errors():
         local = _read(file)
         status = deployed_policy_of(environment).status()
-    for line in _describe(status):
-        click.echo(line)
+    click.echo("\n".join(_describe(status)))
     if status.text is not None:
-        for line in _differences(status.text, local, str(file)):
-            click.echo(line)
+        click.echo("\n".join(_differences(status.text, local, str(file))))
 
 
 class _ProgressPrinter:

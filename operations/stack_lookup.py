@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import click
 from botocore.exceptions import ClientError
 
 from operations import ROOT
@@ -24,6 +25,15 @@ LOCAL_STACK = ROOT / ".local" / "stack.json"
 _EMULATOR_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _POLICY_OUTPUTS = ("PolicyApplicationId", "PolicyEnvironmentId", "PolicyProfileId", "PolicyStrategyId")
 _DEAD_LETTER_QUEUE_OUTPUTS = ("DeadLetterQueueUrl", "PublishEventsFunctionName")
+
+environment_option = click.option(
+    "--config-env",
+    "environment",
+    required=True,
+    metavar="ENV",
+    help="Environment in samconfig.toml: dev, prod or local.",
+)
+"""The environment of a command."""
 
 type ClientFactory = Callable[[str], Any]
 """Returns boto3's client of a service."""
@@ -56,9 +66,11 @@ def _resolve(
 ) -> tuple[ClientFactory, dict[str, str]]:
     """Return a client factory for the account of a stack, and the stack's outputs."""
     settings = _settings(environment, configuration)
-    client_of = (
-        _local_clients(settings, session_factory) if environment == LOCAL else _clients(settings, session_factory)
-    )
+    client_of: ClientFactory
+    if environment == LOCAL:
+        client_of = _local_clients(settings, session_factory)
+    else:
+        client_of = session_factory(profile_name=settings.get("profile"), region_name=settings.get("region")).client
     advice = "'make up'" if environment == LOCAL else f"'make deploy ENV={environment}'"
     outputs = _outputs(client_of("cloudformation"), settings["stack_name"], advice)
     if missing := [name for name in names if name not in outputs]:
@@ -67,12 +79,6 @@ def _resolve(
             f" deploy it again with {advice}"
         )
     return client_of, outputs
-
-
-def _clients(settings: dict[str, str], session_factory: Callable[..., Any]) -> ClientFactory:
-    session = session_factory(profile_name=settings.get("profile"), region_name=settings.get("region"))
-    client: ClientFactory = session.client
-    return client
 
 
 def _local_clients(settings: dict[str, str], session_factory: Callable[..., Any]) -> ClientFactory:
@@ -90,9 +96,8 @@ def _settings(environment: str, configuration: Path) -> dict[str, str]:
     if environment not in environments:
         raise OperationError(f"{configuration.name} has no {environment}, only {', '.join(environments)}")
     commands = environments[environment]
-    settings: dict[str, str] = {}
-    for command in ("global", "deploy"):
-        settings |= commands.get(command, {}).get("parameters", {})
+    parameters = (commands.get(command, {}).get("parameters", {}) for command in ("global", "deploy"))
+    settings: dict[str, str] = {name: value for entry in parameters for name, value in entry.items()}
     if "stack_name" not in settings:
         raise OperationError(f"{configuration.name} has no stack_name for {environment}")
     return settings

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -29,9 +30,7 @@ class EventListener:
         self._sqs = stack.client("sqs")
         self._url: str = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-        self._subscribe(stack, name, attributes["Attributes"]["QueueArn"])
-
-    def _subscribe(self, stack: Stack, name: str, queue_arn: str) -> None:
+        queue_arn = attributes["Attributes"]["QueueArn"]
         bus, events = stack.event_bus_name, stack.client("events")
         pattern = json.dumps({"source": [SOURCE]})
         rule_arn = events.put_rule(Name=name, EventBusName=bus, EventPattern=pattern)["RuleArn"]
@@ -55,11 +54,8 @@ class EventListener:
             return list(chain.from_iterable(workers.map(lambda _: list(self._drain_queue()), range(_WORKERS))))
 
     def _drain_queue(self) -> Iterator[BusEvent]:
-        while messages := self._receive():
-            entries = [{"Id": str(index), "ReceiptHandle": m["ReceiptHandle"]} for index, m in messages]
+        receive = partial(self._sqs.receive_message, QueueUrl=self._url, MaxNumberOfMessages=_MAX_BATCH)
+        while messages := receive().get("Messages"):
+            entries = [{"Id": str(index), "ReceiptHandle": m["ReceiptHandle"]} for index, m in enumerate(messages)]
             self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
-            yield from (json.loads(message["Body"]) for _, message in messages)
-
-    def _receive(self) -> list[tuple[int, Any]]:
-        response = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=_MAX_BATCH)
-        return list(enumerate(response.get("Messages", [])))
+            yield from (json.loads(message["Body"]) for message in messages)

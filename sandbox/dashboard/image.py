@@ -7,9 +7,6 @@ from sandbox.dashboard.metrics import MetricValues, panels_of
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.stack import Stack
 
-_MESSAGE_COUNT_ATTRIBUTE = "ApproximateNumberOfMessages"
-_MESSAGE_COUNT_METRIC = "ApproximateNumberOfMessagesVisible"
-
 
 def render_dashboard(stack: Stack) -> bytes:
     """Return the dashboard of ``stack`` as a PNG image. Raises ``RuntimeError`` without any metric."""
@@ -32,8 +29,7 @@ def read_metrics(stack: Stack) -> MetricValues:
     for group in groups_of(logs):
         metrics.read(line for message in messages_in(logs, group) for line in message.splitlines())
     sqs = stack.client("sqs")
-    response = sqs.get_queue_attributes(QueueUrl=stack.dead_letter_queue_url, AttributeNames=[_MESSAGE_COUNT_ATTRIBUTE])
-    message_count = int(response["Attributes"][_MESSAGE_COUNT_ATTRIBUTE])
-    queue = {"QueueName": stack.dead_letter_queue_url.rpartition("/")[2]}
-    metrics.add("AWS/SQS", _MESSAGE_COUNT_METRIC, queue, time.time(), message_count)
+    name, url = "ApproximateNumberOfMessages", stack.dead_letter_queue_url
+    message_count = int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+    metrics.add("AWS/SQS", f"{name}Visible", {"QueueName": url.rpartition("/")[2]}, time.time(), message_count)
     return metrics

@@ -3,19 +3,19 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal
 
 import numpy as np
 
-type View = Literal["singleValue", "timeSeries", "bar"]
 type Value = tuple[float, float]
 """A timestamp in Unix seconds, and a value."""
 
 _MAX_PERIODS = 60
 _PERIODS = (1, 2, 5, 10, 15, 30, 60, 300, 900, 3600, 21_600, 86_400)
+_STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {"Sum": sum, "Maximum": max}
 _QUOTIENT = re.compile(r"(\w+)/([1-9][0-9]*)")
 
 
@@ -44,7 +44,7 @@ class Panel:
     """A widget, with its position in a grid of 24 columns."""
 
     title: str
-    view: View
+    view: Literal["singleValue", "timeSeries", "bar"]
     grid_cell: tuple[int, int, int, int]
     series: tuple[Series, ...]
     unit: str = ""
@@ -171,21 +171,10 @@ class Periods:
         """Return the index of the period that contains ``timestamp``."""
         return int((timestamp - self.begin) // self.seconds)
 
-    def ticks(self, max_count: int) -> list[float]:
-        """Return round timestamps of the span: at most ``max_count``, except for a span of many days."""
-        end = self.begin + self.count * self.seconds
-        step = next((step for step in _PERIODS if (end - self.begin) / step <= max_count), _PERIODS[-1])
-        first = -(-self.begin // step) * step
-        return [first + index * step for index in range(int((end - first) // step) + 1)]
-
 
 def _statistic(series: Series, values: Sequence[float]) -> float | None:
     if not values:
         return None
-    if series.statistic == "Sum":
-        result = sum(values)
-    elif series.statistic == "Maximum":
-        result = max(values)
-    else:
-        result = float(np.percentile(values, float(series.statistic.removeprefix("p"))))
-    return result / series.divisor
+    if series.statistic in _STATISTICS:
+        return _STATISTICS[series.statistic](values) / series.divisor
+    return float(np.percentile(values, float(series.statistic.removeprefix("p")))) / series.divisor

@@ -21,8 +21,8 @@ from sandbox.demo.decision_examples import ExampleRunner, load_examples
 from sandbox.demo.guaranteed_ach import SITE, GuaranteedAch
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Kind
 from sandbox.fake_paynearme.messages import (
+    TRANSPORTS,
     Parameters,
-    Transport,
     build_confirmation,
     build_reversal,
     signed,
@@ -33,7 +33,6 @@ from sandbox.stack.stack import Stack
 
 PAYMENTS = 240
 _CONCURRENCY = 4
-_TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
 # The number of runs of an example. The default is one.
 _REASON_COUNTS = Counter(
     {
@@ -126,7 +125,7 @@ class TrafficGenerator:
             send("reverse", build_reversal(with_new_identifier(confirmation)))
 
     def _deliver(self, index: int, kind: Kind, message: Parameters) -> None:
-        self._sender.deliver(kind, message, _TRANSPORTS[index % len(_TRANSPORTS)])
+        self._sender.deliver(kind, message, TRANSPORTS[index % len(TRANSPORTS)])
 
     def _decline(self) -> None:
         runner = ExampleRunner(self._sender, self._backend, self._faults)

@@ -123,7 +123,9 @@ class ExampleRunner:
             self._pay(prior_payment, example.base, identifiers, transport)
         message = {**with_new_identifier(load("authorization")[example.base]), **identifiers}
         if example.first_request is not None:
-            self._deliver_first(message, example.first_request, transport)
+            first_message = {**message, **example.first_request}
+            if not self._sender.deliver("authorize", first_message, transport).accepted:
+                raise RuntimeError("the first authorization of the example failed")
         if example.fault is not None:
             self._faults.post("fault", example.fault)
         try:
@@ -150,7 +152,3 @@ class ExampleRunner:
         accepted = (authorized.fields or {}).get("accept_payment") == "yes"
         if not accepted or not all(delivery.accepted for delivery in deliveries):
             raise RuntimeError("an earlier payment of the example failed")
-
-    def _deliver_first(self, message: Parameters, changes: Content, transport: Transport) -> None:
-        if not self._sender.deliver("authorize", {**message, **changes}, transport).accepted:
-            raise RuntimeError("the first authorization of the example failed")

@@ -24,6 +24,7 @@ from sandbox.demo.decision_examples import ExampleRunner, load_examples
 from sandbox.demo.guaranteed_ach import SITES, GuaranteedAch
 from sandbox.fake_paynearme.callback_sender import RESPONSE_TIMEOUT_SECONDS, CallbackSender, Delivery, Kind
 from sandbox.fake_paynearme.messages import (
+    TRANSPORTS,
     Parameters,
     Transport,
     build_confirmation,
@@ -33,7 +34,6 @@ from sandbox.fake_paynearme.messages import (
 )
 from sandbox.stack.stack import Stack
 
-_TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
 _PAYMENT_TYPES = (
     ("cash", "Cash"),
     ("credit", "Credit card"),
@@ -69,7 +69,7 @@ class Demo:
         """Run all scenarios, and return whether all checks passed."""
         with self._section("Payment types: a Smart Token, an authorization, a confirmation, and a duplicate"):
             for index, (name, title) in enumerate(_PAYMENT_TYPES):
-                self._payment(name, title, _TRANSPORTS[index % len(_TRANSPORTS)])
+                self._payment(name, title, TRANSPORTS[index % len(TRANSPORTS)])
         for site, title in SITES.items():
             with self._section(f"Guaranteed ACH, {title}"):
                 self._guaranteed_ach(site)

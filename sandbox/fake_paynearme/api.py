@@ -45,6 +45,7 @@ The control endpoints are below ``/control``. An invalid body gets 400:
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -60,37 +61,36 @@ ACCESS_TOKEN_OPERATION = "access_token"  # noqa: S105 # not a secret
 _SHUTDOWN_SECONDS = 0.25
 
 
+@dataclass(frozen=True)
 class PayNearMeApi:
     """The public endpoints."""
 
-    def __init__(self, service: FakePayNearMe) -> None:
-        """Create the endpoints of ``service``."""
-        self._service = service
+    service: FakePayNearMe
 
     def application(self) -> web.Application:
         """Return the web application."""
         application = web.Application()
         application.router.add_post("/json-api/{operation}", self._call)
         application.router.add_post("/oauth/token", self._grant)
-        ControlRoutes(self._service).add_routes(application.router)
+        ControlRoutes(self.service).add_routes(application.router)
         application.on_shutdown.append(self._close)
         return application
 
     async def _close(self, application: web.Application) -> None:
-        self._service.close()
+        self.service.close()
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         operation = request.match_info["operation"]
         parameters = _parse_object(await request.read())
         authorization = request.headers.get("Authorization")
         bearer = authorization is not None
-        self._service.calls.record(operation, self._service.clock(), parameters, bearer=bearer)
-        return await self._service.behaviours.handle(
-            request, operation, lambda: self._service.process(operation, parameters, authorization)
+        self.service.calls.record(operation, self.service.clock(), parameters, bearer=bearer)
+        return await self.service.behaviours.handle(
+            request, operation, lambda: self.service.process(operation, parameters, authorization)
         )
 
     async def _grant(self, request: web.Request) -> web.StreamResponse:
-        service, body = self._service, await request.read()
+        service, body = self.service, await request.read()
         service.access_tokens.request_count += 1
         return await service.behaviours.handle(
             request,

@@ -24,20 +24,20 @@ def local_time(timestamp: float) -> str:
 
 def authorization_for_link(payment: Payment, *, test: bool) -> Parameters:
     """Return the unsigned authorization of a payment that a consumer submitted."""
-    return {
-        "pnm_order_identifier": payment.order.pnm_order_identifier,
-        "pnm_payment_identifier": payment.pnm_payment_identifier,
-        "site_customer_identifier": payment.site_customer_identifier,
-        **_annotation(payment),
-        "version": "",
-        **_test(test),
-        **_amount(payment),
-        "payment_date": str(int(payment.created_at)),
-        **_net(payment),
-        **_withheld(payment),
-        **_payment_family_fields(payment),
+    return _present(
+        pnm_order_identifier=payment.order.pnm_order_identifier,
+        pnm_payment_identifier=payment.pnm_payment_identifier,
+        site_customer_identifier=payment.site_customer_identifier,
+        site_order_annotation=payment.order.annotation,
+        version="",
+        test=test or None,
+        **_usd("payment", payment.amount),
+        payment_date=str(int(payment.created_at)),
+        **_usd("net_payment", payment.amount),
+        **_shares(payment),
+        **_family_shares(payment),
         **_bank(payment),
-    }
+    )
 
 
 def authorization_for_call(payment: Payment, *, test: bool) -> Parameters:
@@ -45,94 +45,69 @@ def authorization_for_call(payment: Payment, *, test: bool) -> Parameters:
 
     With a ``site_payment_identifier``, it also contains the payment method.
     """
-    method = {"payment_method_identifier": payment.method.payment_method_identifier}
-    return {
-        "pnm_order_identifier": payment.order.pnm_order_identifier,
-        "pnm_payment_identifier": payment.pnm_payment_identifier,
-        "site_order_identifier": payment.order.site_order_identifier,
-        "site_customer_identifier": payment.site_customer_identifier,
-        **_site_payment_identifier(payment),
-        **_annotation(payment),
-        "version": "",
-        **_test(test),
-        **_amount(payment),
-        "payment_date": str(int(payment.created_at)),
-        **_net(payment),
-        **_withheld(payment),
+    identifier = payment.site_payment_identifier
+    return _present(
+        pnm_order_identifier=payment.order.pnm_order_identifier,
+        pnm_payment_identifier=payment.pnm_payment_identifier,
+        site_order_identifier=payment.order.site_order_identifier,
+        site_customer_identifier=payment.site_customer_identifier,
+        site_payment_identifier=identifier,
+        site_order_annotation=payment.order.annotation,
+        version="",
+        test=test or None,
+        **_usd("payment", payment.amount),
+        payment_date=str(int(payment.created_at)),
+        **_usd("net_payment", payment.amount),
+        **_shares(payment),
         **_bank(payment),
-        **({} if payment.site_payment_identifier is None else method),
-    }
+        payment_method_identifier=None if identifier is None else payment.method.payment_method_identifier,
+    )
 
 
 def confirmation(payment: Payment) -> Parameters:
     """Return the unsigned confirmation of a captured payment."""
-    return {
-        "pnm_order_identifier": payment.order.pnm_order_identifier,
-        "pnm_payment_identifier": payment.pnm_payment_identifier,
-        "site_customer_identifier": payment.site_customer_identifier,
-        **_site_payment_identifier(payment),
-        **_annotation(payment),
-        "version": "",
-        **_net(payment),
-        **_amount(payment),
-        "timestamp": "",
-        "status": "payment",
-        **_withheld(payment),
-        **_payment_family_fields(payment),
-        "standin": "false",
-        "payment_timestamp": local_time(payment.captured_at),
-        "order_payee_identifier": payment.order.site_identifier,
-        **_bank(payment),
-        "payment_bank_name": f"{payment.method.description} ",
-    }
+    return _present(
+        pnm_order_identifier=payment.order.pnm_order_identifier,
+        pnm_payment_identifier=payment.pnm_payment_identifier,
+        site_customer_identifier=payment.site_customer_identifier,
+        site_payment_identifier=payment.site_payment_identifier,
+        site_order_annotation=payment.order.annotation,
+        version="",
+        **_usd("net_payment", payment.amount),
+        **_usd("payment", payment.amount),
+        timestamp="",
+        status="payment",
+        **_shares(payment),
+        **_family_shares(payment),
+        standin="false",
+        payment_timestamp=local_time(payment.captured_at),
+        order_payee_identifier=payment.order.site_identifier,
+        **_bank(payment) | {"payment_bank_name": f"{payment.method.description} "},
+    )
 
 
-def _site_payment_identifier(payment: Payment) -> Parameters:
-    identifier = payment.site_payment_identifier
-    return {} if identifier is None else {"site_payment_identifier": identifier}
+def _present(**parameters: str | bool | None) -> Parameters:
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _annotation(payment: Payment) -> Parameters:
-    annotation = payment.order.annotation
-    return {} if annotation is None else {"site_order_annotation": annotation}
+def _usd(name: str, amount: Decimal) -> dict[str, str]:
+    return {f"{name}_amount": f"{amount:.2f}", f"{name}_currency": "USD"}
 
 
-def _test(test: bool) -> Parameters:
-    return {"test": True} if test else {}
-
-
-def _amount(payment: Payment) -> Parameters:
-    return {"payment_amount": f"{payment.amount:.2f}", "payment_currency": "USD"}
-
-
-def _net(payment: Payment) -> Parameters:
-    return {"net_payment_amount": f"{payment.amount:.2f}", "net_payment_currency": "USD"}
-
-
-def _fee(payment: Payment) -> Decimal:
+def _withheld(payment: Payment) -> Decimal:
     return (payment.amount * _WITHHELD_SHARE).quantize(_CENT, ROUND_HALF_UP)
 
 
-def _withheld(payment: Payment) -> Parameters:
-    fee = _fee(payment)
-    return {
-        "pnm_withheld_amount": f"{fee:.2f}",
-        "pnm_withheld_currency": "USD",
-        "due_to_site_amount": f"{payment.amount - fee:.2f}",
-        "due_to_site_currency": "USD",
-    }
+def _shares(payment: Payment) -> dict[str, str]:
+    withheld = _withheld(payment)
+    return _usd("pnm_withheld", withheld) | _usd("due_to_site", payment.amount - withheld)
 
 
-def _payment_family_fields(payment: Payment) -> Parameters:
-    return {
-        "due_to_parent_amount": "0.00",
-        "due_to_parent_currency": "USD",
-        "due_to_child_amount": f"{payment.amount - _fee(payment):.2f}",
-        "due_to_child_currency": "USD",
-    }
+def _family_shares(payment: Payment) -> dict[str, str]:
+    return _usd("due_to_parent", Decimal(0)) | _usd("due_to_child", payment.amount - _withheld(payment))
 
 
-def _bank(payment: Payment) -> Parameters:
+def _bank(payment: Payment) -> dict[str, str]:
     return {
         "payment_type": "ach",
         "site_identifier": payment.order.site_identifier,

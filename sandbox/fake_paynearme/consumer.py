@@ -1,6 +1,7 @@
 """Simulate a consumer: open a link, sign in at the bank, and submit the payment."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
@@ -33,23 +34,15 @@ class CheckoutRequest(BaseModel):
     payment_amount: str | None = None
 
 
+@dataclass(frozen=True)
 class Consumer:
-    """A consumer with a link."""
+    """A consumer with a link. ``clock`` returns Unix seconds."""
 
-    def __init__(
-        self,
-        store: Store,
-        payments: Payments,
-        dispatcher: CallbackDispatcher,
-        task_group: TaskGroup,
-        clock: Callable[[], float],
-    ) -> None:
-        """Create the consumer. ``clock`` returns Unix seconds."""
-        self._store = store
-        self._payments = payments
-        self._dispatcher = dispatcher
-        self._task_group = task_group
-        self._clock = clock
+    store: Store
+    payments: Payments
+    dispatcher: CallbackDispatcher
+    task_group: TaskGroup
+    clock: Callable[[], float]
 
     async def check_out(self, request: CheckoutRequest) -> Json:
         """Complete the flow of the link, and return the result.
@@ -57,7 +50,7 @@ class Consumer:
         Raises ``RejectedError`` with status 400 for an unknown link, for a flow without a bank, and for a payment
         without an amount.
         """
-        link = self._store.links.get(request.secure_smart_token)
+        link = self.store.links.get(request.secure_smart_token)
         if link is None:
             raise RejectedError("Unknown Smart Token", status=400)
         if link.parameters.get("flow_trustly") != "true":
@@ -68,11 +61,11 @@ class Consumer:
         if amount is None:
             raise RejectedError("No amount", status=400)
         # In a task, so that it continues without the caller, and ``settle`` waits for it.
-        return await self._task_group.start(self._pay(link, request, amount))
+        return await self.task_group.start(self._pay(link, request, amount))
 
     def _reconnect(self, link: Link) -> Json:
         site, identifier = link.order.site_identifier, link.parameters["flow_trustly_reconnect"]
-        saved = self._store.find_method(site, identifier)
+        saved = self.store.find_method(site, identifier)
         if saved is None or link.order.customer not in (None, saved[0]):
             raise RejectedError("Unknown payment method", status=400)
         saved[1].expired = False
@@ -80,26 +73,22 @@ class Consumer:
 
     async def _pay(self, link: Link, request: CheckoutRequest, amount: Decimal) -> Json:
         order = link.order
-        customer = self._customer(link)
+        customer = order.customer
+        if customer is None:
+            customer = self.store.customer(order.site_identifier, "site_customer_identifier", order.customer_identifier)
         method = _sign_in(customer, request)
-        payment = Payment(order, method, customer.site_customer_identifier, amount, self._clock())
-        self._store.payments[payment.pnm_payment_identifier] = payment
-        message = authorization_for_link(payment, test=self._dispatcher.settings.test)
-        authorization_delivery = await self._payments.pay(payment, message)
+        payment = Payment(order, method, customer.site_customer_identifier, amount, self.clock())
+        self.store.payments[payment.pnm_payment_identifier] = payment
+        message = authorization_for_link(payment, test=self.dispatcher.settings.test)
+        authorization_delivery = await self.payments.pay(payment, message)
         result = _result(link, method, "flow_no_pay_url" if payment.state == "voided" else "flow_pay_url")
         result["pnm_payment_identifier"] = payment.pnm_payment_identifier
         if authorization_delivery is not None:
             result["authorization"] = {"accepted": payment.state != "voided", "fields": authorization_delivery.fields}
-        confirmation_delivery = await self._payments.first_confirmation(payment)
+        confirmation_delivery = await self.payments.first_confirmation(payment)
         if confirmation_delivery is not None:
             result["confirmation"] = {"acknowledged": confirmation_delivery.accepted}
         return result
-
-    def _customer(self, link: Link) -> Customer:
-        order = link.order
-        if order.customer is not None:
-            return order.customer
-        return self._store.customer(order.site_identifier, "site_customer_identifier", order.customer_identifier)
 
 
 def _sign_in(customer: Customer, request: CheckoutRequest) -> Method:

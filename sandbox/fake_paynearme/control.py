@@ -1,13 +1,13 @@
 """The control endpoints for tests and the demo, with JSON bodies. ``api`` lists them."""
 
 import json
+from dataclasses import dataclass
 from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from sandbox.fake_paynearme.callback_dispatch import CallbackSettings
-from sandbox.fake_paynearme.callback_sender import Delivery
 from sandbox.fake_paynearme.consumer import CheckoutRequest
 from sandbox.fake_paynearme.fault_modes import Behaviour
 from sandbox.fake_paynearme.responses import RejectedError
@@ -52,12 +52,11 @@ class PaymentReference(_Command):
     pnm_payment_identifier: _Text
 
 
+@dataclass(frozen=True)
 class ControlRoutes:
     """The handlers of the control endpoints."""
 
-    def __init__(self, service: FakePayNearMe) -> None:
-        """Create the handlers that control ``service``."""
-        self._service = service
+    service: FakePayNearMe
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes below ``/control``."""
@@ -76,34 +75,34 @@ class ControlRoutes:
         router.add_post("/control/consumer", self._check_out)
 
     async def _set_behaviour(self, request: web.Request) -> web.Response:
-        self._service.behaviours.add(await _read(request, Behaviour))
+        self.service.behaviours.add(await _read(request, Behaviour))
         return web.Response(status=204)
 
     async def _get_calls(self, request: web.Request) -> web.Response:
-        return web.json_response(self._service.calls.received)
+        return web.json_response(self.service.calls.received)
 
     async def _set_sites(self, request: web.Request) -> web.Response:
         try:
-            self._service.set_sites(json.loads(await request.read())["sites"])
+            self.service.set_sites(json.loads(await request.read())["sites"])
         except (ValueError, LookupError, TypeError):
             raise web.HTTPBadRequest(text="not a document with sites") from None
         return web.Response(status=204)
 
     async def _reset(self, request: web.Request) -> web.Response:
-        self._service.reset()
+        self.service.reset()
         return web.Response(status=204)
 
     async def _set_callbacks(self, request: web.Request) -> web.Response:
-        self._service.dispatcher.change(await _read(request, CallbackSettings))
+        self.service.dispatcher.change(await _read(request, CallbackSettings))
         return web.Response(status=204)
 
     async def _get_access_token_requests(self, request: web.Request) -> web.Response:
-        access_tokens = self._service.access_tokens
+        access_tokens = self.service.access_tokens
         return web.json_response({"count": access_tokens.request_count, "granted": access_tokens.grant_count})
 
     async def _change_access_tokens(self, request: web.Request) -> web.Response:
         command = await _read(request, AccessTokenCommand)
-        access_tokens = self._service.access_tokens
+        access_tokens = self.service.access_tokens
         if command.expire:
             access_tokens.expire()
         if command.revoke:
@@ -114,7 +113,7 @@ class ControlRoutes:
 
     async def _save_method(self, request: web.Request) -> web.Response:
         command = await _read(request, SavedMethod)
-        customer = self._service.store.customer(
+        customer = self.service.store.customer(
             command.site_identifier, "site_customer_identifier", command.site_customer_identifier
         )
         identifier = command.payment_method_identifier
@@ -123,32 +122,33 @@ class ControlRoutes:
 
     async def _expire(self, request: web.Request) -> web.Response:
         reference = await _read(request, MethodReference)
-        if not self._service.store.expire(reference.payment_method_identifier):
+        if not self.service.store.expire(reference.payment_method_identifier):
             raise web.HTTPNotFound(text="no such payment method")
         return web.Response(status=204)
 
     async def _get_payments(self, request: web.Request) -> web.Response:
-        return web.json_response([payment.to_json() for payment in self._service.store.payments.values()])
+        return web.json_response([payment.to_json() for payment in self.service.store.payments.values()])
 
     async def _settle(self, request: web.Request) -> web.Response:
-        await self._service.task_group.settle()
+        await self.service.task_group.settle()
         return await self._get_payments(request)
 
     async def _confirm(self, request: web.Request) -> web.Response:
         reference = await _read(request, PaymentReference)
-        payment = self._service.store.payments.get(reference.pnm_payment_identifier)
+        payment = self.service.store.payments.get(reference.pnm_payment_identifier)
         if payment is None:
             raise web.HTTPNotFound(text="no such payment")
         if payment.state not in ("captured", "confirmed"):
             raise web.HTTPConflict(text="the payment is not captured")
-        delivery = await self._service.payments.confirm(payment)
+        delivery = await self.service.payments.confirm(payment)
         if delivery is None:
             raise web.HTTPConflict(text="there is no callback URL")
-        return web.json_response(_to_json(delivery))
+        names = ("status", "accepted", "reason", "fields")
+        return web.json_response({name: getattr(delivery, name) for name in names})
 
     async def _check_out(self, request: web.Request) -> web.Response:
         try:
-            return web.json_response(await self._service.consumer.check_out(await _read(request, CheckoutRequest)))
+            return web.json_response(await self.service.consumer.check_out(await _read(request, CheckoutRequest)))
         except RejectedError as error:
             return error.response
 
@@ -159,12 +159,3 @@ async def _read[M: BaseModel](request: web.Request, model: type[M]) -> M:
         return model.model_validate_json(await request.read())
     except ValidationError:
         raise web.HTTPBadRequest(text="invalid body") from None
-
-
-def _to_json(delivery: Delivery) -> dict[str, object]:
-    return {
-        "status": delivery.status,
-        "accepted": delivery.accepted,
-        "reason": delivery.reason,
-        "fields": delivery.fields,
-    }

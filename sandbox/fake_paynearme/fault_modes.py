@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 from aiohttp import web
@@ -116,11 +117,9 @@ class Behaviours:
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait for ``seconds`` (None: without a limit), or until the release."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._release.wait()
-        except TimeoutError:
-            return
 
 
 async def _truncate(request: web.Request, response: web.Response) -> web.StreamResponse:

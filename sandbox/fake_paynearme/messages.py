@@ -15,6 +15,8 @@ type Parameters = dict[str, Any]
 type Transport = Literal["query", "form", "json"]
 """The encoding of a callback: ``GET`` with a query, ``POST`` with a form, ``POST`` with JSON."""
 
+TRANSPORTS: tuple[Transport, ...] = ("query", "form", "json")
+
 # The published parameters that a reversal shares with the confirmation of its payment.
 _REVERSAL_FIELDS = (
     "pnm_order_identifier",

@@ -5,7 +5,6 @@ import binascii
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_plus
 
 from aiohttp import web
@@ -27,12 +26,6 @@ class _GrantError(Exception):
         self.response = web.json_response({"error": code}, status=status, headers=headers)
 
 
-@dataclass(frozen=True)
-class _AccessToken:
-    site_identifier: str
-    expires: float
-
-
 class AccessTokens:
     """The granted tokens.
 
@@ -42,27 +35,21 @@ class AccessTokens:
     def __init__(self, clock: Callable[[], float]) -> None:
         """Start without tokens. ``clock`` returns Unix seconds."""
         self._clock = clock
-        self._tokens: dict[str, _AccessToken] = {}
+        # The site's identifier and the time of the expiry in Unix seconds.
+        self._tokens: dict[str, tuple[str, float]] = {}
         self.seconds = TOKEN_SECONDS
         self.request_count = 0
         self.grant_count = 0
 
     def is_valid(self, site_identifier: str, access_token: str) -> bool:
         """Return whether the token belongs to the site and is neither expired nor revoked."""
-        stored_token = self._tokens.get(access_token)
-        return (
-            stored_token is not None
-            and stored_token.site_identifier == site_identifier
-            and self._clock() < stored_token.expires
-        )
+        stored_site_identifier, expires = self._tokens.get(access_token, (None, 0))
+        return stored_site_identifier == site_identifier and self._clock() < expires
 
     def expire(self) -> None:
         """Expire all tokens."""
         now = self._clock()
-        self._tokens = {
-            access_token: _AccessToken(stored_token.site_identifier, min(stored_token.expires, now))
-            for access_token, stored_token in self._tokens.items()
-        }
+        self._tokens = {token: (site, min(expires, now)) for token, (site, expires) in self._tokens.items()}
 
     def revoke(self) -> None:
         """Revoke all tokens."""
@@ -86,7 +73,7 @@ class AccessTokens:
         except _GrantError as error:
             return error.response
         access_token = secrets.token_urlsafe(32)
-        self._tokens[access_token] = _AccessToken(site_identifier, self._clock() + self.seconds)
+        self._tokens[access_token] = (site_identifier, self._clock() + self.seconds)
         self.grant_count += 1
         content = {"access_token": access_token, "token_type": "Bearer", "expires_in": int(self.seconds)}
         if client.scope is not None:

@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import authorization_for_call
-from sandbox.fake_paynearme.orders import Orders
+from sandbox.fake_paynearme.orders import create_order, find_order, get_smart_token
 from sandbox.fake_paynearme.payments import Payments
 from sandbox.fake_paynearme.responses import PendingResult, RejectedError, error_response
 from sandbox.fake_paynearme.serializers import Json, accounts
@@ -22,39 +23,32 @@ _EXPIRED = "Your payment token is expired, please connect your bank account agai
 _DECLINED = ("Declined by the merchant", "9410")
 
 
+@dataclass(frozen=True)
 class Operations:
-    """Process authentic requests."""
+    """Process authentic requests. ``clock`` returns Unix seconds."""
 
-    def __init__(
-        self,
-        store: Store,
-        payments: Payments,
-        dispatcher: CallbackDispatcher,
-        task_group: TaskGroup,
-        clock: Callable[[], float],
-    ) -> None:
-        """Create the operations. ``clock`` returns Unix seconds."""
-        self._store = store
-        self._payments = payments
-        self._dispatcher = dispatcher
-        self._task_group = task_group
-        self._clock = clock
-        self._orders = Orders(store, clock)
+    store: Store
+    payments: Payments
+    dispatcher: CallbackDispatcher
+    task_group: TaskGroup
+    clock: Callable[[], float]
 
     def process(self, operation: str, site: str, parameters: Mapping[str, str]) -> PendingResult:
         """Process one of ``OPERATIONS``. Raises ``RejectedError`` for an invalid request."""
-        if operation == "make_payment":
-            return self._make_payment(site, parameters)
-        handler = {
-            "get_smart_token": self._orders.get_smart_token,
-            "create_order": self._orders.create,
-            "find_payment_methods": self._find_payment_methods,
-        }[operation]
-        return PendingResult(web.json_response(handler(site, parameters)))
+        match operation:
+            case "get_smart_token":
+                content = get_smart_token(self.store, site, parameters)
+            case "create_order":
+                content = create_order(self.store, site, parameters, self.clock())
+            case "find_payment_methods":
+                content = self._find_payment_methods(site, parameters)
+            case _:
+                return self._make_payment(site, parameters)
+        return PendingResult(web.json_response(content))
 
     def _find_payment_methods(self, site: str, parameters: Mapping[str, str]) -> Json:
         name, value = one_of(parameters, ("site_customer_identifier", "pnm_customer_identifier"))
-        customer = self._store.find_customer(site, name, value)
+        customer = self.store.find_customer(site, name, value)
         if customer is None:
             raise RejectedError("Customer not found", "9405")
         return {"status": "ok", "accounts": accounts(customer.methods)}
@@ -62,31 +56,25 @@ class Operations:
     def _make_payment(self, site: str, parameters: Mapping[str, str]) -> PendingResult:
         amount = usd_amount(parameters, "payment_amount", "payment_currency")
         identifier = required(parameters, "payment_method_identifier")
-        order = self._orders.find(site, parameters, ("pnm_order_identifier", "site_order_identifier"))
+        order = find_order(self.store, site, parameters, ("pnm_order_identifier", "site_order_identifier"))
         owner, method = self._find_method(order, identifier)
         if method.expired:
             raise RejectedError(f"{_EXPIRED} (ref {secrets.randbelow(10**12):012d})", "6513")
-        payment = Payment(
-            order,
-            method,
-            owner.site_customer_identifier,
-            amount,
-            self._clock(),
-            parameters.get("site_payment_identifier") or None,
-        )
-        self._store.payments[payment.pnm_payment_identifier] = payment
+        payment = Payment(order, method, owner.site_customer_identifier, amount, self.clock())
+        payment.site_payment_identifier = parameters.get("site_payment_identifier") or None
+        self.store.payments[payment.pnm_payment_identifier] = payment
         # Before the merchant's decision, because the response contains the request's identifier only.
         accepted_response = web.json_response(_payment_response(payment))
-        return PendingResult(accepted_response, self._task_group.start(self._pay(payment, accepted_response)))
+        return PendingResult(accepted_response, self.task_group.start(self._pay(payment, accepted_response)))
 
     async def _pay(self, payment: Payment, accepted_response: web.Response) -> web.Response:
-        message = authorization_for_call(payment, test=self._dispatcher.settings.test)
-        await self._payments.pay(payment, message)
+        message = authorization_for_call(payment, test=self.dispatcher.settings.test)
+        await self.payments.pay(payment, message)
         return error_response(*_DECLINED) if payment.state == "voided" else accepted_response
 
     def _find_method(self, order: Order, identifier: str) -> tuple[Customer, Method]:
         """Return the method with its owner. If the order has a customer, it must be the owner."""
-        saved = self._store.find_method(order.site_identifier, identifier)
+        saved = self.store.find_method(order.site_identifier, identifier)
         if saved is None or order.customer not in (None, saved[0]):
             raise RejectedError("Payment method not found", "9406")
         return saved

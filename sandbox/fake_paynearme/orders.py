@@ -1,8 +1,8 @@
-"""The operations on orders: ``create_order`` and ``get_smart_token``."""
+"""The operations on orders. Each raises ``RejectedError`` for an invalid request."""
 
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from sandbox.fake_paynearme.callback_fields import local_time
 from sandbox.fake_paynearme.responses import RejectedError
@@ -19,59 +19,59 @@ _ORDER_IDENTIFIERS = (
 )
 
 
-class Orders:
-    """Create orders and links. Each operation raises ``RejectedError`` for an invalid request."""
+def create_order(store: Store, site: str, parameters: Mapping[str, str], now: float) -> Json:
+    """Return a new order, or the existing order with the same ``site_order_identifier``.
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        """Create the operations on ``store``. ``clock`` returns Unix seconds."""
-        self._store = store
-        self._clock = clock
+    ``now`` is in Unix seconds.
+    """
+    amount = usd_amount(parameters, "order_amount", "order_currency", minimum="0.00")
+    customer_identifier = required(parameters, "site_customer_identifier")
+    site_order_identifier = parameters.get("site_order_identifier")
+    if site_order_identifier:
+        name = "site_order_identifier"
+        order = store.find_order(site, name, site_order_identifier)
+        order = order or store.new_order(site, name, site_order_identifier)
+    else:
+        order = store.new_order(site, "", secrets.token_hex(8))
+    customer = order.customer
+    if customer is None or not order.details:
+        customer = store.customer(site, "site_customer_identifier", customer_identifier)
+        customer.details = _customer_details(parameters)
+        order.customer = customer
+        order.annotation = parameters.get("site_order_annotation")
+        letters = _random_text(string.ascii_uppercase, 4)
+        order.details = {
+            "pnm_order_crid": _random_text(string.ascii_letters + string.digits, 6),
+            "pnm_order_short_identifier": letters[:2] + _random_text(string.digits, 2) + letters[2:],
+            "order_created": local_time(now),
+            "order_amount": f"{amount:.2f}",
+            "order_type": parameters.get("order_type") or "any",
+            "order_is_standing": parameters.get("order_is_standing") or "false",
+        }
+    smart_token = _new_link(store, order, {}, short=True)
+    return {"status": "ok", "order": created_order(order, customer, smart_token)}
 
-    def create(self, site: str, parameters: Mapping[str, str]) -> Json:
-        """Return a new order, or the existing order with the same ``site_order_identifier``."""
-        amount = usd_amount(parameters, "order_amount", "order_currency", minimum="0.00")
-        customer_identifier = required(parameters, "site_customer_identifier")
-        site_order_identifier = parameters.get("site_order_identifier")
-        name, value = (
-            ("site_order_identifier", site_order_identifier) if site_order_identifier else ("", secrets.token_hex(8))
-        )
-        order = self._store.find_order(site, name, value) if site_order_identifier else None
-        order = order or self._store.new_order(site, name, value)
-        customer = order.customer
-        if customer is None or not order.details:
-            customer = self._store.customer(site, "site_customer_identifier", customer_identifier)
-            customer.details = _customer_details(parameters)
-            order.customer = customer
-            order.annotation = parameters.get("site_order_annotation")
-            order.details = {
-                "pnm_order_crid": _random_text(string.ascii_letters + string.digits, 6),
-                "pnm_order_short_identifier": _short_identifier(),
-                "order_created": local_time(self._clock()),
-                "order_amount": f"{amount:.2f}",
-                "order_type": parameters.get("order_type") or "any",
-                "order_is_standing": parameters.get("order_is_standing") or "false",
-            }
-        smart_token = self._new_link(order, {}, short=True)
-        return {"status": "ok", "order": created_order(order, customer, smart_token)}
 
-    def get_smart_token(self, site: str, parameters: Mapping[str, str]) -> Json:
-        """Return the order of the identifier, with a new token."""
-        order = self.find(site, parameters, _ORDER_IDENTIFIERS)
-        smart_token = self._new_link(order, parameters)
-        return {"status": "ok", "orders": [tracked_order(order, smart_token, parameters)]}
+def get_smart_token(store: Store, site: str, parameters: Mapping[str, str]) -> Json:
+    """Return the order of the identifier, with a new token."""
+    order = find_order(store, site, parameters, _ORDER_IDENTIFIERS)
+    smart_token = _new_link(store, order, parameters)
+    return {"status": "ok", "orders": [tracked_order(order, smart_token, parameters)]}
 
-    def find(self, site: str, parameters: Mapping[str, str], names: tuple[str, ...]) -> Order:
-        """Return the order of the only identifier among ``names``."""
-        order = self._store.order(site, *one_of(parameters, names))
-        if order is None:
-            raise RejectedError("Order not found", "9404")
-        return order
 
-    def _new_link(self, order: Order, parameters: Mapping[str, str], *, short: bool = False) -> str:
-        smart_token = new_smart_token(short=short)
-        link_parameters = {name: value for name, value in parameters.items() if not name.endswith("_pii")}
-        self._store.links[smart_token] = Link(order, link_parameters)
-        return smart_token
+def find_order(store: Store, site: str, parameters: Mapping[str, str], names: tuple[str, ...]) -> Order:
+    """Return the order of the only identifier among ``names``."""
+    order = store.order(site, *one_of(parameters, names))
+    if order is None:
+        raise RejectedError("Order not found", "9404")
+    return order
+
+
+def _new_link(store: Store, order: Order, parameters: Mapping[str, str], *, short: bool = False) -> str:
+    smart_token = new_smart_token(short=short)
+    link_parameters = {name: value for name, value in parameters.items() if not name.endswith("_pii")}
+    store.links[smart_token] = Link(order, link_parameters)
+    return smart_token
 
 
 def _customer_details(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -97,8 +97,3 @@ def _customer_details(parameters: Mapping[str, str]) -> dict[str, str]:
 
 def _random_text(alphabet: str, count: int) -> str:
     return "".join(secrets.choice(alphabet) for _ in range(count))
-
-
-def _short_identifier() -> str:
-    letters = _random_text(string.ascii_uppercase, 4)
-    return letters[:2] + _random_text(string.digits, 2) + letters[2:]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import confirmation
@@ -14,16 +15,15 @@ CONFIRMATION_ATTEMPTS = 40
 """The maximum number of attempts. PayNearMe then suspends the callback."""
 
 
+@dataclass(frozen=True)
 class Payments:
-    """Process payments in one event loop."""
+    """Process payments in one event loop. ``clock`` returns Unix seconds."""
 
-    def __init__(self, dispatcher: CallbackDispatcher, task_group: TaskGroup, clock: Callable[[], float]) -> None:
-        """Create the processor. ``clock`` returns Unix seconds."""
-        self._dispatcher = dispatcher
-        self._task_group = task_group
-        self._clock = clock
-        self._first_confirmations: dict[str, asyncio.Task[Delivery | None]] = {}
-        self._retries: dict[str, asyncio.Task[None]] = {}
+    dispatcher: CallbackDispatcher
+    task_group: TaskGroup
+    clock: Callable[[], float]
+    _first_confirmations: dict[str, asyncio.Task[Delivery | None]] = field(default_factory=dict)
+    _retries: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def pay(self, payment: Payment, authorization: Parameters) -> Delivery | None:
         """Authorize the payment, capture or void it, and return the delivery of the authorization.
@@ -31,9 +31,8 @@ class Payments:
         The delivery is None without a callback URL. A task confirms a captured payment.
         """
         delivery = None
-        if self._dispatcher.settings.url is not None:
-            message = self._dispatcher.complete(authorization)
-            delivery = await self._dispatcher.send("authorize", message)
+        if self.dispatcher.settings.url is not None:
+            delivery = await self.dispatcher.send("authorize", self.dispatcher.complete(authorization))
         if delivery is not None:
             fields = (delivery.fields if delivery.accepted else None) or {}
             accept_payment = fields.get("accept_payment")
@@ -43,7 +42,7 @@ class Payments:
                 return delivery
             if payment.site_payment_identifier is None:
                 payment.site_payment_identifier = fields.get("site_payment_identifier")
-        payment.state, payment.captured_at = "captured", self._clock()
+        payment.state, payment.captured_at = "captured", self.clock()
         self._start_confirmation(payment)
         return delivery
 
@@ -57,29 +56,26 @@ class Payments:
 
         An acknowledgement stops the retries.
         """
-        delivery = await self._send(payment, self._confirmation(payment))
+        delivery = await self._send(payment, self.dispatcher.complete(confirmation(payment)))
         retry_task = self._retries.get(payment.pnm_payment_identifier)
         if payment.is_confirmed and retry_task is not None:
             retry_task.cancel()
         return delivery
 
     def _start_confirmation(self, payment: Payment) -> None:
-        settings = self._dispatcher.settings
+        settings = self.dispatcher.settings
         if settings.url is None or settings.defer_confirmations:
             return
-        message = self._confirmation(payment)
-        first_task = self._task_group.start(self._send(payment, message))
+        message = self.dispatcher.complete(confirmation(payment))
+        first_task = self.task_group.start(self._send(payment, message))
         self._first_confirmations[payment.pnm_payment_identifier] = first_task
-        retry_task = self._task_group.start(self._retry(payment, message, first_task))
+        retry_task = self.task_group.start(self._retry(payment, message, first_task))
         self._retries[payment.pnm_payment_identifier] = retry_task
 
-    def _confirmation(self, payment: Payment) -> Parameters:
-        return self._dispatcher.complete(confirmation(payment))
-
     async def _send(self, payment: Payment, message: Parameters) -> Delivery | None:
-        if self._dispatcher.settings.url is not None:
+        if self.dispatcher.settings.url is not None:
             payment.confirmations += 1
-        delivery = await self._dispatcher.send("confirm", message)
+        delivery = await self.dispatcher.send("confirm", message)
         if delivery is not None and delivery.accepted:
             payment.state = "confirmed"
         return delivery
@@ -90,5 +86,5 @@ class Payments:
         for _ in range(CONFIRMATION_ATTEMPTS - 1):
             if payment.is_confirmed:
                 return
-            await asyncio.sleep(self._dispatcher.settings.retry_interval)
+            await asyncio.sleep(self.dispatcher.settings.retry_interval)
             await self._send(payment, message)

@@ -46,21 +46,23 @@ class _Error:
 
 _DYNAMODB = "com.amazonaws.dynamodb.v20120810"
 _SQS = "com.amazonaws.sqs"
-_THROTTLING_ERRORS: Mapping[Service, _Error] = {
-    "appconfigdata": _Error(429, "ThrottlingException", "Rate exceeded"),
-    "dynamodb": _Error(400, f"{_DYNAMODB}#ProvisionedThroughputExceededException", "Throughput exceeded"),
-    "events": _Error(400, "ThrottlingException", "Rate exceeded"),
-    "secretsmanager": _Error(400, "ThrottlingException", "Rate exceeded"),
-    "sqs": _Error(400, f"{_SQS}#RequestThrottled", "The request was denied due to request throttling."),
-    "ssm": _Error(400, "ThrottlingException", "Rate exceeded"),
-}
-_SERVER_ERRORS: Mapping[Service, _Error] = {
-    "appconfigdata": _Error(500, "InternalServerException", "There was an internal failure in the service."),
-    "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
-    "events": _Error(500, "InternalException", "This exception occurs due to unexpected causes."),
-    "secretsmanager": _Error(500, "InternalServiceError", "An error occurred on the server side."),
-    "sqs": _Error(500, f"{_SQS}#InternalError", "The request processing has failed."),
-    "ssm": _Error(500, "InternalServerError", "An error occurred on the server side."),
+_ERRORS: Mapping[str, Mapping[Service, _Error]] = {
+    "throttle": {
+        "appconfigdata": _Error(429, "ThrottlingException", "Rate exceeded"),
+        "dynamodb": _Error(400, f"{_DYNAMODB}#ProvisionedThroughputExceededException", "Throughput exceeded"),
+        "events": _Error(400, "ThrottlingException", "Rate exceeded"),
+        "secretsmanager": _Error(400, "ThrottlingException", "Rate exceeded"),
+        "sqs": _Error(400, f"{_SQS}#RequestThrottled", "The request was denied due to request throttling."),
+        "ssm": _Error(400, "ThrottlingException", "Rate exceeded"),
+    },
+    "error500": {
+        "appconfigdata": _Error(500, "InternalServerException", "There was an internal failure in the service."),
+        "dynamodb": _Error(500, f"{_DYNAMODB}#InternalServerError", "The request has failed."),
+        "events": _Error(500, "InternalException", "This exception occurs due to unexpected causes."),
+        "secretsmanager": _Error(500, "InternalServiceError", "An error occurred on the server side."),
+        "sqs": _Error(500, f"{_SQS}#InternalError", "The request processing has failed."),
+        "ssm": _Error(500, "InternalServerError", "An error occurred on the server side."),
+    },
 }
 
 
@@ -75,17 +77,9 @@ def service_of(operation: str) -> Service | None:
     return _SERVICES.get(operation.partition(".")[0])
 
 
-def throttling_error_for(service: Service) -> web.Response:
-    """Return the throttling error of the service."""
-    return _encode_error(service, _THROTTLING_ERRORS[service])
-
-
-def server_error_for(service: Service) -> web.Response:
-    """Return the server error of the service."""
-    return _encode_error(service, _SERVER_ERRORS[service])
-
-
-def _encode_error(service: Service, error: _Error) -> web.Response:
+def error_response(service: Service, mode: Literal["throttle", "error500"]) -> web.Response:
+    """Return the throttling error or the server error of the service."""
+    error = _ERRORS[mode][service]
     headers = {"Content-Type": CONTENT_TYPES[service], "x-amzn-RequestId": str(uuid.uuid4())}
     if service == "appconfigdata":
         # A REST service returns the error code in a header.

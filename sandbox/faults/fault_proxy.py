@@ -17,6 +17,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from io import BytesIO
 
@@ -37,7 +38,7 @@ from multidict import CIMultiDict
 from pydantic import ValidationError
 from yarl import URL
 
-from sandbox.faults.aws_services import CONTENT_TYPES, operation_of, server_error_for, throttling_error_for
+from sandbox.faults.aws_services import CONTENT_TYPES, error_response, operation_of
 from sandbox.faults.fault_selection import Fault, Faults
 from sandbox.faults.partial_put_events import re_sign, split_batch
 
@@ -153,8 +154,7 @@ class FaultProxy:
         body = await request.read()
         operation = operation_of(request)
         self._counts[operation] += 1
-        fault = self._faults.next_fault(operation, body)
-        match fault:
+        match fault := self._faults.next_fault(operation, body):
             case None:
                 return await self._forward(request, body)
             case Fault(mode="slow"):
@@ -165,21 +165,17 @@ class FaultProxy:
                 await self._forward(request, body)
             case Fault(mode="partial"):
                 return await self._forward_partially(request, body)
-            case Fault(mode="throttle"):
-                return throttling_error_for(fault.service)
-            case Fault(mode="error500"):
-                return server_error_for(fault.service)
+            case Fault(mode="throttle" | "error500" as mode):
+                return error_response(fault.service, mode)
             case Fault(mode="hang"):
                 await self._wait(None)
         return abort_connection(request)
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait for ``seconds`` (None: without a limit), or until the release."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._release.wait()
-        except TimeoutError:
-            return
 
     async def _forward_partially(self, request: web.Request, body: bytes) -> web.Response:
         batch = split_batch(body, self._entry_count)

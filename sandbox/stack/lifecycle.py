@@ -198,8 +198,8 @@ def _read_outputs(
         **keys,
         region=REGION,
         stack_name=name,
-        callback_url=_invoke_url(endpoints.endpoint_url, outputs["CallbackApiId"], stage),
-        backend_url=_invoke_url(endpoints.endpoint_url, outputs["BackendApiId"], stage),
+        callback_url=f"{endpoints.endpoint_url}/restapis/{outputs['CallbackApiId']}/{stage}/_user_request_",
+        backend_url=f"{endpoints.endpoint_url}/restapis/{outputs['BackendApiId']}/{stage}/_user_request_",
         table_name=outputs["TableName"],
         secret_arn=outputs["SitesSecretArn"],
         policy_application_id=outputs["PolicyApplicationId"],
@@ -220,10 +220,6 @@ def _create_backend_user(iam: Any, stack_name: str, policy_arn: str) -> dict[str
     iam.attach_user_policy(UserName=user, PolicyArn=policy_arn)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     return {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
-
-
-def _invoke_url(endpoint: str, api: str, stage: str) -> str:
-    return f"{endpoint}/restapis/{api}/{stage}/_user_request_"
 
 
 def _set_callback_url(stack: Stack) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -56,12 +57,10 @@ def are_running(pid_file: Path) -> bool:
 def _running(pid_file: Path) -> list[psutil.Process]:
     processes: list[psutil.Process] = []
     for pid, created_at in json.loads(pid_file.read_text()):
-        try:
+        with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if process.create_time() == created_at:
                 processes.append(process)
-        except psutil.NoSuchProcess:
-            continue
     return processes
 
 
@@ -72,7 +71,8 @@ def kill_functions(pid_file: Path, function: str) -> int:
     """
     matching = functions_running(pid_file, function)
     for process in matching:
-        _signal(process, kill=True)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     return len(matching)
 
 
@@ -81,15 +81,12 @@ def functions_running(pid_file: Path, function: str) -> set[psutil.Process]:
 
     Two processes with the same identifier at different times are not equal.
     """
-    children = [child for process in _running(pid_file) for child in process.children(recursive=True)]
-    return {child for child in children if f"-{function}-" in _command_of(child)}
-
-
-def _command_of(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
+    matching = set()
+    for child in (child for process in _running(pid_file) for child in process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            if f"-{function}-" in " ".join(child.cmdline()):
+                matching.add(child)
+    return matching
 
 
 def stop_processes(pid_file: Path) -> None:
@@ -98,23 +95,15 @@ def stop_processes(pid_file: Path) -> None:
         return
     stopping = [member for process in _running(pid_file) for member in (*process.children(recursive=True), process)]
     for process in stopping:
-        _signal(process, kill=False)
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
     _, alive = psutil.wait_procs(stopping, timeout=5)
     for process in alive:
-        _signal(process, kill=True)
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(alive, timeout=5)
     for started in _started:
         started.poll()
-
-
-def _signal(process: psutil.Process, *, kill: bool) -> None:
-    try:
-        if kill:
-            process.kill()
-        else:
-            process.terminate()
-    except psutil.NoSuchProcess:
-        return
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:

@@ -148,10 +148,10 @@ def test_a_dead_letter_queue_is_that_of_the_stack(environment: str) -> None:
     account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
 
     assert vars(dead_letter_queue_of(environment, CONFIGURATION, account.session)) == {
-        "_sqs": "sqs",
-        "_lambda": "lambda",
-        "_url": "https://queue.invalid",
-        "_function_name": "publish",
+        "sqs": "sqs",
+        "lambda_client": "lambda",
+        "url": "https://queue.invalid",
+        "function_name": "publish",
     }
 
 
