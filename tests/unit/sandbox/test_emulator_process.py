@@ -38,22 +38,8 @@ def test_equal_layers_are_the_same_files(tmp_path: Path) -> None:
     assert (second / "python/other.py").exists()
 
 
-def test_different_layers_are_different_files(tmp_path: Path) -> None:
-    texts = [(extract(tmp_path / text, "layer_0", text) / "python/package/module.py").read_text() for text in "12"]
-
-    assert texts == ["1", "2"]
-
-
 def test_a_functions_own_code_is_unpacked_for_each_process(tmp_path: Path, temporary: Path) -> None:
     first, second = (extract(tmp_path / process, "code", "x = 1") for process in ("one", "other"))
 
     assert not (first / "python/other.py").samefile(second / "python/other.py")
     assert list(temporary.iterdir()) == []
-
-
-def test_removing_what_one_process_saw_leaves_the_others(tmp_path: Path) -> None:
-    first, second = (extract(tmp_path / process, "layer_0", "x = 1") for process in ("one", "other"))
-
-    (first / "python").unlink()
-
-    assert (second / "python/package/module.py").read_text() == "x = 1"

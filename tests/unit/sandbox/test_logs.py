@@ -27,10 +27,3 @@ def test_each_message_is_given_once_and_in_order(monkeypatch: pytest.MonkeyPatch
     logs_stub = LogsStub(*timestamps)
 
     assert list(messages_in(logs_stub, "group")) == [event["message"] for event in logs_stub.events]
-
-
-def test_what_fits_into_one_look_takes_no_second() -> None:
-    logs_stub = LogsStub(1, 2, 3)
-    list(messages_in(logs_stub, "group"))
-
-    assert logs_stub.read_count == 1

@@ -6,9 +6,8 @@ import boto3
 import pytest
 from aiohttp import ClientSession, web
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
 
-from tests.support.fault_proxy_driver import UpstreamStub, call_proxy, run_with_proxy, set_fault
+from tests.support.fault_proxy_driver import UpstreamStub, run_with_proxy, set_fault
 
 # The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
@@ -88,35 +87,3 @@ def test_what_arrives_in_part_is_signed_by_the_root_for_what_it_is_now() -> None
     assert "x-amz-security-token" not in headers
     assert headers["x-amz-target"] == "AWSEvents.PutEvents"
     assert headers["content-length"] == headers["length"]
-
-
-def test_failures_of_the_emulators_own_are_counted_too() -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
-        rejected_entry = {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "no"}
-        response = {"FailedEntryCount": 1, "Entries": [rejected_entry]}
-        upstream.respond = lambda: web.json_response(response)
-        await set_fault(session, service="events", mode="partial")
-        return await asyncio.to_thread(put_events, upstream.proxy_url, "a", "b")
-
-    assert run_with_proxy(scenario)["FailedEntryCount"] == 2
-
-
-@pytest.mark.parametrize("is_broken", [True, False])
-def test_a_refusal_or_a_broken_connection_of_the_emulators_is_passed_on(is_broken: bool) -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> str:
-        await set_fault(session, service="events", mode="partial")
-        upstream.respond = lambda: web.json_response({"__type": "ValidationException"}, status=400)
-        upstream.aborts = is_broken
-        with pytest.raises((ClientError, HTTPClientError)) as exc_info:
-            await asyncio.to_thread(put_events, upstream.proxy_url, "a", "b")
-        return type(exc_info.value).__name__
-
-    assert run_with_proxy(scenario) == ("ConnectionClosedError" if is_broken else "ClientError")
-
-
-def test_other_operations_of_eventbridges_have_no_parts() -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Any:
-        await set_fault(session, service="events", mode="partial")
-        return await call_proxy(session, "AWSEvents.PutRule")
-
-    assert run_with_proxy(scenario) == (200, b"{}")

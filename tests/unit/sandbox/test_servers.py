@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from click.testing import CliRunner
 
 from sandbox.clients import sample_messages
 from sandbox.fake_paynearme import messages
-from sandbox.stack import servers
 from sandbox.stack.sites import new_sites
 
 ROOT = Path(__file__).parents[3]
@@ -56,11 +54,3 @@ def test_both_servers_say_when_they_are_ready_and_end_cleanly_even_while_somethi
     assert (response.status, response.json()["status"]) == (200, "ok")
     assert counts.json() == {}
     assert (process.returncode, remaining_output, errors) == (0, "", "")
-
-
-@pytest.mark.parametrize("half", [["--faults-port", "0"], ["--upstream", "http://127.0.0.1:1"]])
-def test_the_faulty_endpoint_needs_both_its_port_and_what_is_behind_it(sites_file: Path, half: list[str]) -> None:
-    result = CliRunner().invoke(servers.main, ["--paynearme-port", "0", "--sites", str(sites_file), *half])
-
-    assert result.exit_code == 2
-    assert "belong together" in result.output

@@ -6,7 +6,6 @@ from paynearme.handlers.callback_response import CallbackBody, callback_response
 from paynearme.protocol.callbacks import AuthorizationResponse, ConfirmationResponse
 from paynearme.protocol.reversals import ReversalResponse
 from sandbox.clients import sample_messages
-from sandbox.fake_paynearme import messages
 from sandbox.fake_paynearme.callback_sender import Kind
 from sandbox.fake_paynearme.sites import read_sites
 from sandbox.stack.sites import VERSION_2_SITE, XML_SITE
@@ -63,20 +62,11 @@ def acknowledgement(**changes: object) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "<html>",
-        "[]",
         "{}",
-        "null",
-        "[" * 100_000,
-        json.dumps({"payment_confirmation_response": []}),
         json.dumps({"payment_authorization_response": json.loads(ACKNOWLEDGEMENT)["payment_confirmation_response"]}),
         acknowledgement(version="2.0"),
-        acknowledgement(version=3.0),
-        acknowledgement(confirmation="ok"),
-        acknowledgement(confirmation={}),
         acknowledgement(confirmation={"pnm_order_identifier": "80080175586"}),
-        acknowledgement(confirmation={"pnm_order_identifier": int(ORDER)}),
         callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"],
     ],
 )
@@ -91,15 +81,8 @@ def test_another_answer_is_not_accepted(text: str) -> None:
     "text",
     [
         ACKNOWLEDGEMENT,
-        "<a",
         callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "2.0", "xml")["body"],
         callback_response(ConfirmationResponse(pnm_order_identifier="1"), "3.0", "xml")["body"],
-        callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"].replace(
-            'version="3.0"', 'version="2.0"'
-        ),
-        callback_response(AuthorizationResponse(pnm_order_identifier=ORDER, accept_payment="yes"), "3.0", "xml")[
-            "body"
-        ],
     ],
 )
 def test_another_answer_is_not_accepted_by_a_site_set_to_xml(text: str) -> None:
@@ -117,7 +100,7 @@ def test_an_authorization_s_answer_must_decide_and_be_short_enough(fields: dict[
     assert delivery.fields == element
 
 
-@pytest.mark.parametrize("status", [201, 302, 400, 401, 500, 503])
+@pytest.mark.parametrize("status", [201, 302, 500])
 def test_a_good_answer_with_another_status_is_not_accepted(status: int) -> None:
     delivery = validated(ACKNOWLEDGEMENT, status)
 
@@ -143,18 +126,3 @@ def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_acce
 
         assert not delivery.accepted
         assert delivery.status == 200
-
-
-def test_a_reversal_s_acknowledgement_is_none_of_a_confirmation() -> None:
-    body = callback_response(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
-
-    assert validated(body, kind="reverse").accepted
-    assert validated(body, kind="confirm").reason == "another envelope"
-
-
-def test_a_forged_reversal_of_a_site_that_nobody_knows_is_judged_by_the_usual_envelope() -> None:
-    body = callback_response(acknowledged_reversal(CASH["site_identifier"]), "3.0", "json")["body"]
-    forged_message = messages.signed({**CASH, "site_identifier": "S0"}, "another-secret")
-
-    assert validated(body, kind="reverse", message=forged_message).accepted
-    assert validated("{}", 401, kind="reverse", message=forged_message).reason == "status 401"

@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paynearme.protocol import signing as layer_signing
+from paynearme.sites import site as layer_site
 from sandbox.fake_paynearme.signing import is_signed, sign
+from sandbox.fake_paynearme.sites import OAuthClient, Site
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 NAMES = st.one_of(st.sampled_from(sorted(layer_signing.UNSIGNED)), TEXTS)
@@ -23,7 +25,9 @@ def test_another_signature_is_not_valid(signature: str, value: str) -> None:
     assert not is_signed({"a": value, "signature": signature}, "secret", "3.0")
 
 
-@pytest.mark.parametrize(("secret", "version"), [("", "3.0"), ("secret", "1.0"), ("secret", "")])
-def test_an_empty_secret_and_an_unknown_version_are_errors(secret: str, version: str) -> None:
-    with pytest.raises(ValueError, match="secret"):
-        sign({}, secret, version)
+def test_a_default_is_that_of_the_layer() -> None:
+    for model, layer_model in ((Site, layer_site.Site), (OAuthClient, layer_site.OAuthClient)):
+        layer_fields = layer_model.model_fields
+        assert model.model_fields.keys() < layer_fields.keys()
+        for name, field in model.model_fields.items():
+            assert field.default == layer_fields[name].default, name
