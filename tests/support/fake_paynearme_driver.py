@@ -69,13 +69,11 @@ class FakePayNearMeDriver:
             return await response.json()
 
 
-def run_with_fake[T](
-    scenario: Callable[[FakePayNearMeDriver], Awaitable[T]], clock: Callable[[], float] | None = None
-) -> T:
-    """Run ``scenario`` with a new fake PayNearMe. Its default clock does not advance."""
+def run_with_fake[T](scenario: Callable[[FakePayNearMeDriver], Awaitable[T]]) -> T:
+    """Run ``scenario`` with a new fake PayNearMe. Its clock does not advance."""
 
     async def run() -> T:
-        runner = api.runner(SITES, clock or Clock(NOW))
+        runner = api.runner(SITES, Clock(NOW))
         # The timeout ends a test whose request hangs.
         async with asyncio.timeout(20), serve(runner) as url, ClientSession(url) as session:
             return await scenario(FakePayNearMeDriver(session))

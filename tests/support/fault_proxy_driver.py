@@ -16,18 +16,17 @@ MAX_SECONDS = 20
 
 
 class UpstreamStub:
-    """A stub of the emulator. It records requests, and returns ``respond()`` or aborts the connection."""
+    """A stub of the emulator. It records requests, and returns ``respond()`` or, with ``X-Abort``, no response."""
 
     def __init__(self) -> None:
         self.proxy_url = ""
         self.received: list[tuple[str, str, list[tuple[str, str]], bytes]] = []
-        self.aborts = False
         self.respond: Callable[[], web.Response] = lambda: web.Response(body=b"{}")
 
     async def handle(self, request: web.Request) -> web.Response:
         headers = [(name, value) for name, value in request.headers.items()]
         self.received.append((request.method, request.raw_path, headers, await request.read()))
-        if self.aborts or request.headers.get("X-Abort"):
+        if request.headers.get("X-Abort"):
             return fault_proxy.abort_connection(request)
         return self.respond()
 

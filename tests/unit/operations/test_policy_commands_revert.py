@@ -145,27 +145,6 @@ def test_who_takes_a_policy_back_is_told_which_one_is_in_force_now(appconfig: Fa
     assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_who_takes_back_a_deployment_on_its_way_is_told_what_stays_in_force(appconfig: FakeAppConfig) -> None:
-    appconfig.add_deployment(FIRST_POLICY)
-    appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
-
-    reverted, active = revert().stdout.splitlines()
-
-    assert reverted == "deployment 2 of version 2: rolled back, 40 %"
-    assert version_of(FIRST_POLICY) in active
-
-
-def test_a_way_back_that_takes_time_is_shown_beside_what_is_in_force(appconfig: FakeAppConfig) -> None:
-    appconfig.add_deployment(FIRST_POLICY)
-    appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
-    appconfig.rollback_steps = [("ROLLING_BACK", 20.0)]
-
-    _, active, in_progress = revert().stdout.splitlines()
-
-    assert version_of(FIRST_POLICY) in active
-    assert "deployment 2 of version 2: rolling back, 20 %" in in_progress
-
-
 def test_who_takes_back_the_only_policy_is_told_that_payments_are_declined(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
 
@@ -173,24 +152,6 @@ def test_who_takes_back_the_only_policy_is_told_that_payments_are_declined(appco
 
     assert result.exit_code == 0
     assert "payments are declined" in result.stdout.splitlines()[1]
-
-
-def test_where_there_is_nothing_to_take_back_that_fails(appconfig: FakeAppConfig) -> None:
-    result = revert()
-
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "nothing to revert" in result.stderr
-
-
-def test_what_cannot_be_taken_back_any_more_fails_with_the_reason(appconfig: FakeAppConfig) -> None:
-    appconfig.add_deployment(FIRST_POLICY)
-    appconfig.reject("StopDeployment", "BadRequestException", "completed too long ago")
-
-    result = revert()
-
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "completed too long ago" in result.stderr
-    assert "72 hours" in result.stderr
 
 
 def test_what_was_taken_back_is_told_also_when_nobody_can_say_what_is_in_force_now(appconfig: FakeAppConfig) -> None:
