@@ -22,11 +22,13 @@ def main() -> int:
     seeds = range(options.seed, options.seed + options.seeds)
     with quiet_logs():
         if options.planted:
-            return _find_planted_bugs(seeds if options.seeds > 1 else range(options.seed, options.seed + 1000), options.steps)
+            return _find_planted_bugs(
+                seeds if options.seeds > 1 else range(options.seed, options.seed + 1000), options.steps
+            )
         started_at = time.perf_counter()
         error = first_error(seeds, options.steps)
-        print(error or f"{len(seeds)} seeds without an error", file=sys.stderr)
-        print(f"{(time.perf_counter() - started_at):.1f} seconds", file=sys.stderr)
+        _print(error or f"{len(seeds)} seeds without an error")
+        _print(f"{(time.perf_counter() - started_at):.1f} seconds")
         return 1 if error else 0
 
 
@@ -37,7 +39,6 @@ def first_error(seeds: Iterable[int], steps: int, bug: PlantedBug | None = None)
             try:
                 Simulation(seed, bug).run(steps)
             except SimulationError as error:
-                error.seed = seed
                 return error
     return None
 
@@ -53,13 +54,18 @@ def quiet_logs() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _print(text: object) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def _find_planted_bugs(seeds: range, steps: int) -> int:
     missed = 0
     for name, bug in PLANTED_BUGS.items():
         error = first_error(seeds, steps, bug)
         missed += error is None
         found = f"found with {error.seed - seeds[0] + 1} seeds, {str(error).splitlines()[0]}" if error else "not found"
-        print(f"{name}: {found}", file=sys.stderr)
+        _print(f"{name}: {found}")
     return 1 if missed else 0
 
 

@@ -1,22 +1,16 @@
-"""Evaluate the DynamoDB expressions that ``platform/dynamodb.py`` and the ledger generate. All others are errors."""
+"""Evaluate the DynamoDB expressions that the layer generates. All others are errors."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from paynearme.platform.dynamodb import Item
 
-type Values = Mapping[str, Any]
-type Condition = Callable[[Item, Values], bool]
-type Name = Callable[[Mapping[str, str]], str]
-
-_TOKEN = re.compile(r"\s*(#\w+|:\w+|\w+|<=|[=(),])")
-_ASSIGNMENT = re.compile(r"(#n\d+) = (:v\d+)")
-_DEFAULT = re.compile(r"(#n\d+) = if_not_exists\((#n\d+), (:v\d+)\)")
-_ADDITION = re.compile(r"(#n\d+) (:v\d+)")
+_TERM = re.compile(r"attribute_not_exists\((\w+)\)|(\w+) (=|<=) (:\w+)")
+_INNERMOST = re.compile(r"\(([^()]*)\)")
 _CLAUSE = re.compile(r"\b(SET|ADD|REMOVE) (.*?)(?= (?:ADD|REMOVE) |$)")
+_ACTION = re.compile(r"(#n\d+)(?: = (:v\d+)| = if_not_exists\(\1, (:v\d+)\)| (:v\d+)|)(?:, |$)")
 
 
 class UnsupportedRequestError(AssertionError):
@@ -29,134 +23,70 @@ def require(condition: bool, description: object) -> None:
         raise UnsupportedRequestError(description)
 
 
-@dataclass(frozen=True)
-class ParsedCondition:
-    """A condition expression, and the placeholders of values in it."""
-
-    evaluate: Condition
-    placeholders: frozenset[str]
+def placeholders(expression: str) -> set[str]:
+    """Return the placeholders of values in an expression."""
+    return set(re.findall(r":\w+", expression))
 
 
-@lru_cache(maxsize=2048)
-def parse_condition(expression: str) -> ParsedCondition:
-    """Parse ``attribute_not_exists``, ``=`` and ``<=`` with ``AND``, ``OR`` and parentheses."""
-    parser = _ConditionParser(expression)
-    condition = parser.parse_any()
-    require(not parser.tokens, f"unsupported condition {expression}")
-    return ParsedCondition(condition, frozenset(parser.placeholders))
+def holds(expression: str, item: Item, values: Mapping[str, Any]) -> bool:
+    """Evaluate ``attribute_not_exists``, ``=`` and ``<=`` with ``AND``, ``OR`` and parentheses."""
+
+    def evaluate_term(match: re.Match[str]) -> str:
+        absent, name, operator, placeholder = match.groups()
+        if absent:
+            return str(absent not in item)
+        stored: Any = item.get(name)
+        value = values[placeholder]
+        # ``True`` and 1 differ in DynamoDB.
+        if type(stored) is not type(value):
+            return "False"
+        return str(stored == value if operator == "=" else bool(stored <= value))
+
+    text = _TERM.sub(evaluate_term, expression)
+    while "(" in text:
+        text, count = _INNERMOST.subn(lambda match: str(_evaluate(match[1])), text)
+        require(count > 0, f"unsupported condition {expression}")
+    return _evaluate(text)
 
 
-class _ConditionParser:
-    def __init__(self, expression: str) -> None:
-        self.tokens = _TOKEN.findall(expression)
-        require("".join(self.tokens) == expression.replace(" ", ""), f"unsupported condition {expression}")
-        self.tokens.reverse()
-        self.placeholders: set[str] = set()
-
-    def parse_any(self) -> Condition:
-        conditions = [self.parse_all()]
-        while self._accept("OR"):
-            conditions.append(self.parse_all())
-        return lambda item, values: any(condition(item, values) for condition in conditions)
-
-    def parse_all(self) -> Condition:
-        conditions = [self.parse_one()]
-        while self._accept("AND"):
-            conditions.append(self.parse_one())
-        return lambda item, values: all(condition(item, values) for condition in conditions)
-
-    def parse_one(self) -> Condition:
-        if self._accept("("):
-            condition = self.parse_any()
-            self._expect(")")
-            return condition
-        name = self._next()
-        if name == "attribute_not_exists":
-            self._expect("(")
-            attribute = self._next()
-            self._expect(")")
-            return lambda item, values: attribute not in item
-        operator, placeholder = self._next(), self._next()
-        require(name.isidentifier() and operator in ("=", "<=") and placeholder[0] == ":", f"{name} {operator}")
-        self.placeholders.add(placeholder)
-        if operator == "=":
-            return lambda item, values: name in item and is_equal(item[name], values[placeholder])
-        return lambda item, values: _is_at_most(item.get(name), values[placeholder])
-
-    def _next(self) -> str:
-        require(bool(self.tokens), "incomplete condition")
-        return self.tokens.pop()
-
-    def _accept(self, token: str) -> bool:
-        if self.tokens and self.tokens[-1] == token:
-            self.tokens.pop()
-            return True
-        return False
-
-    def _expect(self, token: str) -> None:
-        require(self._accept(token), f"{token} is missing")
+def _evaluate(text: str) -> bool:
+    parts = [part.split(" AND ") for part in text.split(" OR ")]
+    require({word for words in parts for word in words} <= {"True", "False"}, f"unsupported condition {text}")
+    return any(all(word == "True" for word in words) for words in parts)
 
 
-def is_equal(stored: Any, value: Any) -> bool:
-    """Compare two values of the table. Values of different types differ, also ``True`` and 1."""
-    return type(stored) is type(value) and bool(stored == value)
-
-
-def _is_at_most(stored: Any, value: Any) -> bool:
-    return type(stored) is type(value) and bool(stored <= value)
-
-
-@dataclass(frozen=True)
-class ParsedUpdate:
-    """An update expression by clause. Each name and value is a placeholder."""
-
-    assignments: tuple[tuple[str, str], ...]
-    defaults: tuple[tuple[str, str], ...]
-    additions: tuple[tuple[str, str], ...]
-    removals: tuple[str, ...]
-    placeholders: frozenset[str]
-
-    def apply(self, item: Item, names: Mapping[str, str], values: Values) -> Item:
-        """Return the changed item. ``item`` remains unchanged."""
-        updated = dict(item)
-        for name, placeholder in self.assignments:
-            updated[names[name]] = values[placeholder]
-        for name, placeholder in self.defaults:
-            updated.setdefault(names[name], values[placeholder])
-        for name, placeholder in self.additions:
-            attribute, value = names[name], values[placeholder]
+def updated(expression: str, item: Item, names: Mapping[str, str], values: Mapping[str, Any]) -> Item:
+    """Return the changed item of an update expression. ``item`` remains unchanged."""
+    result = dict(item)
+    actions = _actions(expression)
+    require(len({name for _, name, *_ in actions}) == len(actions) == len(names), f"paths in {expression}")
+    for verb, name, assigned, default, added in actions:
+        attribute = names[name]
+        if verb == "REMOVE":
+            result.pop(attribute, None)
+        elif verb == "ADD":
+            value = values[added]
             if attribute in item:
                 require(type(item[attribute]) is type(value), f"ADD to {attribute} of another type")
                 value = item[attribute] | value if isinstance(value, set) else item[attribute] + value
-            updated[attribute] = value
-        for name in self.removals:
-            updated.pop(names[name], None)
-        return updated
+            result[attribute] = value
+        elif default:
+            result.setdefault(attribute, values[default])
+        else:
+            result[attribute] = values[assigned]
+    return result
 
 
 @lru_cache(maxsize=2048)
-def parse_update(expression: str) -> ParsedUpdate:
-    """Parse ``SET`` with ``if_not_exists``, ``ADD`` and ``REMOVE``. Each attribute occurs once."""
-    clauses = dict(_CLAUSE.findall(expression))
-    rebuilt = " ".join(f"{verb} {text}" for verb, text in clauses.items())
+def _actions(expression: str) -> list[tuple[str, ...]]:
+    """Return the verb, the name and the value of each action, as assigned value, default and added value."""
+    actions = []
+    for verb, text in _CLAUSE.findall(expression):
+        found = list(_ACTION.finditer(text))
+        require("".join(match[0] for match in found) == text, f"unsupported update {expression}")
+        actions += [(verb, *match.groups(default="")) for match in found]
+    kinds = {(verb, bool(assigned or default), bool(added)) for verb, _, assigned, default, added in actions}
+    require(kinds <= {("SET", True, False), ("ADD", False, True), ("REMOVE", False, False)}, expression)
+    rebuilt = " ".join(f"{verb} {text}" for verb, text in _CLAUSE.findall(expression))
     require(rebuilt == expression, f"unsupported update {expression}")
-    assignments, defaults = [], []
-    for part in re.split(r", (?=#n\d+ = )", clauses.get("SET", "")):
-        if match := _DEFAULT.fullmatch(part):
-            require(match[1] == match[2], f"unsupported default {part}")
-            defaults.append((match[1], match[3]))
-        elif part:
-            assignments.append(_match(_ASSIGNMENT, part))
-    additions = [_match(_ADDITION, part) for part in clauses.get("ADD", "").split(", ") if part]
-    removals = [part for part in clauses.get("REMOVE", "").split(", ") if part]
-    written = [name for name, _ in (*assignments, *defaults, *additions)] + removals
-    require(len(written) == len(set(written)), f"overlapping paths in {expression}")
-    placeholders = frozenset(value for _, value in (*assignments, *defaults, *additions))
-    return ParsedUpdate(tuple(assignments), tuple(defaults), tuple(additions), tuple(removals), placeholders)
-
-
-def _match(pattern: re.Pattern[str], text: str) -> tuple[str, str]:
-    match = pattern.fullmatch(text)
-    if match is None:
-        raise UnsupportedRequestError(f"unsupported update {text}")
-    return match[1], match[2]
+    return actions

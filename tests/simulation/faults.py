@@ -9,11 +9,7 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from paynearme.client.paynearme_client import PayNearMeClient
-from paynearme.errors import (
-    PaymentOutcomeUnknownError,
-    RequestNotAcceptedError,
-    RequestRejectedError,
-)
+from paynearme.errors import PaymentOutcomeUnknownError, RequestNotAcceptedError, RequestRejectedError
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
 from paynearme.protocol.make_payment import MakePaymentRequest
 from paynearme.sites.site import ResolvedSite
@@ -22,9 +18,8 @@ from tests.simulation.store import Store, client_error
 
 type Apply = Callable[[], dict[str, Any]]
 
-_MAX_TRANSIT_SECONDS = 300
+MAX_TRANSIT_SECONDS = 300
 """AWS rejects a request with an older signature."""
-
 _THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError")
 
 
@@ -43,37 +38,25 @@ class Faults:
 
     def send(self, name: str, apply: Apply, conflict: Exception | None = None) -> dict[str, Any]:
         """Return the response of a request, or raise the error of a fault. ``conflict`` is the error of a write."""
-
-        def log(result: str) -> None:
-            self.log(f"    {task.name}: {name}: {result}")
-
-        scheduler, task = self.scheduler, self.scheduler.current
-        if task is None:
-            raise AssertionError("no task runs")
-        sent_at = scheduler.now
-        scheduler.pause(self.random.uniform(0.001, 0.02))
-        if scheduler.now - sent_at > _MAX_TRANSIT_SECONDS:
-            log("expired")
-            raise ReadTimeoutError(endpoint_url="simulated")
-        if self.occurs(0.04):
-            log("throttled")
+        task, sent_at = self.scheduler.running(), self.scheduler.now
+        self._pause()
+        fault = self._fault(conflict is not None)
+        if self.scheduler.now - sent_at > MAX_TRANSIT_SECONDS:
+            fault = "request lost"
+        self.log(f"    {task.name}: {name}: {fault}")
+        if fault == "throttled":
             raise client_error(self.random.choice(_THROTTLED))
-        if conflict and self.occurs(0.05):
-            log("conflict")
+        if fault == "conflict" and conflict:
             raise conflict
-        if conflict and self.occurs(0.02):
-            log("delayed")
+        if fault == "late":
             self.late_writes.append((task, apply))
-            self._time_out()
-        if self.occurs(0.05):
-            log("lost response")
-            apply()
-            self._time_out()
-        log("applied")
-        response = apply()
+        response = apply() if fault in ("response lost", "applied") else {}
+        if fault != "applied":
+            self.scheduler.pause(MAX_ATTEMPT_SECONDS)
+            raise ReadTimeoutError(endpoint_url="simulated")
         # The process can end before it receives the response.
         if self.occurs(0.1):
-            scheduler.pause(self.random.uniform(0.001, 0.02))
+            self._pause()
         return response
 
     def deliver_late(self) -> Task:
@@ -83,15 +66,22 @@ class Faults:
         try:
             apply()
         except Exception as error:
-            if not hasattr(error, "response"):
+            if isinstance(error, AssertionError):
                 raise
         finally:
             self.scheduler.current = None
         return task
 
-    def _time_out(self) -> None:
-        self.scheduler.pause(MAX_ATTEMPT_SECONDS)
-        raise ReadTimeoutError(endpoint_url="simulated")
+    def _fault(self, is_write: bool) -> str:
+        if not self.enabled:
+            return "applied"
+        faults = {"throttled": 0.04, "response lost": 0.05, "request lost": 0.02}
+        faults |= {"conflict": 0.05, "late": 0.02} if is_write else {}
+        names = ["applied", *faults]
+        return self.random.choices(names, [1 - sum(faults.values()), *faults.values()])[0]
+
+    def _pause(self) -> None:
+        self.scheduler.pause(self.random.uniform(0.001, 0.02))
 
 
 @dataclass(frozen=True)
@@ -104,50 +94,46 @@ class TableClient:
     def batch_get_item(self, **request: Any) -> dict[str, Any]:
         """Read the items, sometimes in two parts with another request between them."""
         [(table_name, details)] = request["RequestItems"].items()
-        keys, random = details["Keys"], self.faults.random
+        keys = details["Keys"]
         if self.faults.occurs(0.03):
             return {"Responses": {table_name: []}, "UnprocessedKeys": request["RequestItems"]}
 
         def apply() -> dict[str, Any]:
-            parts = [keys]
-            if len(keys) > 1 and self.faults.occurs(0.3):
-                size = random.randrange(1, len(keys))
-                parts = [keys[:size], keys[size:]]
-            found = []
-            for index, part in enumerate(parts):
-                if index:
-                    self.faults.scheduler.pause(0.001)
-                self._observe()
-                response = self.store.batch_get_item(RequestItems={table_name: details | {"Keys": part}})
-                found += response["Responses"][table_name]
+            size = self.faults.random.randrange(1, len(keys)) if len(keys) > 1 and self.faults.occurs(0.3) else 0
+            found = self._read(table_name, keys[:size])
+            if size:
+                self.faults.scheduler.pause(0.001)
+            found += self._read(table_name, keys[size:])
             return {"Responses": {table_name: found}, "UnprocessedKeys": {}}
 
-        return self.faults.send("batch_get_item", apply)
+        return self.faults.send("read", apply)
 
     def query(self, **request: Any) -> dict[str, Any]:
         # A sweep reads 32 partitions, most of which are empty.
-        response = self.store.query(**request)
-        if not response["Items"] and self.faults.random.random() < 0.9:
-            return response
+        if not self.store.query(**request)["Items"] and self.faults.random.random() < 0.9:
+            return {"Items": []}
         return self.faults.send("query", lambda: self.store.query(**request))
 
     def update_item(self, **request: Any) -> dict[str, Any]:
         conflict = client_error("TransactionConflictException")
-        return self.faults.send("update_item", lambda: self._write(self.store.update_item, request), conflict)
+        return self.faults.send("update", lambda: self._apply(self.store.update_item, request), conflict)
 
     def transact_write_items(self, **request: Any) -> dict[str, Any]:
         reasons = [{"Code": "None"} for _ in request["TransactItems"]]
         self.faults.random.choice(reasons)["Code"] = "TransactionConflict"
         conflict = client_error("TransactionCanceledException", CancellationReasons=reasons)
-        return self.faults.send("transact_write_items", lambda: self._write(self.store.transact_write_items, request), conflict)
+        return self.faults.send("transact", lambda: self._apply(self.store.transact_write_items, request), conflict)
 
-    def _write(self, operation: Callable[..., dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
-        self._observe()
+    def _read(self, table_name: str, keys: Sequence[Any]) -> list[Any]:
+        if not keys:
+            return []
+        request = {"RequestItems": {table_name: {"Keys": keys, "ConsistentRead": True}}}
+        found: list[Any] = self._apply(self.store.batch_get_item, request)["Responses"][table_name]
+        return found
+
+    def _apply(self, operation: Callable[..., dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
+        self.faults.scheduler.running().observe()
         return operation(**request)
-
-    def _observe(self) -> None:
-        if self.faults.scheduler.current:
-            self.faults.scheduler.current.observe()
 
 
 @dataclass(frozen=True)
@@ -158,17 +144,13 @@ class EventBridgeClient:
     receive: Callable[[str, Mapping[str, Any]], None]
 
     def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        def apply() -> dict[str, Any]:
-            results: list[dict[str, str]] = []
-            for entry in Entries:
-                if self.faults.occurs(0.1):
-                    results.append({"ErrorCode": "ThrottlingException"})
-                    continue
-                self.receive(entry["DetailType"], json.loads(entry["Detail"]))
-                results.append({"EventId": "1"})
-            return {"Entries": results}
+        def put(entry: Mapping[str, Any]) -> dict[str, str]:
+            if self.faults.occurs(0.1):
+                return {"ErrorCode": "ThrottlingException"}
+            self.receive(entry["DetailType"], json.loads(entry["Detail"]))
+            return {"EventId": "1"}
 
-        return self.faults.send("put_events", apply)
+        return self.faults.send("put_events", lambda: {"Entries": [put(entry) for entry in Entries]})
 
 
 class FakePayNearMe(PayNearMeClient):
@@ -187,10 +169,8 @@ class FakePayNearMe(PayNearMeClient):
             raise RequestNotAcceptedError("429")
         if faults.occurs(0.05):
             raise RequestRejectedError("6500", ["rejected"])
-        if faults.occurs(0.05):
-            raise PaymentOutcomeUnknownError(site_payment_identifier)
-        identifier = self._accept(request, site_payment_identifier)
+        identifier = None if faults.occurs(0.05) else self._accept(request, site_payment_identifier)
         faults.scheduler.pause(faults.random.uniform(0.01, 0.5))
-        if faults.occurs(0.15):
+        if identifier is None or faults.occurs(0.15):
             raise PaymentOutcomeUnknownError(site_payment_identifier)
         return identifier

@@ -113,24 +113,22 @@ class SimulationModel:
             assert not payment.reservation, "a payment left the index with a reservation"
             payment.pending_since = None
 
-    def has_customer(self, customer: CustomerInput) -> bool:
-        """Return whether the customer's settings are stored."""
-        identifier = customer.site_customer_identifier
-        stored = (identifier in self.suspended, self.ledger.self_imposed_limits.get(identifier))
-        return stored == (customer.status == "suspended", _self_imposed_limits(customer))
+    def contains(self, put_input: CustomerInput | OrderInput) -> bool:
+        """Return whether the merchant's values are stored."""
+        if isinstance(put_input, OrderInput):
+            return (put_input.pnm_order_identifier in self.closed_orders) is (put_input.status == "closed")
+        customer = put_input.site_customer_identifier
+        stored = (customer in self.suspended, self.ledger.self_imposed_limits.get(customer))
+        return stored == (put_input.status == "suspended", _self_imposed_limits(put_input))
 
-    def put_customer(self, customer: CustomerInput) -> None:
-        identifier = customer.site_customer_identifier
-        self.ledger.self_imposed_limits[identifier] = _self_imposed_limits(customer)
-        (self.suspended.add if customer.status == "suspended" else self.suspended.discard)(identifier)
-
-    def has_order(self, order: OrderInput) -> bool:
-        """Return whether the order's values are stored."""
-        return (order.pnm_order_identifier in self.closed_orders) is (order.status == "closed")
-
-    def put_order(self, order: OrderInput) -> None:
-        identifier = order.pnm_order_identifier
-        (self.closed_orders.add if order.status == "closed" else self.closed_orders.discard)(identifier)
+    def put(self, put_input: CustomerInput | OrderInput) -> None:
+        """Store the merchant's values."""
+        if isinstance(put_input, OrderInput):
+            _set_member(self.closed_orders, put_input.pnm_order_identifier, put_input.status == "closed")
+            return
+        customer = put_input.site_customer_identifier
+        self.ledger.self_imposed_limits[customer] = _self_imposed_limits(put_input)
+        _set_member(self.suspended, customer, put_input.status == "suspended")
 
     def needs_new_decision(self, message: Message) -> bool:
         """Return whether the message authorizes a payment after its release."""
@@ -220,3 +218,7 @@ class SimulationModel:
 def _self_imposed_limits(customer: CustomerInput) -> dict[str, Decimal]:
     limits = {window: getattr(customer, f"self_imposed_{window}_limit") for window in WINDOWS}
     return {window: limit for window, limit in limits.items() if limit is not None}
+
+
+def _set_member(members: set[str], name: str, is_member: bool) -> None:
+    (members.add if is_member else members.discard)(name)

@@ -17,16 +17,17 @@ class CrashError(BaseException):
 
 @dataclass(eq=False)
 class Task:
-    """An invocation in its own thread. It runs only while the scheduler waits for it."""
+    """An invocation in its own thread, which runs only during ``Scheduler.resume``.
+
+    ``observe`` runs immediately before each request to the table has its effect, ``commit`` for each change,
+    and ``finish`` after an end without an error.
+    """
 
     name: str
     function: Callable[[], object]
     observe: Callable[[], None] = lambda: None
-    """Called at each request to the table, immediately before its effect."""
     commit: Callable[[Change], None] = lambda change: None
-    """Called for each change that the task commits."""
     finish: Callable[[], None] = lambda: None
-    """Called after the end of the task without an error."""
     wake_at: float = 0.0
     finished: bool = False
     crashed: bool = False
@@ -37,7 +38,7 @@ class Task:
 
 
 class Scheduler:
-    """The clock in seconds, and the tasks. A task continues when the caller resumes it."""
+    """The clock in seconds, and the tasks."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -45,8 +46,11 @@ class Scheduler:
         self.current: Task | None = None
         self._turn = Semaphore(0)
 
-    def clock(self) -> float:
-        return self.now
+    def running(self) -> Task:
+        """Return the running task."""
+        if self.current is None:
+            raise AssertionError("no task runs")
+        return self.current
 
     def start(self, task: Task) -> None:
         """Add a task. It runs after the first ``resume``."""
@@ -69,11 +73,9 @@ class Scheduler:
         task.crashed = True
         self.resume(task)
 
-    def pause(self, seconds: float = 0.0) -> None:
-        """Return control to the caller of ``resume``. The current task continues ``seconds`` later at the earliest."""
-        task = self.current
-        if task is None:
-            raise AssertionError("no task runs")
+    def pause(self, seconds: float) -> None:
+        """Let other tasks run. The current task continues ``seconds`` later at the earliest."""
+        task = self.running()
         task.wake_at = self.now + seconds
         self._turn.release()
         task.turn.acquire()
@@ -99,7 +101,7 @@ class Scheduler:
 
 @dataclass(frozen=True)
 class SimulatedDeadline(Deadline):
-    """A deadline without threads, with the waits of a seeded generator."""
+    """A deadline without threads. ``random`` determines the waits between attempts."""
 
     random: Random = field(default_factory=Random)
 

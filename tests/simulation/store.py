@@ -11,27 +11,14 @@ from botocore.exceptions import ClientError
 
 from paynearme.ledger.unconfirmed import INDEX, PENDING_ATTRIBUTES
 from paynearme.platform.dynamodb import Item, Key
-from tests.simulation.expressions import is_equal, parse_condition, parse_update, require
+from tests.simulation.expressions import holds, placeholders, require, updated
 
 TOKEN_SECONDS = 600
 """The time in which DynamoDB identifies a repeated transaction."""
-
-_INDEX_ATTRIBUTES = ("pk", "sk", *PENDING_ATTRIBUTES, "site_identifier", "pnm_payment_identifier", "pnm_order_identifier")
-_UPDATE_FIELDS = frozenset(
-    {
-        "TableName",
-        "Key",
-        "UpdateExpression",
-        "ExpressionAttributeNames",
-        "ExpressionAttributeValues",
-        "ConditionExpression",
-        "ReturnValuesOnConditionCheckFailure",
-    }
-)
-_from_wire = TypeDeserializer().deserialize
-_to_wire = TypeSerializer().serialize
-
-type Request = Mapping[str, Any]
+_PROJECTION = ("pk", "sk", *PENDING_ATTRIBUTES, "site_identifier", "pnm_payment_identifier", "pnm_order_identifier")
+_UPDATE_FIELDS = {"TableName", "Key", "UpdateExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
+_CONDITION_FIELDS = {"ConditionExpression", "ReturnValuesOnConditionCheckFailure"}
+_from_wire, _to_wire = TypeDeserializer().deserialize, TypeSerializer().serialize
 
 
 @dataclass(frozen=True)
@@ -46,8 +33,7 @@ class Change:
     def to_record(self) -> dict[str, Any]:
         """Return the stream record."""
         images = {name: to_wire_item(item) for name, item in (("OldImage", self.old), ("NewImage", self.new)) if item}
-        keys = to_wire_item({"pk": self.key[0], "sk": self.key[1]})
-        return {"dynamodb": {"Keys": keys, "ApproximateCreationDateTime": self.at, **images}}
+        return {"dynamodb": {"ApproximateCreationDateTime": self.at, **images}}
 
 
 @dataclass
@@ -58,13 +44,12 @@ class Store:
     on_commit: Callable[[Sequence[Change]], None] = lambda changes: None
     page_size: int = 100
     items: dict[Key, Item] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
+    change_count: int = 0
     index: dict[Key, Item] = field(default_factory=dict)
     index_updates: deque[tuple[Key, Item]] = field(default_factory=deque)
     tokens: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
-    def batch_get_item(self, *, RequestItems: Request) -> dict[str, Any]:  # noqa: N803
-        """Return the items of one table, in any order."""
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         [(table_name, request)] = RequestItems.items()
         require(set(request) == {"Keys", "ConsistentRead"} and request["ConsistentRead"], request)
         keys = [_key(key) for key in request["Keys"]]
@@ -73,94 +58,83 @@ class Store:
         return {"Responses": {table_name: found}, "UnprocessedKeys": {}}
 
     def query(self, **request: Any) -> dict[str, Any]:
-        """Return a page of the index, which can be outdated."""
-        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
-        require(request["IndexName"] == INDEX, request)
-        require(names == dict(zip(("#partition", "#sort"), PENDING_ATTRIBUTES, strict=True)), request)
-        expression = "#partition = :partition AND #sort BETWEEN :first AND :last"
-        require(request["KeyConditionExpression"] == expression, request)
+        values, expression = request["ExpressionAttributeValues"], request["KeyConditionExpression"]
+        names = dict(zip(("#partition", "#sort"), PENDING_ATTRIBUTES, strict=True))
+        require(request["IndexName"] == INDEX and request["ExpressionAttributeNames"] == names, request)
+        require(expression == "#partition = :partition AND #sort BETWEEN :first AND :last", request)
         partition, first, last = (values[name]["S"] for name in (":partition", ":first", ":last"))
-        require(first <= last, "the range is empty")
+        start = request.get("ExclusiveStartKey", {})
+        after = tuple(start[name]["S"] for name in ("pending_since", "pk", "sk")) if start else ("", "", "")
         found = sorted(
-            (item["pending_since"], item["pk"], item["sk"])
-            for item in self.index.values()
+            (item["pending_since"], *key)
+            for key, item in self.index.items()
             if item["pending_partition"] == partition and first <= item["pending_since"] <= last
         )
-        if "ExclusiveStartKey" in request:
-            start = request["ExclusiveStartKey"]
-            found = [entry for entry in found if entry > tuple(start[name]["S"] for name in ("pending_since", "pk", "sk"))]
+        found = [entry for entry in found if entry > after]
         page = [to_wire_item(self.index[entry[1:]]) for entry in found[: min(request["Limit"], self.page_size)]]
         if len(page) == len(found):
             return {"Items": page}
-        key_names = ("pk", "sk", *PENDING_ATTRIBUTES)
-        return {"Items": page, "LastEvaluatedKey": {name: page[-1][name] for name in key_names}}
+        return {"Items": page, "LastEvaluatedKey": {name: page[-1][name] for name in _PROJECTION[:4]}}
 
     def update_item(self, **request: Any) -> dict[str, Any]:
-        """Apply one update. Raises ``ClientError`` with the current item if its condition does not hold."""
         change, failed = self._evaluate(request)
         if failed:
-            item = {"Item": to_wire_item(change.old)} if change.old else {}
-            raise client_error("ConditionalCheckFailedException", **item)
+            raise client_error("ConditionalCheckFailedException", **_old_item(change))
         self._commit([change])
         return {}
 
-    def transact_write_items(self, *, TransactItems: Sequence[Request], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803
-        """Apply all updates or none. Raises ``ClientError`` with a reason for each update."""
-        require(0 < len(TransactItems) <= 100, "too many items")
-        require(all(set(entry) == {"Update"} for entry in TransactItems), "not an update")
-        started_at, payload = self.tokens.get(ClientRequestToken, (float("-inf"), None))
-        if self.clock() - started_at < TOKEN_SECONDS:
+    def transact_write_items(self, *, TransactItems: Sequence[Any], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803
+        require(0 < len(TransactItems) <= 100 and all(set(item) == {"Update"} for item in TransactItems), TransactItems)
+        applied_at, payload = self.tokens.get(ClientRequestToken, (float("-inf"), None))
+        if self.clock() - applied_at < TOKEN_SECONDS:
             require(payload == TransactItems, "another request has the same token")
             return {}
-        results = [self._evaluate(entry["Update"]) for entry in TransactItems]
-        keys = {change.key for change, _ in results}
-        require(len(keys) == len(results), "several updates of one item")
+        results = [self._evaluate(item["Update"]) for item in TransactItems]
+        require(len({change.key for change, _ in results}) == len(results), "several updates of one item")
         if any(failed for _, failed in results):
-            raise client_error("TransactionCanceledException", CancellationReasons=[_reason(*result) for result in results])
+            reasons = [
+                {"Code": "ConditionalCheckFailed", **_old_item(change)} if failed else {"Code": "None"}
+                for change, failed in results
+            ]
+            raise client_error("TransactionCanceledException", CancellationReasons=reasons)
         self._commit([change for change, _ in results])
         self.tokens[ClientRequestToken] = (self.clock(), list(TransactItems))
         return {}
 
-    def update_index(self, count: int | None = None) -> None:
-        """Apply the oldest changes to the index, or all."""
-        for _ in range(len(self.index_updates) if count is None else min(count, len(self.index_updates))):
+    def update_index(self, count: int = 10**9) -> None:
+        """Apply the oldest changes to the index."""
+        for _ in range(min(count, len(self.index_updates))):
             key, item = self.index_updates.popleft()
             self.index.pop(key, None)
             if item:
                 self.index[key] = item
 
-    def _evaluate(self, request: Request) -> tuple[Change, bool]:
+    def _evaluate(self, request: Mapping[str, Any]) -> tuple[Change, bool]:
         """Return the change of a request, and whether its condition failed."""
-        require(request.keys() <= _UPDATE_FIELDS, request)
-        key = _key(request["Key"])
-        old = self.items.get(key, {})
-        names = request["ExpressionAttributeNames"]
+        condition = request.get("ConditionExpression", "")
+        require(request.keys() <= _UPDATE_FIELDS | (_CONDITION_FIELDS if condition else set()), request)
+        require(request.get("ReturnValuesOnConditionCheckFailure", "ALL_OLD") == "ALL_OLD", request)
+        names, expression = request["ExpressionAttributeNames"], request["UpdateExpression"]
         values = {name: _from_wire(value) for name, value in request.get("ExpressionAttributeValues", {}).items()}
         require(all(value not in (set(), None) for value in values.values()), f"empty value in {values}")
-        update, used = parse_update(request["UpdateExpression"]), frozenset[str]()
-        failed = False
-        if "ConditionExpression" in request:
-            require(request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD", request)
-            condition = parse_condition(request["ConditionExpression"])
-            used = condition.placeholders
-            require(used <= values.keys(), f"undefined values in {request}")
-            failed = not condition.evaluate(old, values)
-        require(update.placeholders | used == values.keys(), f"unused or undefined values in {request}")
+        used = placeholders(expression) | placeholders(condition)
+        require(used == values.keys(), f"unused or undefined values in {request}")
         require(not {"pk", "sk"} & set(names.values()), "an update of a key")
-        new = update.apply(old or {"pk": key[0], "sk": key[1]}, names, values)
-        require(all(isinstance(new.get(name, ""), str) for name in PENDING_ATTRIBUTES), "invalid index key")
-        return Change(key, old, new, self.clock()), failed
+        key = _key(request["Key"])
+        old = self.items.get(key, {})
+        new = updated(expression, old or {"pk": key[0], "sk": key[1]}, names, values)
+        return Change(key, old, new, self.clock()), bool(condition) and not holds(condition, old, values)
 
     def _commit(self, changes: Sequence[Change]) -> None:
-        effective = [change for change in changes if not _is_same(change.old, change.new)]
-        for change in effective:
+        changes = [change for change in changes if change.old != change.new]
+        self.change_count += len(changes)
+        for change in changes:
             self.items[change.key] = change.new
-            if any(name in image for image in (change.old, change.new) for name in PENDING_ATTRIBUTES):
+            if change.key[1] == "PAYMENT" or any(name in change.old | change.new for name in PENDING_ATTRIBUTES):
                 is_indexed = all(name in change.new for name in PENDING_ATTRIBUTES)
-                item = {name: change.new[name] for name in _INDEX_ATTRIBUTES if name in change.new}
+                item = {name: change.new[name] for name in _PROJECTION if name in change.new}
                 self.index_updates.append((change.key, item if is_indexed else {}))
-        self.changes += effective
-        self.on_commit(effective)
+        self.on_commit(changes)
 
 
 def client_error(code: str, **details: Any) -> ClientError:
@@ -181,15 +155,9 @@ def _normalized(value: Any) -> Any:
 
 
 def _key(wire_key: Mapping[str, Any]) -> Key:
-    require(set(wire_key) == {"pk", "sk"} and all(wire_key[name]["S"] for name in wire_key), wire_key)
+    require(set(wire_key) == {"pk", "sk"} and all(value["S"] for value in wire_key.values()), wire_key)
     return wire_key["pk"]["S"], wire_key["sk"]["S"]
 
 
-def _reason(change: Change, failed: bool) -> dict[str, Any]:
-    if not failed:
-        return {"Code": "None"}
-    return {"Code": "ConditionalCheckFailed"} | ({"Item": to_wire_item(change.old)} if change.old else {})
-
-
-def _is_same(old: Item, new: Item) -> bool:
-    return old.keys() == new.keys() and all(is_equal(old[name], new[name]) for name in old)
+def _old_item(change: Change) -> dict[str, Any]:
+    return {"Item": to_wire_item(change.old)} if change.old else {}

@@ -26,6 +26,8 @@ RULES = (
 _TYPES = {"cash": "cash", "credit": "credit", "debit": "debit", "zelle": "other", None: "none"}
 _HOURS = 3600.0
 
+type Parameters = dict[str, str | None]
+
 
 class Traffic:
     """The messages of all payments. Each payment has a number."""
@@ -43,7 +45,7 @@ class Traffic:
         random = self._random
         self.payment_count += 1
         payment_id = str(self.payment_count)
-        parameters = {
+        parameters: Parameters = {
             "pnm_payment_identifier": payment_id,
             "pnm_order_identifier": order or random.choice(ORDERS),
             "site_customer_identifier": random.choice(CUSTOMERS),
@@ -59,9 +61,11 @@ class Traffic:
         if random.random() < 0.1:
             messages.append(self._authorization(payment_id, parameters | {"payment_amount": "30.00"}))
         confirmed_at = now + random.choice((0.0, _HOURS / 2, 3 * _HOURS, 30 * _HOURS))
-        outcomes = random.choice((("payment",),) * 6 + (("decline",), ("decline", "payment"), ("payment", "decline"), ()))
+        outcomes = random.choice(
+            (("payment",),) * 6 + (("decline",), ("decline", "payment"), ("payment", "decline"), ())
+        )
         for outcome in outcomes:
-            changed = {"payment_amount": "50.00"} if random.random() < 0.08 else {}
+            changed: Parameters = {"payment_amount": "50.00"} if random.random() < 0.08 else {}
             changed |= {"site_customer_identifier": "bob"} if random.random() < 0.05 else {}
             messages.append(self._confirmation(payment_id, parameters | changed, outcome, confirmed_at))
         for index in range(random.choice((0, 0, 1, 2, 3))):
@@ -103,21 +107,17 @@ class Traffic:
         """Return the duration of a jump of the clock."""
         return timedelta(seconds=self._random.choice((1, 5, 30, 700, 2 * _HOURS, 8 * _HOURS, 25 * _HOURS)))
 
-    def _authorization(self, payment_id: str, parameters: dict[str, str | None]) -> Message:
+    def _authorization(self, payment_id: str, parameters: Parameters) -> Message:
         content = read_message(Authorization, valid_authorization(**parameters))
         return Message(payment_id, _received(parameters, content.payment_amount), content)
 
-    def _confirmation(
-        self, payment_id: str, parameters: dict[str, str | None], outcome: str, available_at: float
-    ) -> Message:
+    def _confirmation(self, payment_id: str, parameters: Parameters, outcome: str, available_at: float) -> Message:
         amount = Decimal(parameters["payment_amount"] or 0)
         changes = {"status": outcome, "net_payment_amount": str(amount - 5)}
-        content = read_message(Confirmation, valid_confirmation(**(parameters | changes)))
+        content = read_message(Confirmation, valid_confirmation(**{**parameters, **changes}))
         return Message(payment_id, _received(parameters, amount), content, available_at)
 
-    def _reversal(
-        self, payment_id: str, parameters: dict[str, str | None], index: int, available_at: float
-    ) -> Message:
+    def _reversal(self, payment_id: str, parameters: Parameters, index: int, available_at: float) -> Message:
         changes = {
             "reverse_amount": f"{self._random.choice((5, 15, 40))}.0{index}",
             "reverse_type": self._random.choice(("Bank Return", "Chargeback", "Refund")),
@@ -128,5 +128,5 @@ class Traffic:
         return Message(payment_id, _received(parameters, content.amount), content, available_at + delay)
 
 
-def _received(parameters: dict[str, str | None], amount: Decimal) -> Received:
+def _received(parameters: Parameters, amount: Decimal) -> Received:
     return Received(amount, parameters["site_customer_identifier"], _TYPES[parameters["payment_type"]])
