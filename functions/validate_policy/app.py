@@ -8,7 +8,7 @@ from paynearme.policy import read_policy
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Return if the document is valid. Raises ``PolicyInvalidError``, whose text AppConfig shows to the operator."""
+    """Validate the document. Raises ``PolicyInvalidError``. AppConfig shows its text to the operator."""
     try:
         text = base64.b64decode(event["content"], validate=True).decode()
     except ValueError:

@@ -52,18 +52,14 @@ class ServiceError(Exception):
 class MalformedRequestError(ServiceError):
     """The request cannot be parsed: invalid JSON or UTF-8, nested values, duplicate or malformed names."""
 
-    status = 400
-    problem_type = "malformed-request"
-    title = "The request is malformed"
+    status, problem_type, title = 400, "malformed-request", "The request is malformed"
     metric = "MalformedRequest"
 
 
 class PayloadTooLargeError(ServiceError):
     """The request is larger than any message of the protocol."""
 
-    status = 413
-    problem_type = "payload-too-large"
-    title = "The request is too large"
+    status, problem_type, title = 413, "payload-too-large", "The request is too large"
     metric = "PayloadTooLarge"
 
 
@@ -73,9 +69,7 @@ class AuthenticationError(ServiceError):
     ``reason`` is a fixed code for the log. The response never contains it: it would help to forge a signature.
     """
 
-    status = 401
-    problem_type = "authentication-failed"
-    title = "The request is not authentic"
+    status, problem_type, title = 401, "authentication-failed", "The request is not authentic"
     metric = "AuthenticationFailed"
     reason: ClassVar[str] = "authentication_failed"
 
@@ -110,9 +104,7 @@ class ValidationFailedError(ServiceError):
     ``errors`` maps parameter names to fixed descriptions. It never contains a value of the message.
     """
 
-    status = 400
-    problem_type = "invalid-parameters"
-    title = "Parameters are missing, unknown or invalid"
+    status, problem_type, title = 400, "invalid-parameters", "Parameters are missing, unknown or invalid"
     metric = "ValidationFailed"
 
     def __init__(self, errors: Mapping[str, str]) -> None:
@@ -124,9 +116,7 @@ class ValidationFailedError(ServiceError):
 class NotFoundError(ServiceError):
     """The requested order, customer or payment does not exist."""
 
-    status = 404
-    problem_type = "not-found"
-    title = "Not found"
+    status, problem_type, title = 404, "not-found", "Not found"
     metric = "NotFound"
 
 
@@ -144,9 +134,7 @@ class PolicyInvalidError(ServiceError):
 class UnavailableError(ServiceError):
     """A dependency of this service is unreachable, slow or broken. The sender must retry."""
 
-    status = 503
-    problem_type = "unavailable"
-    title = "Temporarily unavailable"
+    status, problem_type, title = 503, "unavailable", "Temporarily unavailable"
     metric = "Unavailable"
 
 
@@ -177,8 +165,7 @@ class LedgerUnavailableError(UnavailableError):
 class OrderNotRecordedError(UnavailableError):
     """PayNearMe created an order, and the ledger did not store it. Authorizations do not find it."""
 
-    problem_type = "order-not-recorded"
-    title = "The order exists, but is not recorded"
+    problem_type, title = "order-not-recorded", "The order exists, but is not recorded"
     metric = "OrderNotRecorded"
 
     def __init__(self, pnm_order_identifier: str) -> None:
@@ -200,9 +187,7 @@ class EventPublishFailedError(UnavailableError):
 class RequestRejectedError(ServiceError):
     """PayNearMe understood the request and rejected it."""
 
-    status = 422
-    problem_type = "rejected-by-paynearme"
-    title = "PayNearMe rejected the request"
+    status, problem_type, title = 422, "rejected-by-paynearme", "PayNearMe rejected the request"
     metric = None
     upstream_metric = "PayNearMeRejected"
 
@@ -221,9 +206,7 @@ class RequestRejectedError(ServiceError):
 class BankAuthorizationExpiredError(RequestRejectedError):
     """The bank authorization of a guaranteed ACH payment method has expired (response code 6513)."""
 
-    status = 409
-    problem_type = "bank-authorization-expired"
-    title = "The bank authorization has expired"
+    status, problem_type, title = 409, "bank-authorization-expired", "The bank authorization has expired"
     upstream_metric = "PayNearMeBankAuthorizationExpired"
 
     def __init__(
@@ -258,9 +241,7 @@ class UpstreamError(ServiceError):
     ``detail`` is a fixed description for the log.
     """
 
-    status = 502
-    problem_type = "paynearme-error"
-    title = "PayNearMe returned an invalid response"
+    status, problem_type, title = 502, "paynearme-error", "PayNearMe returned an invalid response"
     metric = None
     upstream_metric = "PayNearMeError"
 
@@ -279,8 +260,7 @@ class RequestNotAcceptedError(UpstreamError):
 class CredentialsRejectedError(RequestNotAcceptedError):
     """PayNearMe rejected the signature, the access token, the OAuth client or the site."""
 
-    problem_type = "credentials-rejected"
-    title = "PayNearMe rejected the credentials"
+    problem_type, title = "credentials-rejected", "PayNearMe rejected the credentials"
     upstream_metric = "PayNearMeCredentialsRejected"
 
 
@@ -291,9 +271,7 @@ class AccessTokenRejectedError(CredentialsRejectedError):
 class UpstreamTimeoutError(ServiceError):
     """PayNearMe did not respond before the deadline."""
 
-    status = 504
-    problem_type = "paynearme-timeout"
-    title = "PayNearMe did not respond in time"
+    status, problem_type, title = 504, "paynearme-timeout", "PayNearMe did not respond in time"
     metric = None
     upstream_metric = "PayNearMeTimeout"
 
@@ -307,9 +285,7 @@ class UpstreamConnectTimeoutError(UpstreamTimeoutError):
 class PaymentInProgressError(ServiceError):
     """Another request with the same Idempotency-Key is submitting the payment."""
 
-    status = 409
-    problem_type = "payment-in-progress"
-    title = "The payment is in progress"
+    status, problem_type, title = 409, "payment-in-progress", "The payment is in progress"
     metric = "PaymentInProgress"
 
     def __init__(self, retry_after: int) -> None:
@@ -325,18 +301,14 @@ class PaymentInProgressError(ServiceError):
 class IdempotencyKeyReusedError(ServiceError):
     """The Idempotency-Key belongs to a payment with other content."""
 
-    status = 422
-    problem_type = "idempotency-key-reused"
-    title = "The idempotency key belongs to another payment"
+    status, problem_type, title = 422, "idempotency-key-reused", "The idempotency key belongs to another payment"
     metric = "IdempotencyKeyReused"
 
 
 class PaymentOutcomeUnknownError(ServiceError):
     """A payment was submitted, and its outcome is unknown until PayNearMe confirms it."""
 
-    status = 504
-    problem_type = "payment-outcome-unknown"
-    title = "Payment outcome unknown"
+    status, problem_type, title = 504, "payment-outcome-unknown", "Payment outcome unknown"
     metric = "PaymentOutcomeUnknown"
 
     def __init__(self, site_payment_identifier: str) -> None:
@@ -352,9 +324,7 @@ class PaymentOutcomeUnknownError(ServiceError):
 class PaymentFailedError(ServiceError):
     """PayNearMe confirmed that a submitted payment failed."""
 
-    status = 422
-    problem_type = "payment-failed"
-    title = "The payment failed"
+    status, problem_type, title = 422, "payment-failed", "The payment failed"
     # The metric PaymentFailed counts confirmations.
     metric = "SubmittedPaymentFailed"
 

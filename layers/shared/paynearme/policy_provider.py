@@ -28,9 +28,7 @@ class _AppConfigSession:
     """Polls the deployed document. A session token is valid for one request."""
 
     def __init__(self, settings: Settings, client: "AppConfigDataClient") -> None:
-        self._application = settings.policy_application
-        self._environment = settings.policy_environment
-        self._profile = settings.policy_profile
+        self._settings = settings
         self._client = client
         self._token: str | None = None
         self._content = b""
@@ -53,9 +51,9 @@ class _AppConfigSession:
 
     def _start(self) -> str:
         response = self._client.start_configuration_session(
-            ApplicationIdentifier=self._application,
-            EnvironmentIdentifier=self._environment,
-            ConfigurationProfileIdentifier=self._profile,
+            ApplicationIdentifier=self._settings.policy_application,
+            EnvironmentIdentifier=self._settings.policy_environment,
+            ConfigurationProfileIdentifier=self._settings.policy_profile,
         )
         return response["InitialConfigurationToken"]
 
@@ -95,15 +93,12 @@ class PolicyProvider:
 
     def fallback_text(self, site_identifier: str) -> ConsumerText:
         """Return the text of a decline without a decision. Sends no request."""
-        reason = Reason.CANNOT_DECIDE_NOW
-        if self._last_valid is None:
-            return DEFAULT_TEXTS[reason]
-        return self._last_valid.for_site(site_identifier).text(reason)
+        texts = self._last_valid.for_site(site_identifier).texts if self._last_valid else DEFAULT_TEXTS
+        return texts[Reason.CANNOT_DECIDE_NOW]
 
     def _load(self, deadline: Deadline) -> PolicyDocument:
         try:
-            available = deadline.within(REFRESH_SECONDS) if self._last_valid else deadline
-            self._last_valid = self._read(available)
+            self._last_valid = self._read(deadline.within(REFRESH_SECONDS) if self._last_valid else deadline)
         except PolicyInvalidError as error:
             # The alarm on this metric makes AppConfig roll the deployment back.
             add_metric("PolicyInvalid")

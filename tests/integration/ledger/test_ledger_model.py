@@ -19,7 +19,7 @@ from paynearme.ledger.reversal import reverse
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Key
 from paynearme.platform.settings import SweepSettings
-from paynearme.policy import MerchantCustomer, SitePolicy, WindowKind
+from paynearme.policy import SitePolicy
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.payment_events import PaymentEvent
@@ -79,8 +79,8 @@ class LedgerStateMachine(RuleBasedStateMachine):
     def set_self_imposed_limit(self, message: Message, window: str) -> None:
         customer, amount = message["site_customer_identifier"] or "bob", message["payment_amount"]
         self.model.self_imposed_limits.setdefault(customer, {})[window] = Decimal(amount or 0)
-        limits = {WindowKind(name): max_amount for name, max_amount in self.model.self_imposed_limits[customer].items()}
-        values = schema.customer_attributes(MerchantCustomer(self_imposed_limits=limits))
+        limits = self.model.self_imposed_limits[customer].items()
+        values = {"status": "active"} | {f"self_imposed_{name}_limit": max_amount for name, max_amount in limits}
         self.table.update(schema.ItemUpdate(*schema.account_key(SITE, customer), values), self.deadline)
 
     def authorize(self, message: Message) -> None:

@@ -7,7 +7,6 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from paynearme.ledger import schema
-from paynearme.policy import CustomerStatus, MerchantCustomer, WindowKind
 from tests.support.callback_driver import CallbackDriver, limit, total
 from tests.support.callback_fixtures import CUSTOMER, SITE
 from tests.support.fake_appconfig import FakeAppConfig
@@ -18,11 +17,10 @@ _to_wire = TypeSerializer().serialize
 
 def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> None:
     """Store a customer with self-imposed limits by window."""
-    limits = {WindowKind(window): Decimal(amount) for window, amount in self_imposed_limits.items()}
+    limits = {f"self_imposed_{window}_limit": Decimal(amount) for window, amount in self_imposed_limits.items()}
     pk, sk = schema.account_key(SITE, CUSTOMER)
-    values = schema.customer_attributes(MerchantCustomer(CustomerStatus.ACTIVE, self_imposed_limits=limits))
-    item: dict[str, Any] = {"pk": pk, "sk": sk, **values}
-    wire = {name: _to_wire(value) for name, value in item.items() if value is not None}
+    item: dict[str, Any] = {"pk": pk, "sk": sk, "status": "active", **limits}
+    wire = {name: _to_wire(value) for name, value in item.items()}
     ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)
 
 

@@ -20,7 +20,7 @@ from paynearme.protocol.callbacks import (
 )
 from paynearme.protocol.parsing import Message, read_message
 from paynearme.protocol.reversals import Reversal
-from paynearme.protocol.types import PaymentType, PricingScheduleName, SiteChannel, SiteSubchannel, UserDevice
+from paynearme.protocol.types import PaymentType, SiteChannel, SiteSubchannel
 from tests.support.api_gateway_events import json_event
 from tests.support.message_fixtures import SECRET, valid_authorization, valid_confirmation, valid_reversal
 from tests.support.samples import load_sample, sample_names
@@ -59,8 +59,6 @@ OPEN_VALUES: list[tuple[str, type[StrEnum]]] = [
     ("payment_type", PaymentType),
     ("site_channel", SiteChannel),
     ("site_subchannel", SiteSubchannel),
-    ("pricing_schedule_name", PricingScheduleName),
-    ("user_device", UserDevice),
 ]
 
 

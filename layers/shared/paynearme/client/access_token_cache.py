@@ -46,7 +46,7 @@ REJECTION_BACKOFF_SECONDS = 30
 """The time without a token request after PayNearMe rejected a newly requested token."""
 
 EXPIRY_MARGIN_SECONDS = 30
-"""The time before its expiry when a token is no longer used. A token is used for at least half of its lifetime."""
+"""The time before the expiry of a token at which its use ends. A token is used for at least half of its lifetime."""
 
 # Each poll reads from SSM, and the whole account shares SSM's request quota.
 _MIN_POLL_SECONDS = 0.4
@@ -156,12 +156,11 @@ class AccessTokens:
             self._publish(site, token, lease_owner, deadline)
             return token, True
 
-        def is_pending(error: BaseException) -> bool:
-            return isinstance(error, _TokenPendingError)
-
+        retrying = deadline.retrying(
+            lambda error: isinstance(error, _TokenPendingError), MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS
+        )
         try:
-            policy = deadline.retrying(is_pending, MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS)
-            result: tuple[_Token, bool] = policy(attempt)
+            result: tuple[_Token, bool] = retrying(attempt)
         except _TokenPendingError:
             raise UpstreamTimeoutError from None
         return result
@@ -192,7 +191,7 @@ class AccessTokens:
     def _read_stored(self, site: ResolvedSite, deadline: Deadline) -> _Token | None:
         read = partial(self._store.get_parameter, Name=self._name(site), WithDecryption=True)
         try:
-            response = _call(read, deadline)
+            response = deadline.call(read, is_retryable, allow_short_attempt=True)
             return _Token.model_validate_json(response["Parameter"]["Value"])
         except ValidationError:
             return None
@@ -214,7 +213,7 @@ class AccessTokens:
             Overwrite=True,
         )
         with suppress(ClientError, BotoCoreError, TimeoutError):
-            _call(write, deadline)
+            deadline.call(write, is_retryable, allow_short_attempt=True)
             self._release_lease(site, lease_owner, deadline)
 
     def _release_lease(self, site: ResolvedSite, lease_owner: str, deadline: Deadline) -> None:
@@ -227,10 +226,6 @@ class AccessTokens:
         )
         with suppress(LedgerUnavailableError):
             self._table.update(change, deadline)
-
-
-def _call[T](function: Callable[[], T], deadline: Deadline) -> T:
-    return deadline.call(function, is_retryable, allow_short_attempt=True)
 
 
 def _lease_key(site: ResolvedSite) -> Key:

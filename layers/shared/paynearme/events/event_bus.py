@@ -46,7 +46,7 @@ class EventBus:
     def put_events(self, events: Sequence[PaymentEvent], deadline: Deadline) -> list[EntryStatus]:
         """Publish at most ``MAX_ENTRIES`` events in one request, and return the status of each.
 
-        Raises ``EventPublishFailedError`` without a response. Each event can be published then.
+        Raises ``EventPublishFailedError`` if no response arrives. EventBridge can have published the events.
         """
         entries: Any = [
             {

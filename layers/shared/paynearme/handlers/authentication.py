@@ -77,7 +77,7 @@ def parse_callback(event: ProxyEvent) -> dict[str, str]:
 
 
 def _check_timestamp(timestamp: str, now: datetime, settings: Settings) -> None:
-    """Reject an authorization that is too old. Other callbacks can arrive hours late, after an outage."""
+    """Reject an authorization that is too old or too early. Other callbacks can arrive hours late, after an outage."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         # The validation of the message reports it with all other errors.
         return

@@ -31,10 +31,10 @@ class SimulatedResponse:
             case "confirm_bad_xml":
                 return {**response, "body": _MALFORMED_BODY}
             case "confirm_blank":
-                return without_body(response)
+                return {**response, "body": ""}
             case "confirm_redirect":
                 headers = {**response["headers"], "Location": _REDIRECT_TARGET}
-                return {**without_body(response), "statusCode": 302, "headers": headers}
+                return {**response, "body": "", "statusCode": 302, "headers": headers}
         return response
 
 
@@ -48,11 +48,6 @@ def parse_annotation(annotation: str | None) -> SimulatedResponse | None:
     """
     delay = _DELAY.fullmatch(annotation or "")
     return SimulatedResponse("confirm_delay", int(delay[1])) if delay else _HOOKS.get(annotation or "")
-
-
-def without_body(response: HttpResponse) -> HttpResponse:
-    """Return ``response`` with an empty body."""
-    return {**response, "body": ""}
 
 
 def apply_hook(message: Confirmation, deadline: Deadline, response: HttpResponse) -> HttpResponse:
@@ -71,4 +66,4 @@ def apply_hook(message: Confirmation, deadline: Deadline, response: HttpResponse
         deadline.sleep(simulated_response.seconds)
         return simulated_response.apply(response)
     deadline.sleep(seconds)
-    return without_body(response)
+    return {**response, "body": ""}

@@ -1,14 +1,15 @@
 """Decide on authorizations. One transaction stores the decision and its reservation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 from paynearme.ledger import reservations, schema, unconfirmed
 from paynearme.ledger.anomalies import authorization_mismatches
 from paynearme.ledger.results import Anomaly, AuthorizationResult, site_payment_identifier
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Key, Table
+from paynearme.platform.dynamodb import Item, Table
 from paynearme.policy import (
     Decision,
     DecisionContext,
@@ -67,18 +68,12 @@ class _Snapshot:
         excluded = reservation if reservation and reservation.customer == self.customer else None
         windows = zip(WindowKind, self.windows, strict=False)
         totals = {kind: reservations.window_totals(item, excluding=excluded) for kind, item in windows}
-        return DecisionContext(
-            self.base_context.order,
-            self.base_context.customer,
-            totals,
-            self.base_context.chargebacks,
-            self.base_context.returns,
-        )
+        return replace(self.base_context, spending=totals)
 
     def updated_with(self, conflicts: dict[int, Item]) -> "_Snapshot":
         """Return the snapshot with the conflicting items of a transaction, by index of the update."""
         windows = [conflicts.get(index, item) for index, item in enumerate(self.windows, start=1)]
-        return _Snapshot(self.customer, conflicts.get(0, self.payment), windows, self.base_context)
+        return replace(self, payment=conflicts.get(0, self.payment), windows=windows)
 
 
 @dataclass(frozen=True)
@@ -88,11 +83,11 @@ class _AuthorizationWrite:
     message: Authorization
     policy: SitePolicy
     now: datetime
-    windows: tuple[str, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        windows = reservations.sort_keys(windows_at(self.now, self.policy.zone))
-        object.__setattr__(self, "windows", windows)
+    @cached_property
+    def windows(self) -> tuple[str, ...]:
+        """Return the sort keys of the windows' items."""
+        return reservations.sort_keys(windows_at(self.now, self.policy.zone))
 
     @property
     def identifier(self) -> str:
@@ -115,14 +110,12 @@ class _AuthorizationWrite:
     def read(self, table: Table, deadline: Deadline) -> _Snapshot:
         """Read all items in one request. Their number does not depend on the customer's history."""
         site_id, customer = self.message.site_identifier, self.message.site_customer_identifier
-        keys: list[Key] = [
-            schema.payment_key_for(self.message),
-            schema.order_key(site_id, self.message.pnm_order_identifier),
-        ]
+        keys = [schema.payment_key_for(self.message), schema.order_key(site_id, self.message.pnm_order_identifier)]
         if customer is not None:
             keys += [reservations.window_key(site_id, customer, window) for window in self.windows]
             keys.append(schema.account_key(site_id, customer))
-            keys += [schema.reversals_key(site_id, customer, year) for year in self._years()]
+            days = [rule.within_days for rule in (self.policy.chargebacks, self.policy.returns) if rule]
+            keys += schema.reversals_keys(site_id, customer, local_date(self.now, UTC), max(days)) if days else []
         payment, order, *customer_items = table.read(keys, deadline)
         windows, account, reversals = customer_items[:3], (customer_items[3:4] or [{}])[0], customer_items[4:]
         base_context = DecisionContext(
@@ -132,15 +125,6 @@ class _AuthorizationWrite:
             returns=schema.counts_by_day(reversals, "returns"),
         )
         return _Snapshot(customer, payment, windows, base_context)
-
-    def _years(self) -> list[int]:
-        """Return the years, at most two, that the policy's rules on chargebacks and returns include."""
-        rules = [rule for rule in (self.policy.chargebacks, self.policy.returns) if rule]
-        if not rules:
-            return []
-        today = local_date(self.now, UTC)
-        oldest = today.toordinal() - max(rule.within_days for rule in rules) + 1
-        return list(range(today.fromordinal(oldest).year, today.year + 1))
 
     def anomalies(self, decision: Decision, payment: Item) -> frozenset[Anomaly]:
         """Return the differences between the decision and an outcome that arrived before it."""

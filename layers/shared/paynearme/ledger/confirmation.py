@@ -1,5 +1,6 @@
 """Store the outcome of a payment once, and update the balance and the spending in the same transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -33,15 +34,13 @@ def confirm(
     ``LedgerUnavailableError``. Costs 1 request for the expected outcome and for a duplicate, 2 for all others.
     """
     confirmation = _ConfirmationWrite(message, policy, now)
+    anomalies = confirmation_anomalies(message)
     old = confirmation.write_optimistically(table, deadline)
-    if old is None:
-        return ConfirmationResult(message.status, False, confirmation_anomalies(message), confirmation.confirmed_amount)
-    while confirmation.supersedes(old):
+    while old is not None and confirmation.supersedes(old):
         anomalies = confirmation.anomalies(old)
-        conflict = confirmation.write_onto(table, old, anomalies, deadline)
-        if conflict is None:
-            return ConfirmationResult(message.status, False, anomalies, confirmation.confirmed_amount)
-        old = conflict
+        old = confirmation.write_onto(table, old, anomalies, deadline)
+    if old is None:
+        return ConfirmationResult(message.status, False, anomalies, confirmation.confirmed_amount)
     if old["confirmation_fingerprint"] == schema.confirmation_fingerprint(message):
         return ConfirmationResult(message.status, is_duplicate=True)
     contradicted = frozenset({Anomaly.OUTCOME_CONTRADICTED})
@@ -59,7 +58,7 @@ class _ConfirmationWrite:
 
     @property
     def confirmed_amount(self) -> Decimal | None:
-        """The paid amount with fees, or ``None`` for a decline or a test payment."""
+        """Return the paid amount with fees, or ``None`` for a decline or a test payment."""
         is_payment = self.message.status is Outcome.PAYMENT and not self.message.test
         return self.message.payment_amount if is_payment else None
 
@@ -68,19 +67,13 @@ class _ConfirmationWrite:
 
         A paid payment replaces a decline, for which nothing was posted. Otherwise the money would be lost.
         """
-        recorded_outcome = old.get("outcome")
-        return recorded_outcome is None or (
-            recorded_outcome == Outcome.DECLINE and self.message.status is Outcome.PAYMENT
-        )
+        is_paid_after_decline = old.get("outcome") == Outcome.DECLINE and self.message.status is Outcome.PAYMENT
+        return "outcome" not in old or is_paid_after_decline
 
     def anomalies(self, old: Item) -> frozenset[Anomaly]:
         """Return the anomalies of the outcome, compared with the payment's item ``old``."""
-        checks = {
-            Anomaly.OUTCOME_CONTRADICTED: "outcome" in old,
-            Anomaly.SPENDING_NOT_COUNTED: self._counts_as_spending
-            and self.policy is None
-            and reservation_of(old) is None,
-        }
+        uncounted = self._counts_as_spending and self.policy is None and reservation_of(old) is None
+        checks = {Anomaly.OUTCOME_CONTRADICTED: "outcome" in old, Anomaly.SPENDING_NOT_COUNTED: uncounted}
         mismatches = authorization_mismatches(old | schema.outcome_attributes(self.message, self.now))
         detected = frozenset(anomaly for anomaly, present in checks.items() if present)
         return detected | confirmation_anomalies(self.message) | mismatches
@@ -102,76 +95,61 @@ class _ConfirmationWrite:
             "customer": message.site_customer_identifier or "",
         }
         if self._counts_as_spending:
-            reservation_condition = "reservation_customer = :customer AND reservation_amount = :amount"
+            expected = f"{_MATCHES_AUTHORIZATION} AND reservation_customer = :customer AND reservation_amount = :amount"
             if message.payment_type is not None:
                 condition_values["type"] = str(payment_type_name(message))
-                reservation_condition += " AND reservation_type = :type"
-            condition = (
-                f"{schema.WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {_MATCHES_AUTHORIZATION} AND {reservation_condition}"
-            )
+                expected += " AND reservation_type = :type"
         else:
-            authorization_condition = f"(attribute_not_exists(decision) OR ({_MATCHES_AUTHORIZATION}))"
-            condition = (
-                f"{schema.WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {authorization_condition} AND {NEVER_RESERVED}"
-            )
+            expected = f"(attribute_not_exists(decision) OR ({_MATCHES_AUTHORIZATION})) AND {NEVER_RESERVED}"
+        condition = f"{schema.WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {expected}"
         payment_update = self._payment_update({}, confirmation_anomalies(message), condition, condition_values)
-        changes = [
-            payment_update,
-            *self._balance_update(message.net_payment_amount),
-            *self._submission_outcome_update(),
-        ]
-        conflicts = table.transact(changes, deadline)
-        return None if conflicts is None else conflicts[0]
+        return self._write(table, payment_update, self._balance_update(message.net_payment_amount), deadline)
 
     def _decline_optimistically(self, table: Table, deadline: Deadline) -> Item | None:
         message = self.message
-        expected = None
-        if self._counts_as_spending and self.policy is not None and message.payment_amount is not None:
-            # Assumes a reservation of this amount in today's windows, so that the common case costs one request.
-            # The condition verifies it. After midnight, for example, it fails.
-            windows = sort_keys(windows_at(self.now, self.policy.zone))
-            customer = message.site_customer_identifier or ""
-            expected = Reservation(customer, message.payment_amount, payment_type_name(message), windows)
-        if expected is None:
+        if not self._counts_as_spending or self.policy is None or message.payment_amount is None:
             condition = f"{schema.WITHOUT_OUTCOME} AND ({NEVER_RESERVED} OR reservation_amount = :nothing)"
             payment_update = self._payment_update({}, frozenset(), condition, {"nothing": schema.ZERO})
-            conflicts = table.transact([payment_update, *self._submission_outcome_update()], deadline)
-            return None if conflicts is None else conflicts[0]
+            return self._write(table, payment_update, [], deadline)
+        # Assumes a reservation of this amount in today's windows, so that the common case costs one request.
+        # The condition verifies it. After midnight, for example, it fails.
+        windows = sort_keys(windows_at(self.now, self.policy.zone))
+        customer = message.site_customer_identifier or ""
+        expected = Reservation(customer, message.payment_amount, payment_type_name(message), windows)
         released = replace(expected, amount=schema.ZERO)
         condition = f"{schema.WITHOUT_OUTCOME} AND {expected.condition}"
         payment_update = self._payment_update(released.values(), frozenset(), condition, expected.values())
         changes = reservation_changes(message.site_identifier, expected, released, self.now)
-        conflicts = table.transact([payment_update, *changes, *self._submission_outcome_update()], deadline)
-        return None if conflicts is None else conflicts[0]
+        return self._write(table, payment_update, changes, deadline)
 
     def write_onto(self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline) -> Item | None:
         """Write the outcome to the payment's item ``old``. Return ``None``, or the current item if it has changed."""
         message = self.message
         previous, next_ = reservation_of(old), self._reservation_after(reservation_of(old))
-        observed = {name: old.get(name) for name in ("outcome", "decision", "reversed_amount")}
-        parts = [
-            f"attribute_not_exists({name})" if value is None else f"{name} = :{name}"
-            for name, value in observed.items()
-        ]
-        condition_values = {name: value for name, value in observed.items() if value is not None}
-        parts.append(previous.condition if previous else NEVER_RESERVED)
+        condition, condition_values = schema.unchanged(old, ("outcome", "decision", "reversed_amount"))
+        condition += f" AND {previous.condition if previous else NEVER_RESERVED}"
+        condition_values |= previous.values() if previous else {}
         values = next_.values() if next_ else {}
         net_amount = message.net_payment_amount or schema.ZERO
         # An amount that was reversed before the confirmation is not posted.
         already_reversed = min(net_amount, old.get("reversed_amount", schema.ZERO))
         if already_reversed and self._balance_update(net_amount):
             values = values | {"debited_amount": already_reversed}
-        payment_update = self._payment_update(
-            values, anomalies, " AND ".join(parts), condition_values | (previous.values() if previous else {})
-        )
+        payment_update = self._payment_update(values, anomalies, condition, condition_values)
         changes = reservation_changes(message.site_identifier, previous, next_, self.now)
-        changes += [*self._balance_update(net_amount - already_reversed), *self._submission_outcome_update()]
-        conflicts = table.transact([payment_update, *changes], deadline)
+        changes += self._balance_update(net_amount - already_reversed)
+        return self._write(table, payment_update, changes, deadline)
+
+    def _write(
+        self, table: Table, payment_update: Update, changes: Sequence[Update], deadline: Deadline
+    ) -> Item | None:
+        """Write the payment and all other changes. Return ``None``, or the payment's current item."""
+        conflicts = table.transact([payment_update, *changes, *self._submission_outcome_update()], deadline)
         return None if conflicts is None else conflicts[0]
 
     @property
     def _counts_as_spending(self) -> bool:
-        """Whether the payment counts as spending of a customer. A test payment never does."""
+        """Return whether the payment counts as spending of a customer. A test payment never does."""
         return not self.message.test and self.message.site_customer_identifier is not None
 
     def _reservation_after(self, previous: Reservation | None) -> Reservation | None:
@@ -199,9 +177,7 @@ class _ConfirmationWrite:
             schema.payment_key_for(message),
             schema.identifying_attributes(message) | schema.outcome_attributes(message, self.now) | values,
             # An earlier decline can have set ``confirmed_customer``, but no balance was credited.
-            removes=PENDING_ATTRIBUTES
-            if message.site_customer_identifier
-            else (*PENDING_ATTRIBUTES, "confirmed_customer"),
+            removes=[*PENDING_ATTRIBUTES, *([] if message.site_customer_identifier else ["confirmed_customer"])],
             anomalies=anomalies,
             condition=condition,
             condition_values=condition_values,

@@ -26,14 +26,7 @@ from paynearme.protocol.payment_events import (
 
 _EVENT_NAMESPACE = uuid.UUID("5d6c2f6e-58b6-4f0a-9a0e-0d2f8f6f7a51")
 _MAX_EVENTS_PER_CHANGE = 100
-_IDENTIFIERS = (
-    "site_identifier",
-    "pnm_payment_identifier",
-    "pnm_order_identifier",
-    "site_customer_identifier",
-    "site_order_identifier",
-    "site_payment_identifier",
-)
+_IDENTIFIERS = [name for name in PaymentEvent.model_fields if name.endswith("_identifier")]
 
 type _EventDraft = tuple[type[PaymentEvent], str, datetime, Mapping[str, Any]]
 """Type, discriminator (unique for the payment and type), ``occurred_at``, and fields of an event."""

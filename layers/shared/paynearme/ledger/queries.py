@@ -1,12 +1,12 @@
 """Read orders, customers and payments for the merchant's backend."""
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from paynearme.ledger import reservations, schema
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Key, Table
-from paynearme.policy import SitePolicy, Window, WindowKind, windows_at
+from paynearme.platform.dynamodb import Item, Table
+from paynearme.policy import SitePolicy, Window, windows_at
 from paynearme.policy.calendar import local_date, within_days
 from paynearme.policy.document import MAX_DAYS, Frequency
 from paynearme.protocol.api_responses import (
@@ -14,9 +14,7 @@ from paynearme.protocol.api_responses import (
     OrderResponse,
     PaymentResponse,
     RecentCount,
-    ReservationResponse,
     ReversalDetails,
-    SpendingResponse,
     WindowResponse,
 )
 
@@ -38,14 +36,9 @@ def get_customer(
     windows = windows_at(now, policy.zone)
     days = [rule.within_days if rule else MAX_DAYS for rule in (policy.chargebacks, policy.returns)]
     today = local_date(now, UTC)
-    oldest = date.fromordinal(today.toordinal() - max(days) + 1)
-    keys: list[Key] = [schema.account_key(site_id, site_customer_identifier)]
-    keys += [
-        reservations.window_key(site_id, site_customer_identifier, name) for name in reservations.sort_keys(windows)
-    ]
-    keys += [
-        schema.reversals_key(site_id, site_customer_identifier, year) for year in range(oldest.year, today.year + 1)
-    ]
+    keys = [schema.account_key(site_id, site_customer_identifier)]
+    keys += [reservations.window_key(site_id, site_customer_identifier, key) for key in reservations.sort_keys(windows)]
+    keys += schema.reversals_keys(site_id, site_customer_identifier, today, max(days))
     account, *remaining = table.read(keys, deadline)
     window_items, reversals = remaining[: len(windows)], remaining[len(windows) :]
     if not any((account, *remaining)):
@@ -56,12 +49,13 @@ def get_customer(
         counts = schema.counts_by_day(reversals, attribute)
         return RecentCount(count=within_days(counts.items(), today, max_days), within_days=max_days)
 
+    spending = {window.kind: _window(window, item) for window, item in zip(windows, window_items, strict=True)}
     return CustomerResponse.model_validate(
         account
         | {
             "site_identifier": site_id,
             "site_customer_identifier": site_customer_identifier,
-            "spending": _spending(policy, windows, window_items),
+            "spending": {"time_zone": policy.time_zone} | spending,
             "chargebacks": recent_count("chargebacks", policy.chargebacks),
             "returns": recent_count("returns", policy.returns),
         }
@@ -93,32 +87,20 @@ def get_payment(
     )
 
 
-def _spending(policy: SitePolicy, windows: Sequence[Window], window_items: Sequence[Item]) -> SpendingResponse:
-    windows_by_kind = {window.kind: _window(window, item) for window, item in zip(windows, window_items, strict=True)}
-    return SpendingResponse(
-        time_zone=policy.time_zone,
-        day=windows_by_kind[WindowKind.DAY],
-        week=windows_by_kind[WindowKind.WEEK],
-        month=windows_by_kind[WindowKind.MONTH],
-    )
-
-
 def _window(window: Window, item: Item) -> WindowResponse:
     totals = reservations.window_totals(item)
     by_type = {str(name): amount for name, amount in totals.by_type.items() if amount}
     return WindowResponse(window=window.name, spent=totals.total, by_payment_type=by_type)
 
 
-def _reservation(item: Item) -> ReservationResponse | None:
+def _reservation(item: Item) -> dict[str, Any] | None:
     reservation = reservations.reservation_of(item)
     if reservation is None:
         return None
     names = [sort_key.split("#", 1) for sort_key in reservation.windows]
-    return ReservationResponse.model_validate(
-        {
-            "site_customer_identifier": reservation.customer,
-            "amount": reservation.amount,
-            "payment_type": str(reservation.type_name),
-            "windows": {kind.lower(): name for kind, name in names},
-        }
-    )
+    return {
+        "site_customer_identifier": reservation.customer,
+        "amount": reservation.amount,
+        "payment_type": str(reservation.type_name),
+        "windows": {kind.lower(): name for kind, name in names},
+    }

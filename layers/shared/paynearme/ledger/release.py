@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 
 from paynearme.ledger import schema
 from paynearme.ledger.reservations import reservation_changes, reservation_of
@@ -36,7 +35,7 @@ def release(
         if "outcome" in payment or previous is None or not previous.amount:
             _clear_pending(table, payment, deadline)
             return False
-        next_ = replace(previous, amount=Decimal(0))
+        next_ = replace(previous, amount=schema.ZERO)
         change = schema.payment_update(
             key,
             next_.values() | {"released_at": now.isoformat()},

@@ -42,7 +42,7 @@ class Reservation:
 
     @property
     def condition(self) -> str:
-        """The condition that the payment's item stores this reservation. Its values are ``values()``."""
+        """Return the condition that the payment's item stores this reservation. Its values are ``values()``."""
         return " AND ".join(f"{name} = :{name}" for name in self.values())
 
 
@@ -139,10 +139,10 @@ def _limit_condition(
         if limit.types is None:
             bound("spent", limit.amount - reservation.amount)
             continue
-        others = limit.types - {reservation.type_name}
-        for other in others:
-            bound(f"spent_{other}", observed.total_for([other]))
-        bound(f"spent_{reservation.type_name}", limit.amount - reservation.amount - observed.total_for(others))
+        other_types = limit.types - {reservation.type_name}
+        for name in other_types:
+            bound(f"spent_{name}", observed.total_for([name]))
+        bound(f"spent_{reservation.type_name}", limit.amount - reservation.amount - observed.total_for(other_types))
     parts = [f"(attribute_not_exists({name}) OR {name} <= :max_{name})" for name in bounds]
     return " AND ".join(parts), {f"max_{name}": max_amount for name, max_amount in bounds.items()}
 

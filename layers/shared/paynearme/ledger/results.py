@@ -58,11 +58,8 @@ class AuthorizationResult:
     @property
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line."""
-        return {
-            "accepted": self.decision.accept,
-            "decision_reason": self.decision.reason,
-            **_anomaly_log_fields(self.anomalies),
-        }
+        decision = {"accepted": self.decision.accept, "decision_reason": self.decision.reason}
+        return {**decision, **_anomaly_log_fields(self.anomalies)}
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -110,14 +107,10 @@ class ConfirmationResult:
     def metrics(self) -> dict[str, int]:
         """Return the metrics. The amount is in whole cents, because CloudWatch stores floating-point numbers."""
         outcome_metric = "PaymentConfirmed" if self.outcome is Outcome.PAYMENT else "PaymentFailed"
-        amount_metric = (
-            {} if self.confirmed_amount is None else {"ConfirmedAmountCents": int(self.confirmed_amount * 100)}
-        )
-        return {
-            "ConfirmationDuplicate" if self.is_duplicate else outcome_metric: 1,
-            **amount_metric,
-            **_anomaly_metrics(self.anomalies),
-        }
+        metrics = {"ConfirmationDuplicate" if self.is_duplicate else outcome_metric: 1}
+        if self.confirmed_amount is not None:
+            metrics["ConfirmedAmountCents"] = int(self.confirmed_amount * 100)
+        return metrics | _anomaly_metrics(self.anomalies)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class _ReversalWrite:
         return frozenset(anomaly for anomaly, present in checks.items() if present)
 
     def updates(self) -> list[Update]:
-        """Return the changes of the payment, and without ``test`` also of the balance and the counts."""
+        """Return the changes of the payment, and except for a test payment of the balance and the counts."""
         changes = [self._payment_update()]
         if self.credited_customer is not None and self.debit:
             site_id = self.message.site_identifier
@@ -109,11 +109,7 @@ class _ReversalWrite:
             "debited_amount": self.debit,
             "at": self.now.isoformat(),
         }
-        condition_values = {name: payment[name] for name in _GUARDED_ATTRIBUTES if name in payment}
-        parts = [
-            f"{name} = :{name}" if name in condition_values else f"attribute_not_exists({name})"
-            for name in _GUARDED_ATTRIBUTES
-        ]
+        condition, condition_values = schema.unchanged(payment, _GUARDED_ATTRIBUTES)
         # A reversal can be the first message about its payment.
         values = {} if payment else schema.identifying_attributes(message)
         return schema.payment_update(
@@ -122,7 +118,7 @@ class _ReversalWrite:
             increments={"reversed_amount": message.amount}
             | ({"debited_amount": self.debit} if "posted_amount" in payment else {}),
             anomalies=self.anomalies,
-            condition=" AND ".join([f"attribute_not_exists({self.attribute})", *parts]),
+            condition=f"attribute_not_exists({self.attribute}) AND {condition}",
             condition_values=condition_values,
         )
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -77,6 +77,12 @@ def reversals_key(site_id: str, customer: str, year: int) -> Key:
     return (f"CUSTOMER#{site_id}#{customer}", f"REVERSALS#{year}")
 
 
+def reversals_keys(site_id: str, customer: str, today: date, days: int) -> list[Key]:
+    """Return the keys of the counts of the last ``days`` days (UTC), including ``today``."""
+    first = today - timedelta(days=days - 1)
+    return [reversals_key(site_id, customer, year) for year in range(first.year, today.year + 1)]
+
+
 def payment_key_for(message: PaymentMessage) -> Key:
     """Return the key of the payment of ``message``."""
     return payment_key(message.site_identifier, message.pnm_payment_identifier, test=message.test)
@@ -102,6 +108,13 @@ def payment_update(
         condition=condition,
         condition_values=condition_values,
     )
+
+
+def unchanged(item: Item, names: Iterable[str]) -> tuple[str, Item]:
+    """Return the condition that the attributes ``names`` are as in ``item``, and its values."""
+    values = {name: item[name] for name in names if name in item}
+    parts = [f"{name} = :{name}" if name in item else f"attribute_not_exists({name})" for name in names]
+    return " AND ".join(parts), values
 
 
 def identifying_attributes(message: PaymentMessage) -> Item:
@@ -177,17 +190,6 @@ def parse_order(item: Item) -> MerchantOrder | None:
     )
 
 
-def order_attributes(order: MerchantOrder) -> Item:
-    """Return the attributes of ``order``. A missing value is ``None``."""
-    return {
-        "status": str(order.status),
-        "order_type": str(order.order_type),
-        "order_amount": order.order_amount,
-        "minimum_payment_amount": order.minimum_payment_amount,
-        "expires_at": None if order.expires_at is None else order.expires_at.isoformat(),
-    }
-
-
 def parse_customer(item: Item) -> MerchantCustomer | None:
     """Return the customer that the merchant put, or ``None``.
 
@@ -197,12 +199,6 @@ def parse_customer(item: Item) -> MerchantCustomer | None:
         return None
     limits = {window: item[name] for window, name in _SELF_IMPOSED_LIMITS.items() if name in item}
     return MerchantCustomer(CustomerStatus(item["status"]), item.get("suspended_reason"), limits)
-
-
-def customer_attributes(customer: MerchantCustomer) -> Item:
-    """Return the attributes of ``customer``. A missing value is ``None``."""
-    limits = {name: customer.self_imposed_limits.get(window) for window, name in _SELF_IMPOSED_LIMITS.items()}
-    return {"status": str(customer.status), "suspended_reason": customer.suspended_reason, **limits}
 
 
 def counts_by_day(items: list[Item], attribute: str) -> Mapping[date, int]:

@@ -61,18 +61,16 @@ class Update:
         replaced = {name: value for name, value in self.sets.items() if value is not None}
         added = {**self.increments, **{name: set(members) for name, members in self.set_additions.items() if members}}
         removed = sorted(self.removes)
-        # Numbered, because a placeholder allows fewer characters than an attribute name.
+        # By index, because a placeholder allows fewer characters than an attribute name.
         written = {**replaced, **self.defaults, **added}
-        names = {name: f"#n{number}" for number, name in enumerate((*written, *removed))}
-        values = {f":v{number}": value for number, value in enumerate(written.values())}
-        value_placeholders = dict(zip(written, values, strict=True))
-        assignments = [f"{names[name]} = {value_placeholders[name]}" for name in replaced]
-        assignments += [
-            f"{names[name]} = if_not_exists({names[name]}, {value_placeholders[name]})" for name in self.defaults
-        ]
+        names = {name: f"#n{index}" for index, name in enumerate((*written, *removed))}
+        values = {f":v{index}": value for index, value in enumerate(written.values())}
+        placeholders = dict(zip(written, values, strict=True))
+        assignments = [f"{names[name]} = {placeholders[name]}" for name in replaced]
+        assignments += [f"{names[name]} = if_not_exists({names[name]}, {placeholders[name]})" for name in self.defaults]
         parts = {
             "SET": ", ".join(assignments),
-            "ADD": ", ".join(f"{names[name]} {value_placeholders[name]}" for name in added),
+            "ADD": ", ".join(f"{names[name]} {placeholders[name]}" for name in added),
             "REMOVE": ", ".join(names[name] for name in removed),
         }
         values |= {f":{name}": value for name, value in self.condition_values.items()}
@@ -174,7 +172,7 @@ class Table:
     def transact(self, updates: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
         """Apply all updates in one transaction, or none.
 
-        Return ``None``, or the current items whose conditions did not hold, by index in ``updates``. An item
+        Return ``None``, or the current items with failed conditions, by index in ``updates``. An item
         that does not exist is empty. A retry after a lost response carries the same token, so DynamoDB applies
         the transaction once. Costs one request.
         """

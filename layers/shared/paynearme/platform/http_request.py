@@ -59,15 +59,11 @@ def from_headers(event: ProxyEvent, names: Iterable[str]) -> dict[str, str]:
     headers = event.get("multiValueHeaders") or {}
     header_values: dict[str, str] = {}
     for name in names:
-        values = [
-            value
-            for key, repeated_values in headers.items()
-            for value in repeated_values
-            if key.lower() == name.lower()
-        ]
+        values = [value for key, repeated in headers.items() if key.lower() == name.lower() for value in repeated]
         if len(values) > 1:
             raise ValidationFailedError({name: "must be given once"})
-        header_values |= dict.fromkeys([name] * len(values), "".join(values))
+        if values:
+            header_values[name] = values[0]
     return header_values
 
 
@@ -79,7 +75,7 @@ def from_body(event: ProxyEvent) -> dict[str, str]:
     """
     text = _decode_body(event)
     if text.lstrip().startswith("{"):
-        return _validated(_json_pairs(text))
+        return _validated((name, _json_scalar_text(value)) for name, value in _json_object(text))
     try:
         return _validated(parse_qsl(text, keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
@@ -97,7 +93,7 @@ def from_json_body(event: ProxyEvent) -> dict[str, str]:
     errors |= {_printable_name(name): _NO_PARAMETER for name, _ in content if not _NAME.fullmatch(name)}
     if errors:
         raise ValidationFailedError(errors)
-    return _validated([(name, _json_scalar_text(value)) for name, value in content])
+    return _validated((name, _json_scalar_text(value)) for name, value in content)
 
 
 def _printable_name(name: str) -> str:
@@ -125,10 +121,6 @@ def _decode_body(event: ProxyEvent) -> str:
 
 class _Object(list[tuple[str, Any]]):
     """The pairs of a JSON object. A duplicate name remains visible."""
-
-
-def _json_pairs(text: str) -> list[tuple[str, str | None]]:
-    return [(name, _json_scalar_text(value)) for name, value in _json_object(text)]
 
 
 def _json_object(text: str) -> _Object:

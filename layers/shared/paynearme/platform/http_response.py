@@ -17,20 +17,22 @@ def problem_response(error: Exception, *, omit_descriptions: bool) -> HttpRespon
 
     With ``omit_descriptions``, invalid parameters are listed without descriptions, as for callbacks.
     """
-    known = error if isinstance(error, ServiceError) else ServiceError()
+    service_error = error if isinstance(error, ServiceError) else ServiceError()
     body: dict[str, Any] = {
-        "type": f"{PROBLEM_NAMESPACE}{known.problem_type}",
-        "title": known.title,
-        "status": known.status,
+        "type": f"{PROBLEM_NAMESPACE}{service_error.problem_type}",
+        "title": service_error.title,
+        "status": service_error.status,
     }
-    if isinstance(known, ValidationFailedError):
+    if isinstance(service_error, ValidationFailedError):
         if omit_descriptions:
-            body["parameters"] = sorted(known.errors)
+            body["parameters"] = sorted(service_error.errors)
         else:
-            errors = sorted(known.errors.items())
+            errors = sorted(service_error.errors.items())
             body["errors"] = [{"parameter": name, "description": text} for name, text in errors]
-    response = http_response(known.status, "application/problem+json", json.dumps({**body, **known.extensions()}))
-    response["headers"].update(known.headers())
+    response = http_response(
+        service_error.status, "application/problem+json", json.dumps({**body, **service_error.extensions()})
+    )
+    response["headers"].update(service_error.headers())
     return response
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class EnvironmentSettings(BaseModel):
-    """Settings whose environment variables are the field names in capitals."""
+    """Settings from environment variables with the names of the fields in capitals."""
 
     model_config = ConfigDict(frozen=True)
 

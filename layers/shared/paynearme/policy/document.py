@@ -139,14 +139,9 @@ class SitePolicy(_Model):
 
     @field_validator("texts")
     @classmethod
-    def _accepted_has_no_decline_reason(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
+    def _check_texts(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         if texts[Reason.ACCEPTED].decline_reason is not None:
             raise invalid("has a decline_reason for an acceptance")
-        return texts
-
-    @field_validator("texts")
-    @classmethod
-    def _no_placeholders_in_fallbacks(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         text = texts[Reason.CANNOT_DECIDE_NOW]
         if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
             raise invalid("has a {placeholder} for cannot_decide_now, which also applies to malformed messages")

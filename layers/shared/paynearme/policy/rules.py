@@ -159,27 +159,27 @@ def customer_is_known(evaluation: Evaluation) -> Reason | None:
 
 def customer_is_not_suspended(evaluation: Evaluation) -> Reason | None:
     """Decline a suspended customer."""
-    return _if_customer_is(CustomerStatus.SUSPENDED, evaluation, Reason.CUSTOMER_SUSPENDED)
+    customer = evaluation.context.customer
+    return Reason.CUSTOMER_SUSPENDED if customer and customer.status is CustomerStatus.SUSPENDED else None
 
 
 def customer_is_not_closed(evaluation: Evaluation) -> Reason | None:
     """Decline a closed customer."""
-    return _if_customer_is(CustomerStatus.CLOSED, evaluation, Reason.CUSTOMER_CLOSED)
+    customer = evaluation.context.customer
+    return Reason.CUSTOMER_CLOSED if customer and customer.status is CustomerStatus.CLOSED else None
 
 
 def amount_is_not_too_low(evaluation: Evaluation) -> Reason | None:
     """Decline an amount below the minimum for the payment type. The minimum is accepted."""
     bounds = evaluation.policy.amounts.get(payment_type_name(evaluation.message))
-    minimum = bounds.minimum if bounds else None
-    too_low = minimum is not None and evaluation.message.payment_amount < minimum
+    too_low = bounds and bounds.minimum is not None and evaluation.message.payment_amount < bounds.minimum
     return Reason.AMOUNT_TOO_LOW if too_low else None
 
 
 def amount_is_not_too_high(evaluation: Evaluation) -> Reason | None:
     """Decline an amount above the maximum for the payment type. The maximum is accepted."""
     bounds = evaluation.policy.amounts.get(payment_type_name(evaluation.message))
-    maximum = bounds.maximum if bounds else None
-    too_high = maximum is not None and evaluation.message.payment_amount > maximum
+    too_high = bounds and bounds.maximum is not None and evaluation.message.payment_amount > bounds.maximum
     return Reason.AMOUNT_TOO_HIGH if too_high else None
 
 
@@ -202,11 +202,10 @@ def spending_is_within_limits(evaluation: Evaluation) -> Reason | None:
 
     The limit itself may be spent. The payment counts with fees. An accepted payment counts until it fails.
     """
-    for limit in applicable_limits(
-        evaluation.policy, evaluation.context.customer, payment_type_name(evaluation.message)
-    ):
-        spent = evaluation.context.spending.get(limit.window, WindowTotals()).total_for(limit.types)
-        if spent + evaluation.message.payment_amount > limit.amount:
+    message, context = evaluation.message, evaluation.context
+    for limit in applicable_limits(evaluation.policy, context.customer, payment_type_name(message)):
+        spent = context.spending.get(limit.window, WindowTotals()).total_for(limit.types)
+        if spent + message.payment_amount > limit.amount:
             return limit.reason
     return None
 
@@ -266,8 +265,3 @@ def applicable_limits(policy: SitePolicy, customer: MerchantCustomer | None, nam
     for window in WindowKind:
         if window in self_imposed:
             yield Limit(window, self_imposed[window], None, _SELF_IMPOSED_LIMIT_REASONS[window])
-
-
-def _if_customer_is(status: CustomerStatus, evaluation: Evaluation, reason: Reason) -> Reason | None:
-    customer = evaluation.context.customer
-    return reason if customer and customer.status is status else None

@@ -31,6 +31,11 @@ Dollars = Annotated[
 ]
 """An amount as text with two decimals."""
 
+MerchantUpdatedAt = Annotated[
+    datetime | None,
+    Field(description="The time of the last change of the merchant's data. A repeated PUT does not change it."),
+]
+
 
 class ApiModel(BaseModel):
     """A model with all fields in its JSON. Unknown values are ``null``."""
@@ -48,10 +53,7 @@ class OrderResponse(ApiModel):
     order_amount: Dollars | None = None
     minimum_payment_amount: Dollars | None = None
     expires_at: datetime | None = None
-    merchant_updated_at: datetime | None = Field(
-        default=None,
-        description="The time of the last change of the merchant's data. A repeated PUT does not change it.",
-    )
+    merchant_updated_at: MerchantUpdatedAt = None
 
 
 class WindowResponse(ApiModel):
@@ -93,10 +95,7 @@ class CustomerResponse(ApiModel):
     self_imposed_day_limit: Dollars | None = None
     self_imposed_week_limit: Dollars | None = None
     self_imposed_month_limit: Dollars | None = None
-    merchant_updated_at: datetime | None = Field(
-        default=None,
-        description="The time of the last change of the merchant's data. A repeated PUT does not change it.",
-    )
+    merchant_updated_at: MerchantUpdatedAt = None
     balance: Dollars = Field(
         default=Decimal(0), description="The posted amounts minus the debited amounts. A PUT does not change it."
     )

@@ -24,10 +24,8 @@ from paynearme.protocol.types import (
     Money,
     PaymentTypeOrOther,
     PnmIdentifier,
-    PricingScheduleNameOrOther,
     SiteChannelOrOther,
     SiteSubchannelOrOther,
-    UserDeviceOrOther,
 )
 
 _AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
@@ -87,12 +85,12 @@ class CallbackMessage(Message):
     next_payment_date: FreeText | None = None
     site_channel: SiteChannelOrOther | None = None
     site_subchannel: SiteSubchannelOrOther | None = None
-    pricing_schedule_name: PricingScheduleNameOrOther | None = None
+    pricing_schedule_name: Identifier | None = None
     settlement_method: Identifier | None = None
 
     agent_name: FreeText | None = None
     agent_email: FreeText | None = None
-    user_device: UserDeviceOrOther | None = None
+    user_device: Identifier | None = None
     user_environment: FreeText | None = None
     user_agent_string: FreeText | None = None
 

@@ -47,8 +47,8 @@ def read_message[M: Message](model: type[M], parameters: Mapping[str, str]) -> M
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             # pydantic's own messages can quote a value. Those of type ``invalid`` are this project's.
-            is_own = detail["type"] == "invalid"
-            description = detail["msg"] if is_own else _DESCRIPTIONS.get(detail["type"], "is invalid")
+            is_invalid = detail["type"] == "invalid"
+            description = detail["msg"] if is_invalid else _DESCRIPTIONS.get(detail["type"], "is invalid")
             errors[str(detail["loc"][0])] = description
         raise ValidationFailedError(errors) from None
     if errors:

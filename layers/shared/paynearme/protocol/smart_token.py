@@ -11,33 +11,10 @@ from paynearme.protocol.api_call import IdentifierText, PayNearMeRequest, PayNea
 from paynearme.protocol.types import CalendarDate, Flag, Identifier, PositiveMoney, invalid, matching
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
-# These schemes run, read, write or call something, and no app uses them for its own links.
-_FORBIDDEN_SCHEMES = frozenset(
-    {
-        "about",
-        "blob",
-        "chrome",
-        "content",
-        "data",
-        "file",
-        "filesystem",
-        "ftp",
-        "ftps",
-        "intent",
-        "jar",
-        "javascript",
-        "livescript",
-        "mailto",
-        "mocha",
-        "resource",
-        "sms",
-        "tel",
-        "urn",
-        "vbscript",
-        "view-source",
-        "ws",
-        "wss",
-    }
+# These schemes run code, read or write data, or start a call. No app uses them for its links.
+_FORBIDDEN_SCHEME = re.compile(
+    "about|blob|chrome|content|data|file|filesystem|ftp|ftps|intent|jar|javascript|livescript|mailto|mocha"
+    "|resource|sms|tel|urn|vbscript|view-source|ws|wss"
 )
 _ORDER_IDENTIFIERS = (
     "pnm_order_identifier",
@@ -58,7 +35,7 @@ def _return_url(value: object) -> str:
     if match is None or len(url) > 2048 or not url.isprintable() or any(c in ' "<>\\' for c in url):
         raise invalid(_URL_REQUIRED)
     scheme = match[1].lower()
-    if scheme in _FORBIDDEN_SCHEMES or (scheme in {"http", "https"} and not _has_host(url)):
+    if _FORBIDDEN_SCHEME.fullmatch(scheme) or (scheme in {"http", "https"} and not _has_host(url)):
         raise invalid(_URL_REQUIRED)
     return url
 
@@ -141,13 +118,12 @@ class SmartTokenRequest(PayNearMeRequest):
         """Return errors for missing dependent parameters, and for another number of order identifiers than one."""
         errors: dict[str, str] = {}
         if len(parameters.keys() & set(_ORDER_IDENTIFIERS)) != 1:
-            text = "exactly one of the five order identifiers is required"
-            errors.update(dict.fromkeys(_ORDER_IDENTIFIERS, text))
+            errors |= dict.fromkeys(_ORDER_IDENTIFIERS, "exactly one of the five order identifiers is required")
         if "payment_field_fixed" in parameters and "payment_amount" not in parameters:
             errors["payment_amount"] = "is required with payment_field_fixed"
         if parameters.get("flow_trustly") == "true" and "flow_trustly_reconnect" not in parameters:
             text = "is required with flow_trustly without flow_trustly_reconnect"
-            errors.update({name: text for name in _GUARANTEED_ACH_REQUIRED if name not in parameters})
+            errors |= {name: text for name in _GUARANTEED_ACH_REQUIRED if name not in parameters}
         if parameters.get("flow_trustly") != "true" and parameters.keys() & set(_EXT_CUSTOMER_FIELDS):
             # PayNearMe needs these personal data for guaranteed ACH only.
             errors["flow_trustly"] = "must be true with ext_customer parameters"

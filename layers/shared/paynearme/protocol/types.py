@@ -206,24 +206,7 @@ class SiteSubchannel(StrEnum):
     SCHEDULED_RECURRING = "scheduled_recurring"
 
 
-class PricingScheduleName(StrEnum):
-    """The documented pricing categories."""
-
-    CONSUMER = "consumer"
-    CONSUMER_RECURRING = "consumer_recurring"
-    AGENT_RECURRING = "agent_recurring"
-
-
-class UserDevice(StrEnum):
-    """The documented devices."""
-
-    MOBILE = "mobile"
-    DESKTOP = "desktop"
-
-
 # PayNearMe adds values without notice, so a new value stays text.
 PaymentTypeOrOther = Annotated[PaymentType | Identifier, Field(union_mode="left_to_right")]
 SiteChannelOrOther = Annotated[SiteChannel | Identifier, Field(union_mode="left_to_right")]
 SiteSubchannelOrOther = Annotated[SiteSubchannel | Identifier, Field(union_mode="left_to_right")]
-PricingScheduleNameOrOther = Annotated[PricingScheduleName | Identifier, Field(union_mode="left_to_right")]
-UserDeviceOrOther = Annotated[UserDevice | Identifier, Field(union_mode="left_to_right")]

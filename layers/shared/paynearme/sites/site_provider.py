@@ -44,7 +44,7 @@ class SiteProvider:
         Raises ``UnknownSiteError`` if the site is not configured, and ``SiteKeysUnavailableError`` if the secret
         cannot be read before the deadline or is not valid.
         """
-        current, previous = self._documents(deadline, refresh=False)
+        current, previous = self._cache.get(lambda: self._load(deadline))
         site = current.resolve(identifier or "", previous)
         if site is None:
             raise UnknownSiteError
@@ -59,11 +59,8 @@ class SiteProvider:
         if self._last_refresh is not None and now - self._last_refresh < REFRESH_INTERVAL_SECONDS:
             return False
         self._last_refresh = now
-        self._documents(deadline, refresh=True)
+        self._cache.get(lambda: self._load(deadline), refresh=True)
         return True
-
-    def _documents(self, deadline: Deadline, *, refresh: bool) -> tuple[SitesDocument, SitesDocument | None]:
-        return self._cache.get(lambda: self._load(deadline), refresh=refresh)
 
     def _load(self, deadline: Deadline) -> tuple[SitesDocument, SitesDocument | None]:
         try:

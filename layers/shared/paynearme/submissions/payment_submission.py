@@ -24,7 +24,7 @@ def submit_once(
     """Submit a payment to PayNearMe, or return the outcome of an earlier request with the same key.
 
     Raises the errors of ``PayNearMeClient.make_payment`` and of ``begin_submission``. If the outcome cannot be stored,
-    it is still returned or raised, because it is true. It is then unknown to a retry until PayNearMe confirms it.
+    it is still returned or raised, because it is true. A retry cannot find it until PayNearMe confirms it.
     """
     intent = PaymentIntent.create(site.identifier, request, now)
     add_log_fields(
