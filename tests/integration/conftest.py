@@ -67,9 +67,30 @@ ENVIRONMENT = {
 }
 
 
+_limited_run = Deadline.run
+
+
 @pytest.fixture(autouse=True)
 def no_network(socket_disabled: None) -> None:
     """Disable sockets."""
+
+
+@pytest.fixture(autouse=True)
+def unlimited_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each attempt in the same thread to its end. On a busy machine, moto exceeds the limit of an attempt."""
+
+    def run[T](deadline: Deadline, function: Callable[[], T]) -> T:
+        if deadline.remaining <= 0:
+            raise TimeoutError
+        return function()
+
+    monkeypatch.setattr(Deadline, "run", run)
+
+
+@pytest.fixture
+def limited_attempts(unlimited_attempts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limit the attempts again, as in production."""
+    monkeypatch.setattr(Deadline, "run", _limited_run)
 
 
 @pytest.fixture(scope="session")

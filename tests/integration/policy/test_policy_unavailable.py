@@ -161,7 +161,7 @@ class TestACallThatIsGivenUp:
 
     @pytest.fixture
     def resume_call(
-        self, monkeypatch: pytest.MonkeyPatch, cached_clients: CachedClients
+        self, limited_attempts: None, monkeypatch: pytest.MonkeyPatch, cached_clients: CachedClients
     ) -> Iterator[Callable[[], None]]:
         """Block the calls that read the policy. Calling the fixture resumes them, and waits for their end."""
         threads, call_blocked = ThreadPoolExecutor(), threading.Event()
