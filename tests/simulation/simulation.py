@@ -18,13 +18,13 @@ MAX_PAYMENTS = 15
 _WEIGHTS: Mapping[str, float] = {
     "resume": 70,
     "deliver": 12,
-    "repeat": 8,
+    "repeat": 10,
     "create_payment": 5,
     "crash": 1,
     "deliver_late": 3,
-    "update_index": 5,
+    "update_index": 16,
     "publish": 5,
-    "sweep": 4,
+    "sweep": 3,
     "submit_payment": 2,
     "put_merchant_data": 2,
     "deploy": 0.7,
@@ -56,7 +56,7 @@ class Simulation(Invocations):
                 self._run_action()
             self._finish()
         except AssertionError as error:
-            raise SimulationError(self.seed, self.step, f"{error or _location(error)}", list(self.trace)) from error
+            raise SimulationError(self.seed, self.step, str(error) or _location(error), list(self.trace)) from error
         finally:
             for task in list(self.scheduler.tasks):
                 self.scheduler.crash(task)
@@ -92,17 +92,17 @@ class Simulation(Invocations):
             check_state(self.store.items, self.model)
 
     def deliver(self) -> None:
+        """Deliver a message that is not acknowledged, sometimes concurrently with a related one."""
         due = [message for message in self.messages if not message.acknowledged]
         due = [message for message in due if message.available_at <= self.scheduler.now]
         if due:
             message = self.random.choice(due)
-            self.start_delivery(message)
-            # Concurrent messages about one payment or one customer conflict most often.
             related = [other for other in due if other is not message and other.is_related(message)]
-            if related and self.random.random() < 0.5:
-                self.start_delivery(self.random.choice(related))
+            for delivered in (message, *self.random.sample(related, self.random.randint(0, min(2, len(related))))):
+                self.start_delivery(delivered)
 
     def repeat(self) -> None:
+        """Deliver an acknowledged message, if possible the authorization of a payment that was released."""
         repeated = [message for message in self.messages if message.acknowledged]
         undecided = [message for message in repeated if self.model.needs_new_decision(message)]
         if repeated:
@@ -127,7 +127,7 @@ class Simulation(Invocations):
 
     def advance(self) -> None:
         duration = self.traffic.advance()
-        if duration > timedelta(minutes=1) and self.scheduler.tasks and self.random.random() < 0.6:
+        if duration > timedelta(minutes=1) and self.scheduler.tasks and self.random.random() < 0.5:
             return
         if duration > timedelta(seconds=5):
             while self.faults.late_writes:

@@ -34,6 +34,11 @@ class Traffic:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+        # Each seed concentrates on other messages.
+        self._customers = random.choice((CUSTOMERS, ("ann",)))
+        self._amounts = random.choice((("20.00",), ("20.00", "40.00", "60.00", "100.00")))
+        self._delays = random.choice(((0.0,), (0.0, 3 * _HOURS, 30 * _HOURS), (30 * _HOURS,)))
+        self._max_reversals = random.choice((0, 2, 3))
         self.payment_count = 0
         self._keys = 0
         self._submissions: list[MakePaymentRequest] = []
@@ -48,8 +53,8 @@ class Traffic:
         parameters: Parameters = {
             "pnm_payment_identifier": payment_id,
             "pnm_order_identifier": order or random.choice(ORDERS),
-            "site_customer_identifier": random.choice(CUSTOMERS),
-            "payment_amount": random.choice(("20.00", "40.00", "60.00", "100.00")),
+            "site_customer_identifier": random.choice(self._customers),
+            "payment_amount": random.choice(self._amounts),
             "payment_type": random.choice(tuple(_TYPES)),
             "site_payment_identifier": site_payment_identifier,
             "timestamp": str(timestamp),
@@ -60,15 +65,15 @@ class Traffic:
             messages.append(self._authorization(payment_id, parameters))
         if random.random() < 0.1:
             messages.append(self._authorization(payment_id, parameters | {"payment_amount": "30.00"}))
-        confirmed_at = now + random.choice((0.0, _HOURS / 2, 3 * _HOURS, 30 * _HOURS))
+        confirmed_at = now + random.choice(self._delays)
         outcomes = random.choice(
-            (("payment",),) * 6 + (("decline",), ("decline", "payment"), ("payment", "decline"), ())
+            (("payment",),) * 4 + (("decline",), ("decline", "payment"), ("payment", "decline"), ())
         )
         for outcome in outcomes:
             changed: Parameters = {"payment_amount": "50.00"} if random.random() < 0.08 else {}
             changed |= {"site_customer_identifier": "bob"} if random.random() < 0.05 else {}
             messages.append(self._confirmation(payment_id, parameters | changed, outcome, confirmed_at))
-        for index in range(random.choice((0, 0, 1, 2, 3))):
+        for index in range(random.randint(0, self._max_reversals)):
             messages.append(self._reversal(payment_id, parameters, index, confirmed_at))
         return messages
 
@@ -105,7 +110,7 @@ class Traffic:
 
     def advance(self) -> timedelta:
         """Return the duration of a jump of the clock."""
-        return timedelta(seconds=self._random.choice((1, 5, 30, 700, 2 * _HOURS, 8 * _HOURS, 25 * _HOURS)))
+        return timedelta(seconds=self._random.choice((1, 30, 700, 700, 2 * _HOURS, 2 * _HOURS, 25 * _HOURS)))
 
     def _authorization(self, payment_id: str, parameters: Parameters) -> Message:
         content = read_message(Authorization, valid_authorization(**parameters))

@@ -94,13 +94,13 @@ def random_update(random: Random, sort_key: str) -> Update:
     )
 
 
-def random_request(random: Random, number: int) -> tuple[str, dict[str, Any]]:
+def random_request(random: Random) -> tuple[str, dict[str, Any]]:
     """Return an operation and its request: an update, or a transaction of one or two updates."""
     if random.random() < 0.5:
         return "update_item", random_update(random, random.choice("ab")).to_request(TABLE_NAME)
     updates = [random_update(random, sort_key) for sort_key in random.choice(("a", "ab", "ba"))]
     items = [{"Update": update.to_request(TABLE_NAME)} for update in updates]
-    return "transact_write_items", {"TransactItems": items, "ClientRequestToken": str(number)}
+    return "transact_write_items", {"TransactItems": items, "ClientRequestToken": f"{random.random()}"}
 
 
 def outcome(operation: Callable[..., object], request: dict[str, Any]) -> object:
@@ -124,8 +124,8 @@ def test_the_store_agrees_with_dynamodb(dynamodb: "DynamoDBClient", seed_value: 
     store, deadline = Store(clock=lambda: 0.0), Deadline.after(600)
     clients: list[Any] = [store, dynamodb]
     sort_key_range = ("authorized#2", "authorized#8")
-    for number in range(60):
-        operation, request = random_request(random, number)
+    for _ in range(60):
+        operation, request = random_request(random)
         stored, expected = (outcome(getattr(client, operation), request) for client in clients)
         assert stored == expected
         store.update_index()
