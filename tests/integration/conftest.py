@@ -20,7 +20,7 @@ from paynearme.platform.dynamodb import Table
 from paynearme.policy_provider import PolicyProvider
 from paynearme.sites import site_provider
 from paynearme.sites.site_provider import SiteProvider
-from tests.support.api_driver import ApiDriver
+from tests.support.api_driver import ACCEPTED_REPLY, MARKER, ApiDriver, SubmissionDriver
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_driver import CallbackDriver, SweepDriver
 from tests.support.callback_fixtures import SITE, SITES
@@ -38,7 +38,6 @@ from tests.support.interleaving import Interleaver
 from tests.support.moto_speedups import share_stream_records, skip_repeated_checks
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.stream_reader import StreamReader
-from tests.support.submission_driver import ACCEPTED_REPLY, MARKER, SubmissionDriver
 from tests.support.template import RESOURCES
 from tests.support.token_endpoint_stub import OAUTH, OAUTH_SITE, PATH, TokenEndpointStub, WorkerProcesses
 

@@ -5,14 +5,21 @@ import pytest
 from urllib3.exceptions import ProtocolError
 
 from paynearme.protocol.signing import verify
-from tests.support.api_driver import ApiDriver, order_path, parameter_errors, problem_type
+from tests.support.api_driver import (
+    CONNECTION_REFUSED,
+    READ_TIMEOUT,
+    REJECTION,
+    ApiDriver,
+    order_path,
+    parameter_errors,
+    problem_type,
+)
 from tests.support.callback_driver import NOON
 from tests.support.callback_fixtures import SITE, SITES, authorization
 from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample
-from tests.support.submission_driver import CONNECTION_REFUSED, READ_TIMEOUT, REJECTION
 
 CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
 ORDER = "82882345534"

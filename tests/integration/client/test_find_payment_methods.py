@@ -4,12 +4,11 @@ from typing import Any
 import pytest
 
 from paynearme.protocol.signing import verify
-from tests.support.api_driver import ApiDriver, parameter_errors, problem_type
+from tests.support.api_driver import READ_TIMEOUT, REJECTION, ApiDriver, parameter_errors, problem_type
 from tests.support.callback_fixtures import SITE, SITES
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.samples import load_sample, sample_names
-from tests.support.submission_driver import READ_TIMEOUT, REJECTION
 
 PATH = "/payment-methods/find"
 REQUEST = {"site_customer_identifier": "184120000"}

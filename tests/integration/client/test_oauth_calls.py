@@ -5,22 +5,22 @@ import pytest
 from urllib3 import HTTPResponse
 
 from paynearme.protocol.signing import verify
-from tests.support.api_driver import ApiDriver
+from tests.support.api_driver import (
+    ACCEPTED_REPLY,
+    KEY,
+    READ_TIMEOUT,
+    REQUEST,
+    SUBMITTED,
+    ApiDriver,
+    identifier_of,
+    outcome,
+)
 from tests.support.aws_errors import client_error
 from tests.support.callback_fixtures import SITE, SITES, authorization
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample
-from tests.support.submission_driver import (
-    ACCEPTED_REPLY,
-    KEY,
-    READ_TIMEOUT,
-    REQUEST,
-    SUBMITTED,
-    identifier_of,
-    outcome,
-)
 from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH, OAUTH_SITE, TOKEN, TokenEndpointStub
 
 FIRST, SECOND = f"Bearer {TOKEN}-1", f"Bearer {TOKEN}-2"

@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_driver import ApiDriver
-from tests.support.callback_fixtures import SITE
-from tests.support.harness import CapturedOutput, LambdaFunction, SitesSecret
-from tests.support.message_fixtures import valid_smart_token_request
-from tests.support.paynearme_stub import PayNearMeStub
-from tests.support.samples import load_sample
-from tests.support.submission_driver import (
+from tests.support.api_driver import (
     BROKEN_CONNECTION,
     CONNECT_TIMEOUT,
     CONNECTION_REFUSED,
     EXPIRED_REPLY,
     READ_TIMEOUT,
     REJECTION,
+    ApiDriver,
     SubmissionDriver,
 )
+from tests.support.callback_fixtures import SITE
+from tests.support.harness import CapturedOutput, LambdaFunction, SitesSecret
+from tests.support.message_fixtures import valid_smart_token_request
+from tests.support.paynearme_stub import PayNearMeStub
+from tests.support.samples import load_sample
 from tests.support.token_endpoint_stub import TokenEndpointStub
 
 REQUESTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {

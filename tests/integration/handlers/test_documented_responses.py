@@ -8,7 +8,16 @@ import pytest
 
 from operations.openapi import examples
 from paynearme.platform.http_request import MAX_BYTES
-from tests.support.api_driver import ApiDriver, customer_path, order_path, payment_path
+from tests.support.api_driver import (
+    ACCEPTED_REPLY,
+    EXPIRED_REPLY,
+    KEY,
+    READ_TIMEOUT,
+    ApiDriver,
+    customer_path,
+    order_path,
+    payment_path,
+)
 from tests.support.api_gateway_events import body_event, query_event
 from tests.support.callback_driver import CallbackDriver
 from tests.support.dynamodb_stub import raise_in_table
@@ -16,7 +25,6 @@ from tests.support.harness import LambdaFunction, LedgerFixture, Response, Sites
 from tests.support.openapi_assertions import DOCUMENT
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample, sample_names
-from tests.support.submission_driver import ACCEPTED_REPLY, EXPIRED_REPLY, KEY, READ_TIMEOUT
 
 REJECTION = {"status": "error", "response_code": "1100", "errors": ["Order is unknown"]}
 GATEWAY_STATUSES = {"403", "429", "default"}

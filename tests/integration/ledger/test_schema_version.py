@@ -1,10 +1,9 @@
 """Store the schema number in every item of the ledger."""
 
 from paynearme.ledger.schema import SCHEMA_VERSION
-from tests.support.api_driver import ApiDriver, customer_path, order_path
+from tests.support.api_driver import ApiDriver, SubmissionDriver, customer_path, order_path
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.harness import LambdaFunction, LedgerFixture
-from tests.support.submission_driver import SubmissionDriver
 
 
 def test_schema_version_created_items_contain_it(

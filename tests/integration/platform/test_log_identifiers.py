@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_driver import ApiDriver, order_path, payment_path
+from tests.support.api_driver import KEY, MARKER, READ_TIMEOUT, REQUEST, ApiDriver, order_path, payment_path
 from tests.support.aws_errors import client_error
 from tests.support.callback_driver import reversal
 from tests.support.callback_fixtures import SITE, authorization, confirmation
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample
-from tests.support.submission_driver import KEY, MARKER, READ_TIMEOUT, REQUEST
 
 ORDER = "84488215678"
 OTHER_ORDER = "84488215679"

@@ -5,28 +5,28 @@ from typing import Any
 import pytest
 
 from paynearme.protocol.signing import verify
-from tests.support.api_driver import parameter_errors
-from tests.support.api_gateway_events import json_event
-from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML, SITES
-from tests.support.harness import LambdaFunction
-from tests.support.samples import load_sample, sample_names
-from tests.support.submission_driver import (
+from tests.support.api_driver import (
     EXPIRED_REPLY,
     IN_PROGRESS,
     KEY,
     KEY_REUSED,
     MARKER,
-    ORDER,
     OUTCOME_UNKNOWN,
     PNM_PAYMENT,
     READ_TIMEOUT,
     REJECTION,
     REQUEST,
+    SUBMISSION_ORDER,
     SUBMITTED,
     SubmissionDriver,
     identifier_of,
     outcome,
+    parameter_errors,
 )
+from tests.support.api_gateway_events import json_event
+from tests.support.callback_fixtures import SITE, SITE_OF_3_0_IN_XML, SITES
+from tests.support.harness import LambdaFunction
+from tests.support.samples import load_sample, sample_names
 from tests.support.template import RESOURCES
 
 CONTENT_CHANGES = [
@@ -39,7 +39,7 @@ SUBMITTED_RESPONSE = {
     "status": "submitted",
     "site_payment_identifier": identifier_of(),
     "pnm_payment_identifier": PNM_PAYMENT,
-    "pnm_order_identifier": ORDER,
+    "pnm_order_identifier": SUBMISSION_ORDER,
     "payment_method_identifier": "76590ef5135ae",
     "payment_amount": "1000.00",
     "payment_currency": "USD",

@@ -5,27 +5,27 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from paynearme.ledger.results import site_payment_identifier
-from tests.support.callback_driver import NOON, send_at
-from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
-from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
-from tests.support.interleaving import Interleaver
-from tests.support.submission_driver import (
+from tests.support.api_driver import (
     ACCEPTED_REPLY,
     CONFIRMED,
     EXPIRED_AUTHORIZATION,
     EXPIRED_REPLY,
     IN_PROGRESS,
-    ORDER,
     OUTCOME_UNKNOWN,
     PAYMENT_FAILED,
     PNM_PAYMENT,
     READ_TIMEOUT,
     REJECTED,
     REJECTION,
+    SUBMISSION_ORDER,
     SUBMITTED,
     SubmissionDriver,
     outcome,
 )
+from tests.support.callback_driver import NOON, send_at
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.interleaving import Interleaver
 
 URL = "https://dynamodb.us-east-1.amazonaws.com"
 RESPONSE_ERRORS = [ReadTimeoutError(endpoint_url=URL), ConnectionClosedError(endpoint_url=URL)]
@@ -277,7 +277,7 @@ def test_what_only_our_own_answer_named_is_written_down_nowhere_else(
 def test_what_was_named_by_whoever_asked_costs_no_round_trip(
     submissions: SubmissionDriver, authorize: LambdaFunction, aws_calls: AwsCallRecorder, status: str
 ) -> None:
-    authorized_payment = {"pnm_order_identifier": ORDER, "pnm_payment_identifier": PNM_PAYMENT}
+    authorized_payment = {"pnm_order_identifier": SUBMISSION_ORDER, "pnm_payment_identifier": PNM_PAYMENT}
     send_at(
         NOON,
         authorize,

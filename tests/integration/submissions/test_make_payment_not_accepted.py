@@ -5,11 +5,7 @@ import pytest
 
 from paynearme.platform.deadline import Deadline
 from paynearme.protocol.signing import verify
-from tests.support.callback_fixtures import SITE, SITES
-from tests.support.fake_clock import Clock
-from tests.support.harness import AwsCallRecorder
-from tests.support.paynearme_stub import PayNearMeStub
-from tests.support.submission_driver import (
+from tests.support.api_driver import (
     ACCEPTED_REPLY,
     CONFIRMED,
     CONNECT_TIMEOUT,
@@ -27,6 +23,10 @@ from tests.support.submission_driver import (
     identifier_of,
     outcome,
 )
+from tests.support.callback_fixtures import SITE, SITES
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder
+from tests.support.paynearme_stub import PayNearMeStub
 
 # A reply without effect, and the outcome for the caller.
 NOT_ACCEPTED_REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {

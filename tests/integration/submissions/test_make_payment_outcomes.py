@@ -2,17 +2,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.callback_driver import NOON, send_at, unix_time
-from tests.support.callback_fixtures import CUSTOMER, SITE, authorization
-from tests.support.harness import CapturedOutput, LambdaFunction
-from tests.support.paynearme_stub import PayNearMeStub
-from tests.support.submission_driver import (
+from tests.support.api_driver import (
     ACCEPTED_REPLY,
     BROKEN_CONNECTION,
     CONFIRMED,
     EXPIRED_AUTHORIZATION,
     EXPIRED_REPLY,
-    ORDER,
     OUTCOME_UNKNOWN,
     PAYMENT_FAILED,
     PNM_PAYMENT,
@@ -20,11 +15,16 @@ from tests.support.submission_driver import (
     REJECTED,
     REJECTION,
     REQUEST,
+    SUBMISSION_ORDER,
     SUBMITTED,
     SubmissionDriver,
     identifier_of,
     outcome,
 )
+from tests.support.callback_driver import NOON, send_at, unix_time
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization
+from tests.support.harness import CapturedOutput, LambdaFunction
+from tests.support.paynearme_stub import PayNearMeStub
 
 # Replies after which the outcome of the payment is unknown.
 AMBIGUOUS_REPLIES: dict[str, Any] = {
@@ -82,7 +82,7 @@ def test_a_confirmation_settles_it(unknown_outcome: SubmissionDriver) -> None:
         "status": "confirmed",
         "site_payment_identifier": identifier_of(),
         "pnm_payment_identifier": PNM_PAYMENT,
-        "pnm_order_identifier": ORDER,
+        "pnm_order_identifier": SUBMISSION_ORDER,
         "payment_method_identifier": REQUEST["payment_method_identifier"],
         "payment_amount": "999.50",
         "payment_currency": "USD",
@@ -95,7 +95,11 @@ def test_it_settles_it_whether_or_not_it_was_authorized(
     unknown_outcome: SubmissionDriver, authorize: LambdaFunction, authorized: bool
 ) -> None:
     if authorized:
-        request = {"pnm_order_identifier": ORDER, "pnm_payment_identifier": PNM_PAYMENT, "timestamp": unix_time(NOON)}
+        request = {
+            "pnm_order_identifier": SUBMISSION_ORDER,
+            "pnm_payment_identifier": PNM_PAYMENT,
+            "timestamp": unix_time(NOON),
+        }
         send_at(NOON, authorize, authorization(**request, payment_amount="1000.00"))
 
     unknown_outcome.finish()
@@ -249,7 +253,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
     request = submissions.paynearme.sent[-1]
     assert submissions.paynearme.urls[-1].endswith("/get_smart_token")
     assert (request["flow_trustly"], request["flow_trustly_reconnect"]) == ("true", method)
-    assert (request["pnm_order_identifier"], request["site_identifier"]) == (ORDER, SITE)
+    assert (request["pnm_order_identifier"], request["site_identifier"]) == (SUBMISSION_ORDER, SITE)
     assert request["flow_return_url"] == return_url["flow_return_url"]
 
 
@@ -290,5 +294,5 @@ def test_one_log_line_names_order_and_payment_and_says_nothing_more(
     assert outcome(submissions.submit()) == expected
     [line] = captured.logs()
     assert (line["operation"], line["status"]) == ("make_payment", expected[0])
-    assert (line["pnm_order_identifier"], line["site_payment_identifier"]) == (ORDER, identifier_of())
+    assert (line["pnm_order_identifier"], line["site_payment_identifier"]) == (SUBMISSION_ORDER, identifier_of())
     assert REQUEST["payment_method_identifier"] not in captured.text()

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 
 from paynearme.platform.aws_clients import is_retryable
-from tests.support.fault_proxy_driver import GET_SECRET, UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
+from tests.support.fault_proxy_fixture import GET_SECRET, UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
 
 # The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]

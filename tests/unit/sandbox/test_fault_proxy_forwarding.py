@@ -7,7 +7,7 @@ import urllib3
 from aiohttp import ClientSession
 from yarl import URL
 
-from tests.support.fault_proxy_driver import UPDATE, UpstreamStub, run_with_proxy
+from tests.support.fault_proxy_fixture import UPDATE, UpstreamStub, run_with_proxy
 
 # The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.support.fault_proxy_driver import UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
+from tests.support.fault_proxy_fixture import UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
 
 # The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession, web
 from botocore.config import Config
 
-from tests.support.fault_proxy_driver import UpstreamStub, run_with_proxy, set_fault
+from tests.support.fault_proxy_fixture import UpstreamStub, run_with_proxy, set_fault
 
 # The mark alone is not sufficient, because another fixture disables sockets first.
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
