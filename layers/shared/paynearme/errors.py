@@ -83,19 +83,19 @@ class UnknownSiteError(AuthenticationError):
 class UnsupportedVersionError(AuthenticationError):
     """The callback names another API version than the site's key has."""
 
-    reason = "wrong_version"
+    reason = "unsupported_version"
 
 
 class SignatureError(AuthenticationError):
     """The signature is missing, malformed or wrong, or no key can verify it."""
 
-    reason = "wrong_signature"
+    reason = "invalid_signature"
 
 
 class StaleTimestampError(AuthenticationError):
     """The callback's timestamp is too far in the past or in the future."""
 
-    reason = "wrong_age"
+    reason = "stale_timestamp"
 
 
 class ValidationFailedError(ServiceError):

@@ -37,9 +37,9 @@ def test_a_log_line_has_the_identifiers_of_a_callback_and_nothing_else_of_it(
     ("changes", "reason"),
     [
         ({"site_identifier": "S1", "secret": "x"}, "unknown_site"),
-        ({"version": "2.0"}, "wrong_version"),
-        ({"secret": "x"}, "wrong_signature"),
-        ({"timestamp": "1"}, "wrong_age"),
+        ({"version": "2.0"}, "unsupported_version"),
+        ({"secret": "x"}, "invalid_signature"),
+        ({"timestamp": "1"}, "stale_timestamp"),
     ],
 )
 def test_only_the_log_tells_why_a_callback_is_not_authentic(
