@@ -98,7 +98,7 @@ class Simulation(Invocations):
         if due:
             message = self.random.choice(due)
             related = [other for other in due if other is not message and other.is_related(message)]
-            for delivered in (message, *self.random.sample(related, self.random.randint(0, min(2, len(related))))):
+            for delivered in (message, *self.random.sample(related, self.random.randint(0, min(3, len(related))))):
                 self.start_delivery(delivered)
 
     def repeat(self) -> None:

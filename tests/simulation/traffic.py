@@ -124,7 +124,7 @@ class Traffic:
 
     def _reversal(self, payment_id: str, parameters: Parameters, index: int, available_at: float) -> Message:
         changes = {
-            "reverse_amount": f"{self._random.choice((5, 15, 40))}.0{index}",
+            "reverse_amount": f"{self._random.choice((5, 15, 15, 40))}.0{index}",
             "reverse_type": self._random.choice(("Bank Return", "Chargeback", "Refund")),
             "reverse_code": None,
         }
