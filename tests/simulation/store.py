@@ -9,7 +9,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from paynearme.ledger.unconfirmed import INDEX, PENDING_ATTRIBUTES
+from paynearme.ledger.pending_payments import INDEX, PENDING_ATTRIBUTES
 from paynearme.platform.dynamodb import Item, Key
 from tests.simulation.expressions import holds, placeholders, require, updated
 

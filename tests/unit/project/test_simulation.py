@@ -13,7 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from paynearme.ledger.unconfirmed import INDEX, PENDING_ATTRIBUTES
+from paynearme.ledger.pending_payments import INDEX, PENDING_ATTRIBUTES
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table, Update
 from tests.simulation.__main__ import first_error, quiet_logs
