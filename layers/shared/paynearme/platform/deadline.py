@@ -1,4 +1,4 @@
-"""The time that remains for an operation, and the one retry policy that respects it."""
+"""The time that remains for an operation, and the retry policy of all AWS requests."""
 
 import time
 from collections.abc import Callable
