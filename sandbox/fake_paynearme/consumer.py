@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from sandbox.fake_paynearme.background_tasks import BackgroundTasks
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import authorization_for_link
 from sandbox.fake_paynearme.payments import Payments
+from sandbox.fake_paynearme.request_parameters import parse_amount
 from sandbox.fake_paynearme.responses import RejectedError
 from sandbox.fake_paynearme.serializers import Json
 from sandbox.fake_paynearme.store import Customer, Link, Method, Payment, Store, new_method_identifier
-from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.values import parse_amount
 
 type _Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -41,7 +41,7 @@ class Consumer:
     store: Store
     payments: Payments
     dispatcher: CallbackDispatcher
-    task_group: TaskGroup
+    background_tasks: BackgroundTasks
     clock: Callable[[], float]
 
     async def check_out(self, request: CheckoutRequest) -> Json:
@@ -61,7 +61,7 @@ class Consumer:
         if amount is None:
             raise RejectedError("No amount", status=400)
         # In a task, so that it continues without the caller, and ``settle`` waits for it.
-        return await self.task_group.start(self._pay(link, request, amount))
+        return await self.background_tasks.start(self._pay(link, request, amount))
 
     def _reconnect(self, link: Link) -> Json:
         site, identifier = link.order.site_identifier, link.parameters["flow_trustly_reconnect"]

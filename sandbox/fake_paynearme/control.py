@@ -130,7 +130,7 @@ class ControlRoutes:
         return web.json_response([payment.to_json() for payment in self.service.store.payments.values()])
 
     async def _settle(self, request: web.Request) -> web.Response:
-        await self.service.task_group.settle()
+        await self.service.background_tasks.settle()
         return await self._get_payments(request)
 
     async def _confirm(self, request: web.Request) -> web.Response:

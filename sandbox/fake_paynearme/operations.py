@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from sandbox.fake_paynearme.background_tasks import BackgroundTasks
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import authorization_for_call
 from sandbox.fake_paynearme.orders import create_order, find_order, get_smart_token
 from sandbox.fake_paynearme.payments import Payments
+from sandbox.fake_paynearme.request_parameters import one_of, required, usd_amount
 from sandbox.fake_paynearme.responses import PendingResult, RejectedError, error_response
 from sandbox.fake_paynearme.serializers import Json, accounts
 from sandbox.fake_paynearme.store import Customer, Method, Order, Payment, Store
-from sandbox.fake_paynearme.task_group import TaskGroup
-from sandbox.fake_paynearme.values import one_of, required, usd_amount
 
 OPERATIONS = ("get_smart_token", "create_order", "find_payment_methods", "make_payment")
 """The names of the operations, as in the path of a request."""
@@ -30,7 +30,7 @@ class Operations:
     store: Store
     payments: Payments
     dispatcher: CallbackDispatcher
-    task_group: TaskGroup
+    background_tasks: BackgroundTasks
     clock: Callable[[], float]
 
     def process(self, operation: str, site: str, parameters: Mapping[str, str]) -> PendingResult:
@@ -65,7 +65,7 @@ class Operations:
         self.store.payments[payment.pnm_payment_identifier] = payment
         # Before the merchant's decision, because the response contains the request's identifier only.
         accepted_response = web.json_response(_payment_response(payment))
-        return PendingResult(accepted_response, self.task_group.start(self._pay(payment, accepted_response)))
+        return PendingResult(accepted_response, self.background_tasks.start(self._pay(payment, accepted_response)))
 
     async def _pay(self, payment: Payment, accepted_response: web.Response) -> web.Response:
         message = authorization_for_call(payment, test=self.dispatcher.settings.test)

@@ -5,10 +5,10 @@ import string
 from collections.abc import Mapping
 
 from sandbox.fake_paynearme.callback_fields import local_time
+from sandbox.fake_paynearme.request_parameters import one_of, required, usd_amount
 from sandbox.fake_paynearme.responses import RejectedError
 from sandbox.fake_paynearme.serializers import Json, created_order, new_smart_token, tracked_order
 from sandbox.fake_paynearme.store import Link, Order, Store
-from sandbox.fake_paynearme.values import one_of, required, usd_amount
 
 _ORDER_IDENTIFIERS = (
     "pnm_order_identifier",

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sandbox.fake_paynearme.background_tasks import BackgroundTasks
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import confirmation
 from sandbox.fake_paynearme.callback_sender import Delivery
 from sandbox.fake_paynearme.messages import Parameters
 from sandbox.fake_paynearme.store import Payment
-from sandbox.fake_paynearme.task_group import TaskGroup
 
 CONFIRMATION_ATTEMPTS = 40
 """The maximum number of attempts. PayNearMe then suspends the callback."""
@@ -20,7 +20,7 @@ class Payments:
     """Process payments in one event loop. ``clock`` returns Unix seconds."""
 
     dispatcher: CallbackDispatcher
-    task_group: TaskGroup
+    background_tasks: BackgroundTasks
     clock: Callable[[], float]
     _first_confirmations: dict[str, asyncio.Task[Delivery | None]] = field(default_factory=dict)
     _retries: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -67,9 +67,9 @@ class Payments:
         if settings.url is None or settings.defer_confirmations:
             return
         message = self.dispatcher.complete(confirmation(payment))
-        first_task = self.task_group.start(self._send(payment, message))
+        first_task = self.background_tasks.start(self._send(payment, message))
         self._first_confirmations[payment.pnm_payment_identifier] = first_task
-        retry_task = self.task_group.start(self._retry(payment, message, first_task))
+        retry_task = self.background_tasks.start(self._retry(payment, message, first_task))
         self._retries[payment.pnm_payment_identifier] = retry_task
 
     async def _send(self, payment: Payment, message: Parameters) -> Delivery | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.fake_paynearme.authentication import authenticate
+from sandbox.fake_paynearme.background_tasks import BackgroundTasks
 from sandbox.fake_paynearme.call_log import CallLog
 from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.consumer import Consumer
@@ -14,7 +15,6 @@ from sandbox.fake_paynearme.payments import Payments
 from sandbox.fake_paynearme.responses import PendingResult, RejectedError
 from sandbox.fake_paynearme.sites import SiteEntries, read_sites
 from sandbox.fake_paynearme.store import Store
-from sandbox.fake_paynearme.task_group import TaskGroup
 
 
 class FakePayNearMe:
@@ -27,7 +27,7 @@ class FakePayNearMe:
         """
         self.clock = clock
         self.sites = read_sites(entries)
-        self.task_group = TaskGroup()
+        self.background_tasks = BackgroundTasks()
         self.behaviours = Behaviours()
         self.dispatcher = CallbackDispatcher(self.sites, clock)
         self.access_tokens = AccessTokens(clock)
@@ -36,8 +36,8 @@ class FakePayNearMe:
     def _reset_state(self) -> None:
         self.calls = CallLog()
         self.store = Store()
-        self.payments = Payments(self.dispatcher, self.task_group, self.clock)
-        dependencies = (self.store, self.payments, self.dispatcher, self.task_group, self.clock)
+        self.payments = Payments(self.dispatcher, self.background_tasks, self.clock)
+        dependencies = (self.store, self.payments, self.dispatcher, self.background_tasks, self.clock)
         self.operations = Operations(*dependencies)
         self.consumer = Consumer(*dependencies)
 
@@ -51,14 +51,14 @@ class FakePayNearMe:
 
         The sites, the settings of the callbacks, the access tokens and their lifetime stay.
         """
-        self.task_group.cancel()
+        self.background_tasks.cancel()
         self.behaviours.clear()
         self.access_tokens.reset_counts()
         self._reset_state()
 
     def close(self) -> None:
         """Cancel all tasks and release the waiting requests."""
-        self.task_group.cancel()
+        self.background_tasks.cancel()
         self.behaviours.release()
         self.dispatcher.close()
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 
 
-class TaskGroup:
+class BackgroundTasks:
     """The running tasks of the event loop."""
 
     def __init__(self) -> None:
