@@ -8,8 +8,9 @@ from typing import Self
 class Reason(StrEnum):
     """The code of a decision. It is stored with the payment, logged and counted.
 
-    The order is that of the rules. No rule returns ``accepted`` and the last two. ``decline_text`` is the default
-    ``decline_reason`` for consumers, and ``description`` is the row in ``docs/policy.md``.
+    The order is that of the rules. No rule returns ``accepted``, ``conflicts_with_earlier`` or ``cannot_decide_now``.
+    ``decline_text`` is the default ``decline_reason`` for consumers, and ``description`` is the row in
+    ``docs/policy.md``.
     """
 
     decline_text: str | None
@@ -51,7 +52,7 @@ class Reason(StrEnum):
         "the backend API neither received nor created the order, and `unknown_order` is `decline`",
     )
     ORDER_CLOSED = ("order_closed", "Order closed", "the order's `status` is `closed`")
-    ORDER_EXPIRED = ("order_expired", "Offer expired", "the order's `expires_at` is reached or over")
+    ORDER_EXPIRED = ("order_expired", "Offer expired", "the current time is at or after the order's `expires_at`")
     ORDER_AMOUNT_DIFFERS = (
         "order_amount_differs",
         "Amount differs from the order",
@@ -120,7 +121,7 @@ class Reason(StrEnum):
     CONFLICTS_WITH_EARLIER = (
         "conflicts_with_earlier",
         "Payment details changed",
-        "PayNearMe requested an earlier decision about the payment with other content",
+        "an earlier authorization of this payment had other content",
     )
     CANNOT_DECIDE_NOW = ("cannot_decide_now", "Temporarily unavailable", "the ledger or the policy is unavailable")
 

@@ -97,8 +97,8 @@ def channel_is_accepted(evaluation: Evaluation) -> Reason | None:
 
 def subchannel_is_accepted(evaluation: Evaluation) -> Reason | None:
     """Decline a sub-channel that the policy's list does not contain. Scheduled payments have one."""
-    allowed, channel = evaluation.policy.subchannels, evaluation.message.site_subchannel
-    name = "none" if channel is None else channel if isinstance(channel, SiteSubchannel) else "other"
+    allowed, subchannel = evaluation.policy.subchannels, evaluation.message.site_subchannel
+    name = "none" if subchannel is None else subchannel if isinstance(subchannel, SiteSubchannel) else "other"
     return Reason.SUBCHANNEL_NOT_ACCEPTED if allowed is not None and name not in allowed else None
 
 
