@@ -14,7 +14,6 @@ from paynearme.errors import (
     PaymentOutcomeUnknownError,
     RequestRejectedError,
     ServiceError,
-    UnavailableError,
     ValidationFailedError,
 )
 from paynearme.platform.http_response import PROBLEM_NAMESPACE, problem_response
@@ -99,7 +98,7 @@ class PaymentFailed(Problem):
 
 
 class ApiGatewayProblem(_Model):
-    """A response of API Gateway. The request did not reach a function."""
+    """A response of API Gateway. With a 5xx status, the function can have processed the request."""
 
     type: str
     title: str
@@ -118,13 +117,15 @@ _MODEL_BY_ERROR: Mapping[type[ServiceError], type[Problem]] = {
 MODELS: tuple[type[BaseModel], ...] = (Problem, *_MODEL_BY_ERROR.values(), ApiGatewayProblem)
 
 _REJECTED = {"type": f"{PROBLEM_NAMESPACE}rejected", "title": "Rejected"}
+_GATEWAY_ERROR = {"type": f"{PROBLEM_NAMESPACE}gateway-error", "title": "The request failed"}
 API_GATEWAY_RESPONSES: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     "403": ("Forbidden", "The caller's signature is missing or wrong, or the caller lacks the permission.", _REJECTED),
     "429": ("TooManyRequests", "The request exceeds the rate limit.", _REJECTED),
     "default": (
         "Default",
-        "API Gateway could not invoke the function. It also returns this with status 500, 502 and 504.",
-        {"type": f"{PROBLEM_NAMESPACE}{UnavailableError.problem_type}", "title": UnavailableError.title},
+        "API Gateway received no valid response of the function (status 500, 502, 503 or 504). The function can have "
+        "processed the request.",
+        _GATEWAY_ERROR,
     ),
 }
 """The responses of API Gateway by status: a name, a description, and the body in the template."""
