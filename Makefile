@@ -22,7 +22,7 @@ COVERAGE := $(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-bra
 SOURCES := layers functions operations sandbox tests benchmarks
 
 .PHONY: help demo up down dashboard test unit unit-append e2e check format format-check lint typecheck imports prose
-.PHONY: validate-template policy-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive lock clean
+.PHONY: generate dashboard-body event-schemas openapi validate-template policy-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,17 @@ imports: $(DEV) ## Check the import layers
 
 prose: $(DEV) ## Check spelling and vocabulary
 	.venvs/dev/bin/codespell
+
+generate: dashboard-body event-schemas openapi ## Write all generated texts: dashboard, event schemas, OpenAPI document
+
+dashboard-body: $(DEV) ## Write the dashboard to template.yaml
+	$(PY) -m operations dashboard-body
+
+event-schemas: $(DEV) ## Write the JSON Schemas of the events to docs/events
+	$(PY) -m operations events schemas
+
+openapi: $(DEV) ## Write the OpenAPI document of the backend API to docs/openapi.json
+	$(PY) -m operations openapi
 
 validate-template: $(SAM) ## Validate and lint template.yaml
 	$(SAM_CLI) validate --lint --region us-east-1

@@ -1,8 +1,8 @@
-"""The command line of the operations: ``python -m operations dashboard``, ``events``, ``openapi``, ``policy``."""
+"""The command line of the operations: ``python -m operations dashboard-body``, ``events``, ``openapi``, ``policy``."""
 
 import click
 
-from operations.dashboard import dashboard
+from operations.dashboard import dashboard_body_command
 from operations.events import events
 from operations.openapi import openapi
 from operations.policy import policy
@@ -13,7 +13,7 @@ def main() -> None:
     """Group the commands."""
 
 
-for command in (dashboard, events, openapi, policy):
+for command in (dashboard_body_command, events, openapi, policy):
     main.add_command(command)
 
 if __name__ == "__main__":

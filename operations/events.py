@@ -25,7 +25,7 @@ def schemas_command(*, check: bool) -> None:
         return
     outdated = [path.name for path, text in expected.items() if not path.exists() or path.read_text() != text]
     if outdated:
-        advice = "write them with 'python -m operations events schemas'"
+        advice = "write them with 'make event-schemas'"
         raise click.ClickException(f"not current: {', '.join(outdated)}; {advice}")
 
 

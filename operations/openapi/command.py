@@ -15,5 +15,5 @@ def openapi(*, check: bool) -> None:
     if not check:
         FILE.write_text(text(), encoding="utf-8")
     elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text():
-        advice = "write it with 'python -m operations openapi'"
+        advice = "write it with 'make openapi'"
         raise click.ClickException(f"{FILE.name} is not current; {advice}")

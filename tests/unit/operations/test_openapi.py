@@ -190,6 +190,6 @@ def test_the_check_fails_for_a_file_that_is_not_current_and_writes_nothing(file:
     check_result = CliRunner().invoke(main, ["openapi", "--check"])
 
     assert check_result.exit_code == 1
-    assert "python -m operations openapi" in check_result.output
+    assert "make openapi" in check_result.output
     assert file.exists() == (content is not None)
     assert content is None or file.read_text(encoding="utf-8") == content

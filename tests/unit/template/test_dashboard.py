@@ -36,7 +36,7 @@ def test_the_template_has_the_generated_body() -> None:
     assert RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"] == dashboard_body()
 
 
-@pytest.mark.parametrize("command", [["dashboard"], ["dashboard", "--check"]], ids=["write", "check"])
+@pytest.mark.parametrize("command", [["dashboard-body"], ["dashboard-body", "--check"]], ids=["write", "check"])
 def test_dashboard_command(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
     current = TEMPLATE.read_text(encoding="utf-8")
     path = tmp_path / "template.yaml"
