@@ -64,7 +64,7 @@ class PayloadTooLargeError(ServiceError):
 
 
 class AuthenticationError(ServiceError):
-    """The callback is not proven to come from PayNearMe, now, for a configured site.
+    """The signature, version or timestamp of the callback is invalid, or its site is not configured.
 
     ``reason`` is a fixed code for the log. The response never contains it: it would help to forge a signature.
     """

@@ -16,7 +16,7 @@ type BackgroundHandler = Callable[[Any, object], None]
 def background_handler(
     operation: str, *, clock: Clock = utc_now
 ) -> Callable[[Callable[[Any, datetime], None]], BackgroundHandler]:
-    """Convert a function of an event and the current time (UTC) to a Lambda handler.
+    """Convert a function that receives an event and the time (UTC) to a Lambda handler.
 
     The handler always writes the log line. Every error becomes ``InvocationFailedError``, which has no text:
     Lambda logs the text of an error, and it could quote the event.

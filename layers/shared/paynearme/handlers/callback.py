@@ -38,6 +38,7 @@ def callback_handler[M: (Authorization, Confirmation, Reversal)](
 ) -> Callable[[Callable[[Callback[M]], CallbackBody]], HttpHandler]:
     """Convert a function that processes an authentic, valid callback to a Lambda handler.
 
+    Before the function, ``receive_callback`` (``authentication.py``) verifies the signature and validates the message.
     The handler never raises: each error has a fixed response. Unexpected errors return 503, or
     ``fallback(parameters, now)`` if given. The parameters can be unverified, and an error in ``fallback`` also
     returns 503. ``transform_response`` can replace the response of a processed message. Its duration does not

@@ -1,4 +1,4 @@
-"""PayNearMe certification hooks: return a faulty response to a recorded confirmation.
+"""PayNearMe certification hooks: return a simulated response to a recorded confirmation.
 
 An order's annotation is part of its callbacks. With the annotations of PayNearMe's sample servers, a team tests
 in its own deployment how PayNearMe retries a confirmation. Production ignores them.
@@ -20,13 +20,13 @@ _REDIRECT_TARGET = "https://redirected.invalid/"
 
 @dataclass(frozen=True)
 class SimulatedResponse:
-    """A faulty response: the name of the fault, and the delay in seconds."""
+    """A simulated response: its name, and the delay in seconds."""
 
     name: str
     seconds: int = 0
 
     def apply(self, response: HttpResponse) -> HttpResponse:
-        """Return ``response`` with the fault. A delay changes nothing."""
+        """Return the simulated response in place of ``response``. A delay changes nothing."""
         match self.name:
             case "confirm_bad_xml":
                 return {**response, "body": _MALFORMED_BODY}
@@ -42,7 +42,7 @@ _HOOKS = {name: SimulatedResponse(name) for name in ("confirm_bad_xml", "confirm
 
 
 def parse_annotation(annotation: str | None) -> SimulatedResponse | None:
-    """Return the fault that an annotation requests, or ``None``.
+    """Return the simulated response that an annotation requests, or ``None``.
 
     The annotation must match exactly, so that a merchant's note has no effect.
     """
@@ -51,7 +51,7 @@ def parse_annotation(annotation: str | None) -> SimulatedResponse | None:
 
 
 def apply_hook(message: Confirmation, deadline: Deadline, response: HttpResponse) -> HttpResponse:
-    """Return the response to a verified confirmation with the fault that its annotation requests.
+    """Return the simulated response that the annotation of a verified confirmation requests, or ``response``.
 
     A delay beyond ``deadline`` ends at the deadline with an empty body: API Gateway counts a 5xx as a failure of
     this service. Waits up to the deadline.

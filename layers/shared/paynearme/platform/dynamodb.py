@@ -155,9 +155,10 @@ class Table:
             request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
 
     def update(self, update: Update, deadline: Deadline) -> Item | None:
-        """Apply one update. Return ``None``, or the current item if the condition did not hold.
+        """Apply one update. Return ``None`` on success, or the conflicting item.
 
-        An item that does not exist is empty. Costs one request.
+        The conflicting item is the current item with the failed condition, or empty if it does not exist. Costs one
+        request.
         """
         request = update.to_request(self._name)
         try:
@@ -170,11 +171,11 @@ class Table:
         return None
 
     def transact(self, updates: Sequence[Update], deadline: Deadline) -> dict[int, Item] | None:
-        """Apply all updates in one transaction, or none.
+        """Apply all updates or none, in one transaction. Return ``None`` on success, or the conflicting items.
 
-        Return ``None``, or the current items with failed conditions, by index in ``updates``. An item
-        that does not exist is empty. A retry after a lost response carries the same token, so DynamoDB applies
-        the transaction once. Costs one request.
+        The conflicting items are the current items with failed conditions, by index in ``updates``. An item that does
+        not exist is empty. A retry after a lost response carries the same token, so DynamoDB applies the transaction
+        once. Costs one request.
         """
         items: Any = [{"Update": update.to_request(self._name)} for update in updates]
         client_request_token = str(uuid.uuid4())
