@@ -10,7 +10,8 @@ from pathlib import Path
 
 from paynearme import errors
 from paynearme.errors import ServiceError
-from paynearme.ledger.results import Anomaly, AuthorizationResult, ConfirmationResult, ReversalResult
+from paynearme.ledger.anomalies import Anomaly
+from paynearme.ledger.results import AuthorizationResult, ConfirmationResult, ReversalResult
 from paynearme.platform import observability
 from paynearme.policy import Decision, Reason
 from paynearme.protocol.callbacks import Outcome

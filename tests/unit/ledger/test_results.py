@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from paynearme.ledger.anomalies import Anomaly
 from paynearme.ledger.results import (
-    Anomaly,
     AuthorizationResult,
     ConfirmationResult,
     ReversalResult,
@@ -49,6 +49,11 @@ def test_a_declined_payment_is_answered_with_no_and_its_reason() -> None:
 def test_a_repeat_is_answered_like_the_first_question() -> None:
     first, duplicate = authorized(ACCEPTED), authorized(ACCEPTED, is_duplicate=True)
     assert first.to_response("80080175585") == duplicate.to_response("80080175585")
+
+
+def test_duplicate_authorization_is_logged_as_duplicate() -> None:
+    results = (authorized(ACCEPTED), authorized(ACCEPTED, is_duplicate=True))
+    assert [result.log_fields["duplicate"] for result in results] == [False, True]
 
 
 def test_the_memo_is_spelled_as_in_the_documents() -> None:

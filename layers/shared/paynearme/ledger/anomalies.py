@@ -1,8 +1,38 @@
 """Find contradictions within a confirmation, and between an outcome and its authorization."""
 
-from paynearme.ledger.results import Anomaly
+from enum import StrEnum
+
 from paynearme.platform.dynamodb import Item
 from paynearme.protocol.callbacks import Confirmation, Outcome
+
+
+class Anomaly(StrEnum):
+    """A contradiction between messages about one payment, for an operator. Stored in the item's ``anomalies``."""
+
+    AUTHORIZATION_CONFLICT = "authorization_conflict"
+    """It was authorized again with another amount, currency, order, customer or payment type."""
+    PAID_AFTER_DECLINE = "paid_after_decline"
+    """It was paid after a declined authorization."""
+    AMOUNT_DIFFERS = "amount_differs"
+    """It was paid with another amount, net amount or currency than the authorized one."""
+    NET_EXCEEDS_AMOUNT = "net_exceeds_amount"
+    """Its net amount exceeds the paid amount."""
+    ORDER_DIFFERS = "order_differs"
+    """It was paid or reversed for another order than the recorded one."""
+    CUSTOMER_DIFFERS = "customer_differs"
+    """It was paid by, or reversed for, another customer than the recorded one."""
+    OUTCOME_CONTRADICTED = "outcome_contradicted"
+    """It was confirmed again with another outcome, amount, order or customer."""
+    PAID_AFTER_RELEASE = "paid_after_release"
+    """It was paid after the release of its reservation. It counts again, also above a limit."""
+    SPENDING_NOT_COUNTED = "spending_not_counted"
+    """It was paid without a reservation while no policy was available. It counts for no limit."""
+    REVERSED_UNKNOWN = "reversed_unknown"
+    """It was reversed without a recorded paid outcome: unknown, declined or not yet confirmed."""
+    REVERSED_TOO_MUCH = "reversed_too_much"
+    """Its reversals exceed the paid amount."""
+    CUSTOMER_MISSING = "customer_missing"
+    """The confirmation contains no customer. The payment is posted, and no balance is credited."""
 
 
 def confirmation_anomalies(message: Confirmation) -> frozenset[Anomaly]:

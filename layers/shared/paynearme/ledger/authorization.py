@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from paynearme.ledger import reservations, schema, unconfirmed
-from paynearme.ledger.anomalies import authorization_mismatches
-from paynearme.ledger.results import Anomaly, AuthorizationResult, site_payment_identifier
+from paynearme.ledger import pending_payments, reservations, schema
+from paynearme.ledger.anomalies import Anomaly, authorization_mismatches
+from paynearme.ledger.results import AuthorizationResult, site_payment_identifier
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table
 from paynearme.policy import (
@@ -104,7 +104,7 @@ class _AuthorizationWrite:
         """
         if "decision" not in payment:
             return True
-        is_duplicate = payment["fingerprint"] == schema.authorization_fingerprint(self.message)
+        is_duplicate = payment["authorization_fingerprint"] == schema.authorization_fingerprint(self.message)
         return is_duplicate and "released_at" in payment and "outcome" not in payment
 
     def read(self, table: Table, deadline: Deadline) -> _Snapshot:
@@ -171,7 +171,7 @@ class _AuthorizationWrite:
         """Return the attributes that make an accepted payment pending. A test payment is never pending."""
         if not decision.accept or self.message.test or "outcome" in payment:
             return {}
-        return unconfirmed.pending_attributes(schema.payment_key_for(self.message), self.now)
+        return pending_payments.pending_attributes(schema.payment_key_for(self.message), self.now)
 
     def _attributes(self, decision: Decision) -> Item:
         message = self.message
@@ -182,7 +182,7 @@ class _AuthorizationWrite:
             "receipt": decision.receipt,
             "decided_at": self.now.isoformat(),
             "policy_version": self.policy.version,
-            "fingerprint": schema.authorization_fingerprint(message),
+            "authorization_fingerprint": schema.authorization_fingerprint(message),
             "payment_type": None if message.payment_type is None else str(message.payment_type),
             "site_payment_identifier": self.identifier,
             "authorized_amount": message.payment_amount,
@@ -197,7 +197,7 @@ def _existing_decision(
     table: Table, message: Authorization, policy: SitePolicy, now: datetime, payment: Item, deadline: Deadline
 ) -> AuthorizationResult:
     """Return the stored decision, or a decline if the authorization has other content."""
-    if payment["fingerprint"] == schema.authorization_fingerprint(message):
+    if payment["authorization_fingerprint"] == schema.authorization_fingerprint(message):
         # The stored texts, not those of the active policy, so that a duplicate receives the same response.
         decision = Decision(
             accept=payment["decision"] == "accept",

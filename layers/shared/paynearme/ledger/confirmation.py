@@ -1,4 +1,7 @@
-"""Store the outcome of a payment once, and update the balance and the spending in the same transaction."""
+"""Post a paid payment once: store its outcome, credit the balance and update the spending in one transaction.
+
+A declined payment releases its reservation, and no balance changes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,10 +9,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from paynearme.ledger import schema
-from paynearme.ledger.anomalies import authorization_mismatches, confirmation_anomalies
+from paynearme.ledger.anomalies import Anomaly, authorization_mismatches, confirmation_anomalies
+from paynearme.ledger.pending_payments import PENDING_ATTRIBUTES
 from paynearme.ledger.reservations import NEVER_RESERVED, Reservation, reservation_changes, reservation_of, sort_keys
-from paynearme.ledger.results import Anomaly, ConfirmationResult, site_payment_identifier
-from paynearme.ledger.unconfirmed import PENDING_ATTRIBUTES
+from paynearme.ledger.results import ConfirmationResult, site_payment_identifier
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
 from paynearme.policy import SitePolicy, payment_type_name, windows_at
@@ -27,18 +30,18 @@ _MATCHES_AUTHORIZATION = (
 def confirm(
     table: Table, message: Confirmation, policy: SitePolicy | None, now: datetime, deadline: Deadline
 ) -> ConfirmationResult:
-    """Store the outcome of a payment, and update balance and spending, once for all duplicates.
+    """Store the outcome of a payment, and post a paid payment, once for all duplicates.
 
-    Mismatches are flagged as anomalies, and the payment is always posted exactly once. Without a ``policy`` the
+    Mismatches are flagged as anomalies, and a paid payment is always posted exactly once. Without a ``policy`` the
     spending day of an unauthorized payment is unknown: it is posted and flagged ``SPENDING_NOT_COUNTED``. Raises
     ``LedgerUnavailableError``. Costs 1 request for the expected outcome and for a duplicate, 2 for all others.
     """
     confirmation = _ConfirmationWrite(message, policy, now)
     anomalies = confirmation_anomalies(message)
-    old = confirmation.write_optimistically(table, deadline)
+    old = confirmation.write_if_expected(table, deadline)
     while old is not None and confirmation.supersedes(old):
         anomalies = confirmation.anomalies(old)
-        old = confirmation.write_onto(table, old, anomalies, deadline)
+        old = confirmation.write_after_read(table, old, anomalies, deadline)
     if old is None:
         return ConfirmationResult(message.status, False, anomalies, confirmation.confirmed_amount)
     if old["confirmation_fingerprint"] == schema.confirmation_fingerprint(message):
@@ -78,14 +81,14 @@ class _ConfirmationWrite:
         detected = frozenset(anomaly for anomaly, present in checks.items() if present)
         return detected | confirmation_anomalies(self.message) | mismatches
 
-    def write_optimistically(self, table: Table, deadline: Deadline) -> Item | None:
+    def write_if_expected(self, table: Table, deadline: Deadline) -> Item | None:
         """Write the outcome on the condition that the payment is as expected, without a read.
 
         Return ``None``, or the payment's current item. An item that does not exist is empty.
         """
         message = self.message
         if message.status is Outcome.DECLINE:
-            return self._decline_optimistically(table, deadline)
+            return self._decline_if_expected(table, deadline)
         condition_values = {
             "accept": "accept",
             "amount": message.payment_amount,
@@ -103,9 +106,9 @@ class _ConfirmationWrite:
             expected = f"(attribute_not_exists(decision) OR ({_MATCHES_AUTHORIZATION})) AND {NEVER_RESERVED}"
         condition = f"{schema.WITHOUT_OUTCOME} AND {_NOT_REVERSED} AND {expected}"
         payment_update = self._payment_update({}, confirmation_anomalies(message), condition, condition_values)
-        return self._write(table, payment_update, self._balance_update(message.net_payment_amount), deadline)
+        return self._write(table, payment_update, self._credit_update(message.net_payment_amount), deadline)
 
-    def _decline_optimistically(self, table: Table, deadline: Deadline) -> Item | None:
+    def _decline_if_expected(self, table: Table, deadline: Deadline) -> Item | None:
         message = self.message
         if not self._counts_as_spending or self.policy is None or message.payment_amount is None:
             condition = f"{schema.WITHOUT_OUTCOME} AND ({NEVER_RESERVED} OR reservation_amount = :nothing)"
@@ -122,7 +125,9 @@ class _ConfirmationWrite:
         changes = reservation_changes(message.site_identifier, expected, released, self.now)
         return self._write(table, payment_update, changes, deadline)
 
-    def write_onto(self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline) -> Item | None:
+    def write_after_read(
+        self, table: Table, old: Item, anomalies: frozenset[Anomaly], deadline: Deadline
+    ) -> Item | None:
         """Write the outcome to the payment's item ``old``. Return ``None``, or the current item if it has changed."""
         message = self.message
         previous, next_ = reservation_of(old), self._reservation_after(reservation_of(old))
@@ -133,11 +138,11 @@ class _ConfirmationWrite:
         net_amount = message.net_payment_amount or schema.ZERO
         # An amount that was reversed before the confirmation is not posted.
         already_reversed = min(net_amount, old.get("reversed_amount", schema.ZERO))
-        if already_reversed and self._balance_update(net_amount):
+        if already_reversed and self._credit_update(net_amount):
             values = values | {"debited_amount": already_reversed}
         payment_update = self._payment_update(values, anomalies, condition, condition_values)
         changes = reservation_changes(message.site_identifier, previous, next_, self.now)
-        changes += self._balance_update(net_amount - already_reversed)
+        changes += self._credit_update(net_amount - already_reversed)
         return self._write(table, payment_update, changes, deadline)
 
     def _write(
@@ -183,7 +188,7 @@ class _ConfirmationWrite:
             condition_values=condition_values,
         )
 
-    def _balance_update(self, amount: Decimal | None) -> list[Update]:
+    def _credit_update(self, amount: Decimal | None) -> list[Update]:
         """Return the update of the customer's balance: empty for a decline, a test payment or a missing customer."""
         message = self.message
         customer = message.site_customer_identifier

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from paynearme.ledger import schema
+from paynearme.ledger.pending_payments import PENDING_ATTRIBUTES, STILL_PENDING
 from paynearme.ledger.reservations import reservation_changes, reservation_of
-from paynearme.ledger.unconfirmed import PENDING_ATTRIBUTES, STILL_PENDING
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
+from paynearme.ledger.anomalies import Anomaly
 from paynearme.policy import ConsumerText, Decision, Reason
 from paynearme.policy.texts import render
 from paynearme.protocol.callbacks import AuthorizationResponse, Outcome
@@ -16,38 +16,9 @@ from paynearme.protocol.reversals import ReversalKind
 _SITE_PAYMENT_NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
 
 
-class Anomaly(StrEnum):
-    """A contradiction between messages about one payment, for an operator. Stored in the item's ``anomalies``."""
-
-    AUTHORIZATION_CONFLICT = "authorization_conflict"
-    """It was authorized again with another amount, currency, order, customer or payment type."""
-    PAID_AFTER_DECLINE = "paid_after_decline"
-    """It was paid after a declined authorization."""
-    AMOUNT_DIFFERS = "amount_differs"
-    """It was paid with another amount, net amount or currency than the authorized one."""
-    NET_EXCEEDS_AMOUNT = "net_exceeds_amount"
-    """Its net amount exceeds the paid amount."""
-    ORDER_DIFFERS = "order_differs"
-    """It was paid for another order than the authorized one."""
-    CUSTOMER_DIFFERS = "customer_differs"
-    """It was paid by another customer than the authorized one."""
-    OUTCOME_CONTRADICTED = "outcome_contradicted"
-    """It was confirmed again with another outcome, amount, order or customer."""
-    PAID_AFTER_RELEASE = "paid_after_release"
-    """It was paid after the release of its reservation. It counts again, also above a limit."""
-    SPENDING_NOT_COUNTED = "spending_not_counted"
-    """It was paid without a reservation while no policy was available. It counts for no limit."""
-    REVERSED_UNKNOWN = "reversed_unknown"
-    """It was reversed before it was posted."""
-    REVERSED_TOO_MUCH = "reversed_too_much"
-    """Its reversals exceed the paid amount."""
-    CUSTOMER_MISSING = "customer_missing"
-    """The confirmation contains no customer. The payment is posted, and no balance is credited."""
-
-
 @dataclass(frozen=True)
 class AuthorizationResult:
-    """The stored decision. ``is_duplicate``: an earlier request stored it."""
+    """The stored decision. ``is_duplicate``: an earlier authorization stored it."""
 
     decision: Decision
     decided_at: datetime
@@ -59,7 +30,7 @@ class AuthorizationResult:
     def log_fields(self) -> dict[str, Any]:
         """Return the fields for the log line."""
         decision = {"accepted": self.decision.accept, "decision_reason": self.decision.reason}
-        return {**decision, **_anomaly_log_fields(self.anomalies)}
+        return {**decision, "duplicate": self.is_duplicate, **_anomaly_log_fields(self.anomalies)}
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -88,8 +59,9 @@ class AuthorizationResult:
 
 @dataclass(frozen=True)
 class ConfirmationResult:
-    """The effect of a confirmation. ``is_duplicate``: it changed nothing.
+    """The effect of a confirmation. ``is_duplicate``: an earlier confirmation stored the outcome.
 
+    A duplicate posts nothing. If it contradicts the stored outcome, the ledger stores an anomaly.
     ``confirmed_amount`` is the paid amount that it posted, or ``None`` for a duplicate, a decline or a test payment.
     """
 
@@ -115,7 +87,7 @@ class ConfirmationResult:
 
 @dataclass(frozen=True)
 class ReversalResult:
-    """The effect of a reversal. ``is_duplicate``: it changed nothing."""
+    """The effect of a reversal. ``is_duplicate``: an earlier callback stored it, and this one changed nothing."""
 
     kind: ReversalKind
     is_duplicate: bool

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from paynearme.ledger import schema
-from paynearme.ledger.results import Anomaly, ReversalResult
+from paynearme.ledger.anomalies import Anomaly
+from paynearme.ledger.results import ReversalResult
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
 from paynearme.protocol.callbacks import Outcome

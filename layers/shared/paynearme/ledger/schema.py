@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from paynearme.ledger.results import Anomaly
+from paynearme.ledger.anomalies import Anomaly
 from paynearme.platform.dynamodb import Item, Key, Update
 from paynearme.policy import CustomerStatus, MerchantCustomer, MerchantOrder, OrderStatus, OrderType, WindowKind
 from paynearme.protocol.callbacks import Authorization, Confirmation, Outcome

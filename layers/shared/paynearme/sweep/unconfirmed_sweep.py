@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from paynearme.ledger.pending_payments import PARTITIONS, PendingPayment, PendingStage, find_overdue, mark_unconfirmed
 from paynearme.ledger.release import release
-from paynearme.ledger.unconfirmed import PARTITIONS, PendingPayment, PendingStage, find_overdue, mark_unconfirmed
 from paynearme.platform import observability
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
 from paynearme.platform.dynamodb import Table

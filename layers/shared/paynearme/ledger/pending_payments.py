@@ -1,4 +1,4 @@
-"""Query accepted payments without an outcome, by the sparse index ``pending``.
+"""Query pending payments, which are accepted and have no outcome, by the sparse index ``pending``.
 
 An accepted payment has the two key attributes of the index. The outcome or a release removes them, so the index
 contains only pending payments. A hash of the payment's key selects its partition.
