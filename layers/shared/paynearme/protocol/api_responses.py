@@ -168,7 +168,11 @@ class PaymentResponse(ApiModel):
     standin: bool | None = Field(
         default=None, description="Whether PayNearMe decided without an authorization response."
     )
-    posted_amount: Dollars | None = Field(default=None, description="The amount that was posted to the balance.")
+    posted_amount: Dollars | None = Field(
+        default=None,
+        description="The net amount of a paid payment. The confirmation credited it to the balance, minus earlier "
+        "reversals. Without a customer, no balance was credited.",
+    )
 
     reservation: ReservationResponse | None = Field(default=None, description="null without a reservation.")
     unconfirmed_at: datetime | None = Field(
