@@ -21,7 +21,7 @@ from sandbox.stack import lifecycle
 from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
 from tests.support import access_token_store_fixture
-from tests.support.cold_start_burst_fixture import FRESH_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
+from tests.support.cold_start_burst_fixture import NEW_PROCESSES, RETRY_UNTIL_TRUE, BurstResult, publish, run_burst
 from tests.support.event_assertions import PaymentEventRecorder
 from tests.support.second_stage_fixture import Stages, deploy_stages, wait_until_started
 
@@ -228,7 +228,7 @@ def tokens(stack: Stack, backend: BackendClient, paynearme: ControlClient) -> It
 
 @pytest.fixture(scope="session")
 def payment_executor(stack: Stack) -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(FRESH_PROCESSES) as threads:
+    with ThreadPoolExecutor(NEW_PROCESSES) as threads:
         yield threads
 
 

@@ -11,7 +11,7 @@ from sandbox.clients.control_client import ControlClient
 from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
 from tests.e2e.conftest import MAX_RESPONSE_SECONDS
 from tests.support.access_token_store_fixture import SITES
-from tests.support.cold_start_burst_fixture import FRESH_PROCESSES, MIN_PROCESSES_WITH_TOKEN, BurstResult
+from tests.support.cold_start_burst_fixture import MIN_PROCESSES_WITH_TOKEN, NEW_PROCESSES, BurstResult
 from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import (
     PATHS,
@@ -111,7 +111,7 @@ def test_while_the_token_address_fails_it_is_asked_once_for_a_lease_and_all_call
 
 
 def test_many_fresh_processes_ask_for_one_token(cold_start_burst: BurstResult) -> None:
-    assert cold_start_burst.processes == FRESH_PROCESSES
+    assert cold_start_burst.processes == NEW_PROCESSES
     assert cold_start_burst.concurrent_payments >= MIN_PROCESSES_WITH_TOKEN
     # PayNearMe rejects the unknown payment method, or its response is too late.
     statuses = [response.status for response in cold_start_burst.responses]

@@ -42,7 +42,7 @@ def spending_in(backend: BackendClient, customer: str, window: str) -> Decimal:
     return Decimal(response.content["spending"][window]["spent"])
 
 
-def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_20_rounds(
+def test_64_concurrent_authorizations_accept_only_10_within_limit(
     concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, backend: BackendClient, ledger_reader: LedgerReader
 ) -> None:
     def authorize(message: Parameters) -> Delivery:
@@ -81,7 +81,7 @@ def test_64_payments_at_once_against_a_limit_that_admits_10_of_them_in_each_of_2
         }
 
 
-def test_payments_of_different_types_at_once_keep_a_limit_over_some_types(
+def test_concurrent_payments_of_different_types_never_exceed_limit(
     concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, backend: BackendClient
 ) -> None:
     # The policy of the gaming site: at most 1000.00 a day by credit and debit cards together.

@@ -218,7 +218,7 @@ def reverse(cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
 
 
 @pytest.fixture
-def payments(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
+def callback_driver(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
     return CallbackDriver(authorize, confirm, ledger_table)
 
 
@@ -228,7 +228,7 @@ def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFix
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     return ApiDriver(cold_start)
 
 
@@ -273,17 +273,17 @@ def get_smart_token(paynearme: PayNearMeStub, cold_start: Callable[[str], Lambda
 
 
 @pytest.fixture
-def submissions(
+def submission_driver(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
 ) -> Iterator[SubmissionDriver]:
     """Submit payments, which PayNearMe accepts. At the end, check that no secret is stored or logged."""
     paynearme.default_reply = paynearme.replying(200, ACCEPTED_REPLY)
     yield SubmissionDriver(ApiDriver(cold_start), paynearme, confirm, ledger_table)
-    output = str(ledger_table.all_items()) + captured.text()
+    output = str(ledger_table.all_items()) + captured_output.text()
     secrets = {SITES[SITE]["secret"], *(sent.get("signature", MARKER) for sent in paynearme.sent)}
     assert not [secret for secret in (MARKER, "_pii", *secrets) if secret in output]
 
@@ -300,7 +300,7 @@ def interleave(monkeypatch: pytest.MonkeyPatch) -> Interleaver:
 
 
 @pytest.fixture(autouse=True)
-def captured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CapturedOutput:
+def captured_output(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CapturedOutput:
     for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", StandardOutput())
     # A test that calls code outside of a handler leaves fields and metrics.

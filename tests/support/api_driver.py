@@ -173,7 +173,7 @@ def identifier_of(key: str = KEY, site: str = SITE) -> str:
 class SubmissionDriver:
     """Submissions and confirmations at ``now``."""
 
-    backend: ApiDriver
+    api_driver: ApiDriver
     paynearme: PayNearMeStub
     confirm: LambdaFunction
     ledger_table: LedgerFixture
@@ -185,7 +185,7 @@ class SubmissionDriver:
 
     def submit(self, key: str | None = KEY, **changes: Any) -> Response:
         """Submit the payment. A change to ``None`` removes a parameter."""
-        return self.backend.at(self.now).post("/payments", REQUEST | changes, key)
+        return self.api_driver.at(self.now).post("/payments", REQUEST | changes, key)
 
     def start(self, key: str = KEY) -> None:
         """Submit the payment in a process that ends before PayNearMe responds."""

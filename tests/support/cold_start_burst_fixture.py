@@ -20,7 +20,7 @@ from tests.support import access_token_store_fixture
 from tests.support.payment_driver import SITE
 
 RETRY_UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
-FRESH_PROCESSES = 50
+NEW_PROCESSES = 50
 MIN_PROCESSES_WITH_TOKEN = 40
 """The minimum number of processes that must submit a payment. A busy machine can delay the others too long."""
 RESPONSE_DELAY_SECONDS = 2.5
@@ -108,20 +108,18 @@ def _run_burst_once(
     # Processes that start during the burst would reach the token endpoint one after the other. The delay keeps each
     # process busy, so that each request starts another process.
     delay_responses(5, "make_payment")
-    list(payment_executor.map(submit_payment, [SITE] * FRESH_PROCESSES))
+    list(payment_executor.map(submit_payment, [SITE] * NEW_PROCESSES))
     # Wait until each process has called PayNearMe in time. PayNearMe rejects the unknown payment method.
     delay_responses(1, "make_payment")
     RETRY_UNTIL_TRUE(
-        lambda: (
-            {response.status for response in payment_executor.map(submit_payment, [SITE] * FRESH_PROCESSES)} == {422}
-        )
+        lambda: {response.status for response in payment_executor.map(submit_payment, [SITE] * NEW_PROCESSES)} == {422}
     )
     paynearme.post("reset")
     access_token_store_fixture.clear_tokens(stack, paynearme)
     # All processes must wait for the access token at the same time. A process waits for about three seconds.
     delay_responses(0.3, "access_token")
     delay_responses(RESPONSE_DELAY_SECONDS, "make_payment")
-    responses = list(payment_executor.map(submit_payment, [OAUTH_SITE] * FRESH_PROCESSES))
+    responses = list(payment_executor.map(submit_payment, [OAUTH_SITE] * NEW_PROCESSES))
     call_times = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
     response_delay = timedelta(seconds=RESPONSE_DELAY_SECONDS)
     concurrent_payments = sum(call_time - call_times[0] < response_delay for call_time in call_times)

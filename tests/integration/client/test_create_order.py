@@ -60,7 +60,7 @@ UPSTREAM_ERRORS: dict[str, tuple[Any, tuple[int, str]]] = {
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     paynearme.default_reply = paynearme.replying(200, CREATED_REPLY)
     return ApiDriver(cold_start)
 
@@ -69,8 +69,8 @@ def created(**changes: object) -> dict[str, Any]:
     return {"status": "ok", "order": CREATED_REPLY["order"] | changes}
 
 
-def test_the_guides_order_is_created_and_told_trimmed(backend: ApiDriver) -> None:
-    response = backend.post("/orders", REQUEST)
+def test_the_guides_order_is_created_and_told_trimmed(api_driver: ApiDriver) -> None:
+    response = api_driver.post("/orders", REQUEST)
 
     assert response.status == 200
     returned = response.content["order"]
@@ -90,21 +90,21 @@ def test_the_guides_order_is_created_and_told_trimmed(backend: ApiDriver) -> Non
 
 
 def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
-    backend: ApiDriver, paynearme: PayNearMeStub
+    api_driver: ApiDriver, paynearme: PayNearMeStub
 ) -> None:
     accounts = load_sample("find_payment_methods_response", "saved")["accounts"]
     methods = [{"type": "ach", "accounts": accounts}, {"type": "debit", "accounts": [{"payment_method_identifier": 7}]}]
     paynearme.default_reply = paynearme.replying(200, created(electronic_payments={"payment_methods": methods}))
 
-    ach, debit = backend.post("/orders", REQUEST).content["order"]["payment_methods"]
+    ach, debit = api_driver.post("/orders", REQUEST).content["order"]["payment_methods"]
 
     assert [account["guaranteed_ach"] for account in ach["accounts"]] == [True, True]
     [account] = debit["accounts"]
     assert (account["payment_method_identifier"], account["guaranteed_ach"]) == ("7", False)
 
 
-def test_what_is_asked_is_sent_signed_and_as_text(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
-    backend.post("/orders", REQUEST)
+def test_what_is_asked_is_sent_signed_and_as_text(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
+    api_driver.post("/orders", REQUEST)
 
     [sent] = paynearme.sent
     assert paynearme.urls == ["POST https://api.paynearme.invalid/json-api/create_order"]
@@ -113,10 +113,10 @@ def test_what_is_asked_is_sent_signed_and_as_text(backend: ApiDriver, paynearme:
     assert {name: sent[name] for name in REQUEST} == as_text
 
 
-def test_the_ledger_knows_the_order_then(backend: ApiDriver) -> None:
-    backend.at(NOON).post("/orders", REQUEST)
+def test_the_ledger_knows_the_order_then(api_driver: ApiDriver) -> None:
+    api_driver.at(NOON).post("/orders", REQUEST)
 
-    assert backend.get(order_path(ORDER)).content == {
+    assert api_driver.get(order_path(ORDER)).content == {
         "site_identifier": SITE,
         "pnm_order_identifier": ORDER,
         "status": "open",
@@ -140,7 +140,7 @@ def test_the_ledger_knows_the_order_then(backend: ApiDriver) -> None:
     ids=str,
 )
 def test_the_ledger_knows_what_was_asked_for(
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     request_changes: dict[str, Any],
     reply: dict[str, Any],
@@ -148,13 +148,13 @@ def test_the_ledger_knows_what_was_asked_for(
 ) -> None:
     paynearme.default_reply = paynearme.replying(200, created(**reply))
 
-    assert backend.post("/orders", REQUEST | request_changes).status == 200
-    returned = backend.get(order_path(ORDER)).content
+    assert api_driver.post("/orders", REQUEST | request_changes).status == 200
+    returned = api_driver.get(order_path(ORDER)).content
     assert {name: returned[name] for name in stored_order} == stored_order
 
 
 def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
-    backend: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
+    api_driver: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(unknown_order="decline")
 
@@ -163,37 +163,37 @@ def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
         return authorize(message).fields["accept_payment"]
 
     before = accept_payment("1")
-    backend.post("/orders", REQUEST)
+    api_driver.post("/orders", REQUEST)
 
     assert (before, accept_payment("2")) == ("no", "yes")
 
 
-def test_what_the_merchant_fed_before_stands(backend: ApiDriver) -> None:
-    put_response = backend.at(NOON).put(order_path(ORDER), status="closed", order_type="up-to", order_amount="7.00")
+def test_what_the_merchant_fed_before_stands(api_driver: ApiDriver) -> None:
+    put_response = api_driver.at(NOON).put(order_path(ORDER), status="closed", order_type="up-to", order_amount="7.00")
 
-    assert backend.post("/orders", REQUEST).status == 200
-    assert backend.get(order_path(ORDER)).content == put_response.content
+    assert api_driver.post("/orders", REQUEST).status == 200
+    assert api_driver.get(order_path(ORDER)).content == put_response.content
 
 
-def test_the_same_order_again_changes_nothing(backend: ApiDriver, ledger_table: LedgerFixture) -> None:
-    backend.at(NOON).post("/orders", REQUEST)
+def test_the_same_order_again_changes_nothing(api_driver: ApiDriver, ledger_table: LedgerFixture) -> None:
+    api_driver.at(NOON).post("/orders", REQUEST)
     items_before = ledger_table.all_items()
 
-    assert backend.post("/orders", REQUEST).status == 200
+    assert api_driver.post("/orders", REQUEST).status == 200
     assert ledger_table.all_items() == items_before
 
 
 @pytest.mark.parametrize(("reply", "expected"), UPSTREAM_ERRORS.values(), ids=UPSTREAM_ERRORS)
 def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
     paynearme_behind_urllib3: PayNearMeStub,
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     ledger_table: LedgerFixture,
     reply: Any,
     expected: tuple[int, str],
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
 
-    response = backend.post("/orders", REQUEST)
+    response = api_driver.post("/orders", REQUEST)
 
     assert (response.status, problem_type(response)) == expected
     assert len(paynearme_behind_urllib3.sent) == 1
@@ -201,11 +201,11 @@ def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
 
 
 def test_a_connection_that_was_not_made_is_tried_again(
-    paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver
+    paynearme_behind_urllib3: PayNearMeStub, api_driver: ApiDriver
 ) -> None:
     paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2  # type: ignore[list-item] # the reason is set
 
-    assert backend.post("/orders", REQUEST).status == 200
+    assert api_driver.post("/orders", REQUEST).status == 200
     assert len(paynearme_behind_urllib3.sent) == 3
 
 
@@ -224,11 +224,11 @@ def test_a_connection_that_was_not_made_is_tried_again(
     ids=["no order", "list", "no identifier", "null", "empty", "space", "object", "boolean"],
 )
 def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
-    backend: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, reply: object
+    api_driver: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, reply: object
 ) -> None:
     paynearme.default_reply = paynearme.replying(200, reply)
 
-    response = backend.post("/orders", REQUEST)
+    response = api_driver.post("/orders", REQUEST)
 
     assert (response.status, problem_type(response)) == (502, "paynearme-error")
     assert "zq7" not in response.body
@@ -248,15 +248,15 @@ def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
     ids=str,
 )
 def test_an_order_is_not_lost_over_what_only_informs(
-    backend: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, object]
+    api_driver: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, object]
 ) -> None:
     paynearme.default_reply = paynearme.replying(200, created(**changes))
 
-    response = backend.post("/orders", REQUEST)
+    response = api_driver.post("/orders", REQUEST)
 
     assert response.status == 200
     assert "zq7" not in response.body
-    assert backend.get(order_path(ORDER)).content["minimum_payment_amount"] is None
+    assert api_driver.get(order_path(ORDER)).content["minimum_payment_amount"] is None
 
 
 @pytest.mark.parametrize(
@@ -275,21 +275,21 @@ def test_an_order_is_not_lost_over_what_only_informs(
     ids=str,
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    backend: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, Any], name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, Any], name: str
 ) -> None:
-    assert parameter_errors(backend.post("/orders", REQUEST | changes)).keys() == {name}
+    assert parameter_errors(api_driver.post("/orders", REQUEST | changes)).keys() == {name}
     assert paynearme.sent == []
 
 
 def test_who_the_customer_is_goes_to_paynearme_and_nowhere_else(
-    backend: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, captured: CapturedOutput
+    api_driver: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     customer = {"site_customer_identifier": "1", "pnm_customer_name": "zq7name"}
     paynearme.default_reply = paynearme.replying(200, created(customer=customer))
 
-    response = backend.post("/orders", REQUEST | PII_FIELDS)
+    response = api_driver.post("/orders", REQUEST | PII_FIELDS)
 
     assert {name: paynearme.sent[0][name] for name in PII_FIELDS} == PII_FIELDS
-    assert "zq7" not in response.body + str(ledger_table.all_items()) + captured.text()
-    assert CREATED_REPLY["order"]["secure_smart_token"] not in str(ledger_table.all_items()) + captured.text()
+    assert "zq7" not in response.body + str(ledger_table.all_items()) + captured_output.text()
+    assert CREATED_REPLY["order"]["secure_smart_token"] not in str(ledger_table.all_items()) + captured_output.text()
     assert {item["pk"] for item in ledger_table.all_items()} == {f"ORDER#{SITE}#{ORDER}"}

@@ -32,7 +32,7 @@ PII_FIELDS = {
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     paynearme.default_reply = paynearme.replying(200, CREATED_REPLY)
     return ApiDriver(cold_start)
 
@@ -43,27 +43,31 @@ def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction
     ids=["denied", "timeout"],
 )
 def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
-    backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured: CapturedOutput, error: Exception
+    api_driver: ApiDriver,
+    paynearme: PayNearMeStub,
+    aws_calls: AwsCallRecorder,
+    captured_output: CapturedOutput,
+    error: Exception,
 ) -> None:
     aws_calls.request_errors["UpdateItem"] = error
 
-    response = backend.post("/orders", REQUEST)
+    response = api_driver.post("/orders", REQUEST)
 
     assert (response.status, problem_type(response)) == (503, "order-not-recorded")
     assert response.content["pnm_order_identifier"] == ORDER
     assert len(paynearme.sent) == 1
-    assert captured.metric_total("OrderNotRecorded") == 1
+    assert captured_output.metric_total("OrderNotRecorded") == 1
     aws_calls.request_errors.clear()
-    assert backend.get(order_path(ORDER)).status == 404
-    put_response = backend.put(order_path(response.content["pnm_order_identifier"]), **ORDER_INPUT)
+    assert api_driver.get(order_path(ORDER)).status == 404
+    put_response = api_driver.put(order_path(response.content["pnm_order_identifier"]), **ORDER_INPUT)
     assert put_response.status == 200
-    assert backend.get(order_path(ORDER)).content == put_response.content
+    assert api_driver.get(order_path(ORDER)).content == put_response.content
 
 
 @pytest.fixture
-def seconds(backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> float:
+def seconds(api_driver: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> float:
     """Return the duration of a call's deadline, which uses ``clock``."""
-    call_seconds: float = backend.function("create_order").app.settings.call_timeout_seconds
+    call_seconds: float = api_driver.function("create_order").app.settings.call_timeout_seconds
 
     def deadline_after(seconds: float) -> Deadline:
         return Deadline(clock.now + seconds, clock, clock.sleep)
@@ -73,13 +77,13 @@ def seconds(backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock) -
 
 
 def test_an_order_that_comes_in_the_last_moment_is_written_down(
-    backend: ApiDriver, paynearme: PayNearMeStub, clock: Clock, seconds: float
+    api_driver: ApiDriver, paynearme: PayNearMeStub, clock: Clock, seconds: float
 ) -> None:
     # The write takes at most 1 second, plus the time before it starts.
     paynearme.during_call = [lambda: clock.advance(seconds - 1.21)]
 
-    assert backend.post("/orders", REQUEST).status == 200
-    assert backend.get(order_path(ORDER)).status == 200
+    assert api_driver.post("/orders", REQUEST).status == 200
+    assert api_driver.get(order_path(ORDER)).status == 200
 
 
 @pytest.fixture
@@ -97,9 +101,9 @@ def attempt_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_paynearme_is_given_only_so_much_time_that_the_order_can_be_written_down(
-    backend: ApiDriver, attempt_seconds: list[float], seconds: float
+    api_driver: ApiDriver, attempt_seconds: list[float], seconds: float
 ) -> None:
-    assert backend.post("/orders", REQUEST).status == 200
+    assert api_driver.post("/orders", REQUEST).status == 200
     # The last two calls are the request to PayNearMe and the write.
     assert attempt_seconds[-2:] == [pytest.approx(seconds - 1.2), pytest.approx(1.0)]
 
@@ -108,35 +112,35 @@ def rejection(description: str, code: str = "1100") -> dict[str, Any]:
     return {"status": "error", "response_code": code, "errors": [{"description": description}]}
 
 
-def rejected_response(backend: ApiDriver, paynearme: PayNearMeStub, reply: dict[str, Any]) -> Response:
+def rejected_response(api_driver: ApiDriver, paynearme: PayNearMeStub, reply: dict[str, Any]) -> Response:
     paynearme.default_reply = paynearme.replying(422, reply)
-    response = backend.post("/orders", REQUEST | PII_FIELDS)
+    response = api_driver.post("/orders", REQUEST | PII_FIELDS)
     assert (response.status, problem_type(response)) == (422, "rejected-by-paynearme")
     return response
 
 
 @pytest.mark.parametrize("name", PII_FIELDS)
 def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
-    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput, name: str
 ) -> None:
     value = PII_FIELDS[name]
     reply = rejection(f"Wrong {value}, not {value}!", f"code {value}")
 
-    response = rejected_response(backend, paynearme, reply)
+    response = rejected_response(api_driver, paynearme, reply)
 
     assert paynearme.sent[0][name] == value
-    assert value not in response.body + captured.text()
+    assert value not in response.body + captured_output.text()
     [error] = response.content["errors"]
     assert error["description"].startswith("Wrong ")
     assert error["description"].endswith("!")
 
 
 def test_a_refusal_that_repeats_the_merchants_own_identifiers_is_handed_on_as_it_is(
-    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput
+    api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     reply = rejection(f"{REQUEST['site_customer_identifier']} has {REQUEST['site_order_identifier']}", "1107")
 
-    response = rejected_response(backend, paynearme, reply)
+    response = rejected_response(api_driver, paynearme, reply)
 
     assert response.content["errors"] == reply["errors"]
-    assert captured.logs()[0]["response_code"] == "1107"
+    assert captured_output.logs()[0]["response_code"] == "1107"

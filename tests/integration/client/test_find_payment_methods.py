@@ -16,45 +16,45 @@ SAVED_METHODS = load_sample("find_payment_methods_response", "saved")
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     paynearme.default_reply = paynearme.replying(200, SAVED_METHODS)
     return ApiDriver(cold_start)
 
 
-def accounts(backend: ApiDriver) -> list[dict[str, Any]]:
-    response = backend.post(PATH, REQUEST)
+def accounts(api_driver: ApiDriver) -> list[dict[str, Any]]:
+    response = api_driver.post(PATH, REQUEST)
     assert response.status == 200
     account_list: list[dict[str, Any]] = response.content["accounts"]
     return account_list
 
 
-def test_the_guides_accounts_are_told_as_guaranteed_ach(backend: ApiDriver) -> None:
+def test_the_guides_accounts_are_told_as_guaranteed_ach(api_driver: ApiDriver) -> None:
     common_fields = {"status": "active", "account_type": "Personal trustly_ach", "fee_amount": "0.00"}
     common_fields |= {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}  # type: ignore[dict-item] # booleans
     savings = {"payment_method_identifier": "76590ef5135ae", "description": "Demo Savings Account"}
     checking = {"payment_method_identifier": "23b9e4ba13242", "description": "Demo Checking Account"}
 
-    assert accounts(backend) == [
+    assert accounts(api_driver) == [
         common_fields | savings | {"number": "6213"},
         common_fields | checking | {"number": "6576"},
     ]
 
 
 @pytest.mark.parametrize("name", sample_names("find_payment_methods"))
-def test_the_guides_requests_are_sent_signed(backend: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
+def test_the_guides_requests_are_sent_signed(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
     request = load_sample("find_payment_methods", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
-    assert backend.post(PATH, request).status == 200
+    assert api_driver.post(PATH, request).status == 200
     [sent] = paynearme.sent
     assert paynearme.urls == ["POST https://api.paynearme.invalid/json-api/find_payment_methods"]
     verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
     assert sent["site_customer_identifier"] == request["site_customer_identifier"]
 
 
-def test_a_customer_who_saved_none_has_an_empty_list(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
+def test_a_customer_who_saved_none_has_an_empty_list(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     paynearme.default_reply = paynearme.replying(200, {"status": "ok", "accounts": []})
 
-    assert accounts(backend) == []
+    assert accounts(api_driver) == []
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def test_a_customer_who_saved_none_has_an_empty_list(backend: ApiDriver, paynear
     ],
 )
 def test_guaranteed_ach_is_told_by_a_field_of_ours(
-    backend: ApiDriver, paynearme: PayNearMeStub, account_type: str | None, guaranteed: bool
+    api_driver: ApiDriver, paynearme: PayNearMeStub, account_type: str | None, guaranteed: bool
 ) -> None:
     account = SAVED_METHODS["accounts"][0] | {"account_type": account_type}
     paynearme.default_reply = paynearme.replying(200, {"status": "ok", "accounts": [account]})
 
-    [found_account] = accounts(backend)
+    [found_account] = accounts(api_driver)
     assert found_account["guaranteed_ach"] is guaranteed
 
 
-def test_other_spellings_and_unknown_members_do_no_harm(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
+def test_other_spellings_and_unknown_members_do_no_harm(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     account = {
         "payment_method_identifier": 76590,
         "pull_enabled": True,
@@ -90,7 +90,7 @@ def test_other_spellings_and_unknown_members_do_no_harm(backend: ApiDriver, payn
     }
     paynearme.default_reply = paynearme.replying(200, {"status": "ok", "accounts": [account], "more": "zq7"})
 
-    [found_account] = accounts(backend)
+    [found_account] = accounts(api_driver)
     assert found_account == {
         "payment_method_identifier": "76590",
         "guaranteed_ach": False,
@@ -121,11 +121,11 @@ def test_other_spellings_and_unknown_members_do_no_harm(backend: ApiDriver, payn
     ids=str,
 )
 def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
-    backend: ApiDriver, paynearme: PayNearMeStub, reply: object
+    api_driver: ApiDriver, paynearme: PayNearMeStub, reply: object
 ) -> None:
     paynearme.default_reply = paynearme.replying(200, reply)
 
-    response = backend.post(PATH, REQUEST)
+    response = api_driver.post(PATH, REQUEST)
 
     assert (response.status, problem_type(response)) == (502, "paynearme-error")
     assert "zq7" not in response.body
@@ -141,20 +141,20 @@ def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
     ids=["timeout", "500", "429"],
 )
 def test_what_may_pass_is_asked_three_times(
-    paynearme_behind_urllib3: PayNearMeStub, backend: ApiDriver, reply: Any, expected: tuple[int, str]
+    paynearme_behind_urllib3: PayNearMeStub, api_driver: ApiDriver, reply: Any, expected: tuple[int, str]
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
 
-    response = backend.post(PATH, REQUEST)
+    response = api_driver.post(PATH, REQUEST)
 
     assert (response.status, problem_type(response)) == expected
     assert len(paynearme_behind_urllib3.sent) == 3
 
 
-def test_a_refusal_is_told_in_paynearmes_words(backend: ApiDriver, paynearme: PayNearMeStub) -> None:
+def test_a_refusal_is_told_in_paynearmes_words(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     paynearme.default_reply = paynearme.replying(200, REJECTION)
 
-    response = backend.post(PATH, REQUEST)
+    response = api_driver.post(PATH, REQUEST)
 
     assert (response.status, problem_type(response)) == (422, "rejected-by-paynearme")
     assert response.content["errors"] == REJECTION["errors"]
@@ -171,31 +171,31 @@ def test_a_refusal_is_told_in_paynearmes_words(backend: ApiDriver, paynearme: Pa
     ids=str,
 )
 def test_what_the_caller_got_wrong_is_named_and_not_sent(
-    backend: ApiDriver, paynearme: PayNearMeStub, content: dict[str, str], name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, content: dict[str, str], name: str
 ) -> None:
-    assert parameter_errors(backend.post(PATH, content)).keys() == {name}
+    assert parameter_errors(api_driver.post(PATH, content)).keys() == {name}
     assert paynearme.sent == []
 
 
 def test_without_the_sites_keys_it_is_unavailable(
-    backend: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret
+    api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret
 ) -> None:
     sites_secret.delete()
 
-    response = backend.post(PATH, REQUEST)
+    response = api_driver.post(PATH, REQUEST)
 
     assert (response.status, problem_type(response)) == (503, "unavailable")
     assert paynearme.sent == []
 
 
 def test_nothing_of_it_is_stored_or_written(
-    backend: ApiDriver, ledger_table: LedgerFixture, captured: CapturedOutput
+    api_driver: ApiDriver, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
-    accounts(backend)
+    accounts(api_driver)
 
     assert ledger_table.all_items() == []
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert (line["operation"], line["status"]) == ("find_payment_methods", 200)
     for account in SAVED_METHODS["accounts"]:
-        assert account["payment_method_identifier"] not in captured.text()
-        assert account["description"] not in captured.text()
+        assert account["payment_method_identifier"] not in captured_output.text()
+        assert account["description"] not in captured_output.text()

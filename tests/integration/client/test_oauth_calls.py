@@ -44,7 +44,7 @@ RETRIED_CALLS = [name for name in CALLS if name != "make_payment"]
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], LambdaFunction], oauth_site: str, paynearme: PayNearMeStub) -> ApiDriver:
+def api_driver(cold_start: Callable[[str], LambdaFunction], oauth_site: str, paynearme: PayNearMeStub) -> ApiDriver:
     return ApiDriver(cold_start)
 
 
@@ -53,12 +53,12 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def call(backend: ApiDriver, paynearme: PayNearMeStub, name: str, site: str = OAUTH_SITE) -> Response:
+def call(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str, site: str = OAUTH_SITE) -> Response:
     """Make a call. PayNearMe returns ``next_replies`` first, then a successful response."""
     path, request, reply = CALLS[name]
     paynearme.default_reply = paynearme.replying(200, reply)
     key = KEY if name == "make_payment" else None
-    return backend.post(path, request | {"site_identifier": site}, key)
+    return api_driver.post(path, request | {"site_identifier": site}, key)
 
 
 def expire_lease(ledger_table: LedgerFixture) -> None:
@@ -66,8 +66,8 @@ def expire_lease(ledger_table: LedgerFixture) -> None:
     ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=key)
 
 
-def test_a_call_carries_a_token_and_no_signature(backend: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
-    assert call(backend, paynearme, name).status == 200
+def test_a_call_carries_a_token_and_no_signature(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
+    assert call(api_driver, paynearme, name).status == 200
 
     [sent] = paynearme.sent
     assert paynearme.authorizations == [FIRST]
@@ -78,12 +78,12 @@ def test_a_call_carries_a_token_and_no_signature(backend: ApiDriver, paynearme: 
 
 
 def test_a_call_carries_both_where_that_is_set(
-    backend: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, name: str
 ) -> None:
     site_entry = {**OAUTH, "oauth": CLIENT | {"send_signature": True}}
     sites_secret.put({"sites": {OAUTH_SITE: site_entry}})
 
-    assert call(backend, paynearme, name).status == 200
+    assert call(api_driver, paynearme, name).status == 200
     [sent] = paynearme.sent
     assert paynearme.authorizations == [FIRST]
     verify(sent, sent["signature"], [OAUTH["secret"]], "3.0")
@@ -91,7 +91,7 @@ def test_a_call_carries_both_where_that_is_set(
 
 @pytest.mark.parametrize("site", [SITE, OAUTH_SITE], ids=["no client", "unused client"])
 def test_a_site_that_signs_needs_no_token(
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     token_endpoint: TokenEndpointStub,
     sites_secret: SitesSecret,
@@ -101,7 +101,7 @@ def test_a_site_that_signs_needs_no_token(
 ) -> None:
     sites_secret.put({"sites": {**SITES, OAUTH_SITE: OAUTH | {"call_authentication": "hmac"}}})
 
-    assert call(backend, paynearme, name, site).status == 200
+    assert call(api_driver, paynearme, name, site).status == 200
     assert paynearme.authorizations == [None]
     verify(paynearme.sent[0], paynearme.sent[0]["signature"], [(SITES | {OAUTH_SITE: OAUTH})[site]["secret"]], "3.0")
     assert token_endpoint.requests == []
@@ -109,12 +109,12 @@ def test_a_site_that_signs_needs_no_token(
 
 
 def test_all_functions_share_one_token(
-    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub
+    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub
 ) -> None:
     for _ in range(2):
         for name in CALLS:
-            assert call(backend, paynearme, name).status == 200
-        backend.started.clear()
+            assert call(api_driver, paynearme, name).status == 200
+        api_driver.started.clear()
 
     assert set(paynearme.authorizations) == {FIRST}
     assert len(token_endpoint.requests) == 1
@@ -122,58 +122,58 @@ def test_all_functions_share_one_token(
 
 @pytest.mark.parametrize("name", RETRIED_CALLS)
 def test_a_token_that_paynearme_refuses_is_replaced_once(
-    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(401, {"status": "error"})]
 
-    assert call(backend, paynearme, name).status == 200
-    assert call(backend, paynearme, name).status == 200
+    assert call(api_driver, paynearme, name).status == 200
+    assert call(api_driver, paynearme, name).status == 200
     assert paynearme.authorizations == [FIRST, SECOND, SECOND]
     assert len(token_endpoint.requests) == 2
 
 
 def test_a_403_is_no_reason_for_another_token(
-    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(403, {"status": "error"})]
 
-    assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
-    assert call(backend, paynearme, name).status == 200
+    assert outcome(call(api_driver, paynearme, name)) == (502, "credentials-rejected")
+    assert call(api_driver, paynearme, name).status == 200
     assert paynearme.authorizations == [FIRST, FIRST]
     assert len(token_endpoint.requests) == 1
 
 
 def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
-    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(99)]
 
     for _ in range(10):
-        assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
+        assert outcome(call(api_driver, paynearme, name)) == (502, "credentials-rejected")
 
     assert len(token_endpoint.requests) <= 2
 
 
 @pytest.mark.parametrize("name", RETRIED_CALLS)
 def test_where_the_second_token_is_refused_as_well_there_is_no_third(
-    backend: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(9)]
 
-    assert outcome(call(backend, paynearme, name)) == (502, "credentials-rejected")
+    assert outcome(call(api_driver, paynearme, name)) == (502, "credentials-rejected")
     assert paynearme.authorizations == [FIRST, SECOND]
     assert len(token_endpoint.requests) == 2
 
 
 def test_a_payment_is_not_sent_again_with_another_token_but_the_next_call_has_one(
-    backend: ApiDriver, paynearme: PayNearMeStub
+    api_driver: ApiDriver, paynearme: PayNearMeStub
 ) -> None:
     paynearme.next_replies = [paynearme.replying(401, {})]
 
-    assert outcome(call(backend, paynearme, "make_payment")) == (502, "credentials-rejected")
+    assert outcome(call(api_driver, paynearme, "make_payment")) == (502, "credentials-rejected")
     assert paynearme.authorizations == [FIRST]
 
-    assert outcome(call(backend, paynearme, "make_payment")) == SUBMITTED
+    assert outcome(call(api_driver, paynearme, "make_payment")) == SUBMITTED
     assert paynearme.authorizations == [FIRST, SECOND]
     assert {sent["site_payment_identifier"] for sent in paynearme.sent} == {identifier_of(site=OAUTH_SITE)}
 
@@ -189,7 +189,7 @@ FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, tuple[int, str]]] = {
 
 @pytest.mark.parametrize(("reply", "expected"), FAILED_GRANTS.values(), ids=FAILED_GRANTS)
 def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     token_endpoint: TokenEndpointStub,
     ledger_table: LedgerFixture,
@@ -199,7 +199,7 @@ def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
 ) -> None:
     token_endpoint.reply = reply
 
-    response = call(backend, paynearme, name)
+    response = call(api_driver, paynearme, name)
 
     assert outcome(response) == expected
     assert "zq7" not in response.body
@@ -207,46 +207,50 @@ def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
     assert len(token_endpoint.requests) == 1
     token_endpoint.reply = None
     expire_lease(ledger_table)
-    assert call(backend, paynearme, name).status == 200
+    assert call(api_driver, paynearme, name).status == 200
 
 
 def test_without_the_store_of_tokens_it_is_unavailable(
-    backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured: CapturedOutput, name: str
+    api_driver: ApiDriver,
+    paynearme: PayNearMeStub,
+    aws_calls: AwsCallRecorder,
+    captured_output: CapturedOutput,
+    name: str,
 ) -> None:
     aws_calls.request_errors["GetParameter"] = client_error("AccessDeniedException")
 
-    assert outcome(call(backend, paynearme, name)) == (503, "unavailable")
+    assert outcome(call(api_driver, paynearme, name)) == (503, "unavailable")
     assert paynearme.sent == []
-    assert captured.metric_total("AccessTokenUnavailable") == 1
-    assert "ClientError AccessDeniedException" in captured.logs()[0]["error_causes"]
+    assert captured_output.metric_total("AccessTokenUnavailable") == 1
+    assert "ClientError AccessDeniedException" in captured_output.logs()[0]["error_causes"]
     aws_calls.request_errors.clear()
 
-    assert call(backend, paynearme, name).status == 200
+    assert call(api_driver, paynearme, name).status == 200
 
 
 def test_a_token_that_cannot_be_stored_is_used_all_the_same(
-    backend: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, name: str
+    api_driver: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, name: str
 ) -> None:
     aws_calls.request_errors["PutParameter"] = client_error("AccessDeniedException")
 
-    assert call(backend, paynearme, name).status == 200
+    assert call(api_driver, paynearme, name).status == 200
 
 
 @pytest.mark.parametrize("statuses", [[], [401], [401, 401], [500]], ids=str)
 def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     name: str,
     statuses: list[int],
 ) -> None:
     paynearme.next_replies = [paynearme.replying(status, {"status": "error"}) for status in statuses]
 
-    response = call(backend, paynearme, name)
+    response = call(api_driver, paynearme, name)
 
     assert paynearme.authorizations[0] == FIRST
-    output = response.body + captured.text() + str(ledger_table.all_items())
+    output = response.body + captured_output.text() + str(ledger_table.all_items())
     secrets = (TOKEN, CLIENT_SECRET, CLIENT["client_id"], OAUTH["secret"], "Bearer")
     assert not [text for text in secrets if text in output]
 
@@ -257,11 +261,11 @@ def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
     ids=["no client", "version 2.0", "http"],
 )
 def test_a_site_that_cannot_have_a_token_makes_the_sites_unavailable(
-    backend: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, changes: dict[str, Any]
+    api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, changes: dict[str, Any]
 ) -> None:
     sites_secret.put({"sites": {OAUTH_SITE: OAUTH | changes}})
 
-    assert outcome(call(backend, paynearme, "get_smart_token")) == (503, "unavailable")
+    assert outcome(call(api_driver, paynearme, "get_smart_token")) == (503, "unavailable")
 
 
 def test_callbacks_of_a_site_with_tokens_stay_signed(authorize: LambdaFunction, oauth_site: str) -> None:

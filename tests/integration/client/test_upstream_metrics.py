@@ -55,22 +55,25 @@ REPLIES_BY_METRIC: dict[str, tuple[Any, str]] = {
 }
 
 
-def upstream_metrics(captured: CapturedOutput) -> dict[str, int]:
+def upstream_metrics(captured_output: CapturedOutput) -> dict[str, int]:
     """Return the metrics of calls to PayNearMe, without their prefix."""
-    names = {name for line in captured.metrics() for name in line if name.startswith("PayNearMe")}
-    return {name.removeprefix("PayNearMe"): captured.metric_total(name) for name in names}
+    names = {name for line in captured_output.metrics() for name in line if name.startswith("PayNearMe")}
+    return {name.removeprefix("PayNearMe"): captured_output.metric_total(name) for name in names}
 
 
 @pytest.mark.parametrize("operation", REQUESTS)
 def test_a_good_answer_is_counted(
-    paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, operation: str
+    paynearme: PayNearMeStub,
+    cold_start: Callable[[str], LambdaFunction],
+    captured_output: CapturedOutput,
+    operation: str,
 ) -> None:
     path, request, success_reply = REQUESTS[operation]
     paynearme.reply((200, success_reply))
 
     assert ApiDriver(cold_start).post(path, request).status == 200
 
-    assert upstream_metrics(captured) == {"CallSucceeded": 1}
+    assert upstream_metrics(captured_output) == {"CallSucceeded": 1}
 
 
 @pytest.mark.parametrize("case", REPLIES_BY_METRIC)
@@ -78,7 +81,7 @@ def test_a_good_answer_is_counted(
 def test_any_other_answer_is_counted_by_its_kind(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     operation: str,
     case: str,
 ) -> None:
@@ -88,7 +91,7 @@ def test_any_other_answer_is_counted_by_its_kind(
 
     assert ApiDriver(cold_start).post(path, request).status >= 400
 
-    assert upstream_metrics(captured) == {metric: 1}
+    assert upstream_metrics(captured_output) == {metric: 1}
 
 
 @pytest.mark.parametrize(
@@ -105,39 +108,44 @@ def test_any_other_answer_is_counted_by_its_kind(
     ],
 )
 def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
-    submissions: SubmissionDriver, captured: CapturedOutput, reply: Any, metric: str
+    submission_driver: SubmissionDriver, captured_output: CapturedOutput, reply: Any, metric: str
 ) -> None:
-    submissions.paynearme.reply(reply)
+    submission_driver.paynearme.reply(reply)
 
-    submissions.submit()
+    submission_driver.submit()
 
-    assert upstream_metrics(captured) == {metric: 1}
+    assert upstream_metrics(captured_output) == {metric: 1}
 
 
-def test_a_stored_answer_that_is_told_again_is_no_call(submissions: SubmissionDriver, captured: CapturedOutput) -> None:
-    submissions.paynearme.reply((200, REJECTION))
+def test_a_stored_answer_that_is_told_again_is_no_call(
+    submission_driver: SubmissionDriver, captured_output: CapturedOutput
+) -> None:
+    submission_driver.paynearme.reply((200, REJECTION))
 
     for _ in range(3):
-        submissions.submit()
+        submission_driver.submit()
 
-    assert upstream_metrics(captured) == {"Rejected": 1}
+    assert upstream_metrics(captured_output) == {"Rejected": 1}
 
 
 def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
-    submissions: SubmissionDriver, captured: CapturedOutput
+    submission_driver: SubmissionDriver, captured_output: CapturedOutput
 ) -> None:
-    submissions.paynearme.reply(READ_TIMEOUT)
+    submission_driver.paynearme.reply(READ_TIMEOUT)
 
     for _ in range(3):
-        submissions.submit()
+        submission_driver.submit()
 
-    assert upstream_metrics(captured) == {"Timeout": 1}
-    assert captured.metric_total("PaymentOutcomeUnknown") == 3
+    assert upstream_metrics(captured_output) == {"Timeout": 1}
+    assert captured_output.metric_total("PaymentOutcomeUnknown") == 3
 
 
 @pytest.mark.usefixtures("token_endpoint")
 def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
-    paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction], oauth_site: str, captured: CapturedOutput
+    paynearme: PayNearMeStub,
+    cold_start: Callable[[str], LambdaFunction],
+    oauth_site: str,
+    captured_output: CapturedOutput,
 ) -> None:
     path, request, success_reply = REQUESTS["get_smart_token"]
     paynearme.reply((200, success_reply))
@@ -145,7 +153,7 @@ def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
 
     assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 200
 
-    assert upstream_metrics(captured) == {"CallSucceeded": 1}
+    assert upstream_metrics(captured_output) == {"CallSucceeded": 1}
 
 
 def test_a_client_that_gets_no_token_has_its_credentials_refused(
@@ -153,7 +161,7 @@ def test_a_client_that_gets_no_token_has_its_credentials_refused(
     cold_start: Callable[[str], LambdaFunction],
     token_endpoint: TokenEndpointStub,
     oauth_site: str,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
 ) -> None:
     token_endpoint.reply = paynearme.replying(401, {"error": "invalid_client"})
     path, request, _ = REQUESTS["get_smart_token"]
@@ -161,18 +169,18 @@ def test_a_client_that_gets_no_token_has_its_credentials_refused(
     assert ApiDriver(cold_start).post(path, request | {"site_identifier": oauth_site}).status == 502
 
     assert paynearme.sent == []
-    assert upstream_metrics(captured) == {"CredentialsRejected": 1}
+    assert upstream_metrics(captured_output) == {"CredentialsRejected": 1}
 
 
 def test_a_call_that_failed_before_it_was_one_is_no_answer_of_paynearmes(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     sites_secret: SitesSecret,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
 ) -> None:
     sites_secret.delete()
 
     path, request, _ = REQUESTS["get_smart_token"]
     assert ApiDriver(cold_start).post(path, request).status == 503
 
-    assert upstream_metrics(captured) == {}
+    assert upstream_metrics(captured_output) == {}

@@ -21,21 +21,21 @@ LIFECYCLE_EVENTS = [
 ]
 
 
-def run_lifecycle(payments: CallbackDriver, reverse: LambdaFunction, **changes: str | None) -> None:
+def run_lifecycle(callback_driver: CallbackDriver, reverse: LambdaFunction, **changes: str | None) -> None:
     """Reverse, authorize, release, authorize, decline, confirm and reverse a payment."""
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1.00", **changes))
-    payments.authorize("1", **changes)
-    payments.release("1")
-    payments.at(TWO_DAYS_LATER).authorize("1", **changes)
-    payments.at(TWO_DAYS_LATER).decline("1", **changes)
-    payments.at(TWO_DAYS_LATER).confirm("1", **changes)
+    callback_driver.authorize("1", **changes)
+    callback_driver.release("1")
+    callback_driver.at(TWO_DAYS_LATER).authorize("1", **changes)
+    callback_driver.at(TWO_DAYS_LATER).decline("1", **changes)
+    callback_driver.at(TWO_DAYS_LATER).confirm("1", **changes)
     send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", reverse_amount="2.00", **changes))
 
 
 def test_the_identifiers_are_the_same_whoever_makes_the_events_again(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
-    run_lifecycle(payments, reverse)
+    run_lifecycle(callback_driver, reverse)
     records = stream_reader.records()
 
     assert events_in(records) == events_in(records)
@@ -60,12 +60,12 @@ def test_the_identifiers_of_equal_payments_differ(
 
 
 def test_the_sequence_grows_over_the_whole_story(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
-    run_lifecycle(payments, reverse)
-    payments.authorize("1", payment_amount="7.00")
-    payments.authorize("1", payment_amount="7.00")
-    payments.confirm("1", payment_amount="8.00")
+    run_lifecycle(callback_driver, reverse)
+    callback_driver.authorize("1", payment_amount="7.00")
+    callback_driver.authorize("1", payment_amount="7.00")
+    callback_driver.confirm("1", payment_amount="8.00")
 
     sequence = [event.sequence for event in stream_reader.new_events()]
     assert len(sequence) == len(LIFECYCLE_EVENTS) + 1
@@ -73,9 +73,9 @@ def test_the_sequence_grows_over_the_whole_story(
 
 
 def test_amounts_are_text_with_two_places(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
-    run_lifecycle(payments, reverse, payment_amount="100")
+    run_lifecycle(callback_driver, reverse, payment_amount="100")
 
     amounts = [
         value
@@ -88,14 +88,14 @@ def test_amounts_are_text_with_two_places(
 
 
 def test_no_event_says_anything_personal(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     pii = (
         *("agent_name", "agent_email", "payment_bank_name", "payment_card_last4", "user_agent_string"),
         *("payment_bank_last4", "payment_latitude", "retailer_name", "site_order_annotation", "card_pii"),
     )
 
-    run_lifecycle(payments, reverse, **dict.fromkeys(pii, MARKER))
+    run_lifecycle(callback_driver, reverse, **dict.fromkeys(pii, MARKER))
 
     records = stream_reader.records()
     event_text = "".join(event.model_dump_json() for event in events_in(records))
@@ -105,32 +105,32 @@ def test_no_event_says_anything_personal(
 
 
 def test_repeats_are_told_to_nobody(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     reversal_message = reversal(pnm_payment_identifier="1")
-    payments.authorize("1")
-    payments.authorize("2", payment_amount="90.00")
-    payments.confirm("1")
-    payments.decline("2")
+    callback_driver.authorize("1")
+    callback_driver.authorize("2", payment_amount="90.00")
+    callback_driver.confirm("1")
+    callback_driver.decline("2")
     send_at(NOON, reverse, reversal_message)
     stream_reader.new_events()
 
     for now in (NOON, TWO_DAYS_LATER):
-        payments.at(now).authorize("1")
-        payments.at(now).authorize("2", payment_amount="90.00")
-        payments.at(now).confirm("1")
-        payments.at(now).decline("2")
+        callback_driver.at(now).authorize("1")
+        callback_driver.at(now).authorize("2", payment_amount="90.00")
+        callback_driver.at(now).confirm("1")
+        callback_driver.at(now).decline("2")
         send_at(now, reverse, reversal_message)
-        payments.at(now).release("1")
+        callback_driver.at(now).release("1")
 
     assert stream_reader.new_events() == []
 
 
 def test_a_test_is_told_to_nobody(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
-    payments.authorize("1", test="true")
-    payments.confirm("1", test="true", payment_amount="7.00")
+    callback_driver.authorize("1", test="true")
+    callback_driver.confirm("1", test="true", payment_amount="7.00")
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", test="true"))
 
     records = stream_reader.records()
@@ -139,10 +139,10 @@ def test_a_test_is_told_to_nobody(
 
 
 def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
-    payments: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
-    payments.authorize()
-    payments.confirm()
+    callback_driver.authorize()
+    callback_driver.confirm()
     for item in ledger_table.all_items():
         key: Any = {name: {"S": item[name]} for name in ("pk", "sk")}
         ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=key)
@@ -156,9 +156,9 @@ def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
 
 
 def test_what_is_not_as_the_ledger_writes_it_is_no_event_but_an_error(
-    payments: CallbackDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     [record] = [r for r in stream_reader.records() if r["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
     old_image, new_image = stream_images(record)
 

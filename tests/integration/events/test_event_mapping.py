@@ -29,14 +29,14 @@ def details(stream_reader: StreamReader) -> Callable[[], dict[str, Any]]:
     return details
 
 
-def expected_event(payments: CallbackDriver, **fields: Any) -> dict[str, Any]:
+def expected_event(callback_driver: CallbackDriver, **fields: Any) -> dict[str, Any]:
     """Return the expected fields of an event of an authorized payment."""
     return {
         "site_identifier": SITE,
         "pnm_payment_identifier": "1",
         "pnm_order_identifier": ORDER,
         "site_customer_identifier": CUSTOMER,
-        "site_payment_identifier": payments.item()["site_payment_identifier"],
+        "site_payment_identifier": callback_driver.item()["site_payment_identifier"],
         "occurred_at": "2026-11-20T17:00:00Z",
         "payment_amount": "100.00",
         "payment_currency": "USD",
@@ -45,38 +45,38 @@ def expected_event(payments: CallbackDriver, **fields: Any) -> dict[str, Any]:
     }
 
 
-def test_an_accepted_payment_is_told(payments: CallbackDriver, details: Callable[[], dict[str, Any]]) -> None:
-    payments.authorize(site_order_identifier="order-1")
+def test_an_accepted_payment_is_told(callback_driver: CallbackDriver, details: Callable[[], dict[str, Any]]) -> None:
+    callback_driver.authorize(site_order_identifier="order-1")
 
     expected_fields = {
         "reason": "accepted",
-        "policy_version": payments.item()["policy_version"],
+        "policy_version": callback_driver.item()["policy_version"],
         "site_order_identifier": "order-1",
     }
-    assert details() == expected_event(payments, type="PaymentAuthorized", **expected_fields)
+    assert details() == expected_event(callback_driver, type="PaymentAuthorized", **expected_fields)
 
 
 def test_a_declined_payment_is_told_with_its_reason(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, details: Callable[[], dict[str, Any]]
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, details: Callable[[], dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
 
-    payments.authorize()
+    callback_driver.authorize()
 
-    expected_fields = {"reason": "amount_too_high", "policy_version": payments.item()["policy_version"]}
-    assert details() == expected_event(payments, type="AuthorizationDeclined", **expected_fields)
+    expected_fields = {"reason": "amount_too_high", "policy_version": callback_driver.item()["policy_version"]}
+    assert details() == expected_event(callback_driver, type="AuthorizationDeclined", **expected_fields)
 
 
 def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
-    payments: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+    callback_driver: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     stream_reader.new_events()
 
-    payments.confirm(net_payment_amount="97.5", payment_type=None, standin="true")
+    callback_driver.confirm(net_payment_amount="97.5", payment_type=None, standin="true")
 
     assert details() == expected_event(
-        payments,
+        callback_driver,
         type="PaymentConfirmed",
         net_payment_amount="97.50",
         credited_amount="97.50",
@@ -86,22 +86,22 @@ def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
 
 
 def test_a_payment_that_failed_is_told_with_what_is_known_of_it(
-    payments: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
+    callback_driver: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     stream_reader.new_events()
     amounts = ["payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency"]
 
-    payments.decline("1", **dict.fromkeys(amounts))
+    callback_driver.decline("1", **dict.fromkeys(amounts))
 
-    expected_fields = expected_event(payments, type="PaymentFailed")
+    expected_fields = expected_event(callback_driver, type="PaymentFailed")
     assert details() == {name: value for name, value in expected_fields.items() if name not in amounts}
 
 
 def test_a_payment_that_nobody_asked_about_is_told_as_such(
-    payments: CallbackDriver, details: Callable[[], dict[str, Any]]
+    callback_driver: CallbackDriver, details: Callable[[], dict[str, Any]]
 ) -> None:
-    payments.confirm()
+    callback_driver.confirm()
 
     event = details()
     assert (event["type"], event["authorized"], event["credited_amount"]) == ("PaymentConfirmed", False, "100.00")
@@ -109,11 +109,11 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
 
 
 def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
-    payments.authorize()
-    payments.confirm()
+    callback_driver.authorize()
+    callback_driver.confirm()
 
     _, confirmed_event, anomaly = (event.model_dump(mode="json") for event in stream_reader.new_events())
     assert (confirmed_event["authorized"], confirmed_event["credited_amount"]) == (False, "100.00")
@@ -121,9 +121,9 @@ def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
 
 
 def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
-    payments: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
-    payments.confirm(site_customer_identifier=None)
+    callback_driver.confirm(site_customer_identifier=None)
 
     confirmed_event, anomaly = stream_reader.new_events()
     assert confirmed_event.model_dump(mode="json")["credited_amount"] == "0.00"
@@ -132,13 +132,13 @@ def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
 
 
 def test_a_question_that_comes_after_its_outcome_is_told_after_it(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
-    payments.confirm("1")
-    payments.authorize("1")
-    payments.confirm("2", payment_amount="100.01")
-    payments.authorize("2", payment_amount="100.01")
+    callback_driver.confirm("1")
+    callback_driver.authorize("1")
+    callback_driver.confirm("2", payment_amount="100.01")
+    callback_driver.authorize("2", payment_amount="100.01")
 
     assert stream_reader.new_types() == [
         *("PaymentConfirmed", "PaymentAuthorized"),
@@ -146,21 +146,23 @@ def test_a_question_that_comes_after_its_outcome_is_told_after_it(
     ]
 
 
-def test_a_payment_after_its_decline_is_told_as_both(payments: CallbackDriver, stream_reader: StreamReader) -> None:
-    payments.decline()
-    payments.confirm()
+def test_a_payment_after_its_decline_is_told_as_both(
+    callback_driver: CallbackDriver, stream_reader: StreamReader
+) -> None:
+    callback_driver.decline()
+    callback_driver.confirm()
 
     assert stream_reader.new_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
 
 
 def test_what_came_back_is_told_once_for_each_reversal(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     reverse: LambdaFunction,
     stream_reader: StreamReader,
     details: Callable[[], dict[str, Any]],
 ) -> None:
-    payments.authorize()
-    payments.confirm(net_payment_amount="97.50")
+    callback_driver.authorize()
+    callback_driver.confirm(net_payment_amount="97.50")
     stream_reader.new_events()
     parts: dict[str, dict[str, str | None]] = {
         "60.00": {"reverse_amount": "60.00"},
@@ -179,10 +181,10 @@ def test_what_came_back_is_told_once_for_each_reversal(
 
 
 def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
-    payments.confirm(net_payment_amount="97.50")
+    callback_driver.confirm(net_payment_amount="97.50")
 
     events = [event.model_dump(mode="json") | {"type": event.detail_type} for event in stream_reader.new_events()]
     assert [event["type"] for event in events] == ["PaymentReversed", "PaymentAnomaly", "PaymentConfirmed"]
@@ -192,10 +194,10 @@ def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
 
 
 def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
-    payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
-    payments.confirm()
-    payments.authorize(site_customer_identifier="another")
+    callback_driver.confirm()
+    callback_driver.authorize(site_customer_identifier="another")
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
 
     stream_reader.new_events()
@@ -203,33 +205,33 @@ def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
 
 
 def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
-    payments: CallbackDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     stream_reader.new_types()
 
-    payments.confirm(
+    callback_driver.confirm(
         payment_amount="90.00", net_payment_amount="95.00", pnm_order_identifier="1", site_customer_identifier="another"
     )
     assert stream_reader.new_types() == [
         "PaymentConfirmed",
         *("amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"),
     ]
-    payments.confirm(payment_amount="80.00")
-    payments.confirm(payment_amount="70.00")
+    callback_driver.confirm(payment_amount="80.00")
+    callback_driver.confirm(payment_amount="70.00")
     assert stream_reader.new_types() == ["outcome_contradicted"]
-    payments.authorize(payment_amount="1.00")
-    payments.authorize(payment_amount="2.00")
+    callback_driver.authorize(payment_amount="1.00")
+    callback_driver.authorize(payment_amount="2.00")
     assert stream_reader.new_types() == ["authorization_conflict"]
 
 
 def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
-    payments: CallbackDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
-    payments.authorize()
-    payments.at(TWO_DAYS_LATER).release()
-    payments.at(TWO_DAYS_LATER).authorize()
-    payments.at(TWO_DAYS_LATER + timedelta(days=2)).release()
+    callback_driver.authorize()
+    callback_driver.at(TWO_DAYS_LATER).release()
+    callback_driver.at(TWO_DAYS_LATER).authorize()
+    callback_driver.at(TWO_DAYS_LATER + timedelta(days=2)).release()
 
     events = stream_reader.new_events()
     assert [event.detail_type for event in events] == ["PaymentAuthorized", "ReservationReleased"] * 2
@@ -240,11 +242,11 @@ def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
 
 
 def test_a_payment_after_its_release_is_told_with_what_is_wrong(
-    payments: CallbackDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
-    payments.authorize()
-    payments.at(TWO_DAYS_LATER).release()
-    payments.at(TWO_DAYS_LATER).confirm()
+    callback_driver.authorize()
+    callback_driver.at(TWO_DAYS_LATER).release()
+    callback_driver.at(TWO_DAYS_LATER).confirm()
 
     assert stream_reader.new_types() == [
         "PaymentAuthorized",

@@ -85,12 +85,12 @@ def payment_records(records: list[Record]) -> list[Record]:
 
 
 @pytest.fixture
-def records(payments: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader) -> list[Record]:
+def records(callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader) -> list[Record]:
     """Return the stream records of two payments with PII, one of them reversed."""
     pii = dict.fromkeys(("agent_name", "agent_email", "payment_bank_name", "card_pii"), MARKER)
     for payment_id in ("1", "2"):
-        payments.authorize(payment_id, site_customer_identifier=CUSTOMER, **pii)
-        payments.confirm(payment_id, site_customer_identifier=CUSTOMER, payment_amount="90.00", **pii)
+        callback_driver.authorize(payment_id, site_customer_identifier=CUSTOMER, **pii)
+        callback_driver.confirm(payment_id, site_customer_identifier=CUSTOMER, payment_amount="90.00", **pii)
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", site_customer_identifier=CUSTOMER))
     return payment_records(stream_reader.records())
 
@@ -131,13 +131,13 @@ def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
     records: list[Record],
     event_consumer: EventConsumer,
     publish: Callable[[list[Record]], None],
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
 ) -> None:
-    logs_before = len(captured.logs())
+    logs_before = len(captured_output.logs())
 
     publish(records)
 
-    *lines, last_log = captured.logs()[logs_before:]
+    *lines, last_log = captured_output.logs()[logs_before:]
     published = [(line["event_type"], line["event_identifier"], line["pnm_payment_identifier"]) for line in lines]
     received_events = [(event["detail-type"], event["detail"]) for event in event_consumer.received_events()]
     assert published == [(kind, d["event_identifier"], d["pnm_payment_identifier"]) for kind, d in received_events]
@@ -149,28 +149,28 @@ def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
         for forbidden_text in (MARKER, CUSTOMER, "90.00", "_pii")
         if forbidden_text in str([*lines, last_log])
     ]
-    assert captured.metric_total("EventPublished") == 8
+    assert captured_output.metric_total("EventPublished") == 8
 
 
 def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     stream_reader: StreamReader,
     event_consumer: EventConsumer,
     publish: Callable[[list[Record]], None],
     aws_calls: AwsCallRecorder,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     records = payment_records(stream_reader.records())
 
     aws_calls.request_errors["PutEvents"] = ACCESS_DENIED
     with pytest.raises(InvocationFailedError):
         publish(records)
     assert (event_consumer.received_events(), event_consumer.dead_letter_bodies()) == ([], [])
-    line = captured.logs()[-1]
+    line = captured_output.logs()[-1]
     assert (line["status"], line["error"]) == (500, "EventPublishFailedError")
     assert line["error_causes"] == ["ClientError AccessDeniedException"]
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
     aws_calls.request_errors.clear()
     publish(records)
@@ -178,14 +178,14 @@ def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
 
 
 def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     stream_reader: StreamReader,
     event_consumer: EventConsumer,
     publish: Callable[[list[Record]], None],
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    payments.authorize("1", agent_name=MARKER)
+    callback_driver.authorize("1", agent_name=MARKER)
     [record] = payment_records(stream_reader.records())
 
     def raise_error(*_: object) -> None:
@@ -197,12 +197,12 @@ def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
 
     [body] = event_consumer.dead_letter_bodies()
     assert event_consumer.received_events() == []
-    published, line = captured.logs()[-2:]
+    published, line = captured_output.logs()[-2:]
     assert (published["event_type"], published["pnm_order_identifier"]) == ("dead_letter", "80080175585")
     # The line has the level ERROR, although the batch is complete.
     assert (line["level"], line["status"], line["error"]) == ("ERROR", 200, "KeyError")
-    assert captured.metric_total("EventDeadLettered") == 1
-    assert MARKER not in captured.text()
+    assert captured_output.metric_total("EventDeadLettered") == 1
+    assert MARKER not in captured_output.text()
 
     publish(json.loads(body)["Records"])
     assert [event["detail-type"] for event in event_consumer.received_events()] == ["PaymentAuthorized"]

@@ -45,14 +45,14 @@ for_each_put = pytest.mark.parametrize("build_path", PUT_PATHS.values(), ids=PUT
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     return ApiDriver(cold_start)
 
 
 @for_each_get
 @pytest.mark.parametrize("site", [MARKER, "", " ", "S2155373459 ", "\x00", "s2155373459"])
-def test_a_site_that_is_not_ours_is_named(backend: ApiDriver, build_path: Callable[..., str], site: str) -> None:
-    response = backend.get(build_path(site=site))
+def test_a_site_that_is_not_ours_is_named(api_driver: ApiDriver, build_path: Callable[..., str], site: str) -> None:
+    response = api_driver.get(build_path(site=site))
 
     assert parameter_errors(response).keys() == {"site_identifier"}
     assert MARKER not in response.body
@@ -60,24 +60,24 @@ def test_a_site_that_is_not_ours_is_named(backend: ApiDriver, build_path: Callab
 
 @for_each_get
 def test_the_address_names_the_site_and_no_default_does(
-    backend: ApiDriver, build_path: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    api_driver: ApiDriver, build_path: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", next(iter(SITES)))
 
-    assert parameter_errors(backend.get(build_path(site=""))).keys() == {"site_identifier"}
+    assert parameter_errors(api_driver.get(build_path(site=""))).keys() == {"site_identifier"}
 
 
 @for_each_get
-def test_an_address_that_is_not_utf_8_is_unreadable(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_an_address_that_is_not_utf_8_is_unreadable(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     path = build_path("1").removesuffix("1") + "%FF"
 
-    response = backend.get(path)
+    response = api_driver.get(path)
     assert (response.status, problem_type(response)) == (400, "malformed-request")
 
 
 @for_each_get
-def test_a_name_that_comes_twice_is_unreadable(backend: ApiDriver, build_path: Callable[..., str]) -> None:
-    response = backend.send(build_path(), query_event([("test", "true"), ("test", "false")]))
+def test_a_name_that_comes_twice_is_unreadable(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
+    response = api_driver.send(build_path(), query_event([("test", "true"), ("test", "false")]))
 
     assert (response.status, problem_type(response)) == (400, "malformed-request")
 
@@ -97,9 +97,9 @@ def test_a_name_that_comes_twice_is_unreadable(backend: ApiDriver, build_path: C
     ids=["empty", "truncated JSON", "form", "list", "duplicate", "surrogate", "invalid UTF-8"],
 )
 def test_what_is_no_flat_json_is_unreadable(
-    backend: ApiDriver, ledger_table: LedgerFixture, build_path: Callable[..., str], event: dict[str, Any]
+    api_driver: ApiDriver, ledger_table: LedgerFixture, build_path: Callable[..., str], event: dict[str, Any]
 ) -> None:
-    response = backend.send(build_path(), event | {"httpMethod": "PUT"})
+    response = api_driver.send(build_path(), event | {"httpMethod": "PUT"})
 
     assert (response.status, problem_type(response)) == (400, "malformed-request")
     assert MARKER not in response.body
@@ -107,83 +107,89 @@ def test_what_is_no_flat_json_is_unreadable(
 
 
 @for_each_put
-def test_what_is_too_large_is_refused(backend: ApiDriver, build_path: Callable[..., str]) -> None:
-    response = backend.put(build_path(), status="x" * MAX_BYTES)
+def test_what_is_too_large_is_refused(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
+    response = api_driver.put(build_path(), status="x" * MAX_BYTES)
 
     assert (response.status, problem_type(response)) == (413, "payload-too-large")
 
 
 @for_each_put
-def test_the_query_of_a_put_says_nothing(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_the_query_of_a_put_says_nothing(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     query = query_event([("status", "closed")])
     event = query | json_event({}) | {name: query[name] for name in query if "ueryString" in name}
 
-    response = backend.send(build_path(), event | {"httpMethod": "PUT"})
+    response = api_driver.send(build_path(), event | {"httpMethod": "PUT"})
 
     assert response.status == 200
     assert response.content["status"] in ("open", "active")
 
 
 @for_each_get
-def test_the_body_of_a_get_says_nothing(backend: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_the_body_of_a_get_says_nothing(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     event = json_event({"site_identifier": MARKER}) | {"httpMethod": "GET"}
 
-    assert backend.send(build_path(), event).status == 404
+    assert api_driver.send(build_path(), event).status == 404
 
 
 @for_each_call
 def test_without_the_table_it_is_unavailable(
-    backend: ApiDriver, ledger_table: LedgerFixture, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+    api_driver: ApiDriver,
+    ledger_table: LedgerFixture,
+    captured_output: CapturedOutput,
+    call: Callable[[ApiDriver], Response],
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
 
-    response = call(backend)
+    response = call(api_driver)
 
     assert (response.status, problem_type(response)) == (503, "unavailable")
-    assert captured.metric_total("LedgerUnavailable") == 1
+    assert captured_output.metric_total("LedgerUnavailable") == 1
     assert MARKER not in response.body
 
 
 @for_each_call
 def test_without_the_sites_keys_it_is_unavailable(
-    backend: ApiDriver, sites_secret: SitesSecret, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+    api_driver: ApiDriver,
+    sites_secret: SitesSecret,
+    captured_output: CapturedOutput,
+    call: Callable[[ApiDriver], Response],
 ) -> None:
     sites_secret.delete()
 
-    response = call(backend)
+    response = call(api_driver)
 
     assert (response.status, problem_type(response)) == (503, "unavailable")
-    assert captured.metric_total("SiteKeysUnavailable") == 1
+    assert captured_output.metric_total("SiteKeysUnavailable") == 1
 
 
 @pytest.mark.parametrize("policy", ["", "{", '{"defaults": {}}'], ids=["empty", "truncated JSON", "invalid"])
 def test_without_a_policy_a_customer_is_fed_and_not_told(
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     ledger_table: LedgerFixture,
     deployed_policy: FakeAppConfig,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     policy: str,
 ) -> None:
     deployed_policy.put(policy)
 
-    responses = [CALLS["putCustomer"](backend), CALLS["getCustomer"](backend)]
+    responses = [CALLS["putCustomer"](api_driver), CALLS["getCustomer"](api_driver)]
 
     assert [(response.status, problem_type(response)) for response in responses] == [(503, "unavailable")] * 2
     assert [item["status"] for item in ledger_table.all_items()] == ["suspended"]
-    assert captured.metric_total("PolicyUnavailable") == 2
+    assert captured_output.metric_total("PolicyUnavailable") == 2
 
 
 @pytest.mark.parametrize("name", ["getOrder", "putOrder", "getPayment"])
-def test_orders_and_payments_need_no_policy(backend: ApiDriver, deployed_policy: FakeAppConfig, name: str) -> None:
+def test_orders_and_payments_need_no_policy(api_driver: ApiDriver, deployed_policy: FakeAppConfig, name: str) -> None:
     deployed_policy.put("")
 
-    assert CALLS[name](backend).status in (200, 404)
+    assert CALLS[name](api_driver).status in (200, 404)
     assert deployed_policy.calls == []
 
 
 @for_each_call
 def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     aws_calls: AwsCallRecorder,
     monkeypatch: pytest.MonkeyPatch,
     clock: Clock,
@@ -199,7 +205,7 @@ def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
 
     monkeypatch.setattr(Deadline, "after", deadline_after)
 
-    assert call(backend).status == 503
+    assert call(api_driver).status == 503
     assert attempt_seconds == [7.0]
     assert sum(clock.sleeps) < attempt_seconds[0]
     assert len(aws_calls.calls) > 2
@@ -207,29 +213,32 @@ def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
 
 @for_each_call
 def test_a_lost_answer_of_the_table_is_asked_for_again(
-    backend: ApiDriver, aws_calls: AwsCallRecorder, call: Callable[[ApiDriver], Response]
+    api_driver: ApiDriver, aws_calls: AwsCallRecorder, call: Callable[[ApiDriver], Response]
 ) -> None:
     response_error = EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
-    expected = call(backend.at(NOON)).status
+    expected = call(api_driver.at(NOON)).status
     aws_calls.response_errors = {"BatchGetItem": [response_error], "UpdateItem": [response_error]}
 
-    assert call(backend.at(NOON)).status == expected
+    assert call(api_driver.at(NOON)).status == expected
 
 
 @for_each_call
 def test_a_mistake_of_ours_tells_nothing(
-    backend: ApiDriver, monkeypatch: pytest.MonkeyPatch, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+    api_driver: ApiDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    captured_output: CapturedOutput,
+    call: Callable[[ApiDriver], Response],
 ) -> None:
     def raise_error(*_: object, **__: object) -> None:
         raise RuntimeError(MARKER)
 
     raise_in_table(monkeypatch, raise_error)
 
-    response = call(backend)
+    response = call(api_driver)
 
     assert (response.status, problem_type(response)) == (500, "internal")
     assert set(response.content) == {"type", "title", "status"}
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 @pytest.mark.parametrize("name", GET_PATHS)
@@ -243,8 +252,8 @@ def test_a_mistake_of_ours_tells_nothing(
     ],
     ids=lambda event: json.dumps(event),
 )
-def test_a_garbage_event_has_an_answer(backend: ApiDriver, name: str, event: Any) -> None:
-    response = backend.function(name).handle(event)
+def test_a_garbage_event_has_an_answer(api_driver: ApiDriver, name: str, event: Any) -> None:
+    response = api_driver.function(name).handle(event)
 
     assert response.status in (400, 500)
     assert MARKER not in response.body
@@ -252,37 +261,37 @@ def test_a_garbage_event_has_an_answer(backend: ApiDriver, name: str, event: Any
 
 @for_each_call
 def test_one_log_line_names_what_a_call_is_about_and_tells_no_value(
-    backend: ApiDriver, captured: CapturedOutput, call: Callable[[ApiDriver], Response]
+    api_driver: ApiDriver, captured_output: CapturedOutput, call: Callable[[ApiDriver], Response]
 ) -> None:
-    response = call(backend)
+    response = call(api_driver)
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     paths = {"orders": order_path(), "customers": customer_path(), "payments": payment_path()}
     identifiers = decode_path(paths[line["operation"]])
     assert {name: line[name] for name in identifiers} == identifiers
     assert (line["status"], line["method"]) == (response.status, "PUT" if response.status == 200 else "GET")
-    assert MARKER not in captured.text()
-    assert "77.31" not in captured.text()
-    assert len(captured.metrics()) == 1
+    assert MARKER not in captured_output.text()
+    assert "77.31" not in captured_output.text()
+    assert len(captured_output.metrics()) == 1
 
 
 @for_each_put
 def test_what_is_refused_is_named_in_the_log_and_not_repeated(
-    backend: ApiDriver, captured: CapturedOutput, build_path: Callable[..., str]
+    api_driver: ApiDriver, captured_output: CapturedOutput, build_path: Callable[..., str]
 ) -> None:
-    backend.put(build_path(), status=MARKER)
+    api_driver.put(build_path(), status=MARKER)
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert (line["status"], line["invalid_parameters"]) == (400, ["status"])
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 @for_each_get
 def test_what_is_not_found_is_counted_and_is_no_failure(
-    backend: ApiDriver, captured: CapturedOutput, build_path: Callable[..., str]
+    api_driver: ApiDriver, captured_output: CapturedOutput, build_path: Callable[..., str]
 ) -> None:
-    assert backend.get(build_path()).status == 404
+    assert api_driver.get(build_path()).status == 404
 
-    assert captured.metric_total("NotFound") == 1
-    [line] = captured.logs()
+    assert captured_output.metric_total("NotFound") == 1
+    [line] = captured_output.logs()
     assert "error_location" not in line

@@ -30,11 +30,11 @@ def nothing_stored(ledger_table: LedgerFixture, function: LambdaFunction) -> Any
     assert ledger_table.all_items() == []
 
 
-def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
+def assert_rejected(response: Response, status: int, captured_output: CapturedOutput) -> dict[str, Any]:
     """Return the problem. Fails if its form is wrong, or if it or the log contains the marker."""
     assert response.status == status
     assert response.content_type.startswith("application/problem+json")
-    assert MARKER not in response.body + captured.text()
+    assert MARKER not in response.body + captured_output.text()
     problem = response.content
     assert set(problem) - {"parameters"} == {"type", "title", "status"}
     assert problem["status"] == status
@@ -79,9 +79,9 @@ TOO_LARGE = MARKER + "x" * MAX_BYTES
 class TestBadCallbacks:
     @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
     def test_what_cannot_be_read_as_parameters_is_a_400(
-        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
+        self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
     ) -> None:
-        problem = assert_rejected(function.handle(event), 400, captured)
+        problem = assert_rejected(function.handle(event), 400, captured_output)
 
         assert problem["type"].endswith("malformed-request")
         assert "parameters" not in problem
@@ -98,29 +98,29 @@ class TestBadCallbacks:
         ids=["query", "form", "json", "base64", "megabytes"],
     )
     def test_what_is_too_large_is_a_413(
-        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
+        self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
     ) -> None:
-        assert_rejected(function.handle(event), 413, captured)
+        assert_rejected(function.handle(event), 413, captured_output)
 
     @pytest.mark.parametrize("event", [None, body_event(None), body_event(""), query_event([])])
     def test_an_empty_request_is_not_authentic(
-        self, function: LambdaFunction, captured: CapturedOutput, event: ProxyEvent | None
+        self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent | None
     ) -> None:
-        assert_rejected(function.handle(event or json_event({})), 401, captured)
+        assert_rejected(function.handle(event or json_event({})), 401, captured_output)
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
     def test_all_that_is_not_authentic_gets_one_and_the_same_body(
-        self, function: LambdaFunction, message: Message, captured: CapturedOutput, transport: str
+        self, function: LambdaFunction, message: Message, captured_output: CapturedOutput, transport: str
     ) -> None:
         responses = [function(parameters, TRANSPORTS[transport]) for parameters in forged_messages(message).values()]
         if message is authorization:
             responses += [function(message(timestamp=t), TRANSPORTS[transport]) for t in ("1", "99999999999")]
 
-        assert {assert_rejected(response, 401, captured)["type"] for response in responses} == {
+        assert {assert_rejected(response, 401, captured_output)["type"] for response in responses} == {
             responses[0].content["type"]
         }
         assert len({response.body for response in responses}) == 1
-        assert captured.metric_total("AuthenticationFailed") == len(responses)
+        assert captured_output.metric_total("AuthenticationFailed") == len(responses)
 
     @pytest.mark.parametrize(
         ("changes", "expected_names"),
@@ -144,33 +144,33 @@ class TestBadCallbacks:
         self,
         function: LambdaFunction,
         message: Message,
-        captured: CapturedOutput,
+        captured_output: CapturedOutput,
         changes: dict[str, Any],
         expected_names: list[str],
         transport: str,
     ) -> None:
-        problem = assert_rejected(function(message(**changes), TRANSPORTS[transport]), 400, captured)
+        problem = assert_rejected(function(message(**changes), TRANSPORTS[transport]), 400, captured_output)
 
         assert problem["type"].endswith("invalid-parameters")
         assert problem["parameters"] == expected_names
-        assert captured.metric_total("ValidationFailed") == 1
+        assert captured_output.metric_total("ValidationFailed") == 1
 
     @pytest.mark.parametrize("status", [None, MARKER, "PAYMENT"])
     def test_a_confirmation_without_a_known_outcome_is_not_valid(
-        self, cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, status: str | None
+        self, cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, status: str | None
     ) -> None:
-        problem = assert_rejected(cold_start("confirm")(confirmation(status=status)), 400, captured)
+        problem = assert_rejected(cold_start("confirm")(confirmation(status=status)), 400, captured_output)
 
         assert problem["parameters"] == ["status"]
 
     def test_a_bad_callback_of_a_2_0_site_gets_the_same_problem_as_any_other(
-        self, function: LambdaFunction, message: Message, captured: CapturedOutput
+        self, function: LambdaFunction, message: Message, captured_output: CapturedOutput
     ) -> None:
         first_response = function(message(test=MARKER))
         second_response = function(message(test=MARKER, **site_changes(SITE_OF_2_0)))
 
         assert second_response.body == first_response.body
-        assert_rejected(second_response, 400, captured)
+        assert_rejected(second_response, 400, captured_output)
 
 
 def forged_messages(message: Message) -> dict[str, Mapping[str, str]]:

@@ -48,7 +48,9 @@ INVALID_REVERSALS: dict[str, tuple[dict[str, str | None], list[str]]] = {
 
 
 @pytest.fixture(autouse=True)
-def nothing_stored(confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput) -> Iterator[None]:
+def nothing_stored(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
+) -> Iterator[None]:
     """Fail the test if the reversal changed the ledger."""
     confirm(confirmation())
     items_before = ledger_table.all_items()
@@ -56,11 +58,11 @@ def nothing_stored(confirm: LambdaFunction, ledger_table: LedgerFixture, capture
     assert ledger_table.all_items() == items_before
 
 
-def assert_rejected(response: Response, status: int, captured: CapturedOutput) -> dict[str, Any]:
+def assert_rejected(response: Response, status: int, captured_output: CapturedOutput) -> dict[str, Any]:
     """Return the problem. Fails if its form is wrong, or if it or the log contains the marker."""
     assert response.status == status
     assert response.content_type.startswith("application/problem+json")
-    assert MARKER not in response.body + captured.text()
+    assert MARKER not in response.body + captured_output.text()
     problem = response.content
     assert set(problem) - {"parameters"} == {"type", "title", "status"}
     assert problem["status"] == status
@@ -69,9 +71,9 @@ def assert_rejected(response: Response, status: int, captured: CapturedOutput) -
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
 def test_what_cannot_be_read_as_parameters_is_a_400(
-    reverse: LambdaFunction, captured: CapturedOutput, event: ProxyEvent
+    reverse: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
 ) -> None:
-    assert assert_rejected(reverse.handle(event), 400, captured)["type"].endswith("malformed-request")
+    assert assert_rejected(reverse.handle(event), 400, captured_output)["type"].endswith("malformed-request")
 
 
 @pytest.mark.parametrize(
@@ -79,13 +81,15 @@ def test_what_cannot_be_read_as_parameters_is_a_400(
     [query_event([("a", TOO_LARGE)]), body_event(f"a={TOO_LARGE}"), json_event({"a": TOO_LARGE})],
     ids=["query", "form", "json"],
 )
-def test_what_is_too_large_is_a_413(reverse: LambdaFunction, captured: CapturedOutput, event: ProxyEvent) -> None:
-    assert_rejected(reverse.handle(event), 413, captured)
+def test_what_is_too_large_is_a_413(
+    reverse: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
+) -> None:
+    assert_rejected(reverse.handle(event), 413, captured_output)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_all_that_is_not_authentic_gets_one_and_the_same_body(
-    reverse: LambdaFunction, captured: CapturedOutput, transport: str
+    reverse: LambdaFunction, captured_output: CapturedOutput, transport: str
 ) -> None:
     valid = reversal(agent_name=MARKER)
     unsigned = {name: value for name, value in valid.items() if name != "signature"}
@@ -105,31 +109,31 @@ def test_all_that_is_not_authentic_gets_one_and_the_same_body(
     responses = [reverse(parameters, TRANSPORTS[transport]) for parameters in forged]
 
     assert len({response.body for response in responses}) == 1
-    assert assert_rejected(responses[0], 401, captured)["type"].endswith("authentication-failed")
+    assert assert_rejected(responses[0], 401, captured_output)["type"].endswith("authentication-failed")
     assert {response.status for response in responses} == {401}
-    assert captured.metric_total("AuthenticationFailed") == len(forged)
+    assert captured_output.metric_total("AuthenticationFailed") == len(forged)
 
 
 @pytest.mark.parametrize(("changes", "expected_names"), INVALID_REVERSALS.values(), ids=INVALID_REVERSALS)
 def test_an_authentic_reversal_that_is_not_valid_is_a_400_with_the_names(
-    reverse: LambdaFunction, captured: CapturedOutput, changes: dict[str, str | None], expected_names: list[str]
+    reverse: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, str | None], expected_names: list[str]
 ) -> None:
     message = reversal(agent_name=MARKER, **changes)
 
     for transport in TRANSPORTS.values():
-        problem = assert_rejected(reverse(message, transport), 400, captured)
+        problem = assert_rejected(reverse(message, transport), 400, captured_output)
 
         assert problem["type"].endswith("invalid-parameters")
         assert problem["parameters"] == expected_names
         assert CUSTOMER not in str(problem)
-    assert captured.metric_total("ValidationFailed") == len(TRANSPORTS)
+    assert captured_output.metric_total("ValidationFailed") == len(TRANSPORTS)
 
 
 def test_a_bad_reversal_of_a_2_0_site_gets_the_same_problem_as_any_other(
-    reverse: LambdaFunction, captured: CapturedOutput
+    reverse: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     first_response = reverse(reversal(reverse_amount=MARKER))
     second_response = reverse(reversal(reverse_amount=MARKER, site_identifier=SITE_OF_2_0, version="2.0"))
 
     assert second_response.body == first_response.body
-    assert_rejected(second_response, 400, captured)
+    assert_rejected(second_response, 400, captured_output)

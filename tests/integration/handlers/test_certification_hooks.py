@@ -110,38 +110,42 @@ def test_a_bad_answer_is_no_acknowledgement_for_a_site_that_reads_xml_either(
 
 @pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
 def test_where_the_hooks_are_off_an_annotation_changes_nothing(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], captured: CapturedOutput, annotation: str
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    delays: list[float],
+    captured_output: CapturedOutput,
+    annotation: str,
 ) -> None:
     expected = confirm(confirmation())
 
     assert confirm(hook_message(annotation)) == expected
     assert delays == []
-    assert captured.metric_total("CertificationHookApplied") == 0
+    assert captured_output.metric_total("CertificationHookApplied") == 0
     assert ledger_table.balances() == POSTED_BALANCES
 
 
 def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(
-    confirm_with_hooks: LambdaFunction, captured: CapturedOutput
+    confirm_with_hooks: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     for annotation in STATUS_BY_ANNOTATION:
         confirm_with_hooks(hook_message(annotation))
 
-    logs = captured.logs()
+    logs = captured_output.logs()
     names = [annotation.removesuffix("_2").removesuffix("_60") for annotation in STATUS_BY_ANNOTATION]
     assert [line["certification_hook"] for line in logs] == names
     assert {line["level"] for line in logs} == {"INFO"}
     assert not [line for line in logs if "error" in line]
-    assert captured.metric_total("CertificationHookApplied") == len(STATUS_BY_ANNOTATION)
-    assert captured.metric_total("PaymentConfirmed") == 1
-    assert {name for line in captured.metrics() for name in line if "Fail" in name or "Unav" in name} == set()
+    assert captured_output.metric_total("CertificationHookApplied") == len(STATUS_BY_ANNOTATION)
+    assert captured_output.metric_total("PaymentConfirmed") == 1
+    assert {name for line in captured_output.metrics() for name in line if "Fail" in name or "Unav" in name} == set()
 
 
 def test_what_is_waited_for_is_not_counted_as_time_that_we_took(
-    confirm_with_hooks: LambdaFunction, captured: CapturedOutput
+    confirm_with_hooks: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     confirm_with_hooks(hook_message("confirm_delay_6"))
 
-    assert captured.logs()[-1]["duration_ms"] < 6000
+    assert captured_output.logs()[-1]["duration_ms"] < 6000
 
 
 @pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
@@ -155,12 +159,12 @@ def test_a_message_that_is_not_authentic_rehearses_nothing(
 
 
 def test_what_cannot_be_recorded_is_answered_as_such_and_not_rehearsed(
-    confirm_with_hooks: LambdaFunction, aws_calls: AwsCallRecorder, captured: CapturedOutput
+    confirm_with_hooks: LambdaFunction, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
 ) -> None:
     aws_calls.request_errors["TransactWriteItems"] = RuntimeError()
 
     assert confirm_with_hooks(hook_message("confirm_blank")).status == 503
-    assert captured.metric_total("CertificationHookApplied") == 0
+    assert captured_output.metric_total("CertificationHookApplied") == 0
 
 
 @pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)

@@ -60,9 +60,9 @@ REQUESTS: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
 class SystemDriver:
     """The functions and everything that their responses depend on."""
 
-    backend: ApiDriver
+    api_driver: ApiDriver
     paynearme: PayNearMeStub
-    payments: CallbackDriver
+    callback_driver: CallbackDriver
     ledger_table: LedgerFixture
     sites_secret: SitesSecret
     monkeypatch: pytest.MonkeyPatch
@@ -71,12 +71,12 @@ class SystemDriver:
         """Call an operation with a valid request."""
         if name in REQUESTS:
             path, content, _, key = REQUESTS[name]
-            return self.backend.post(path, content, key)
+            return self.api_driver.post(path, content, key)
         if name == "putOrder":
-            return self.backend.put(order_path(), **examples.ORDER_INPUT)
+            return self.api_driver.put(order_path(), **examples.ORDER_INPUT)
         if name == "putCustomer":
-            return self.backend.put(customer_path(), **examples.CUSTOMER_INPUT)
-        return self.backend.get(PATHS[name.removeprefix("get")])
+            return self.api_driver.put(customer_path(), **examples.CUSTOMER_INPUT)
+        return self.api_driver.get(PATHS[name.removeprefix("get")])
 
     def raise_in_ledger(self) -> None:
         """Raise an unexpected error in the table and in PayNearMe's connections."""
@@ -98,8 +98,8 @@ def system(
     sites_secret: SitesSecret,
     monkeypatch: pytest.MonkeyPatch,
 ) -> SystemDriver:
-    payments = CallbackDriver(authorize, confirm, ledger_table)
-    return SystemDriver(ApiDriver(cold_start), paynearme, payments, ledger_table, sites_secret, monkeypatch)
+    callback_driver = CallbackDriver(authorize, confirm, ledger_table)
+    return SystemDriver(ApiDriver(cold_start), paynearme, callback_driver, ledger_table, sites_secret, monkeypatch)
 
 
 def resource_found(system: SystemDriver, name: str) -> Response:
@@ -107,22 +107,22 @@ def resource_found(system: SystemDriver, name: str) -> Response:
         system.call("putOrder")
     if name in REQUESTS:
         system.paynearme.reply((200, REQUESTS[name][2]))
-    system.payments.confirm("830466818968")
+    system.callback_driver.confirm("830466818968")
     return system.call(name)
 
 
 def malformed_request(system: SystemDriver, name: str) -> Response:
     if name in REQUESTS:
-        return system.backend.send(REQUESTS[name][0], body_event("{"))
+        return system.api_driver.send(REQUESTS[name][0], body_event("{"))
     if name.startswith("get"):
-        return system.backend.send(PATHS[name.removeprefix("get")], query_event([("a", "1"), ("a", "2")]))
-    return system.backend.send(PATHS[name.removeprefix("put")], body_event("{") | {"httpMethod": "PUT"})
+        return system.api_driver.send(PATHS[name.removeprefix("get")], query_event([("a", "1"), ("a", "2")]))
+    return system.api_driver.send(PATHS[name.removeprefix("put")], body_event("{") | {"httpMethod": "PUT"})
 
 
 def payload_too_large(system: SystemDriver, name: str) -> Response:
     if name in REQUESTS:
-        return system.backend.post(REQUESTS[name][0], {"site_identifier": "x" * MAX_BYTES}, KEY)
-    return system.backend.put(PATHS[name.removeprefix("put")], status="x" * MAX_BYTES)
+        return system.api_driver.post(REQUESTS[name][0], {"site_identifier": "x" * MAX_BYTES}, KEY)
+    return system.api_driver.put(PATHS[name.removeprefix("put")], status="x" * MAX_BYTES)
 
 
 def unavailable(system: SystemDriver, name: str) -> Response:
@@ -170,14 +170,14 @@ def test_nothing_is_documented_of_a_search_or_a_feed_that_only_paynearme_can_say
 
 @pytest.mark.parametrize("name", ["getOrder", "getCustomer", "getPayment"])
 def test_faulty_parameters_of_an_address_are_as_documented(system: SystemDriver, name: str) -> None:
-    assert system.backend.get(PATHS[name.removeprefix("get")], more="1").status == 400
+    assert system.api_driver.get(PATHS[name.removeprefix("get")], more="1").status == 400
 
 
 @pytest.mark.parametrize("name", sample_names("get_smart_token"))
 def test_paynearmes_own_examples_are_answered_as_documented(system: SystemDriver, name: str) -> None:
     request = load_sample("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
 
-    assert system.backend.post("/smart-tokens", request).status == 200
+    assert system.api_driver.post("/smart-tokens", request).status == 200
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -12,41 +12,41 @@ MALFORMED_VALUES = {"payment_date": "2025-06-03", "pnm_processing_fee": "4.990",
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_an_authorization_is_accepted_and_the_names_are_noted(
-    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, transport: str
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, transport: str
 ) -> None:
     response = authorize(authorization(**MALFORMED_VALUES), TRANSPORTS[transport])
 
     assert response.status == 200
     assert response.fields["accept_payment"] == "yes"
     assert ledger_table.payment()["decision"] == "accept"
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["ignored_parameters"] == sorted(MALFORMED_VALUES)
-    assert captured.metric_total("OptionalFieldsIgnored") == 1
+    assert captured_output.metric_total("OptionalFieldsIgnored") == 1
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_confirmation_is_acknowledged_and_posted_and_the_names_are_noted(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, transport: str
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, transport: str
 ) -> None:
     response = confirm(confirmation(**MALFORMED_VALUES), TRANSPORTS[transport])
 
     assert response.status == 200
     assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["ignored_parameters"] == sorted(MALFORMED_VALUES)
-    assert captured.metric_total("OptionalFieldsIgnored") == 1
+    assert captured_output.metric_total("OptionalFieldsIgnored") == 1
 
 
 @pytest.mark.parametrize("name", MALFORMED_VALUES)
 def test_each_of_them_is_noted_by_name_and_never_by_value(
-    confirm: LambdaFunction, captured: CapturedOutput, name: str
+    confirm: LambdaFunction, captured_output: CapturedOutput, name: str
 ) -> None:
     value = "zq7 " + MALFORMED_VALUES[name]
     assert confirm(confirmation(**{name: value})).status == 200
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["ignored_parameters"] == [name]
-    assert value not in captured.text()
+    assert value not in captured_output.text()
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,20 @@ def test_each_of_them_is_noted_by_name_and_never_by_value(
     ids=["absent", "valid", "empty", "unknown"],
 )
 def test_what_is_readable_or_absent_or_unknown_is_not_noted(
-    confirm: LambdaFunction, captured: CapturedOutput, changes: dict[str, str]
+    confirm: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, str]
 ) -> None:
     assert confirm(confirmation(**changes)).status == 200
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert "ignored_parameters" not in line
-    assert captured.metric_total("OptionalFieldsIgnored") == 0
+    assert captured_output.metric_total("OptionalFieldsIgnored") == 0
 
 
 @pytest.mark.parametrize("name", ["payment_amount", "net_payment_amount", "net_payment_currency", "test"])
 def test_what_decides_on_money_must_be_readable(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, name: str
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, name: str
 ) -> None:
     assert confirm(confirmation(**{name: "4.990"})).status == 400
 
     assert ledger_table.all_items() == []
-    assert captured.metric_total("OptionalFieldsIgnored") == 0
+    assert captured_output.metric_total("OptionalFieldsIgnored") == 0

@@ -55,7 +55,7 @@ def injected_fault(
 class TestFailures:
     @pytest.mark.parametrize("transport", TRANSPORTS)
     def test_an_authorization_is_declined_in_so_many_words(
-        self, authorize: LambdaFunction, captured: CapturedOutput, transport: str
+        self, authorize: LambdaFunction, captured_output: CapturedOutput, transport: str
     ) -> None:
         response = authorize(authorization(agent_name=MARKER), TRANSPORTS[transport])
 
@@ -63,7 +63,7 @@ class TestFailures:
         assert response.fields["accept_payment"] == "no"
         assert response.fields["pnm_order_identifier"] == "80080175585"
         assert response.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
-        assert MARKER not in response.body + captured.text()
+        assert MARKER not in response.body + captured_output.text()
 
     def test_such_a_decline_has_the_form_of_the_version(self, authorize: LambdaFunction) -> None:
         response = authorize(authorization(**site_changes(SITE_OF_2_0)))
@@ -73,24 +73,24 @@ class TestFailures:
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
     def test_a_confirmation_is_left_to_be_repeated(
-        self, confirm: LambdaFunction, captured: CapturedOutput, transport: str
+        self, confirm: LambdaFunction, captured_output: CapturedOutput, transport: str
     ) -> None:
         response = confirm(confirmation(agent_name=MARKER), TRANSPORTS[transport])
 
         assert response.status == 503
         assert set(response.content) == {"type", "title", "status"}
-        assert MARKER not in response.body + captured.text()
+        assert MARKER not in response.body + captured_output.text()
 
     @pytest.mark.parametrize("message", [authorization, confirmation])
     def test_it_is_a_failure_to_whoever_watches(
         self,
         cold_start: Callable[[str], LambdaFunction],
-        captured: CapturedOutput,
+        captured_output: CapturedOutput,
         message: Callable[[], dict[str, str]],
     ) -> None:
         cold_start("authorize" if message is authorization else "confirm")(message())
 
-        [line] = captured.logs()
+        [line] = captured_output.logs()
         assert "error" in line
         assert line["error_location"]
 
@@ -205,33 +205,33 @@ MALFORMED_EVENTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
 def test_a_garbage_event_to_confirm_has_an_answer(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: ProxyEvent
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, event: ProxyEvent
 ) -> None:
     response = confirm.handle(event)
 
     assert response.status in (400, 503)
-    assert MARKER not in response.body + captured.text()
+    assert MARKER not in response.body + captured_output.text()
     assert ledger_table.all_items() == []
 
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
 def test_a_garbage_event_to_authorize_has_an_answer(
-    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, event: ProxyEvent
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, event: ProxyEvent
 ) -> None:
     response = authorize.handle(event)
 
     assert response.status in (400, 503)
-    assert MARKER not in response.body + captured.text()
+    assert MARKER not in response.body + captured_output.text()
     assert ledger_table.all_items() == []
 
 
 def test_a_callback_after_a_garbage_event_is_answered_and_logged_on_its_own(
-    confirm: LambdaFunction, captured: CapturedOutput
+    confirm: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     confirm.handle(MALFORMED_EVENTS["empty"])
 
     assert confirm.handle(json_event(signed(confirmation()))).status == 200
-    failed_log, succeeded_log = captured.logs()
+    failed_log, succeeded_log = captured_output.logs()
     assert "error" in failed_log
     assert "error" not in succeeded_log
     assert succeeded_log["site_identifier"] == SITE
@@ -247,10 +247,10 @@ def test_a_forgery_is_a_forgery_while_the_secret_is_gone_and_the_keys_are_known(
 
 
 def test_a_decline_for_a_failure_of_ours_is_logged_as_an_error(
-    authorize: LambdaFunction, aws_calls: AwsCallRecorder, captured: CapturedOutput
+    authorize: LambdaFunction, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
 ) -> None:
     aws_calls.request_errors = dict.fromkeys(WRITES, RuntimeError())
     assert authorize(authorization()).status == 200
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["level"] == "ERROR"

@@ -103,7 +103,7 @@ each_other_content = pytest.mark.parametrize(
 
 @each_other_content
 def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
-    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, changes: dict[str, Any]
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, changes: dict[str, Any]
 ) -> None:
     authorize(authorization())
     original = ledger_table.payment()
@@ -114,7 +114,7 @@ def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
     assert response.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CONFLICTS_WITH_EARLIER].decline_reason
     flagged = {"anomalies": {"authorization_conflict"}, "revision": original["revision"] + 1}
     assert ledger_table.payment() == {**original, **flagged}
-    assert captured.metric_total("AnomalyAuthorizationConflict") == 1
+    assert captured_output.metric_total("AnomalyAuthorizationConflict") == 1
 
 
 @each_other_content

@@ -32,24 +32,24 @@ limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 
 @limits
 def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits("200.00"))
-    interleave(lambda: payments.authorize("2"))
+    interleave(lambda: callback_driver.authorize("2"))
 
-    assert payments.authorize("1")
+    assert callback_driver.authorize("1")
 
-    assert payments.item("2")["decision"] == "accept"
-    assert payments.spent() == payments.spent(of_type="credit") == total("200.00")
+    assert callback_driver.item("2")["decision"] == "accept"
+    assert callback_driver.spent() == callback_driver.spent(of_type="credit") == total("200.00")
 
 
 @limits
 @pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["empty windows", "earlier spending"])
-def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_limits_reason(
-    payments: CallbackDriver,
+def test_second_of_two_concurrent_payments_over_limit_is_declined(
+    callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     limits: Callable[[str], list[dict[str, Any]]],
@@ -57,23 +57,23 @@ def test_a_payment_that_lost_the_last_room_is_declined_and_recorded_with_the_lim
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits("199.99"))
     if has_earlier_spending:
-        payments.authorize("0", payment_amount="0.99")
-    interleave(lambda: payments.authorize("2"))
+        callback_driver.authorize("0", payment_amount="0.99")
+    interleave(lambda: callback_driver.authorize("2"))
 
-    assert not payments.authorize("1")
+    assert not callback_driver.authorize("1")
 
     reason = f"{limits('1')[0]['window']}_limit_exceeded"
-    assert payments.item("2")["decision"] == "accept"
-    assert (payments.item("1")["decision"], payments.item("1")["reason"]) == ("decline", reason)
-    assert payments.spent() == total("100.99" if has_earlier_spending else "100.00")
-    assert not payments.authorize("1")
+    assert callback_driver.item("2")["decision"] == "accept"
+    assert (callback_driver.item("1")["decision"], callback_driver.item("1")["reason"]) == ("decline", reason)
+    assert callback_driver.spent() == total("100.99" if has_earlier_spending else "100.00")
+    assert not callback_driver.authorize("1")
 
 
 @pytest.mark.parametrize("missing_amount", ["0.00", "0.01"], ids=["fits", "exceeds by a cent"])
 @pytest.mark.parametrize("other_type", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
 @pytest.mark.parametrize("earlier_types", [[], ["credit"], ["cash", None]], ids=str)
 def test_each_payment_type_of_the_same_limit_overtakes(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     missing_amount: str,
@@ -83,55 +83,55 @@ def test_each_payment_type_of_the_same_limit_overtakes(
     limit_amount = 100 * (len(earlier_types) + 2) - Decimal(missing_amount)
     deployed_policy.put_defaults(spending_limits=[limit("day", str(limit_amount), "credit", "cash", "none")])
     for payment_id, payment_type in enumerate(earlier_types):
-        payments.authorize(f"before-{payment_id}", payment_type=payment_type)
-    interleave(lambda: payments.authorize("2", payment_type=other_type))
+        callback_driver.authorize(f"before-{payment_id}", payment_type=payment_type)
+    interleave(lambda: callback_driver.authorize("2", payment_type=other_type))
 
-    accepted = payments.authorize("1")
+    accepted = callback_driver.authorize("1")
 
     assert accepted is (missing_amount == "0.00")
-    assert payments.item("1")["reason"] == ("accepted" if accepted else "day_limit_exceeded")
-    assert payments.spent() == total(str(100 * (len(earlier_types) + 1 + accepted)))
+    assert callback_driver.item("1")["reason"] == ("accepted" if accepted else "day_limit_exceeded")
+    assert callback_driver.spent() == total(str(100 * (len(earlier_types) + 1 + accepted)))
 
 
 def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit", "cash")])
-    interleave(lambda: payments.authorize("2", payment_type="debit"))
+    interleave(lambda: callback_driver.authorize("2", payment_type="debit"))
 
-    assert payments.authorize("1")
-    assert payments.spent() == total("200.00")
+    assert callback_driver.authorize("1")
+    assert callback_driver.spent() == total("200.00")
 
 
 def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_room(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "500.00", "credit", "cash", "none"), limit("week", "500.00")]
     )
 
     def pay_other(payment_id: int) -> Step:
-        return lambda: payments.authorize(f"other-{payment_id}", payment_type=None if payment_id % 2 else "cash")
+        return lambda: callback_driver.authorize(f"other-{payment_id}", payment_type=None if payment_id % 2 else "cash")
 
     interleave(*[pay_other(payment_id) for payment_id in range(4)])
 
-    assert payments.authorize("1")
-    assert payments.spent() == total("500.00")
+    assert callback_driver.authorize("1")
+    assert callback_driver.spent() == total("500.00")
 
-    interleave(lambda: payments.authorize("other-9", payment_amount="0.01"))
-    assert not payments.authorize("2")
-    assert payments.spent() == total("500.00")
+    interleave(lambda: callback_driver.authorize("other-9", payment_amount="0.01"))
+    assert not callback_driver.authorize("2")
+    assert callback_driver.spent() == total("500.00")
 
 
 def test_what_others_gave_back_meanwhile_does_no_harm(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "200.00", "credit", "cash")])
-    payments.authorize("2", payment_type="cash")
-    interleave(lambda: payments.decline("2", payment_type="cash"))
+    callback_driver.authorize("2", payment_type="cash")
+    interleave(lambda: callback_driver.decline("2", payment_type="cash"))
 
-    assert payments.authorize("1")
-    assert payments.spent() == total("100.00")
+    assert callback_driver.authorize("1")
+    assert callback_driver.spent() == total("100.00")
 
 
 @pytest.mark.parametrize("earlier_amount", ["0.00", "10.00"], ids=["empty windows", "earlier spending"])
@@ -146,7 +146,7 @@ def test_what_others_gave_back_meanwhile_does_no_harm(
     ids=["payment", "decline", "another amount", "another type"],
 )
 def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_once(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
     earlier_amount: str,
@@ -162,66 +162,66 @@ def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_onc
             limit("month", limit_amount),
         ]
     )
-    payments.authorize("0", payment_amount=earlier_amount)
-    interleave(lambda: payments.confirm("1", **outcome_changes))
+    callback_driver.authorize("0", payment_amount=earlier_amount)
+    interleave(lambda: callback_driver.confirm("1", **outcome_changes))
 
-    assert payments.authorize("1")
+    assert callback_driver.authorize("1")
 
-    item = payments.item("1")
+    item = callback_driver.item("1")
     assert (item["decision"], item["outcome"]) == ("accept", outcome_changes.get("status", "payment"))
     expected_total = Decimal(earlier_amount) + Decimal(counted_amount)
-    assert payments.spent() == (total(str(expected_total)) if expected_total else {})
-    assert payments.anomalies("1") == anomalies
+    assert callback_driver.spent() == (total(str(expected_total)) if expected_total else {})
+    assert callback_driver.anomalies("1") == anomalies
 
 
 def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "400.00")])
-    payments.authorize("0", payment_amount="350.00")
-    interleave(lambda: payments.confirm("1"))
+    callback_driver.authorize("0", payment_amount="350.00")
+    interleave(lambda: callback_driver.confirm("1"))
 
-    assert not payments.authorize("1")
+    assert not callback_driver.authorize("1")
 
-    assert payments.item("1")["reason"] == "day_limit_exceeded"
-    assert payments.anomalies("1") == {"paid_after_decline"}
-    assert payments.spent() == total("450.00")
+    assert callback_driver.item("1")["reason"] == "day_limit_exceeded"
+    assert callback_driver.anomalies("1") == {"paid_after_decline"}
+    assert callback_driver.spent() == total("450.00")
 
 
 @pytest.mark.parametrize("test", [None, "true"])
 def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_once(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver, test: str | None
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver, test: str | None
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
-    interleave(lambda: payments.authorize("1", test=test))
+    interleave(lambda: callback_driver.authorize("1", test=test))
 
-    assert payments.authorize("1", test=test)
+    assert callback_driver.authorize("1", test=test)
 
-    assert payments.item()["decided_at"] == NOON.isoformat()
-    assert payments.spent() == ({} if test else total("100.00"))
-    assert payments.anomalies() == set()
+    assert callback_driver.item()["decided_at"] == NOON.isoformat()
+    assert callback_driver.spent() == ({} if test else total("100.00"))
+    assert callback_driver.anomalies() == set()
 
 
 @pytest.mark.parametrize("changes", [{"payment_amount": "1.00"}, {"payment_type": "cash"}])
 def test_another_question_about_the_payment_at_the_same_time_is_declined_and_marked(
-    payments: CallbackDriver, interleave: Interleaver, changes: dict[str, str]
+    callback_driver: CallbackDriver, interleave: Interleaver, changes: dict[str, str]
 ) -> None:
-    interleave(lambda: payments.authorize("1", **changes))
+    interleave(lambda: callback_driver.authorize("1", **changes))
 
-    assert not payments.authorize("1")
+    assert not callback_driver.authorize("1")
 
-    assert payments.spent() == total(changes.get("payment_amount", "100.00"))
-    assert payments.anomalies() == {"authorization_conflict"}
+    assert callback_driver.spent() == total(changes.get("payment_amount", "100.00"))
+    assert callback_driver.anomalies() == {"authorization_conflict"}
 
 
 def test_a_declined_payment_that_is_decided_elsewhere_meanwhile_has_one_decision(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])
-    payments_later = payments.at(NOON + timedelta(seconds=1))
+    payments_later = callback_driver.at(NOON + timedelta(seconds=1))
     interleave(lambda: payments_later.authorize("1"))
 
-    assert not payments.authorize("1")
+    assert not callback_driver.authorize("1")
 
-    assert payments.item()["decided_at"] == payments_later.now.isoformat()
-    assert payments.spent() == {}
+    assert callback_driver.item()["decided_at"] == payments_later.now.isoformat()
+    assert callback_driver.spent() == {}

@@ -58,7 +58,7 @@ def test_customers_of_two_sites_have_two_balances(confirm: LambdaFunction, ledge
 
 
 def test_a_decline_is_acknowledged_recorded_and_moves_nothing(
-    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     authorize(authorization())
 
@@ -67,7 +67,7 @@ def test_a_decline_is_acknowledged_recorded_and_moves_nothing(
     assert (response.status, response.content) == (200, ACKNOWLEDGEMENT)
     assert ledger_table.payment()["outcome"] == "decline"
     assert ledger_table.balances() == {}
-    assert captured.metric_total("PaymentFailed") == 1
+    assert captured_output.metric_total("PaymentFailed") == 1
 
 
 def test_a_decline_needs_no_amounts(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
@@ -91,7 +91,7 @@ def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
 
 
 def test_a_payment_after_its_decline_is_posted_once_and_marked(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     confirm(confirmation(status="decline"))
 
@@ -101,11 +101,11 @@ def test_a_payment_after_its_decline_is_posted_once_and_marked(
     assert ledger_table.balances() == POSTED_BALANCES
     assert ledger_table.payment()["outcome"] == "payment"
     assert ledger_table.anomalies() == {"outcome_contradicted"}
-    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
+    assert captured_output.metric_total("AnomalyOutcomeContradicted") == 1
 
 
 def test_a_decline_after_the_payment_keeps_the_money_and_is_marked(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     confirm(confirmation())
 
@@ -115,7 +115,7 @@ def test_a_decline_after_the_payment_keeps_the_money_and_is_marked(
     assert ledger_table.balances() == POSTED_BALANCES
     assert ledger_table.payment()["outcome"] == "payment"
     assert ledger_table.anomalies() == {"outcome_contradicted"}
-    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
+    assert captured_output.metric_total("AnomalyOutcomeContradicted") == 1
 
 
 def test_payment_and_decline_in_turn_post_once(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
@@ -137,7 +137,7 @@ def test_payment_and_decline_in_turn_post_once(confirm: LambdaFunction, ledger_t
     ids=["amount", "net amount", "customer", "no customer", "order"],
 )
 def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, changes: dict[str, Any]
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, changes: dict[str, Any]
 ) -> None:
     confirm(confirmation())
     original = ledger_table.payment()
@@ -148,7 +148,7 @@ def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
     assert ledger_table.balances() == POSTED_BALANCES
     flagged = {"anomalies": {"outcome_contradicted"}, "revision": original["revision"] + 1}
     assert ledger_table.payment() == {**original, **flagged}
-    assert captured.metric_total("AnomalyOutcomeContradicted") == 1
+    assert captured_output.metric_total("AnomalyOutcomeContradicted") == 1
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_cou
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     authorized: dict[str, Any],
     confirmed: dict[str, Any],
     anomalies: set[str],
@@ -180,7 +180,7 @@ def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_cou
     assert list(ledger_table.balances().values()) == [Decimal("350.00")]
     assert ledger_table.anomalies() == anomalies
     for anomaly in anomalies:
-        assert captured.metric_total("Anomaly" + anomaly.title().replace("_", "")) == 1
+        assert captured_output.metric_total("Anomaly" + anomaly.title().replace("_", "")) == 1
 
 
 @pytest.mark.parametrize("source", ["authorization", "confirmation"])
@@ -196,7 +196,7 @@ def test_a_customer_that_only_one_of_the_messages_names_is_no_difference(
 
 @pytest.mark.parametrize("customer", [None, ""], ids=["absent", "empty"])
 def test_without_a_customer_the_payment_alone_is_posted_and_marked(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput, customer: str | None
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, customer: str | None
 ) -> None:
     message = confirmation(site_customer_identifier=customer)
 
@@ -204,7 +204,7 @@ def test_without_a_customer_the_payment_alone_is_posted_and_marked(
     assert ledger_table.balances() == {}
     assert ledger_table.payment()["posted_amount"] == Decimal("350.00")
     assert ledger_table.anomalies() == {"customer_missing"}
-    assert captured.metric_total("AnomalyCustomerMissing") == 1
+    assert captured_output.metric_total("AnomalyCustomerMissing") == 1
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])

@@ -29,7 +29,7 @@ NO_REVERSALS = {"count": 0, "within_days": 365}
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     return ApiDriver(cold_start).at(NOON)
 
 
@@ -49,8 +49,8 @@ def ledger_fields(content: dict[str, Any]) -> dict[str, Any]:
     return {name: content[name] for name in ("balance", "spending", "chargebacks", "returns")}
 
 
-def test_a_customer_is_told_as_fed(backend: ApiDriver) -> None:
-    put_response = backend.put(customer_path(), **ALL_FIELDS)
+def test_a_customer_is_told_as_fed(api_driver: ApiDriver) -> None:
+    put_response = api_driver.put(customer_path(), **ALL_FIELDS)
 
     assert put_response.status == 200
     assert put_response.content_type == "application/json; charset=utf-8"
@@ -63,22 +63,22 @@ def test_a_customer_is_told_as_fed(backend: ApiDriver) -> None:
         "chargebacks": NO_REVERSALS,
         "returns": NO_REVERSALS,
     }
-    assert backend.get(customer_path()) == put_response
+    assert api_driver.get(customer_path()) == put_response
 
 
-def test_what_is_left_out_has_its_default(backend: ApiDriver) -> None:
-    put_response = backend.put(customer_path(), suspended_reason=None).content
+def test_what_is_left_out_has_its_default(api_driver: ApiDriver) -> None:
+    put_response = api_driver.put(customer_path(), suspended_reason=None).content
 
     assert {name: put_response[name] for name in ("status", *DEFAULT_FIELDS)} == {"status": "active", **DEFAULT_FIELDS}
 
 
 def test_to_feed_the_same_again_changes_nothing(
-    backend: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
+    api_driver: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
 ) -> None:
-    first_response = backend.put(customer_path(), **ALL_FIELDS)
+    first_response = api_driver.put(customer_path(), **ALL_FIELDS)
     items_before = ledger_table.all_items()
     aws_calls.calls.clear()
-    second_response = backend.at(NOON + timedelta(hours=1)).put(
+    second_response = api_driver.at(NOON + timedelta(hours=1)).put(
         customer_path(), **ALL_FIELDS | {"self_imposed_month_limit": 1000}
     )
 
@@ -88,12 +88,12 @@ def test_to_feed_the_same_again_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ALL_FIELDS)
-def test_what_is_no_longer_said_holds_no_more(backend: ApiDriver, name: str) -> None:
-    backend.put(customer_path(), **ALL_FIELDS)
+def test_what_is_no_longer_said_holds_no_more(api_driver: ApiDriver, name: str) -> None:
+    api_driver.put(customer_path(), **ALL_FIELDS)
     dropped_names = {"status", "suspended_reason"} if name in ("status", "suspended_reason") else {name}
     remaining_fields = {n: v for n, v in ALL_FIELDS.items() if n not in dropped_names}
 
-    put_response = backend.at(NOON + timedelta(hours=1)).put(customer_path(), **remaining_fields).content
+    put_response = api_driver.at(NOON + timedelta(hours=1)).put(customer_path(), **remaining_fields).content
 
     assert put_response[name] == ("active" if name == "status" else None)
     assert {n: put_response[n] for n in remaining_fields} == remaining_fields
@@ -101,47 +101,49 @@ def test_what_is_no_longer_said_holds_no_more(backend: ApiDriver, name: str) -> 
 
 
 def test_to_feed_touches_nothing_that_payments_brought_about(
-    backend: ApiDriver, payments: CallbackDriver, reverse: LambdaFunction
+    api_driver: ApiDriver, callback_driver: CallbackDriver, reverse: LambdaFunction
 ) -> None:
-    payments.authorize()
-    payments.confirm()
+    callback_driver.authorize()
+    callback_driver.confirm()
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1"))
-    original = backend.get(customer_path()).content
+    original = api_driver.get(customer_path()).content
 
-    put_contents = [backend.put(customer_path(), **fields).content for fields in (ALL_FIELDS, {}, {"status": "closed"})]
+    put_contents = [
+        api_driver.put(customer_path(), **fields).content for fields in (ALL_FIELDS, {}, {"status": "closed"})
+    ]
 
     assert original["balance"] == "99.00"
     assert [ledger_fields(content) for content in put_contents] == [ledger_fields(original)] * 3
 
 
-def test_payments_touch_nothing_that_was_fed(backend: ApiDriver, payments: CallbackDriver) -> None:
-    put_content = backend.put(customer_path(), self_imposed_day_limit="5000.00").content
-    payments_later = payments.at(NOON + timedelta(hours=1))
+def test_payments_touch_nothing_that_was_fed(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+    put_content = api_driver.put(customer_path(), self_imposed_day_limit="5000.00").content
+    payments_later = callback_driver.at(NOON + timedelta(hours=1))
     payments_later.authorize()
     payments_later.confirm()
 
-    returned = backend.get(customer_path()).content
+    returned = api_driver.get(customer_path()).content
 
     assert {name: returned[name] for name in NEVER_PUT} == {name: put_content[name] for name in NEVER_PUT}
     assert returned["balance"] == "100.00"
 
 
 def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
-    backend: ApiDriver, payments: CallbackDriver
+    api_driver: ApiDriver, callback_driver: CallbackDriver
 ) -> None:
-    backend.put(customer_path(), status="suspended", suspended_reason="identity_check")
-    decisions = [payments.authorize("1")]
-    backend.put(customer_path(), self_imposed_day_limit="99.99")
-    decisions.append(payments.authorize("2"))
-    backend.put(customer_path(), self_imposed_day_limit="100.00")
+    api_driver.put(customer_path(), status="suspended", suspended_reason="identity_check")
+    decisions = [callback_driver.authorize("1")]
+    api_driver.put(customer_path(), self_imposed_day_limit="99.99")
+    decisions.append(callback_driver.authorize("2"))
+    api_driver.put(customer_path(), self_imposed_day_limit="100.00")
 
-    assert [*decisions, payments.authorize("3")] == [False, False, True]
+    assert [*decisions, callback_driver.authorize("3")] == [False, False, True]
 
 
-def test_a_customer_who_paid_is_known_without_being_fed(backend: ApiDriver, payments: CallbackDriver) -> None:
-    payments.confirm()
+def test_a_customer_who_paid_is_known_without_being_fed(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+    callback_driver.confirm()
 
-    assert backend.get(customer_path()).content == {
+    assert api_driver.get(customer_path()).content == {
         **IDENTITY,
         **NEVER_PUT,
         "balance": "100.00",
@@ -152,49 +154,51 @@ def test_a_customer_who_paid_is_known_without_being_fed(backend: ApiDriver, paym
 
 
 def test_a_customer_who_is_about_to_pay_is_known_without_being_fed(
-    backend: ApiDriver, payments: CallbackDriver
+    api_driver: ApiDriver, callback_driver: CallbackDriver
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
 
-    returned = backend.get(customer_path()).content
+    returned = api_driver.get(customer_path()).content
     assert (returned["balance"], returned["spending"]["day"]["spent"]) == ("0.00", "100.00")
 
 
-def test_a_customer_of_whom_nothing_is_known_is_not_found(backend: ApiDriver, payments: CallbackDriver) -> None:
-    payments.authorize(payment_currency="CAD")
-    payments.confirm("2", test="true")
+def test_a_customer_of_whom_nothing_is_known_is_not_found(
+    api_driver: ApiDriver, callback_driver: CallbackDriver
+) -> None:
+    callback_driver.authorize(payment_currency="CAD")
+    callback_driver.confirm("2", test="true")
 
-    response = backend.get(customer_path())
+    response = api_driver.get(customer_path())
 
     assert response.status == 404
     assert response.content["type"].endswith(":not-found")
 
 
-def test_each_customer_is_its_own_and_so_is_each_sites(backend: ApiDriver, payments: CallbackDriver) -> None:
-    backend.put(customer_path(), self_imposed_day_limit="1000")
-    backend.put(customer_path("2"), self_imposed_day_limit="2000")
-    backend.put(customer_path(site=OTHER_SITE), self_imposed_day_limit="3000")
-    payments.confirm("1")
-    payments.confirm("2", payment_amount="0.02", site_customer_identifier="2")
-    payments.confirm("3", payment_amount="0.03", **site_changes(OTHER_SITE))
+def test_each_customer_is_its_own_and_so_is_each_sites(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+    api_driver.put(customer_path(), self_imposed_day_limit="1000")
+    api_driver.put(customer_path("2"), self_imposed_day_limit="2000")
+    api_driver.put(customer_path(site=OTHER_SITE), self_imposed_day_limit="3000")
+    callback_driver.confirm("1")
+    callback_driver.confirm("2", payment_amount="0.02", site_customer_identifier="2")
+    callback_driver.confirm("3", payment_amount="0.03", **site_changes(OTHER_SITE))
 
     paths = [customer_path(), customer_path("2"), customer_path(site=OTHER_SITE)]
-    returned = [backend.get(path).content for path in paths]
+    returned = [api_driver.get(path).content for path in paths]
     assert [content["self_imposed_day_limit"] for content in returned] == ["1000.00", "2000.00", "3000.00"]
     assert [content["balance"] for content in returned] == ["100.00", "0.02", "0.03"]
     assert [content["spending"]["week"]["spent"] for content in returned] == ["100.00", "0.02", "0.03"]
-    assert backend.get(customer_path("2", site=OTHER_SITE)).status == 404
+    assert api_driver.get(customer_path("2", site=OTHER_SITE)).status == 404
 
 
 @pytest.mark.parametrize("identifier", ["a b", "user@example.com", "ä/ö?#&=+", "50%", "%41", "..", "1" * 256])
 def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
-    backend: ApiDriver, payments: CallbackDriver, identifier: str
+    api_driver: ApiDriver, callback_driver: CallbackDriver, identifier: str
 ) -> None:
-    backend.put(customer_path(identifier), self_imposed_day_limit="99.99")
-    accepted = payments.authorize(site_customer_identifier=identifier)
-    payments.confirm(site_customer_identifier=identifier)
+    api_driver.put(customer_path(identifier), self_imposed_day_limit="99.99")
+    accepted = callback_driver.authorize(site_customer_identifier=identifier)
+    callback_driver.confirm(site_customer_identifier=identifier)
 
-    returned = backend.get(customer_path(identifier)).content
+    returned = api_driver.get(customer_path(identifier)).content
     assert not accepted
     assert returned["site_customer_identifier"] == identifier
     assert (returned["self_imposed_day_limit"], returned["balance"]) == ("99.99", "100.00")
@@ -219,9 +223,9 @@ def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
     ids=str,
 )
 def test_what_cannot_be_fed_is_named_and_not_stored(
-    backend: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
+    api_driver: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
 ) -> None:
-    response = backend.put(customer_path(), **content)
+    response = api_driver.put(customer_path(), **content)
 
     assert parameter_errors(response).keys() == names
     assert "zq7" not in response.body

@@ -12,7 +12,7 @@ from tests.support.harness import AwsCallRecorder, LambdaFunction
 
 
 @pytest.fixture
-def backend(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     return ApiDriver(cold_start).at(NOON)
 
 
@@ -21,18 +21,18 @@ def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
 
 
 def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
-    backend: ApiDriver, payments: CallbackDriver
+    api_driver: ApiDriver, callback_driver: CallbackDriver
 ) -> None:
     days = [datetime(2026, 11, day, 17, tzinfo=UTC) for day in (1, 15, 16, 20)]
     amounts = ["1000.01", "100.02", "10.03", "1.04"]
     for payment_id, (day, amount) in enumerate(zip(days, amounts, strict=True)):
-        payments.at(day).authorize(str(payment_id), payment_amount=amount)
-    payments.authorize("9", payment_amount="0.90", payment_type="cash")
-    payments.authorize("10", payment_amount="0.09", payment_type="barter")
-    payments.authorize("11", payment_amount="7000.00", payment_type="ach")
-    payments.decline("11", payment_amount="7000.00", payment_type="ach")
+        callback_driver.at(day).authorize(str(payment_id), payment_amount=amount)
+    callback_driver.authorize("9", payment_amount="0.90", payment_type="cash")
+    callback_driver.authorize("10", payment_amount="0.09", payment_type="barter")
+    callback_driver.authorize("11", payment_amount="7000.00", payment_type="ach")
+    callback_driver.decline("11", payment_amount="7000.00", payment_type="ach")
 
-    assert backend.get(customer_path()).content["spending"] == {
+    assert api_driver.get(customer_path()).content["spending"] == {
         "time_zone": "America/New_York",
         "day": window("2026-11-20", "2.03", credit="1.04", cash="0.90", other="0.09"),
         "week": window("2026-W47", "12.06", credit="11.07", cash="0.90", other="0.09"),
@@ -41,12 +41,12 @@ def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
 
 
 def test_a_day_begins_and_ends_in_the_policys_time_zone(
-    backend: ApiDriver, payments: CallbackDriver, deployed_policy: FakeAppConfig
+    api_driver: ApiDriver, callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     last_second = datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC)
-    payments.at(last_second).authorize()
+    callback_driver.at(last_second).authorize()
 
-    returned = [backend.at(last_second + timedelta(seconds=s)).get(customer_path()).content for s in (0, 1)]
+    returned = [api_driver.at(last_second + timedelta(seconds=s)).get(customer_path()).content for s in (0, 1)]
     assert [content["spending"]["day"] for content in returned] == [
         window("2026-11-20", "100.00", credit="100.00"),
         window("2026-11-21"),
@@ -60,7 +60,7 @@ def send_reversal(reverse: LambdaFunction, now: datetime, payment_id: str, **cha
 
 
 def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rules(
-    backend: ApiDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
+    api_driver: ApiDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(
         chargebacks={"max_count": 0, "within_days": 350}, returns={"max_count": 0, "within_days": 2}
@@ -72,32 +72,32 @@ def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rule
         send_reversal(reverse, day, f"{days}c", reverse_type="Chargeback", reverse_code="4853")
         send_reversal(reverse, day, f"{days}o", reverse_type="Refund", reverse_code="1")
 
-    returned = backend.get(customer_path()).content
+    returned = api_driver.get(customer_path()).content
     assert returned["chargebacks"] == {"count": 4, "within_days": 350}
     assert returned["returns"] == {"count": 2, "within_days": 2}
 
 
-def test_without_rules_they_are_counted_within_a_year(backend: ApiDriver, reverse: LambdaFunction) -> None:
+def test_without_rules_they_are_counted_within_a_year(api_driver: ApiDriver, reverse: LambdaFunction) -> None:
     for days in (0, 200, 364, 365):
         send_reversal(reverse, NOON - timedelta(days=days), str(days))
 
-    assert backend.get(customer_path()).content["returns"] == {"count": 3, "within_days": 365}
+    assert api_driver.get(customer_path()).content["returns"] == {"count": 3, "within_days": 365}
 
 
-def test_a_site_has_its_own_policy(backend: ApiDriver, deployed_policy: FakeAppConfig) -> None:
+def test_a_site_has_its_own_policy(api_driver: ApiDriver, deployed_policy: FakeAppConfig) -> None:
     defaults = {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Asia/Tokyo"}
     deployed_policy.put({"defaults": defaults, "sites": {SITE: {"time_zone": "America/Chicago"}}})
 
     time_zones = [
-        backend.put(customer_path(site=site)).content["spending"]["time_zone"] for site in (SITE, SITE_OF_3_0_IN_XML)
+        api_driver.put(customer_path(site=site)).content["spending"]["time_zone"] for site in (SITE, SITE_OF_3_0_IN_XML)
     ]
     assert time_zones == ["America/Chicago", "Asia/Tokyo"]
 
 
 def test_a_get_takes_one_call_of_dynamodb_however_long_the_history(
-    backend: ApiDriver, payments: CallbackDriver, aws_calls: AwsCallRecorder
+    api_driver: ApiDriver, callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for payment_id in range(20):
-        payments.at(NOON - timedelta(days=payment_id)).confirm(str(payment_id))
+        callback_driver.at(NOON - timedelta(days=payment_id)).confirm(str(payment_id))
 
-    assert aws_calls.calls_during(lambda: backend.get(customer_path())) == ["BatchGetItem"]
+    assert aws_calls.calls_during(lambda: api_driver.get(customer_path())) == ["BatchGetItem"]

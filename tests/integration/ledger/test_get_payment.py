@@ -47,12 +47,12 @@ def identity(**extra_fields: Any) -> dict[str, Any]:
 
 
 def test_a_payment_that_was_asked_for_is_told(
-    backend: ApiDriver, payments: CallbackDriver, deployed_policy: FakeAppConfig
+    api_driver: ApiDriver, callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
-    payments.authorize(net_payment_amount="97.5", site_order_identifier="order-1", agent_name="zq7")
-    item = payments.item()
+    callback_driver.authorize(net_payment_amount="97.5", site_order_identifier="order-1", agent_name="zq7")
+    item = callback_driver.item()
 
-    response = backend.get(payment_path("1"))
+    response = api_driver.get(payment_path("1"))
 
     assert response.content_type == "application/json; charset=utf-8"
     assert payment_content(response) == NO_HISTORY | identity(
@@ -73,32 +73,35 @@ def test_a_payment_that_was_asked_for_is_told(
 
 
 def test_a_declined_payment_is_told_with_its_reason(
-    backend: ApiDriver, payments: CallbackDriver, deployed_policy: FakeAppConfig
+    api_driver: ApiDriver, callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
-    assert not payments.authorize()
+    assert not callback_driver.authorize()
 
-    payment_record = payment_content(backend.get(payment_path("1")))
+    payment_record = payment_content(api_driver.get(payment_path("1")))
 
     assert (payment_record["decision"], payment_record["reason"]) == ("decline", "amount_too_high")
-    assert payment_record["decline_reason"] == payments.item()["decline_reason"]
+    assert payment_record["decline_reason"] == callback_driver.item()["decline_reason"]
     assert "reservation" not in payment_record
 
 
-def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(backend: ApiDriver, payments: CallbackDriver) -> None:
-    payments.confirm(net_payment_amount="97.50")
+def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(
+    api_driver: ApiDriver, callback_driver: CallbackDriver
+) -> None:
+    callback_driver.confirm(net_payment_amount="97.50")
 
     outcome_fields = {"payment_type": "credit", "reservation": RESERVED}
     assert (
-        payment_content(backend.get(payment_path("1"))) == NO_HISTORY | identity() | CONFIRMED_FIELDS | outcome_fields
+        payment_content(api_driver.get(payment_path("1")))
+        == NO_HISTORY | identity() | CONFIRMED_FIELDS | outcome_fields
     )
 
 
 def test_asked_paid_and_come_back_in_parts_it_is_one_story(
-    backend: ApiDriver, payments: CallbackDriver, reverse: LambdaFunction
+    api_driver: ApiDriver, callback_driver: CallbackDriver, reverse: LambdaFunction
 ) -> None:
-    payments.authorize()
-    payments.confirm(net_payment_amount="97.50")
+    callback_driver.authorize()
+    callback_driver.confirm(net_payment_amount="97.50")
     parts: list[tuple[int, dict[str, str | None]]] = [
         (2, {"reverse_amount": "90.00", "reverse_type": "Chargeback", "reverse_code": "4853"}),
         (1, {"reverse_amount": "0.01", "reverse_type": None, "reverse_code": None}),
@@ -110,7 +113,7 @@ def test_asked_paid_and_come_back_in_parts_it_is_one_story(
         assert send_at(now, reverse, message).status == 200
         assert send_at(now, reverse, message).status == 200
 
-    payment_record = payment_content(backend.get(payment_path("1")))
+    payment_record = payment_content(api_driver.get(payment_path("1")))
 
     assert {name: payment_record[name] for name in CONFIRMED_FIELDS} == CONFIRMED_FIELDS
     assert (payment_record["reversed_amount"], payment_record["debited_amount"]) == ("100.00", "97.50")
@@ -124,10 +127,10 @@ def test_asked_paid_and_come_back_in_parts_it_is_one_story(
     assert payment_record["anomalies"] == []
 
 
-def test_a_reversal_alone_is_told_too(backend: ApiDriver, reverse: LambdaFunction) -> None:
+def test_a_reversal_alone_is_told_too(api_driver: ApiDriver, reverse: LambdaFunction) -> None:
     assert send_at(NOON, reverse, reversal(pnm_payment_identifier="1")).status == 200
 
-    payment_record = payment_content(backend.get(payment_path("1")))
+    payment_record = payment_content(api_driver.get(payment_path("1")))
 
     assert {name: payment_record[name] for name in identity()} == identity()
     assert payment_record["anomalies"] == ["reversed_unknown"]
@@ -136,13 +139,15 @@ def test_a_reversal_alone_is_told_too(backend: ApiDriver, reverse: LambdaFunctio
     assert "decision" not in payment_record
 
 
-def test_what_was_given_back_and_what_failed_holds_nothing(backend: ApiDriver, payments: CallbackDriver) -> None:
-    payments.authorize("1")
-    payments.release("1")
-    payments.authorize("2")
-    payments.decline("2")
+def test_what_was_given_back_and_what_failed_holds_nothing(
+    api_driver: ApiDriver, callback_driver: CallbackDriver
+) -> None:
+    callback_driver.authorize("1")
+    callback_driver.release("1")
+    callback_driver.authorize("2")
+    callback_driver.decline("2")
 
-    released_record, failed_record = (payment_content(backend.get(payment_path(payment_id))) for payment_id in "12")
+    released_record, failed_record = (payment_content(api_driver.get(payment_path(payment_id))) for payment_id in "12")
 
     assert released_record["released_at"] == "2026-11-20T17:00:00Z"
     assert "released_at" not in failed_record
@@ -153,66 +158,70 @@ def test_what_was_given_back_and_what_failed_holds_nothing(backend: ApiDriver, p
     ] * 2
 
 
-def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(backend: ApiDriver, payments: CallbackDriver) -> None:
-    payments.authorize(payment_amount="1")
-    payments.confirm(pnm_order_identifier="2", site_customer_identifier="3", net_payment_amount="100.01")
+def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(
+    api_driver: ApiDriver, callback_driver: CallbackDriver
+) -> None:
+    callback_driver.authorize(payment_amount="1")
+    callback_driver.confirm(pnm_order_identifier="2", site_customer_identifier="3", net_payment_amount="100.01")
 
-    anomalies = payment_content(backend.get(payment_path("1")))["anomalies"]
+    anomalies = payment_content(api_driver.get(payment_path("1")))["anomalies"]
 
     assert anomalies == ["amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"]
 
 
-def test_test_payments_are_told_apart(backend: ApiDriver, payments: CallbackDriver) -> None:
-    payments.confirm("1", payment_amount="1.00")
-    payments.confirm("1", payment_amount="2.00", test="true")
-    payments.confirm("2", test="true")
+def test_test_payments_are_told_apart(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+    callback_driver.confirm("1", payment_amount="1.00")
+    callback_driver.confirm("1", payment_amount="2.00", test="true")
+    callback_driver.confirm("2", test="true")
 
     real_payments = [
-        payment_content(backend.get(payment_path("1"))),
-        payment_content(backend.get(payment_path("1"), test="false")),
+        payment_content(api_driver.get(payment_path("1"))),
+        payment_content(api_driver.get(payment_path("1"), test="false")),
     ]
-    test = payment_content(backend.get(payment_path("1"), test="true"))
+    test = payment_content(api_driver.get(payment_path("1"), test="true"))
 
     assert [(payment_record["test"], payment_record["confirmed_amount"]) for payment_record in real_payments] == [
         (False, "1.00")
     ] * 2
     assert (test["test"], test["confirmed_amount"]) == (True, "2.00")
     assert "posted_amount" not in test
-    assert backend.get(payment_path("2")).status == 404
+    assert api_driver.get(payment_path("2")).status == 404
 
 
-def test_the_same_identifier_at_another_site_is_another_payment(backend: ApiDriver, payments: CallbackDriver) -> None:
-    payments.confirm("1")
+def test_the_same_identifier_at_another_site_is_another_payment(
+    api_driver: ApiDriver, callback_driver: CallbackDriver
+) -> None:
+    callback_driver.confirm("1")
 
-    assert backend.get(payment_path("1", site=SITE_OF_3_0_IN_XML)).status == 404
+    assert api_driver.get(payment_path("1", site=SITE_OF_3_0_IN_XML)).status == 404
 
 
-def test_a_payment_that_nobody_told_of_is_not_found(backend: ApiDriver) -> None:
-    response = backend.get(payment_path())
+def test_a_payment_that_nobody_told_of_is_not_found(api_driver: ApiDriver) -> None:
+    response = api_driver.get(payment_path())
 
     assert response.status == 404
     assert response.content["type"].endswith(":not-found")
 
 
 @pytest.mark.parametrize("amount", ["0.01", "0.10", "100000000000.00", "999999999999.99"])
-def test_amounts_are_exact(backend: ApiDriver, payments: CallbackDriver, amount: str) -> None:
-    payments.confirm(payment_amount=amount)
+def test_amounts_are_exact(api_driver: ApiDriver, callback_driver: CallbackDriver, amount: str) -> None:
+    callback_driver.confirm(payment_amount=amount)
 
-    payment_record = payment_content(backend.get(payment_path("1")))
+    payment_record = payment_content(api_driver.get(payment_path("1")))
 
     amounts = {payment_record[name] for name in ("confirmed_amount", "confirmed_net", "posted_amount")}
     assert amounts | {payment_record["reservation"]["amount"]} == {amount}
 
 
 def test_a_story_takes_one_call_of_dynamodb(
-    backend: ApiDriver, payments: CallbackDriver, aws_calls: AwsCallRecorder
+    api_driver: ApiDriver, callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
-    payments.confirm("1")
+    callback_driver.confirm("1")
 
-    assert aws_calls.calls_during(lambda: backend.get(payment_path("1"))) == ["BatchGetItem"]
+    assert aws_calls.calls_during(lambda: api_driver.get(payment_path("1"))) == ["BatchGetItem"]
 
 
-def test_nothing_personal_is_told(backend: ApiDriver, confirm: LambdaFunction) -> None:
+def test_nothing_personal_is_told(api_driver: ApiDriver, confirm: LambdaFunction) -> None:
     pii = {
         "agent_name": "zq7",
         "agent_email": "zq7@example.com",
@@ -223,12 +232,12 @@ def test_nothing_personal_is_told(backend: ApiDriver, confirm: LambdaFunction) -
     }
     assert send_at(NOON, confirm, confirmation(pnm_payment_identifier="1", **pii)).status == 200
 
-    assert "zq7" not in backend.get(payment_path("1")).body
+    assert "zq7" not in api_driver.get(payment_path("1")).body
 
 
 @pytest.mark.parametrize(
     ("query", "names"), [({"test": "yes"}, {"test"}), ({"test": ""}, {"test"}), ({"zq7": "1"}, {"zq7"})], ids=str
 )
-def test_what_cannot_be_asked_is_named(backend: ApiDriver, query: dict[str, str], names: set[str]) -> None:
-    assert parameter_errors(backend.get(payment_path(), **query)).keys() == names
-    assert parameter_errors(backend.get(payment_path("a b"))).keys() == {"pnm_payment_identifier"}
+def test_what_cannot_be_asked_is_named(api_driver: ApiDriver, query: dict[str, str], names: set[str]) -> None:
+    assert parameter_errors(api_driver.get(payment_path(), **query)).keys() == names
+    assert parameter_errors(api_driver.get(payment_path("a b"))).keys() == {"pnm_payment_identifier"}

@@ -12,7 +12,7 @@ ONE_TRANSACTION = ["TransactWriteItems"]
 
 
 def test_a_net_amount_other_than_the_authorized_one_is_posted_and_marked(
-    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+    authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     assert authorize(authorization(**NET_AMOUNT | {"net_payment_amount": "349.99"})).status == 200
 
@@ -20,7 +20,7 @@ def test_a_net_amount_other_than_the_authorized_one_is_posted_and_marked(
 
     assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
     assert ledger_table.anomalies() == {"amount_differs"}
-    assert captured.metric_total("AnomalyAmountDiffers") == 1
+    assert captured_output.metric_total("AnomalyAmountDiffers") == 1
 
 
 def test_a_net_amount_that_differs_is_marked_when_the_authorization_comes_late(
@@ -42,7 +42,7 @@ def test_a_net_amount_above_the_amount_is_posted_once_and_marked(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     authorized_net: dict[str, str] | None,
 ) -> None:
     if authorized_net is not None:
@@ -53,8 +53,8 @@ def test_a_net_amount_above_the_amount_is_posted_once_and_marked(
 
     assert ledger_table.balances() == {CUSTOMER: Decimal("355.00")}
     assert ledger_table.anomalies() == {"net_exceeds_amount"} | ({"amount_differs"} if authorized_net else set())
-    assert captured.metric_total("AnomalyNetExceedsAmount") == 1
-    assert captured.metric_total("PaymentConfirmed") == 1
+    assert captured_output.metric_total("AnomalyNetExceedsAmount") == 1
+    assert captured_output.metric_total("PaymentConfirmed") == 1
 
 
 def test_a_net_amount_above_the_amount_of_a_payment_that_failed_is_no_anomaly(

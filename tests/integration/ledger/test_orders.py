@@ -21,8 +21,8 @@ DEFAULT_FIELDS = {"order_amount": None, "minimum_payment_amount": None, "expires
 IDENTITY = {"site_identifier": SITE, "pnm_order_identifier": ORDER}
 
 
-def test_an_order_is_told_as_it_was_fed(backend: ApiDriver) -> None:
-    put_response = backend.at(NOON).put(order_path(), **ALL_FIELDS)
+def test_an_order_is_told_as_it_was_fed(api_driver: ApiDriver) -> None:
+    put_response = api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
 
     assert put_response.status == 200
     assert put_response.content_type == "application/json; charset=utf-8"
@@ -32,19 +32,19 @@ def test_an_order_is_told_as_it_was_fed(backend: ApiDriver) -> None:
         "expires_at": "2026-11-20T23:00:00.250000Z",
         "merchant_updated_at": "2026-11-20T17:00:00Z",
     }
-    assert backend.get(order_path()) == put_response
+    assert api_driver.get(order_path()) == put_response
 
 
-def test_what_is_left_out_has_its_default(backend: ApiDriver) -> None:
-    assert backend.put(order_path(), order_amount=None).status == 200
+def test_what_is_left_out_has_its_default(api_driver: ApiDriver) -> None:
+    assert api_driver.put(order_path(), order_amount=None).status == 200
 
-    returned = backend.get(order_path()).content
+    returned = api_driver.get(order_path()).content
     del returned["merchant_updated_at"]
     assert returned == {**IDENTITY, "status": "open", "order_type": "any", **DEFAULT_FIELDS}
 
 
-def test_what_is_fed_is_what_authorizations_are_decided_by(backend: ApiDriver, ledger_table: LedgerFixture) -> None:
-    backend.at(NOON).put(order_path(), **ALL_FIELDS)
+def test_what_is_fed_is_what_authorizations_are_decided_by(api_driver: ApiDriver, ledger_table: LedgerFixture) -> None:
+    api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
 
     [item] = ledger_table.all_items()
     assert item == {
@@ -61,7 +61,7 @@ def test_what_is_fed_is_what_authorizations_are_decided_by(backend: ApiDriver, l
 
 
 def test_a_payment_is_declined_for_an_order_that_is_fed_as_closed_until_it_is_fed_as_open(
-    backend: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
+    api_driver: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     def decision_of(payment_id: str) -> str:
         response = authorize(authorization(pnm_payment_identifier=payment_id))
@@ -69,22 +69,22 @@ def test_a_payment_is_declined_for_an_order_that_is_fed_as_closed_until_it_is_fe
 
     deployed_policy.put_defaults(unknown_order="decline")
     decisions = [decision_of("1")]
-    backend.put(order_path(), status="closed")
+    api_driver.put(order_path(), status="closed")
     decisions.append(decision_of("2"))
-    backend.put(order_path())
+    api_driver.put(order_path())
 
     assert [*decisions, decision_of("3")] == ["no", "no", "yes"]
 
 
 def test_to_feed_the_same_again_changes_nothing(
-    backend: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
+    api_driver: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
 ) -> None:
-    first_response = backend.at(NOON).put(order_path(), **ALL_FIELDS)
+    first_response = api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
     items_before = ledger_table.all_items()
     # Equal values in other formats.
     reformatted_fields = ALL_FIELDS | {"order_amount": 500, "expires_at": "2026-11-20T23:00:00.250Z"}
     aws_calls.calls.clear()
-    second_response = backend.at(NOON + timedelta(days=1)).put(order_path(), **reformatted_fields)
+    second_response = api_driver.at(NOON + timedelta(days=1)).put(order_path(), **reformatted_fields)
 
     assert second_response == first_response
     assert ledger_table.all_items() == items_before
@@ -92,44 +92,44 @@ def test_to_feed_the_same_again_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ALL_FIELDS)
-def test_what_is_no_longer_said_holds_no_more(backend: ApiDriver, name: str) -> None:
-    backend.at(NOON).put(order_path(), **ALL_FIELDS)
+def test_what_is_no_longer_said_holds_no_more(api_driver: ApiDriver, name: str) -> None:
+    api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
     remaining_fields = {n: v for n, v in ALL_FIELDS.items() if n != name}
     if name == "order_amount":
         remaining_fields["order_type"] = "any"
 
     an_hour_later = NOON + timedelta(hours=1)
-    put_response = backend.at(an_hour_later).put(order_path(), **remaining_fields)
+    put_response = api_driver.at(an_hour_later).put(order_path(), **remaining_fields)
 
     default = {"status": "open", "order_type": "any"}.get(name)
     assert put_response.content[name] == default
     assert put_response.content["merchant_updated_at"] == "2026-11-20T18:00:00Z"
-    assert backend.get(order_path()) == put_response
+    assert api_driver.get(order_path()) == put_response
 
 
-def test_each_order_is_its_own_and_so_is_each_sites(backend: ApiDriver) -> None:
-    backend.put(order_path(), order_amount="1")
-    backend.put(order_path("2"), order_amount="2")
-    backend.put(order_path(site=SITE_OF_3_0_IN_XML), order_amount="3")
+def test_each_order_is_its_own_and_so_is_each_sites(api_driver: ApiDriver) -> None:
+    api_driver.put(order_path(), order_amount="1")
+    api_driver.put(order_path("2"), order_amount="2")
+    api_driver.put(order_path(site=SITE_OF_3_0_IN_XML), order_amount="3")
 
     paths = [order_path(), order_path("2"), order_path(site=SITE_OF_3_0_IN_XML)]
-    assert [backend.get(path).content["order_amount"] for path in paths] == ["1.00", "2.00", "3.00"]
-    assert backend.get(order_path("2", site=SITE_OF_3_0_IN_XML)).status == 404
+    assert [api_driver.get(path).content["order_amount"] for path in paths] == ["1.00", "2.00", "3.00"]
+    assert api_driver.get(order_path("2", site=SITE_OF_3_0_IN_XML)).status == 404
 
 
 @pytest.mark.parametrize(
     ("amount", "returned"), [("0.01", "0.01"), ("5", "5.00"), (25.5, "25.50"), ("999999999999.99", "999999999999.99")]
 )
-def test_amounts_are_exact(backend: ApiDriver, amount: Any, returned: str) -> None:
-    assert backend.put(order_path(), order_amount=amount).content["order_amount"] == returned
-    assert backend.get(order_path()).content["order_amount"] == returned
+def test_amounts_are_exact(api_driver: ApiDriver, amount: Any, returned: str) -> None:
+    assert api_driver.put(order_path(), order_amount=amount).content["order_amount"] == returned
+    assert api_driver.get(order_path()).content["order_amount"] == returned
 
 
-def test_an_order_that_nobody_fed_is_not_found(backend: ApiDriver, authorize: LambdaFunction) -> None:
+def test_an_order_that_nobody_fed_is_not_found(api_driver: ApiDriver, authorize: LambdaFunction) -> None:
     # A payment for an order does not record the order.
     send_at(datetime.now(UTC), authorize, authorization())
 
-    response = backend.get(order_path())
+    response = api_driver.get(order_path())
 
     assert response.status == 404
     assert response.content["type"].endswith(":not-found")
@@ -157,9 +157,9 @@ def test_an_order_that_nobody_fed_is_not_found(backend: ApiDriver, authorize: La
     ids=lambda part: str(sorted(part)) if isinstance(part, set) else str(part),
 )
 def test_what_cannot_be_fed_is_named_and_not_stored(
-    backend: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
+    api_driver: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
 ) -> None:
-    response = backend.put(order_path(), **content)
+    response = api_driver.put(order_path(), **content)
 
     assert parameter_errors(response).keys() == names
     assert "zq7" not in "".join(parameter_errors(response).values())
@@ -168,13 +168,13 @@ def test_what_cannot_be_fed_is_named_and_not_stored(
 
 @pytest.mark.parametrize("identifier", ["", "a b", "1" * 65, "%", "pnm_order_identifier1", "..", "é"])
 def test_what_cannot_be_paynearmes_identifier_is_named(
-    backend: ApiDriver, ledger_table: LedgerFixture, identifier: str
+    api_driver: ApiDriver, ledger_table: LedgerFixture, identifier: str
 ) -> None:
-    for response in (backend.get(order_path(identifier)), backend.put(order_path(identifier))):
+    for response in (api_driver.get(order_path(identifier)), api_driver.put(order_path(identifier))):
         assert parameter_errors(response).keys() == {"pnm_order_identifier"}
     assert ledger_table.all_items() == []
 
 
-def test_the_query_of_a_get_has_no_parameter(backend: ApiDriver) -> None:
-    assert parameter_errors(backend.get(order_path(), test="true")).keys() == {"test"}
-    assert parameter_errors(backend.get(order_path(), site_identifier=SITE)).keys() == {"site_identifier"}
+def test_the_query_of_a_get_has_no_parameter(api_driver: ApiDriver) -> None:
+    assert parameter_errors(api_driver.get(order_path(), test="true")).keys() == {"test"}
+    assert parameter_errors(api_driver.get(order_path(), site_identifier=SITE)).keys() == {"site_identifier"}

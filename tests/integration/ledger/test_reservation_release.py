@@ -30,17 +30,17 @@ def day_limit(deployed_policy: FakeAppConfig) -> None:
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_a_payment_that_failed_gives_back_what_it_reserved_and_that_can_be_spent_again(
-    payments: CallbackDriver, timestamp: datetime
+    callback_driver: CallbackDriver, timestamp: datetime
 ) -> None:
-    assert payments.authorize("1")
-    assert not payments.authorize("2")
+    assert callback_driver.authorize("1")
+    assert not callback_driver.authorize("2")
 
-    payments.at(timestamp).decline("1")
+    callback_driver.at(timestamp).decline("1")
 
-    assert payments.spent() == payments.spent(of_type="credit") == {}
-    assert payments.authorize("3")
-    assert not payments.authorize("4", payment_amount="0.01")
-    assert payments.spent() == total("100.00")
+    assert callback_driver.spent() == callback_driver.spent(of_type="credit") == {}
+    assert callback_driver.authorize("3")
+    assert not callback_driver.authorize("4", payment_amount="0.01")
+    assert callback_driver.spent() == total("100.00")
 
 
 @pytest.mark.usefixtures("day_limit")
@@ -61,57 +61,59 @@ def test_a_payment_that_failed_gives_back_what_it_reserved_and_that_can_be_spent
     ids=lambda changes: ", ".join(changes),
 )
 def test_it_gives_back_what_was_reserved_whatever_its_decline_says(
-    payments: CallbackDriver, ledger_table: LedgerFixture, timestamp: datetime, changes: dict[str, Any]
+    callback_driver: CallbackDriver, ledger_table: LedgerFixture, timestamp: datetime, changes: dict[str, Any]
 ) -> None:
-    payments.authorize("1")
+    callback_driver.authorize("1")
 
-    payments.at(timestamp).decline("1", **changes)
+    callback_driver.at(timestamp).decline("1", **changes)
 
-    assert payments.spent() == payments.spent(of_type="credit") == {}
-    assert payments.spent("another") == {}
-    assert payments.item()["outcome"] == "decline"
-    assert payments.authorize("2")
+    assert callback_driver.spent() == callback_driver.spent(of_type="credit") == {}
+    assert callback_driver.spent("another") == {}
+    assert callback_driver.item()["outcome"] == "decline"
+    assert callback_driver.authorize("2")
 
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_it_gives_back_without_any_policy_too(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     cold_start: Callable[[str], LambdaFunction],
     timestamp: datetime,
 ) -> None:
-    payments.authorize("1")
+    callback_driver.authorize("1")
     deployed_policy.put("no policy")
 
-    CallbackDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table, timestamp).decline("1")
+    CallbackDriver(
+        callback_driver.authorize_function, cold_start("confirm"), callback_driver.ledger_table, timestamp
+    ).decline("1")
 
-    assert payments.spent() == {}
-    assert payments.authorize("2")
-
-
-@each_confirmation_time
-def test_other_payments_keep_what_they_reserved(payments: CallbackDriver, timestamp: datetime) -> None:
-    payments.authorize("1", payment_amount="1.00")
-    payments.authorize("2", payment_type="cash")
-    payments.authorize("3", payment_amount="9.00", site_customer_identifier="another")
-
-    payments.at(timestamp).decline("1", payment_amount="1.00")
-
-    assert payments.spent() == payments.spent(of_type="cash") == total("100.00")
-    assert payments.spent("another") == total("9.00")
+    assert callback_driver.spent() == {}
+    assert callback_driver.authorize("2")
 
 
 @each_confirmation_time
-def test_it_is_given_back_once_however_often_it_is_told(payments: CallbackDriver, timestamp: datetime) -> None:
-    payments.authorize("1")
-    payments.authorize("2")
+def test_other_payments_keep_what_they_reserved(callback_driver: CallbackDriver, timestamp: datetime) -> None:
+    callback_driver.authorize("1", payment_amount="1.00")
+    callback_driver.authorize("2", payment_type="cash")
+    callback_driver.authorize("3", payment_amount="9.00", site_customer_identifier="another")
+
+    callback_driver.at(timestamp).decline("1", payment_amount="1.00")
+
+    assert callback_driver.spent() == callback_driver.spent(of_type="cash") == total("100.00")
+    assert callback_driver.spent("another") == total("9.00")
+
+
+@each_confirmation_time
+def test_it_is_given_back_once_however_often_it_is_told(callback_driver: CallbackDriver, timestamp: datetime) -> None:
+    callback_driver.authorize("1")
+    callback_driver.authorize("2")
 
     for now in (NOON, timestamp, timestamp + timedelta(days=1)):
-        payments.at(now).decline("1")
-        payments.at(now).decline("1", payment_amount="7.00")
+        callback_driver.at(now).decline("1")
+        callback_driver.at(now).decline("1", payment_amount="7.00")
 
-    assert payments.spent() == total("100.00")
+    assert callback_driver.spent() == total("100.00")
 
 
 @pytest.mark.parametrize(
@@ -120,48 +122,48 @@ def test_it_is_given_back_once_however_often_it_is_told(payments: CallbackDriver
     ids=["unauthorized", "declined", "test", "no customer"],
 )
 def test_what_reserved_nothing_gives_nothing_back(
-    payments: CallbackDriver, authorization_changes: dict[str, Any] | None
+    callback_driver: CallbackDriver, authorization_changes: dict[str, Any] | None
 ) -> None:
-    payments.authorize("1")
+    callback_driver.authorize("1")
     if authorization_changes is not None:
-        payments.authorize("2", **authorization_changes)
+        callback_driver.authorize("2", **authorization_changes)
 
-    payments.decline("2", **{**(authorization_changes or {}), "site_customer_identifier": "773090000"})
+    callback_driver.decline("2", **{**(authorization_changes or {}), "site_customer_identifier": "773090000"})
 
-    assert payments.spent() == total("100.00")
+    assert callback_driver.spent() == total("100.00")
 
 
 def test_on_the_day_of_the_decision_it_costs_one_transaction(
-    payments: CallbackDriver, aws_calls: AwsCallRecorder
+    callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
 
-    assert aws_calls.calls_during(payments.decline).count("TransactWriteItems") == 1
+    assert aws_calls.calls_during(callback_driver.decline).count("TransactWriteItems") == 1
 
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_what_nobody_confirmed_can_be_given_back_once_and_spent_again(
-    payments: CallbackDriver, timestamp: datetime
+    callback_driver: CallbackDriver, timestamp: datetime
 ) -> None:
-    payments.authorize("1")
+    callback_driver.authorize("1")
 
-    assert [payments.at(timestamp).release("1") for _ in range(3)] == [True, False, False]
+    assert [callback_driver.at(timestamp).release("1") for _ in range(3)] == [True, False, False]
 
-    assert payments.spent() == payments.spent(of_type="credit") == {}
-    assert payments.authorize("2")
-    assert not payments.at(timestamp).release("1")
-    assert payments.spent() == total("100.00")
+    assert callback_driver.spent() == callback_driver.spent(of_type="credit") == {}
+    assert callback_driver.authorize("2")
+    assert not callback_driver.at(timestamp).release("1")
+    assert callback_driver.spent() == total("100.00")
 
 
 @pytest.mark.parametrize("outcome", ["payment", "decline"])
-def test_nothing_is_released_of_a_payment_with_an_outcome(payments: CallbackDriver, outcome: str) -> None:
-    payments.authorize()
-    payments.confirm(status=outcome)
-    items_before = payments.ledger_table.all_items()
+def test_nothing_is_released_of_a_payment_with_an_outcome(callback_driver: CallbackDriver, outcome: str) -> None:
+    callback_driver.authorize()
+    callback_driver.confirm(status=outcome)
+    items_before = callback_driver.ledger_table.all_items()
 
-    assert not payments.release()
-    assert payments.ledger_table.all_items() == items_before
+    assert not callback_driver.release()
+    assert callback_driver.ledger_table.all_items() == items_before
 
 
 @pytest.mark.parametrize(
@@ -170,15 +172,15 @@ def test_nothing_is_released_of_a_payment_with_an_outcome(payments: CallbackDriv
     ids=["unauthorized", "declined", "test", "no customer"],
 )
 def test_nothing_is_released_where_nothing_was_reserved(
-    payments: CallbackDriver, authorization_changes: dict[str, Any] | None
+    callback_driver: CallbackDriver, authorization_changes: dict[str, Any] | None
 ) -> None:
-    payments.authorize("1")
+    callback_driver.authorize("1")
     if authorization_changes is not None:
-        payments.authorize("2", **authorization_changes)
-    items_before = without_pending_attributes(payments.ledger_table.all_items())
+        callback_driver.authorize("2", **authorization_changes)
+    items_before = without_pending_attributes(callback_driver.ledger_table.all_items())
 
-    assert not payments.release("2")
-    assert without_pending_attributes(payments.ledger_table.all_items()) == items_before
+    assert not callback_driver.release("2")
+    assert without_pending_attributes(callback_driver.ledger_table.all_items()) == items_before
 
 
 def without_pending_attributes(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -190,106 +192,106 @@ def without_pending_attributes(items: list[dict[str, Any]]) -> list[dict[str, An
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_a_payment_that_is_made_after_its_release_counts_again_where_it_did_even_past_the_limit(
-    payments: CallbackDriver, timestamp: datetime
+    callback_driver: CallbackDriver, timestamp: datetime
 ) -> None:
-    payments.authorize("1")
-    payments.release("1")
-    assert payments.authorize("2")
+    callback_driver.authorize("1")
+    callback_driver.release("1")
+    assert callback_driver.authorize("2")
 
     for _ in range(2):
-        payments.at(timestamp).confirm("1")
+        callback_driver.at(timestamp).confirm("1")
 
-    assert payments.spent() == payments.spent(of_type="credit") == total("200.00")
-    assert payments.anomalies("1") == {"paid_after_release"}
-    assert payments.ledger_table.balances() == {"773090000": Decimal("100.00")}
-    assert not payments.authorize("3", payment_amount="0.01")
+    assert callback_driver.spent() == callback_driver.spent(of_type="credit") == total("200.00")
+    assert callback_driver.anomalies("1") == {"paid_after_release"}
+    assert callback_driver.ledger_table.balances() == {"773090000": Decimal("100.00")}
+    assert not callback_driver.authorize("3", payment_amount="0.01")
 
 
 def test_it_counts_again_without_any_policy_too(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, cold_start: Callable[[str], LambdaFunction]
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, cold_start: Callable[[str], LambdaFunction]
 ) -> None:
-    payments.authorize("1")
-    payments.release("1")
+    callback_driver.authorize("1")
+    callback_driver.release("1")
     deployed_policy.put("no policy")
 
-    CallbackDriver(payments.authorize_function, cold_start("confirm"), payments.ledger_table).confirm("1")
+    CallbackDriver(callback_driver.authorize_function, cold_start("confirm"), callback_driver.ledger_table).confirm("1")
 
-    assert payments.spent() == total("100.00")
-    assert payments.anomalies() == {"paid_after_release"}
+    assert callback_driver.spent() == total("100.00")
+    assert callback_driver.anomalies() == {"paid_after_release"}
 
 
 @each_confirmation_time
 def test_a_payment_that_fails_after_its_release_gives_back_nothing_more(
-    payments: CallbackDriver, timestamp: datetime
+    callback_driver: CallbackDriver, timestamp: datetime
 ) -> None:
-    payments.authorize("1")
-    payments.authorize("2")
-    payments.release("1")
+    callback_driver.authorize("1")
+    callback_driver.authorize("2")
+    callback_driver.release("1")
 
     for _ in range(2):
-        payments.at(timestamp).decline("1")
+        callback_driver.at(timestamp).decline("1")
 
-    assert payments.spent() == total("100.00")
-    assert payments.anomalies() == set()
+    assert callback_driver.spent() == total("100.00")
+    assert callback_driver.anomalies() == set()
 
 
-def test_released_failed_and_then_made_it_counts_once(payments: CallbackDriver) -> None:
-    payments.authorize()
-    payments.release()
-    payments.decline()
-    payments.at(NOON + timedelta(days=1)).confirm()
+def test_released_failed_and_then_made_it_counts_once(callback_driver: CallbackDriver) -> None:
+    callback_driver.authorize()
+    callback_driver.release()
+    callback_driver.decline()
+    callback_driver.at(NOON + timedelta(days=1)).confirm()
 
-    assert payments.spent() == total("100.00")
-    assert payments.anomalies() == {"paid_after_release", "outcome_contradicted"}
+    assert callback_driver.spent() == total("100.00")
+    assert callback_driver.anomalies() == {"paid_after_release", "outcome_contradicted"}
 
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
 def test_a_released_payment_that_is_asked_about_again_is_decided_anew(
-    payments: CallbackDriver, timestamp: datetime
+    callback_driver: CallbackDriver, timestamp: datetime
 ) -> None:
-    payments.authorize("1")
-    payments.release("1")
+    callback_driver.authorize("1")
+    callback_driver.release("1")
 
-    assert [payments.at(timestamp).authorize("1") for _ in range(2)] == [True, True]
+    assert [callback_driver.at(timestamp).authorize("1") for _ in range(2)] == [True, True]
 
-    assert set(payments.spent().values()) == {Decimal("100.00")}
-    assert not payments.at(timestamp).authorize("2", payment_amount="0.01")
-    payments.at(timestamp).confirm("1")
-    assert set(payments.spent().values()) == {Decimal("100.00")}
-    assert payments.anomalies("1") == set()
+    assert set(callback_driver.spent().values()) == {Decimal("100.00")}
+    assert not callback_driver.at(timestamp).authorize("2", payment_amount="0.01")
+    callback_driver.at(timestamp).confirm("1")
+    assert set(callback_driver.spent().values()) == {Decimal("100.00")}
+    assert callback_driver.anomalies("1") == set()
 
 
 @pytest.mark.usefixtures("day_limit")
-def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(payments: CallbackDriver) -> None:
-    payments.authorize("1")
-    payments.release("1")
-    payments.authorize("2")
+def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(callback_driver: CallbackDriver) -> None:
+    callback_driver.authorize("1")
+    callback_driver.release("1")
+    callback_driver.authorize("2")
 
-    assert [payments.authorize("1") for _ in range(2)] == [False, False]
+    assert [callback_driver.authorize("1") for _ in range(2)] == [False, False]
 
-    assert payments.item("1")["reason"] == "day_limit_exceeded"
-    assert payments.spent() == total("100.00")
-    payments.confirm("1")
-    assert payments.spent() == total("200.00")
-    assert payments.anomalies("1") == {"paid_after_decline"}
+    assert callback_driver.item("1")["reason"] == "day_limit_exceeded"
+    assert callback_driver.spent() == total("100.00")
+    callback_driver.confirm("1")
+    assert callback_driver.spent() == total("200.00")
+    assert callback_driver.anomalies("1") == {"paid_after_decline"}
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_released_payment_with_an_outcome_is_not_decided_anew(payments: CallbackDriver, status: str) -> None:
-    payments.authorize()
-    payments.release()
-    payments.confirm(status=status)
-    items_before = payments.ledger_table.all_items()
+def test_a_released_payment_with_an_outcome_is_not_decided_anew(callback_driver: CallbackDriver, status: str) -> None:
+    callback_driver.authorize()
+    callback_driver.release()
+    callback_driver.confirm(status=status)
+    items_before = callback_driver.ledger_table.all_items()
 
-    assert payments.at(NOON + timedelta(days=1)).authorize()
-    assert payments.ledger_table.all_items() == items_before
+    assert callback_driver.at(NOON + timedelta(days=1)).authorize()
+    assert callback_driver.ledger_table.all_items() == items_before
 
 
-def test_what_is_given_back_leaves_windows_that_hold_nothing(payments: CallbackDriver) -> None:
-    payments.authorize()
-    payments.decline()
+def test_what_is_given_back_leaves_windows_that_hold_nothing(callback_driver: CallbackDriver) -> None:
+    callback_driver.authorize()
+    callback_driver.decline()
 
-    windows = payments.windows()
+    windows = callback_driver.windows()
     assert set(windows) == {DAY, WEEK, MONTH}
     assert {item["spent"] for item in windows.values()} == {0}

@@ -15,54 +15,54 @@ from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 @pytest.mark.parametrize("limits", [[], [limit("week", "500.00")]], ids=["no limit", "a limit"])
 def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]]
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
 
-    assert payments.authorize()
+    assert callback_driver.authorize()
 
-    assert payments.spent() == total("100.00")
-    assert payments.spent(of_type="credit") == total("100.00")
-    item = payments.item()
+    assert callback_driver.spent() == total("100.00")
+    assert callback_driver.spent(of_type="credit") == total("100.00")
+    item = callback_driver.item()
     assert item["reservation_amount"] == Decimal("100.00")
     assert item["reservation_customer"] == CUSTOMER
 
 
-def test_windows_hold_the_sum_and_the_sum_by_payment_type(payments: CallbackDriver) -> None:
-    payments.authorize("1", payment_type="cash", payment_amount="20.10")
-    payments.authorize("2", payment_type="cash", payment_amount="0.20")
-    payments.authorize("3", payment_type="zelle", payment_amount="3.03")
-    payments.authorize("4", payment_type=None, payment_amount="4.00")
+def test_windows_hold_the_sum_and_the_sum_by_payment_type(callback_driver: CallbackDriver) -> None:
+    callback_driver.authorize("1", payment_type="cash", payment_amount="20.10")
+    callback_driver.authorize("2", payment_type="cash", payment_amount="0.20")
+    callback_driver.authorize("3", payment_type="zelle", payment_amount="3.03")
+    callback_driver.authorize("4", payment_type=None, payment_amount="4.00")
 
-    assert payments.spent() == total("27.33")
-    assert payments.spent(of_type="cash") == total("20.30")
-    assert payments.spent(of_type="other") == total("3.03")
-    assert payments.spent(of_type="none") == total("4.00")
+    assert callback_driver.spent() == total("27.33")
+    assert callback_driver.spent(of_type="cash") == total("20.30")
+    assert callback_driver.spent(of_type="other") == total("3.03")
+    assert callback_driver.spent(of_type="none") == total("4.00")
 
 
-def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(payments: CallbackDriver) -> None:
-    payments.authorize()
+def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(callback_driver: CallbackDriver) -> None:
+    callback_driver.authorize()
 
-    for item in payments.windows().values():
+    for item in callback_driver.windows().values():
         expires_at = datetime.fromtimestamp(int(item["expires_at_epoch"]), UTC)
         assert timedelta(days=366) < expires_at - NOON < timedelta(days=3 * 366)
 
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
 def test_exactly_the_limit_is_accepted_and_a_cent_more_is_not(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, captured: CapturedOutput, window: str
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, captured_output: CapturedOutput, window: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "250.00")])
 
-    assert payments.authorize("1")
-    assert not payments.authorize("2", payment_amount="150.01")
-    assert payments.authorize("3", payment_amount="150.00")
-    assert not payments.authorize("4", payment_amount="0.01")
+    assert callback_driver.authorize("1")
+    assert not callback_driver.authorize("2", payment_amount="150.01")
+    assert callback_driver.authorize("3", payment_amount="150.00")
+    assert not callback_driver.authorize("4", payment_amount="0.01")
 
-    assert payments.spent() == total("250.00")
-    assert payments.item("4")["decision"] == "decline"
-    assert payments.item("4")["reason"] == f"{window}_limit_exceeded"
-    assert captured.metric_total(f"Declined{window.title()}LimitExceeded") == 2
+    assert callback_driver.spent() == total("250.00")
+    assert callback_driver.item("4")["decision"] == "decline"
+    assert callback_driver.item("4")["reason"] == f"{window}_limit_exceeded"
+    assert captured_output.metric_total(f"Declined{window.title()}LimitExceeded") == 2
 
 
 def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
@@ -80,44 +80,44 @@ def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
     ("limited_windows", "first"), [(["month", "day", "week"], "day"), (["month", "week"], "week"), (["month"], "month")]
 )
 def test_of_several_windows_that_are_full_the_first_is_the_reason(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, limited_windows: list[str], first: str
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, limited_windows: list[str], first: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "100.00") for window in limited_windows])
-    payments.authorize("1")
+    callback_driver.authorize("1")
 
-    assert not payments.authorize("2", payment_amount="0.01")
-    assert payments.item("2")["reason"] == f"{first}_limit_exceeded"
+    assert not callback_driver.authorize("2", payment_amount="0.01")
+    assert callback_driver.item("2")["reason"] == f"{first}_limit_exceeded"
 
 
-def test_fees_count_too(payments: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
+def test_fees_count_too(callback_driver: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "99.99")])
 
-    assert not payments.authorize(net_payment_amount="90.00", net_payment_currency="USD")
+    assert not callback_driver.authorize(net_payment_amount="90.00", net_payment_currency="USD")
 
 
 def test_a_limit_over_some_payment_types_counts_these_and_no_others(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "250.00", "cash", "credit", "other")])
 
-    assert payments.authorize("1", payment_type="cash")
-    assert payments.authorize("2", payment_type="debit", payment_amount="900.00")
-    assert payments.authorize("3", payment_type="credit")
-    assert payments.authorize("4", payment_type="a_new_one", payment_amount="50.00")
-    assert not payments.authorize("5", payment_type="cash", payment_amount="0.01")
-    assert not payments.authorize("6", payment_type="another_new_one", payment_amount="0.01")
-    assert payments.authorize("7", payment_type="debit", payment_amount="900.00")
-    assert payments.authorize("8", payment_type=None, payment_amount="900.00")
+    assert callback_driver.authorize("1", payment_type="cash")
+    assert callback_driver.authorize("2", payment_type="debit", payment_amount="900.00")
+    assert callback_driver.authorize("3", payment_type="credit")
+    assert callback_driver.authorize("4", payment_type="a_new_one", payment_amount="50.00")
+    assert not callback_driver.authorize("5", payment_type="cash", payment_amount="0.01")
+    assert not callback_driver.authorize("6", payment_type="another_new_one", payment_amount="0.01")
+    assert callback_driver.authorize("7", payment_type="debit", payment_amount="900.00")
+    assert callback_driver.authorize("8", payment_type=None, payment_amount="900.00")
 
 
 def test_a_limit_over_all_payment_types_counts_them_all(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "300.00")])
     for payment_id, payment_type in enumerate(["cash", "a_new_one", None]):
-        assert payments.authorize(str(payment_id), payment_type=payment_type)
+        assert callback_driver.authorize(str(payment_id), payment_type=payment_type)
 
-    assert not payments.authorize("9", payment_type="debit", payment_amount="0.01")
+    assert not callback_driver.authorize("9", payment_type="debit", payment_amount="0.01")
 
 
 @pytest.mark.parametrize(
@@ -131,32 +131,32 @@ def test_a_limit_over_all_payment_types_counts_them_all(
     ],
 )
 def test_of_several_limits_each_holds(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]], reason: str
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]], reason: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
 
-    assert payments.authorize("1")
-    assert not payments.authorize("2", payment_amount="50.01")
-    assert payments.item("2")["reason"] == reason
-    assert payments.authorize("3", payment_amount="50.00")
+    assert callback_driver.authorize("1")
+    assert not callback_driver.authorize("2", payment_amount="50.01")
+    assert callback_driver.item("2")["reason"] == reason
+    assert callback_driver.authorize("3", payment_amount="50.00")
 
 
 def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "100.00"), limit("week", "200.00"), limit("month", "300.00")]
     )
 
-    assert payments.authorize("Friday")
-    assert not payments.authorize("Friday-2", payment_amount="0.01")
-    assert payments.at(NOON + timedelta(days=1)).authorize("Saturday")
-    assert not payments.at(NOON + timedelta(days=2)).authorize("Sunday", payment_amount="0.01")
-    assert payments.item("Sunday")["reason"] == "week_limit_exceeded"
-    assert payments.at(NOON + timedelta(days=3)).authorize("Monday")
-    assert not payments.at(NOON + timedelta(days=4)).authorize("Tuesday", payment_amount="0.01")
-    assert payments.item("Tuesday")["reason"] == "month_limit_exceeded"
-    assert payments.at(NOON + timedelta(days=11)).authorize("December")
+    assert callback_driver.authorize("Friday")
+    assert not callback_driver.authorize("Friday-2", payment_amount="0.01")
+    assert callback_driver.at(NOON + timedelta(days=1)).authorize("Saturday")
+    assert not callback_driver.at(NOON + timedelta(days=2)).authorize("Sunday", payment_amount="0.01")
+    assert callback_driver.item("Sunday")["reason"] == "week_limit_exceeded"
+    assert callback_driver.at(NOON + timedelta(days=3)).authorize("Monday")
+    assert not callback_driver.at(NOON + timedelta(days=4)).authorize("Tuesday", payment_amount="0.01")
+    assert callback_driver.item("Tuesday")["reason"] == "month_limit_exceeded"
+    assert callback_driver.at(NOON + timedelta(days=11)).authorize("December")
 
 
 @pytest.mark.parametrize(
@@ -165,23 +165,23 @@ def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
     ids=["last second", "midnight"],
 )
 def test_a_day_ends_at_midnight_in_the_policys_time_zone(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, timestamp: datetime, accepted: bool
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, timestamp: datetime, accepted: bool
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
-    payments.authorize("1")
+    callback_driver.authorize("1")
 
-    assert payments.at(timestamp).authorize("2") is accepted
+    assert callback_driver.at(timestamp).authorize("2") is accepted
 
 
 def test_customers_and_sites_have_windows_of_their_own(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
 
-    assert payments.authorize("1")
-    assert payments.authorize("2", site_customer_identifier="another")
-    assert payments.authorize("3", **site_changes(SITE_OF_2_0_IN_JSON))
-    assert not payments.authorize("4", payment_amount="0.01")
+    assert callback_driver.authorize("1")
+    assert callback_driver.authorize("2", site_customer_identifier="another")
+    assert callback_driver.authorize("3", **site_changes(SITE_OF_2_0_IN_JSON))
+    assert not callback_driver.authorize("4", payment_amount="0.01")
 
 
 @pytest.mark.parametrize(
@@ -190,23 +190,23 @@ def test_customers_and_sites_have_windows_of_their_own(
     ids=["declined", "test", "no customer"],
 )
 def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
-    payments: CallbackDriver, ledger_table: LedgerFixture, changes: dict[str, Any]
+    callback_driver: CallbackDriver, ledger_table: LedgerFixture, changes: dict[str, Any]
 ) -> None:
-    payments.authorize(**changes)
+    callback_driver.authorize(**changes)
 
     [item] = ledger_table.all_items()
     assert "reservation_amount" not in item
 
 
 def test_a_test_is_decided_by_the_limits_and_does_not_count(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
 
-    assert payments.authorize("1", test="true")
-    assert payments.authorize("2")
-    assert not payments.authorize("3", test="true")
-    assert payments.spent() == total("100.00")
+    assert callback_driver.authorize("1", test="true")
+    assert callback_driver.authorize("2")
+    assert not callback_driver.authorize("3", test="true")
+    assert callback_driver.spent() == total("100.00")
 
 
 @pytest.mark.parametrize(
@@ -215,13 +215,13 @@ def test_a_test_is_decided_by_the_limits_and_does_not_count(
     ids=["duplicate", "other amount", "other type", "other customer"],
 )
 def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, changes: dict[str, Any]
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, changes: dict[str, Any]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
-    payments.authorize()
+    callback_driver.authorize()
 
     for now in (NOON, NOON + timedelta(days=1)):
-        assert payments.at(now).authorize(**changes) is (not changes)
+        assert callback_driver.at(now).authorize(**changes) is (not changes)
 
-    assert payments.spent() == total("100.00")
-    assert payments.spent("another") == {}
+    assert callback_driver.spent() == total("100.00")
+    assert callback_driver.spent("another") == {}

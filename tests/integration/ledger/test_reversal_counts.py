@@ -30,10 +30,10 @@ def reversal_counts(ledger_table: LedgerFixture, customer: str = CUSTOMER) -> di
 
 @each_counter
 def test_each_is_counted_once_on_the_day_of_its_message(
-    payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, counter: str
+    callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, counter: str
 ) -> None:
-    payments.confirm("1")
-    payments.confirm("2")
+    callback_driver.confirm("1")
+    callback_driver.confirm("2")
     for _ in range(2):
         send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **KINDS[counter]))
     send_at(NOON, reverse, reversal(pnm_payment_identifier="2", **KINDS[counter]))
@@ -100,9 +100,9 @@ def test_what_says_to_be_from_the_beginning_of_time_is_counted_then(
 
 
 def test_it_is_counted_with_the_customer_who_paid(
-    payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
-    payments.confirm("1")
+    callback_driver.confirm("1")
 
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", site_customer_identifier="another", **CHARGEBACK))
 
@@ -112,12 +112,12 @@ def test_it_is_counted_with_the_customer_who_paid(
 
 @pytest.mark.parametrize("state_before", ["unknown", "authorized", "declined"])
 def test_it_is_counted_whether_or_not_the_payment_was_posted(
-    payments: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
+    callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
 ) -> None:
     if state_before != "unknown":
-        payments.authorize("1")
+        callback_driver.authorize("1")
     if state_before == "declined":
-        payments.decline("1")
+        callback_driver.decline("1")
     without_customer = {"site_customer_identifier": None} if state_before == "authorized" else {}
 
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK, **without_customer))
@@ -138,61 +138,61 @@ def test_those_of_nobody_and_tests_are_not_counted(
 @each_counter
 @pytest.mark.parametrize("max_count", [0, 2])
 def test_one_more_than_the_policy_allows_declines_the_next_payment(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     reverse: LambdaFunction,
     deployed_policy: FakeAppConfig,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     counter: str,
     max_count: int,
 ) -> None:
     deployed_policy.put_defaults(**{counter: {"max_count": max_count, "within_days": 30}})
     for payment_id in range(max_count):
         send_at(NOON, reverse, reversal(pnm_payment_identifier=f"back-{payment_id}", **KINDS[counter]))
-    assert payments.authorize("1")
+    assert callback_driver.authorize("1")
 
     send_at(NOON, reverse, reversal(pnm_payment_identifier="one-more", **KINDS[counter]))
 
-    assert not payments.authorize("2")
-    assert payments.item("2")["reason"] == f"too_many_{counter}"
-    assert captured.metric_total(f"DeclinedTooMany{counter.title()}") == 1
-    assert payments.authorize("3", site_customer_identifier="another")
-    assert payments.authorize("1")
+    assert not callback_driver.authorize("2")
+    assert callback_driver.item("2")["reason"] == f"too_many_{counter}"
+    assert captured_output.metric_total(f"DeclinedTooMany{counter.title()}") == 1
+    assert callback_driver.authorize("3", site_customer_identifier="another")
+    assert callback_driver.authorize("1")
 
 
 @each_counter
 @pytest.mark.parametrize("days", [1, 30, 365])
 def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
-    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig, counter: str, days: int
+    callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig, counter: str, days: int
 ) -> None:
     deployed_policy.put_defaults(**{counter: {"max_count": 0, "within_days": days}})
     send_at(NOON, reverse, reversal(**KINDS[counter]))
     ends = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(days=days)
 
-    assert not payments.at(ends - timedelta(seconds=1)).authorize("1")
-    assert payments.at(ends).authorize("2")
+    assert not callback_driver.at(ends - timedelta(seconds=1)).authorize("1")
+    assert callback_driver.at(ends).authorize("2")
 
 
 def test_those_of_two_years_are_added_up(
-    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
     new_year = datetime(2027, 1, 1, tzinfo=UTC)
     for payment_id, now in enumerate([new_year - timedelta(seconds=1), new_year]):
-        assert payments.at(now).authorize(f"before-{payment_id}")
+        assert callback_driver.at(now).authorize(f"before-{payment_id}")
         send_at(now, reverse, reversal(pnm_payment_identifier=str(payment_id), timestamp=unix_time(now), **CHARGEBACK))
 
-    assert not payments.at(new_year).authorize("after")
+    assert not callback_driver.at(new_year).authorize("after")
 
 
 def test_chargebacks_do_not_count_as_returns(
-    payments: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(
         chargebacks={"max_count": 1, "within_days": 30}, returns={"max_count": 0, "within_days": 30}
     )
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK))
-    assert payments.authorize("2")
+    assert callback_driver.authorize("2")
 
     send_at(NOON, reverse, reversal(pnm_payment_identifier="3", **RETURN))
-    assert not payments.authorize("4")
-    assert payments.item("4")["reason"] == "too_many_returns"
+    assert not callback_driver.authorize("4")
+    assert callback_driver.item("4")["reason"] == "too_many_returns"

@@ -7,19 +7,19 @@ from tests.support.harness import LambdaFunction, LedgerFixture
 
 
 def test_schema_version_created_items_contain_it(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     reverse: LambdaFunction,
-    submissions: SubmissionDriver,
-    backend: ApiDriver,
+    submission_driver: SubmissionDriver,
+    api_driver: ApiDriver,
     ledger_table: LedgerFixture,
 ) -> None:
-    payments.authorize()
-    payments.confirm(site_payment_identifier="submitted-1")
-    payments.decline("2", site_customer_identifier="3")
+    callback_driver.authorize()
+    callback_driver.confirm(site_payment_identifier="submitted-1")
+    callback_driver.decline("2", site_customer_identifier="3")
     send_at(NOON, reverse, reversal())
-    submissions.submit()
-    backend.put(order_path())
-    backend.put(customer_path("2"))
+    submission_driver.submit()
+    api_driver.put(order_path())
+    api_driver.put(customer_path("2"))
 
     items = ledger_table.all_items()
     expected_kinds = {"PAYMENT", "SPENDING", "CUSTOMER", "SITE_PAYMENT", "INTENT", "ORDER"}
@@ -29,9 +29,9 @@ def test_schema_version_created_items_contain_it(
 
 
 def test_schema_version_existing_items_keep_it(
-    payments: CallbackDriver, backend: ApiDriver, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, api_driver: ApiDriver, ledger_table: LedgerFixture
 ) -> None:
-    backend.put(customer_path())
+    api_driver.put(customer_path())
     [item] = ledger_table.all_items()
     ledger_table.client.update_item(
         TableName=ledger_table.table_name,
@@ -40,8 +40,8 @@ def test_schema_version_existing_items_keep_it(
         ExpressionAttributeValues={":version": {"N": "7"}},
     )
 
-    payments.confirm()
-    backend.put(customer_path(), status="closed")
+    callback_driver.confirm()
+    api_driver.put(customer_path(), status="closed")
 
     [account] = [item for item in ledger_table.all_items() if item["sk"] == "ACCOUNT"]
     assert (account["schema_version"], account["balance"], account["status"]) == (7, 100, "closed")

@@ -26,15 +26,15 @@ def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> Non
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
 def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
-    payments: CallbackDriver, ledger_table: LedgerFixture, window: str
+    callback_driver: CallbackDriver, ledger_table: LedgerFixture, window: str
 ) -> None:
     store_limits(ledger_table, **{window: "150.00"})
 
-    assert payments.authorize("1")
-    assert not payments.authorize("2", payment_amount="50.01")
-    assert payments.item("2")["reason"] == f"self_imposed_{window}_limit_exceeded"
-    assert payments.authorize("3", payment_amount="50.00", payment_type="a_new_one")
-    assert payments.spent() == total("150.00")
+    assert callback_driver.authorize("1")
+    assert not callback_driver.authorize("2", payment_amount="50.01")
+    assert callback_driver.item("2")["reason"] == f"self_imposed_{window}_limit_exceeded"
+    assert callback_driver.authorize("3", payment_amount="50.00", payment_type="a_new_one")
+    assert callback_driver.spent() == total("150.00")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
     ],
 )
 def test_an_own_limit_below_the_policys_is_the_reason(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     ledger_table: LedgerFixture,
     deployed_policy: FakeAppConfig,
     self_imposed: dict[str, str],
@@ -54,37 +54,37 @@ def test_an_own_limit_below_the_policys_is_the_reason(
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
     store_limits(ledger_table, **self_imposed)
-    payments.authorize("1")
+    callback_driver.authorize("1")
 
-    assert not payments.authorize("2", payment_amount="50.00")
-    assert payments.item("2")["reason"] == reason
+    assert not callback_driver.authorize("2", payment_amount="50.00")
+    assert callback_driver.item("2")["reason"] == reason
 
 
 def test_an_own_limit_above_the_policys_changes_nothing(
-    payments: CallbackDriver, ledger_table: LedgerFixture, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, ledger_table: LedgerFixture, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "150.00", "credit")])
     store_limits(ledger_table, day="1000.00", month="1000.00")
-    payments.authorize("1")
+    callback_driver.authorize("1")
 
-    assert not payments.authorize("2", payment_amount="50.01")
-    assert payments.item("2")["reason"] == "month_limit_exceeded"
-    assert payments.authorize("3", payment_amount="900.00", payment_type="cash")
-    assert not payments.authorize("4", payment_amount="0.01", payment_type="cash")
-    assert payments.item("4")["reason"] == "self_imposed_day_limit_exceeded"
+    assert not callback_driver.authorize("2", payment_amount="50.01")
+    assert callback_driver.item("2")["reason"] == "month_limit_exceeded"
+    assert callback_driver.authorize("3", payment_amount="900.00", payment_type="cash")
+    assert not callback_driver.authorize("4", payment_amount="0.01", payment_type="cash")
+    assert callback_driver.item("4")["reason"] == "self_imposed_day_limit_exceeded"
 
 
 def test_an_own_limit_counts_from_what_was_spent_before_it_was_set(
-    payments: CallbackDriver, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, ledger_table: LedgerFixture
 ) -> None:
-    payments.authorize("1")
+    callback_driver.authorize("1")
     store_limits(ledger_table, day="100.00")
 
-    assert not payments.authorize("2", payment_amount="0.01")
+    assert not callback_driver.authorize("2", payment_amount="0.01")
 
 
-def test_an_own_limit_is_its_customers_own(payments: CallbackDriver, ledger_table: LedgerFixture) -> None:
+def test_an_own_limit_is_its_customers_own(callback_driver: CallbackDriver, ledger_table: LedgerFixture) -> None:
     store_limits(ledger_table, day="99.99")
 
-    assert not payments.authorize("1")
-    assert payments.authorize("2", site_customer_identifier="another")
+    assert not callback_driver.authorize("1")
+    assert callback_driver.authorize("2", site_customer_identifier="another")

@@ -61,7 +61,7 @@ each_conflict = pytest.mark.parametrize(
 
 @each_conflict
 def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     conflicts: ConflictInjector,
     reasons: list[tuple[str, ...]],
@@ -69,93 +69,93 @@ def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
     conflicts.reasons = list(reasons)
 
-    assert payments.authorize()
+    assert callback_driver.authorize()
 
     assert conflicts.reasons == []
-    assert payments.spent() == total("100.00")
-    assert payments.item()["decision"] == "accept"
+    assert callback_driver.spent() == total("100.00")
+    assert callback_driver.item()["decision"] == "accept"
 
 
 @pytest.mark.parametrize("limit_amount", ["200.00", "199.99"], ids=["fits", "exceeds by a cent"])
 def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector, limit_amount: str
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector, limit_amount: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", limit_amount)])
     conflicts.reasons = [WINDOW_CONFLICT]
-    conflicts.on_conflict = lambda: payments.authorize("2")
+    conflicts.on_conflict = lambda: callback_driver.authorize("2")
 
-    assert payments.authorize("1") is (limit_amount == "200.00")
+    assert callback_driver.authorize("1") is (limit_amount == "200.00")
 
-    assert payments.spent() == total("200.00" if limit_amount == "200.00" else "100.00")
-    assert payments.item("1")["reason"] == ("accepted" if limit_amount == "200.00" else "day_limit_exceeded")
+    assert callback_driver.spent() == total("200.00" if limit_amount == "200.00" else "100.00")
+    assert callback_driver.item("1")["reason"] == ("accepted" if limit_amount == "200.00" else "day_limit_exceeded")
 
 
 def test_a_condition_that_failed_beside_a_conflict_is_no_reason_to_accept(
-    payments: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
     conflicts.reasons = [("None", "ConditionalCheckFailed", "TransactionConflict", "None")]
-    conflicts.on_conflict = lambda: payments.authorize("2")
+    conflicts.on_conflict = lambda: callback_driver.authorize("2")
 
-    assert not payments.authorize("1")
-    assert payments.spent() == total("100.00")
+    assert not callback_driver.authorize("1")
+    assert callback_driver.spent() == total("100.00")
 
 
 def test_a_payment_that_meets_nothing_but_conflicts_is_declined_and_reserves_nothing(
-    payments: CallbackDriver, conflicts: ConflictInjector, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, conflicts: ConflictInjector, ledger_table: LedgerFixture
 ) -> None:
     conflicts.reasons = [ALL_CONFLICT] * 10_000
 
-    assert not payments.authorize()
+    assert not callback_driver.authorize()
     assert ledger_table.all_items() == []
 
     conflicts.reasons = []
-    assert payments.authorize()
-    assert payments.spent() == total("100.00")
+    assert callback_driver.authorize()
+    assert callback_driver.spent() == total("100.00")
 
 
 @each_conflict
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00"}], ids=["as authorized", "another amount"])
 def test_an_outcome_that_met_a_conflict_is_counted_once(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     conflicts: ConflictInjector,
     reasons: list[tuple[str, ...]],
     status: str,
     changes: dict[str, str],
 ) -> None:
-    payments.authorize("1")
-    payments.authorize("2")
+    callback_driver.authorize("1")
+    callback_driver.authorize("2")
     conflicts.reasons = list(reasons)
 
-    payments.confirm("1", status=status, **changes)
+    callback_driver.confirm("1", status=status, **changes)
 
     paid_amount = Decimal(changes.get("payment_amount", "100.00")) if status == "payment" else Decimal(0)
-    assert payments.spent() == total(str(100 + paid_amount))
-    assert payments.ledger_table.balances() == ({CUSTOMER: paid_amount} if paid_amount else {})
+    assert callback_driver.spent() == total(str(100 + paid_amount))
+    assert callback_driver.ledger_table.balances() == ({CUSTOMER: paid_amount} if paid_amount else {})
 
 
 @each_conflict
 def test_a_release_that_met_a_conflict_gives_back_once(
-    payments: CallbackDriver, conflicts: ConflictInjector, reasons: list[tuple[str, ...]]
+    callback_driver: CallbackDriver, conflicts: ConflictInjector, reasons: list[tuple[str, ...]]
 ) -> None:
-    payments.authorize("1")
-    payments.authorize("2")
+    callback_driver.authorize("1")
+    callback_driver.authorize("2")
     conflicts.reasons = list(reasons)
 
-    assert payments.release("1")
-    assert payments.spent() == total("100.00")
+    assert callback_driver.release("1")
+    assert callback_driver.spent() == total("100.00")
 
 
 @each_conflict
 def test_a_reversal_that_met_a_conflict_is_taken_back_once_and_counted_once(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     conflicts: ConflictInjector,
     reasons: list[tuple[str, ...]],
 ) -> None:
-    payments.confirm(payment_amount="354.99")
+    callback_driver.confirm(payment_amount="354.99")
     conflicts.reasons = list(reasons)
 
     assert send_at(NOON, reverse, reversal(pnm_payment_identifier="1")).status == 200

@@ -26,7 +26,7 @@ def test_a_reversal_of_what_was_not_posted_is_acknowledged_and_marked_and_moves_
     confirm: LambdaFunction,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     state_before: str,
 ) -> None:
     if state_before in ("authorized", "declined"):
@@ -42,7 +42,7 @@ def test_a_reversal_of_what_was_not_posted_is_acknowledged_and_marked_and_moves_
     assert ledger_table.balances() == {}
     assert ledger_table.anomalies() == {"reversed_unknown"}
     assert ledger_table.payment()["reversed_amount"] == Decimal("100.00")
-    assert captured.metric_total("AnomalyReversedUnknown") == 1
+    assert captured_output.metric_total("AnomalyReversedUnknown") == 1
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_while_something_of_ours_is_broken_a_reversal_is_left_to_be_repeated(
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     failure: str,
     transport: str,
 ) -> None:
@@ -175,8 +175,8 @@ def test_while_something_of_ours_is_broken_a_reversal_is_left_to_be_repeated(
 
     assert response.status == 503
     assert response.content_type.startswith("application/problem+json")
-    assert MARKER not in response.body + captured.text()
-    [line] = captured.logs()
+    assert MARKER not in response.body + captured_output.text()
+    [line] = captured_output.logs()
     assert line["level"] == "ERROR"
 
 
@@ -207,7 +207,7 @@ def test_after_a_failure_the_same_reversal_is_taken_back(
 def test_the_log_says_what_came_back_and_a_metric_counts_it(
     confirm: LambdaFunction,
     reverse: LambdaFunction,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     changes: dict[str, Any],
     kind: str,
     metric: str | None,
@@ -217,19 +217,19 @@ def test_the_log_says_what_came_back_and_a_metric_counts_it(
     reverse(reversal(**changes, pnm_order_identifier="1"))
     reverse(reversal(**changes, pnm_order_identifier="1"))
 
-    _, first, second = captured.logs()
+    _, first, second = captured_output.logs()
     assert (first["operation"], first["status"], first["reversal_kind"]) == ("reverse", 200, kind)
     assert (first["duplicate"], second["duplicate"]) == (False, True)
     assert first["anomalies"] == ["order_differs"]
     assert "anomalies" not in second
     expected_metrics = ["PaymentReversed", "ReversalDuplicate", "AnomalyOrderDiffers", *([metric] if metric else [])]
-    assert [captured.metric_total(name) for name in expected_metrics] == [1] * len(expected_metrics)
+    assert [captured_output.metric_total(name) for name in expected_metrics] == [1] * len(expected_metrics)
     other_metrics = {"ReversedChargeback", "ReversedReturn"} - {metric}
-    assert not any(captured.metric_total(name) for name in other_metrics)
+    assert not any(captured_output.metric_total(name) for name in other_metrics)
 
 
 def test_nothing_personal_is_stored_or_logged(
-    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     pii = {
         "customer_name": "Marker-Name",
@@ -248,6 +248,6 @@ def test_nothing_personal_is_stored_or_logged(
     message = reversal(**pii)
     assert reverse(message).status == 200
 
-    stored_text = str(ledger_table.all_items()) + captured.text()
+    stored_text = str(ledger_table.all_items()) + captured_output.text()
     assert not [value for value in pii.values() if value in stored_text]
     assert message["signature"] not in stored_text

@@ -30,16 +30,16 @@ def name(request: pytest.FixtureRequest, paynearme: PayNearMeStub) -> str:
 
 
 def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
-    cold_start: Callable[[str], LambdaFunction], aws_calls: AwsCallRecorder, captured: CapturedOutput, name: str
+    cold_start: Callable[[str], LambdaFunction], aws_calls: AwsCallRecorder, captured_output: CapturedOutput, name: str
 ) -> None:
     aws_calls.request_errors = {"GetSecretValue": client_error("AccessDeniedException")}
 
     cold_start(name)(MESSAGES[name]())
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["error"] == "SiteKeysUnavailableError"
     assert "ClientError AccessDeniedException" in line["error_causes"]
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
 def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
     cold_start: Callable[[str], LambdaFunction],
     aws_calls: AwsCallRecorder,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     name: str,
     operation: str,
     changes: dict[str, str],
@@ -63,28 +63,28 @@ def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
 
     cold_start(name)(MESSAGES[name](**changes))
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["error"] == "LedgerUnavailableError"
     assert "ClientError AccessDeniedException" in line["error_causes"]
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 @pytest.mark.parametrize("operation", ["StartConfigurationSession", "GetLatestConfiguration"])
 def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
-    authorize: LambdaFunction, deployed_policy: FakeAppConfig, captured: CapturedOutput, operation: str
+    authorize: LambdaFunction, deployed_policy: FakeAppConfig, captured_output: CapturedOutput, operation: str
 ) -> None:
     deployed_policy.fail(operation, client_error("AccessDeniedException"))
 
     authorize(authorization())
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["error"] == "PolicyUnavailableError"
     assert "ClientError AccessDeniedException" in line["error_causes"]
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 def test_the_identifiers_of_lambda_and_of_api_gateway_are_in_the_line(
-    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+    cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     event: Any = json_event(MESSAGES[name]())
     event["requestContext"]["requestId"] = "api-1"
@@ -92,18 +92,18 @@ def test_the_identifiers_of_lambda_and_of_api_gateway_are_in_the_line(
     response = cold_start(name).app.handler(event, SimpleNamespace(aws_request_id="lambda-1"))
 
     assert response["statusCode"] == 200
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert (line["request_id"], line["api_request_id"]) == ("lambda-1", "api-1")
 
 
 @pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": "x"}, None, []])
 def test_a_call_without_them_is_answered_and_written_all_the_same(
-    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str, event: Any
+    cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str, event: Any
 ) -> None:
     response = cold_start(name).app.handler(event, None)
 
     assert response["statusCode"] >= 400
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["operation"] == name
 
 
@@ -121,7 +121,7 @@ def test_a_call_without_them_is_answered_and_written_all_the_same(
 def test_a_fault_of_paynearme_is_noted_in_fixed_words(
     get_smart_token: LambdaFunction,
     paynearme: PayNearMeStub,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     status: int,
     content: object,
     detail: str,
@@ -130,33 +130,33 @@ def test_a_fault_of_paynearme_is_noted_in_fixed_words(
 
     assert get_smart_token(valid_smart_token_request()).status == 502
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["upstream_detail"] == detail
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 def test_a_paynearme_that_cannot_be_reached_is_noted(
-    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     connection_refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
     paynearme.default_reply = MaxRetryError(HTTPSConnectionPool(MARKER), f"https://{MARKER}", connection_refused)
 
     assert get_smart_token(valid_smart_token_request()).status == 502
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["upstream_detail"] == "no connection"
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
-    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     reply = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}
     paynearme.default_reply = paynearme.replying(422, reply)
 
     assert get_smart_token(valid_smart_token_request()).status == 422
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["response_code"] == "1205"
     assert "upstream_detail" not in line
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()

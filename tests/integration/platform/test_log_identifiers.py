@@ -25,71 +25,71 @@ ORDER_INPUT = {"status": "open", "order_type": "any", "order_amount": "500.00"}
 
 
 @pytest.fixture
-def backend(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
+def api_driver(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
     return ApiDriver(cold_start)
 
 
-def last_log(captured: CapturedOutput) -> dict[str, Any]:
-    return captured.logs()[-1]
+def last_log(captured_output: CapturedOutput) -> dict[str, Any]:
+    return captured_output.logs()[-1]
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_a_callbacks_line_has_it(
-    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+    cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == 200
 
-    assert last_log(captured)["pnm_order_identifier"] == ORDER
+    assert last_log(captured_output)["pnm_order_identifier"] == ORDER
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_so_has_the_line_of_an_authentic_one_that_is_refused_as_invalid(
-    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+    cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER, test="maybe")).status == 400
 
-    line = last_log(captured)
+    line = last_log(captured_output)
     assert (line["pnm_order_identifier"], line["pnm_payment_identifier"]) == (ORDER, "830466818968")
 
 
-def test_so_has_the_line_of_one_that_is_too_old(authorize: LambdaFunction, captured: CapturedOutput) -> None:
+def test_so_has_the_line_of_one_that_is_too_old(authorize: LambdaFunction, captured_output: CapturedOutput) -> None:
     assert authorize(authorization(pnm_order_identifier=ORDER, timestamp="1")).status == 401
 
-    assert last_log(captured)["pnm_order_identifier"] == ORDER
+    assert last_log(captured_output)["pnm_order_identifier"] == ORDER
 
 
 @pytest.mark.parametrize("value", [f"{MARKER}@example.com", "8" * 65, "1 2", ""])
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_what_does_not_look_like_an_identifier_is_not_written(
-    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str, value: str
+    cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str, value: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=value)).status == 400
 
-    assert "pnm_order_identifier" not in last_log(captured)
-    assert MARKER not in captured.text()
+    assert "pnm_order_identifier" not in last_log(captured_output)
+    assert MARKER not in captured_output.text()
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_a_forgers_line_names_no_order(
-    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, name: str
+    cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER) | {"signature": "0"}).status == 401
 
-    assert ORDER not in captured.text()
+    assert ORDER not in captured_output.text()
 
 
 @pytest.mark.parametrize(("name", "status"), [("authorize", 200), ("confirm", 503), ("reverse", 503)])
 def test_a_callback_that_nobody_could_check_is_found_and_marked_as_such(
     cold_start: Callable[[str], LambdaFunction],
     sites_secret: SitesSecret,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     name: str,
     status: int,
 ) -> None:
     sites_secret.delete()
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == status
 
-    line = last_log(captured)
+    line = last_log(captured_output)
     assert (line["pnm_order_identifier"], line["signature_unverified"]) == (ORDER, True)
 
 
@@ -97,25 +97,28 @@ def test_a_callback_that_nobody_could_check_is_found_and_marked_as_such(
 def test_a_callback_that_met_no_table_is_found(
     cold_start: Callable[[str], LambdaFunction],
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     name: str,
     status: int,
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == status
 
-    line = last_log(captured)
+    line = last_log(captured_output)
     assert line["pnm_order_identifier"] == ORDER
     assert "signature_unverified" not in line
 
 
 def test_a_declined_one_of_them_says_what_was_decided(
-    authorize: LambdaFunction, ledger_table: LedgerFixture, captured: CapturedOutput
+    authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
     authorize(authorization())
 
-    assert (last_log(captured)["accepted"], last_log(captured)["decision_reason"]) == (False, "cannot_decide_now")
+    assert (last_log(captured_output)["accepted"], last_log(captured_output)["decision_reason"]) == (
+        False,
+        "cannot_decide_now",
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,42 +127,42 @@ def test_a_declined_one_of_them_says_what_was_decided(
     ids=["PayNearMe's order", "merchant's order", "customer"],
 )
 def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
-    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, requested_order: dict[str, str]
+    api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput, requested_order: dict[str, str]
 ) -> None:
     paynearme.reply((200, SAMPLE_REPLY | {"orders": [SAMPLE_ORDER | {"pnm_order_identifier": int(ORDER)}]}))
-    assert backend.post("/smart-tokens", requested_order).status == 200
+    assert api_driver.post("/smart-tokens", requested_order).status == 200
 
-    assert last_log(captured)["pnm_order_identifier"] == ORDER
+    assert last_log(captured_output)["pnm_order_identifier"] == ORDER
 
 
 def test_a_token_for_several_orders_is_found_by_each(
-    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput
+    api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     orders = [SAMPLE_ORDER | {"pnm_order_identifier": identifier} for identifier in (OTHER_ORDER, ORDER, OTHER_ORDER)]
     paynearme.reply((200, SAMPLE_REPLY | {"orders": orders}))
-    assert backend.post("/smart-tokens", {"site_customer_identifier": "1"}).status == 200
+    assert api_driver.post("/smart-tokens", {"site_customer_identifier": "1"}).status == 200
 
-    assert last_log(captured)["pnm_order_identifiers"] == [ORDER, OTHER_ORDER]
+    assert last_log(captured_output)["pnm_order_identifiers"] == [ORDER, OTHER_ORDER]
 
 
 @pytest.mark.parametrize("reply", [READ_TIMEOUT, (403, {}), (200, {"status": "error"})])
 def test_a_token_that_paynearme_did_not_give_is_found(
-    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput, reply: Any
+    api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput, reply: Any
 ) -> None:
     paynearme.reply(reply)
-    assert backend.post("/smart-tokens", {"pnm_order_identifier": ORDER}).status >= 400
+    assert api_driver.post("/smart-tokens", {"pnm_order_identifier": ORDER}).status >= 400
 
-    assert last_log(captured)["pnm_order_identifier"] == ORDER
+    assert last_log(captured_output)["pnm_order_identifier"] == ORDER
 
 
 def test_what_a_backend_names_and_what_is_no_identifier_is_not_written(
-    backend: ApiDriver, paynearme: PayNearMeStub, captured: CapturedOutput
+    api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     email = f"{MARKER}@example.com"
     paynearme.reply((200, SAMPLE_REPLY | {"orders": [SAMPLE_ORDER | {"pnm_order_identifier": email}]}))
-    assert backend.post("/smart-tokens", {"pnm_order_identifier": email}).status == 200
+    assert api_driver.post("/smart-tokens", {"pnm_order_identifier": email}).status == 200
 
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 CREATED_REPLY = load_sample("create_order_response", "guaranteed_ach")
@@ -170,46 +173,46 @@ NEW_ORDER = load_sample("create_order", "guaranteed_ach") | {"site_identifier": 
     ("status", "error"), [(200, None), (503, client_error("AccessDeniedException")), (500, RuntimeError())]
 )
 def test_a_new_orders_line_has_it_whether_it_was_written_down_or_not(
-    backend: ApiDriver,
+    api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     aws_calls: AwsCallRecorder,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     status: int,
     error: Any,
 ) -> None:
     paynearme.reply((200, CREATED_REPLY))
     if error:
         aws_calls.request_errors["UpdateItem"] = error
-    assert backend.post("/orders", NEW_ORDER).status == status
+    assert api_driver.post("/orders", NEW_ORDER).status == status
 
-    assert last_log(captured)["pnm_order_identifier"] == str(CREATED_REPLY["order"]["pnm_order_identifier"])
+    assert last_log(captured_output)["pnm_order_identifier"] == str(CREATED_REPLY["order"]["pnm_order_identifier"])
 
 
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "much"}])
 def test_the_line_of_a_payment_that_is_asked_for_has_it_valid_or_not(
-    backend: ApiDriver, captured: CapturedOutput, changes: dict[str, str]
+    api_driver: ApiDriver, captured_output: CapturedOutput, changes: dict[str, str]
 ) -> None:
-    backend.post("/payments", REQUEST | changes, KEY)
+    api_driver.post("/payments", REQUEST | changes, KEY)
 
-    assert last_log(captured)["pnm_order_identifier"] == REQUEST["pnm_order_identifier"]
+    assert last_log(captured_output)["pnm_order_identifier"] == REQUEST["pnm_order_identifier"]
 
 
 def test_the_line_of_a_payments_story_has_it(
-    backend: ApiDriver, confirm: LambdaFunction, captured: CapturedOutput
+    api_driver: ApiDriver, confirm: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     confirm(confirmation(pnm_order_identifier=ORDER))
-    assert backend.get(payment_path()).status == 200
+    assert api_driver.get(payment_path()).status == 200
 
-    assert last_log(captured)["operation"] == "payments"
-    assert last_log(captured)["pnm_order_identifier"] == ORDER
+    assert last_log(captured_output)["operation"] == "payments"
+    assert last_log(captured_output)["pnm_order_identifier"] == ORDER
 
 
 @pytest.mark.parametrize("method", ["get", "put"])
 def test_the_line_of_an_order_that_is_fed_or_asked_for_has_it(
-    backend: ApiDriver, captured: CapturedOutput, method: str
+    api_driver: ApiDriver, captured_output: CapturedOutput, method: str
 ) -> None:
-    backend.put(order_path(ORDER), **ORDER_INPUT)
+    api_driver.put(order_path(ORDER), **ORDER_INPUT)
     if method == "get":
-        backend.get(order_path(ORDER))
+        api_driver.get(order_path(ORDER))
 
-    assert last_log(captured)["pnm_order_identifier"] == ORDER
+    assert last_log(captured_output)["pnm_order_identifier"] == ORDER

@@ -19,18 +19,18 @@ MESSAGES = {"authorize": authorization, "confirm": confirmation, "get_smart_toke
 
 @pytest.mark.parametrize("message", [authorization, confirmation])
 def test_a_log_line_has_the_identifiers_of_a_callback_and_nothing_else_of_it(
-    cold_start: Callable[[str], LambdaFunction], captured: CapturedOutput, message: Callable[..., dict[str, str]]
+    cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, message: Callable[..., dict[str, str]]
 ) -> None:
     reply = {"agent_name": MARKER, "customer_name": MARKER, "tax_id_pii": MARKER, "payment_bank_name": MARKER}
     parameters = message(**reply)
 
     cold_start("authorize" if message is authorization else "confirm")(parameters)
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     for name in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
         assert line[name] == parameters[name]
     for forbidden_text in (MARKER, parameters["signature"], CUSTOMER, *(site["secret"] for site in SITES.values())):
-        assert forbidden_text not in captured.text()
+        assert forbidden_text not in captured_output.text()
 
 
 @pytest.mark.parametrize(
@@ -43,21 +43,23 @@ def test_a_log_line_has_the_identifiers_of_a_callback_and_nothing_else_of_it(
     ],
 )
 def test_only_the_log_tells_why_a_callback_is_not_authentic(
-    authorize: LambdaFunction, captured: CapturedOutput, changes: dict[str, Any], reason: str
+    authorize: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, Any], reason: str
 ) -> None:
     response = authorize(authorization(**changes))
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["auth_failure"] == reason
     assert reason not in response.body
 
 
-def test_the_log_names_the_parameters_of_an_invalid_message(confirm: LambdaFunction, captured: CapturedOutput) -> None:
+def test_the_log_names_the_parameters_of_an_invalid_message(
+    confirm: LambdaFunction, captured_output: CapturedOutput
+) -> None:
     confirm(confirmation(status=None, test=MARKER))
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["invalid_parameters"] == ["status", "test"]
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 class BrokenError(Exception):
@@ -66,7 +68,10 @@ class BrokenError(Exception):
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
-    cold_start: Callable[[str], LambdaFunction], monkeypatch: pytest.MonkeyPatch, captured: CapturedOutput, name: str
+    cold_start: Callable[[str], LambdaFunction],
+    monkeypatch: pytest.MonkeyPatch,
+    captured_output: CapturedOutput,
+    name: str,
 ) -> None:
     def raise_broken_error(*_: object) -> None:
         raise BrokenError(MARKER) from ValueError(MARKER)
@@ -76,15 +81,15 @@ def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", next(iter(SITES)))
     cold_start(name)(MESSAGES[name]())
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["error"] == "BrokenError"
     assert any("raise_broken_error" in frame for frame in line["error_location"])
-    assert MARKER not in captured.text()
+    assert MARKER not in captured_output.text()
 
 
 @pytest.mark.parametrize("status", [200, 401, 422, 500])
 def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
-    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured: CapturedOutput, status: int
+    get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured_output: CapturedOutput, status: int
 ) -> None:
     request = valid_guaranteed_ach_request(flow_pay_url=f"app://{MARKER}", signature=MARKER)
     pii = [value for name, value in request.items() if name.endswith("_pii")]
@@ -95,13 +100,13 @@ def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
 
     smart_tokens = [SAMPLE_REPLY["orders"][0][name] for name in ("secure_smart_token", "secure_smart_link")]
     secrets = [paynearme.sent[0]["signature"], *(site["secret"] for site in SITES.values())]
-    assert captured.logs()
-    assert not [text for text in [*pii, *smart_tokens, *secrets, MARKER, "_pii"] if text in captured.text()]
+    assert captured_output.logs()
+    assert not [text for text in [*pii, *smart_tokens, *secrets, MARKER, "_pii"] if text in captured_output.text()]
 
 
-def test_a_call_takes_the_milliseconds_that_it_says(authorize: LambdaFunction, captured: CapturedOutput) -> None:
+def test_a_call_takes_the_milliseconds_that_it_says(authorize: LambdaFunction, captured_output: CapturedOutput) -> None:
     started = time.perf_counter()
     authorize(authorization())
     elapsed_ms = (time.perf_counter() - started) * 1000
 
-    assert 0 < captured.logs()[0]["duration_ms"] <= elapsed_ms + 0.1
+    assert 0 < captured_output.logs()[0]["duration_ms"] <= elapsed_ms + 0.1

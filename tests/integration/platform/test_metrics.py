@@ -121,12 +121,12 @@ EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[s
 
 @pytest.mark.parametrize("case", EXPECTED_METRICS)
 def test_each_call_writes_one_log_line_and_one_line_of_metrics(
-    cold_start: Callable[[str], LambdaFunction], paynearme: PayNearMeStub, captured: CapturedOutput, case: str
+    cold_start: Callable[[str], LambdaFunction], paynearme: PayNearMeStub, captured_output: CapturedOutput, case: str
 ) -> None:
     previous_messages, message, expected = EXPECTED_METRICS[case]
     statuses = [cold_start(name)(MESSAGES[name](**changes)).status for name, changes in [*previous_messages, message]]
 
-    logs, metrics = captured.logs(), captured.metrics()
+    logs, metrics = captured_output.logs(), captured_output.metrics()
     assert len(logs) == len(metrics) == len(previous_messages) + 1
     assert [log_line["status"] for log_line in logs] == statuses
     assert [log_line["operation"] for log_line in logs] == [metric["operation"] for metric in metrics]
@@ -141,14 +141,14 @@ UNDECIDED_METRICS = single_counts("AuthorizationDeclined", "DeclinedCannotDecide
 def test_a_ledger_that_is_gone_is_counted(
     cold_start: Callable[[str], LambdaFunction],
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     name: str,
     decision_metrics: dict[str, int],
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
     cold_start(name)(MESSAGES[name]())
 
-    [metrics] = captured.metrics()
+    [metrics] = captured_output.metrics()
     assert metric_values(metrics) == single_counts("LedgerUnavailable", "CallbackFailed") | decision_metrics
 
 
@@ -164,14 +164,14 @@ def test_keys_that_are_gone_are_counted(
     cold_start: Callable[[str], LambdaFunction],
     paynearme: PayNearMeStub,
     sites_secret: SitesSecret,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     name: str,
     extra_metrics: dict[str, int],
 ) -> None:
     sites_secret.delete()
     cold_start(name)(MESSAGES[name]())
 
-    [metrics] = captured.metrics()
+    [metrics] = captured_output.metrics()
     assert metric_values(metrics) == single_counts("SiteKeysUnavailable") | extra_metrics
 
 
@@ -179,7 +179,7 @@ def test_keys_that_are_gone_are_counted(
 def test_a_mistake_of_ours_is_counted(
     cold_start: Callable[[str], LambdaFunction],
     monkeypatch: pytest.MonkeyPatch,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     name: str,
     decision_metrics: dict[str, int],
 ) -> None:
@@ -189,20 +189,20 @@ def test_a_mistake_of_ours_is_counted(
     raise_in_table(monkeypatch, raise_error)
     cold_start(name)(MESSAGES[name]())
 
-    [metrics] = captured.metrics()
+    [metrics] = captured_output.metrics()
     assert metric_values(metrics) == single_counts("InternalError", "CallbackFailed") | decision_metrics
 
 
 def test_what_one_call_notes_and_counts_is_not_told_of_the_next(
-    authorize: LambdaFunction, captured: CapturedOutput
+    authorize: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     authorize(authorization())
     authorize.handle(body_event("{"))
 
-    first, second = captured.logs()
+    first, second = captured_output.logs()
     assert "pnm_payment_identifier" in first
     assert "pnm_payment_identifier" not in second
-    assert [set(metric_values(line)) for line in captured.metrics()] == [
+    assert [set(metric_values(line)) for line in captured_output.metrics()] == [
         {"AuthorizationAccepted"},
         {"MalformedRequest"},
     ]

@@ -41,7 +41,7 @@ class TestWithoutAPolicy:
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
         ledger_table: LedgerFixture,
-        captured: CapturedOutput,
+        captured_output: CapturedOutput,
         defect: str,
     ) -> None:
         break_policy(deployed_policy, defect)
@@ -52,12 +52,12 @@ class TestWithoutAPolicy:
         assert response.fields["pnm_order_identifier"] == "80080175585"
         assert response.fields["receipt"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].receipt
         assert ledger_table.all_items() == []
-        assert captured.metric_total("PolicyUnavailable") == 1
-        assert captured.metric_total("PolicyInvalid") == (defect in INVALID_POLICIES)
-        [line] = captured.logs()
+        assert captured_output.metric_total("PolicyUnavailable") == 1
+        assert captured_output.metric_total("PolicyInvalid") == (defect in INVALID_POLICIES)
+        [line] = captured_output.logs()
         assert (line["level"], line["error"]) == ("ERROR", "PolicyUnavailableError")
         assert ("policy_error_count" in line) is (defect in INVALID_POLICIES)
-        assert MARKER not in response.body + captured.text()
+        assert MARKER not in response.body + captured_output.text()
 
     @for_each_defect
     def test_each_payment_is_declined_until_there_is_a_policy_which_then_holds_at_once(
@@ -103,7 +103,7 @@ class TestWithAnEarlierPolicy:
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
-        captured: CapturedOutput,
+        captured_output: CapturedOutput,
         advance_clock: AdvanceClock,
         defect: str,
     ) -> None:
@@ -114,14 +114,14 @@ class TestWithAnEarlierPolicy:
             assert decision_reason(authorize, number + "0", payment_type="debit") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
 
         # Each refresh counts once, and no refresh happens before the cache expires.
-        metric_counts = {name: captured.metric_total(name) for name in ("PolicyInvalid", "PolicyRefreshFailed")}
+        metric_counts = {name: captured_output.metric_total(name) for name in ("PolicyInvalid", "PolicyRefreshFailed")}
         assert metric_counts == {
             "PolicyInvalid": 3 * (defect in INVALID_POLICIES),
             "PolicyRefreshFailed": 3 * (defect in UNAVAILABLE_POLICIES),
         }
-        assert captured.metric_total("PolicyUnavailable") == 0
-        assert {line["level"] for line in captured.logs()} == {"INFO"}
-        assert MARKER not in captured.text()
+        assert captured_output.metric_total("PolicyUnavailable") == 0
+        assert {line["level"] for line in captured_output.logs()} == {"INFO"}
+        assert MARKER not in captured_output.text()
 
     @for_each_defect
     def test_a_good_one_is_in_force_once_it_is_due(
@@ -143,7 +143,7 @@ class TestWithAnEarlierPolicy:
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
-        captured: CapturedOutput,
+        captured_output: CapturedOutput,
         advance_clock: AdvanceClock,
         error: Exception,
     ) -> None:
@@ -157,13 +157,13 @@ class TestWithAnEarlierPolicy:
         assert decision_reason(authorize, "4") is None
         # A session token is valid for one request, and the failed request may have used it.
         assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION, GET_CONFIGURATION]
-        assert captured.metric_total("PolicyRefreshFailed") == 1
+        assert captured_output.metric_total("PolicyRefreshFailed") == 1
 
     def test_one_that_did_not_change_stays_in_force_in_the_same_session(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
-        captured: CapturedOutput,
+        captured_output: CapturedOutput,
         advance_clock: AdvanceClock,
     ) -> None:
         for number in "123":
@@ -171,7 +171,7 @@ class TestWithAnEarlierPolicy:
             assert decision_reason(authorize, number, payment_type="debit") == Reason.PAYMENT_TYPE_NOT_ACCEPTED
 
         assert deployed_policy.calls == [GET_CONFIGURATION] * 3
-        assert captured.metric_total("PolicyInvalid") + captured.metric_total("PolicyRefreshFailed") == 0
+        assert captured_output.metric_total("PolicyInvalid") + captured_output.metric_total("PolicyRefreshFailed") == 0
 
     def test_a_changed_one_is_in_force_once_it_is_due_and_not_before(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, advance_clock: AdvanceClock
@@ -203,12 +203,15 @@ def test_how_long_a_policy_is_kept_is_a_setting(
 
 
 def test_it_is_noted_and_kept_which_document_a_payment_was_decided_by(
-    authorize: LambdaFunction, deployed_policy: FakeAppConfig, ledger_table: LedgerFixture, captured: CapturedOutput
+    authorize: LambdaFunction,
+    deployed_policy: FakeAppConfig,
+    ledger_table: LedgerFixture,
+    captured_output: CapturedOutput,
 ) -> None:
     authorize(authorization())
 
     version = hashlib.sha256(deployed_policy.content).hexdigest()[:12]
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert line["policy_version"] == ledger_table.payment()["policy_version"] == version
 
 

@@ -99,7 +99,7 @@ class TestHanging:
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
-        captured: CapturedOutput,
+        captured_output: CapturedOutput,
         clock: Clock,
         advance_clock: AdvanceClock,
         error: Exception,
@@ -116,7 +116,7 @@ class TestHanging:
             assert clock.now <= started + REFRESH_SECONDS
 
         assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION]
-        assert captured.metric_total("PolicyRefreshFailed") == 2
+        assert captured_output.metric_total("PolicyRefreshFailed") == 2
 
     @for_each_hanging_call
     @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
@@ -200,7 +200,7 @@ def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_wh
     confirm: LambdaFunction,
     deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     defect: str,
 ) -> None:
     break_policy(deployed_policy, defect)
@@ -210,9 +210,9 @@ def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_wh
     assert ledger_table.balances() == {CUSTOMER: Decimal("350.00")}
     assert ledger_table.anomalies() == {"spending_not_counted"}
     assert ledger_table.spent_amounts() == set()
-    assert captured.metric_total("AnomalySpendingNotCounted") == 1
-    assert captured.metric_total("ConfirmationWithoutPolicy") == 2
-    assert {line["level"] for line in captured.logs()} == {"INFO"}
+    assert captured_output.metric_total("AnomalySpendingNotCounted") == 1
+    assert captured_output.metric_total("ConfirmationWithoutPolicy") == 2
+    assert {line["level"] for line in captured_output.logs()} == {"INFO"}
 
 
 @for_each_defect

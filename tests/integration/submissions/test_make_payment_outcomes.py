@@ -42,33 +42,33 @@ ambiguous_replies = pytest.mark.parametrize("reply", AMBIGUOUS_REPLIES.values(),
 
 
 @pytest.fixture
-def unknown_outcome(submissions: SubmissionDriver) -> SubmissionDriver:
+def unknown_outcome(submission_driver: SubmissionDriver) -> SubmissionDriver:
     """A payment with an unknown outcome. PayNearMe would accept another submission."""
-    submissions.paynearme.next_replies = [READ_TIMEOUT]
-    assert outcome(submissions.submit()) == OUTCOME_UNKNOWN
-    return submissions
+    submission_driver.paynearme.next_replies = [READ_TIMEOUT]
+    assert outcome(submission_driver.submit()) == OUTCOME_UNKNOWN
+    return submission_driver
 
 
 @ambiguous_replies
-def test_what_nobody_can_tell_is_told_and_stored_as_unknown(submissions: SubmissionDriver, reply: Any) -> None:
-    submissions.paynearme.reply(reply)
+def test_what_nobody_can_tell_is_told_and_stored_as_unknown(submission_driver: SubmissionDriver, reply: Any) -> None:
+    submission_driver.paynearme.reply(reply)
 
-    first = submissions.submit()
+    first = submission_driver.submit()
 
     assert outcome(first) == OUTCOME_UNKNOWN
     assert first.content["site_payment_identifier"] == identifier_of()
-    assert submissions.stored_intent()["status"] == "unknown"
-    assert [submissions.at(seconds).submit() for seconds in (0, 5, 3600)] == [first] * 3
-    assert len(submissions.paynearme.sent) == 1
+    assert submission_driver.stored_intent()["status"] == "unknown"
+    assert [submission_driver.at(seconds).submit() for seconds in (0, 5, 3600)] == [first] * 3
+    assert len(submission_driver.paynearme.sent) == 1
 
 
 @ambiguous_replies
 def test_what_could_have_reached_paynearme_is_not_sent_again_by_urllib3_either(
-    paynearme_behind_urllib3: PayNearMeStub, submissions: SubmissionDriver, reply: Any
+    paynearme_behind_urllib3: PayNearMeStub, submission_driver: SubmissionDriver, reply: Any
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
 
-    assert outcome(submissions.submit()) == OUTCOME_UNKNOWN
+    assert outcome(submission_driver.submit()) == OUTCOME_UNKNOWN
     assert len(paynearme_behind_urllib3.sent) == 1
 
 
@@ -216,42 +216,44 @@ def test_a_test_settles_it_and_posts_no_money(
 
 
 @pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
-def test_a_refusal_is_stored_and_told_again_as_it_was(submissions: SubmissionDriver, reply: dict[str, Any]) -> None:
-    submissions.paynearme.next_replies = [submissions.paynearme.replying(200, reply)]
+def test_a_refusal_is_stored_and_told_again_as_it_was(
+    submission_driver: SubmissionDriver, reply: dict[str, Any]
+) -> None:
+    submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(200, reply)]
 
-    first = submissions.submit()
+    first = submission_driver.submit()
 
-    assert [submissions.at(seconds).submit() for seconds in (0, 3600)] == [first] * 2
+    assert [submission_driver.at(seconds).submit() for seconds in (0, 3600)] == [first] * 2
     assert first.content["response_code"] == reply["response_code"]
     assert first.content["errors"] == reply["errors"]
-    assert len(submissions.paynearme.sent) == 1
+    assert len(submission_driver.paynearme.sent) == 1
 
 
-def test_a_refusal_without_a_code_and_words_is_one_as_well(submissions: SubmissionDriver) -> None:
-    submissions.paynearme.next_replies = [submissions.paynearme.replying(400, {"status": "error"})]
+def test_a_refusal_without_a_code_and_words_is_one_as_well(submission_driver: SubmissionDriver) -> None:
+    submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(400, {"status": "error"})]
 
-    responses = [submissions.submit() for _ in range(2)]
+    responses = [submission_driver.submit() for _ in range(2)]
 
     assert [outcome(response) for response in responses] == [REJECTED] * 2
     assert responses[0] == responses[1]
 
 
 def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
-    submissions: SubmissionDriver, get_smart_token: LambdaFunction
+    submission_driver: SubmissionDriver, get_smart_token: LambdaFunction
 ) -> None:
-    submissions.paynearme.next_replies = [submissions.paynearme.replying(200, EXPIRED_REPLY)]
+    submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(200, EXPIRED_REPLY)]
 
-    response = submissions.submit()
+    response = submission_driver.submit()
 
     assert outcome(response) == EXPIRED_AUTHORIZATION
     method = REQUEST["payment_method_identifier"]
     assert response.content["payment_method_identifier"] == method
-    submissions.paynearme.default_reply = PayNearMeStub().default_reply
+    submission_driver.paynearme.default_reply = PayNearMeStub().default_reply
     return_url = {"flow_return_url": "https://merchant.example.com/cashier"}
     for extra_fields in ({}, return_url):
         assert get_smart_token(response.content["reconnect"] | extra_fields).status == 200
-    request = submissions.paynearme.sent[-1]
-    assert submissions.paynearme.urls[-1].endswith("/get_smart_token")
+    request = submission_driver.paynearme.sent[-1]
+    assert submission_driver.paynearme.urls[-1].endswith("/get_smart_token")
     assert (request["flow_trustly"], request["flow_trustly_reconnect"]) == ("true", method)
     assert (request["pnm_order_identifier"], request["site_identifier"]) == (SUBMISSION_ORDER, SITE)
     assert request["flow_return_url"] == return_url["flow_return_url"]
@@ -266,14 +268,14 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
     ],
 )
 def test_it_is_counted_for_whoever_watches(
-    submissions: SubmissionDriver, captured: CapturedOutput, reply: Any, names: list[str]
+    submission_driver: SubmissionDriver, captured_output: CapturedOutput, reply: Any, names: list[str]
 ) -> None:
-    submissions.paynearme.reply(reply)
+    submission_driver.paynearme.reply(reply)
 
-    submissions.submit()
+    submission_driver.submit()
 
-    assert [captured.metric_total(name) for name in names] == [1] * len(names)
-    assert captured.metric_total("PaymentOutcomeWriteFailed") == 0
+    assert [captured_output.metric_total(name) for name in names] == [1] * len(names)
+    assert captured_output.metric_total("PaymentOutcomeWriteFailed") == 0
 
 
 @pytest.mark.parametrize(
@@ -287,12 +289,15 @@ def test_it_is_counted_for_whoever_watches(
     ids=["rejected", "expired", "unknown", "submitted"],
 )
 def test_one_log_line_names_order_and_payment_and_says_nothing_more(
-    submissions: SubmissionDriver, captured: CapturedOutput, reply: tuple[int, Any], expected: tuple[int, str]
+    submission_driver: SubmissionDriver,
+    captured_output: CapturedOutput,
+    reply: tuple[int, Any],
+    expected: tuple[int, str],
 ) -> None:
-    submissions.paynearme.default_reply = submissions.paynearme.replying(*reply)
+    submission_driver.paynearme.default_reply = submission_driver.paynearme.replying(*reply)
 
-    assert outcome(submissions.submit()) == expected
-    [line] = captured.logs()
+    assert outcome(submission_driver.submit()) == expected
+    [line] = captured_output.logs()
     assert (line["operation"], line["status"]) == ("make_payment", expected[0])
     assert (line["pnm_order_identifier"], line["site_payment_identifier"]) == (SUBMISSION_ORDER, identifier_of())
-    assert REQUEST["payment_method_identifier"] not in captured.text()
+    assert REQUEST["payment_method_identifier"] not in captured_output.text()

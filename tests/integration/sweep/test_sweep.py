@@ -28,29 +28,29 @@ from tests.support.stream_reader import StreamReader
 
 
 def test_only_an_accepted_payment_without_an_outcome_is_awaited(
-    payments: CallbackDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
-    payments.authorize("accepted")
-    payments.authorize("declined", payment_amount="100.01")
-    payments.authorize("test", test="true")
-    payments.authorize("paid")
-    payments.confirm("paid")
-    payments.authorize("not-paid")
-    payments.decline("not-paid")
-    payments.authorize("another-amount")
-    payments.confirm("another-amount", payment_amount="7.00")
-    payments.confirm("confirmed-first")
-    payments.authorize("confirmed-first")
+    callback_driver.authorize("accepted")
+    callback_driver.authorize("declined", payment_amount="100.01")
+    callback_driver.authorize("test", test="true")
+    callback_driver.authorize("paid")
+    callback_driver.confirm("paid")
+    callback_driver.authorize("not-paid")
+    callback_driver.decline("not-paid")
+    callback_driver.authorize("another-amount")
+    callback_driver.confirm("another-amount", payment_amount="7.00")
+    callback_driver.confirm("confirmed-first")
+    callback_driver.authorize("confirmed-first")
     send_at(NOON, reverse, reversal(pnm_payment_identifier="reversed"))
 
     assert sweeper.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
 
 
 def test_it_is_marked_once_after_the_set_time(
-    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, stream_reader: StreamReader
+    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     stream_reader.new_types()
 
     sweeper.sweep(BEFORE_OVERDUE)
@@ -59,90 +59,90 @@ def test_it_is_marked_once_after_the_set_time(
         sweeper.sweep(now)
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
-    assert payments.item()["unconfirmed_at"] == OVERDUE.isoformat()
-    assert payments.spent() == total("100.00")
-    assert captured.metric_total("PaymentUnconfirmed") == 1
-    assert captured.metric_total("ReservationReleased") == 0
+    assert callback_driver.item()["unconfirmed_at"] == OVERDUE.isoformat()
+    assert callback_driver.spent() == total("100.00")
+    assert captured_output.metric_total("PaymentUnconfirmed") == 1
+    assert captured_output.metric_total("ReservationReleased") == 0
 
 
 def test_a_mark_whose_answer_is_lost_is_counted_too(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     sweeper: SweepDriver,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     aws_calls: AwsCallRecorder,
     stream_reader: StreamReader,
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     stream_reader.new_types()
 
     aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
     sweeper.sweep(OVERDUE)
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
-    assert captured.metric_total("PaymentUnconfirmed") == 1
+    assert captured_output.metric_total("PaymentUnconfirmed") == 1
 
 
 def test_two_that_look_at_once_mark_it_once(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     sweeper: SweepDriver,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     stream_reader: StreamReader,
     interleave: Interleaver,
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     stream_reader.new_types()
 
     interleave(lambda: sweeper.sweep(OVERDUE + timedelta(seconds=1)))
     sweeper.sweep(OVERDUE)
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
-    assert captured.metric_total("PaymentUnconfirmed") == 1
+    assert captured_output.metric_total("PaymentUnconfirmed") == 1
 
 
 @pytest.mark.parametrize("outcome", ["confirm", "decline"])
 def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
-    payments: CallbackDriver,
+    callback_driver: CallbackDriver,
     sweeper: SweepDriver,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     stream_reader: StreamReader,
     interleave: Interleaver,
     outcome: str,
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     stream_reader.new_types()
 
-    interleave(lambda: getattr(payments.at(OVERDUE), outcome)())
+    interleave(lambda: getattr(callback_driver.at(OVERDUE), outcome)())
     sweeper.sweep(OVERDUE)
 
     assert stream_reader.new_types() == ["PaymentConfirmed" if outcome == "confirm" else "PaymentFailed"]
-    assert captured.metric_total("PaymentUnconfirmed") == 0
+    assert captured_output.metric_total("PaymentUnconfirmed") == 0
     assert sweeper.pending() == {}
 
 
 def test_what_it_reserved_is_given_back_once_after_the_longer_time(
-    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, stream_reader: StreamReader
+    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
-    payments.authorize("1")
-    payments.authorize("2", payment_amount="30.00")
-    payments.confirm("2", payment_amount="30.00")
+    callback_driver.authorize("1")
+    callback_driver.authorize("2", payment_amount="30.00")
+    callback_driver.confirm("2", payment_amount="30.00")
     stream_reader.new_types()
 
     sweeper.sweep(OVERDUE)
     sweeper.sweep(BEFORE_RELEASE)
-    assert payments.spent() == total("130.00")
+    assert callback_driver.spent() == total("130.00")
     for hours in range(3):
         sweeper.sweep(RELEASE_DUE + timedelta(hours=hours))
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed", "ReservationReleased"]
-    assert payments.spent() == total("30.00")
-    assert captured.metric_total("ReservationReleased") == 1
+    assert callback_driver.spent() == total("30.00")
+    assert captured_output.metric_total("ReservationReleased") == 1
     assert sweeper.pending() == {}
 
 
 def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
-    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
 
     sweeper.sweep(RELEASE_DUE)
 
@@ -150,57 +150,57 @@ def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
 
 
 def test_an_outcome_that_comes_right_before_the_release_wins(
-    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, interleave: Interleaver
+    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, interleave: Interleaver
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     sweeper.sweep(OVERDUE)
     stream_reader.new_types()
 
-    interleave(lambda: payments.at(RELEASE_DUE).confirm())
+    interleave(lambda: callback_driver.at(RELEASE_DUE).confirm())
     sweeper.sweep(RELEASE_DUE)
 
     assert stream_reader.new_types() == ["PaymentConfirmed"]
-    assert payments.spent() == total("100.00")
+    assert callback_driver.spent() == total("100.00")
 
 
 @pytest.mark.parametrize("customer", ["773090000", None], ids=["customer", "no customer"])
 def test_a_look_that_is_over_spares_what_was_decided_on_again(
-    payments: CallbackDriver, sweeper: SweepDriver, interleave: Interleaver, customer: str | None
+    callback_driver: CallbackDriver, sweeper: SweepDriver, interleave: Interleaver, customer: str | None
 ) -> None:
-    payments.authorize(site_customer_identifier=customer)
+    callback_driver.authorize(site_customer_identifier=customer)
     sweeper.sweep(OVERDUE)
 
     def sweep_and_authorize_again() -> None:
         sweeper.sweep(RELEASE_DUE)
-        payments.at(RELEASE_DUE).authorize(site_customer_identifier=customer)
+        callback_driver.at(RELEASE_DUE).authorize(site_customer_identifier=customer)
 
     interleave(sweep_and_authorize_again)
     sweeper.sweep(RELEASE_DUE)
 
-    item = payments.item()
+    item = callback_driver.item()
     assert "released_at" not in item
     if customer:
-        assert payments.spent() == total("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
+        assert callback_driver.spent() == total("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
         assert sweeper.pending() == {"1": f"authorized#{RELEASE_DUE.isoformat()}"}
 
 
 def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
-    payments: CallbackDriver, sweeper: SweepDriver
+    callback_driver: CallbackDriver, sweeper: SweepDriver
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     pending_since = sweeper.pending()["1"]
     sweeper.sweep(RELEASE_DUE)
-    payments.at(RELEASE_DUE).authorize()
+    callback_driver.at(RELEASE_DUE).authorize()
 
     table, deadline = sweeper.function.app.table, Deadline.after(10)
     assert not release(table, SITE, "1", RELEASE_DUE, deadline, pending_since)
-    assert payments.item()["reservation_amount"] == 100
+    assert callback_driver.item()["reservation_amount"] == 100
 
 
 def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
-    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput, stream_reader: StreamReader
+    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
-    payments.authorize(site_customer_identifier=None)
+    callback_driver.authorize(site_customer_identifier=None)
     stream_reader.new_types()
 
     sweeper.sweep(OVERDUE)
@@ -209,19 +209,19 @@ def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
 
     assert sweeper.pending() == {}
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
-    assert "released_at" not in payments.item()
-    assert captured.metric_total("ReservationReleased") == 0
+    assert "released_at" not in callback_driver.item()
+    assert captured_output.metric_total("ReservationReleased") == 0
 
 
 def test_what_is_decided_on_again_is_awaited_again(
-    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
-    payments.authorize()
+    callback_driver.authorize()
     sweeper.sweep(RELEASE_DUE)
 
-    payments.at(RELEASE_DUE).authorize()
-    assert "unconfirmed_at" not in payments.item()
+    callback_driver.at(RELEASE_DUE).authorize()
+    assert "unconfirmed_at" not in callback_driver.item()
     sweeper.sweep(RELEASE_DUE + timedelta(minutes=59))
     sweeper.sweep(RELEASE_DUE + timedelta(minutes=60))
     sweeper.sweep(RELEASE_DUE + timedelta(hours=24))
@@ -233,27 +233,27 @@ def test_what_is_decided_on_again_is_awaited_again(
 
 
 def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
-    payments: CallbackDriver, sweeper: SweepDriver, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, sweeper: SweepDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "100.00")])
-    payments.authorize("1")
+    callback_driver.authorize("1")
     sweeper.sweep(RELEASE_DUE)
-    payments.at(RELEASE_DUE).confirm("2")
+    callback_driver.at(RELEASE_DUE).confirm("2")
 
-    assert not payments.at(RELEASE_DUE).authorize("1")
+    assert not callback_driver.at(RELEASE_DUE).authorize("1")
 
     assert sweeper.pending() == {}
 
 
 def test_what_is_made_after_its_release_is_told_and_marked(
-    payments: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     sweeper.sweep(RELEASE_DUE)
     stream_reader.new_types()
 
-    payments.at(RELEASE_DUE).confirm()
+    callback_driver.at(RELEASE_DUE).confirm()
 
     assert stream_reader.new_types() == ["PaymentConfirmed", "paid_after_release"]
-    assert payments.spent() == total("100.00")
-    assert payments.ledger_table.balances() == {"773090000": 100}
+    assert callback_driver.spent() == total("100.00")
+    assert callback_driver.ledger_table.balances() == {"773090000": 100}

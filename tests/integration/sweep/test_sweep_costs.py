@@ -8,7 +8,13 @@ import pytest
 
 from paynearme.errors import InvocationFailedError, LedgerUnavailableError
 from paynearme.ledger import schema
-from paynearme.ledger.unconfirmed import PARTITIONS, PendingPayment, PendingStage, mark_unconfirmed, pending_attributes
+from paynearme.ledger.pending_payments import (
+    PARTITIONS,
+    PendingPayment,
+    PendingStage,
+    mark_unconfirmed,
+    pending_attributes,
+)
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table
 from paynearme.sweep import unconfirmed_sweep
@@ -33,12 +39,12 @@ SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
 
 @pytest.mark.parametrize("payment_state", ["none", "pending", "confirmed", "released"])
 def test_what_is_not_due_costs_nothing(
-    payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
+    callback_driver: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
 ) -> None:
     for payment_id in range(0 if payment_state == "none" else 12):
-        payments.authorize(str(payment_id))
+        callback_driver.authorize(str(payment_id))
         if payment_state == "confirmed":
-            payments.confirm(str(payment_id))
+            callback_driver.confirm(str(payment_id))
     if payment_state == "released":
         sweeper.sweep(RELEASE_DUE)
 
@@ -47,12 +53,12 @@ def test_what_is_not_due_costs_nothing(
 
 
 def test_each_that_is_due_costs_one_request_and_later_two(
-    payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
+    callback_driver: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for payment_id in range(7):
-        payments.authorize(str(payment_id))
+        callback_driver.authorize(str(payment_id))
     for payment_id in range(7, 12):
-        payments.at(NOON + timedelta(hours=30)).authorize(str(payment_id))
+        callback_driver.at(NOON + timedelta(hours=30)).authorize(str(payment_id))
 
     marking_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
     repeated_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(BEFORE_RELEASE)))
@@ -73,7 +79,7 @@ def test_payments_are_spread_over_all_partitions() -> None:
 
 
 def test_more_than_one_page_of_a_partition_is_marked(
-    ledger_table: LedgerFixture, sweeper: SweepDriver, aws_calls: AwsCallRecorder, captured: CapturedOutput
+    ledger_table: LedgerFixture, sweeper: SweepDriver, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
 ) -> None:
     add_pending_payments(ledger_table, range(205))
 
@@ -82,9 +88,9 @@ def test_more_than_one_page_of_a_partition_is_marked(
     # Two more pages.
     assert calls == SWEEP_QUERIES + Counter({"Query": 2, "UpdateItem": 205})
     assert {item["unconfirmed_at"] for item in ledger_table.payments()} == {OVERDUE.isoformat()}
-    assert captured.metric_total("PaymentUnconfirmed") == 205
+    assert captured_output.metric_total("PaymentUnconfirmed") == 205
     # One metrics line with the operation, for any count of payments.
-    [metrics] = captured.metrics()
+    [metrics] = captured_output.metrics()
     assert metrics["operation"] == "sweep_unconfirmed"
 
 
@@ -93,7 +99,7 @@ def test_more_than_one_page_of_a_partition_is_marked(
 def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     ledger_table: LedgerFixture,
     sweeper: SweepDriver,
-    captured: CapturedOutput,
+    captured_output: CapturedOutput,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     seconds: float,
@@ -115,15 +121,15 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
         assert sweep_count < 40
 
     assert sweep_count > 1
-    assert captured.metric_total("PaymentUnconfirmed") == 105
-    assert captured.metric_total("SweepIncomplete") >= sweep_count - 1
-    assert captured.metric_total("InternalError") == 0
+    assert captured_output.metric_total("PaymentUnconfirmed") == 105
+    assert captured_output.metric_total("SweepIncomplete") >= sweep_count - 1
+    assert captured_output.metric_total("InternalError") == 0
 
 
 def test_without_time_nothing_is_begun(
-    payments: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, clock: Clock
+    callback_driver: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, clock: Clock
 ) -> None:
-    payments.authorize()
+    callback_driver.authorize()
     app = sweeper.function.app
     deadline = clock.deadline(MIN_PAYMENT_BUDGET_SECONDS - 0.1)
 
@@ -205,7 +211,7 @@ def test_no_partition_is_the_last_each_time(
 
 
 def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
-    ledger_table: LedgerFixture, sweeper: SweepDriver, captured: CapturedOutput, monkeypatch: pytest.MonkeyPatch
+    ledger_table: LedgerFixture, sweeper: SweepDriver, captured_output: CapturedOutput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_pending_payments(ledger_table, range(5))
     failing_id = min(sweeper.pending())
@@ -220,35 +226,37 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
     with pytest.raises(InvocationFailedError):
         sweeper.sweep(OVERDUE)
 
-    assert captured.metric_total("PaymentUnconfirmed") == 4
+    assert captured_output.metric_total("PaymentUnconfirmed") == 4
     assert [payment_id for payment_id, since in sweeper.pending().items() if since.startswith("authorized")] == [
         failing_id
     ]
 
 
 def test_a_table_that_is_gone_fails_the_look(
-    ledger_table: LedgerFixture, sweeper: SweepDriver, captured: CapturedOutput
+    ledger_table: LedgerFixture, sweeper: SweepDriver, captured_output: CapturedOutput
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
 
     with pytest.raises(InvocationFailedError):
         sweeper.sweep(OVERDUE)
 
-    [line] = captured.logs()
+    [line] = captured_output.logs()
     assert (line["status"], line["error"]) == (500, LedgerUnavailableError.__name__)
 
 
 def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
-    payments: CallbackDriver, sweeper: SweepDriver, captured: CapturedOutput
+    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput
 ) -> None:
     marker = "zq7marker7qz"
-    payments.authorize(agent_name=marker, agent_email=marker, payment_bank_name=marker, site_customer_identifier="c-9")
-    logs_before = len(captured.logs())
+    callback_driver.authorize(
+        agent_name=marker, agent_email=marker, payment_bank_name=marker, site_customer_identifier="c-9"
+    )
+    logs_before = len(captured_output.logs())
 
     sweeper.sweep(OVERDUE)
     sweeper.sweep(RELEASE_DUE)
 
-    lines = captured.logs()[logs_before:]
+    lines = captured_output.logs()[logs_before:]
     event_logs = [line for line in lines if "event_type" in line]
     assert [line["event_type"] for line in event_logs] == ["PaymentUnconfirmed", "ReservationReleased"]
     for line in event_logs:
