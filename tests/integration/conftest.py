@@ -64,8 +64,6 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_METRICS_NAMESPACE": "PayNearMe",
 }
-
-
 _limited_run = Deadline.run
 
 

@@ -216,9 +216,7 @@ def test_a_test_settles_it_and_posts_no_money(
 
 
 @pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
-def test_a_refusal_is_stored_and_told_again_as_it_was(
-    submission_driver: SubmissionDriver, reply: dict[str, Any]
-) -> None:
+def test_a_refusal_is_stored_and_told_again_as_it_was(submission_driver: SubmissionDriver, reply: Any) -> None:
     submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(200, reply)]
 
     first = submission_driver.submit()
@@ -289,10 +287,7 @@ def test_it_is_counted_for_whoever_watches(
     ids=["rejected", "expired", "unknown", "submitted"],
 )
 def test_one_log_line_names_order_and_payment_and_says_nothing_more(
-    submission_driver: SubmissionDriver,
-    captured_output: CapturedOutput,
-    reply: tuple[int, Any],
-    expected: tuple[int, str],
+    submission_driver: SubmissionDriver, captured_output: CapturedOutput, reply: Any, expected: tuple[int, str]
 ) -> None:
     submission_driver.paynearme.default_reply = submission_driver.paynearme.replying(*reply)
 
