@@ -139,6 +139,20 @@ def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_befor
     assert "outcome_contradicted" in callback_driver.anomalies()
 
 
+def test_payment_replacing_decline_during_authorize_is_flagged(
+    callback_driver: CallbackDriver, interleave: Interleaver, deployed_policy: FakeAppConfig
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])
+    callback_driver.decline()
+    interleave(callback_driver.confirm)
+
+    callback_driver.authorize()
+
+    assert callback_driver.item()["decision"] == "decline"
+    assert callback_driver.ledger_table.balances() == {CUSTOMER: 100}
+    assert callback_driver.anomalies() >= {"paid_after_decline", "outcome_contradicted"}
+
+
 def test_two_reversals_at_the_same_time_are_both_taken_back_but_not_more_than_was_posted(
     callback_driver: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver
 ) -> None:

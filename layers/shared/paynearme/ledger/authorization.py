@@ -136,7 +136,14 @@ class _AuthorizationWrite:
         """Store the decision and its reservation. Return ``None``, or the conflicting items by index."""
         outcome_arrived_first = "outcome" in snapshot.payment
         released_at = snapshot.payment.get("released_at")
-        undecided_condition = "released_at = :released_at" if released_at else _UNDECIDED
+        condition, condition_values = f"{_UNDECIDED} AND {schema.WITHOUT_OUTCOME}", {}
+        if outcome_arrived_first:
+            # The anomalies depend on the outcome, and a payment can replace a decline after the read.
+            condition = f"{_UNDECIDED} AND outcome = :outcome"
+            condition_values = {"outcome": snapshot.payment["outcome"]}
+        elif released_at:
+            condition = f"released_at = :released_at AND {schema.WITHOUT_OUTCOME}"
+            condition_values = {"released_at": released_at}
         reservation = None if outcome_arrived_first else self._reservation(decision)
         payment = schema.payment_update(
             schema.payment_key_for(self.message),
@@ -145,8 +152,8 @@ class _AuthorizationWrite:
             | self._pending_attributes(decision, snapshot.payment),
             removes=("released_at", "unconfirmed_at") if released_at else (),
             anomalies=self.anomalies(decision, snapshot.payment),
-            condition=_UNDECIDED if outcome_arrived_first else f"{undecided_condition} AND {schema.WITHOUT_OUTCOME}",
-            condition_values={"released_at": released_at} if released_at else {},
+            condition=condition,
+            condition_values=condition_values,
         )
         if reservation is None:
             conflict = table.update(payment, deadline)
