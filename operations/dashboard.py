@@ -15,7 +15,7 @@ import click
 from operations import ROOT
 from paynearme import errors
 from paynearme.ledger.anomalies import Anomaly
-from paynearme.platform.observability import CALL_SUCCEEDED
+from paynearme.platform.observability import CALL_SUCCEEDED, pascal_case
 from paynearme.policy import Reason
 
 TEMPLATE = ROOT / "template.yaml"
@@ -80,9 +80,9 @@ def _widgets() -> Iterator[dict[str, Any]]:
     yield _widget("Confirmed amount", (0, 4, 8, 6), _amount("Paid"), _over_time("US dollars", stacked=True))
     yield _widget("Decisions", (8, 4, 8, 6), _entries(*_DECISIONS), _over_time("Authorizations", stacked=True))
     yield _response_budget()
-    declines = _entries(*((f"Declined{_pascal_case(r)}", r) for r in Reason if r is not Reason.ACCEPTED))
+    declines = _entries(*((f"Declined{pascal_case(r)}", r) for r in Reason if r is not Reason.ACCEPTED))
     yield _widget("Declines by reason", (0, 10, 12, 10), declines, _total("bar", "Authorizations"))
-    anomalies = _entries(*((f"Anomaly{_pascal_case(anomaly)}", anomaly) for anomaly in Anomaly))
+    anomalies = _entries(*((f"Anomaly{pascal_case(anomaly)}", anomaly) for anomaly in Anomaly))
     yield _widget("Anomalies by kind", (12, 10, 12, 10), anomalies, _total("bar", "Payments"))
     confirmations = _entries(
         _PAID,
@@ -173,10 +173,6 @@ def _amount(label: str) -> list[Entry]:
         [{"expression": "cents/100", "label": label, "color": _GREEN, "id": "dollars"}],
         ["PayNearMe", "ConfirmedAmountCents", *_SERVICE, {"id": "cents", "visible": False}],
     ]
-
-
-def _pascal_case(code: str) -> str:
-    return code.title().replace("_", "")
 
 
 def _words(name: str) -> str:

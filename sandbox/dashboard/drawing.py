@@ -54,17 +54,19 @@ def draw(panels: Sequence[Panel], metrics: MetricValues, name: str) -> bytes:
         for panel in panels:
             x, y, width, height = panel.grid_cell
             # The margins contain the labels: wide ones to the left of bars, the legend above lines.
-            left, top = (2.6 if panel.view == "bar" else 0.75), (1.0 if panel.view == "timeSeries" else 0.5)
+            left_margin, top = (2.6 if panel.view == "bar" else 0.75), (1.0 if panel.view == "timeSeries" else 0.5)
             bottom = (rows - y - height) * _ROW
             axes = figure.add_axes(
                 (
-                    (x * _COLUMN + left) / total_width,
+                    (x * _COLUMN + left_margin) / total_width,
                     (bottom + 0.35) / total_height,
-                    (width * _COLUMN - left - 0.35) / total_width,
+                    (width * _COLUMN - left_margin - 0.35) / total_width,
                     (height * _ROW - top - 0.35) / total_height,
                 )
             )
-            axes.set_title(panel.title, x=(0.2 - left) / (width * _COLUMN - left - 0.35), pad=(top - 0.4) * 72)
+            axes.set_title(
+                panel.title, x=(0.2 - left_margin) / (width * _COLUMN - left_margin - 0.35), pad=(top - 0.4) * 72
+            )
             {"singleValue": _single_values, "timeSeries": _lines, "bar": _bars}[panel.view](
                 axes, panel, metrics, periods
             )

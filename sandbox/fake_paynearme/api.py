@@ -1,15 +1,20 @@
 """The web application: PayNearMe's API, its token endpoint, and the control endpoints.
 
-Documented by PayNearMe: the operations and their parameters, the signature, OAuth 2.0 with client credentials, the
-responses of ``get_smart_token``, ``create_order`` and ``find_payment_methods``, the error response and code 6513, the
-fields of the callbacks, the timeout of ten seconds for an authorization, and the format of a Smart Token (base64 with
-``!`` and ``$``). Without a response PayNearMe voids the payment. It retries an unacknowledged confirmation once a
+PayNearMe documents:
+
+- the operations, their parameters, the signature, and OAuth 2.0 with client credentials
+- the responses of ``get_smart_token``, ``create_order`` and ``find_payment_methods``
+- the error response and code 6513
+- the fields of the callbacks, and the timeout of ten seconds for an authorization
+- the format of a Smart Token: base64 with ``!`` and ``$``
+
+Without a response PayNearMe voids the payment. It retries an unacknowledged confirmation once a
 minute, about 40 times.
 
 Assumptions of this project:
 
 - requests: Every value is text. The timestamp differs by at most five minutes. A request that is not authentic gets
-  401, a body that is not a JSON object gets 400, and every other error gets 200 with ``"status": "error"``. A site with
+  401. A body that is not a JSON object gets 400. Every other error gets 200 with ``"status": "error"``. A site with
   OAuth signs its requests only if its entry sets ``send_signature``. A site without OAuth sends no ``Authorization``.
 - codes: 9400 (invalid parameter), 9404 (order not found), 9405 (customer not found), 9406 (payment method not found),
   9410 (declined by the merchant, or no valid response).

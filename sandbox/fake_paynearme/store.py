@@ -124,8 +124,8 @@ class Store:
 
     def find_customer(self, site: str, name: str, value: str) -> Customer | None:
         """Return the site's customer with ``value`` as the identifier ``name``, or None."""
-        candidates = (each for each in self._customers if each.site_identifier == site)
-        return next((each for each in candidates if getattr(each, name) == value), None)
+        candidates = (customer for customer in self._customers if customer.site_identifier == site)
+        return next((candidate for candidate in candidates if getattr(candidate, name) == value), None)
 
     def customer(self, site: str, name: str, value: str) -> Customer:
         """Return the site's customer with ``value`` as the identifier ``name``, created if it is missing."""
@@ -142,8 +142,8 @@ class Store:
 
     def find_order(self, site: str, name: str, value: str) -> Order | None:
         """Return the site's order with ``value`` as the identifier ``name``, or None."""
-        candidates = (each for each in self._orders if each.site_identifier == site)
-        return next((each for each in candidates if getattr(each, name) == value), None)
+        candidates = (order for order in self._orders if order.site_identifier == site)
+        return next((candidate for candidate in candidates if getattr(candidate, name) == value), None)
 
     def order(self, site: str, name: str, value: str) -> Order | None:
         """Return the order for an identifier of the order, of its customer or of its creator.
@@ -153,7 +153,7 @@ class Store:
         """
         if name in ("pnm_customer_identifier", "site_customer_identifier"):
             customer = self.find_customer(site, name, value)
-            customer_orders = (each for each in reversed(self._orders) if each.customer is customer)
+            customer_orders = (order for order in reversed(self._orders) if order.customer is customer)
             existing = next(customer_orders, None) if customer is not None else None
             if existing is None and (customer is not None or not value.startswith(_UNKNOWN_ORDER)):
                 return self.new_order(site, name, value, self.customer(site, name, value))

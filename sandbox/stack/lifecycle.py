@@ -40,8 +40,8 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
     """Start a stack in ``folder``, or deploy again to the stack that runs there.
 
     ``with_faults`` starts a fault proxy between the functions and the emulator. If an error occurs, a new stack stops.
-    Raises ``subprocess.CalledProcessError`` if the build or the deployment fails, ``OperationError`` if the policy is
-    invalid or not deployed, and ``RuntimeError`` if a server does not start.
+    Raises ``subprocess.CalledProcessError`` for a failed build or deployment, ``OperationError`` for an invalid policy,
+    and ``RuntimeError`` if a server does not start.
     """
     # A profile and a proxy of this machine do not apply to the emulator.
     os.environ.pop("AWS_PROFILE", None)

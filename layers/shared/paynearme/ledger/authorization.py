@@ -100,7 +100,7 @@ class _AuthorizationWrite:
     def needs_decision(self, payment: Item) -> bool:
         """Return whether the payment needs a decision: the first one, or another one after a release.
 
-        Other payments may have used the released amount, so the earlier acceptance is not valid any more.
+        A release ends the validity of the acceptance, because other payments may have used the released amount.
         """
         if "decision" not in payment:
             return True

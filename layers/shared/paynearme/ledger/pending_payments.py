@@ -72,7 +72,7 @@ def find_overdue(
 
 
 def mark_unconfirmed(table: Table, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
-    """Mark a payment as overdue. Return ``False`` if it is marked already or is not pending any more.
+    """Mark a payment as overdue. Return ``False`` if it is already marked or not pending.
 
     Raises ``LedgerUnavailableError``. Costs 1 request.
     """

@@ -20,7 +20,7 @@ def release(
 ) -> bool:
     """Release the reservation of an authorized payment without an outcome, once for all duplicates.
 
-    Return whether this call released it. The payment is not pending any more, and a later confirmation counts again.
+    Return whether this call released it. The release ends the pending state, and a later confirmation counts again.
     With ``pending_since`` (of ``PendingPayment``), a payment with a newer decision is left unchanged. Raises
     ``LedgerUnavailableError``. Costs 2 requests.
     """

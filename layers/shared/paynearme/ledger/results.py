@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from paynearme.ledger.anomalies import Anomaly
+from paynearme.platform.observability import pascal_case
 from paynearme.policy import ConsumerText, Decision, Reason
 from paynearme.policy.texts import render
 from paynearme.protocol.callbacks import AuthorizationResponse, Outcome
@@ -39,7 +40,7 @@ class AuthorizationResult:
             return {"AuthorizationDuplicate": 1}
         if self.decision.accept:
             return {"AuthorizationAccepted": 1, **_anomaly_metrics(self.anomalies)}
-        by_reason = f"Declined{_pascal_case(self.decision.reason)}"
+        by_reason = f"Declined{pascal_case(self.decision.reason)}"
         return {"AuthorizationDeclined": 1, by_reason: 1, **_anomaly_metrics(self.anomalies)}
 
     def to_response(self, pnm_order_identifier: str) -> AuthorizationResponse:
@@ -103,7 +104,7 @@ class ReversalResult:
         """Return metric values by metric name."""
         if self.is_duplicate:
             return {"ReversalDuplicate": 1}
-        by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{_pascal_case(self.kind)}": 1}
+        by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{pascal_case(self.kind)}": 1}
         return {"PaymentReversed": 1, **by_kind, **_anomaly_metrics(self.anomalies)}
 
 
@@ -137,9 +138,5 @@ def _anomaly_log_fields(anomalies: frozenset[Anomaly]) -> dict[str, Any]:
 
 def _anomaly_metrics(anomalies: frozenset[Anomaly]) -> dict[str, int]:
     """Return the number of anomalies, and 1 for each of them."""
-    by_kind = {f"Anomaly{_pascal_case(anomaly)}": 1 for anomaly in sorted(anomalies)}
+    by_kind = {f"Anomaly{pascal_case(anomaly)}": 1 for anomaly in sorted(anomalies)}
     return {"Anomaly": len(by_kind), **by_kind} if by_kind else {}
-
-
-def _pascal_case(code: str) -> str:
-    return code.title().replace("_", "")

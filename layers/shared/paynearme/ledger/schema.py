@@ -18,7 +18,7 @@ from paynearme.protocol.reversals import Reversal
 type PaymentMessage = Authorization | Confirmation | Reversal
 
 SCHEMA_VERSION = 1
-"""The number of this schema. Every item contains the number of the schema that created it."""
+"""The number of this schema. Every item of the ledger contains the number of the schema that created it."""
 
 ZERO = Decimal(0)
 

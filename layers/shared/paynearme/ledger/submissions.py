@@ -67,8 +67,8 @@ def finish_submission(
 ) -> None:
     """Store the outcome of this caller's submission.
 
-    After an error other than a rejection or an unknown outcome, PayNearMe did not accept the payment: the next
-    request with the same key submits it again. Raises ``LedgerUnavailableError``. Costs 1 request.
+    After an error other than a rejection or an unknown outcome, PayNearMe did not accept the payment. The next request
+    with the same key submits it again. Raises ``LedgerUnavailableError``. Costs 1 request.
     """
     condition_values = {"attempt": intent.attempt_id}
     key = intent_key(intent.site_id, intent.site_payment_identifier)

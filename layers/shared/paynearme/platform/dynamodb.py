@@ -117,7 +117,7 @@ class Table:
             return response["Responses"]
 
         try:
-            responses = self._attempt(send, deadline)
+            responses = self._send(send, deadline)
         except ClientError as error:
             raise LedgerUnavailableError from error
         items = [_from_wire_item(item) for item in responses[self._name]]
@@ -146,7 +146,7 @@ class Table:
         }
         while True:
             try:
-                response = self._attempt(lambda: self._client.query(**request), deadline)
+                response = self._send(lambda: self._client.query(**request), deadline)
             except ClientError as error:
                 raise LedgerUnavailableError from error
             yield from map(_from_wire_item, response["Items"])
@@ -162,7 +162,7 @@ class Table:
         """
         request = update.to_request(self._name)
         try:
-            self._attempt(lambda: self._client.update_item(**request), deadline)
+            self._send(lambda: self._client.update_item(**request), deadline)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise LedgerUnavailableError from error
@@ -184,7 +184,7 @@ class Table:
             return self._client.transact_write_items(TransactItems=items, ClientRequestToken=client_request_token)
 
         try:
-            self._attempt(send, deadline)
+            self._send(send, deadline)
         except ClientError as error:
             reasons: Sequence[Mapping[str, Any]] = error.response.get("CancellationReasons", [])
             conflicts = {
@@ -197,7 +197,7 @@ class Table:
             return conflicts
         return None
 
-    def _attempt[T](self, function: Callable[[], T], deadline: Deadline) -> T:
+    def _send[T](self, function: Callable[[], T], deadline: Deadline) -> T:
         """Return the result of ``function``. Raises ``ClientError`` for an error that a retry cannot resolve."""
         try:
             return deadline.call(function, is_retryable, self._max_attempt)

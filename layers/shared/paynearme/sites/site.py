@@ -87,8 +87,8 @@ class SitesDocument(BaseModel):
     def resolve(self, identifier: str, previous: "SitesDocument | None") -> ResolvedSite | None:
         """Return the effective settings of a site, or ``None`` if the site is unknown.
 
-        While keys rotate, the key of the ``previous`` document also verifies callbacks, if it is for the same
-        version: a former MD5 key must not remain valid after the change to HMAC.
+        While keys rotate, the key of the ``previous`` document also verifies callbacks of the same version. An MD5 key
+        does not remain valid after the change to HMAC.
         """
         site = self.sites.get(identifier)
         if site is None:
