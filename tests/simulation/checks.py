@@ -50,8 +50,8 @@ def check_events(
     if identifier in events:
         assert events[identifier] == (detail_type, detail), "two events have one identifier"
         return
-    earlier = max((known["sequence"] for _, known in events.values()), default=-1)
-    assert detail["sequence"] > earlier, f"{detail_type} is published after a later event"
+    last_sequence = max((published["sequence"] for _, published in events.values()), default=-1)
+    assert detail["sequence"] > last_sequence, f"{detail_type} is published after a later event"
     events[identifier] = (detail_type, detail)
     expected = model.event_types[detail["pnm_payment_identifier"]]
     actual = _types(events)

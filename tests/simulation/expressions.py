@@ -18,7 +18,7 @@ class UnsupportedRequestError(AssertionError):
 
 
 def require(condition: bool, description: object) -> None:
-    """Raise ``UnsupportedRequestError`` if ``condition`` does not hold."""
+    """Raise ``UnsupportedRequestError`` if ``condition`` is false."""
     if not condition:
         raise UnsupportedRequestError(description)
 
@@ -28,7 +28,7 @@ def placeholders(expression: str) -> set[str]:
     return set(re.findall(r":\w+", expression))
 
 
-def holds(expression: str, item: Item, values: Mapping[str, Any]) -> bool:
+def is_satisfied(expression: str, item: Item, values: Mapping[str, Any]) -> bool:
     """Evaluate ``attribute_not_exists``, ``=`` and ``<=`` with ``AND``, ``OR`` and parentheses."""
 
     def evaluate_term(match: re.Match[str]) -> str:

@@ -68,7 +68,7 @@ class Invocations:
         self.paynearme = FakePayNearMe(self.faults, self._guarded(self._accept_submission))
 
     def start_delivery(self, message: Message) -> None:
-        content, now, deadline = message.content, self._now(), self._deadline(6.5)
+        content, now, deadline = message.content, self._invocation_time(), self._deadline(6.5)
         without_policy = isinstance(content, Confirmation) and self.faults.occurs(0.05)
         delivery = Delivery(message, None if without_policy else self.rules, now)
         policy = _policy(self.rules)
@@ -117,11 +117,13 @@ class Invocations:
         def finish() -> None:
             self.positions[shard] += len(batch)
 
-        process = partial(publish, batch, self.bus, self.dead_letter_queue, 10**9, self._now(), self._deadline(60))
+        process = partial(
+            publish, batch, self.bus, self.dead_letter_queue, 10**9, self._invocation_time(), self._deadline(60)
+        )
         self._start(Task(name, process, finish=finish))
 
     def sweep(self) -> None:
-        now, deadline = self._now(), self._deadline(SWEEP_SETTINGS.sweep_timeout_seconds)
+        now, deadline = self._invocation_time(), self._deadline(SWEEP_SETTINGS.sweep_timeout_seconds)
 
         def commit(change: Change) -> None:
             if change.key[1] == "PAYMENT":
@@ -130,7 +132,12 @@ class Invocations:
         self._start(Task("sweep", lambda: sweep(self.table, SWEEP_SETTINGS, now, deadline), commit=commit))
 
     def submit_payment(self) -> None:
-        request, site, now, deadline = self.traffic.submission(), resolved_site(), self._now(), self._deadline(8)
+        request, site, now, deadline = (
+            self.traffic.submission(),
+            resolved_site(),
+            self._invocation_time(),
+            self._deadline(8),
+        )
         identifier = request.site_payment_identifier(site.identifier)
 
         def submit() -> SubmittedPayment | None:
@@ -152,7 +159,7 @@ class Invocations:
         self._start(task)
 
     def put_merchant_data(self) -> None:
-        now, deadline = self._now(), self._deadline(6.5)
+        now, deadline = self._invocation_time(), self._deadline(6.5)
         is_customer = self.random.random() < 0.5
         put_input = self.traffic.customer() if is_customer else self.traffic.order()
         was_equal = False
@@ -211,9 +218,9 @@ class Invocations:
     def _guarded[**P, R](self, function: Callable[P, R]) -> Callable[P, R]:
         """Store an assertion's error, because the layer can catch it."""
 
-        def guarded(*arguments: P.args, **named: P.kwargs) -> R:
+        def guarded(*arguments: P.args, **keywords: P.kwargs) -> R:
             try:
-                return function(*arguments, **named)
+                return function(*arguments, **keywords)
             except AssertionError as error:
                 self.failure = self.failure or error
                 raise
@@ -223,7 +230,7 @@ class Invocations:
     def epoch_seconds(self) -> float:
         return START_TIME.timestamp() + self.scheduler.now
 
-    def _now(self) -> datetime:
+    def _invocation_time(self) -> datetime:
         """Return the clock of a new invocation. The clocks of two invocations differ by up to two seconds."""
         return START_TIME + timedelta(seconds=self.scheduler.now + self.random.uniform(-1, 1))
 

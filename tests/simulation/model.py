@@ -18,7 +18,7 @@ RELEASE_AFTER = timedelta(hours=1)
 
 @dataclass(eq=False)
 class Message:
-    """A callback of PayNearMe. ``acknowledged``: PayNearMe does not send it again on its own."""
+    """A callback of PayNearMe. ``acknowledged``: PayNearMe does not send it again by itself."""
 
     payment_id: str
     received: Received
@@ -206,16 +206,17 @@ class SimulationModel:
             if limit.applies_to(received.payment_type)
         ]
         if self_imposed:
-            own_limits = self.ledger.self_imposed_limits.get(received.customer, {})
+            self_imposed_limits = self.ledger.self_imposed_limits.get(received.customer, {})
             limits += [
-                (f"self_imposed_{window}_limit_exceeded", window, amount, None) for window, amount in own_limits.items()
+                (f"self_imposed_{window}_limit_exceeded", window, amount, None)
+                for window, amount in self_imposed_limits.items()
             ]
-        own = self.payment(delivery.message.payment_id).reservation
+        reservation = self.payment(delivery.message.payment_id).reservation
         violations = set()
         for reason, window, amount, types in limits:
             spent = self.ledger.total_spent(received.customer, windows[window], types)
-            if own and own.customer == received.customer and windows[window] in own.windows:
-                spent -= own.amount if types is None or own.payment_type in types else 0
+            if reservation and reservation.customer == received.customer and windows[window] in reservation.windows:
+                spent -= reservation.amount if types is None or reservation.payment_type in types else 0
             if spent + received.amount > amount:
                 violations.add(reason)
         return violations

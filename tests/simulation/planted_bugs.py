@@ -32,7 +32,7 @@ class NewTokenClient:
 
 @dataclass(frozen=True)
 class PlantedBug:
-    """A change of the requests to the table, or a patch of the layer. Without arguments, there is none."""
+    """Change the requests to the table, or patch the layer. Without arguments, change nothing."""
 
     weaken: Weaken = lambda update: update
     wrap_client: Callable[[TableClient], Any] = lambda client: client

@@ -18,7 +18,7 @@ MAX_PAYMENTS = 15
 _WEIGHTS: Mapping[str, float] = {
     "resume": 70,
     "deliver": 12,
-    "repeat": 10,
+    "deliver_duplicate": 10,
     "create_payment": 5,
     "crash": 1,
     "deliver_late": 3,
@@ -101,7 +101,7 @@ class Simulation(Invocations):
             for delivered in (message, *self.random.sample(related, self.random.randint(0, min(3, len(related))))):
                 self.start_delivery(delivered)
 
-    def repeat(self) -> None:
+    def deliver_duplicate(self) -> None:
         """Deliver an acknowledged message, if possible the authorization of a payment that was released."""
         repeated = [message for message in self.messages if message.acknowledged]
         undecided = [message for message in repeated if self.model.needs_new_decision(message)]

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from paynearme.ledger.pending_payments import INDEX, PENDING_ATTRIBUTES
 from paynearme.platform.dynamodb import Item, Key
-from tests.simulation.expressions import holds, placeholders, require, updated
+from tests.simulation.expressions import is_satisfied, placeholders, require, updated
 
 TOKEN_SECONDS = 600
 """The time in which DynamoDB identifies a repeated transaction."""
@@ -64,13 +64,13 @@ class Store:
         require(expression == "#partition = :partition AND #sort BETWEEN :first AND :last", request)
         partition, first, last = (values[name]["S"] for name in (":partition", ":first", ":last"))
         start = request.get("ExclusiveStartKey", {})
-        after = tuple(start[name]["S"] for name in ("pending_since", "pk", "sk")) if start else ("", "", "")
+        start_position = tuple(start[name]["S"] for name in ("pending_since", "pk", "sk")) if start else ("", "", "")
         found = sorted(
             (item["pending_since"], *key)
             for key, item in self.index.items()
             if item["pending_partition"] == partition and first <= item["pending_since"] <= last
         )
-        found = [entry for entry in found if entry > after]
+        found = [entry for entry in found if entry > start_position]
         page = [to_wire_item(self.index[entry[1:]]) for entry in found[: min(request["Limit"], self.page_size)]]
         if len(page) == len(found):
             return {"Items": page}
@@ -123,7 +123,7 @@ class Store:
         key = _key(request["Key"])
         old = self.items.get(key, {})
         new = updated(expression, old or {"pk": key[0], "sk": key[1]}, names, values)
-        return Change(key, old, new, self.clock()), bool(condition) and not holds(condition, old, values)
+        return Change(key, old, new, self.clock()), bool(condition) and not is_satisfied(condition, old, values)
 
     def _commit(self, changes: Sequence[Change]) -> None:
         changes = [change for change in changes if change.old != change.new]
