@@ -1,0 +1,46 @@
+"""Documents that repeat names of the code or of another file agree with them."""
+
+import re
+import tomllib
+
+from paynearme.errors import UnavailableError
+from tests.support.metric_names import ALL_METRIC_NAMES
+from tests.support.template import ROOT
+
+CODE = re.compile(r"`([^`]+)`")
+VOCABULARY = {line.partition("->")[0] for line in (ROOT / "docs/vocabulary.txt").read_text().splitlines()}
+
+
+def section(document: str, title: str) -> str:
+    """Return the text of a section of a document."""
+    _, _, text = (ROOT / "docs" / document).read_text().partition(f"\n## {title}\n")
+    return text.partition("\n## ")[0]
+
+
+def column(text: str, index: int) -> list[str]:
+    """Return the code spans in a column of a table."""
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("|")]
+    return [name for row in rows for name in CODE.findall(row[index])]
+
+
+def test_metrics_in_operate_document_match_code() -> None:
+    documented = column(section("operate.md", "Metrics and dashboard"), 1)
+    patterns = [re.compile(re.escape(name).replace("…", "[A-Z].*")) for name in documented]
+    # Only the subclasses of this error are raised.
+    metrics = ALL_METRIC_NAMES - {UnavailableError.metric}
+
+    assert {name for name in metrics if not any(pattern.fullmatch(name) for pattern in patterns)} == set()
+    assert {pattern.pattern for pattern in patterns if not any(map(pattern.fullmatch, metrics))} == set()
+
+
+def test_rejected_words_in_glossary_match_vocabulary() -> None:
+    rejected = column(section("glossary.md", "Words for documents"), 2)
+
+    assert sorted(rejected) == sorted(VOCABULARY)
+
+
+def test_rejected_phrases_in_codespell_pattern_match_vocabulary() -> None:
+    pattern = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["codespell"]["regex"]
+    [phrases] = re.findall(r"\\b\(\?:(.*?)\)\\b", pattern)
+
+    assert sorted(phrases.split("|")) == sorted(word for word in VOCABULARY if " " in word)
