@@ -37,7 +37,7 @@ INVALID_POLICIES = {
 }
 
 
-class AppConfigDriver:
+class AppConfigClient:
     """Deploy policy documents to the stack's AppConfig without validation."""
 
     def __init__(self, stack: Stack) -> None:
@@ -60,12 +60,12 @@ class AppConfigDriver:
 
 
 @pytest.fixture(scope="class")
-def appconfig(stack: Stack, refreshed_deliveries: Callable[[], list[DeliveryPair]]) -> Iterator[AppConfigDriver]:
-    """Yield a driver for all tests of a class, because a refresh of the policy takes longer than a test.
+def appconfig(stack: Stack, refreshed_deliveries: Callable[[], list[DeliveryPair]]) -> Iterator[AppConfigClient]:
+    """Yield a client for all tests of a class, because a refresh of the policy takes longer than a test.
 
     Restore the local policy after.
     """
-    yield AppConfigDriver(stack)
+    yield AppConfigClient(stack)
     deploy_local_policy(stack)
     refreshed_deliveries()
 
@@ -103,7 +103,7 @@ def response_fields(delivery: Delivery) -> dict[str, str]:
 
 def test_a_policy_that_is_deployed_comes_into_force(
     stack: Stack,
-    appconfig: AppConfigDriver,
+    appconfig: AppConfigClient,
     refreshed_deliveries: Callable[[], list[DeliveryPair]],
     sender: CallbackSender,
     ledger_reader: LedgerReader,
@@ -124,11 +124,11 @@ def test_a_policy_that_is_deployed_comes_into_force(
     assert payment["policy_version"] == read_policy(strict_policy).defaults.version
 
 
-class TestBehindABrokenPolicy:
+class TestInvalidPolicy:
     @pytest.mark.parametrize("text", INVALID_POLICIES.values(), ids=INVALID_POLICIES)
     def test_the_last_good_one_holds(
         self,
-        appconfig: AppConfigDriver,
+        appconfig: AppConfigClient,
         refreshed_deliveries: Callable[[], list[DeliveryPair]],
         sender: CallbackSender,
         faults: ControlClient,
@@ -151,11 +151,11 @@ class TestBehindABrokenPolicy:
         assert payment["policy_version"] == read_policy(local_policy()).defaults.version
 
 
-class TestAFunctionThatNeverSawAGoodPolicy:
+class TestColdStartWithInvalidPolicy:
     @pytest.mark.parametrize("text", [*INVALID_POLICIES.values(), ""], ids=[*INVALID_POLICIES, "empty"])
     def test_it_declines_in_words_and_confirms_all_the_same(
         self,
-        appconfig: AppConfigDriver,
+        appconfig: AppConfigClient,
         replace_processes: Callable[[], None],
         sender: CallbackSender,
         ledger_reader: LedgerReader,

@@ -36,7 +36,7 @@ def put_limits(backend: BackendClient, customer: str, **limits: str) -> None:
     assert response.status == 200
 
 
-def spending_in(backend: BackendClient, customer: str, window: str) -> Decimal:
+def spent_amount(backend: BackendClient, customer: str, window: str) -> Decimal:
     response = backend.get(f"/customers/{GAMING_SITE}/{customer}")
     assert response.status == 200
     return Decimal(response.content["spending"][window]["spent"])
@@ -65,12 +65,12 @@ def test_64_concurrent_authorizations_accept_only_10_within_limit(
             if (delivery.fields or {})["accept_payment"] == "yes"
         ]
         assert len(accepted) == ACCEPTED_COUNT
-        assert spending_in(backend, customer, "month") == AMOUNT * ACCEPTED_COUNT
+        assert spent_amount(backend, customer, "month") == AMOUNT * ACCEPTED_COUNT
 
         # A declined payment releases its reservation for the next round.
         decline_deliveries = list(concurrent_workers.map(decline, accepted))
         assert [delivery.reason for delivery in decline_deliveries] == [None] * ACCEPTED_COUNT
-        assert spending_in(backend, customer, "month") == 0
+        assert spent_amount(backend, customer, "month") == 0
 
     reasons = {item["pk"]: item["reason"] for item in ledger_reader.scan() if "reason" in item}
     for messages in rounds:
@@ -125,7 +125,7 @@ def test_what_was_released_can_be_spent_again_and_a_late_confirmation_takes_it_a
     assert is_accepted(second)
     assert sender.deliver("confirm", build_confirmation(first), "query").accepted
 
-    assert spending_in(backend, customer, "month") == AMOUNT * 2
+    assert spent_amount(backend, customer, "month") == AMOUNT * 2
     payment = ledger_reader.payment(GAMING_SITE, identifier)
     assert payment is not None
     assert payment["anomalies"] == {"paid_after_release"}

@@ -2,8 +2,8 @@
 
 The emulator implements the template's retention. These tests do not show four facts about AWS. AWS retains the
 resources too. An update that replaces such a resource retains the previous one. AWS deletes a stack only if its
-BackendCallerPolicy is attached to no user or role. The retained resources do not block a new stack of the same name,
-because AWS gives the new table another name, and the emulator does not.
+BackendCallerPolicy is attached to no user or role. The retained resources do not block a new stack of the same name.
+AWS gives the new table another name, and the emulator does not.
 """
 
 import json

@@ -16,13 +16,12 @@ from moto.core.models import MockAWS
 from paynearme import policy_provider
 from paynearme.platform import observability
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Table
 from paynearme.policy_provider import PolicyProvider
 from paynearme.sites import site_provider
 from paynearme.sites.site_provider import SiteProvider
-from tests.support.api_driver import ACCEPTED_REPLY, MARKER, ApiDriver, SubmissionDriver
+from tests.support.api_driver import ACCEPTED_REPLY, MARKER, ApiDriver, SubmissionScenario
 from tests.support.cached_clients import CachedClients
-from tests.support.callback_driver import CallbackDriver, SweepDriver
+from tests.support.callback_driver import CallbackDriver
 from tests.support.callback_fixtures import SITE, SITES
 from tests.support.fake_appconfig import ACCEPTING_POLICY, FakeAppConfig
 from tests.support.fake_clock import Clock
@@ -39,12 +38,11 @@ from tests.support.moto_speedups import share_stream_records, skip_repeated_chec
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.stream_reader import StreamReader
 from tests.support.template import RESOURCES
-from tests.support.token_endpoint_stub import OAUTH, OAUTH_SITE, PATH, TokenEndpointStub, WorkerProcesses
+from tests.support.token_endpoint_stub import PATH, TokenEndpointStub
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_ssm import SSMClient
 
 TABLE_NAME = "payments"
 KEYS_AND_INDEXES: Any = {
@@ -122,11 +120,6 @@ def dynamodb(aws: MockAWS) -> "DynamoDBClient":
 @pytest.fixture(scope="session")
 def secretsmanager(aws: MockAWS) -> "SecretsManagerClient":
     return boto3.Session(**CREDENTIALS).client("secretsmanager")
-
-
-@pytest.fixture
-def ssm(empty_aws: None, aws_calls: AwsCallRecorder) -> "SSMClient":
-    return boto3.client("ssm")
 
 
 @pytest.fixture
@@ -216,13 +209,13 @@ def reverse(cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
 
 
 @pytest.fixture
-def callback_driver(authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture) -> CallbackDriver:
-    return CallbackDriver(authorize, confirm, ledger_table)
-
-
-@pytest.fixture
-def sweeper(cold_start: Callable[[str], LambdaFunction], ledger_table: LedgerFixture) -> SweepDriver:
-    return SweepDriver(cold_start("sweep_unconfirmed"), ledger_table)
+def callback_driver(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    cold_start: Callable[[str], LambdaFunction],
+) -> CallbackDriver:
+    return CallbackDriver(authorize, confirm, cold_start("sweep_unconfirmed"), ledger_table)
 
 
 @pytest.fixture
@@ -235,18 +228,6 @@ def token_endpoint(monkeypatch: pytest.MonkeyPatch) -> TokenEndpointStub:
     stub = TokenEndpointStub()
     monkeypatch.setattr("paynearme.client.access_token_cache.PoolManager", stub)
     return stub
-
-
-@pytest.fixture
-def processes(aws_calls: AwsCallRecorder, ledger_table: LedgerFixture, ssm: "SSMClient") -> WorkerProcesses:
-    return WorkerProcesses(Table(ledger_table.table_name), ssm)
-
-
-@pytest.fixture
-def oauth_site(sites_secret: SitesSecret) -> str:
-    """A site with OAuth credentials."""
-    sites_secret.put({"sites": {**SITES, OAUTH_SITE: OAUTH}})
-    return OAUTH_SITE
 
 
 @pytest.fixture
@@ -271,16 +252,16 @@ def get_smart_token(paynearme: PayNearMeStub, cold_start: Callable[[str], Lambda
 
 
 @pytest.fixture
-def submission_driver(
+def submission(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
     captured_output: CapturedOutput,
-) -> Iterator[SubmissionDriver]:
+) -> Iterator[SubmissionScenario]:
     """Submit payments, which PayNearMe accepts. At the end, check that no secret is stored or logged."""
     paynearme.default_reply = paynearme.replying(200, ACCEPTED_REPLY)
-    yield SubmissionDriver(ApiDriver(cold_start), paynearme, confirm, ledger_table)
+    yield SubmissionScenario(ApiDriver(cold_start), paynearme, confirm, ledger_table)
     output = str(ledger_table.all_items()) + captured_output.text()
     secrets = {SITES[SITE]["secret"], *(sent.get("signature", MARKER) for sent in paynearme.sent)}
     assert not [secret for secret in (MARKER, "_pii", *secrets) if secret in output]

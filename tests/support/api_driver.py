@@ -170,8 +170,11 @@ def identifier_of(key: str = KEY, site: str = SITE) -> str:
 
 
 @dataclass(frozen=True)
-class SubmissionDriver:
-    """Submissions and confirmations at ``now``."""
+class SubmissionScenario:
+    """Submissions and confirmations of a payment at ``now``, and its stored items.
+
+    It uses PayNearMe's stub, a callback function and the table also, so it is separate from ``ApiDriver``.
+    """
 
     api_driver: ApiDriver
     paynearme: PayNearMeStub

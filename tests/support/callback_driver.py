@@ -78,10 +78,11 @@ def total(amount: str, *windows: str) -> dict[str, Decimal]:
 
 @dataclass(frozen=True)
 class CallbackDriver:
-    """Callbacks for payments of 100.00 by credit card at ``now``."""
+    """Callbacks for payments of 100.00 by credit card at ``now``, and sweeps of the unconfirmed payments."""
 
     authorize_function: LambdaFunction
     confirm_function: LambdaFunction
+    sweep_function: LambdaFunction
     ledger_table: LedgerFixture
     now: datetime = NOON
 
@@ -110,6 +111,16 @@ class CallbackDriver:
         deadline = Deadline.after(RESPONSE_TIMEOUT_SECONDS)
         return release(self.authorize_function.app.table, SITE, payment_id, self.now, deadline)
 
+    def sweep(self, now: datetime) -> None:
+        """Sweep with the clock at ``now``."""
+        handler = self.sweep_function.app.handler.__wrapped__
+        background_handler("sweep_unconfirmed", clock=lambda: now)(handler)({}, None)
+
+    def pending(self) -> dict[str, str]:
+        """Return ``pending_since`` of all payments in the index, by payment."""
+        items = self.ledger_table.client.scan(TableName=self.ledger_table.table_name, IndexName="pending")["Items"]
+        return {item["pnm_payment_identifier"]["S"]: item["pending_since"]["S"] for item in items}
+
     def item(self, payment_id: str = "1") -> dict[str, Any]:
         """Return a payment's item."""
         [item] = [item for item in self.ledger_table.payments() if item["pnm_payment_identifier"] == payment_id]
@@ -131,23 +142,6 @@ class CallbackDriver:
 
     def _defaults(self, payment_id: str) -> dict[str, str | None]:
         return {"pnm_payment_identifier": payment_id, "payment_amount": "100.00", "timestamp": unix_time(self.now)}
-
-
-@dataclass(frozen=True)
-class SweepDriver:
-    """Sweeps of the unconfirmed payments."""
-
-    function: LambdaFunction
-    ledger_table: LedgerFixture
-
-    def sweep(self, now: datetime) -> None:
-        """Sweep with the clock at ``now``."""
-        background_handler("sweep_unconfirmed", clock=lambda: now)(self.function.app.handler.__wrapped__)({}, None)
-
-    def pending(self) -> dict[str, str]:
-        """Return ``pending_since`` of all payments in the index, by payment."""
-        items = self.ledger_table.client.scan(TableName=self.ledger_table.table_name, IndexName="pending")["Items"]
-        return {item["pnm_payment_identifier"]["S"]: item["pending_since"]["S"] for item in items}
 
 
 def add_pending_payments(

@@ -15,6 +15,7 @@ from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table
 from paynearme.platform.settings import Settings
 from paynearme.sites.site import OAuthClient, ResolvedSite
+from tests.support.api_driver import ProcessKilled
 from tests.support.fake_clock import Clock
 from tests.support.http_assertions import body_received
 
@@ -146,13 +147,9 @@ class WorkerProcesses:
         self.token_endpoint.during_request.insert(0, self._end_process)
         try:
             self.get_access_token()
-        except ProcessEnded:
+        except ProcessKilled:
             self.token_endpoint.requests.pop()
 
     @staticmethod
     def _end_process() -> None:
-        raise ProcessEnded
-
-
-class ProcessEnded(BaseException):
-    """The end of a process."""
+        raise ProcessKilled

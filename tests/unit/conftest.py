@@ -6,7 +6,7 @@ from tests.support.stream_record_fixtures import EventBridgeStub, SqsStub
 
 @pytest.fixture(autouse=True)
 def _no_sockets(socket_disabled: None) -> None:
-    """Refuse every socket: a unit test that needs one is none."""
+    """Disable sockets."""
 
 
 @pytest.fixture

@@ -162,10 +162,10 @@ def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
         message = authorization(pnm_order_identifier=ORDER, pnm_payment_identifier=number)
         return authorize(message).fields["accept_payment"]
 
-    before = accept_payment("1")
+    first_decision = accept_payment("1")
     api_driver.post("/orders", REQUEST)
 
-    assert (before, accept_payment("2")) == ("no", "yes")
+    assert (first_decision, accept_payment("2")) == ("no", "yes")
 
 
 def test_what_the_merchant_fed_before_stands(api_driver: ApiDriver) -> None:

@@ -13,7 +13,7 @@ from tests.support.api_driver import (
     READ_TIMEOUT,
     REJECTION,
     ApiDriver,
-    SubmissionDriver,
+    SubmissionScenario,
 )
 from tests.support.callback_fixtures import SITE
 from tests.support.harness import CapturedOutput, LambdaFunction, SitesSecret
@@ -108,33 +108,33 @@ def test_any_other_answer_is_counted_by_its_kind(
     ],
 )
 def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
-    submission_driver: SubmissionDriver, captured_output: CapturedOutput, reply: Any, metric: str
+    submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, metric: str
 ) -> None:
-    submission_driver.paynearme.reply(reply)
+    submission.paynearme.reply(reply)
 
-    submission_driver.submit()
+    submission.submit()
 
     assert upstream_metrics(captured_output) == {metric: 1}
 
 
 def test_a_stored_answer_that_is_told_again_is_no_call(
-    submission_driver: SubmissionDriver, captured_output: CapturedOutput
+    submission: SubmissionScenario, captured_output: CapturedOutput
 ) -> None:
-    submission_driver.paynearme.reply((200, REJECTION))
+    submission.paynearme.reply((200, REJECTION))
 
     for _ in range(3):
-        submission_driver.submit()
+        submission.submit()
 
     assert upstream_metrics(captured_output) == {"Rejected": 1}
 
 
 def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
-    submission_driver: SubmissionDriver, captured_output: CapturedOutput
+    submission: SubmissionScenario, captured_output: CapturedOutput
 ) -> None:
-    submission_driver.paynearme.reply(READ_TIMEOUT)
+    submission.paynearme.reply(READ_TIMEOUT)
 
     for _ in range(3):
-        submission_driver.submit()
+        submission.submit()
 
     assert upstream_metrics(captured_output) == {"Timeout": 1}
     assert captured_output.metric_total("PaymentOutcomeUnknown") == 3

@@ -76,7 +76,7 @@ TOO_LARGE = MARKER + "x" * MAX_BYTES
 
 
 @pytest.mark.usefixtures("nothing_stored")
-class TestBadCallbacks:
+class TestRejectedCallbacks:
     @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
     def test_what_cannot_be_read_as_parameters_is_a_400(
         self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent

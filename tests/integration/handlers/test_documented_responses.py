@@ -57,7 +57,7 @@ REQUESTS: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
 
 
 @dataclass(frozen=True)
-class SystemDriver:
+class SystemFixture:
     """The functions and everything that their responses depend on."""
 
     api_driver: ApiDriver
@@ -92,17 +92,15 @@ class SystemDriver:
 def system(
     cold_start: Callable[[str], LambdaFunction],
     paynearme: PayNearMeStub,
-    authorize: LambdaFunction,
-    confirm: LambdaFunction,
+    callback_driver: CallbackDriver,
     ledger_table: LedgerFixture,
     sites_secret: SitesSecret,
     monkeypatch: pytest.MonkeyPatch,
-) -> SystemDriver:
-    callback_driver = CallbackDriver(authorize, confirm, ledger_table)
-    return SystemDriver(ApiDriver(cold_start), paynearme, callback_driver, ledger_table, sites_secret, monkeypatch)
+) -> SystemFixture:
+    return SystemFixture(ApiDriver(cold_start), paynearme, callback_driver, ledger_table, sites_secret, monkeypatch)
 
 
-def resource_found(system: SystemDriver, name: str) -> Response:
+def resource_found(system: SystemFixture, name: str) -> Response:
     if name == "getOrder":
         system.call("putOrder")
     if name in REQUESTS:
@@ -111,7 +109,7 @@ def resource_found(system: SystemDriver, name: str) -> Response:
     return system.call(name)
 
 
-def malformed_request(system: SystemDriver, name: str) -> Response:
+def malformed_request(system: SystemFixture, name: str) -> Response:
     if name in REQUESTS:
         return system.api_driver.send(REQUESTS[name][0], body_event("{"))
     if name.startswith("get"):
@@ -119,31 +117,31 @@ def malformed_request(system: SystemDriver, name: str) -> Response:
     return system.api_driver.send(PATHS[name.removeprefix("put")], body_event("{") | {"httpMethod": "PUT"})
 
 
-def payload_too_large(system: SystemDriver, name: str) -> Response:
+def payload_too_large(system: SystemFixture, name: str) -> Response:
     if name in REQUESTS:
         return system.api_driver.post(REQUESTS[name][0], {"site_identifier": "x" * MAX_BYTES}, KEY)
     return system.api_driver.put(PATHS[name.removeprefix("put")], status="x" * MAX_BYTES)
 
 
-def unavailable(system: SystemDriver, name: str) -> Response:
+def unavailable(system: SystemFixture, name: str) -> Response:
     system.sites_secret.delete()
     return system.call(name)
 
 
-def internal_error(system: SystemDriver, name: str) -> Response:
+def internal_error(system: SystemFixture, name: str) -> Response:
     system.raise_in_ledger()
     return system.call(name)
 
 
-def paynearme_reply(response: Any) -> Callable[[SystemDriver, str], Response]:
-    def provoke(system: SystemDriver, name: str) -> Response:
+def paynearme_reply(response: Any) -> Callable[[SystemFixture, str], Response]:
+    def provoke(system: SystemFixture, name: str) -> Response:
         system.paynearme.reply(response)
         return system.call(name)
 
     return provoke
 
 
-TRIGGERS: dict[str, Callable[[SystemDriver, str], Response]] = {
+TRIGGERS: dict[str, Callable[[SystemFixture, str], Response]] = {
     "200": resource_found,
     "400": malformed_request,
     "404": lambda system, name: system.call(name),
@@ -158,7 +156,7 @@ TRIGGERS: dict[str, Callable[[SystemDriver, str], Response]] = {
 
 
 @pytest.mark.parametrize(("name", "status"), sorted(STATUSES))
-def test_a_documented_status_can_be_got_and_is_as_documented(system: SystemDriver, name: str, status: str) -> None:
+def test_a_documented_status_can_be_got_and_is_as_documented(system: SystemFixture, name: str, status: str) -> None:
     # ``ApiDriver`` validates the response.
     assert TRIGGERS[status](system, name).status == int(status)
 
@@ -169,19 +167,19 @@ def test_nothing_is_documented_of_a_search_or_a_feed_that_only_paynearme_can_say
 
 
 @pytest.mark.parametrize("name", ["getOrder", "getCustomer", "getPayment"])
-def test_faulty_parameters_of_an_address_are_as_documented(system: SystemDriver, name: str) -> None:
+def test_faulty_parameters_of_an_address_are_as_documented(system: SystemFixture, name: str) -> None:
     assert system.api_driver.get(PATHS[name.removeprefix("get")], more="1").status == 400
 
 
 @pytest.mark.parametrize("name", sample_names("get_smart_token"))
-def test_paynearmes_own_examples_are_answered_as_documented(system: SystemDriver, name: str) -> None:
+def test_paynearmes_own_examples_are_answered_as_documented(system: SystemFixture, name: str) -> None:
     request = load_sample("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
 
     assert system.api_driver.post("/smart-tokens", request).status == 200
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_refused_credentials_are_as_documented(system: SystemDriver, name: str) -> None:
+def test_refused_credentials_are_as_documented(system: SystemFixture, name: str) -> None:
     response = paynearme_reply((401, REJECTION))(system, name)
 
     assert response.content["type"].endswith(":credentials-rejected")

@@ -1,6 +1,7 @@
 """Count confirmed payments in the windows of their decision or confirmation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -173,9 +174,7 @@ def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
     callback_driver.authorize()
     deployed_policy.put("no policy")
 
-    CallbackDriver(
-        callback_driver.authorize_function, cold_start("confirm"), callback_driver.ledger_table, TOMORROW
-    ).confirm(**changes)
+    replace(callback_driver, confirm_function=cold_start("confirm"), now=TOMORROW).confirm(**changes)
 
     assert callback_driver.spent() == total(changes.get("payment_amount", "100.00"))
     assert "spending_not_counted" not in callback_driver.anomalies()

@@ -9,20 +9,22 @@ import pytest
 
 from tests.support.callback_driver import DAY, MONTH, WEEK, CallbackDriver, limit, total
 from tests.support.fake_appconfig import FakeAppConfig
-from tests.support.harness import LambdaFunction, LedgerFixture
+from tests.support.harness import LambdaFunction
 
 type Deploy = Callable[..., CallbackDriver]
 
 
 @pytest.fixture
 def deploy_policy(
-    ledger_table: LedgerFixture, deployed_policy: FakeAppConfig, cold_start: Callable[[str], LambdaFunction]
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, cold_start: Callable[[str], LambdaFunction]
 ) -> Deploy:
     """Deploy a policy, and return a driver with functions that use it."""
 
     def deploy(*limits: dict[str, Any], **changes: Any) -> CallbackDriver:
         deployed_policy.put_defaults(spending_limits=list(limits), **changes)
-        return CallbackDriver(cold_start("authorize"), cold_start("confirm"), ledger_table)
+        return replace(
+            callback_driver, authorize_function=cold_start("authorize"), confirm_function=cold_start("confirm")
+        )
 
     return deploy
 

@@ -1,6 +1,7 @@
 """Release the reservations of declined and of unconfirmed payments."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -84,9 +85,7 @@ def test_it_gives_back_without_any_policy_too(
     callback_driver.authorize("1")
     deployed_policy.put("no policy")
 
-    CallbackDriver(
-        callback_driver.authorize_function, cold_start("confirm"), callback_driver.ledger_table, timestamp
-    ).decline("1")
+    replace(callback_driver, confirm_function=cold_start("confirm"), now=timestamp).decline("1")
 
     assert callback_driver.spent() == {}
     assert callback_driver.authorize("2")
@@ -214,7 +213,7 @@ def test_it_counts_again_without_any_policy_too(
     callback_driver.release("1")
     deployed_policy.put("no policy")
 
-    CallbackDriver(callback_driver.authorize_function, cold_start("confirm"), callback_driver.ledger_table).confirm("1")
+    replace(callback_driver, confirm_function=cold_start("confirm")).confirm("1")
 
     assert callback_driver.spent() == total("100.00")
     assert callback_driver.anomalies() == {"paid_after_release"}

@@ -1,7 +1,7 @@
 """Store the schema number in every item of the ledger."""
 
 from paynearme.ledger.schema import SCHEMA_VERSION
-from tests.support.api_driver import ApiDriver, SubmissionDriver, customer_path, order_path
+from tests.support.api_driver import ApiDriver, SubmissionScenario, customer_path, order_path
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.harness import LambdaFunction, LedgerFixture
 
@@ -9,7 +9,7 @@ from tests.support.harness import LambdaFunction, LedgerFixture
 def test_schema_version_created_items_contain_it(
     callback_driver: CallbackDriver,
     reverse: LambdaFunction,
-    submission_driver: SubmissionDriver,
+    submission: SubmissionScenario,
     api_driver: ApiDriver,
     ledger_table: LedgerFixture,
 ) -> None:
@@ -17,7 +17,7 @@ def test_schema_version_created_items_contain_it(
     callback_driver.confirm(site_payment_identifier="submitted-1")
     callback_driver.decline("2", site_customer_identifier="3")
     send_at(NOON, reverse, reversal())
-    submission_driver.submit()
+    submission.submit()
     api_driver.put(order_path())
     api_driver.put(customer_path("2"))
 

@@ -52,7 +52,7 @@ CURRENT_ITEM_READ = {"pk": "pk-1", "decision": "decline", "authorized_amount": D
 WINDOW_ITEM = {"pk": {"S": "pk-2"}, "spent": {"N": "500"}}
 WINDOW_ITEM_READ = {"pk": "pk-2", "spent": Decimal(500)}
 
-TRANSIENT_ERRORS = [
+RETRYABLE_ERRORS = [
     pytest.param(client_error("TransactionConflictException"), id="update conflict"),
     pytest.param(transaction_cancelled("TransactionConflict"), id="transaction conflict"),
     pytest.param(transaction_cancelled("None", "TransactionConflict"), id="transaction conflict on second item"),
@@ -81,7 +81,7 @@ PERMANENT_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("error", TRANSIENT_ERRORS)
+@pytest.mark.parametrize("error", RETRYABLE_ERRORS)
 @pytest.mark.parametrize("times", [1, 3])
 def test_what_may_pass_is_tried_again_until_it_is_done(
     send_request: RunRequest, clock: Clock, error: Exception, times: int
@@ -92,7 +92,7 @@ def test_what_may_pass_is_tried_again_until_it_is_done(
     assert len(service.requests) == times + 1
 
 
-@pytest.mark.parametrize("error", TRANSIENT_ERRORS)
+@pytest.mark.parametrize("error", RETRYABLE_ERRORS)
 @pytest.mark.parametrize("seconds", [0.001, 0.3, MAX_ATTEMPT_SECONDS], ids=["fast", "slow", "maximum"])
 def test_what_does_not_pass_ends_within_the_time_that_is_left(
     send_request: RunRequest, clock: Clock, error: Exception, seconds: float
@@ -108,7 +108,7 @@ def test_what_does_not_pass_ends_within_the_time_that_is_left(
     assert max(service.started_at) <= started + RESPONSE_TIMEOUT_SECONDS - MAX_ATTEMPT_SECONDS
 
 
-@pytest.mark.parametrize("error", TRANSIENT_ERRORS)
+@pytest.mark.parametrize("error", RETRYABLE_ERRORS)
 def test_each_attempt_is_the_same_request_with_the_same_token(clock: Clock, error: Exception) -> None:
     service = DynamoDBStub(clock, error, error)
     run_request("transact", clock, service)

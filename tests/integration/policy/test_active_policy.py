@@ -34,7 +34,7 @@ def decision_reason(authorize: LambdaFunction, number: str, **changes: str | Non
     return reason_of(authorize(authorization(pnm_payment_identifier=number, **changes)))
 
 
-class TestWithoutAPolicy:
+class TestWithoutPolicy:
     @for_each_defect
     def test_a_payment_is_declined_in_so_many_words_and_not_recorded(
         self,
@@ -89,7 +89,7 @@ class TestWithoutAPolicy:
         assert authorize(authorization(pnm_order_identifier=None)).status == 400
 
 
-class TestWithAnEarlierPolicy:
+class TestWithEarlierPolicy:
     @pytest.fixture(autouse=True)
     def earlier_policy(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, advance_clock: AdvanceClock
@@ -236,7 +236,7 @@ def test_where_none_can_be_found_whoever_needs_none_gets_none(
     assert clock.sleeps == []
 
 
-class TestTheTextOfADeclineForAFailure:
+class TestFailureDeclineText:
     def declined_response(self, authorize: LambdaFunction, **changes: str) -> Response:
         response = authorize(authorization(**changes))
         assert (response.status, response.fields["accept_payment"]) == (200, "no")

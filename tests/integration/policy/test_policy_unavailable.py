@@ -73,7 +73,7 @@ for_each_hanging_call = pytest.mark.parametrize(
 
 
 @pytest.mark.usefixtures("blocking_deadlines")
-class TestHanging:
+class TestHangingCall:
     @for_each_hanging_call
     @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
     def test_a_cold_function_declines_in_time(
@@ -154,7 +154,7 @@ class TestHanging:
         ]
 
 
-class TestACallThatIsGivenUp:
+class TestTimedOutCall:
     # The clock does not advance, so the remaining seconds are the duration of the wait.
     SHORT_DEADLINE = Deadline(ends_at=0.01, clock=lambda: 0.0)
     LONG_DEADLINE = Deadline(ends_at=60.0, clock=lambda: 0.0)

@@ -126,7 +126,7 @@ def test_a_secret_that_became_malformed_does_not_displace_the_keys_that_hold(
     assert confirm(confirmation()).status == 200
 
 
-TRANSIENT_ERRORS = {
+RETRYABLE_ERRORS = {
     "throttled": client_error("ThrottlingException"),
     "internal error": client_error("InternalServiceError", 500),
     "read timeout": ReadTimeoutError(endpoint_url=URL),
@@ -134,7 +134,7 @@ TRANSIENT_ERRORS = {
 }
 
 
-@pytest.mark.parametrize("error", TRANSIENT_ERRORS.values(), ids=TRANSIENT_ERRORS)
+@pytest.mark.parametrize("error", RETRYABLE_ERRORS.values(), ids=RETRYABLE_ERRORS)
 def test_a_read_that_failed_in_passing_is_tried_again(
     sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
@@ -144,7 +144,7 @@ def test_a_read_that_failed_in_passing_is_tried_again(
     assert len(aws_calls.calls) == 5
 
 
-@pytest.mark.parametrize("error", TRANSIENT_ERRORS.values(), ids=TRANSIENT_ERRORS)
+@pytest.mark.parametrize("error", RETRYABLE_ERRORS.values(), ids=RETRYABLE_ERRORS)
 def test_a_read_that_fails_on_and_on_ends_in_time(
     sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:

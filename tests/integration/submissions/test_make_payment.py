@@ -18,7 +18,7 @@ from tests.support.api_driver import (
     REQUEST,
     SUBMISSION_ORDER,
     SUBMITTED,
-    SubmissionDriver,
+    SubmissionScenario,
     identifier_of,
     outcome,
     parameter_errors,
@@ -46,12 +46,12 @@ SUBMITTED_RESPONSE = {
 }
 
 
-def test_a_payment_is_asked_of_paynearme_with_our_identifier(submission_driver: SubmissionDriver) -> None:
-    response = submission_driver.submit()
+def test_a_payment_is_asked_of_paynearme_with_our_identifier(submission: SubmissionScenario) -> None:
+    response = submission.submit()
 
     assert (response.status, response.content) == (200, SUBMITTED_RESPONSE)
-    assert submission_driver.paynearme.urls == ["POST https://api.paynearme.invalid/json-api/make_payment"]
-    [sent] = submission_driver.paynearme.sent
+    assert submission.paynearme.urls == ["POST https://api.paynearme.invalid/json-api/make_payment"]
+    [sent] = submission.paynearme.sent
     assert set(sent) == {*REQUEST, "site_payment_identifier", "site_identifier", "timestamp", "version", "signature"}
     assert {name: sent[name] for name in REQUEST} == REQUEST | {"payment_amount": "1000.00"}
     assert sent["site_payment_identifier"] == identifier_of()
@@ -59,25 +59,25 @@ def test_a_payment_is_asked_of_paynearme_with_our_identifier(submission_driver: 
 
 
 @pytest.mark.parametrize("name", sample_names("make_payment"))
-def test_the_guides_requests_are_taken_as_they_stand(submission_driver: SubmissionDriver, name: str) -> None:
+def test_the_guides_requests_are_taken_as_they_stand(submission: SubmissionScenario, name: str) -> None:
     request = load_sample("make_payment", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
-    assert submission_driver.submit(**request).status == 200
-    assert submission_driver.paynearme.sent[0]["payment_method_identifier"] == request["payment_method_identifier"]
+    assert submission.submit(**request).status == 200
+    assert submission.paynearme.sent[0]["payment_method_identifier"] == request["payment_method_identifier"]
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 3600, 40 * 24 * 3600])
 def test_the_same_call_again_gets_the_stored_answer_and_paynearme_is_not_asked(
-    submission_driver: SubmissionDriver, seconds: float
+    submission: SubmissionScenario, seconds: float
 ) -> None:
-    first = submission_driver.submit()
+    first = submission.submit()
 
-    assert submission_driver.at(seconds).submit() == first
-    assert len(submission_driver.paynearme.sent) == 1
+    assert submission.at(seconds).submit() == first
+    assert len(submission.paynearme.sent) == 1
 
 
-def test_the_same_content_in_another_spelling_is_the_same_payment(submission_driver: SubmissionDriver) -> None:
-    first = submission_driver.submit()
+def test_the_same_content_in_another_spelling_is_the_same_payment(submission: SubmissionScenario) -> None:
+    first = submission.submit()
     reformatted: dict[str, Any] = {
         "payment_amount": 1000.0,
         "signature": "f" * 64,
@@ -85,131 +85,131 @@ def test_the_same_content_in_another_spelling_is_the_same_payment(submission_dri
         "site_identifier": SITE,
     }
 
-    assert submission_driver.submit(**reformatted) == first
-    assert len(submission_driver.paynearme.sent) == 1
+    assert submission.submit(**reformatted) == first
+    assert len(submission.paynearme.sent) == 1
 
 
-def test_another_process_knows_it_too(submission_driver: SubmissionDriver) -> None:
-    first = submission_driver.submit()
-    submission_driver.api_driver.started.clear()
+def test_another_process_knows_it_too(submission: SubmissionScenario) -> None:
+    first = submission.submit()
+    submission.api_driver.started.clear()
 
-    assert submission_driver.submit() == first
-    assert len(submission_driver.paynearme.sent) == 1
+    assert submission.submit() == first
+    assert len(submission.paynearme.sent) == 1
 
 
 @pytest.mark.parametrize("changes", CONTENT_CHANGES, ids=str)
 def test_a_key_that_comes_with_other_content_is_refused(
-    submission_driver: SubmissionDriver, changes: dict[str, Any]
+    submission: SubmissionScenario, changes: dict[str, Any]
 ) -> None:
-    first = submission_driver.submit()
+    first = submission.submit()
 
-    assert outcome(submission_driver.submit(**changes)) == KEY_REUSED
-    assert submission_driver.submit() == first
-    assert len(submission_driver.paynearme.sent) == 1
+    assert outcome(submission.submit(**changes)) == KEY_REUSED
+    assert submission.submit() == first
+    assert len(submission.paynearme.sent) == 1
 
 
 @pytest.mark.parametrize("seconds", [0, 9.9, 10, 3600])
 def test_other_content_is_refused_while_the_payment_is_under_way_and_later(
-    submission_driver: SubmissionDriver, seconds: float
+    submission: SubmissionScenario, seconds: float
 ) -> None:
-    submission_driver.start()
+    submission.start()
 
-    assert outcome(submission_driver.at(seconds).submit(payment_amount="1000.01")) == KEY_REUSED
-    assert len(submission_driver.paynearme.sent) == 1
+    assert outcome(submission.at(seconds).submit(payment_amount="1000.01")) == KEY_REUSED
+    assert len(submission.paynearme.sent) == 1
 
 
 @pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
-def test_other_content_is_refused_after_a_refusal(submission_driver: SubmissionDriver, reply: dict[str, Any]) -> None:
-    submission_driver.paynearme.default_reply = submission_driver.paynearme.replying(200, reply)
-    submission_driver.submit()
+def test_other_content_is_refused_after_a_refusal(submission: SubmissionScenario, reply: dict[str, Any]) -> None:
+    submission.paynearme.default_reply = submission.paynearme.replying(200, reply)
+    submission.submit()
 
-    assert outcome(submission_driver.submit(payment_amount="1000.01")) == KEY_REUSED
-    assert len(submission_driver.paynearme.sent) == 1
-
-
-def test_other_content_is_refused_after_what_was_not_taken(submission_driver: SubmissionDriver) -> None:
-    submission_driver.paynearme.default_reply = submission_driver.paynearme.replying(401, {})
-    submission_driver.submit()
-
-    assert outcome(submission_driver.submit(payment_amount="1000.01")) == KEY_REUSED
-    assert len(submission_driver.paynearme.sent) == 1
+    assert outcome(submission.submit(payment_amount="1000.01")) == KEY_REUSED
+    assert len(submission.paynearme.sent) == 1
 
 
-def test_another_key_is_another_payment(submission_driver: SubmissionDriver) -> None:
-    responses = [submission_driver.submit(key) for key in (KEY, f"{KEY}-2")]
+def test_other_content_is_refused_after_what_was_not_taken(submission: SubmissionScenario) -> None:
+    submission.paynearme.default_reply = submission.paynearme.replying(401, {})
+    submission.submit()
+
+    assert outcome(submission.submit(payment_amount="1000.01")) == KEY_REUSED
+    assert len(submission.paynearme.sent) == 1
+
+
+def test_another_key_is_another_payment(submission: SubmissionScenario) -> None:
+    responses = [submission.submit(key) for key in (KEY, f"{KEY}-2")]
 
     assert [response.content["site_payment_identifier"] for response in responses] == [
         identifier_of(),
         identifier_of(f"{KEY}-2"),
     ]
-    assert len({sent["site_payment_identifier"] for sent in submission_driver.paynearme.sent}) == 2
+    assert len({sent["site_payment_identifier"] for sent in submission.paynearme.sent}) == 2
 
 
-def test_the_same_key_for_another_site_is_another_payment(submission_driver: SubmissionDriver) -> None:
-    responses = [submission_driver.submit(site_identifier=site) for site in (SITE, SITE_OF_3_0_IN_XML)]
+def test_the_same_key_for_another_site_is_another_payment(submission: SubmissionScenario) -> None:
+    responses = [submission.submit(site_identifier=site) for site in (SITE, SITE_OF_3_0_IN_XML)]
 
     assert [response.status for response in responses] == [200, 200]
-    assert len({sent["site_payment_identifier"] for sent in submission_driver.paynearme.sent}) == 2
+    assert len({sent["site_payment_identifier"] for sent in submission.paynearme.sent}) == 2
 
 
 @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 10), (0.5, 10), (3, 7), (9.5, 1), (9.999, 1)])
 def test_while_it_is_under_way_a_call_is_told_when_to_come_again(
-    submission_driver: SubmissionDriver, seconds: float, retry_after: int
+    submission: SubmissionScenario, seconds: float, retry_after: int
 ) -> None:
-    submission_driver.start()
+    submission.start()
 
-    response = submission_driver.at(seconds).submit()
+    response = submission.at(seconds).submit()
 
     assert outcome(response) == IN_PROGRESS
     assert response.retry_after == str(retry_after)
-    assert len(submission_driver.paynearme.sent) == 1
+    assert len(submission.paynearme.sent) == 1
 
 
 @pytest.mark.parametrize("seconds", [10, 11, 3600, 40 * 24 * 3600])
 def test_when_nobody_can_be_at_it_any_more_the_outcome_is_unknown(
-    submission_driver: SubmissionDriver, seconds: float
+    submission: SubmissionScenario, seconds: float
 ) -> None:
-    submission_driver.start()
+    submission.start()
 
-    responses = [submission_driver.at(seconds).submit() for _ in range(2)]
+    responses = [submission.at(seconds).submit() for _ in range(2)]
 
     assert [outcome(response) for response in responses] == [OUTCOME_UNKNOWN] * 2
     assert responses[0].content["site_payment_identifier"] == identifier_of()
     assert responses[0].retry_after is None
-    assert len(submission_driver.paynearme.sent) == 1
+    assert len(submission.paynearme.sent) == 1
 
 
-def test_a_call_while_the_first_is_at_it_does_not_ask(submission_driver: SubmissionDriver) -> None:
+def test_a_call_while_the_first_is_at_it_does_not_ask(submission: SubmissionScenario) -> None:
     responses_during_call: list[Any] = []
-    submission_driver.paynearme.during_call.append(lambda: responses_during_call.append(submission_driver.submit()))
+    submission.paynearme.during_call.append(lambda: responses_during_call.append(submission.submit()))
 
-    assert outcome(submission_driver.submit()) == SUBMITTED
+    assert outcome(submission.submit()) == SUBMITTED
     assert [outcome(response) for response in responses_during_call] == [IN_PROGRESS]
-    assert len(submission_driver.paynearme.sent) == 1
+    assert len(submission.paynearme.sent) == 1
 
 
 @pytest.mark.parametrize("key", [None, "", " ", "zq7 key", "zq7\n", "zq7é", "zq7" * 86], ids=repr)
-def test_a_key_that_is_missing_or_malformed_is_named(submission_driver: SubmissionDriver, key: str | None) -> None:
-    response = submission_driver.submit(key)
+def test_a_key_that_is_missing_or_malformed_is_named(submission: SubmissionScenario, key: str | None) -> None:
+    response = submission.submit(key)
 
     assert parameter_errors(response).keys() == {"Idempotency-Key"}
     assert MARKER not in response.body
-    assert (submission_driver.paynearme.sent, submission_driver.ledger_table.all_items()) == ([], [])
+    assert (submission.paynearme.sent, submission.ledger_table.all_items()) == ([], [])
 
 
 @pytest.mark.parametrize("key", ["!", "zq7~", "zq7" * 85])
-def test_a_key_is_any_visible_text(submission_driver: SubmissionDriver, key: str) -> None:
-    assert outcome(submission_driver.submit(key)) == SUBMITTED
+def test_a_key_is_any_visible_text(submission: SubmissionScenario, key: str) -> None:
+    assert outcome(submission.submit(key)) == SUBMITTED
 
 
-def send(submission_driver: SubmissionDriver, headers: dict[str, list[str]] | None, **content: str) -> Any:
+def send(submission: SubmissionScenario, headers: dict[str, list[str]] | None, **content: str) -> Any:
     event = json_event(REQUEST | content) | {"multiValueHeaders": headers}
-    return submission_driver.api_driver.at(submission_driver.now).send("/payments", event)
+    return submission.api_driver.at(submission.now).send("/payments", event)
 
 
 @pytest.mark.parametrize("name", ["idempotency-key", "IDEMPOTENCY-KEY", "Idempotency-Key"])
-def test_the_headers_name_is_spelled_as_the_caller_likes(submission_driver: SubmissionDriver, name: str) -> None:
-    assert send(submission_driver, {"Host": ["x"], name: [KEY]}).content == SUBMITTED_RESPONSE
+def test_the_headers_name_is_spelled_as_the_caller_likes(submission: SubmissionScenario, name: str) -> None:
+    assert send(submission, {"Host": ["x"], name: [KEY]}).content == SUBMITTED_RESPONSE
 
 
 @pytest.mark.parametrize(
@@ -217,15 +217,15 @@ def test_the_headers_name_is_spelled_as_the_caller_likes(submission_driver: Subm
     [{"Idempotency-Key": [KEY, KEY]}, {"Idempotency-Key": [KEY], "idempotency-key": [f"{KEY}-2"]}],
     ids=["same case", "different case"],
 )
-def test_two_keys_are_refused(submission_driver: SubmissionDriver, headers: dict[str, list[str]]) -> None:
-    assert parameter_errors(send(submission_driver, headers)).keys() == {"Idempotency-Key"}
-    assert submission_driver.paynearme.sent == []
+def test_two_keys_are_refused(submission: SubmissionScenario, headers: dict[str, list[str]]) -> None:
+    assert parameter_errors(send(submission, headers)).keys() == {"Idempotency-Key"}
+    assert submission.paynearme.sent == []
 
 
 @pytest.mark.parametrize("name", ["idempotency_key", "Idempotency-Key"])
-def test_a_key_in_the_body_is_none(submission_driver: SubmissionDriver, name: str) -> None:
-    assert name in parameter_errors(send(submission_driver, None, **{name: KEY}))
-    assert submission_driver.paynearme.sent == []
+def test_a_key_in_the_body_is_none(submission: SubmissionScenario, name: str) -> None:
+    assert name in parameter_errors(send(submission, None, **{name: KEY}))
+    assert submission.paynearme.sent == []
 
 
 @pytest.mark.parametrize(
@@ -243,13 +243,13 @@ def test_a_key_in_the_body_is_none(submission_driver: SubmissionDriver, name: st
     ids=str,
 )
 def test_what_the_caller_got_wrong_is_named_and_neither_stored_nor_sent(
-    submission_driver: SubmissionDriver, changes: dict[str, Any], name: str
+    submission: SubmissionScenario, changes: dict[str, Any], name: str
 ) -> None:
-    response = submission_driver.submit(**changes)
+    response = submission.submit(**changes)
 
     assert parameter_errors(response).keys() == {name}
     assert MARKER not in response.body
-    assert (submission_driver.paynearme.sent, submission_driver.ledger_table.all_items()) == ([], [])
+    assert (submission.paynearme.sent, submission.ledger_table.all_items()) == ([], [])
 
 
 def leading_keys(role: str, action: str) -> list[str]:
@@ -265,14 +265,14 @@ def all_keys_allowed(keys: set[str], role: str, action: str) -> bool:
     return bool(keys) and all(any(fnmatchcase(key, pattern) for pattern in patterns) for key in keys)
 
 
-def test_the_keys_of_all_items_are_those_that_the_template_admits(submission_driver: SubmissionDriver) -> None:
-    submission_driver.paynearme.default_reply = READ_TIMEOUT
-    submission_driver.submit()
-    intent_keys = {item["pk"] for item in submission_driver.ledger_table.all_items()}
+def test_the_keys_of_all_items_are_those_that_the_template_admits(submission: SubmissionScenario) -> None:
+    submission.paynearme.default_reply = READ_TIMEOUT
+    submission.submit()
+    intent_keys = {item["pk"] for item in submission.ledger_table.all_items()}
     for test in (None, "true"):
-        submission_driver.finish(test=test)
-    outcome_keys = {item["pk"] for item in submission_driver.stored_outcomes()}
-    other_keys = {item["pk"] for item in submission_driver.ledger_table.all_items()} - intent_keys
+        submission.finish(test=test)
+    outcome_keys = {item["pk"] for item in submission.stored_outcomes()}
+    other_keys = {item["pk"] for item in submission.ledger_table.all_items()} - intent_keys
 
     assert len(outcome_keys) == 2
     assert all_keys_allowed(intent_keys, "MakePaymentRole", "dynamodb:UpdateItem")
@@ -282,7 +282,7 @@ def test_the_keys_of_all_items_are_those_that_the_template_admits(submission_dri
 
 @pytest.mark.parametrize("event", [{}, None, [MARKER], {"httpMethod": "POST", "multiValueHeaders": MARKER}])
 def test_a_garbage_event_has_an_answer(
-    submission_driver: SubmissionDriver, cold_start: Callable[[str], LambdaFunction], event: Any
+    submission: SubmissionScenario, cold_start: Callable[[str], LambdaFunction], event: Any
 ) -> None:
     assert cold_start("make_payment").handle(event).status in (400, 500)
-    assert submission_driver.paynearme.sent == []
+    assert submission.paynearme.sent == []

@@ -19,7 +19,7 @@ from tests.support.api_driver import (
     REJECTION,
     SUBMITTED,
     ProcessKilled,
-    SubmissionDriver,
+    SubmissionScenario,
     identifier_of,
     outcome,
 )
@@ -42,14 +42,14 @@ not_accepted = pytest.mark.parametrize(("reply", "expected"), NOT_ACCEPTED_REPLI
 
 @not_accepted
 def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
-    submission_driver: SubmissionDriver, reply: Any, expected: tuple[int, str]
+    submission: SubmissionScenario, reply: Any, expected: tuple[int, str]
 ) -> None:
-    submission_driver.paynearme.reply(reply)
-    assert [outcome(submission_driver.submit()) for _ in range(2)] == [expected] * 2
-    submission_driver.paynearme.reply((200, ACCEPTED_REPLY))
+    submission.paynearme.reply(reply)
+    assert [outcome(submission.submit()) for _ in range(2)] == [expected] * 2
+    submission.paynearme.reply((200, ACCEPTED_REPLY))
 
-    assert [outcome(submission_driver.submit()) for _ in range(2)] == [SUBMITTED] * 2
-    requests = submission_driver.paynearme.sent
+    assert [outcome(submission.submit()) for _ in range(2)] == [SUBMITTED] * 2
+    requests = submission.paynearme.sent
     assert len(requests) == 3
     # Without a connection, PayNearMe receives nothing.
     assert {sent["site_payment_identifier"] for sent in requests if sent} == {identifier_of()}
@@ -58,46 +58,46 @@ def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
 
 @pytest.mark.parametrize("reply", [(401, {}), (403, {}), (429, {})], ids=lambda reply: str(reply[0]))
 def test_what_was_turned_away_is_not_sent_again_within_the_call(
-    paynearme_behind_urllib3: PayNearMeStub, submission_driver: SubmissionDriver, reply: Any
+    paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, reply: Any
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
 
-    assert submission_driver.submit().status == 502
+    assert submission.submit().status == 502
     assert len(paynearme_behind_urllib3.sent) == 1
 
 
 @pytest.mark.parametrize("connection_error", [CONNECTION_REFUSED.reason, CONNECT_TIMEOUT.reason])
 def test_a_connection_that_was_not_made_is_tried_again_within_the_call(
-    paynearme_behind_urllib3: PayNearMeStub, submission_driver: SubmissionDriver, connection_error: Any
+    paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, connection_error: Any
 ) -> None:
     paynearme_behind_urllib3.next_replies = [connection_error]
 
-    assert outcome(submission_driver.submit()) == SUBMITTED
+    assert outcome(submission.submit()) == SUBMITTED
     assert len(paynearme_behind_urllib3.sent) == 2
 
 
 @pytest.mark.parametrize("seconds", [2.6, 2.0, 1.3])
 def test_without_the_time_to_hear_of_it_paynearme_is_not_asked(
-    submission_driver: SubmissionDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float
+    submission: SubmissionScenario, monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float
 ) -> None:
-    submission_driver.submit(f"{KEY}-before")
+    submission.submit(f"{KEY}-before")
     with monkeypatch.context() as patched:
         patched.setattr(Deadline, "after", lambda _: Deadline(clock.now + seconds, clock, clock.sleep))
-        assert outcome(submission_driver.submit()) == (504, "paynearme-timeout")
-    assert len(submission_driver.paynearme.sent) == 1
+        assert outcome(submission.submit()) == (504, "paynearme-timeout")
+    assert len(submission.paynearme.sent) == 1
 
-    assert outcome(submission_driver.submit()) == SUBMITTED
+    assert outcome(submission.submit()) == SUBMITTED
 
 
-def test_a_call_after_what_was_not_taken_is_under_way_again(submission_driver: SubmissionDriver) -> None:
-    submission_driver.paynearme.reply((401, {}))
-    submission_driver.submit()
-    submissions_later = submission_driver.at(3600)
+def test_a_call_after_what_was_not_taken_is_under_way_again(submission: SubmissionScenario) -> None:
+    submission.paynearme.reply((401, {}))
+    submission.submit()
+    submissions_later = submission.at(3600)
     submissions_later.start()
 
     assert outcome(submissions_later.at(9).submit()) == IN_PROGRESS
     assert outcome(submissions_later.at(10).submit()) == OUTCOME_UNKNOWN
-    assert len(submission_driver.paynearme.sent) == 2
+    assert len(submission.paynearme.sent) == 2
 
 
 @pytest.mark.parametrize(
@@ -107,37 +107,37 @@ def test_a_call_after_what_was_not_taken_is_under_way_again(submission_driver: S
 )
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
 def test_a_confirmation_is_believed_before_an_answer_that_was_no_yes(
-    submission_driver: SubmissionDriver, reply: Any, status: str, expected: tuple[int, str]
+    submission: SubmissionScenario, reply: Any, status: str, expected: tuple[int, str]
 ) -> None:
-    submission_driver.paynearme.reply(reply)
-    submission_driver.submit()
-    submission_driver.finish(status=status)
+    submission.paynearme.reply(reply)
+    submission.submit()
+    submission.finish(status=status)
 
-    assert [outcome(submission_driver.at(seconds).submit()) for seconds in (0, 3600)] == [expected] * 2
-    assert len(submission_driver.paynearme.sent) == 1
+    assert [outcome(submission.at(seconds).submit()) for seconds in (0, 3600)] == [expected] * 2
+    assert len(submission.paynearme.sent) == 1
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_a_payment_that_was_taken_stays_so_whatever_is_told_of_it_later(
-    submission_driver: SubmissionDriver, status: str
+    submission: SubmissionScenario, status: str
 ) -> None:
-    first = submission_driver.submit()
-    submission_driver.finish(status=status)
+    first = submission.submit()
+    submission.finish(status=status)
 
-    assert submission_driver.submit() == first
-    assert len(submission_driver.paynearme.sent) == 1
+    assert submission.submit() == first
+    assert len(submission.paynearme.sent) == 1
 
 
 @pytest.mark.parametrize(("changes", "expected"), [({"pnm_order_identifier": "1"}, "order"), ({}, "identifier")])
 def test_what_is_told_of_another_payment_keeps_nobody_from_asking_again(
-    submission_driver: SubmissionDriver, changes: dict[str, str], expected: str
+    submission: SubmissionScenario, changes: dict[str, str], expected: str
 ) -> None:
-    submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(401, {})]
-    submission_driver.submit()
-    submission_driver.finish(**changes or {"site_payment_identifier": identifier_of(expected)})
+    submission.paynearme.next_replies = [submission.paynearme.replying(401, {})]
+    submission.submit()
+    submission.finish(**changes or {"site_payment_identifier": identifier_of(expected)})
 
-    assert outcome(submission_driver.submit()) == SUBMITTED
-    assert len(submission_driver.paynearme.sent) == 2
+    assert outcome(submission.submit()) == SUBMITTED
+    assert len(submission.paynearme.sent) == 2
 
 
 BATCH_GET, UPDATE_ITEM = ["BatchGetItem"], ["UpdateItem"]
@@ -155,12 +155,12 @@ EXPECTED_CALLS: dict[str, tuple[Any, list[str]]] = {
 
 @pytest.mark.parametrize(("reply", "calls"), EXPECTED_CALLS.values(), ids=EXPECTED_CALLS)
 def test_a_call_costs_so_many_calls_of_dynamodb_and_no_more(
-    submission_driver: SubmissionDriver, aws_calls: AwsCallRecorder, reply: Any, calls: list[str]
+    submission: SubmissionScenario, aws_calls: AwsCallRecorder, reply: Any, calls: list[str]
 ) -> None:
     if reply is not None:
-        submission_driver.paynearme.reply(reply)
+        submission.paynearme.reply(reply)
         with suppress(ProcessKilled):
-            submission_driver.submit()
-    submission_driver.paynearme.reply((200, ACCEPTED_REPLY))
+            submission.submit()
+    submission.paynearme.reply((200, ACCEPTED_REPLY))
 
-    assert aws_calls.calls_during(submission_driver.submit) == calls
+    assert aws_calls.calls_during(submission.submit) == calls

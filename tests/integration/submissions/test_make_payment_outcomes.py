@@ -17,7 +17,7 @@ from tests.support.api_driver import (
     REQUEST,
     SUBMISSION_ORDER,
     SUBMITTED,
-    SubmissionDriver,
+    SubmissionScenario,
     identifier_of,
     outcome,
 )
@@ -42,37 +42,37 @@ ambiguous_replies = pytest.mark.parametrize("reply", AMBIGUOUS_REPLIES.values(),
 
 
 @pytest.fixture
-def unknown_outcome(submission_driver: SubmissionDriver) -> SubmissionDriver:
+def unknown_outcome(submission: SubmissionScenario) -> SubmissionScenario:
     """A payment with an unknown outcome. PayNearMe would accept another submission."""
-    submission_driver.paynearme.next_replies = [READ_TIMEOUT]
-    assert outcome(submission_driver.submit()) == OUTCOME_UNKNOWN
-    return submission_driver
+    submission.paynearme.next_replies = [READ_TIMEOUT]
+    assert outcome(submission.submit()) == OUTCOME_UNKNOWN
+    return submission
 
 
 @ambiguous_replies
-def test_what_nobody_can_tell_is_told_and_stored_as_unknown(submission_driver: SubmissionDriver, reply: Any) -> None:
-    submission_driver.paynearme.reply(reply)
+def test_what_nobody_can_tell_is_told_and_stored_as_unknown(submission: SubmissionScenario, reply: Any) -> None:
+    submission.paynearme.reply(reply)
 
-    first = submission_driver.submit()
+    first = submission.submit()
 
     assert outcome(first) == OUTCOME_UNKNOWN
     assert first.content["site_payment_identifier"] == identifier_of()
-    assert submission_driver.stored_intent()["status"] == "unknown"
-    assert [submission_driver.at(seconds).submit() for seconds in (0, 5, 3600)] == [first] * 3
-    assert len(submission_driver.paynearme.sent) == 1
+    assert submission.stored_intent()["status"] == "unknown"
+    assert [submission.at(seconds).submit() for seconds in (0, 5, 3600)] == [first] * 3
+    assert len(submission.paynearme.sent) == 1
 
 
 @ambiguous_replies
 def test_what_could_have_reached_paynearme_is_not_sent_again_by_urllib3_either(
-    paynearme_behind_urllib3: PayNearMeStub, submission_driver: SubmissionDriver, reply: Any
+    paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, reply: Any
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
 
-    assert outcome(submission_driver.submit()) == OUTCOME_UNKNOWN
+    assert outcome(submission.submit()) == OUTCOME_UNKNOWN
     assert len(paynearme_behind_urllib3.sent) == 1
 
 
-def test_a_confirmation_settles_it(unknown_outcome: SubmissionDriver) -> None:
+def test_a_confirmation_settles_it(unknown_outcome: SubmissionScenario) -> None:
     unknown_outcome.finish(payment_amount="999.50", net_payment_amount="990.00")
 
     responses = [unknown_outcome.at(seconds).submit() for seconds in (0, 3600)]
@@ -92,7 +92,7 @@ def test_a_confirmation_settles_it(unknown_outcome: SubmissionDriver) -> None:
 
 @pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "not authorized"])
 def test_it_settles_it_whether_or_not_it_was_authorized(
-    unknown_outcome: SubmissionDriver, authorize: LambdaFunction, authorized: bool
+    unknown_outcome: SubmissionScenario, authorize: LambdaFunction, authorized: bool
 ) -> None:
     if authorized:
         request = {
@@ -108,7 +108,7 @@ def test_it_settles_it_whether_or_not_it_was_authorized(
     assert unknown_outcome.ledger_table.balances() == {CUSTOMER: 1000}
 
 
-def test_a_confirmed_decline_settles_it(unknown_outcome: SubmissionDriver) -> None:
+def test_a_confirmed_decline_settles_it(unknown_outcome: SubmissionScenario) -> None:
     unknown_outcome.finish(status="decline")
 
     response = unknown_outcome.submit()
@@ -122,7 +122,7 @@ def test_a_confirmed_decline_settles_it(unknown_outcome: SubmissionDriver) -> No
 @pytest.mark.parametrize("second", [PNM_PAYMENT, "943751749957"], ids=["same payment", "another payment"])
 @pytest.mark.parametrize("declined_first", [True, False])
 def test_a_payment_that_was_made_counts_more_than_one_that_was_declined(
-    unknown_outcome: SubmissionDriver, second: str, declined_first: bool
+    unknown_outcome: SubmissionScenario, second: str, declined_first: bool
 ) -> None:
     decline_changes = {"status": "decline", "pnm_payment_identifier": second}
     for changes in [decline_changes, {}] if declined_first else [{}, decline_changes]:
@@ -136,7 +136,7 @@ def test_a_payment_that_was_made_counts_more_than_one_that_was_declined(
 
 @pytest.mark.parametrize("declined_first", [True, False])
 def test_the_amount_that_is_told_is_that_of_the_payment_that_was_made(
-    unknown_outcome: SubmissionDriver, declined_first: bool
+    unknown_outcome: SubmissionScenario, declined_first: bool
 ) -> None:
     decline_changes = {"status": "decline", "pnm_payment_identifier": "943751749957", "payment_amount": "7.00"}
     for changes in [decline_changes, {}] if declined_first else [{}, decline_changes]:
@@ -149,7 +149,7 @@ def test_the_amount_that_is_told_is_that_of_the_payment_that_was_made(
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
 @pytest.mark.parametrize("test_status", ["payment", "decline"])
 def test_what_is_told_of_money_counts_more_than_what_a_test_tells(
-    unknown_outcome: SubmissionDriver, test_status: str, status: str, expected: tuple[int, str], test_first: bool
+    unknown_outcome: SubmissionScenario, test_status: str, status: str, expected: tuple[int, str], test_first: bool
 ) -> None:
     test = {"test": "true", "status": test_status, "pnm_payment_identifier": "943751749957"}
     for changes in [test, {"status": status}] if test_first else [{"status": status}, test]:
@@ -163,7 +163,7 @@ def test_what_is_told_of_money_counts_more_than_what_a_test_tells(
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=str)
 def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifier(
-    unknown_outcome: SubmissionDriver, order: list[int]
+    unknown_outcome: SubmissionScenario, order: list[int]
 ) -> None:
     payments = [("943751749957", "7.00"), ("943751749955", "2000.00")]
     for payment_id, amount in (payments[index] for index in order):
@@ -176,7 +176,7 @@ def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifi
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_does_not_grow(
-    unknown_outcome: SubmissionDriver, status: str
+    unknown_outcome: SubmissionScenario, status: str
 ) -> None:
     sizes = set()
     for payment_id in range(100, 112):
@@ -198,7 +198,7 @@ def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_doe
     ids=["other order", "other identifier", "no identifier", "upper case"],
 )
 def test_a_confirmation_of_another_payment_settles_nothing(
-    unknown_outcome: SubmissionDriver, changes: dict[str, str | None], status: str
+    unknown_outcome: SubmissionScenario, changes: dict[str, str | None], status: str
 ) -> None:
     unknown_outcome.finish(status=status, **changes)
 
@@ -207,7 +207,7 @@ def test_a_confirmation_of_another_payment_settles_nothing(
 
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
 def test_a_test_settles_it_and_posts_no_money(
-    unknown_outcome: SubmissionDriver, status: str, expected: tuple[int, str]
+    unknown_outcome: SubmissionScenario, status: str, expected: tuple[int, str]
 ) -> None:
     unknown_outcome.finish(test="true", status=status)
 
@@ -216,42 +216,42 @@ def test_a_test_settles_it_and_posts_no_money(
 
 
 @pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
-def test_a_refusal_is_stored_and_told_again_as_it_was(submission_driver: SubmissionDriver, reply: Any) -> None:
-    submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(200, reply)]
+def test_a_refusal_is_stored_and_told_again_as_it_was(submission: SubmissionScenario, reply: Any) -> None:
+    submission.paynearme.next_replies = [submission.paynearme.replying(200, reply)]
 
-    first = submission_driver.submit()
+    first = submission.submit()
 
-    assert [submission_driver.at(seconds).submit() for seconds in (0, 3600)] == [first] * 2
+    assert [submission.at(seconds).submit() for seconds in (0, 3600)] == [first] * 2
     assert first.content["response_code"] == reply["response_code"]
     assert first.content["errors"] == reply["errors"]
-    assert len(submission_driver.paynearme.sent) == 1
+    assert len(submission.paynearme.sent) == 1
 
 
-def test_a_refusal_without_a_code_and_words_is_one_as_well(submission_driver: SubmissionDriver) -> None:
-    submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(400, {"status": "error"})]
+def test_a_refusal_without_a_code_and_words_is_one_as_well(submission: SubmissionScenario) -> None:
+    submission.paynearme.next_replies = [submission.paynearme.replying(400, {"status": "error"})]
 
-    responses = [submission_driver.submit() for _ in range(2)]
+    responses = [submission.submit() for _ in range(2)]
 
     assert [outcome(response) for response in responses] == [REJECTED] * 2
     assert responses[0] == responses[1]
 
 
 def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
-    submission_driver: SubmissionDriver, get_smart_token: LambdaFunction
+    submission: SubmissionScenario, get_smart_token: LambdaFunction
 ) -> None:
-    submission_driver.paynearme.next_replies = [submission_driver.paynearme.replying(200, EXPIRED_REPLY)]
+    submission.paynearme.next_replies = [submission.paynearme.replying(200, EXPIRED_REPLY)]
 
-    response = submission_driver.submit()
+    response = submission.submit()
 
     assert outcome(response) == EXPIRED_AUTHORIZATION
     method = REQUEST["payment_method_identifier"]
     assert response.content["payment_method_identifier"] == method
-    submission_driver.paynearme.default_reply = PayNearMeStub().default_reply
+    submission.paynearme.default_reply = PayNearMeStub().default_reply
     return_url = {"flow_return_url": "https://merchant.example.com/cashier"}
     for extra_fields in ({}, return_url):
         assert get_smart_token(response.content["reconnect"] | extra_fields).status == 200
-    request = submission_driver.paynearme.sent[-1]
-    assert submission_driver.paynearme.urls[-1].endswith("/get_smart_token")
+    request = submission.paynearme.sent[-1]
+    assert submission.paynearme.urls[-1].endswith("/get_smart_token")
     assert (request["flow_trustly"], request["flow_trustly_reconnect"]) == ("true", method)
     assert (request["pnm_order_identifier"], request["site_identifier"]) == (SUBMISSION_ORDER, SITE)
     assert request["flow_return_url"] == return_url["flow_return_url"]
@@ -266,11 +266,11 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
     ],
 )
 def test_it_is_counted_for_whoever_watches(
-    submission_driver: SubmissionDriver, captured_output: CapturedOutput, reply: Any, names: list[str]
+    submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, names: list[str]
 ) -> None:
-    submission_driver.paynearme.reply(reply)
+    submission.paynearme.reply(reply)
 
-    submission_driver.submit()
+    submission.submit()
 
     assert [captured_output.metric_total(name) for name in names] == [1] * len(names)
     assert captured_output.metric_total("PaymentOutcomeWriteFailed") == 0
@@ -287,11 +287,11 @@ def test_it_is_counted_for_whoever_watches(
     ids=["rejected", "expired", "unknown", "submitted"],
 )
 def test_one_log_line_names_order_and_payment_and_says_nothing_more(
-    submission_driver: SubmissionDriver, captured_output: CapturedOutput, reply: Any, expected: tuple[int, str]
+    submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, expected: tuple[int, str]
 ) -> None:
-    submission_driver.paynearme.default_reply = submission_driver.paynearme.replying(*reply)
+    submission.paynearme.default_reply = submission.paynearme.replying(*reply)
 
-    assert outcome(submission_driver.submit()) == expected
+    assert outcome(submission.submit()) == expected
     [line] = captured_output.logs()
     assert (line["operation"], line["status"]) == ("make_payment", expected[0])
     assert (line["pnm_order_identifier"], line["site_payment_identifier"]) == (SUBMISSION_ORDER, identifier_of())

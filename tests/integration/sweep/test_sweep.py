@@ -14,7 +14,6 @@ from tests.support.callback_driver import (
     OVERDUE,
     RELEASE_DUE,
     CallbackDriver,
-    SweepDriver,
     limit,
     reversal,
     send_at,
@@ -28,7 +27,7 @@ from tests.support.stream_reader import StreamReader
 
 
 def test_only_an_accepted_payment_without_an_outcome_is_awaited(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
     callback_driver.authorize("accepted")
@@ -44,19 +43,19 @@ def test_only_an_accepted_payment_without_an_outcome_is_awaited(
     callback_driver.authorize("confirmed-first")
     send_at(NOON, reverse, reversal(pnm_payment_identifier="reversed"))
 
-    assert sweeper.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
+    assert callback_driver.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
 
 
 def test_it_is_marked_once_after_the_set_time(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput, stream_reader: StreamReader
+    callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()
     stream_reader.new_types()
 
-    sweeper.sweep(BEFORE_OVERDUE)
+    callback_driver.sweep(BEFORE_OVERDUE)
     assert stream_reader.new_types() == []
     for now in (OVERDUE, OVERDUE, BEFORE_RELEASE):
-        sweeper.sweep(now)
+        callback_driver.sweep(now)
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert callback_driver.item()["unconfirmed_at"] == OVERDUE.isoformat()
@@ -67,7 +66,6 @@ def test_it_is_marked_once_after_the_set_time(
 
 def test_a_mark_whose_answer_is_lost_is_counted_too(
     callback_driver: CallbackDriver,
-    sweeper: SweepDriver,
     captured_output: CapturedOutput,
     aws_calls: AwsCallRecorder,
     stream_reader: StreamReader,
@@ -76,7 +74,7 @@ def test_a_mark_whose_answer_is_lost_is_counted_too(
     stream_reader.new_types()
 
     aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
-    sweeper.sweep(OVERDUE)
+    callback_driver.sweep(OVERDUE)
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert captured_output.metric_total("PaymentUnconfirmed") == 1
@@ -84,7 +82,6 @@ def test_a_mark_whose_answer_is_lost_is_counted_too(
 
 def test_two_that_look_at_once_mark_it_once(
     callback_driver: CallbackDriver,
-    sweeper: SweepDriver,
     captured_output: CapturedOutput,
     stream_reader: StreamReader,
     interleave: Interleaver,
@@ -92,8 +89,8 @@ def test_two_that_look_at_once_mark_it_once(
     callback_driver.authorize()
     stream_reader.new_types()
 
-    interleave(lambda: sweeper.sweep(OVERDUE + timedelta(seconds=1)))
-    sweeper.sweep(OVERDUE)
+    interleave(lambda: callback_driver.sweep(OVERDUE + timedelta(seconds=1)))
+    callback_driver.sweep(OVERDUE)
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert captured_output.metric_total("PaymentUnconfirmed") == 1
@@ -102,7 +99,6 @@ def test_two_that_look_at_once_mark_it_once(
 @pytest.mark.parametrize("outcome", ["confirm", "decline"])
 def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
     callback_driver: CallbackDriver,
-    sweeper: SweepDriver,
     captured_output: CapturedOutput,
     stream_reader: StreamReader,
     interleave: Interleaver,
@@ -112,52 +108,52 @@ def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
     stream_reader.new_types()
 
     interleave(lambda: getattr(callback_driver.at(OVERDUE), outcome)())
-    sweeper.sweep(OVERDUE)
+    callback_driver.sweep(OVERDUE)
 
     assert stream_reader.new_types() == ["PaymentConfirmed" if outcome == "confirm" else "PaymentFailed"]
     assert captured_output.metric_total("PaymentUnconfirmed") == 0
-    assert sweeper.pending() == {}
+    assert callback_driver.pending() == {}
 
 
 def test_what_it_reserved_is_given_back_once_after_the_longer_time(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput, stream_reader: StreamReader
+    callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize("1")
     callback_driver.authorize("2", payment_amount="30.00")
     callback_driver.confirm("2", payment_amount="30.00")
     stream_reader.new_types()
 
-    sweeper.sweep(OVERDUE)
-    sweeper.sweep(BEFORE_RELEASE)
+    callback_driver.sweep(OVERDUE)
+    callback_driver.sweep(BEFORE_RELEASE)
     assert callback_driver.spent() == total("130.00")
     for hours in range(3):
-        sweeper.sweep(RELEASE_DUE + timedelta(hours=hours))
+        callback_driver.sweep(RELEASE_DUE + timedelta(hours=hours))
 
     assert stream_reader.new_types() == ["PaymentUnconfirmed", "ReservationReleased"]
     assert callback_driver.spent() == total("30.00")
     assert captured_output.metric_total("ReservationReleased") == 1
-    assert sweeper.pending() == {}
+    assert callback_driver.pending() == {}
 
 
 def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()
 
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(RELEASE_DUE)
 
     assert stream_reader.new_types() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
 
 
 def test_an_outcome_that_comes_right_before_the_release_wins(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, interleave: Interleaver
+    callback_driver: CallbackDriver, stream_reader: StreamReader, interleave: Interleaver
 ) -> None:
     callback_driver.authorize()
-    sweeper.sweep(OVERDUE)
+    callback_driver.sweep(OVERDUE)
     stream_reader.new_types()
 
     interleave(lambda: callback_driver.at(RELEASE_DUE).confirm())
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(RELEASE_DUE)
 
     assert stream_reader.new_types() == ["PaymentConfirmed"]
     assert callback_driver.spent() == total("100.00")
@@ -165,66 +161,66 @@ def test_an_outcome_that_comes_right_before_the_release_wins(
 
 @pytest.mark.parametrize("customer", ["773090000", None], ids=["customer", "no customer"])
 def test_a_look_that_is_over_spares_what_was_decided_on_again(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, interleave: Interleaver, customer: str | None
+    callback_driver: CallbackDriver, interleave: Interleaver, customer: str | None
 ) -> None:
     callback_driver.authorize(site_customer_identifier=customer)
-    sweeper.sweep(OVERDUE)
+    callback_driver.sweep(OVERDUE)
 
     def sweep_and_authorize_again() -> None:
-        sweeper.sweep(RELEASE_DUE)
+        callback_driver.sweep(RELEASE_DUE)
         callback_driver.at(RELEASE_DUE).authorize(site_customer_identifier=customer)
 
     interleave(sweep_and_authorize_again)
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(RELEASE_DUE)
 
     item = callback_driver.item()
     assert "released_at" not in item
     if customer:
         assert callback_driver.spent() == total("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
-        assert sweeper.pending() == {"1": f"authorized#{RELEASE_DUE.isoformat()}"}
+        assert callback_driver.pending() == {"1": f"authorized#{RELEASE_DUE.isoformat()}"}
 
 
 def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
-    callback_driver: CallbackDriver, sweeper: SweepDriver
+    callback_driver: CallbackDriver,
 ) -> None:
     callback_driver.authorize()
-    pending_since = sweeper.pending()["1"]
-    sweeper.sweep(RELEASE_DUE)
+    pending_since = callback_driver.pending()["1"]
+    callback_driver.sweep(RELEASE_DUE)
     callback_driver.at(RELEASE_DUE).authorize()
 
-    table, deadline = sweeper.function.app.table, Deadline.after(10)
+    table, deadline = callback_driver.sweep_function.app.table, Deadline.after(10)
     assert not release(table, SITE, "1", RELEASE_DUE, deadline, pending_since)
     assert callback_driver.item()["reservation_amount"] == 100
 
 
 def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput, stream_reader: StreamReader
+    callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize(site_customer_identifier=None)
     stream_reader.new_types()
 
-    sweeper.sweep(OVERDUE)
-    assert list(sweeper.pending()) == ["1"]
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(OVERDUE)
+    assert list(callback_driver.pending()) == ["1"]
+    callback_driver.sweep(RELEASE_DUE)
 
-    assert sweeper.pending() == {}
+    assert callback_driver.pending() == {}
     assert stream_reader.new_types() == ["PaymentUnconfirmed"]
     assert "released_at" not in callback_driver.item()
     assert captured_output.metric_total("ReservationReleased") == 0
 
 
 def test_what_is_decided_on_again_is_awaited_again(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, stream_reader: StreamReader, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     callback_driver.authorize()
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(RELEASE_DUE)
 
     callback_driver.at(RELEASE_DUE).authorize()
     assert "unconfirmed_at" not in callback_driver.item()
-    sweeper.sweep(RELEASE_DUE + timedelta(minutes=59))
-    sweeper.sweep(RELEASE_DUE + timedelta(minutes=60))
-    sweeper.sweep(RELEASE_DUE + timedelta(hours=24))
+    callback_driver.sweep(RELEASE_DUE + timedelta(minutes=59))
+    callback_driver.sweep(RELEASE_DUE + timedelta(minutes=60))
+    callback_driver.sweep(RELEASE_DUE + timedelta(hours=24))
 
     events = stream_reader.new_events()
     expected_types = ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
@@ -233,23 +229,23 @@ def test_what_is_decided_on_again_is_awaited_again(
 
 
 def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "100.00")])
     callback_driver.authorize("1")
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(RELEASE_DUE)
     callback_driver.at(RELEASE_DUE).confirm("2")
 
     assert not callback_driver.at(RELEASE_DUE).authorize("1")
 
-    assert sweeper.pending() == {}
+    assert callback_driver.pending() == {}
 
 
 def test_what_is_made_after_its_release_is_told_and_marked(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, stream_reader: StreamReader
+    callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(RELEASE_DUE)
     stream_reader.new_types()
 
     callback_driver.at(RELEASE_DUE).confirm()

@@ -26,7 +26,6 @@ from tests.support.callback_driver import (
     OVERDUE,
     RELEASE_DUE,
     CallbackDriver,
-    SweepDriver,
     add_pending_payments,
 )
 from tests.support.callback_fixtures import SITE
@@ -39,30 +38,30 @@ SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
 
 @pytest.mark.parametrize("payment_state", ["none", "pending", "confirmed", "released"])
 def test_what_is_not_due_costs_nothing(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, payment_state: str
+    callback_driver: CallbackDriver, aws_calls: AwsCallRecorder, payment_state: str
 ) -> None:
     for payment_id in range(0 if payment_state == "none" else 12):
         callback_driver.authorize(str(payment_id))
         if payment_state == "confirmed":
             callback_driver.confirm(str(payment_id))
     if payment_state == "released":
-        sweeper.sweep(RELEASE_DUE)
+        callback_driver.sweep(RELEASE_DUE)
 
     sweep_time = BEFORE_OVERDUE if payment_state == "pending" else RELEASE_DUE
-    assert Counter(aws_calls.calls_during(lambda: sweeper.sweep(sweep_time))) == SWEEP_QUERIES
+    assert Counter(aws_calls.calls_during(lambda: callback_driver.sweep(sweep_time))) == SWEEP_QUERIES
 
 
 def test_each_that_is_due_costs_one_request_and_later_two(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder
+    callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for payment_id in range(7):
         callback_driver.authorize(str(payment_id))
     for payment_id in range(7, 12):
         callback_driver.at(NOON + timedelta(hours=30)).authorize(str(payment_id))
 
-    marking_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
-    repeated_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(BEFORE_RELEASE)))
-    release_calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(RELEASE_DUE)))
+    marking_calls = Counter(aws_calls.calls_during(lambda: callback_driver.sweep(OVERDUE)))
+    repeated_calls = Counter(aws_calls.calls_during(lambda: callback_driver.sweep(BEFORE_RELEASE)))
+    release_calls = Counter(aws_calls.calls_during(lambda: callback_driver.sweep(RELEASE_DUE)))
 
     assert marking_calls == SWEEP_QUERIES + Counter({"UpdateItem": 7})
     assert repeated_calls == SWEEP_QUERIES
@@ -79,11 +78,14 @@ def test_payments_are_spread_over_all_partitions() -> None:
 
 
 def test_more_than_one_page_of_a_partition_is_marked(
-    ledger_table: LedgerFixture, sweeper: SweepDriver, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
+    ledger_table: LedgerFixture,
+    callback_driver: CallbackDriver,
+    aws_calls: AwsCallRecorder,
+    captured_output: CapturedOutput,
 ) -> None:
     add_pending_payments(ledger_table, range(205))
 
-    calls = Counter(aws_calls.calls_during(lambda: sweeper.sweep(OVERDUE)))
+    calls = Counter(aws_calls.calls_during(lambda: callback_driver.sweep(OVERDUE)))
 
     # Two more pages.
     assert calls == SWEEP_QUERIES + Counter({"Query": 2, "UpdateItem": 205})
@@ -98,7 +100,7 @@ def test_more_than_one_page_of_a_partition_is_marked(
 @pytest.mark.parametrize("seconds", [0.4, 2.4])
 def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     ledger_table: LedgerFixture,
-    sweeper: SweepDriver,
+    callback_driver: CallbackDriver,
     captured_output: CapturedOutput,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,10 +115,10 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     monkeypatch.setattr(Deadline, "run", run_slowly)
 
     sweep_count = 0
-    while any(since.startswith("authorized") for since in sweeper.pending().values()):
+    while any(since.startswith("authorized") for since in callback_driver.pending().values()):
         sweep_started = clock.now
-        sweeper.sweep(OVERDUE + timedelta(minutes=5 * sweep_count))
-        assert clock.now - sweep_started <= sweeper.function.app.settings.sweep_timeout_seconds
+        callback_driver.sweep(OVERDUE + timedelta(minutes=5 * sweep_count))
+        assert clock.now - sweep_started <= callback_driver.sweep_function.app.settings.sweep_timeout_seconds
         sweep_count += 1
         assert sweep_count < 40
 
@@ -127,10 +129,10 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
 
 
 def test_without_time_nothing_is_begun(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, aws_calls: AwsCallRecorder, clock: Clock
+    callback_driver: CallbackDriver, aws_calls: AwsCallRecorder, clock: Clock
 ) -> None:
     callback_driver.authorize()
-    app = sweeper.function.app
+    app = callback_driver.sweep_function.app
     deadline = clock.deadline(MIN_PAYMENT_BUDGET_SECONDS - 0.1)
 
     assert aws_calls.calls_during(lambda: sweep(app.table, app.settings, RELEASE_DUE, deadline)) == []
@@ -167,13 +169,13 @@ def add_overdue_payment(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callab
     ("remaining_seconds", "started_count"), [(MIN_PAYMENT_BUDGET_SECONDS, 1), (MIN_PAYMENT_BUDGET_SECONDS - 0.1, 0)]
 )
 def test_what_was_found_too_late_is_not_begun(
-    sweeper: SweepDriver,
+    callback_driver: CallbackDriver,
     add_overdue_payment: Callable[[float], list[float]],
     clock: Clock,
     remaining_seconds: float,
     started_count: int,
 ) -> None:
-    app, attempts = sweeper.function.app, add_overdue_payment(10)
+    app, attempts = callback_driver.sweep_function.app, add_overdue_payment(10)
 
     sweep(app.table, app.settings, OVERDUE, clock.deadline(10 + remaining_seconds))
 
@@ -181,9 +183,9 @@ def test_what_was_found_too_late_is_not_begun(
 
 
 def test_one_payment_takes_no_more_than_its_part_of_the_time(
-    sweeper: SweepDriver, add_overdue_payment: Callable[[float], list[float]], clock: Clock
+    callback_driver: CallbackDriver, add_overdue_payment: Callable[[float], list[float]], clock: Clock
 ) -> None:
-    app, attempts = sweeper.function.app, add_overdue_payment(0)
+    app, attempts = callback_driver.sweep_function.app, add_overdue_payment(0)
 
     sweep(app.table, app.settings, OVERDUE, clock.deadline(60))
 
@@ -191,7 +193,7 @@ def test_one_payment_takes_no_more_than_its_part_of_the_time(
 
 
 def test_no_partition_is_the_last_each_time(
-    sweeper: SweepDriver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    callback_driver: CallbackDriver, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     partitions: list[int] = []
 
@@ -200,7 +202,7 @@ def test_no_partition_is_the_last_each_time(
         return iter(())
 
     monkeypatch.setattr(unconfirmed_sweep, "find_overdue", find_nothing)
-    app = sweeper.function.app
+    app = callback_driver.sweep_function.app
 
     for minute in range(PARTITIONS):
         sweep(app.table, app.settings, OVERDUE + timedelta(minutes=minute), clock.deadline(60))
@@ -211,10 +213,13 @@ def test_no_partition_is_the_last_each_time(
 
 
 def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
-    ledger_table: LedgerFixture, sweeper: SweepDriver, captured_output: CapturedOutput, monkeypatch: pytest.MonkeyPatch
+    ledger_table: LedgerFixture,
+    callback_driver: CallbackDriver,
+    captured_output: CapturedOutput,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     add_pending_payments(ledger_table, range(5))
-    failing_id = min(sweeper.pending())
+    failing_id = min(callback_driver.pending())
 
     def fail_for_one(table: Table, payment: PendingPayment, now: datetime, deadline: Deadline) -> bool:
         if payment.pnm_payment_identifier == failing_id:
@@ -224,28 +229,28 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
     monkeypatch.setattr(unconfirmed_sweep, "mark_unconfirmed", fail_for_one)
 
     with pytest.raises(InvocationFailedError):
-        sweeper.sweep(OVERDUE)
+        callback_driver.sweep(OVERDUE)
 
     assert captured_output.metric_total("PaymentUnconfirmed") == 4
-    assert [payment_id for payment_id, since in sweeper.pending().items() if since.startswith("authorized")] == [
-        failing_id
-    ]
+    assert [
+        payment_id for payment_id, since in callback_driver.pending().items() if since.startswith("authorized")
+    ] == [failing_id]
 
 
 def test_a_table_that_is_gone_fails_the_look(
-    ledger_table: LedgerFixture, sweeper: SweepDriver, captured_output: CapturedOutput
+    ledger_table: LedgerFixture, callback_driver: CallbackDriver, captured_output: CapturedOutput
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
 
     with pytest.raises(InvocationFailedError):
-        sweeper.sweep(OVERDUE)
+        callback_driver.sweep(OVERDUE)
 
     [line] = captured_output.logs()
     assert (line["status"], line["error"]) == (500, LedgerUnavailableError.__name__)
 
 
 def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
-    callback_driver: CallbackDriver, sweeper: SweepDriver, captured_output: CapturedOutput
+    callback_driver: CallbackDriver, captured_output: CapturedOutput
 ) -> None:
     marker = "zq7marker7qz"
     callback_driver.authorize(
@@ -253,8 +258,8 @@ def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
     )
     logs_before = len(captured_output.logs())
 
-    sweeper.sweep(OVERDUE)
-    sweeper.sweep(RELEASE_DUE)
+    callback_driver.sweep(OVERDUE)
+    callback_driver.sweep(RELEASE_DUE)
 
     lines = captured_output.logs()[logs_before:]
     event_logs = [line for line in lines if "event_type" in line]

@@ -71,7 +71,7 @@ PLAUSIBLE_PARAMETERS = {
 LONG_VALUES = {
     **PLAUSIBLE_PARAMETERS,
     "test": "true",
-    "site_customer_identifier": "player-zoe",
+    "site_customer_identifier": "customer-zoe",
     "site_order_annotation": "one for the road",
     "site_subchannel": "scheduled_one_time",
     "agent_name": "Joe Doe",
@@ -95,7 +95,7 @@ MESSAGES: dict[str, tuple[Model, Parameters]] = {
     name: (model, {"timestamp": "1748969962", **stringify_parameters(message)})
     for name, model, message in sample_messages()
 }
-SHORT_VALUES = {"test": "true", "site_customer_identifier": "player-zoe", "payment_type": "paypal"}
+SHORT_VALUES = {"test": "true", "site_customer_identifier": "customer-zoe", "payment_type": "paypal"}
 SCHEDULED = {"site_channel": "consumer", "site_subchannel": "scheduled_one_time"}
 SHORT_MESSAGES: dict[str, tuple[Model, Parameters]] = {
     "an authorization": (
