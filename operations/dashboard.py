@@ -15,7 +15,8 @@ import click
 from operations import ROOT
 from paynearme import errors
 from paynearme.ledger.anomalies import Anomaly
-from paynearme.platform.observability import CALL_SUCCEEDED, pascal_case
+from paynearme.ledger.results import pascal_case
+from paynearme.platform.observability import CALL_SUCCEEDED
 from paynearme.policy import Reason
 
 TEMPLATE = ROOT / "template.yaml"

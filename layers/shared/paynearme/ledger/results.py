@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from paynearme.ledger.anomalies import Anomaly
-from paynearme.platform.observability import pascal_case
 from paynearme.policy import ConsumerText, Decision, Reason
 from paynearme.policy.texts import render
 from paynearme.protocol.callbacks import AuthorizationResponse, Outcome
@@ -140,3 +139,8 @@ def _anomaly_metrics(anomalies: frozenset[Anomaly]) -> dict[str, int]:
     """Return the number of anomalies, and 1 for each of them."""
     by_kind = {f"Anomaly{pascal_case(anomaly)}": 1 for anomaly in sorted(anomalies)}
     return {"Anomaly": len(by_kind), **by_kind} if by_kind else {}
+
+
+def pascal_case(code: str) -> str:
+    """Return a code such as ``order_expired`` in PascalCase, for the name of a metric."""
+    return code.title().replace("_", "")

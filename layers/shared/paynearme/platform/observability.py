@@ -64,11 +64,6 @@ def add_metric(name: str, value: int = 1) -> None:
     _metrics[name] += value
 
 
-def pascal_case(code: str) -> str:
-    """Return a code such as ``order_expired`` in PascalCase, for the name of a metric."""
-    return code.title().replace("_", "")
-
-
 def add_percentage(name: str, percent: float) -> None:
     """Record a percentage under the metric ``name``."""
     metrics.add_metric(name=name, unit=MetricUnit.Percent, value=percent)
