@@ -150,9 +150,7 @@ def outages(
 
 
 @for_each_fault
-def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_once_later(
-    outages: OutageResults, mode: str
-) -> None:
+def test_dynamodb_down_authorize_declines_confirm_retried(outages: OutageResults, mode: str) -> None:
     result = outages.by_mode[mode].result()
 
     authorized = result.deliveries_during["authorize"]
@@ -169,9 +167,7 @@ def test_without_dynamodb_who_asks_is_declined_in_words_and_who_tells_is_booked_
     assert result.reversed_balance == 0
 
 
-def test_paynearmes_repeats_bring_a_confirmation_through_an_outage(
-    outages: OutageResults, ledger_reader: LedgerReader
-) -> None:
+def test_confirmation_retried_through_outage_posted(outages: OutageResults, ledger_reader: LedgerReader) -> None:
     retried = outages.retried_confirmation.result()
     confirmation = retried.confirmation
 
@@ -217,7 +213,7 @@ def single_failures(
 
 
 @for_each_fault
-def test_one_failure_of_dynamodb_goes_unnoticed(
+def test_dynamodb_single_failure_retried_without_anomaly(
     single_failures: dict[str, Future[SingleFailureResult]], ledger_reader: LedgerReader, mode: str
 ) -> None:
     result = single_failures[mode].result()
@@ -234,7 +230,7 @@ def test_one_failure_of_dynamodb_goes_unnoticed(
 
 
 @pytest.mark.parametrize("fault", [{"mode": "abort"}, {"mode": "throttle"}, {"mode": "hang"}], ids=str)
-def test_without_the_sites_keys_authorizations_are_declined_and_confirmations_refused(
+def test_site_keys_unavailable_authorize_declines_confirm_503(
     replace_processes: Callable[[], None],
     sender: CallbackSender,
     faults: ControlClient,
@@ -258,7 +254,7 @@ def test_without_the_sites_keys_authorizations_are_declined_and_confirmations_re
     assert ledger_reader.payment(authorization["site_identifier"], authorization["pnm_payment_identifier"]) is None
 
 
-def test_a_bad_message_is_a_bad_message_even_when_everything_fails(
+def test_authorization_invalid_dynamodb_down_returns_400(
     stack: Stack, sender: CallbackSender, faults: ControlClient, authorization: Parameters
 ) -> None:
     faults.post("fault", {"service": "dynamodb", "mode": "abort"})
@@ -267,7 +263,7 @@ def test_a_bad_message_is_a_bad_message_even_when_everything_fails(
 
 
 @pytest.mark.usefixtures("warmed_up")
-def test_an_authorization_costs_two_round_trips_and_everything_else_about_it_one(
+def test_dynamodb_requests_new_authorization_two_otherwise_one(
     sender: CallbackSender, faults: ControlClient, authorization: Parameters
 ) -> None:
     def calls(kind: Kind, message: Parameters) -> dict[str, int]:

@@ -26,12 +26,12 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_nobody_is_answered_without_an_iam_signature(stack: Stack, method: str, path: str) -> None:
+def test_backend_api_without_iam_signature_returns_403(stack: Stack, method: str, path: str) -> None:
     response = urllib3.request(method, f"{stack.backend_url}{path}", body=b"{}", retries=False)
     assert response.status == 403
 
 
-def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: BackendClient) -> None:
+def test_order_put_twice_stored_once_and_returned(backend: BackendClient) -> None:
     path = f"/orders/{GAMING_SITE}/70000000001"
     content = {"order_type": "up-to", "order_amount": "300.00", "expires_at": "2030-01-31T23:59:59-06:00"}
 
@@ -45,7 +45,7 @@ def test_an_order_is_told_as_it_was_fed_and_fed_twice_is_fed_once(backend: Backe
 
 
 @pytest.mark.parametrize("customer", ["customer-1", "user@example.com", "Zoë 2+2"])
-def test_a_customer_is_told_as_they_were_fed(backend: BackendClient, customer: str) -> None:
+def test_customer_put_fields_returned_by_get(backend: BackendClient, customer: str) -> None:
     path = f"/customers/{GAMING_SITE}/{quote(customer)}"
 
     put_response = backend.put(
@@ -60,7 +60,7 @@ def test_a_customer_is_told_as_they_were_fed(backend: BackendClient, customer: s
     assert get_response.content["balance"] == "0.00"
 
 
-def test_a_payments_whole_story_is_told(
+def test_payment_get_returns_decision_outcome_and_reversals(
     sender: CallbackSender, backend: BackendClient, authorization: Parameters
 ) -> None:
     site, identifier = authorization["site_identifier"], authorization["pnm_payment_identifier"]
@@ -95,7 +95,7 @@ def test_a_payments_whole_story_is_told(
         (f"/customers/{GAMING_SITE}/a", {"status": "gone"}, "status"),
     ],
 )
-def test_bad_input_is_named_and_nothing_is_echoed(
+def test_put_invalid_parameter_returns_400_with_its_name(
     backend: BackendClient, path: str, content: dict[str, object], parameter: str
 ) -> None:
     response = backend.put(path, content)
@@ -104,7 +104,7 @@ def test_bad_input_is_named_and_nothing_is_echoed(
 
 
 @pytest.mark.parametrize("fault", [{"mode": "hang"}], ids=str)
-def test_without_dynamodb_each_call_is_answered_in_time(
+def test_backend_api_dynamodb_down_returns_503_in_time(
     stack: Stack, backend: BackendClient, faults: ControlClient, fault: dict[str, Any]
 ) -> None:
     long_timeout_client = new_backend(stack, timeout=120)

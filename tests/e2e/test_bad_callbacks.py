@@ -37,9 +37,7 @@ def http() -> PoolManager:
     ],
     ids=lambda body: repr(body[:24]),
 )
-def test_what_cannot_be_read_as_parameters_is_answered_with_400(
-    stack: Stack, http: PoolManager, kind: Kind, body: bytes
-) -> None:
+def test_callback_malformed_body_returns_400(stack: Stack, http: PoolManager, kind: Kind, body: bytes) -> None:
     response = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=body)
 
     assert response.status == 400
@@ -48,16 +46,14 @@ def test_what_cannot_be_read_as_parameters_is_answered_with_400(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("query", ["a=1&a=2", "Bad=1", "a=%FF"])
-def test_a_query_that_cannot_be_read_is_answered_with_400(
-    stack: Stack, http: PoolManager, kind: Kind, query: str
-) -> None:
+def test_callback_malformed_query_returns_400(stack: Stack, http: PoolManager, kind: Kind, query: str) -> None:
     url = f"{stack.callback_url}/callbacks/{kind}?{query}&signature=0"
 
     assert http.request("GET", url).status == 400
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_than_64_kib_are_answered_with_413(stack: Stack, http: PoolManager, kind: Kind) -> None:
+def test_callback_body_over_64_kib_returns_413(stack: Stack, http: PoolManager, kind: Kind) -> None:
     response = http.request("POST", f"{stack.callback_url}/callbacks/{kind}", body=b"a=" + b"x" * 65_536)
 
     assert response.status == 413
@@ -65,7 +61,7 @@ def test_more_than_64_kib_are_answered_with_413(stack: Stack, http: PoolManager,
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_is_not_authentic_gets_one_and_the_same_answer(
+def test_callback_not_authentic_gets_identical_401_response(
     stack: Stack, sender: CallbackSender, authorization: Parameters, kind: Kind, transport: Transport
 ) -> None:
     message = {**authorization, "status": "payment"}
@@ -83,10 +79,7 @@ def test_whatever_is_not_authentic_gets_one_and_the_same_answer(
         {name: value for name, value in valid_message.items() if name != "site_identifier"},
     ]
     if kind == "authorize":
-        forgeries += [
-            signed(message, secret, timestamp=1_700_000_000),
-            signed(message, secret, timestamp=4 * 10**9),
-        ]
+        forgeries += [signed(message, secret, timestamp=1_700_000_000), signed(message, secret, timestamp=4 * 10**9)]
 
     deliveries = [sender.deliver(kind, forgery, transport) for forgery in forgeries]
 
@@ -94,16 +87,14 @@ def test_whatever_is_not_authentic_gets_one_and_the_same_answer(
     assert len({delivery.body for delivery in deliveries}) == 1
 
 
-def test_a_message_without_a_signature_is_not_authentic(
-    stack: Stack, http: PoolManager, authorization: Parameters
-) -> None:
+def test_confirmation_without_signature_returns_401(stack: Stack, http: PoolManager, authorization: Parameters) -> None:
     response = http.request("POST", f"{stack.callback_url}/callbacks/confirm", body=json.dumps(authorization))
 
     assert response.status == 401
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_an_authentic_message_with_unreadable_parameters_is_answered_with_their_names(
+def test_authorization_invalid_parameters_named_in_400_response(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, transport: Transport
 ) -> None:
     invalid_message = {**authorization, "payment_amount": "4.999", "payment_currency": "dollars"}
@@ -117,7 +108,7 @@ def test_an_authentic_message_with_unreadable_parameters_is_answered_with_their_
     assert ledger_reader.payment(invalid_message["site_identifier"], invalid_message["pnm_payment_identifier"]) is None
 
 
-def test_an_old_confirmation_is_posted_all_the_same(
+def test_confirmation_old_timestamp_acknowledged(
     stack: Stack, sender: CallbackSender, authorization: Parameters
 ) -> None:
     secret = stack.sites[authorization["site_identifier"]]["secret"]
@@ -126,7 +117,7 @@ def test_an_old_confirmation_is_posted_all_the_same(
     assert sender.deliver("confirm", stale_message, "json").accepted
 
 
-def test_a_site_of_version_2_is_answered_in_xml(sender: CallbackSender, authorization: Parameters) -> None:
+def test_version_2_site_authorization_response_is_xml(sender: CallbackSender, authorization: Parameters) -> None:
     message = {**authorization, "site_identifier": VERSION_2_SITE}
 
     delivery = sender.deliver("authorize", message, "query")
@@ -136,7 +127,7 @@ def test_a_site_of_version_2_is_answered_in_xml(sender: CallbackSender, authoriz
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-def test_another_method_gets_a_fixed_refusal(stack: Stack, http: PoolManager, method: str) -> None:
+def test_callback_unsupported_method_returns_403(stack: Stack, http: PoolManager, method: str) -> None:
     response = http.request(method, f"{stack.callback_url}/callbacks/authorize", body=b"marker=value")
 
     assert response.status == 403

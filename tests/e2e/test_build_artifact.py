@@ -123,7 +123,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_handler_needs_what_was_built_and_boto3_alone(
+def test_handler_imports_only_build_layer_and_runtime_packages(
     function: str, build_dir: Path, runtime: Path, tmp_path: Path
 ) -> None:
     event, outcome = REJECTED_EVENTS[function]
@@ -142,7 +142,7 @@ def test_a_handler_needs_what_was_built_and_boto3_alone(
 
 
 @pytest.mark.parametrize("module", ["pytest", "aiohttp", "tests", "sandbox", "urllib3", "pydantic"])
-def test_the_isolated_python_sees_nothing_of_this_one(module: str, runtime: Path, tmp_path: Path) -> None:
+def test_isolated_python_does_not_import_environment_packages(module: str, runtime: Path, tmp_path: Path) -> None:
     assert importlib.util.find_spec(module) is not None
     result = run_isolated(IMPORT, [runtime], module, folder=tmp_path)
     assert result.returncode == 1
@@ -150,21 +150,19 @@ def test_the_isolated_python_sees_nothing_of_this_one(module: str, runtime: Path
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_handler_without_its_layer_does_not_start(
-    function: str, build_dir: Path, runtime: Path, tmp_path: Path
-) -> None:
+def test_handler_without_layer_fails_to_import(function: str, build_dir: Path, runtime: Path, tmp_path: Path) -> None:
     result = run_isolated(IMPORT, [build_dir / function, runtime], "app", folder=tmp_path)
     assert result.returncode == 1
     assert "ModuleNotFoundError: No module named 'paynearme'" in result.stderr
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_ships_its_handler_and_nothing_else(function: str, build_dir: Path) -> None:
+def test_function_package_contains_only_handler_file(function: str, build_dir: Path) -> None:
     assert [entry.name for entry in (build_dir / function).iterdir()] == ["app.py"]
 
 
 @pytest.mark.usefixtures("build_dir")
-def test_the_layer_ships_what_its_requirements_pin_and_our_package() -> None:
+def test_layer_contains_pinned_requirements_and_project_package() -> None:
     pinned = re.findall(r"^([\w.-]+)==", (ROOT / "layers/shared/requirements.txt").read_text(), re.MULTILINE)
     distributions = list(importlib.metadata.distributions(path=[str(LAYER)]))
     assert {normalized_name(entry.name) for entry in distributions} == {normalized_name(name) for name in pinned}
@@ -180,10 +178,10 @@ def normalized_name(name: str) -> str:
 
 
 @pytest.mark.usefixtures("build_dir")
-def test_the_layer_does_not_shadow_the_runtimes_boto3() -> None:
+def test_layer_does_not_contain_runtime_packages() -> None:
     assert not [name for name in RUNTIME_PACKAGES if list(LAYER.glob(f"{name}*"))]
 
 
 @pytest.mark.usefixtures("build_dir")
-def test_the_layer_is_small() -> None:
+def test_layer_size_below_maximum() -> None:
     assert sum(file.stat().st_size for file in LAYER.parent.rglob("*") if file.is_file()) < MAX_LAYER_BYTES

@@ -24,7 +24,7 @@ def warmed_up(sender: CallbackSender) -> None:
 
 
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
-def test_what_paynearme_does_not_take_for_an_acknowledgement_is_posted_once(
+def test_certification_hook_not_acknowledged_posted_once(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, annotation: str
 ) -> None:
     customer = f"hook-{annotation}"
@@ -37,7 +37,7 @@ def test_what_paynearme_does_not_take_for_an_acknowledgement_is_posted_once(
     )
 
 
-def test_an_acknowledgement_comes_as_much_later_as_it_was_asked_to(
+def test_certification_hook_confirm_delay_acknowledged_late(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "hook-confirm-delay"
@@ -51,7 +51,7 @@ def test_an_acknowledgement_comes_as_much_later_as_it_was_asked_to(
     )
 
 
-def test_a_team_rehearses_from_the_order_to_the_last_retry(
+def test_certification_hook_from_order_to_last_retry_posted_once(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader
 ) -> None:
     customer = new_customer_with_method(backend, paynearme, site_order_annotation="confirm_blank")

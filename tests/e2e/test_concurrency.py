@@ -12,7 +12,7 @@ from tests.e2e.conftest import CONCURRENCY
 ROUNDS = 20
 
 
-def test_64_identical_confirmations_at_once_post_once_in_each_of_20_rounds(
+def test_concurrent_identical_confirmations_post_once(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,
     ledger_reader: LedgerReader,
@@ -40,7 +40,7 @@ def test_64_identical_confirmations_at_once_post_once_in_each_of_20_rounds(
         assert "anomalies" not in payment
 
 
-def test_64_payments_of_one_customer_at_once_give_the_exact_balance(
+def test_concurrent_confirmations_of_customer_exact_balance(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,
     ledger_reader: LedgerReader,
@@ -63,7 +63,7 @@ def test_64_payments_of_one_customer_at_once_give_the_exact_balance(
     assert ledger_reader.balance(site, customer) == sum(amounts)
 
 
-def test_64_identical_authorizations_at_once_make_one_decision(
+def test_concurrent_identical_authorizations_make_one_decision(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,
     ledger_reader: LedgerReader,
@@ -83,7 +83,7 @@ def test_64_identical_authorizations_at_once_make_one_decision(
     assert "anomalies" not in payment
 
 
-def test_an_authorization_that_races_its_own_confirmation_loses_nothing(
+def test_concurrent_authorization_and_confirmation_no_anomaly(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,
     ledger_reader: LedgerReader,

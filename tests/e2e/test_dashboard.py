@@ -18,7 +18,7 @@ def single_value_series(stack: Stack) -> dict[str, Series]:
     return {series.label: series for series in panels_of(body)[0].series}
 
 
-def test_money_decisions_and_outcomes_are_on_the_dashboard_to_the_cent(
+def test_dashboard_retried_callbacks_exact_amounts_and_counts(
     stack: Stack, sender: CallbackSender, authorization: Parameters
 ) -> None:
     amounts = {"payment_amount": "354.99", "net_payment_amount": "350.00"}
@@ -43,14 +43,14 @@ def test_money_decisions_and_outcomes_are_on_the_dashboard_to_the_cent(
     assert final_values.overall(series_by_title["Slowest, % of 10 s"]) > 0
 
 
-def test_the_dashboard_is_drawn_small_enough_for_a_page(stack: Stack) -> None:
+def test_dashboard_image_size_below_maximum(stack: Stack) -> None:
     image = render_dashboard(stack)
 
     assert image.startswith(PNG)
     assert len(image) < MAX_IMAGE_BYTES
 
 
-def test_the_alarms_are_deployed_and_listen_to_this_stack(stack: Stack) -> None:
+def test_alarms_deployed_with_action_and_stack_dimension(stack: Stack) -> None:
     alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
     alarm_metrics = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "PayNearMe"}
     assert {

@@ -24,12 +24,12 @@ def example_runner(sender: CallbackSender, backend: BackendClient, faults: Contr
     return ExampleRunner(sender, backend, faults)
 
 
-def test_there_is_an_example_of_each_reason() -> None:
+def test_decision_examples_cover_every_reason() -> None:
     assert {reason: example.reason for reason, example in EXAMPLES.items()} == {r: r for r in Reason}
 
 
 @pytest.mark.parametrize("reason", EXAMPLES)
-def test_each_example_is_decided_for_its_reason_in_the_policys_words(
+def test_decision_example_decided_with_reason_and_policy_texts(
     example_runner: ExampleRunner, ledger_reader: LedgerReader, reason: Reason
 ) -> None:
     example = EXAMPLES[reason]

@@ -51,7 +51,7 @@ class OutageController:
                 self.faults.post("fault", {"service": "dynamodb", "mode": "none"})
 
 
-def test_an_outage_of_the_table_loses_no_confirmation_posts_none_twice_and_acknowledges_none_early(
+def test_table_outage_confirmations_exactly_once(
     concurrent_workers: ThreadPoolExecutor,
     stack: Stack,
     sender: CallbackSender,

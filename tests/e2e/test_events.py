@@ -125,7 +125,7 @@ class PaymentScenario:
         return ["PaymentAuthorized", "PaymentConfirmed"]
 
 
-def test_whatever_the_bus_does_each_change_of_500_payments_is_told_and_nothing_else(
+def test_500_payments_events_complete_despite_bus_faults(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,
     faults: ControlClient,
@@ -171,7 +171,7 @@ def amount_change(event: dict[str, Any]) -> Decimal:
     return Decimal(detail.get("credited_amount", 0)) - Decimal(detail.get("debited_amount", 0))
 
 
-def test_every_event_is_as_its_schema_says(sender: CallbackSender, received_events: PaymentEventRecorder) -> None:
+def test_events_match_their_schemas(sender: CallbackSender, received_events: PaymentEventRecorder) -> None:
     expected = set().union(*(PaymentScenario(sender, index).run() for index in range(10)))
     received_events.wait_until(lambda recorder: recorder.contains_all(expected))
 
@@ -196,7 +196,7 @@ def put_item(stack: Stack) -> Callable[[dict[str, Any]], None]:
     return put
 
 
-def test_a_record_that_cannot_be_told_goes_to_the_dead_letters_and_stands_in_nobodys_way(
+def test_poison_record_dead_lettered_does_not_block(
     sender: CallbackSender,
     ledger_reader: LedgerReader,
     received_events: PaymentEventRecorder,
@@ -222,7 +222,7 @@ def test_a_record_that_cannot_be_told_goes_to_the_dead_letters_and_stands_in_nob
     assert received_events.contains_all(expected)
 
 
-def test_what_was_among_the_dead_letters_is_told_once_it_can_be(
+def test_dead_letter_queue_redrive_publishes_identical_events(
     stack: Stack,
     sender: CallbackSender,
     ledger_reader: LedgerReader,

@@ -19,18 +19,18 @@ def versions(resources: dict[str, Any]) -> set[str]:
     return set(resources_of_type(resources, "AWS::Lambda::Version"))
 
 
-def test_nothing_changed_publishes_nothing(packaged: dict[str, Any]) -> None:
+def test_function_versions_unchanged_template_publishes_none(packaged: dict[str, Any]) -> None:
     assert versions(expand(deepcopy(packaged))) == versions(expand(packaged))
     assert len(versions(expand(packaged))) == len(TRIGGERED_FUNCTIONS)
 
 
-def test_a_change_of_the_layer_publishes_a_version_of_every_function(packaged: dict[str, Any]) -> None:
+def test_function_versions_layer_change_publishes_all(packaged: dict[str, Any]) -> None:
     initial_versions = versions(expand(packaged))
     packaged["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/changed"
     assert versions(expand(packaged)).isdisjoint(initial_versions)
 
 
-def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: dict[str, Any]) -> None:
+def test_function_versions_global_setting_change_publishes_all(packaged: dict[str, Any]) -> None:
     initial_versions = versions(expand(packaged))
     packaged["Globals"]["Function"]["MemorySize"] *= 2
     assert versions(expand(packaged)).isdisjoint(initial_versions)
@@ -51,7 +51,7 @@ def test_a_change_of_a_setting_publishes_a_version_of_every_function(packaged: d
         ("DefaultSiteIdentifier", "S1", OUTBOUND_FUNCTIONS),
     ],
 )
-def test_another_value_of_a_parameter_publishes_a_version_of_the_functions_that_read_it(
+def test_function_versions_parameter_change_publishes_readers(
     packaged: dict[str, Any], parameter: str, value: str, functions: Sequence[str]
 ) -> None:
     new_versions = versions(expand(packaged, **{parameter: value})) - versions(expand(packaged))
@@ -62,7 +62,7 @@ def operations(api: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for path in api["Body"]["paths"].values() for operation in path.values()]
 
 
-def test_every_route_of_the_backend_api_wants_an_iam_signature(packaged: dict[str, Any]) -> None:
+def test_backend_api_routes_require_iam_signature(packaged: dict[str, Any]) -> None:
     api = resources_of_type(expand(packaged), "AWS::ApiGateway::RestApi")["BackendApi"]
     body = api["Body"]
     schemes = body.get("securityDefinitions") or body["components"]["securitySchemes"]
@@ -71,20 +71,20 @@ def test_every_route_of_the_backend_api_wants_an_iam_signature(packaged: dict[st
     assert all(operation["security"] == [{"AWS_IAM": []}] for operation in operations(api))
 
 
-def test_no_route_calls_its_function_with_the_callers_own_rights(packaged: dict[str, Any]) -> None:
+def test_api_routes_invoke_functions_without_caller_credentials(packaged: dict[str, Any]) -> None:
     # With credentials, the backend would need the permission to invoke the function. Its policy does not contain it.
     for api in resources_of_type(expand(packaged), "AWS::ApiGateway::RestApi").values():
         integrations = [operation["x-amazon-apigateway-integration"] for operation in operations(api)]
         assert not [i for i in integrations if "credentials" in i]
 
 
-def test_every_route_calls_the_published_version(packaged: dict[str, Any]) -> None:
+def test_api_routes_invoke_live_alias(packaged: dict[str, Any]) -> None:
     for api in resources_of_type(expand(packaged), "AWS::ApiGateway::RestApi").values():
         for operation in operations(api):
             assert "Aliaslive}" in operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
 
 
-def test_an_api_has_no_stage_without_throttling_and_logs(packaged: dict[str, Any]) -> None:
+def test_api_stages_all_have_throttling_and_access_logs(packaged: dict[str, Any]) -> None:
     resources = expand(packaged)
     # Without OpenApiVersion, SAM creates an additional stage with each deployment.
     assert not [d for d in resources_of_type(resources, "AWS::ApiGateway::Deployment").values() if "StageName" in d]
@@ -93,9 +93,7 @@ def test_an_api_has_no_stage_without_throttling_and_logs(packaged: dict[str, Any
     assert all(stage["MethodSettings"] and stage["AccessLogSetting"] for stage in stages)
 
 
-def test_only_the_apis_and_the_schedule_may_invoke_the_functions_and_sam_adds_no_role(
-    packaged: dict[str, Any],
-) -> None:
+def test_invoke_permissions_only_expected_sources_no_added_role(packaged: dict[str, Any]) -> None:
     resources = expand(packaged)
     permissions = resources_of_type(resources, "AWS::Lambda::Permission")
     # tests/unit/template/test_policy_deployment_monitors.py checks the function of this permission.

@@ -42,21 +42,21 @@ def is_disabled(resources: dict[str, Any], api: str) -> bool:
     return disabled
 
 
-def test_there_is_no_firewall_unless_it_is_asked_for() -> None:
+def test_waf_mode_default_off_creates_no_waf_resources() -> None:
     assert PARAMETERS["WafMode"]["Default"] == "off"
     assert not [name for name, entry in with_waf("off").items() if "WAF" in entry["Type"]]
 
 
-def test_a_firewall_that_counts_blocks_nothing() -> None:
+def test_waf_mode_count_rules_only_count() -> None:
     assert actions("count") == {"Count"}
 
 
-def test_a_firewall_that_blocks_does_so_by_all_its_rules() -> None:
+def test_waf_mode_block_no_rule_only_counts() -> None:
     assert actions("block") == {"Block", "None"}
 
 
 @pytest.mark.parametrize("mode", ["count", "block"])
-def test_the_firewall_stands_before_the_stages_of_both_apis(mode: str) -> None:
+def test_waf_associated_with_stages_of_both_apis(mode: str) -> None:
     resources = with_waf(mode)
     associations = resources_of_type(resources, "AWS::WAFv2::WebACLAssociation").values()
     assert {entry["WebACLArn"]["Fn::GetAtt"][0] for entry in associations} == {"WebAcl"}
@@ -67,7 +67,7 @@ def test_the_firewall_stands_before_the_stages_of_both_apis(mode: str) -> None:
 
 
 @pytest.mark.parametrize("disable_default", ["false", "true"])
-def test_without_a_domain_both_apis_answer_at_their_default_addresses_whatever_is_said(disable_default: str) -> None:
+def test_api_without_domain_keeps_default_endpoint(disable_default: str) -> None:
     resources, outputs = resolve_deployment(DisableDefaultEndpoints=disable_default)
     assert not resources_of_type(resources, "AWS::ApiGateway::DomainName")
     assert not resources_of_type(resources, "AWS::ApiGateway::BasePathMapping")
@@ -76,7 +76,7 @@ def test_without_a_domain_both_apis_answer_at_their_default_addresses_whatever_i
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_with_a_domain_an_api_answers_there_and_closes_its_default_address_only_if_told(kind: str) -> None:
+def test_api_with_domain_default_endpoint_disabled_by_parameter(kind: str) -> None:
     assert PARAMETERS["DisableDefaultEndpoints"]["Default"] == "false"
     disabled_endpoints = {
         disable_default: [api for api in APIS if is_disabled(with_domain(kind, disable_default)[0], api)]
@@ -87,7 +87,7 @@ def test_with_a_domain_an_api_answers_there_and_closes_its_default_address_only_
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("disable_default", ["false", "true"])
-def test_a_domain_leads_to_the_stage_of_its_own_api(kind: str, disable_default: str) -> None:
+def test_domain_maps_to_stage_of_its_api(kind: str, disable_default: str) -> None:
     resources, _ = with_domain(kind, disable_default)
     (mapping,) = resources_of_type(resources, "AWS::ApiGateway::BasePathMapping").values()
     assert mapping["RestApiId"] == {"Ref": f"{kind}Api"}
@@ -96,7 +96,7 @@ def test_a_domain_leads_to_the_stage_of_its_own_api(kind: str, disable_default: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_domain_speaks_tls_1_2_and_up_with_the_certificate_of_the_parameter(kind: str) -> None:
+def test_domain_uses_tls_1_2_and_certificate_parameter(kind: str) -> None:
     (domain,) = resources_of_type(with_domain(kind)[0], "AWS::ApiGateway::DomainName").values()
     assert domain == {
         "DomainName": {"Ref": f"{kind}DomainName"},
@@ -107,7 +107,7 @@ def test_a_domain_speaks_tls_1_2_and_up_with_the_certificate_of_the_parameter(ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_stack_tells_which_address_to_enter_and_what_its_dns_record_says(kind: str) -> None:
+def test_domain_outputs_url_and_dns_target(kind: str) -> None:
     _, outputs = with_domain(kind)
     assert outputs[f"{kind}Url"]["Value"] == {"Fn::Sub": f"https://${{{kind}DomainName}}"}
     assert outputs[f"{kind}DomainTarget"]["Value"] == {"Fn::GetAtt": [f"{kind}Domain", "RegionalDomainName"]}

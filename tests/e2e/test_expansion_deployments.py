@@ -36,13 +36,13 @@ def group_of(function: str) -> dict[str, Any]:
     return resources_of_type(resources("true"), "AWS::CodeDeploy::DeploymentGroup")[f"{function}DeploymentGroup"]
 
 
-def test_without_steps_nothing_of_codedeploy_is_deployed() -> None:
+def test_canary_off_creates_no_codedeploy_resources() -> None:
     assert not [name for name, entry in resources("false").items() if "CodeDeploy" in entry["Type"]]
     assert not [name for name, entry in resources("false").items() if "UpdatePolicy" in entry]
     assert "DeploymentRole" not in resources("false")
 
 
-def test_with_steps_every_function_that_has_an_alias_moves_by_codedeploy_and_no_other() -> None:
+def test_canary_on_codedeploy_updates_aliased_functions_only() -> None:
     groups = resources_of_type(resources("true"), "AWS::CodeDeploy::DeploymentGroup")
     assert set(groups) == {f"{function}DeploymentGroup" for function in ALIASED}
     canary_aliases = {name: entry for name, entry in resources("true").items() if "UpdatePolicy" in entry}
@@ -57,14 +57,14 @@ def test_with_steps_every_function_that_has_an_alias_moves_by_codedeploy_and_no_
 
 
 @pytest.mark.parametrize("function", sorted(ALIASED))
-def test_a_tenth_of_the_calls_tries_a_new_version_for_five_minutes(function: str) -> None:
+def test_canary_shifts_10_percent_for_5_minutes(function: str) -> None:
     assert group_of(function)["DeploymentConfigName"] == {
         "Fn::Sub": ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": "Canary10Percent5Minutes"}]
     }
 
 
 @pytest.mark.parametrize("function", sorted(ALIASED))
-def test_an_alarm_that_rings_meanwhile_brings_the_old_version_back(function: str) -> None:
+def test_canary_alarm_rolls_back_deployment(function: str) -> None:
     group = group_of(function)
     assert group["AutoRollbackConfiguration"]["Enabled"] is True
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
@@ -77,18 +77,18 @@ def test_an_alarm_that_rings_meanwhile_brings_the_old_version_back(function: str
 
 
 @pytest.mark.parametrize("function", sorted(ALIASED))
-def test_codedeploy_works_with_our_own_role(function: str) -> None:
+def test_canary_uses_template_deployment_role(function: str) -> None:
     assert group_of(function)["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
 
 
 @pytest.mark.parametrize("canary", CANARY)
-def test_sam_adds_no_role(canary: str) -> None:
+def test_canary_sam_adds_no_role(canary: str) -> None:
     template_roles = resources_of_type(packaged_template()["Resources"], "AWS::IAM::Role")
     assert resources_of_type(resources(canary), "AWS::IAM::Role").keys() <= template_roles.keys()
     assert ("DeploymentRole" in resources(canary)) == (canary == "true")
 
 
-def test_codedeploy_may_move_the_aliases_of_these_functions_and_look_at_alarms() -> None:
+def test_deployment_role_permits_only_aliases_and_alarms() -> None:
     role = resources("true")["DeploymentRole"]["Properties"]
     assert role.keys() == {"AssumeRolePolicyDocument", "Policies"}
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
@@ -96,15 +96,11 @@ def test_codedeploy_may_move_the_aliases_of_these_functions_and_look_at_alarms()
     (policy,) = role["Policies"]
     alarms, aliases = policy["PolicyDocument"]["Statement"]
     assert alarms == {"Effect": "Allow", "Action": "cloudwatch:DescribeAlarms", "Resource": "*"}
-    assert set(aliases["Action"]) == {
-        "lambda:GetAlias",
-        "lambda:UpdateAlias",
-        "lambda:GetProvisionedConcurrencyConfig",
-    }
+    assert set(aliases["Action"]) == {"lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig"}
     assert sorted(name for arn in aliases["Resource"] for name in names_in(arn)) == sorted(ALIASED)
 
 
-def test_to_switch_steps_on_publishes_no_version() -> None:
+def test_canary_switched_on_publishes_no_version() -> None:
     without_canary, with_canary = (expand(packaged_template(), CanaryDeployment=canary) for canary in CANARY)
     assert set(resources_of_type(without_canary, "AWS::Lambda::Version")) == set(
         resources_of_type(with_canary, "AWS::Lambda::Version")

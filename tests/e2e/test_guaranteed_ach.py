@@ -58,7 +58,7 @@ REQUESTS = [(operation, name) for operation in PATHS for name in load(operation)
 
 @pytest.mark.usefixtures("saved_methods")
 @pytest.mark.parametrize(("operation", "name"), REQUESTS)
-def test_a_request_of_the_documents_is_taken_as_it_stands(
+def test_sample_request_makes_one_call_with_expected_status(
     backend: BackendClient, paynearme: ControlClient, operation: str, name: str
 ) -> None:
     if (operation, name) == ("make_payment", "expired"):
@@ -77,7 +77,7 @@ def post_with_sample_response(backend: BackendClient, paynearme: ControlClient, 
     return backend.post(PATHS[operation], load(operation)[name], new_key())
 
 
-def test_the_guides_order_is_trimmed_to_what_a_backend_needs(backend: BackendClient, paynearme: ControlClient) -> None:
+def test_sample_order_response_trimmed_without_pii(backend: BackendClient, paynearme: ControlClient) -> None:
     response = post_with_sample_response(backend, paynearme, "create_order", "guaranteed_ach")
 
     order = response.content["order"]
@@ -88,18 +88,14 @@ def test_the_guides_order_is_trimmed_to_what_a_backend_needs(backend: BackendCli
     assert order["order_amount"] == "500.00"
     assert order["order_is_standing"] is True
     assert order["secure_smart_link"].endswith(order["secure_smart_token"])
-    assert [method["type"] for method in order["payment_methods"]][:3] == [
-        "ach",
-        "apple_pay_credit",
-        "paypal",
-    ]
+    assert [method["type"] for method in order["payment_methods"]][:3] == ["ach", "apple_pay_credit", "paypal"]
     assert order["payment_methods"][2]["fee_amount"] == "10.00"
     assert not [
         text for text in PII_VALUES if text in str({**order, "secure_smart_token": "", "secure_smart_link": ""})
     ]
 
 
-def test_the_guides_token_reaches_the_backend(backend: BackendClient, paynearme: ControlClient) -> None:
+def test_sample_smart_token_response_returned_to_backend(backend: BackendClient, paynearme: ControlClient) -> None:
     response = post_with_sample_response(backend, paynearme, "get_smart_token", "guaranteed_ach")
 
     sample = load("get_smart_token_response")["guaranteed_ach"]["orders"]
@@ -107,7 +103,7 @@ def test_the_guides_token_reaches_the_backend(backend: BackendClient, paynearme:
 
 
 @pytest.mark.parametrize(("name", "methods"), [("saved", [SAVINGS, CHECKING]), ("expired", [CHECKING])])
-def test_the_guides_accounts_are_recognised_as_guaranteed_ach(
+def test_sample_payment_methods_recognized_as_guaranteed_ach(
     backend: BackendClient, paynearme: ControlClient, name: str, methods: list[str]
 ) -> None:
     response = post_with_sample_response(backend, paynearme, "find_payment_methods", name)
@@ -118,9 +114,7 @@ def test_the_guides_accounts_are_recognised_as_guaranteed_ach(
     assert all(account["fee_amount"] == "0.00" for account in accounts)
 
 
-def test_the_guides_expired_authorization_says_what_to_send_to_reconnect(
-    backend: BackendClient, paynearme: ControlClient
-) -> None:
+def test_bank_authorization_expired_returns_reconnect_fields(backend: BackendClient, paynearme: ControlClient) -> None:
     response = post_with_sample_response(backend, paynearme, "make_payment", "expired")
 
     sample = load("make_payment_response")["expired"]
@@ -132,7 +126,7 @@ def test_the_guides_expired_authorization_says_what_to_send_to_reconnect(
     assert response.content["reconnect"]["flow_trustly_reconnect"] == CHECKING
 
 
-def test_an_order_that_was_created_is_known_to_authorizations(backend: BackendClient, customer: CustomerDriver) -> None:
+def test_order_created_by_backend_stored_for_authorizations(backend: BackendClient, customer: CustomerDriver) -> None:
     order_response = backend.get(f"/orders/{SITE}/{customer.order}")
 
     assert order_response.status == 200
@@ -140,7 +134,7 @@ def test_an_order_that_was_created_is_known_to_authorizations(backend: BackendCl
     assert order_response.content["order_amount"] == "500.00"
 
 
-def test_the_first_guaranteed_ach_payment(
+def test_guaranteed_ach_first_payment_confirmed_and_posted(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
     request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
@@ -156,7 +150,7 @@ def test_the_first_guaranteed_ach_payment(
     assert (payment_response["decision"], payment_response["outcome"]) == ("accept", "payment")
 
 
-def test_a_payment_with_saved_bank_details(
+def test_guaranteed_ach_saved_method_payment_confirmed(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
     request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
@@ -175,7 +169,7 @@ def test_a_payment_with_saved_bank_details(
     assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1025.00")
 
 
-def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
+def test_bank_authorization_expired_reconnected_then_paid(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
     request = {**load("get_smart_token")["guaranteed_ach"], "pnm_order_identifier": customer.order}
@@ -212,7 +206,7 @@ def test_an_expired_bank_authorization_is_reconnected_and_paid_with(
     assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1025.00")
 
 
-def test_a_payment_that_the_merchant_declines_is_refused_and_stays_so(
+def test_payment_declined_by_merchant_retry_same_422_response(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
     method = save_method(paynearme, SITE, customer.identifier)

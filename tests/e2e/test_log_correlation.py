@@ -43,7 +43,7 @@ def operations_by_order(stack: Stack, order: str) -> Counter[str]:
     return lines
 
 
-def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
+def test_log_lines_of_consumer_payment_found_by_order(
     stack: Stack, backend: BackendClient, sender: CallbackSender
 ) -> None:
     authorization = with_new_identifier(load("authorization")["ach"])
@@ -68,7 +68,7 @@ def test_all_lines_of_a_payment_that_a_consumer_makes_are_found(
     assert async_counts["publish_events"] >= 3
 
 
-def test_all_lines_of_a_payment_that_the_backend_makes_are_found(
+def test_log_lines_of_backend_payment_found_by_order(
     stack: Stack, backend: BackendClient, paynearme: ControlClient
 ) -> None:
     customer = new_customer_with_method(backend, paynearme)

@@ -48,7 +48,9 @@ def token_calls(paynearme: ControlClient) -> int:
 
 @pytest.mark.usefixtures("tokens")
 @pytest.mark.parametrize("site", SITES)
-def test_everything_can_be_called_by_oauth(backend: BackendClient, paynearme: ControlClient, site: str) -> None:
+def test_oauth_all_operations_use_stored_access_token(
+    backend: BackendClient, paynearme: ControlClient, site: str
+) -> None:
     initial_count = token_calls(paynearme)
     customer = new_customer_with_method(backend, paynearme, site)
 
@@ -63,7 +65,7 @@ def test_everything_can_be_called_by_oauth(backend: BackendClient, paynearme: Co
 
 @pytest.mark.usefixtures("tokens")
 @pytest.mark.parametrize("command", ["revoke", "expire"])
-def test_a_token_that_paynearme_takes_back_is_replaced_once_for_all_without_the_callers_noticing(
+def test_revoked_access_token_replaced_once_transparently(
     backend: BackendClient, paynearme: ControlClient, command: str
 ) -> None:
     initial_count = token_calls(paynearme)
@@ -76,9 +78,7 @@ def test_a_token_that_paynearme_takes_back_is_replaced_once_for_all_without_the_
 
 
 @pytest.mark.usefixtures("tokens")
-def test_a_payment_is_not_sent_again_after_a_refused_token_but_the_same_key_may_be(
-    backend: BackendClient, paynearme: ControlClient
-) -> None:
+def test_payment_credentials_rejected_then_same_key_submits(backend: BackendClient, paynearme: ControlClient) -> None:
     customer, key = new_customer_with_method(backend, paynearme, OAUTH_SITE), new_key()
     initial_count = len(requested_operations(paynearme))
     paynearme.post("access-tokens", {"revoke": True})
@@ -91,9 +91,7 @@ def test_a_payment_is_not_sent_again_after_a_refused_token_but_the_same_key_may_
 
 
 @pytest.mark.usefixtures("tokens")
-def test_while_the_token_address_fails_it_is_asked_once_for_a_lease_and_all_callers_are_told(
-    backend: BackendClient, paynearme: ControlClient
-) -> None:
+def test_token_endpoint_down_one_request_per_lease(backend: BackendClient, paynearme: ControlClient) -> None:
     calls = retryable_calls(backend, OAUTH_SIGNED_SITE)
     initial_count = token_calls(paynearme)
     paynearme.post("access-tokens", {"revoke": True})
@@ -110,7 +108,7 @@ def test_while_the_token_address_fails_it_is_asked_once_for_a_lease_and_all_call
     assert token_calls(paynearme) == initial_count + 1
 
 
-def test_many_fresh_processes_ask_for_one_token(cold_start_burst: BurstResult) -> None:
+def test_cold_start_burst_requests_one_access_token(cold_start_burst: BurstResult) -> None:
     assert cold_start_burst.processes == NEW_PROCESSES
     assert cold_start_burst.concurrent_payments >= MIN_PROCESSES_WITH_TOKEN
     # PayNearMe rejects the unknown payment method, or its response is too late.

@@ -62,7 +62,7 @@ def payment_requests(paynearme: ControlClient) -> int:
 
 
 @pytest.mark.usefixtures("cold_start_burst")
-def test_many_equal_calls_at_once_are_one_payment(
+def test_payment_concurrent_same_key_submitted_once(
     payment_executor: ThreadPoolExecutor,
     paynearme: ControlClient,
     ledger_reader: LedgerReader,
@@ -85,7 +85,7 @@ def test_many_equal_calls_at_once_are_one_payment(
 
 
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "not captured"])
-def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_call(
+def test_payment_process_killed_during_attempt_submitted_once(
     work_dir: Path,
     stack: Stack,
     backend: BackendClient,
@@ -121,12 +121,8 @@ def test_a_process_that_dies_between_intent_and_answer_never_leads_to_a_second_c
 
 
 @pytest.mark.parametrize("mode", ["html", "truncate", "abort"])
-def test_what_was_lost_is_unknown_until_the_confirmation_tells_it(
-    paynearme: ControlClient,
-    ledger_reader: LedgerReader,
-    customer: CustomerDriver,
-    key: str,
-    mode: str,
+def test_payment_lost_response_unknown_until_confirmation(
+    paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver, key: str, mode: str
 ) -> None:
     paynearme.post("callbacks", {"defer_confirmations": True})
     paynearme.post("behaviour", {"mode": mode, "operation": "make_payment", "process_first": True})
@@ -146,11 +142,8 @@ def test_what_was_lost_is_unknown_until_the_confirmation_tells_it(
     assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1000.00")
 
 
-def test_a_payment_that_its_confirmation_declines_is_told_to_be_declined(
-    sender: CallbackSender,
-    paynearme: ControlClient,
-    customer: CustomerDriver,
-    key: str,
+def test_payment_lost_response_then_decline_payment_failed(
+    sender: CallbackSender, paynearme: ControlClient, customer: CustomerDriver, key: str
 ) -> None:
     paynearme.post("behaviour", {"mode": "abort", "operation": "make_payment"})
     lost_response = customer.pay(key)

@@ -101,7 +101,7 @@ def response_fields(delivery: Delivery) -> dict[str, str]:
     return delivery.fields
 
 
-def test_a_policy_that_is_deployed_comes_into_force(
+def test_policy_deployed_becomes_active(
     stack: Stack,
     appconfig: AppConfigClient,
     refreshed_deliveries: Callable[[], list[DeliveryPair]],
@@ -126,7 +126,7 @@ def test_a_policy_that_is_deployed_comes_into_force(
 
 class TestInvalidPolicy:
     @pytest.mark.parametrize("text", INVALID_POLICIES.values(), ids=INVALID_POLICIES)
-    def test_the_last_good_one_holds(
+    def test_invalid_policy_last_valid_version_stays_active(
         self,
         appconfig: AppConfigClient,
         refreshed_deliveries: Callable[[], list[DeliveryPair]],
@@ -153,7 +153,7 @@ class TestInvalidPolicy:
 
 class TestColdStartWithInvalidPolicy:
     @pytest.mark.parametrize("text", [*INVALID_POLICIES.values(), ""], ids=[*INVALID_POLICIES, "empty"])
-    def test_it_declines_in_words_and_confirms_all_the_same(
+    def test_authorize_declines_with_default_text_but_confirms(
         self,
         appconfig: AppConfigClient,
         replace_processes: Callable[[], None],
@@ -181,7 +181,7 @@ class TestColdStartWithInvalidPolicy:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_without_appconfig_a_warm_function_decides_as_before(
+def test_appconfig_down_warm_function_decides_unchanged(
     refreshed_deliveries: Callable[[], list[DeliveryPair]], faults: ControlClient, fault: dict[str, Any]
 ) -> None:
     # After a failed request, the next request starts a new AppConfig session. This refresh ends that state.
@@ -200,7 +200,7 @@ def test_without_appconfig_a_warm_function_decides_as_before(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_without_appconfig_a_cold_function_declines_in_words_and_confirms_all_the_same(
+def test_appconfig_down_cold_start_declines_but_confirms(
     replace_processes: Callable[[], None],
     sender: CallbackSender,
     faults: ControlClient,

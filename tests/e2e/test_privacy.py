@@ -188,7 +188,7 @@ def secrets_of(stack: Stack) -> set[str]:
 
 
 @pytest.mark.usefixtures("tokens")
-def test_everything_logged_stored_and_answered_is_free_of_secrets_and_personal_data(
+def test_logs_items_and_responses_contain_no_secrets_or_pii(
     stack: Stack,
     response_recorder: ResponseRecorder,
     ledger_reader: LedgerReader,

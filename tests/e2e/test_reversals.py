@@ -27,7 +27,7 @@ CONCURRENCY = 8
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("site", ["", XML_SITE, VERSION_2_SITE])
-def test_a_payment_that_comes_back_is_taken_off_once_however_often_it_is_told(
+def test_reversal_duplicate_debited_once_same_response(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, site: str, transport: Transport
 ) -> None:
     customer = f"reversed-{site}-{transport}"
@@ -45,7 +45,7 @@ def test_a_payment_that_comes_back_is_taken_off_once_however_often_it_is_told(
 
 
 @pytest.mark.parametrize("name", REVERSALS)
-def test_each_example_of_a_reversal_is_acknowledged_and_recorded(
+def test_reversal_samples_acknowledged_and_recorded(
     sender: CallbackSender, ledger_reader: LedgerReader, name: str
 ) -> None:
     reversal = with_new_identifier(REVERSALS[name])
@@ -58,7 +58,7 @@ def test_each_example_of_a_reversal_is_acknowledged_and_recorded(
     assert payment["anomalies"] == {"reversed_unknown"}
 
 
-def test_identical_reversals_at_once_take_the_money_back_once(
+def test_reversal_concurrent_duplicates_debited_once(
     stack: Stack, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "reversed-concurrently"
@@ -77,7 +77,7 @@ def test_identical_reversals_at_once_take_the_money_back_once(
     assert ledger_reader.balance(reversal["site_identifier"], customer) == net - Decimal("100.00")
 
 
-def test_a_reversal_that_comes_before_its_confirmation_leaves_only_the_rest(
+def test_reversal_before_confirmation_balance_is_remainder(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters
 ) -> None:
     customer = "reversed-early"
@@ -103,7 +103,7 @@ def test_a_reversal_that_comes_before_its_confirmation_leaves_only_the_rest(
     ],
     ids=str,
 )
-def test_a_bad_reversal_gets_a_clear_answer_and_moves_nothing(
+def test_reversal_rejected_problem_response_balance_unchanged(
     sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, changes: Parameters, status: int
 ) -> None:
     customer = f"bad-reversal-{status}"

@@ -85,32 +85,30 @@ def read_item(client: Any, stack: Stack, pk: str) -> None:
 
 
 @pytest.mark.parametrize("role", WRITE_KEYS)
-def test_who_writes_may_update_items(client_as: ClientFactory, stack: Stack, role: str) -> None:
+def test_writer_role_may_update_items(client_as: ClientFactory, stack: Stack, role: str) -> None:
     update(client_as(role, "dynamodb"), stack, WRITE_KEYS[role])
 
 
 @pytest.mark.parametrize("role", READ_KEYS)
-def test_who_reads_may_get_items_by_their_keys(client_as: ClientFactory, stack: Stack, role: str) -> None:
+def test_reader_role_may_get_items_by_key(client_as: ClientFactory, stack: Stack, role: str) -> None:
     read_item(client_as(role, "dynamodb"), stack, READ_KEYS[role])
 
 
 @pytest.mark.parametrize("role", sorted(set(ROLES) - set(WRITE_KEYS)))
-def test_who_does_not_write_may_not(client_as: ClientFactory, stack: Stack, role: str) -> None:
+def test_role_without_write_permission_cannot_update_items(client_as: ClientFactory, stack: Stack, role: str) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         update(client_as(role, "dynamodb"), stack, "PAYMENT#S#1")
 
 
 @pytest.mark.parametrize("role", sorted(set(ROLES) - set(READ_KEYS)))
-def test_who_does_not_read_may_not(client_as: ClientFactory, stack: Stack, role: str) -> None:
+def test_role_without_read_permission_cannot_read_items(client_as: ClientFactory, stack: Stack, role: str) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         read_item(client_as(role, "dynamodb"), stack, "PAYMENT#S#1")
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("action", ["scan", "delete_item", "put_item", "get_item", "query"])
-def test_one_action_more_on_the_table_is_refused(
-    client_as: ClientFactory, stack: Stack, role: str, action: str
-) -> None:
+def test_role_other_table_action_denied(client_as: ClientFactory, stack: Stack, role: str, action: str) -> None:
     key = {"pk": {"S": "PAYMENT#S#1"}, "sk": {"S": "PAYMENT"}}
     arguments: dict[str, dict[str, Any]] = {
         "scan": {},
@@ -126,9 +124,7 @@ def test_one_action_more_on_the_table_is_refused(
 
 
 @pytest.mark.parametrize("role", SECRET_READERS)
-def test_a_function_may_read_the_sites_keys_and_not_write_them(
-    client_as: ClientFactory, stack: Stack, role: str
-) -> None:
+def test_secret_reader_role_may_read_but_not_write_site_keys(client_as: ClientFactory, stack: Stack, role: str) -> None:
     client = client_as(role, "secretsmanager")
 
     assert client.get_secret_value(SecretId=stack.secret_arn)["SecretString"]
@@ -136,7 +132,7 @@ def test_a_function_may_read_the_sites_keys_and_not_write_them(
         client.put_secret_value(SecretId=stack.secret_arn, SecretString="{}")
 
 
-def test_who_checks_policies_may_not_read_the_sites_keys(client_as: ClientFactory, stack: Stack) -> None:
+def test_validate_policy_role_cannot_read_site_keys(client_as: ClientFactory, stack: Stack) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         client_as("ValidatePolicyRole", "secretsmanager").get_secret_value(SecretId=stack.secret_arn)
 
@@ -152,7 +148,7 @@ def parameter(stack: Stack) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("role", TOKEN_ROLES)
-def test_who_calls_paynearme_may_store_and_read_access_tokens_and_not_delete_them(
+def test_access_token_role_may_store_and_read_but_not_delete(
     client_as: ClientFactory, parameter: str, role: str
 ) -> None:
     client = client_as(role, "ssm")
@@ -164,7 +160,7 @@ def test_who_calls_paynearme_may_store_and_read_access_tokens_and_not_delete_the
 
 
 @pytest.mark.parametrize("role", TOKEN_ROLES)
-def test_who_calls_paynearme_may_touch_no_other_parameter(client_as: ClientFactory, stack: Stack, role: str) -> None:
+def test_access_token_role_cannot_use_other_parameters(client_as: ClientFactory, stack: Stack, role: str) -> None:
     client = client_as(role, "ssm")
     name = f"/{stack.stack_name}/other"
 
@@ -175,7 +171,7 @@ def test_who_calls_paynearme_may_touch_no_other_parameter(client_as: ClientFacto
 
 
 @pytest.mark.parametrize("role", sorted(set(ROLES) - set(TOKEN_ROLES)))
-def test_who_does_not_call_paynearme_may_not_read_or_store_access_tokens(
+def test_role_without_paynearme_calls_cannot_use_access_tokens(
     client_as: ClientFactory, parameter: str, role: str
 ) -> None:
     client = client_as(role, "ssm")
@@ -199,7 +195,7 @@ def without_update_permission(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_update_permission")
-def test_the_running_function_has_no_other_rights_than_its_roles(
+def test_running_function_without_update_permission_returns_503(
     sender: CallbackSender, authorization: Parameters
 ) -> None:
     assert sender.deliver("confirm", build_confirmation(authorization), "json").status == 503

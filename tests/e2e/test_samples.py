@@ -23,7 +23,7 @@ SAMPLE_RESPONSES = {
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("name", AUTHORIZATIONS)
-def test_each_documented_authorization_is_accepted_in_the_documented_shape(
+def test_sample_authorization_accepted_with_documented_fields(
     sender: CallbackSender, name: str, transport: Transport
 ) -> None:
     delivery = sender.deliver("authorize", with_new_identifier(AUTHORIZATIONS[name]), transport)
@@ -37,7 +37,7 @@ def test_each_documented_authorization_is_accepted_in_the_documented_shape(
 
 
 @pytest.mark.parametrize("name", AUTHORIZATIONS)
-def test_a_declined_authorization_is_answered_in_the_documented_shape(sender: CallbackSender, name: str) -> None:
+def test_sample_authorization_declined_with_documented_fields(sender: CallbackSender, name: str) -> None:
     declined_message = with_new_identifier(AUTHORIZATIONS[name]) | {"payment_currency": "CAD"}
 
     delivery = sender.deliver("authorize", declined_message, "json")
@@ -50,7 +50,7 @@ def test_a_declined_authorization_is_answered_in_the_documented_shape(sender: Ca
 
 
 @pytest.mark.parametrize("document", load("authorization_response").values())
-def test_each_documented_answer_is_one_that_we_could_give(document: dict[str, dict[str, object]]) -> None:
+def test_sample_authorization_response_matches_response_model(document: dict[str, dict[str, object]]) -> None:
     content = document["payment_authorization_response"]["authorization"]
 
     response = AuthorizationResponse.model_validate(content)
@@ -60,7 +60,7 @@ def test_each_documented_answer_is_one_that_we_could_give(document: dict[str, di
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("name", CONFIRMATIONS)
-def test_each_documented_confirmation_is_posted_once_and_acknowledged(
+def test_sample_confirmation_duplicate_posted_once_same_response(
     sender: CallbackSender, ledger_reader: LedgerReader, name: str, transport: Transport
 ) -> None:
     message = with_new_identifier(CONFIRMATIONS[name])
@@ -77,7 +77,7 @@ def test_each_documented_confirmation_is_posted_once_and_acknowledged(
 
 
 @pytest.mark.parametrize("name", AUTHORIZATIONS)
-def test_each_documented_payment_is_confirmed_after_its_authorization(
+def test_sample_payment_confirmed_after_authorization_no_anomaly(
     sender: CallbackSender, ledger_reader: LedgerReader, name: str
 ) -> None:
     message = with_new_identifier(AUTHORIZATIONS[name]) | {"site_customer_identifier": f"customer-of-{name}"}
@@ -97,7 +97,7 @@ def test_each_documented_payment_is_confirmed_after_its_authorization(
     assert payment.get("posted_amount", Decimal(0)) == posted_amount
 
 
-def test_the_guides_test_authorization_and_its_unmarked_confirmation_do_not_meet(
+def test_sample_test_authorization_separate_from_confirmation(
     sender: CallbackSender, ledger_reader: LedgerReader
 ) -> None:
     authorization = with_new_identifier(AUTHORIZATIONS["guaranteed_ach_saved"])
@@ -116,7 +116,7 @@ def test_the_guides_test_authorization_and_its_unmarked_confirmation_do_not_meet
 
 
 @pytest.mark.parametrize("name", load("get_smart_token"))
-def test_each_documented_token_request_gives_the_documented_answer(
+def test_sample_smart_token_request_returns_documented_fields(
     backend: BackendClient, paynearme: ControlClient, name: str
 ) -> None:
     request = load("get_smart_token")[name]

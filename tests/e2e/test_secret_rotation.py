@@ -48,7 +48,7 @@ def callbacks(secret: str) -> Iterator[tuple[Kind, Parameters]]:
         yield kind, signed(build_confirmation(message) if kind == "confirm" else message, secret)
 
 
-def test_no_callback_is_refused_while_the_key_rotates(
+def test_key_rotation_rejects_no_callback(
     concurrent_workers: ThreadPoolExecutor,
     stack: Stack,
     sender: CallbackSender,
@@ -86,7 +86,7 @@ def secret_reads(faults: ControlClient) -> int:
     return count
 
 
-def test_however_many_bad_signatures_come_at_once_no_process_looks_at_the_secret_twice(
+def test_concurrent_bad_signatures_refresh_keys_once_per_process(
     concurrent_workers: ThreadPoolExecutor,
     running_processes: set[psutil.Process],
     work_dir: Path,
@@ -107,7 +107,7 @@ def test_however_many_bad_signatures_come_at_once_no_process_looks_at_the_secret
     assert secret_reads(faults) <= 2 * processes
 
 
-def test_a_process_looks_at_the_secret_for_the_first_bad_signature_and_not_for_the_next_ones(
+def test_bad_signature_refreshes_keys_once(
     stack: Stack, sender: CallbackSender, faults: ControlClient, authorization: Parameters
 ) -> None:
     reversal = build_reversal(build_confirmation(authorization))

@@ -15,19 +15,19 @@ from tests.e2e.conftest import MAX_RESPONSE_SECONDS
 REQUEST = {"pnm_order_identifier": "84488215678", "flow_debit": True, "payment_amount": "25.00"}
 
 
-def test_a_call_without_an_iam_signature_is_refused(stack: Stack) -> None:
+def test_smart_token_without_iam_signature_returns_403(stack: Stack) -> None:
     response = PoolManager(retries=False).request("POST", f"{stack.backend_url}/smart-tokens", json=REQUEST)
 
     assert response.status == 403
 
 
-def test_a_call_with_a_wrong_iam_secret_is_refused(stack: Stack) -> None:
+def test_smart_token_wrong_iam_secret_returns_403(stack: Stack) -> None:
     unauthorized_backend = BackendClient(stack.backend_url, stack.region, stack.access_key_id, "not-the-secret")
 
     assert unauthorized_backend.post("/smart-tokens", REQUEST).status == 403
 
 
-def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stack) -> None:
+def test_backend_user_has_no_dynamodb_permission(stack: Stack) -> None:
     client = client_of(
         "dynamodb",
         stack.endpoint_url,
@@ -50,7 +50,7 @@ def test_the_backends_user_may_call_the_backend_api_and_nothing_else(stack: Stac
         ({"payment_amount": None, "payment_field_fixed": True}, {"payment_amount"}),
     ],
 )
-def test_what_the_caller_got_wrong_is_named(
+def test_smart_token_invalid_parameters_named_in_400_response(
     backend: BackendClient, changes: Mapping[str, Any], names: set[str]
 ) -> None:
     response = backend.post("/smart-tokens", {**REQUEST, **changes})
@@ -60,13 +60,11 @@ def test_what_the_caller_got_wrong_is_named(
     assert names <= {error["parameter"] for error in response.content["errors"]}
 
 
-def test_a_body_that_is_no_json_is_a_bad_request(backend: BackendClient) -> None:
+def test_smart_token_malformed_json_returns_400(backend: BackendClient) -> None:
     assert backend.post_text("/smart-tokens", b"{").status == 400
 
 
-def test_an_order_that_paynearme_does_not_know_is_refused_with_its_words(
-    backend: BackendClient, paynearme: ControlClient
-) -> None:
+def test_smart_token_unknown_order_returns_paynearme_error(backend: BackendClient, paynearme: ControlClient) -> None:
     response = backend.post("/smart-tokens", {"pnm_order_identifier": "00012345678"})
 
     assert response.status == 422
@@ -77,15 +75,10 @@ def test_an_order_that_paynearme_does_not_know_is_refused_with_its_words(
 
 @pytest.mark.parametrize(
     "behaviour",
-    [
-        {"mode": "status", "status": 429},
-        {"mode": "status", "status": 503},
-        {"mode": "abort"},
-        {"mode": "hang"},
-    ],
+    [{"mode": "status", "status": 429}, {"mode": "status", "status": 503}, {"mode": "abort"}, {"mode": "hang"}],
     ids=str,
 )
-def test_what_passes_is_tried_again_and_the_caller_does_not_notice(
+def test_smart_token_upstream_error_retried_transparently(
     backend: BackendClient, paynearme: ControlClient, behaviour: Mapping[str, Any]
 ) -> None:
     paynearme.post("behaviour", {**behaviour, "times": 2})

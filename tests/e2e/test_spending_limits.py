@@ -42,7 +42,7 @@ def spent_amount(backend: BackendClient, customer: str, window: str) -> Decimal:
     return Decimal(response.content["spending"][window]["spent"])
 
 
-def test_64_concurrent_authorizations_accept_only_10_within_limit(
+def test_concurrent_authorizations_accept_10_of_64_within_limit(
     concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, backend: BackendClient, ledger_reader: LedgerReader
 ) -> None:
     def authorize(message: Parameters) -> Delivery:
@@ -81,7 +81,7 @@ def test_64_concurrent_authorizations_accept_only_10_within_limit(
         }
 
 
-def test_concurrent_payments_of_different_types_never_exceed_limit(
+def test_concurrent_payments_of_mixed_types_never_exceed_limit(
     concurrent_workers: ThreadPoolExecutor, sender: CallbackSender, backend: BackendClient
 ) -> None:
     # The policy of the gaming site: at most 1000.00 a day by credit and debit cards together.
@@ -106,7 +106,7 @@ def table(stack: Stack) -> Table:
     return Table(stack.table_name, stack.client("dynamodb"))
 
 
-def test_what_was_released_can_be_spent_again_and_a_late_confirmation_takes_it_again(
+def test_released_amount_can_be_spent_late_confirmation_counts(
     sender: CallbackSender, backend: BackendClient, ledger_reader: LedgerReader, table: Table
 ) -> None:
     customer = "released"

@@ -85,7 +85,7 @@ def deleted_stacks(stages: Stages) -> dict[str, DeletedStack]:
 
 
 @for_each_stage
-def test_every_resource_that_holds_data_stands(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
+def test_stack_deletion_retains_data_resources(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
     deleted_stack = deleted_stacks[stage]
 
     assert {kind for kind, _ in deleted_stack.resources} & set(DATA_TYPES) == set(DESCRIBE_RETAINED)
@@ -94,7 +94,9 @@ def test_every_resource_that_holds_data_stands(deleted_stacks: Mapping[str, Dele
 
 
 @for_each_stage
-def test_the_functions_the_doors_and_the_bus_are_gone(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
+def test_stack_deletion_deletes_functions_apis_and_event_bus(
+    deleted_stacks: Mapping[str, DeletedStack], stage: str
+) -> None:
     deleted_stack = deleted_stacks[stage]
 
     for kind, name in deleted_stack.resources_of_types(DESCRIBE_DELETED):
@@ -103,17 +105,13 @@ def test_the_functions_the_doors_and_the_bus_are_gone(deleted_stacks: Mapping[st
 
 
 @for_each_stage
-def test_payments_keys_policy_and_dead_letters_can_still_be_read(
-    deleted_stacks: Mapping[str, DeletedStack], stage: str
-) -> None:
+def test_stack_deletion_retained_content_is_readable(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
     stack, payment = deleted_stacks[stage].stack, deleted_stacks[stage].payment
 
     payment_item = LedgerReader(stack).payment(SITE, payment)
     secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.secret_arn)["SecretString"]
     policy = stack.client("appconfig").get_hosted_configuration_version(
-        ApplicationId=stack.policy_application_id,
-        ConfigurationProfileId=stack.policy_profile_id,
-        VersionNumber=1,
+        ApplicationId=stack.policy_application_id, ConfigurationProfileId=stack.policy_profile_id, VersionNumber=1
     )
     messages = stack.client("sqs").receive_message(QueueUrl=stack.dead_letter_queue_url)["Messages"]
 
@@ -125,9 +123,7 @@ def test_payments_keys_policy_and_dead_letters_can_still_be_read(
 
 
 @for_each_stage
-def test_what_was_logged_of_a_payment_can_still_be_found(
-    deleted_stacks: Mapping[str, DeletedStack], stage: str
-) -> None:
+def test_stack_deletion_retains_payment_logs(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
     deleted_stack = deleted_stacks[stage]
     logs = deleted_stack.stack.client("logs")
     messages = [
@@ -138,9 +134,7 @@ def test_what_was_logged_of_a_payment_can_still_be_found(
 
 
 @for_each_stage
-def test_the_table_cannot_be_deleted_by_hand_before_its_protection_is_taken_off(
-    deleted_stacks: Mapping[str, DeletedStack], stage: str
-) -> None:
+def test_table_deletion_rejected_by_deletion_protection(deleted_stacks: Mapping[str, DeletedStack], stage: str) -> None:
     stack = deleted_stacks[stage].stack
 
     with pytest.raises(ClientError, match="ValidationException"):

@@ -38,9 +38,7 @@ def warmed_up(stages: Stages) -> None:
 
 
 @for_each_stage
-def test_a_stage_is_deployed_as_its_settings_say_but_for_what_must_differ_here(
-    stack: Stack, stages: Stages, stage: str
-) -> None:
+def test_stage_deployed_with_its_settings_and_sandbox_overrides(stack: Stack, stages: Stages, stage: str) -> None:
     name = stages[stage].stack_name
     [description] = stack.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     defaults = {parameter: str(entry["Default"]) for parameter, entry in PARAMETERS.items()}
@@ -52,7 +50,7 @@ def test_a_stage_is_deployed_as_its_settings_say_but_for_what_must_differ_here(
 
 
 @for_each_stage
-def test_logs_are_kept_and_policies_are_brought_in_as_long_as_the_settings_say(stages: Stages, stage: str) -> None:
+def test_stage_log_retention_and_policy_duration_match_settings(stages: Stages, stage: str) -> None:
     stack, settings = stages[stage], parameter_overrides(stage)
 
     log_groups = {identifier for kind, identifier in resources_of(stack) if kind == "AWS::Logs::LogGroup"}
@@ -66,7 +64,7 @@ def test_logs_are_kept_and_policies_are_brought_in_as_long_as_the_settings_say(s
     assert minutes == tuple(int(settings.get(name, "0")) for name in ("PolicyDeploymentMinutes", "PolicyBakeMinutes"))
 
 
-def test_a_payment_is_posted_and_told_in_its_own_stage_alone(
+def test_payment_posted_and_published_only_in_its_stage(
     stack: Stack, stages: Stages, authorization: Parameters
 ) -> None:
     customer = "pays-in-both-stages"
@@ -107,7 +105,9 @@ def test_a_payment_is_posted_and_told_in_its_own_stage_alone(
 
 @pytest.mark.usefixtures("warmed_up")
 @for_each_stage
-def test_what_the_other_stages_key_signed_is_refused(stages: Stages, authorization: Parameters, stage: str) -> None:
+def test_confirmation_signed_with_other_stage_key_returns_401(
+    stages: Stages, authorization: Parameters, stage: str
+) -> None:
     with_wrong_keys = replace(stages[stage], sites=stages[OTHER_STAGE[stage]].sites)
 
     delivery = new_sender(with_wrong_keys).deliver("confirm", build_confirmation(authorization), "json")
@@ -118,9 +118,7 @@ def test_what_the_other_stages_key_signed_is_refused(stages: Stages, authorizati
 
 
 @for_each_stage
-def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
-    stages: Stages, paynearme: ControlClient, stage: str
-) -> None:
+def test_backend_gets_smart_token_only_in_its_stage(stages: Stages, paynearme: ControlClient, stage: str) -> None:
     stage_stack, other_stack = stages[stage], stages[OTHER_STAGE[stage]]
     request = {**load("get_smart_token")["plain"], "site_identifier": GAMING_SITE}
 
@@ -134,9 +132,7 @@ def test_a_backend_gets_tokens_in_its_own_stage_and_is_turned_away_in_the_other(
 
 @pytest.mark.usefixtures("warmed_up")
 @pytest.mark.parametrize("annotation", [*NOT_ACKNOWLEDGED, "confirm_delay_60"])
-def test_prod_acknowledges_whatever_an_order_asks_to_rehearse(
-    stages: Stages, authorization: Parameters, annotation: str
-) -> None:
+def test_certification_hooks_in_prod_ignored(stages: Stages, authorization: Parameters, annotation: str) -> None:
     customer = f"no-hook-{annotation}"
 
     deliveries = confirm_twice_with_hook(new_sender(stages["prod"]), authorization, annotation, customer)
@@ -148,14 +144,16 @@ def test_prod_acknowledges_whatever_an_order_asks_to_rehearse(
 
 @pytest.mark.usefixtures("warmed_up")
 @pytest.mark.parametrize("annotation", NOT_ACKNOWLEDGED)
-def test_dev_rehearses_what_is_not_acknowledged(stages: Stages, authorization: Parameters, annotation: str) -> None:
+def test_certification_hooks_in_dev_not_acknowledged(
+    stages: Stages, authorization: Parameters, annotation: str
+) -> None:
     deliveries = confirm_twice_with_hook(new_sender(stages["dev"]), authorization, annotation, f"hook-{annotation}")
 
     assert [delivery.reason for delivery in deliveries] == [NOT_ACKNOWLEDGED[annotation]] * 2
 
 
 @pytest.mark.usefixtures("warmed_up")
-def test_dev_rehearses_what_comes_late(stages: Stages, authorization: Parameters) -> None:
+def test_certification_hook_in_dev_delays_response(stages: Stages, authorization: Parameters) -> None:
     deliveries = confirm_twice_with_hook(
         new_sender(stages["dev"]), authorization, "confirm_delay_1", "hook-confirm-delay"
     )

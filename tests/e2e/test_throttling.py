@@ -39,13 +39,13 @@ def throttled_backend(stack: Stack) -> Iterator[BackendClient]:
     client.delete_stage(**stage_key)
 
 
-def test_a_route_over_its_limit_refuses_and_the_others_still_answer(throttled_backend: BackendClient) -> None:
+def test_throttled_route_over_burst_returns_429_others_respond(throttled_backend: BackendClient) -> None:
     statuses = [throttled_backend.post("/smart-tokens", {}).status for _ in range(BURST_LIMIT + 2)]
 
     assert statuses == [400] * BURST_LIMIT + [429] * 2
     assert throttled_backend.post("/orders", {}).status == 400
 
 
-def test_the_template_limits_the_route_in_the_words_that_were_tried_here() -> None:
+def test_template_throttles_tested_route() -> None:
     settings = APIS["BackendApi"]["MethodSettings"]
     assert THROTTLED_ROUTE in [(setting["ResourcePath"], setting["HttpMethod"]) for setting in settings]

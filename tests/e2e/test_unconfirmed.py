@@ -50,7 +50,7 @@ def reserved_amounts(ledger_reader: LedgerReader, customer: str) -> set[Decimal]
     return {item["spent"] for item in ledger_reader.scan() if item["pk"].endswith(f"#{customer}") if "spent" in item}
 
 
-def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
+def test_unconfirmed_payment_published_once_then_released(
     stack: Stack,
     sender: CallbackSender,
     ledger_reader: LedgerReader,
@@ -101,7 +101,7 @@ def test_a_payment_that_nobody_confirms_is_told_once_and_given_back_much_later(
     }
 
 
-def test_the_index_holds_what_is_awaited_and_nothing_that_was(
+def test_pending_index_contains_only_pending_payments(
     stack: Stack, sender: CallbackSender, authorization: Parameters
 ) -> None:
     def pending_payments() -> set[str]:

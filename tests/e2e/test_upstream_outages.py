@@ -183,7 +183,7 @@ def fault_outcome(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_the_caller_gets_a_documented_answer_and_the_ledger_is_right(
+def test_upstream_error_documented_response_and_correct_ledger(
     fault_outcome: Callable[[Fault], FaultOutcome], backend: BackendClient, ledger_reader: LedgerReader, fault: Fault
 ) -> None:
     outcome = fault_outcome(fault)

@@ -40,21 +40,21 @@ for_each_api_error = pytest.mark.parametrize(
 
 
 @for_each_api_error
-def test_the_problem_of_an_error_is_documented(error: type[ServiceError]) -> None:
+def test_error_problem_type_documented(error: type[ServiceError]) -> None:
     problem = DOCUMENTED_PROBLEMS[error.problem_type]
     assert problem["type"] == f"{PROBLEM_NAMESPACE}{error.problem_type}"
     assert (problem["status"], problem["title"]) == (error.status, error.title)
 
 
 @for_each_api_error
-def test_the_extension_members_of_an_error_are_documented(error: type[ServiceError]) -> None:
+def test_error_extension_members_documented(error: type[ServiceError]) -> None:
     if "extensions" in vars(error):
         extensions = INSTANCES[error].extensions()
         assert extensions.keys() == DOCUMENTED_PROBLEMS[error.problem_type].keys() - {"type", "title", "status"}
 
 
 @for_each_error
-def test_an_error_has_a_metric_of_the_request_or_of_the_call(error: type[ServiceError]) -> None:
+def test_error_has_either_request_or_call_metric(error: type[ServiceError]) -> None:
     assert (error.metric is None) != (error.upstream_metric is None)
     assert not (error.metric or "").startswith("PayNearMe")
     assert (error.upstream_metric or "PayNearMe").startswith("PayNearMe")
@@ -63,14 +63,14 @@ def test_an_error_has_a_metric_of_the_request_or_of_the_call(error: type[Service
     assert name in ALL_METRIC_NAMES
 
 
-def test_no_two_errors_declare_the_same_metric() -> None:
+def test_error_metrics_distinct() -> None:
     names = [vars(error).get("metric") or vars(error).get("upstream_metric") for error in ERROR_CLASSES]
     declared = [name for name in names if name]
     assert len(declared) == len(set(declared))
 
 
 @for_each_error
-def test_a_callback_that_ends_with_an_error_counts_its_metric_and_one_with_an_alarm(
+def test_callback_error_counts_its_metric_and_alarm_metric(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: type[ServiceError]
 ) -> None:
     def raise_error(*_: object) -> None:

@@ -13,7 +13,7 @@ from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH_SITE,
 FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
 
 
-def test_the_first_token_is_asked_for_once_and_stored_encrypted(processes: WorkerProcesses) -> None:
+def test_access_token_first_requested_once_and_stored_encrypted(processes: WorkerProcesses) -> None:
     process = processes.start()
 
     assert [processes.get_access_token(process) for _ in range(3)] == [FIRST_TOKEN] * 3
@@ -25,18 +25,20 @@ def test_the_first_token_is_asked_for_once_and_stored_encrypted(processes: Worke
     assert FIRST_TOKEN in stored_parameter["Value"]
 
 
-def test_another_process_uses_what_is_stored(processes: WorkerProcesses) -> None:
+def test_access_token_stored_is_used_by_other_processes(processes: WorkerProcesses) -> None:
     assert [processes.get_access_token() for _ in range(5)] == [FIRST_TOKEN] * 5
     assert len(processes.token_endpoint.requests) == 1
 
 
-def test_stored_token_is_read_with_less_time_than_an_attempt(processes: WorkerProcesses) -> None:
+def test_access_token_stored_is_read_within_short_deadline(processes: WorkerProcesses) -> None:
     processes.get_access_token()
 
     assert processes.get_access_token(seconds=1.0) == FIRST_TOKEN
 
 
-def test_a_process_that_has_a_token_asks_nobody(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
+def test_access_token_cached_in_process_calls_no_service(
+    processes: WorkerProcesses, aws_calls: AwsCallRecorder
+) -> None:
     process = processes.start()
     processes.get_access_token(process)
     aws_calls.calls.clear()
@@ -55,7 +57,7 @@ def test_a_process_that_has_a_token_asks_nobody(processes: WorkerProcesses, aws_
     ],
     ids=lambda part: f"{part!r:.20}",
 )
-def test_a_token_is_used_until_shortly_before_it_expires(
+def test_access_token_is_used_until_margin_before_expiry(
     processes: WorkerProcesses, expires_in: object, used_seconds: float
 ) -> None:
     assert EXPIRY_MARGIN_SECONDS == 30
@@ -70,7 +72,7 @@ def test_a_token_is_used_until_shortly_before_it_expires(
     assert len(processes.token_endpoint.requests) == 2
 
 
-def test_a_refused_token_is_replaced_once_for_all(processes: WorkerProcesses) -> None:
+def test_access_token_rejected_replaced_once_for_all_processes(processes: WorkerProcesses) -> None:
     processes_with_token = [processes.start() for _ in range(4)]
     assert {processes.get_access_token(process) for process in processes_with_token} == {FIRST_TOKEN}
 
@@ -81,7 +83,7 @@ def test_a_refused_token_is_replaced_once_for_all(processes: WorkerProcesses) ->
     assert {processes.get_access_token(process) for process in processes_with_token} == {SECOND_TOKEN}
 
 
-def test_instead_of_a_refused_token_the_one_that_another_process_stored_is_used(processes: WorkerProcesses) -> None:
+def test_access_token_rejected_newer_stored_one_is_used(processes: WorkerProcesses) -> None:
     first_process = processes.start()
     processes.get_access_token(first_process)
     processes.get_access_token(rejected_token=FIRST_TOKEN)
@@ -90,7 +92,7 @@ def test_instead_of_a_refused_token_the_one_that_another_process_stored_is_used(
     assert len(processes.token_endpoint.requests) == 2
 
 
-def test_who_finds_the_lease_taken_uses_what_the_holder_stores(processes: WorkerProcesses) -> None:
+def test_lease_of_other_process_uses_access_token_it_stores(processes: WorkerProcesses) -> None:
     processes.get_access_token()
     text = processes.parameter()["Value"]
     processes.clock.advance(3600)
@@ -102,9 +104,7 @@ def test_who_finds_the_lease_taken_uses_what_the_holder_stores(processes: Worker
     assert len(processes.token_endpoint.requests) == 1
 
 
-def test_who_looked_before_another_stored_and_holds_the_lease_after_it_uses_what_is_stored(
-    processes: WorkerProcesses, interleave: Interleaver
-) -> None:
+def test_late_lease_owner_uses_stored_access_token(processes: WorkerProcesses, interleave: Interleaver) -> None:
     other_process = processes.start()
     interleave(lambda: processes.get_access_token(other_process))
 
@@ -112,7 +112,7 @@ def test_who_looked_before_another_stored_and_holds_the_lease_after_it_uses_what
     assert len(processes.token_endpoint.requests) == 1
 
 
-def test_who_finds_the_lease_taken_by_one_that_ended_waits_in_vain(processes: WorkerProcesses) -> None:
+def test_lease_of_ended_process_times_out_within_deadline(processes: WorkerProcesses) -> None:
     processes.leave_lease_acquired()
     started = processes.clock.now
 
@@ -122,9 +122,7 @@ def test_who_finds_the_lease_taken_by_one_that_ended_waits_in_vain(processes: Wo
     assert processes.token_endpoint.requests == []
 
 
-def test_who_waits_looks_seldom_at_what_the_whole_account_shares(
-    processes: WorkerProcesses, aws_calls: AwsCallRecorder
-) -> None:
+def test_lease_wait_reads_parameter_at_low_rate(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
     processes.leave_lease_acquired()
     processes.clock.sleeps.clear()
     aws_calls.calls.clear()
@@ -137,14 +135,14 @@ def test_who_waits_looks_seldom_at_what_the_whole_account_shares(
     assert aws_calls.calls.count("GetParameter") == len(processes.clock.sleeps) + 1
 
 
-def test_who_comes_when_the_lease_is_over_asks(processes: WorkerProcesses) -> None:
+def test_lease_expired_requests_access_token(processes: WorkerProcesses) -> None:
     processes.leave_lease_acquired()
     processes.clock.advance(LEASE_SECONDS + 1)
 
     assert processes.get_access_token() == FIRST_TOKEN
 
 
-def test_who_waits_longer_than_the_lease_asks_in_the_end(processes: WorkerProcesses) -> None:
+def test_lease_expires_during_wait_requests_access_token(processes: WorkerProcesses) -> None:
     processes.leave_lease_acquired()
 
     assert processes.get_access_token(seconds=20) == FIRST_TOKEN
@@ -153,7 +151,7 @@ def test_who_waits_longer_than_the_lease_asks_in_the_end(processes: WorkerProces
 @pytest.mark.parametrize(
     "changes", [{"client_id": "another"}, {"token_url": "https://another.invalid/token"}, {"scope": "another"}], ids=str
 )
-def test_a_token_of_another_client_is_not_used(processes: WorkerProcesses, changes: dict[str, object]) -> None:
+def test_access_token_of_other_client_is_not_used(processes: WorkerProcesses, changes: dict[str, object]) -> None:
     process = processes.start()
     processes.get_access_token(process)
 
@@ -161,27 +159,27 @@ def test_a_token_of_another_client_is_not_used(processes: WorkerProcesses, chang
     assert processes.get_access_token(for_site=site(**changes)) == SECOND_TOKEN
 
 
-def test_a_new_secret_of_the_same_client_keeps_its_token(processes: WorkerProcesses) -> None:
+def test_access_token_kept_after_client_secret_change(processes: WorkerProcesses) -> None:
     processes.get_access_token()
 
     assert processes.get_access_token(for_site=site(client_secret="another")) == FIRST_TOKEN
 
 
 @pytest.mark.parametrize("value", ["zq7", "{}", "[]", '{"access_token": 1}'])
-def test_what_is_stored_and_no_token_is_replaced(processes: WorkerProcesses, value: str) -> None:
+def test_access_token_parameter_malformed_is_replaced(processes: WorkerProcesses, value: str) -> None:
     processes.store(value)
 
     assert [processes.get_access_token(), processes.get_access_token()] == [FIRST_TOKEN] * 2
 
 
 @pytest.mark.parametrize("changes", [{"token_type": "bearer"}, {"scope": "less"}, {"more": "x"}], ids=str)
-def test_a_token_is_one_in_every_spelling(processes: WorkerProcesses, changes: dict[str, object]) -> None:
+def test_token_endpoint_response_variants_are_accepted(processes: WorkerProcesses, changes: dict[str, object]) -> None:
     processes.token_endpoint.reply = processes.token_endpoint.granting(**changes)
 
     assert processes.get_access_token() == f"{TOKEN}-0"
 
 
-def test_the_table_holds_the_lease_and_no_token(processes: WorkerProcesses, ledger_table: LedgerFixture) -> None:
+def test_lease_item_contains_no_access_token(processes: WorkerProcesses, ledger_table: LedgerFixture) -> None:
     process = processes.start()
     processes.get_access_token(process)
     processes.get_access_token(process, rejected_token=FIRST_TOKEN)
@@ -191,7 +189,7 @@ def test_the_table_holds_the_lease_and_no_token(processes: WorkerProcesses, ledg
     assert "zq7" not in str(item)
 
 
-def test_each_site_has_a_token_of_its_own(processes: WorkerProcesses) -> None:
+def test_access_token_is_separate_for_each_site(processes: WorkerProcesses) -> None:
     process = processes.start()
     other_site = site().model_copy(update={"identifier": "S1"})
 
@@ -205,7 +203,7 @@ def test_each_site_has_a_token_of_its_own(processes: WorkerProcesses) -> None:
     ]
 
 
-def test_the_client_proves_itself_in_a_header_form_encoded_first(processes: WorkerProcesses) -> None:
+def test_oauth_client_credentials_form_encoded_in_basic_header(processes: WorkerProcesses) -> None:
     processes.get_access_token(for_site=site(scope="payments orders"))
 
     [token_request] = processes.token_endpoint.requests
@@ -218,7 +216,7 @@ def test_the_client_proves_itself_in_a_header_form_encoded_first(processes: Work
     assert token_request["headers"]["content-type"] == "application/x-www-form-urlencoded"
 
 
-def test_the_client_proves_itself_in_the_body_where_that_is_set(processes: WorkerProcesses) -> None:
+def test_oauth_client_credentials_in_body_if_configured(processes: WorkerProcesses) -> None:
     processes.get_access_token(for_site=site(client_authentication="body"))
 
     [token_request] = processes.token_endpoint.requests

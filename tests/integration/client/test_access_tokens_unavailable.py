@@ -72,7 +72,7 @@ FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, type[ServiceError]]] = 
 
 
 @pytest.mark.parametrize(("response", "error"), FAILED_GRANTS.values(), ids=FAILED_GRANTS)
-def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
+def test_token_endpoint_failed_grant_raises_error_stores_nothing(
     processes: WorkerProcesses, response: HTTPResponse | Exception, error: type[ServiceError]
 ) -> None:
     processes.token_endpoint.reply = response
@@ -86,7 +86,7 @@ def test_an_address_that_gives_no_token_says_why_and_nothing_of_it_is_kept(
         processes.parameter()
 
 
-def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: WorkerProcesses) -> None:
+def test_token_endpoint_down_one_request_per_lease(processes: WorkerProcesses) -> None:
     processes.token_endpoint.reply = http_response(500, {})
     with pytest.raises(RequestNotAcceptedError):
         processes.get_access_token()
@@ -102,7 +102,7 @@ def test_while_the_address_fails_it_is_asked_once_for_each_lease(processes: Work
 
 
 @pytest.mark.parametrize("error", [ACCESS_DENIED, ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"])
-def test_without_the_store_there_is_no_token(
+def test_access_token_parameter_read_failed_is_unavailable(
     processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
     aws_calls.request_errors["GetParameter"] = error
@@ -112,7 +112,9 @@ def test_without_the_store_there_is_no_token(
     assert processes.token_endpoint.requests == []
 
 
-def test_a_lost_answer_of_the_store_is_asked_for_again(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
+def test_access_token_parameter_lost_response_is_retried(
+    processes: WorkerProcesses, aws_calls: AwsCallRecorder
+) -> None:
     processes.get_access_token()
     aws_calls.response_errors["GetParameter"] = [
         ReadTimeoutError(endpoint_url=URL),
@@ -122,7 +124,9 @@ def test_a_lost_answer_of_the_store_is_asked_for_again(processes: WorkerProcesse
     assert processes.get_access_token() == FIRST_TOKEN
 
 
-def test_without_the_table_nobody_asks_the_address(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
+def test_lease_without_table_sends_no_token_endpoint_request(
+    processes: WorkerProcesses, aws_calls: AwsCallRecorder
+) -> None:
     aws_calls.request_errors["UpdateItem"] = ACCESS_DENIED
 
     with pytest.raises(LedgerUnavailableError):
@@ -130,16 +134,14 @@ def test_without_the_table_nobody_asks_the_address(processes: WorkerProcesses, a
     assert processes.token_endpoint.requests == []
 
 
-def test_a_lease_whose_answer_is_lost_is_held_by_who_wrote_it(
-    processes: WorkerProcesses, aws_calls: AwsCallRecorder
-) -> None:
+def test_lease_lost_response_belongs_to_its_writer(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
     aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url=URL)]
 
     assert processes.get_access_token() == FIRST_TOKEN
 
 
 @pytest.mark.parametrize("error", [ACCESS_DENIED, ReadTimeoutError(endpoint_url=URL)], ids=["denied", "timeout"])
-def test_a_token_that_cannot_be_stored_is_good_for_its_process(
+def test_access_token_not_stored_is_cached_in_its_process(
     processes: WorkerProcesses, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
     aws_calls.request_errors["PutParameter"] = error
@@ -148,7 +150,9 @@ def test_a_token_that_cannot_be_stored_is_good_for_its_process(
     assert [processes.get_access_token(process), processes.get_access_token(process)] == [FIRST_TOKEN] * 2
 
 
-def test_a_lease_that_cannot_be_given_back_does_no_harm(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:
+def test_lease_release_failed_access_token_still_returned(
+    processes: WorkerProcesses, aws_calls: AwsCallRecorder
+) -> None:
     aws_calls.response_errors["PutParameter"] = [None]
     processes.token_endpoint.during_request = [lambda: aws_calls.request_errors.update(UpdateItem=ACCESS_DENIED)]
 

@@ -69,7 +69,7 @@ def created(**changes: object) -> dict[str, Any]:
     return {"status": "ok", "order": CREATED_REPLY["order"] | changes}
 
 
-def test_the_guides_order_is_created_and_told_trimmed(api_driver: ApiDriver) -> None:
+def test_create_order_sample_returns_documented_fields_only(api_driver: ApiDriver) -> None:
     response = api_driver.post("/orders", REQUEST)
 
     assert response.status == 200
@@ -89,7 +89,7 @@ def test_the_guides_order_is_created_and_told_trimmed(api_driver: ApiDriver) -> 
     assert "Venkman" not in response.body
 
 
-def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
+def test_create_order_returns_saved_methods_with_guaranteed_ach(
     api_driver: ApiDriver, paynearme: PayNearMeStub
 ) -> None:
     accounts = load_sample("find_payment_methods_response", "saved")["accounts"]
@@ -103,7 +103,7 @@ def test_saved_methods_are_told_by_type_and_guaranteed_ach_is_recognisable(
     assert (account["payment_method_identifier"], account["guaranteed_ach"]) == ("7", False)
 
 
-def test_what_is_asked_is_sent_signed_and_as_text(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
+def test_create_order_request_sent_signed_and_as_text(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     api_driver.post("/orders", REQUEST)
 
     [sent] = paynearme.sent
@@ -113,7 +113,7 @@ def test_what_is_asked_is_sent_signed_and_as_text(api_driver: ApiDriver, paynear
     assert {name: sent[name] for name in REQUEST} == as_text
 
 
-def test_the_ledger_knows_the_order_then(api_driver: ApiDriver) -> None:
+def test_create_order_stores_order_in_ledger(api_driver: ApiDriver) -> None:
     api_driver.at(NOON).post("/orders", REQUEST)
 
     assert api_driver.get(order_path(ORDER)).content == {
@@ -139,7 +139,7 @@ def test_the_ledger_knows_the_order_then(api_driver: ApiDriver) -> None:
     ],
     ids=str,
 )
-def test_the_ledger_knows_what_was_asked_for(
+def test_create_order_stores_requested_type_and_amounts(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     request_changes: dict[str, Any],
@@ -153,7 +153,7 @@ def test_the_ledger_knows_what_was_asked_for(
     assert {name: returned[name] for name in stored_order} == stored_order
 
 
-def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
+def test_create_order_payment_passes_unknown_order_rule(
     api_driver: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(unknown_order="decline")
@@ -168,14 +168,14 @@ def test_a_payment_for_it_is_accepted_where_unknown_orders_are_declined(
     assert (first_decision, accept_payment("2")) == ("no", "yes")
 
 
-def test_what_the_merchant_fed_before_stands(api_driver: ApiDriver) -> None:
+def test_create_order_keeps_earlier_order_of_merchant(api_driver: ApiDriver) -> None:
     put_response = api_driver.at(NOON).put(order_path(ORDER), status="closed", order_type="up-to", order_amount="7.00")
 
     assert api_driver.post("/orders", REQUEST).status == 200
     assert api_driver.get(order_path(ORDER)).content == put_response.content
 
 
-def test_the_same_order_again_changes_nothing(api_driver: ApiDriver, ledger_table: LedgerFixture) -> None:
+def test_create_order_duplicate_changes_nothing(api_driver: ApiDriver, ledger_table: LedgerFixture) -> None:
     api_driver.at(NOON).post("/orders", REQUEST)
     items_before = ledger_table.all_items()
 
@@ -184,7 +184,7 @@ def test_the_same_order_again_changes_nothing(api_driver: ApiDriver, ledger_tabl
 
 
 @pytest.mark.parametrize(("reply", "expected"), UPSTREAM_ERRORS.values(), ids=UPSTREAM_ERRORS)
-def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
+def test_create_order_upstream_error_sent_once_stores_nothing(
     paynearme_behind_urllib3: PayNearMeStub,
     api_driver: ApiDriver,
     ledger_table: LedgerFixture,
@@ -200,7 +200,7 @@ def test_paynearme_out_of_order_is_asked_once_and_nothing_is_known(
     assert ledger_table.all_items() == []
 
 
-def test_a_connection_that_was_not_made_is_tried_again(
+def test_create_order_connection_refused_is_retried(
     paynearme_behind_urllib3: PayNearMeStub, api_driver: ApiDriver
 ) -> None:
     paynearme_behind_urllib3.next_replies = [CONNECTION_REFUSED.reason] * 2  # type: ignore[list-item] # the reason is set
@@ -223,7 +223,7 @@ def test_a_connection_that_was_not_made_is_tried_again(
     ],
     ids=["no order", "list", "no identifier", "null", "empty", "space", "object", "boolean"],
 )
-def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
+def test_create_order_response_without_order_is_upstream_error(
     api_driver: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, reply: object
 ) -> None:
     paynearme.default_reply = paynearme.replying(200, reply)
@@ -247,7 +247,7 @@ def test_an_answer_that_names_no_order_is_a_fault_of_paynearmes(
     ],
     ids=str,
 )
-def test_an_order_is_not_lost_over_what_only_informs(
+def test_create_order_malformed_optional_fields_order_stored(
     api_driver: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, object]
 ) -> None:
     paynearme.default_reply = paynearme.replying(200, created(**changes))
@@ -274,14 +274,14 @@ def test_an_order_is_not_lost_over_what_only_informs(
     ],
     ids=str,
 )
-def test_what_the_caller_got_wrong_is_named_and_not_sent(
+def test_create_order_invalid_parameter_is_named_and_not_sent(
     api_driver: ApiDriver, paynearme: PayNearMeStub, changes: dict[str, Any], name: str
 ) -> None:
     assert parameter_errors(api_driver.post("/orders", REQUEST | changes)).keys() == {name}
     assert paynearme.sent == []
 
 
-def test_who_the_customer_is_goes_to_paynearme_and_nowhere_else(
+def test_create_order_customer_data_sent_not_stored_or_logged(
     api_driver: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     customer = {"site_customer_identifier": "1", "pnm_customer_name": "zq7name"}

@@ -42,7 +42,7 @@ def api_driver(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunct
     [client_error("AccessDeniedException"), ReadTimeoutError(endpoint_url="https://dynamodb.invalid")],
     ids=["denied", "timeout"],
 )
-def test_an_order_that_cannot_be_written_down_is_named_and_can_be_fed(
+def test_create_order_not_recorded_returns_order_for_put(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     aws_calls: AwsCallRecorder,
@@ -76,7 +76,7 @@ def seconds(api_driver: ApiDriver, monkeypatch: pytest.MonkeyPatch, clock: Clock
     return call_seconds
 
 
-def test_an_order_that_comes_in_the_last_moment_is_written_down(
+def test_create_order_late_response_is_recorded(
     api_driver: ApiDriver, paynearme: PayNearMeStub, clock: Clock, seconds: float
 ) -> None:
     # The write takes at most 1 second, plus the time before it starts.
@@ -100,7 +100,7 @@ def attempt_seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return recorded_seconds
 
 
-def test_paynearme_is_given_only_so_much_time_that_the_order_can_be_written_down(
+def test_create_order_call_deadline_reserves_time_for_write(
     api_driver: ApiDriver, attempt_seconds: list[float], seconds: float
 ) -> None:
     assert api_driver.post("/orders", REQUEST).status == 200
@@ -120,7 +120,7 @@ def rejected_response(api_driver: ApiDriver, paynearme: PayNearMeStub, reply: di
 
 
 @pytest.mark.parametrize("name", PII_FIELDS)
-def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
+def test_create_order_rejection_returned_without_customer_data(
     api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput, name: str
 ) -> None:
     value = PII_FIELDS[name]
@@ -135,7 +135,7 @@ def test_a_refusal_that_repeats_who_the_customer_is_is_handed_on_without_that(
     assert error["description"].endswith("!")
 
 
-def test_a_refusal_that_repeats_the_merchants_own_identifiers_is_handed_on_as_it_is(
+def test_create_order_rejection_keeps_merchant_identifiers(
     api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     reply = rejection(f"{REQUEST['site_customer_identifier']} has {REQUEST['site_order_identifier']}", "1107")

@@ -28,7 +28,7 @@ def accounts(api_driver: ApiDriver) -> list[dict[str, Any]]:
     return account_list
 
 
-def test_the_guides_accounts_are_told_as_guaranteed_ach(api_driver: ApiDriver) -> None:
+def test_find_methods_sample_returned_as_guaranteed_ach(api_driver: ApiDriver) -> None:
     common_fields = {"status": "active", "account_type": "Personal trustly_ach", "fee_amount": "0.00"}
     common_fields |= {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}  # type: ignore[dict-item] # booleans
     savings = {"payment_method_identifier": "76590ef5135ae", "description": "Demo Savings Account"}
@@ -41,7 +41,7 @@ def test_the_guides_accounts_are_told_as_guaranteed_ach(api_driver: ApiDriver) -
 
 
 @pytest.mark.parametrize("name", sample_names("find_payment_methods"))
-def test_the_guides_requests_are_sent_signed(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
+def test_find_methods_sample_requests_sent_signed(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
     request = load_sample("find_payment_methods", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
     assert api_driver.post(PATH, request).status == 200
@@ -51,7 +51,7 @@ def test_the_guides_requests_are_sent_signed(api_driver: ApiDriver, paynearme: P
     assert sent["site_customer_identifier"] == request["site_customer_identifier"]
 
 
-def test_a_customer_who_saved_none_has_an_empty_list(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
+def test_find_methods_none_saved_returns_empty_list(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     paynearme.default_reply = paynearme.replying(200, {"status": "ok", "accounts": []})
 
     assert accounts(api_driver) == []
@@ -69,7 +69,7 @@ def test_a_customer_who_saved_none_has_an_empty_list(api_driver: ApiDriver, payn
         (None, False),
     ],
 )
-def test_guaranteed_ach_is_told_by_a_field_of_ours(
+def test_find_methods_guaranteed_ach_from_account_type(
     api_driver: ApiDriver, paynearme: PayNearMeStub, account_type: str | None, guaranteed: bool
 ) -> None:
     account = SAVED_METHODS["accounts"][0] | {"account_type": account_type}
@@ -79,7 +79,7 @@ def test_guaranteed_ach_is_told_by_a_field_of_ours(
     assert found_account["guaranteed_ach"] is guaranteed
 
 
-def test_other_spellings_and_unknown_members_do_no_harm(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
+def test_find_methods_unknown_fields_omitted_values_normalized(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     account = {
         "payment_method_identifier": 76590,
         "pull_enabled": True,
@@ -120,7 +120,7 @@ def test_other_spellings_and_unknown_members_do_no_harm(api_driver: ApiDriver, p
     ],
     ids=str,
 )
-def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
+def test_find_methods_invalid_response_is_upstream_error(
     api_driver: ApiDriver, paynearme: PayNearMeStub, reply: object
 ) -> None:
     paynearme.default_reply = paynearme.replying(200, reply)
@@ -140,7 +140,7 @@ def test_an_answer_of_unknown_shape_is_a_fault_of_paynearmes(
     ],
     ids=["timeout", "500", "429"],
 )
-def test_what_may_pass_is_asked_three_times(
+def test_find_methods_retryable_error_sent_three_times(
     paynearme_behind_urllib3: PayNearMeStub, api_driver: ApiDriver, reply: Any, expected: tuple[int, str]
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
@@ -151,7 +151,7 @@ def test_what_may_pass_is_asked_three_times(
     assert len(paynearme_behind_urllib3.sent) == 3
 
 
-def test_a_refusal_is_told_in_paynearmes_words(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
+def test_find_methods_rejection_returns_paynearme_errors(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     paynearme.default_reply = paynearme.replying(200, REJECTION)
 
     response = api_driver.post(PATH, REQUEST)
@@ -170,14 +170,14 @@ def test_a_refusal_is_told_in_paynearmes_words(api_driver: ApiDriver, paynearme:
     ],
     ids=str,
 )
-def test_what_the_caller_got_wrong_is_named_and_not_sent(
+def test_find_methods_invalid_parameter_is_named_and_not_sent(
     api_driver: ApiDriver, paynearme: PayNearMeStub, content: dict[str, str], name: str
 ) -> None:
     assert parameter_errors(api_driver.post(PATH, content)).keys() == {name}
     assert paynearme.sent == []
 
 
-def test_without_the_sites_keys_it_is_unavailable(
+def test_find_methods_without_site_keys_unavailable(
     api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret
 ) -> None:
     sites_secret.delete()
@@ -188,7 +188,7 @@ def test_without_the_sites_keys_it_is_unavailable(
     assert paynearme.sent == []
 
 
-def test_nothing_of_it_is_stored_or_written(
+def test_find_methods_response_not_stored_or_logged(
     api_driver: ApiDriver, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     accounts(api_driver)

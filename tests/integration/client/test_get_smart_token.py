@@ -43,7 +43,7 @@ def invalid_parameters(response: Response) -> list[str]:
     return [error["parameter"] for error in errors]
 
 
-def test_the_orders_of_paynearme_are_returned(get_smart_token: LambdaFunction) -> None:
+def test_smart_token_response_contains_orders_of_paynearme(get_smart_token: LambdaFunction) -> None:
     response = get_smart_token(valid_smart_token_request())
 
     assert response.status == 200
@@ -55,7 +55,7 @@ def test_the_orders_of_paynearme_are_returned(get_smart_token: LambdaFunction) -
     }
 
 
-def test_identifiers_that_come_as_numbers_are_returned_as_text(
+def test_smart_token_numeric_order_identifiers_returned_as_text(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
     order = SAMPLE_REPLY["orders"][0] | {"pnm_order_identifier": 82882345534, "site_order_identifier": None}
@@ -68,7 +68,7 @@ def test_identifiers_that_come_as_numbers_are_returned_as_text(
 
 
 @pytest.mark.parametrize("name", sample_names("get_smart_token"))
-def test_the_documents_requests_are_sent_signed_and_as_text(
+def test_smart_token_sample_requests_sent_signed_and_as_text(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, name: str
 ) -> None:
     request = load_sample("get_smart_token", name) | {"site_identifier": SITE, "signature": "f" * 64}
@@ -83,7 +83,7 @@ def test_the_documents_requests_are_sent_signed_and_as_text(
     }
 
 
-def test_numbers_and_booleans_of_json_are_sent_as_text(
+def test_smart_token_json_numbers_and_booleans_sent_as_text(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
     request = {"pnm_order_identifier": 84488215678, "payment_amount": 10.5, "payment_field_fixed": True}
@@ -94,7 +94,7 @@ def test_numbers_and_booleans_of_json_are_sent_as_text(
     assert "flow_debit" not in sent
 
 
-def test_a_site_is_picked_and_its_own_key_for_calls_signs(
+def test_smart_token_selected_site_signs_with_its_api_secret(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
     assert get_smart_token(valid_smart_token_request(site_identifier=SITE_OF_3_0_IN_XML)).status == 200
@@ -104,13 +104,13 @@ def test_a_site_is_picked_and_its_own_key_for_calls_signs(
     verify(sent, sent["signature"], [SITES[SITE_OF_3_0_IN_XML]["api_secret"]], "3.0")
 
 
-def test_without_a_site_the_default_one_is_meant(get_smart_token: LambdaFunction, paynearme: PayNearMeStub) -> None:
+def test_smart_token_without_site_uses_default_site(get_smart_token: LambdaFunction, paynearme: PayNearMeStub) -> None:
     get_smart_token(valid_smart_token_request())
 
     assert paynearme.sent[0]["site_identifier"] == SITE
 
 
-def test_without_a_site_and_a_default_the_site_is_missing(
+def test_smart_token_without_site_and_default_is_invalid(
     cold_start: Callable[[str], LambdaFunction], paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEFAULT_SITE_IDENTIFIER")
@@ -119,7 +119,7 @@ def test_without_a_site_and_a_default_the_site_is_missing(
     assert paynearme.sent == []
 
 
-def test_a_site_that_is_not_ours_is_named_as_the_fault(
+def test_smart_token_unknown_site_is_named_and_not_sent(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
     assert invalid_parameters(get_smart_token(valid_smart_token_request(site_identifier=MARKER))) == ["site_identifier"]
@@ -148,7 +148,7 @@ ORDER_IDENTIFIERS = [
         ({"link_lifetime_seconds": "-1"}, ["link_lifetime_seconds"]),
     ],
 )
-def test_what_the_caller_got_wrong_is_named_and_not_sent(
+def test_smart_token_invalid_parameters_are_named_and_not_sent(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, changes: dict[str, Any], names: list[str]
 ) -> None:
     assert invalid_parameters(get_smart_token(valid_smart_token_request(**changes))) == names
@@ -156,7 +156,7 @@ def test_what_the_caller_got_wrong_is_named_and_not_sent(
 
 
 @pytest.mark.parametrize("missing_name", ["ext_customer_tax_id_pii", "ext_customer_date_of_birth_pii"])
-def test_guaranteed_ach_needs_its_full_set(get_smart_token: LambdaFunction, missing_name: str) -> None:
+def test_smart_token_guaranteed_ach_requires_all_parameters(get_smart_token: LambdaFunction, missing_name: str) -> None:
     assert invalid_parameters(get_smart_token(valid_guaranteed_ach_request(**{missing_name: None}))) == [missing_name]
 
 
@@ -171,23 +171,23 @@ def test_guaranteed_ach_needs_its_full_set(get_smart_token: LambdaFunction, miss
     ],
     ids=["empty", "truncated JSON", "form", "list", "invalid UTF-8"],
 )
-def test_what_is_no_flat_json_is_a_400(get_smart_token: LambdaFunction, event: dict[str, Any]) -> None:
+def test_smart_token_malformed_request_returns_400(get_smart_token: LambdaFunction, event: dict[str, Any]) -> None:
     assert problem(get_smart_token.handle(event), 400)["type"].endswith("malformed-request")
 
 
-def test_what_is_nested_is_named(get_smart_token: LambdaFunction) -> None:
+def test_smart_token_nested_parameter_is_named(get_smart_token: LambdaFunction) -> None:
     response = get_smart_token.handle(json_event({"pnm_order_identifier": [MARKER]}))
 
     assert invalid_parameters(response) == ["pnm_order_identifier"]
     assert MARKER not in response.body
 
 
-def test_what_is_too_large_is_a_413(get_smart_token: LambdaFunction) -> None:
+def test_smart_token_too_large_request_returns_413(get_smart_token: LambdaFunction) -> None:
     problem(get_smart_token(valid_smart_token_request(flow_pay_url=MARKER * MAX_BYTES)), 413)
 
 
 @pytest.mark.parametrize("status", [200, 400, 404])
-def test_a_refusal_is_a_422_with_paynearmes_code_and_descriptions(
+def test_smart_token_rejection_returns_422_with_code_and_errors(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, status: int
 ) -> None:
     errors = [{"description": "Order is unknown"}, "Try another", 17, {"field": "x"}]
@@ -224,7 +224,7 @@ READ_TIMEOUT = MaxRetryError(
         (SSLError(MARKER), "paynearme-error"),
     ],
 )
-def test_paynearme_out_of_order_is_a_502(
+def test_smart_token_upstream_error_returns_502(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, response: Any, kind: str
 ) -> None:
     paynearme.default_reply = response if isinstance(response, Exception) else paynearme.replying(*response)
@@ -232,13 +232,13 @@ def test_paynearme_out_of_order_is_a_502(
     assert problem(get_smart_token(valid_smart_token_request()), 502)["type"].endswith(kind)
 
 
-def test_paynearme_too_slow_is_a_504(get_smart_token: LambdaFunction, paynearme: PayNearMeStub) -> None:
+def test_smart_token_upstream_timeout_returns_504(get_smart_token: LambdaFunction, paynearme: PayNearMeStub) -> None:
     paynearme.default_reply = READ_TIMEOUT
 
     assert problem(get_smart_token(valid_smart_token_request()), 504)["type"].endswith("paynearme-timeout")
 
 
-def test_without_time_left_paynearme_is_not_called(
+def test_smart_token_deadline_passed_returns_504_without_call(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     assert get_smart_token(valid_smart_token_request()).status == 200
@@ -248,7 +248,7 @@ def test_without_time_left_paynearme_is_not_called(
     assert len(paynearme.sent) == 1
 
 
-def test_without_the_sites_keys_it_is_a_503(
+def test_smart_token_without_site_keys_returns_503(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, sites_secret: SitesSecret
 ) -> None:
     sites_secret.delete()
@@ -257,7 +257,7 @@ def test_without_the_sites_keys_it_is_a_503(
     assert paynearme.sent == []
 
 
-def test_a_mistake_of_ours_is_a_500_that_tells_nothing(
+def test_smart_token_internal_error_returns_500_without_details(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
     paynearme.default_reply = RuntimeError(MARKER)
@@ -266,5 +266,5 @@ def test_a_mistake_of_ours_is_a_500_that_tells_nothing(
 
 
 @pytest.mark.parametrize("event", [{}, None, [MARKER], {"body": {"a": MARKER}}])
-def test_a_garbage_event_has_an_answer(get_smart_token: LambdaFunction, event: Any) -> None:
+def test_smart_token_malformed_event_returns_error_response(get_smart_token: LambdaFunction, event: Any) -> None:
     assert get_smart_token.handle(event).status in (400, 500)

@@ -66,7 +66,9 @@ def expire_lease(ledger_table: LedgerFixture) -> None:
     ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=key)
 
 
-def test_a_call_carries_a_token_and_no_signature(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str) -> None:
+def test_oauth_call_has_access_token_and_no_signature(
+    api_driver: ApiDriver, paynearme: PayNearMeStub, name: str
+) -> None:
     assert call(api_driver, paynearme, name).status == 200
 
     [sent] = paynearme.sent
@@ -77,7 +79,7 @@ def test_a_call_carries_a_token_and_no_signature(api_driver: ApiDriver, paynearm
     assert sent["timestamp"]
 
 
-def test_a_call_carries_both_where_that_is_set(
+def test_oauth_call_has_signature_too_if_configured(
     api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, name: str
 ) -> None:
     site_entry = {**OAUTH, "oauth": CLIENT | {"send_signature": True}}
@@ -90,7 +92,7 @@ def test_a_call_carries_both_where_that_is_set(
 
 
 @pytest.mark.parametrize("site", [SITE, OAUTH_SITE], ids=["no client", "unused client"])
-def test_a_site_that_signs_needs_no_token(
+def test_signed_call_requests_no_access_token(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     token_endpoint: TokenEndpointStub,
@@ -108,7 +110,7 @@ def test_a_site_that_signs_needs_no_token(
     assert "GetParameter" not in aws_calls.calls
 
 
-def test_all_functions_share_one_token(
+def test_access_token_is_shared_by_all_functions(
     api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub
 ) -> None:
     for _ in range(2):
@@ -121,7 +123,7 @@ def test_all_functions_share_one_token(
 
 
 @pytest.mark.parametrize("name", RETRIED_CALLS)
-def test_a_token_that_paynearme_refuses_is_replaced_once(
+def test_access_token_rejected_is_replaced_once(
     api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(401, {"status": "error"})]
@@ -132,7 +134,7 @@ def test_a_token_that_paynearme_refuses_is_replaced_once(
     assert len(token_endpoint.requests) == 2
 
 
-def test_a_403_is_no_reason_for_another_token(
+def test_access_token_kept_after_403(
     api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(403, {"status": "error"})]
@@ -143,7 +145,7 @@ def test_a_403_is_no_reason_for_another_token(
     assert len(token_endpoint.requests) == 1
 
 
-def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
+def test_access_tokens_all_rejected_maximum_two_requested(
     api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(99)]
@@ -155,7 +157,7 @@ def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(
 
 
 @pytest.mark.parametrize("name", RETRIED_CALLS)
-def test_where_the_second_token_is_refused_as_well_there_is_no_third(
+def test_access_token_second_rejected_no_third_requested(
     api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
 ) -> None:
     paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(9)]
@@ -165,9 +167,7 @@ def test_where_the_second_token_is_refused_as_well_there_is_no_third(
     assert len(token_endpoint.requests) == 2
 
 
-def test_a_payment_is_not_sent_again_with_another_token_but_the_next_call_has_one(
-    api_driver: ApiDriver, paynearme: PayNearMeStub
-) -> None:
+def test_make_payment_rejected_access_token_replaced_later(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
     paynearme.next_replies = [paynearme.replying(401, {})]
 
     assert outcome(call(api_driver, paynearme, "make_payment")) == (502, "credentials-rejected")
@@ -188,7 +188,7 @@ FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, tuple[int, str]]] = {
 
 
 @pytest.mark.parametrize(("reply", "expected"), FAILED_GRANTS.values(), ids=FAILED_GRANTS)
-def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
+def test_access_token_grant_failed_no_call_until_next_request(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     token_endpoint: TokenEndpointStub,
@@ -210,7 +210,7 @@ def test_without_a_token_paynearme_is_not_called_and_may_be_called_later(
     assert call(api_driver, paynearme, name).status == 200
 
 
-def test_without_the_store_of_tokens_it_is_unavailable(
+def test_access_token_parameter_denied_returns_unavailable(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     aws_calls: AwsCallRecorder,
@@ -228,7 +228,7 @@ def test_without_the_store_of_tokens_it_is_unavailable(
     assert call(api_driver, paynearme, name).status == 200
 
 
-def test_a_token_that_cannot_be_stored_is_used_all_the_same(
+def test_access_token_not_stored_is_still_used(
     api_driver: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, name: str
 ) -> None:
     aws_calls.request_errors["PutParameter"] = client_error("AccessDeniedException")
@@ -237,7 +237,7 @@ def test_a_token_that_cannot_be_stored_is_used_all_the_same(
 
 
 @pytest.mark.parametrize("statuses", [[], [401], [401, 401], [500]], ids=str)
-def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
+def test_oauth_secrets_not_in_response_log_or_table(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     ledger_table: LedgerFixture,
@@ -260,7 +260,7 @@ def test_no_token_and_no_secret_is_in_a_log_an_answer_or_the_table(
     [{"oauth": None}, {"version": "2.0"}, {"oauth": CLIENT | {"token_url": "http://login.example.com"}}],
     ids=["no client", "version 2.0", "http"],
 )
-def test_a_site_that_cannot_have_a_token_makes_the_sites_unavailable(
+def test_oauth_site_invalid_entry_returns_unavailable(
     api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, changes: dict[str, Any]
 ) -> None:
     sites_secret.put({"sites": {OAUTH_SITE: OAUTH | changes}})
@@ -268,7 +268,7 @@ def test_a_site_that_cannot_have_a_token_makes_the_sites_unavailable(
     assert outcome(call(api_driver, paynearme, "get_smart_token")) == (503, "unavailable")
 
 
-def test_callbacks_of_a_site_with_tokens_stay_signed(authorize: LambdaFunction, oauth_site: str) -> None:
+def test_oauth_site_callbacks_are_verified_by_signature(authorize: LambdaFunction, oauth_site: str) -> None:
     def authorize_status(secret: str) -> int:
         return authorize(authorization(site_identifier=oauth_site, secret=secret)).status
 

@@ -62,7 +62,7 @@ def upstream_metrics(captured_output: CapturedOutput) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("operation", REQUESTS)
-def test_a_good_answer_is_counted(
+def test_upstream_metric_success_counted(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     captured_output: CapturedOutput,
@@ -78,7 +78,7 @@ def test_a_good_answer_is_counted(
 
 @pytest.mark.parametrize("case", REPLIES_BY_METRIC)
 @pytest.mark.parametrize("operation", REQUESTS)
-def test_any_other_answer_is_counted_by_its_kind(
+def test_upstream_metric_failure_counted_by_category(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     captured_output: CapturedOutput,
@@ -107,7 +107,7 @@ def test_any_other_answer_is_counted_by_its_kind(
         ((500, b"<html>"), "Error"),
     ],
 )
-def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
+def test_upstream_metric_submission_counted_by_result(
     submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, metric: str
 ) -> None:
     submission.paynearme.reply(reply)
@@ -117,7 +117,7 @@ def test_a_payment_that_is_asked_for_is_counted_by_what_it_came_to(
     assert upstream_metrics(captured_output) == {metric: 1}
 
 
-def test_a_stored_answer_that_is_told_again_is_no_call(
+def test_upstream_metric_stored_response_not_counted(
     submission: SubmissionScenario, captured_output: CapturedOutput
 ) -> None:
     submission.paynearme.reply((200, REJECTION))
@@ -128,7 +128,7 @@ def test_a_stored_answer_that_is_told_again_is_no_call(
     assert upstream_metrics(captured_output) == {"Rejected": 1}
 
 
-def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
+def test_unknown_outcome_metric_counted_for_each_response(
     submission: SubmissionScenario, captured_output: CapturedOutput
 ) -> None:
     submission.paynearme.reply(READ_TIMEOUT)
@@ -141,7 +141,7 @@ def test_an_outcome_that_nobody_knows_is_counted_each_time_that_it_is_told(
 
 
 @pytest.mark.usefixtures("token_endpoint")
-def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
+def test_upstream_metric_replaced_access_token_counts_success(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     oauth_site: str,
@@ -156,7 +156,7 @@ def test_a_token_that_is_refused_and_replaced_leaves_one_good_answer(
     assert upstream_metrics(captured_output) == {"CallSucceeded": 1}
 
 
-def test_a_client_that_gets_no_token_has_its_credentials_refused(
+def test_upstream_metric_grant_401_counts_rejected_credentials(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     token_endpoint: TokenEndpointStub,
@@ -172,7 +172,7 @@ def test_a_client_that_gets_no_token_has_its_credentials_refused(
     assert upstream_metrics(captured_output) == {"CredentialsRejected": 1}
 
 
-def test_a_call_that_failed_before_it_was_one_is_no_answer_of_paynearmes(
+def test_upstream_metric_without_site_keys_not_counted(
     paynearme: PayNearMeStub,
     cold_start: Callable[[str], LambdaFunction],
     sites_secret: SitesSecret,

@@ -32,7 +32,7 @@ def run_lifecycle(callback_driver: CallbackDriver, reverse: LambdaFunction, **ch
     send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", reverse_amount="2.00", **changes))
 
 
-def test_the_identifiers_are_the_same_whoever_makes_the_events_again(
+def test_event_identifiers_deterministic_and_unique(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     run_lifecycle(callback_driver, reverse)
@@ -44,7 +44,7 @@ def test_the_identifiers_are_the_same_whoever_makes_the_events_again(
 
 
 @pytest.mark.parametrize("field_name", ["pnm_payment_identifier", "site_identifier"])
-def test_the_identifiers_of_equal_payments_differ(
+def test_event_identifiers_differ_between_payments_and_sites(
     authorize: LambdaFunction, confirm: LambdaFunction, stream_reader: StreamReader, field_name: str
 ) -> None:
     other_payment: dict[str, Any] = {"pnm_payment_identifier": "2"}
@@ -59,7 +59,7 @@ def test_the_identifiers_of_equal_payments_differ(
     assert len(identifiers) == len(set(identifiers)) == 4
 
 
-def test_the_sequence_grows_over_the_whole_story(
+def test_event_sequence_increases_over_payment_lifecycle(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     run_lifecycle(callback_driver, reverse)
@@ -72,7 +72,7 @@ def test_the_sequence_grows_over_the_whole_story(
     assert sequence == sorted(set(sequence))
 
 
-def test_amounts_are_text_with_two_places(
+def test_event_amounts_have_two_decimals(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     run_lifecycle(callback_driver, reverse, payment_amount="100")
@@ -87,7 +87,7 @@ def test_amounts_are_text_with_two_places(
     assert [amount for amount in amounts if not re.fullmatch(r"[0-9]+\.[0-9]{2}", amount)] == []
 
 
-def test_no_event_says_anything_personal(
+def test_events_contain_no_pii(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     pii = (
@@ -104,7 +104,7 @@ def test_no_event_says_anything_personal(
     assert "_pii" not in event_text
 
 
-def test_repeats_are_told_to_nobody(
+def test_duplicates_publish_no_events(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     reversal_message = reversal(pnm_payment_identifier="1")
@@ -126,7 +126,7 @@ def test_repeats_are_told_to_nobody(
     assert stream_reader.new_events() == []
 
 
-def test_a_test_is_told_to_nobody(
+def test_test_payment_publishes_no_events(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize("1", test="true")
@@ -138,7 +138,7 @@ def test_a_test_is_told_to_nobody(
     assert events_in(records) == []
 
 
-def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
+def test_stream_other_items_and_deletions_produce_no_events(
     callback_driver: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     callback_driver.authorize()
@@ -155,7 +155,7 @@ def test_what_happens_to_other_items_and_what_is_deleted_is_told_to_nobody(
     assert events_in([*other_records, *deleted_records]) == []
 
 
-def test_what_is_not_as_the_ledger_writes_it_is_no_event_but_an_error(
+def test_stream_record_invalid_payment_item_raises_error(
     callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()

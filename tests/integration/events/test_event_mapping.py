@@ -45,7 +45,9 @@ def expected_event(callback_driver: CallbackDriver, **fields: Any) -> dict[str, 
     }
 
 
-def test_an_accepted_payment_is_told(callback_driver: CallbackDriver, details: Callable[[], dict[str, Any]]) -> None:
+def test_event_payment_authorized_fields(
+    callback_driver: CallbackDriver, details: Callable[[], dict[str, Any]]
+) -> None:
     callback_driver.authorize(site_order_identifier="order-1")
 
     expected_fields = {
@@ -56,7 +58,7 @@ def test_an_accepted_payment_is_told(callback_driver: CallbackDriver, details: C
     assert details() == expected_event(callback_driver, type="PaymentAuthorized", **expected_fields)
 
 
-def test_a_declined_payment_is_told_with_its_reason(
+def test_event_authorization_declined_has_reason(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, details: Callable[[], dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
@@ -67,7 +69,7 @@ def test_a_declined_payment_is_told_with_its_reason(
     assert details() == expected_event(callback_driver, type="AuthorizationDeclined", **expected_fields)
 
 
-def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
+def test_event_payment_confirmed_has_credited_amount(
     callback_driver: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
     callback_driver.authorize()
@@ -85,7 +87,7 @@ def test_a_payment_that_was_made_as_asked_is_told_with_what_moved(
     )
 
 
-def test_a_payment_that_failed_is_told_with_what_is_known_of_it(
+def test_event_payment_failed_without_amounts(
     callback_driver: CallbackDriver, stream_reader: StreamReader, details: Callable[[], dict[str, Any]]
 ) -> None:
     callback_driver.authorize()
@@ -98,7 +100,7 @@ def test_a_payment_that_failed_is_told_with_what_is_known_of_it(
     assert details() == {name: value for name, value in expected_fields.items() if name not in amounts}
 
 
-def test_a_payment_that_nobody_asked_about_is_told_as_such(
+def test_event_payment_confirmed_unauthorized(
     callback_driver: CallbackDriver, details: Callable[[], dict[str, Any]]
 ) -> None:
     callback_driver.confirm()
@@ -108,7 +110,7 @@ def test_a_payment_that_nobody_asked_about_is_told_as_such(
     assert "site_payment_identifier" not in event
 
 
-def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
+def test_event_paid_after_decline_unauthorized_with_anomaly(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
@@ -120,7 +122,7 @@ def test_a_payment_that_was_made_though_we_had_declined_it_is_told_as_such(
     assert anomaly["anomaly"] == "paid_after_decline"
 
 
-def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
+def test_event_confirmed_without_customer_credits_zero(
     callback_driver: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     callback_driver.confirm(site_customer_identifier=None)
@@ -131,7 +133,7 @@ def test_without_a_customer_nothing_is_told_to_be_on_a_balance(
     assert ledger_table.balances() == {}
 
 
-def test_a_question_that_comes_after_its_outcome_is_told_after_it(
+def test_events_authorization_after_outcome_follows_confirmation(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
@@ -146,7 +148,7 @@ def test_a_question_that_comes_after_its_outcome_is_told_after_it(
     ]
 
 
-def test_a_payment_after_its_decline_is_told_as_both(
+def test_events_paid_after_failed_both_and_anomaly(
     callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.decline()
@@ -155,7 +157,7 @@ def test_a_payment_after_its_decline_is_told_as_both(
     assert stream_reader.new_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
 
 
-def test_what_came_back_is_told_once_for_each_reversal(
+def test_event_payment_reversed_once_per_reversal(
     callback_driver: CallbackDriver,
     reverse: LambdaFunction,
     stream_reader: StreamReader,
@@ -180,7 +182,7 @@ def test_what_came_back_is_told_once_for_each_reversal(
         assert (event["reversed_amount"], event["debited_amount"]) == (changes["reverse_amount"], debited_amount)
 
 
-def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
+def test_event_confirmed_after_reversal_credits_remainder(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
@@ -193,7 +195,7 @@ def test_what_came_back_before_it_was_posted_is_told_and_only_the_rest_is_added(
     assert balances_from(stream_reader.events) == ledger_table.balances()
 
 
-def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
+def test_event_reversed_has_customer_of_debited_balance(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
 ) -> None:
     callback_driver.confirm()
@@ -204,9 +206,7 @@ def test_a_reversal_names_the_customer_whose_balance_it_was_taken_off(
     assert balances_from(stream_reader.events) == ledger_table.balances() == {CUSTOMER: Decimal("60.00")}
 
 
-def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
-    callback_driver: CallbackDriver, stream_reader: StreamReader
-) -> None:
+def test_event_anomaly_once_per_anomaly(callback_driver: CallbackDriver, stream_reader: StreamReader) -> None:
     callback_driver.authorize()
     stream_reader.new_types()
 
@@ -225,7 +225,7 @@ def test_each_thing_that_does_not_fit_is_told_by_itself_and_once(
     assert stream_reader.new_types() == ["authorization_conflict"]
 
 
-def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
+def test_events_reauthorized_after_release_are_new_decision(
     callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()
@@ -241,7 +241,7 @@ def test_what_was_released_and_decided_on_again_is_told_as_another_decision(
     assert {event["payment_amount"] for event in released} == {"100.00"}
 
 
-def test_a_payment_after_its_release_is_told_with_what_is_wrong(
+def test_events_paid_after_release_include_anomaly(
     callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()
@@ -257,7 +257,7 @@ def test_a_payment_after_its_release_is_told_with_what_is_wrong(
 
 
 @pytest.mark.parametrize("forged", [authorization, confirmation])
-def test_a_forged_callback_is_told_to_nobody(
+def test_forged_callback_publishes_no_events(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     stream_reader: StreamReader,

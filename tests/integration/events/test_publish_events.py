@@ -95,7 +95,7 @@ def records(callback_driver: CallbackDriver, reverse: LambdaFunction, stream_rea
     return payment_records(stream_reader.records())
 
 
-def test_the_merchant_hears_of_all_that_happened_in_order(
+def test_publish_all_events_in_order_per_payment(
     records: list[Record], event_consumer: EventConsumer, publish: Callable[[list[Record]], None]
 ) -> None:
     publish(records)
@@ -117,7 +117,7 @@ def test_the_merchant_hears_of_all_that_happened_in_order(
     assert MARKER not in str(received_events)
 
 
-def test_a_batch_that_comes_again_is_told_again_with_the_same_identifiers(
+def test_publish_batch_retry_keeps_event_identifiers(
     records: list[Record], event_consumer: EventConsumer, publish: Callable[[list[Record]], None]
 ) -> None:
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_a_batch_that_comes_again_is_told_again_with_the_same_identifiers(
     assert received_events[: len(received_events) // 2] == received_events[len(received_events) // 2 :]
 
 
-def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
+def test_publish_logs_identifiers_per_event_without_pii(
     records: list[Record],
     event_consumer: EventConsumer,
     publish: Callable[[list[Record]], None],
@@ -152,7 +152,7 @@ def test_each_event_has_one_line_with_its_identifiers_and_nothing_personal(
     assert captured_output.metric_total("EventPublished") == 8
 
 
-def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
+def test_publish_bus_error_fails_batch_and_logs_no_message(
     callback_driver: CallbackDriver,
     stream_reader: StreamReader,
     event_consumer: EventConsumer,
@@ -177,7 +177,7 @@ def test_a_bus_that_refuses_fails_the_batch_and_says_nothing_of_it(
     assert [event["detail-type"] for event in event_consumer.received_events()] == ["PaymentAuthorized"]
 
 
-def test_a_record_that_cannot_be_read_lies_in_the_dead_letters_until_it_can(
+def test_publish_poison_record_dead_lettered_then_redriven(
     callback_driver: CallbackDriver,
     stream_reader: StreamReader,
     event_consumer: EventConsumer,

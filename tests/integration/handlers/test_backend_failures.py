@@ -51,7 +51,9 @@ def api_driver(cold_start: Callable[[str], LambdaFunction]) -> ApiDriver:
 
 @for_each_get
 @pytest.mark.parametrize("site", [MARKER, "", " ", "S2155373459 ", "\x00", "s2155373459"])
-def test_a_site_that_is_not_ours_is_named(api_driver: ApiDriver, build_path: Callable[..., str], site: str) -> None:
+def test_backend_get_unknown_site_is_named_invalid(
+    api_driver: ApiDriver, build_path: Callable[..., str], site: str
+) -> None:
     response = api_driver.get(build_path(site=site))
 
     assert parameter_errors(response).keys() == {"site_identifier"}
@@ -59,7 +61,7 @@ def test_a_site_that_is_not_ours_is_named(api_driver: ApiDriver, build_path: Cal
 
 
 @for_each_get
-def test_the_address_names_the_site_and_no_default_does(
+def test_backend_get_empty_site_ignores_default_site(
     api_driver: ApiDriver, build_path: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEFAULT_SITE_IDENTIFIER", next(iter(SITES)))
@@ -68,7 +70,7 @@ def test_the_address_names_the_site_and_no_default_does(
 
 
 @for_each_get
-def test_an_address_that_is_not_utf_8_is_unreadable(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_backend_path_invalid_utf8_is_malformed(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     path = build_path("1").removesuffix("1") + "%FF"
 
     response = api_driver.get(path)
@@ -76,7 +78,7 @@ def test_an_address_that_is_not_utf_8_is_unreadable(api_driver: ApiDriver, build
 
 
 @for_each_get
-def test_a_name_that_comes_twice_is_unreadable(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_backend_query_duplicate_parameter_is_malformed(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     response = api_driver.send(build_path(), query_event([("test", "true"), ("test", "false")]))
 
     assert (response.status, problem_type(response)) == (400, "malformed-request")
@@ -96,7 +98,7 @@ def test_a_name_that_comes_twice_is_unreadable(api_driver: ApiDriver, build_path
     ],
     ids=["empty", "truncated JSON", "form", "list", "duplicate", "surrogate", "invalid UTF-8"],
 )
-def test_what_is_no_flat_json_is_unreadable(
+def test_backend_put_malformed_body_rejected_stores_nothing(
     api_driver: ApiDriver, ledger_table: LedgerFixture, build_path: Callable[..., str], event: dict[str, Any]
 ) -> None:
     response = api_driver.send(build_path(), event | {"httpMethod": "PUT"})
@@ -107,14 +109,14 @@ def test_what_is_no_flat_json_is_unreadable(
 
 
 @for_each_put
-def test_what_is_too_large_is_refused(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_backend_put_too_large_body_returns_413(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     response = api_driver.put(build_path(), status="x" * MAX_BYTES)
 
     assert (response.status, problem_type(response)) == (413, "payload-too-large")
 
 
 @for_each_put
-def test_the_query_of_a_put_says_nothing(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_backend_put_ignores_query(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     query = query_event([("status", "closed")])
     event = query | json_event({}) | {name: query[name] for name in query if "ueryString" in name}
 
@@ -125,14 +127,14 @@ def test_the_query_of_a_put_says_nothing(api_driver: ApiDriver, build_path: Call
 
 
 @for_each_get
-def test_the_body_of_a_get_says_nothing(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
+def test_backend_get_ignores_body(api_driver: ApiDriver, build_path: Callable[..., str]) -> None:
     event = json_event({"site_identifier": MARKER}) | {"httpMethod": "GET"}
 
     assert api_driver.send(build_path(), event).status == 404
 
 
 @for_each_call
-def test_without_the_table_it_is_unavailable(
+def test_backend_request_without_table_unavailable(
     api_driver: ApiDriver,
     ledger_table: LedgerFixture,
     captured_output: CapturedOutput,
@@ -148,7 +150,7 @@ def test_without_the_table_it_is_unavailable(
 
 
 @for_each_call
-def test_without_the_sites_keys_it_is_unavailable(
+def test_backend_request_without_site_keys_unavailable(
     api_driver: ApiDriver,
     sites_secret: SitesSecret,
     captured_output: CapturedOutput,
@@ -163,7 +165,7 @@ def test_without_the_sites_keys_it_is_unavailable(
 
 
 @pytest.mark.parametrize("policy", ["", "{", '{"defaults": {}}'], ids=["empty", "truncated JSON", "invalid"])
-def test_without_a_policy_a_customer_is_fed_and_not_told(
+def test_customer_put_without_policy_stored_but_unavailable(
     api_driver: ApiDriver,
     ledger_table: LedgerFixture,
     deployed_policy: FakeAppConfig,
@@ -180,7 +182,9 @@ def test_without_a_policy_a_customer_is_fed_and_not_told(
 
 
 @pytest.mark.parametrize("name", ["getOrder", "putOrder", "getPayment"])
-def test_orders_and_payments_need_no_policy(api_driver: ApiDriver, deployed_policy: FakeAppConfig, name: str) -> None:
+def test_order_and_payment_requests_read_no_policy(
+    api_driver: ApiDriver, deployed_policy: FakeAppConfig, name: str
+) -> None:
     deployed_policy.put("")
 
     assert CALLS[name](api_driver).status in (200, 404)
@@ -188,7 +192,7 @@ def test_orders_and_payments_need_no_policy(api_driver: ApiDriver, deployed_poli
 
 
 @for_each_call
-def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
+def test_backend_request_table_unreachable_503_within_deadline(
     api_driver: ApiDriver,
     aws_calls: AwsCallRecorder,
     monkeypatch: pytest.MonkeyPatch,
@@ -212,7 +216,7 @@ def test_a_call_is_answered_within_its_time_while_the_table_is_out_of_reach(
 
 
 @for_each_call
-def test_a_lost_answer_of_the_table_is_asked_for_again(
+def test_backend_request_lost_table_response_is_retried(
     api_driver: ApiDriver, aws_calls: AwsCallRecorder, call: Callable[[ApiDriver], Response]
 ) -> None:
     response_error = EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
@@ -223,7 +227,7 @@ def test_a_lost_answer_of_the_table_is_asked_for_again(
 
 
 @for_each_call
-def test_a_mistake_of_ours_tells_nothing(
+def test_backend_request_internal_error_500_without_details(
     api_driver: ApiDriver,
     monkeypatch: pytest.MonkeyPatch,
     captured_output: CapturedOutput,
@@ -252,7 +256,7 @@ def test_a_mistake_of_ours_tells_nothing(
     ],
     ids=lambda event: json.dumps(event),
 )
-def test_a_garbage_event_has_an_answer(api_driver: ApiDriver, name: str, event: Any) -> None:
+def test_backend_malformed_event_returns_error_response(api_driver: ApiDriver, name: str, event: Any) -> None:
     response = api_driver.function(name).handle(event)
 
     assert response.status in (400, 500)
@@ -260,7 +264,7 @@ def test_a_garbage_event_has_an_answer(api_driver: ApiDriver, name: str, event: 
 
 
 @for_each_call
-def test_one_log_line_names_what_a_call_is_about_and_tells_no_value(
+def test_backend_log_line_contains_identifiers_and_no_values(
     api_driver: ApiDriver, captured_output: CapturedOutput, call: Callable[[ApiDriver], Response]
 ) -> None:
     response = call(api_driver)
@@ -276,7 +280,7 @@ def test_one_log_line_names_what_a_call_is_about_and_tells_no_value(
 
 
 @for_each_put
-def test_what_is_refused_is_named_in_the_log_and_not_repeated(
+def test_backend_put_invalid_parameter_logged_without_value(
     api_driver: ApiDriver, captured_output: CapturedOutput, build_path: Callable[..., str]
 ) -> None:
     api_driver.put(build_path(), status=MARKER)
@@ -287,11 +291,10 @@ def test_what_is_refused_is_named_in_the_log_and_not_repeated(
 
 
 @for_each_get
-def test_what_is_not_found_is_counted_and_is_no_failure(
+def test_backend_get_not_found_counted_not_logged_as_error(
     api_driver: ApiDriver, captured_output: CapturedOutput, build_path: Callable[..., str]
 ) -> None:
     assert api_driver.get(build_path()).status == 404
 
     assert captured_output.metric_total("NotFound") == 1
-    [line] = captured_output.logs()
-    assert "error_location" not in line
+    assert "error_location" not in captured_output.logs()[0]

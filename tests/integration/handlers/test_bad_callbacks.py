@@ -78,7 +78,7 @@ TOO_LARGE = MARKER + "x" * MAX_BYTES
 @pytest.mark.usefixtures("nothing_stored")
 class TestRejectedCallbacks:
     @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
-    def test_what_cannot_be_read_as_parameters_is_a_400(
+    def test_callback_malformed_returns_400(
         self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
     ) -> None:
         problem = assert_rejected(function.handle(event), 400, captured_output)
@@ -97,19 +97,19 @@ class TestRejectedCallbacks:
         ],
         ids=["query", "form", "json", "base64", "megabytes"],
     )
-    def test_what_is_too_large_is_a_413(
+    def test_callback_too_large_returns_413(
         self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
     ) -> None:
         assert_rejected(function.handle(event), 413, captured_output)
 
     @pytest.mark.parametrize("event", [None, body_event(None), body_event(""), query_event([])])
-    def test_an_empty_request_is_not_authentic(
+    def test_callback_empty_returns_401(
         self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent | None
     ) -> None:
         assert_rejected(function.handle(event or json_event({})), 401, captured_output)
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
-    def test_all_that_is_not_authentic_gets_one_and_the_same_body(
+    def test_callback_not_authentic_returns_identical_body(
         self, function: LambdaFunction, message: Message, captured_output: CapturedOutput, transport: str
     ) -> None:
         responses = [function(parameters, TRANSPORTS[transport]) for parameters in forged_messages(message).values()]
@@ -140,7 +140,7 @@ class TestRejectedCallbacks:
         ],
     )
     @pytest.mark.parametrize("transport", TRANSPORTS)
-    def test_an_authentic_message_that_is_not_valid_is_a_400_with_the_names(
+    def test_callback_invalid_returns_400_with_parameter_names(
         self,
         function: LambdaFunction,
         message: Message,
@@ -156,14 +156,14 @@ class TestRejectedCallbacks:
         assert captured_output.metric_total("ValidationFailed") == 1
 
     @pytest.mark.parametrize("status", [None, MARKER, "PAYMENT"])
-    def test_a_confirmation_without_a_known_outcome_is_not_valid(
+    def test_confirmation_unknown_status_is_invalid(
         self, cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, status: str | None
     ) -> None:
         problem = assert_rejected(cold_start("confirm")(confirmation(status=status)), 400, captured_output)
 
         assert problem["parameters"] == ["status"]
 
-    def test_a_bad_callback_of_a_2_0_site_gets_the_same_problem_as_any_other(
+    def test_callback_invalid_of_2_0_site_returns_same_problem(
         self, function: LambdaFunction, message: Message, captured_output: CapturedOutput
     ) -> None:
         first_response = function(message(test=MARKER))
@@ -197,7 +197,7 @@ def forged_messages(message: Message) -> dict[str, Mapping[str, str]]:
     }
 
 
-def test_a_message_as_large_as_allowed_is_heard(function: LambdaFunction, message: Message) -> None:
+def test_callback_maximum_size_accepted_larger_returns_413(function: LambdaFunction, message: Message) -> None:
     empty_message = message(zz="")
     padding_bytes = MAX_BYTES - len(json.dumps(empty_message))
 
@@ -205,14 +205,14 @@ def test_a_message_as_large_as_allowed_is_heard(function: LambdaFunction, messag
     assert function(message(zz="x" * (padding_bytes + 1))).status == 413
 
 
-def test_a_signature_holds_in_all_spellings_of_numbers_and_booleans(function: LambdaFunction, message: Message) -> None:
+def test_signature_valid_for_json_numbers_and_booleans(function: LambdaFunction, message: Message) -> None:
     parameters: dict[str, Any] = message(test="true", payment_amount="500.10", zz="")
     respelled = json.dumps(parameters | {"nothing": None, "test": True})
 
     assert function.handle(body_event(respelled.replace('"500.10"', "500.10"))).status == 200
 
 
-def test_utf8_holds_in_all_transports(function: LambdaFunction, message: Message) -> None:
+def test_signature_valid_for_utf8_in_all_transports(function: LambdaFunction, message: Message) -> None:
     parameters = message(agent_name="José 東京 🎲 +&=%")
 
     assert [function(parameters, transport).status for transport in TRANSPORTS.values()] == [200, 200, 200]

@@ -70,7 +70,7 @@ def assert_rejected(response: Response, status: int, captured_output: CapturedOu
 
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
-def test_what_cannot_be_read_as_parameters_is_a_400(
+def test_reversal_malformed_returns_400(
     reverse: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
 ) -> None:
     assert assert_rejected(reverse.handle(event), 400, captured_output)["type"].endswith("malformed-request")
@@ -81,14 +81,14 @@ def test_what_cannot_be_read_as_parameters_is_a_400(
     [query_event([("a", TOO_LARGE)]), body_event(f"a={TOO_LARGE}"), json_event({"a": TOO_LARGE})],
     ids=["query", "form", "json"],
 )
-def test_what_is_too_large_is_a_413(
+def test_reversal_too_large_returns_413(
     reverse: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
 ) -> None:
     assert_rejected(reverse.handle(event), 413, captured_output)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_all_that_is_not_authentic_gets_one_and_the_same_body(
+def test_reversal_not_authentic_returns_identical_body(
     reverse: LambdaFunction, captured_output: CapturedOutput, transport: str
 ) -> None:
     valid = reversal(agent_name=MARKER)
@@ -115,7 +115,7 @@ def test_all_that_is_not_authentic_gets_one_and_the_same_body(
 
 
 @pytest.mark.parametrize(("changes", "expected_names"), INVALID_REVERSALS.values(), ids=INVALID_REVERSALS)
-def test_an_authentic_reversal_that_is_not_valid_is_a_400_with_the_names(
+def test_reversal_invalid_returns_400_with_parameter_names(
     reverse: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, str | None], expected_names: list[str]
 ) -> None:
     message = reversal(agent_name=MARKER, **changes)
@@ -129,7 +129,7 @@ def test_an_authentic_reversal_that_is_not_valid_is_a_400_with_the_names(
     assert captured_output.metric_total("ValidationFailed") == len(TRANSPORTS)
 
 
-def test_a_bad_reversal_of_a_2_0_site_gets_the_same_problem_as_any_other(
+def test_reversal_invalid_of_2_0_site_returns_same_problem(
     reverse: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     first_response = reverse(reversal(reverse_amount=MARKER))

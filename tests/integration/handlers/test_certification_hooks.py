@@ -60,7 +60,7 @@ def hook_message(annotation: str, **changes: str | None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
-def test_the_money_is_posted_once_however_often_the_answer_misbehaves(
+def test_certification_hook_duplicates_post_payment_once(
     confirm_with_hooks: LambdaFunction, ledger_table: LedgerFixture, annotation: str
 ) -> None:
     responses = [
@@ -74,7 +74,7 @@ def test_the_money_is_posted_once_however_often_the_answer_misbehaves(
     assert ledger_table.anomalies() == set()
 
 
-def test_a_delay_is_waited_for_and_then_acknowledged_each_time(
+def test_certification_hook_delay_acknowledged_each_time(
     confirm_with_hooks: LambdaFunction, confirm: LambdaFunction, delays: list[float]
 ) -> None:
     expected = confirm(confirmation())
@@ -83,7 +83,7 @@ def test_a_delay_is_waited_for_and_then_acknowledged_each_time(
     assert delays == [2, 2]
 
 
-def test_a_delay_beyond_the_time_for_an_answer_is_not_acknowledged(
+def test_certification_hook_delay_past_deadline_empty_response(
     confirm_with_hooks: LambdaFunction, delays: list[float]
 ) -> None:
     assert confirm_with_hooks(hook_message("confirm_delay_60")).body == ""
@@ -92,11 +92,13 @@ def test_a_delay_beyond_the_time_for_an_answer_is_not_acknowledged(
 
 
 @pytest.mark.parametrize("annotation", ["confirm_blank", "confirm_redirect"])
-def test_an_answer_without_a_body_acknowledges_nothing(confirm_with_hooks: LambdaFunction, annotation: str) -> None:
+def test_certification_hook_blank_or_redirect_has_empty_body(
+    confirm_with_hooks: LambdaFunction, annotation: str
+) -> None:
     assert confirm_with_hooks(hook_message(annotation)).body == ""
 
 
-def test_a_bad_answer_is_no_acknowledgement_for_a_site_that_reads_xml_either(
+def test_certification_hook_bad_xml_is_malformed_for_xml_site(
     confirm_with_hooks: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     site = site_changes(SITE_OF_2_0)
@@ -109,7 +111,7 @@ def test_a_bad_answer_is_no_acknowledgement_for_a_site_that_reads_xml_either(
 
 
 @pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
-def test_where_the_hooks_are_off_an_annotation_changes_nothing(
+def test_certification_hooks_disabled_annotation_has_no_effect(
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
     delays: list[float],
@@ -124,7 +126,7 @@ def test_where_the_hooks_are_off_an_annotation_changes_nothing(
     assert ledger_table.balances() == POSTED_BALANCES
 
 
-def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(
+def test_certification_hook_logged_and_counted_without_error(
     confirm_with_hooks: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     for annotation in STATUS_BY_ANNOTATION:
@@ -140,7 +142,7 @@ def test_a_rehearsal_is_logged_and_counted_and_is_no_failure(
     assert {name for line in captured_output.metrics() for name in line if "Fail" in name or "Unav" in name} == set()
 
 
-def test_what_is_waited_for_is_not_counted_as_time_that_we_took(
+def test_certification_hook_delay_not_in_duration(
     confirm_with_hooks: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     confirm_with_hooks(hook_message("confirm_delay_6"))
@@ -149,7 +151,7 @@ def test_what_is_waited_for_is_not_counted_as_time_that_we_took(
 
 
 @pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
-def test_a_message_that_is_not_authentic_rehearses_nothing(
+def test_certification_hook_not_applied_if_not_authentic(
     confirm_with_hooks: LambdaFunction, ledger_table: LedgerFixture, delays: list[float], annotation: str
 ) -> None:
     assert confirm_with_hooks(hook_message(annotation, secret="another")).status == 401
@@ -158,7 +160,7 @@ def test_a_message_that_is_not_authentic_rehearses_nothing(
     assert ledger_table.all_items() == []
 
 
-def test_what_cannot_be_recorded_is_answered_as_such_and_not_rehearsed(
+def test_certification_hook_not_applied_if_write_failed(
     confirm_with_hooks: LambdaFunction, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
 ) -> None:
     aws_calls.request_errors["TransactWriteItems"] = RuntimeError()
@@ -168,7 +170,7 @@ def test_what_cannot_be_recorded_is_answered_as_such_and_not_rehearsed(
 
 
 @pytest.mark.parametrize("annotation", STATUS_BY_ANNOTATION)
-def test_an_authorization_of_such_an_order_is_answered_as_any_other(
+def test_certification_hook_annotation_authorization_accepted(
     monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], LambdaFunction], delays: list[float], annotation: str
 ) -> None:
     monkeypatch.setenv("CERTIFICATION_HOOKS", "true")

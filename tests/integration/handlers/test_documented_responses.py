@@ -156,30 +156,30 @@ TRIGGERS: dict[str, Callable[[SystemFixture, str], Response]] = {
 
 
 @pytest.mark.parametrize(("name", "status"), sorted(STATUSES))
-def test_a_documented_status_can_be_got_and_is_as_documented(system: SystemFixture, name: str, status: str) -> None:
+def test_documented_status_occurs_and_matches_openapi(system: SystemFixture, name: str, status: str) -> None:
     # ``ApiDriver`` validates the response.
     assert TRIGGERS[status](system, name).status == int(status)
 
 
-def test_nothing_is_documented_of_a_search_or_a_feed_that_only_paynearme_can_say() -> None:
+def test_documented_upstream_statuses_only_for_paynearme_calls() -> None:
     assert {name for name, status in STATUSES if status in ("409", "422", "502", "504")} == REQUESTS.keys()
     assert {name for name, status in STATUSES if status == "404"} == {"getOrder", "getCustomer", "getPayment"}
 
 
 @pytest.mark.parametrize("name", ["getOrder", "getCustomer", "getPayment"])
-def test_faulty_parameters_of_an_address_are_as_documented(system: SystemFixture, name: str) -> None:
+def test_documented_400_for_invalid_get_parameters(system: SystemFixture, name: str) -> None:
     assert system.api_driver.get(PATHS[name.removeprefix("get")], more="1").status == 400
 
 
 @pytest.mark.parametrize("name", sample_names("get_smart_token"))
-def test_paynearmes_own_examples_are_answered_as_documented(system: SystemFixture, name: str) -> None:
+def test_documented_response_for_smart_token_samples(system: SystemFixture, name: str) -> None:
     request = load_sample("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
 
     assert system.api_driver.post("/smart-tokens", request).status == 200
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_refused_credentials_are_as_documented(system: SystemFixture, name: str) -> None:
+def test_documented_response_for_rejected_credentials(system: SystemFixture, name: str) -> None:
     response = paynearme_reply((401, REJECTION))(system, name)
 
     assert response.content["type"].endswith(":credentials-rejected")

@@ -11,7 +11,7 @@ MALFORMED_VALUES = {"payment_date": "2025-06-03", "pnm_processing_fee": "4.990",
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_an_authorization_is_accepted_and_the_names_are_noted(
+def test_ignored_parameters_authorization_accepted_names_logged(
     authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, transport: str
 ) -> None:
     response = authorize(authorization(**MALFORMED_VALUES), TRANSPORTS[transport])
@@ -25,7 +25,7 @@ def test_an_authorization_is_accepted_and_the_names_are_noted(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_confirmation_is_acknowledged_and_posted_and_the_names_are_noted(
+def test_ignored_parameters_confirmation_posted_names_logged(
     confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, transport: str
 ) -> None:
     response = confirm(confirmation(**MALFORMED_VALUES), TRANSPORTS[transport])
@@ -38,7 +38,7 @@ def test_a_confirmation_is_acknowledged_and_posted_and_the_names_are_noted(
 
 
 @pytest.mark.parametrize("name", MALFORMED_VALUES)
-def test_each_of_them_is_noted_by_name_and_never_by_value(
+def test_ignored_parameter_logged_by_name_without_value(
     confirm: LambdaFunction, captured_output: CapturedOutput, name: str
 ) -> None:
     value = "zq7 " + MALFORMED_VALUES[name]
@@ -59,7 +59,7 @@ def test_each_of_them_is_noted_by_name_and_never_by_value(
     ],
     ids=["absent", "valid", "empty", "unknown"],
 )
-def test_what_is_readable_or_absent_or_unknown_is_not_noted(
+def test_ignored_parameters_valid_absent_or_unknown_not_logged(
     confirm: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, str]
 ) -> None:
     assert confirm(confirmation(**changes)).status == 200
@@ -70,7 +70,7 @@ def test_what_is_readable_or_absent_or_unknown_is_not_noted(
 
 
 @pytest.mark.parametrize("name", ["payment_amount", "net_payment_amount", "net_payment_currency", "test"])
-def test_what_decides_on_money_must_be_readable(
+def test_confirmation_malformed_money_parameter_returns_400(
     confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, name: str
 ) -> None:
     assert confirm(confirmation(**{name: "4.990"})).status == 400

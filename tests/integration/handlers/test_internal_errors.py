@@ -54,7 +54,7 @@ def injected_fault(
 @pytest.mark.usefixtures("injected_fault")
 class TestFailures:
     @pytest.mark.parametrize("transport", TRANSPORTS)
-    def test_an_authorization_is_declined_in_so_many_words(
+    def test_authorization_during_failure_is_declined(
         self, authorize: LambdaFunction, captured_output: CapturedOutput, transport: str
     ) -> None:
         response = authorize(authorization(agent_name=MARKER), TRANSPORTS[transport])
@@ -65,14 +65,14 @@ class TestFailures:
         assert response.fields["decline_reason"] == DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].decline_reason
         assert MARKER not in response.body + captured_output.text()
 
-    def test_such_a_decline_has_the_form_of_the_version(self, authorize: LambdaFunction) -> None:
+    def test_decline_during_failure_of_2_0_site_is_xml(self, authorize: LambdaFunction) -> None:
         response = authorize(authorization(**site_changes(SITE_OF_2_0)))
 
         assert response.content_type.startswith("application/xml")
         assert response.fields["accept_payment"] == "no"
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
-    def test_a_confirmation_is_left_to_be_repeated(
+    def test_confirmation_during_failure_returns_503_for_retry(
         self, confirm: LambdaFunction, captured_output: CapturedOutput, transport: str
     ) -> None:
         response = confirm(confirmation(agent_name=MARKER), TRANSPORTS[transport])
@@ -82,7 +82,7 @@ class TestFailures:
         assert MARKER not in response.body + captured_output.text()
 
     @pytest.mark.parametrize("message", [authorization, confirmation])
-    def test_it_is_a_failure_to_whoever_watches(
+    def test_callback_during_failure_logs_error_and_location(
         self,
         cold_start: Callable[[str], LambdaFunction],
         captured_output: CapturedOutput,
@@ -96,7 +96,7 @@ class TestFailures:
 
 
 @pytest.mark.parametrize("site", [SITE_OF_2_0_IN_JSON, SITE_OF_3_0_IN_XML])
-def test_a_decline_has_the_form_that_the_site_is_set_to_when_the_site_is_known(
+def test_decline_without_table_has_response_format_of_site(
     authorize: LambdaFunction, ledger_table: LedgerFixture, site: str
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
@@ -108,7 +108,7 @@ def test_a_decline_has_the_form_that_the_site_is_set_to_when_the_site_is_known(
 
 
 @pytest.mark.parametrize("changes", [{"pnm_order_identifier": None}, {"pnm_order_identifier": "1\n2"}])
-def test_without_an_order_to_name_there_is_no_decline_but_a_503(
+def test_authorization_without_order_and_secret_returns_503(
     authorize: LambdaFunction, sites_secret: SitesSecret, changes: dict[str, Any]
 ) -> None:
     sites_secret.delete()
@@ -116,16 +116,14 @@ def test_without_an_order_to_name_there_is_no_decline_but_a_503(
     assert authorize(authorization(**changes)).status == 503
 
 
-def test_what_cannot_be_read_stays_a_400_while_the_secret_is_gone(
-    authorize: LambdaFunction, sites_secret: SitesSecret
-) -> None:
+def test_callback_malformed_without_secret_returns_400(authorize: LambdaFunction, sites_secret: SitesSecret) -> None:
     sites_secret.delete()
 
     assert authorize.handle(body_event("{")).status == 400
 
 
 @pytest.mark.parametrize("name", ["authorize", "confirm"])
-def test_a_forger_cannot_tell_whether_the_secret_is_gone_for_others_too(
+def test_callback_forged_without_secret_same_as_authentic(
     cold_start: Callable[[str], LambdaFunction], sites_secret: SitesSecret, ledger_table: LedgerFixture, name: str
 ) -> None:
     sites_secret.delete()
@@ -139,7 +137,7 @@ def test_a_forger_cannot_tell_whether_the_secret_is_gone_for_others_too(
     assert ledger_table.all_items() == []
 
 
-def test_a_decline_for_a_failure_carries_the_callbacks_site_payment_identifier(
+def test_decline_during_failure_returns_site_payment_identifier(
     authorize: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
@@ -150,7 +148,7 @@ def test_a_decline_for_a_failure_carries_the_callbacks_site_payment_identifier(
 
 
 @pytest.mark.parametrize("test", [None, "true"])
-def test_a_decline_for_a_failure_carries_the_identifier_that_the_payment_has_later(
+def test_decline_during_failure_has_same_identifier_as_later(
     authorize: LambdaFunction, aws_calls: AwsCallRecorder, test: str | None
 ) -> None:
     message = authorization(test=test)
@@ -166,7 +164,7 @@ def test_a_decline_for_a_failure_carries_the_identifier_that_the_payment_has_lat
 
 
 @pytest.mark.parametrize("operations", [READS, WRITES], ids=["read", "write"])
-def test_after_a_failure_the_same_authorization_is_decided(
+def test_authorization_retry_after_failure_is_accepted(
     authorize: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder, operations: list[str]
 ) -> None:
     aws_calls.request_errors = dict.fromkeys(operations, RuntimeError())
@@ -178,7 +176,7 @@ def test_after_a_failure_the_same_authorization_is_decided(
     assert ledger_table.payment()["decision"] == "accept"
 
 
-def test_after_a_failure_the_same_confirmation_is_posted(
+def test_confirmation_retry_after_failure_is_posted(
     confirm: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
 ) -> None:
     aws_calls.request_errors = dict.fromkeys(WRITES, RuntimeError())
@@ -204,7 +202,7 @@ MALFORMED_EVENTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
-def test_a_garbage_event_to_confirm_has_an_answer(
+def test_confirm_malformed_event_rejected_stores_nothing(
     confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, event: ProxyEvent
 ) -> None:
     response = confirm.handle(event)
@@ -215,7 +213,7 @@ def test_a_garbage_event_to_confirm_has_an_answer(
 
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
-def test_a_garbage_event_to_authorize_has_an_answer(
+def test_authorize_malformed_event_rejected_stores_nothing(
     authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, event: ProxyEvent
 ) -> None:
     response = authorize.handle(event)
@@ -225,7 +223,7 @@ def test_a_garbage_event_to_authorize_has_an_answer(
     assert ledger_table.all_items() == []
 
 
-def test_a_callback_after_a_garbage_event_is_answered_and_logged_on_its_own(
+def test_callback_after_malformed_event_logged_without_its_error(
     confirm: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     confirm.handle(MALFORMED_EVENTS["empty"])
@@ -237,7 +235,7 @@ def test_a_callback_after_a_garbage_event_is_answered_and_logged_on_its_own(
     assert succeeded_log["site_identifier"] == SITE
 
 
-def test_a_forgery_is_a_forgery_while_the_secret_is_gone_and_the_keys_are_known(
+def test_callback_forged_cached_keys_without_secret_returns_401(
     confirm: LambdaFunction, sites_secret: SitesSecret
 ) -> None:
     assert confirm(confirmation()).status == 200
@@ -246,7 +244,7 @@ def test_a_forgery_is_a_forgery_while_the_secret_is_gone_and_the_keys_are_known(
     assert confirm({**confirmation(), "signature": "0" * 64}).status == 401
 
 
-def test_a_decline_for_a_failure_of_ours_is_logged_as_an_error(
+def test_decline_during_failure_is_logged_as_error(
     authorize: LambdaFunction, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
 ) -> None:
     aws_calls.request_errors = dict.fromkeys(WRITES, RuntimeError())

@@ -26,7 +26,9 @@ SCHEMA = "http://www.paynearme.com/api/pnm_xmlschema_v"
 
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize("site", [SITE, SITE_OF_2_0_IN_JSON])
-def test_json_has_paynearmes_envelope(cold_start: Callable[[str], LambdaFunction], name: str, site: str) -> None:
+def test_json_response_has_envelope_of_paynearme(
+    cold_start: Callable[[str], LambdaFunction], name: str, site: str
+) -> None:
     response = cold_start(name)(MESSAGES[name](**site_changes(site)))
 
     envelope, element = ENVELOPES[name]
@@ -38,7 +40,7 @@ def test_json_has_paynearmes_envelope(cold_start: Callable[[str], LambdaFunction
 
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize(("site", "namespace"), [(SITE_OF_2_0, "2_0"), (SITE_OF_3_0_IN_XML, "3_0")])
-def test_xml_has_paynearmes_envelope_in_its_namespace(
+def test_xml_response_has_envelope_in_namespace_of_paynearme(
     cold_start: Callable[[str], LambdaFunction], name: str, site: str, namespace: str
 ) -> None:
     response = cold_start(name)(MESSAGES[name](**site_changes(site)))
@@ -53,7 +55,7 @@ def test_xml_has_paynearmes_envelope_in_its_namespace(
 
 
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
-def test_json_and_xml_say_the_same(authorize: LambdaFunction, changes: dict[str, str]) -> None:
+def test_json_and_xml_responses_have_same_fields(authorize: LambdaFunction, changes: dict[str, str]) -> None:
     def response_of(site: str) -> Response:
         return authorize(authorization(**changes, **site_changes(site), site_payment_identifier="site-payment-1"))
 
@@ -63,7 +65,7 @@ def test_json_and_xml_say_the_same(authorize: LambdaFunction, changes: dict[str,
     assert in_json | {"memo": ""} == in_xml | {"memo": ""}
 
 
-def test_xml_keeps_what_has_a_meaning_in_xml(authorize: LambdaFunction) -> None:
+def test_xml_response_escapes_markup_characters(authorize: LambdaFunction) -> None:
     site_payment_identifier = "<a&b>]]> \"'é"
 
     response = authorize(authorization(site_payment_identifier=site_payment_identifier, **site_changes(SITE_OF_2_0)))
@@ -72,7 +74,7 @@ def test_xml_keeps_what_has_a_meaning_in_xml(authorize: LambdaFunction) -> None:
 
 
 @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
-def test_xml_stays_well_formed_whatever_the_payment_is_called(authorize: LambdaFunction, character: str) -> None:
+def test_xml_site_noncharacter_in_identifier_returns_400(authorize: LambdaFunction, character: str) -> None:
     response = authorize(authorization(site_payment_identifier=f"8{character}", **site_changes(SITE_OF_2_0)))
 
     assert response.status == 400
@@ -80,7 +82,7 @@ def test_xml_stays_well_formed_whatever_the_payment_is_called(authorize: LambdaF
 
 @pytest.mark.parametrize("site", SITES)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_repeat_gets_the_same_bytes_in_each_format_and_transport(
+def test_duplicate_gets_identical_body_in_each_transport(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, site: str, transport: str
 ) -> None:
     for function, message in ((authorize, authorization), (confirm, confirmation)):

@@ -24,7 +24,7 @@ def message_at(timestamp: datetime) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_valid_payment_is_accepted_and_recorded(
+def test_authorize_valid_payment_accepted_and_recorded(
     authorize: LambdaFunction, ledger_table: LedgerFixture, transport: str
 ) -> None:
     response = authorize(authorization(), TRANSPORTS[transport])
@@ -45,7 +45,7 @@ def test_a_valid_payment_is_accepted_and_recorded(
         ({"payment_amount": "-1"}, Reason.AMOUNT_NOT_POSITIVE),
     ],
 )
-def test_what_the_policy_declines_is_declined_with_its_reason(
+def test_authorize_amount_or_currency_declined_with_reason(
     authorize: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], reason: Reason
 ) -> None:
     response = authorize(authorization(**changes))
@@ -58,7 +58,7 @@ def test_what_the_policy_declines_is_declined_with_its_reason(
 
 
 @pytest.mark.parametrize(("amount", "accept_payment"), [("354.99", "yes"), ("0", "no")])
-def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_then(
+def test_authorize_duplicate_after_policy_change_same_response(
     cold_start: Callable[[str], LambdaFunction],
     deployed_policy: FakeAppConfig,
     monkeypatch: pytest.MonkeyPatch,
@@ -76,7 +76,7 @@ def test_a_repeat_gets_the_same_bytes_whatever_the_clock_and_the_policy_say_by_t
     assert authorize(authorization(pnm_payment_identifier="1")).fields["accept_payment"] == "no"
 
 
-def test_a_repeat_gets_the_first_yes_even_from_a_new_environment_with_another_policy(
+def test_authorize_duplicate_after_cold_start_same_response(
     authorize: LambdaFunction, cold_start: Callable[[str], LambdaFunction], deployed_policy: FakeAppConfig
 ) -> None:
     first = authorize(authorization())
@@ -102,7 +102,7 @@ each_other_content = pytest.mark.parametrize(
 
 
 @each_other_content
-def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
+def test_authorize_conflicting_content_declined_and_flagged(
     authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, changes: dict[str, Any]
 ) -> None:
     authorize(authorization())
@@ -118,9 +118,7 @@ def test_the_same_payment_with_other_money_is_declined_marked_and_counted(
 
 
 @each_other_content
-def test_after_a_conflict_the_first_question_still_gets_the_first_answer(
-    authorize: LambdaFunction, changes: dict[str, Any]
-) -> None:
+def test_authorize_duplicate_after_conflict_same_response(authorize: LambdaFunction, changes: dict[str, Any]) -> None:
     first = authorize(authorization())
     authorize(authorization(**changes))
 
@@ -128,7 +126,7 @@ def test_after_a_conflict_the_first_question_still_gets_the_first_answer(
 
 
 @pytest.mark.parametrize(("first", "second"), [("354.9", "354.90"), ("354.90", "354.9"), ("354", "354.00")])
-def test_one_amount_in_two_spellings_is_the_same_money(
+def test_authorize_equivalent_amount_formats_same_decision(
     authorize: LambdaFunction, ledger_table: LedgerFixture, first: str, second: str
 ) -> None:
     response = authorize(authorization(payment_amount=first))
@@ -137,7 +135,7 @@ def test_one_amount_in_two_spellings_is_the_same_money(
     assert ledger_table.anomalies() == set()
 
 
-def test_a_site_payment_identifier_of_the_callback_is_answered_and_kept(
+def test_authorize_site_payment_identifier_returned_and_stored(
     authorize: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     response = authorize(authorization(site_payment_identifier="site-payment-1"))
@@ -146,7 +144,7 @@ def test_a_site_payment_identifier_of_the_callback_is_answered_and_kept(
     assert ledger_table.payment()["site_payment_identifier"] == "site-payment-1"
 
 
-def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: LambdaFunction) -> None:
+def test_authorize_generates_unique_site_payment_identifier(authorize: LambdaFunction) -> None:
     names = ["1001", "1002", "1003"]
     first = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
     duplicates = [authorize(authorization(pnm_payment_identifier=name)) for name in names]
@@ -156,14 +154,16 @@ def test_without_one_the_payment_gets_an_identifier_of_its_own(authorize: Lambda
     assert [response.fields["site_payment_identifier"] for response in duplicates] == identifiers
 
 
-def test_a_conflict_is_answered_with_the_identifier_that_the_payment_has(authorize: LambdaFunction) -> None:
+def test_authorize_conflict_keeps_site_payment_identifier(authorize: LambdaFunction) -> None:
     first = authorize(authorization())
     conflict = authorize(authorization(payment_amount="1.00"))
 
     assert conflict.fields["site_payment_identifier"] == first.fields["site_payment_identifier"]
 
 
-def test_a_test_is_answered_in_full_and_kept_apart(authorize: LambdaFunction, ledger_table: LedgerFixture) -> None:
+def test_authorize_test_payment_accepted_and_stored_separately(
+    authorize: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
     response = authorize(authorization(test="true"))
 
     assert response.fields["accept_payment"] == "yes"
@@ -173,7 +173,7 @@ def test_a_test_is_answered_in_full_and_kept_apart(authorize: LambdaFunction, le
 
 
 @pytest.mark.parametrize("order", [("true", None), (None, "true")], ids=["test first", "real first"])
-def test_a_test_and_a_real_payment_of_one_identifier_do_not_meet(
+def test_authorize_test_and_real_payment_stored_separately(
     authorize: LambdaFunction, ledger_table: LedgerFixture, order: tuple[str | None, str | None]
 ) -> None:
     first_response = authorize(authorization(test=order[0]))
@@ -192,14 +192,14 @@ def receive_at(function: LambdaFunction, event: dict[str, Any], now: datetime) -
 
 
 @pytest.mark.parametrize("seconds", [-300, -1, 0, 1, 900])
-def test_an_authorization_within_the_allowed_age_is_received(authorize: LambdaFunction, seconds: int) -> None:
+def test_authorization_timestamp_within_allowed_age_received(authorize: LambdaFunction, seconds: int) -> None:
     event = json_event(message_at(NOW - timedelta(seconds=seconds)))
 
     assert receive_at(authorize, event, NOW).pnm_payment_identifier == "830466818968"
 
 
 @pytest.mark.parametrize("seconds", [-301, 901])
-def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: LambdaFunction, seconds: int) -> None:
+def test_authorization_timestamp_outside_allowed_age_rejected(authorize: LambdaFunction, seconds: int) -> None:
     event = json_event(message_at(NOW - timedelta(seconds=seconds)))
 
     with pytest.raises(StaleTimestampError):
@@ -207,7 +207,7 @@ def test_an_authorization_too_old_or_too_far_ahead_is_refused(authorize: LambdaF
 
 
 @pytest.mark.parametrize("seconds", [-301, 901])
-def test_a_refused_age_is_answered_with_401_and_leaves_no_trace(
+def test_authorize_stale_timestamp_returns_401_stores_nothing(
     authorize: LambdaFunction, ledger_table: LedgerFixture, seconds: int
 ) -> None:
     response = send_at(NOW, authorize, message_at(NOW - timedelta(seconds=seconds)))
@@ -219,7 +219,7 @@ def test_a_refused_age_is_answered_with_401_and_leaves_no_trace(
 @pytest.mark.parametrize(
     ("variable", "seconds"), [("AUTHORIZATION_MAX_AGE_SECONDS", 61), ("MAX_CLOCK_SKEW_SECONDS", -61)]
 )
-def test_the_allowed_age_is_a_setting(
+def test_authorize_max_age_and_clock_skew_from_settings(
     cold_start: Any, monkeypatch: pytest.MonkeyPatch, variable: str, seconds: int
 ) -> None:
     monkeypatch.setenv(variable, "60")
@@ -227,7 +227,7 @@ def test_the_allowed_age_is_a_setting(
     assert send_at(NOW, cold_start("authorize"), message_at(NOW - timedelta(seconds=seconds))).status == 401
 
 
-def test_an_authorization_after_the_confirmation_is_decided_and_leaves_the_outcome(
+def test_authorize_after_confirmation_decides_and_keeps_outcome(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation())
@@ -248,7 +248,7 @@ def test_an_authorization_after_the_confirmation_is_decided_and_leaves_the_outco
         ({"site_customer_identifier": "1"}, "customer_differs"),
     ],
 )
-def test_an_authorization_that_does_not_fit_the_earlier_confirmation_marks_it(
+def test_authorize_after_confirmation_mismatch_records_anomaly(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
@@ -264,7 +264,7 @@ def test_an_authorization_that_does_not_fit_the_earlier_confirmation_marks_it(
     assert ledger_table.balances() == balances
 
 
-def test_a_decline_after_the_money_came_is_marked(
+def test_authorize_decline_after_paid_confirmation_flagged(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation())
@@ -273,7 +273,7 @@ def test_a_decline_after_the_money_came_is_marked(
     assert ledger_table.anomalies() == {"paid_after_decline", "amount_differs"}
 
 
-def test_an_authorization_after_a_failed_payment_is_answered_and_marks_nothing(
+def test_authorize_after_failed_payment_accepts_without_anomaly(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation(status="decline"))
@@ -286,7 +286,7 @@ def test_an_authorization_after_a_failed_payment_is_answered_and_marks_nothing(
 
 
 @pytest.mark.parametrize("name", sorted(UNSIGNED))
-def test_what_is_not_signed_is_no_part_of_the_message(authorize: LambdaFunction, name: str) -> None:
+def test_authorization_ignores_unsigned_parameters(authorize: LambdaFunction, name: str) -> None:
     parameters = authorization(agent_name="signed")
     event = json_event({name: "not signed", **parameters})
 

@@ -31,7 +31,7 @@ limits = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 
 
 @limits
-def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
+def test_concurrent_authorize_within_limit_accepted(
     callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
@@ -48,7 +48,7 @@ def test_a_payment_that_was_overtaken_is_accepted_while_there_is_room(
 
 @limits
 @pytest.mark.parametrize("has_earlier_spending", [False, True], ids=["empty windows", "earlier spending"])
-def test_second_of_two_concurrent_payments_over_limit_is_declined(
+def test_concurrent_authorize_over_limit_second_declined(
     callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
@@ -72,7 +72,7 @@ def test_second_of_two_concurrent_payments_over_limit_is_declined(
 @pytest.mark.parametrize("missing_amount", ["0.00", "0.01"], ids=["fits", "exceeds by a cent"])
 @pytest.mark.parametrize("other_type", ["cash", None, "credit"], ids=["cash", "no type", "the same type"])
 @pytest.mark.parametrize("earlier_types", [[], ["credit"], ["cash", None]], ids=str)
-def test_each_payment_type_of_the_same_limit_overtakes(
+def test_concurrent_authorize_types_of_one_limit_count_together(
     callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
@@ -93,7 +93,7 @@ def test_each_payment_type_of_the_same_limit_overtakes(
     assert callback_driver.spent() == total(str(100 * (len(earlier_types) + 1 + accepted)))
 
 
-def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
+def test_concurrent_authorize_type_without_shared_limit_accepted(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit", "cash")])
@@ -103,7 +103,7 @@ def test_a_payment_type_of_no_common_limit_does_not_stand_in_the_way(
     assert callback_driver.spent() == total("200.00")
 
 
-def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_room(
+def test_authorize_many_conflicts_still_accepts_within_limit(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(
@@ -123,7 +123,7 @@ def test_a_payment_that_is_overtaken_again_and_again_is_accepted_while_there_is_
     assert callback_driver.spent() == total("500.00")
 
 
-def test_what_others_gave_back_meanwhile_does_no_harm(
+def test_concurrent_authorize_other_payment_fails_accepted(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "200.00", "credit", "cash")])
@@ -145,7 +145,7 @@ def test_what_others_gave_back_meanwhile_does_no_harm(
     ],
     ids=["payment", "decline", "another amount", "another type"],
 )
-def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_once(
+def test_authorize_outcome_before_decision_write_counts_once(
     callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     interleave: Interleaver,
@@ -174,7 +174,7 @@ def test_a_payment_whose_outcome_comes_before_its_decision_is_written_counts_onc
     assert callback_driver.anomalies("1") == anomalies
 
 
-def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
+def test_authorize_overtaken_by_outcome_over_limit_declined(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "400.00")])
@@ -189,7 +189,7 @@ def test_a_question_that_its_outcome_overtook_is_decided_by_what_others_spent(
 
 
 @pytest.mark.parametrize("test", [None, "true"])
-def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_once(
+def test_concurrent_duplicate_authorize_reserves_once(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver, test: str | None
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00"), limit("week", "100.00", "credit")])
@@ -203,7 +203,7 @@ def test_the_same_question_at_the_same_time_gets_the_same_answer_and_reserves_on
 
 
 @pytest.mark.parametrize("changes", [{"payment_amount": "1.00"}, {"payment_type": "cash"}])
-def test_another_question_about_the_payment_at_the_same_time_is_declined_and_marked(
+def test_concurrent_conflicting_authorize_declined_and_flagged(
     callback_driver: CallbackDriver, interleave: Interleaver, changes: dict[str, str]
 ) -> None:
     interleave(lambda: callback_driver.authorize("1", **changes))
@@ -214,7 +214,7 @@ def test_another_question_about_the_payment_at_the_same_time_is_declined_and_mar
     assert callback_driver.anomalies() == {"authorization_conflict"}
 
 
-def test_a_declined_payment_that_is_decided_elsewhere_meanwhile_has_one_decision(
+def test_concurrent_declines_of_one_payment_store_one_decision(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])

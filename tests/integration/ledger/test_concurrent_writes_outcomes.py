@@ -14,7 +14,7 @@ from tests.support.interleaving import Interleaver
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize("changes", [{}, {"payment_type": "cash"}], ids=["as authorized", "another type"])
-def test_an_outcome_that_comes_before_its_release_is_written_stands(
+def test_release_overtaken_by_outcome_changes_nothing(
     callback_driver: CallbackDriver, interleave: Interleaver, status: str, changes: dict[str, str]
 ) -> None:
     callback_driver.authorize()
@@ -26,7 +26,7 @@ def test_an_outcome_that_comes_before_its_release_is_written_stands(
     assert "released_at" not in callback_driver.item()
 
 
-def test_two_releases_at_the_same_time_give_back_once(callback_driver: CallbackDriver, interleave: Interleaver) -> None:
+def test_concurrent_releases_subtract_spending_once(callback_driver: CallbackDriver, interleave: Interleaver) -> None:
     callback_driver.authorize("1")
     callback_driver.authorize("2")
     interleave(lambda: callback_driver.release("1"))
@@ -36,7 +36,7 @@ def test_two_releases_at_the_same_time_give_back_once(callback_driver: CallbackD
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_release_that_comes_before_an_outcome_is_written_is_counted_once(
+def test_confirm_overtaken_by_release_counts_once(
     callback_driver: CallbackDriver, interleave: Interleaver, status: str
 ) -> None:
     callback_driver.authorize("1")
@@ -51,7 +51,7 @@ def test_a_release_that_comes_before_an_outcome_is_written_is_counted_once(
 
 
 @pytest.mark.parametrize("first", ["payment", "decline"])
-def test_two_outcomes_at_the_same_time_move_spending_once(
+def test_concurrent_outcomes_count_and_post_once(
     callback_driver: CallbackDriver, interleave: Interleaver, first: str
 ) -> None:
     callback_driver.authorize()
@@ -63,7 +63,7 @@ def test_two_outcomes_at_the_same_time_move_spending_once(
     assert callback_driver.ledger_table.balances() == {"773090000": 30}
 
 
-def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_policy_too(
+def test_concurrent_duplicate_confirm_without_policy_posts_once(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
 ) -> None:
     deployed_policy.put("no policy")
@@ -77,7 +77,7 @@ def test_an_outcome_told_twice_at_the_same_time_is_posted_once_without_any_polic
     assert callback_driver.spent() == {}
 
 
-def test_a_question_that_comes_before_an_unasked_payment_is_written_reserves_and_is_confirmed(
+def test_confirm_overtaken_by_authorization_counts_once(
     callback_driver: CallbackDriver, interleave: Interleaver
 ) -> None:
     interleave(None, lambda: callback_driver.authorize())
@@ -94,7 +94,7 @@ def send_reversal(reverse: LambdaFunction, amount: str) -> int:
 
 
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
-def test_a_payment_that_is_posted_before_its_reversal_is_written_is_taken_back(
+def test_reversal_overtaken_by_posting_debits_balance(
     callback_driver: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
 ) -> None:
     if was_authorized:
@@ -108,7 +108,7 @@ def test_a_payment_that_is_posted_before_its_reversal_is_written_is_taken_back(
 
 
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
-def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_be_posted(
+def test_confirm_overtaken_by_reversal_posts_remainder(
     callback_driver: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, was_authorized: bool
 ) -> None:
     if was_authorized:
@@ -124,7 +124,7 @@ def test_a_reversal_that_comes_before_its_payment_is_written_leaves_the_rest_to_
 
 
 @pytest.mark.parametrize(("interleaved", "posted"), [("authorization", 100), ("reversal", 70)])
-def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_before_it_is_written(
+def test_confirm_paid_after_failed_posted_despite_race(
     callback_driver: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver, interleaved: str, posted: int
 ) -> None:
     callback_driver.decline()
@@ -139,7 +139,7 @@ def test_a_payment_that_is_told_after_its_decline_is_posted_whatever_comes_befor
     assert "outcome_contradicted" in callback_driver.anomalies()
 
 
-def test_payment_replacing_decline_during_authorize_is_flagged(
+def test_authorize_overtaken_by_paid_after_failed_flagged(
     callback_driver: CallbackDriver, interleave: Interleaver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "50.00")])
@@ -153,7 +153,7 @@ def test_payment_replacing_decline_during_authorize_is_flagged(
     assert callback_driver.anomalies() >= {"paid_after_decline", "outcome_contradicted"}
 
 
-def test_two_reversals_at_the_same_time_are_both_taken_back_but_not_more_than_was_posted(
+def test_concurrent_reversals_never_exceed_posted_amount(
     callback_driver: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver
 ) -> None:
     callback_driver.confirm()
@@ -167,7 +167,7 @@ def test_two_reversals_at_the_same_time_are_both_taken_back_but_not_more_than_wa
     assert callback_driver.anomalies() == {"reversed_too_much"}
 
 
-def test_one_reversal_told_twice_at_the_same_time_is_taken_back_and_counted_once(
+def test_concurrent_duplicate_reversals_debit_and_count_once(
     callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, interleave: Interleaver
 ) -> None:
     callback_driver.confirm()
@@ -180,7 +180,7 @@ def test_one_reversal_told_twice_at_the_same_time_is_taken_back_and_counted_once
     assert year_counts["returns_2026-11-20"] == 1
 
 
-def test_a_payment_that_fails_before_its_reversal_is_written_moves_nothing(
+def test_reversal_overtaken_by_failed_outcome_debits_nothing(
     callback_driver: CallbackDriver, reverse: LambdaFunction, interleave: Interleaver
 ) -> None:
     callback_driver.authorize()
@@ -192,7 +192,7 @@ def test_a_payment_that_fails_before_its_reversal_is_written_moves_nothing(
     assert callback_driver.anomalies() == {"reversed_unknown"}
 
 
-def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_marked(
+def test_confirm_overtaken_by_declined_authorization_flagged(
     callback_driver: CallbackDriver, interleave: Interleaver
 ) -> None:
     interleave(None, lambda: callback_driver.authorize(payment_currency="CAD"))
@@ -204,7 +204,7 @@ def test_a_payment_that_is_declined_before_its_unasked_outcome_is_written_is_mar
 
 
 @pytest.mark.parametrize("interleaved", ["1", "2"], ids=["same payment", "another payment"])
-def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_past_the_limit(
+def test_reauthorize_released_payment_respects_limit(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver, interleaved: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -217,7 +217,7 @@ def test_a_released_payment_that_is_asked_about_again_is_decided_once_and_never_
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_an_outcome_that_comes_before_a_released_payment_is_decided_anew_counts_once(
+def test_reauthorize_released_overtaken_by_outcome_counts_once(
     callback_driver: CallbackDriver, interleave: Interleaver, status: str
 ) -> None:
     callback_driver.authorize()

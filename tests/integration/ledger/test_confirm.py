@@ -14,7 +14,7 @@ POSTED_BALANCES = {CUSTOMER: Decimal("350.00")}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_payment_is_acknowledged_and_moves_the_balance_by_its_net_amount(
+def test_confirm_paid_acknowledged_and_credits_net_amount(
     confirm: LambdaFunction, ledger_table: LedgerFixture, transport: str
 ) -> None:
     response = confirm(confirmation(), TRANSPORTS[transport])
@@ -26,7 +26,7 @@ def test_a_payment_is_acknowledged_and_moves_the_balance_by_its_net_amount(
 
 
 @pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "without authorization"])
-def test_however_often_it_is_told_a_payment_is_posted_once_and_acknowledged_alike(
+def test_confirm_duplicates_post_once_with_identical_response(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, authorized: bool
 ) -> None:
     if authorized:
@@ -39,9 +39,7 @@ def test_however_often_it_is_told_a_payment_is_posted_once_and_acknowledged_alik
     assert ledger_table.anomalies() == set()
 
 
-def test_a_balance_is_the_exact_sum_of_a_customers_payments(
-    confirm: LambdaFunction, ledger_table: LedgerFixture
-) -> None:
+def test_balance_is_exact_sum_of_posted_amounts(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     for payment_id in range(10):
         confirm(confirmation(pnm_payment_identifier=str(payment_id), net_payment_amount="0.10"))
     confirm(confirmation(pnm_payment_identifier="10", net_payment_amount="123456789012.07"))
@@ -49,7 +47,9 @@ def test_a_balance_is_the_exact_sum_of_a_customers_payments(
     assert ledger_table.balances() == {CUSTOMER: Decimal("123456789013.07")}
 
 
-def test_customers_of_two_sites_have_two_balances(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
+def test_balance_of_one_customer_identifier_separate_per_site(
+    confirm: LambdaFunction, ledger_table: LedgerFixture
+) -> None:
     confirm(confirmation())
     confirm(confirmation(site_identifier="S2411573363"))
 
@@ -57,7 +57,7 @@ def test_customers_of_two_sites_have_two_balances(confirm: LambdaFunction, ledge
     assert [item["balance"] for item in accounts] == [350, 350]
 
 
-def test_a_decline_is_acknowledged_recorded_and_moves_nothing(
+def test_confirm_failed_recorded_without_posting(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     authorize(authorization())
@@ -70,7 +70,7 @@ def test_a_decline_is_acknowledged_recorded_and_moves_nothing(
     assert captured_output.metric_total("PaymentFailed") == 1
 
 
-def test_a_decline_needs_no_amounts(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
+def test_confirm_failed_without_amounts_acknowledged(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     amounts = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
     message = confirmation(status="decline", **dict.fromkeys(amounts))
 
@@ -82,7 +82,7 @@ def test_a_decline_needs_no_amounts(confirm: LambdaFunction, ledger_table: Ledge
 @pytest.mark.parametrize(
     "changes", [{"payment_currency": "CAD"}, {"payment_amount": "-1.00"}], ids=["other currency", "negative"]
 )
-def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
+def test_confirm_failed_after_decline_for_money_acknowledged(
     authorize: LambdaFunction, confirm: LambdaFunction, changes: dict[str, Any]
 ) -> None:
     assert authorize(authorization(**changes)).fields["accept_payment"] == "no"
@@ -90,7 +90,7 @@ def test_a_payment_that_we_declined_for_its_money_can_be_confirmed_as_declined(
     assert confirm(confirmation(status="decline", **changes)).status == 200
 
 
-def test_a_payment_after_its_decline_is_posted_once_and_marked(
+def test_confirm_paid_after_failed_posts_once_and_flags(
     confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     confirm(confirmation(status="decline"))
@@ -104,7 +104,7 @@ def test_a_payment_after_its_decline_is_posted_once_and_marked(
     assert captured_output.metric_total("AnomalyOutcomeContradicted") == 1
 
 
-def test_a_decline_after_the_payment_keeps_the_money_and_is_marked(
+def test_confirm_failed_after_paid_keeps_balance_and_flags(
     confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     confirm(confirmation())
@@ -118,7 +118,7 @@ def test_a_decline_after_the_payment_keeps_the_money_and_is_marked(
     assert captured_output.metric_total("AnomalyOutcomeContradicted") == 1
 
 
-def test_payment_and_decline_in_turn_post_once(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
+def test_confirm_alternating_outcomes_post_once(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     for status in ["decline", "payment", "decline", "payment", "decline", "payment"]:
         assert confirm(confirmation(status=status)).content == ACKNOWLEDGEMENT
 
@@ -136,7 +136,7 @@ def test_payment_and_decline_in_turn_post_once(confirm: LambdaFunction, ledger_t
     ],
     ids=["amount", "net amount", "customer", "no customer", "order"],
 )
-def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
+def test_confirm_contradicting_content_flagged_without_posting(
     confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, changes: dict[str, Any]
 ) -> None:
     confirm(confirmation())
@@ -163,7 +163,7 @@ def test_a_repeat_that_differs_is_acknowledged_and_marked_and_moves_nothing(
     ],
     ids=["declined: currency", "declined: amount", "amount", "order", "customer", "amount and order"],
 )
-def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_counted(
+def test_confirmation_mismatch_posted_and_flagged(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
@@ -184,7 +184,7 @@ def test_money_that_does_not_fit_its_authorization_is_posted_once_marked_and_cou
 
 
 @pytest.mark.parametrize("source", ["authorization", "confirmation"])
-def test_a_customer_that_only_one_of_the_messages_names_is_no_difference(
+def test_confirm_customer_in_one_message_is_no_anomaly(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, source: str
 ) -> None:
     authorize(authorization(site_customer_identifier=CUSTOMER if source == "authorization" else None))
@@ -195,7 +195,7 @@ def test_a_customer_that_only_one_of_the_messages_names_is_no_difference(
 
 
 @pytest.mark.parametrize("customer", [None, ""], ids=["absent", "empty"])
-def test_without_a_customer_the_payment_alone_is_posted_and_marked(
+def test_confirm_without_customer_posts_payment_only_and_flags(
     confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, customer: str | None
 ) -> None:
     message = confirmation(site_customer_identifier=customer)
@@ -208,7 +208,7 @@ def test_without_a_customer_the_payment_alone_is_posted_and_marked(
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
+def test_confirm_test_payment_stored_separately_without_posting(
     confirm: LambdaFunction, ledger_table: LedgerFixture, status: str
 ) -> None:
     bodies = {confirm(confirmation(test="true", status=status)).body for _ in range(2)}
@@ -220,7 +220,7 @@ def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
 
 
 @pytest.mark.parametrize("order", [["true", None], [None, "true"]], ids=["test first", "real first"])
-def test_a_test_of_the_same_identifier_does_not_stand_in_a_payments_way(
+def test_confirm_test_and_real_payment_posts_only_real(
     confirm: LambdaFunction, ledger_table: LedgerFixture, order: list[str | None]
 ) -> None:
     for test in order:
@@ -231,16 +231,12 @@ def test_a_test_of_the_same_identifier_does_not_stand_in_a_payments_way(
 
 
 @pytest.mark.parametrize("age", [0, 3600, 40 * 24 * 3600, 50 * 365 * 24 * 3600, -86400])
-def test_a_confirmation_is_never_refused_for_its_age(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, age: int
-) -> None:
+def test_confirm_any_timestamp_age_accepted(confirm: LambdaFunction, ledger_table: LedgerFixture, age: int) -> None:
     assert confirm(confirmation(timestamp=str(int(time.time()) - age))).content == ACKNOWLEDGEMENT
     assert ledger_table.balances() == POSTED_BALANCES
 
 
-def test_a_repeat_with_a_new_timestamp_is_the_same_confirmation(
-    confirm: LambdaFunction, ledger_table: LedgerFixture
-) -> None:
+def test_confirm_duplicate_with_new_timestamp_posts_once(confirm: LambdaFunction, ledger_table: LedgerFixture) -> None:
     confirm(confirmation())
     confirm(confirmation(timestamp="1748969962"))
 
@@ -249,7 +245,7 @@ def test_a_repeat_with_a_new_timestamp_is_the_same_confirmation(
 
 
 @pytest.mark.parametrize("is_standin", ["true", "false", None])
-def test_it_is_stored_whether_paynearme_decided_in_our_place(
+def test_confirm_standin_flag_stored(
     confirm: LambdaFunction, ledger_table: LedgerFixture, is_standin: str | None
 ) -> None:
     confirm(confirmation(standin=is_standin))
@@ -258,7 +254,7 @@ def test_it_is_stored_whether_paynearme_decided_in_our_place(
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_nothing_personal_is_stored(
+def test_ledger_stores_no_pii(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, status: str
 ) -> None:
     pii = {
@@ -288,9 +284,7 @@ def test_nothing_personal_is_stored(
 
 
 @pytest.mark.parametrize("name", sample_names("confirmation"))
-def test_the_documents_confirmations_are_posted(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, name: str
-) -> None:
+def test_confirm_documentation_samples_posted(confirm: LambdaFunction, ledger_table: LedgerFixture, name: str) -> None:
     message = load_sample("confirmation", name) | {"site_identifier": "S2155373459"}
 
     response = confirm(signed(message))

@@ -49,7 +49,7 @@ def ledger_fields(content: dict[str, Any]) -> dict[str, Any]:
     return {name: content[name] for name in ("balance", "spending", "chargebacks", "returns")}
 
 
-def test_a_customer_is_told_as_fed(api_driver: ApiDriver) -> None:
+def test_put_customer_all_fields_returned_by_get(api_driver: ApiDriver) -> None:
     put_response = api_driver.put(customer_path(), **ALL_FIELDS)
 
     assert put_response.status == 200
@@ -66,13 +66,13 @@ def test_a_customer_is_told_as_fed(api_driver: ApiDriver) -> None:
     assert api_driver.get(customer_path()) == put_response
 
 
-def test_what_is_left_out_has_its_default(api_driver: ApiDriver) -> None:
+def test_put_customer_omitted_fields_have_defaults(api_driver: ApiDriver) -> None:
     put_response = api_driver.put(customer_path(), suspended_reason=None).content
 
     assert {name: put_response[name] for name in ("status", *DEFAULT_FIELDS)} == {"status": "active", **DEFAULT_FIELDS}
 
 
-def test_to_feed_the_same_again_changes_nothing(
+def test_put_customer_same_content_writes_nothing(
     api_driver: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
 ) -> None:
     first_response = api_driver.put(customer_path(), **ALL_FIELDS)
@@ -88,7 +88,7 @@ def test_to_feed_the_same_again_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ALL_FIELDS)
-def test_what_is_no_longer_said_holds_no_more(api_driver: ApiDriver, name: str) -> None:
+def test_put_customer_omitted_field_resets_to_default(api_driver: ApiDriver, name: str) -> None:
     api_driver.put(customer_path(), **ALL_FIELDS)
     dropped_names = {"status", "suspended_reason"} if name in ("status", "suspended_reason") else {name}
     remaining_fields = {n: v for n, v in ALL_FIELDS.items() if n not in dropped_names}
@@ -100,7 +100,7 @@ def test_what_is_no_longer_said_holds_no_more(api_driver: ApiDriver, name: str) 
     assert put_response["merchant_updated_at"] == "2026-11-20T18:00:00Z"
 
 
-def test_to_feed_touches_nothing_that_payments_brought_about(
+def test_put_customer_keeps_balance_spending_and_reversal_counts(
     api_driver: ApiDriver, callback_driver: CallbackDriver, reverse: LambdaFunction
 ) -> None:
     callback_driver.authorize()
@@ -116,7 +116,7 @@ def test_to_feed_touches_nothing_that_payments_brought_about(
     assert [ledger_fields(content) for content in put_contents] == [ledger_fields(original)] * 3
 
 
-def test_payments_touch_nothing_that_was_fed(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+def test_payments_keep_merchant_fields_of_customer(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
     put_content = api_driver.put(customer_path(), self_imposed_day_limit="5000.00").content
     payments_later = callback_driver.at(NOON + timedelta(hours=1))
     payments_later.authorize()
@@ -128,7 +128,7 @@ def test_payments_touch_nothing_that_was_fed(api_driver: ApiDriver, callback_dri
     assert returned["balance"] == "100.00"
 
 
-def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
+def test_authorize_follows_suspension_and_self_imposed_limit_put(
     api_driver: ApiDriver, callback_driver: CallbackDriver
 ) -> None:
     api_driver.put(customer_path(), status="suspended", suspended_reason="identity_check")
@@ -140,7 +140,9 @@ def test_a_payment_is_declined_for_a_customer_who_is_fed_as_suspended(
     assert [*decisions, callback_driver.authorize("3")] == [False, False, True]
 
 
-def test_a_customer_who_paid_is_known_without_being_fed(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+def test_get_customer_never_put_returns_confirmed_payment(
+    api_driver: ApiDriver, callback_driver: CallbackDriver
+) -> None:
     callback_driver.confirm()
 
     assert api_driver.get(customer_path()).content == {
@@ -153,7 +155,7 @@ def test_a_customer_who_paid_is_known_without_being_fed(api_driver: ApiDriver, c
     }
 
 
-def test_a_customer_who_is_about_to_pay_is_known_without_being_fed(
+def test_get_customer_never_put_returns_authorized_spending(
     api_driver: ApiDriver, callback_driver: CallbackDriver
 ) -> None:
     callback_driver.authorize()
@@ -162,9 +164,7 @@ def test_a_customer_who_is_about_to_pay_is_known_without_being_fed(
     assert (returned["balance"], returned["spending"]["day"]["spent"]) == ("0.00", "100.00")
 
 
-def test_a_customer_of_whom_nothing_is_known_is_not_found(
-    api_driver: ApiDriver, callback_driver: CallbackDriver
-) -> None:
+def test_get_customer_without_records_not_found(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
     callback_driver.authorize(payment_currency="CAD")
     callback_driver.confirm("2", test="true")
 
@@ -174,7 +174,7 @@ def test_a_customer_of_whom_nothing_is_known_is_not_found(
     assert response.content["type"].endswith(":not-found")
 
 
-def test_each_customer_is_its_own_and_so_is_each_sites(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+def test_customers_separate_per_identifier_and_site(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
     api_driver.put(customer_path(), self_imposed_day_limit="1000")
     api_driver.put(customer_path("2"), self_imposed_day_limit="2000")
     api_driver.put(customer_path(site=OTHER_SITE), self_imposed_day_limit="3000")
@@ -191,7 +191,7 @@ def test_each_customer_is_its_own_and_so_is_each_sites(api_driver: ApiDriver, ca
 
 
 @pytest.mark.parametrize("identifier", ["a b", "user@example.com", "ä/ö?#&=+", "50%", "%41", "..", "1" * 256])
-def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
+def test_customer_identifier_any_callback_value_accepted(
     api_driver: ApiDriver, callback_driver: CallbackDriver, identifier: str
 ) -> None:
     api_driver.put(customer_path(identifier), self_imposed_day_limit="99.99")
@@ -222,7 +222,7 @@ def test_a_customer_can_have_any_identifier_that_callbacks_can_carry(
     ],
     ids=str,
 )
-def test_what_cannot_be_fed_is_named_and_not_stored(
+def test_put_customer_invalid_fields_reported_and_not_stored(
     api_driver: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
 ) -> None:
     response = api_driver.put(customer_path(), **content)

@@ -20,7 +20,7 @@ def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
     return {"window": name, "spent": spent, "by_payment_type": by_type}
 
 
-def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
+def test_get_customer_spending_per_current_window_and_type(
     api_driver: ApiDriver, callback_driver: CallbackDriver
 ) -> None:
     days = [datetime(2026, 11, day, 17, tzinfo=UTC) for day in (1, 15, 16, 20)]
@@ -40,7 +40,7 @@ def test_spending_is_told_for_the_windows_that_run_and_by_payment_type(
     }
 
 
-def test_a_day_begins_and_ends_in_the_policys_time_zone(
+def test_spending_day_follows_policy_time_zone(
     api_driver: ApiDriver, callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     last_second = datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC)
@@ -59,7 +59,7 @@ def send_reversal(reverse: LambdaFunction, now: datetime, payment_id: str, **cha
     assert send_at(now, reverse, message).status == 200
 
 
-def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rules(
+def test_reversal_counts_within_policy_days(
     api_driver: ApiDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(
@@ -77,14 +77,14 @@ def test_chargebacks_and_returns_are_counted_within_the_days_of_the_policys_rule
     assert returned["returns"] == {"count": 2, "within_days": 2}
 
 
-def test_without_rules_they_are_counted_within_a_year(api_driver: ApiDriver, reverse: LambdaFunction) -> None:
+def test_reversal_counts_without_policy_rule_within_365_days(api_driver: ApiDriver, reverse: LambdaFunction) -> None:
     for days in (0, 200, 364, 365):
         send_reversal(reverse, NOON - timedelta(days=days), str(days))
 
     assert api_driver.get(customer_path()).content["returns"] == {"count": 3, "within_days": 365}
 
 
-def test_a_site_has_its_own_policy(api_driver: ApiDriver, deployed_policy: FakeAppConfig) -> None:
+def test_get_customer_uses_policy_of_its_site(api_driver: ApiDriver, deployed_policy: FakeAppConfig) -> None:
     defaults = {"unknown_order": "accept", "unknown_customer": "accept", "time_zone": "Asia/Tokyo"}
     deployed_policy.put({"defaults": defaults, "sites": {SITE: {"time_zone": "America/Chicago"}}})
 
@@ -94,7 +94,7 @@ def test_a_site_has_its_own_policy(api_driver: ApiDriver, deployed_policy: FakeA
     assert time_zones == ["America/Chicago", "Asia/Tokyo"]
 
 
-def test_a_get_takes_one_call_of_dynamodb_however_long_the_history(
+def test_get_customer_long_history_one_dynamodb_request(
     api_driver: ApiDriver, callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for payment_id in range(20):

@@ -46,7 +46,7 @@ def identity(**extra_fields: Any) -> dict[str, Any]:
     }
 
 
-def test_a_payment_that_was_asked_for_is_told(
+def test_get_payment_authorized_returns_decision_and_reservation(
     api_driver: ApiDriver, callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     callback_driver.authorize(net_payment_amount="97.5", site_order_identifier="order-1", agent_name="zq7")
@@ -72,7 +72,7 @@ def test_a_payment_that_was_asked_for_is_told(
     )
 
 
-def test_a_declined_payment_is_told_with_its_reason(
+def test_get_payment_declined_returns_reason(
     api_driver: ApiDriver, callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
@@ -85,9 +85,7 @@ def test_a_declined_payment_is_told_with_its_reason(
     assert "reservation" not in payment_record
 
 
-def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(
-    api_driver: ApiDriver, callback_driver: CallbackDriver
-) -> None:
+def test_get_payment_unauthorized_returns_outcome(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
     callback_driver.confirm(net_payment_amount="97.50")
 
     outcome_fields = {"payment_type": "credit", "reservation": RESERVED}
@@ -97,7 +95,7 @@ def test_a_payment_that_nobody_asked_for_is_told_by_its_outcome(
     )
 
 
-def test_asked_paid_and_come_back_in_parts_it_is_one_story(
+def test_get_payment_returns_outcome_and_sorted_reversals(
     api_driver: ApiDriver, callback_driver: CallbackDriver, reverse: LambdaFunction
 ) -> None:
     callback_driver.authorize()
@@ -127,7 +125,7 @@ def test_asked_paid_and_come_back_in_parts_it_is_one_story(
     assert payment_record["anomalies"] == []
 
 
-def test_a_reversal_alone_is_told_too(api_driver: ApiDriver, reverse: LambdaFunction) -> None:
+def test_get_payment_with_reversal_only_returns_anomaly(api_driver: ApiDriver, reverse: LambdaFunction) -> None:
     assert send_at(NOON, reverse, reversal(pnm_payment_identifier="1")).status == 200
 
     payment_record = payment_content(api_driver.get(payment_path("1")))
@@ -139,7 +137,7 @@ def test_a_reversal_alone_is_told_too(api_driver: ApiDriver, reverse: LambdaFunc
     assert "decision" not in payment_record
 
 
-def test_what_was_given_back_and_what_failed_holds_nothing(
+def test_get_payment_released_or_failed_has_zero_reservation(
     api_driver: ApiDriver, callback_driver: CallbackDriver
 ) -> None:
     callback_driver.authorize("1")
@@ -158,9 +156,7 @@ def test_what_was_given_back_and_what_failed_holds_nothing(
     ] * 2
 
 
-def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(
-    api_driver: ApiDriver, callback_driver: CallbackDriver
-) -> None:
+def test_get_payment_anomalies_sorted(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
     callback_driver.authorize(payment_amount="1")
     callback_driver.confirm(pnm_order_identifier="2", site_customer_identifier="3", net_payment_amount="100.01")
 
@@ -169,7 +165,9 @@ def test_what_needs_a_persons_eye_is_told_in_a_fixed_order(
     assert anomalies == ["amount_differs", "customer_differs", "net_exceeds_amount", "order_differs"]
 
 
-def test_test_payments_are_told_apart(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
+def test_get_payment_test_parameter_selects_test_payment(
+    api_driver: ApiDriver, callback_driver: CallbackDriver
+) -> None:
     callback_driver.confirm("1", payment_amount="1.00")
     callback_driver.confirm("1", payment_amount="2.00", test="true")
     callback_driver.confirm("2", test="true")
@@ -188,15 +186,13 @@ def test_test_payments_are_told_apart(api_driver: ApiDriver, callback_driver: Ca
     assert api_driver.get(payment_path("2")).status == 404
 
 
-def test_the_same_identifier_at_another_site_is_another_payment(
-    api_driver: ApiDriver, callback_driver: CallbackDriver
-) -> None:
+def test_get_payment_of_another_site_not_found(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:
     callback_driver.confirm("1")
 
     assert api_driver.get(payment_path("1", site=SITE_OF_3_0_IN_XML)).status == 404
 
 
-def test_a_payment_that_nobody_told_of_is_not_found(api_driver: ApiDriver) -> None:
+def test_get_payment_without_record_not_found(api_driver: ApiDriver) -> None:
     response = api_driver.get(payment_path())
 
     assert response.status == 404
@@ -204,7 +200,7 @@ def test_a_payment_that_nobody_told_of_is_not_found(api_driver: ApiDriver) -> No
 
 
 @pytest.mark.parametrize("amount", ["0.01", "0.10", "100000000000.00", "999999999999.99"])
-def test_amounts_are_exact(api_driver: ApiDriver, callback_driver: CallbackDriver, amount: str) -> None:
+def test_get_payment_amounts_exact(api_driver: ApiDriver, callback_driver: CallbackDriver, amount: str) -> None:
     callback_driver.confirm(payment_amount=amount)
 
     payment_record = payment_content(api_driver.get(payment_path("1")))
@@ -213,7 +209,7 @@ def test_amounts_are_exact(api_driver: ApiDriver, callback_driver: CallbackDrive
     assert amounts | {payment_record["reservation"]["amount"]} == {amount}
 
 
-def test_a_story_takes_one_call_of_dynamodb(
+def test_get_payment_one_dynamodb_request(
     api_driver: ApiDriver, callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     callback_driver.confirm("1")
@@ -221,7 +217,7 @@ def test_a_story_takes_one_call_of_dynamodb(
     assert aws_calls.calls_during(lambda: api_driver.get(payment_path("1"))) == ["BatchGetItem"]
 
 
-def test_nothing_personal_is_told(api_driver: ApiDriver, confirm: LambdaFunction) -> None:
+def test_get_payment_returns_no_pii(api_driver: ApiDriver, confirm: LambdaFunction) -> None:
     pii = {
         "agent_name": "zq7",
         "agent_email": "zq7@example.com",
@@ -238,6 +234,6 @@ def test_nothing_personal_is_told(api_driver: ApiDriver, confirm: LambdaFunction
 @pytest.mark.parametrize(
     ("query", "names"), [({"test": "yes"}, {"test"}), ({"test": ""}, {"test"}), ({"zq7": "1"}, {"zq7"})], ids=str
 )
-def test_what_cannot_be_asked_is_named(api_driver: ApiDriver, query: dict[str, str], names: set[str]) -> None:
+def test_get_payment_invalid_parameters_reported(api_driver: ApiDriver, query: dict[str, str], names: set[str]) -> None:
     assert parameter_errors(api_driver.get(payment_path(), **query)).keys() == names
     assert parameter_errors(api_driver.get(payment_path("a b"))).keys() == {"pnm_payment_identifier"}

@@ -218,7 +218,7 @@ class LedgerStateMachine(RuleBasedStateMachine):
 
 @pytest.mark.no_coverage  # Other tests cover the same code, and coverage adds half a minute.
 @pytest.mark.parametrize("seed_value", range(2))
-def test_the_ledger_does_what_the_model_does(ledger_table: LedgerFixture, seed_value: int) -> None:
+def test_ledger_random_scenarios_match_model(ledger_table: LedgerFixture, seed_value: int) -> None:
     fixture = ledger_table
 
     @seed(seed_value)

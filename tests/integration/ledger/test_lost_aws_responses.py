@@ -49,7 +49,7 @@ SCENARIOS: dict[str, tuple[list[tuple[str, dict[str, Any]]], dict[str, Any], set
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("lost_indexes", [[0], [1], [0, 1], [1, 2]], ids=["first", "second", "first two", "later two"])
-def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
+def test_confirm_lost_responses_posted_once_and_acknowledged(
     cold_start: Callable[[str], LambdaFunction],
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
@@ -75,7 +75,7 @@ def test_a_payment_whose_answers_are_lost_is_posted_once_and_acknowledged(
 
 @pytest.mark.parametrize("operations", [READS, WRITES, READS + WRITES], ids=["reads", "writes", "both"])
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "0"}], ids=["accepted", "declined"])
-def test_an_authorization_whose_answers_are_lost_is_answered_with_what_was_stored(
+def test_authorize_lost_responses_returns_stored_decision(
     authorize: LambdaFunction,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
@@ -95,7 +95,7 @@ def test_an_authorization_whose_answers_are_lost_is_answered_with_what_was_store
 
 
 @pytest.mark.parametrize("lost_index", [0, 1])
-def test_a_conflict_whose_answer_is_lost_is_still_declined_and_marked(
+def test_authorize_conflict_lost_response_declined_and_flagged(
     authorize: LambdaFunction,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
@@ -114,7 +114,7 @@ def test_a_conflict_whose_answer_is_lost_is_still_declined_and_marked(
 
 
 @pytest.mark.parametrize("lost_index", [0, 1])
-def test_an_authorization_after_the_confirmation_survives_a_lost_answer(
+def test_authorize_after_confirmation_lost_response_accepted(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
@@ -131,7 +131,7 @@ def test_an_authorization_after_the_confirmation_survives_a_lost_answer(
     assert ledger_table.payment()["outcome"] == "payment"
 
 
-def test_when_all_answers_are_lost_the_confirmation_is_not_acknowledged_and_a_repeat_posts_nothing_more(
+def test_confirm_lost_responses_not_acknowledged_then_idempotent(
     confirm: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder, response_error: Exception
 ) -> None:
     aws_calls.response_errors["TransactWriteItems"] = [response_error] * 10_000
@@ -143,7 +143,7 @@ def test_when_all_answers_are_lost_the_confirmation_is_not_acknowledged_and_a_re
 
 
 @pytest.mark.parametrize("operations", [READS, WRITES], ids=["reads", "writes"])
-def test_when_all_answers_are_lost_the_authorization_is_declined_in_so_many_words(
+def test_authorize_all_responses_lost_declined(
     authorize: LambdaFunction, aws_calls: AwsCallRecorder, response_error: Exception, operations: list[str]
 ) -> None:
     aws_calls.response_errors = {operation: [response_error] * 10_000 for operation in operations}
@@ -165,7 +165,7 @@ INTERLEAVED_MESSAGES: dict[str, tuple[str, dict[str, Any], Decimal]] = {
 
 
 @pytest.mark.parametrize("interleaved", INTERLEAVED_MESSAGES)
-def test_a_payment_after_its_decline_is_posted_once_whatever_else_is_told_of_it_meanwhile(
+def test_confirm_paid_after_failed_interleaved_posts_once(
     cold_start: Callable[[str], LambdaFunction],
     ledger_table: LedgerFixture,
     monkeypatch: pytest.MonkeyPatch,

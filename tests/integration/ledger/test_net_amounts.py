@@ -11,7 +11,7 @@ NET_AMOUNT = {"net_payment_amount": "350.00", "net_payment_currency": "USD"}
 ONE_TRANSACTION = ["TransactWriteItems"]
 
 
-def test_a_net_amount_other_than_the_authorized_one_is_posted_and_marked(
+def test_net_amount_mismatch_posted_and_flagged(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     assert authorize(authorization(**NET_AMOUNT | {"net_payment_amount": "349.99"})).status == 200
@@ -23,7 +23,7 @@ def test_a_net_amount_other_than_the_authorized_one_is_posted_and_marked(
     assert captured_output.metric_total("AnomalyAmountDiffers") == 1
 
 
-def test_a_net_amount_that_differs_is_marked_when_the_authorization_comes_late(
+def test_net_amount_mismatch_late_authorization_flagged(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     assert confirm(confirmation(**NET_AMOUNT)).status == 200
@@ -38,7 +38,7 @@ def test_a_net_amount_that_differs_is_marked_when_the_authorization_comes_late(
 @pytest.mark.parametrize(
     "authorized_net", [None, {}, NET_AMOUNT], ids=["unauthorized", "without net", "with another net"]
 )
-def test_a_net_amount_above_the_amount_is_posted_once_and_marked(
+def test_net_amount_exceeding_amount_posted_once_and_flagged(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
@@ -57,7 +57,7 @@ def test_a_net_amount_above_the_amount_is_posted_once_and_marked(
     assert captured_output.metric_total("PaymentConfirmed") == 1
 
 
-def test_a_net_amount_above_the_amount_of_a_payment_that_failed_is_no_anomaly(
+def test_net_amount_exceeding_of_failed_payment_is_no_anomaly(
     confirm: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     assert confirm(confirmation(status="decline", net_payment_amount="355.00")).status == 200
@@ -76,7 +76,7 @@ def test_a_net_amount_above_the_amount_of_a_payment_that_failed_is_no_anomaly(
     ],
     ids=["authorized without net", "equal", "equal without cents", "no fees"],
 )
-def test_a_net_amount_that_contradicts_nothing_costs_one_transaction_and_no_mark(
+def test_net_amount_consistent_one_transaction_without_anomaly(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
@@ -93,7 +93,7 @@ def test_a_net_amount_that_contradicts_nothing_costs_one_transaction_and_no_mark
 
 
 @pytest.mark.parametrize("net", ["349.99", "355.00"], ids=["differs", "differs and exceeds"])
-def test_a_marked_confirmation_again_costs_one_transaction_and_posts_nothing(
+def test_net_amount_mismatch_duplicate_costs_one_transaction(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
@@ -112,7 +112,7 @@ def test_a_marked_confirmation_again_costs_one_transaction_and_posts_nothing(
 @pytest.mark.parametrize(
     ("was_authorized", "transactions"), [(True, 1), (False, 2)], ids=["authorized", "unauthorized"]
 )
-def test_a_net_amount_that_exceeds_costs_no_more_than_another_where_no_net_amount_was_authorized(
+def test_net_amount_exceeding_costs_no_additional_transaction(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     aws_calls: AwsCallRecorder,

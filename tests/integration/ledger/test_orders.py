@@ -21,7 +21,7 @@ DEFAULT_FIELDS = {"order_amount": None, "minimum_payment_amount": None, "expires
 IDENTITY = {"site_identifier": SITE, "pnm_order_identifier": ORDER}
 
 
-def test_an_order_is_told_as_it_was_fed(api_driver: ApiDriver) -> None:
+def test_order_put_and_get_return_normalized_fields(api_driver: ApiDriver) -> None:
     put_response = api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
 
     assert put_response.status == 200
@@ -35,7 +35,7 @@ def test_an_order_is_told_as_it_was_fed(api_driver: ApiDriver) -> None:
     assert api_driver.get(order_path()) == put_response
 
 
-def test_what_is_left_out_has_its_default(api_driver: ApiDriver) -> None:
+def test_order_put_omitted_fields_use_defaults(api_driver: ApiDriver) -> None:
     assert api_driver.put(order_path(), order_amount=None).status == 200
 
     returned = api_driver.get(order_path()).content
@@ -43,7 +43,7 @@ def test_what_is_left_out_has_its_default(api_driver: ApiDriver) -> None:
     assert returned == {**IDENTITY, "status": "open", "order_type": "any", **DEFAULT_FIELDS}
 
 
-def test_what_is_fed_is_what_authorizations_are_decided_by(api_driver: ApiDriver, ledger_table: LedgerFixture) -> None:
+def test_order_put_stores_typed_item(api_driver: ApiDriver, ledger_table: LedgerFixture) -> None:
     api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
 
     [item] = ledger_table.all_items()
@@ -60,7 +60,7 @@ def test_what_is_fed_is_what_authorizations_are_decided_by(api_driver: ApiDriver
     }
 
 
-def test_a_payment_is_declined_for_an_order_that_is_fed_as_closed_until_it_is_fed_as_open(
+def test_order_status_closed_declines_until_open(
     api_driver: ApiDriver, authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     def decision_of(payment_id: str) -> str:
@@ -76,7 +76,7 @@ def test_a_payment_is_declined_for_an_order_that_is_fed_as_closed_until_it_is_fe
     assert [*decisions, decision_of("3")] == ["no", "no", "yes"]
 
 
-def test_to_feed_the_same_again_changes_nothing(
+def test_order_put_duplicate_changes_nothing(
     api_driver: ApiDriver, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
 ) -> None:
     first_response = api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
@@ -92,7 +92,7 @@ def test_to_feed_the_same_again_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ALL_FIELDS)
-def test_what_is_no_longer_said_holds_no_more(api_driver: ApiDriver, name: str) -> None:
+def test_order_put_omitted_field_returns_to_default(api_driver: ApiDriver, name: str) -> None:
     api_driver.at(NOON).put(order_path(), **ALL_FIELDS)
     remaining_fields = {n: v for n, v in ALL_FIELDS.items() if n != name}
     if name == "order_amount":
@@ -107,7 +107,7 @@ def test_what_is_no_longer_said_holds_no_more(api_driver: ApiDriver, name: str) 
     assert api_driver.get(order_path()) == put_response
 
 
-def test_each_order_is_its_own_and_so_is_each_sites(api_driver: ApiDriver) -> None:
+def test_orders_separate_by_identifier_and_site(api_driver: ApiDriver) -> None:
     api_driver.put(order_path(), order_amount="1")
     api_driver.put(order_path("2"), order_amount="2")
     api_driver.put(order_path(site=SITE_OF_3_0_IN_XML), order_amount="3")
@@ -120,12 +120,12 @@ def test_each_order_is_its_own_and_so_is_each_sites(api_driver: ApiDriver) -> No
 @pytest.mark.parametrize(
     ("amount", "returned"), [("0.01", "0.01"), ("5", "5.00"), (25.5, "25.50"), ("999999999999.99", "999999999999.99")]
 )
-def test_amounts_are_exact(api_driver: ApiDriver, amount: Any, returned: str) -> None:
+def test_order_amounts_exact(api_driver: ApiDriver, amount: Any, returned: str) -> None:
     assert api_driver.put(order_path(), order_amount=amount).content["order_amount"] == returned
     assert api_driver.get(order_path()).content["order_amount"] == returned
 
 
-def test_an_order_that_nobody_fed_is_not_found(api_driver: ApiDriver, authorize: LambdaFunction) -> None:
+def test_order_get_unknown_returns_not_found(api_driver: ApiDriver, authorize: LambdaFunction) -> None:
     # A payment for an order does not record the order.
     send_at(datetime.now(UTC), authorize, authorization())
 
@@ -156,7 +156,7 @@ def test_an_order_that_nobody_fed_is_not_found(api_driver: ApiDriver, authorize:
     ],
     ids=lambda part: str(sorted(part)) if isinstance(part, set) else str(part),
 )
-def test_what_cannot_be_fed_is_named_and_not_stored(
+def test_order_put_invalid_field_rejected_and_not_stored(
     api_driver: ApiDriver, ledger_table: LedgerFixture, content: dict[str, Any], names: set[str]
 ) -> None:
     response = api_driver.put(order_path(), **content)
@@ -167,14 +167,12 @@ def test_what_cannot_be_fed_is_named_and_not_stored(
 
 
 @pytest.mark.parametrize("identifier", ["", "a b", "1" * 65, "%", "pnm_order_identifier1", "..", "é"])
-def test_what_cannot_be_paynearmes_identifier_is_named(
-    api_driver: ApiDriver, ledger_table: LedgerFixture, identifier: str
-) -> None:
+def test_order_identifier_invalid_rejected(api_driver: ApiDriver, ledger_table: LedgerFixture, identifier: str) -> None:
     for response in (api_driver.get(order_path(identifier)), api_driver.put(order_path(identifier))):
         assert parameter_errors(response).keys() == {"pnm_order_identifier"}
     assert ledger_table.all_items() == []
 
 
-def test_the_query_of_a_get_has_no_parameter(api_driver: ApiDriver) -> None:
+def test_order_get_query_parameter_rejected(api_driver: ApiDriver) -> None:
     assert parameter_errors(api_driver.get(order_path(), test="true")).keys() == {"test"}
     assert parameter_errors(api_driver.get(order_path(), site_identifier=SITE)).keys() == {"site_identifier"}

@@ -139,7 +139,7 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
 
 @pytest.mark.parametrize("rules", [{}, EVERY_RULE], ids=["no rule", "every rule"])
 @pytest.mark.parametrize("case", EXPECTED_CALLS)
-def test_a_callback_costs_so_many_calls_of_dynamodb_and_no_more(
+def test_callback_costs_expected_dynamodb_calls(
     cold_start: Callable[[str], LambdaFunction],
     deployed_policy: FakeAppConfig,
     aws_calls: AwsCallRecorder,
@@ -163,7 +163,7 @@ TYPICAL_MESSAGES: dict[str, tuple[list[CallbackMessage], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", TYPICAL_MESSAGES)
-def test_a_warm_function_calls_dynamodb_and_nothing_else(
+def test_warm_function_calls_only_dynamodb(
     cold_start: Callable[[str], LambdaFunction], deployed_policy: FakeAppConfig, aws_calls: AwsCallRecorder, name: str
 ) -> None:
     previous_messages, calls_per_message = TYPICAL_MESSAGES[name]
@@ -190,7 +190,7 @@ def test_a_warm_function_calls_dynamodb_and_nothing_else(
         ("reverse", []),
     ],
 )
-def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
+def test_cold_start_reads_policy_once_on_first_request(
     cold_start: Callable[[str], LambdaFunction], deployed_policy: FakeAppConfig, name: str, calls: list[str]
 ) -> None:
     function = cold_start(name)
@@ -208,7 +208,7 @@ def test_a_cold_function_asks_for_the_policy_once_and_only_when_it_is_called(
     [{"signature": "0"}, {"test": "maybe"}, {"A": "1"}],
     ids=["not authentic", "invalid", "malformed"],
 )
-def test_a_refused_callback_costs_no_call_of_dynamodb_and_none_of_appconfig(
+def test_rejected_callback_calls_no_dynamodb_or_appconfig(
     cold_start: Callable[[str], LambdaFunction],
     deployed_policy: FakeAppConfig,
     aws_calls: AwsCallRecorder,
@@ -270,7 +270,7 @@ def without_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_rollback")
-def test_an_authorization_reads_no_more_however_many_payments_the_customer_has_made(
+def test_authorize_reads_independent_of_payment_count(
     read_recorder: ReadRecorder,
     cold_start: Callable[[str], LambdaFunction],
     deployed_policy: FakeAppConfig,

@@ -16,7 +16,7 @@ TOMORROW = NOON + timedelta(days=1)
 TOMORROW_WINDOWS = ("DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
 
 
-def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touched(
+def test_confirm_keeps_reservation_and_windows_unchanged(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, aws_calls: AwsCallRecorder
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -39,7 +39,7 @@ def test_a_payment_that_is_confirmed_keeps_counting_and_its_windows_are_not_touc
     ],
     ids=["less", "more", "other order"],
 )
-def test_a_payment_of_another_amount_counts_with_that_in_the_windows_of_its_decision(
+def test_confirm_mismatch_counts_paid_amount_in_decision_windows(
     callback_driver: CallbackDriver, changes: dict[str, str], counted_amount: str, anomaly: str
 ) -> None:
     callback_driver.authorize("1")
@@ -54,7 +54,7 @@ def test_a_payment_of_another_amount_counts_with_that_in_the_windows_of_its_deci
 
 
 @pytest.mark.parametrize(("confirmed_type", "counted_type"), [("cash", "cash"), ("a_new_one", "other")])
-def test_a_payment_of_another_type_counts_with_that(
+def test_confirm_payment_type_differs_counts_confirmed_type(
     callback_driver: CallbackDriver, confirmed_type: str, counted_type: str
 ) -> None:
     callback_driver.authorize("1")
@@ -69,7 +69,7 @@ def test_a_payment_of_another_type_counts_with_that(
 
 
 @pytest.mark.parametrize("paid_amount", ["100.00", "90.00"], ids=["as authorized", "another amount"])
-def test_a_payment_whose_type_is_no_longer_told_counts_with_the_one_that_was_asked_about(
+def test_confirm_without_payment_type_counts_authorized_type(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, paid_amount: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00", "credit")])
@@ -81,7 +81,7 @@ def test_a_payment_whose_type_is_no_longer_told_counts_with_the_one_that_was_ask
     assert not callback_driver.authorize("2", payment_amount="10.01")
 
 
-def test_a_payment_of_another_customer_counts_with_that_one(callback_driver: CallbackDriver) -> None:
+def test_confirm_customer_differs_counts_confirmed_customer(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
 
     for _ in range(2):
@@ -92,9 +92,7 @@ def test_a_payment_of_another_customer_counts_with_that_one(callback_driver: Cal
     assert callback_driver.anomalies() == {"customer_differs"}
 
 
-def test_a_payment_that_no_longer_names_its_customer_counts_with_the_one_who_asked(
-    callback_driver: CallbackDriver,
-) -> None:
+def test_confirm_without_customer_counts_authorized_customer(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
 
     callback_driver.confirm(site_customer_identifier=None)
@@ -102,7 +100,7 @@ def test_a_payment_that_no_longer_names_its_customer_counts_with_the_one_who_ask
     assert callback_driver.spent() == total("100.00")
 
 
-def test_a_payment_that_only_now_names_its_customer_counts_with_that_one(callback_driver: CallbackDriver) -> None:
+def test_confirm_first_customer_counts_on_confirmation_day(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize(site_customer_identifier=None)
 
     callback_driver.at(TOMORROW).confirm()
@@ -110,7 +108,7 @@ def test_a_payment_that_only_now_names_its_customer_counts_with_that_one(callbac
     assert callback_driver.spent() == total("100.00", *TOMORROW_WINDOWS)
 
 
-def test_a_payment_that_differs_in_everything_counts_as_it_was_made(callback_driver: CallbackDriver) -> None:
+def test_confirm_all_fields_differ_counts_confirmed_values(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
 
     callback_driver.confirm(payment_amount="7.00", payment_type="cash", site_customer_identifier="another")
@@ -120,7 +118,7 @@ def test_a_payment_that_differs_in_everything_counts_as_it_was_made(callback_dri
 
 
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "declined"])
-def test_a_payment_that_we_did_not_accept_counts_on_the_day_of_its_confirmation_even_past_the_limit(
+def test_paid_after_decline_counts_on_confirmation_day(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, was_authorized: bool
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("week", "150.00")])
@@ -141,7 +139,7 @@ def test_a_payment_that_we_did_not_accept_counts_on_the_day_of_its_confirmation_
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize("changes", [{"test": "true"}, {"site_customer_identifier": None}], ids=["test", "no customer"])
-def test_no_test_and_no_payment_of_nobody_counts(
+def test_confirm_test_or_without_customer_counts_nothing(
     callback_driver: CallbackDriver, ledger_table: LedgerFixture, status: str, changes: dict[str, Any]
 ) -> None:
     callback_driver.confirm(status=status, **changes)
@@ -150,7 +148,7 @@ def test_no_test_and_no_payment_of_nobody_counts(
     assert "reservation_amount" not in item
 
 
-def test_without_any_policy_a_payment_that_nobody_asked_about_is_posted_and_marked_as_not_counted(
+def test_confirm_without_policy_posts_and_flags_uncounted(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, captured_output: CapturedOutput
 ) -> None:
     deployed_policy.put("no policy")
@@ -165,7 +163,7 @@ def test_without_any_policy_a_payment_that_nobody_asked_about_is_posted_and_mark
 
 
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00", "payment_type": "cash"}])
-def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
+def test_confirm_without_policy_counts_reserved_payment(
     callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     cold_start: Callable[[str], LambdaFunction],
@@ -181,7 +179,7 @@ def test_without_any_policy_a_payment_that_reserved_is_counted_as_it_was_made(
 
 
 @pytest.mark.parametrize("timestamp", [NOON, TOMORROW], ids=["same day", "next day"])
-def test_an_outcome_before_the_question_counts_once_and_does_not_stand_against_its_own_payment(
+def test_authorize_after_confirm_counts_once_and_accepts(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, timestamp: datetime
 ) -> None:
     deployed_policy.put_defaults(
@@ -196,7 +194,7 @@ def test_an_outcome_before_the_question_counts_once_and_does_not_stand_against_i
     assert not callback_driver.authorize("2", payment_amount="0.01")
 
 
-def test_what_others_spent_stands_against_a_question_after_the_outcome(
+def test_authorize_after_confirm_counts_other_payments_spending(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
@@ -210,7 +208,7 @@ def test_what_others_spent_stands_against_a_question_after_the_outcome(
     assert callback_driver.spent() == total("200.00")
 
 
-def test_what_a_payment_holds_of_another_day_makes_no_room_for_the_question_about_it(
+def test_authorize_next_day_ignores_confirmed_reservation(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -221,7 +219,7 @@ def test_what_a_payment_holds_of_another_day_makes_no_room_for_the_question_abou
     assert not payments_tomorrow.authorize("1")
 
 
-def test_a_question_about_a_payment_that_failed_reserves_nothing_until_the_payment_is_made_after_all(
+def test_authorize_after_decline_reserves_nothing(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -235,7 +233,7 @@ def test_a_question_about_a_payment_that_failed_reserves_nothing_until_the_payme
     assert callback_driver.anomalies() == {"outcome_contradicted"}
 
 
-def test_a_payment_that_first_failed_counts_again_in_the_windows_of_its_decision(
+def test_paid_after_failed_counts_in_decision_windows(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -250,7 +248,7 @@ def test_a_payment_that_first_failed_counts_again_in_the_windows_of_its_decision
     assert callback_driver.anomalies("1") == {"outcome_contradicted"}
 
 
-def test_a_failure_that_is_told_after_the_payment_gives_nothing_back(callback_driver: CallbackDriver) -> None:
+def test_failed_after_paid_releases_nothing(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
     callback_driver.confirm()
     callback_driver.decline()
@@ -258,9 +256,7 @@ def test_a_failure_that_is_told_after_the_payment_gives_nothing_back(callback_dr
     assert callback_driver.spent() == total("100.00")
 
 
-def test_a_payment_that_is_told_again_with_another_customer_and_amount_counts_as_it_did(
-    callback_driver: CallbackDriver,
-) -> None:
+def test_contradicting_confirmation_keeps_first_reservation(callback_driver: CallbackDriver) -> None:
     callback_driver.confirm()
     callback_driver.confirm(payment_amount="7.00", site_customer_identifier="another")
 

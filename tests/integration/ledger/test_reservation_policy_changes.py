@@ -31,7 +31,7 @@ def deploy_policy(
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
 @pytest.mark.parametrize("types", [[], ["cash", "credit"]], ids=["all types", "some types"])
-def test_a_new_limit_counts_what_was_spent_before_it(deploy_policy: Deploy, window: str, types: list[str]) -> None:
+def test_new_limit_counts_earlier_spending(deploy_policy: Deploy, window: str, types: list[str]) -> None:
     payments_before = deploy_policy()
     payments_before.authorize("1")
     payments_before.confirm("2", payment_type="cash")
@@ -42,7 +42,7 @@ def test_a_new_limit_counts_what_was_spent_before_it(deploy_policy: Deploy, wind
     assert payments_after.authorize("4", payment_amount="50.00")
 
 
-def test_a_new_limit_over_other_types_counts_what_was_spent_with_these(deploy_policy: Deploy) -> None:
+def test_new_limit_other_payment_types_counts_earlier_spending(deploy_policy: Deploy) -> None:
     payments_before = deploy_policy(limit("day", "300.00", "credit"))
     payments_before.authorize("1", payment_type="cash")
     payments_before.authorize("2", payment_type="debit")
@@ -54,7 +54,7 @@ def test_a_new_limit_over_other_types_counts_what_was_spent_with_these(deploy_po
     assert payments_after.authorize("5", payment_type="debit")
 
 
-def test_a_lower_limit_declines_everything_once_more_than_it_was_spent(deploy_policy: Deploy) -> None:
+def test_lower_limit_below_spending_declines_all(deploy_policy: Deploy) -> None:
     deploy_policy(limit("month", "500.00")).authorize("1")
 
     payments_after = deploy_policy(limit("month", "50.00"))
@@ -63,7 +63,7 @@ def test_a_lower_limit_declines_everything_once_more_than_it_was_spent(deploy_po
     assert payments_after.item("2")["reason"] == "month_limit_exceeded"
 
 
-def test_spending_counts_while_there_is_no_limit(deploy_policy: Deploy) -> None:
+def test_spending_counted_while_no_limit(deploy_policy: Deploy) -> None:
     deploy_policy(limit("day", "100.00")).authorize("1")
     without_limit = deploy_policy()
     assert without_limit.authorize("2")
@@ -80,7 +80,7 @@ AFTERNOON = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
-def test_in_another_time_zone_a_window_of_the_same_name_goes_on(deploy_policy: Deploy, window: str) -> None:
+def test_time_zone_change_same_date_window_continues(deploy_policy: Deploy, window: str) -> None:
     deploy_policy(limit(window, "100.00")).at(AFTERNOON).authorize("1")
 
     payments_after = deploy_policy(limit(window, "100.00"), time_zone="Europe/London").at(AFTERNOON)
@@ -88,9 +88,7 @@ def test_in_another_time_zone_a_window_of_the_same_name_goes_on(deploy_policy: D
     assert not payments_after.authorize("2", payment_amount="0.01")
 
 
-def test_in_another_time_zone_a_day_of_another_name_begins_anew_and_its_week_and_month_go_on(
-    deploy_policy: Deploy,
-) -> None:
+def test_time_zone_change_resets_day_keeps_week_and_month(deploy_policy: Deploy) -> None:
     deploy_policy(limit("day", "100.00")).at(AFTERNOON).authorize("1")
 
     payments_after = deploy_policy(limit("day", "100.00"), limit("week", "150.00"), time_zone="Asia/Tokyo").at(
@@ -108,7 +106,7 @@ def test_in_another_time_zone_a_day_of_another_name_begins_anew_and_its_week_and
 
 
 @pytest.mark.parametrize("hours_later", [0, 24])
-def test_what_was_reserved_in_one_time_zone_is_given_back_there(deploy_policy: Deploy, hours_later: int) -> None:
+def test_time_zone_change_release_uses_original_windows(deploy_policy: Deploy, hours_later: int) -> None:
     timestamp = AFTERNOON + timedelta(hours=hours_later)
     deploy_policy().at(AFTERNOON).authorize("1")
     deploy_policy(time_zone="Asia/Tokyo").at(AFTERNOON).authorize("2")
@@ -121,9 +119,7 @@ def test_what_was_reserved_in_one_time_zone_is_given_back_there(deploy_policy: D
 
 
 @pytest.mark.parametrize("time_zone", ["America/New_York", "Europe/London", "Asia/Tokyo"])
-def test_a_late_question_is_not_declined_by_its_own_payment_whatever_the_time_zone_by_then(
-    deploy_policy: Deploy, time_zone: str
-) -> None:
+def test_late_authorize_excludes_own_payment(deploy_policy: Deploy, time_zone: str) -> None:
     deploy_policy().at(AFTERNOON).confirm("1")
     limits = [limit(window, "100.00") for window in ("day", "week", "month")]
 
@@ -133,7 +129,7 @@ def test_a_late_question_is_not_declined_by_its_own_payment_whatever_the_time_zo
     assert payments_after.spent() == total("100.00")
 
 
-def test_a_time_zone_in_which_the_week_is_another_counts_there(deploy_policy: Deploy) -> None:
+def test_time_zone_change_other_week_starts_new_window(deploy_policy: Deploy) -> None:
     sunday_evening = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
     deploy_policy(limit("week", "100.00")).at(sunday_evening).authorize("1")
 

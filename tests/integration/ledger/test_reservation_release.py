@@ -30,7 +30,7 @@ def day_limit(deployed_policy: FakeAppConfig) -> None:
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
-def test_a_payment_that_failed_gives_back_what_it_reserved_and_that_can_be_spent_again(
+def test_failed_payment_releases_reservation_for_new_payment(
     callback_driver: CallbackDriver, timestamp: datetime
 ) -> None:
     assert callback_driver.authorize("1")
@@ -61,7 +61,7 @@ def test_a_payment_that_failed_gives_back_what_it_reserved_and_that_can_be_spent
     ],
     ids=lambda changes: ", ".join(changes),
 )
-def test_it_gives_back_what_was_reserved_whatever_its_decline_says(
+def test_failed_payment_mismatch_releases_whole_reservation(
     callback_driver: CallbackDriver, ledger_table: LedgerFixture, timestamp: datetime, changes: dict[str, Any]
 ) -> None:
     callback_driver.authorize("1")
@@ -76,7 +76,7 @@ def test_it_gives_back_what_was_reserved_whatever_its_decline_says(
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
-def test_it_gives_back_without_any_policy_too(
+def test_failed_payment_without_policy_releases_reservation(
     callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     cold_start: Callable[[str], LambdaFunction],
@@ -92,7 +92,7 @@ def test_it_gives_back_without_any_policy_too(
 
 
 @each_confirmation_time
-def test_other_payments_keep_what_they_reserved(callback_driver: CallbackDriver, timestamp: datetime) -> None:
+def test_failed_payment_keeps_other_reservations(callback_driver: CallbackDriver, timestamp: datetime) -> None:
     callback_driver.authorize("1", payment_amount="1.00")
     callback_driver.authorize("2", payment_type="cash")
     callback_driver.authorize("3", payment_amount="9.00", site_customer_identifier="another")
@@ -104,7 +104,7 @@ def test_other_payments_keep_what_they_reserved(callback_driver: CallbackDriver,
 
 
 @each_confirmation_time
-def test_it_is_given_back_once_however_often_it_is_told(callback_driver: CallbackDriver, timestamp: datetime) -> None:
+def test_failed_payment_duplicates_release_once(callback_driver: CallbackDriver, timestamp: datetime) -> None:
     callback_driver.authorize("1")
     callback_driver.authorize("2")
 
@@ -120,7 +120,7 @@ def test_it_is_given_back_once_however_often_it_is_told(callback_driver: Callbac
     [None, {"payment_currency": "CAD"}, {"test": "true"}, {"site_customer_identifier": None}],
     ids=["unauthorized", "declined", "test", "no customer"],
 )
-def test_what_reserved_nothing_gives_nothing_back(
+def test_failed_payment_without_reservation_releases_nothing(
     callback_driver: CallbackDriver, authorization_changes: dict[str, Any] | None
 ) -> None:
     callback_driver.authorize("1")
@@ -132,7 +132,7 @@ def test_what_reserved_nothing_gives_nothing_back(
     assert callback_driver.spent() == total("100.00")
 
 
-def test_on_the_day_of_the_decision_it_costs_one_transaction(
+def test_failed_payment_on_decision_day_costs_one_transaction(
     callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     callback_driver.authorize()
@@ -142,9 +142,7 @@ def test_on_the_day_of_the_decision_it_costs_one_transaction(
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
-def test_what_nobody_confirmed_can_be_given_back_once_and_spent_again(
-    callback_driver: CallbackDriver, timestamp: datetime
-) -> None:
+def test_release_unconfirmed_payment_once_frees_limit(callback_driver: CallbackDriver, timestamp: datetime) -> None:
     callback_driver.authorize("1")
 
     assert [callback_driver.at(timestamp).release("1") for _ in range(3)] == [True, False, False]
@@ -156,7 +154,7 @@ def test_what_nobody_confirmed_can_be_given_back_once_and_spent_again(
 
 
 @pytest.mark.parametrize("outcome", ["payment", "decline"])
-def test_nothing_is_released_of_a_payment_with_an_outcome(callback_driver: CallbackDriver, outcome: str) -> None:
+def test_release_after_outcome_changes_nothing(callback_driver: CallbackDriver, outcome: str) -> None:
     callback_driver.authorize()
     callback_driver.confirm(status=outcome)
     items_before = callback_driver.ledger_table.all_items()
@@ -170,7 +168,7 @@ def test_nothing_is_released_of_a_payment_with_an_outcome(callback_driver: Callb
     [None, {"payment_currency": "CAD"}, {"test": "true"}, {"site_customer_identifier": None}],
     ids=["unauthorized", "declined", "test", "no customer"],
 )
-def test_nothing_is_released_where_nothing_was_reserved(
+def test_release_without_reservation_changes_nothing(
     callback_driver: CallbackDriver, authorization_changes: dict[str, Any] | None
 ) -> None:
     callback_driver.authorize("1")
@@ -190,9 +188,7 @@ def without_pending_attributes(items: list[dict[str, Any]]) -> list[dict[str, An
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
-def test_a_payment_that_is_made_after_its_release_counts_again_where_it_did_even_past_the_limit(
-    callback_driver: CallbackDriver, timestamp: datetime
-) -> None:
+def test_paid_after_release_counts_even_above_limit(callback_driver: CallbackDriver, timestamp: datetime) -> None:
     callback_driver.authorize("1")
     callback_driver.release("1")
     assert callback_driver.authorize("2")
@@ -206,7 +202,7 @@ def test_a_payment_that_is_made_after_its_release_counts_again_where_it_did_even
     assert not callback_driver.authorize("3", payment_amount="0.01")
 
 
-def test_it_counts_again_without_any_policy_too(
+def test_paid_after_release_without_policy_counts(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, cold_start: Callable[[str], LambdaFunction]
 ) -> None:
     callback_driver.authorize("1")
@@ -220,9 +216,7 @@ def test_it_counts_again_without_any_policy_too(
 
 
 @each_confirmation_time
-def test_a_payment_that_fails_after_its_release_gives_back_nothing_more(
-    callback_driver: CallbackDriver, timestamp: datetime
-) -> None:
+def test_failed_after_release_releases_nothing_more(callback_driver: CallbackDriver, timestamp: datetime) -> None:
     callback_driver.authorize("1")
     callback_driver.authorize("2")
     callback_driver.release("1")
@@ -234,7 +228,7 @@ def test_a_payment_that_fails_after_its_release_gives_back_nothing_more(
     assert callback_driver.anomalies() == set()
 
 
-def test_released_failed_and_then_made_it_counts_once(callback_driver: CallbackDriver) -> None:
+def test_paid_after_released_and_failed_counts_once(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
     callback_driver.release()
     callback_driver.decline()
@@ -246,9 +240,7 @@ def test_released_failed_and_then_made_it_counts_once(callback_driver: CallbackD
 
 @pytest.mark.usefixtures("day_limit")
 @each_confirmation_time
-def test_a_released_payment_that_is_asked_about_again_is_decided_anew(
-    callback_driver: CallbackDriver, timestamp: datetime
-) -> None:
+def test_reauthorize_released_payment_reserves_once(callback_driver: CallbackDriver, timestamp: datetime) -> None:
     callback_driver.authorize("1")
     callback_driver.release("1")
 
@@ -262,7 +254,7 @@ def test_a_released_payment_that_is_asked_about_again_is_decided_anew(
 
 
 @pytest.mark.usefixtures("day_limit")
-def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(callback_driver: CallbackDriver) -> None:
+def test_reauthorize_released_payment_limit_reached_declines(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize("1")
     callback_driver.release("1")
     callback_driver.authorize("2")
@@ -277,7 +269,7 @@ def test_a_released_payment_is_declined_once_others_spent_what_it_gave_back(call
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_released_payment_with_an_outcome_is_not_decided_anew(callback_driver: CallbackDriver, status: str) -> None:
+def test_reauthorize_released_payment_with_outcome_no_change(callback_driver: CallbackDriver, status: str) -> None:
     callback_driver.authorize()
     callback_driver.release()
     callback_driver.confirm(status=status)
@@ -287,7 +279,7 @@ def test_a_released_payment_with_an_outcome_is_not_decided_anew(callback_driver:
     assert callback_driver.ledger_table.all_items() == items_before
 
 
-def test_what_is_given_back_leaves_windows_that_hold_nothing(callback_driver: CallbackDriver) -> None:
+def test_failed_payment_keeps_windows_with_zero_spending(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
     callback_driver.decline()
 

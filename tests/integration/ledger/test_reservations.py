@@ -14,7 +14,7 @@ from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 
 @pytest.mark.parametrize("limits", [[], [limit("week", "500.00")]], ids=["no limit", "a limit"])
-def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
+def test_reservation_accepted_payment_in_day_week_and_month(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
@@ -28,7 +28,7 @@ def test_an_accepted_payment_is_reserved_in_its_day_its_week_and_its_month(
     assert item["reservation_customer"] == CUSTOMER
 
 
-def test_windows_hold_the_sum_and_the_sum_by_payment_type(callback_driver: CallbackDriver) -> None:
+def test_spending_windows_sum_total_and_by_payment_type(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize("1", payment_type="cash", payment_amount="20.10")
     callback_driver.authorize("2", payment_type="cash", payment_amount="0.20")
     callback_driver.authorize("3", payment_type="zelle", payment_amount="3.03")
@@ -40,7 +40,7 @@ def test_windows_hold_the_sum_and_the_sum_by_payment_type(callback_driver: Callb
     assert callback_driver.spent(of_type="none") == total("4.00")
 
 
-def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(callback_driver: CallbackDriver) -> None:
+def test_spending_window_expires_after_one_to_three_years(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
 
     for item in callback_driver.windows().values():
@@ -49,7 +49,7 @@ def test_a_windows_item_is_deleted_some_time_but_not_while_it_counts(callback_dr
 
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
-def test_exactly_the_limit_is_accepted_and_a_cent_more_is_not(
+def test_limit_exact_amount_accepted_cent_more_declined(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, captured_output: CapturedOutput, window: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "250.00")])
@@ -65,7 +65,7 @@ def test_exactly_the_limit_is_accepted_and_a_cent_more_is_not(
     assert captured_output.metric_total(f"Declined{window.title()}LimitExceeded") == 2
 
 
-def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
+def test_limit_single_payment_above_declines_with_text(
     authorize: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "354.98")])
@@ -79,7 +79,7 @@ def test_a_single_payment_above_the_limit_is_declined_in_so_many_words(
 @pytest.mark.parametrize(
     ("limited_windows", "first"), [(["month", "day", "week"], "day"), (["month", "week"], "week"), (["month"], "month")]
 )
-def test_of_several_windows_that_are_full_the_first_is_the_reason(
+def test_limit_several_exceeded_shortest_window_is_reason(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, limited_windows: list[str], first: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit(window, "100.00") for window in limited_windows])
@@ -89,13 +89,13 @@ def test_of_several_windows_that_are_full_the_first_is_the_reason(
     assert callback_driver.item("2")["reason"] == f"{first}_limit_exceeded"
 
 
-def test_fees_count_too(callback_driver: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
+def test_limit_counts_fees(callback_driver: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "99.99")])
 
     assert not callback_driver.authorize(net_payment_amount="90.00", net_payment_currency="USD")
 
 
-def test_a_limit_over_some_payment_types_counts_these_and_no_others(
+def test_limit_for_some_payment_types_counts_only_these(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "250.00", "cash", "credit", "other")])
@@ -110,7 +110,7 @@ def test_a_limit_over_some_payment_types_counts_these_and_no_others(
     assert callback_driver.authorize("8", payment_type=None, payment_amount="900.00")
 
 
-def test_a_limit_over_all_payment_types_counts_them_all(
+def test_limit_for_all_payment_types_counts_all(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "300.00")])
@@ -130,7 +130,7 @@ def test_a_limit_over_all_payment_types_counts_them_all(
         ([limit("day", "150.00", "cash"), limit("month", "150.00")], "month_limit_exceeded"),
     ],
 )
-def test_of_several_limits_each_holds(
+def test_limit_several_limits_all_apply(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, limits: list[dict[str, Any]], reason: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=limits)
@@ -141,9 +141,7 @@ def test_of_several_limits_each_holds(
     assert callback_driver.authorize("3", payment_amount="50.00")
 
 
-def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
-    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
-) -> None:
+def test_limit_counts_other_days_of_window(callback_driver: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
     deployed_policy.put_defaults(
         spending_limits=[limit("day", "100.00"), limit("week", "200.00"), limit("month", "300.00")]
     )
@@ -164,7 +162,7 @@ def test_a_limit_counts_what_was_spent_on_the_windows_other_days(
     [(datetime(2026, 11, 21, 4, 59, 59, tzinfo=UTC), False), (datetime(2026, 11, 21, 5, 0, tzinfo=UTC), True)],
     ids=["last second", "midnight"],
 )
-def test_a_day_ends_at_midnight_in_the_policys_time_zone(
+def test_limit_day_ends_at_midnight_in_policy_time_zone(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, timestamp: datetime, accepted: bool
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -173,7 +171,7 @@ def test_a_day_ends_at_midnight_in_the_policys_time_zone(
     assert callback_driver.at(timestamp).authorize("2") is accepted
 
 
-def test_customers_and_sites_have_windows_of_their_own(
+def test_spending_windows_separate_by_customer_and_site(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -189,7 +187,7 @@ def test_customers_and_sites_have_windows_of_their_own(
     [{"payment_amount": "0.00"}, {"test": "true"}, {"site_customer_identifier": None}],
     ids=["declined", "test", "no customer"],
 )
-def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
+def test_reservation_declined_test_or_no_customer_not_stored(
     callback_driver: CallbackDriver, ledger_table: LedgerFixture, changes: dict[str, Any]
 ) -> None:
     callback_driver.authorize(**changes)
@@ -198,7 +196,7 @@ def test_nothing_is_reserved_for_what_is_no_accepted_payment_of_a_customer(
     assert "reservation_amount" not in item
 
 
-def test_a_test_is_decided_by_the_limits_and_does_not_count(
+def test_limit_applies_to_test_payment_without_counting_it(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
@@ -214,7 +212,7 @@ def test_a_test_is_decided_by_the_limits_and_does_not_count(
     [{}, {"payment_amount": "1.00"}, {"payment_type": "cash"}, {"site_customer_identifier": "another"}],
     ids=["duplicate", "other amount", "other type", "other customer"],
 )
-def test_a_payment_that_is_asked_about_again_reserves_nothing_more(
+def test_reservation_second_authorization_reserves_nothing_more(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, changes: dict[str, Any]
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])

@@ -29,7 +29,7 @@ def reversal_counts(ledger_table: LedgerFixture, customer: str = CUSTOMER) -> di
 
 
 @each_counter
-def test_each_is_counted_once_on_the_day_of_its_message(
+def test_reversal_count_once_on_day_of_message(
     callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, counter: str
 ) -> None:
     callback_driver.confirm("1")
@@ -43,14 +43,14 @@ def test_each_is_counted_once_on_the_day_of_its_message(
     assert reversal_counts(ledger_table) == {f"{counter}_2026-11-20": 2, f"{counter}_2026-11-19": 1}
 
 
-def test_a_repeat_on_another_day_is_not_counted_again(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
+def test_reversal_count_ignores_duplicate_on_another_day(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
     for now in (NOON, NOON + timedelta(days=1), NOON + timedelta(days=400)):
         send_at(now, reverse, reversal(timestamp=unix_time(now), **CHARGEBACK))
 
     assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
 
 
-def test_refunds_and_cancellations_are_not_counted(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
+def test_reversal_count_ignores_refunds_and_cancellations(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
     for reverse_type in ("Refund", "Cancellation", None):
         send_at(NOON, reverse, reversal(reverse_type=reverse_type, reverse_code=None))
 
@@ -66,7 +66,7 @@ def test_refunds_and_cancellations_are_not_counted(reverse: LambdaFunction, ledg
         (datetime(2027, 1, 1, 0, 0, 0, tzinfo=UTC), "2027-01-01"),
     ],
 )
-def test_days_are_those_of_utc(
+def test_reversal_count_uses_utc_days(
     reverse: LambdaFunction, ledger_table: LedgerFixture, timestamp: datetime, day: str
 ) -> None:
     send_at(timestamp, reverse, reversal(timestamp=unix_time(timestamp), **CHARGEBACK))
@@ -81,7 +81,7 @@ def test_days_are_those_of_utc(
     [unix_time(NOON + timedelta(seconds=1)), unix_time(NOON + timedelta(days=900)), "253402300800", "999999999999"],
     ids=["a second", "years", "after year 9999", "maximum"],
 )
-def test_what_says_to_be_from_the_future_is_counted_today(
+def test_reversal_count_future_timestamp_counts_today(
     reverse: LambdaFunction, ledger_table: LedgerFixture, timestamp: str
 ) -> None:
     midnight = NOON.replace(hour=23, minute=59, second=59)
@@ -91,15 +91,13 @@ def test_what_says_to_be_from_the_future_is_counted_today(
     assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
 
 
-def test_what_says_to_be_from_the_beginning_of_time_is_counted_then(
-    reverse: LambdaFunction, ledger_table: LedgerFixture
-) -> None:
+def test_reversal_count_timestamp_zero_counts_in_1970(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
     assert send_at(NOON, reverse, reversal(timestamp="0", **CHARGEBACK)).status == 200
 
     assert reversal_counts(ledger_table) == {"chargebacks_1970-01-01": 1}
 
 
-def test_it_is_counted_with_the_customer_who_paid(
+def test_reversal_count_belongs_to_paying_customer(
     callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     callback_driver.confirm("1")
@@ -111,7 +109,7 @@ def test_it_is_counted_with_the_customer_who_paid(
 
 
 @pytest.mark.parametrize("state_before", ["unknown", "authorized", "declined"])
-def test_it_is_counted_whether_or_not_the_payment_was_posted(
+def test_reversal_count_includes_unposted_payments(
     callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
 ) -> None:
     if state_before != "unknown":
@@ -126,7 +124,7 @@ def test_it_is_counted_whether_or_not_the_payment_was_posted(
 
 
 @pytest.mark.parametrize("changes", [{"site_customer_identifier": None}, {"test": "true"}])
-def test_those_of_nobody_and_tests_are_not_counted(
+def test_reversal_count_ignores_tests_and_no_customer(
     reverse: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any]
 ) -> None:
     assert send_at(NOON, reverse, reversal(**CHARGEBACK, **changes)).status == 200
@@ -137,7 +135,7 @@ def test_those_of_nobody_and_tests_are_not_counted(
 
 @each_counter
 @pytest.mark.parametrize("max_count", [0, 2])
-def test_one_more_than_the_policy_allows_declines_the_next_payment(
+def test_reversal_count_above_policy_maximum_declines(
     callback_driver: CallbackDriver,
     reverse: LambdaFunction,
     deployed_policy: FakeAppConfig,
@@ -161,7 +159,7 @@ def test_one_more_than_the_policy_allows_declines_the_next_payment(
 
 @each_counter
 @pytest.mark.parametrize("days", [1, 30, 365])
-def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
+def test_reversal_count_declines_until_policy_days_end(
     callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig, counter: str, days: int
 ) -> None:
     deployed_policy.put_defaults(**{counter: {"max_count": 0, "within_days": days}})
@@ -172,7 +170,7 @@ def test_it_stands_against_payments_for_so_many_days_and_not_a_second_longer(
     assert callback_driver.at(ends).authorize("2")
 
 
-def test_those_of_two_years_are_added_up(
+def test_reversal_count_sums_two_years(
     callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
@@ -184,7 +182,7 @@ def test_those_of_two_years_are_added_up(
     assert not callback_driver.at(new_year).authorize("after")
 
 
-def test_chargebacks_do_not_count_as_returns(
+def test_chargeback_count_separate_from_return_count(
     callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(

@@ -41,7 +41,7 @@ def confirmed_payment(confirm: LambdaFunction) -> None:
 
 @pytest.mark.usefixtures("confirmed_payment")
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_reversal_is_acknowledged_and_taken_off_the_balance(
+def test_reversal_acknowledged_and_debited(
     reverse: LambdaFunction, ledger_table: LedgerFixture, transport: str
 ) -> None:
     response = reverse(reversal(), TRANSPORTS[transport])
@@ -53,7 +53,7 @@ def test_a_reversal_is_acknowledged_and_taken_off_the_balance(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("site", [SITE_OF_2_0, SITE_OF_3_0_IN_XML])
-def test_a_site_in_xml_gets_its_acknowledgement_in_xml(
+def test_reversal_xml_site_acknowledged_in_xml(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, site: str, transport: str
 ) -> None:
     confirm(confirmation(**site_changes(site)))
@@ -70,7 +70,7 @@ def test_a_site_in_xml_gets_its_acknowledgement_in_xml(
 
 
 @pytest.mark.parametrize("site", [SITE, SITE_OF_3_0_IN_XML])
-def test_the_names_around_the_acknowledgement_are_the_sites(
+def test_reversal_response_uses_site_envelope_and_element(
     reverse: LambdaFunction, sites_secret: SitesSecret, site: str
 ) -> None:
     custom_names = {"reverse_envelope": "an_envelope", "reverse_element": "an_element"}
@@ -87,7 +87,7 @@ def test_the_names_around_the_acknowledgement_are_the_sites(
 
 
 @pytest.mark.parametrize("name", sample_names("reversal"))
-def test_the_documents_reversals_are_taken_back(
+def test_reversal_sample_messages_debit_balance(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, name: str
 ) -> None:
     message = load_sample("reversal", name)
@@ -104,7 +104,7 @@ def test_the_documents_reversals_are_taken_back(
 
 
 @pytest.mark.usefixtures("confirmed_payment")
-def test_however_often_it_is_told_it_is_taken_back_once_and_acknowledged_alike(
+def test_reversal_duplicates_debit_once_with_same_response(
     reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     timestamps = [NOON, NOON + timedelta(seconds=1), NOON + timedelta(days=40)]
@@ -120,7 +120,7 @@ def test_however_often_it_is_told_it_is_taken_back_once_and_acknowledged_alike(
 
 
 @pytest.mark.usefixtures("confirmed_payment")
-def test_a_repeat_under_the_sites_next_version_is_the_same_reversal(
+def test_reversal_duplicate_under_new_version_debits_once(
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     sites_secret: SitesSecret,
@@ -144,7 +144,7 @@ BOUNDARY_MOVES: dict[str, tuple[Mapping[str, str | None], Mapping[str, str | Non
 @pytest.mark.usefixtures("confirmed_payment")
 @pytest.mark.parametrize("moved_first", [False, True], ids=["after", "before"])
 @pytest.mark.parametrize("boundary_move", BOUNDARY_MOVES)
-def test_the_same_signed_text_cut_in_other_places_is_no_other_reversal(
+def test_reversal_boundary_ambiguity_debits_once(
     reverse: LambdaFunction, ledger_table: LedgerFixture, boundary_move: str, moved_first: bool
 ) -> None:
     extra_fields, changes = BOUNDARY_MOVES[boundary_move]
@@ -164,9 +164,7 @@ def test_the_same_signed_text_cut_in_other_places_is_no_other_reversal(
 
 
 @pytest.mark.usefixtures("confirmed_payment")
-def test_parts_that_differ_are_taken_back_each_and_together_never_more_than_was_posted(
-    reverse: LambdaFunction, ledger_table: LedgerFixture
-) -> None:
+def test_partial_reversals_never_exceed_posted_amount(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
     remaining_balances = []
     for code, amount in [("R01", "100.00"), ("R02", "100.00"), ("R02", "150.00"), ("R03", "4.99")]:
         reverse(reversal(reverse_code=code, reverse_amount=amount))
@@ -179,7 +177,7 @@ def test_parts_that_differ_are_taken_back_each_and_together_never_more_than_was_
 
 @pytest.mark.usefixtures("confirmed_payment")
 @pytest.mark.parametrize("changes", [{"payment_arn": "2"}, {"reverse_date": "2"}, {"reverse_reason": "2"}])
-def test_reversals_that_differ_in_anything_are_two(
+def test_reversals_with_different_fields_both_debited(
     reverse: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, str]
 ) -> None:
     reverse(reversal(**dict.fromkeys(changes, "1")))
@@ -200,7 +198,7 @@ def test_reversals_that_differ_in_anything_are_two(
     ],
     ids=["paid amount", "no amount", "posted amount", "a cent less", "no currency"],
 )
-def test_what_came_back_is_taken_off_up_to_what_was_posted(
+def test_reversal_debit_limited_to_posted_amount(
     reverse: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], remaining: str
 ) -> None:
     assert reverse(reversal(**changes)).status == 200
@@ -211,7 +209,7 @@ def test_what_came_back_is_taken_off_up_to_what_was_posted(
 
 @pytest.mark.usefixtures("confirmed_payment")
 @pytest.mark.parametrize("parts", [["355.00"], ["354.99", "0.01"], ["200.00", "100.00", "55.00"]], ids=str)
-def test_more_than_was_paid_is_marked_and_takes_only_what_was_posted(
+def test_reversals_above_paid_amount_flagged_and_capped(
     reverse: LambdaFunction, ledger_table: LedgerFixture, parts: list[str]
 ) -> None:
     for amount in parts[:-1]:
@@ -225,7 +223,7 @@ def test_more_than_was_paid_is_marked_and_takes_only_what_was_posted(
 
 
 @pytest.mark.usefixtures("confirmed_payment")
-def test_other_payments_of_the_customer_keep_what_was_posted(
+def test_reversal_keeps_other_payments_of_customer(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation(pnm_payment_identifier="2"))
@@ -235,7 +233,7 @@ def test_other_payments_of_the_customer_keep_what_was_posted(
     assert ledger_table.balances() == balance("350.00")
 
 
-def test_what_was_spent_stays_spent(
+def test_reversal_keeps_spending(
     authorize: LambdaFunction, confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     send_at(NOON, authorize, authorization(timestamp=unix_time(NOON)))
@@ -257,7 +255,7 @@ def test_what_was_spent_stays_spent(
     ],
     ids=["customer", "order", "no customer"],
 )
-def test_it_is_taken_off_the_balance_that_got_it_whoever_is_named(
+def test_reversal_mismatch_debits_credited_customer(
     reverse: LambdaFunction, ledger_table: LedgerFixture, changes: dict[str, Any], anomalies: set[str]
 ) -> None:
     assert reverse(reversal(**changes)).status == 200
@@ -268,7 +266,7 @@ def test_it_is_taken_off_the_balance_that_got_it_whoever_is_named(
 
 @pytest.mark.usefixtures("confirmed_payment")
 @pytest.mark.parametrize("payment", [None, "before", "after"])
-def test_a_test_is_acknowledged_kept_apart_and_moves_nothing(
+def test_reversal_test_stored_separately_and_debits_nothing(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, payment: str | None
 ) -> None:
     items_before = ledger_table.all_items()

@@ -25,7 +25,7 @@ def store_limits(ledger_table: LedgerFixture, **self_imposed_limits: str) -> Non
 
 
 @pytest.mark.parametrize("window", ["day", "week", "month"])
-def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
+def test_self_imposed_limit_exact_accepted_cent_more_declined(
     callback_driver: CallbackDriver, ledger_table: LedgerFixture, window: str
 ) -> None:
     store_limits(ledger_table, **{window: "150.00"})
@@ -45,7 +45,7 @@ def test_exactly_the_own_limit_is_accepted_and_a_cent_more_is_not(
         ({"month": "149.99"}, "self_imposed_month_limit_exceeded"),
     ],
 )
-def test_an_own_limit_below_the_policys_is_the_reason(
+def test_self_imposed_limit_below_policy_limit_is_reason(
     callback_driver: CallbackDriver,
     ledger_table: LedgerFixture,
     deployed_policy: FakeAppConfig,
@@ -60,7 +60,7 @@ def test_an_own_limit_below_the_policys_is_the_reason(
     assert callback_driver.item("2")["reason"] == reason
 
 
-def test_an_own_limit_above_the_policys_changes_nothing(
+def test_self_imposed_limit_above_policy_keeps_policy_limit(
     callback_driver: CallbackDriver, ledger_table: LedgerFixture, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "150.00", "credit")])
@@ -74,7 +74,7 @@ def test_an_own_limit_above_the_policys_changes_nothing(
     assert callback_driver.item("4")["reason"] == "self_imposed_day_limit_exceeded"
 
 
-def test_an_own_limit_counts_from_what_was_spent_before_it_was_set(
+def test_self_imposed_limit_counts_earlier_spending(
     callback_driver: CallbackDriver, ledger_table: LedgerFixture
 ) -> None:
     callback_driver.authorize("1")
@@ -83,7 +83,9 @@ def test_an_own_limit_counts_from_what_was_spent_before_it_was_set(
     assert not callback_driver.authorize("2", payment_amount="0.01")
 
 
-def test_an_own_limit_is_its_customers_own(callback_driver: CallbackDriver, ledger_table: LedgerFixture) -> None:
+def test_self_imposed_limit_applies_only_to_its_customer(
+    callback_driver: CallbackDriver, ledger_table: LedgerFixture
+) -> None:
     store_limits(ledger_table, day="99.99")
 
     assert not callback_driver.authorize("1")

@@ -60,7 +60,7 @@ each_conflict = pytest.mark.parametrize(
 
 
 @each_conflict
-def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
+def test_authorize_conflict_accepts_and_reserves_once(
     callback_driver: CallbackDriver,
     deployed_policy: FakeAppConfig,
     conflicts: ConflictInjector,
@@ -77,7 +77,7 @@ def test_a_payment_that_met_a_conflict_is_accepted_once_and_reserved_once(
 
 
 @pytest.mark.parametrize("limit_amount", ["200.00", "199.99"], ids=["fits", "exceeds by a cent"])
-def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
+def test_authorize_conflict_retry_counts_concurrent_payment(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector, limit_amount: str
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", limit_amount)])
@@ -90,7 +90,7 @@ def test_the_payment_that_it_conflicted_with_counts_when_it_is_tried_again(
     assert callback_driver.item("1")["reason"] == ("accepted" if limit_amount == "200.00" else "day_limit_exceeded")
 
 
-def test_a_condition_that_failed_beside_a_conflict_is_no_reason_to_accept(
+def test_authorize_condition_failed_with_conflict_declines(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, conflicts: ConflictInjector
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "199.99")])
@@ -101,7 +101,7 @@ def test_a_condition_that_failed_beside_a_conflict_is_no_reason_to_accept(
     assert callback_driver.spent() == total("100.00")
 
 
-def test_a_payment_that_meets_nothing_but_conflicts_is_declined_and_reserves_nothing(
+def test_authorize_only_conflicts_declines_and_reserves_nothing(
     callback_driver: CallbackDriver, conflicts: ConflictInjector, ledger_table: LedgerFixture
 ) -> None:
     conflicts.reasons = [ALL_CONFLICT] * 10_000
@@ -117,7 +117,7 @@ def test_a_payment_that_meets_nothing_but_conflicts_is_declined_and_reserves_not
 @each_conflict
 @pytest.mark.parametrize("status", ["payment", "decline"])
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00"}], ids=["as authorized", "another amount"])
-def test_an_outcome_that_met_a_conflict_is_counted_once(
+def test_confirm_conflict_counts_outcome_once(
     callback_driver: CallbackDriver,
     conflicts: ConflictInjector,
     reasons: list[tuple[str, ...]],
@@ -136,7 +136,7 @@ def test_an_outcome_that_met_a_conflict_is_counted_once(
 
 
 @each_conflict
-def test_a_release_that_met_a_conflict_gives_back_once(
+def test_release_conflict_releases_once(
     callback_driver: CallbackDriver, conflicts: ConflictInjector, reasons: list[tuple[str, ...]]
 ) -> None:
     callback_driver.authorize("1")
@@ -148,7 +148,7 @@ def test_a_release_that_met_a_conflict_gives_back_once(
 
 
 @each_conflict
-def test_a_reversal_that_met_a_conflict_is_taken_back_once_and_counted_once(
+def test_reversal_conflict_debits_and_counts_once(
     callback_driver: CallbackDriver,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_delays")
 
 
 @pytest.mark.parametrize("state_before", ["unknown", "authorized", "authorization declined", "declined"])
-def test_a_reversal_of_what_was_not_posted_is_acknowledged_and_marked_and_moves_nothing(
+def test_reversal_unposted_payment_flagged_and_debits_nothing(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     reverse: LambdaFunction,
@@ -51,7 +51,7 @@ def test_a_reversal_of_what_was_not_posted_is_acknowledged_and_marked_and_moves_
     ids=str,
 )
 @pytest.mark.parametrize("state_before", ["unknown", "authorized", "declined"])
-def test_what_came_back_before_it_was_posted_is_not_posted(
+def test_reversal_before_post_reduces_credited_amount(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     reverse: LambdaFunction,
@@ -77,7 +77,7 @@ def test_what_came_back_before_it_was_posted_is_not_posted(
     assert "reversed_unknown" in ledger_table.anomalies()
 
 
-def test_what_comes_back_before_and_after_the_posting_is_together_never_more_than_was_posted(
+def test_reversals_never_exceed_posted_amount(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     reverse(reversal(reverse_amount="300.00"))
@@ -92,7 +92,7 @@ def test_what_comes_back_before_and_after_the_posting_is_together_never_more_tha
     assert "reversed_too_much" in ledger_table.anomalies()
 
 
-def test_nothing_is_taken_off_a_balance_that_a_payment_did_not_name_though_its_decline_did(
+def test_reversal_never_debits_declined_customer(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     confirm(confirmation(status="decline"))
@@ -105,7 +105,7 @@ def test_nothing_is_taken_off_a_balance_that_a_payment_did_not_name_though_its_d
 
 @pytest.mark.parametrize("reversal_customer", [None, CUSTOMER], ids=["no customer", "customer"])
 @pytest.mark.parametrize("was_authorized", [False, True], ids=["unauthorized", "authorized"])
-def test_what_was_posted_to_nobody_is_taken_back_from_nobody(
+def test_reversal_payment_posted_without_customer_debits_nothing(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     reverse: LambdaFunction,
@@ -123,7 +123,7 @@ def test_what_was_posted_to_nobody_is_taken_back_from_nobody(
     assert ledger_table.payment()["reversed_amount"] == Decimal("100.00")
 
 
-def test_a_payment_that_failed_after_its_money_came_back_posts_nothing(
+def test_failed_after_reversal_posts_nothing(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture
 ) -> None:
     reverse(reversal())
@@ -134,7 +134,7 @@ def test_a_payment_that_failed_after_its_money_came_back_posts_nothing(
 
 
 @pytest.mark.parametrize(("lost_count", "status"), [(2, 200), (10_000, 503)], ids=["two responses", "all responses"])
-def test_a_reversal_whose_answer_is_lost_is_taken_back_once(
+def test_reversal_lost_responses_debited_once(
     confirm: LambdaFunction,
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
@@ -155,7 +155,7 @@ def test_a_reversal_whose_answer_is_lost_is_taken_back_once(
 
 @pytest.mark.parametrize("failure", ["table deleted", "access denied", "internal error"])
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_while_something_of_ours_is_broken_a_reversal_is_left_to_be_repeated(
+def test_reversal_during_failure_returns_503_without_details(
     reverse: LambdaFunction,
     ledger_table: LedgerFixture,
     aws_calls: AwsCallRecorder,
@@ -180,7 +180,7 @@ def test_while_something_of_ours_is_broken_a_reversal_is_left_to_be_repeated(
     assert line["level"] == "ERROR"
 
 
-def test_after_a_failure_the_same_reversal_is_taken_back(
+def test_reversal_retry_after_failure_debits_balance(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
 ) -> None:
     confirm(confirmation())
@@ -204,7 +204,7 @@ def test_after_a_failure_the_same_reversal_is_taken_back(
     ],
     ids=["chargeback", "return", "return by its code", "refund", "no type"],
 )
-def test_the_log_says_what_came_back_and_a_metric_counts_it(
+def test_reversal_kind_logged_and_counted(
     confirm: LambdaFunction,
     reverse: LambdaFunction,
     captured_output: CapturedOutput,
@@ -228,7 +228,7 @@ def test_the_log_says_what_came_back_and_a_metric_counts_it(
     assert not any(captured_output.metric_total(name) for name in other_metrics)
 
 
-def test_nothing_personal_is_stored_or_logged(
+def test_reversal_pii_not_stored_or_logged(
     confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     pii = {

@@ -83,7 +83,7 @@ PERMANENT_ERRORS = [
 
 @pytest.mark.parametrize("error", RETRYABLE_ERRORS)
 @pytest.mark.parametrize("times", [1, 3])
-def test_what_may_pass_is_tried_again_until_it_is_done(
+def test_table_request_retryable_error_retried_until_success(
     send_request: RunRequest, clock: Clock, error: Exception, times: int
 ) -> None:
     service = DynamoDBStub(clock, *[error] * times)
@@ -94,7 +94,7 @@ def test_what_may_pass_is_tried_again_until_it_is_done(
 
 @pytest.mark.parametrize("error", RETRYABLE_ERRORS)
 @pytest.mark.parametrize("seconds", [0.001, 0.3, MAX_ATTEMPT_SECONDS], ids=["fast", "slow", "maximum"])
-def test_what_does_not_pass_ends_within_the_time_that_is_left(
+def test_table_request_retries_end_within_deadline(
     send_request: RunRequest, clock: Clock, error: Exception, seconds: float
 ) -> None:
     started = clock.now
@@ -109,7 +109,7 @@ def test_what_does_not_pass_ends_within_the_time_that_is_left(
 
 
 @pytest.mark.parametrize("error", RETRYABLE_ERRORS)
-def test_each_attempt_is_the_same_request_with_the_same_token(clock: Clock, error: Exception) -> None:
+def test_transact_retries_keep_request_and_client_request_token(clock: Clock, error: Exception) -> None:
     service = DynamoDBStub(clock, error, error)
     run_request("transact", clock, service)
 
@@ -118,7 +118,7 @@ def test_each_attempt_is_the_same_request_with_the_same_token(clock: Clock, erro
     assert service.requests[0]["ClientRequestToken"]
 
 
-def test_each_transaction_has_a_token_of_its_own(clock: Clock) -> None:
+def test_transact_requests_have_unique_client_request_tokens(clock: Clock) -> None:
     service = DynamoDBStub(clock)
     for _ in range(3):
         run_request("transact", clock, service)
@@ -126,7 +126,7 @@ def test_each_transaction_has_a_token_of_its_own(clock: Clock) -> None:
     assert len({request["ClientRequestToken"] for request in service.requests}) == 3
 
 
-def test_attempts_are_spread_in_time_and_not_made_at_once(send_request: RunRequest, clock: Clock) -> None:
+def test_table_request_retries_have_random_delays(send_request: RunRequest, clock: Clock) -> None:
     service = DynamoDBStub(clock, *[transaction_cancelled("TransactionConflict")] * 20, seconds=0)
 
     send_request(service, 60)
@@ -139,7 +139,7 @@ def test_attempts_are_spread_in_time_and_not_made_at_once(send_request: RunReque
 
 
 @pytest.mark.parametrize("error", PERMANENT_ERRORS)
-def test_what_will_not_pass_is_not_tried_again(send_request: RunRequest, clock: Clock, error: Exception) -> None:
+def test_table_request_permanent_error_not_retried(send_request: RunRequest, clock: Clock, error: Exception) -> None:
     service = DynamoDBStub(clock, error)
 
     with pytest.raises(LedgerUnavailableError):
@@ -155,7 +155,7 @@ def test_what_will_not_pass_is_not_tried_again(send_request: RunRequest, clock: 
     ],
     ids=["item", "no item"],
 )
-def test_a_change_that_is_refused_returns_the_item_that_refused_it_and_is_not_tried_again(
+def test_update_condition_failed_returns_conflict_without_retry(
     clock: Clock, error: Exception, conflict: dict[str, Any]
 ) -> None:
     service = DynamoDBStub(clock, error)
@@ -193,7 +193,7 @@ def test_a_change_that_is_refused_returns_the_item_that_refused_it_and_is_not_tr
     ],
     ids=["first", "last", "two", "one without item", "conflict after", "conflict before", "throttled", "no item"],
 )
-def test_a_transaction_that_is_refused_returns_the_items_that_refused_it_by_place_and_is_not_tried_again(
+def test_transact_condition_failed_returns_conflicts_no_retry(
     clock: Clock, error: Exception, conflict: dict[int, Any]
 ) -> None:
     service = DynamoDBStub(clock, error)
@@ -213,7 +213,7 @@ def test_a_transaction_that_is_refused_returns_the_items_that_refused_it_by_plac
         ),
     ],
 )
-def test_a_refusal_after_a_conflict_is_the_last_word(
+def test_write_condition_failed_after_retry_returns_conflict(
     clock: Clock, request_name: str, condition_error: Exception, conflict: object
 ) -> None:
     service = DynamoDBStub(clock, transaction_cancelled("TransactionConflict"), condition_error)
@@ -223,7 +223,7 @@ def test_a_refusal_after_a_conflict_is_the_last_word(
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 1, MAX_ATTEMPT_SECONDS - 0.01])
-def test_without_time_for_an_attempt_nothing_is_called(send_request: RunRequest, clock: Clock, seconds: float) -> None:
+def test_table_request_short_deadline_sends_nothing(send_request: RunRequest, clock: Clock, seconds: float) -> None:
     service = DynamoDBStub(clock)
 
     with pytest.raises(LedgerUnavailableError):
@@ -239,7 +239,7 @@ LAST_ITEM: Any = {"pk": {"S": "pk-2"}, "sk": {"S": "PAYMENT"}, "spent": {"N": "5
     "found_items", [[FIRST_ITEM, LAST_ITEM], [LAST_ITEM, FIRST_ITEM]], ids=["in order", "out of order"]
 )
 @pytest.mark.parametrize("unprocessed_count", [0, 1, 3])
-def test_what_is_read_stands_where_its_key_stood_once_nothing_was_left_over(
+def test_read_unprocessed_keys_retried_items_in_key_order(
     clock: Clock, found_items: list[Any], unprocessed_count: int
 ) -> None:
     service = DynamoDBStub(clock)
@@ -252,7 +252,7 @@ def test_what_is_read_stands_where_its_key_stood_once_nothing_was_left_over(
 
 
 @pytest.mark.parametrize("seconds", [0.001, MAX_ATTEMPT_SECONDS], ids=["fast", "maximum"])
-def test_what_is_left_over_again_and_again_is_not_taken_for_missing(clock: Clock, seconds: float) -> None:
+def test_read_keys_always_unprocessed_ledger_unavailable(clock: Clock, seconds: float) -> None:
     started = clock.now
     service = DynamoDBStub(clock, seconds=seconds)
     service.found_items, service.unprocessed_count = [FIRST_ITEM, LAST_ITEM], 10_000
@@ -264,7 +264,7 @@ def test_what_is_left_over_again_and_again_is_not_taken_for_missing(clock: Clock
     assert clock.now <= started + RESPONSE_TIMEOUT_SECONDS
 
 
-def test_what_is_read_is_read_as_it_is_now(clock: Clock) -> None:
+def test_read_request_is_consistent(clock: Clock) -> None:
     service = DynamoDBStub(clock)
     run_request("read", clock, service)
 

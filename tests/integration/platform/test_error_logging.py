@@ -29,7 +29,7 @@ def name(request: pytest.FixtureRequest, paynearme: PayNearMeStub) -> str:
     return str(request.param)
 
 
-def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
+def test_error_causes_secret_access_denied_logged(
     cold_start: Callable[[str], LambdaFunction], aws_calls: AwsCallRecorder, captured_output: CapturedOutput, name: str
 ) -> None:
     aws_calls.request_errors = {"GetSecretValue": client_error("AccessDeniedException")}
@@ -51,7 +51,7 @@ def test_a_secret_that_may_not_be_read_is_told_in_the_words_of_aws(
         ("confirm", "TransactWriteItems", {}),
     ],
 )
-def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
+def test_error_causes_table_access_denied_logged(
     cold_start: Callable[[str], LambdaFunction],
     aws_calls: AwsCallRecorder,
     captured_output: CapturedOutput,
@@ -70,7 +70,7 @@ def test_a_table_that_may_not_be_used_is_told_in_the_words_of_aws(
 
 
 @pytest.mark.parametrize("operation", ["StartConfigurationSession", "GetLatestConfiguration"])
-def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
+def test_error_causes_policy_access_denied_logged(
     authorize: LambdaFunction, deployed_policy: FakeAppConfig, captured_output: CapturedOutput, operation: str
 ) -> None:
     deployed_policy.fail(operation, client_error("AccessDeniedException"))
@@ -83,7 +83,7 @@ def test_a_policy_that_may_not_be_read_is_told_in_the_words_of_aws(
     assert MARKER not in captured_output.text()
 
 
-def test_the_identifiers_of_lambda_and_of_api_gateway_are_in_the_line(
+def test_request_identifiers_of_lambda_and_api_gateway_logged(
     cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     event: Any = json_event(MESSAGES[name]())
@@ -97,7 +97,7 @@ def test_the_identifiers_of_lambda_and_of_api_gateway_are_in_the_line(
 
 
 @pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": "x"}, None, []])
-def test_a_call_without_them_is_answered_and_written_all_the_same(
+def test_request_identifiers_absent_response_and_log_line(
     cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str, event: Any
 ) -> None:
     response = cold_start(name).app.handler(event, None)
@@ -118,7 +118,7 @@ def test_a_call_without_them_is_answered_and_written_all_the_same(
         (200, {"status": "ok", "orders": MARKER}, "no SmartTokenResponse"),
     ],
 )
-def test_a_fault_of_paynearme_is_noted_in_fixed_words(
+def test_upstream_detail_error_logged_as_fixed_text(
     get_smart_token: LambdaFunction,
     paynearme: PayNearMeStub,
     captured_output: CapturedOutput,
@@ -135,7 +135,7 @@ def test_a_fault_of_paynearme_is_noted_in_fixed_words(
     assert MARKER not in captured_output.text()
 
 
-def test_a_paynearme_that_cannot_be_reached_is_noted(
+def test_upstream_detail_connection_refused_logged(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     connection_refused = NewConnectionError(HTTPConnection(MARKER), MARKER)
@@ -148,7 +148,7 @@ def test_a_paynearme_that_cannot_be_reached_is_noted(
     assert MARKER not in captured_output.text()
 
 
-def test_a_refusal_of_paynearme_is_noted_with_its_code_and_nothing_else_of_it(
+def test_rejection_logged_with_response_code_only(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     reply = {"status": "error", "response_code": "1205", "errors": [{"description": MARKER}], "more": MARKER}

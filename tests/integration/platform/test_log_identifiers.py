@@ -34,7 +34,7 @@ def last_log(captured_output: CapturedOutput) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_a_callbacks_line_has_it(
+def test_order_identifier_of_callback_logged(
     cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER)).status == 200
@@ -43,7 +43,7 @@ def test_a_callbacks_line_has_it(
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_so_has_the_line_of_an_authentic_one_that_is_refused_as_invalid(
+def test_order_identifier_of_invalid_callback_logged(
     cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER, test="maybe")).status == 400
@@ -52,7 +52,7 @@ def test_so_has_the_line_of_an_authentic_one_that_is_refused_as_invalid(
     assert (line["pnm_order_identifier"], line["pnm_payment_identifier"]) == (ORDER, "830466818968")
 
 
-def test_so_has_the_line_of_one_that_is_too_old(authorize: LambdaFunction, captured_output: CapturedOutput) -> None:
+def test_order_identifier_of_stale_callback_logged(authorize: LambdaFunction, captured_output: CapturedOutput) -> None:
     assert authorize(authorization(pnm_order_identifier=ORDER, timestamp="1")).status == 401
 
     assert last_log(captured_output)["pnm_order_identifier"] == ORDER
@@ -60,7 +60,7 @@ def test_so_has_the_line_of_one_that_is_too_old(authorize: LambdaFunction, captu
 
 @pytest.mark.parametrize("value", [f"{MARKER}@example.com", "8" * 65, "1 2", ""])
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_what_does_not_look_like_an_identifier_is_not_written(
+def test_order_identifier_malformed_not_logged(
     cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str, value: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=value)).status == 400
@@ -70,7 +70,7 @@ def test_what_does_not_look_like_an_identifier_is_not_written(
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-def test_a_forgers_line_names_no_order(
+def test_order_identifier_of_forged_callback_not_logged(
     cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, name: str
 ) -> None:
     assert cold_start(name)(CALLBACKS[name](pnm_order_identifier=ORDER) | {"signature": "0"}).status == 401
@@ -79,7 +79,7 @@ def test_a_forgers_line_names_no_order(
 
 
 @pytest.mark.parametrize(("name", "status"), [("authorize", 200), ("confirm", 503), ("reverse", 503)])
-def test_a_callback_that_nobody_could_check_is_found_and_marked_as_such(
+def test_order_identifier_without_secret_logged_as_unverified(
     cold_start: Callable[[str], LambdaFunction],
     sites_secret: SitesSecret,
     captured_output: CapturedOutput,
@@ -94,7 +94,7 @@ def test_a_callback_that_nobody_could_check_is_found_and_marked_as_such(
 
 
 @pytest.mark.parametrize(("name", "status"), [("authorize", 200), ("confirm", 503), ("reverse", 503)])
-def test_a_callback_that_met_no_table_is_found(
+def test_order_identifier_without_table_logged_as_verified(
     cold_start: Callable[[str], LambdaFunction],
     ledger_table: LedgerFixture,
     captured_output: CapturedOutput,
@@ -109,7 +109,7 @@ def test_a_callback_that_met_no_table_is_found(
     assert "signature_unverified" not in line
 
 
-def test_a_declined_one_of_them_says_what_was_decided(
+def test_decision_reason_without_table_logged(
     authorize: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
@@ -126,7 +126,7 @@ def test_a_declined_one_of_them_says_what_was_decided(
     [{"pnm_order_identifier": ORDER}, {"site_order_identifier": "order-1"}, {"site_customer_identifier": "1"}],
     ids=["PayNearMe's order", "merchant's order", "customer"],
 )
-def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
+def test_order_identifier_of_smart_token_logged(
     api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput, requested_order: dict[str, str]
 ) -> None:
     paynearme.reply((200, SAMPLE_REPLY | {"orders": [SAMPLE_ORDER | {"pnm_order_identifier": int(ORDER)}]}))
@@ -135,7 +135,7 @@ def test_a_tokens_line_has_it_whatever_the_order_was_asked_for_by(
     assert last_log(captured_output)["pnm_order_identifier"] == ORDER
 
 
-def test_a_token_for_several_orders_is_found_by_each(
+def test_order_identifiers_of_smart_token_all_logged(
     api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     orders = [SAMPLE_ORDER | {"pnm_order_identifier": identifier} for identifier in (OTHER_ORDER, ORDER, OTHER_ORDER)]
@@ -146,7 +146,7 @@ def test_a_token_for_several_orders_is_found_by_each(
 
 
 @pytest.mark.parametrize("reply", [READ_TIMEOUT, (403, {}), (200, {"status": "error"})])
-def test_a_token_that_paynearme_did_not_give_is_found(
+def test_order_identifier_of_failed_smart_token_logged(
     api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput, reply: Any
 ) -> None:
     paynearme.reply(reply)
@@ -155,7 +155,7 @@ def test_a_token_that_paynearme_did_not_give_is_found(
     assert last_log(captured_output)["pnm_order_identifier"] == ORDER
 
 
-def test_what_a_backend_names_and_what_is_no_identifier_is_not_written(
+def test_order_identifier_malformed_of_smart_token_not_logged(
     api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput
 ) -> None:
     email = f"{MARKER}@example.com"
@@ -172,7 +172,7 @@ NEW_ORDER = load_sample("create_order", "guaranteed_ach") | {"site_identifier": 
 @pytest.mark.parametrize(
     ("status", "error"), [(200, None), (503, client_error("AccessDeniedException")), (500, RuntimeError())]
 )
-def test_a_new_orders_line_has_it_whether_it_was_written_down_or_not(
+def test_order_identifier_of_create_order_logged(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     aws_calls: AwsCallRecorder,
@@ -189,7 +189,7 @@ def test_a_new_orders_line_has_it_whether_it_was_written_down_or_not(
 
 
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "much"}])
-def test_the_line_of_a_payment_that_is_asked_for_has_it_valid_or_not(
+def test_order_identifier_of_make_payment_logged(
     api_driver: ApiDriver, captured_output: CapturedOutput, changes: dict[str, str]
 ) -> None:
     api_driver.post("/payments", REQUEST | changes, KEY)
@@ -197,7 +197,7 @@ def test_the_line_of_a_payment_that_is_asked_for_has_it_valid_or_not(
     assert last_log(captured_output)["pnm_order_identifier"] == REQUEST["pnm_order_identifier"]
 
 
-def test_the_line_of_a_payments_story_has_it(
+def test_order_identifier_of_get_payment_logged(
     api_driver: ApiDriver, confirm: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     confirm(confirmation(pnm_order_identifier=ORDER))
@@ -208,7 +208,7 @@ def test_the_line_of_a_payments_story_has_it(
 
 
 @pytest.mark.parametrize("method", ["get", "put"])
-def test_the_line_of_an_order_that_is_fed_or_asked_for_has_it(
+def test_order_identifier_of_get_and_put_order_logged(
     api_driver: ApiDriver, captured_output: CapturedOutput, method: str
 ) -> None:
     api_driver.put(order_path(ORDER), **ORDER_INPUT)

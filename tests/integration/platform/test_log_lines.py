@@ -18,7 +18,7 @@ MESSAGES = {"authorize": authorization, "confirm": confirmation, "get_smart_toke
 
 
 @pytest.mark.parametrize("message", [authorization, confirmation])
-def test_a_log_line_has_the_identifiers_of_a_callback_and_nothing_else_of_it(
+def test_log_line_of_callback_contains_identifiers_only(
     cold_start: Callable[[str], LambdaFunction], captured_output: CapturedOutput, message: Callable[..., dict[str, str]]
 ) -> None:
     reply = {"agent_name": MARKER, "customer_name": MARKER, "tax_id_pii": MARKER, "payment_bank_name": MARKER}
@@ -42,7 +42,7 @@ def test_a_log_line_has_the_identifiers_of_a_callback_and_nothing_else_of_it(
         ({"timestamp": "1"}, "stale_timestamp"),
     ],
 )
-def test_only_the_log_tells_why_a_callback_is_not_authentic(
+def test_auth_failure_reason_logged_and_not_returned(
     authorize: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, Any], reason: str
 ) -> None:
     response = authorize(authorization(**changes))
@@ -52,7 +52,7 @@ def test_only_the_log_tells_why_a_callback_is_not_authentic(
     assert reason not in response.body
 
 
-def test_the_log_names_the_parameters_of_an_invalid_message(
+def test_invalid_parameters_logged_by_name_without_value(
     confirm: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     confirm(confirmation(status=None, test=MARKER))
@@ -67,7 +67,7 @@ class BrokenError(Exception):
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
+def test_internal_error_logged_with_type_and_location_only(
     cold_start: Callable[[str], LambdaFunction],
     monkeypatch: pytest.MonkeyPatch,
     captured_output: CapturedOutput,
@@ -88,7 +88,7 @@ def test_a_failure_is_noted_with_its_type_and_place_and_without_its_text(
 
 
 @pytest.mark.parametrize("status", [200, 401, 422, 500])
-def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
+def test_smart_token_log_contains_no_pii_or_secrets(
     get_smart_token: LambdaFunction, paynearme: PayNearMeStub, captured_output: CapturedOutput, status: int
 ) -> None:
     request = valid_guaranteed_ach_request(flow_pay_url=f"app://{MARKER}", signature=MARKER)
@@ -104,7 +104,9 @@ def test_nothing_personal_and_no_token_of_a_get_token_call_is_written(
     assert not [text for text in [*pii, *smart_tokens, *secrets, MARKER, "_pii"] if text in captured_output.text()]
 
 
-def test_a_call_takes_the_milliseconds_that_it_says(authorize: LambdaFunction, captured_output: CapturedOutput) -> None:
+def test_duration_of_invocation_logged_in_milliseconds(
+    authorize: LambdaFunction, captured_output: CapturedOutput
+) -> None:
     started = time.perf_counter()
     authorize(authorization())
     elapsed_ms = (time.perf_counter() - started) * 1000

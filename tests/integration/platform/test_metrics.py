@@ -120,7 +120,7 @@ EXPECTED_METRICS: dict[str, tuple[list[CallbackMessage], CallbackMessage, dict[s
 
 
 @pytest.mark.parametrize("case", EXPECTED_METRICS)
-def test_each_call_writes_one_log_line_and_one_line_of_metrics(
+def test_metrics_one_log_line_and_one_metric_line_per_invocation(
     cold_start: Callable[[str], LambdaFunction], paynearme: PayNearMeStub, captured_output: CapturedOutput, case: str
 ) -> None:
     previous_messages, message, expected = EXPECTED_METRICS[case]
@@ -138,7 +138,7 @@ UNDECIDED_METRICS = single_counts("AuthorizationDeclined", "DeclinedCannotDecide
 
 
 @pytest.mark.parametrize(("name", "decision_metrics"), [("authorize", UNDECIDED_METRICS), ("confirm", {})])
-def test_a_ledger_that_is_gone_is_counted(
+def test_metrics_without_table_count_ledger_unavailable(
     cold_start: Callable[[str], LambdaFunction],
     ledger_table: LedgerFixture,
     captured_output: CapturedOutput,
@@ -160,7 +160,7 @@ def test_a_ledger_that_is_gone_is_counted(
         ("get_smart_token", {}),
     ],
 )
-def test_keys_that_are_gone_are_counted(
+def test_metrics_without_secret_count_site_keys_unavailable(
     cold_start: Callable[[str], LambdaFunction],
     paynearme: PayNearMeStub,
     sites_secret: SitesSecret,
@@ -176,7 +176,7 @@ def test_keys_that_are_gone_are_counted(
 
 
 @pytest.mark.parametrize(("name", "decision_metrics"), [("authorize", UNDECIDED_METRICS), ("confirm", {})])
-def test_a_mistake_of_ours_is_counted(
+def test_metrics_count_internal_error(
     cold_start: Callable[[str], LambdaFunction],
     monkeypatch: pytest.MonkeyPatch,
     captured_output: CapturedOutput,
@@ -193,7 +193,7 @@ def test_a_mistake_of_ours_is_counted(
     assert metric_values(metrics) == single_counts("InternalError", "CallbackFailed") | decision_metrics
 
 
-def test_what_one_call_notes_and_counts_is_not_told_of_the_next(
+def test_metrics_and_log_fields_reset_between_invocations(
     authorize: LambdaFunction, captured_output: CapturedOutput
 ) -> None:
     authorize(authorization())

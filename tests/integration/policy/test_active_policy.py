@@ -36,7 +36,7 @@ def decision_reason(authorize: LambdaFunction, number: str, **changes: str | Non
 
 class TestWithoutPolicy:
     @for_each_defect
-    def test_a_payment_is_declined_in_so_many_words_and_not_recorded(
+    def test_authorize_without_policy_declines_stores_nothing(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -60,7 +60,7 @@ class TestWithoutPolicy:
         assert MARKER not in response.body + captured_output.text()
 
     @for_each_defect
-    def test_each_payment_is_declined_until_there_is_a_policy_which_then_holds_at_once(
+    def test_authorize_declines_until_policy_deployed(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, ledger_table: LedgerFixture, defect: str
     ) -> None:
         break_policy(deployed_policy, defect)
@@ -71,7 +71,7 @@ class TestWithoutPolicy:
         assert decision_reason(authorize, "2", payment_type="cash") is None
         assert {item["decision"] for item in ledger_table.payments()} == {"accept", "decline"}
 
-    def test_a_decline_has_the_form_of_the_site(
+    def test_decline_without_policy_has_response_format_of_site(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig
     ) -> None:
         break_policy(deployed_policy, "nothing deployed")
@@ -81,7 +81,7 @@ class TestWithoutPolicy:
         assert response.content_type.startswith("application/xml")
         assert reason_of(response) == Reason.CANNOT_DECIDE_NOW
 
-    def test_what_is_not_valid_is_refused_as_ever(
+    def test_authorize_invalid_without_policy_returns_400(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig
     ) -> None:
         break_policy(deployed_policy, "nothing deployed")
@@ -99,7 +99,7 @@ class TestWithEarlierPolicy:
         deployed_policy.calls.clear()
 
     @for_each_defect
-    def test_the_last_good_one_stays_in_force(
+    def test_policy_refresh_failed_cached_policy_stays_active(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -124,7 +124,7 @@ class TestWithEarlierPolicy:
         assert MARKER not in captured_output.text()
 
     @for_each_defect
-    def test_a_good_one_is_in_force_once_it_is_due(
+    def test_policy_valid_after_failed_refresh_active_when_due(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, advance_clock: AdvanceClock, defect: str
     ) -> None:
         break_policy(deployed_policy, defect)
@@ -139,7 +139,7 @@ class TestWithEarlierPolicy:
         assert decision_reason(authorize, "4", payment_type="cash") is None
 
     @pytest.mark.parametrize("error", [client_error("BadRequestException"), client_error("Broken", 500), KeyError("x")])
-    def test_one_that_cannot_be_read_is_asked_for_again_when_it_is_due_and_with_another_session(
+    def test_policy_read_failed_retried_when_due_in_new_session(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -159,7 +159,7 @@ class TestWithEarlierPolicy:
         assert deployed_policy.calls == [GET_CONFIGURATION, START_SESSION, GET_CONFIGURATION]
         assert captured_output.metric_total("PolicyRefreshFailed") == 1
 
-    def test_one_that_did_not_change_stays_in_force_in_the_same_session(
+    def test_policy_unchanged_stays_active_in_same_session(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -173,7 +173,7 @@ class TestWithEarlierPolicy:
         assert deployed_policy.calls == [GET_CONFIGURATION] * 3
         assert captured_output.metric_total("PolicyInvalid") + captured_output.metric_total("PolicyRefreshFailed") == 0
 
-    def test_a_changed_one_is_in_force_once_it_is_due_and_not_before(
+    def test_policy_changed_active_only_after_cache_expires(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, advance_clock: AdvanceClock
     ) -> None:
         deployed_policy.put_defaults(payment_types=["cash"])
@@ -187,7 +187,7 @@ class TestWithEarlierPolicy:
         assert deployed_policy.calls == [GET_CONFIGURATION]
 
 
-def test_how_long_a_policy_is_kept_is_a_setting(
+def test_policy_cache_seconds_from_setting(
     cold_start: Callable[[str], LambdaFunction],
     deployed_policy: FakeAppConfig,
     monkeypatch: pytest.MonkeyPatch,
@@ -202,7 +202,7 @@ def test_how_long_a_policy_is_kept_is_a_setting(
     assert deployed_policy.calls == [START_SESSION, GET_CONFIGURATION, GET_CONFIGURATION, GET_CONFIGURATION]
 
 
-def test_it_is_noted_and_kept_which_document_a_payment_was_decided_by(
+def test_policy_version_logged_and_stored_with_payment(
     authorize: LambdaFunction,
     deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,
@@ -215,7 +215,7 @@ def test_it_is_noted_and_kept_which_document_a_payment_was_decided_by(
     assert line["policy_version"] == ledger_table.payment()["policy_version"] == version
 
 
-def test_a_site_has_its_own_policy_or_the_defaults(authorize: LambdaFunction, deployed_policy: FakeAppConfig) -> None:
+def test_policy_of_site_or_defaults_is_applied(authorize: LambdaFunction, deployed_policy: FakeAppConfig) -> None:
     deployed_policy.put({**ACCEPTING_POLICY, "sites": {SITE: {"unknown_order": "decline"}}})
 
     assert reason_of(authorize(authorization())) == Reason.ORDER_UNKNOWN
@@ -224,7 +224,7 @@ def test_a_site_has_its_own_policy_or_the_defaults(authorize: LambdaFunction, de
 
 
 @for_each_defect
-def test_where_none_can_be_found_whoever_needs_none_gets_none(
+def test_policy_unavailable_get_if_available_returns_none(
     deployed_policy: FakeAppConfig, clock: Clock, defect: str
 ) -> None:
     break_policy(deployed_policy, defect)
@@ -243,7 +243,7 @@ class TestFailureDeclineText:
         return response
 
     @pytest.mark.parametrize("defect", [None, *UNAVAILABLE_POLICIES, *INVALID_POLICIES])
-    def test_it_is_that_of_the_last_known_policy_for_the_site(
+    def test_failure_decline_text_from_cached_policy_of_site(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -276,7 +276,7 @@ class TestFailureDeclineText:
         ],
         ids=["braces", "maximum length", "maximum length of braces"],
     )
-    def test_it_is_read_as_any_other_text(
+    def test_failure_decline_text_rendered_with_escaped_braces(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,

@@ -76,7 +76,7 @@ for_each_hanging_call = pytest.mark.parametrize(
 class TestHangingCall:
     @for_each_hanging_call
     @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
-    def test_a_cold_function_declines_in_time(
+    def test_authorize_cold_start_declines_within_deadline(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -95,7 +95,7 @@ class TestHangingCall:
         assert started + REFRESH_SECONDS < clock.now <= started + RESPONSE_TIMEOUT_SECONDS
 
     @for_each_hanging_call
-    def test_a_warm_function_decides_by_the_last_known_policy_in_time(
+    def test_authorize_uses_cached_policy_within_deadline(
         self,
         authorize: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -120,7 +120,7 @@ class TestHangingCall:
 
     @for_each_hanging_call
     @pytest.mark.parametrize("operation", [START_SESSION, GET_CONFIGURATION])
-    def test_a_confirmation_hardly_waits(
+    def test_confirm_posts_within_refresh_deadline(
         self,
         confirm: LambdaFunction,
         deployed_policy: FakeAppConfig,
@@ -139,7 +139,7 @@ class TestHangingCall:
     @pytest.mark.parametrize(
         "error", [ReadTimeoutError(endpoint_url=URL), client_error("ThrottlingException"), client_error("Broken", 500)]
     )
-    def test_what_fails_in_passing_is_tried_again_with_another_session(
+    def test_policy_read_retryable_error_retried_in_new_session(
         self, authorize: LambdaFunction, deployed_policy: FakeAppConfig, error: Exception
     ) -> None:
         deployed_policy.errors = {START_SESSION: [error], GET_CONFIGURATION: [error]}
@@ -179,7 +179,7 @@ class TestTimedOutCall:
             yield resume
         call_blocked.set()
 
-    def test_it_leaves_no_policy_and_the_next_look_finds_one(
+    def test_policy_read_timed_out_unavailable_until_next_read(
         self, resume_call: Callable[[], None], deployed_policy: FakeAppConfig
     ) -> None:
         policies = PolicyProvider(Settings.from_environment())
@@ -196,7 +196,7 @@ class TestTimedOutCall:
 
 
 @for_each_defect
-def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_which_day_it_counts(
+def test_confirm_without_policy_posts_and_flags_uncounted(
     confirm: LambdaFunction,
     deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,
@@ -216,7 +216,7 @@ def test_a_payment_is_posted_and_marked_if_nobody_asked_and_no_policy_says_on_wh
 
 
 @for_each_defect
-def test_a_payment_that_was_asked_about_is_posted_in_one_transaction_without_a_policy(
+def test_confirm_authorized_without_policy_in_one_transaction(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     deployed_policy: FakeAppConfig,
@@ -255,7 +255,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any] | None, dict[str, Any], set[str], set[
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_only_what_counts_and_cannot_be_counted_is_marked(
+def test_confirm_without_policy_flags_only_uncounted_spending(
     authorize: LambdaFunction,
     confirm: LambdaFunction,
     deployed_policy: FakeAppConfig,
@@ -272,7 +272,7 @@ def test_only_what_counts_and_cannot_be_counted_is_marked(
 
 
 @for_each_defect
-def test_a_payment_counts_by_the_last_known_policy_though_nobody_asked(
+def test_confirm_without_authorization_counts_by_cached_policy(
     confirm: LambdaFunction,
     deployed_policy: FakeAppConfig,
     ledger_table: LedgerFixture,

@@ -28,11 +28,11 @@ def encoded(document: Any) -> str:
     "document",
     [valid_document(), full_document(), valid_document(texts={"accepted": {"receipt": "Pagado: ¡gracias, señor!"}})],
 )
-def test_a_valid_document_is_let_through(document: dict[str, Any]) -> None:
+def test_validate_policy_valid_document_accepted(document: dict[str, Any]) -> None:
     handler(event(encoded(document)), None)
 
 
-def test_a_document_that_is_not_valid_is_refused_with_all_its_faults() -> None:
+def test_validate_policy_invalid_document_reports_all_errors() -> None:
     invalid_document = valid_document(unknown_order="perhaps", time_zone="Mars/Olympus")
 
     with pytest.raises(PolicyInvalidError, match=r"defaults\.unknown_order: .*defaults\.time_zone: ") as raised:
@@ -55,7 +55,7 @@ def test_a_document_that_is_not_valid_is_refused_with_all_its_faults() -> None:
     ],
     ids=lambda content: content[:8] or "empty",
 )
-def test_content_that_cannot_be_read_is_refused_in_the_same_way(content: str) -> None:
+def test_validate_policy_malformed_content_reports_errors(content: str) -> None:
     with pytest.raises(PolicyInvalidError) as raised:
         handler(event(content), None)
     assert raised.value.errors

@@ -26,20 +26,22 @@ def rotated_secret(sites_secret: SitesSecret) -> SitesSecret:
 
 
 @pytest.mark.parametrize("key", [NEW_KEY, PREVIOUS_KEY, PREVIOUS_VERSION_KEY])
-def test_it_holds_for_callbacks_beside_the_new_key_and_that_of_the_previous_version(
+def test_previous_secret_and_rotated_keys_verify_callbacks(
     rotated_secret: SitesSecret, authorize: LambdaFunction, confirm: LambdaFunction, key: str
 ) -> None:
     assert authorize(authorization(secret=key)).status == 200
     assert confirm(confirmation(secret=key)).status == 200
 
 
-def test_no_other_key_holds(rotated_secret: SitesSecret, authorize: LambdaFunction, confirm: LambdaFunction) -> None:
+def test_previous_secret_other_keys_return_401(
+    rotated_secret: SitesSecret, authorize: LambdaFunction, confirm: LambdaFunction
+) -> None:
     for key in ("x", NEW_KEY + PREVIOUS_KEY, "None", "**********"):
         assert authorize(authorization(secret=key)).status == 401
         assert confirm(confirmation(secret=key)).status == 401
 
 
-def test_it_does_not_sign_our_calls(
+def test_previous_secret_does_not_sign_calls(
     rotated_secret: SitesSecret, get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
     assert get_smart_token(valid_smart_token_request()).status == 200
@@ -48,7 +50,7 @@ def test_it_does_not_sign_our_calls(
     verify(sent, sent["signature"], [NEW_KEY], "3.0")
 
 
-def test_our_calls_keep_their_own_key_beside_it(
+def test_previous_secret_calls_signed_with_api_secret(
     sites_secret: SitesSecret, get_smart_token: LambdaFunction, paynearme: PayNearMeStub
 ) -> None:
     sites_secret.put(with_site(previous_secret=PREVIOUS_KEY, api_secret="api-key"))
@@ -59,7 +61,9 @@ def test_our_calls_keep_their_own_key_beside_it(
     verify(sent, sent["signature"], ["api-key"], "3.0")
 
 
-def test_it_outlives_changes_of_other_sites(rotated_secret: SitesSecret, authorize: LambdaFunction) -> None:
+def test_previous_secret_kept_after_changes_of_other_sites(
+    rotated_secret: SitesSecret, authorize: LambdaFunction
+) -> None:
     for number in ("S1", "S2", "S3"):
         document = with_site(previous_secret=PREVIOUS_KEY)
         document["sites"][number] = {"version": "3.0", "secret": "another"}
@@ -69,7 +73,7 @@ def test_it_outlives_changes_of_other_sites(rotated_secret: SitesSecret, authori
     assert authorize(authorization(secret=PREVIOUS_VERSION_KEY)).status == 401
 
 
-def test_it_holds_for_its_own_site_only(rotated_secret: SitesSecret, authorize: LambdaFunction) -> None:
+def test_previous_secret_valid_only_for_its_site(rotated_secret: SitesSecret, authorize: LambdaFunction) -> None:
     other_sites = [site for site, entry in SITES.items() if entry["version"] == "3.0" and site != SITE]
     assert other_sites
 
@@ -77,14 +81,14 @@ def test_it_holds_for_its_own_site_only(rotated_secret: SitesSecret, authorize: 
         assert authorize(authorization(site_identifier=site, secret=PREVIOUS_KEY)).status == 401
 
 
-def test_it_holds_no_longer_once_it_is_taken_out(rotated_secret: SitesSecret, authorize: LambdaFunction) -> None:
+def test_previous_secret_removed_returns_401(rotated_secret: SitesSecret, authorize: LambdaFunction) -> None:
     rotated_secret.put(with_site())
 
     assert authorize(authorization(secret=PREVIOUS_KEY)).status == 401
     assert authorize(authorization(secret=NEW_KEY)).status == 200
 
 
-def test_an_empty_one_is_no_key(sites_secret: SitesSecret, confirm: LambdaFunction) -> None:
+def test_previous_secret_empty_returns_503(sites_secret: SitesSecret, confirm: LambdaFunction) -> None:
     sites_secret.put(with_site(previous_secret=""))
 
     assert confirm(confirmation(secret=NEW_KEY)).status == 503

@@ -29,7 +29,7 @@ def keys_of(sites: SiteProvider, clock: Clock, identifier: str = SITE) -> list[s
     return [secret.get_secret_value() for secret in site.callback_secrets]
 
 
-def test_a_site_has_the_keys_and_forms_of_the_secret(sites: SiteProvider, clock: Clock) -> None:
+def test_site_has_keys_and_response_format_from_secret(sites: SiteProvider, clock: Clock) -> None:
     for identifier, entry in SITES.items():
         site = sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
 
@@ -41,29 +41,23 @@ def test_a_site_has_the_keys_and_forms_of_the_secret(sites: SiteProvider, clock:
 
 
 @pytest.mark.parametrize("identifier", [None, "", "S1", SITE.lower()])
-def test_a_site_that_is_not_ours_is_unknown(sites: SiteProvider, clock: Clock, identifier: str | None) -> None:
+def test_site_not_in_secret_raises_unknown_site(sites: SiteProvider, clock: Clock, identifier: str | None) -> None:
     with pytest.raises(UnknownSiteError):
         sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
 
 
-def test_the_secret_is_read_once_for_many_messages(
-    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder
-) -> None:
+def test_secret_read_once_for_all_sites(sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder) -> None:
     for identifier in [*SITES, *SITES]:
         sites.get(identifier, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
 
     assert aws_calls.calls == ONE_READ
 
 
-def test_a_cold_function_reads_nothing_until_it_is_called(
-    authorize: LambdaFunction, aws_calls: AwsCallRecorder
-) -> None:
+def test_secret_not_read_before_first_invocation(authorize: LambdaFunction, aws_calls: AwsCallRecorder) -> None:
     assert aws_calls.calls == []
 
 
-def test_the_secret_is_read_again_when_it_is_too_old(
-    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder
-) -> None:
+def test_secret_read_again_after_cache_expires(sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder) -> None:
     sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
     clock.advance(299)
     sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
@@ -74,7 +68,7 @@ def test_the_secret_is_read_again_when_it_is_too_old(
     assert aws_calls.calls == ONE_READ * 2
 
 
-def test_how_long_the_secret_is_kept_is_a_setting(aws_calls: AwsCallRecorder, clock: Clock) -> None:
+def test_secret_cache_seconds_from_setting(aws_calls: AwsCallRecorder, clock: Clock) -> None:
     sites = SiteProvider(Settings(sites_secret="paynearme-sites", sites_cache_seconds=0))
     for _ in range(2):
         sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
@@ -82,9 +76,7 @@ def test_how_long_the_secret_is_kept_is_a_setting(aws_calls: AwsCallRecorder, cl
     assert aws_calls.calls == ONE_READ * 2
 
 
-def test_a_flood_of_bad_signatures_costs_one_read_per_half_minute(
-    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder
-) -> None:
+def test_secret_refreshed_once_per_interval(sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder) -> None:
     started = clock.now
     sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
     reads = []
@@ -96,9 +88,7 @@ def test_a_flood_of_bad_signatures_costs_one_read_per_half_minute(
     assert aws_calls.calls == ONE_READ * 3
 
 
-def test_forged_callbacks_of_all_kinds_cost_a_function_one_read_more(
-    authorize: LambdaFunction, aws_calls: AwsCallRecorder
-) -> None:
+def test_forged_callbacks_refresh_secret_once(authorize: LambdaFunction, aws_calls: AwsCallRecorder) -> None:
     valid_message = authorization()
     forged = [
         {**valid_message, "signature": "0" * 64},
@@ -110,14 +100,14 @@ def test_forged_callbacks_of_all_kinds_cost_a_function_one_read_more(
     assert aws_calls.calls == ONE_READ * 2
 
 
-def test_a_new_site_is_heard_at_once(authorize: LambdaFunction, sites_secret: SitesSecret) -> None:
+def test_new_site_callback_accepted_immediately(authorize: LambdaFunction, sites_secret: SitesSecret) -> None:
     assert authorize(authorization()).status == 200
     sites_secret.put(with_site("S77", secret=NEW_KEY))
 
     assert authorize(authorization(site_identifier="S77", secret=NEW_KEY)).status == 200
 
 
-def test_a_rotated_key_is_heard_at_once_and_the_former_one_still(
+def test_rotated_key_accepted_immediately_with_previous_key(
     authorize: LambdaFunction, sites_secret: SitesSecret
 ) -> None:
     assert authorize(authorization()).status == 200
@@ -127,7 +117,7 @@ def test_a_rotated_key_is_heard_at_once_and_the_former_one_still(
     assert authorize(authorization()).status == 200
 
 
-def test_a_key_two_rotations_old_is_no_longer_heard(
+def test_rotated_key_expires_after_second_rotation(
     sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
 ) -> None:
     for key in ("second-key", NEW_KEY):
@@ -136,7 +126,7 @@ def test_a_key_two_rotations_old_is_no_longer_heard(
     assert keys_of(sites, clock) == [NEW_KEY, "second-key"]
 
 
-def test_a_change_of_something_else_leaves_one_key(
+def test_secret_change_without_rotation_leaves_one_key(
     sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
 ) -> None:
     sites_secret.put(with_site("S77", secret=NEW_KEY))
@@ -145,13 +135,13 @@ def test_a_change_of_something_else_leaves_one_key(
     assert keys_of(sites, clock, "S77") == [NEW_KEY]
 
 
-def test_calls_are_signed_with_the_newest_key(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
+def test_call_signing_key_is_newest_key(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
     sites_secret.put(with_site(SITE, secret=NEW_KEY))
 
     assert sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)).api_secret.get_secret_value() == NEW_KEY
 
 
-def test_an_md5_key_does_not_outlive_the_change_to_hmac(
+def test_md5_key_expires_after_change_to_hmac(
     confirm: LambdaFunction, sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
 ) -> None:
     md5_message = confirmation(site_identifier=SITE_OF_2_0, version="2.0")

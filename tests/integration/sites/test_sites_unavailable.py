@@ -47,7 +47,7 @@ MALFORMED_SECRETS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("document", MALFORMED_SECRETS.values(), ids=MALFORMED_SECRETS)
-def test_a_malformed_secret_is_unavailable_and_the_error_says_nothing_of_it(
+def test_secret_malformed_unavailable_error_contains_no_key(
     sites: SiteProvider, clock: Clock, sites_secret: SitesSecret, document: object
 ) -> None:
     sites_secret.put(document)
@@ -62,14 +62,14 @@ def test_a_malformed_secret_is_unavailable_and_the_error_says_nothing_of_it(
         error = error.__context__
 
 
-def test_a_binary_secret_is_unavailable(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
+def test_secret_binary_is_unavailable(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
     sites_secret.client.put_secret_value(SecretId=sites_secret.name, SecretBinary=json.dumps(one_site()).encode())
 
     with pytest.raises(SiteKeysUnavailableError):
         sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
 
 
-def test_a_missing_secret_is_unavailable(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
+def test_secret_missing_is_unavailable(sites: SiteProvider, clock: Clock, sites_secret: SitesSecret) -> None:
     sites_secret.delete()
 
     with pytest.raises(SiteKeysUnavailableError):
@@ -78,7 +78,7 @@ def test_a_missing_secret_is_unavailable(sites: SiteProvider, clock: Clock, site
         sites.refresh(clock.deadline(RESPONSE_TIMEOUT_SECONDS))
 
 
-def test_no_form_of_a_site_shows_its_keys(sites: SiteProvider, clock: Clock) -> None:
+def test_site_representations_contain_no_key(sites: SiteProvider, clock: Clock) -> None:
     resolved_site = sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS))
     site_entry = Site.model_validate(one_site(api_secret=KEY)["sites"][SITE])
 
@@ -87,16 +87,14 @@ def test_no_form_of_a_site_shows_its_keys(sites: SiteProvider, clock: Clock) -> 
     assert KEY not in resolved_site.model_dump_json() + site_entry.model_dump_json()
 
 
-def test_sites_that_are_known_stay_known_while_the_secret_is_gone(
-    authorize: LambdaFunction, sites_secret: SitesSecret
-) -> None:
+def test_sites_cached_are_used_after_secret_deleted(authorize: LambdaFunction, sites_secret: SitesSecret) -> None:
     assert authorize(authorization()).status == 200
     sites_secret.delete()
 
     assert authorize(authorization()).fields["accept_payment"] == "yes"
 
 
-def test_a_secret_that_was_put_right_holds_whatever_it_was_before(
+def test_secret_fixed_is_used_despite_malformed_previous(
     sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
 ) -> None:
     sites_secret.put('{"sites": ')
@@ -105,7 +103,7 @@ def test_a_secret_that_was_put_right_holds_whatever_it_was_before(
     assert sites.get(SITE, clock.deadline(RESPONSE_TIMEOUT_SECONDS)).identifier == SITE
 
 
-def test_a_secret_that_was_put_right_is_heard_at_once(confirm: LambdaFunction, sites_secret: SitesSecret) -> None:
+def test_secret_fixed_is_used_immediately(confirm: LambdaFunction, sites_secret: SitesSecret) -> None:
     sites_secret.put('{"sites": ')
     assert confirm(confirmation()).status == 503
     sites_secret.put(one_site())
@@ -115,9 +113,7 @@ def test_a_secret_that_was_put_right_is_heard_at_once(confirm: LambdaFunction, s
     assert confirm(confirmation()).status == 200
 
 
-def test_a_secret_that_became_malformed_does_not_displace_the_keys_that_hold(
-    confirm: LambdaFunction, sites_secret: SitesSecret
-) -> None:
+def test_secret_malformed_refresh_keeps_cached_keys(confirm: LambdaFunction, sites_secret: SitesSecret) -> None:
     assert confirm(confirmation()).status == 200
     sites_secret.put('{"sites": ')
     forged_response = confirm({**confirmation(), "signature": "0" * 64})
@@ -135,7 +131,7 @@ RETRYABLE_ERRORS = {
 
 
 @pytest.mark.parametrize("error", RETRYABLE_ERRORS.values(), ids=RETRYABLE_ERRORS)
-def test_a_read_that_failed_in_passing_is_tried_again(
+def test_secret_read_retryable_error_is_retried(
     sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
     aws_calls.response_errors["GetSecretValue"] = [error, error, None, error]
@@ -145,7 +141,7 @@ def test_a_read_that_failed_in_passing_is_tried_again(
 
 
 @pytest.mark.parametrize("error", RETRYABLE_ERRORS.values(), ids=RETRYABLE_ERRORS)
-def test_a_read_that_fails_on_and_on_ends_in_time(
+def test_secret_read_always_failing_ends_within_deadline(
     sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
     aws_calls.request_errors["GetSecretValue"] = error
@@ -160,7 +156,7 @@ def test_a_read_that_fails_on_and_on_ends_in_time(
 @pytest.mark.parametrize(
     "error", [client_error("AccessDeniedException"), client_error("DecryptionFailure"), BotoCoreError()]
 )
-def test_a_read_that_is_refused_is_not_tried_again(
+def test_secret_read_permanent_error_is_not_retried(
     sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder, error: Exception
 ) -> None:
     aws_calls.request_errors["GetSecretValue"] = error
@@ -170,13 +166,13 @@ def test_a_read_that_is_refused_is_not_tried_again(
     assert len(aws_calls.calls) == 1
 
 
-def test_without_time_left_nothing_is_read(sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder) -> None:
+def test_secret_short_deadline_reads_nothing(sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder) -> None:
     with pytest.raises(SiteKeysUnavailableError):
         sites.get(SITE, clock.deadline(1.0))
     assert aws_calls.calls == []
 
 
-def test_a_message_of_a_known_site_is_heard_after_a_failed_refresh(
+def test_cached_site_callback_accepted_after_failed_refresh(
     authorize: LambdaFunction, aws_calls: AwsCallRecorder
 ) -> None:
     assert authorize(authorization()).status == 200

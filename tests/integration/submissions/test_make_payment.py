@@ -46,7 +46,7 @@ SUBMITTED_RESPONSE = {
 }
 
 
-def test_a_payment_is_asked_of_paynearme_with_our_identifier(submission: SubmissionScenario) -> None:
+def test_make_payment_sends_signed_request_with_identifier(submission: SubmissionScenario) -> None:
     response = submission.submit()
 
     assert (response.status, response.content) == (200, SUBMITTED_RESPONSE)
@@ -59,7 +59,7 @@ def test_a_payment_is_asked_of_paynearme_with_our_identifier(submission: Submiss
 
 
 @pytest.mark.parametrize("name", sample_names("make_payment"))
-def test_the_guides_requests_are_taken_as_they_stand(submission: SubmissionScenario, name: str) -> None:
+def test_make_payment_sample_messages_accepted(submission: SubmissionScenario, name: str) -> None:
     request = load_sample("make_payment", name) | {"site_identifier": SITE, "signature": "f" * 64}
 
     assert submission.submit(**request).status == 200
@@ -67,7 +67,7 @@ def test_the_guides_requests_are_taken_as_they_stand(submission: SubmissionScena
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 3600, 40 * 24 * 3600])
-def test_the_same_call_again_gets_the_stored_answer_and_paynearme_is_not_asked(
+def test_make_payment_retry_returns_stored_response_without_call(
     submission: SubmissionScenario, seconds: float
 ) -> None:
     first = submission.submit()
@@ -76,7 +76,7 @@ def test_the_same_call_again_gets_the_stored_answer_and_paynearme_is_not_asked(
     assert len(submission.paynearme.sent) == 1
 
 
-def test_the_same_content_in_another_spelling_is_the_same_payment(submission: SubmissionScenario) -> None:
+def test_make_payment_retry_reformatted_content_submits_once(submission: SubmissionScenario) -> None:
     first = submission.submit()
     reformatted: dict[str, Any] = {
         "payment_amount": 1000.0,
@@ -89,7 +89,7 @@ def test_the_same_content_in_another_spelling_is_the_same_payment(submission: Su
     assert len(submission.paynearme.sent) == 1
 
 
-def test_another_process_knows_it_too(submission: SubmissionScenario) -> None:
+def test_make_payment_retry_in_new_process_submits_once(submission: SubmissionScenario) -> None:
     first = submission.submit()
     submission.api_driver.started.clear()
 
@@ -98,7 +98,7 @@ def test_another_process_knows_it_too(submission: SubmissionScenario) -> None:
 
 
 @pytest.mark.parametrize("changes", CONTENT_CHANGES, ids=str)
-def test_a_key_that_comes_with_other_content_is_refused(
+def test_idempotency_key_reused_for_other_content_rejected(
     submission: SubmissionScenario, changes: dict[str, Any]
 ) -> None:
     first = submission.submit()
@@ -109,9 +109,7 @@ def test_a_key_that_comes_with_other_content_is_refused(
 
 
 @pytest.mark.parametrize("seconds", [0, 9.9, 10, 3600])
-def test_other_content_is_refused_while_the_payment_is_under_way_and_later(
-    submission: SubmissionScenario, seconds: float
-) -> None:
+def test_idempotency_key_reused_in_progress_or_unknown_rejected(submission: SubmissionScenario, seconds: float) -> None:
     submission.start()
 
     assert outcome(submission.at(seconds).submit(payment_amount="1000.01")) == KEY_REUSED
@@ -119,7 +117,7 @@ def test_other_content_is_refused_while_the_payment_is_under_way_and_later(
 
 
 @pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
-def test_other_content_is_refused_after_a_refusal(submission: SubmissionScenario, reply: dict[str, Any]) -> None:
+def test_idempotency_key_reused_after_rejection_rejected(submission: SubmissionScenario, reply: dict[str, Any]) -> None:
     submission.paynearme.default_reply = submission.paynearme.replying(200, reply)
     submission.submit()
 
@@ -127,7 +125,7 @@ def test_other_content_is_refused_after_a_refusal(submission: SubmissionScenario
     assert len(submission.paynearme.sent) == 1
 
 
-def test_other_content_is_refused_after_what_was_not_taken(submission: SubmissionScenario) -> None:
+def test_idempotency_key_reused_after_not_accepted_rejected(submission: SubmissionScenario) -> None:
     submission.paynearme.default_reply = submission.paynearme.replying(401, {})
     submission.submit()
 
@@ -135,7 +133,7 @@ def test_other_content_is_refused_after_what_was_not_taken(submission: Submissio
     assert len(submission.paynearme.sent) == 1
 
 
-def test_another_key_is_another_payment(submission: SubmissionScenario) -> None:
+def test_idempotency_key_new_submits_another_payment(submission: SubmissionScenario) -> None:
     responses = [submission.submit(key) for key in (KEY, f"{KEY}-2")]
 
     assert [response.content["site_payment_identifier"] for response in responses] == [
@@ -145,7 +143,7 @@ def test_another_key_is_another_payment(submission: SubmissionScenario) -> None:
     assert len({sent["site_payment_identifier"] for sent in submission.paynearme.sent}) == 2
 
 
-def test_the_same_key_for_another_site_is_another_payment(submission: SubmissionScenario) -> None:
+def test_idempotency_key_other_site_submits_another_payment(submission: SubmissionScenario) -> None:
     responses = [submission.submit(site_identifier=site) for site in (SITE, SITE_OF_3_0_IN_XML)]
 
     assert [response.status for response in responses] == [200, 200]
@@ -153,7 +151,7 @@ def test_the_same_key_for_another_site_is_another_payment(submission: Submission
 
 
 @pytest.mark.parametrize(("seconds", "retry_after"), [(0, 10), (0.5, 10), (3, 7), (9.5, 1), (9.999, 1)])
-def test_while_it_is_under_way_a_call_is_told_when_to_come_again(
+def test_make_payment_in_progress_returns_retry_after(
     submission: SubmissionScenario, seconds: float, retry_after: int
 ) -> None:
     submission.start()
@@ -166,9 +164,7 @@ def test_while_it_is_under_way_a_call_is_told_when_to_come_again(
 
 
 @pytest.mark.parametrize("seconds", [10, 11, 3600, 40 * 24 * 3600])
-def test_when_nobody_can_be_at_it_any_more_the_outcome_is_unknown(
-    submission: SubmissionScenario, seconds: float
-) -> None:
+def test_make_payment_interrupted_attempt_outcome_unknown(submission: SubmissionScenario, seconds: float) -> None:
     submission.start()
 
     responses = [submission.at(seconds).submit() for _ in range(2)]
@@ -179,7 +175,7 @@ def test_when_nobody_can_be_at_it_any_more_the_outcome_is_unknown(
     assert len(submission.paynearme.sent) == 1
 
 
-def test_a_call_while_the_first_is_at_it_does_not_ask(submission: SubmissionScenario) -> None:
+def test_make_payment_request_during_call_returns_in_progress(submission: SubmissionScenario) -> None:
     responses_during_call: list[Any] = []
     submission.paynearme.during_call.append(lambda: responses_during_call.append(submission.submit()))
 
@@ -189,7 +185,7 @@ def test_a_call_while_the_first_is_at_it_does_not_ask(submission: SubmissionScen
 
 
 @pytest.mark.parametrize("key", [None, "", " ", "zq7 key", "zq7\n", "zq7é", "zq7" * 86], ids=repr)
-def test_a_key_that_is_missing_or_malformed_is_named(submission: SubmissionScenario, key: str | None) -> None:
+def test_idempotency_key_missing_or_invalid_rejected(submission: SubmissionScenario, key: str | None) -> None:
     response = submission.submit(key)
 
     assert parameter_errors(response).keys() == {"Idempotency-Key"}
@@ -198,7 +194,7 @@ def test_a_key_that_is_missing_or_malformed_is_named(submission: SubmissionScena
 
 
 @pytest.mark.parametrize("key", ["!", "zq7~", "zq7" * 85])
-def test_a_key_is_any_visible_text(submission: SubmissionScenario, key: str) -> None:
+def test_idempotency_key_visible_characters_accepted(submission: SubmissionScenario, key: str) -> None:
     assert outcome(submission.submit(key)) == SUBMITTED
 
 
@@ -208,7 +204,7 @@ def send(submission: SubmissionScenario, headers: dict[str, list[str]] | None, *
 
 
 @pytest.mark.parametrize("name", ["idempotency-key", "IDEMPOTENCY-KEY", "Idempotency-Key"])
-def test_the_headers_name_is_spelled_as_the_caller_likes(submission: SubmissionScenario, name: str) -> None:
+def test_idempotency_key_header_name_case_insensitive(submission: SubmissionScenario, name: str) -> None:
     assert send(submission, {"Host": ["x"], name: [KEY]}).content == SUBMITTED_RESPONSE
 
 
@@ -217,13 +213,13 @@ def test_the_headers_name_is_spelled_as_the_caller_likes(submission: SubmissionS
     [{"Idempotency-Key": [KEY, KEY]}, {"Idempotency-Key": [KEY], "idempotency-key": [f"{KEY}-2"]}],
     ids=["same case", "different case"],
 )
-def test_two_keys_are_refused(submission: SubmissionScenario, headers: dict[str, list[str]]) -> None:
+def test_idempotency_key_two_values_rejected(submission: SubmissionScenario, headers: dict[str, list[str]]) -> None:
     assert parameter_errors(send(submission, headers)).keys() == {"Idempotency-Key"}
     assert submission.paynearme.sent == []
 
 
 @pytest.mark.parametrize("name", ["idempotency_key", "Idempotency-Key"])
-def test_a_key_in_the_body_is_none(submission: SubmissionScenario, name: str) -> None:
+def test_idempotency_key_in_body_rejected(submission: SubmissionScenario, name: str) -> None:
     assert name in parameter_errors(send(submission, None, **{name: KEY}))
     assert submission.paynearme.sent == []
 
@@ -242,7 +238,7 @@ def test_a_key_in_the_body_is_none(submission: SubmissionScenario, name: str) ->
     ],
     ids=str,
 )
-def test_what_the_caller_got_wrong_is_named_and_neither_stored_nor_sent(
+def test_make_payment_invalid_parameter_not_stored_or_sent(
     submission: SubmissionScenario, changes: dict[str, Any], name: str
 ) -> None:
     response = submission.submit(**changes)
@@ -265,7 +261,7 @@ def all_keys_allowed(keys: set[str], role: str, action: str) -> bool:
     return bool(keys) and all(any(fnmatchcase(key, pattern) for pattern in patterns) for key in keys)
 
 
-def test_the_keys_of_all_items_are_those_that_the_template_admits(submission: SubmissionScenario) -> None:
+def test_make_payment_item_keys_match_template_permissions(submission: SubmissionScenario) -> None:
     submission.paynearme.default_reply = READ_TIMEOUT
     submission.submit()
     intent_keys = {item["pk"] for item in submission.ledger_table.all_items()}
@@ -281,7 +277,7 @@ def test_the_keys_of_all_items_are_those_that_the_template_admits(submission: Su
 
 
 @pytest.mark.parametrize("event", [{}, None, [MARKER], {"httpMethod": "POST", "multiValueHeaders": MARKER}])
-def test_a_garbage_event_has_an_answer(
+def test_make_payment_malformed_event_returns_error(
     submission: SubmissionScenario, cold_start: Callable[[str], LambdaFunction], event: Any
 ) -> None:
     assert cold_start("make_payment").handle(event).status in (400, 500)

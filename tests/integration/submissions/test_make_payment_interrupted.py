@@ -45,9 +45,7 @@ REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {
 each_reply = pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=REPLIES)
 
 
-def test_a_confirmation_that_comes_before_paynearmes_answer_tells_what_became_of_it(
-    submission: SubmissionScenario,
-) -> None:
+def test_make_payment_paid_before_response_returns_confirmed(submission: SubmissionScenario) -> None:
     submission.paynearme.during_call = [submission.finish]
     submission.start()
 
@@ -58,9 +56,7 @@ def test_a_confirmation_that_comes_before_paynearmes_answer_tells_what_became_of
     assert submission.ledger_table.balances() == {CUSTOMER: 1000}
 
 
-def test_a_decline_that_comes_before_paynearmes_answer_tells_what_became_of_it(
-    submission: SubmissionScenario,
-) -> None:
+def test_make_payment_failed_before_response_returns_failed(submission: SubmissionScenario) -> None:
     submission.paynearme.during_call = [lambda: submission.finish(status="decline")]
     submission.start()
 
@@ -68,7 +64,7 @@ def test_a_decline_that_comes_before_paynearmes_answer_tells_what_became_of_it(
 
 
 @pytest.mark.parametrize(("reply", "expected"), [(READ_TIMEOUT, CONFIRMED), ((200, ACCEPTED_REPLY), SUBMITTED)])
-def test_a_confirmation_between_answer_and_outcome_does_no_harm(
+def test_make_payment_paid_before_outcome_stored_submits_once(
     submission: SubmissionScenario, interleave: Interleaver, reply: Any, expected: tuple[int, str]
 ) -> None:
     submission.paynearme.reply(reply)
@@ -82,7 +78,7 @@ def test_a_confirmation_between_answer_and_outcome_does_no_harm(
     assert submission.ledger_table.balances() == {CUSTOMER: 1000}
 
 
-def test_a_confirmation_that_comes_while_a_call_looks_for_it_is_heard_by_the_next(
+def test_make_payment_paid_during_retry_returns_confirmed(
     submission: SubmissionScenario, interleave: Interleaver
 ) -> None:
     submission.start()
@@ -95,7 +91,7 @@ def test_a_confirmation_that_comes_while_a_call_looks_for_it_is_heard_by_the_nex
 
 @pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no response", "closed connection"])
 @pytest.mark.parametrize("times", [1, 2])
-def test_an_intent_whose_answers_are_lost_is_asked_of_paynearme_once(
+def test_payment_intent_lost_responses_submitted_once(
     submission: SubmissionScenario, aws_calls: AwsCallRecorder, response_error: Exception, times: int
 ) -> None:
     aws_calls.response_errors["UpdateItem"] = [response_error] * times
@@ -107,7 +103,7 @@ def test_an_intent_whose_answers_are_lost_is_asked_of_paynearme_once(
 
 @pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no response", "closed connection"])
 @each_reply
-def test_an_outcome_whose_answer_is_lost_is_written_all_the_same(
+def test_make_payment_outcome_lost_response_still_stored(
     submission: SubmissionScenario,
     aws_calls: AwsCallRecorder,
     response_error: Exception,
@@ -122,7 +118,7 @@ def test_an_outcome_whose_answer_is_lost_is_written_all_the_same(
 
 
 @pytest.mark.parametrize("response_error", RESPONSE_ERRORS, ids=["no response", "closed connection"])
-def test_to_ask_again_for_what_was_not_taken_survives_a_lost_answer(
+def test_make_payment_not_accepted_retry_survives_lost_response(
     submission: SubmissionScenario, aws_calls: AwsCallRecorder, response_error: Exception
 ) -> None:
     submission.paynearme.next_replies = [submission.paynearme.replying(401, {})]
@@ -133,7 +129,9 @@ def test_to_ask_again_for_what_was_not_taken_survives_a_lost_answer(
     assert len(submission.paynearme.sent) == 2
 
 
-def test_without_a_written_intent_nothing_is_sent(submission: SubmissionScenario, aws_calls: AwsCallRecorder) -> None:
+def test_payment_intent_write_failed_submits_nothing(
+    submission: SubmissionScenario, aws_calls: AwsCallRecorder
+) -> None:
     aws_calls.request_errors["UpdateItem"] = ACCESS_DENIED
 
     assert outcome(submission.submit()) == (503, "unavailable")
@@ -143,7 +141,9 @@ def test_without_a_written_intent_nothing_is_sent(submission: SubmissionScenario
     assert outcome(submission.submit()) == SUBMITTED
 
 
-def test_without_the_table_nothing_is_sent(submission: SubmissionScenario, ledger_table: LedgerFixture) -> None:
+def test_make_payment_without_table_submits_nothing(
+    submission: SubmissionScenario, ledger_table: LedgerFixture
+) -> None:
     submission.submit("another")
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
 
@@ -160,7 +160,7 @@ def test_without_the_table_nothing_is_sent(submission: SubmissionScenario, ledge
 
 
 @each_reply
-def test_an_outcome_that_cannot_be_written_is_told_all_the_same(
+def test_make_payment_outcome_write_failed_still_returned(
     submission: SubmissionScenario,
     aws_calls: AwsCallRecorder,
     captured_output: CapturedOutput,
@@ -182,7 +182,7 @@ def test_an_outcome_that_cannot_be_written_is_told_all_the_same(
     assert len(submission.paynearme.sent) == 1
 
 
-def test_a_mistake_of_ours_leaves_the_outcome_unknown(submission: SubmissionScenario) -> None:
+def test_make_payment_internal_error_outcome_unknown(submission: SubmissionScenario) -> None:
     submission.paynearme.next_replies = [RuntimeError("zq7")]
 
     assert outcome(submission.submit()) == (500, "internal")
@@ -191,7 +191,7 @@ def test_a_mistake_of_ours_leaves_the_outcome_unknown(submission: SubmissionScen
     assert len(submission.paynearme.sent) == 1
 
 
-def test_when_nobody_can_read_what_was_told_it_is_unavailable(
+def test_make_payment_outcome_read_failed_returns_unavailable(
     submission: SubmissionScenario, aws_calls: AwsCallRecorder
 ) -> None:
     submission.start()
@@ -204,7 +204,7 @@ def test_when_nobody_can_read_what_was_told_it_is_unavailable(
 
 
 @each_reply
-def test_of_two_who_ask_again_for_what_was_not_taken_one_does(
+def test_make_payment_concurrent_retries_return_same_outcome(
     submission: SubmissionScenario, interleave: Interleaver, reply: Any, expected: tuple[int, str]
 ) -> None:
     submission.paynearme.next_replies = [submission.paynearme.replying(401, {})]
@@ -222,7 +222,7 @@ def test_of_two_who_ask_again_for_what_was_not_taken_one_does(
     assert len(submission.paynearme.sent) == (3 if expected[1] == "credentials-rejected" else 2)
 
 
-def test_who_loses_while_the_winner_is_at_it_comes_again(
+def test_make_payment_retry_during_other_attempt_in_progress(
     submission: SubmissionScenario, interleave: Interleaver
 ) -> None:
     submission.paynearme.next_replies = [submission.paynearme.replying(401, {})]
@@ -234,7 +234,7 @@ def test_who_loses_while_the_winner_is_at_it_comes_again(
 
 
 @pytest.mark.parametrize("first", [READ_TIMEOUT, (200, ACCEPTED_REPLY)], ids=["unknown", "submitted"])
-def test_who_begins_between_another_ones_reading_and_writing_is_the_only_one(
+def test_make_payment_concurrent_first_requests_submit_once(
     submission: SubmissionScenario, interleave: Interleaver, first: Any
 ) -> None:
     submission.paynearme.reply(first)
@@ -244,9 +244,7 @@ def test_who_begins_between_another_ones_reading_and_writing_is_the_only_one(
     assert len(submission.paynearme.sent) == 1
 
 
-def test_an_outcome_that_comes_late_does_not_stand_in_for_another_call(
-    submission: SubmissionScenario, interleave: Interleaver
-) -> None:
+def test_make_payment_late_outcome_keeps_other_attempt(submission: SubmissionScenario, interleave: Interleaver) -> None:
     def take_over() -> None:
         key = {"pk": {"S": submission.stored_intent()["pk"]}, "sk": {"S": "INTENT"}}
         submission.ledger_table.client.update_item(
@@ -265,7 +263,7 @@ def test_an_outcome_that_comes_late_does_not_stand_in_for_another_call(
 
 @pytest.mark.parametrize("test", [None, "true"])
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_what_only_our_own_answer_named_is_written_down_nowhere_else(
+def test_confirm_identifier_from_authorize_stores_no_outcome(
     authorize: LambdaFunction, confirm: LambdaFunction, ledger_table: LedgerFixture, test: str | None, status: str
 ) -> None:
     identifier = authorize(authorization(test=test)).fields["site_payment_identifier"]
@@ -276,7 +274,7 @@ def test_what_only_our_own_answer_named_is_written_down_nowhere_else(
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_what_was_named_by_whoever_asked_costs_no_round_trip(
+def test_confirm_submitted_payment_costs_one_transaction(
     submission: SubmissionScenario, authorize: LambdaFunction, aws_calls: AwsCallRecorder, status: str
 ) -> None:
     authorized_payment = {"pnm_order_identifier": SUBMISSION_ORDER, "pnm_payment_identifier": PNM_PAYMENT}

@@ -41,7 +41,7 @@ not_accepted = pytest.mark.parametrize(("reply", "expected"), NOT_ACCEPTED_REPLI
 
 
 @not_accepted
-def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
+def test_make_payment_not_accepted_retry_with_same_key_submits(
     submission: SubmissionScenario, reply: Any, expected: tuple[int, str]
 ) -> None:
     submission.paynearme.reply(reply)
@@ -57,7 +57,7 @@ def test_what_paynearme_did_not_take_may_be_asked_again_with_the_same_key(
 
 
 @pytest.mark.parametrize("reply", [(401, {}), (403, {}), (429, {})], ids=lambda reply: str(reply[0]))
-def test_what_was_turned_away_is_not_sent_again_within_the_call(
+def test_make_payment_4xx_response_not_retried_within_request(
     paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, reply: Any
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
@@ -67,7 +67,7 @@ def test_what_was_turned_away_is_not_sent_again_within_the_call(
 
 
 @pytest.mark.parametrize("connection_error", [CONNECTION_REFUSED.reason, CONNECT_TIMEOUT.reason])
-def test_a_connection_that_was_not_made_is_tried_again_within_the_call(
+def test_make_payment_connection_failure_retried_within_request(
     paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, connection_error: Any
 ) -> None:
     paynearme_behind_urllib3.next_replies = [connection_error]
@@ -77,7 +77,7 @@ def test_a_connection_that_was_not_made_is_tried_again_within_the_call(
 
 
 @pytest.mark.parametrize("seconds", [2.6, 2.0, 1.3])
-def test_without_the_time_to_hear_of_it_paynearme_is_not_asked(
+def test_make_payment_short_deadline_submits_nothing(
     submission: SubmissionScenario, monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float
 ) -> None:
     submission.submit(f"{KEY}-before")
@@ -89,7 +89,7 @@ def test_without_the_time_to_hear_of_it_paynearme_is_not_asked(
     assert outcome(submission.submit()) == SUBMITTED
 
 
-def test_a_call_after_what_was_not_taken_is_under_way_again(submission: SubmissionScenario) -> None:
+def test_make_payment_retry_after_not_accepted_in_progress(submission: SubmissionScenario) -> None:
     submission.paynearme.reply((401, {}))
     submission.submit()
     submissions_later = submission.at(3600)
@@ -106,7 +106,7 @@ def test_a_call_after_what_was_not_taken_is_under_way_again(submission: Submissi
     ids=["rejected", "expired", "401", "timeout"],
 )
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
-def test_a_confirmation_is_believed_before_an_answer_that_was_no_yes(
+def test_make_payment_confirmation_precedes_error_response(
     submission: SubmissionScenario, reply: Any, status: str, expected: tuple[int, str]
 ) -> None:
     submission.paynearme.reply(reply)
@@ -118,9 +118,7 @@ def test_a_confirmation_is_believed_before_an_answer_that_was_no_yes(
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_payment_that_was_taken_stays_so_whatever_is_told_of_it_later(
-    submission: SubmissionScenario, status: str
-) -> None:
+def test_make_payment_submitted_response_unchanged_by_outcome(submission: SubmissionScenario, status: str) -> None:
     first = submission.submit()
     submission.finish(status=status)
 
@@ -129,7 +127,7 @@ def test_a_payment_that_was_taken_stays_so_whatever_is_told_of_it_later(
 
 
 @pytest.mark.parametrize(("changes", "expected"), [({"pnm_order_identifier": "1"}, "order"), ({}, "identifier")])
-def test_what_is_told_of_another_payment_keeps_nobody_from_asking_again(
+def test_make_payment_other_payment_outcome_allows_retry(
     submission: SubmissionScenario, changes: dict[str, str], expected: str
 ) -> None:
     submission.paynearme.next_replies = [submission.paynearme.replying(401, {})]
@@ -154,7 +152,7 @@ EXPECTED_CALLS: dict[str, tuple[Any, list[str]]] = {
 
 
 @pytest.mark.parametrize(("reply", "calls"), EXPECTED_CALLS.values(), ids=EXPECTED_CALLS)
-def test_a_call_costs_so_many_calls_of_dynamodb_and_no_more(
+def test_make_payment_costs_expected_dynamodb_calls(
     submission: SubmissionScenario, aws_calls: AwsCallRecorder, reply: Any, calls: list[str]
 ) -> None:
     if reply is not None:

@@ -50,7 +50,7 @@ def unknown_outcome(submission: SubmissionScenario) -> SubmissionScenario:
 
 
 @ambiguous_replies
-def test_what_nobody_can_tell_is_told_and_stored_as_unknown(submission: SubmissionScenario, reply: Any) -> None:
+def test_make_payment_ambiguous_response_stored_as_unknown(submission: SubmissionScenario, reply: Any) -> None:
     submission.paynearme.reply(reply)
 
     first = submission.submit()
@@ -63,7 +63,7 @@ def test_what_nobody_can_tell_is_told_and_stored_as_unknown(submission: Submissi
 
 
 @ambiguous_replies
-def test_what_could_have_reached_paynearme_is_not_sent_again_by_urllib3_either(
+def test_make_payment_ambiguous_response_not_retried_by_urllib3(
     paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, reply: Any
 ) -> None:
     paynearme_behind_urllib3.reply(reply)
@@ -72,7 +72,7 @@ def test_what_could_have_reached_paynearme_is_not_sent_again_by_urllib3_either(
     assert len(paynearme_behind_urllib3.sent) == 1
 
 
-def test_a_confirmation_settles_it(unknown_outcome: SubmissionScenario) -> None:
+def test_unknown_outcome_confirmation_returns_confirmed(unknown_outcome: SubmissionScenario) -> None:
     unknown_outcome.finish(payment_amount="999.50", net_payment_amount="990.00")
 
     responses = [unknown_outcome.at(seconds).submit() for seconds in (0, 3600)]
@@ -91,7 +91,7 @@ def test_a_confirmation_settles_it(unknown_outcome: SubmissionScenario) -> None:
 
 
 @pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "not authorized"])
-def test_it_settles_it_whether_or_not_it_was_authorized(
+def test_unknown_outcome_confirmed_with_or_without_authorization(
     unknown_outcome: SubmissionScenario, authorize: LambdaFunction, authorized: bool
 ) -> None:
     if authorized:
@@ -108,7 +108,7 @@ def test_it_settles_it_whether_or_not_it_was_authorized(
     assert unknown_outcome.ledger_table.balances() == {CUSTOMER: 1000}
 
 
-def test_a_confirmed_decline_settles_it(unknown_outcome: SubmissionScenario) -> None:
+def test_unknown_outcome_failed_payment_returns_failed(unknown_outcome: SubmissionScenario) -> None:
     unknown_outcome.finish(status="decline")
 
     response = unknown_outcome.submit()
@@ -121,7 +121,7 @@ def test_a_confirmed_decline_settles_it(unknown_outcome: SubmissionScenario) -> 
 
 @pytest.mark.parametrize("second", [PNM_PAYMENT, "943751749957"], ids=["same payment", "another payment"])
 @pytest.mark.parametrize("declined_first", [True, False])
-def test_a_payment_that_was_made_counts_more_than_one_that_was_declined(
+def test_unknown_outcome_paid_precedes_failed(
     unknown_outcome: SubmissionScenario, second: str, declined_first: bool
 ) -> None:
     decline_changes = {"status": "decline", "pnm_payment_identifier": second}
@@ -135,9 +135,7 @@ def test_a_payment_that_was_made_counts_more_than_one_that_was_declined(
 
 
 @pytest.mark.parametrize("declined_first", [True, False])
-def test_the_amount_that_is_told_is_that_of_the_payment_that_was_made(
-    unknown_outcome: SubmissionScenario, declined_first: bool
-) -> None:
+def test_unknown_outcome_amount_is_of_paid_payment(unknown_outcome: SubmissionScenario, declined_first: bool) -> None:
     decline_changes = {"status": "decline", "pnm_payment_identifier": "943751749957", "payment_amount": "7.00"}
     for changes in [decline_changes, {}] if declined_first else [{}, decline_changes]:
         unknown_outcome.finish(**changes)
@@ -148,7 +146,7 @@ def test_the_amount_that_is_told_is_that_of_the_payment_that_was_made(
 @pytest.mark.parametrize("test_first", [True, False])
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
 @pytest.mark.parametrize("test_status", ["payment", "decline"])
-def test_what_is_told_of_money_counts_more_than_what_a_test_tells(
+def test_unknown_outcome_payment_precedes_test_payment(
     unknown_outcome: SubmissionScenario, test_status: str, status: str, expected: tuple[int, str], test_first: bool
 ) -> None:
     test = {"test": "true", "status": test_status, "pnm_payment_identifier": "943751749957"}
@@ -162,7 +160,7 @@ def test_what_is_told_of_money_counts_more_than_what_a_test_tells(
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=str)
-def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifier(
+def test_unknown_outcome_identifier_and_amount_of_one_payment(
     unknown_outcome: SubmissionScenario, order: list[int]
 ) -> None:
     payments = [("943751749957", "7.00"), ("943751749955", "2000.00")]
@@ -175,9 +173,7 @@ def test_identifier_and_amount_belong_to_one_payment_where_two_have_our_identifi
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_does_not_grow(
-    unknown_outcome: SubmissionScenario, status: str
-) -> None:
+def test_unknown_outcome_stored_size_bounded(unknown_outcome: SubmissionScenario, status: str) -> None:
     sizes = set()
     for payment_id in range(100, 112):
         unknown_outcome.finish(status=status, pnm_payment_identifier=f"943751749{payment_id}")
@@ -197,7 +193,7 @@ def test_however_many_confirmations_name_one_identifier_what_is_kept_of_them_doe
     ],
     ids=["other order", "other identifier", "no identifier", "upper case"],
 )
-def test_a_confirmation_of_another_payment_settles_nothing(
+def test_unknown_outcome_other_payment_stays_unknown(
     unknown_outcome: SubmissionScenario, changes: dict[str, str | None], status: str
 ) -> None:
     unknown_outcome.finish(status=status, **changes)
@@ -206,7 +202,7 @@ def test_a_confirmation_of_another_payment_settles_nothing(
 
 
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
-def test_a_test_settles_it_and_posts_no_money(
+def test_unknown_outcome_test_payment_settles_and_posts_nothing(
     unknown_outcome: SubmissionScenario, status: str, expected: tuple[int, str]
 ) -> None:
     unknown_outcome.finish(test="true", status=status)
@@ -216,7 +212,7 @@ def test_a_test_settles_it_and_posts_no_money(
 
 
 @pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
-def test_a_refusal_is_stored_and_told_again_as_it_was(submission: SubmissionScenario, reply: Any) -> None:
+def test_make_payment_rejected_retry_returns_same_response(submission: SubmissionScenario, reply: Any) -> None:
     submission.paynearme.next_replies = [submission.paynearme.replying(200, reply)]
 
     first = submission.submit()
@@ -227,7 +223,7 @@ def test_a_refusal_is_stored_and_told_again_as_it_was(submission: SubmissionScen
     assert len(submission.paynearme.sent) == 1
 
 
-def test_a_refusal_without_a_code_and_words_is_one_as_well(submission: SubmissionScenario) -> None:
+def test_make_payment_rejected_without_code_returns_rejected(submission: SubmissionScenario) -> None:
     submission.paynearme.next_replies = [submission.paynearme.replying(400, {"status": "error"})]
 
     responses = [submission.submit() for _ in range(2)]
@@ -236,7 +232,7 @@ def test_a_refusal_without_a_code_and_words_is_one_as_well(submission: Submissio
     assert responses[0] == responses[1]
 
 
-def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
+def test_make_payment_expired_returns_reconnect_fields(
     submission: SubmissionScenario, get_smart_token: LambdaFunction
 ) -> None:
     submission.paynearme.next_replies = [submission.paynearme.replying(200, EXPIRED_REPLY)]
@@ -265,7 +261,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_the_bank(
         ((403, {}), ["PayNearMeCredentialsRejected"]),
     ],
 )
-def test_it_is_counted_for_whoever_watches(
+def test_make_payment_failures_counted_in_metrics(
     submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, names: list[str]
 ) -> None:
     submission.paynearme.reply(reply)
@@ -286,7 +282,7 @@ def test_it_is_counted_for_whoever_watches(
     ],
     ids=["rejected", "expired", "unknown", "submitted"],
 )
-def test_one_log_line_names_order_and_payment_and_says_nothing_more(
+def test_make_payment_log_line_contains_only_identifiers(
     submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, expected: tuple[int, str]
 ) -> None:
     submission.paynearme.default_reply = submission.paynearme.replying(*reply)

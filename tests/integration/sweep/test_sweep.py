@@ -26,7 +26,7 @@ from tests.support.interleaving import Interleaver
 from tests.support.stream_reader import StreamReader
 
 
-def test_only_an_accepted_payment_without_an_outcome_is_awaited(
+def test_pending_only_accepted_payment_without_outcome(
     callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "100.00"}})
@@ -46,7 +46,7 @@ def test_only_an_accepted_payment_without_an_outcome_is_awaited(
     assert callback_driver.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
 
 
-def test_it_is_marked_once_after_the_set_time(
+def test_sweep_marks_overdue_payment_unconfirmed_once(
     callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()
@@ -64,7 +64,7 @@ def test_it_is_marked_once_after_the_set_time(
     assert captured_output.metric_total("ReservationReleased") == 0
 
 
-def test_a_mark_whose_answer_is_lost_is_counted_too(
+def test_sweep_lost_write_response_unconfirmed_counted(
     callback_driver: CallbackDriver,
     captured_output: CapturedOutput,
     aws_calls: AwsCallRecorder,
@@ -80,7 +80,7 @@ def test_a_mark_whose_answer_is_lost_is_counted_too(
     assert captured_output.metric_total("PaymentUnconfirmed") == 1
 
 
-def test_two_that_look_at_once_mark_it_once(
+def test_concurrent_sweeps_mark_unconfirmed_once(
     callback_driver: CallbackDriver,
     captured_output: CapturedOutput,
     stream_reader: StreamReader,
@@ -97,7 +97,7 @@ def test_two_that_look_at_once_mark_it_once(
 
 
 @pytest.mark.parametrize("outcome", ["confirm", "decline"])
-def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
+def test_sweep_overtaken_by_outcome_marks_nothing(
     callback_driver: CallbackDriver,
     captured_output: CapturedOutput,
     stream_reader: StreamReader,
@@ -115,7 +115,7 @@ def test_an_outcome_that_comes_between_the_look_and_the_mark_wins(
     assert callback_driver.pending() == {}
 
 
-def test_what_it_reserved_is_given_back_once_after_the_longer_time(
+def test_sweep_releases_reservation_once_after_timeout(
     callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize("1")
@@ -135,7 +135,7 @@ def test_what_it_reserved_is_given_back_once_after_the_longer_time(
     assert callback_driver.pending() == {}
 
 
-def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
+def test_sweep_first_after_release_due_marks_and_releases(
     callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()
@@ -145,7 +145,7 @@ def test_what_nobody_looked_at_for_long_is_marked_and_released_by_one_look(
     assert stream_reader.new_types() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
 
 
-def test_an_outcome_that_comes_right_before_the_release_wins(
+def test_sweep_release_overtaken_by_confirmation_keeps_spending(
     callback_driver: CallbackDriver, stream_reader: StreamReader, interleave: Interleaver
 ) -> None:
     callback_driver.authorize()
@@ -160,7 +160,7 @@ def test_an_outcome_that_comes_right_before_the_release_wins(
 
 
 @pytest.mark.parametrize("customer", ["773090000", None], ids=["customer", "no customer"])
-def test_a_look_that_is_over_spares_what_was_decided_on_again(
+def test_sweep_overtaken_by_reauthorization_releases_nothing(
     callback_driver: CallbackDriver, interleave: Interleaver, customer: str | None
 ) -> None:
     callback_driver.authorize(site_customer_identifier=customer)
@@ -180,9 +180,7 @@ def test_a_look_that_is_over_spares_what_was_decided_on_again(
         assert callback_driver.pending() == {"1": f"authorized#{RELEASE_DUE.isoformat()}"}
 
 
-def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
-    callback_driver: CallbackDriver,
-) -> None:
+def test_release_with_outdated_pending_since_does_nothing(callback_driver: CallbackDriver) -> None:
     callback_driver.authorize()
     pending_since = callback_driver.pending()["1"]
     callback_driver.sweep(RELEASE_DUE)
@@ -193,7 +191,7 @@ def test_a_release_of_what_was_awaited_before_another_decision_does_nothing(
     assert callback_driver.item()["reservation_amount"] == 100
 
 
-def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
+def test_sweep_without_reservation_ends_pending_without_release(
     callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize(site_customer_identifier=None)
@@ -209,7 +207,7 @@ def test_what_reserves_nothing_is_awaited_no_longer_and_nothing_is_given_back(
     assert captured_output.metric_total("ReservationReleased") == 0
 
 
-def test_what_is_decided_on_again_is_awaited_again(
+def test_reauthorized_payment_pending_and_swept_with_new_events(
     callback_driver: CallbackDriver, stream_reader: StreamReader, deployed_policy: FakeAppConfig
 ) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
@@ -228,9 +226,7 @@ def test_what_is_decided_on_again_is_awaited_again(
     assert len({event.event_identifier for event in events}) == 6
 
 
-def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
-    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig
-) -> None:
+def test_reauthorization_declined_ends_pending(callback_driver: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
     deployed_policy.put_defaults(spending_limits=[limit("month", "100.00")])
     callback_driver.authorize("1")
     callback_driver.sweep(RELEASE_DUE)
@@ -241,7 +237,7 @@ def test_what_is_decided_on_again_with_no_is_awaited_no_longer(
     assert callback_driver.pending() == {}
 
 
-def test_what_is_made_after_its_release_is_told_and_marked(
+def test_confirm_after_sweep_release_published_and_flagged(
     callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
     callback_driver.authorize()

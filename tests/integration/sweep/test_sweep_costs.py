@@ -37,7 +37,7 @@ SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
 
 
 @pytest.mark.parametrize("payment_state", ["none", "pending", "confirmed", "released"])
-def test_what_is_not_due_costs_nothing(
+def test_sweep_without_due_payments_only_queries(
     callback_driver: CallbackDriver, aws_calls: AwsCallRecorder, payment_state: str
 ) -> None:
     for payment_id in range(0 if payment_state == "none" else 12):
@@ -51,7 +51,7 @@ def test_what_is_not_due_costs_nothing(
     assert Counter(aws_calls.calls_during(lambda: callback_driver.sweep(sweep_time))) == SWEEP_QUERIES
 
 
-def test_each_that_is_due_costs_one_request_and_later_two(
+def test_sweep_one_request_per_unconfirmed_two_per_release(
     callback_driver: CallbackDriver, aws_calls: AwsCallRecorder
 ) -> None:
     for payment_id in range(7):
@@ -68,7 +68,7 @@ def test_each_that_is_due_costs_one_request_and_later_two(
     assert release_calls == SWEEP_QUERIES + Counter({"BatchGetItem": 7, "TransactWriteItems": 7})
 
 
-def test_payments_are_spread_over_all_partitions() -> None:
+def test_pending_partitions_evenly_filled() -> None:
     keys = [schema.payment_key(SITE, str(830466818968 + payment_id), test=False) for payment_id in range(1600)]
 
     by_partition = Counter(pending_attributes(key, NOON)["pending_partition"] for key in keys)
@@ -77,7 +77,7 @@ def test_payments_are_spread_over_all_partitions() -> None:
     assert max(by_partition.values()) < 2 * 1600 / PARTITIONS
 
 
-def test_more_than_one_page_of_a_partition_is_marked(
+def test_sweep_several_query_pages_all_marked(
     ledger_table: LedgerFixture,
     callback_driver: CallbackDriver,
     aws_calls: AwsCallRecorder,
@@ -98,7 +98,7 @@ def test_more_than_one_page_of_a_partition_is_marked(
 
 @pytest.mark.usefixtures("no_delays")
 @pytest.mark.parametrize("seconds", [0.4, 2.4])
-def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
+def test_sweep_timeout_rest_finished_by_next_sweeps(
     ledger_table: LedgerFixture,
     callback_driver: CallbackDriver,
     captured_output: CapturedOutput,
@@ -128,7 +128,7 @@ def test_what_there_is_no_time_for_is_left_to_the_next_look_and_nothing_breaks(
     assert captured_output.metric_total("InternalError") == 0
 
 
-def test_without_time_nothing_is_begun(
+def test_sweep_without_time_budget_sends_no_request(
     callback_driver: CallbackDriver, aws_calls: AwsCallRecorder, clock: Clock
 ) -> None:
     callback_driver.authorize()
@@ -168,7 +168,7 @@ def add_overdue_payment(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callab
 @pytest.mark.parametrize(
     ("remaining_seconds", "started_count"), [(MIN_PAYMENT_BUDGET_SECONDS, 1), (MIN_PAYMENT_BUDGET_SECONDS - 0.1, 0)]
 )
-def test_what_was_found_too_late_is_not_begun(
+def test_sweep_payment_found_after_time_budget_not_attempted(
     callback_driver: CallbackDriver,
     add_overdue_payment: Callable[[float], list[float]],
     clock: Clock,
@@ -182,7 +182,7 @@ def test_what_was_found_too_late_is_not_begun(
     assert len(attempts) == started_count
 
 
-def test_one_payment_takes_no_more_than_its_part_of_the_time(
+def test_sweep_payment_attempt_limited_to_time_budget(
     callback_driver: CallbackDriver, add_overdue_payment: Callable[[float], list[float]], clock: Clock
 ) -> None:
     app, attempts = callback_driver.sweep_function.app, add_overdue_payment(0)
@@ -192,7 +192,7 @@ def test_one_payment_takes_no_more_than_its_part_of_the_time(
     assert attempts == [MIN_PAYMENT_BUDGET_SECONDS]
 
 
-def test_no_partition_is_the_last_each_time(
+def test_sweep_partition_order_rotates(
     callback_driver: CallbackDriver, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     partitions: list[int] = []
@@ -212,7 +212,7 @@ def test_no_partition_is_the_last_each_time(
     assert sorted(partitions[PARTITIONS - 1 :: 2 * PARTITIONS]) == all_partitions
 
 
-def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
+def test_sweep_failing_payment_does_not_block_others(
     ledger_table: LedgerFixture,
     callback_driver: CallbackDriver,
     captured_output: CapturedOutput,
@@ -237,7 +237,7 @@ def test_one_payment_that_fails_stands_in_nobodys_way_and_fails_the_look(
     ] == [failing_id]
 
 
-def test_a_table_that_is_gone_fails_the_look(
+def test_sweep_table_missing_fails_invocation(
     ledger_table: LedgerFixture, callback_driver: CallbackDriver, captured_output: CapturedOutput
 ) -> None:
     ledger_table.client.delete_table(TableName=ledger_table.table_name)
@@ -249,7 +249,7 @@ def test_a_table_that_is_gone_fails_the_look(
     assert (line["status"], line["error"]) == (500, LedgerUnavailableError.__name__)
 
 
-def test_each_payment_has_a_line_with_its_identifiers_and_nothing_personal(
+def test_sweep_logs_identifiers_per_event_without_pii(
     callback_driver: CallbackDriver, captured_output: CapturedOutput
 ) -> None:
     marker = "zq7marker7qz"

@@ -38,7 +38,7 @@ def get_concurrently(tokens: AccessTokens, rejected: str | None = None) -> list[
         return list(threads.map(get_access_token, range(THREADS)))
 
 
-def test_threads_that_want_a_token_at_once_ask_for_one_and_all_get_it() -> None:
+def test_access_token_concurrent_threads_one_request() -> None:
     store = ParameterStoreStub()
     processes = new_processes(store)
     assert get_concurrently(processes.start()) == [FIRST_TOKEN] * THREADS
@@ -46,7 +46,7 @@ def test_threads_that_want_a_token_at_once_ask_for_one_and_all_get_it() -> None:
     assert (len(processes.token_endpoint.requests), store.reads) == (1, 2)
 
 
-def test_threads_whose_token_is_refused_at_once_ask_for_one_other_and_all_get_it() -> None:
+def test_access_token_rejected_in_threads_replaced_once() -> None:
     store = ParameterStoreStub()
     processes = new_processes(store)
     tokens = processes.start()
@@ -55,7 +55,7 @@ def test_threads_whose_token_is_refused_at_once_ask_for_one_other_and_all_get_it
     assert (len(processes.token_endpoint.requests), store.reads) == (2, 4)
 
 
-def test_threads_of_a_process_that_starts_later_read_what_is_stored_once() -> None:
+def test_access_token_later_process_reads_store_once() -> None:
     store = ParameterStoreStub()
     processes = new_processes(store)
     get_concurrently(processes.start())
@@ -82,7 +82,7 @@ class RejectedProcess:
 
 
 @for_each_operation
-def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(operation: str) -> None:
+def test_access_token_always_rejected_maximum_two_requests(operation: str) -> None:
     process = RejectedProcess()
     assert 1 <= process.token_requests(operation) <= 2
     process.clock.advance(REJECTION_BACKOFF_SECONDS - 1)
@@ -90,7 +90,7 @@ def test_while_every_token_is_refused_the_address_is_asked_twice_at_most(operati
 
 
 @for_each_operation
-def test_after_half_a_minute_the_address_is_asked_again(operation: str) -> None:
+def test_access_token_rejected_requested_after_backoff(operation: str) -> None:
     assert REJECTION_BACKOFF_SECONDS == 30
     process = RejectedProcess()
     process.token_requests(operation)
@@ -98,21 +98,21 @@ def test_after_half_a_minute_the_address_is_asked_again(operation: str) -> None:
     assert 1 <= process.token_requests(operation) <= 2
 
 
-def test_what_another_call_learned_of_new_tokens_holds_for_a_payment_as_well() -> None:
+def test_access_token_backoff_applies_to_payment() -> None:
     process = RejectedProcess()
     process.token_requests("get_smart_token")
     assert process.token_requests("make_payment") == 0
 
 
 @for_each_operation
-def test_where_paynearme_refuses_with_403_the_address_is_asked_once(operation: str) -> None:
+def test_access_token_status_403_one_request(operation: str) -> None:
     process = RejectedProcess(403)
     assert process.token_requests(operation) == 1
     assert set(process.pool.authorizations) == {f"Bearer {FIRST_TOKEN}"}
 
 
 @for_each_operation
-def test_a_token_that_paynearme_takes_again_is_used_during_the_back_off(operation: str) -> None:
+def test_access_token_accepted_during_backoff_used(operation: str) -> None:
     process = RejectedProcess()
     process.token_requests("get_smart_token")
     process.pool.default_reply = http_response(200, RESPONSES[operation])

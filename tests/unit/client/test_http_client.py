@@ -89,7 +89,7 @@ def interrupt_before(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
-def test_a_call_that_was_given_up_before_its_body_never_sends_it(
+def test_http_request_cancelled_before_body_sends_no_body(
     silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
 ) -> None:
     cancelled = threading.Event()
@@ -105,7 +105,7 @@ def test_a_call_that_was_given_up_before_its_body_never_sends_it(
 
 
 @pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
-def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
+def test_http_request_after_deadline_sends_no_body(
     silent_server: SilentServer, interrupt_before: Interrupt, retries: Retry | bool
 ) -> None:
     clock = Clock()
@@ -117,7 +117,7 @@ def test_after_the_deadline_no_body_is_sent_even_if_nobody_gave_the_call_up(
     assert CONTENT not in silent_server.received()
 
 
-def test_a_call_that_was_not_held_back_sends_its_body(silent_server: SilentServer) -> None:
+def test_http_request_within_deadline_sends_body(silent_server: SilentServer) -> None:
     with TrackingPool() as pool:
         with pytest.raises(UpstreamTimeoutError) as exc_info:
             post_payload(pool, silent_server.url, Deadline.after(1))
@@ -126,7 +126,7 @@ def test_a_call_that_was_not_held_back_sends_its_body(silent_server: SilentServe
     assert silent_server.received().endswith(CONTENT)
 
 
-def test_a_call_that_was_given_up_after_its_body_is_a_time_out() -> None:
+def test_http_request_cancelled_after_body_times_out() -> None:
     paynearme = PayNearMeServer(hanging)
 
     def post_and_cancel(pool: PoolManager, url: str) -> BaseHTTPResponse:
@@ -141,20 +141,20 @@ def test_a_call_that_was_given_up_after_its_body_is_a_time_out() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_without_time_left_nobody_connects(silent_server: SilentServer, seconds: float) -> None:
+def test_http_request_without_time_opens_no_connection(silent_server: SilentServer, seconds: float) -> None:
     with PoolManager() as pool, pytest.raises(UpstreamConnectTimeoutError):
         post_payload(pool, silent_server.url, Clock().deadline(seconds))
     assert silent_server.received() == b""
 
 
 @pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
-def test_a_connection_that_is_refused_is_not_taken(retries: Retry | bool) -> None:
+def test_http_request_closed_port_not_accepted(retries: Retry | bool) -> None:
     with refused_port() as unbound_socket, PoolManager() as pool, pytest.raises(RequestNotAcceptedError):
         post_payload(pool, f"http://127.0.0.1:{unbound_socket.getsockname()[1]}", None, retries)
 
 
 @pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
-def test_a_connection_that_is_too_slow_is_not_reached_in_time(
+def test_http_request_slow_connect_raises_connect_timeout(
     silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch, retries: Retry | bool
 ) -> None:
     def connect(*_: object) -> None:
@@ -165,7 +165,7 @@ def test_a_connection_that_is_too_slow_is_not_reached_in_time(
         post_payload(pool, silent_server.url, None, retries)
 
 
-def test_an_unknown_host_is_not_taken(silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_request_unknown_host_not_accepted(silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail_lookup(*_: object, **__: object) -> None:
         raise socket.gaierror
 
@@ -175,7 +175,7 @@ def test_an_unknown_host_is_not_taken(silent_server: SilentServer, monkeypatch: 
 
 
 @pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
-def test_a_failure_of_tls_is_not_taken(retries: Retry | bool) -> None:
+def test_http_request_tls_failure_not_accepted(retries: Retry | bool) -> None:
     paynearme = PayNearMeServer(replying(200, {}))
     with pytest.raises(RequestNotAcceptedError):
         paynearme.call_with_pool(lambda pool, url: post_payload(pool, url.replace("http:", "https:"), None, retries))
@@ -184,9 +184,7 @@ def test_a_failure_of_tls_is_not_taken(retries: Retry | bool) -> None:
 
 @pytest.mark.parametrize("retries", [False, RETRIES], ids=["no retry", "retries"])
 @pytest.mark.parametrize("response", [resetting, truncating, closing])
-def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
-    response: Responder, retries: Retry | bool
-) -> None:
+def test_http_request_lost_response_upstream_error(response: Responder, retries: Retry | bool) -> None:
     paynearme = PayNearMeServer(response)
     with pytest.raises(ServiceError) as exc_info:
         paynearme.call_with_pool(lambda pool, url: post_payload(pool, url, None, retries))
@@ -194,7 +192,7 @@ def test_an_answer_that_is_lost_is_a_fault_of_which_nobody_knows_the_effect(
     assert len(paynearme.received) == (1 if retries is False else 3)
 
 
-def test_a_repeat_that_finds_nobody_is_not_without_effect() -> None:
+def test_http_request_retry_unreachable_upstream_error() -> None:
     # The server receives the first attempt and refuses the connection of the second.
     paynearme = PayNearMeServer(closing)
 
@@ -218,7 +216,7 @@ def test_a_repeat_that_finds_nobody_is_not_without_effect() -> None:
 
 
 @pytest.mark.parametrize("lost_response", [resetting, closing, replying(503, b"")], ids=["reset", "closed", "503"])
-def test_each_repeat_sends_the_whole_body_with_its_length(lost_response: Responder) -> None:
+def test_http_request_retries_send_complete_body(lost_response: Responder) -> None:
     paynearme = PayNearMeServer(lost_response, lost_response, replying(200, RESPONSES["get_smart_token"]))
     paynearme.call_with_client(
         lambda client: client.get_smart_token(resolved_site(), SMART_TOKEN_REQUEST, short_deadline())
@@ -230,7 +228,7 @@ def test_each_repeat_sends_the_whole_body_with_its_length(lost_response: Respond
         assert "Transfer-Encoding" not in headers
 
 
-def test_a_redirect_is_not_followed() -> None:
+def test_http_request_redirect_not_followed() -> None:
     paynearme = PayNearMeServer(replying(307, b"", Location="/json-api/y"))
     assert paynearme.call_with_pool(post_payload).status == 307
     assert paynearme.paths == ["/json-api/x"]
@@ -240,7 +238,7 @@ def submit_payment(client: PayNearMeClient, seconds: float) -> str | None:
     return client.make_payment(resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, Deadline.after(seconds))
 
 
-def test_a_payment_given_up_before_its_body_was_not_asked_for(
+def test_payment_cancelled_before_body_not_sent(
     silent_server: SilentServer, interrupt_before: Interrupt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A short budget makes the test fast.
@@ -255,7 +253,7 @@ def test_a_payment_given_up_before_its_body_was_not_asked_for(
     assert SITE_PAYMENT_IDENTIFIER.encode() not in silent_server.received()
 
 
-def test_of_a_payment_given_up_after_its_body_nobody_knows_the_outcome(
+def test_payment_cancelled_after_body_outcome_unknown(
     silent_server: SilentServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.01)

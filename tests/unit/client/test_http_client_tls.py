@@ -82,7 +82,7 @@ def new_client(url: str, http: PoolManager | None = None) -> PayNearMeClient:
     return PayNearMeClient(url, cast(AccessTokens, StubTokens()), http)
 
 
-def test_a_payment_is_not_given_to_whoever_has_no_trusted_certificate(untrusted_server: str) -> None:
+def test_payment_untrusted_certificate_sends_nothing(untrusted_server: str) -> None:
     with pytest.raises(RequestNotAcceptedError):
         new_client(untrusted_server).make_payment(
             resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, short_deadline()
@@ -90,13 +90,13 @@ def test_a_payment_is_not_given_to_whoever_has_no_trusted_certificate(untrusted_
     assert UntrustedHandler.received == 0
 
 
-def test_an_order_is_not_given_to_whoever_has_no_trusted_certificate(untrusted_server: str) -> None:
+def test_order_untrusted_certificate_sends_nothing(untrusted_server: str) -> None:
     with pytest.raises(RequestNotAcceptedError):
         new_client(untrusted_server).create_order(resolved_site(), ORDER_REQUEST, short_deadline())
     assert UntrustedHandler.received == 0
 
 
-def test_it_is_the_certificate_alone_that_keeps_it_away(untrusted_server: str, certificate: Path) -> None:
+def test_order_trusted_certificate_sends_request(untrusted_server: str, certificate: Path) -> None:
     with PoolManager(ca_certs=str(certificate)) as http, pytest.raises(UpstreamError):
         new_client(untrusted_server, http).create_order(resolved_site(), ORDER_REQUEST, short_deadline())
     assert UntrustedHandler.received == 1

@@ -60,17 +60,17 @@ def error_of(response: HTTPResponse | HTTPError) -> ServiceError:
     return exc_info.value
 
 
-def test_a_good_answer_is_returned_typed() -> None:
+def test_response_valid_returned_as_model() -> None:
     assert call(PayNearMeStub(http_response(200, VALID_RESPONSE))).model_dump() == {"orders": VALID_RESPONSE["orders"]}
 
 
-def test_the_call_is_a_post_of_json_to_the_operation() -> None:
+def test_call_sends_post_request_with_json() -> None:
     request = sent_request()
     assert (request["method"], request["url"]) == ("POST", f"{BASE_URL}/json-api/get_smart_token")
     assert request["headers"]["Content-Type"] == "application/json"
 
 
-def test_every_value_is_sent_as_text_with_what_every_call_carries() -> None:
+def test_call_values_sent_as_text_with_common_parameters() -> None:
     body = sent_request()["body"]
     signature = body.pop("signature")
     common_parameters = {"site_identifier": "S2155373459", "timestamp": "1721943463", "version": "3.0"}
@@ -79,18 +79,18 @@ def test_every_value_is_sent_as_text_with_what_every_call_carries() -> None:
 
 
 @pytest.mark.parametrize("version", ["3.0", "2.0"])
-def test_the_signature_verifies_as_its_sites_version(version: str) -> None:
+def test_signature_verifies_with_site_version(version: str) -> None:
     body = sent_request(resolved_site(version))["body"]
     assert body["version"] == version
     verify(body, body["signature"], [SECRET], version)
 
 
-def test_a_site_of_version_2_signs_with_md5() -> None:
+def test_signature_version_2_is_md5() -> None:
     assert len(sent_request(resolved_site("2.0"))["body"]["signature"]) == 32
     assert len(sent_request(resolved_site("3.0"))["body"]["signature"]) == 64
 
 
-def test_the_key_for_calls_signs_and_the_key_for_callbacks_does_not() -> None:
+def test_signature_uses_call_key_not_callback_key() -> None:
     body = sent_request(resolved_site(api_secret="another"))["body"]
     verify(body, body["signature"], ["another"])
     with pytest.raises(SignatureError):
@@ -99,7 +99,7 @@ def test_the_key_for_calls_signs_and_the_key_for_callbacks_does_not() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["bad signature"]}, VALID_RESPONSE])
-def test_credentials_that_paynearme_refuses_are_their_own_error(status: int, content: object) -> None:
+def test_response_401_or_403_credentials_rejected(status: int, content: object) -> None:
     assert type(error_of(http_response(status, content))) is CredentialsRejectedError
 
 
@@ -116,7 +116,7 @@ def test_credentials_that_paynearme_refuses_are_their_own_error(status: int, con
         ({}, None, []),
     ],
 )
-def test_a_refusal_carries_paynearmes_code_and_descriptions(
+def test_rejection_has_response_code_and_descriptions(
     status: int, content: dict[str, object], code: str | None, descriptions: list[str]
 ) -> None:
     error = error_of(http_response(status, {"status": "error", **content}))
@@ -140,12 +140,12 @@ INVALID_RESPONSES: list[object] = [
     ],
     ids=lambda part: f"{part!r:.40}",
 )
-def test_an_answer_that_is_none_is_a_fault_of_paynearmes(status: int, content: object) -> None:
+def test_response_invalid_upstream_error(status: int, content: object) -> None:
     assert type(error_of(http_response(status, content))) is UpstreamError
 
 
 @pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["x"]}, VALID_RESPONSE])
-def test_a_call_of_which_there_are_too_many_was_turned_away(content: object) -> None:
+def test_response_429_request_not_accepted(content: object) -> None:
     assert type(error_of(http_response(429, content))) is RequestNotAcceptedError
 
 
@@ -163,7 +163,7 @@ def max_retries_error(reason: Exception) -> MaxRetryError:
         (ConnectTimeoutError("slow"), UpstreamConnectTimeoutError),
     ],
 )
-def test_attempts_that_end_with_a_time_out_are_too_slow(reason: Exception, kind: type[Exception]) -> None:
+def test_call_timed_out_attempts_upstream_timeout(reason: Exception, kind: type[Exception]) -> None:
     assert issubclass(kind, UpstreamTimeoutError)
     assert type(error_of(max_retries_error(reason))) is kind
 
@@ -179,11 +179,11 @@ def test_attempts_that_end_with_a_time_out_are_too_slow(reason: Exception, kind:
     ],
     ids=repr,
 )
-def test_a_connection_that_fails_is_a_fault_of_paynearmes(error: HTTPError) -> None:
+def test_call_connection_failure_upstream_error(error: HTTPError) -> None:
     assert type(error_of(error)) is UpstreamError
 
 
-def test_a_connection_that_is_refused_is_a_fault_without_effect_and_no_time_out() -> None:
+def test_call_new_connection_error_request_not_accepted() -> None:
     connection_error = NewConnectionError(HTTPConnection("api.example.com"), "Connection refused")
     error = error_of(max_retries_error(connection_error))
     assert type(error) is RequestNotAcceptedError
@@ -191,7 +191,7 @@ def test_a_connection_that_is_refused_is_a_fault_without_effect_and_no_time_out(
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_without_time_left_no_call_is_made(seconds: float) -> None:
+def test_call_without_time_sends_nothing(seconds: float) -> None:
     pool = PayNearMeStub(http_response(200, VALID_RESPONSE))
     with pytest.raises(UpstreamConnectTimeoutError):
         call(pool, seconds=seconds)
@@ -210,7 +210,7 @@ def test_without_time_left_no_call_is_made(seconds: float) -> None:
         ProtocolError(SECRET),
     ],
 )
-def test_no_error_tells_what_was_sent_or_received(response: HTTPResponse | HTTPError) -> None:
+def test_call_errors_contain_no_sent_or_received_values(response: HTTPResponse | HTTPError) -> None:
     error = error_of(response)
     error_texts = [str(error), repr(error), *traceback.format_exception(error)]
     assert SECRET not in "".join(error_texts)

@@ -59,7 +59,7 @@ def error_of(paynearme: PayNearMeServer) -> ServiceError:
     return exc_info.value
 
 
-def test_a_payment_is_sent_once_with_our_identifier_of_it_and_signed() -> None:
+def test_make_payment_sent_once_with_identifier_and_signature() -> None:
     paynearme = PayNearMeServer(replying(200, VALID_RESPONSE))
     assert paynearme.call_with_client(submit_payment) == "943751749956"
     [body] = paynearme.received
@@ -72,7 +72,7 @@ def test_a_payment_is_sent_once_with_our_identifier_of_it_and_signed() -> None:
     assert paynearme.paths == ["/json-api/make_payment"]
 
 
-def test_the_callers_key_stays_with_us() -> None:
+def test_make_payment_idempotency_key_not_sent() -> None:
     paynearme = PayNearMeServer(replying(200, VALID_RESPONSE))
     paynearme.call_with_client(submit_payment)
     assert PAYMENT_REQUEST.idempotency_key not in json.dumps(paynearme.received + paynearme.headers)
@@ -94,7 +94,7 @@ def test_the_callers_key_stays_with_us() -> None:
         closing,
     ],
 )
-def test_an_answer_that_tells_nothing_leaves_the_outcome_unknown_and_nothing_is_sent_again(response: Responder) -> None:
+def test_make_payment_unclear_response_outcome_unknown_no_retry(response: Responder) -> None:
     paynearme = PayNearMeServer(response, replying(200, VALID_RESPONSE))
     error = error_of(paynearme)
     assert type(error) is PaymentOutcomeUnknownError
@@ -102,9 +102,7 @@ def test_an_answer_that_tells_nothing_leaves_the_outcome_unknown_and_nothing_is_
     assert len(paynearme.received) == 1
 
 
-def test_an_answer_that_does_not_come_leaves_the_outcome_unknown_and_nothing_is_sent_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_make_payment_no_response_outcome_unknown_no_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     # A short budget makes the test fast.
     monkeypatch.setattr(module, "_MIN_PAYMENT_BUDGET_SECONDS", 0.1)
     paynearme = PayNearMeServer(hanging)
@@ -125,9 +123,7 @@ def test_an_answer_that_does_not_come_leaves_the_outcome_unknown_and_nothing_is_
     ("status", "kind"),
     [(401, CredentialsRejectedError), (403, CredentialsRejectedError), (429, RequestNotAcceptedError)],
 )
-def test_a_payment_that_is_turned_away_was_not_made_and_is_not_sent_again(
-    status: int, kind: type[Exception], content: object
-) -> None:
+def test_make_payment_not_accepted_no_retry(status: int, kind: type[Exception], content: object) -> None:
     paynearme = PayNearMeServer(replying(status, content), replying(200, VALID_RESPONSE))
     error = error_of(paynearme)
     assert type(error) is kind
@@ -136,7 +132,7 @@ def test_a_payment_that_is_turned_away_was_not_made_and_is_not_sent_again(
 
 
 @pytest.mark.parametrize("status", [200, 400, 422])
-def test_a_refusal_is_handed_on(status: int) -> None:
+def test_make_payment_rejection_has_code_and_no_retry(status: int) -> None:
     paynearme = PayNearMeServer(replying(status, {**EXPIRED_RESPONSE, "response_code": "6501"}))
     error = error_of(paynearme)
     assert type(error) is RequestRejectedError
@@ -146,7 +142,7 @@ def test_a_refusal_is_handed_on(status: int) -> None:
 
 
 @pytest.mark.parametrize("code", ["6513", 6513])
-def test_an_expired_authorization_is_told_with_what_reconnects_its_method(code: object) -> None:
+def test_make_payment_expired_bank_authorization_has_reconnect(code: object) -> None:
     paynearme = PayNearMeServer(replying(200, {**EXPIRED_RESPONSE, "response_code": code}))
     error = error_of(paynearme)
     assert type(error) is BankAuthorizationExpiredError
@@ -164,7 +160,7 @@ def test_an_expired_authorization_is_told_with_what_reconnects_its_method(code: 
     assert len(paynearme.received) == 1
 
 
-def test_a_connection_that_is_refused_is_tried_again_and_nothing_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_payment_closed_port_retried_then_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     sleeps: list[Retry] = []
     monkeypatch.setattr(Retry, "sleep", lambda retries, response=None: sleeps.append(retries))
     with refused_port() as unbound_socket, PoolManager() as http, pytest.raises(RequestNotAcceptedError) as exc_info:
@@ -186,7 +182,7 @@ class _AcceptingHandler(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_payment_is_made_if_somebody_listens_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_payment_retry_reaches_late_server(monkeypatch: pytest.MonkeyPatch) -> None:
     with TCPServer(("127.0.0.1", 0), _AcceptingHandler, bind_and_activate=False) as late_server, PoolManager() as http:
         late_server.server_bind()
         server_thread = threading.Thread(target=late_server.handle_request)
@@ -204,7 +200,7 @@ def test_a_payment_is_made_if_somebody_listens_after_all(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("seconds", [1.49, 0.0, -1.0])
-def test_with_too_little_time_left_nothing_is_sent(seconds: float) -> None:
+def test_make_payment_short_deadline_sends_nothing(seconds: float) -> None:
     pool = PayNearMeStub(http_response(200, VALID_RESPONSE))
     with pytest.raises(UpstreamConnectTimeoutError):
         new_client(pool).make_payment(
@@ -213,7 +209,7 @@ def test_with_too_little_time_left_nothing_is_sent(seconds: float) -> None:
     assert pool.requests == []
 
 
-def test_with_just_enough_time_left_it_is_sent() -> None:
+def test_make_payment_minimum_deadline_sends_request() -> None:
     pool = PayNearMeStub(http_response(200, VALID_RESPONSE))
     assert (
         new_client(pool).make_payment(resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, Clock().deadline(1.5))
@@ -222,7 +218,7 @@ def test_with_just_enough_time_left_it_is_sent() -> None:
     assert len(pool.requests) == 1
 
 
-def test_a_payment_takes_a_connection_of_its_own() -> None:
+def test_make_payment_opens_separate_connection() -> None:
     paynearme = PayNearMeServer(replying(200, {"status": "ok", "accounts": []}), replying(200, VALID_RESPONSE))
 
     def find_then_pay(client: PayNearMeClient) -> str | None:
@@ -252,12 +248,12 @@ def test_a_payment_takes_a_connection_of_its_own() -> None:
         ({}, None),
     ],
 )
-def test_paynearmes_identifier_is_found_where_it_may_stand(response: object, identifier: str | None) -> None:
+def test_payment_identifier_extracted_from_response(response: object, identifier: str | None) -> None:
     assert isinstance(response, dict)
     assert extract_payment_identifier({"status": "ok"} | response) == identifier
 
 
-def test_a_payment_without_paynearmes_identifier_was_made_all_the_same() -> None:
+def test_make_payment_response_without_identifier_returns_none() -> None:
     paynearme = PayNearMeServer(replying(200, {"status": "ok"}))
     assert paynearme.call_with_client(submit_payment) is None
 
@@ -272,7 +268,7 @@ def test_a_payment_without_paynearmes_identifier_was_made_all_the_same() -> None
         resetting,
     ],
 )
-def test_no_error_tells_what_was_sent_or_received(response: Responder) -> None:
+def test_make_payment_errors_contain_no_sent_or_received_values(response: Responder) -> None:
     error = error_of(PayNearMeServer(response))
     error_text = "".join([str(error), repr(error), *traceback.format_exception(error)])
     assert SECRET not in error_text

@@ -46,7 +46,7 @@ def call_with(operation: str, pool: PayNearMeStub, tokens: StubTokens, site: Res
 
 
 @for_each_operation
-def test_a_call_carries_the_token_and_no_signature(operation: str) -> None:
+def test_oauth_call_has_access_token_without_signature(operation: str) -> None:
     pool, tokens = PayNearMeStub(valid_response(operation)), StubTokens("first")
     call_with(operation, pool, tokens)
     assert pool.authorizations == ["Bearer first"]
@@ -56,7 +56,7 @@ def test_a_call_carries_the_token_and_no_signature(operation: str) -> None:
 
 
 @for_each_operation
-def test_a_site_that_wants_both_sends_both(operation: str) -> None:
+def test_oauth_site_with_send_signature_sends_both(operation: str) -> None:
     pool = PayNearMeStub(valid_response(operation))
     call_with(operation, pool, StubTokens("first"), oauth_site(send_signature=True))
     [body] = pool.sent
@@ -66,7 +66,7 @@ def test_a_site_that_wants_both_sends_both(operation: str) -> None:
 
 
 @for_each_operation
-def test_a_site_that_signs_never_asks_for_a_token(operation: str) -> None:
+def test_signing_site_requests_no_access_token(operation: str) -> None:
     pool, tokens = PayNearMeStub(valid_response(operation)), StubTokens("first")
     call_with(operation, pool, tokens, resolved_site())
     assert tokens.rejected_tokens == []
@@ -76,7 +76,7 @@ def test_a_site_that_signs_never_asks_for_a_token(operation: str) -> None:
 
 @for_each_retryable
 @for_each_rejection
-def test_a_site_that_signs_asks_for_no_token_when_it_is_refused(operation: str, status: int) -> None:
+def test_signing_site_rejected_requests_no_access_token(operation: str, status: int) -> None:
     pool, tokens = PayNearMeStub(http_response(status, {})), StubTokens("first")
     with pytest.raises(CredentialsRejectedError):
         call_with(operation, pool, tokens, resolved_site())
@@ -84,7 +84,7 @@ def test_a_site_that_signs_asks_for_no_token_when_it_is_refused(operation: str, 
 
 
 @for_each_retryable
-def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation: str) -> None:
+def test_oauth_rejected_access_token_replaced_and_call_retried(operation: str) -> None:
     pool, tokens = PayNearMeStub(http_response(401, b""), valid_response(operation)), StubTokens("first", "second")
     assert call_with(operation, pool, tokens) == call_with(
         operation, PayNearMeStub(valid_response(operation)), StubTokens("x")
@@ -95,7 +95,7 @@ def test_a_call_whose_token_is_refused_is_sent_once_more_with_another(operation:
 
 
 @for_each_retryable
-def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation: str) -> None:
+def test_oauth_second_rejection_without_replacement_raises(operation: str) -> None:
     pool = PayNearMeStub(http_response(401, b""), http_response(401, b""), valid_response(operation))
     tokens = StubTokens("first", "second", CredentialsRejectedError("a new token was rejected"))
     with pytest.raises(CredentialsRejectedError):
@@ -106,7 +106,7 @@ def test_a_second_refusal_ends_it_where_no_other_token_would_do_better(operation
 
 
 @for_each_retryable
-def test_what_a_403_refuses_is_not_the_token(operation: str) -> None:
+def test_oauth_status_403_after_replacement_ends_retries(operation: str) -> None:
     pool = PayNearMeStub(http_response(401, b""), http_response(403, b""), valid_response(operation))
     tokens = StubTokens("first", "second", "third")
     with pytest.raises(CredentialsRejectedError):
@@ -116,14 +116,14 @@ def test_what_a_403_refuses_is_not_the_token(operation: str) -> None:
 
 
 @for_each_operation
-def test_that_a_token_was_taken_is_learned(operation: str) -> None:
+def test_oauth_success_marks_access_token_accepted(operation: str) -> None:
     pool, tokens = PayNearMeStub(valid_response(operation)), StubTokens("first")
     call_with(operation, pool, tokens)
     assert tokens.accepted == 1
 
 
 @for_each_retryable
-def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: str) -> None:
+def test_oauth_cached_and_stored_access_token_rejected_new_used(operation: str) -> None:
     pool = PayNearMeStub(http_response(401, b""), http_response(401, b""), valid_response(operation))
     tokens = StubTokens("cached", "stored", "new")
     call_with(operation, pool, tokens)
@@ -134,7 +134,7 @@ def test_a_token_that_another_process_stored_may_be_refused_as_well(operation: s
 
 @for_each_retryable
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
-def test_only_a_refused_token_is_a_reason_for_another_token(operation: str, status: int) -> None:
+def test_oauth_other_errors_access_token_not_replaced(operation: str, status: int) -> None:
     pool, tokens = PayNearMeStub(http_response(status, {"status": "error"})), StubTokens("first", "second")
     with pytest.raises(ServiceError):
         call_with(operation, pool, tokens)
@@ -151,7 +151,7 @@ TOKEN_ERRORS = [
 
 @for_each_operation
 @pytest.mark.parametrize("error", TOKEN_ERRORS, ids=lambda error: type(error).__name__)
-def test_without_a_token_nothing_is_sent(operation: str, error: ServiceError) -> None:
+def test_oauth_without_access_token_sends_nothing(operation: str, error: ServiceError) -> None:
     pool = PayNearMeStub(valid_response(operation))
     with pytest.raises(type(error)) as exc_info:
         call_with(operation, pool, StubTokens(error))
@@ -161,7 +161,7 @@ def test_without_a_token_nothing_is_sent(operation: str, error: ServiceError) ->
 
 @for_each_retryable
 @pytest.mark.parametrize("error", TOKEN_ERRORS, ids=lambda error: type(error).__name__)
-def test_where_there_is_no_other_token_that_is_told(operation: str, error: ServiceError) -> None:
+def test_oauth_replacement_failed_raises_its_error(operation: str, error: ServiceError) -> None:
     pool = PayNearMeStub(http_response(401, b""), valid_response(operation))
     with pytest.raises(type(error)) as exc_info:
         call_with(operation, pool, StubTokens("first", error))
@@ -170,7 +170,7 @@ def test_where_there_is_no_other_token_that_is_told(operation: str, error: Servi
 
 
 @for_each_rejection
-def test_a_payment_whose_token_is_refused_is_not_sent_again(status: int) -> None:
+def test_oauth_payment_rejected_not_retried(status: int) -> None:
     pool = PayNearMeStub(http_response(status, b""), valid_response("make_payment"))
     tokens = StubTokens("first", "second")
     with pytest.raises(CredentialsRejectedError):
@@ -179,7 +179,7 @@ def test_a_payment_whose_token_is_refused_is_not_sent_again(status: int) -> None
     assert tokens.rejected_tokens == ([None, "first"] if status == 401 else [None])
 
 
-def test_the_next_payment_has_another_token() -> None:
+def test_oauth_next_payment_has_new_access_token() -> None:
     pool = PayNearMeStub(http_response(401, b""), valid_response("make_payment"))
     tokens = StubTokens("first", "second")
     client, deadline = new_client(pool, tokens), Clock().deadline(6.5)
@@ -192,14 +192,14 @@ def test_the_next_payment_has_another_token() -> None:
 
 
 @pytest.mark.parametrize("error", TOKEN_ERRORS, ids=lambda error: type(error).__name__)
-def test_a_refused_payment_stays_one_where_there_is_no_other_token(error: ServiceError) -> None:
+def test_oauth_payment_replacement_failed_credentials_rejected(error: ServiceError) -> None:
     rejecting_pool = PayNearMeStub(http_response(401, b""))
     with pytest.raises(CredentialsRejectedError) as exc_info:
         call_with("make_payment", rejecting_pool, StubTokens("first", error))
     assert exc_info.value is not error
 
 
-def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
+def test_oauth_payment_slow_access_token_sends_nothing() -> None:
     clock, pool = Clock(), PayNearMeStub(valid_response("make_payment"))
 
     class SlowTokens(StubTokens):
@@ -214,7 +214,7 @@ def test_a_token_that_took_all_the_time_leaves_none_for_a_payment() -> None:
 
 
 @for_each_operation
-def test_no_error_tells_the_token(operation: str) -> None:
+def test_oauth_errors_contain_no_access_token(operation: str) -> None:
     pool = PayNearMeStub(http_response(401, {"echo": CANARY}))
     tokens = StubTokens(CANARY, f"another-{CANARY}", CredentialsRejectedError("a new token was rejected"))
     with pytest.raises(CredentialsRejectedError) as exc_info:

@@ -45,14 +45,14 @@ def visible_text(error: ServiceError) -> str:
     return "".join([str(dict(error.extensions())), str(vars(error)), repr(error), *traceback.format_exception(error)])
 
 
-def test_every_personal_parameter_of_an_order_is_tried_here() -> None:
+def test_pii_parameters_of_order_complete() -> None:
     names = {name for name in CreateOrderRequest.model_fields if name.startswith("site_customer_")}
     public = {"site_customer_identifier", "site_customer_language", "site_customer_state"}
     assert names - public == PII_PARAMETERS.keys()
 
 
 @pytest.mark.parametrize("name", PII_PARAMETERS)
-def test_what_says_who_the_customer_is_is_hidden(name: str) -> None:
+def test_rejection_text_hides_order_pii(name: str) -> None:
     value = PII_PARAMETERS[name]
     error = reject_order({}, f"No {value}, ({value}) please", f"x{value}")
     assert value not in visible_text(error)
@@ -63,7 +63,7 @@ def test_what_says_who_the_customer_is_is_hidden(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PII)
-def test_a_pii_value_of_a_smart_token_is_hidden(name: str) -> None:
+def test_rejection_text_hides_smart_token_pii(name: str) -> None:
     value = PII[name]
     request = read_message(SmartTokenRequest, valid_guaranteed_ach_request(**PII))
     with pytest.raises(RequestRejectedError) as exc_info:
@@ -75,18 +75,18 @@ def test_a_pii_value_of_a_smart_token_is_hidden(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", IDENTIFIERS)
-def test_the_merchants_own_identifiers_are_not_hidden(name: str) -> None:
+def test_rejection_text_keeps_merchant_identifiers(name: str) -> None:
     description = f"{IDENTIFIERS[name]} is known"
     error = reject_order({}, description, "1100")
     assert (error.response_code, error.descriptions) == ("1100", [description] * 2)
 
 
-def test_a_value_that_holds_another_is_hidden_as_a_whole() -> None:
+def test_rejection_text_overlapping_pii_hidden_completely() -> None:
     changes = {"site_customer_first_name": "venkman", "site_customer_email": "venkman@columbia.example"}
     error = reject_order(changes, "venkman@columbia.example is taken", None)
     assert "columbia" not in visible_text(error)
 
 
-def test_words_that_repeat_nothing_are_handed_on_as_they_are() -> None:
+def test_rejection_text_without_pii_unchanged() -> None:
     error = reject_order({}, "Order is closed", None)
     assert (error.response_code, error.descriptions) == (None, ["Order is closed"] * 2)

@@ -51,13 +51,13 @@ def count_attempts(retries: Retry, error: HTTPError | None, status: int) -> int:
 
 
 @for_each_operation
-def test_each_call_is_a_post_to_its_operation(operation: str) -> None:
+def test_call_sends_post_request_to_operation(operation: str) -> None:
     request = sent_request(operation)
     assert (request["method"], request["url"]) == ("POST", f"{BASE_URL}/json-api/{operation}")
 
 
 @for_each_retryable
-def test_two_whole_attempts_and_their_wait_fit_into_the_time_of_a_call(operation: str) -> None:
+def test_retries_two_attempts_fit_into_deadline(operation: str) -> None:
     request = sent_request(operation, seconds=7.0)
     attempt_timeout = request["timeout"].total
     assert request["timeout"].connect_timeout < attempt_timeout
@@ -65,13 +65,13 @@ def test_two_whole_attempts_and_their_wait_fit_into_the_time_of_a_call(operation
 
 
 @for_each_single_attempt
-def test_the_only_attempt_may_take_all_the_time_that_is_left(operation: str) -> None:
+def test_single_attempt_timeout_is_remaining_time(operation: str) -> None:
     assert sent_request(operation, seconds=5.0)["timeout"].total == 5.0
 
 
 @for_each_retryable
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_three_attempts_are_made_where_another_may_do_better(operation: str, status: int) -> None:
+def test_retries_retryable_status_three_attempts(operation: str, status: int) -> None:
     assert count_attempts(sent_request(operation)["retries"], None, status) == 3
 
 
@@ -85,25 +85,25 @@ CONNECT_ERRORS = [
 
 @for_each_retryable
 @pytest.mark.parametrize("error", LOST_RESPONSES, ids=repr)
-def test_three_attempts_are_made_after_lost_answers(operation: str, error: HTTPError) -> None:
+def test_retries_lost_response_three_attempts(operation: str, error: HTTPError) -> None:
     assert count_attempts(sent_request(operation)["retries"], error, 200) == 3
 
 
 @for_each_operation
 @pytest.mark.parametrize("error", CONNECT_ERRORS, ids=lambda error: type(error).__name__)
-def test_three_attempts_are_made_where_no_connection_comes_about(operation: str, error: HTTPError) -> None:
+def test_retries_no_connection_three_attempts(operation: str, error: HTTPError) -> None:
     assert count_attempts(sent_request(operation)["retries"], error, 200) == 3
 
 
 @for_each_single_attempt
 @pytest.mark.parametrize("error", [*LOST_RESPONSES, SSLError("broken"), HTTPError("anything")], ids=repr)
-def test_one_attempt_is_made_where_the_call_may_have_reached_paynearme(operation: str, error: HTTPError) -> None:
+def test_single_attempt_possibly_received_not_retried(operation: str, error: HTTPError) -> None:
     assert count_attempts(sent_request(operation)["retries"], error, 200) == 1
 
 
 @for_each_single_attempt
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 408, 413, 429, 500, 502, 503, 504])
-def test_one_attempt_is_made_whatever_the_answer_is(operation: str, status: int) -> None:
+def test_single_attempt_any_status_not_retried(operation: str, status: int) -> None:
     retries = sent_request(operation)["retries"]
     assert count_attempts(retries, None, status) == 1
     # Also with a Retry-After header.
@@ -111,7 +111,7 @@ def test_one_attempt_is_made_whatever_the_answer_is(operation: str, status: int)
 
 
 @for_each_single_attempt
-def test_a_connection_that_comes_about_late_gives_no_second_try_to_what_follows(operation: str) -> None:
+def test_single_attempt_error_after_connect_retry_not_retried(operation: str) -> None:
     retries = sent_request(operation)["retries"].increment("POST", "/", error=ConnectTimeoutError())
     with pytest.raises(HTTPError):
         retries.increment("POST", "/", error=ProtocolError())
@@ -119,17 +119,17 @@ def test_a_connection_that_comes_about_late_gives_no_second_try_to_what_follows(
 
 @for_each_retryable
 @pytest.mark.parametrize("status", [200, 301, 302, 400, 401, 403, 404, 422])
-def test_one_attempt_is_made_where_the_answer_would_be_the_same(operation: str, status: int) -> None:
+def test_retries_final_status_one_attempt(operation: str, status: int) -> None:
     assert count_attempts(sent_request(operation)["retries"], None, status) == 1
 
 
 @for_each_operation
-def test_no_redirect_is_followed(operation: str) -> None:
+def test_retries_redirect_not_followed(operation: str) -> None:
     request = sent_request(operation)
     assert request["redirect"] is False
     assert not request["retries"].redirect
 
 
 @for_each_operation
-def test_paynearme_cannot_make_us_wait_longer(operation: str) -> None:
+def test_retries_ignore_retry_after_header(operation: str) -> None:
     assert not sent_request(operation)["retries"].respect_retry_after_header

@@ -60,7 +60,7 @@ def failing_target(
     return fail, send
 
 
-def test_an_event_is_sent_with_what_rules_look_at(clock: Clock, bus: EventBridgeStub) -> None:
+def test_event_bus_entry_has_source_type_and_detail(clock: Clock, bus: EventBridgeStub) -> None:
     [event] = events("order_differs")
 
     assert bus.as_event_bus().put_events([event], clock.deadline(10)) == [EntryStatus.PUBLISHED]
@@ -83,7 +83,7 @@ def test_an_event_is_sent_with_what_rules_look_at(clock: Clock, bus: EventBridge
     }
 
 
-def test_a_record_is_kept_as_the_event_that_brings_it_again(clock: Clock, queue: SqsStub) -> None:
+def test_dead_letter_queue_body_is_stream_event(clock: Clock, queue: SqsStub) -> None:
     stored_record = record("1", "a")
 
     queue.as_dead_letter_queue().send(stored_record, clock.deadline(10))
@@ -103,7 +103,7 @@ def test_a_record_is_kept_as_the_event_that_brings_it_again(clock: Clock, queue:
         *((code, EntryStatus.REJECTED) for code in ("InvalidArgument", "MalformedDetail", "RedactionFailure")),
     ],
 )
-def test_the_answer_says_of_each_event_whether_it_is_there(
+def test_event_bus_returns_status_of_each_event(
     clock: Clock, bus: EventBridgeStub, code: str | None, status: EntryStatus
 ) -> None:
     bus.rejections = {"1 b": repeat(code)}
@@ -114,7 +114,7 @@ def test_the_answer_says_of_each_event_whether_it_is_there(
     assert len(bus.requests) == 1
 
 
-def test_why_the_bus_refuses_is_noted_in_its_own_words(
+def test_event_bus_errors_counted_by_code_in_log(
     clock: Clock, bus: EventBridgeStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_fields: dict[str, Any] = {}
@@ -139,7 +139,7 @@ def test_why_the_bus_refuses_is_noted_in_its_own_words(
     ],
     ids=lambda error: str(error)[:50] or "timeout",
 )
-def test_a_request_that_may_do_better_is_sent_again(clock: Clock, bus: EventBridgeStub, error: Exception) -> None:
+def test_event_bus_retryable_error_retried(clock: Clock, bus: EventBridgeStub, error: Exception) -> None:
     bus.rejections = {"1 a": iter([error, error])}
 
     assert bus.as_event_bus().put_events(events("a"), clock.deadline(10)) == [EntryStatus.PUBLISHED]
@@ -159,7 +159,7 @@ def test_a_request_that_may_do_better_is_sent_again(clock: Clock, bus: EventBrid
     ],
     ids=lambda error: str(error)[:50],
 )
-def test_a_request_that_will_do_no_better_is_not_sent_again(
+def test_bus_and_queue_permanent_error_not_retried(
     clock: Clock, failing_target: tuple[Any, Send], error: Exception
 ) -> None:
     fail, send = failing_target
@@ -171,7 +171,9 @@ def test_a_request_that_will_do_no_better_is_not_sent_again(
 
 
 @pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url=URL), TimeoutError()], ids=["no response", "timeout"])
-def test_it_is_given_up_in_time(clock: Clock, failing_target: tuple[Any, Send], error: Exception) -> None:
+def test_bus_and_queue_retries_end_at_deadline(
+    clock: Clock, failing_target: tuple[Any, Send], error: Exception
+) -> None:
     fail, send = failing_target
     fail(error)
     start = clock.now
@@ -181,7 +183,7 @@ def test_it_is_given_up_in_time(clock: Clock, failing_target: tuple[Any, Send], 
     assert 10 - MAX_ATTEMPT_SECONDS - 1 < clock.now - start <= 10
 
 
-def test_nothing_is_begun_that_could_not_be_finished(
+def test_bus_and_queue_short_deadline_sends_nothing(
     clock: Clock, bus: EventBridgeStub, queue: SqsStub, failing_target: tuple[Any, Send]
 ) -> None:
     _, send = failing_target

@@ -51,7 +51,7 @@ def in_order(payment: int, *revisions: int) -> list[str]:
     return [f"{payment} {kind}{revision}" for revision in revisions for kind in "ab"]
 
 
-def test_all_events_get_there_each_payments_in_order(
+def test_publish_all_events_in_order_of_each_payment(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
 ) -> None:
     publish_records(*changes(23, 2, 3, 4))
@@ -61,9 +61,7 @@ def test_all_events_get_there_each_payments_in_order(
     assert queue.bodies == []
 
 
-def test_a_request_holds_at_most_ten_events_and_one_of_a_payment(
-    publish_records: Publish, bus: EventBridgeStub
-) -> None:
+def test_publish_request_maximum_ten_events_one_per_payment(publish_records: Publish, bus: EventBridgeStub) -> None:
     publish_records(*changes(23, 2, 3))
 
     assert max(len(request) for request in bus.requested_names) == 10
@@ -74,14 +72,14 @@ def test_a_request_holds_at_most_ten_events_and_one_of_a_payment(
     assert len(bus.requested_names) <= 12
 
 
-def test_changes_that_are_told_to_nobody_ask_for_nothing(publish_records: Publish, bus: EventBridgeStub) -> None:
+def test_publish_changes_without_events_sends_nothing(publish_records: Publish, bus: EventBridgeStub) -> None:
     publish_records(record("1"), record("2"))
 
     assert bus.requests == []
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalError", "UndocumentedCode"])
-def test_what_is_refused_for_now_is_tried_again_and_keeps_its_order(
+def test_publish_retryable_error_retried_in_order(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, code: str
 ) -> None:
     bus.rejections = {"0 a2": repeat(code, 3), "0 a3": repeat(code, 1), "7 b2": repeat(code, 2)}
@@ -94,7 +92,7 @@ def test_what_is_refused_for_now_is_tried_again_and_keeps_its_order(
 
 
 @pytest.mark.parametrize("rejected_count", [1, 14], ids=["one", "more than one request"])
-def test_what_is_refused_holds_back_what_follows_of_its_payment_and_nothing_else(
+def test_publish_failing_event_blocks_only_its_payment(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, rejected_count: int
 ) -> None:
     bus.rejections = {f"{payment} b2": repeat("ThrottlingException") for payment in range(rejected_count)}
@@ -109,9 +107,7 @@ def test_what_is_refused_holds_back_what_follows_of_its_payment_and_nothing_else
     assert queue.bodies == []
 
 
-def test_what_is_on_the_bus_is_not_put_there_again_by_the_same_call(
-    publish_records: Publish, bus: EventBridgeStub
-) -> None:
+def test_publish_retry_omits_published_events(publish_records: Publish, bus: EventBridgeStub) -> None:
     bus.rejections = {"0 a2": repeat("ThrottlingException", 5)}
 
     publish_records(*changes(15, 2))
@@ -120,7 +116,7 @@ def test_what_is_on_the_bus_is_not_put_there_again_by_the_same_call(
 
 
 @pytest.mark.parametrize("code", ["InvalidArgument", "MalformedDetail", "RedactionFailure"])
-def test_what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on(
+def test_publish_rejected_event_dead_lettered_rest_published(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, code: str
 ) -> None:
     bus.rejections = {"0 b2": repeat(code)}
@@ -145,7 +141,7 @@ def test_what_is_never_taken_goes_to_the_dead_letters_and_the_rest_goes_on(
     ],
     ids=["empty", "no images", "incomplete item", "image is text", "no timestamp"],
 )
-def test_what_cannot_be_read_goes_to_the_dead_letters_and_the_rest_goes_on(
+def test_publish_malformed_record_dead_lettered_rest_published(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, malformed: Record
 ) -> None:
     publish_records(record("1", "a"), malformed, record("2", "a"))
@@ -154,7 +150,7 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_the_rest_goes_on(
     assert queue.records == [malformed]
 
 
-def test_what_lies_in_the_dead_letters_is_published_by_its_body_once_the_fault_is_gone(
+def test_dead_letter_body_can_be_republished(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_error(*_: object) -> None:
@@ -172,7 +168,7 @@ def test_what_lies_in_the_dead_letters_is_published_by_its_body_once_the_fault_i
     assert len(queue.bodies) == 2
 
 
-def test_a_bus_that_fails_loses_nothing_and_fills_no_dead_letters(
+def test_publish_bus_error_batch_retried_not_dead_lettered(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
 ) -> None:
     bus.rejections = {"1 a": repeat(ACCESS_DENIED)}
@@ -190,7 +186,7 @@ def test_a_bus_that_fails_loses_nothing_and_fills_no_dead_letters(
 
 
 @pytest.mark.parametrize("rejection", ["ThrottlingException", "NotAuthorizedForSourceException", ACCESS_DENIED])
-def test_what_has_waited_for_too_long_goes_to_the_dead_letters_instead(
+def test_publish_late_unpublished_record_dead_lettered(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, rejection: Any
 ) -> None:
     bus.rejections = {"1 b": repeat(rejection), "2 a": repeat(rejection)}
@@ -201,7 +197,7 @@ def test_what_has_waited_for_too_long_goes_to_the_dead_letters_instead(
     assert queue.records == records
 
 
-def test_what_is_taken_goes_to_no_dead_letters_however_old_it_is(
+def test_publish_late_published_record_not_dead_lettered(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
 ) -> None:
     bus.rejections = {"2 a": repeat("ThrottlingException")}
@@ -213,7 +209,7 @@ def test_what_is_taken_goes_to_no_dead_letters_however_old_it_is(
     assert bus.published == ["0 a", "1 a", "3 a", "4 a"]
 
 
-def test_what_is_taken_along_by_the_oldest_lies_there_once(
+def test_publish_batch_with_late_record_dead_lettered_once(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
 ) -> None:
     bus.rejections = {"1 a": repeat(ACCESS_DENIED), "2 a": repeat(ACCESS_DENIED)}
@@ -225,7 +221,7 @@ def test_what_is_taken_along_by_the_oldest_lies_there_once(
     assert queue.records == records
 
 
-def test_a_batch_that_comes_again_has_put_nothing_among_the_dead_letters(
+def test_publish_retried_batch_nothing_dead_lettered(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
 ) -> None:
     bus.rejections = {"1 a": repeat("ThrottlingException"), "2 a": repeat("InvalidArgument")}
@@ -236,7 +232,7 @@ def test_a_batch_that_comes_again_has_put_nothing_among_the_dead_letters(
     assert queue.records == []
 
 
-def test_what_nobody_foresaw_lets_nothing_wait_for_too_long_either(
+def test_publish_unexpected_error_late_record_dead_lettered(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub
 ) -> None:
     bus.rejections = {"1 a": repeat(RuntimeError("zq7"))}
@@ -250,7 +246,7 @@ def test_what_nobody_foresaw_lets_nothing_wait_for_too_long_either(
 
 
 @pytest.mark.parametrize("reason", ["malformed", "rejected", "expired"])
-def test_what_neither_the_bus_nor_the_dead_letters_take_comes_again(
+def test_publish_dead_letter_queue_error_batch_retried(
     publish_records: Publish, bus: EventBridgeStub, queue: SqsStub, reason: str
 ) -> None:
     queue.error = ACCESS_DENIED
@@ -263,7 +259,7 @@ def test_what_neither_the_bus_nor_the_dead_letters_take_comes_again(
 
 
 @pytest.mark.parametrize("seconds", [0.1, 2.4])
-def test_there_is_time_for_the_dead_letters_however_long_the_bus_takes(
+def test_publish_slow_bus_leaves_time_for_dead_letter_queue(
     publish_records: Publish, clock: Clock, bus: EventBridgeStub, queue: SqsStub, seconds: float
 ) -> None:
     start, bus.seconds = clock.now, seconds
@@ -275,9 +271,7 @@ def test_there_is_time_for_the_dead_letters_however_long_the_bus_takes(
     assert clock.now - start < SECONDS
 
 
-def test_what_has_waited_too_long_is_tried_for_a_moment_only(
-    publish_records: Publish, clock: Clock, bus: EventBridgeStub
-) -> None:
+def test_publish_late_record_retried_briefly(publish_records: Publish, clock: Clock, bus: EventBridgeStub) -> None:
     start = clock.now
     bus.rejections = {"1 a": repeat("ThrottlingException")}
 

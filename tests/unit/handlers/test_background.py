@@ -38,7 +38,7 @@ def failing_function(error: Exception, cause: Exception | None = None) -> Any:
     return handler
 
 
-def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_background_handler_receives_event_and_time(capsys: pytest.CaptureFixture[str]) -> None:
     calls = []
 
     @background_handler("sweep_unconfirmed", clock=lambda: NOW)
@@ -55,7 +55,7 @@ def test_it_works_on_the_event_at_the_time_that_it_is(capsys: pytest.CaptureFixt
     assert "InternalError" not in metrics
 
 
-def test_its_own_clock_shows_utc() -> None:
+def test_background_handler_default_clock_is_utc() -> None:
     timestamps: list[datetime] = []
     background_handler("sweep_unconfirmed")(lambda _, now: timestamps.append(now))({}, None)
 
@@ -72,7 +72,7 @@ def test_its_own_clock_shows_utc() -> None:
     ],
     ids=["internal error", "with a cause", "unavailable"],
 )
-def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
+def test_background_handler_error_raised_and_logged_without_text(
     capsys: pytest.CaptureFixture[str], error: Exception, cause: Exception | None
 ) -> None:
     with pytest.raises(InvocationFailedError) as exc_info:
@@ -91,7 +91,7 @@ def test_a_failure_is_told_to_lambda_without_a_word_of_what_it_was(
     assert metrics[metric] == [1.0]
 
 
-def test_a_failure_leaves_nothing_to_the_next_call(capsys: pytest.CaptureFixture[str]) -> None:
+def test_background_handler_error_not_in_next_invocation(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InvocationFailedError):
         failing_function(RuntimeError())({}, CONTEXT)
     lines(capsys)

@@ -59,7 +59,7 @@ def receive_event(event: dict[str, Any]) -> Callback[Reversal]:
 
 
 @pytest.mark.parametrize("transport", get_args(Transport.__value__))
-def test_a_reversal_is_received_in_each_transport(transport: Transport) -> None:
+def test_reversal_received_in_each_transport(transport: Transport) -> None:
     callback = receive_event(event(transport))
 
     assert callback.message.pnm_payment_identifier == "424201514462"
@@ -67,32 +67,32 @@ def test_a_reversal_is_received_in_each_transport(transport: Transport) -> None:
 
 
 @pytest.mark.parametrize("name", load("reversal"))
-def test_a_reversal_has_the_same_fingerprint_in_each_transport(name: str) -> None:
+def test_reversal_fingerprint_same_in_each_transport(name: str) -> None:
     transports = get_args(Transport.__value__)
     fingerprints = {receive_event(event(transport, name=name)).message.fingerprint for transport in transports}
 
     assert len(fingerprints) == 1
 
 
-def test_what_is_not_signed_is_not_in_a_reversals_fingerprint() -> None:
+def test_reversal_fingerprint_ignores_unsigned_parameters() -> None:
     assert receive_event(event(format="json", call="reverse")).message.fingerprint == (
         receive_event(event()).message.fingerprint
     )
 
 
 @pytest.mark.parametrize("age", [timedelta(hours=9), timedelta(days=400), timedelta(hours=-9)])
-def test_a_reversal_is_never_refused_for_its_age(age: timedelta) -> None:
+def test_reversal_any_timestamp_not_stale(age: timedelta) -> None:
     assert receive_event(event(age=age)).message.pnm_order_identifier == "85378713665"
     with pytest.raises(StaleTimestampError):
         receive_callback(event(age=age), Authorization, SETTINGS, SITES, NOW, Deadline.after(5))
 
 
-def test_a_reversal_that_nobody_signed_is_not_authentic() -> None:
+def test_reversal_changed_after_signing_not_authentic() -> None:
     with pytest.raises(SignatureError):
         receive_event(event(reverse_amount="0.01"))
 
 
-def test_a_reversal_that_is_authentic_can_still_be_invalid() -> None:
+def test_reversal_authentic_but_invalid_rejected() -> None:
     message = signed(load("reversal")["cancellation"], SECRET, payment_amount=None)
 
     with pytest.raises(ValidationFailedError):
@@ -111,7 +111,7 @@ def respond(event: Mapping[str, Any], sites: Any) -> HttpResponse:
     return handler(dict(event), None)
 
 
-def test_a_reversal_is_answered_in_its_sites_envelope() -> None:
+def test_reversal_response_in_site_envelope() -> None:
     fields = {"pnm_order_identifier": "85378713665"}
     customized = SingleSiteStub(reverse_envelope="custom_response", reverse_element="custom_element")
 
@@ -121,7 +121,7 @@ def test_a_reversal_is_answered_in_its_sites_envelope() -> None:
     assert json.loads(customized_response["body"]) == {"custom_response": {"version": "3.0", "custom_element": fields}}
 
 
-def test_bad_reversals_are_answered_as_other_bad_callbacks_are() -> None:
+def test_reversal_rejected_with_status_of_its_error() -> None:
     invalid = signed(load("reversal")["cancellation"], SECRET, payment_amount=None)
     invalid_requests = [
         (event(reverse_amount="0.01"), 401),

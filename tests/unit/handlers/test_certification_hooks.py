@@ -32,12 +32,12 @@ def observability_calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 12, 9999])
-def test_a_delay_is_asked_for_in_whole_seconds(seconds: int) -> None:
+def test_certification_hook_delay_parsed_in_seconds(seconds: int) -> None:
     assert parse_annotation(f"confirm_delay_{seconds}") == SimulatedResponse("confirm_delay", seconds)
 
 
 @pytest.mark.parametrize("name", REPLACING_HOOKS)
-def test_the_other_words_stand_for_themselves(name: str) -> None:
+def test_certification_hook_names_parsed(name: str) -> None:
     assert parse_annotation(name) == SimulatedResponse(name)
 
 
@@ -51,12 +51,12 @@ def test_the_other_words_stand_for_themselves(name: str) -> None:
     ],
     ids=lambda annotation: repr(annotation)[:30],
 )
-def test_any_other_annotation_asks_for_nothing(annotation: str | None) -> None:
+def test_certification_hook_other_annotation_ignored(annotation: str | None) -> None:
     assert parse_annotation(annotation) is None
 
 
 @pytest.mark.parametrize("response_format", ["json", "xml"])
-def test_a_bad_answer_can_be_read_in_neither_format(response_format: str) -> None:
+def test_certification_hook_bad_xml_malformed_in_each_format(response_format: str) -> None:
     malformed = SimulatedResponse("confirm_bad_xml").apply(acknowledgement(response_format))
 
     assert malformed["statusCode"] == 200
@@ -65,11 +65,11 @@ def test_a_bad_answer_can_be_read_in_neither_format(response_format: str) -> Non
     assert "{" not in malformed["body"]
 
 
-def test_a_blank_answer_is_a_success_without_a_body() -> None:
+def test_certification_hook_blank_response_has_empty_body() -> None:
     assert SimulatedResponse("confirm_blank").apply(acknowledgement()) == {**acknowledgement(), "body": ""}
 
 
-def test_a_redirection_leads_to_a_name_that_is_nobodys() -> None:
+def test_certification_hook_redirect_to_invalid_host() -> None:
     response = SimulatedResponse("confirm_redirect").apply(acknowledgement())
 
     assert (response["statusCode"], response["body"]) == (302, "")
@@ -77,13 +77,13 @@ def test_a_redirection_leads_to_a_name_that_is_nobodys() -> None:
 
 
 @pytest.mark.parametrize("name", REPLACING_HOOKS)
-def test_the_true_answer_is_left_as_it_was(name: str) -> None:
+def test_certification_hook_original_response_not_modified(name: str) -> None:
     response = acknowledgement()
     SimulatedResponse(name).apply(response)
     assert response == acknowledgement()
 
 
-def test_a_delayed_answer_is_the_true_one_after_its_seconds(clock: Clock, observability_calls: list[Any]) -> None:
+def test_certification_hook_delay_returns_original_response(clock: Clock, observability_calls: list[Any]) -> None:
     assert (
         apply_hook(confirmation_with_hook("confirm_delay_3"), clock.deadline(6.5), acknowledgement())
         == acknowledgement()
@@ -94,7 +94,7 @@ def test_a_delayed_answer_is_the_true_one_after_its_seconds(clock: Clock, observ
 
 
 @pytest.mark.parametrize(("annotation", "elapsed_seconds"), [("confirm_delay_9999", 0.5), ("confirm_delay_6", 0.6)])
-def test_a_delay_for_which_the_time_is_too_short_ends_with_it_in_a_blank_answer(
+def test_certification_hook_delay_beyond_deadline_blank_response(
     clock: Clock, observability_calls: list[Any], annotation: str, elapsed_seconds: float
 ) -> None:
     deadline = clock.deadline(6.5)
@@ -106,7 +106,7 @@ def test_a_delay_for_which_the_time_is_too_short_ends_with_it_in_a_blank_answer(
     assert clock.sleeps == [pytest.approx(6.5 - elapsed_seconds)]
 
 
-def test_no_time_left_is_no_time_to_wait(clock: Clock, observability_calls: list[Any]) -> None:
+def test_certification_hook_delay_after_deadline_no_wait(clock: Clock, observability_calls: list[Any]) -> None:
     deadline = clock.deadline(1)
     clock.advance(2)
 
@@ -115,7 +115,7 @@ def test_no_time_left_is_no_time_to_wait(clock: Clock, observability_calls: list
 
 
 @pytest.mark.parametrize("annotation", [None, "a gift"])
-def test_nothing_is_rehearsed_that_was_not_asked_for(
+def test_certification_hook_absent_response_unchanged(
     clock: Clock, observability_calls: list[Any], annotation: str | None
 ) -> None:
     assert apply_hook(confirmation_with_hook(annotation), clock.deadline(6.5), acknowledgement()) == acknowledgement()

@@ -31,7 +31,7 @@ def authorized(
     return AuthorizationResult(decision, DECIDED_AT, "SPI-123", is_duplicate, frozenset({anomaly} if anomaly else ()))
 
 
-def test_an_accepted_payment_is_answered_with_yes_and_its_receipt() -> None:
+def test_authorization_response_accepted_has_receipt() -> None:
     assert authorized(ACCEPTED).to_response("80080175585").fields() == {
         "pnm_order_identifier": "80080175585",
         "accept_payment": "yes",
@@ -41,12 +41,12 @@ def test_an_accepted_payment_is_answered_with_yes_and_its_receipt() -> None:
     }
 
 
-def test_a_declined_payment_is_answered_with_no_and_its_reason() -> None:
+def test_authorization_response_declined_has_decline_reason() -> None:
     fields = authorized(decline()).to_response("80080175585").fields()
     assert (fields["accept_payment"], fields["decline_reason"], fields["receipt"]) == ("no", "No", "^Sorry")
 
 
-def test_a_repeat_is_answered_like_the_first_question() -> None:
+def test_authorization_response_duplicate_equals_first() -> None:
     first, duplicate = authorized(ACCEPTED), authorized(ACCEPTED, is_duplicate=True)
     assert first.to_response("80080175585") == duplicate.to_response("80080175585")
 
@@ -56,19 +56,19 @@ def test_duplicate_authorization_is_logged_as_duplicate() -> None:
     assert [result.log_fields["duplicate"] for result in results] == [False, True]
 
 
-def test_the_memo_is_spelled_as_in_the_documents() -> None:
+def test_authorization_response_memo_documented_time_format() -> None:
     pacific = DECIDED_AT.astimezone(timezone(timedelta(hours=-7)))
     response = AuthorizationResult(ACCEPTED, pacific, "SPI-123", is_duplicate=False).to_response("80080175585")
     assert response.memo == "2026-11-20 02:05:07 -0700"
 
 
-def test_our_identifier_of_a_payment_is_the_same_at_each_call() -> None:
+def test_site_payment_identifier_deterministic_uuid() -> None:
     first = site_payment_identifier("S2155373459", "830466818968", test=False)
     assert first == site_payment_identifier("S2155373459", "830466818968", test=False)
     assert str(UUID(first)) == first
 
 
-def test_our_identifiers_differ_between_payments_sites_and_tests() -> None:
+def test_site_payment_identifier_differs_by_payment_site_test() -> None:
     identifiers = {
         site_payment_identifier("S2155373459", "830466818968", test=False),
         site_payment_identifier("S2155373459", "830466818969", test=False),
@@ -78,7 +78,7 @@ def test_our_identifiers_differ_between_payments_sites_and_tests() -> None:
     assert len(identifiers) == 4
 
 
-def test_decisions_repeats_outcomes_and_reversals_are_counted_apart() -> None:
+def test_result_metrics_distinct_by_kind_and_duplicate() -> None:
     results: list[LedgerResult] = [
         authorized(ACCEPTED),
         authorized(decline()),
@@ -93,7 +93,7 @@ def test_decisions_repeats_outcomes_and_reversals_are_counted_apart() -> None:
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.ACCEPTED])
-def test_each_reason_of_a_decline_is_counted_under_its_name(reason: Reason) -> None:
+def test_decline_metric_named_after_decision_reason(reason: Reason) -> None:
     metric, reason_metric = authorized(decline(reason)).metrics
 
     assert metric == "AuthorizationDeclined"
@@ -101,7 +101,7 @@ def test_each_reason_of_a_decline_is_counted_under_its_name(reason: Reason) -> N
     assert reason_metric.lower() == f"declined{reason}".replace("_", "")
 
 
-def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
+def test_decline_metric_removed_reason_counted() -> None:
     removed_decision = Decision(accept=False, reason="removed_reason", decline_reason="No", receipt="^Sorry")
     assert authorized(removed_decision).metrics == {"AuthorizationDeclined": 1, "DeclinedRemovedReason": 1}
 
@@ -114,14 +114,14 @@ def test_a_decline_for_the_reason_of_a_former_version_is_counted_too() -> None:
         (ReversalKind.OTHER, ["PaymentReversed"]),
     ],
 )
-def test_reversals_are_counted_by_what_is_counted_of_a_customer(kind: ReversalKind, names: list[str]) -> None:
+def test_reversal_metrics_by_reversal_kind(kind: ReversalKind, names: list[str]) -> None:
     assert ReversalResult(kind, is_duplicate=False).metrics == dict.fromkeys(names, 1)
     assert ReversalResult(kind, is_duplicate=True).metrics == {"ReversalDuplicate": 1}
     assert ReversalResult(kind, is_duplicate=False).log_fields == {"reversal_kind": str(kind), "duplicate": False}
 
 
 @pytest.mark.parametrize("anomaly", Anomaly)
-def test_every_anomaly_is_noted_and_counted_beside_the_result(anomaly: Anomaly) -> None:
+def test_anomaly_logged_and_counted_with_result(anomaly: Anomaly) -> None:
     anomalies = frozenset({anomaly})
     pairs: list[tuple[LedgerResult, LedgerResult]] = [
         (authorized(ACCEPTED, anomaly=anomaly), authorized(ACCEPTED)),
@@ -142,7 +142,7 @@ def test_every_anomaly_is_noted_and_counted_beside_the_result(anomaly: Anomaly) 
         assert kind_metric.isalpha()
 
 
-def test_the_total_of_anomalies_is_what_all_kinds_add_up_to() -> None:
+def test_anomaly_metric_total_is_sum_of_kinds() -> None:
     counts = ConfirmationResult(Outcome.PAYMENT, is_duplicate=False, anomalies=frozenset(Anomaly)).metrics
     counts_by_kind = {name: count for name, count in counts.items() if name.startswith("Anomaly")}
     assert counts_by_kind.pop("Anomaly") == sum(counts_by_kind.values()) == len(Anomaly)
@@ -152,7 +152,7 @@ def test_the_total_of_anomalies_is_what_all_kinds_add_up_to() -> None:
     ("amount", "cents"),
     [("0.00", 0), ("0.01", 1), ("0.29", 29), ("354.99", 35499), ("999999999999.99", 99999999999999)],
 )
-def test_money_in_is_counted_in_whole_cents(amount: str, cents: int) -> None:
+def test_confirmed_amount_metric_in_cents(amount: str, cents: int) -> None:
     counts = ConfirmationResult(Outcome.PAYMENT, is_duplicate=False, confirmed_amount=Decimal(amount)).metrics
     assert counts == {"PaymentConfirmed": 1, "ConfirmedAmountCents": cents}
 
@@ -168,7 +168,7 @@ def fallback_texts(site: str) -> ConsumerText:
     return ConsumerText(decline_reason=f"Not now at {site}", receipt="^Later")
 
 
-def test_what_cannot_be_decided_is_declined_in_the_words_of_the_site() -> None:
+def test_fallback_decline_response_uses_site_texts() -> None:
     fallback = fallback_decline(fallback_texts, IDENTIFIERS, DECIDED_AT)
     assert fallback.to_response(IDENTIFIERS["pnm_order_identifier"]).fields() == {
         "pnm_order_identifier": "80080175585",
@@ -188,13 +188,11 @@ def test_what_cannot_be_decided_is_declined_in_the_words_of_the_site() -> None:
         ({"test": "false"}, site_payment_identifier("S2155373459", "830466818968", test=False)),
     ],
 )
-def test_such_a_decline_carries_the_identifier_that_the_payment_has_later(
-    parameters: dict[str, str], identifier: str
-) -> None:
+def test_fallback_decline_has_final_site_payment_identifier(parameters: dict[str, str], identifier: str) -> None:
     assert fallback_decline(fallback_texts, IDENTIFIERS | parameters, DECIDED_AT).site_payment_identifier == identifier
 
 
-def test_such_a_decline_counts_as_the_decision_that_it_is() -> None:
+def test_fallback_decline_metrics_cannot_decide_now() -> None:
     assert fallback_decline(fallback_texts, IDENTIFIERS, DECIDED_AT).metrics == {
         "AuthorizationDeclined": 1,
         "DeclinedCannotDecideNow": 1,
@@ -202,14 +200,14 @@ def test_such_a_decline_counts_as_the_decision_that_it_is() -> None:
 
 
 @pytest.mark.parametrize("missing", ["site_identifier", "pnm_payment_identifier"])
-def test_what_names_no_payment_cannot_be_declined(missing: str) -> None:
+def test_fallback_decline_missing_identifier_raises(missing: str) -> None:
     parameters = {name: text for name, text in IDENTIFIERS.items() if name != missing}
 
     with pytest.raises(KeyError):
         fallback_decline(fallback_texts, parameters, DECIDED_AT)
 
 
-def test_what_names_an_order_that_is_none_cannot_be_answered() -> None:
+def test_fallback_decline_invalid_order_identifier_raises() -> None:
     fallback = fallback_decline(fallback_texts, IDENTIFIERS, DECIDED_AT)
 
     with pytest.raises(ValueError, match="pnm_order_identifier"):

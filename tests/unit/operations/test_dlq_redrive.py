@@ -49,7 +49,7 @@ def dead_letter_queue(queue: QueueStub) -> DeadLetterQueue:
     return DeadLetterQueue(queue, queue, "https://queue.invalid", "publish")
 
 
-def test_each_letter_is_handed_to_the_version_in_use_and_leaves_the_queue() -> None:
+def test_redrive_publishes_each_message_by_live_alias() -> None:
     queue = QueueStub(*map(str, range(25)))
 
     assert dead_letter_queue(queue).redrive() == RedriveResult(redriven=25, remaining=0)
@@ -59,7 +59,7 @@ def test_each_letter_is_handed_to_the_version_in_use_and_leaves_the_queue() -> N
     assert queue.in_flight == {}
 
 
-def test_a_letter_that_comes_back_is_not_handed_over_again() -> None:
+def test_redrive_requeued_message_not_published_again() -> None:
     queue = QueueStub("1", "2", "3")
     queue.is_requeued = lambda body: body == "2"
 
@@ -68,7 +68,7 @@ def test_a_letter_that_comes_back_is_not_handed_over_again() -> None:
     assert queue.messages == ["2 again"]
 
 
-def test_a_letter_over_which_the_function_fails_stays_and_so_do_those_behind_it() -> None:
+def test_redrive_function_error_keeps_message_and_later_ones() -> None:
     queue = QueueStub("1", "2", "3")
     queue.fails_at = "2"
 
@@ -78,7 +78,7 @@ def test_a_letter_over_which_the_function_fails_stays_and_so_do_those_behind_it(
     assert set(queue.in_flight) == {"2", "3"}
 
 
-def test_the_command_says_how_many_were_handed_over_and_how_many_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_command_reports_redriven_and_remaining_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     queue = QueueStub("1", "2")
     queue.is_requeued = lambda body: body == "2"
     environments: list[str] = []
@@ -95,12 +95,12 @@ def test_the_command_says_how_many_were_handed_over_and_how_many_are_there(monke
     assert {"2", "1"} <= set(result.output.split())
 
 
-def test_the_schemas_in_docs_are_those_of_the_models_and_no_others() -> None:
+def test_event_schemas_in_docs_match_models() -> None:
     files = {path: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
     assert files == schemas()
 
 
-def test_every_kind_of_event_has_a_schema_that_is_one() -> None:
+def test_event_schema_of_each_event_valid_and_extensible() -> None:
     event_schemas = {path.name: json.loads(text) for path, text in schemas().items()}
     assert set(event_schemas) == {f"{event.detail_type}.v1.json" for event in EVENTS}
     for schema in event_schemas.values():
@@ -110,7 +110,7 @@ def test_every_kind_of_event_has_a_schema_that_is_one() -> None:
         assert schema["additionalProperties"] is True
 
 
-def test_the_check_names_a_schema_that_is_not_current(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_schemas_check_names_outdated_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = FOLDER / "PaymentMissing.v1.json"
     monkeypatch.setattr(events, "schemas", lambda: {missing: "{}"})
 

@@ -42,36 +42,36 @@ def non_body_parameters(route: Route) -> dict[str, Any]:
     return dict.fromkeys(route.in_path, "S2155373459") | dict(route.header_examples)
 
 
-def test_the_file_is_current() -> None:
+def test_openapi_file_is_current() -> None:
     assert FILE.read_text(encoding="utf-8") == text()
 
 
-def test_it_is_valid_openapi_3_1() -> None:
+def test_openapi_document_is_valid_3_1() -> None:
     assert DOCUMENT["openapi"].startswith("3.1.")
     assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
 
 
-def test_its_routes_are_those_of_the_backend_api() -> None:
+def test_openapi_routes_match_template_backend_api() -> None:
     api_events = [event["Properties"] for function in API_FUNCTIONS.values() for event in function["Events"].values()]
     routes = {(d["Path"], d["Method"]) for d in api_events if d["RestApiId"]["Ref"] == "BackendApi"}
     assert {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods} == routes
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-def test_the_example_of_an_answer_is_valid(route: Route) -> None:
+def test_openapi_response_example_matches_schema(route: Route) -> None:
     assert is_valid(route.response_example, route.response.__name__)
     assert not is_valid({}, route.response.__name__)
 
 
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
-def test_the_example_of_a_body_is_valid_and_is_taken(route: Route) -> None:
+def test_openapi_body_example_valid_for_schema_and_function(route: Route) -> None:
     assert route.body_example is not None
     assert is_valid(route.body_example, route.request.__name__)
     read_message(route.request, from_json_body(json_event(route.body_example)) | non_body_parameters(route))
 
 
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
-def test_a_body_has_nothing_of_address_or_headers_and_nothing_unknown(route: Route) -> None:
+def test_openapi_body_schema_contains_only_body_fields(route: Route) -> None:
     body = DOCUMENT["components"]["schemas"][route.request.__name__]
     names = {field.alias or name for name, field in route.request.model_fields.items()}
     non_body_fields = {*route.in_path, *route.request.header_fields}
@@ -80,7 +80,7 @@ def test_a_body_has_nothing_of_address_or_headers_and_nothing_unknown(route: Rou
 
 
 @pytest.mark.parametrize("route", BODIES, ids=lambda route: route.name)
-def test_a_body_that_lacks_what_is_required_is_neither_valid_nor_taken(route: Route) -> None:
+def test_openapi_body_without_required_field_rejected(route: Route) -> None:
     assert route.body_example is not None
     required = DOCUMENT["components"]["schemas"][route.request.__name__].get("required", [])
     assert set(required) == {
@@ -97,12 +97,12 @@ def test_a_body_that_lacks_what_is_required_is_neither_valid_nor_taken(route: Ro
 
 
 @pytest.mark.parametrize("value", ["k", "k" * 255, "!~", "4b1f9a52-6f0e-4c57-9d0c-6a1b4a1f7c3e"])
-def test_the_schema_of_the_key_takes_what_the_function_takes(value: str) -> None:
+def test_idempotency_key_valid_accepted_by_schema_and_function(value: str) -> None:
     assert is_key(value) == (True, True)
 
 
 @pytest.mark.parametrize("value", ["", "k" * 256, "a b", "é", "\nk", "k\x7f"])
-def test_the_schema_of_the_key_refuses_what_the_function_refuses(value: str) -> None:
+def test_idempotency_key_invalid_rejected_by_schema_and_function(value: str) -> None:
     assert is_key(value) == (False, False)
 
 
@@ -144,7 +144,7 @@ def is_key(value: str) -> tuple[bool, bool]:
         ("MakePaymentRequest", "payment_currency", ["USD"], ["usd", "EUR", None]),
     ],
 )
-def test_the_schema_of_a_parameter_takes_what_the_function_takes(
+def test_openapi_field_schema_accepts_same_values_as_function(
     model: str, name: str, accepted_values: list[Any], rejected_values: list[Any]
 ) -> None:
     [route] = [route for route in BODIES if route.request.__name__ == model]
@@ -174,7 +174,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_the_command_writes_the_document_and_finds_it_current(file: Path) -> None:
+def test_openapi_command_writes_current_document(file: Path) -> None:
     result = CliRunner().invoke(main, ["openapi"])
     check_result = CliRunner().invoke(main, ["openapi", "--check"])
 
@@ -183,7 +183,7 @@ def test_the_command_writes_the_document_and_finds_it_current(file: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [None, "", text() + "\n"], ids=["none", "empty", "changed"])
-def test_the_check_fails_for_a_file_that_is_not_current_and_writes_nothing(file: Path, content: str | None) -> None:
+def test_openapi_check_outdated_file_fails_without_write(file: Path, content: str | None) -> None:
     if content is not None:
         file.write_text(content, encoding="utf-8")
 

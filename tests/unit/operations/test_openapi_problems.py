@@ -42,7 +42,7 @@ def problem_types(response: dict[str, Any]) -> set[str]:
     return {name.removeprefix(PROBLEM_NAMESPACE) for name in names}
 
 
-def test_every_error_that_a_call_can_end_with_is_documented() -> None:
+def test_problems_every_service_error_is_documented() -> None:
     documented_types = {type(error) for route in ROUTES for error in route.problems} - {errors.ServiceError}
     service_errors = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ServiceError)]
     # Only callbacks, the policy commands and background functions raise these.
@@ -52,7 +52,7 @@ def test_every_error_that_a_call_can_end_with_is_documented() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-def test_an_operation_admits_its_own_problems_and_no_others(route: Route) -> None:
+def test_problems_of_operation_match_its_errors(route: Route) -> None:
     expected: dict[str, set[str]] = {}
     for error in route.problems:
         expected.setdefault(str(error.status), set()).add(error.problem_type)
@@ -60,7 +60,7 @@ def test_an_operation_admits_its_own_problems_and_no_others(route: Route) -> Non
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-def test_the_headers_of_problems_are_documented(route: Route) -> None:
+def test_problem_headers_are_documented(route: Route) -> None:
     for error in route.problems:
         rendered = problem_response(error, omit_descriptions=False)
         headers = {name: text for name, text in rendered["headers"].items() if name not in COMMON_HEADERS}
@@ -70,7 +70,7 @@ def test_the_headers_of_problems_are_documented(route: Route) -> None:
             assert OAS31Validator(documented_headers[name]["schema"]).is_valid(int(text))
 
 
-def test_the_examples_of_problems_fit_their_schemas() -> None:
+def test_problem_examples_match_schemas() -> None:
     for component in RESPONSES.values():
         content = component["content"]["application/problem+json"]
         schema = {**content["schema"], "components": DOCUMENT["components"]}
@@ -80,7 +80,7 @@ def test_the_examples_of_problems_fit_their_schemas() -> None:
             assert not OAS31Validator(schema).is_valid({**example, "detail": "x"})
 
 
-def test_with_what_an_expired_authorization_tells_a_smart_token_can_be_asked_for() -> None:
+def test_reconnect_example_is_valid_smart_token_request() -> None:
     examples = RESPONSES["Conflict"]["content"]["application/problem+json"]["examples"]
     reconnect = examples["bank-authorization-expired"]["value"]["reconnect"]
     schema = {"$ref": "#/components/schemas/SmartTokenRequest", "components": DOCUMENT["components"]}
@@ -90,7 +90,7 @@ def test_with_what_an_expired_authorization_tells_a_smart_token_can_be_asked_for
         read_message(SmartTokenRequest, from_json_body(json_event(body)))
 
 
-def test_api_gateways_own_answers_are_those_of_the_template() -> None:
+def test_api_gateway_responses_match_template() -> None:
     templates = APIS["BackendApi"]["GatewayResponses"]
     bodies = {name: json.loads(entry["ResponseTemplates"]["application/json"]) for name, entry in templates.items()}
     bodies_by_status = {status: body for status, (_, _, body) in API_GATEWAY_RESPONSES.items()}

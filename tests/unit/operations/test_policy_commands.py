@@ -54,13 +54,13 @@ def version_of(text: str) -> str:
     return read_policy(text).defaults.version
 
 
-def test_a_valid_document_is_named_with_its_version() -> None:
+def test_check_valid_document_prints_version() -> None:
     result = run("check")
 
     assert (result.exit_code, result.stdout) == (0, f"policy.json: version {version_of(FIRST_POLICY)}\n")
 
 
-def test_each_fault_of_each_document_has_a_line(folder: Path) -> None:
+def test_check_invalid_documents_one_line_per_validation_error(folder: Path) -> None:
     (folder / "broken.json").write_text(BROKEN)
     (folder / "empty.json").write_text("")
     (folder / "latin.json").write_bytes(b'{"defaults": "\xe4"}')
@@ -78,7 +78,7 @@ def test_each_fault_of_each_document_has_a_line(folder: Path) -> None:
     assert result.stdout.startswith("policy.json: version ")
 
 
-def test_a_deployment_is_waited_for_and_told_step_by_step(appconfig: FakeAppConfig) -> None:
+def test_deploy_waits_and_prints_progress(appconfig: FakeAppConfig) -> None:
     appconfig.steps = [("DEPLOYING", 0.0), ("DEPLOYING", 50.0), ("DEPLOYING", 50.0), ("COMPLETE", 100.0)]
 
     result = deploy()
@@ -93,14 +93,14 @@ def test_a_deployment_is_waited_for_and_told_step_by_step(appconfig: FakeAppConf
     assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_who_does_not_wait_is_told_when_it_was_taken_back_at_once(appconfig: FakeAppConfig) -> None:
+def test_deploy_no_wait_rolled_back_immediately_fails(appconfig: FakeAppConfig) -> None:
     appconfig.steps = [("ROLLED_BACK", 0.0)]
     result = deploy("--no-wait")
     assert (result.exit_code, "rolled back" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("state", ["DEPLOYING", "BAKING"])
-def test_who_does_not_wait_is_not_told_that_it_is_in_force(appconfig: FakeAppConfig, state: str) -> None:
+def test_deploy_no_wait_in_progress_not_reported_active(appconfig: FakeAppConfig, state: str) -> None:
     appconfig.steps = [(state, 0.0)]
 
     result = deploy("--no-wait")
@@ -110,7 +110,7 @@ def test_who_does_not_wait_is_not_told_that_it_is_in_force(appconfig: FakeAppCon
     assert "is active" not in result.stdout
 
 
-def test_what_takes_too_long_is_told_to_go_on(appconfig: FakeAppConfig) -> None:
+def test_deploy_timeout_reports_deployment_continues(appconfig: FakeAppConfig) -> None:
     appconfig.steps = [("BAKING", 100.0)]
 
     result = deploy()
@@ -120,7 +120,7 @@ def test_what_takes_too_long_is_told_to_go_on(appconfig: FakeAppConfig) -> None:
     assert "is active" not in result.stdout
 
 
-def test_who_stops_waiting_is_told_that_it_goes_on_all_the_same(appconfig: FakeAppConfig) -> None:
+def test_deploy_interrupted_reports_deployment_continues(appconfig: FakeAppConfig) -> None:
     appconfig.steps = [("DEPLOYING", 0.0)]
     appconfig.interrupted = True
 
@@ -130,7 +130,7 @@ def test_who_stops_waiting_is_told_that_it_goes_on_all_the_same(appconfig: FakeA
     assert "deployment 1 of version 1 continues" in result.stderr
 
 
-def test_deploying_what_is_in_force_says_so_and_does_nothing(appconfig: FakeAppConfig) -> None:
+def test_deploy_active_policy_changes_nothing(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
 
     result = deploy()
@@ -139,7 +139,7 @@ def test_deploying_what_is_in_force_says_so_and_does_nothing(appconfig: FakeAppC
     assert appconfig.changes == []
 
 
-def test_a_broken_document_is_refused_before_anything_is_asked(appconfig: FakeAppConfig, folder: Path) -> None:
+def test_deploy_invalid_document_rejected_before_aws_requests(appconfig: FakeAppConfig, folder: Path) -> None:
     (folder / "policy.json").write_text(BROKEN)
 
     result = deploy()
@@ -150,7 +150,7 @@ def test_a_broken_document_is_refused_before_anything_is_asked(appconfig: FakeAp
     assert appconfig.calls == []
 
 
-def test_who_is_rolled_back_by_an_alarm_is_told_the_way_out(appconfig: FakeAppConfig) -> None:
+def test_deploy_alarm_rollback_suggests_revert(appconfig: FakeAppConfig) -> None:
     appconfig.steps = [("DEPLOYING", 20.0), ("ROLLED_BACK", 20.0)]
 
     result = deploy()
@@ -159,7 +159,7 @@ def test_who_is_rolled_back_by_an_alarm_is_told_the_way_out(appconfig: FakeAppCo
     assert "when it is OK" in result.stderr
 
 
-def test_while_another_deployment_goes_on_deploying_fails(appconfig: FakeAppConfig) -> None:
+def test_deploy_during_other_deployment_fails(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(SECOND_POLICY, state="BAKING")
 
     result = deploy()
@@ -168,7 +168,7 @@ def test_while_another_deployment_goes_on_deploying_fails(appconfig: FakeAppConf
     assert "deployment 1 of version 1: baking, 100 %" in result.stderr
 
 
-def test_what_a_validator_finds_is_told(appconfig: FakeAppConfig) -> None:
+def test_deploy_validator_error_printed(appconfig: FakeAppConfig) -> None:
     details = {"InvalidConfiguration": [{"Type": "LAMBDA", "Reason": "the policy is not valid: too new"}]}
     appconfig.reject("StartDeployment", "BadRequestException", "Validation failed", Details=details)
 
@@ -189,7 +189,7 @@ def test_what_a_validator_finds_is_told(appconfig: FakeAppConfig) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["deploy", "revert", "show"])
-def test_what_is_missing_is_told_in_words(
+def test_policy_command_missing_configuration_printed(
     monkeypatch: pytest.MonkeyPatch, error: Exception, message: str, command: str
 ) -> None:
     def fail(_: str) -> Any:
@@ -204,7 +204,7 @@ def test_what_is_missing_is_told_in_words(
 
 
 @pytest.mark.parametrize("command", ["deploy", "revert", "show"])
-def test_what_aws_refuses_is_told_in_its_words(appconfig: FakeAppConfig, command: str) -> None:
+def test_policy_command_aws_error_printed(appconfig: FakeAppConfig, command: str) -> None:
     appconfig.reject("ListDeployments", "ExpiredTokenException", "The token has expired")
 
     result = run(command, "--config-env", "prod")
@@ -213,7 +213,7 @@ def test_what_aws_refuses_is_told_in_its_words(appconfig: FakeAppConfig, command
     assert "ListDeployments: ExpiredTokenException: The token has expired" in result.stderr
 
 
-def test_the_policy_in_force_is_shown_with_its_time(appconfig: FakeAppConfig) -> None:
+def test_show_active_policy_with_version_and_timestamp(appconfig: FakeAppConfig) -> None:
     appconfig.minutes = (20, 10)
     appconfig.add_deployment(FIRST_POLICY)
 
@@ -224,7 +224,7 @@ def test_the_policy_in_force_is_shown_with_its_time(appconfig: FakeAppConfig) ->
     assert lines[1:] == ["no differences from policy.json"]
 
 
-def test_what_a_file_would_change_is_shown_line_by_line(appconfig: FakeAppConfig, folder: Path) -> None:
+def test_show_changed_file_prints_diff(appconfig: FakeAppConfig, folder: Path) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     (folder / "other.json").write_text(SECOND_POLICY)
 
@@ -235,7 +235,7 @@ def test_what_a_file_would_change_is_shown_line_by_line(appconfig: FakeAppConfig
     assert changed_lines == ['-    "unknown_order": "accept",', '+    "unknown_order": "decline",']
 
 
-def test_what_goes_on_is_shown_beside_what_is_in_force(appconfig: FakeAppConfig) -> None:
+def test_show_deployment_in_progress_with_active_policy(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
 
@@ -246,13 +246,13 @@ def test_what_goes_on_is_shown_beside_what_is_in_force(appconfig: FakeAppConfig)
     assert lines[2:] == ["no differences from policy.json"]
 
 
-def test_where_nothing_is_in_force_that_is_shown(appconfig: FakeAppConfig) -> None:
+def test_show_without_active_policy_prints_no_policy(appconfig: FakeAppConfig) -> None:
     [line] = show().stdout.splitlines()
 
     assert "no policy" in line
 
 
-def test_a_policy_in_force_that_cannot_be_read_here_is_shown_with_its_faults(appconfig: FakeAppConfig) -> None:
+def test_show_invalid_active_policy_prints_validation_errors(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(BROKEN)
 
     lines = show().stdout.splitlines()
@@ -261,7 +261,7 @@ def test_a_policy_in_force_that_cannot_be_read_here_is_shown_with_its_faults(app
     assert "--- active" in lines
 
 
-def test_a_policy_in_force_whose_version_was_deleted_is_shown_as_that(appconfig: FakeAppConfig) -> None:
+def test_show_active_policy_of_deleted_version_reported(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.versions.clear()
 
@@ -270,7 +270,7 @@ def test_a_policy_in_force_whose_version_was_deleted_is_shown_as_that(appconfig:
     assert "version 1, which was deleted" in line
 
 
-def test_other_line_ends_are_told_apart_from_other_lines(appconfig: FakeAppConfig) -> None:
+def test_show_line_endings_only_reported_without_diff(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY + "\n")
 
     assert show().stdout.splitlines()[1:] == ["only line endings differ from policy.json"]

@@ -40,7 +40,7 @@ def version_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("state", ["DEPLOYING", "BAKING"])
-def test_what_goes_on_is_taken_back_rather_than_what_is_in_force(appconfig: FakeAppConfig, state: str) -> None:
+def test_revert_deployment_in_progress_keeps_active_policy(appconfig: FakeAppConfig, state: str) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY, state=state, percent=40.0)
 
@@ -51,9 +51,7 @@ def test_what_goes_on_is_taken_back_rather_than_what_is_in_force(appconfig: Fake
     assert (now.text, now.in_progress) == (FIRST_POLICY, None)
 
 
-def test_where_nothing_goes_on_the_last_complete_deployment_is_taken_back_and_the_one_before_holds(
-    appconfig: FakeAppConfig,
-) -> None:
+def test_revert_without_deployment_in_progress_restores_previous(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY)
     appconfig.add_deployment(THIRD_POLICY, state="ROLLED_BACK")
@@ -64,7 +62,7 @@ def test_where_nothing_goes_on_the_last_complete_deployment_is_taken_back_and_th
     assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_taking_back_goes_one_complete_deployment_back_each_time(appconfig: FakeAppConfig) -> None:
+def test_revert_each_time_goes_back_one_complete_deployment(appconfig: FakeAppConfig) -> None:
     for text in (FIRST_POLICY, SECOND_POLICY, THIRD_POLICY):
         deploy(appconfig, text)
 
@@ -72,7 +70,7 @@ def test_taking_back_goes_one_complete_deployment_back_each_time(appconfig: Fake
     assert appconfig.policy.status().active is None
 
 
-def test_what_is_taken_back_can_be_deployed_again(appconfig: FakeAppConfig) -> None:
+def test_revert_then_deploy_same_policy_succeeds(appconfig: FakeAppConfig) -> None:
     for text in (FIRST_POLICY, SECOND_POLICY):
         deploy(appconfig, text)
     appconfig.policy.revert()
@@ -82,7 +80,7 @@ def test_what_is_taken_back_can_be_deployed_again(appconfig: FakeAppConfig) -> N
     assert appconfig.policy.status().text == SECOND_POLICY
 
 
-def test_what_is_deployed_of_another_profile_is_not_taken_back(appconfig: FakeAppConfig) -> None:
+def test_revert_ignores_deployments_of_other_profile(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY, profile="other12")
     appconfig.add_deployment(THIRD_POLICY, profile="other12", state="DEPLOYING")
@@ -91,7 +89,7 @@ def test_what_is_deployed_of_another_profile_is_not_taken_back(appconfig: FakeAp
     assert [deployment["steps"][0][0] for deployment in appconfig.deployments] == ["REVERTED", "COMPLETE", "DEPLOYING"]
 
 
-def test_a_way_back_that_takes_time_is_told_as_going_on(appconfig: FakeAppConfig) -> None:
+def test_revert_unfinished_rollback_returned_as_in_progress(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
     appconfig.rollback_steps = [("ROLLING_BACK", 20.0)]
@@ -102,7 +100,7 @@ def test_a_way_back_that_takes_time_is_told_as_going_on(appconfig: FakeAppConfig
 
 
 @pytest.mark.parametrize("states", [[], ["ROLLED_BACK"], ["REVERTED", "ROLLED_BACK"]])
-def test_where_nothing_is_in_force_nothing_is_taken_back(appconfig: FakeAppConfig, states: list[str]) -> None:
+def test_revert_without_complete_deployment_changes_nothing(appconfig: FakeAppConfig, states: list[str]) -> None:
     for state in states:
         appconfig.add_deployment(FIRST_POLICY, state=state)
 
@@ -111,7 +109,7 @@ def test_where_nothing_is_in_force_nothing_is_taken_back(appconfig: FakeAppConfi
     assert appconfig.changes == []
 
 
-def test_what_was_complete_too_long_ago_to_be_taken_back_is_told_and_stays_in_force(appconfig: FakeAppConfig) -> None:
+def test_revert_after_72_hours_fails_and_policy_stays_active(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY)
     appconfig.reject("StopDeployment", "BadRequestException", "completed too long ago")
@@ -122,9 +120,7 @@ def test_what_was_complete_too_long_ago_to_be_taken_back_is_told_and_stays_in_fo
 
 
 @pytest.mark.parametrize("operation", ["ListDeployments", "GetDeployment", "StopDeployment"])
-def test_what_else_aws_refuses_while_something_is_taken_back_is_raised(
-    appconfig: FakeAppConfig, operation: str
-) -> None:
+def test_revert_other_aws_error_raised(appconfig: FakeAppConfig, operation: str) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.reject(operation, "AccessDeniedException")
 
@@ -132,7 +128,7 @@ def test_what_else_aws_refuses_while_something_is_taken_back_is_raised(
         appconfig.policy.revert()
 
 
-def test_who_takes_a_policy_back_is_told_which_one_is_in_force_now(appconfig: FakeAppConfig) -> None:
+def test_revert_command_prints_active_policy(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(BROKEN)
 
@@ -145,7 +141,7 @@ def test_who_takes_a_policy_back_is_told_which_one_is_in_force_now(appconfig: Fa
     assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_who_takes_back_the_only_policy_is_told_that_payments_are_declined(appconfig: FakeAppConfig) -> None:
+def test_revert_command_only_policy_prints_payments_declined(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
 
     result = revert()
@@ -154,7 +150,7 @@ def test_who_takes_back_the_only_policy_is_told_that_payments_are_declined(appco
     assert "payments are declined" in result.stdout.splitlines()[1]
 
 
-def test_what_was_taken_back_is_told_also_when_nobody_can_say_what_is_in_force_now(appconfig: FakeAppConfig) -> None:
+def test_revert_command_status_error_still_prints_reverted(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.before_operation["StopDeployment"] = lambda: appconfig.reject("ListDeployments", "ThrottlingException")
 

@@ -27,7 +27,7 @@ def deploy_fully(appconfig: FakeAppConfig, text: str) -> Deployment:
     return appconfig.policy.wait(deployment, on_change=lambda _: None)
 
 
-def test_a_deployed_document_is_in_force_once_it_is_complete(appconfig: FakeAppConfig) -> None:
+def test_deploy_complete_document_is_active(appconfig: FakeAppConfig) -> None:
     deployment = deploy_fully(appconfig, FIRST_POLICY)
 
     now = appconfig.policy.status()
@@ -35,13 +35,13 @@ def test_a_deployed_document_is_in_force_once_it_is_complete(appconfig: FakeAppC
 
 
 @pytest.mark.parametrize("text", [FIRST_POLICY, json.dumps(valid_document(), indent=2).replace("\n", "\r\n") + " "])
-def test_a_document_is_deployed_to_the_letter(appconfig: FakeAppConfig, text: str) -> None:
+def test_deploy_document_stored_unchanged(appconfig: FakeAppConfig, text: str) -> None:
     deploy_fully(appconfig, text)
 
     assert [content for _, content in appconfig.versions.values()] == [text.encode()]
 
 
-def test_what_is_in_force_is_not_deployed_again(appconfig: FakeAppConfig) -> None:
+def test_deploy_active_policy_creates_no_deployment(appconfig: FakeAppConfig) -> None:
     deploy_fully(appconfig, FIRST_POLICY)
     initial_changes = list(appconfig.changes)
 
@@ -49,14 +49,14 @@ def test_what_is_in_force_is_not_deployed_again(appconfig: FakeAppConfig) -> Non
     assert appconfig.changes == initial_changes
 
 
-def test_a_document_that_was_in_force_before_is_deployed_again_without_a_new_version(appconfig: FakeAppConfig) -> None:
+def test_deploy_earlier_policy_reuses_version(appconfig: FakeAppConfig) -> None:
     deployments = [deploy_fully(appconfig, text) for text in (FIRST_POLICY, SECOND_POLICY, THIRD_POLICY, FIRST_POLICY)]
 
     assert [deployment.version for deployment in deployments] == [1, 2, 3, 1]
     assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_a_version_with_the_same_label_and_another_text_is_not_taken(appconfig: FakeAppConfig) -> None:
+def test_deploy_version_with_same_label_other_text_not_reused(appconfig: FakeAppConfig) -> None:
     deploy_fully(appconfig, FIRST_POLICY)
     deploy_fully(appconfig, SECOND_POLICY)
     label, _ = appconfig.versions[1]
@@ -67,7 +67,7 @@ def test_a_version_with_the_same_label_and_another_text_is_not_taken(appconfig: 
     assert appconfig.policy.status().text == FIRST_POLICY
 
 
-def test_a_document_whose_hash_is_a_number_can_be_deployed(appconfig: FakeAppConfig) -> None:
+def test_deploy_document_with_numeric_hash_completes(appconfig: FakeAppConfig) -> None:
     texts = (FIRST_POLICY + " " * spaces for spaces in count())
     text = next(text for text in texts if hashlib.sha256(text.encode()).hexdigest()[:12].isdigit())
 
@@ -75,9 +75,7 @@ def test_a_document_whose_hash_is_a_number_can_be_deployed(appconfig: FakeAppCon
 
 
 @pytest.mark.parametrize("state", ["ROLLED_BACK", "REVERTED"])
-def test_in_force_is_the_last_complete_deployment_however_many_were_taken_back_since(
-    appconfig: FakeAppConfig, state: str
-) -> None:
+def test_status_active_policy_unchanged_by_later_rollbacks(appconfig: FakeAppConfig, state: str) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY)
     for _ in range(5):
@@ -89,7 +87,7 @@ def test_in_force_is_the_last_complete_deployment_however_many_were_taken_back_s
 
 
 @pytest.mark.parametrize("state", ["VALIDATING", "DEPLOYING", "BAKING", "ROLLING_BACK", "SOMETHING_NEW"])
-def test_a_deployment_that_has_not_ended_goes_on(appconfig: FakeAppConfig, state: str) -> None:
+def test_status_unfinished_deployment_is_in_progress(appconfig: FakeAppConfig, state: str) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY, state=state, percent=40.0)
 
@@ -100,7 +98,7 @@ def test_a_deployment_that_has_not_ended_goes_on(appconfig: FakeAppConfig, state
     assert (now.in_progress.number, now.in_progress.percent) == (2, 40.0)
 
 
-def test_what_is_deployed_of_another_profile_is_no_policy(appconfig: FakeAppConfig) -> None:
+def test_status_ignores_deployments_of_other_profile(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY, profile="other12")
     appconfig.add_deployment(THIRD_POLICY, profile="other12", state="BAKING")
@@ -110,7 +108,7 @@ def test_what_is_deployed_of_another_profile_is_no_policy(appconfig: FakeAppConf
     assert (now.text, now.in_progress) == (FIRST_POLICY, None)
 
 
-def test_a_version_that_somebody_deleted_stops_nobody(appconfig: FakeAppConfig) -> None:
+def test_status_deleted_version_without_text_then_deployable(appconfig: FakeAppConfig) -> None:
     deploy_fully(appconfig, FIRST_POLICY)
     appconfig.versions = {9: (None, b"{}")}
 
@@ -120,14 +118,14 @@ def test_a_version_that_somebody_deleted_stops_nobody(appconfig: FakeAppConfig) 
 
 
 @pytest.mark.parametrize("text", ["", "{}", FIRST_POLICY.replace("accept", "perhaps")])
-def test_of_a_broken_document_nothing_is_sent(appconfig: FakeAppConfig, text: str) -> None:
+def test_deploy_invalid_document_sends_nothing(appconfig: FakeAppConfig, text: str) -> None:
     with pytest.raises(PolicyInvalidError):
         appconfig.policy.deploy(text)
     assert appconfig.calls == []
 
 
 @pytest.mark.parametrize("text", [FIRST_POLICY, SECOND_POLICY, THIRD_POLICY])
-def test_while_a_deployment_goes_on_nothing_is_deployed(appconfig: FakeAppConfig, text: str) -> None:
+def test_deploy_during_other_deployment_changes_nothing(appconfig: FakeAppConfig, text: str) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.add_deployment(SECOND_POLICY, state="DEPLOYING", percent=40.0)
 
@@ -136,14 +134,14 @@ def test_while_a_deployment_goes_on_nothing_is_deployed(appconfig: FakeAppConfig
     assert appconfig.changes == []
 
 
-def test_who_deploys_at_the_same_time_as_another_is_told_so(appconfig: FakeAppConfig) -> None:
+def test_deploy_concurrent_deployment_conflict_reported(appconfig: FakeAppConfig) -> None:
     appconfig.reject("StartDeployment", "ConflictException", "Deployment number 1 already exists")
 
     with pytest.raises(OperationError, match=r"another deployment .*: Deployment number 1 already exists"):
         appconfig.policy.deploy(FIRST_POLICY)
 
 
-def test_a_version_that_another_made_meanwhile_is_not_passed_over(appconfig: FakeAppConfig) -> None:
+def test_deploy_concurrent_newer_version_not_overwritten(appconfig: FakeAppConfig) -> None:
     appconfig.add_deployment(FIRST_POLICY)
     appconfig.before_operation["CreateHostedConfigurationVersion"] = lambda: appconfig.add_deployment(THIRD_POLICY)
 
@@ -152,7 +150,7 @@ def test_a_version_that_another_made_meanwhile_is_not_passed_over(appconfig: Fak
     assert appconfig.policy.status().text == THIRD_POLICY
 
 
-def test_who_waits_is_told_each_step_and_comes_back_when_it_is_complete(appconfig: FakeAppConfig) -> None:
+def test_wait_reports_each_step_until_complete(appconfig: FakeAppConfig) -> None:
     appconfig.steps = [("DEPLOYING", 0.0), ("DEPLOYING", 60.0), ("BAKING", 100.0), ("COMPLETE", 100.0)]
     progress: list[str] = []
     deployment = appconfig.policy.deploy(FIRST_POLICY)
@@ -165,9 +163,7 @@ def test_who_waits_is_told_each_step_and_comes_back_when_it_is_complete(appconfi
 
 
 @pytest.mark.parametrize("minutes", [(0, 0), (10, 30)])
-def test_what_takes_longer_than_its_strategy_is_left_going_on(
-    appconfig: FakeAppConfig, minutes: tuple[int, int]
-) -> None:
+def test_wait_timeout_returns_deployment_in_progress(appconfig: FakeAppConfig, minutes: tuple[int, int]) -> None:
     appconfig.steps = [("BAKING", 100.0)]
     appconfig.minutes = minutes
 
@@ -179,7 +175,7 @@ def test_what_takes_longer_than_its_strategy_is_left_going_on(
 
 
 @pytest.mark.parametrize(("state", "reason"), [("ROLLED_BACK", "The alarm fired"), ("REVERTED", "")])
-def test_a_deployment_that_is_taken_back_fails_and_says_why(appconfig: FakeAppConfig, state: str, reason: str) -> None:
+def test_wait_rolled_back_or_reverted_fails_with_reason(appconfig: FakeAppConfig, state: str, reason: str) -> None:
     deploy_fully(appconfig, FIRST_POLICY)
     appconfig.steps = [("DEPLOYING", 20.0), ("ROLLING_BACK", 20.0), (state, 20.0)]
 
@@ -191,9 +187,7 @@ def test_a_deployment_that_is_taken_back_fails_and_says_why(appconfig: FakeAppCo
 @pytest.mark.parametrize(
     ("by", "is_advised"), [("CLOUDWATCH_ALARM", True), ("USER", False), ("APPCONFIG", False), ("INTERNAL_ERROR", False)]
 )
-def test_who_is_rolled_back_by_an_alarm_and_by_nothing_else_is_told_the_way_out(
-    appconfig: FakeAppConfig, by: str, is_advised: bool
-) -> None:
+def test_wait_rollback_only_by_alarm_suggests_revert(appconfig: FakeAppConfig, by: str, is_advised: bool) -> None:
     appconfig.rollback = (by, "The reason")
     appconfig.steps = [("DEPLOYING", 20.0), ("ROLLED_BACK", 20.0)]
 
@@ -205,7 +199,7 @@ def test_who_is_rolled_back_by_an_alarm_and_by_nothing_else_is_told_the_way_out(
 @pytest.mark.parametrize(
     "operation", ["ListDeployments", "CreateHostedConfigurationVersion", "StartDeployment", "GetDeployment"]
 )
-def test_what_aws_refuses_is_not_taken_for_anything_else(appconfig: FakeAppConfig, operation: str) -> None:
+def test_deploy_other_aws_error_raised(appconfig: FakeAppConfig, operation: str) -> None:
     appconfig.reject(operation, "AccessDeniedException")
 
     with pytest.raises(ClientError, match="AccessDeniedException"):

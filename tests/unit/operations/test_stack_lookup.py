@@ -59,7 +59,7 @@ class Account:
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_the_policy_is_that_of_the_stack_that_the_environment_names(environment: str) -> None:
+def test_policy_lookup_uses_stack_of_environment(environment: str) -> None:
     account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
     account.appconfig.add_deployment("{}")
 
@@ -69,7 +69,7 @@ def test_the_policy_is_that_of_the_stack_that_the_environment_names(environment:
 
 
 @pytest.mark.parametrize("command", ["global", "deploy"])
-def test_region_and_profile_are_those_that_sam_deploy_takes(tmp_path: Path, command: str) -> None:
+def test_stack_lookup_region_and_profile_from_samconfig(tmp_path: Path, command: str) -> None:
     configuration = tmp_path / "samconfig.toml"
     configuration.write_text(
         f'version = 0.1\n[qa.{command}.parameters]\nstack_name = "x"\nregion = "eu-west-1"\nprofile = "me"\n'
@@ -81,19 +81,19 @@ def test_region_and_profile_are_those_that_sam_deploy_takes(tmp_path: Path, comm
     assert account.sessions == [{"profile_name": "me", "region_name": "eu-west-1"}]
 
 
-def test_what_is_said_for_deploy_goes_before_what_is_said_for_all_commands(tmp_path: Path) -> None:
+def test_samconfig_deploy_section_overrides_global(tmp_path: Path) -> None:
     configuration = tmp_path / "samconfig.toml"
     configuration.write_text('[qa.global.parameters]\nstack_name = "x"\n[qa.deploy.parameters]\nstack_name = "y"\n')
 
     assert deployed_policy_of("qa", configuration, Account().with_stack("y", OUTPUTS).session)
 
 
-def test_an_environment_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_stack_lookup_unknown_environment_lists_available() -> None:
     with pytest.raises(OperationError, match="no staging, only local, dev, prod"):
         deployed_policy_of("staging")
 
 
-def test_an_environment_without_a_stack_is_told(tmp_path: Path) -> None:
+def test_stack_lookup_without_stack_name_fails(tmp_path: Path) -> None:
     configuration = tmp_path / "samconfig.toml"
     configuration.write_text("[qa.deploy.parameters]\nresolve_s3 = true\n")
 
@@ -101,14 +101,14 @@ def test_an_environment_without_a_stack_is_told(tmp_path: Path) -> None:
         deployed_policy_of("qa", configuration)
 
 
-def test_a_stack_that_is_not_deployed_is_told_with_its_region() -> None:
+def test_stack_lookup_not_deployed_error_names_region() -> None:
     account = Account().rejecting("ValidationError", "Stack with id paynearme-dev does not exist")
 
     with pytest.raises(OperationError, match=r"no stack paynearme-dev in us-west-2; 'make deploy ENV=dev'"):
         deployed_policy_of("dev", CONFIGURATION, account.session)
 
 
-def test_what_cloudformation_refuses_is_not_taken_for_a_missing_stack() -> None:
+def test_stack_lookup_other_aws_error_raised() -> None:
     account = Account().rejecting("AccessDenied", "You may not")
 
     with pytest.raises(ClientError, match="You may not"):
@@ -116,7 +116,7 @@ def test_what_cloudformation_refuses_is_not_taken_for_a_missing_stack() -> None:
 
 
 @pytest.mark.parametrize("missing", [name for name in OUTPUTS if name.startswith("Policy")])
-def test_outputs_that_a_stack_does_not_have_are_named(missing: str) -> None:
+def test_stack_lookup_missing_outputs_error_names_them(missing: str) -> None:
     account = Account().with_stack("paynearme-dev", {name: OUTPUTS[name] for name in OUTPUTS if name != missing})
 
     with pytest.raises(OperationError, match=rf"no outputs {missing}:.* 'make deploy ENV=dev'"):
@@ -132,7 +132,7 @@ def local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("local_stack")
-def test_the_local_policy_is_that_of_the_running_stack() -> None:
+def test_local_policy_lookup_uses_running_local_stack() -> None:
     account = Account().with_stack("paynearme-local", OUTPUTS)
     account.appconfig.omits_next_token = True
     for text in ("1", "2", "3", "4"):
@@ -144,7 +144,7 @@ def test_the_local_policy_is_that_of_the_running_stack() -> None:
 
 @pytest.mark.usefixtures("local_stack")
 @pytest.mark.parametrize("environment", ["dev", "local"])
-def test_a_dead_letter_queue_is_that_of_the_stack(environment: str) -> None:
+def test_dead_letter_queue_lookup_uses_stack_outputs(environment: str) -> None:
     account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
 
     assert vars(dead_letter_queue_of(environment, CONFIGURATION, account.session)) == {
@@ -155,7 +155,7 @@ def test_a_dead_letter_queue_is_that_of_the_stack(environment: str) -> None:
     }
 
 
-def test_a_local_stack_that_does_not_run_is_told(local_stack: Path) -> None:
+def test_local_stack_not_running_error_suggests_make_up(local_stack: Path) -> None:
     local_stack.unlink()
 
     with pytest.raises(OperationError, match="'make up'"):

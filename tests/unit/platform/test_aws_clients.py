@@ -39,12 +39,12 @@ URL = "https://dynamodb.example.com"
     ],
     ids=lambda error: str(error)[:60],
 )
-def test_what_may_pass_is_tried_again(error: Exception) -> None:
+def test_aws_error_temporary_retryable(error: Exception) -> None:
     assert is_retryable(error)
 
 
 @pytest.mark.parametrize("kind", [EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError])
-def test_a_service_that_was_not_reached_is_tried_again(kind: type[BotoCoreError]) -> None:
+def test_aws_error_unreachable_service_retryable(kind: type[BotoCoreError]) -> None:
     assert is_retryable(kind(endpoint_url=URL, proxy_url=URL))
 
 
@@ -64,15 +64,15 @@ def test_a_service_that_was_not_reached_is_tried_again(kind: type[BotoCoreError]
     ],
     ids=lambda error: str(error)[:60],
 )
-def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
+def test_aws_error_permanent_not_retryable(error: Exception) -> None:
     assert not is_retryable(error)
 
 
-def test_a_failed_condition_is_an_answer_even_beside_a_conflict() -> None:
+def test_aws_error_failed_condition_with_conflict_not_retryable() -> None:
     assert not is_retryable(transaction_cancelled("ConditionalCheckFailed", "TransactionConflict"))
 
 
-def test_one_attempt_is_one_request_and_takes_no_longer_than_it_says() -> None:
+def test_aws_client_config_one_attempt_within_maximum() -> None:
     config: Any = CLIENT_CONFIG
     assert config.connect_timeout + config.read_timeout <= MAX_ATTEMPT_SECONDS
     assert config.retries["total_max_attempts"] == 1

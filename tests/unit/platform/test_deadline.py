@@ -32,7 +32,7 @@ def failing_call(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callab
     return call, attempt_times
 
 
-def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
+def test_deadline_remaining_decreases_with_time() -> None:
     clock = Clock()
     deadline = clock.deadline(6.5)
     assert deadline.remaining == 6.5
@@ -42,7 +42,7 @@ def test_what_remains_is_what_was_given_less_what_has_passed() -> None:
     assert deadline.remaining == -1.0
 
 
-def test_a_sooner_deadline_leaves_time_for_what_comes_after_it() -> None:
+def test_deadline_minus_ends_earlier() -> None:
     clock = Clock()
     deadline = clock.deadline(6.5)
     shortened = deadline.minus(1.5)
@@ -51,34 +51,34 @@ def test_a_sooner_deadline_leaves_time_for_what_comes_after_it() -> None:
     assert (shortened.remaining, deadline.remaining) == (-0.5, 1.0)
 
 
-def test_a_sooner_deadline_has_the_same_clock_and_sleeps_by_it() -> None:
+def test_deadline_minus_retries_with_same_clock() -> None:
     clock = Clock()
     call, attempt_times = failing_call(clock, times=1)
     assert clock.deadline(6.5).minus(1.0).retrying(is_busy, 2.5)(call) == "done"
     assert (len(attempt_times), len(clock.sleeps)) == (2, 1)
 
 
-def test_a_deadline_within_a_sooner_one_does_not_end_later() -> None:
+def test_deadline_within_never_ends_later() -> None:
     deadline = Clock().deadline(6.5).minus(2.0)
     assert deadline.within(100).remaining == 4.5
     assert deadline.within(1.0).remaining == 1.0
 
 
-def test_a_call_that_succeeds_is_made_once_without_waiting() -> None:
+def test_deadline_retrying_success_one_attempt_without_wait() -> None:
     clock = Clock()
     call, attempt_times = failing_call(clock, times=0)
     assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
     assert (len(attempt_times), clock.sleeps) == (1, [])
 
 
-def test_a_call_is_repeated_until_it_succeeds() -> None:
+def test_deadline_retrying_attempts_until_success() -> None:
     clock = Clock()
     call, attempt_times = failing_call(clock, times=3)
     assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
     assert (len(attempt_times), len(clock.sleeps)) == (4, 3)
 
 
-def test_an_attempt_that_would_not_fit_is_not_begun() -> None:
+def test_deadline_retrying_attempt_beyond_deadline_not_started() -> None:
     clock = Clock()
     # After two attempts of 2.5 seconds, at most 1.5 seconds remain.
     call, attempt_times = failing_call(clock, times=100, seconds=2.5)
@@ -87,7 +87,7 @@ def test_an_attempt_that_would_not_fit_is_not_begun() -> None:
     assert len(attempt_times) == 2
 
 
-def test_the_wait_before_an_attempt_counts_too() -> None:
+def test_deadline_retrying_wait_counts_against_deadline() -> None:
     clock = Clock()
     # One more attempt would fit only without a wait.
     call, attempt_times = failing_call(clock, times=100, seconds=2.5)
@@ -96,7 +96,7 @@ def test_the_wait_before_an_attempt_counts_too() -> None:
     assert (len(attempt_times), clock.sleeps) == (1, [])
 
 
-def test_the_last_error_is_raised_as_it_is() -> None:
+def test_deadline_retrying_last_error_raised_unchanged() -> None:
     clock = Clock()
     call, attempt_times = failing_call(clock, times=100, seconds=1.0)
     with pytest.raises(BusyError) as exc_info:
@@ -105,7 +105,7 @@ def test_the_last_error_is_raised_as_it_is() -> None:
     assert len(attempt_times) > 1
 
 
-def test_an_error_that_will_not_pass_is_raised_at_once() -> None:
+def test_deadline_retrying_permanent_error_raised_without_retry() -> None:
     clock = Clock()
     attempts = []
 
@@ -118,7 +118,7 @@ def test_an_error_that_will_not_pass_is_raised_at_once() -> None:
     assert (len(attempts), clock.sleeps) == (1, [])
 
 
-def test_an_error_that_will_not_pass_ends_the_repeats() -> None:
+def test_deadline_retrying_permanent_error_ends_retries() -> None:
     clock = Clock()
     errors = [BusyError(), BusyError(), KeyError("gone")]
     call_errors = iter(errors)
@@ -131,7 +131,7 @@ def test_an_error_that_will_not_pass_ends_the_repeats() -> None:
     assert len(clock.sleeps) == 2
 
 
-def test_waits_double_from_40_milliseconds_to_400_at_most_with_full_jitter() -> None:
+def test_deadline_retrying_waits_double_to_maximum_with_jitter() -> None:
     waits_by_attempt: list[list[float]] = [[] for _ in range(8)]
     for _ in range(200):
         clock = Clock()
@@ -143,7 +143,7 @@ def test_waits_double_from_40_milliseconds_to_400_at_most_with_full_jitter() -> 
 
 
 @given(st.floats(0, 10, allow_subnormal=False), st.floats(0.05, 4, allow_subnormal=False), st.floats(0, 1))
-def test_no_repeat_begins_without_the_time_for_it(seconds: float, max_attempt: float, fraction: float) -> None:
+def test_deadline_retrying_every_retry_has_enough_time(seconds: float, max_attempt: float, fraction: float) -> None:
     clock = Clock()
     deadline = clock.deadline(seconds)
     call, attempt_times = failing_call(clock, times=10_000, seconds=max(max_attempt * fraction, 0.01))
@@ -153,11 +153,11 @@ def test_no_repeat_begins_without_the_time_for_it(seconds: float, max_attempt: f
     assert all(deadline.ends_at - at >= max_attempt - 1e-6 for at in attempt_times[1:])
 
 
-def test_a_bound_call_gives_what_it_returns() -> None:
+def test_deadline_run_returns_result() -> None:
     assert Deadline.after(60).run(lambda: "done") == "done"
 
 
-def test_a_bound_call_raises_what_it_raises() -> None:
+def test_deadline_run_raises_error_of_function() -> None:
     def fail() -> None:
         raise LookupError
 
@@ -165,7 +165,7 @@ def test_a_bound_call_raises_what_it_raises() -> None:
         Deadline.after(60).run(fail)
 
 
-def test_a_call_that_does_not_end_is_given_up_at_the_deadline() -> None:
+def test_deadline_run_hanging_function_times_out() -> None:
     # The clock does not advance, so the remaining seconds are the duration of the wait.
     released = threading.Event()
     try:
@@ -175,7 +175,7 @@ def test_a_call_that_does_not_end_is_given_up_at_the_deadline() -> None:
         released.set()
 
 
-def test_no_call_begins_after_the_deadline() -> None:
+def test_deadline_run_after_deadline_starts_nothing() -> None:
     calls: list[bool] = []
 
     with pytest.raises(TimeoutError):

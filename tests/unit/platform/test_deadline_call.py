@@ -38,23 +38,23 @@ def attempts(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AttemptRecorder:
     return recorder
 
 
-def test_call_returns_the_result_of_one_attempt(clock: Clock, attempts: AttemptRecorder) -> None:
+def test_deadline_call_success_one_attempt(clock: Clock, attempts: AttemptRecorder) -> None:
     assert clock.deadline(6.5).call(lambda: "done", is_timeout) == "done"
     assert attempts.attempt_seconds == [MAX_ATTEMPT_SECONDS]
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, 2.49])
-def test_call_makes_no_attempt_without_the_time_for_it(clock: Clock, attempts: AttemptRecorder, seconds: float) -> None:
+def test_deadline_call_without_enough_time_no_attempt(clock: Clock, attempts: AttemptRecorder, seconds: float) -> None:
     with pytest.raises(TimeoutError):
         clock.deadline(seconds).call(lambda: "done", is_timeout, 2.5)
     assert attempts.attempt_seconds == []
 
 
-def test_call_makes_an_attempt_if_exactly_its_time_remains(clock: Clock, attempts: AttemptRecorder) -> None:
+def test_deadline_call_exact_time_one_attempt(clock: Clock, attempts: AttemptRecorder) -> None:
     assert clock.deadline(2.5).call(lambda: "done", is_timeout, 2.5) == "done"
 
 
-def test_call_retries_an_attempt_that_timed_out_while_another_fits(clock: Clock, attempts: AttemptRecorder) -> None:
+def test_deadline_call_timeout_retried_while_attempt_fits(clock: Clock, attempts: AttemptRecorder) -> None:
     attempts.seconds = 10
     started = clock.now
     with pytest.raises(TimeoutError):
@@ -63,7 +63,7 @@ def test_call_retries_an_attempt_that_timed_out_while_another_fits(clock: Clock,
     assert clock.now <= started + 6.5
 
 
-def test_call_raises_other_errors_unchanged(clock: Clock, attempts: AttemptRecorder) -> None:
+def test_deadline_call_other_error_raised_unchanged(clock: Clock, attempts: AttemptRecorder) -> None:
     error = KeyError("x")
 
     def fail() -> None:
@@ -75,24 +75,24 @@ def test_call_raises_other_errors_unchanged(clock: Clock, attempts: AttemptRecor
     assert len(attempts.attempt_seconds) == 1
 
 
-def test_call_allows_a_short_attempt(clock: Clock, attempts: AttemptRecorder) -> None:
+def test_deadline_call_short_attempt_allowed(clock: Clock, attempts: AttemptRecorder) -> None:
     assert clock.deadline(0.1).call(lambda: "done", is_timeout, allow_short_attempt=True) == "done"
     assert attempts.attempt_seconds == [pytest.approx(0.1)]
 
 
-def test_call_does_not_retry_a_short_attempt(clock: Clock, attempts: AttemptRecorder) -> None:
+def test_deadline_call_short_attempt_not_retried(clock: Clock, attempts: AttemptRecorder) -> None:
     attempts.seconds = 10
     with pytest.raises(TimeoutError):
         clock.deadline(2.4).call(lambda: "done", is_timeout, allow_short_attempt=True)
     assert len(attempts.attempt_seconds) == 1
 
 
-def test_call_allows_a_short_attempt_while_the_clock_advances() -> None:
+def test_deadline_call_short_attempt_with_advancing_clock() -> None:
     assert Deadline.after(1.5, time.monotonic).call(lambda: "done", is_timeout, allow_short_attempt=True) == "done"
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_call_makes_no_short_attempt_after_the_deadline(
+def test_deadline_call_short_attempt_not_after_deadline(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     # An attempt would raise AttributeError.

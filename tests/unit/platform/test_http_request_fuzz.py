@@ -14,7 +14,7 @@ from tests.support.message_fixtures import SECRET
 
 
 @given(parameters)
-def test_parameters_and_signature_survive_each_transport(sent_parameters: dict[str, str]) -> None:
+def test_parameters_and_signature_unchanged_in_each_transport(sent_parameters: dict[str, str]) -> None:
     events: list[tuple[Callable[[ProxyEvent], dict[str, str]], ProxyEvent]] = [
         (from_query, query_event(sent_parameters.items())),
         (from_body, form_event(sent_parameters)),
@@ -50,22 +50,22 @@ json_like = st.recursive(
 @example(b"")
 @example(b"{")
 @example(b"%")
-def test_hostile_bytes_are_read_or_refused(body: bytes) -> None:
+def test_body_random_bytes_parsed_or_rejected(body: bytes) -> None:
     assert_parsed_or_rejected(from_body, bytes_event(body))
     assert_parsed_or_rejected(from_json_body, bytes_event(body))
 
 
 @given(any_text | json_like)
-def test_hostile_text_is_read_or_refused(body: str) -> None:
+def test_body_random_text_parsed_or_rejected(body: str) -> None:
     assert_parsed_or_rejected(from_body, body_event(body))
     assert_parsed_or_rejected(from_json_body, body_event(body))
 
 
 @given(any_text)
-def test_hostile_base64_is_read_or_refused(body: str) -> None:
+def test_body_random_base64_parsed_or_rejected(body: str) -> None:
     assert_parsed_or_rejected(from_body, body_event(body, is_base64=True))
 
 
 @given(st.lists(st.tuples(any_text, any_text), max_size=4))
-def test_a_hostile_query_is_read_or_refused(pairs: list[tuple[str, str]]) -> None:
+def test_query_random_pairs_parsed_or_rejected(pairs: list[tuple[str, str]]) -> None:
     assert_parsed_or_rejected(from_query, query_event(pairs))

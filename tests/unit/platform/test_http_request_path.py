@@ -14,25 +14,25 @@ def event(**parameters: str) -> dict[str, Any]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_what_was_percent_encoded_is_what_was_meant(text: str) -> None:
+def test_path_parameter_percent_encoding_decoded(text: str) -> None:
     assert from_path(event(name=quote(text, safe=""))) == {"name": text}
 
 
 @pytest.mark.parametrize("text", ["a+b", "100%", "%zz", "%4", "é"])
-def test_what_needs_no_decoding_stays_as_it_is(text: str) -> None:
+def test_path_parameter_without_encoding_unchanged(text: str) -> None:
     assert from_path(event(name=text)) == {"name": text}
 
 
-def test_it_is_decoded_once() -> None:
+def test_path_parameter_decoded_once() -> None:
     assert from_path(event(name="%2541")) == {"name": "%41"}
 
 
 @pytest.mark.parametrize("text", ["%FF", "a%C3", "%ED%A0%80"])
-def test_what_is_not_utf_8_is_unreadable(text: str) -> None:
+def test_path_parameter_not_utf_8_malformed(text: str) -> None:
     with pytest.raises(MalformedRequestError):
         from_path(event(good="1", name=text))
 
 
-def test_a_route_without_parameters_has_none() -> None:
+def test_path_without_parameters_empty() -> None:
     assert from_path(event()) == {}
     assert from_path({}) == {}

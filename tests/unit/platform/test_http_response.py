@@ -73,7 +73,7 @@ with_and_without_descriptions = pytest.mark.parametrize("omit_descriptions", [Tr
 
 @with_and_without_descriptions
 @pytest.mark.parametrize(("kind", "status"), STATUSES)
-def test_each_error_has_its_status_and_a_fixed_body(
+def test_problem_response_each_error_has_status_and_fixed_body(
     kind: type[Exception], status: int, omit_descriptions: bool
 ) -> None:
     response = problem_response(kind("canary"), omit_descriptions=omit_descriptions)
@@ -85,12 +85,12 @@ def test_each_error_has_its_status_and_a_fixed_body(
     assert response == problem_response(kind("something else"), omit_descriptions=omit_descriptions)
 
 
-def test_every_way_of_not_being_authentic_has_one_and_the_same_body() -> None:
+def test_problem_response_authentication_errors_identical() -> None:
     kinds = (AuthenticationError, UnknownSiteError, UnsupportedVersionError, SignatureError, StaleTimestampError)
     assert len({problem_response(kind(), omit_descriptions=True)["body"] for kind in kinds}) == 1
 
 
-def test_other_kinds_of_errors_are_told_apart() -> None:
+def test_problem_response_types_distinct() -> None:
     kinds: list[Callable[[], Exception]]
     kinds = [MalformedRequestError, PayloadTooLargeError, SignatureError, NotFoundError, UnavailableError, KeyError]
     kinds += [UpstreamError, CredentialsRejectedError, UpstreamTimeoutError, IdempotencyKeyReusedError]
@@ -99,7 +99,7 @@ def test_other_kinds_of_errors_are_told_apart() -> None:
     assert len(types) == len(errors)
 
 
-def test_an_invalid_callback_is_answered_with_the_names_of_its_parameters_alone() -> None:
+def test_problem_response_invalid_callback_only_parameter_names() -> None:
     error = ValidationFailedError({"version": "is required", "timestamp": "is invalid"})
     response = problem_response(error, omit_descriptions=True)
     assert response["statusCode"] == 400
@@ -108,7 +108,7 @@ def test_an_invalid_callback_is_answered_with_the_names_of_its_parameters_alone(
     assert set(body) == {"type", "title", "status", "parameters"}
 
 
-def test_an_invalid_call_is_answered_with_a_description_of_each_fault() -> None:
+def test_problem_response_invalid_request_lists_errors() -> None:
     response = problem_response(ValidationFailedError({"b": "is required", "a": "is invalid"}), omit_descriptions=False)
     assert response["statusCode"] == 400
     body = json.loads(response["body"])
@@ -120,7 +120,7 @@ def test_an_invalid_call_is_answered_with_a_description_of_each_fault() -> None:
 
 
 @pytest.mark.parametrize("code", ["6513", None])
-def test_paynearmes_refusal_is_handed_on_with_its_code_and_its_descriptions(code: str | None) -> None:
+def test_problem_response_rejection_has_code_and_descriptions(code: str | None) -> None:
     response = problem_response(RequestRejectedError(code, ["Order not found", "Try again"]), omit_descriptions=False)
     assert response["statusCode"] == 422
     body = json.loads(response["body"])
@@ -128,7 +128,7 @@ def test_paynearmes_refusal_is_handed_on_with_its_code_and_its_descriptions(code
     assert body["errors"] == [{"description": "Order not found"}, {"description": "Try again"}]
 
 
-def test_an_order_that_could_not_be_written_down_is_named() -> None:
+def test_problem_response_order_not_recorded_has_identifier() -> None:
     response = problem_response(OrderNotRecordedError("84274665124"), omit_descriptions=False)
     body = json.loads(response["body"])
     assert response["statusCode"] == body["status"] == 503
@@ -176,7 +176,7 @@ RECONNECT = {
         ),
     ],
 )
-def test_what_became_of_a_payment_is_told_as_its_own_problem(
+def test_problem_response_payment_errors_own_problem_types(
     error: ServiceError, status: int, kind: str, extensions: dict[str, object]
 ) -> None:
     response = problem_response(error, omit_descriptions=False)
@@ -187,26 +187,26 @@ def test_what_became_of_a_payment_is_told_as_its_own_problem(
     assert response["headers"]["Content-Type"].startswith("application/problem+json")
 
 
-def test_what_to_reconnect_with_is_a_request_for_a_smart_token_without_customer_values() -> None:
+def test_problem_response_reconnect_is_smart_token_request() -> None:
     reconnect = json.loads(problem_response(AUTHORIZATION_EXPIRED, omit_descriptions=False)["body"])["reconnect"]
     expected = {name: value for name, value in RECONNECT.items() if name != "site_identifier"}
     assert read_message(SmartTokenRequest, reconnect).to_parameters() == expected
     assert reconnect["site_identifier"] == "S2155373459"
 
 
-def test_only_a_payment_that_is_under_way_says_when_to_come_again() -> None:
+def test_problem_response_retry_after_only_if_in_progress() -> None:
     assert problem_response(IN_PROGRESS, omit_descriptions=False)["headers"]["Retry-After"] == "7"
     for error in (UNKNOWN, FAILED, AUTHORIZATION_EXPIRED, REJECTED, IdempotencyKeyReusedError(), UnavailableError()):
         assert "Retry-After" not in problem_response(error, omit_descriptions=False)["headers"]
 
 
-def test_a_fault_of_paynearmes_keeps_its_detail_for_the_log() -> None:
+def test_problem_response_upstream_error_detail_omitted() -> None:
     for error in (UpstreamError("canary"), RequestNotAcceptedError("canary"), CredentialsRejectedError("canary")):
         assert error.detail == "canary"
         assert "canary" not in problem_response(error, omit_descriptions=False)["body"]
 
 
-def test_a_success_is_json_that_nobody_may_keep() -> None:
+def test_json_response_success_not_cached() -> None:
     response = json_response({"orders": [{"secure_smart_link": "https://example.com/ë"}]})
     assert response["statusCode"] == 200
     assert response["headers"] == {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
@@ -214,7 +214,7 @@ def test_a_success_is_json_that_nobody_may_keep() -> None:
 
 
 @pytest.mark.parametrize("response", [json_response({}), problem_response(KeyError(), omit_descriptions=True)])
-def test_an_answer_has_the_shape_that_api_gateway_wants(response: dict[str, object]) -> None:
+def test_response_shape_matches_api_gateway(response: dict[str, object]) -> None:
     assert set(response) == {"statusCode", "headers", "body", "isBase64Encoded"}
     assert isinstance(response["body"], str)
     assert response["isBase64Encoded"] is False

@@ -7,9 +7,7 @@ import pytest
 from paynearme.platform import observability
 
 
-def test_what_is_counted_hundreds_of_times_is_one_number_under_both_sets_of_dimensions(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_metric_summed_per_request(capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(250):
         observability.add_metric("EventPublished")
     observability.flush("publish_events", 200, 1.0)
@@ -21,7 +19,7 @@ def test_what_is_counted_hundreds_of_times_is_one_number_under_both_sets_of_dime
     assert [sorted(names) for names in directive["Dimensions"]] == [["operation", "service"], ["service"]]
 
 
-def test_a_call_counts_nothing_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_metric_not_carried_to_next_invocation(capsys: pytest.CaptureFixture[str]) -> None:
     observability.add_metric("EventPublished")
     observability.flush("publish_events", 200, 1.0)
     observability.flush("publish_events", 200, 1.0)

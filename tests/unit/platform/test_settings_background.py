@@ -16,7 +16,7 @@ functions = pytest.mark.parametrize("function", SETTINGS_BY_FUNCTION)
 
 
 @functions
-def test_it_is_told_what_it_reads_and_nothing_else(function: str) -> None:
+def test_settings_match_environment_in_template(function: str) -> None:
     variables = environment_of(function)
     fields = SETTINGS_BY_FUNCTION[function].model_fields
 
@@ -25,7 +25,7 @@ def test_it_is_told_what_it_reads_and_nothing_else(function: str) -> None:
 
 
 @functions
-def test_what_is_missing_or_malformed_is_an_error_that_names_it(function: str) -> None:
+def test_settings_missing_or_malformed_error_has_name(function: str) -> None:
     variables = {name: "7" for name in environment_of(function) if not name.startswith("POWERTOOLS_")}
     settings = SETTINGS_BY_FUNCTION[function].from_environment(variables)
     assert {str(value) for name, value in settings if name.upper() in variables} == {"7"}
@@ -40,14 +40,14 @@ def test_what_is_missing_or_malformed_is_an_error_that_names_it(function: str) -
                 SETTINGS_BY_FUNCTION[function].from_environment(variables | {name.upper(): "invalid"})
 
 
-def test_an_unset_time_is_the_templates_own() -> None:
+def test_settings_unset_times_match_template_defaults() -> None:
     settings = SweepSettings(table_name="payments")
 
     assert settings.unconfirmed_after_minutes == int(PARAMETERS["UnconfirmedAfterMinutes"]["Default"])
     assert settings.reservation_timeout_minutes == int(PARAMETERS["ReservationTimeoutMinutes"]["Default"])
 
 
-def test_each_stops_by_itself_before_lambda_stops_it() -> None:
+def test_settings_timeouts_end_before_lambda_timeout() -> None:
     publish_timeout = PublishingSettings(event_bus_name="b", dead_letter_queue_url="u").publish_timeout_seconds
     sweep_timeout = SweepSettings(table_name="t").sweep_timeout_seconds
 

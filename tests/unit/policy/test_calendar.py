@@ -45,7 +45,7 @@ def days_in(window: Window) -> tuple[date, date]:
     return first, first.replace(day=monthrange(first.year, first.month)[1])
 
 
-def test_a_moment_lies_in_a_day_a_week_and_a_month() -> None:
+def test_windows_at_returns_day_week_and_month() -> None:
     assert windows_at(datetime(2026, 11, 20, 17, 30, tzinfo=UTC), NEW_YORK) == (
         Window(WindowKind.DAY, "2026-11-20"),
         Window(WindowKind.WEEK, "2026-W47"),
@@ -64,15 +64,13 @@ def test_a_moment_lies_in_a_day_a_week_and_a_month() -> None:
         ("2026-11-21T11:59:59Z", "2026-11-21T12:00:00Z", "Etc/GMT+12", "2026-11-20", "2026-11-21"),
     ],
 )
-def test_a_day_ends_after_its_last_second_in_the_time_zone(
-    last: str, first: str, zone: str, day: str, next_day: str
-) -> None:
+def test_day_window_changes_at_midnight_of_time_zone(last: str, first: str, zone: str, day: str, next_day: str) -> None:
     assert window_names_at(last, zone)[0] == day
     assert window_names_at(last.replace(":59Z", ":59.999999Z"), zone)[0] == day
     assert window_names_at(first, zone)[0] == next_day
 
 
-def test_one_moment_lies_in_three_days_around_the_world() -> None:
+def test_day_window_of_one_timestamp_differs_by_time_zone() -> None:
     instant = "2026-11-20T10:30:00Z"
     zones = ("Etc/GMT+12", "UTC", "Pacific/Kiritimati")
     assert [window_names_at(instant, zone)[0] for zone in zones] == ["2026-11-19", "2026-11-20", "2026-11-21"]
@@ -89,7 +87,7 @@ def test_one_moment_lies_in_three_days_around_the_world() -> None:
         ("2026-03-09T04:00:00Z", "2026-03-09"),
     ],
 )
-def test_the_hour_that_daylight_saving_skips_moves_the_end_of_its_day(instant: str, day: str) -> None:
+def test_day_window_has_23_hours_when_dst_starts(instant: str, day: str) -> None:
     assert window_names_at(instant, "America/New_York")[0] == day
 
 
@@ -104,11 +102,11 @@ def test_the_hour_that_daylight_saving_skips_moves_the_end_of_its_day(instant: s
         ("2026-11-02T05:00:00Z", "2026-11-02"),
     ],
 )
-def test_the_hour_that_daylight_saving_repeats_moves_the_end_of_its_day(instant: str, day: str) -> None:
+def test_day_window_has_25_hours_when_dst_ends(instant: str, day: str) -> None:
     assert window_names_at(instant, "America/New_York")[0] == day
 
 
-def test_both_of_the_repeated_hours_lie_in_the_same_windows() -> None:
+def test_windows_at_same_for_both_folds_of_dst_hour() -> None:
     first = datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK)
     second = first.replace(fold=1)
     assert first.astimezone(UTC) != second.astimezone(UTC)
@@ -127,9 +125,7 @@ def test_both_of_the_repeated_hours_lie_in_the_same_windows() -> None:
         ("2011-12-30T10:00:00Z", "Pacific/Apia", "2011-12-31"),  # Samoa crossed the date line
     ],
 )
-def test_a_midnight_or_a_day_that_clocks_skip_or_repeat_is_no_stumbling_block(
-    instant: str, zone: str, day: str
-) -> None:
+def test_day_window_skipped_midnight_or_day_is_calendar_date(instant: str, zone: str, day: str) -> None:
     assert window_names_at(instant, zone)[0] == day
 
 
@@ -146,7 +142,7 @@ def test_a_midnight_or_a_day_that_clocks_skip_or_repeat_is_no_stumbling_block(
         ("2027-01-04", "2027-W01"),
     ],
 )
-def test_a_week_begins_on_monday_and_belongs_to_the_year_of_its_thursday(day: str, week: str) -> None:
+def test_week_window_is_iso_week(day: str, week: str) -> None:
     assert window_names_at(f"{day}T12:00:00Z", "UTC")[1] == week
 
 
@@ -164,20 +160,18 @@ def test_a_week_begins_on_monday_and_belongs_to_the_year_of_its_thursday(day: st
         ("2027-01-01", "2027-01"),
     ],
 )
-def test_a_month_ends_with_its_last_day_leap_days_included(day: str, month: str) -> None:
+def test_month_window_changes_after_last_day_and_leap_day(day: str, month: str) -> None:
     names = window_names_at(f"{day}T12:00:00Z", "UTC")
     assert (names[0], names[2]) == (day, month)
 
 
-def test_a_new_year_begins_all_windows_but_the_week() -> None:
+def test_windows_at_new_year_week_continues() -> None:
     assert window_names_at("2027-01-01T04:59:59Z", "America/New_York") == ["2026-12-31", "2026-W53", "2026-12"]
     assert window_names_at("2027-01-01T05:00:00Z", "America/New_York") == ["2027-01-01", "2026-W53", "2027-01"]
 
 
 @given(instants, st.timedeltas(timedelta(hours=-30), timedelta(hours=30)), zones)
-def test_moments_share_their_windows_if_their_calendars_show_the_same_date(
-    instant: datetime, later: timedelta, zone: ZoneInfo
-) -> None:
+def test_windows_at_equal_for_equal_dates(instant: datetime, later: timedelta, zone: ZoneInfo) -> None:
     later_instant = instant + later
     dates = [datetime.fromtimestamp(value.timestamp(), zone).date() for value in (instant, later_instant)]
     windows, later_windows = windows_at(instant, zone), windows_at(later_instant, zone)
@@ -187,7 +181,7 @@ def test_moments_share_their_windows_if_their_calendars_show_the_same_date(
 
 
 @given(instants, st.integers(-800, 800), zones)
-def test_a_moment_lies_in_exactly_one_window_of_each_kind(instant: datetime, days: int, zone: ZoneInfo) -> None:
+def test_windows_at_contain_date_in_one_window_per_kind(instant: datetime, days: int, zone: ZoneInfo) -> None:
     today = datetime.fromtimestamp(instant.timestamp(), zone).date()
     windows = windows_at(instant, zone)
     assert [window.kind for window in windows] == list(WindowKind)
@@ -199,11 +193,11 @@ def test_a_moment_lies_in_exactly_one_window_of_each_kind(instant: datetime, day
 
 
 @given(instants, zones)
-def test_the_same_moment_told_in_another_time_zone_lies_in_the_same_windows(instant: datetime, zone: ZoneInfo) -> None:
+def test_windows_at_independent_of_timestamp_time_zone(instant: datetime, zone: ZoneInfo) -> None:
     assert windows_at(instant.astimezone(zone), NEW_YORK) == windows_at(instant, NEW_YORK)
 
 
-def test_a_date_is_that_of_the_time_zone() -> None:
+def test_local_date_uses_time_zone() -> None:
     midnight = datetime(2026, 11, 21, tzinfo=UTC)
     assert local_date(midnight, UTC) == date(2026, 11, 21)
     assert local_date(midnight, NEW_YORK) == date(2026, 11, 20)
@@ -218,7 +212,7 @@ def test_a_date_is_that_of_the_time_zone() -> None:
         ("2026-11-02T05:00:00Z", "2026-11-02"),
     ],
 )
-def test_consumers_read_the_date_of_the_policys_time_zone(now: str, day: str) -> None:
+def test_receipt_date_placeholder_uses_policy_time_zone(now: str, day: str) -> None:
     texts = {"accepted": {"receipt": "{date}"}}
     assert decide_case(case(policy={"texts": texts}, now=datetime.fromisoformat(now))).receipt == day
 
@@ -229,16 +223,16 @@ TODAY = date(2026, 11, 20)
 @pytest.mark.parametrize(
     ("days_back", "expected_count"), [(1, 1), (2, 11), (29, 11), (30, 111), (364, 111), (365, 1111)]
 )
-def test_the_last_days_are_counted_today_included(days_back: int, expected_count: int) -> None:
+def test_within_days_counts_last_days_including_today(days_back: int, expected_count: int) -> None:
     days = {0: 1, 1: 10, 29: 100, 364: 1000, 365: 10000}
     counts = {TODAY - timedelta(days=ago): count for ago, count in days.items()}
     assert within_days(counts.items(), TODAY, days_back) == expected_count
 
 
-def test_the_last_days_reach_over_a_leap_day() -> None:
+def test_within_days_counts_over_leap_day() -> None:
     counts = {date(2028, 2, 28): 1, date(2028, 2, 29): 10, date(2028, 3, 1): 100}
     assert [within_days(counts.items(), date(2028, 3, 1), days_back) for days_back in (1, 2, 3)] == [100, 110, 111]
 
 
-def test_nothing_is_counted_where_nothing_happened() -> None:
+def test_within_days_without_counts_returns_zero() -> None:
     assert within_days([], TODAY, 365) == 0

@@ -28,7 +28,7 @@ def names_in(names: Iterable[str] | None) -> list[str]:
     return sorted(map(str, names))
 
 
-def test_a_policy_needs_no_more_than_what_to_do_with_strangers_and_a_time_zone() -> None:
+def test_policy_required_fields_only_has_defaults() -> None:
     minimal = policy()
     assert (minimal.unknown_order, minimal.unknown_customer) == ("accept", "accept")
     assert minimal.zone == ZoneInfo("America/New_York")
@@ -40,7 +40,7 @@ def test_a_policy_needs_no_more_than_what_to_do_with_strangers_and_a_time_zone()
     assert minimal.texts == DEFAULT_TEXTS
 
 
-def test_every_field_of_a_document_is_read() -> None:
+def test_policy_document_all_fields_parsed() -> None:
     defaults = parse_document(full_document()).defaults
     assert names_in(defaults.payment_types) == ["cash", "credit", "none", "other"]
     assert names_in(defaults.channels) == ["consumer", "consumer_recurring", "none", "other"]
@@ -64,7 +64,7 @@ def test_every_field_of_a_document_is_read() -> None:
     assert defaults.text(Reason.ACCEPTED).receipt == "Paid {payment_amount}<br><pnm_fee />"
 
 
-def test_all_payment_types_channels_and_subchannels_can_be_named() -> None:
+def test_policy_accepts_all_documented_types_and_channels() -> None:
     types, channels, subchannels = (
         sorted([*kind, "none", "other"]) for kind in (PaymentType, SiteChannel, SiteSubchannel)
     )
@@ -91,33 +91,33 @@ def test_all_payment_types_channels_and_subchannels_can_be_named() -> None:
         {"unknown_order": "decline", "unknown_customer": "decline"},
     ],
 )
-def test_what_lies_just_within_the_bounds_of_a_document_is_read(changes: dict[str, Any]) -> None:
+def test_policy_values_at_bounds_valid(changes: dict[str, Any]) -> None:
     assert policy(**changes).unknown_order in ("accept", "decline")
 
 
 @pytest.mark.parametrize("name", ["S", "x" * 64, "Site_1-a", "0"])
-def test_a_site_can_have_any_name_of_an_identifier(name: str) -> None:
+def test_policy_document_site_identifier_valid(name: str) -> None:
     document = parse_document({**valid_document(), "sites": {name: {"time_zone": "UTC"}}})
     assert document.for_site(name).time_zone == "UTC"
 
 
 @pytest.mark.parametrize("name", ["UTC", "America/New_York", "America/Argentina/Ushuaia", "Pacific/Apia", "Etc/GMT+12"])
-def test_a_time_zone_of_ianas_is_read(name: str) -> None:
+def test_policy_iana_time_zone_valid(name: str) -> None:
     assert policy(time_zone=name).zone == ZoneInfo(name)
 
 
-def test_a_policy_that_was_read_does_not_change() -> None:
+def test_policy_is_immutable() -> None:
     with pytest.raises(ValidationError):
         policy().unknown_order = "decline"  # type: ignore[misc]  # the assignment must fail
 
 
-def test_a_site_without_an_entry_has_the_defaults() -> None:
+def test_site_policy_without_entry_is_defaults() -> None:
     document = parse_document(full_document())
     assert document.for_site("S0") is document.defaults
     assert parse_document(valid_document()).for_site(SITE).time_zone == "America/New_York"
 
 
-def test_a_site_whose_entry_says_nothing_has_the_defaults() -> None:
+def test_site_policy_empty_entry_equals_defaults() -> None:
     document = parse_document({**full_document(), "sites": {SITE: {}}})
     assert document.for_site(SITE) == document.defaults
 
@@ -143,12 +143,12 @@ REPLACED_FIELDS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def test_each_field_is_tried_at_a_site() -> None:
+def test_replaced_fields_cover_all_policy_fields() -> None:
     assert REPLACED_FIELDS.keys() | {"texts"} == SitePolicy.model_fields.keys()
 
 
 @pytest.mark.parametrize("field", REPLACED_FIELDS)
-def test_what_a_site_names_replaces_the_defaults_whole_field_and_no_other(field: str) -> None:
+def test_site_policy_field_replaces_default_field_completely(field: str) -> None:
     default, site_value = REPLACED_FIELDS[field]
     site = site_policy({field: site_value}, **{field: default}, texts={"order_closed": {"receipt": "Closed"}})
     assert getattr(site, field) == getattr(policy(**{field: site_value}), field)
@@ -158,11 +158,11 @@ def test_what_a_site_names_replaces_the_defaults_whole_field_and_no_other(field:
 
 
 @pytest.mark.parametrize("field", ["payment_types", "channels", "subchannels", "chargebacks", "returns"])
-def test_a_site_can_lift_a_rule_of_the_defaults(field: str) -> None:
+def test_site_policy_null_removes_default_rule(field: str) -> None:
     assert getattr(site_policy({field: None}, **{field: REPLACED_FIELDS[field][0]}), field) is None
 
 
-def test_a_sites_entry_changes_neither_the_defaults_nor_another_site() -> None:
+def test_site_policy_leaves_defaults_and_other_sites_unchanged() -> None:
     sites = {SITE: {"time_zone": "UTC", "texts": {"order_closed": {"receipt": "Closed"}}}, "S2": {}}
     document = parse_document({**valid_document(), "sites": sites})
     assert document.for_site(SITE).time_zone == "UTC"
@@ -171,7 +171,7 @@ def test_a_sites_entry_changes_neither_the_defaults_nor_another_site() -> None:
     assert document.defaults.texts == DEFAULT_TEXTS
 
 
-def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() -> None:
+def test_consumer_text_precedence_site_defaults_project() -> None:
     site = site_policy(
         {"texts": {"order_closed": {"receipt": "Of the site"}, "order_expired": {"decline_reason": "Late"}}},
         texts={
@@ -188,13 +188,13 @@ def test_texts_come_from_the_site_then_the_defaults_then_from_us_part_by_part() 
 
 
 @pytest.mark.parametrize("reason", [Reason.TOO_MANY_RETURNS, Reason.CANNOT_DECIDE_NOW])
-def test_a_site_can_take_a_reason_to_decline_out_of_the_answer(reason: Reason) -> None:
+def test_site_policy_null_removes_decline_reason_keeps_receipt(reason: Reason) -> None:
     text = site_policy({"texts": {reason: {"decline_reason": None}}}).text(reason)
     assert text.decline_reason is None
     assert text.receipt == DEFAULT_TEXTS[reason].receipt
 
 
-def test_a_version_names_the_text_that_the_policy_was_read_from() -> None:
+def test_policy_version_is_sha256_prefix_of_document() -> None:
     text = json.dumps(full_document())
     document = read_policy(text)
     version = document.defaults.version
@@ -204,7 +204,7 @@ def test_a_version_names_the_text_that_the_policy_was_read_from() -> None:
     assert read_policy(text).defaults.version == version
 
 
-def test_another_text_has_another_version_however_little_differs() -> None:
+def test_policy_version_differs_for_any_document_change() -> None:
     text = json.dumps(full_document())
     texts = [text, text + " ", text.replace("500.00", "500.01"), text.replace("Chicago", "Denver")]
     assert len({read_policy(document_text).for_site(SITE).version for document_text in texts}) == len(texts)

@@ -40,41 +40,41 @@ def error_paths(document: Any) -> set[str]:
     ],
     ids=lambda value: value[:30],
 )
-def test_a_text_that_is_no_json_of_ours_is_refused_as_such(text: str, expected: str) -> None:
+def test_policy_document_malformed_json_one_error(text: str, expected: str) -> None:
     (error,) = errors_of(text)
     assert error.startswith("invalid JSON: ")
     assert expected in error
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "1", '"defaults"', "[" * 900 + "]" * 900, '{"\\ud800": 1}'])
-def test_a_document_that_is_no_object_is_refused(text: str) -> None:
+def test_policy_document_not_an_object_invalid(text: str) -> None:
     (error,) = errors_of(text)
     assert error.startswith("the document: ")
 
 
 @pytest.mark.parametrize("defaults", [None, [], "", 1, True])
-def test_defaults_that_are_no_object_are_refused(defaults: Any) -> None:
+def test_policy_defaults_not_an_object_invalid(defaults: Any) -> None:
     assert error_paths({"defaults": defaults}) == {"defaults"}
 
 
-def test_a_document_without_defaults_is_refused() -> None:
+def test_policy_document_without_defaults_invalid() -> None:
     assert error_paths({"sites": {}}) == {"defaults"}
 
 
 @pytest.mark.parametrize("name", ["unknown_order", "unknown_customer", "time_zone"])
-def test_a_required_field_that_is_missing_is_named(name: str) -> None:
+def test_policy_required_field_missing_error_has_path(name: str) -> None:
     document = valid_document()
     del document["defaults"][name]
     assert error_paths(document) == {f"defaults.{name}"}
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_policy_document_errors_all_reported() -> None:
     document = {"defaults": {"unknown_order": "maybe", "time_zone": "Mars"}, "site": {}}
     expected = {"defaults.unknown_order", "defaults.unknown_customer", "defaults.time_zone", "site"}
     assert error_paths(document) == expected
 
 
-def test_the_error_says_all_of_its_faults() -> None:
+def test_policy_invalid_error_message_contains_all_errors() -> None:
     with pytest.raises(PolicyInvalidError, match=r"defaults\.unknown_order: .*; defaults\.unknown_customer: "):
         read_policy('{"defaults": {"time_zone": "UTC"}}')
 
@@ -96,24 +96,24 @@ FREQUENCY = {"max_count": 1, "within_days": 30}
         ({"_version": "1"}, "_version"),
     ],
 )
-def test_a_field_that_nobody_knows_is_refused_at_each_level(changes: dict[str, Any], path: str) -> None:
+def test_policy_unknown_field_invalid_at_each_level(changes: dict[str, Any], path: str) -> None:
     assert error_paths(valid_document(**changes)) == {f"defaults.{path}"}
 
 
-def test_a_field_that_nobody_knows_is_refused_in_the_document_and_in_a_site() -> None:
+def test_policy_unknown_field_invalid_in_document_and_site() -> None:
     assert error_paths({**valid_document(), "site": {}}) == {"site"}
     assert error_paths({**valid_document(), "sites": {"S1": {"timezone": "UTC"}}}) == {"sites.S1.timezone"}
 
 
 @pytest.mark.parametrize("amount", [1, 1.5, True, None, "", "1.001", "1,00", "$1", "+1", "1e2", "NaN", "1" * 13])
-def test_an_amount_is_a_text_of_dollars_and_cents(amount: Any) -> None:
+def test_policy_amount_not_decimal_string_invalid(amount: Any) -> None:
     (error,) = errors_of(json.dumps(valid_document(spending_limits=[{**LIMIT, "amount": amount}])))
     assert error == "defaults.spending_limits.0.amount: must be an amount like 25.00"
 
 
 @pytest.mark.parametrize("amount", ["0", "0.00", "-0", "-0.01", "-500.00"])
 @pytest.mark.parametrize("bound", ["minimum", "maximum"])
-def test_an_amount_of_nothing_or_less_is_refused(bound: str, amount: str) -> None:
+def test_policy_amount_zero_or_negative_invalid(bound: str, amount: str) -> None:
     for changes, path in (
         ({"amounts": {"cash": {bound: amount}}}, f"amounts.cash.{bound}"),
         ({"spending_limits": [{**LIMIT, "amount": amount}]}, "spending_limits.0.amount"),
@@ -121,21 +121,21 @@ def test_an_amount_of_nothing_or_less_is_refused(bound: str, amount: str) -> Non
         assert errors_of(json.dumps(valid_document(**changes))) == [f"defaults.{path}: must be greater than zero"]
 
 
-def test_a_minimum_above_its_maximum_is_refused() -> None:
+def test_policy_amount_minimum_above_maximum_invalid() -> None:
     document = valid_document(amounts={"cash": {"minimum": "20.01", "maximum": "20.00"}})
     assert errors_of(json.dumps(document)) == ["defaults.amounts.cash: has a minimum above its maximum"]
 
 
 @pytest.mark.parametrize("kind", ["chargebacks", "returns"])
 @pytest.mark.parametrize("days", [0, -1, 366, 10**30, True, False, 1.5, 30.0, "30", None, [30]])
-def test_a_number_of_days_is_a_whole_one_from_1_to_365(kind: str, days: Any) -> None:
+def test_policy_within_days_not_integer_1_to_365_invalid(kind: str, days: Any) -> None:
     document = valid_document(**{kind: {"max_count": 1, "within_days": days}})
     assert error_paths(document) == {f"defaults.{kind}.within_days"}
 
 
 @pytest.mark.parametrize("kind", ["chargebacks", "returns"])
 @pytest.mark.parametrize("max_count", [-1, True, 1.5, 1.0, "1", None])
-def test_a_most_is_a_whole_number(kind: str, max_count: Any) -> None:
+def test_policy_max_count_not_natural_integer_invalid(kind: str, max_count: Any) -> None:
     document = valid_document(**{kind: {"max_count": max_count, "within_days": 30}})
     assert error_paths(document) == {f"defaults.{kind}.max_count"}
 
@@ -171,7 +171,7 @@ def test_a_most_is_a_whole_number(kind: str, max_count: Any) -> None:
         ({"texts": None}, "texts"),
     ],
 )
-def test_a_value_that_nobody_knows_is_refused_with_its_place(changes: dict[str, Any], path: str) -> None:
+def test_policy_invalid_value_error_has_path(changes: dict[str, Any], path: str) -> None:
     steps = ["defaults", *path.split(".")]
     assert {tuple(error_path.split(".")[: len(steps)]) for error_path in error_paths(valid_document(**changes))} == {
         tuple(steps)
@@ -205,25 +205,25 @@ def test_a_value_that_nobody_knows_is_refused_with_its_place(changes: dict[str, 
         "x" * 5000,
     ],
 )
-def test_a_time_zone_that_does_not_exist_is_refused(name: str) -> None:
+def test_policy_time_zone_not_iana_invalid(name: str) -> None:
     assert errors_of(json.dumps(valid_document(time_zone=name))) == [
         "defaults.time_zone: must be an IANA time zone such as America/New_York"
     ]
 
 
 @pytest.mark.parametrize("value", [None, [], "S1", 1])
-def test_sites_and_a_site_that_are_no_object_are_refused(value: Any) -> None:
+def test_policy_sites_or_site_not_an_object_invalid(value: Any) -> None:
     assert error_paths({**valid_document(), "sites": value}) == {"sites"}
     assert error_paths({**valid_document(), "sites": {"S1": value}}) == {"sites.S1"}
 
 
 @pytest.mark.parametrize("name", ["", "S 1", "S1\n", "S.1", "S#1", "é", "\u0661", "\ud800", "x" * 65])
-def test_a_site_that_is_named_by_no_identifier_is_refused(name: str) -> None:
+def test_policy_site_identifier_invalid(name: str) -> None:
     (error,) = errors_of(json.dumps({**valid_document(), "sites": {name: {}}}))
     assert error.startswith("sites.")
 
 
-def test_a_fault_of_a_site_is_told_of_the_site() -> None:
+def test_policy_site_error_has_path_of_site() -> None:
     sites = {"S1": {"amounts": {"cash": {"maximum": 500.0}}}, "S2": {}}
     assert error_paths({**valid_document(), "sites": sites}) == {"sites.S1.amounts.cash.maximum"}
 
@@ -238,9 +238,7 @@ def test_a_fault_of_a_site_is_told_of_the_site() -> None:
         ({}, None, {"sites.S1.texts"}),
     ],
 )
-def test_texts_that_do_not_fit_together_are_refused_where_they_are_wrong(
-    texts: Any, site_texts: Any, paths: set[str]
-) -> None:
+def test_policy_texts_merge_error_has_invalid_field_path(texts: Any, site_texts: Any, paths: set[str]) -> None:
     assert error_paths({**valid_document(texts=texts), "sites": {"S1": {"texts": site_texts}}}) == paths
 
 
@@ -260,12 +258,12 @@ json_values = st.recursive(
 
 
 @given(any_text | st.text(alphabet='{}[]":,\\ud80 efnaultsNI0.1', max_size=40))
-def test_no_text_raises_anything_but_a_policy_error(text: str) -> None:
+def test_read_policy_any_text_raises_only_policy_error(text: str) -> None:
     parse_or_reject(text)
 
 
 @given(json_values, st.booleans())
-def test_no_json_raises_anything_but_a_policy_error(value: Any, ascii_only: bool) -> None:
+def test_read_policy_any_json_raises_only_policy_error(value: Any, ascii_only: bool) -> None:
     parse_or_reject(json.dumps(value, ensure_ascii=ascii_only))
 
 
@@ -280,7 +278,7 @@ def paths_of(value: Any, prefix: tuple[PathPart, ...] = ()) -> list[tuple[PathPa
 
 
 @given(st.sampled_from(paths_of(full_document())), json_values, st.none() | any_text, st.booleans())
-def test_no_change_to_a_full_document_raises_anything_but_a_policy_error(
+def test_read_policy_any_change_raises_only_policy_error(
     path: tuple[PathPart, ...], value: Any, new_name: str | None, ascii_only: bool
 ) -> None:
     document = full_document()

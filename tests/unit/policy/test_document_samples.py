@@ -24,12 +24,12 @@ def example(name: str) -> PolicyDocument:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_each_document_is_valid(file: Path) -> None:
+def test_policy_samples_valid(file: Path) -> None:
     assert parse(file).defaults.version
 
 
 @pytest.mark.parametrize("name", sample_names("authorization"))
-def test_the_starter_accepts_each_documented_payment_of_customers_and_orders_that_nobody_fed(name: str) -> None:
+def test_starter_policy_accepts_sample_authorizations(name: str) -> None:
     message = read_message(Authorization, stringify_parameters(load_sample("authorization", name)))
     policy = parse(ROOT / "policy.json").for_site(message.site_identifier)
 
@@ -38,7 +38,7 @@ def test_the_starter_accepts_each_documented_payment_of_customers_and_orders_tha
     assert (decision.accept, decision.reason) == (True, Reason.ACCEPTED)
 
 
-def test_the_gaming_operator_shows_limits_over_all_types_and_for_some() -> None:
+def test_gaming_operator_policy_has_typed_and_untyped_limits() -> None:
     policy = example("gaming_operator").defaults
 
     assert policy.unknown_customer == "decline"
@@ -46,7 +46,7 @@ def test_the_gaming_operator_shows_limits_over_all_types_and_for_some() -> None:
     assert {limit.payment_types is None for limit in policy.spending_limits} == {True, False}
 
 
-def test_the_lender_takes_agents_and_schedules_and_no_order_that_it_did_not_feed() -> None:
+def test_lender_policy_agent_channel_declines_unknown_order() -> None:
     policy = example("lender").defaults
 
     assert policy.unknown_order == "decline"
@@ -57,7 +57,7 @@ def test_the_lender_takes_agents_and_schedules_and_no_order_that_it_did_not_feed
 
 
 @pytest.mark.parametrize("name", ["gaming_operator", "lender"])
-def test_the_examples_texts_show_placeholders_of_paynearmes_and_of_ours(name: str) -> None:
+def test_policy_samples_receipt_has_both_placeholder_kinds(name: str) -> None:
     receipt = example(name).defaults.text(Reason.ACCEPTED).receipt
 
     assert "<pnm_payment />" in receipt

@@ -92,24 +92,24 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def test_a_payment_that_breaks_no_rule_is_accepted() -> None:
+def test_rules_no_violation_accepted() -> None:
     decision = decide_case(case())
     assert decision.accept
     assert decision.reason is Reason.ACCEPTED
 
 
-def test_each_reason_of_a_rule_is_tried_here_in_the_documented_order() -> None:
+def test_rule_reasons_all_have_violations_in_order() -> None:
     first, *rule_reasons, conflict_reason, undecidable_reason = Reason
     assert first is Reason.ACCEPTED
     assert {conflict_reason, undecidable_reason} == {Reason.CONFLICTS_WITH_EARLIER, Reason.CANNOT_DECIDE_NOW}
     assert list(VIOLATIONS) == rule_reasons
 
 
-def test_a_code_that_is_stored_is_the_reasons_name() -> None:
+def test_reason_code_is_lowercase_name() -> None:
     assert [str(reason) for reason in Reason] == [reason.name.lower() for reason in Reason]
 
 
-def test_what_is_stored_of_orders_and_customers_is_known() -> None:
+def test_order_and_customer_enums_match_stored_values() -> None:
     assert [OrderStatus("open"), OrderStatus("closed")] == list(OrderStatus)
     assert [OrderType("exact"), OrderType("up-to"), OrderType("any")] == list(OrderType)
     statuses = [CustomerStatus("active"), CustomerStatus("suspended"), CustomerStatus("closed")]
@@ -117,7 +117,7 @@ def test_what_is_stored_of_orders_and_customers_is_known() -> None:
 
 
 @pytest.mark.parametrize("reason", VIOLATIONS)
-def test_each_reason_is_given_for_the_payment_that_gives_it(reason: Reason) -> None:
+def test_decide_violation_declines_with_its_reason(reason: Reason) -> None:
     decision = decide_case(case(**VIOLATIONS[reason]))
     assert not decision.accept
     assert decision.reason is reason
@@ -125,18 +125,18 @@ def test_each_reason_is_given_for_the_payment_that_gives_it(reason: Reason) -> N
 
 
 @pytest.mark.parametrize("reason", VIOLATIONS)
-def test_each_reason_is_given_by_one_rule(reason: Reason) -> None:
+def test_rules_violation_matches_exactly_one_rule(reason: Reason) -> None:
     evaluation = case(**VIOLATIONS[reason])
     assert [returned_reason for rule in RULES if (returned_reason := rule(evaluation)) is not None] == [reason]
 
 
-def test_the_rules_are_asked_in_the_order_of_their_reasons() -> None:
+def test_rules_order_matches_reason_order() -> None:
     matching_rules = [next(rule for rule in RULES if rule(case(**VIOLATIONS[reason]))) for reason in VIOLATIONS]
     assert list(dict.fromkeys(matching_rules)) == list(RULES)
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda reason: str(reason))
-def test_of_two_reasons_the_one_that_stands_first_is_given(first: Reason, second: Reason) -> None:
+def test_decide_two_violations_first_reason_returned(first: Reason, second: Reason) -> None:
     evaluation = case(**merged(VIOLATIONS[first], VIOLATIONS[second]))
     reasons = {rule(evaluation) for rule in RULES}
     # One rule evaluates all limits, so it returns one of their reasons.
@@ -145,7 +145,7 @@ def test_of_two_reasons_the_one_that_stands_first_is_given(first: Reason, second
 
 
 @pytest.mark.parametrize("reason", [None, *VIOLATIONS], ids=str)
-def test_the_same_payment_gets_the_same_decision_and_is_left_as_it_was(reason: Reason | None) -> None:
+def test_decide_deterministic_and_inputs_unchanged(reason: Reason | None) -> None:
     evaluation = case(**VIOLATIONS[reason] if reason else {})
     original = copy.deepcopy(
         (evaluation.message.model_dump(), evaluation.context, evaluation.policy.model_dump(), evaluation.now)
@@ -159,7 +159,7 @@ def test_the_same_payment_gets_the_same_decision_and_is_left_as_it_was(reason: R
     ) == original
 
 
-def test_the_moment_of_a_decision_is_the_same_in_each_time_zone() -> None:
+def test_decide_independent_of_time_zone_of_now() -> None:
     evaluation = case(
         order={"expires_at": NOW + timedelta(seconds=1)},
         now=NOW.astimezone(parse_document(full_document()).defaults.zone),
@@ -171,21 +171,21 @@ def test_the_moment_of_a_decision_is_the_same_in_each_time_zone() -> None:
 
 
 @pytest.mark.parametrize("currency", ["CAD", "EUR", "USN", "XXX"])
-def test_another_currency_is_declined(currency: str) -> None:
+def test_currency_other_than_usd_declined(currency: str) -> None:
     assert decide_case(case(message={"payment_currency": currency})).reason is Reason.CURRENCY_NOT_ACCEPTED
 
 
 @pytest.mark.parametrize("amount", ["0", "0.00", "-0", "-0.01", "-354.99"])
-def test_an_amount_of_nothing_or_less_is_declined(amount: str) -> None:
+def test_payment_amount_zero_or_negative_declined(amount: str) -> None:
     assert decide_case(case(message={"payment_amount": amount})).reason is Reason.AMOUNT_NOT_POSITIVE
 
 
 @pytest.mark.parametrize("amount", ["0.01", "999999999999.99"])
-def test_the_least_and_the_most_amount_are_accepted(amount: str) -> None:
+def test_payment_amount_minimum_and_maximum_accepted(amount: str) -> None:
     assert decide_case(case(message={"payment_amount": amount})).accept
 
 
-def test_a_net_amount_of_nothing_is_no_reason_to_decline() -> None:
+def test_net_amount_zero_accepted() -> None:
     assert decide_case(case(message={"net_payment_amount": "0.00", "net_payment_currency": "USD"})).accept
 
 
@@ -199,7 +199,7 @@ LISTS = [
 
 
 @pytest.mark.parametrize(("field", "parameter", "documented_values", "reason"), LISTS)
-def test_only_what_a_list_names_is_accepted(
+def test_policy_list_accepts_only_listed_values(
     field: str, parameter: str, documented_values: list[str], reason: Reason
 ) -> None:
     for allowed in documented_values:
@@ -209,7 +209,7 @@ def test_only_what_a_list_names_is_accepted(
 
 
 @pytest.mark.parametrize(("field", "parameter", "documented_values", "reason"), LISTS)
-def test_none_stands_for_what_a_message_does_not_name(
+def test_policy_list_none_matches_missing_parameter(
     field: str, parameter: str, documented_values: list[str], reason: Reason
 ) -> None:
     policy = {field: ["none"]}
@@ -220,7 +220,7 @@ def test_none_stands_for_what_a_message_does_not_name(
 
 
 @pytest.mark.parametrize(("field", "parameter", "documented_values", "reason"), LISTS)
-def test_other_stands_for_what_paynearme_does_not_document(
+def test_policy_list_other_matches_undocumented_values(
     field: str, parameter: str, documented_values: list[str], reason: Reason
 ) -> None:
     policy = {field: ["other"]}
@@ -231,7 +231,7 @@ def test_other_stands_for_what_paynearme_does_not_document(
 
 
 @pytest.mark.parametrize(("field", "parameter", "documented_values", "_reason"), LISTS)
-def test_where_there_is_no_list_everything_is_accepted(
+def test_policy_list_absent_accepts_all_values(
     field: str, parameter: str, documented_values: list[str], _reason: Reason
 ) -> None:
     for payment_value in (*documented_values, None, "new"):
@@ -252,7 +252,7 @@ def test_where_there_is_no_list_everything_is_accepted(
         ("500.01", Reason.AMOUNT_TOO_HIGH),
     ],
 )
-def test_a_minimum_and_a_maximum_are_themselves_accepted(amount: str, reason: Reason) -> None:
+def test_amount_bounds_inclusive(amount: str, reason: Reason) -> None:
     policy = {"amounts": {"cash": {"minimum": "20.00", "maximum": "500.00"}}}
     message = {"payment_type": "cash", "payment_amount": amount}
     assert decide_case(case(policy=policy, message=message)).reason is reason
@@ -261,7 +261,7 @@ def test_a_minimum_and_a_maximum_are_themselves_accepted(amount: str, reason: Re
 @pytest.mark.parametrize(
     ("bounded_type", "payment_type"), [("cash", "cash"), ("cash_app", "cash_app"), ("other", "new"), ("none", None)]
 )
-def test_bounds_are_those_of_the_payment_type_alone(bounded_type: str, payment_type: str | None) -> None:
+def test_amount_bounds_apply_to_their_payment_type_only(bounded_type: str, payment_type: str | None) -> None:
     amounts: dict[str, Any] = {"cash": {}, "cash_app": {}, "other": {}, "none": {}}
     for name in amounts:
         policy = {"amounts": {**amounts, name: {"maximum": "300.00"}}}
@@ -270,7 +270,7 @@ def test_bounds_are_those_of_the_payment_type_alone(bounded_type: str, payment_t
 
 
 @pytest.mark.parametrize(("bound", "reason"), [("minimum", Reason.AMOUNT_TOO_LOW), ("maximum", Reason.AMOUNT_TOO_HIGH)])
-def test_bounds_look_at_the_whole_amount_with_its_fees(bound: str, reason: Reason) -> None:
+def test_amount_bounds_compare_payment_amount_with_fees(bound: str, reason: Reason) -> None:
     policy = {"amounts": {"none": {bound: "354.99"}}}
     cent = Decimal("0.01") if bound == "maximum" else Decimal("-0.01")
     message = {"net_payment_amount": str(Decimal("354.99") + cent)}

@@ -15,27 +15,27 @@ CUSTOMER_RULES: list[dict[str, Any]] = [
 ]
 
 
-def test_a_customer_that_nobody_fed_is_declined_if_the_policy_says_so() -> None:
+def test_unknown_customer_declined_only_if_policy_declines() -> None:
     assert decide_case(case(customer=None, policy={"unknown_customer": "decline"})).reason is Reason.CUSTOMER_UNKNOWN
     assert decide_case(case(customer=None, policy={"unknown_customer": "accept"})).accept
 
 
-def test_a_customer_that_was_fed_is_accepted_where_strangers_are_declined() -> None:
+def test_stored_customer_accepted_if_policy_declines_unknown() -> None:
     assert decide_case(case(customer={}, policy={"unknown_customer": "decline"})).accept
 
 
 @pytest.mark.parametrize("rule", CUSTOMER_RULES, ids=lambda rule: str(*rule))
-def test_a_payment_that_names_no_customer_is_declined_where_there_are_rules_by_customer(rule: dict[str, Any]) -> None:
+def test_missing_customer_identifier_with_customer_rule_declined(rule: dict[str, Any]) -> None:
     assert decide_case(case(customer=None, message=WITHOUT_CUSTOMER, policy=rule)).reason is Reason.CUSTOMER_UNKNOWN
     assert decide_case(case(customer=None, policy=rule)).accept
 
 
-def test_a_payment_that_names_no_customer_is_accepted_where_no_rule_is_by_customer() -> None:
+def test_missing_customer_identifier_no_customer_rule_accepted() -> None:
     policy = {"amounts": {"none": {"maximum": "500.00"}}, "payment_types": ["none"], "spending_limits": []}
     assert decide_case(case(customer=None, message=WITHOUT_CUSTOMER, policy=policy)).accept
 
 
-def test_a_payment_that_names_no_customer_is_one_of_a_stranger() -> None:
+def test_missing_customer_identifier_treated_as_unknown_customer() -> None:
     declining = {"unknown_customer": "decline"}
     assert (
         decide_case(case(customer=None, message=WITHOUT_CUSTOMER, policy=declining)).reason is Reason.CUSTOMER_UNKNOWN
@@ -50,11 +50,11 @@ def test_a_payment_that_names_no_customer_is_one_of_a_stranger() -> None:
         (CustomerStatus.CLOSED, Reason.CUSTOMER_CLOSED),
     ],
 )
-def test_only_an_active_customer_may_pay(status: CustomerStatus, reason: Reason) -> None:
+def test_customer_status_only_active_accepted(status: CustomerStatus, reason: Reason) -> None:
     assert decide_case(case(customer={"status": status})).reason is reason
 
 
-def test_why_a_customer_is_suspended_is_not_told() -> None:
+def test_suspended_reason_absent_from_decision() -> None:
     customer = {"status": CustomerStatus.SUSPENDED, "suspended_reason": "sanctions"}
     assert "sanctions" not in str(decide_case(case(customer=customer)))
 
@@ -73,7 +73,7 @@ def reason_for_counts(
 
 @pytest.mark.parametrize(("kind", "reason"), COUNT_RULES)
 @pytest.mark.parametrize("max_count", [0, 1, 5])
-def test_the_most_that_may_happen_may_happen_and_one_more_declines(kind: str, reason: Reason, max_count: int) -> None:
+def test_reversal_count_above_max_count_declined(kind: str, reason: Reason, max_count: int) -> None:
     today = NOW.date()
     assert reason_for_counts(kind, {}, max_count, 30) is Reason.ACCEPTED
     assert reason_for_counts(kind, {today: max_count}, max_count, 30) is Reason.ACCEPTED
@@ -83,7 +83,7 @@ def test_the_most_that_may_happen_may_happen_and_one_more_declines(kind: str, re
 
 @pytest.mark.parametrize(("kind", "reason"), COUNT_RULES)
 @pytest.mark.parametrize("days", [1, 2, 30, 365])
-def test_what_happened_counts_for_as_many_days_today_included(kind: str, reason: Reason, days: int) -> None:
+def test_reversal_count_covers_within_days_including_today(kind: str, reason: Reason, days: int) -> None:
     first = NOW.date() - timedelta(days=days - 1)
     assert reason_for_counts(kind, {first: 1}, 0, days) is reason
     assert reason_for_counts(kind, {first - timedelta(days=1): 1}, 0, days) is Reason.ACCEPTED
@@ -91,27 +91,25 @@ def test_what_happened_counts_for_as_many_days_today_included(kind: str, reason:
 
 @pytest.mark.parametrize(("kind", "reason"), COUNT_RULES)
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati", "Etc/GMT+12"])
-def test_the_days_of_what_happened_end_at_midnight_utc_whatever_the_policys_time_zone(
-    kind: str, reason: Reason, zone: str
-) -> None:
+def test_reversal_count_days_change_at_midnight_utc(kind: str, reason: Reason, zone: str) -> None:
     counts = {date(2026, 11, 20): 1}
     last = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
     assert reason_for_counts(kind, counts, 0, 1, last, zone) is reason
     assert reason_for_counts(kind, counts, 0, 1, last + timedelta(seconds=1), zone) is Reason.ACCEPTED
 
 
-def test_chargebacks_and_returns_are_counted_apart() -> None:
+def test_chargebacks_and_bank_returns_counted_separately() -> None:
     policy = {"chargebacks": {"max_count": 1, "within_days": 30}, "returns": {"max_count": 1, "within_days": 30}}
     counts = {NOW.date(): 1}
     assert decide_case(case(policy=policy, chargebacks=counts, returns=counts)).accept
 
 
-def test_what_happened_declines_nothing_where_the_policy_does_not_count_it() -> None:
+def test_reversal_counts_without_policy_rule_accepted() -> None:
     counts = {NOW.date(): 1000}
     assert decide_case(case(chargebacks=counts, returns=counts)).accept
 
 
-def test_a_stranger_with_chargebacks_is_declined_for_them() -> None:
+def test_unknown_customer_with_chargebacks_declined() -> None:
     policy = {"chargebacks": {"max_count": 0, "within_days": 30}}
     decision = decide_case(case(customer=None, policy=policy, chargebacks={NOW.date(): 1}))
     assert decision.reason is Reason.TOO_MANY_CHARGEBACKS

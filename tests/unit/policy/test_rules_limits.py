@@ -51,7 +51,7 @@ def by_type(window: WindowKind, **amounts: str) -> dict[WindowKind, WindowTotals
 
 @pytest.mark.parametrize(("window", "reason", "_self_imposed_reason"), WINDOW_REASONS)
 @pytest.mark.parametrize(("spent_before", "accepted"), EDGES)
-def test_exactly_a_limit_may_be_spent_and_no_cent_more(
+def test_policy_limit_accepts_exact_amount_declines_above(
     window: WindowKind, reason: Reason, _self_imposed_reason: Reason, spent_before: str, accepted: bool
 ) -> None:
     limits = {"spending_limits": [limit(window, "1000.00")]}
@@ -61,7 +61,7 @@ def test_exactly_a_limit_may_be_spent_and_no_cent_more(
 
 @pytest.mark.parametrize(("window", "_policy_reason", "reason"), WINDOW_REASONS)
 @pytest.mark.parametrize(("spent_before", "accepted"), EDGES)
-def test_exactly_an_own_limit_may_be_spent_and_no_cent_more(
+def test_self_imposed_limit_accepts_exact_amount_declines_above(
     window: WindowKind, _policy_reason: Reason, reason: Reason, spent_before: str, accepted: bool
 ) -> None:
     customer = self_imposed(**{window: "1000.00"})
@@ -70,20 +70,20 @@ def test_exactly_an_own_limit_may_be_spent_and_no_cent_more(
 
 
 @pytest.mark.parametrize("amount", ["354.98", "354.99", "355.00"])
-def test_one_payment_can_be_above_a_limit_by_itself(amount: str) -> None:
+def test_policy_limit_single_payment_above_declined(amount: str) -> None:
     decision = decide_case(case(policy={"spending_limits": [limit("day", amount)]}))
     assert decision.reason is (Reason.DAY_LIMIT_EXCEEDED if amount == "354.98" else Reason.ACCEPTED)
 
 
 @pytest.mark.parametrize("window", WindowKind)
-def test_a_limit_looks_at_its_own_window_alone(window: WindowKind) -> None:
+def test_limit_ignores_spending_in_other_windows(window: WindowKind) -> None:
     limits = {"spending_limits": [limit(window, "1000.00")]}
     other_windows = totals(**{other: "99999.00" for other in WindowKind if other is not window})
     assert decide_case(case(policy=limits, spending=other_windows)).accept
     assert decide_case(case(customer=self_imposed(**{window: "1000.00"}), spending=other_windows)).accept
 
 
-def test_what_is_spent_is_the_whole_payment_with_its_fees() -> None:
+def test_limit_counts_payment_amount_with_fees() -> None:
     limits = {"spending_limits": [limit("day", "354.98")]}
     evaluation = case(policy=limits, message={"payment_amount": "354.99", "net_payment_amount": "350.00"})
     assert decide_case(evaluation).reason is Reason.DAY_LIMIT_EXCEEDED
@@ -110,7 +110,7 @@ def test_what_is_spent_is_the_whole_payment_with_its_fees() -> None:
         (["other"], "cash", False),
     ],
 )
-def test_a_limit_for_some_types_is_for_payments_of_these_types(
+def test_typed_limit_applies_only_to_listed_payment_types(
     limited_types: list[str], payment_type: str | None, is_limited: bool
 ) -> None:
     limits = {"spending_limits": [limit("day", "300.00", *limited_types)]}
@@ -118,7 +118,7 @@ def test_a_limit_for_some_types_is_for_payments_of_these_types(
     assert decision.reason is (Reason.DAY_LIMIT_EXCEEDED if is_limited else Reason.ACCEPTED)
 
 
-def test_a_limit_for_some_types_counts_what_was_spent_with_all_of_them_and_no_other() -> None:
+def test_typed_limit_counts_spending_of_listed_types_only() -> None:
     limits = {"spending_limits": [limit("week", "1000.00", "cash", "none")]}
     message = {"payment_type": "cash"}
     within_limit = by_type(WindowKind.WEEK, cash="300.00", none="345.01", ach="9999.00", other="9999.00")
@@ -127,7 +127,7 @@ def test_a_limit_for_some_types_counts_what_was_spent_with_all_of_them_and_no_ot
     assert decide_case(case(policy=limits, message=message, spending=above_limit)).reason is Reason.WEEK_LIMIT_EXCEEDED
 
 
-def test_a_limit_for_all_types_counts_what_was_spent_with_any() -> None:
+def test_untyped_limit_counts_spending_of_all_types() -> None:
     limits = {"spending_limits": [limit("week", "1000.00")]}
     message = {"payment_type": "cash"}
     within_limit = by_type(WindowKind.WEEK, ach="300.00", other="345.01")
@@ -137,7 +137,7 @@ def test_a_limit_for_all_types_counts_what_was_spent_with_any() -> None:
 
 
 @pytest.mark.parametrize("tight_limit", [0, 1, 2])
-def test_of_several_limits_of_one_window_each_must_be_kept(tight_limit: int) -> None:
+def test_limits_of_one_window_all_evaluated(tight_limit: int) -> None:
     limits = [limit("day", "1000.00"), limit("day", "1000.00", "cash"), limit("day", "1000.00", "cash", "ach")]
     spending = by_type(WindowKind.DAY, cash="100.00")
     message = {"payment_type": "cash"}
@@ -160,14 +160,14 @@ def test_of_several_limits_of_one_window_each_must_be_kept(tight_limit: int) -> 
         ("1000.00", "354.99", Reason.ACCEPTED),
     ],
 )
-def test_an_own_limit_can_lower_the_policys_and_never_raise_it(
+def test_self_imposed_limit_lowers_but_never_raises_policy_limit(
     policy_limit: str, self_imposed_limit: str, reason: Reason
 ) -> None:
     limits = {"spending_limits": [limit("day", policy_limit)]}
     assert decide_case(case(policy=limits, customer=self_imposed(day=self_imposed_limit))).reason is reason
 
 
-def test_an_own_limit_counts_all_payment_types_though_the_policys_is_for_one() -> None:
+def test_self_imposed_limit_counts_all_payment_types() -> None:
     limits = {"spending_limits": [limit("day", "1000.00", "cash")]}
     spending = by_type(WindowKind.DAY, ach="300.00")
     evaluation = case(
@@ -176,12 +176,12 @@ def test_an_own_limit_counts_all_payment_types_though_the_policys_is_for_one() -
     assert decide_case(evaluation).reason is Reason.SELF_IMPOSED_DAY_LIMIT_EXCEEDED
 
 
-def test_a_customer_can_set_a_limit_of_nothing() -> None:
+def test_self_imposed_limit_zero_declines_one_cent() -> None:
     evaluation = case(customer=self_imposed(month="0.00"), message={"payment_amount": "0.01"})
     assert decide_case(evaluation).reason is Reason.SELF_IMPOSED_MONTH_LIMIT_EXCEEDED
 
 
-def test_a_stranger_has_the_policys_limits() -> None:
+def test_policy_limit_applies_to_unknown_customer() -> None:
     limits = {"spending_limits": [limit("day", "1000.00")]}
     spending = totals(day="645.02")
     evaluation = case(policy=limits, customer=None, spending=spending)
@@ -192,7 +192,7 @@ def test_a_stranger_has_the_policys_limits() -> None:
 # The limits of a payment, the spending, and the payment type.
 
 
-def test_limits_are_tried_by_day_week_and_month_and_the_customers_own_after_all_of_the_policys() -> None:
+def test_limit_order_policy_then_self_imposed() -> None:
     limits = [
         limit("month", "5.00"),
         limit("day", "2.00", "cash", "ach"),
@@ -216,7 +216,7 @@ def test_limits_are_tried_by_day_week_and_month_and_the_customers_own_after_all_
 
 
 @pytest.mark.parametrize("customer", [None, MerchantCustomer()])
-def test_where_nobody_set_a_limit_there_is_none(customer: MerchantCustomer | None) -> None:
+def test_applicable_limits_none_configured_empty(customer: MerchantCustomer | None) -> None:
     assert list(applicable_limits(policy(), customer, CASH)) == []
 
 
@@ -224,9 +224,7 @@ cents = st.integers(0, 10**14 - 1).map(lambda cents_value: Decimal(cents_value) 
 
 
 @given(st.dictionaries(st.sampled_from(WindowKind), cents), cents.filter(bool))
-def test_a_payment_is_accepted_if_and_only_if_no_own_limit_is_passed(
-    limits: dict[WindowKind, Decimal], amount: Decimal
-) -> None:
+def test_self_imposed_limits_accept_iff_none_exceeded(limits: dict[WindowKind, Decimal], amount: Decimal) -> None:
     half_totals = {window: WindowTotals(max_amount / 2) for window, max_amount in limits.items()}
     evaluation = case(
         customer={"self_imposed_limits": limits}, spending=half_totals, message={"payment_amount": f"{amount:.2f}"}
@@ -236,7 +234,7 @@ def test_a_payment_is_accepted_if_and_only_if_no_own_limit_is_passed(
     )
 
 
-def test_what_was_spent_is_told_for_all_types_for_some_and_for_none() -> None:
+def test_window_totals_total_for_payment_types() -> None:
     spending = WindowTotals(Decimal("100.03"), {CASH: Decimal("0.10"), ACH: Decimal("0.20"), "none": Decimal(7)})
     assert spending.total_for(None) == Decimal("100.03")
     assert spending.total_for([CASH, ACH]) == Decimal("0.30")
@@ -258,7 +256,7 @@ def test_what_was_spent_is_told_for_all_types_for_some_and_for_none() -> None:
         ("crypto", "other"),
     ],
 )
-def test_a_payment_type_is_named_as_policies_name_it(payment_type: str | None, name: TypeName) -> None:
+def test_payment_type_name_maps_missing_and_undocumented(payment_type: str | None, name: TypeName) -> None:
     confirmation = read_message(Confirmation, valid_confirmation(payment_type=payment_type))
     evaluation: Authorization = authorization(payment_type=payment_type)
     assert payment_type_name(evaluation) == payment_type_name(confirmation) == name

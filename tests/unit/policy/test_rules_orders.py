@@ -16,16 +16,16 @@ def decision_reason(order: dict[str, Any], **message: str | None) -> str:
     return decide_case(case(order=order, message=message)).reason
 
 
-def test_an_order_that_nobody_fed_is_declined_if_the_policy_says_so() -> None:
+def test_unknown_order_declined_only_if_policy_declines() -> None:
     assert decide_case(case(order=None, policy=DECLINE_UNKNOWN_ORDERS)).reason is Reason.ORDER_UNKNOWN
     assert decide_case(case(order=None, policy={"unknown_order": "accept"})).accept
 
 
-def test_an_order_that_was_fed_is_accepted_where_strangers_are_declined() -> None:
+def test_stored_order_accepted_if_policy_declines_unknown() -> None:
     assert decide_case(case(order={}, policy=DECLINE_UNKNOWN_ORDERS)).accept
 
 
-def test_a_closed_order_is_declined_and_an_open_one_accepted() -> None:
+def test_order_status_closed_declined_open_accepted() -> None:
     assert decision_reason({"status": OrderStatus.CLOSED}) is Reason.ORDER_CLOSED
     assert decision_reason({"status": OrderStatus.OPEN}) is Reason.ACCEPTED
 
@@ -40,19 +40,19 @@ def test_a_closed_order_is_declined_and_an_open_one_accepted() -> None:
         (timedelta(days=400), Reason.ORDER_EXPIRED),
     ],
 )
-def test_an_offer_holds_until_the_moment_at_which_it_expires(later: timedelta, reason: Reason) -> None:
+def test_order_declined_from_expiry_timestamp_on(later: timedelta, reason: Reason) -> None:
     assert decide_case(case(order={"expires_at": NOW}, now=NOW + later)).reason is reason
 
 
 @pytest.mark.parametrize(("fold", "instant"), [(0, "2026-11-01T05:30:00Z"), (1, "2026-11-01T06:30:00Z")])
-def test_an_offer_that_expires_in_a_repeated_hour_expires_in_the_one_that_is_meant(fold: int, instant: str) -> None:
+def test_order_expiry_in_ambiguous_dst_hour_respects_fold(fold: int, instant: str) -> None:
     expires_at = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"), fold=fold)
     now = datetime.fromisoformat(instant)
     assert decide_case(case(order={"expires_at": expires_at}, now=now)).reason is Reason.ORDER_EXPIRED
     assert decide_case(case(order={"expires_at": expires_at}, now=now - timedelta(seconds=1))).accept
 
 
-def test_an_offer_without_an_end_does_not_expire() -> None:
+def test_order_without_expiry_accepted() -> None:
     assert decide_case(case(order={"expires_at": None}, now=NOW + timedelta(days=100_000))).accept
 
 
@@ -67,19 +67,19 @@ AMOUNTS = ["354.98", "354.99", "355.00"]
         (OrderType.ANY, [Reason.ACCEPTED, Reason.ACCEPTED, Reason.ACCEPTED]),
     ],
 )
-def test_what_may_be_paid_of_an_order_depends_on_its_type(order_type: OrderType, reasons: list[Reason]) -> None:
+def test_order_amount_rule_depends_on_order_type(order_type: OrderType, reasons: list[Reason]) -> None:
     order = {"order_type": order_type, "order_amount": Decimal("354.99")}
     assert [decision_reason(order, payment_amount=amount) for amount in AMOUNTS] == reasons
 
 
 @pytest.mark.parametrize("order_type", [OrderType.UP_TO, OrderType.ANY])
-def test_less_than_an_orders_minimum_is_declined_and_the_minimum_itself_accepted(order_type: OrderType) -> None:
+def test_order_minimum_accepted_below_declined(order_type: OrderType) -> None:
     order = {"order_type": order_type, "order_amount": Decimal("500.00"), "minimum_payment_amount": Decimal("354.99")}
     reasons = [decision_reason(order, payment_amount=amount) for amount in AMOUNTS]
     assert reasons == [Reason.ORDER_AMOUNT_TOO_LOW, Reason.ACCEPTED, Reason.ACCEPTED]
 
 
-def test_an_order_of_any_amount_can_be_paid_twice_over() -> None:
+def test_order_type_any_accepts_payment_above_order_amount() -> None:
     assert decision_reason({"order_type": OrderType.ANY, "order_amount": Decimal("100.00")}) is Reason.ACCEPTED
 
 
@@ -90,14 +90,14 @@ def test_an_order_of_any_amount_can_be_paid_twice_over() -> None:
         ({"order_type": OrderType.UP_TO, "order_amount": Decimal("350.00")}, Reason.ORDER_AMOUNT_TOO_HIGH),
     ],
 )
-def test_an_orders_amount_is_compared_with_what_is_paid_without_fees(order: dict[str, Any], reason: Reason) -> None:
+def test_order_amount_compared_with_net_amount(order: dict[str, Any], reason: Reason) -> None:
     assert decision_reason(order, payment_amount="354.99", net_payment_amount="350.00") is Reason.ACCEPTED
     assert decision_reason(order, payment_amount="354.99", net_payment_amount="350.01") is reason
     assert decision_reason(order, payment_amount="350.00", net_payment_amount=None) is Reason.ACCEPTED
     assert decision_reason(order, payment_amount="354.99", net_payment_amount=None) is reason
 
 
-def test_an_orders_minimum_is_compared_with_what_is_paid_without_fees() -> None:
+def test_order_minimum_compared_with_net_amount() -> None:
     order = {"minimum_payment_amount": Decimal("350.00")}
     assert decision_reason(order, net_payment_amount="350.00") is Reason.ACCEPTED
     assert decision_reason(order, net_payment_amount="349.99") is Reason.ORDER_AMOUNT_TOO_LOW
@@ -113,13 +113,13 @@ def test_an_orders_minimum_is_compared_with_what_is_paid_without_fees() -> None:
     ],
     ids=str,
 )
-def test_a_net_amount_that_cannot_be_one_tells_nothing(net: dict[str, str]) -> None:
+def test_order_amount_invalid_net_amount_uses_payment_amount(net: dict[str, str]) -> None:
     exact_net = {"order_type": OrderType.EXACT, "order_amount": Decimal(net["net_payment_amount"])}
     assert decide_case(case(order=exact_net, message=net)).reason is Reason.ORDER_AMOUNT_DIFFERS
     exact_gross = {"order_type": OrderType.EXACT, "order_amount": Decimal("354.99")}
     assert decide_case(case(order=exact_gross, message=net)).accept
 
 
-def test_an_order_of_up_to_nothing_that_is_known_takes_no_payment() -> None:
+def test_order_type_up_to_without_amount_declined() -> None:
     order = {"order_type": OrderType.UP_TO, "order_amount": None}
     assert decide_case(case(order=order)).reason is Reason.ORDER_AMOUNT_TOO_HIGH

@@ -35,7 +35,7 @@ def is_accepted(text: str) -> bool:
 
 @pytest.mark.parametrize("text_field", ["receipt", "decline_reason"])
 @pytest.mark.parametrize("character", ["x", "\u00e9", "\U0001f600"])
-def test_a_text_has_3000_characters_at_most(text_field: str, character: str) -> None:
+def test_consumer_text_above_3000_characters_invalid(text_field: str, character: str) -> None:
     max_text = character * MAX_TEXT
     assert (
         getattr(policy(texts={"order_closed": {text_field: max_text}}).text(Reason.ORDER_CLOSED), text_field)
@@ -45,7 +45,7 @@ def test_a_text_has_3000_characters_at_most(text_field: str, character: str) -> 
 
 
 @pytest.mark.parametrize(("name", "length"), PROJECT_PLACEHOLDER_LENGTHS.items())
-def test_a_placeholder_counts_as_the_longest_that_it_can_become(name: str, length: int) -> None:
+def test_consumer_text_length_counts_maximum_placeholder_value(name: str, length: int) -> None:
     texts = {"order_closed": {"receipt": f"{{{name}}}"}}
     decision = decision_for(Reason.ORDER_CLOSED, authorization(**MAX_VALUES), policy(texts=texts), NOW)
     assert len(decision.receipt) == length
@@ -55,13 +55,13 @@ def test_a_placeholder_counts_as_the_longest_that_it_can_become(name: str, lengt
     assert "3000" in single_error(f"{{{name}}}{filler}x")
 
 
-def test_two_placeholders_count_twice_and_a_doubled_brace_once() -> None:
+def test_consumer_text_length_counts_each_placeholder_and_brace() -> None:
     filler = "x" * (MAX_TEXT - 64 - 64 - 2)
     assert len(receipt_of("{order}{order}{{}}" + filler, pnm_order_identifier="8" * 64)) == MAX_TEXT
     assert "3000" in single_error("{order}{order}{{}}" + filler + "x")
 
 
-def test_a_receipt_that_is_too_long_is_refused_at_the_site_that_has_it() -> None:
+def test_consumer_text_length_error_has_path_of_site() -> None:
     document = full_document()
     document["sites"]["S2155373459"]["texts"] = {"accepted": {"receipt": "x" * (MAX_TEXT + 1)}}
     (error,) = errors_of(json.dumps(document))
@@ -98,7 +98,7 @@ times = st.datetimes(datetime(1971, 1, 1), datetime(9998, 12, 31), timezones=st.
     NOW,
     Reason.ORDER_CLOSED,
 )
-def test_no_text_grows_longer_than_paynearme_takes_whatever_a_message_says(
+def test_consumer_text_rendered_never_exceeds_maximum_length(
     template_texts: list[str], amount: str, net: str | None, order: str, now: datetime, reason: Reason
 ) -> None:
     template = "".join(template_texts)
@@ -120,7 +120,7 @@ def test_no_text_grows_longer_than_paynearme_takes_whatever_a_message_says(
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_the_default_texts_are_short_enough_for_any_message(reason: Reason) -> None:
+def test_default_texts_rendered_within_maximum_length(reason: Reason) -> None:
     decision = decision_for(reason, authorization(**MAX_VALUES), policy(), NOW)
     assert len(decision.receipt) <= MAX_TEXT
     assert len(decision.decline_reason or "") <= MAX_TEXT

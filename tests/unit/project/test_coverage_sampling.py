@@ -16,7 +16,7 @@ def split_evenly(items: list[str], processes: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 8, 16])
-def test_each_process_begins_with_its_share_of_the_traced_tests(processes: int) -> None:
+def test_interleave_by_worker_traced_tests_first_and_balanced(processes: int) -> None:
     for first, other in product(range(0, 40, 3), range(0, 60, 7)):
         distributed = interleave_by_worker(["first"] * first, ["other"] * other, processes)
 

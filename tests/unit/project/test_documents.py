@@ -44,3 +44,11 @@ def test_rejected_phrases_in_codespell_pattern_match_vocabulary() -> None:
     [phrases] = re.findall(r"\\b\(\?:(.*?)\)\\b", pattern)
 
     assert sorted(phrases.split("|")) == sorted(word for word in VOCABULARY if " " in word)
+
+
+def test_test_names_short_and_without_rejected_words() -> None:
+    sources = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    names = {name for source in sources for name in re.findall(r"^ *def (test_\w+)", source, re.MULTILINE)}
+
+    assert {name for name in names if len(name) > 60} == set()
+    assert {name for name in names if VOCABULARY & set(name.split("_"))} == set()

@@ -119,7 +119,7 @@ def plain(item: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed_value", range(4))
-def test_the_store_agrees_with_dynamodb(dynamodb: "DynamoDBClient", seed_value: int) -> None:
+def test_simulation_store_matches_dynamodb(dynamodb: "DynamoDBClient", seed_value: int) -> None:
     random = Random(seed_value)  # noqa: S311 # repeatable, not secret
     store, deadline = Store(clock=lambda: 0.0), Deadline.after(600)
     clients: list[Any] = [store, dynamodb]
@@ -143,11 +143,11 @@ def test_the_store_agrees_with_dynamodb(dynamodb: "DynamoDBClient", seed_value: 
         assert found == expected_found
 
 
-def test_seeds_have_no_error() -> None:
+def test_simulation_seeds_without_error() -> None:
     assert first_error(range(1, 4), steps=100) is None
 
 
-def test_a_seed_reproduces_its_run() -> None:
+def test_simulation_seed_reproduces_run() -> None:
     first, second = Simulation(7), Simulation(7)
     for simulation in (first, second):
         simulation.run(steps=100)
@@ -156,5 +156,5 @@ def test_a_seed_reproduces_its_run() -> None:
 
 
 @pytest.mark.parametrize("name", ["a confirmation without its condition", "a submission without its condition"])
-def test_a_planted_bug_is_found(name: str) -> None:
+def test_simulation_planted_bug_found(name: str) -> None:
     assert first_error(range(1, 20), 200, PLANTED_BUGS[name])

@@ -29,18 +29,18 @@ def defined_in(path: Path) -> frozenset[str]:
     return frozenset(name for name in names if name.rpartition("::")[2].startswith("test_"))
 
 
-def test_the_list_has_threats_and_each_has_one_place() -> None:
+def test_threat_list_not_empty_and_titles_unique() -> None:
     titles = re.findall(r"^### (.+)$", LIST, re.MULTILINE)
     assert titles
     assert sorted(titles) == sorted(THREATS)
 
 
 @pytest.mark.parametrize("threat", THREATS)
-def test_a_threat_names_a_test_that_shows_the_defence_or_says_why_there_is_none(threat: str) -> None:
+def test_threat_has_test_or_reason_for_absence(threat: str) -> None:
     assert TEST.search(THREATS[threat]) or NO_TEST.search(THREATS[threat])
 
 
 @pytest.mark.parametrize("test_name", sorted(set(TEST.findall(LIST))))
-def test_a_test_that_is_named_exists(test_name: str) -> None:
+def test_threat_test_reference_exists(test_name: str) -> None:
     path, _, name = test_name.partition("::")
     assert name in defined_in(ROOT / path)

@@ -125,16 +125,16 @@ def rejects_second(model: Model, valid: Callable[..., Parameters], pair: Ambiguo
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS_MESSAGES)
-def test_what_decides_cannot_be_hidden_by_another_cut(name: str) -> None:
+def test_boundary_ambiguity_authorization_second_split_rejected(name: str) -> None:
     assert rejects_second(Authorization, valid_authorization, AMBIGUOUS_MESSAGES[name])
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS_REVERSALS)
-def test_what_came_back_and_why_cannot_be_hidden_by_another_cut(name: str) -> None:
+def test_boundary_ambiguity_reversal_second_split_rejected(name: str) -> None:
     assert rejects_second(Reversal, valid_reversal, AMBIGUOUS_REVERSALS[name])
 
 
-def test_an_agents_name_may_not_stand_for_the_net_amount_but_may_say_what_it_likes_beside_it() -> None:
+def test_agent_name_cannot_absorb_net_amount() -> None:
     name = "Joe" + "net_payment_amount" + "350.00"
     with pytest.raises(ValidationFailedError):
         read_message(Authorization, valid_authorization(agent_name=name))

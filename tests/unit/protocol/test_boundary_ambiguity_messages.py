@@ -107,7 +107,7 @@ def changed_values(model: Model, original_values: dict[str, object], changed: Pa
 
 @pytest.mark.parametrize("variants", [absorb_one, absorb_two, split_value])
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_money(
+def test_moved_boundary_rejected_or_decisive_fields_unchanged(
     name: str, variants: Callable[[Parameters], Iterator[tuple[str, Parameters]]]
 ) -> None:
     model, sample = MESSAGES[name]
@@ -137,7 +137,7 @@ def test_a_message_that_is_cut_differently_is_refused_or_says_the_same_of_the_mo
     ],
     ids=["a neighbour", "names", "short names", "long"],
 )
-def test_a_text_that_consumers_choose_is_accepted_whatever_it_says(name: str, text: str) -> None:
+def test_consumer_controlled_text_any_content_valid(name: str, text: str) -> None:
     authorization = read_message(Authorization, valid_authorization(**{name: text}))
     confirmation = read_message(Confirmation, valid_confirmation(**{name: text}))
     reversal = read_message(Reversal, valid_reversal(**{name: text}))
@@ -146,13 +146,13 @@ def test_a_text_that_consumers_choose_is_accepted_whatever_it_says(name: str, te
 
 
 @pytest.mark.parametrize("parameter", ["reverse_new7", "reversal_type7", "return_code7", "refund_amount5"])
-def test_an_identifier_that_swallowed_a_new_parameter_about_money_that_came_back_is_refused(parameter: str) -> None:
+def test_identifier_absorbs_reversal_parameter_rejected(parameter: str) -> None:
     for name in ("pnm_payment_identifier", "pnm_order_identifier"):
         with pytest.raises(ValidationFailedError):
             read_message(Reversal, valid_reversal(**{name: f"830466818968{parameter}"}))
 
 
-def test_a_merchants_annotation_may_hold_names_that_cannot_stand_behind_it() -> None:
+def test_order_annotation_with_names_sorted_before_it_valid() -> None:
     annotation = '{"payment_date": "soon", "pnm_order_identifier": "1"}'
     message = load("authorization")["cash"] | {"site_order_annotation": annotation}
     assert read_message(Authorization, stringify_parameters(message)).site_order_annotation == annotation
@@ -160,12 +160,12 @@ def test_a_merchants_annotation_may_hold_names_that_cannot_stand_behind_it() -> 
 
 @pytest.mark.parametrize("text", ['{"site_payment_identifier": "1"}', "site_subchannel: none", "test=true"])
 @pytest.mark.parametrize("name", ["site_order_annotation", "custom_data"])
-def test_a_merchants_own_text_may_name_parameters_as_people_do(name: str, text: str) -> None:
+def test_merchant_text_with_parameter_names_valid(name: str, text: str) -> None:
     message = load("authorization")["cash"] | {name: text}
     assert getattr(read_message(Authorization, stringify_parameters(message)), name) == text
 
 
-def test_a_merchants_annotation_that_swallowed_a_test_mark_is_refused() -> None:
+def test_order_annotation_absorbs_test_rejected() -> None:
     message = load("authorization")["cash"] | {"site_order_annotation": "a note" + "test" + "true"}
     with pytest.raises(ValidationFailedError):
         read_message(Authorization, stringify_parameters(message))

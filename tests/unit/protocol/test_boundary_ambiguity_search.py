@@ -213,7 +213,7 @@ def undetected_changes(
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_no_single_change_of_a_documented_messages_cut_says_something_else(name: str) -> None:
+def test_single_boundary_change_sample_detected_or_harmless(name: str) -> None:
     model, parameters = MESSAGES[name]
     assert list(undetected_changes(model, parameters, single_changes)) == []
 
@@ -222,18 +222,18 @@ def test_no_single_change_of_a_documented_messages_cut_says_something_else(name:
 @pytest.mark.parametrize(
     "name", [name for name in MESSAGES if re.search("ach_scheduled_one|cash$|reversal [bcr]", name)]
 )
-def test_no_single_change_of_a_longer_messages_cut_says_something_else(name: str, additions: Parameters) -> None:
+def test_single_boundary_change_long_sample_detected_or_harmless(name: str, additions: Parameters) -> None:
     model, parameters = MESSAGES[name]
     assert list(undetected_changes(model, parameters | additions, single_changes)) == []
 
 
 @pytest.mark.parametrize("name", SHORT_MESSAGES)
-def test_no_two_changes_of_a_cut_say_something_else(name: str) -> None:
+def test_two_boundary_changes_detected_or_harmless(name: str) -> None:
     model, parameters = SHORT_MESSAGES[name]
     assert list(undetected_changes(model, parameters, double_changes)) == []
 
 
-def test_a_new_parameter_of_any_plausible_name_is_accepted_alone_and_with_all_others() -> None:
+def test_unknown_parameter_plausible_names_valid() -> None:
     for name, value in PLAUSIBLE_PARAMETERS.items():
         for extra in ({name: value}, {name: ""}, PLAUSIBLE_PARAMETERS):
             assert read_message(Authorization, valid_authorization(**extra)).payment_type is None
@@ -256,7 +256,7 @@ def test_a_new_parameter_of_any_plausible_name_is_accepted_alone_and_with_all_ot
     ],
     ids=str,
 )
-def test_a_new_value_of_what_decides_is_accepted(changed: Parameters) -> None:
+def test_decisive_field_new_value_valid(changed: Parameters) -> None:
     for model, parameters in MESSAGES.values():
         message = read_message(model, parameters | changed)
         assert {name: getattr(message, name) or "" for name in changed} == changed

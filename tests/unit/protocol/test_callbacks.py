@@ -36,7 +36,7 @@ def validation_errors(model: type[Message], parameters: dict[str, str]) -> set[s
 
 
 @pytest.mark.parametrize("name", sample_names("authorization"))
-def test_every_authorization_of_the_documents_reads_with_every_parameter_typed(name: str) -> None:
+def test_authorization_samples_all_parameters_typed(name: str) -> None:
     parameters = from_body(json_event(load_sample("authorization", name)))
     message = read_message(Authorization, parameters)
     assert message.model_extra == {}
@@ -46,7 +46,7 @@ def test_every_authorization_of_the_documents_reads_with_every_parameter_typed(n
 
 
 @pytest.mark.parametrize("name", sample_names("confirmation"))
-def test_every_confirmation_of_the_documents_reads_with_every_parameter_typed(name: str) -> None:
+def test_confirmation_samples_all_parameters_typed(name: str) -> None:
     parameters = from_body(json_event(load_sample("confirmation", name)))
     message = read_message(Confirmation, parameters)
     assert message.model_extra == {}
@@ -64,7 +64,7 @@ OPEN_VALUES: list[tuple[str, type[StrEnum]]] = [
 
 @for_each_callback
 @pytest.mark.parametrize(("name", "kind"), OPEN_VALUES)
-def test_documented_values_become_members_and_new_ones_stay_text(
+def test_enum_parameter_documented_value_member_new_value_text(
     model: type[Message], valid: Any, name: str, kind: type[StrEnum]
 ) -> None:
     for member in kind:
@@ -76,7 +76,7 @@ def test_documented_values_become_members_and_new_ones_stay_text(
 
 @for_each_callback
 @pytest.mark.parametrize("name", ["a_new_one", "model_config", "model_extra", "copy", "self", "json", "x"])
-def test_unknown_parameters_are_kept_whatever_their_name(model: type[Message], valid: Any, name: str) -> None:
+def test_unknown_parameter_any_name_kept(model: type[Message], valid: Any, name: str) -> None:
     assert read_message(model, valid(**{name: "7"})).model_extra == {name: "7"}
     assert read_message(model, valid(**{name: ""})).model_extra == {name: ""}
 
@@ -94,13 +94,13 @@ REQUIRED_OF_A_PAYMENT = REQUIRED | {"status": "refund", "net_payment_amount": "-
 
 
 @pytest.mark.parametrize(("name", "malformed"), REQUIRED.items())
-def test_a_required_parameter_of_an_authorization_missing_or_unreadable_is_named(name: str, malformed: str) -> None:
+def test_authorization_required_parameter_validation_error(name: str, malformed: str) -> None:
     for value in (None, "", malformed):
         assert validation_errors(Authorization, valid_authorization(**{name: value})) == {name}
 
 
 @pytest.mark.parametrize(("name", "malformed"), REQUIRED_OF_A_PAYMENT.items())
-def test_a_required_parameter_of_a_confirmed_payment_missing_or_unreadable_is_named(name: str, malformed: str) -> None:
+def test_confirmation_required_parameter_validation_error(name: str, malformed: str) -> None:
     for value in (None, "", malformed):
         assert validation_errors(Confirmation, valid_confirmation(**{name: value})) == {name}
 
@@ -112,25 +112,25 @@ def test_a_required_parameter_of_a_confirmed_payment_missing_or_unreadable_is_na
         *(("payment_type", "c" * 257), ("site_customer_identifier", "1\n")),
     ],
 )
-def test_an_optional_parameter_that_is_unreadable_is_named(name: str, malformed: str) -> None:
+def test_authorization_optional_parameter_validation_error(name: str, malformed: str) -> None:
     assert validation_errors(Authorization, valid_authorization(**{name: malformed})) == {name}
 
 
 @pytest.mark.parametrize(
     ("name", "malformed"), [("payment_date", "soon"), ("due_to_site_currency", "usd"), ("pnm_withheld_amount", "4.999")]
 )
-def test_what_only_informs_is_left_out_where_it_is_unreadable(name: str, malformed: str) -> None:
+def test_authorization_informational_parameter_invalid_ignored(name: str, malformed: str) -> None:
     message = read_message(Authorization, valid_authorization(**{name: malformed}))
     assert getattr(message, name) is None
 
 
-def test_all_faults_are_named_at_once() -> None:
+def test_authorization_validation_errors_all_reported() -> None:
     invalid = valid_authorization(version=None, timestamp="now", payment_amount="1.005", test="x")
     assert validation_errors(Authorization, invalid) == {"version", "timestamp", "payment_amount", "test"}
 
 
 @for_each_callback
-def test_an_empty_optional_parameter_is_absent(model: type[Message], valid: Any) -> None:
+def test_optional_parameter_empty_same_as_absent(model: type[Message], valid: Any) -> None:
     optional = [name for name, field in model.model_fields.items() if not field.is_required()]
     assert len(optional) > 30
     empty = {name: "" for name in optional if name not in valid()}
@@ -138,7 +138,7 @@ def test_an_empty_optional_parameter_is_absent(model: type[Message], valid: Any)
 
 
 @pytest.mark.parametrize("name", ["test", "standin"])
-def test_a_flag_is_true_or_false_and_false_when_absent(name: str) -> None:
+def test_flag_parameter_only_true_or_false_default_false(name: str) -> None:
     for text, expected in (("true", True), ("false", False), (None, False)):
         assert getattr(read_message(Confirmation, valid_confirmation(**{name: text})), name) is expected
     for text in ("TRUE", "True", "1", "yes", "on", " true", "t"):
@@ -152,7 +152,7 @@ def test_a_flag_is_true_or_false_and_false_when_absent(name: str) -> None:
         *(("999999999999.99", "999999999999.99"), ("-1.50", "-1.50")),
     ],
 )
-def test_money_is_exact_with_two_places(text: str, amount: str) -> None:
+def test_amount_parsed_as_exact_decimal_with_cents(text: str, amount: str) -> None:
     parsed_amount = read_message(Authorization, valid_authorization(payment_amount=text)).payment_amount
     assert isinstance(parsed_amount, Decimal)
     assert str(parsed_amount) == amount
@@ -166,23 +166,23 @@ def test_money_is_exact_with_two_places(text: str, amount: str) -> None:
         *("NaN", "-NaN", "sNaN", "Infinity", "inf", "٣", "５", "²", "−5", "five"),  # noqa: RUF001 # look-alikes
     ],
 )
-def test_money_in_any_other_spelling_is_unreadable(text: str) -> None:
+def test_amount_other_spelling_invalid(text: str) -> None:
     assert validation_errors(Authorization, valid_authorization(payment_amount=text)) == {"payment_amount"}
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "1e9", " 1", "1\n", "٣", "1234567890123", "true"])
-def test_seconds_in_any_other_spelling_are_unreadable(text: str) -> None:
+def test_timestamp_other_spelling_invalid(text: str) -> None:
     assert validation_errors(Authorization, valid_authorization(timestamp=text)) == {"timestamp"}
 
 
-def test_a_confirmed_payment_is_in_dollars_and_not_negative() -> None:
+def test_confirmation_paid_amount_usd_and_not_negative() -> None:
     for change in ({"payment_amount": "-0.01"}, {"payment_currency": "CAD"}):
         assert validation_errors(Confirmation, valid_confirmation(**change)) == set(change)
     zero_amounts = read_message(Confirmation, valid_confirmation(payment_amount="0", net_payment_amount="0.00"))
     assert zero_amounts.net_payment_amount == 0
 
 
-def test_a_confirmed_payment_names_every_amount_it_lacks() -> None:
+def test_confirmation_amounts_required_only_when_paid() -> None:
     amounts = ["payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency"]
     without_amounts = valid_confirmation(**dict.fromkeys(amounts, None))
     assert validation_errors(Confirmation, without_amounts) == set(amounts)
@@ -191,13 +191,13 @@ def test_a_confirmed_payment_names_every_amount_it_lacks() -> None:
     assert decline.net_payment_amount is None
 
 
-def test_a_value_that_swallowed_its_neighbour_is_unreadable() -> None:
+def test_amount_absorbs_currency_invalid() -> None:
     # Both have the same signed text.
     absorbed = valid_authorization(payment_amount="354.99payment_currencyUSD", payment_currency=None)
     assert validation_errors(Authorization, absorbed) == {"payment_amount", "payment_currency"}
 
 
-def test_a_message_shows_nothing_of_what_it_says() -> None:
+def test_message_repr_without_values() -> None:
     message = read_message(Authorization, valid_authorization(agent_name=SECRET, extra=SECRET))
     for text in (str(message), repr(message), f"{message}", f"{[message]}"):
         assert SECRET not in text
@@ -205,7 +205,7 @@ def test_a_message_shows_nothing_of_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("name", [*REQUIRED_OF_A_PAYMENT, "payment_type", "test"])
-def test_an_error_shows_nothing_of_what_was_sent(name: str) -> None:
+def test_validation_error_traceback_without_values(name: str) -> None:
     with pytest.raises(ValidationFailedError) as exc_info:
         read_message(Confirmation, valid_confirmation(**{name: f"{SECRET}\n"}, agent_name=SECRET))
     texts = [str(exc_info.value), repr(exc_info.value), str(exc_info.value.errors)]
@@ -213,7 +213,7 @@ def test_an_error_shows_nothing_of_what_was_sent(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sample_names("authorization_response"))
-def test_the_documents_answers_are_reproduced_exactly(name: str) -> None:
+def test_authorization_response_samples_reproduced(name: str) -> None:
     document = load_sample("authorization_response", name)
     content = document["payment_authorization_response"]
     response = callback_response(AuthorizationResponse(**content["authorization"]), content["version"], "json")
@@ -221,19 +221,19 @@ def test_the_documents_answers_are_reproduced_exactly(name: str) -> None:
     assert json.dumps(json.loads(response["body"])) == json.dumps(document)
 
 
-def test_the_documents_hold_23_callbacks_and_18_answers() -> None:
+def test_sample_messages_count_23_authorizations_18_responses() -> None:
     guaranteed_ach = [name for name in sample_names("authorization") if name.startswith("guaranteed_ach")]
     assert len(sample_names("authorization")) - len(guaranteed_ach) == 23
     assert len(sample_names("authorization_response")) == 18
 
 
-def test_a_confirmation_is_acknowledged_with_its_order_alone() -> None:
+def test_confirmation_response_contains_only_order() -> None:
     body = callback_response(ConfirmationResponse(pnm_order_identifier="80080175585"), "3.0", "json")["body"]
     confirmation = {"pnm_order_identifier": "80080175585"}
     assert json.loads(body) == {"payment_confirmation_response": {"version": "3.0", "confirmation": confirmation}}
 
 
-def test_version_2_is_answered_in_xml_of_its_namespace() -> None:
+def test_authorization_response_version_2_xml_namespace() -> None:
     receipt = '^Tom & "Jerry"<br><pnm_payment /> ]]> Zoë'
     response = AuthorizationResponse(
         pnm_order_identifier="1", accept_payment="no", decline_reason="<script>", receipt=receipt
@@ -249,7 +249,7 @@ def test_version_2_is_answered_in_xml_of_its_namespace() -> None:
     assert "<t:payment_authorization_response" in http["body"]
 
 
-def test_a_receipt_holds_3000_characters_and_no_more() -> None:
+def test_authorization_response_receipt_max_3000_characters() -> None:
     def response(receipt: str) -> AuthorizationResponse:
         return AuthorizationResponse(pnm_order_identifier="1", accept_payment="yes", receipt=receipt)
 
@@ -258,7 +258,7 @@ def test_a_receipt_holds_3000_characters_and_no_more() -> None:
         response("x" * 3001)
 
 
-def test_an_empty_text_of_an_answer_is_left_out() -> None:
+def test_authorization_response_empty_text_omitted() -> None:
     response = AuthorizationResponse(
         pnm_order_identifier="1", accept_payment="yes", decline_reason="", receipt="", memo=""
     )
@@ -266,12 +266,12 @@ def test_an_empty_text_of_an_answer_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("identifier", ["830466818968", "a1B2-c3", "pay_1", "0" * 64])
-def test_an_identifier_of_paynearmes_has_a_small_alphabet(identifier: str) -> None:
+def test_pnm_identifier_allowed_characters_valid(identifier: str) -> None:
     message = read_message(Authorization, valid_authorization(pnm_payment_identifier=identifier))
     assert message.pnm_payment_identifier == identifier
 
 
 @pytest.mark.parametrize("identifier", ["1.5", "1 2", "1#2", "é", "0" * 65, "1pnm_zzz", "1site_channelconsumer"])
-def test_an_identifier_of_paynearmes_holds_no_name_and_nothing_strange(identifier: str) -> None:
+def test_pnm_identifier_other_text_or_parameter_name_invalid(identifier: str) -> None:
     for name in ("pnm_payment_identifier", "pnm_order_identifier"):
         assert validation_errors(Authorization, valid_authorization(**{name: identifier})) == {name}

@@ -10,14 +10,14 @@ from tests.support.message_fixtures import valid_authorization, valid_confirmati
 
 
 @pytest.mark.parametrize("message", [valid_authorization(), valid_confirmation(), valid_confirmation(status="decline")])
-def test_what_another_callback_says_is_no_reversal(message: dict[str, str]) -> None:
+def test_reversal_from_other_callback_rejected(message: dict[str, str]) -> None:
     with pytest.raises(ValidationFailedError) as exc_info:
         read_message(Reversal, message)
     assert exc_info.value.errors == {"reverse_type": "is required"}
 
 
 @pytest.mark.parametrize("status", ["payment", "decline"])
-def test_a_reversal_is_no_confirmation_whatever_its_status(status: str) -> None:
+def test_confirmation_from_reversal_any_status_rejected(status: str) -> None:
     amounts = {"net_payment_amount": "350.00", "net_payment_currency": "USD"}
     with pytest.raises(ValidationFailedError) as exc_info:
         read_message(Confirmation, valid_reversal(status=status, **amounts))

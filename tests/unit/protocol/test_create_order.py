@@ -38,30 +38,30 @@ def validation_errors(parameters: dict[str, str]) -> dict[str, str]:
     return exc_info.value.errors
 
 
-def test_the_guides_request_is_sent_as_it_stands_but_for_what_every_call_carries() -> None:
+def test_create_order_sample_sent_without_site_identifier() -> None:
     expected = {name: value for name, value in PARAMETERS.items() if name != "site_identifier"}
     # The sample has a number.
     assert sent_parameters(PARAMETERS) == expected | {"order_amount": "500.00"}
 
 
-def test_what_every_call_carries_may_be_given_and_is_not_sent() -> None:
+def test_create_order_common_parameters_valid_but_not_sent() -> None:
     assert sent_parameters(changed(timestamp="1721941353", version="3.0", signature="0" * 64)) == sent_parameters(
         PARAMETERS
     )
 
 
-def test_the_sites_identifier_loses_the_blank_that_the_guide_prints() -> None:
+def test_create_order_site_identifier_trailing_space_removed() -> None:
     assert PARAMETERS["site_identifier"] == "S6404173951 "
     assert read_message(CreateOrderRequest, PARAMETERS).site_identifier == "S6404173951"
 
 
-def test_the_least_that_a_request_can_say_is_sent() -> None:
+def test_create_order_required_parameters_only_sent() -> None:
     minimal = {name: PARAMETERS[name] for name in REQUIRED}
     assert sent_parameters(minimal) == minimal | {"order_amount": "500.00"}
 
 
 @pytest.mark.parametrize("missing", REQUIRED)
-def test_what_an_order_needs_is_named_where_it_is_missing(missing: str) -> None:
+def test_create_order_missing_parameter_validation_error(missing: str) -> None:
     assert validation_errors(changed(**{missing: None})) == {missing: "is required"}
 
 
@@ -82,30 +82,30 @@ def test_what_an_order_needs_is_named_where_it_is_missing(missing: str) -> None:
         ("ext_customer_tax_id_pii", CANARY, "is not a parameter of this request"),
     ],
 )
-def test_a_faulty_parameter_is_named_and_described(name: str, invalid: str, description: str) -> None:
+def test_create_order_invalid_parameter_error_described(name: str, invalid: str, description: str) -> None:
     assert validation_errors(changed(**{name: invalid})) == {name: description}
 
 
 @pytest.mark.parametrize("name", [*CUSTOMER, "site_customer_identifier", "site_order_identifier"])
 @pytest.mark.parametrize("invalid", ["", f"{CANARY}\n", "x" * 257, "\x00"])
-def test_a_line_that_is_none_is_named_and_not_repeated(name: str, invalid: str) -> None:
+def test_create_order_invalid_text_error_without_value(name: str, invalid: str) -> None:
     errors = validation_errors(changed(**{name: invalid}))
     assert errors == {name: "is invalid"}
 
 
 @pytest.mark.parametrize("name", CUSTOMER)
-def test_what_says_who_the_customer_is_is_any_line(name: str) -> None:
+def test_create_order_customer_text_any_single_line_sent(name: str) -> None:
     for line in ("Zoë 🏦", " ", "x" * 256, "236 W 34th Street #1"):
         assert sent_parameters(changed(**{name: line}))[name] == line
 
 
 @pytest.mark.parametrize("annotation", ["confirm_delay_5", "For the 5 o'clock game: row 7", '{"site": "x"}'])
-def test_an_annotation_is_sent_as_it_is(annotation: str) -> None:
+def test_create_order_annotation_sent_unchanged(annotation: str) -> None:
     assert sent_parameters(changed(site_order_annotation=annotation))["site_order_annotation"] == annotation
 
 
 @pytest.mark.parametrize("annotation", ["a notetesttrue", "of statuspayment", "site_subchannelx"])
-def test_an_annotation_is_refused_over_which_confirmations_would_be(annotation: str) -> None:
+def test_create_order_annotation_absorbing_parameter_rejected(annotation: str) -> None:
     with pytest.raises(ValidationFailedError):
         read_message(Confirmation, valid_confirmation(site_order_annotation=annotation))
 
@@ -116,12 +116,12 @@ def test_an_annotation_is_refused_over_which_confirmations_would_be(annotation: 
 
 @pytest.mark.parametrize("order_type", ["exact", "up-to", "any"])
 @pytest.mark.parametrize("standing", ["true", "false"])
-def test_each_type_of_order_can_be_asked_for(order_type: str, standing: str) -> None:
+def test_create_order_each_type_and_standing_sent(order_type: str, standing: str) -> None:
     parameters = sent_parameters(changed(order_type=order_type, order_is_standing=standing))
     assert (parameters["order_type"], parameters["order_is_standing"]) == (order_type, standing)
 
 
-def test_all_faults_are_named_at_once() -> None:
+def test_create_order_validation_errors_all_reported() -> None:
     invalid_parameters = {"order_amount": "x", "order_type": "x", "site_customer_phone": "", "x": "x"}
     assert validation_errors(changed(**invalid_parameters, order_currency=None)).keys() == {
         *invalid_parameters,
@@ -129,7 +129,7 @@ def test_all_faults_are_named_at_once() -> None:
     }
 
 
-def test_neither_the_request_nor_its_error_shows_what_is_personal() -> None:
+def test_create_order_request_and_error_without_pii() -> None:
     request = read_message(CreateOrderRequest, PARAMETERS)
     assert str(request) == repr(request) == "<CreateOrderRequest>"
     with pytest.raises(ValidationFailedError) as exc_info:
@@ -137,7 +137,7 @@ def test_neither_the_request_nor_its_error_shows_what_is_personal() -> None:
     assert CANARY not in repr(exc_info.value) + str(exc_info.value) + str(exc_info.value.errors)
 
 
-def test_every_parameter_of_the_guide_has_its_field() -> None:
+def test_create_order_model_fields_match_sample() -> None:
     common_parameters = {"timestamp", "version", "signature"}
     # PayNearMe docs, Using Authorization Callbacks, describe it as a parameter of this request.
     callback_fields = {"site_order_annotation"}
@@ -157,7 +157,7 @@ def with_methods(*methods: object) -> CreatedOrder:
     return created(electronic_payments={"payment_methods": list(methods)})
 
 
-def test_the_guides_answer_is_trimmed_to_what_a_backend_needs() -> None:
+def test_create_order_response_sample_trimmed_for_backend() -> None:
     dump = created().model_dump(mode="json")
     methods = dump.pop("payment_methods")
     order, customer = SAMPLE_RESPONSE["order"], SAMPLE_RESPONSE["order"]["customer"]
@@ -170,7 +170,7 @@ def test_the_guides_answer_is_trimmed_to_what_a_backend_needs() -> None:
     assert methods == order["electronic_payments"]["payment_methods"]
 
 
-def test_what_says_who_the_customer_is_is_left_out_of_the_answer() -> None:
+def test_create_order_response_customer_pii_omitted() -> None:
     dump = json.dumps(CreateOrderResponse.model_validate(SAMPLE_RESPONSE).model_dump(mode="json"))
     omitted = {n: v for n, v in SAMPLE_RESPONSE["order"]["customer"].items() if not n.endswith("customer_identifier")}
     assert len(omitted) == 9
@@ -180,7 +180,7 @@ def test_what_says_who_the_customer_is_is_left_out_of_the_answer() -> None:
         assert value not in dump or len(value) == 2
 
 
-def test_saved_methods_are_told_by_type() -> None:
+def test_created_order_saved_methods_grouped_by_type() -> None:
     sample: dict[str, Any] = load("find_payment_methods_response")["saved"]["accounts"][0]
     order = with_methods({"type": "ach", "fee_amount": 1, "accounts": [sample]}, {"type": "debit"})
     ach, debit = order.payment_methods
@@ -189,12 +189,12 @@ def test_saved_methods_are_told_by_type() -> None:
     assert (debit.fee_amount, debit.accounts) == (None, [])
 
 
-def test_identifiers_and_amounts_that_come_as_numbers_are_read() -> None:
+def test_created_order_numeric_identifiers_and_amounts_parsed() -> None:
     order = created(pnm_order_identifier=82882345534, site_order_identifier=6969675870, order_amount=500)
     assert order == created(order_amount="500.0")
 
 
-def test_an_answer_and_its_parts_show_nothing() -> None:
+def test_create_order_response_repr_without_values() -> None:
     response = CreateOrderResponse.model_validate(SAMPLE_RESPONSE)
     models = [response, response.order, response.order.payment_methods[0]]
     assert [str(part) for part in models] == [repr(part) for part in models]
@@ -202,13 +202,13 @@ def test_an_answer_and_its_parts_show_nothing() -> None:
 
 
 @pytest.mark.parametrize("invalid", [["x"], {"x": 1}, "", "maybe", 1, None])
-def test_a_flag_that_is_none_is_not_known(invalid: object) -> None:
+def test_created_order_invalid_flag_none(invalid: object) -> None:
     assert created(order_is_standing=invalid).order_is_standing is None
 
 
 @pytest.mark.parametrize("invalid", [["5"], {}, True, "", "five", None, "NaN", "Infinity", "sNaN", "1e99"])
 @pytest.mark.parametrize("name", ["order_amount", "minimum_payment_amount"])
-def test_an_amount_that_is_none_is_not_known(name: str, invalid: object) -> None:
+def test_created_order_invalid_amount_none(name: str, invalid: object) -> None:
     assert getattr(created(**{name: invalid}), name) is None
 
 
@@ -221,40 +221,40 @@ INFORMATIONAL = [
 # The order exists, and a caller must not create it again.
 @pytest.mark.parametrize("invalid", [["x"], {"x": 1}, True], ids=repr)
 @pytest.mark.parametrize("name", INFORMATIONAL)
-def test_a_text_that_is_none_does_not_lose_the_order(name: str, invalid: object) -> None:
+def test_created_order_invalid_informational_text_none(name: str, invalid: object) -> None:
     assert getattr(created(**{name: invalid}), name) is None
 
 
 @pytest.mark.parametrize("name", INFORMATIONAL)
-def test_an_order_may_lack_what_is_not_needed(name: str) -> None:
+def test_created_order_missing_informational_field_none(name: str) -> None:
     without_field = {n: v for n, v in SAMPLE_RESPONSE["order"].items() if n != name}
     assert getattr(CreateOrderResponse.model_validate({"order": without_field}).order, name) is None
 
 
 @pytest.mark.parametrize("absent", [None, [], "x", 1, {}, {"payment_methods": None}], ids=repr)
-def test_without_payment_methods_the_order_has_none(absent: object) -> None:
+def test_created_order_without_payment_methods_empty_list(absent: object) -> None:
     assert created(electronic_payments=absent).payment_methods == []
 
 
-def test_a_type_whose_accounts_are_null_has_none_saved() -> None:
+def test_created_order_null_accounts_empty_list() -> None:
     [method] = with_methods({"type": "ach", "accounts": None}).payment_methods
     assert method.accounts == []
 
 
 @pytest.mark.parametrize("customer", [None, [], "x", {}], ids=repr)
-def test_an_order_may_lack_its_customer(customer: object) -> None:
+def test_created_order_without_customer_identifiers_none(customer: object) -> None:
     order = created(customer=customer)
     assert (order.pnm_customer_identifier, order.site_customer_identifier) == (None, None)
 
 
 @pytest.mark.parametrize("invalid", [None, True, "", "a b", "x" * 65, ["1"], {"a": 1}, 1.5], ids=repr)
-def test_an_answer_without_the_orders_identifier_is_none(invalid: object) -> None:
+def test_created_order_invalid_identifier_validation_error(invalid: object) -> None:
     with pytest.raises(ValidationError):
         created(pnm_order_identifier=invalid)
 
 
 @pytest.mark.parametrize("content", [{}, {"order": None}, {"order": []}, {"order": {}}, {"order": CANARY}])
-def test_an_answer_without_an_order_is_refused_and_not_repeated(content: dict[str, object]) -> None:
+def test_create_order_response_without_order_error_hides_content(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as exc_info:
         CreateOrderResponse.model_validate(content)
     assert CANARY not in str(exc_info.value)

@@ -52,12 +52,12 @@ def accounts(name: str) -> dict[str, Parameters]:
 
 
 @pytest.mark.parametrize("message", REQUESTS)
-def test_every_name_of_a_request_is_one_that_the_layer_reads(message: Parameters) -> None:
+def test_request_samples_parsed_names_unchanged(message: Parameters) -> None:
     assert list(parsed(message)) == list(message)
 
 
 @pytest.mark.parametrize("message", REQUESTS)
-def test_a_request_as_the_layer_reads_it_can_be_signed(message: Parameters) -> None:
+def test_request_samples_parsed_then_signed_and_verified(message: Parameters) -> None:
     parameters = parsed(message)
 
     request = signed(parameters, SECRET)
@@ -67,14 +67,14 @@ def test_a_request_as_the_layer_reads_it_can_be_signed(message: Parameters) -> N
 
 
 @pytest.mark.parametrize("kind", [*CALLS, *RESPONSE_KINDS])
-def test_nothing_holds_a_signature_or_a_moment_of_the_guide(kind: str) -> None:
+def test_samples_without_signature_and_timestamp(kind: str) -> None:
     messages = load(kind)
 
     assert messages
     assert not {"signature", "timestamp"} & {name for content in messages.values() for name in names_in(content)}
 
 
-def test_the_new_order_s_amount_is_a_number_and_its_mark_a_boolean_and_the_rest_is_text() -> None:
+def test_create_order_sample_only_amount_and_standing_not_text() -> None:
     non_text = {name: value for name, value in CREATE_ORDER.items() if not isinstance(value, str)}
 
     assert non_text == {"order_amount": 500, "order_is_standing": True}
@@ -82,14 +82,14 @@ def test_the_new_order_s_amount_is_a_number_and_its_mark_a_boolean_and_the_rest_
     assert type(non_text["order_is_standing"]) is bool
 
 
-def test_the_new_order_is_signed_as_its_number_boolean_and_blank_are_spelled() -> None:
+def test_create_order_sample_signed_text_keeps_spelling() -> None:
     text = string_to_sign(parsed(CREATE_ORDER))
 
     assert "order_amount500order_currencyUSDorder_is_standingtrueorder_typeany" in text
     assert text.endswith("site_identifierS6404173951 site_order_identifier6969675879")
 
 
-def test_the_order_that_was_created_is_the_one_that_was_asked_for() -> None:
+def test_created_order_sample_matches_request() -> None:
     assert CREATED_ORDER["site_identifier"] == CREATE_ORDER["site_identifier"].strip()
     assert CREATED_ORDER["order_currency"] == CREATE_ORDER["order_currency"]
     assert CREATED_ORDER["order_type"] == CREATE_ORDER["order_type"]
@@ -98,11 +98,11 @@ def test_the_order_that_was_created_is_the_one_that_was_asked_for() -> None:
     assert (CREATED_ORDER["order_is_standing"] == "true") is CREATE_ORDER["order_is_standing"]
 
 
-def test_the_new_order_s_link_ends_with_its_token() -> None:
+def test_created_order_sample_link_contains_smart_token() -> None:
     assert CREATED_ORDER["secure_smart_link"].endswith(f"/ssl/{CREATED_ORDER['secure_smart_token']}")
 
 
-def test_a_new_customer_has_no_account_of_any_type() -> None:
+def test_created_order_sample_new_customer_without_accounts() -> None:
     methods = CREATED_ORDER["electronic_payments"]["payment_methods"]
 
     assert [method["type"] for method in methods] == [
@@ -111,7 +111,7 @@ def test_a_new_customer_has_no_account_of_any_type() -> None:
     assert not [account for method in methods for account in method["accounts"]]
 
 
-def test_the_tokens_of_the_guide_are_for_the_order_that_was_created() -> None:
+def test_smart_token_samples_refer_to_created_order() -> None:
     requests, [sample_order] = load("get_smart_token"), load("get_smart_token_response")["guaranteed_ach"]["orders"]
 
     assert {
@@ -124,7 +124,7 @@ def test_the_tokens_of_the_guide_are_for_the_order_that_was_created() -> None:
     assert sample_order["site_order_identifier"] == CREATED_ORDER["site_order_identifier"]
 
 
-def test_both_questions_for_saved_methods_are_the_same_and_the_answers_are_not() -> None:
+def test_find_payment_methods_samples_same_request_two_responses() -> None:
     assert METHOD_REQUESTS["saved"] == METHOD_REQUESTS["expired"]
     assert list(accounts("saved")) == ["76590ef5135ae", "23b9e4ba13242"]
     assert list(accounts("expired")) == ["23b9e4ba13242"]
@@ -132,7 +132,7 @@ def test_both_questions_for_saved_methods_are_the_same_and_the_answers_are_not()
 
 
 @pytest.mark.parametrize("name", ["saved", "expired"])
-def test_every_account_is_marked_as_guaranteed_ach_and_can_be_paid_from(name: str) -> None:
+def test_payment_method_samples_guaranteed_ach_and_active(name: str) -> None:
     for account in accounts(name).values():
         assert "trustly_ach" in account["account_type"].split()
         assert (account["status"], account["pull_enabled"], account["push_enabled"]) == ("active", "true", "false")
@@ -142,11 +142,11 @@ def test_every_account_is_marked_as_guaranteed_ach_and_can_be_paid_from(name: st
 @pytest.mark.parametrize(
     ("payment", "methods_sample"), [("saved", "saved"), ("expired", "expired"), ("reconnected", "expired")]
 )
-def test_a_payment_is_made_with_a_method_that_was_found(payment: str, methods_sample: str) -> None:
+def test_make_payment_samples_use_found_payment_method(payment: str, methods_sample: str) -> None:
     assert MAKE_PAYMENT[payment]["payment_method_identifier"] in accounts(methods_sample)
 
 
-def test_the_payments_differ_in_the_method_alone() -> None:
+def test_make_payment_samples_differ_only_in_payment_method() -> None:
     name = "payment_method_identifier"
     methods = {suffix: message[name] for suffix, message in MAKE_PAYMENT.items()}
 
@@ -156,7 +156,7 @@ def test_the_payments_differ_in_the_method_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["saved", "reconnected"])
-def test_a_payment_that_was_made_is_authorized_and_confirmed_for_its_order_amount_and_customer(name: str) -> None:
+def test_make_payment_samples_match_callbacks(name: str) -> None:
     request = MAKE_PAYMENT[name]
 
     for kind in ("authorization", "confirmation"):
@@ -168,7 +168,7 @@ def test_a_payment_that_was_made_is_authorized_and_confirmed_for_its_order_amoun
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_each_authorization_has_its_confirmation_of_the_same_payment(name: str) -> None:
+def test_authorization_samples_match_confirmations(name: str) -> None:
     authorization, confirmation = (load(kind)[f"guaranteed_ach_{name}"] for kind in ("authorization", "confirmation"))
 
     assert confirmation["status"] == "payment"
@@ -176,7 +176,7 @@ def test_each_authorization_has_its_confirmation_of_the_same_payment(name: str) 
         assert confirmation[field_name] == authorization[field_name]
 
 
-def test_the_same_authorization_is_told_of_the_saved_and_of_the_reconnected_method() -> None:
+def test_authorization_samples_saved_and_reconnected_equal() -> None:
     authorizations, confirmations = load("authorization"), load("confirmation")
     saved, reconnected = (confirmations[f"guaranteed_ach_{name}"] for name in ("saved", "reconnected"))
 
@@ -185,7 +185,7 @@ def test_the_same_authorization_is_told_of_the_saved_and_of_the_reconnected_meth
     assert saved.keys() == reconnected.keys()
 
 
-def test_the_only_answer_to_a_payment_says_that_the_bank_s_authorization_has_expired() -> None:
+def test_make_payment_response_sample_expired_error_6513() -> None:
     [(name, response)] = load("make_payment_response").items()
 
     assert name == "expired"
@@ -193,7 +193,7 @@ def test_the_only_answer_to_a_payment_says_that_the_bank_s_authorization_has_exp
     assert [list(error) for error in response["errors"]] == [["description"]]
 
 
-def test_the_reconnect_names_the_method_that_had_expired_and_nothing_personal() -> None:
+def test_reconnect_sample_contains_expired_method_without_pii() -> None:
     expired = MAKE_PAYMENT["expired"]["payment_method_identifier"]
 
     assert RECONNECT["flow_trustly_reconnect"] == expired
@@ -203,5 +203,5 @@ def test_the_reconnect_names_the_method_that_had_expired_and_nothing_personal() 
 
 
 @pytest.mark.parametrize("kind", ["find_payment_methods_response", "create_order_response", "get_smart_token_response"])
-def test_every_other_answer_is_of_a_call_that_succeeded(kind: str) -> None:
+def test_response_samples_except_make_payment_status_ok(kind: str) -> None:
     assert {response["status"] for response in load(kind).values()} == {"ok"}

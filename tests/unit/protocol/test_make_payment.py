@@ -38,7 +38,7 @@ def validation_errors(**changes: str | None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_guides_requests_are_sent_as_they_stand_but_for_what_every_call_carries(name: str) -> None:
+def test_make_payment_samples_sent_without_common_parameters(name: str) -> None:
     document = from_json_body(json_event(REQUESTS[name]))
     common_parameters = {"timestamp": "1722289425", "version": "3.0", "signature": "0" * 64}
     message = read_message(MakePaymentRequest, document | common_parameters | {IDEMPOTENCY_KEY: KEY})
@@ -46,16 +46,16 @@ def test_the_guides_requests_are_sent_as_they_stand_but_for_what_every_call_carr
     assert message.to_parameters() == document | {"payment_amount": "1000.00"}
 
 
-def test_the_documents_hold_three_requests() -> None:
+def test_make_payment_samples_count_three() -> None:
     assert sorted(REQUESTS) == ["expired", "reconnected", "saved"]
 
 
-def test_the_sites_identifier_loses_a_blank_at_its_end() -> None:
+def test_make_payment_site_identifier_trailing_space_removed() -> None:
     assert request(site_identifier="S6404173951 ").site_identifier == "S6404173951"
 
 
 @pytest.mark.parametrize("missing", REQUIRED)
-def test_what_a_payment_needs_is_named_where_it_is_missing(missing: str) -> None:
+def test_make_payment_missing_parameter_validation_error(missing: str) -> None:
     assert validation_errors(**{missing: None}) == {missing: "is required"}
 
 
@@ -74,11 +74,11 @@ def test_what_a_payment_needs_is_named_where_it_is_missing(missing: str) -> None
         ("pnm_payment_identifier", CANARY, "is not a parameter of this request"),
     ],
 )
-def test_a_faulty_parameter_is_named_and_described(name: str, invalid: str, description: str) -> None:
+def test_make_payment_invalid_parameter_error_described(name: str, invalid: str, description: str) -> None:
     assert validation_errors(**{name: invalid}) == {name: description}
 
 
-def test_a_key_is_needed() -> None:
+def test_idempotency_key_missing_validation_error() -> None:
     with pytest.raises(ValidationFailedError) as exc_info:
         read_message(MakePaymentRequest, PARAMETERS)
     assert exc_info.value.errors == {IDEMPOTENCY_KEY: "is required"}
@@ -87,23 +87,23 @@ def test_a_key_is_needed() -> None:
 @pytest.mark.parametrize(
     "key", ["", " ", "a b", " a", "a ", "a\tb", "a\n", "x" * 256, "é", "a\u00a0b", "\x00", "\x7f", "٣"]
 )
-def test_a_key_that_is_none_is_named(key: str) -> None:
+def test_idempotency_key_invalid_validation_error(key: str) -> None:
     assert validation_errors(**{IDEMPOTENCY_KEY: key}) == {IDEMPOTENCY_KEY: ASCII}
 
 
 @pytest.mark.parametrize("key", ["1", "x" * 255, KEY, '!"#~', "a,b"])
-def test_a_key_is_any_visible_ascii(key: str) -> None:
+def test_idempotency_key_visible_ascii_valid(key: str) -> None:
     assert with_key(key).idempotency_key == key
 
 
-def test_the_key_comes_as_a_header_and_is_not_among_what_is_sent() -> None:
+def test_idempotency_key_header_field_not_sent() -> None:
     assert MakePaymentRequest.header_fields == (IDEMPOTENCY_KEY,)
     assert KEY not in str(request().to_parameters())
     assert KEY not in str(request().model_dump())
     assert set(request().to_parameters()) == set(REQUIRED)
 
 
-def test_all_faults_are_named_at_once() -> None:
+def test_make_payment_validation_errors_all_reported() -> None:
     invalid_parameters = {"payment_amount": "x", "payment_currency": "x", "x": "x"}
     assert validation_errors(**invalid_parameters, site_channel=None, **{IDEMPOTENCY_KEY: ""}).keys() == {
         *invalid_parameters,
@@ -112,7 +112,7 @@ def test_all_faults_are_named_at_once() -> None:
     }
 
 
-def test_equal_keys_of_a_site_are_one_payment_whatever_else_is_asked() -> None:
+def test_site_payment_identifier_same_site_and_key_equal() -> None:
     identifier = request().site_payment_identifier("S1")
     assert request(payment_amount="5", timestamp="2").site_payment_identifier("S1") == identifier
     assert str(uuid.UUID(identifier)) == identifier
@@ -121,11 +121,11 @@ def test_equal_keys_of_a_site_are_one_payment_whatever_else_is_asked() -> None:
 @pytest.mark.parametrize(
     ("site", "key"), [("S2", KEY), ("S1", KEY.upper()), ("S1", f"{KEY}1"), ("S", f"1{KEY}"), ("S1", "S1")]
 )
-def test_another_site_or_key_is_another_payment(site: str, key: str) -> None:
+def test_site_payment_identifier_other_site_or_key_differs(site: str, key: str) -> None:
     assert with_key(key).site_payment_identifier(site) != request().site_payment_identifier("S1")
 
 
-def test_what_stands_between_site_and_key_is_not_mistaken() -> None:
+def test_site_payment_identifier_separators_unambiguous() -> None:
     identifiers = {with_key(key).site_payment_identifier(site) for site, key in (("a", "b,c"), ("a,b", "c"))}
     identifiers |= {with_key(key).site_payment_identifier(site) for site, key in (("a", '","b'), ('a","', "b"))}
     assert len(identifiers) == 4
@@ -143,7 +143,7 @@ def test_what_stands_between_site_and_key_is_not_mistaken() -> None:
         {"site_identifier": None},
     ],
 )
-def test_the_same_payment_has_the_same_fingerprint(changes: dict[str, str | None]) -> None:
+def test_make_payment_fingerprint_same_payment_equal(changes: dict[str, str | None]) -> None:
     assert request(**changes).fingerprint() == request(payment_amount="1000").fingerprint()
 
 
@@ -157,17 +157,17 @@ def test_the_same_payment_has_the_same_fingerprint(changes: dict[str, str | None
         {"site_channel": "agent_recurring"},
     ],
 )
-def test_another_payment_has_another_fingerprint(changes: dict[str, str]) -> None:
+def test_make_payment_fingerprint_other_payment_differs(changes: dict[str, str]) -> None:
     assert request(**changes).fingerprint() != request().fingerprint()
 
 
-def test_a_fingerprint_and_an_identifier_do_not_tell_what_they_are_made_of() -> None:
+def test_fingerprint_and_identifier_do_not_contain_inputs() -> None:
     hashed_text = request().fingerprint() + request().site_payment_identifier("S6404173951")
     assert KEY not in hashed_text
     assert "76590ef5135ae" not in hashed_text
 
 
-def test_neither_a_request_nor_a_made_payment_shows_anything() -> None:
+def test_submitted_payment_and_request_repr_without_values() -> None:
     submitted = SubmittedPayment(
         status="submitted",
         site_payment_identifier=KEY,

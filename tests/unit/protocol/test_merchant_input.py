@@ -40,19 +40,19 @@ def validation_errors(model: type[Message], parameters: dict[str, str]) -> dict[
     return exc_info.value.errors
 
 
-def test_an_order_of_which_nothing_is_said_is_open_for_any_amount_for_ever() -> None:
+def test_order_input_defaults_any_amount_without_expiry() -> None:
     message = order()
     assert (message.status, message.order_type) == ("open", "any")
     assert (message.order_amount, message.minimum_payment_amount, message.expires_at) == (None, None, None)
 
 
-def test_a_customer_of_whom_nothing_is_said_is_active_without_limits() -> None:
+def test_customer_input_defaults_active_without_limits() -> None:
     message = customer()
     assert (message.status, message.suspended_reason) == ("active", None)
     assert [getattr(message, name) for name in LIMITS] == [None, None, None]
 
 
-def test_a_payment_is_a_real_one_unless_it_is_said_to_be_a_test() -> None:
+def test_payment_request_test_default_false() -> None:
     requests = [read_message(PaymentRequest, PAYMENT | fields) for fields in ({}, {"test": "true"}, {"test": "false"})]
     assert [request.test for request in requests] == [False, True, False]
 
@@ -61,29 +61,29 @@ def test_a_payment_is_a_real_one_unless_it_is_said_to_be_a_test() -> None:
     ("values", "kinds"),
     [(OrderStatusValue, OrderStatus), (OrderTypeValue, OrderType), (CustomerStatusValue, CustomerStatus)],
 )
-def test_what_can_be_said_is_what_the_policys_rules_know(values: Any, kinds: Any) -> None:
+def test_api_values_match_policy_enums(values: Any, kinds: Any) -> None:
     assert get_args(values) == tuple(kinds)
 
 
-def test_spending_is_told_for_the_windows_that_limits_know() -> None:
+def test_spending_response_windows_match_policy() -> None:
     assert set(SpendingResponse.model_fields) - {"time_zone"} == set(WindowKind)
 
 
 @pytest.mark.parametrize("status", ["open", "closed"])
 @pytest.mark.parametrize("order_type", ["exact", "up-to", "any"])
-def test_each_status_and_type_can_be_said(status: str, order_type: str) -> None:
+def test_order_input_each_status_and_type_valid(status: str, order_type: str) -> None:
     message = order(status=status, order_type=order_type, order_amount="10")
     assert (message.status, message.order_type, message.order_amount) == (status, order_type, Decimal("10.00"))
 
 
 @pytest.mark.parametrize("name", ["order_amount", "minimum_payment_amount"])
 @pytest.mark.parametrize("text", ["0", "0.00", "-0", "-1", "", " 1", "1,00", "1.001", "1e3", "NaN", "1" * 13])
-def test_an_orders_amount_is_money_and_more_than_nothing(name: str, text: str) -> None:
+def test_order_input_amount_not_positive_money_invalid(name: str, text: str) -> None:
     assert validation_errors(OrderInput, ORDER | {name: text}).keys() == {name}
 
 
 @pytest.mark.parametrize("order_type", ["exact", "up-to"])
-def test_a_bounded_order_needs_its_amount(order_type: str) -> None:
+def test_order_input_exact_or_up_to_requires_amount(order_type: str) -> None:
     assert validation_errors(OrderInput, ORDER | {"order_type": order_type}) == {
         "order_amount": "is required with order_type exact and up-to"
     }
@@ -91,7 +91,7 @@ def test_a_bounded_order_needs_its_amount(order_type: str) -> None:
 
 @pytest.mark.parametrize(("minimum", "is_invalid"), [("9.99", False), ("10.00", False), ("10.01", True)])
 @pytest.mark.parametrize("order_type", ["exact", "up-to", "any"])
-def test_the_minimum_is_not_above_the_amount(order_type: str, minimum: str, is_invalid: bool) -> None:
+def test_order_input_minimum_must_not_exceed_amount(order_type: str, minimum: str, is_invalid: bool) -> None:
     fields = {"order_type": order_type, "order_amount": "10.00", "minimum_payment_amount": minimum}
     if is_invalid:
         assert validation_errors(OrderInput, ORDER | fields) == {
@@ -101,7 +101,7 @@ def test_the_minimum_is_not_above_the_amount(order_type: str, minimum: str, is_i
         assert order(**fields).minimum_payment_amount == Decimal(minimum)
 
 
-def test_a_minimum_needs_no_amount() -> None:
+def test_order_input_minimum_without_amount_valid() -> None:
     assert order(minimum_payment_amount="5").minimum_payment_amount == Decimal("5.00")
 
 
@@ -118,7 +118,7 @@ def test_a_minimum_needs_no_amount() -> None:
         ("2028-02-29T00:00:00Z", datetime(2028, 2, 29, tzinfo=UTC)),
     ],
 )
-def test_an_order_expires_at_a_moment_of_utc(text: str, instant: datetime) -> None:
+def test_order_input_expires_at_converted_to_utc(text: str, instant: datetime) -> None:
     expires_at = order(expires_at=text).expires_at
     assert expires_at == instant
     assert expires_at.tzinfo is UTC
@@ -135,7 +135,7 @@ def test_an_order_expires_at_a_moment_of_utc(text: str, instant: datetime) -> No
         *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00Z"),
     ],
 )
-def test_a_time_without_its_offset_or_that_does_not_exist_is_refused(text: str) -> None:
+def test_order_input_expires_at_bad_time_or_offset_rejected(text: str) -> None:
     assert validation_errors(OrderInput, ORDER | {"expires_at": text}) == {
         "expires_at": "must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00"
     }
@@ -143,7 +143,7 @@ def test_a_time_without_its_offset_or_that_does_not_exist_is_refused(text: str) 
 
 @pytest.mark.parametrize("name", LIMITS)
 @pytest.mark.parametrize(("text", "limit"), [("0", "0.00"), ("0.01", "0.01"), ("999999999999.99",) * 2])
-def test_an_own_limit_is_money_and_may_be_nothing(name: str, text: str, limit: str) -> None:
+def test_self_imposed_limit_zero_or_more_valid(name: str, text: str, limit: str) -> None:
     assert getattr(customer(**{name: text}), name) == Decimal(limit)
 
 
@@ -152,11 +152,11 @@ def test_an_own_limit_is_money_and_may_be_nothing(name: str, text: str, limit: s
     ("text", "description"),
     [("-0.01", "must not be negative"), ("-0", "must not be negative"), ("", AMOUNT), ("0.001", AMOUNT)],
 )
-def test_an_own_limit_that_is_none_is_refused(name: str, text: str, description: str) -> None:
+def test_self_imposed_limit_negative_or_malformed_rejected(name: str, text: str, description: str) -> None:
     assert validation_errors(CustomerInput, CUSTOMER | {name: text}) == {name: description}
 
 
-def test_a_suspended_customer_has_a_reason_and_nobody_else_has() -> None:
+def test_suspended_reason_only_with_status_suspended() -> None:
     message = customer(status="suspended", suspended_reason="identity_check")
     assert (message.status, message.suspended_reason) == ("suspended", "identity_check")
     assert validation_errors(CustomerInput, CUSTOMER | {"status": "suspended"}) == {
@@ -169,7 +169,7 @@ def test_a_suspended_customer_has_a_reason_and_nobody_else_has() -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "A", "a b", "a-b", "é", "a\n", "1" * 65])
-def test_a_reason_is_a_code_and_no_text(reason: str) -> None:
+def test_suspended_reason_other_than_code_invalid(reason: str) -> None:
     fields = {"status": "suspended", "suspended_reason": reason}
     assert validation_errors(CustomerInput, CUSTOMER | fields).keys() == {"suspended_reason"}
 
@@ -183,7 +183,7 @@ def test_a_reason_is_a_code_and_no_text(reason: str) -> None:
     ],
 )
 @pytest.mark.parametrize("value", ["", "OPEN", "Any", "none", "true", "open "])
-def test_another_word_is_refused_with_those_that_are_known(
+def test_enum_parameter_unknown_value_error_lists_values(
     model: type[Message], identity: dict[str, str], name: str, description: str, value: str
 ) -> None:
     assert validation_errors(model, identity | {name: value}) == {name: description}
@@ -199,27 +199,25 @@ def test_another_word_is_refused_with_those_that_are_known(
         (PaymentRequest, PAYMENT),
     ],
 )
-def test_a_call_names_what_it_is_about_and_knows_no_other_parameter(
-    model: type[Message], identity: dict[str, str]
-) -> None:
+def test_merchant_request_identifiers_required_others_rejected(model: type[Message], identity: dict[str, str]) -> None:
     assert validation_errors(model, {}) == dict.fromkeys(identity, "is required")
     assert validation_errors(model, {**identity, "balance": "1"}) == {"balance": "is not a parameter of this request"}
     for name in identity:
         assert validation_errors(model, identity | {name: ""}).keys() == {name}
 
 
-def test_all_faults_are_named_at_once() -> None:
+def test_order_input_validation_errors_all_reported() -> None:
     fields = {"status": "x", "order_type": "exact", "expires_at": "x", "minimum_payment_amount": "x", "x": "x"}
     assert validation_errors(OrderInput, ORDER | fields).keys() == {*fields, "order_amount"} - {"order_type"}
 
 
 @pytest.mark.parametrize("message", [order(status="closed"), customer(status="closed")])
-def test_an_entry_shows_nothing_that_it_says(message: Message) -> None:
+def test_merchant_input_repr_without_values(message: Message) -> None:
     assert "closed" not in repr(message) + str(message)
 
 
 @given(st.decimals(-(10**20), 10**20, places=2))
-def test_an_amount_is_told_to_the_cent(amount: Decimal) -> None:
+def test_order_response_amount_serialized_with_cents(amount: Decimal) -> None:
     response = OrderResponse.model_validate(
         {**ORDER, "status": "open", "order_type": "any", "order_amount": amount.normalize()}
     )
@@ -228,7 +226,7 @@ def test_an_amount_is_told_to_the_cent(amount: Decimal) -> None:
     assert dumped_amount[-3] == "."
 
 
-def test_a_customer_without_a_balance_has_none() -> None:
+def test_customer_response_without_balance_zero() -> None:
     window = {"window": "w", "spent": Decimal(0), "by_payment_type": {}}
     response = CustomerResponse.model_validate(
         {

@@ -23,13 +23,13 @@ def method(**changes: object) -> PaymentMethod:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_guides_requests_are_sent_as_they_stand_but_for_what_every_call_carries(name: str) -> None:
+def test_find_payment_methods_samples_send_only_customer(name: str) -> None:
     common_parameters = {"timestamp": "1722287208", "version": "3.0", "signature": "0" * 64}
     assert read_request(name, **common_parameters).to_parameters() == {"site_customer_identifier": "184120000"}
     assert read_request(name).site_identifier == "S6404173951"
 
 
-def test_the_sites_identifier_loses_its_blanks() -> None:
+def test_find_payment_methods_site_identifier_spaces_removed() -> None:
     assert read_request("saved", site_identifier=" S6404173951 ").site_identifier == "S6404173951"
 
 
@@ -47,7 +47,7 @@ def test_the_sites_identifier_loses_its_blanks() -> None:
         ),
     ],
 )
-def test_each_faulty_parameter_is_named_and_none_is_repeated(
+def test_find_payment_methods_validation_errors_without_values(
     changes: dict[str, object], errors: dict[str, str]
 ) -> None:
     with pytest.raises(ValidationFailedError) as exc_info:
@@ -56,13 +56,13 @@ def test_each_faulty_parameter_is_named_and_none_is_repeated(
     assert CANARY not in repr(exc_info.value) + str(exc_info.value)
 
 
-def test_a_customers_identifier_may_come_as_a_number() -> None:
+def test_find_payment_methods_numeric_customer_identifier_valid() -> None:
     request = read_request("saved", site_customer_identifier=184120000)
     assert request.to_parameters() == {"site_customer_identifier": "184120000"}
 
 
 @pytest.mark.parametrize("name", SAMPLE_RESPONSES)
-def test_the_guides_answers_are_told_with_flags_and_as_guaranteed(name: str) -> None:
+def test_payment_methods_samples_dumped_with_derived_fields(name: str) -> None:
     dump = PaymentMethods.model_validate(SAMPLE_RESPONSES[name]).model_dump(mode="json")
     derived_fields = {"guaranteed_ach": True, "pull_enabled": True, "push_enabled": False}
     assert dump == {"accounts": [account | derived_fields for account in SAMPLE_RESPONSES[name]["accounts"]]}
@@ -73,7 +73,7 @@ def test_the_guides_answers_are_told_with_flags_and_as_guaranteed(name: str) -> 
     "account_type",
     ["trustly_ach", "Personal trustly_ach", "Business trustly_ach", "trustly_ach Personal", "Personal  TRUSTLY_ACH"],
 )
-def test_guaranteed_ach_is_recognised_by_its_word(account_type: str) -> None:
+def test_guaranteed_ach_account_type_with_trustly_ach_true(account_type: str) -> None:
     assert method(account_type=account_type).guaranteed_ach
 
 
@@ -85,23 +85,23 @@ def test_guaranteed_ach_is_recognised_by_its_word(account_type: str) -> None:
         None,
     ],
 )
-def test_part_of_the_word_is_not_guaranteed_ach(account_type: str | None) -> None:
+def test_guaranteed_ach_account_type_similar_text_false(account_type: str | None) -> None:
     assert not method(account_type=account_type).guaranteed_ach
 
 
 @pytest.mark.parametrize("value", [True, "true", False])
-def test_guaranteed_ach_is_our_own_word_and_not_theirs(value: object) -> None:
+def test_guaranteed_ach_derived_and_not_read_from_response(value: object) -> None:
     assert not method(account_type="Personal ach", guaranteed_ach=value).guaranteed_ach
     assert method(guaranteed_ach=value).guaranteed_ach
 
 
-def test_a_method_without_a_type_is_not_guaranteed_ach() -> None:
+def test_guaranteed_ach_without_account_type_false() -> None:
     minimal = PaymentMethod.model_validate({"payment_method_identifier": "76590ef5135ae"})
     assert not minimal.guaranteed_ach
     assert (minimal.status, minimal.pull_enabled, minimal.fee_amount) == (None, None, None)
 
 
-def test_identifiers_flags_and_amounts_may_be_spelled_in_json_s_own_way() -> None:
+def test_payment_method_json_types_same_as_text() -> None:
     method_with_type = method(
         payment_method_identifier=765905135, number=6213, pull_enabled=True, push_enabled=False, fee_amount=0
     )
@@ -110,47 +110,47 @@ def test_identifiers_flags_and_amounts_may_be_spelled_in_json_s_own_way() -> Non
 
 @pytest.mark.parametrize("invalid", ["", "maybe", 1, None, ["true"], {}], ids=repr)
 @pytest.mark.parametrize("name", ["pull_enabled", "push_enabled"])
-def test_a_flag_that_is_none_is_not_known(name: str, invalid: object) -> None:
+def test_payment_method_invalid_flag_none(name: str, invalid: object) -> None:
     assert getattr(method(**{name: invalid}), name) is None
 
 
 @pytest.mark.parametrize("invalid", ["", "free", True, None, ["0"], {}, "NaN", "Infinity", "1e99"], ids=repr)
-def test_a_fee_that_is_none_is_not_known(invalid: object) -> None:
+def test_payment_method_invalid_fee_none(invalid: object) -> None:
     assert method(fee_amount=invalid).fee_amount is None
 
 
 @pytest.mark.parametrize("invalid", [["x"], {"x": 1}, True], ids=repr)
 @pytest.mark.parametrize("name", ["status", "description", "account_type", "number"])
-def test_a_text_that_is_none_does_not_lose_the_method(name: str, invalid: object) -> None:
+def test_payment_method_invalid_text_none(name: str, invalid: object) -> None:
     assert getattr(method(**{name: invalid}), name) is None
 
 
-def test_what_paynearme_adds_is_left_out() -> None:
+def test_payment_methods_additional_fields_omitted() -> None:
     owner = {"owner_name": CANARY, "owner_email": CANARY, "phone": CANARY, "street": CANARY}
     response = PaymentMethods.model_validate({"status": "ok", "accounts": [ACCOUNT | owner], "name": CANARY})
     assert CANARY not in str(response.model_dump())
 
 
-def test_a_customer_who_saved_nothing_has_no_accounts() -> None:
+def test_payment_methods_empty_accounts_valid() -> None:
     assert PaymentMethods.model_validate({"status": "ok", "accounts": []}).accounts == []
 
 
 @pytest.mark.parametrize(
     "content", [{}, {"accounts": None}, {"accounts": {}}, {"accounts": [CANARY]}, {"accounts": [{"number": CANARY}]}]
 )
-def test_an_answer_without_accounts_is_refused_and_not_repeated(content: dict[str, object]) -> None:
+def test_payment_methods_invalid_accounts_error_hides_content(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as exc_info:
         PaymentMethods.model_validate({"status": "ok", **content})
     assert CANARY not in str(exc_info.value)
 
 
 @pytest.mark.parametrize("invalid", [None, "", True, ["x"]], ids=repr)
-def test_a_method_that_cannot_be_named_is_none(invalid: object) -> None:
+def test_payment_method_invalid_identifier_validation_error(invalid: object) -> None:
     with pytest.raises(ValidationError):
         method(payment_method_identifier=invalid)
 
 
-def test_neither_requests_nor_answers_show_anything() -> None:
+def test_payment_methods_models_repr_without_values() -> None:
     response = PaymentMethods.model_validate(SAMPLE_RESPONSES["saved"])
     for model, kind in ((read_request("saved"), "FindPaymentMethodsRequest"), (response, "PaymentMethods")):
         assert str(model) == repr(model) == f"<{kind}>"

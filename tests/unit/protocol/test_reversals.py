@@ -30,7 +30,7 @@ def validation_errors(**changes: str | None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", load("reversal"))
-def test_every_example_reads_with_every_parameter_known(name: str) -> None:
+def test_reversal_samples_every_parameter_defined(name: str) -> None:
     parameters = stringify_parameters(load("reversal")[name])
 
     message = read_message(Reversal, parameters)
@@ -39,7 +39,7 @@ def test_every_example_reads_with_every_parameter_known(name: str) -> None:
     assert message.model_fields_set == set(parameters)
 
 
-def test_the_examples_tell_each_kind_and_how_much_came_back() -> None:
+def test_reversal_samples_kind_and_amount() -> None:
     messages = {
         name: read_message(Reversal, stringify_parameters(example)) for name, example in load("reversal").items()
     }
@@ -52,7 +52,7 @@ def test_the_examples_tell_each_kind_and_how_much_came_back() -> None:
     }
 
 
-def test_the_examples_take_back_payments_of_the_documents() -> None:
+def test_reversal_samples_match_authorization_samples() -> None:
     payments = {message["pnm_payment_identifier"]: message for message in load("authorization").values()}
 
     for example in load("reversal").values():
@@ -61,23 +61,23 @@ def test_the_examples_take_back_payments_of_the_documents() -> None:
         assert [example[name] for name in shared_fields] == [payment[name] for name in shared_fields]
 
 
-def test_a_part_of_the_payment_comes_back_where_the_message_says_how_much() -> None:
+def test_reversal_amount_partial_from_reverse_amount() -> None:
     message = reversal(payment_amount="354.99", reverse_amount="0.01")
 
     assert (message.amount, message.payment_amount) == (Decimal("0.01"), Decimal("354.99"))
 
 
 @pytest.mark.parametrize("absent", [None, ""])
-def test_all_of_the_payment_comes_back_where_the_message_does_not_say_how_much(absent: str | None) -> None:
+def test_reversal_amount_absent_uses_payment_amount(absent: str | None) -> None:
     assert reversal(reverse_amount=absent, reverse_currency=absent).amount == Decimal("354.99")
 
 
-def test_what_came_back_needs_nothing_of_the_whole_payment() -> None:
+def test_reversal_amount_independent_of_payment_amount() -> None:
     assert reversal(payment_amount=None, payment_currency=None).amount == Decimal("100.00")
     assert reversal(payment_amount="0.00", payment_currency="CAD").amount == Decimal("100.00")
 
 
-def test_the_part_of_a_payment_is_in_its_currency_where_it_has_none_of_its_own() -> None:
+def test_reversal_currency_absent_uses_payment_currency() -> None:
     assert reversal(reverse_currency=None).amount == Decimal("100.00")
     assert set(validation_errors(reverse_currency=None, payment_currency="CAD")) == {"payment_currency"}
     assert set(validation_errors(reverse_currency=None, payment_currency=None)) == {"reverse_currency"}
@@ -93,7 +93,7 @@ def test_the_part_of_a_payment_is_in_its_currency_where_it_has_none_of_its_own()
         *(("5.00", None, "currency"), ("5.00", "", "currency")),
     ],
 )
-def test_what_came_back_is_an_amount_in_dollars_and_more_than_nothing(
+def test_reversal_amount_not_positive_usd_invalid(
     prefix: str, amount: str, currency: str | None, invalid_name: str
 ) -> None:
     parameters = dict.fromkeys(AMOUNTS) | {f"{prefix}_amount": amount, f"{prefix}_currency": currency}
@@ -101,25 +101,25 @@ def test_what_came_back_is_an_amount_in_dollars_and_more_than_nothing(
     assert set(validation_errors(**parameters)) == {f"{prefix}_{invalid_name}"}
 
 
-def test_a_reversal_that_says_no_amount_at_all_names_where_it_could_stand() -> None:
+def test_reversal_without_amounts_validation_errors() -> None:
     without_amounts = dict.fromkeys(("payment_amount", "reverse_amount"))
 
     assert set(validation_errors(**without_amounts)) == {"payment_amount", "reverse_amount"}
     assert set(validation_errors(**dict.fromkeys(AMOUNTS))) == {"payment_amount", "payment_currency", "reverse_amount"}
 
 
-def test_an_amount_that_does_not_count_must_still_be_one() -> None:
+def test_reversal_unused_payment_amount_still_validated() -> None:
     assert set(validation_errors(payment_amount="354.99payment_arn7")) == {"payment_amount"}
 
 
 @pytest.mark.parametrize(
     "name", ["site_identifier", "pnm_order_identifier", "pnm_payment_identifier", "version", "timestamp"]
 )
-def test_what_every_callback_must_say_a_reversal_must_say_too(name: str) -> None:
+def test_reversal_common_parameter_missing_or_invalid_rejected(name: str) -> None:
     assert set(validation_errors(**{name: None})) == set(validation_errors(**{name: "\n"})) == {name}
 
 
-def test_descriptions_of_faults_hold_nothing_of_what_was_sent() -> None:
+def test_reversal_validation_errors_without_values() -> None:
     errors = validation_errors(
         reverse_amount=SECRET, reverse_currency=SECRET, reverse_type=f"{SECRET}\n", standin=SECRET
     )
@@ -129,12 +129,12 @@ def test_descriptions_of_faults_hold_nothing_of_what_was_sent() -> None:
 
 
 @pytest.mark.parametrize("status", ["payment", "decline", "reversed", "cancelled", "Charged back (lost)"])
-def test_a_reversal_may_have_any_status(status: str) -> None:
+def test_reversal_any_status_valid(status: str) -> None:
     assert reversal(status=status).status == status
 
 
 @pytest.mark.parametrize("name", ["amount", "kind", "fingerprint", "_fingerprint", "model_extra"])
-def test_no_parameter_takes_the_place_of_what_is_read_from_the_message(name: str) -> None:
+def test_reversal_derived_field_not_replaced_by_parameter(name: str) -> None:
     parameters = valid_reversal(**{name: "0.01"})
 
     message = read_message(Reversal, parameters)
@@ -152,7 +152,7 @@ def test_no_parameter_takes_the_place_of_what_is_read_from_the_message(name: str
         *(("Refund", "other"), ("Cancellation", "other"), ("7", "other"), (None, "other"), ("", "other")),
     ],
 )
-def test_a_reversal_is_counted_by_the_word_in_its_type(text: str | None, kind: str) -> None:
+def test_reversal_kind_from_reverse_type(text: str | None, kind: str) -> None:
     assert reversal(reverse_type=text, reverse_code=None).kind == kind
 
 
@@ -165,17 +165,15 @@ def test_a_reversal_is_counted_by_the_word_in_its_type(text: str | None, kind: s
     ],
 )
 @pytest.mark.parametrize("text", [None, "", "ACH"])
-def test_a_type_that_does_not_say_it_leaves_it_to_the_code_of_an_ach_return(
-    text: str | None, code: str | None, kind: str
-) -> None:
+def test_reversal_kind_inconclusive_type_from_ach_code(text: str | None, code: str | None, kind: str) -> None:
     assert reversal(reverse_type=text, reverse_code=code).kind == kind
 
 
-def test_a_chargeback_is_none_the_less_one_for_a_code_that_looks_like_an_ach_return_s() -> None:
+def test_chargeback_type_beats_ach_code() -> None:
     assert reversal(reverse_type="Chargeback", reverse_code="R13").kind is ReversalKind.CHARGEBACK
 
 
-def test_a_chargeback_whose_type_was_cut_in_two_is_still_one() -> None:
+def test_chargeback_type_split_at_boundary_still_chargeback() -> None:
     split_message = valid_reversal(reverse_type="Cha", rgeback="", reverse_code="10.4")
 
     original = valid_reversal(reverse_type="Chargeback", reverse_code="10.4")
@@ -184,11 +182,11 @@ def test_a_chargeback_whose_type_was_cut_in_two_is_still_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["chargeback_fee", "return_address", "site_return_policy", "zip_of_return"])
-def test_an_unknown_parameter_that_does_not_stand_right_behind_the_type_does_not_count(name: str) -> None:
+def test_reversal_kind_ignores_nonadjacent_unknown_parameter(name: str) -> None:
     assert reversal(reverse_type="Refund", reverse_code=None, **{name: "7"}).kind is ReversalKind.OTHER
 
 
-def test_a_repeat_has_the_same_fingerprint_whenever_and_for_whichever_version_it_was_signed() -> None:
+def test_fingerprint_duplicate_other_time_or_version_equal() -> None:
     original_fingerprint = reversal().fingerprint
 
     assert re.fullmatch("[0-9a-f]{64}", original_fingerprint)
@@ -211,11 +209,11 @@ def test_a_repeat_has_the_same_fingerprint_whenever_and_for_whichever_version_it
     ],
     ids=str,
 )
-def test_a_reversal_that_says_anything_else_has_another_fingerprint(change: dict[str, str | None]) -> None:
+def test_fingerprint_other_content_differs(change: dict[str, str | None]) -> None:
     assert reversal(**change).fingerprint != reversal().fingerprint
 
 
-def test_a_message_whose_time_was_cut_out_of_a_consumers_text_has_the_fingerprint_of_the_original() -> None:
+def test_fingerprint_ignores_timestamp_boundary() -> None:
     between = valid_reversal(payment_amount=None, version=None)
     injected = string_to_sign(between | {"timestamp": "1"}) + "user_agent_string"
     original = valid_reversal(payment_bank_name=f"B{injected}")
@@ -226,7 +224,7 @@ def test_a_message_whose_time_was_cut_out_of_a_consumers_text_has_the_fingerprin
     assert read_message(Reversal, split_message).fingerprint == read_message(Reversal, original).fingerprint
 
 
-def test_a_fingerprint_is_not_shown_and_not_a_field() -> None:
+def test_fingerprint_not_in_repr_or_fields() -> None:
     message = reversal()
 
     assert message.fingerprint not in f"{message} {message!r} {message.model_dump()} {message.model_fields_set}"
@@ -236,7 +234,7 @@ ACKNOWLEDGEMENT = ReversalResponse(envelope="test_envelope", element="reverse", 
 
 
 @pytest.mark.parametrize("version", ["2.0", "3.0"])
-def test_a_reversal_is_acknowledged_in_json_with_its_order_alone_in_the_given_envelope(version: str) -> None:
+def test_reversal_response_json_contains_only_order(version: str) -> None:
     body = callback_response(ACKNOWLEDGEMENT, version, "json")["body"]
 
     content = {"version": version, "reverse": {"pnm_order_identifier": ORDER}}
@@ -244,9 +242,7 @@ def test_a_reversal_is_acknowledged_in_json_with_its_order_alone_in_the_given_en
 
 
 @pytest.mark.parametrize(("version", "namespace"), [("2.0", "v2_0"), ("3.0", "v3_0")])
-def test_a_reversal_is_acknowledged_in_xml_with_its_order_alone_in_the_given_envelope(
-    version: str, namespace: str
-) -> None:
+def test_reversal_response_xml_contains_only_order(version: str, namespace: str) -> None:
     body = callback_response(ACKNOWLEDGEMENT, version, "xml")["body"]
 
     root = ElementTree.fromstring(body)  # noqa: S314 # output of this project
@@ -258,13 +254,13 @@ def test_a_reversal_is_acknowledged_in_xml_with_its_order_alone_in_the_given_env
     ]
 
 
-def test_an_acknowledgement_of_a_reversal_cannot_be_made_without_an_envelope() -> None:
+def test_reversal_response_without_envelope_invalid() -> None:
     with pytest.raises(ValidationError):
         ReversalResponse.model_validate({"pnm_order_identifier": ORDER})
 
 
 @pytest.mark.parametrize("name", load("authorization"))
-def test_a_reversal_can_be_made_of_every_payment_of_the_documents(name: str) -> None:
+def test_build_reversal_from_authorization_samples_valid(name: str) -> None:
     payment = load("authorization")[name]
     confirmation = build_confirmation(payment)
 
@@ -276,7 +272,7 @@ def test_a_reversal_can_be_made_of_every_payment_of_the_documents(name: str) -> 
     assert message.model_extra == {}
 
 
-def test_what_a_reversal_is_made_of_can_be_changed_and_left_out_and_stays_as_it_was() -> None:
+def test_build_reversal_applies_changes_and_keeps_confirmation() -> None:
     confirmation = build_confirmation(load("authorization")["debit"], test=True, signature="0", timestamp="1")
     original = dict(confirmation)
 
@@ -288,7 +284,7 @@ def test_what_a_reversal_is_made_of_can_be_changed_and_left_out_and_stays_as_it_
     assert confirmation == original
 
 
-def test_a_type_is_read_with_whatever_unknown_stands_behind_it() -> None:
+def test_reversal_kind_reads_adjacent_unknown_parameter() -> None:
     message = valid_reversal(reverse_type="Refund", sale_reason="chargeback", site_identifier="S2155373459")
     invalid_message = {**message, "reverse_type": "Refundsale_reasonchargeback"}
     del invalid_message["sale_reason"]

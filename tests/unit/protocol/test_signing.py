@@ -35,13 +35,13 @@ def verify_example(**changes: Any) -> None:
     verify(**{**arguments, **changes})
 
 
-def test_the_worked_example_gives_its_text_and_its_signature() -> None:
+def test_sign_documented_example_text_and_signature() -> None:
     assert string_to_sign(EXAMPLE) == EXAMPLE_TEXT
     assert sign(EXAMPLE, SECRET) == EXAMPLE_SIGNATURE
     verify_example()
 
 
-def test_version_2_is_md5_of_the_text_and_the_secret() -> None:
+def test_sign_version_2_md5_of_text_and_key() -> None:
     # printf 'a1b2version2.0s3cret' | md5sum
     signature = "ab2fcbc530878ef887ad38e734068ef9"
     params = {"version": "2.0", "b": "2", "a": "1"}
@@ -49,7 +49,7 @@ def test_version_2_is_md5_of_the_text_and_the_secret() -> None:
     verify(params, signature, ["s3cret"], "2.0")
 
 
-def test_a_signature_of_one_version_does_not_pass_as_the_other() -> None:
+def test_verify_signature_of_other_version_rejected() -> None:
     with pytest.raises(SignatureError):
         verify_example(version="2.0")
     with pytest.raises(SignatureError):
@@ -57,52 +57,52 @@ def test_a_signature_of_one_version_does_not_pass_as_the_other() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(UNSIGNED))
-def test_what_is_not_signed_changes_nothing(name: str) -> None:
+def test_verify_ignores_unsigned_parameters(name: str) -> None:
     verify_example(params={**EXAMPLE, name: "anything"})
 
 
-def test_exactly_the_protocols_names_are_not_signed() -> None:
+def test_unsigned_parameters_match_protocol() -> None:
     expected = {"signature", "format", "call", "action", "fp", "print_buttons", "datafile"}
     assert expected == UNSIGNED
 
 
-def test_names_are_sorted_by_their_bytes() -> None:
+def test_string_to_sign_names_sorted_by_bytes() -> None:
     # A locale's order has "_" and digits at other positions.
     assert string_to_sign({"a_b": "1", "ab": "2", "a1": "3", "a": "4"}) == "a4a13a_b1ab2"
 
 
-def test_empty_values_leave_their_names() -> None:
+def test_string_to_sign_empty_value_keeps_name() -> None:
     assert string_to_sign({"b": "", "a": ""}) == "ab"
 
 
-def test_text_is_signed_as_utf_8() -> None:
+def test_sign_text_encoded_as_utf_8() -> None:
     # printf 'nameZo\xc3\xab' | openssl dgst -sha256 -hmac s3cret
     assert sign({"name": "Zoë"}, "s3cret") == ("861a7ebb1824d48fb17f0f9bbdb70855f5d98ad41cd0136e6466628f6b63d255")
 
 
 @pytest.mark.parametrize("secrets", [[SECRET, "old"], ["new", SECRET], ("new", "newer", SECRET)])
-def test_any_of_several_secrets_can_have_signed(secrets: Sequence[str]) -> None:
+def test_verify_any_of_several_keys_valid(secrets: Sequence[str]) -> None:
     verify_example(secrets=secrets)
 
 
-def test_none_of_the_secrets_having_signed_is_refused() -> None:
+def test_verify_without_matching_key_rejected() -> None:
     with pytest.raises(SignatureError):
         verify_example(secrets=["new", "old"])
 
 
 @pytest.mark.parametrize("secrets", [[""], [SECRET, ""], ["", SECRET]])
-def test_an_empty_secret_is_refused_even_beside_the_right_one(secrets: list[str]) -> None:
+def test_verify_empty_key_rejected_despite_valid_key(secrets: list[str]) -> None:
     with pytest.raises(SignatureError):
         verify_example(secrets=secrets)
 
 
-def test_an_empty_secret_signs_nothing() -> None:
+def test_sign_empty_key_raises_signature_error() -> None:
     with pytest.raises(SignatureError):
         sign(EXAMPLE, "")
 
 
 @pytest.mark.parametrize("secrets", ["k", b"k", bytearray(b"k"), memoryview(b"k")])
-def test_a_lone_text_is_not_taken_for_one_letter_secrets(secrets: Any) -> None:
+def test_verify_keys_as_single_text_rejected(secrets: Any) -> None:
     with pytest.raises(SignatureError):
         verify({"a": "1"}, sign({"a": "1"}, "k"), secrets)
 
@@ -132,7 +132,7 @@ INVALID_ARGUMENTS: dict[str, Sequence[Any]] = {
     [(name, value) for name, values in INVALID_ARGUMENTS.items() for value in values],
     ids=lambda part: f"{part!r:.40}",
 )
-def test_whatever_is_of_the_wrong_kind_gives_a_signature_error(argument: str, invalid: Any) -> None:
+def test_verify_invalid_argument_raises_signature_error(argument: str, invalid: Any) -> None:
     with pytest.raises(SignatureError):
         verify_example(**{argument: invalid})
 
@@ -168,16 +168,16 @@ class NeverEqual:
     [{"params": MappingThatRaises()}, {"secrets": SequenceThatRaises()}, {"version": NeverEqual()}],
     ids=["params", "secrets", "version"],
 )
-def test_objects_that_raise_give_a_signature_error(change: dict[str, Any]) -> None:
+def test_verify_raising_object_raises_signature_error(change: dict[str, Any]) -> None:
     with pytest.raises(SignatureError):
         verify_example(**change)
 
 
-def test_any_mapping_will_do() -> None:
+def test_verify_parameters_of_any_mapping_type_valid() -> None:
     verify_example(params=UserDict(EXAMPLE))
 
 
-def test_verifying_leaves_its_input_as_it_was() -> None:
+def test_verify_arguments_unchanged() -> None:
     params, secrets = {**EXAMPLE, "signature": "x", "call": "y"}, ["new", SECRET]
     original = deepcopy((params, secrets))
     verify_example(params=params, secrets=secrets)
@@ -186,7 +186,7 @@ def test_verifying_leaves_its_input_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("change", [{"signature": "0" * 64}, {"params": {"a": SECRET}}, {"secrets": []}])
-def test_the_error_tells_neither_a_secret_nor_a_signature(change: dict[str, Any]) -> None:
+def test_signature_error_without_key_and_signature(change: dict[str, Any]) -> None:
     with pytest.raises(SignatureError) as exc_info:
         verify_example(**change)
     assert SECRET not in repr(exc_info.value)
@@ -201,31 +201,31 @@ def assert_signature_changes(original: dict[str, str], changed: dict[str, str]) 
 
 
 @given(parameters, st.sampled_from(["2.0", "3.0"]))
-def test_what_was_signed_verifies(params: dict[str, str], version: str) -> None:
+def test_verify_signed_parameters_valid(params: dict[str, str], version: str) -> None:
     verify(params, sign(params, SECRET, version), [SECRET], version)
 
 
 @given(parameters, values, st.data())
-def test_a_changed_value_breaks_the_signature(params: dict[str, str], value: str, data: st.DataObject) -> None:
+def test_signature_changed_value_rejected(params: dict[str, str], value: str, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(params)))
     assume(value != params[name])
     assert_signature_changes(params, {**params, name: value})
 
 
 @given(parameters, st.data())
-def test_a_removed_parameter_breaks_the_signature(params: dict[str, str], data: st.DataObject) -> None:
+def test_signature_removed_parameter_rejected(params: dict[str, str], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(params)))
     assert_signature_changes(params, {n: v for n, v in params.items() if n != name})
 
 
 @given(parameters, signed_names, values)
-def test_an_added_parameter_breaks_the_signature(params: dict[str, str], name: str, value: str) -> None:
+def test_signature_added_parameter_rejected(params: dict[str, str], name: str, value: str) -> None:
     assume(name not in params)
     assert_signature_changes(params, {**params, name: value})
 
 
 @given(parameters, signed_names, st.data())
-def test_a_renamed_parameter_breaks_the_signature(params: dict[str, str], name: str, data: st.DataObject) -> None:
+def test_signature_renamed_parameter_rejected(params: dict[str, str], name: str, data: st.DataObject) -> None:
     assume(name not in params)
     old_name = data.draw(st.sampled_from(sorted(params)))
     changed = {name if n == old_name else n: v for n, v in params.items()}
@@ -246,8 +246,6 @@ any_value = st.recursive(
 
 
 @given(any_value, any_value, any_value, any_value | st.sampled_from(["2.0", "3.0"]))
-def test_whatever_it_is_fed_verify_raises_a_signature_error(
-    params: Any, signature: Any, secrets: Any, version: Any
-) -> None:
+def test_verify_any_input_raises_only_signature_error(params: Any, signature: Any, secrets: Any, version: Any) -> None:
     with pytest.raises(SignatureError):
         verify(params, signature, secrets, version)

@@ -47,7 +47,7 @@ def validation_errors(parameters: dict[str, str]) -> set[str]:
 
 
 @pytest.mark.parametrize("name", sample_names("get_smart_token"))
-def test_the_documents_requests_are_sent_as_they_stand_but_for_what_every_call_carries(name: str) -> None:
+def test_smart_token_samples_sent_without_common_parameters(name: str) -> None:
     document = from_json_body(json_event(load_sample("get_smart_token", name)))
     common_parameters = {"site_identifier", "timestamp", "version", "signature"}
     # PayNearMe's sample starts with a space.
@@ -55,32 +55,32 @@ def test_the_documents_requests_are_sent_as_they_stand_but_for_what_every_call_c
     assert sent_parameters({**document, "signature": "0" * 64}) == expected
 
 
-def test_the_documents_hold_three_requests() -> None:
+def test_smart_token_samples_count_three() -> None:
     assert sample_names("get_smart_token") == ["guaranteed_ach", "guaranteed_ach_reconnect", "plain"]
 
 
 @pytest.mark.parametrize("name", IDENTIFIERS)
-def test_each_of_the_five_order_identifiers_is_enough(name: str) -> None:
+def test_smart_token_single_order_identifier_sufficient(name: str) -> None:
     assert sent_parameters({name: "84488215678"}) == {name: "84488215678"}
 
 
-def test_no_order_identifier_names_all_five() -> None:
+def test_smart_token_without_order_identifier_errors_name_all() -> None:
     assert validation_errors({"flow_debit": "true"}) == set(IDENTIFIERS)
 
 
 @pytest.mark.parametrize("other", IDENTIFIERS[1:])
-def test_two_order_identifiers_are_refused(other: str) -> None:
+def test_smart_token_two_order_identifiers_rejected(other: str) -> None:
     assert validation_errors(valid_smart_token_request(**{other: "1"})) == set(IDENTIFIERS)
 
 
 @pytest.mark.parametrize("invalid", ["", "1\n", "1" * 257])
 @pytest.mark.parametrize("name", [*IDENTIFIERS, "flow_trustly_reconnect", "site_identifier"])
-def test_a_malformed_identifier_is_named(name: str, invalid: str) -> None:
+def test_smart_token_invalid_identifier_validation_error(name: str, invalid: str) -> None:
     assert name in validation_errors({**valid_smart_token_request(), name: invalid})
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_flow_parameter_is_true_or_false(name: str) -> None:
+def test_smart_token_flow_parameter_only_true_or_false(name: str) -> None:
     for value in ("true", "false"):
         assert sent_parameters(valid_smart_token_request(**{name: value}))[name] == value
     for value in ("TRUE", "1", "yes", "", " true"):
@@ -90,50 +90,50 @@ def test_a_flow_parameter_is_true_or_false(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["flow_bitcoin", "payment_currency", "pnm_payment_identifier", "test", "ext_customer_email_pii"]
 )
-def test_an_unknown_parameter_is_named_and_refused(name: str) -> None:
+def test_smart_token_unknown_parameter_rejected(name: str) -> None:
     with pytest.raises(ValidationFailedError) as exc_info:
         read_message(SmartTokenRequest, valid_smart_token_request(**{name: "true"}))
     assert exc_info.value.errors == {name: "is not a parameter of this request"}
 
 
 @pytest.mark.parametrize(("text", "expected"), [("25", "25.00"), ("0.01", "0.01"), ("1250.5", "1250.50")])
-def test_a_positive_amount_is_sent_with_two_places(text: str, expected: str) -> None:
+def test_smart_token_positive_amount_sent_with_cents(text: str, expected: str) -> None:
     assert sent_parameters(valid_smart_token_request(payment_amount=text))["payment_amount"] == expected
 
 
 @pytest.mark.parametrize("text", ["0", "0.00", "-1", "", "1,000", "0.001", "1e3", "NaN"])
-def test_an_amount_that_is_not_positive_money_is_refused(text: str) -> None:
+def test_smart_token_amount_not_positive_money_rejected(text: str) -> None:
     assert validation_errors(valid_smart_token_request(payment_amount=text)) == {"payment_amount"}
 
 
 @pytest.mark.parametrize("payment_field_fixed", ["true", "false"])
-def test_payment_field_fixed_needs_an_amount(payment_field_fixed: str) -> None:
+def test_smart_token_payment_field_fixed_requires_amount(payment_field_fixed: str) -> None:
     request = valid_smart_token_request(payment_field_fixed=payment_field_fixed)
     assert validation_errors(request) == {"payment_amount"}
     assert sent_parameters({**request, "payment_amount": "25.00"})["payment_field_fixed"] == payment_field_fixed
 
 
 @pytest.mark.parametrize("missing", GUARANTEED_ACH_FIELDS)
-def test_guaranteed_ach_needs_its_full_set(missing: str) -> None:
+def test_guaranteed_ach_missing_parameter_validation_error(missing: str) -> None:
     assert sent_parameters(valid_guaranteed_ach_request())["flow_trustly"] == "true"
     assert validation_errors(valid_guaranteed_ach_request(**{missing: None})) == {missing}
 
 
-def test_guaranteed_ach_names_all_that_it_lacks() -> None:
+def test_guaranteed_ach_missing_parameters_all_named() -> None:
     assert validation_errors(valid_smart_token_request(flow_trustly="true")) == set(GUARANTEED_ACH_FIELDS)
 
 
-def test_a_reconnect_needs_no_customer_fields() -> None:
+def test_guaranteed_ach_reconnect_without_customer_fields_valid() -> None:
     reconnect = valid_smart_token_request(flow_trustly="true", flow_trustly_reconnect="23b9e4ba13242")
     assert sent_parameters(reconnect)["flow_trustly_reconnect"] == "23b9e4ba13242"
 
 
-def test_without_guaranteed_ach_its_set_is_not_needed() -> None:
+def test_guaranteed_ach_disabled_parameters_not_required() -> None:
     assert sent_parameters(valid_smart_token_request(flow_trustly="false"))["flow_trustly"] == "false"
 
 
 @pytest.mark.parametrize("name", ["ext_customer_enrollment_date", "ext_customer_date_of_birth_pii"])
-def test_dates_are_days_that_exist(name: str) -> None:
+def test_guaranteed_ach_dates_existing_days_only(name: str) -> None:
     for day in ("2024-02-29", "1982-12-21", "0999-01-01"):
         assert sent_parameters(valid_guaranteed_ach_request(**{name: day}))[name] == day
     for day in ("2023-02-29", "1982-13-01", "1982-00-10", "0000-01-01", "12/21/1982", "19821221", "1982-1-2"):
@@ -142,7 +142,7 @@ def test_dates_are_days_that_exist(name: str) -> None:
         assert validation_errors(valid_guaranteed_ach_request(**{name: day})) == {name}
 
 
-def test_a_tax_identifier_is_letters_digits_and_hyphens() -> None:
+def test_tax_identifier_only_alphanumeric_and_hyphens() -> None:
     for tax_identifier in ("123456677", "123-45-6677", "A1"):
         request = valid_guaranteed_ach_request(ext_customer_tax_id_pii=tax_identifier)
         assert sent_parameters(request)["ext_customer_tax_id_pii"] == tax_identifier
@@ -151,7 +151,7 @@ def test_a_tax_identifier_is_letters_digits_and_hyphens() -> None:
         assert validation_errors(request) == {"ext_customer_tax_id_pii"}
 
 
-def test_a_links_lifetime_is_a_positive_whole_number_as_text_or_as_a_number() -> None:
+def test_link_lifetime_positive_integer_only() -> None:
     for seconds in ("1", "300", "86400"):
         request = from_json_body(body_event(f'{{"pnm_order_identifier": 1, "link_lifetime_seconds": {seconds}}}'))
         assert sent_parameters(request)["link_lifetime_seconds"] == seconds
@@ -167,12 +167,12 @@ def test_a_links_lifetime_is_a_positive_whole_number_as_text_or_as_a_number() ->
         *("freehold-gaming://portal.freehold.us/cashier", "com.example.app:/paid", "app+pay://"),
     ],
 )
-def test_an_absolute_url_of_the_web_or_of_an_app_is_sent(name: str, url: str) -> None:
+def test_smart_token_url_absolute_web_or_custom_scheme_sent(name: str, url: str) -> None:
     assert sent_parameters(valid_smart_token_request(**{name: url}))[name] == url
 
 
 @pytest.mark.parametrize("name", URLS)
-def test_a_url_that_runs_or_reads_something_is_refused(name: str) -> None:
+def test_smart_token_url_dangerous_scheme_rejected(name: str) -> None:
     for scheme in ("javascript", "JavaScript", "data", "file", "vbscript", "blob", "about", "view-source"):
         for suffix in (":alert(1)", "://example.com/%0aalert(1)", ":/x", ":text/html,x"):
             assert validation_errors(valid_smart_token_request(**{name: scheme + suffix})) == {name}
@@ -190,16 +190,16 @@ def test_a_url_that_runs_or_reads_something_is_refused(name: str) -> None:
     ],
     ids=lambda url: f"{url!r:.40}",
 )
-def test_a_url_that_is_malformed_or_not_absolute_is_refused(url: str) -> None:
+def test_smart_token_url_malformed_or_relative_rejected(url: str) -> None:
     assert validation_errors(valid_smart_token_request(flow_pay_url=url)) == {"flow_pay_url"}
 
 
-def test_all_that_does_not_belong_together_is_named_at_once() -> None:
+def test_smart_token_combined_validation_errors_all_reported() -> None:
     request = {"flow_trustly": "true", "payment_field_fixed": "true"}
     assert validation_errors(request) == {*IDENTIFIERS, *GUARANTEED_ACH_FIELDS, "payment_amount"}
 
 
-def test_numbers_and_booleans_of_json_are_sent_as_text() -> None:
+def test_smart_token_json_numbers_and_booleans_sent_as_text() -> None:
     body = '{"pnm_order_identifier": 844, "flow_debit": true, "payment_amount": 25.5, "flow_credit": null}'
     assert sent_parameters(from_json_body(body_event(body))) == {
         "pnm_order_identifier": "844",
@@ -208,14 +208,14 @@ def test_numbers_and_booleans_of_json_are_sent_as_text() -> None:
     }
 
 
-def test_every_field_is_exercised_here() -> None:
+def test_smart_token_model_fields_all_tested() -> None:
     tested_names = {*IDENTIFIERS, *FLOWS, *URLS, *GUARANTEED_ACH_FIELDS, "flow_trustly", "flow_trustly_reconnect"}
     amounts = {"payment_amount", "payment_field_fixed", "link_lifetime_seconds"}
     common_parameters = {"site_identifier", "timestamp", "version", "signature"}
     assert set(SmartTokenRequest.model_fields) == tested_names | amounts | common_parameters
 
 
-def test_neither_the_request_nor_its_error_shows_what_is_personal() -> None:
+def test_smart_token_request_and_error_without_pii() -> None:
     request = read_message(SmartTokenRequest, valid_guaranteed_ach_request())
     assert not re.search(r"\d", str(request) + repr(request))
     with pytest.raises(ValidationFailedError) as exc_info:
@@ -227,30 +227,30 @@ DOCUMENT = load_sample("get_smart_token_response", "guaranteed_ach")
 ORDER = DOCUMENT["orders"][0]
 
 
-def test_the_documents_answer_reads_and_keeps_its_token_out_of_sight() -> None:
+def test_smart_token_response_sample_parsed_and_not_in_repr() -> None:
     response = SmartTokenResponse.model_validate(DOCUMENT)
     assert response.model_dump() == {"orders": [ORDER]}
     assert ORDER["secure_smart_token"] not in repr(response) + str(response)
 
 
-def test_identifiers_that_come_as_numbers_become_text() -> None:
+def test_smart_token_response_numeric_identifiers_to_text() -> None:
     order = {**ORDER, "pnm_order_identifier": 82882345534, "site_order_identifier": 6969675870}
     assert SmartTokenResponse.model_validate({"orders": [order]}).model_dump() == {"orders": [ORDER]}
 
 
-def test_what_paynearme_adds_to_an_order_is_left_out() -> None:
+def test_smart_token_response_additional_fields_omitted() -> None:
     order = {**ORDER, "site_customer_email_pii": "a@example.com"}
     assert SmartTokenResponse.model_validate({"orders": [order], "new": 1}).model_dump() == {"orders": [ORDER]}
 
 
 @pytest.mark.parametrize("name", ["site_order_identifier", "type", "order_tracking_url"])
-def test_an_order_may_lack_what_is_not_needed(name: str) -> None:
+def test_smart_token_response_missing_optional_field_none(name: str) -> None:
     order = {n: v for n, v in ORDER.items() if n != name}
     assert SmartTokenResponse.model_validate({"orders": [order]}).model_dump() == {"orders": [{**ORDER, name: None}]}
 
 
 @pytest.mark.parametrize("name", ["secure_smart_token", "secure_smart_link", "pnm_order_identifier"])
-def test_an_answer_without_a_token_a_link_or_an_order_is_refused(name: str) -> None:
+def test_smart_token_response_missing_required_field_invalid(name: str) -> None:
     for order in ({n: v for n, v in ORDER.items() if n != name}, {**ORDER, name: None}, {**ORDER, name: ["x"]}):
         with pytest.raises(ValidationError) as exc_info:
             SmartTokenResponse.model_validate({"orders": [order]})
@@ -258,6 +258,6 @@ def test_an_answer_without_a_token_a_link_or_an_order_is_refused(name: str) -> N
 
 
 @pytest.mark.parametrize("content", [{}, {"orders": []}, {"orders": None}, {"orders": {"0": ORDER}}, {"orders": [1]}])
-def test_an_answer_without_orders_is_refused(content: dict[str, object]) -> None:
+def test_smart_token_response_without_orders_invalid(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SmartTokenResponse.model_validate(content)

@@ -29,7 +29,7 @@ def call_backend(call: Callable[[BackendClient], Response]) -> tuple[Response, l
     return asyncio.run(scenario()), received
 
 
-def test_an_address_is_sent_as_it_is_encoded() -> None:
+def test_backend_client_url_sent_with_given_encoding() -> None:
     response, (method, target, content_type, _, body) = call_backend(
         lambda backend: backend.get("/customers/S1/a%40b%20c%252F", test="a b")
     )
@@ -39,7 +39,7 @@ def test_an_address_is_sent_as_it_is_encoded() -> None:
     assert (content_type, body) == (None, "")
 
 
-def test_each_call_is_signed_for_the_api_of_the_region() -> None:
+def test_backend_client_request_signed_for_api_of_region() -> None:
     _, (*_, content_type, authorization, body) = call_backend(lambda backend: backend.put("/x", {"a": 1}))
 
     assert (content_type, body) == ("application/json", '{"a": 1}')

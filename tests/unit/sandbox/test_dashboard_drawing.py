@@ -27,7 +27,7 @@ def measure(*lines: str) -> MetricValues:
     return measurements
 
 
-def test_what_a_function_writes_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+def test_metric_values_read_from_function_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
     observability.add_metric("PaymentConfirmed")
     observability.add_metric("ConfirmedAmountCents", 35499)
     observability.flush("confirm", 200, 12.5)
@@ -44,7 +44,7 @@ def test_what_a_function_writes_is_read(capsys: pytest.CaptureFixture[str]) -> N
     ("statistic", "divisor", "expected"),
     [("Sum", 1, 10), ("Sum", 100, 0.1), ("Maximum", 1, 4), ("p50", 1, 2.5), ("p99", 1, 3.97)],
 )
-def test_values_are_put_together_as_the_statistic_says(statistic: str, divisor: int, expected: float) -> None:
+def test_metric_values_combined_by_statistic(statistic: str, divisor: int, expected: float) -> None:
     measurements = measure(line(1, Paid=[1.0, 4.0]), line(2, Paid=2.0), line(9, Paid=[3.0]))
 
     series = Series(("PayNearMe", "Paid", SERVICE), "Paid", None, statistic, divisor)
@@ -52,7 +52,7 @@ def test_values_are_put_together_as_the_statistic_says(statistic: str, divisor: 
 
 
 @pytest.mark.parametrize("lines", [[line(1, Paid=[1.0])], [line(n, ConfirmedAmountCents=[n * 1.0]) for n in range(90)]])
-def test_the_whole_dashboard_is_drawn_small_enough_for_a_page(lines: list[str]) -> None:
+def test_dashboard_drawing_is_small_png(lines: list[str]) -> None:
     names = json.dumps({"service": STACK})
     measurements = measure(*(text.replace('"service": "s"', names[1:-1]) for text in lines))
     png = draw(panels_of(BODY), measurements, "a-stack")

@@ -29,7 +29,7 @@ def extract(folder: Path, name: str, content: str) -> Path:
     return target
 
 
-def test_equal_layers_are_the_same_files(tmp_path: Path) -> None:
+def test_equal_layers_share_extracted_files(tmp_path: Path) -> None:
     first, second = (extract(tmp_path / process, "layer_0", "x = 1") for process in ("one", "other"))
 
     module = "python/package/module.py"
@@ -38,7 +38,7 @@ def test_equal_layers_are_the_same_files(tmp_path: Path) -> None:
     assert (second / "python/other.py").exists()
 
 
-def test_a_functions_own_code_is_unpacked_for_each_process(tmp_path: Path, temporary: Path) -> None:
+def test_function_code_extracted_for_each_process(tmp_path: Path, temporary: Path) -> None:
     first, second = (extract(tmp_path / process, "code", "x = 1") for process in ("one", "other"))
 
     assert not (first / "python/other.py").samefile(second / "python/other.py")

@@ -57,7 +57,7 @@ def call_aws(url: str, operation: str) -> object:
 
 
 @pytest.mark.parametrize("mode", ["abort", "throttle"])
-def test_a_fault_strikes_its_service_alone_and_as_often_as_it_is_told(mode: str) -> None:
+def test_fault_limited_to_its_service_and_times(mode: str) -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await set_fault(session, service="dynamodb", mode=mode, times=2)
         return [
@@ -73,7 +73,7 @@ def test_a_fault_strikes_its_service_alone_and_as_often_as_it_is_told(mode: str)
 
 
 @pytest.mark.parametrize("mode", ["abort", "lost"])
-def test_a_connection_is_aborted_instead_of_answered(mode: str) -> None:
+def test_fault_abort_or_lost_breaks_connection(mode: str) -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, int]:
         await set_fault(session, service="secretsmanager", mode=mode)
         return await call_proxy(session, GET_SECRET), len(upstream.received)
@@ -87,7 +87,7 @@ def test_a_connection_is_aborted_instead_of_answered(mode: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "forwarded_count"), [("hang", 0), ("slow", 1)])
-def test_an_answer_is_held_back_until_everything_is_let_go(mode: str, forwarded_count: int) -> None:
+def test_fault_hang_or_slow_delays_response_until_reset(mode: str, forwarded_count: int) -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[bool, int, Any]:
         await set_fault(session, service="dynamodb", mode=mode, seconds=3600)
         pending = asyncio.create_task(call_proxy(session))
@@ -125,9 +125,7 @@ def test_an_answer_is_held_back_until_everything_is_let_go(mode: str, forwarded_
         (SEND, "error500", "InternalError"),
     ],
 )
-def test_what_aws_s_client_makes_of_a_fault_is_what_the_layer_tries_again(
-    operation: str, mode: str, code: str | None
-) -> None:
+def test_fault_raises_retryable_boto3_error(operation: str, mode: str, code: str | None) -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> Exception:
         await set_fault(session, service=service_of(operation), mode=mode)
         with pytest.raises((ClientError, HTTPClientError)) as exc_info:

@@ -13,7 +13,7 @@ from tests.support.fault_proxy_fixture import UPDATE, UpstreamStub, run_with_pro
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
 
 
-def test_a_request_is_forwarded_as_it_was_spelled_with_all_its_headers() -> None:
+def test_proxy_forwards_request_path_headers_and_body_unchanged() -> None:
     body = gzip.compress(b"{}")
     headers = {
         "Host": "dynamodb.us-east-1.amazonaws.com",
@@ -43,7 +43,7 @@ def test_a_request_is_forwarded_as_it_was_spelled_with_all_its_headers() -> None
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
-def test_a_request_whose_answer_the_upstream_loses_is_sent_once_and_aborted(method: str) -> None:
+def test_proxy_lost_upstream_response_request_sent_once(method: str) -> None:
     def request(url: str) -> None:
         # Not by aiohttp's client, because it retries a GET and a PUT.
         with urllib3.PoolManager(retries=False) as http, pytest.raises(urllib3.exceptions.ProtocolError):

@@ -21,7 +21,7 @@ async def statuses(session: ClientSession, *targets: str) -> list[Any]:
     return [await status(session, target) for target in targets]
 
 
-def test_a_fault_that_strikes_every_third_request_lets_two_through_before_each() -> None:
+def test_fault_every_third_request_forwards_two_before_each() -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await set_fault(session, service="dynamodb", mode="throttle", every=3)
         return await statuses(session, *[UPDATE] * 7)
@@ -29,7 +29,7 @@ def test_a_fault_that_strikes_every_third_request_lets_two_through_before_each()
     assert run_with_proxy(scenario) == [200, 200, 400, 200, 200, 400, 200]
 
 
-def test_requests_that_are_not_meant_neither_count_for_every_nor_for_times() -> None:
+def test_fault_other_operations_not_counted_for_every_or_times() -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await set_fault(session, service="dynamodb", mode="throttle", operations=WRITES, every=2, times=1)
         return await statuses(session, GET, WRITE, GET, GET, WRITE, WRITE, WRITE)
@@ -37,7 +37,7 @@ def test_requests_that_are_not_meant_neither_count_for_every_nor_for_times() -> 
     assert run_with_proxy(scenario) == [200, 200, 200, 200, 400, 200, 200]
 
 
-def test_faults_about_different_texts_strike_requests_with_theirs_side_by_side() -> None:
+def test_faults_with_different_body_contains_are_independent() -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
         await set_fault(session, service="dynamodb", mode="throttle", body_contains="100", times=1)
         await set_fault(session, service="dynamodb", mode="error500", body_contains="200")
@@ -50,13 +50,10 @@ def test_faults_about_different_texts_strike_requests_with_theirs_side_by_side()
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        {"service": "dynamodb", "mode": "partial"},
-        {"service": "events", "mode": "partial", "operations": ["PutRule"]},
-    ],
+    [{"service": "dynamodb", "mode": "partial"}, {"service": "events", "mode": "partial", "operations": ["PutRule"]}],
     ids=str,
 )
-def test_a_choice_that_makes_no_sense_is_refused(fault: dict[str, object]) -> None:
+def test_fault_inconsistent_selection_rejected(fault: dict[str, object]) -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> int:
         async with session.post("/-/control/fault", json=fault) as response:
             return response.status

@@ -22,7 +22,7 @@ class LogsStub:
 
 
 @pytest.mark.parametrize("timestamps", [(), (1,), (1, 2, 3), (1, 1, 2, 2, 3, 3), (1, 2, 2, 2, 3), range(20)])
-def test_each_message_is_given_once_and_in_order(monkeypatch: pytest.MonkeyPatch, timestamps: range) -> None:
+def test_log_messages_returned_once_in_order(monkeypatch: pytest.MonkeyPatch, timestamps: range) -> None:
     monkeypatch.setattr(logs, "_MAX_EVENTS", 4)
     logs_stub = LogsStub(*timestamps)
 

@@ -47,7 +47,7 @@ def accept_all(upstream: UpstreamStub) -> None:
     upstream.respond = respond
 
 
-def test_every_second_entry_fails_and_the_others_arrive_in_their_order() -> None:
+def test_partial_put_events_every_second_entry_fails() -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, Any]:
         accept_all(upstream)
         await set_fault(session, service="events", mode="partial")
@@ -63,7 +63,7 @@ def test_every_second_entry_fails_and_the_others_arrive_in_their_order() -> None
     assert all(entry["ErrorMessage"] for entry in output["Entries"] if "EventId" not in entry)
 
 
-def test_an_entry_that_is_sent_alone_again_and_again_gets_through() -> None:
+def test_partial_put_events_single_entry_succeeds_on_retry() -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[list[int], Any]:
         accept_all(upstream)
         await set_fault(session, service="events", mode="partial")
@@ -73,7 +73,7 @@ def test_an_entry_that_is_sent_alone_again_and_again_gets_through() -> None:
     assert run_with_proxy(scenario) == ([0, 1, 0, 1], [["a"], ["c"]])
 
 
-def test_what_arrives_in_part_is_signed_by_the_root_for_what_it_is_now() -> None:
+def test_partial_put_events_forwarded_with_new_root_signature() -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> dict[str, str]:
         accept_all(upstream)
         await set_fault(session, service="events", mode="partial")

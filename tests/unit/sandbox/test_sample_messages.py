@@ -22,7 +22,7 @@ MESSAGES = [
 @pytest.mark.parametrize("message", MESSAGES)
 @pytest.mark.parametrize("transport", get_args(messages.Transport.__value__))
 @pytest.mark.parametrize("base64_encoded", [False, True])
-def test_the_layer_reads_from_an_event_what_was_put_into_it(
+def test_sample_message_event_read_back_unchanged(
     message: dict[str, Any], transport: messages.Transport, base64_encoded: bool
 ) -> None:
     event = sample_messages.api_gateway_event(message, transport, base64_encoded=base64_encoded)
@@ -33,7 +33,7 @@ def test_the_layer_reads_from_an_event_what_was_put_into_it(
 
 
 @pytest.mark.parametrize("transport", get_args(messages.Transport.__value__))
-def test_an_event_has_the_form_of_a_rest_api_s_at_the_given_path(transport: messages.Transport) -> None:
+def test_sample_event_has_rest_api_form_and_given_path(transport: messages.Transport) -> None:
     event = APIGatewayProxyEventModel.model_validate(
         sample_messages.api_gateway_event({"a": "1"}, transport, "/smart-tokens")
     )
@@ -47,7 +47,7 @@ def test_an_event_has_the_form_of_a_rest_api_s_at_the_given_path(transport: mess
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_stored_message_is_unsigned_and_verifies_once_signed(message: dict[str, Any]) -> None:
+def test_sample_message_unsigned_and_verifies_after_signing(message: dict[str, Any]) -> None:
     assert "signature" not in message
 
     signed = messages.signed(message, SECRET)
@@ -56,7 +56,7 @@ def test_a_stored_message_is_unsigned_and_verifies_once_signed(message: dict[str
     assert signed.keys() == {*message, "timestamp", "version", "signature"}
 
 
-def test_changes_replace_add_and_leave_out_parameters_before_signing() -> None:
+def test_signing_changes_replace_add_and_omit_parameters() -> None:
     message: dict[str, str | bool] = {"payment_amount": "1.00", "memo": "x", "test": False}
 
     signed = messages.signed(message, SECRET, payment_amount="2.00", memo=None, standin=True)

@@ -13,7 +13,7 @@ def defaults_of(path: str) -> dict[str, Any]:
     return read_policy((ROOT / path).read_text(encoding="utf-8")).defaults.model_dump()
 
 
-def test_each_worked_example_is_the_policy_of_a_local_site_and_the_starter_that_of_all_others() -> None:
+def test_local_policy_two_sites_have_examples_others_starter() -> None:
     document = read_policy(local_policy())
 
     assert document.for_site(GAMING_SITE).model_dump() == defaults_of("docs/policies/gaming_operator.json")
@@ -23,7 +23,7 @@ def test_each_worked_example_is_the_policy_of_a_local_site_and_the_starter_that_
         assert document.for_site(site).model_dump() == defaults_of("policy.json")
 
 
-def test_the_local_policy_is_deployed_once() -> None:
+def test_local_policy_deployed_once() -> None:
     appconfig = FakeAppConfig()
 
     deploy_local_policy(appconfig.stack)

@@ -13,7 +13,7 @@ from sandbox.stack.sites import (
 )
 
 
-def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_messages() -> None:
+def test_sandbox_sites_include_all_sites_of_sample_messages() -> None:
     resolved_sites = parse_sites(json.dumps(new_sites())).sites
     named_sites = {
         message["site_identifier"]
@@ -33,7 +33,7 @@ def test_the_layer_reads_the_document_and_knows_every_site_of_the_documents_mess
     assert set(envelopes.values()) == {("payment_reversal_response", "reversal")}
 
 
-def test_two_sites_have_a_client_at_paynearme_s_token_address_and_the_others_sign() -> None:
+def test_sandbox_sites_two_use_oauth_and_others_hmac() -> None:
     sites = parse_sites(json.dumps(new_sites("http://127.0.0.1:7001"))).sites
     clients = {name: site.oauth for name, site in sites.items() if site.oauth}
     assert {name: site.call_authentication for name, site in sites.items()} == {

@@ -26,7 +26,7 @@ def sites_file(tmp_path: Path) -> Path:
 
 @pytest.mark.enable_socket
 @pytest.mark.usefixtures("socket_enabled")
-def test_both_servers_say_when_they_are_ready_and_end_cleanly_even_while_something_hangs(sites_file: Path) -> None:
+def test_servers_report_ready_and_stop_during_hang(sites_file: Path) -> None:
     entry = json.loads(sites_file.read_text())["sites"]["S2411573363"]
     message = messages.signed(sample_messages.load("get_smart_token")["plain"], entry["secret"])
     command = [sys.executable, "-m", "sandbox.stack.servers", "--paynearme-port", "0", "--sites", str(sites_file)]

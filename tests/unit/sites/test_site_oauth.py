@@ -37,12 +37,12 @@ def resolved_site(**changes: object) -> ResolvedSite:
     return sites.get("S1", Clock().deadline(6.5))
 
 
-def test_a_site_signs_its_calls_unless_it_is_said_otherwise() -> None:
+def test_site_call_authentication_default_hmac() -> None:
     assert (site().call_authentication, site().oauth) == ("hmac", None)
     assert resolved_site().oauth is None
 
 
-def test_a_client_has_no_scope_proves_itself_by_basic_and_sends_no_signature_unless_said_otherwise() -> None:
+def test_oauth_client_defaults() -> None:
     oauth_client = client()
     assert (oauth_client.scope, oauth_client.client_authentication, oauth_client.send_signature) == (
         None,
@@ -60,7 +60,7 @@ def test_a_client_has_no_scope_proves_itself_by_basic_and_sends_no_signature_unl
         ("send_signature", True),
     ],
 )
-def test_what_paynearme_may_want_can_be_said(name: str, value: object) -> None:
+def test_oauth_client_optional_field_valid(name: str, value: object) -> None:
     assert getattr(client(**{name: value}), name) == value
 
 
@@ -72,7 +72,7 @@ def test_what_paynearme_may_want_can_be_said(name: str, value: object) -> None:
     ],
     ids=repr,
 )
-def test_a_client_that_is_not_whole_is_refused(invalid: dict[str, object]) -> None:
+def test_oauth_client_invalid_error_omits_client_secret(invalid: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as exc_info:
         client(**invalid)
     assert CLIENT["client_secret"] not in str(exc_info.value)
@@ -85,7 +85,7 @@ def test_a_client_that_is_not_whole_is_refused(invalid: dict[str, object]) -> No
         *("http://127.0.0.1:8080", "http://127.0.0.1:8080/oauth/token"),
     ],
 )
-def test_a_token_address_is_one_of_https_or_of_this_machine(url: str) -> None:
+def test_oauth_token_url_https_or_loopback_valid(url: str) -> None:
     assert client(token_url=url).token_url == url
 
 
@@ -102,7 +102,7 @@ def test_a_token_address_is_one_of_https_or_of_this_machine(url: str) -> None:
         *("https://login.example.com/to ken", "https://login.example.com/token\n", " https://login.example.com/"),
     ],
 )
-def test_a_token_address_that_could_give_the_secret_away_is_refused(url: str) -> None:
+def test_oauth_token_url_unsafe_invalid(url: str) -> None:
     with pytest.raises(ValidationError) as exc_info:
         client(token_url=url)
     assert "canary" not in str(exc_info.value)
@@ -119,29 +119,29 @@ def test_a_token_address_that_could_give_the_secret_away_is_refused(url: str) ->
     ],
     ids=lambda changes: str(sorted(changes)),
 )
-def test_oauth_needs_a_client_and_version_3(changes: dict[str, object]) -> None:
+def test_site_oauth_without_client_or_version_3_invalid(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as exc_info:
         site(**changes)
     assert CLIENT["client_secret"] not in str(exc_info.value)
 
 
-def test_a_site_with_oauth_is_read() -> None:
+def test_site_oauth_valid() -> None:
     assert site(call_authentication="oauth", oauth=CLIENT).oauth == client()
 
 
-def test_a_site_has_its_client_for_calls_only_while_it_calls_with_oauth() -> None:
+def test_resolved_site_oauth_client_only_with_oauth_calls() -> None:
     assert resolved_site(call_authentication="oauth", oauth=CLIENT).oauth == client()
     assert resolved_site(call_authentication="hmac", oauth=CLIENT).oauth is None
     assert resolved_site(oauth=CLIENT).oauth is None
 
 
-def test_callbacks_of_a_site_with_oauth_stay_signed() -> None:
+def test_resolved_site_oauth_keeps_callback_keys() -> None:
     resolved = resolved_site(call_authentication="oauth", oauth=CLIENT)
     assert [secret.get_secret_value() for secret in resolved.callback_secrets] == [SITE["secret"]]
     assert resolved.api_secret.get_secret_value() == SITE["secret"]
 
 
-def test_no_site_shows_its_secrets() -> None:
+def test_site_repr_omits_key_and_client_secret() -> None:
     models = [client(), site(call_authentication="oauth", oauth=CLIENT)]
     text = "".join([repr(models), str(models), repr(resolved_site(call_authentication="oauth", oauth=CLIENT))])
     assert CLIENT["client_secret"] not in text

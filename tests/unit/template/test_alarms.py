@@ -35,12 +35,12 @@ def alarmed_functions(metric: str) -> set[str]:
 
 
 @pytest.mark.parametrize("alarm", PROJECT_ALARMS)
-def test_an_alarm_of_ours_watches_a_metric_that_the_code_counts(alarm: str) -> None:
+def test_project_alarm_metric_exists_in_code(alarm: str) -> None:
     assert PROJECT_ALARMS[alarm]["MetricName"] in ALL_METRIC_NAMES
 
 
 @pytest.mark.parametrize("alarm", PROJECT_ALARMS)
-def test_it_listens_to_this_stack_and_to_all_operations_or_to_one_that_there_is(alarm: str) -> None:
+def test_project_alarm_dimensions_are_stack_and_operation(alarm: str) -> None:
     dimensions = dimensions_of(PROJECT_ALARMS[alarm])
     assert dimensions.pop("service") == {"Ref": "AWS::StackName"}
     assert set(dimensions) <= {"operation"}
@@ -49,18 +49,18 @@ def test_it_listens_to_this_stack_and_to_all_operations_or_to_one_that_there_is(
 
 
 @pytest.mark.parametrize("function", [name for name in FUNCTIONS if name != "ValidatePolicyFunction"])
-def test_a_functions_metrics_are_told_from_another_stacks(function: str) -> None:
+def test_function_metrics_service_is_stack_name(function: str) -> None:
     assert environment_of(function)["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
 
 
 @pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in PROJECT_ALARMS])
-def test_an_alarm_on_aws_watches_a_metric_that_aws_has_under_these_dimensions(alarm: str) -> None:
+def test_aws_alarm_metric_and_dimensions_exist(alarm: str) -> None:
     metrics = AWS_METRICS[ALARMS[alarm]["Namespace"]]
     assert set(dimensions_of(ALARMS[alarm])) == metrics[ALARMS[alarm]["MetricName"]]
 
 
 @pytest.mark.parametrize("alarm", ["CallbackApi5xxAlarm", "CallbackApi4xxAlarm"])
-def test_what_the_callback_api_answers_is_not_mixed_with_the_backends(alarm: str) -> None:
+def test_callback_api_alarm_excludes_backend_api(alarm: str) -> None:
     names = {api["Name"]["Fn::Sub"] for api in of_type("AWS::Serverless::Api").values()}
     assert len(names) == len(of_type("AWS::Serverless::Api"))
     alarm_dimensions = dimensions_of(ALARMS[alarm])
@@ -68,7 +68,7 @@ def test_what_the_callback_api_answers_is_not_mixed_with_the_backends(alarm: str
     assert alarm_dimensions["Stage"] == RESOURCES["CallbackApi"]["Properties"]["StageName"]
 
 
-def test_each_function_behind_the_callback_api_is_watched_for_crashes_and_throttling() -> None:
+def test_callback_functions_have_error_and_throttle_alarms() -> None:
     callback_functions = {
         name
         for name, function in FUNCTIONS.items()
@@ -82,14 +82,14 @@ def test_each_function_behind_the_callback_api_is_watched_for_crashes_and_thrott
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_an_alarm_rings_at_the_topic_and_says_why_and_what_silence_means(alarm: str) -> None:
+def test_alarm_has_topic_description_and_missing_data_setting(alarm: str) -> None:
     assert ALARMS[alarm]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert ALARMS[alarm]["AlarmDescription"].strip()
     missing_data = "breaching" if alarm == "SweepMissingAlarm" else "notBreaching"
     assert ALARMS[alarm]["TreatMissingData"] == missing_data
 
 
-def test_slow_callbacks_ring_before_functions_give_up() -> None:
+def test_latency_alarm_fires_before_function_deadline() -> None:
     # A function starts no attempt that could exceed its timeout.
     response_seconds = Settings(sites_secret="").response_timeout_seconds - MAX_ATTEMPT_SECONDS
     alarm = ALARMS["CallbackLatencyAlarm"]
@@ -97,26 +97,26 @@ def test_slow_callbacks_ring_before_functions_give_up() -> None:
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_an_alarm_adds_no_metrics_up(alarm: str) -> None:
+def test_alarm_uses_no_metric_math(alarm: str) -> None:
     # The emulator does not support metric math.
     assert "Metrics" not in ALARMS[alarm]
 
 
 @pytest.mark.parametrize("parameter", [name for name in PARAMETERS if name.endswith("AlarmThreshold")])
-def test_what_is_usual_rings_no_alarm_and_somebody_says_how_much_that_is(parameter: str) -> None:
+def test_alarm_threshold_is_parameter_with_minimum_zero(parameter: str) -> None:
     alarm = ALARMS[parameter.removesuffix("Threshold")]
     assert alarm["Threshold"] == {"Ref": parameter}
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     assert PARAMETERS[parameter]["MinValue"] == 0
 
 
-def test_somebody_is_written_to_only_if_there_is_somebody() -> None:
+def test_alarm_subscription_only_with_email() -> None:
     assert PARAMETERS["AlarmEmail"]["Default"] == ""
     assert RESOURCES["AlarmSubscription"]["Condition"] == "HasAlarmEmail"
 
 
 @pytest.mark.parametrize(("address", "is_valid"), [("", True), ("a@b.example", True), ("a", False), ("a @b", False)])
-def test_only_an_address_is_taken_for_one(address: str, is_valid: bool) -> None:
+def test_alarm_email_pattern_accepts_only_email(address: str, is_valid: bool) -> None:
     assert bool(re.fullmatch(PARAMETERS["AlarmEmail"]["AllowedPattern"], address)) == is_valid
 
 
@@ -132,19 +132,19 @@ def entries() -> dict[str, str]:
     return texts_by_alarm
 
 
-def test_the_runbook_has_an_entry_for_each_alarm_and_for_nothing_else() -> None:
+def test_runbook_entries_match_alarms() -> None:
     assert entries().keys() == ALARMS.keys()
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_an_entry_says_what_the_alarm_means_what_to_look_at_and_what_to_do(alarm: str) -> None:
+def test_runbook_entry_has_meaning_check_and_action(alarm: str) -> None:
     text = entries()[alarm]
     assert re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) == SECTION_TITLES
     paragraphs = re.split(r"^\*\*.+?\*\*", text, flags=re.MULTILINE)[1:]
     assert all(len(part.split()) >= 5 for part in paragraphs)
 
 
-def test_the_runbook_names_only_alarms_parameters_outputs_and_metrics_that_there_are() -> None:
+def test_runbook_mentions_only_defined_names() -> None:
     mentioned_names = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z0-9]*)+)`", RUNBOOK))
     defined_names = {
         *RESOURCES,
@@ -172,16 +172,16 @@ QUERIES = of_type("AWS::Logs::QueryDefinition")
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_saved_query_searches_what_all_functions_log_and_nothing_else(query: str) -> None:
+def test_saved_query_searches_logs_of_all_functions(query: str) -> None:
     groups = [function["LoggingConfig"]["LogGroup"]["Ref"] for function in FUNCTIONS.values()]
     assert sorted(group["Ref"] for group in QUERIES[query]["LogGroupNames"]) == sorted(groups)
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_the_runbook_names_a_saved_query_as_it_is_called(query: str) -> None:
+def test_runbook_mentions_each_saved_query(query: str) -> None:
     assert f"*{QUERIES[query]['Name']['Fn::Sub'].partition('/')[2]}*" in RUNBOOK
 
 
-def test_a_payments_query_looks_for_the_quoted_identifier_in_the_whole_line() -> None:
+def test_payment_query_filters_quoted_identifier_in_whole_line() -> None:
     # The quotation marks exclude longer identifiers. The whole line includes lists of identifiers.
     assert re.search(r"""filter @message like '"[^"']+"'""", QUERIES["PaymentTimelineQuery"]["QueryString"])

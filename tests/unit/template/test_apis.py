@@ -44,7 +44,7 @@ ALLOWED_LOG_FIELDS = {
 """The permitted fields of an access log. The sender controls only the method."""
 
 
-def test_the_functions_have_exactly_these_doors() -> None:
+def test_api_routes_match_expected_without_function_urls() -> None:
     events = [(name, event) for name, f in API_FUNCTIONS.items() for event in f["Events"].values()]
     assert {event["Type"] for _, event in events} == {"Api"}
     api_events = [(name, event["Properties"]) for name, event in events]
@@ -54,7 +54,7 @@ def test_the_functions_have_exactly_these_doors() -> None:
     assert not [name for name, f in FUNCTIONS.items() if "FunctionUrlConfig" in f]
 
 
-def test_beside_the_apis_only_the_tables_stream_and_a_schedule_call_functions() -> None:
+def test_triggers_other_than_apis_are_stream_and_schedule() -> None:
     others = [
         (n, e["Type"]) for n, f in TRIGGERED_FUNCTIONS.items() for e in f["Events"].values() if e["Type"] != "Api"
     ]
@@ -62,14 +62,14 @@ def test_beside_the_apis_only_the_tables_stream_and_a_schedule_call_functions() 
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_an_access_log_tells_nothing_that_the_sender_wrote(api: str) -> None:
+def test_access_log_contains_no_sender_controlled_text(api: str) -> None:
     log = APIS[api]["AccessLogSetting"]
     assert log["DestinationArn"] == {"Fn::GetAtt": [f"{api}Logs", "Arn"]}
     assert set(json.loads(log["Format"]).values()) <= ALLOWED_LOG_FIELDS
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_what_the_gateway_refuses_by_itself_is_answered_with_fixed_words(api: str) -> None:
+def test_gateway_responses_have_fixed_problem_text(api: str) -> None:
     responses = APIS[api]["GatewayResponses"]
     assert set(responses) == {"DEFAULT_4XX", "DEFAULT_5XX"}
     for response in responses.values():
@@ -80,7 +80,7 @@ def test_what_the_gateway_refuses_by_itself_is_answered_with_fixed_words(api: st
         assert json.loads(text).keys() == {"type", "title"}
 
 
-def test_the_emulators_own_refusals_are_the_same_and_only_the_emulators() -> None:
+def test_local_gateway_responses_match_default_4xx_only_local() -> None:
     gateway_responses = of_type("AWS::ApiGateway::GatewayResponse")
     assert sorted(entry["RestApiId"]["Ref"] for entry in gateway_responses.values()) == sorted(APIS)
     for name, response in gateway_responses.items():
@@ -89,7 +89,7 @@ def test_the_emulators_own_refusals_are_the_same_and_only_the_emulators() -> Non
         assert RESOURCES[name]["Condition"] == "IsLocal"
 
 
-def test_callbacks_come_from_the_addresses_of_the_parameter() -> None:
+def test_callback_api_allows_only_parameter_cidrs() -> None:
     (statement,) = APIS["CallbackApi"]["Policy"]["Statement"]
     assert statement == {
         "Effect": "Allow",
@@ -100,15 +100,15 @@ def test_callbacks_come_from_the_addresses_of_the_parameter() -> None:
     }
 
 
-def test_a_callbacks_body_comes_as_the_bytes_that_were_signed() -> None:
+def test_callback_api_receives_body_as_bytes() -> None:
     assert APIS["CallbackApi"]["BinaryMediaTypes"] == ["*/*"]
 
 
-def test_the_backend_api_asks_every_caller_for_an_iam_signature() -> None:
+def test_backend_api_requires_iam_signature() -> None:
     assert APIS["BackendApi"]["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
 
 
-def test_the_backends_policy_lets_it_call_the_backend_api_and_nothing_else() -> None:
+def test_backend_caller_policy_allows_only_backend_api() -> None:
     (statement,) = RESOURCES["BackendCallerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${BackendApi}/${Stage}/*/*"
     assert statement == {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": {"Fn::Sub": api}}

@@ -30,14 +30,16 @@ def metrics_of(title: str) -> Iterator[tuple[str, str, dict[str, str]]]:
             yield names[0], names[1], dict(zip(names[2::2], names[3::2], strict=True))
 
 
-def test_the_template_has_the_generated_body() -> None:
+def test_dashboard_body_in_template_is_generated() -> None:
     template = TEMPLATE.read_text(encoding="utf-8")
     assert embed(template) == template
     assert RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"] == dashboard_body()
 
 
 @pytest.mark.parametrize("command", [["dashboard-body"], ["dashboard-body", "--check"]], ids=["write", "check"])
-def test_dashboard_command(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+def test_dashboard_command_outdated_body_written_or_check_fails(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
     current = TEMPLATE.read_text(encoding="utf-8")
     path = tmp_path / "template.yaml"
     path.write_text(current.replace('"title":"Overview"', '"title":"Old"'), encoding="utf-8")
@@ -50,7 +52,7 @@ def test_dashboard_command(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, comma
 
 
 @pytest.mark.parametrize("title", TITLES)
-def test_a_widget_shows_metrics_that_the_code_counts_for_this_stack(title: str) -> None:
+def test_widget_metrics_exist_in_code_for_stack(title: str) -> None:
     operations = {function["CodeUri"].removeprefix("functions/") for function in FUNCTIONS.values()}
     for namespace, name, dimensions in metrics_of(title):
         if namespace == "AWS/SQS":
@@ -63,12 +65,12 @@ def test_a_widget_shows_metrics_that_the_code_counts_for_this_stack(title: str) 
         assert set(dimensions.values()) <= operations
 
 
-def test_the_limit_that_is_drawn_is_the_alarms() -> None:
+def test_widget_line_equals_alarm_threshold() -> None:
     [line] = WIDGETS[TITLES.index("Response budget used")]["properties"]["annotations"]["horizontal"]
     assert line["value"] == RESOURCES[line["label"]]["Properties"]["Threshold"]
 
 
-def test_no_widget_lies_over_another_or_beyond_the_edge() -> None:
+def test_widgets_do_not_overlap_or_exceed_columns() -> None:
     def overlaps(a: dict[str, Any], b: dict[str, Any]) -> bool:
         is_horizontally_apart = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
         is_vertically_apart = a["y"] + a["height"] <= b["y"] or b["y"] + b["height"] <= a["y"]
@@ -78,7 +80,7 @@ def test_no_widget_lies_over_another_or_beyond_the_edge() -> None:
     assert all(widget["x"] + widget["width"] <= COLUMNS for widget in WIDGETS)
 
 
-def test_the_runbook_names_widgets_as_they_are_called() -> None:
+def test_runbook_mentions_only_existing_widgets() -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     titles = set(re.findall(r"\*([^*\n]+)\* on the dashboard", runbook))
     assert titles

@@ -33,17 +33,17 @@ KINDS = sorted({entry["Type"] for entry in RESOURCES.values()})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_said_of_every_kind_of_resource_whether_it_holds_data(kind: str) -> None:
+def test_resource_type_is_with_or_without_data(kind: str) -> None:
     assert (kind in DATA_TYPES) != (kind in DATALESS_TYPES)
 
 
 @pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in DATA_TYPES])
-def test_what_holds_data_outlives_the_stack(name: str) -> None:
+def test_resource_with_data_is_retained(name: str) -> None:
     assert RESOURCES[name].get("DeletionPolicy") == "Retain"
     assert RESOURCES[name].get("UpdateReplacePolicy") == "Retain"
 
 
-def test_a_name_that_is_ours_is_no_log_groups() -> None:
+def test_log_group_has_no_fixed_name() -> None:
     # A retained log group with a fixed name would prevent the next stack with this name.
     groups = [entry for entry in RESOURCES.values() if entry["Type"] == "AWS::Logs::LogGroup"]
     assert not [group for group in groups if "LogGroupName" in group["Properties"]]
@@ -54,7 +54,7 @@ APPLICATION_SCOPED = {"AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::E
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-def test_no_name_is_the_same_in_two_stacks_of_one_account(resource: str) -> None:
+def test_resource_name_unique_per_stack(resource: str) -> None:
     kind, properties = RESOURCES[resource]["Type"], RESOURCES[resource].get("Properties", {})
     name_properties = {"Name", f"{kind.rsplit('::', maxsplit=1)[1]}Name"} & set(properties)
     for name in () if kind in APPLICATION_SCOPED else name_properties:

@@ -117,26 +117,26 @@ def referenced_resources(function: str) -> set[tuple[str, str]]:
     return {(name, resource) for name, value in variables for resource in names_in(value) & RESOURCES.keys()}
 
 
-def test_every_function_has_its_rights_written_down_here() -> None:
+def test_permissions_listed_for_every_function() -> None:
     assert set(PERMISSIONS) == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_has_a_role_that_nobody_else_takes(function: str) -> None:
+def test_function_role_not_shared(function: str) -> None:
     role = role_of(function)
     assert [other for other in FUNCTIONS if role_of(other) == role] == [function]
     (trust,) = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
-def test_beside_the_functions_only_api_gateway_appconfig_and_codedeploy_have_roles() -> None:
+def test_roles_without_function_are_expected() -> None:
     # tests/e2e/test_expansion_deployments.py checks the permissions of CodeDeploy.
     other_roles = set(of_type("AWS::IAM::Role")) - {role_of(function) for function in FUNCTIONS}
     assert other_roles == {"ApiGatewayLoggingRole", "DeploymentRole", "PolicyAlarmRole"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_its_work_and_nothing_else(function: str) -> None:
+def test_function_permissions_are_exactly_expected(function: str) -> None:
     role = role_of(function)
     allowed_actions = [(a, s["Resource"]) for s in statements(role) for a in actions(s)]
     assert {action for action, _ in allowed_actions} == PERMISSIONS[function].keys()
@@ -151,7 +151,7 @@ def test_a_function_may_do_its_work_and_nothing_else(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_reaches_the_items_of_its_work_and_no_others(function: str) -> None:
+def test_function_item_keys_are_exactly_expected(function: str) -> None:
     conditions = [
         (action, statement["Condition"])
         for statement in statements(role_of(function))
@@ -170,7 +170,7 @@ def test_a_function_reaches_the_items_of_its_work_and_no_others(function: str) -
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_no_right_is_named_by_a_wildcard_and_only_the_watch_looks_for_items(function: str) -> None:
+def test_function_permissions_no_wildcard_query_only_for_sweep(function: str) -> None:
     allowed_actions = [action for statement in statements(role_of(function)) for action in actions(statement)]
     assert not [action for action in allowed_actions if "*" in action]
     query_actions = [action for action in allowed_actions if re.fullmatch(r"dynamodb:(Scan|Query|PartiQL).*", action)]
@@ -178,13 +178,13 @@ def test_no_right_is_named_by_a_wildcard_and_only_the_watch_looks_for_items(func
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_only_x_ray_is_allowed_on_every_resource(function: str) -> None:
+def test_function_permissions_on_all_resources_only_for_x_ray(function: str) -> None:
     unscoped = [s for s in statements(role_of(function)) if s["Resource"] == "*"]
     assert {action for s in unscoped for action in actions(s)} == set(TRACING)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_is_told_of_what_it_may_use_and_of_nothing_else(function: str) -> None:
+def test_function_variables_contain_only_permitted_resources(function: str) -> None:
     referenced = {resource for name, resource in referenced_resources(function)}
     policy = {"PolicyApplication", "PolicyEnvironment", "PolicyProfile"}
     assert ("LedgerTable" in referenced) == bool({READ_ITEMS, WRITE_ITEMS} & set(PERMISSIONS[function]))
@@ -197,7 +197,7 @@ def test_a_function_is_told_of_what_it_may_use_and_of_nothing_else(function: str
     assert policy & referenced == (policy if POLICY_PERMISSIONS.keys() <= PERMISSIONS[function].keys() else set())
 
 
-def test_only_who_calls_paynearme_reads_and_stores_access_tokens() -> None:
+def test_access_token_permissions_only_for_outbound_functions() -> None:
     token_functions = [
         name for name, permissions in PERMISSIONS.items() if TOKEN_PERMISSIONS.keys() & permissions.keys()
     ]
@@ -205,7 +205,7 @@ def test_only_who_calls_paynearme_reads_and_stores_access_tokens() -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_who_calls_paynearme_is_told_where_it_is_and_where_access_tokens_are(function: str) -> None:
+def test_call_variables_only_in_outbound_functions(function: str) -> None:
     variables = environment_of(function)
     call_variables = {
         "PAYNEARME_BASE_URL": {"Ref": "PayNearMeBaseUrl"},
@@ -219,7 +219,7 @@ def test_who_calls_paynearme_is_told_where_it_is_and_where_access_tokens_are(fun
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_variables_that_name_resources_mean_the_same_in_every_function(function: str) -> None:
+def test_resource_variables_same_in_every_function(function: str) -> None:
     assert referenced_resources(function) <= {
         ("POLICY_APPLICATION", "PolicyApplication"),
         ("POLICY_ENVIRONMENT", "PolicyEnvironment"),

@@ -13,16 +13,16 @@ ALARM = RESOURCES["PolicyAlarm"]["Properties"]
 
 
 @pytest.mark.parametrize("kind", ["AWS::AppConfig::HostedConfigurationVersion", "AWS::AppConfig::Deployment"])
-def test_no_update_of_the_stack_puts_an_old_policy_back(kind: str) -> None:
+def test_policy_not_deployed_by_stack_update(kind: str) -> None:
     assert not of_type(kind)
 
 
-def test_a_policy_is_checked_by_our_own_function_before_it_spreads() -> None:
+def test_policy_profile_validator_is_function() -> None:
     validator = {"Type": "LAMBDA", "Content": {"Fn::GetAtt": ["ValidatePolicyFunction", "Arn"]}}
     assert PROFILE["Validators"] == [validator]
 
 
-def test_appconfig_may_call_the_validator_and_nothing_else() -> None:
+def test_validator_permission_only_for_appconfig() -> None:
     (permission,) = of_type("AWS::Lambda::Permission").values()
     assert permission == {
         "FunctionName": {"Fn::GetAtt": ["ValidatePolicyFunction", "Arn"]},
@@ -31,14 +31,14 @@ def test_appconfig_may_call_the_validator_and_nothing_else() -> None:
     }
 
 
-def test_the_validator_is_always_the_newest_code_and_has_no_door() -> None:
+def test_validator_without_alias_and_entry_point() -> None:
     # AppConfig invokes it without an alias, so a published version would never run.
     function = FUNCTIONS["ValidatePolicyFunction"]
     assert not {"AutoPublishAlias", "SnapStart", "Events", "FunctionUrlConfig"} & function.keys()
     assert environment_of("ValidatePolicyFunction") == {}
 
 
-def test_a_policy_that_an_authorization_cannot_use_is_taken_back() -> None:
+def test_policy_alarm_rolls_deployment_back() -> None:
     (monitor,) = ENVIRONMENT["Monitors"]
     assert monitor == {
         "AlarmArn": {"Fn::GetAtt": ["PolicyAlarm", "Arn"]},
@@ -46,7 +46,7 @@ def test_a_policy_that_an_authorization_cannot_use_is_taken_back() -> None:
     }
 
 
-def test_one_unusable_policy_within_a_minute_rings_and_silence_does_not() -> None:
+def test_policy_alarm_one_invalid_policy_fires_no_data_does_not() -> None:
     assert ALARM["MetricName"] == "PolicyInvalid"
     assert (ALARM["Statistic"], ALARM["Threshold"], ALARM["Period"]) == ("Sum", 1, 60)
     assert ALARM["EvaluationPeriods"] == 1
@@ -54,7 +54,7 @@ def test_one_unusable_policy_within_a_minute_rings_and_silence_does_not() -> Non
     assert ALARM["TreatMissingData"] == "notBreaching"
 
 
-def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixture[str]) -> None:
+def test_policy_alarm_dimensions_match_function_metrics(capsys: pytest.CaptureFixture[str]) -> None:
     observability.add_metric(ALARM["MetricName"])
     observability.flush("authorize", 200, 1.0)
 
@@ -70,7 +70,7 @@ def test_the_alarm_listens_where_the_functions_count(capsys: pytest.CaptureFixtu
     assert {name: metric_line[name] for name in dimensions} == dimensions
 
 
-def test_appconfig_may_look_at_alarms_and_do_nothing_else() -> None:
+def test_policy_alarm_role_only_describes_alarms() -> None:
     role = RESOURCES["PolicyAlarmRole"]["Properties"]
     assert role.keys() == {"AssumeRolePolicyDocument", "Policies"}
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]

@@ -39,7 +39,7 @@ def expected(api: str, path: str, method: str) -> tuple[dict[str, Any], dict[str
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_every_route_has_its_own_limits_and_whatever_is_added_has_the_apis(api: str) -> None:
+def test_throttling_limits_for_each_route_and_api_default(api: str) -> None:
     api_events = [event["Properties"] for f in API_FUNCTIONS.values() for event in f["Events"].values()]
     routes = {(d["Path"], d["Method"].upper()) for d in api_events if d["RestApiId"]["Ref"] == api}
     limited_routes = [route_of(setting) for owner, setting in SETTINGS if owner == api]
@@ -47,29 +47,29 @@ def test_every_route_has_its_own_limits_and_whatever_is_added_has_the_apis(api: 
 
 
 @pytest.mark.parametrize(("api", "setting"), SETTINGS)
-def test_a_route_admits_what_the_stage_or_a_parameter_says(api: str, setting: dict[str, Any]) -> None:
+def test_throttling_limits_from_stage_or_parameter(api: str, setting: dict[str, Any]) -> None:
     limits = (setting["ThrottlingRateLimit"], setting["ThrottlingBurstLimit"])
     assert limits == expected(api, *route_of(setting))
 
 
 @pytest.mark.parametrize(("api", "setting"), SETTINGS)
-def test_every_route_is_measured_and_no_body_is_traced(api: str, setting: dict[str, Any]) -> None:
+def test_route_settings_enable_metrics_without_body_traces(api: str, setting: dict[str, Any]) -> None:
     assert setting["MetricsEnabled"] is True
     assert setting["DataTraceEnabled"] is False
     assert "LoggingLevel" not in setting
 
 
-def test_every_stage_has_all_limits() -> None:
+def test_throttling_limits_complete_for_every_stage() -> None:
     assert sorted(LIMITS) == sorted(PARAMETERS["Stage"]["AllowedValues"])
     names = {f"{route_limit}{limit}" for route_limit in ROUTE_LIMITS.values() for limit in ("Rate", "Burst")}
     assert {stage: set(limits) for stage, limits in LIMITS.items()} == dict.fromkeys(LIMITS, names)
 
 
-def test_no_limit_stands_in_the_way_of_the_tests_on_one_machine() -> None:
+def test_throttling_local_limits_do_not_restrict_tests() -> None:
     assert min(LIMITS["local"].values()) >= 5000
 
 
-def test_a_route_of_its_own_limits_admits_no_more_than_the_others_do() -> None:
+def test_throttling_route_limits_not_above_api_default() -> None:
     for kind, names in (
         ("Callback", ["Reverse"]),
         ("Backend", ["SmartTokens", "Orders", "PaymentMethods", "Payments"]),

@@ -62,13 +62,13 @@ def managed() -> dict[str, dict[str, Any]]:
     return {statement["Name"]: statement for statement in statements if statement}
 
 
-def test_the_firewall_has_awss_groups_and_none_that_refuses_whoever_is_in_a_cloud() -> None:
+def test_waf_managed_rule_groups_are_expected() -> None:
     assert set(managed()) == set(RULE_GROUPS)
     assert {group["VendorName"] for group in managed().values()} == {"AWS"}
 
 
 @pytest.mark.parametrize("group", RULE_GROUPS)
-def test_what_a_consumer_can_make_a_genuine_callback_hold_is_counted_and_never_blocked(group: str) -> None:
+def test_waf_counts_consumer_controlled_matches(group: str) -> None:
     overrides = managed()[group].get("RuleActionOverrides", [])
     assert all(override["ActionToUse"] == {"Count": {}} for override in overrides)
     consumer_rules = {name for name in RULE_GROUPS[group] if name.endswith(CONSUMER_CONTROLLED)}
@@ -77,7 +77,7 @@ def test_what_a_consumer_can_make_a_genuine_callback_hold_is_counted_and_never_b
     assert {override["Name"] for override in overrides} == consumer_rules
 
 
-def test_a_body_is_too_large_where_it_is_for_us() -> None:
+def test_waf_body_size_maximum_equals_function_maximum() -> None:
     statement = RULES["BodySize"]["Statement"]["SizeConstraintStatement"]
     assert (statement["ComparisonOperator"], statement["Size"]) == ("GT", MAX_BYTES)
     # WAF inspects this size of a body. A larger body matches.
@@ -86,7 +86,7 @@ def test_a_body_is_too_large_where_it_is_for_us() -> None:
     assert inspected_size == f"KB_{MAX_BYTES // 1024}"
 
 
-def test_one_address_may_send_what_the_callback_routes_admit() -> None:
+def test_waf_ip_rate_limit_admits_callback_rate() -> None:
     statement = RULES["RateLimit"]["Statement"]["RateBasedStatement"]
     assert statement["AggregateKeyType"] == "IP"
     assert statement["Limit"] == {"Ref": "WafRateLimitPerIp"}
@@ -95,18 +95,18 @@ def test_one_address_may_send_what_the_callback_routes_admit() -> None:
     assert int(PARAMETERS["WafRateLimitPerIp"]["Default"]) >= admitted_requests
 
 
-def test_no_request_is_kept_as_a_sample() -> None:
+def test_waf_stores_no_sampled_requests() -> None:
     # A sample contains the query string, with personal data and the signature.
     resources = [ACL, *RULES.values()]
     assert not [entry for entry in resources if entry["VisibilityConfig"]["SampledRequestsEnabled"]]
     assert all(entry["VisibilityConfig"]["CloudWatchMetricsEnabled"] for entry in resources)
 
 
-def test_what_no_rule_matches_is_let_in() -> None:
+def test_waf_default_action_allows() -> None:
     assert ACL["DefaultAction"] == {"Allow": {}}
     assert ACL["Scope"] == "REGIONAL"
 
 
-def test_rules_are_looked_at_one_after_the_other() -> None:
+def test_waf_rules_have_unique_priorities() -> None:
     priorities = [rule["Priority"] for rule in RULES.values()]
     assert len(set(priorities)) == len(priorities) == len(ACL["Rules"])

@@ -29,7 +29,7 @@ def send(body: object) -> tuple[int, Any]:
         pytest.param(messages.signed(PLAIN_REQUEST, SECRET, "3.0", NOW - 301), id="too old"),
     ],
 )
-def test_what_is_not_authentic_is_refused_with_401(message: dict[str, str]) -> None:
+def test_request_not_authentic_rejected_with_401(message: dict[str, str]) -> None:
     status, content = send(message)
 
     assert (status, content["status"]) == (401, "error")
@@ -44,7 +44,7 @@ def test_what_is_not_authentic_is_refused_with_401(message: dict[str, str]) -> N
         pytest.param(signed(PLAIN_REQUEST, pnm_order_identifier="00012345678"), id="an unknown order"),
     ],
 )
-def test_an_authentic_call_that_cannot_be_done_is_an_error_with_a_response_code(message: dict[str, object]) -> None:
+def test_request_authentic_but_invalid_returns_response_code(message: dict[str, object]) -> None:
     status, content = send(message)
 
     assert (status, content["status"]) == (200, "error")
@@ -52,7 +52,7 @@ def test_an_authentic_call_that_cannot_be_done_is_an_error_with_a_response_code(
     assert content["errors"]
 
 
-def test_the_calls_are_told_in_order_without_personal_data_tokens_and_signatures() -> None:
+def test_call_log_in_order_without_pii_tokens_and_signatures() -> None:
     guaranteed = signed(sample_messages.load("get_smart_token")["guaranteed_ach"], some_token="t0k3n")
     names = ("first_name", "last_name", "email", "phone", "street", "city", "postal_code", "year_of_birth")
     order = signed(CREATE_REQUEST, **{f"site_customer_{name}": f"private {name}" for name in names})

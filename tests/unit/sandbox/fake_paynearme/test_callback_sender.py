@@ -28,7 +28,7 @@ SAVED_METHOD_MESSAGE = sample_messages.load("authorization")["guaranteed_ach_sav
     ],
 )
 @pytest.mark.parametrize("kind", get_args(Kind.__value__))
-def test_a_message_arrives_signed_by_its_site_in_each_transport(
+def test_callback_signed_with_site_key_in_each_transport(
     transport: Transport, method: str, content_type: str | None, kind: Kind
 ) -> None:
     merchant = MerchantStub((200, ACKNOWLEDGEMENT))
@@ -45,7 +45,7 @@ def test_a_message_arrives_signed_by_its_site_in_each_transport(
     verify(received, received["signature"], [SITES["S6404173951"]["secret"]])
 
 
-def test_a_message_is_signed_for_the_version_of_its_site() -> None:
+def test_callback_signed_for_version_of_site() -> None:
     merchant = MerchantStub((200, ""))
 
     run_with_sender(merchant, lambda s: s.deliver("confirm", {**CASH, "site_identifier": VERSION_2_SITE}, "form"))
@@ -55,7 +55,7 @@ def test_a_message_is_signed_for_the_version_of_its_site() -> None:
     verify(received, received["signature"], [SITES[VERSION_2_SITE]["secret"]], "2.0")
 
 
-def test_a_message_that_carries_a_signature_is_sent_as_it_is() -> None:
+def test_callback_with_signature_sent_unchanged() -> None:
     forged_message = messages.signed(CASH, "another-secret", timestamp=1)
     merchant = MerchantStub((401, "{}"))
 
@@ -65,7 +65,7 @@ def test_a_message_that_carries_a_signature_is_sent_as_it_is() -> None:
     assert (delivery.status, delivery.accepted, delivery.reason) == (401, False, "status 401")
 
 
-def test_no_answer_within_the_time_is_a_delivery_that_was_too_slow() -> None:
+def test_callback_without_response_times_out() -> None:
     # The server accepts no connection.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()
@@ -75,7 +75,7 @@ def test_no_answer_within_the_time_is_a_delivery_that_was_too_slow() -> None:
     assert (delivery.status, delivery.reason, delivery.fields) == (None, "timeout", None)
 
 
-def test_an_unacknowledged_message_is_repeated_as_it_was_until_it_is_acknowledged() -> None:
+def test_callback_retried_unchanged_until_acknowledged() -> None:
     merchant = MerchantStub((503, "{}"), (200, "{}"), (200, ACKNOWLEDGEMENT))
 
     deliveries = run_with_sender(
@@ -87,7 +87,7 @@ def test_an_unacknowledged_message_is_repeated_as_it_was_until_it_is_acknowledge
     assert len({text for *_, text in merchant.received}) == 1
 
 
-def test_repeats_are_a_minute_apart_and_end_after_forty_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callback_retried_each_minute_until_40_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
 

@@ -23,7 +23,7 @@ def acknowledged_reversal(site: str) -> ReversalResponse:
 
 
 @pytest.mark.parametrize("site", [CASH["site_identifier"], VERSION_2_SITE, XML_SITE])
-def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) -> None:
+def test_layer_response_accepted_in_format_of_site(site: str) -> None:
     version = SITES[site]["version"]
     response_format = "json" if site == CASH["site_identifier"] else "xml"
     authorization = AuthorizationResponse(
@@ -45,7 +45,7 @@ def test_the_layer_s_answers_are_accepted_in_the_format_of_each_site(site: str) 
 
 
 @pytest.mark.parametrize("name", sample_messages.load("authorization_response"))
-def test_the_documented_answers_are_accepted(name: str) -> None:
+def test_sample_authorization_response_accepted(name: str) -> None:
     response = sample_messages.load("authorization_response")[name]
     order = response["payment_authorization_response"]["authorization"]["pnm_order_identifier"]
 
@@ -70,7 +70,7 @@ def acknowledgement(**changes: object) -> str:
         callback_response(ConfirmationResponse(pnm_order_identifier=ORDER), "3.0", "xml")["body"],
     ],
 )
-def test_another_answer_is_not_accepted(text: str) -> None:
+def test_confirmation_response_invalid_not_accepted(text: str) -> None:
     delivery = validated(text)
 
     assert not delivery.accepted
@@ -85,12 +85,12 @@ def test_another_answer_is_not_accepted(text: str) -> None:
         callback_response(ConfirmationResponse(pnm_order_identifier="1"), "3.0", "xml")["body"],
     ],
 )
-def test_another_answer_is_not_accepted_by_a_site_set_to_xml(text: str) -> None:
+def test_xml_site_confirmation_response_invalid_not_accepted(text: str) -> None:
     assert not validated(text, message={**CASH, "site_identifier": XML_SITE}).accepted
 
 
 @pytest.mark.parametrize("fields", [{"accept_payment": "maybe"}, {}, {"accept_payment": "yes", "receipt": "x" * 3001}])
-def test_an_authorization_s_answer_must_decide_and_be_short_enough(fields: dict[str, str]) -> None:
+def test_authorization_response_undecided_or_long_not_accepted(fields: dict[str, str]) -> None:
     element = {"pnm_order_identifier": ORDER, **fields}
     text = json.dumps({"payment_authorization_response": {"version": "3.0", "authorization": element}})
 
@@ -101,7 +101,7 @@ def test_an_authorization_s_answer_must_decide_and_be_short_enough(fields: dict[
 
 
 @pytest.mark.parametrize("status", [201, 302, 500])
-def test_a_good_answer_with_another_status_is_not_accepted(status: int) -> None:
+def test_confirmation_response_other_status_not_accepted(status: int) -> None:
     delivery = validated(ACKNOWLEDGEMENT, status)
 
     assert (delivery.status, delivery.accepted) == (status, False)
@@ -109,7 +109,7 @@ def test_a_good_answer_with_another_status_is_not_accepted(status: int) -> None:
 
 
 @pytest.mark.parametrize("site", [CASH["site_identifier"], XML_SITE])
-def test_a_reversal_acknowledged_in_another_envelope_than_its_site_s_is_not_accepted(site: str) -> None:
+def test_reversal_response_other_envelope_not_accepted(site: str) -> None:
     response_format = "xml" if site == XML_SITE else "json"
     other_site = CASH["site_identifier"] if site == XML_SITE else XML_SITE
     invalid_responses: list[CallbackBody]

@@ -37,7 +37,7 @@ async def pay_by_link(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
     return await check_out(fake, GUARANTEED_REQUEST, **customer), await fake.command("settled")
 
 
-def test_a_first_payment_is_authorized_and_confirmed_as_in_the_guide() -> None:
+def test_first_payment_messages_match_samples() -> None:
     merchant = AuthorizingMerchantStub()
 
     response, [payment] = run_with_merchant(merchant, pay_by_link)
@@ -64,7 +64,7 @@ def test_a_first_payment_is_authorized_and_confirmed_as_in_the_guide() -> None:
     assert (payment["state"], payment["confirmations"]) == ("confirmed", 1)
 
 
-def test_a_reconnect_renews_the_bank_s_authorization_and_pays_nothing() -> None:
+def test_reconnect_renews_bank_authorization_without_payment() -> None:
     merchant = AuthorizingMerchantStub()
 
     async def scenario(fake: FakePayNearMeDriver) -> list[Any]:

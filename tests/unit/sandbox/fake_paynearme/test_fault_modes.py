@@ -47,7 +47,7 @@ def run_with_fault(behaviour: Mapping[str, object], calls: int) -> list[object]:
     return run_with_fake(scenario)
 
 
-def test_it_fails_with_a_status_as_often_as_it_is_told() -> None:
+def test_fault_status_ends_after_given_times() -> None:
     results = run_with_fault({"mode": "status", "status": 503, "times": 2}, calls=3)
 
     assert [result[0] for result in results if isinstance(result, tuple)] == [503, 503, 200]
@@ -56,7 +56,7 @@ def test_it_fails_with_a_status_as_often_as_it_is_told() -> None:
 @pytest.mark.parametrize(
     ("mode", "error"), [("truncate", aiohttp.ClientPayloadError), ("abort", aiohttp.ClientOSError)]
 )
-def test_it_breaks_the_connection_when_told(mode: str, error: type[Exception]) -> None:
+def test_fault_truncate_or_abort_breaks_connection(mode: str, error: type[Exception]) -> None:
     [result, second] = run_with_fault({"mode": mode, "times": 1}, calls=2)
 
     assert isinstance(result, type)
@@ -64,7 +64,7 @@ def test_it_breaks_the_connection_when_told(mode: str, error: type[Exception]) -
     assert isinstance(second, tuple)
 
 
-def test_a_fault_about_a_text_meets_calls_that_hold_it_and_leaves_the_fault_of_all_others() -> None:
+def test_fault_with_body_contains_keeps_fault_of_other_requests() -> None:
     async def scenario(fake: FakePayNearMeDriver) -> list[int]:
         await fake.command("behaviour", {"mode": "status", "status": 503, "body_contains": "84488215678"})
         await fake.command("behaviour", {"mode": "status", "status": 500})
@@ -76,7 +76,7 @@ def test_a_fault_about_a_text_meets_calls_that_hold_it_and_leaves_the_fault_of_a
 
 
 @pytest.mark.parametrize("behaviour", BROKEN, ids=lambda behaviour: str(behaviour["mode"]))
-def test_a_call_that_was_carried_out_before_its_fault_is_confirmed_all_the_same(behaviour: dict[str, object]) -> None:
+def test_fault_after_processing_payment_still_confirmed(behaviour: dict[str, object]) -> None:
     merchant = AuthorizingMerchantStub()
 
     async def scenario(fake: FakePayNearMeDriver) -> list[dict[str, object]]:
@@ -95,7 +95,7 @@ def test_a_call_that_was_carried_out_before_its_fault_is_confirmed_all_the_same(
     assert (payment["state"], payment["authorization"], payment["confirmations"]) == ("confirmed", "yes", 1)
 
 
-def test_a_call_that_failed_before_it_was_carried_out_makes_no_payment() -> None:
+def test_fault_before_processing_creates_no_payment() -> None:
     merchant = AuthorizingMerchantStub()
 
     async def scenario(fake: FakePayNearMeDriver) -> object:

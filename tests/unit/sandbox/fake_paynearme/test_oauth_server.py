@@ -70,7 +70,7 @@ CHALLENGE = (401, 'Bearer error="invalid_token"')
     ],
     ids=["basic", "body"],
 )
-def test_a_client_that_proves_itself_in_its_site_s_manner_is_granted_a_token(
+def test_access_token_granted_to_authenticated_client(
     form: dict[str, str], headers: dict[str, str] | None, scope: str | None
 ) -> None:
     async def scenario(fake: FakePayNearMeDriver) -> tuple[int, Any, Mapping[str, str], object]:
@@ -97,7 +97,7 @@ def test_a_client_that_proves_itself_in_its_site_s_manner_is_granted_a_token(
         ({"scope": "payments"}, basic(OAUTH_SITE), 400, "invalid_request"),
     ],
 )
-def test_what_earns_no_token_is_refused_in_the_standard_s_words(
+def test_access_token_invalid_request_returns_standard_error(
     form: dict[str, str], headers: dict[str, str] | None, status: int, error: str
 ) -> None:
     async def scenario(fake: FakePayNearMeDriver) -> tuple[int, Any, Mapping[str, str], object]:
@@ -111,7 +111,7 @@ def test_what_earns_no_token_is_refused_in_the_standard_s_words(
     assert token_calls == {"count": 1, "granted": 0}
 
 
-def test_a_call_carries_its_token_and_a_signature_only_where_the_site_sends_one() -> None:
+def test_oauth_request_needs_access_token_and_signature_of_site() -> None:
     async def scenario(fake: FakePayNearMeDriver) -> list[tuple[int, str | None]]:
         token, other_token = await obtain_token(fake), await obtain_token(fake, OAUTH_SIGNED_SITE)
         signed_request = signed(PLAIN_REQUEST, site_identifier=OAUTH_SIGNED_SITE)
@@ -129,7 +129,7 @@ def test_a_call_carries_its_token_and_a_signature_only_where_the_site_sends_one(
 
 
 @pytest.mark.parametrize("command", ["expire", "revoke"])
-def test_a_token_that_expired_or_was_revoked_is_refused_and_a_new_one_holds(command: str) -> None:
+def test_access_token_expired_or_revoked_rejected_new_accepted(command: str) -> None:
     async def scenario(fake: FakePayNearMeDriver) -> list[tuple[int, str | None]]:
         token = await obtain_token(fake)
         await fake.command("access-tokens", {command: True})

@@ -24,7 +24,7 @@ def structure(value: object) -> object:
     return [structure(inner) for inner in value] if isinstance(value, list) else type(value)
 
 
-def test_a_created_order_is_printed_as_in_the_guide() -> None:
+def test_create_order_response_matches_sample() -> None:
     response = run_with_fake(lambda fake: fake.call("create_order", CREATE_REQUEST))
 
     assert structure(response) == structure(SAMPLE_RESPONSE)
@@ -50,7 +50,7 @@ def test_a_created_order_is_printed_as_in_the_guide() -> None:
 
 
 @pytest.mark.parametrize("name", ["pnm_order_identifier", "site_order_identifier", "site_customer_identifier"])
-def test_a_created_order_gets_tokens_by_its_identifiers_and_its_customer_s(name: str) -> None:
+def test_get_smart_token_by_created_order_or_its_customer(name: str) -> None:
     async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
         order = (await fake.call("create_order", CREATE_REQUEST))["order"]
         value = order["customer" if "customer" in name else name]
@@ -67,7 +67,7 @@ def test_a_created_order_gets_tokens_by_its_identifiers_and_its_customer_s(name:
 @pytest.mark.parametrize(
     ("name", "methods"), [("saved", [CHECKING | SAVINGS_FIELDS, CHECKING]), ("expired", [CHECKING])]
 )
-def test_saved_methods_are_printed_as_in_the_guide(name: str, methods: list[dict[str, str]]) -> None:
+def test_find_payment_methods_response_matches_sample(name: str, methods: list[dict[str, str]]) -> None:
     async def scenario(fake: FakePayNearMeDriver) -> Any:
         for method in methods:
             await fake.command("methods", method)
@@ -77,7 +77,7 @@ def test_saved_methods_are_printed_as_in_the_guide(name: str, methods: list[dict
 
 
 @pytest.mark.parametrize("name", sample_messages.load("get_smart_token"))
-def test_each_documented_request_is_answered_with_an_order_that_the_layer_reads(name: str) -> None:
+def test_get_smart_token_sample_request_returns_parseable_order(name: str) -> None:
     message = sample_messages.load("get_smart_token")[name]
 
     content = run_with_fake(lambda fake: fake.call("get_smart_token", message))
@@ -88,7 +88,7 @@ def test_each_documented_request_is_answered_with_an_order_that_the_layer_reads(
     assert order.secure_smart_link.endswith(f"/ssl/{order.secure_smart_token}")
 
 
-def test_the_answer_has_the_documented_one_s_fields_and_form() -> None:
+def test_get_smart_token_response_matches_sample_format() -> None:
     [sample] = sample_messages.load("get_smart_token_response")["guaranteed_ach"]["orders"]
 
     request = sample_messages.load("get_smart_token")["guaranteed_ach"]

@@ -26,7 +26,7 @@ RUN_SPECIFIC = {"pnm_payment_identifier", "site_order_identifier", "payment_date
 EXPIRED_RESPONSE = sample_messages.load("make_payment_response")["expired"]
 
 
-def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed() -> None:
+def test_payment_accepted_is_authorized_and_confirmed() -> None:
     merchant = AuthorizingMerchantStub()
 
     response, [payment] = run_with_merchant(
@@ -52,7 +52,7 @@ def test_a_payment_that_the_merchant_accepts_is_authorized_taken_and_confirmed()
 
 
 @pytest.mark.parametrize(("decision", "authorization"), [("no", "no"), ("perhaps", "none")])
-def test_what_is_declined_or_not_answered_is_voided_and_never_confirmed(decision: str, authorization: str) -> None:
+def test_payment_declined_or_undecided_voided_not_confirmed(decision: str, authorization: str) -> None:
     merchant = AuthorizingMerchantStub(decision)
 
     response, [payment] = run_with_merchant(merchant, make_payment_and_settle)
@@ -62,7 +62,7 @@ def test_what_is_declined_or_not_answered_is_voided_and_never_confirmed(decision
     assert merchant.messages_of("confirm") == []
 
 
-def test_an_unacknowledged_confirmation_is_repeated_unchanged_until_it_is_acknowledged() -> None:
+def test_confirmation_retried_unchanged_until_acknowledged() -> None:
     merchant = AuthorizingMerchantStub(rejections=3)
 
     _, [payment] = run_with_merchant(merchant, make_payment_and_settle)
@@ -72,7 +72,7 @@ def test_an_unacknowledged_confirmation_is_repeated_unchanged_until_it_is_acknow
     assert others == [first] * 3
 
 
-def test_a_confirmation_that_nobody_acknowledges_is_given_up() -> None:
+def test_confirmation_never_acknowledged_ends_after_40_attempts() -> None:
     merchant = AuthorizingMerchantStub(rejections=1000)
 
     _, [payment] = run_with_merchant(merchant, make_payment_and_settle)
@@ -80,7 +80,7 @@ def test_a_confirmation_that_nobody_acknowledges_is_given_up() -> None:
     assert (payment["state"], payment["confirmations"]) == ("captured", 40)
 
 
-def test_a_confirmation_that_is_held_is_sent_when_it_is_asked_for_and_as_often() -> None:
+def test_confirmation_deferred_sent_for_each_command() -> None:
     merchant = AuthorizingMerchantStub()
 
     async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
@@ -95,7 +95,7 @@ def test_a_confirmation_that_is_held_is_sent_when_it_is_asked_for_and_as_often()
     assert (state, payment["state"], payment["confirmations"]) == ("captured", "confirmed", 2)
 
 
-def test_an_expired_authorization_is_refused_as_in_the_guide_and_takes_nothing() -> None:
+def test_expired_bank_authorization_rejected_without_payment() -> None:
     merchant = AuthorizingMerchantStub()
     method = {"payment_method_identifier": CHECKING["payment_method_identifier"]}
 
@@ -115,7 +115,7 @@ def test_an_expired_authorization_is_refused_as_in_the_guide_and_takes_nothing()
 
 
 @pytest.mark.parametrize("test", [True, False])
-def test_the_authorization_is_the_guide_s_and_a_test_only_when_told(test: bool) -> None:
+def test_authorization_message_matches_sample_with_test_setting(test: bool) -> None:
     merchant = AuthorizingMerchantStub()
 
     run_with_merchant(merchant, make_payment_and_settle, test=test)
@@ -130,7 +130,7 @@ def test_the_authorization_is_the_guide_s_and_a_test_only_when_told(test: bool) 
     assert message["payment_date"] == message["timestamp"] == str(NOW)
 
 
-def test_the_confirmation_is_the_guide_s() -> None:
+def test_confirmation_message_matches_sample() -> None:
     merchant = AuthorizingMerchantStub(site_payment_identifier="992761bd-e5eb-4a40-a53b-68de6e90dbf7")
 
     run_with_merchant(merchant, make_payment_and_settle)
@@ -149,7 +149,7 @@ def test_the_confirmation_is_the_guide_s() -> None:
     ("submitted", "authorized", "confirmed"),
     [("SPI-1", None, "SPI-1"), ("SPI-1", "SPI-2", "SPI-1"), (None, "SPI-2", "SPI-2"), (None, None, None)],
 )
-def test_the_confirmation_names_the_payment_as_the_call_did_or_else_the_merchant(
+def test_confirmation_prefers_submitted_site_payment_identifier(
     submitted: str | None, authorized: str | None, confirmed: str | None
 ) -> None:
     merchant = AuthorizingMerchantStub(site_payment_identifier=authorized)

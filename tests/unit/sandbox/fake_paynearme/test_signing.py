@@ -12,7 +12,7 @@ NAMES = st.one_of(st.sampled_from(sorted(layer_signing.UNSIGNED)), TEXTS)
 
 
 @given(st.dictionaries(NAMES, TEXTS), TEXTS.filter(bool), st.sampled_from(["2.0", "3.0"]))
-def test_the_signature_is_that_of_the_layer(parameters: dict[str, str], secret: str, version: str) -> None:
+def test_fake_signature_equals_layer_signature(parameters: dict[str, str], secret: str, version: str) -> None:
     signature = sign(parameters, secret, version)
 
     assert signature == layer_signing.sign(parameters, secret, version)
@@ -21,11 +21,11 @@ def test_the_signature_is_that_of_the_layer(parameters: dict[str, str], secret: 
 
 @pytest.mark.parametrize("signature", ["", "0" * 64, "é", "\ud800"])
 @pytest.mark.parametrize("value", ["1", "\ud800"])
-def test_another_signature_is_not_valid(signature: str, value: str) -> None:
+def test_fake_signature_other_value_is_invalid(signature: str, value: str) -> None:
     assert not is_signed({"a": value, "signature": signature}, "secret", "3.0")
 
 
-def test_a_default_is_that_of_the_layer() -> None:
+def test_fake_site_defaults_equal_layer_defaults() -> None:
     for model, layer_model in ((Site, layer_site.Site), (OAuthClient, layer_site.OAuthClient)):
         layer_fields = layer_model.model_fields
         assert model.model_fields.keys() < layer_fields.keys()
