@@ -4,7 +4,6 @@ import operator
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_result, stop_after_attempt
@@ -21,10 +20,6 @@ from tests.support.payment_driver import SITE
 
 RETRY_UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
 NEW_PROCESSES = 50
-MIN_PROCESSES_WITH_TOKEN = 40
-"""The minimum number of processes that must submit a payment. A busy machine can delay the others too long."""
-RESPONSE_DELAY_SECONDS = 2.5
-"""The delay of each payment response of the fake PayNearMe."""
 
 
 def publish(stack: Stack, *functions: str) -> None:
@@ -53,41 +48,16 @@ def publish(stack: Stack, *functions: str) -> None:
 class BurstResult:
     """The result of one concurrent payment per new process, without a stored access token.
 
-    ``processes`` is the number of new processes. ``concurrent_payments`` is the number of payment requests that the
-    fake PayNearMe received before its first response. That many processes had an access token at the same time.
-    ``token_calls`` has the number of access token requests of each attempt of the burst.
+    ``processes`` is the number of new processes, and ``token_calls`` is the number of access token requests.
     """
 
     processes: int
     responses: list[Response]
-    concurrent_payments: int
-    token_calls: list[int]
+    token_calls: int
 
 
 def run_burst(stack: Stack, pid_file: Path, payment_executor: ThreadPoolExecutor) -> BurstResult:
-    """Start one process for each thread of ``payment_executor``, and call all of them at once for a site with OAuth.
-
-    Repeat the burst with new processes, at most twice, if fewer than ``MIN_PROCESSES_WITH_TOKEN`` processes had an
-    access token in time.
-    """
-    token_calls: list[int] = []
-
-    def is_inconclusive(result: BurstResult) -> bool:
-        rejected_count = [response.status for response in result.responses].count(422)
-        return min(result.concurrent_payments, rejected_count) < MIN_PROCESSES_WITH_TOKEN
-
-    retrying = Retrying(
-        retry=retry_if_result(is_inconclusive),
-        stop=stop_after_attempt(3),
-        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-    )
-    result: BurstResult = retrying(_run_burst_once, stack, pid_file, payment_executor, token_calls)
-    return result
-
-
-def _run_burst_once(
-    stack: Stack, pid_file: Path, payment_executor: ThreadPoolExecutor, token_calls: list[int]
-) -> BurstResult:
+    """Start one process for each thread of ``payment_executor``, and call all of them at once for a site with OAuth."""
     function = "MakePaymentFunction"
     paynearme = ControlClient(f"{stack.paynearme_url}/control")
     long_timeout_client = new_backend(stack, timeout=120)
@@ -118,13 +88,7 @@ def _run_burst_once(
     access_token_store_fixture.clear_tokens(stack, paynearme)
     # All processes must wait for the access token at the same time. A process waits for about three seconds.
     delay_responses(0.3, "access_token")
-    delay_responses(RESPONSE_DELAY_SECONDS, "make_payment")
     responses = list(payment_executor.map(submit_payment, [OAUTH_SITE] * NEW_PROCESSES))
-    call_times = sorted(datetime.fromisoformat(call["time"]) for call in paynearme.get("calls"))
-    response_delay = timedelta(seconds=RESPONSE_DELAY_SECONDS)
-    concurrent_payments = sum(call_time - call_times[0] < response_delay for call_time in call_times)
-    token_calls.append(paynearme.get("access-token-requests")["count"])
+    token_calls = paynearme.get("access-token-requests")["count"]
     paynearme.post("reset")
-    return BurstResult(
-        len(functions_running(pid_file, function) - previous_processes), responses, concurrent_payments, token_calls
-    )
+    return BurstResult(len(functions_running(pid_file, function) - previous_processes), responses, token_calls)
