@@ -65,7 +65,7 @@ class PolicyProvider:
         self,
         settings: Settings,
         client: "AppConfigDataClient | None" = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Use the document and the cache time of ``settings``. Sends no request. ``clock`` returns seconds."""
         self._session = _AppConfigSession(settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG))

@@ -6,6 +6,7 @@ import pytest
 
 from paynearme.client.access_token_cache import EXPIRY_MARGIN_SECONDS, LEASE_SECONDS
 from paynearme.errors import UpstreamTimeoutError
+from paynearme.platform.dynamodb import SCHEMA_VERSION
 from tests.support.harness import AwsCallRecorder, LedgerFixture
 from tests.support.interleaving import Interleaver
 from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH_SITE, TOKEN, WorkerProcesses, site
@@ -120,6 +121,12 @@ def test_lease_of_ended_process_times_out_within_deadline(processes: WorkerProce
         processes.get_access_token(seconds=6.0)
     assert processes.clock.now <= started + 6.0
     assert processes.token_endpoint.requests == []
+
+
+def test_lease_item_contains_schema_version(processes: WorkerProcesses, ledger_table: LedgerFixture) -> None:
+    processes.leave_lease_acquired()
+
+    assert [item["schema_version"] for item in ledger_table.all_items()] == [SCHEMA_VERSION]
 
 
 def test_lease_wait_reads_parameter_at_low_rate(processes: WorkerProcesses, aws_calls: AwsCallRecorder) -> None:

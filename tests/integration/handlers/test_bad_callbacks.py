@@ -7,9 +7,9 @@ import pytest
 from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
 from tests.support.callback_fixtures import SITE_OF_2_0, TRANSPORTS, authorization, confirmation, signed, site_changes
-from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.http_assertions import MARKER, assert_rejected
 
-MARKER = "zq7marker7qz"
 type Message = Callable[..., dict[str, str]]
 
 
@@ -28,17 +28,6 @@ def nothing_stored(ledger_table: LedgerFixture, function: LambdaFunction) -> Any
     """Fail the test if the callback was stored."""
     yield
     assert ledger_table.all_items() == []
-
-
-def assert_rejected(response: Response, status: int, captured_output: CapturedOutput) -> dict[str, Any]:
-    """Return the problem. Fails if its form is wrong, or if it or the log contains the marker."""
-    assert response.status == status
-    assert response.content_type.startswith("application/problem+json")
-    assert MARKER not in response.body + captured_output.text()
-    problem = response.content
-    assert set(problem) - {"parameters"} == {"type", "title", "status"}
-    assert problem["status"] == status
-    return problem
 
 
 def body(text: str) -> ProxyEvent:

@@ -1,7 +1,6 @@
 """Malformed, forged and invalid reversals get the same responses as other callbacks."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pytest
 
@@ -9,9 +8,9 @@ from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
 from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
 from tests.support.callback_driver import reversal
 from tests.support.callback_fixtures import CUSTOMER, SITE_OF_2_0, TRANSPORTS, confirmation, signed
-from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.http_assertions import MARKER, assert_rejected
 
-MARKER = "zq7marker7qz"
 WITHOUT_REVERSE_AMOUNT = {"reverse_amount": None, "reverse_currency": None}
 
 MALFORMED_EVENTS: dict[str, ProxyEvent] = {
@@ -56,17 +55,6 @@ def nothing_stored(
     items_before = ledger_table.all_items()
     yield
     assert ledger_table.all_items() == items_before
-
-
-def assert_rejected(response: Response, status: int, captured_output: CapturedOutput) -> dict[str, Any]:
-    """Return the problem. Fails if its form is wrong, or if it or the log contains the marker."""
-    assert response.status == status
-    assert response.content_type.startswith("application/problem+json")
-    assert MARKER not in response.body + captured_output.text()
-    problem = response.content
-    assert set(problem) - {"parameters"} == {"type", "title", "status"}
-    assert problem["status"] == status
-    return problem
 
 
 @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)

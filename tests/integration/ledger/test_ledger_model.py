@@ -17,7 +17,7 @@ from paynearme.ledger.event_mapping import payment_events
 from paynearme.ledger.release import release
 from paynearme.ledger.reversal import reverse
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Key
+from paynearme.platform.dynamodb import Item, Key, Update
 from paynearme.platform.settings import SweepSettings
 from paynearme.policy import SitePolicy
 from paynearme.protocol.callbacks import Authorization, Confirmation
@@ -81,7 +81,7 @@ class LedgerStateMachine(RuleBasedStateMachine):
         self.model.self_imposed_limits.setdefault(customer, {})[window] = Decimal(amount or 0)
         limits = self.model.self_imposed_limits[customer].items()
         values = {"status": "active"} | {f"self_imposed_{name}_limit": max_amount for name, max_amount in limits}
-        self.table.update(schema.ItemUpdate(*schema.account_key(SITE, customer), values), self.deadline)
+        self.table.update(Update(*schema.account_key(SITE, customer), values), self.deadline)
 
     def authorize(self, message: Message) -> None:
         payment_id = self._new_payment_id()

@@ -1,6 +1,6 @@
-"""Store the schema number in every item of the ledger."""
+"""Store the schema number in every item."""
 
-from paynearme.ledger.schema import SCHEMA_VERSION
+from paynearme.platform.dynamodb import SCHEMA_VERSION
 from tests.support.api_driver import ApiDriver, SubmissionScenario, customer_path, order_path
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.harness import LambdaFunction, LedgerFixture

@@ -33,7 +33,7 @@ URL = "https://dynamodb.example.com"
         *(client_error("RequestLimitExceeded"), client_error("RequestThrottled")),
         client_error("TransactionConflictException"),
         *(client_error("TransactionInProgressException"), client_error("InternalServerError", 500)),
-        *(client_error("ServiceUnavailable", 503), client_error("Whatever", 502)),
+        *(client_error("ServiceUnavailable", 503), client_error("UnknownCode", 502)),
         *(transaction_cancelled("None", "TransactionConflict"), transaction_cancelled("ThrottlingError", "None")),
         transaction_cancelled("ProvisionedThroughputExceeded"),
     ],

@@ -90,7 +90,6 @@ def random_update(random: Random, sort_key: str) -> Update:
         set_additions={"tags": random.choice(((), ("x",), ("x", "y")))},
         condition=condition,
         condition_values=conditions[condition],
-        defaults={"schema_version": 1},
     )
 
 

@@ -212,4 +212,4 @@ class _ConfirmationWrite:
         )
         outcome = "paid" if message.status is Outcome.PAYMENT else "declined"
         attributes = {outcome: message.pnm_payment_identifier, f"{outcome}_amount": message.payment_amount}
-        return [schema.ItemUpdate(*key, attributes)]
+        return [Update(*key, attributes)]

@@ -5,7 +5,7 @@ from datetime import datetime
 from paynearme.errors import LedgerUnavailableError, OrderNotRecordedError
 from paynearme.ledger import schema
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Key, Table
+from paynearme.platform.dynamodb import Item, Key, Table, Update
 from paynearme.protocol.api_responses import OrderResponse
 from paynearme.protocol.create_order import CreatedOrder, CreateOrderRequest
 from paynearme.protocol.merchant_input import CustomerInput, OrderInput
@@ -42,7 +42,7 @@ def record_created_order(
     }
     key = schema.order_key(site_id, order.pnm_order_identifier)
     try:
-        table.update(schema.ItemUpdate(*key, values, condition="attribute_not_exists(merchant_updated_at)"), deadline)
+        table.update(Update(*key, values, condition="attribute_not_exists(merchant_updated_at)"), deadline)
     except LedgerUnavailableError as error:
         raise OrderNotRecordedError(order.pnm_order_identifier) from error
 
@@ -69,7 +69,7 @@ def _upsert(table: Table, key: Key, values: Item, now: datetime, deadline: Deadl
     while not all(existing.get(name) == value for name, value in values.items()):
         # A request that timed out can still arrive later. It must not overwrite a newer write.
         condition, condition_values = schema.unchanged(existing, ["merchant_updated_at"])
-        change = schema.ItemUpdate(*key, updated, removes, condition=condition, condition_values=condition_values)
+        change = Update(*key, updated, removes, condition=condition, condition_values=condition_values)
         conflict = table.update(change, deadline)
         if conflict is None:
             return updated

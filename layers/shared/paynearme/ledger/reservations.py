@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
-from paynearme.ledger.schema import ZERO, ItemUpdate
+from paynearme.ledger.schema import ZERO
 from paynearme.platform.dynamodb import Item, Key, Update
 from paynearme.policy import Limit, TypeName, Window, WindowKind, WindowTotals
 from paynearme.protocol.types import PaymentType
@@ -156,7 +156,7 @@ def _window_update(
     condition: str = "",
     condition_values: Mapping[str, Any] | None = None,
 ) -> Update:
-    return ItemUpdate(
+    return Update(
         *window_key(site_id, customer, window),
         {"expires_at_epoch": int((now + WINDOW_TTL).timestamp())},
         increments=amounts,

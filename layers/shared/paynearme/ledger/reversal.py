@@ -130,4 +130,4 @@ class _ReversalWrite:
         # The day of the message, because PayNearMe can retry days later, and never a day in the future.
         day = datetime.fromtimestamp(min(self.message.timestamp, self.now.timestamp()), UTC).date()
         key = schema.reversals_key(self.message.site_identifier, customer, day.year)
-        return [schema.ItemUpdate(*key, increments={f"{attribute}_{day.isoformat()}": Decimal(1)})]
+        return [Update(*key, increments={f"{attribute}_{day.isoformat()}": Decimal(1)})]

@@ -3,11 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from paynearme.ledger.anomalies import Anomaly
 from paynearme.platform.dynamodb import Item, Key, Update
@@ -16,9 +14,6 @@ from paynearme.protocol.callbacks import Authorization, Confirmation, Outcome
 from paynearme.protocol.reversals import Reversal
 
 type PaymentMessage = Authorization | Confirmation | Reversal
-
-SCHEMA_VERSION = 1
-"""The number of this schema. Every item of the ledger contains the number of the schema that created it."""
 
 ZERO = Decimal(0)
 
@@ -30,13 +25,6 @@ REVERSAL_PREFIX = "reversal_"
 
 _PAYMENT = "PAYMENT"
 _SELF_IMPOSED_LIMITS = {window: f"self_imposed_{window}_limit" for window in WindowKind}
-
-
-@dataclass(frozen=True)
-class ItemUpdate(Update):
-    """A change of one item of the ledger. A created item contains the schema number."""
-
-    defaults: Mapping[str, Any] = field(default_factory=lambda: {"schema_version": SCHEMA_VERSION})
 
 
 def payment_key(site_id: str, pnm_payment_identifier: str, *, test: bool) -> Key:
@@ -97,9 +85,9 @@ def payment_update(
     anomalies: frozenset[Anomaly] = frozenset(),
     condition: str = "",
     condition_values: Mapping[str, object] = MappingProxyType({}),
-) -> ItemUpdate:
+) -> Update:
     """Return a change of a payment that also increments its ``revision``, which orders the payment's events."""
-    return ItemUpdate(
+    return Update(
         *key,
         values,
         removes=removes,
@@ -170,10 +158,10 @@ def confirmation_fingerprint(message: Confirmation) -> str:
     )
 
 
-def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> ItemUpdate:
+def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> Update:
     """Return the addition of ``amount``, in dollars, to a customer's balance."""
     values = {"site_identifier": site_id, "site_customer_identifier": customer, "updated_at": now.isoformat()}
-    return ItemUpdate(*account_key(site_id, customer), values, increments={"balance": amount})
+    return Update(*account_key(site_id, customer), values, increments={"balance": amount})
 
 
 def parse_order(item: Item) -> MerchantOrder | None:

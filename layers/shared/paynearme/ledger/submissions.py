@@ -17,9 +17,9 @@ from paynearme.errors import (
     ServiceError,
 )
 from paynearme.ledger.payment_intents import PaymentIntent
-from paynearme.ledger.schema import ItemUpdate, intent_key, site_payment_key
+from paynearme.ledger.schema import intent_key, site_payment_key
 from paynearme.platform.deadline import Deadline
-from paynearme.platform.dynamodb import Item, Table
+from paynearme.platform.dynamodb import Item, Table, Update
 from paynearme.protocol.make_payment import SubmittedPayment
 
 _UNCLAIMED = "attribute_not_exists(pk)"
@@ -47,7 +47,7 @@ def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadlin
         "lease_expires_at": intent.lease_expires_at,
     }
     key = intent_key(intent.site_id, intent.site_payment_identifier)
-    existing = table.update(ItemUpdate(*key, values, condition=_UNCLAIMED), deadline)
+    existing = table.update(Update(*key, values, condition=_UNCLAIMED), deadline)
     # After a lost response, the existing item is the write of this call itself.
     while existing is not None and existing["attempt"] != intent.attempt_id:
         if existing["fingerprint"] != values["fingerprint"]:
@@ -57,7 +57,7 @@ def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadlin
             return previous_payment
         # PayNearMe did not accept the payment: one of the concurrent callers submits it again.
         other_attempt = {"attempt": existing["attempt"]}
-        takeover = ItemUpdate(*key, values, condition=_OWN_ATTEMPT, condition_values=other_attempt)
+        takeover = Update(*key, values, condition=_OWN_ATTEMPT, condition_values=other_attempt)
         existing = table.update(takeover, deadline)
     return None
 
@@ -72,7 +72,7 @@ def finish_submission(
     """
     condition_values = {"attempt": intent.attempt_id}
     key = intent_key(intent.site_id, intent.site_payment_identifier)
-    change = ItemUpdate(*key, _outcome_attributes(outcome), condition=_OWN_ATTEMPT, condition_values=condition_values)
+    change = Update(*key, _outcome_attributes(outcome), condition=_OWN_ATTEMPT, condition_values=condition_values)
     table.update(change, deadline)
 
 

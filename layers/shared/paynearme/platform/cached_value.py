@@ -7,8 +7,9 @@ from collections.abc import Callable
 class CachedValue[T]:
     """Cache one value for ``max_age_seconds`` in this process. If loading fails, the cached value does not change."""
 
-    def __init__(self, max_age_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_age_seconds: float, clock: Callable[[], float] = time.time) -> None:
         """Cache nothing yet. ``clock`` returns seconds."""
+        # The default is the system time, because the monotonic clock can stop while Lambda freezes the process.
         self._max_age_seconds = max_age_seconds
         self._clock = clock
         self._entry: tuple[T, float] | None = None

@@ -23,6 +23,9 @@ SHORT_ATTEMPT_SECONDS = 1.0
 SHORT_ATTEMPT_THRESHOLD_SECONDS = SHORT_ATTEMPT_SECONDS + 0.2
 """The time that a call to PayNearMe must leave for one request to the table."""
 
+SCHEMA_VERSION = 1
+"""The schema number. Every item contains the number of the schema that created it."""
+
 type Item = dict[str, Any]
 """The attributes of an item: text, ``Decimal``, ``bool``, lists, maps and sets of text."""
 
@@ -41,9 +44,9 @@ class _UnprocessedKeysError(RetryableError):
 class Update:
     """A conditional change of one item. An item that does not exist is created.
 
-    ``sets`` replaces attributes (``None`` leaves one unchanged), ``defaults`` sets missing attributes, and ``removes``
-    deletes attributes. ``increments`` adds to numbers, and ``set_additions`` adds to sets of text. ``condition`` is a
-    condition expression over ``condition_values``. If it does not hold, nothing changes.
+    ``sets`` replaces attributes (``None`` leaves one unchanged), and ``removes`` deletes attributes. ``increments``
+    adds to numbers, and ``set_additions`` adds to sets of text. A created item also gets the schema number.
+    ``condition`` is a condition expression over ``condition_values``. If it does not hold, nothing changes.
     """
 
     pk: str
@@ -54,7 +57,6 @@ class Update:
     set_additions: Mapping[str, Iterable[str]] = field(default_factory=dict)
     condition: str = ""
     condition_values: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def to_request(self, table_name: str) -> dict[str, Any]:
         """Return the request of ``UpdateItem``, which is also the ``Update`` of a transaction."""
@@ -62,12 +64,13 @@ class Update:
         added = {**self.increments, **{name: set(members) for name, members in self.set_additions.items() if members}}
         removed = sorted(self.removes)
         # By index, because a placeholder allows fewer characters than an attribute name.
-        written = {**replaced, **self.defaults, **added}
+        written = {**replaced, "schema_version": SCHEMA_VERSION, **added}
         names = {name: f"#n{index}" for index, name in enumerate((*written, *removed))}
         values = {f":v{index}": value for index, value in enumerate(written.values())}
         placeholders = dict(zip(written, values, strict=True))
         assignments = [f"{names[name]} = {placeholders[name]}" for name in replaced]
-        assignments += [f"{names[name]} = if_not_exists({names[name]}, {placeholders[name]})" for name in self.defaults]
+        version = names["schema_version"]
+        assignments.append(f"{version} = if_not_exists({version}, {placeholders['schema_version']})")
         parts = {
             "SET": ", ".join(assignments),
             "ADD": ", ".join(f"{names[name]} {placeholders[name]}" for name in added),
@@ -79,9 +82,8 @@ class Update:
             "Key": _wire_key((self.pk, self.sk)),
             "UpdateExpression": " ".join(f"{verb} {part}" for verb, part in parts.items() if part),
             "ExpressionAttributeNames": {placeholder: name for name, placeholder in names.items()},
+            "ExpressionAttributeValues": {name: _to_wire(value) for name, value in values.items()},
         }
-        if values:
-            request["ExpressionAttributeValues"] = {name: _to_wire(value) for name, value in values.items()}
         if self.condition:
             request["ConditionExpression"] = self.condition
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"

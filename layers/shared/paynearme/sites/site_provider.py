@@ -29,7 +29,7 @@ class SiteProvider:
         self,
         settings: Settings,
         client: "SecretsManagerClient | None" = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Use the secret and the cache time of ``settings``. Sends no request. ``clock`` returns seconds."""
         self._name = settings.sites_secret
