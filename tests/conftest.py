@@ -1,57 +1,31 @@
-"""Configure Hypothesis and coverage for every test run."""
+"""Configure Hypothesis, and select the tests of the run."""
 
 import gc
-from collections.abc import Generator
 
 import pytest
-from coverage import Coverage
 from hypothesis import settings
 
-from tests.support.coverage_sampling import (
-    IS_MEASURED,
-    import_layer,
-    is_coverage_active,
-    order_measured_first,
-    paused_coverage,
-    stop_coverage,
-)
 from tests.support.fake_clock import Clock
+from tests.support.test_run import IS_FULL
 
-# A failure must be reproducible, also on a slow machine.
-settings.register_profile("repeatable", deadline=None, derandomize=True)
-settings.load_profile("repeatable")
+# The short run repeats the same examples. The long run draws new ones, and prints how to repeat a failure.
+settings.register_profile("short", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("full", deadline=None, print_blob=True, max_examples=1000)
+settings.load_profile("full" if IS_FULL else "short")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Measure the imports of the layer, but not the collection and distribution of tests."""
-    if not is_coverage_active(session.config):
-        return (yield)
-    import_layer()
-    if session.config.pluginmanager.hasplugin("dsession"):
-        stop_coverage()
-        return (yield)
-    with paused_coverage():
-        return (yield)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of the long run in a short run."""
+    if not IS_FULL:
+        deselected = [item for item in items if item.get_closest_marker("full")]
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=deselected)
 
 
 def pytest_collection_finish() -> None:
     """Exclude the collected tests from garbage collection, because they exist until the end of the run."""
     gc.collect()
     gc.freeze()
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the measured tests first if coverage is measured."""
-    if is_coverage_active(config):
-        order_measured_first(items)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> None:
-    """Stop coverage before the first test that is not measured."""
-    if Coverage.current() and not item.stash.get(IS_MEASURED, True):
-        stop_coverage()
 
 
 @pytest.fixture

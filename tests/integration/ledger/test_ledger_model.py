@@ -216,7 +216,6 @@ class LedgerStateMachine(RuleBasedStateMachine):
         return read_message(Confirmation, valid_confirmation(**sent_message))
 
 
-@pytest.mark.no_coverage  # Other tests cover the same code, and coverage adds half a minute.
 @pytest.mark.parametrize("seed_value", range(2))
 def test_ledger_random_scenarios_match_model(ledger_table: LedgerFixture, seed_value: int) -> None:
     fixture = ledger_table

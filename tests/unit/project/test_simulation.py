@@ -25,7 +25,6 @@ from tests.support.template import RESOURCES
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-pytestmark = pytest.mark.no_coverage
 
 TABLE_NAME = "simulation"
 CREDENTIALS: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
