@@ -34,7 +34,6 @@ from tests.support.harness import (
     StandardOutput,
 )
 from tests.support.interleaving import Interleaver
-from tests.support.moto_speedups import share_stream_records, skip_repeated_checks
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.stream_reader import StreamReader
 from tests.support.template import RESOURCES
@@ -97,9 +96,7 @@ def cached_clients(aws: MockAWS) -> CachedClients:
 @pytest.fixture(scope="session")
 def aws() -> Iterator[MockAWS]:
     """moto, started once, because a start takes longer than a reset."""
-    with pytest.MonkeyPatch.context() as patch, mock_aws() as moto:
-        skip_repeated_checks(patch)
-        share_stream_records(patch)
+    with mock_aws() as moto:
         yield moto
 
 
