@@ -60,7 +60,6 @@ FUNCTIONS = {
 TRIGGERED_FUNCTIONS = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
 """The functions with an event source."""
 
-
 API_FUNCTIONS = {
     name: function
     for name, function in TRIGGERED_FUNCTIONS.items()
@@ -77,16 +76,22 @@ OUTBOUND_FUNCTIONS = (
 """The functions that call PayNearMe."""
 
 
-def names_in(value: dict[str, Any]) -> set[str]:
-    """Return the parameters and resources in a value and in its conditions."""
-    if "Fn::Sub" in value:
-        return set(re.findall(r"\$\{(\w+)(?:\.\w+)?\}", value["Fn::Sub"]))
-    if "Fn::If" in value:
-        condition, *choices = value["Fn::If"]
-        compared = TEMPLATE["Conditions"][condition]["Fn::Equals"]
-        parts = [part for part in (*compared, *choices) if isinstance(part, dict)]
-        return {name for part in parts for name in names_in(part)}
-    return {value.get("Ref") or value["Fn::GetAtt"][0]}
+def names_in(value: Any) -> set[str]:
+    """Return the parameters, pseudo parameters and resources in a value, in its parts and in its conditions."""
+    match value:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), _]}:
+            return {name}
+        case {"Fn::Sub": str(text)}:
+            return set(re.findall(r"\$\{([\w:]+)(?:\.\w+)?\}", text))
+        case {"Fn::If": [condition, *choices]}:
+            return names_in({"Condition": condition}) | names_in(choices)
+        case {"Condition": str(condition)}:
+            return names_in(TEMPLATE["Conditions"][condition])
+        case dict() | list():
+            parts = value.values() if isinstance(value, dict) else value
+            return {name for part in parts for name in names_in(part)}
+        case _:
+            return set()
 
 
 def environment_of(function: str) -> dict[str, Any]:

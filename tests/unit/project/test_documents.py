@@ -1,11 +1,14 @@
-"""Documents that repeat names of the code or of another file agree with them."""
+"""Documents and settings agree with the code, the template and each other."""
 
 import re
 import tomllib
 
+import pytest
+
 from paynearme.errors import UnavailableError
+from sandbox.stack.deployment import parameter_overrides
 from tests.support.metric_names import ALL_METRIC_NAMES
-from tests.support.template import ROOT
+from tests.support.template import PARAMETERS, ROOT, of_type
 
 CODE = re.compile(r"`([^`]+)`")
 VOCABULARY = {line.partition("->")[0] for line in (ROOT / "docs/vocabulary.txt").read_text().splitlines()}
@@ -31,6 +34,30 @@ def test_metrics_in_operate_document_match_code() -> None:
 
     assert {name for name in metrics if not any(pattern.fullmatch(name) for pattern in patterns)} == set()
     assert {pattern.pattern for pattern in patterns if not any(map(pattern.fullmatch, metrics))} == set()
+
+
+def test_runbook_has_meaning_check_and_action_of_each_alarm() -> None:
+    entries = section("runbook.md", "Alarms").split("\n### ")[1:]
+    names = [name for text in entries for name in re.findall(r"`(\w+)`", text.partition("\n")[0])]
+
+    assert sorted(names) == sorted(of_type("AWS::CloudWatch::Alarm"))
+    for text in entries:
+        assert re.findall(r"^\*\*(.+?)\*\*", text, re.MULTILINE) == ["Meaning.", "Check.", "Action."]
+
+
+@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+def test_samconfig_production_settings_only_in_prod(environment: str) -> None:
+    overrides = parameter_overrides(environment)
+    values = {name: entry["Default"] for name, entry in PARAMETERS.items()} | overrides
+    is_production = [
+        values["Stage"] == "prod",
+        values["PayNearMeBaseUrl"] == "https://api.paynearme.com",
+        values["CanaryDeployment"] == "true",
+        min(int(values["PolicyDeploymentMinutes"]), int(values["PolicyBakeMinutes"])) >= 10,
+    ]
+
+    assert is_production == [environment == "prod"] * 4
+    assert overrides.keys() <= PARAMETERS.keys()
 
 
 def test_rejected_words_in_glossary_match_vocabulary() -> None:

@@ -1,177 +1,209 @@
-"""Settings of the template for security, durability and deployment. A change requires a change here."""
+"""Rules across the resources, the parameters and the code, and the settings for security."""
 
 import json
 import re
-import shlex
-import tomllib
+from typing import Any
 
 import pytest
 
-from tests.support.template import (
-    FUNCTIONS,
-    PARAMETERS,
-    RESOURCES,
-    ROOT,
-    TEMPLATE,
-    TRIGGERED_FUNCTIONS,
-    environment_of,
-    names_in,
-    of_type,
-)
+from paynearme.handlers.callback import CALLBACK_TIMEOUT_SECONDS
+from paynearme.platform import observability
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
+from paynearme.platform.http_request import MAX_BYTES
+from paynearme.platform.settings import Settings
+from tests.support import template
+from tests.support.metric_names import ALL_METRIC_NAMES
+from tests.support.template import API_FUNCTIONS, APIS, FUNCTIONS, PARAMETERS, RESOURCES, TEMPLATE, names_in, of_type
 
-SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
-ENVIRONMENTS = [name for name in SAMCONFIG if name != "version"]
-MAX_DESCRIPTION = 256
-ASYNC_FUNCTIONS = {"PublishEventsFunction", "SweepUnconfirmedFunction"}
-
-
-def overrides(environment: str, command: str) -> dict[str, str]:
-    text = SAMCONFIG[environment][command]["parameters"].get("parameter_overrides", "")
-    return dict(pair.split("=", 1) for pair in shlex.split(text))
+WEB_ACL: dict[str, Any] = RESOURCES["WebAcl"]["Properties"]
+RULES: list[dict[str, Any]] = WEB_ACL["Rules"]
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+PROJECT_ALARMS = [name for name, alarm in ALARMS.items() if alarm["Namespace"] == "PayNearMe"]
+AWS_METRICS = {
+    **{("AWS/ApiGateway", metric): {"ApiName", "Stage"} for metric in ("4XXError", "5XXError")},
+    **{("AWS/Lambda", m): {"FunctionName"} for m in ("Errors", "Invocations", "IteratorAge", "Throttles")},
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"},
+}
+"""AWS's metrics with their dimensions."""
 
 
-@pytest.mark.parametrize("parameter", PARAMETERS)
-def test_parameter_has_description(parameter: str) -> None:
-    assert PARAMETERS[parameter].get("Description", "").strip()
+@pytest.mark.parametrize("name", [n for n, entry in RESOURCES.items() if entry["Type"] in template.DATA_TYPES])
+def test_resource_with_data_is_retained(name: str) -> None:
+    assert (RESOURCES[name].get("DeletionPolicy"), RESOURCES[name].get("UpdateReplacePolicy")) == ("Retain", "Retain")
 
 
-def test_parameter_groups_contain_each_parameter_once() -> None:
-    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    assert sorted(parameter for group in groups for parameter in group["Parameters"]) == sorted(PARAMETERS)
+def test_table_protected_recoverable_and_encrypted() -> None:
+    table = RESOURCES["LedgerTable"]["Properties"]
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert (table["DeletionProtectionEnabled"], table["SSESpecification"]["SSEEnabled"]) == (True, True)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://api.paynearme.com", "https://api.paynearme-sandbox.com", "http://127.0.0.1:8080"]
-)
-def test_paynearme_url_pattern_accepts_https_or_localhost(url: str) -> None:
-    assert re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], url)
+def test_template_contains_no_secret() -> None:
+    assert json.loads(RESOURCES["SitesSecret"]["Properties"]["SecretString"]) == {"sites": {}}
+    assert "{{resolve:" not in json.dumps(TEMPLATE)
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["http://api.paynearme.com", "https://api.paynearme.com/", "https://a@b.com", "http://127.0.0.1.b.com:80", ""],
-)
+@pytest.mark.parametrize("function", template.TRIGGERED_FUNCTIONS)
+def test_function_description_contains_its_parameters(function: str) -> None:
+    # SAM publishes a version for a changed parameter value only if the description changes.
+    settings = [*template.environment_of(function).values(), FUNCTIONS[function]["Architectures"]]
+    assert names_in(FUNCTIONS[function]["Description"]) == names_in(settings) & set(PARAMETERS)
+    assert FUNCTIONS[function]["AutoPublishCodeSha256"] == {"Ref": "VersionTrigger"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_has_own_log_group_and_timeout_of_deadline(function: str) -> None:
+    group = FUNCTIONS[function]["LoggingConfig"]["LogGroup"]
+    assert [other for other in FUNCTIONS if FUNCTIONS[other]["LoggingConfig"]["LogGroup"] == group] == [function]
+    assert RESOURCES[group["Ref"]]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    if function in API_FUNCTIONS:
+        settings = Settings(sites_secret="")
+        assert settings.response_timeout_seconds + MAX_ATTEMPT_SECONDS <= FUNCTIONS[function]["Timeout"]
+        assert settings.call_timeout_seconds < FUNCTIONS[function]["Timeout"] < CALLBACK_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("url", ["http://a.com", "https://a.com/", "https://a@b.com", "http://127.0.0.1.b.com:80", ""])
 def test_paynearme_url_pattern_rejects_other_urls(url: str) -> None:
     assert not re.fullmatch(PARAMETERS["PayNearMeBaseUrl"]["AllowedPattern"], url)
 
 
-@pytest.mark.parametrize(("stage", "hooks"), [("prod", "false"), ("dev", "true"), ("local", "true")])
-def test_certification_hooks_enabled_except_in_production(stage: str, hooks: str) -> None:
-    condition, production_value, other_value = environment_of("ConfirmFunction")["CERTIFICATION_HOOKS"]["Fn::If"]
-    assert TEMPLATE["Conditions"][condition] == {"Fn::Equals": [{"Ref": "Stage"}, "prod"]}
-    assert (production_value if stage == "prod" else other_value) == hooks
+@pytest.mark.parametrize("api", APIS)
+def test_access_log_contains_no_sender_controlled_text(api: str) -> None:
+    # The sender controls only the method.
+    safe = r"domainName|httpMethod|identity\.(sourceIp|userArn)|requestId|requestTime|resourcePath|status"
+    safe += r"|(response|integration)Latency|responseLength"
+    fields = json.loads(APIS[api]["AccessLogSetting"]["Format"]).values()
+    assert not [field for field in fields if not re.fullmatch(rf"\$context\.({safe})", field)]
 
 
-def test_certification_hooks_only_in_confirm_function() -> None:
-    assert [name for name in FUNCTIONS if "CERTIFICATION_HOOKS" in environment_of(name)] == ["ConfirmFunction"]
+@pytest.mark.parametrize("api", APIS)
+def test_throttling_limits_for_each_route_and_api_default(api: str) -> None:
+    events = [(name, event["Properties"]) for name, f in API_FUNCTIONS.items() for event in f["Events"].values()]
+    functions = {(e["Path"], e["Method"].upper()): name for name, e in events if e["RestApiId"] == {"Ref": api}}
+    settings = APIS[api]["MethodSettings"]
+    routes = [(setting["ResourcePath"][1:].replace("~1", "/"), setting["HttpMethod"]) for setting in settings]
+    assert sorted(routes) == sorted([*functions, ("*", "*")])
+    for route, setting in zip(routes, settings, strict=True):
+        assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= setting.keys()
+        # A route that calls PayNearMe has its own limit.
+        has_own_limit = "Fn::FindInMap" in setting["ThrottlingRateLimit"]
+        assert has_own_limit or functions.get(route) not in template.OUTBOUND_FUNCTIONS
+        # The traces of API Gateway contain bodies.
+        assert setting["DataTraceEnabled"] is False
 
 
-@pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
-def test_function_change_publishes_version(function: str) -> None:
-    assert FUNCTIONS[function]["AutoPublishAlias"] == "live"
-    assert FUNCTIONS[function]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
-    assert FUNCTIONS[function]["AutoPublishAliasAllProperties"] is True
-    assert FUNCTIONS[function]["AutoPublishCodeSha256"] == {"Ref": "VersionTrigger"}
+def test_callback_api_allows_only_parameter_cidrs() -> None:
+    [statement] = APIS["CallbackApi"]["Policy"]["Statement"]
+    assert statement["Condition"] == {"IpAddress": {"aws:SourceIp": {"Ref": "CallbackAllowedCidrs"}}}
+    # PayNearMe signs bytes, and decoding could change them.
+    assert APIS["CallbackApi"]["BinaryMediaTypes"] == ["*/*"]
 
 
-def depends_on(function: str) -> set[str]:
-    """Return the parameters in the settings of a function."""
-    referenced_values = [*environment_of(function).values(), *FUNCTIONS[function]["Architectures"]]
-    return {name for value in referenced_values for name in names_in(value)} & set(PARAMETERS)
+@pytest.mark.parametrize("kind", ["Callback", "Backend"])
+def test_domain_uses_tls_1_2_and_certificate_parameter(kind: str) -> None:
+    domain = RESOURCES[f"{kind}Domain"]["Properties"]
+    assert domain["SecurityPolicy"] == "TLS_1_2"
+    assert domain["RegionalCertificateArn"] == {"Ref": f"{kind}CertificateArn"}
 
 
-@pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
-def test_function_description_contains_its_parameters(function: str) -> None:
-    # SAM publishes a version for a changed parameter value only if the description changes.
-    referenced_names = set(re.findall(r"\$\{(\w+)\}", FUNCTIONS[function]["Description"]["Fn::Sub"]))
-    assert referenced_names == depends_on(function)
+def test_waf_counts_consumer_controlled_matches() -> None:
+    groups = [rule["Statement"].get("ManagedRuleGroupStatement", {}) for rule in RULES]
+    overrides = [entry for group in groups for entry in group.get("RuleActionOverrides", [])]
+    # AWS's rules for text that consumers control. WAF ignores an unknown name.
+    attacks = ["CrossSiteScripting", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI"]
+    names = {f"{attack}_{part}" for attack in attacks for part in ("BODY", "QUERYARGUMENTS")}
+    attacks = ["JavaDeserializationRCE", "Log4JRCE", "SizeRestrictions"]
+    names |= {f"{attack}_{part}" for attack in attacks for part in ("BODY", "QUERYSTRING")}
+    # PayNearMe does not document a User-Agent of its callbacks.
+    names |= {"ReactJSRCE_BODY", "RestrictedExtensions_QUERYARGUMENTS", "NoUserAgent_HEADER"}
+    assert {entry["Name"]: entry["ActionToUse"] for entry in overrides} == {name: {"Count": {}} for name in names}
 
 
-@pytest.mark.parametrize("function", TRIGGERED_FUNCTIONS)
-def test_function_description_within_lambda_maximum(function: str) -> None:
-    text = FUNCTIONS[function]["Description"]["Fn::Sub"]
-    for parameter in depends_on(function):
-        # A value can be longer than the default.
-        text = text.replace(f"${{{parameter}}}", str(PARAMETERS[parameter]["Default"]) + "0000")
-    assert len(text) <= MAX_DESCRIPTION
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["Name"])
+def test_waf_mode_count_rules_only_count(rule: dict[str, Any]) -> None:
+    condition, _, otherwise = (rule.get("Action") or rule["OverrideAction"])["Fn::If"]
+    assert TEMPLATE["Conditions"][condition] == {"Fn::Equals": [{"Ref": "WafMode"}, "block"]}
+    assert otherwise == {"Count": {}}
 
 
-@pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - ASYNC_FUNCTIONS))
-def test_function_timeout_below_paynearme_timeout(function: str) -> None:
-    assert FUNCTIONS[function]["Timeout"] == 9
+def test_waf_stores_no_sampled_requests() -> None:
+    # A sample contains the query string, with personal data and the signature.
+    assert not [entry for entry in (WEB_ACL, *RULES) if entry["VisibilityConfig"]["SampledRequestsEnabled"]]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_function_logs_json_to_own_log_group(function: str) -> None:
-    logging = FUNCTIONS[function]["LoggingConfig"]
-    assert logging["LogFormat"] == "JSON"
-    group = logging["LogGroup"]["Ref"]
-    assert RESOURCES[group]["Type"] == "AWS::Logs::LogGroup"
-    assert [f for f in FUNCTIONS if FUNCTIONS[f]["LoggingConfig"]["LogGroup"]["Ref"] == group] == [function]
+def test_waf_limits_follow_from_function_and_callback_rate() -> None:
+    inspected_size = WEB_ACL["AssociationConfig"]["RequestBody"]["API_GATEWAY"]["DefaultSizeInspectionLimit"]
+    assert inspected_size == f"KB_{MAX_BYTES // 1024}"
+    statements = {kind: statement for rule in RULES for kind, statement in rule["Statement"].items()}
+    assert statements["SizeConstraintStatement"]["Size"] == MAX_BYTES
+    rate = statements["RateBasedStatement"]
+    # PayNearMe can send all authorizations and confirmations from one IP address.
+    callbacks = 2 * int(PARAMETERS["CallbackRateLimit"]["Default"]) * rate["EvaluationWindowSec"]
+    assert int(PARAMETERS[rate["Limit"]["Ref"]]["Default"]) >= callbacks
 
 
-@pytest.mark.parametrize("group", of_type("AWS::Logs::LogGroup"))
-def test_log_group_retention_from_parameter(group: str) -> None:
-    assert RESOURCES[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+def test_policy_validated_by_function_and_rolled_back_by_alarm() -> None:
+    [validator] = RESOURCES["PolicyProfile"]["Properties"]["Validators"]
+    [permission] = of_type("AWS::Lambda::Permission").values()
+    [monitor] = RESOURCES["PolicyEnvironment"]["Properties"]["Monitors"]
+    assert names_in(monitor["AlarmArn"]) == {"PolicyAlarm"}
+    assert names_in(validator["Content"]) == names_in(permission["FunctionName"]) == {"ValidatePolicyFunction"}
+    # AppConfig invokes it without an alias, so a published version would never run.
+    assert "AutoPublishAlias" not in FUNCTIONS["ValidatePolicyFunction"]
 
 
-def test_architecture_arm64_by_default_for_functions_and_layer() -> None:
-    architecture = {"Ref": "Architecture"}
-    assert PARAMETERS["Architecture"]["Default"] == "arm64"
-    assert all(function["Architectures"] == [architecture] for function in FUNCTIONS.values())
-    layer = RESOURCES["SharedLayer"]
-    assert layer["Metadata"] == {"BuildMethod": "python3.13", "BuildArchitecture": architecture}
-    assert layer["Properties"]["CompatibleArchitectures"] == [architecture]
+def dimensions_of(alarm: str) -> dict[str, Any]:
+    return {entry["Name"]: entry["Value"] for entry in ALARMS[alarm]["Dimensions"]}
 
 
-def test_table_on_demand_recoverable_and_protected() -> None:
-    table = RESOURCES["LedgerTable"]["Properties"]
-    assert table["BillingMode"] == "PAY_PER_REQUEST"
-    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["DeletionProtectionEnabled"] is True
-    assert table["SSESpecification"] == {"SSEEnabled": True}
+@pytest.mark.parametrize("alarm", PROJECT_ALARMS)
+def test_project_alarm_metric_exists_with_its_dimensions(alarm: str, capsys: pytest.CaptureFixture[str]) -> None:
+    dimensions, name = dimensions_of(alarm), ALARMS[alarm]["MetricName"]
+    operation = dimensions.get("operation", "authorize")
+    observability.add_metric(name)
+    observability.flush(operation, 200, 1.0)
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if name in line]
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+
+    assert name in ALL_METRIC_NAMES
+    assert set(dimensions) in map(set, directive["Dimensions"])
+    assert f"functions/{operation}" in [function["CodeUri"] for function in FUNCTIONS.values()]
+    # All functions that count metrics have this variable, which is the value of the dimension.
+    services = [
+        template.environment_of(function).get("POWERTOOLS_SERVICE_NAME") for function in template.TRIGGERED_FUNCTIONS
+    ]
+    assert services == [dimensions["service"]] * len(services)
 
 
-def test_secret_deployed_without_keys() -> None:
-    assert json.loads(RESOURCES["SitesSecret"]["Properties"]["SecretString"]) == {"sites": {}}
+@pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in PROJECT_ALARMS])
+def test_aws_alarm_metric_and_dimensions_exist(alarm: str) -> None:
+    dimensions, api = dimensions_of(alarm), of_type("AWS::Serverless::Api")["CallbackApi"]
+    assert set(dimensions) == AWS_METRICS[ALARMS[alarm]["Namespace"], ALARMS[alarm]["MetricName"]]
+    assert dimensions.get("ApiName", api["Name"]) == api["Name"]
 
 
-def test_template_resolves_no_secret() -> None:
-    assert "{{resolve:" not in json.dumps(TEMPLATE)
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_callback_and_background_functions_have_alarms(metric: str) -> None:
+    alarmed = {dimensions_of(name)["FunctionName"]["Ref"] for name in ALARMS if ALARMS[name]["MetricName"] == metric}
+    events = [
+        (name, event)
+        for name, function in template.TRIGGERED_FUNCTIONS.items()
+        for event in function["Events"].values()
+    ]
+    callbacks = {name for name, event in events if event["Properties"].get("RestApiId") == {"Ref": "CallbackApi"}}
+    background = {name for name, event in events if event["Type"] != "Api"}
+    # AWS invokes a throttled background function again.
+    assert alarmed == callbacks | (background if metric == "Errors" else set())
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_samconfig_build_and_deploy_same_architecture(environment: str) -> None:
-    build_parameters, deploy_parameters = overrides(environment, "build"), overrides(environment, "deploy")
-    assert build_parameters.get("Architecture") == deploy_parameters.get("Architecture")
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_alarm_notifies_and_fires_without_data_if_minimum(alarm: str) -> None:
+    is_minimum = ALARMS[alarm]["ComparisonOperator"].startswith("LessThan")
+    assert ALARMS[alarm]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert ALARMS[alarm]["TreatMissingData"] == ("breaching" if is_minimum else "notBreaching")
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_samconfig_overrides_only_existing_parameters(environment: str) -> None:
-    assert set(overrides(environment, "build")) | set(overrides(environment, "deploy")) <= set(PARAMETERS)
-
-
-def test_samconfig_production_url_only_in_prod() -> None:
-    production = "https://api.paynearme.com"
-    assert overrides("prod", "deploy")["PayNearMeBaseUrl"] == production
-    assert overrides("prod", "deploy")["Stage"] == "prod"
-    other_overrides = [overrides(environment, "deploy") for environment in ENVIRONMENTS if environment != "prod"]
-    assert production not in [entry.get("PayNearMeBaseUrl") for entry in other_overrides]
-    assert PARAMETERS["PayNearMeBaseUrl"]["Default"] != production
-
-
-def test_samconfig_policy_deployment_slow_only_in_prod() -> None:
-    for name in ("PolicyDeploymentMinutes", "PolicyBakeMinutes"):
-        assert [environment for environment in ENVIRONMENTS if name in overrides(environment, "deploy")] == ["prod"]
-        assert int(overrides("prod", "deploy")[name]) >= 10
-        assert PARAMETERS[name]["Default"] == "0"
-
-
-def test_samconfig_canary_deployment_only_in_prod() -> None:
-    values = {environment: overrides(environment, "deploy").get("CanaryDeployment") for environment in ENVIRONMENTS}
-    assert values == {environment: "true" if environment == "prod" else None for environment in ENVIRONMENTS}
-    assert PARAMETERS["CanaryDeployment"]["Default"] == "false"
-
-
-def test_samconfig_prod_deploy_confirms_changeset() -> None:
-    assert SAMCONFIG["prod"]["deploy"]["parameters"]["confirm_changeset"] is True
+def test_latency_alarm_fires_before_function_deadline() -> None:
+    # A function starts no attempt that could exceed its timeout.
+    response_seconds = Settings(sites_secret="").response_timeout_seconds - MAX_ATTEMPT_SECONDS
+    assert ALARMS["CallbackLatencyAlarm"]["Threshold"] / 100 * CALLBACK_TIMEOUT_SECONDS < response_seconds
