@@ -13,6 +13,7 @@ from tests.support.api_driver import (
     EXPIRED_REPLY,
     KEY,
     READ_TIMEOUT,
+    REJECTION,
     ApiDriver,
     customer_path,
     order_path,
@@ -24,9 +25,8 @@ from tests.support.dynamodb_stub import raise_in_table
 from tests.support.harness import LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.openapi_assertions import DOCUMENT
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
-from tests.support.samples import load_sample, sample_names
+from tests.support.samples import load_sample
 
-REJECTION = {"status": "error", "response_code": "1100", "errors": ["Order is unknown"]}
 GATEWAY_STATUSES = {"403", "429", "default"}
 """The statuses of API Gateway, which no function returns."""
 
@@ -78,15 +78,6 @@ class SystemFixture:
             return self.api_driver.put(customer_path(), **examples.CUSTOMER_INPUT)
         return self.api_driver.get(PATHS[name.removeprefix("get")])
 
-    def raise_in_ledger(self) -> None:
-        """Raise an unexpected error in the table and in PayNearMe's connections."""
-
-        def raise_error(*_: object, **__: object) -> None:
-            raise RuntimeError
-
-        raise_in_table(self.monkeypatch, raise_error)
-        self.paynearme.reply(RuntimeError())
-
 
 @pytest.fixture
 def system(
@@ -129,7 +120,11 @@ def unavailable(system: SystemFixture, name: str) -> Response:
 
 
 def internal_error(system: SystemFixture, name: str) -> Response:
-    system.raise_in_ledger()
+    def raise_error(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    raise_in_table(system.monkeypatch, raise_error)
+    system.paynearme.reply(RuntimeError())
     return system.call(name)
 
 
@@ -161,21 +156,9 @@ def test_documented_status_occurs_and_matches_openapi(system: SystemFixture, nam
     assert TRIGGERS[status](system, name).status == int(status)
 
 
-def test_documented_upstream_statuses_only_for_paynearme_calls() -> None:
-    assert {name for name, status in STATUSES if status in ("409", "422", "502", "504")} == REQUESTS.keys()
-    assert {name for name, status in STATUSES if status == "404"} == {"getOrder", "getCustomer", "getPayment"}
-
-
 @pytest.mark.parametrize("name", ["getOrder", "getCustomer", "getPayment"])
 def test_documented_400_for_invalid_get_parameters(system: SystemFixture, name: str) -> None:
     assert system.api_driver.get(PATHS[name.removeprefix("get")], more="1").status == 400
-
-
-@pytest.mark.parametrize("name", sample_names("get_smart_token"))
-def test_documented_response_for_smart_token_samples(system: SystemFixture, name: str) -> None:
-    request = load_sample("get_smart_token", name) | {"site_identifier": "S2155373459", "signature": "f" * 64}
-
-    assert system.api_driver.post("/smart-tokens", request).status == 200
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -1,0 +1,182 @@
+"""Receive callbacks of each kind: malformed, too large, forged, invalid, and authentic ones in every spelling."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from paynearme.platform.http_request import MAX_BYTES, ProxyEvent
+from tests.support.api_gateway_events import body_event, bytes_event, json_event, query_event
+from tests.support.callback_driver import reversal
+from tests.support.callback_fixtures import (
+    CUSTOMER,
+    SITE_OF_2_0,
+    TRANSPORTS,
+    authorization,
+    confirmation,
+    signed,
+    site_changes,
+)
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.http_assertions import MARKER, assert_rejected
+
+type Message = Callable[..., dict[str, str]]
+
+MESSAGES: dict[str, Message] = {"authorize": authorization, "confirm": confirmation, "reverse": reversal}
+MALFORMED_EVENTS = {
+    "truncated JSON": body_event(f'{{"site_identifier": "{MARKER}'),
+    "nested list": body_event(f'{{"site_identifier": ["{MARKER}"]}}'),
+    "deeply nested": body_event('{"a":' * 5_000 + f'"{MARKER}"' + "}" * 5_000),
+    "duplicate name in JSON": body_event(f'{{"a": "{MARKER}", "a": null}}'),
+    "duplicate name in a form": body_event(f"a={MARKER}&a=1"),
+    "duplicate name in a query": query_event([("a", MARKER), ("a", "1")]),
+    "malformed name": query_event([(f"_{MARKER}", "1")]),
+    "invalid UTF-8": bytes_event(f'{{"a": "{MARKER}'.encode() + b'\xff"}'),
+    "replacement character": query_event([("signature", MARKER), ("a", "\ufffd")]),
+    "invalid base64": body_event("!" + MARKER, is_base64=True),
+}
+TOO_LARGE = MARKER + "x" * MAX_BYTES
+IGNORED_VALUES = {"payment_date": "2025-06-03", "pnm_processing_fee": "4.990", "due_to_site_currency": "usd"}
+
+
+@pytest.fixture(params=MESSAGES)
+def function(request: pytest.FixtureRequest, cold_start: Callable[[str], LambdaFunction]) -> LambdaFunction:
+    return cold_start(request.param)
+
+
+@pytest.fixture
+def message(function: LambdaFunction) -> Message:
+    return MESSAGES[function.app.__name__.split(".")[1]]
+
+
+@pytest.fixture
+def nothing_stored(ledger_table: LedgerFixture, function: LambdaFunction) -> Iterator[None]:
+    """Fail the test if the callback was stored."""
+    yield
+    assert ledger_table.all_items() == []
+
+
+def forged_messages(message: Message) -> list[dict[str, str]]:
+    valid = message(agent_name=MARKER)
+    unsigned = {name: value for name, value in valid.items() if name != "signature"}
+
+    def without(name: str) -> dict[str, str]:
+        return {other: value for other, value in valid.items() if other != name}
+
+    return [
+        {},
+        unsigned,
+        signed({**unsigned, "site_identifier": MARKER}, secret="any"),
+        without("site_identifier"),
+        without("version"),
+        without("agent_name"),
+        {**valid, "signature": ""},
+        {**valid, "signature": MARKER},
+        {**valid, "signature": "\N{CYRILLIC SMALL LETTER A}" * 64},
+        {**valid, "signature": valid["signature"].upper()},
+        signed(unsigned, secret="another"),
+        {**valid, "site_identifier": SITE_OF_2_0},
+        {**valid, "payment_amount": "999.00"},
+        {**valid, "zz": MARKER},
+        # The right key, but an MD5 signature for a site with HMAC.
+        signed({**unsigned, "version": "2.0"}),
+        {**valid, "version": "4.0"},
+    ]
+
+
+@pytest.mark.usefixtures("nothing_stored")
+class TestRejectedCallbacks:
+    @pytest.mark.parametrize("event", MALFORMED_EVENTS.values(), ids=MALFORMED_EVENTS)
+    def test_callback_malformed_returns_400(
+        self, function: LambdaFunction, captured_output: CapturedOutput, event: ProxyEvent
+    ) -> None:
+        problem = assert_rejected(function.handle(event), 400, captured_output)
+
+        assert problem["type"].endswith("malformed-request")
+        assert "parameters" not in problem
+
+    def test_callback_too_large_returns_413(self, function: LambdaFunction, captured_output: CapturedOutput) -> None:
+        for event in (query_event([("a", TOO_LARGE)]), body_event(f"a={TOO_LARGE}"), json_event({"a": TOO_LARGE})):
+            assert_rejected(function.handle(event), 413, captured_output)
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_callback_not_authentic_returns_identical_body(
+        self, function: LambdaFunction, message: Message, captured_output: CapturedOutput, transport: str
+    ) -> None:
+        forged = forged_messages(message)
+        if message is authorization:
+            forged += [message(timestamp=timestamp) for timestamp in ("1", "99999999999")]
+
+        responses = [function(parameters, TRANSPORTS[transport]) for parameters in forged]
+        responses.append(function.handle(body_event(None)))
+
+        problems = [assert_rejected(response, 401, captured_output) for response in responses]
+        assert problems[0]["type"].endswith("authentication-failed")
+        assert len({response.body for response in responses}) == 1
+        assert captured_output.metric_total("AuthenticationFailed") == len(responses)
+
+    @pytest.mark.parametrize(
+        ("changes", "expected_names"),
+        [
+            ({"pnm_order_identifier": None}, ["pnm_order_identifier"]),
+            ({"payment_amount": MARKER}, ["payment_amount"]),
+            ({"test": MARKER, "pnm_payment_identifier": f"1\n{MARKER}"}, ["pnm_payment_identifier", "test"]),
+            ({"timestamp": MARKER}, ["timestamp"]),
+        ],
+        ids=lambda value: str(list(value)),
+    )
+    def test_callback_invalid_returns_400_with_parameter_names(
+        self,
+        function: LambdaFunction,
+        message: Message,
+        captured_output: CapturedOutput,
+        changes: dict[str, Any],
+        expected_names: list[str],
+    ) -> None:
+        invalid = message(agent_name=MARKER, **changes)
+        responses = [function(invalid, transport) for transport in TRANSPORTS.values()]
+        # A site of version 2.0 gets the same problem, also in JSON.
+        responses.append(function(message(agent_name=MARKER, **changes, **site_changes(SITE_OF_2_0))))
+
+        for response in responses:
+            problem = assert_rejected(response, 400, captured_output)
+            assert problem["type"].endswith("invalid-parameters")
+            assert problem["parameters"] == expected_names
+            assert CUSTOMER not in response.body
+        assert captured_output.metric_total("ValidationFailed") == len(responses)
+
+
+def test_ignored_parameters_processed_and_logged_by_name(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
+) -> None:
+    values = {name: f"{MARKER} {value}" for name, value in IGNORED_VALUES.items()}
+
+    assert confirm(confirmation(**values)).status == 200
+
+    [line] = captured_output.logs()
+    assert line["ignored_parameters"] == sorted(IGNORED_VALUES)
+    assert MARKER not in captured_output.text()
+    assert captured_output.metric_total("OptionalFieldsIgnored") == 1
+    assert ledger_table.balances() == {CUSTOMER: 350}
+
+
+def test_ignored_parameters_valid_empty_or_unknown_not_logged(
+    confirm: LambdaFunction, captured_output: CapturedOutput
+) -> None:
+    valid = {"payment_date": "1748969961", "pnm_processing_fee": "4.99", "due_to_site_currency": "USD"}
+
+    for changes in (valid, dict.fromkeys(IGNORED_VALUES, ""), {"a_new_one": "?"}):
+        assert confirm(confirmation(**changes)).status == 200
+
+    assert not [line for line in captured_output.logs() if "ignored_parameters" in line]
+    assert captured_output.metric_total("OptionalFieldsIgnored") == 0
+
+
+@pytest.mark.parametrize("name", ["payment_amount", "net_payment_amount", "net_payment_currency", "test"])
+def test_confirmation_malformed_money_parameter_returns_400(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, name: str
+) -> None:
+    assert confirm(confirmation(**{name: "4.990"})).status == 400
+
+    assert ledger_table.all_items() == []
+    assert captured_output.metric_total("OptionalFieldsIgnored") == 0
