@@ -1,12 +1,12 @@
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynearme.platform.deadline import Deadline
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
 from tests.support.fake_clock import Clock
 
 
@@ -15,7 +15,7 @@ class BusyError(Exception):
 
 
 def is_busy(error: BaseException) -> bool:
-    return isinstance(error, BusyError)
+    return isinstance(error, BusyError | TimeoutError)
 
 
 def failing_call(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callable[[], str], list[float]]:
@@ -32,114 +32,54 @@ def failing_call(clock: Clock, times: int, seconds: float = 0.0) -> tuple[Callab
     return call, attempt_times
 
 
-def test_deadline_remaining_decreases_with_time() -> None:
-    clock = Clock()
+def test_deadline_minus_and_within_never_end_later(clock: Clock) -> None:
     deadline = clock.deadline(6.5)
-    assert deadline.remaining == 6.5
-    clock.advance(2.5)
-    assert deadline.remaining == 4.0
-    clock.advance(5)
+    assert (deadline.minus(1.5).remaining, deadline.remaining) == (5.0, 6.5)
+    assert (deadline.within(100).remaining, deadline.within(1.0).remaining) == (6.5, 1.0)
+    clock.advance(7.5)
     assert deadline.remaining == -1.0
 
 
-def test_deadline_minus_ends_earlier() -> None:
-    clock = Clock()
-    deadline = clock.deadline(6.5)
-    shortened = deadline.minus(1.5)
-    assert (shortened.remaining, deadline.remaining) == (5.0, 6.5)
-    clock.advance(5.5)
-    assert (shortened.remaining, deadline.remaining) == (-0.5, 1.0)
-
-
-def test_deadline_minus_retries_with_same_clock() -> None:
-    clock = Clock()
-    call, attempt_times = failing_call(clock, times=1)
-    assert clock.deadline(6.5).minus(1.0).retrying(is_busy, 2.5)(call) == "done"
-    assert (len(attempt_times), len(clock.sleeps)) == (2, 1)
-
-
-def test_deadline_within_never_ends_later() -> None:
-    deadline = Clock().deadline(6.5).minus(2.0)
-    assert deadline.within(100).remaining == 4.5
-    assert deadline.within(1.0).remaining == 1.0
-
-
-def test_deadline_retrying_success_one_attempt_without_wait() -> None:
-    clock = Clock()
-    call, attempt_times = failing_call(clock, times=0)
-    assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
-    assert (len(attempt_times), clock.sleeps) == (1, [])
-
-
-def test_deadline_retrying_attempts_until_success() -> None:
-    clock = Clock()
+def test_deadline_retrying_attempts_until_success(clock: Clock) -> None:
     call, attempt_times = failing_call(clock, times=3)
-    assert clock.deadline(6.5).retrying(is_busy, 2.5)(call) == "done"
+    assert clock.deadline(6.5).minus(1.0).retrying(is_busy, 2.5)(call) == "done"
     assert (len(attempt_times), len(clock.sleeps)) == (4, 3)
 
 
-def test_deadline_retrying_attempt_beyond_deadline_not_started() -> None:
-    clock = Clock()
-    # After two attempts of 2.5 seconds, at most 1.5 seconds remain.
+# Within 6.5 seconds, no third attempt fits. Within 5 seconds, a second attempt fits only without a wait.
+@pytest.mark.parametrize(("seconds", "attempts"), [(6.5, 2), (5.0, 1)])
+def test_deadline_retrying_attempt_beyond_deadline_not_started(clock: Clock, seconds: float, attempts: int) -> None:
     call, attempt_times = failing_call(clock, times=100, seconds=2.5)
-    with pytest.raises(BusyError):
-        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
-    assert len(attempt_times) == 2
+    with pytest.raises(BusyError) as raised:
+        clock.deadline(seconds).retrying(is_busy, 2.5)(call)
+    # The last error is raised unchanged.
+    assert raised.value.args == (attempts,)
+    assert (len(attempt_times), len(clock.sleeps)) == (attempts, attempts - 1)
 
 
-def test_deadline_retrying_wait_counts_against_deadline() -> None:
-    clock = Clock()
-    # One more attempt would fit only without a wait.
-    call, attempt_times = failing_call(clock, times=100, seconds=2.5)
-    with pytest.raises(BusyError):
-        clock.deadline(5.0).retrying(is_busy, 2.5)(call)
-    assert (len(attempt_times), clock.sleeps) == (1, [])
-
-
-def test_deadline_retrying_last_error_raised_unchanged() -> None:
-    clock = Clock()
-    call, attempt_times = failing_call(clock, times=100, seconds=1.0)
-    with pytest.raises(BusyError) as exc_info:
-        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
-    assert exc_info.value.args == (len(attempt_times),)
-    assert len(attempt_times) > 1
-
-
-def test_deadline_retrying_permanent_error_raised_without_retry() -> None:
-    clock = Clock()
-    attempts = []
+def test_deadline_retrying_permanent_error_ends_retries(clock: Clock) -> None:
+    errors = iter([BusyError(), BusyError(), KeyError("gone")])
 
     def call() -> NoReturn:
-        attempts.append(clock.now)
-        raise KeyError("gone")
+        raise next(errors)
 
     with pytest.raises(KeyError, match="gone"):
-        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
-    assert (len(attempts), clock.sleeps) == (1, [])
-
-
-def test_deadline_retrying_permanent_error_ends_retries() -> None:
-    clock = Clock()
-    errors = [BusyError(), BusyError(), KeyError("gone")]
-    call_errors = iter(errors)
-
-    def call() -> NoReturn:
-        raise next(call_errors)
-
-    with pytest.raises(KeyError):
         clock.deadline(6.5).retrying(is_busy, 2.5)(call)
     assert len(clock.sleeps) == 2
 
 
-def test_deadline_retrying_waits_double_to_maximum_with_jitter() -> None:
-    waits_by_attempt: list[list[float]] = [[] for _ in range(8)]
-    for _ in range(200):
-        clock = Clock()
-        clock.deadline(100).retrying(is_busy, 2.5)(failing_call(clock, times=8)[0])
-        for waits, wait in zip(waits_by_attempt, clock.sleeps, strict=True):
-            waits.append(wait)
-    for waits, max_wait in zip(waits_by_attempt, [0.04, 0.08, 0.16, 0.32, 0.4, 0.4, 0.4, 0.4], strict=True):
-        assert 0 <= min(waits) < max_wait / 2 < max(waits) <= max_wait
+def test_deadline_retrying_waits_double_to_maximum_with_jitter(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges: list[tuple[float, float]] = []
+
+    class MaximumJitter:
+        def uniform(self, low: float, high: float) -> float:
+            ranges.append((low, high))
+            return high
+
+    monkeypatch.setattr("paynearme.platform.deadline._random", MaximumJitter())
+    clock.deadline(100).retrying(is_busy, 2.5, min_wait=1.0)(failing_call(clock, times=6)[0])
+    assert ranges == [(0, 0.04), (0, 0.08), (0, 0.16), (0, 0.32), (0, 0.4), (0, 0.4)]
+    assert clock.sleeps == [1.0 + high for _, high in ranges]
 
 
 @given(st.floats(0, 10, allow_subnormal=False), st.floats(0.05, 4, allow_subnormal=False), st.floats(0, 1))
@@ -157,14 +97,6 @@ def test_deadline_run_returns_result() -> None:
     assert Deadline.after(60).run(lambda: "done") == "done"
 
 
-def test_deadline_run_raises_error_of_function() -> None:
-    def fail() -> None:
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        Deadline.after(60).run(fail)
-
-
 def test_deadline_run_hanging_function_times_out() -> None:
     # The clock does not advance, so the remaining seconds are the duration of the wait.
     released = threading.Event()
@@ -175,9 +107,63 @@ def test_deadline_run_hanging_function_times_out() -> None:
         released.set()
 
 
-def test_deadline_run_after_deadline_starts_nothing() -> None:
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_deadline_run_after_deadline_starts_nothing(clock: Clock, seconds: float) -> None:
     calls: list[bool] = []
-
     with pytest.raises(TimeoutError):
-        Deadline(ends_at=0.0, clock=lambda: 0.0).run(lambda: calls.append(True))
+        clock.deadline(seconds).run(lambda: calls.append(True))
+    with pytest.raises(TimeoutError):
+        clock.deadline(seconds).call(lambda: calls.append(True), is_busy, allow_short_attempt=True)
     assert not calls
+
+
+class AttemptRecorder:
+    """Record the remaining seconds of each attempt, which takes ``seconds`` of the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.seconds = 0.0
+        self.attempt_seconds: list[float] = []
+
+    def run(self, deadline: Deadline, function: Callable[[], Any]) -> Any:
+        self.attempt_seconds.append(deadline.remaining)
+        self.clock.advance(min(self.seconds, deadline.remaining))
+        if deadline.remaining <= 0:
+            raise TimeoutError
+        return function()
+
+
+@pytest.fixture
+def attempts(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AttemptRecorder:
+    recorder = AttemptRecorder(clock)
+    monkeypatch.setattr(Deadline, "run", lambda deadline, function: recorder.run(deadline, function))
+    return recorder
+
+
+def test_deadline_call_attempt_has_maximum_duration(clock: Clock, attempts: AttemptRecorder) -> None:
+    assert clock.deadline(6.5).call(lambda: "done", is_busy) == "done"
+    assert clock.deadline(2.5).call(lambda: "done", is_busy, 2.5) == "done"
+    assert attempts.attempt_seconds == [MAX_ATTEMPT_SECONDS, 2.5]
+
+
+def test_deadline_call_without_enough_time_no_attempt(clock: Clock, attempts: AttemptRecorder) -> None:
+    with pytest.raises(TimeoutError):
+        clock.deadline(2.49).call(lambda: "done", is_busy, 2.5)
+    assert attempts.attempt_seconds == []
+
+
+def test_deadline_call_timeout_retried_while_attempt_fits(clock: Clock, attempts: AttemptRecorder) -> None:
+    attempts.seconds = 10
+    started = clock.now
+    with pytest.raises(TimeoutError):
+        clock.deadline(6.5).call(lambda: "done", is_busy, 2.5)
+    assert attempts.attempt_seconds == [2.5, pytest.approx(2.5)]
+    assert clock.now <= started + 6.5
+
+
+def test_deadline_call_short_attempt_once_if_allowed(clock: Clock, attempts: AttemptRecorder) -> None:
+    assert clock.deadline(0.1).call(lambda: "done", is_busy, allow_short_attempt=True) == "done"
+    attempts.seconds = 10
+    with pytest.raises(TimeoutError):
+        clock.deadline(2.4).call(lambda: "done", is_busy, allow_short_attempt=True)
+    assert attempts.attempt_seconds == [pytest.approx(0.1), pytest.approx(2.4)]

@@ -59,10 +59,6 @@ def test_body_random_bytes_parsed_or_rejected(body: bytes) -> None:
 def test_body_random_text_parsed_or_rejected(body: str) -> None:
     assert_parsed_or_rejected(from_body, body_event(body))
     assert_parsed_or_rejected(from_json_body, body_event(body))
-
-
-@given(any_text)
-def test_body_random_base64_parsed_or_rejected(body: str) -> None:
     assert_parsed_or_rejected(from_body, body_event(body, is_base64=True))
 
 

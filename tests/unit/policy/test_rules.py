@@ -119,9 +119,9 @@ def test_payment_amount_not_positive_declined(amount: str, reason: Reason) -> No
 def test_policy_list_accepts_only_listed_values(
     field: str, parameter: str, documented_values: list[str], reason: Reason
 ) -> None:
-    undocumented_values = ("new", "other", "none", documented_values[0].upper())
-    names: dict[str | None, str] = {value: str(value) for value in documented_values}
-    names |= {None: "none", "": "none", **dict.fromkeys(undocumented_values, "other")}
+    names: dict[str | None, str] = {None: "none", "": "none"}
+    names.update((value, str(value)) for value in documented_values)
+    names.update((value, "other") for value in ("new", "other", "none", documented_values[0].upper()))
     for allowed in set(names.values()):
         for payment_value, name in names.items():
             decision = decide_case(case(policy={field: [allowed]}, message={parameter: payment_value}))
