@@ -1,13 +1,21 @@
+"""The outcome of a submission: accepted, unknown, rejected or not accepted, and the confirmation of the payment."""
+
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from paynearme.platform.deadline import Deadline
+from paynearme.protocol.signing import verify
 from tests.support.api_driver import (
     ACCEPTED_REPLY,
     BROKEN_CONNECTION,
     CONFIRMED,
+    CONNECT_TIMEOUT,
+    CONNECTION_REFUSED,
     EXPIRED_AUTHORIZATION,
     EXPIRED_REPLY,
+    KEY,
     OUTCOME_UNKNOWN,
     PAYMENT_FAILED,
     PNM_PAYMENT,
@@ -17,28 +25,44 @@ from tests.support.api_driver import (
     REQUEST,
     SUBMISSION_ORDER,
     SUBMITTED,
+    ProcessKilled,
     SubmissionScenario,
     identifier_of,
     outcome,
 )
 from tests.support.callback_driver import NOON, send_at, unix_time
-from tests.support.callback_fixtures import CUSTOMER, SITE, authorization
-from tests.support.harness import CapturedOutput, LambdaFunction
+from tests.support.callback_fixtures import CUSTOMER, SITE, SITES, authorization
+from tests.support.fake_clock import Clock
+from tests.support.harness import AwsCallRecorder, LambdaFunction
 from tests.support.paynearme_stub import PayNearMeStub
 
+OTHER_PAYMENT = "943751749957"
 # Replies after which the outcome of the payment is unknown.
 AMBIGUOUS_REPLIES: dict[str, Any] = {
     "timeout": READ_TIMEOUT,
     "closed connection": BROKEN_CONNECTION,
-    "HTML": (200, b"<html>Down</html>"),
     "truncated response": (200, b'{"status": "ok", "paym'),
-    "500": (500, {"status": "error", "errors": ["Down"]}),
     "503": (503, b"<html>Down</html>"),
     "redirected": (302, ACCEPTED_REPLY),
-    "unknown status": (200, {"status": "pending"}),
-    "a list": (200, [ACCEPTED_REPLY]),
 }
-ambiguous_replies = pytest.mark.parametrize("reply", AMBIGUOUS_REPLIES.values(), ids=AMBIGUOUS_REPLIES)
+# A reply without effect, and the outcome for the caller.
+NOT_ACCEPTED_REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {
+    "401": ((401, {"status": "error"}), (502, "credentials-rejected")),
+    "429": ((429, {"status": "error"}), (502, "paynearme-error")),
+    "refused connection": (CONNECTION_REFUSED, (502, "paynearme-error")),
+    "slow connection": (CONNECT_TIMEOUT, (504, "paynearme-timeout")),
+}
+BATCH_GET, UPDATE_ITEM = ["BatchGetItem"], ["UpdateItem"]
+# The reply to an earlier submission, if any, and the DynamoDB calls of the next submission.
+EXPECTED_CALLS: dict[str, tuple[Any, list[str]]] = {
+    "new": (None, UPDATE_ITEM * 2),
+    "submitted": ((200, ACCEPTED_REPLY), UPDATE_ITEM),
+    "in progress": (ProcessKilled(), UPDATE_ITEM),
+    "unknown": (READ_TIMEOUT, UPDATE_ITEM + BATCH_GET),
+    "rejected": ((200, REJECTION), UPDATE_ITEM + BATCH_GET),
+    "expired": ((200, EXPIRED_REPLY), UPDATE_ITEM + BATCH_GET),
+    "not accepted": ((401, {}), UPDATE_ITEM + BATCH_GET + UPDATE_ITEM * 2),
+}
 
 
 @pytest.fixture
@@ -49,30 +73,28 @@ def unknown_outcome(submission: SubmissionScenario) -> SubmissionScenario:
     return submission
 
 
-@ambiguous_replies
-def test_make_payment_ambiguous_response_stored_as_unknown(submission: SubmissionScenario, reply: Any) -> None:
-    submission.paynearme.reply(reply)
+@pytest.mark.parametrize("reply", AMBIGUOUS_REPLIES.values(), ids=AMBIGUOUS_REPLIES)
+def test_make_payment_ambiguous_response_sent_once_and_unknown(
+    paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, reply: Any
+) -> None:
+    paynearme_behind_urllib3.reply(reply)
 
     first = submission.submit()
 
     assert outcome(first) == OUTCOME_UNKNOWN
     assert first.content["site_payment_identifier"] == identifier_of()
     assert submission.stored_intent()["status"] == "unknown"
-    assert [submission.at(seconds).submit() for seconds in (0, 5, 3600)] == [first] * 3
-    assert len(submission.paynearme.sent) == 1
-
-
-@ambiguous_replies
-def test_make_payment_ambiguous_response_not_retried_by_urllib3(
-    paynearme_behind_urllib3: PayNearMeStub, submission: SubmissionScenario, reply: Any
-) -> None:
-    paynearme_behind_urllib3.reply(reply)
-
-    assert outcome(submission.submit()) == OUTCOME_UNKNOWN
+    assert [submission.at(seconds).submit() for seconds in (0, 3600)] == [first] * 2
     assert len(paynearme_behind_urllib3.sent) == 1
 
 
-def test_unknown_outcome_confirmation_returns_confirmed(unknown_outcome: SubmissionScenario) -> None:
+@pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "not authorized"])
+def test_unknown_outcome_confirmation_returns_confirmed(
+    unknown_outcome: SubmissionScenario, authorize: LambdaFunction, authorized: bool
+) -> None:
+    if authorized:
+        payment = {"pnm_order_identifier": SUBMISSION_ORDER, "pnm_payment_identifier": PNM_PAYMENT}
+        send_at(NOON, authorize, authorization(**payment, payment_amount="999.50", timestamp=unix_time(NOON)))
     unknown_outcome.finish(payment_amount="999.50", net_payment_amount="990.00")
 
     responses = [unknown_outcome.at(seconds).submit() for seconds in (0, 3600)]
@@ -88,117 +110,40 @@ def test_unknown_outcome_confirmation_returns_confirmed(unknown_outcome: Submiss
         "payment_currency": "USD",
     }
     assert len(unknown_outcome.paynearme.sent) == 1
+    assert unknown_outcome.ledger_table.balances() == {CUSTOMER: 990}
 
 
-@pytest.mark.parametrize("authorized", [True, False], ids=["authorized", "not authorized"])
-def test_unknown_outcome_confirmed_with_or_without_authorization(
-    unknown_outcome: SubmissionScenario, authorize: LambdaFunction, authorized: bool
-) -> None:
-    if authorized:
-        request = {
-            "pnm_order_identifier": SUBMISSION_ORDER,
-            "pnm_payment_identifier": PNM_PAYMENT,
-            "timestamp": unix_time(NOON),
-        }
-        send_at(NOON, authorize, authorization(**request, payment_amount="1000.00"))
-
-    unknown_outcome.finish()
-
-    assert outcome(unknown_outcome.submit()) == CONFIRMED
-    assert unknown_outcome.ledger_table.balances() == {CUSTOMER: 1000}
-
-
-def test_unknown_outcome_failed_payment_returns_failed(unknown_outcome: SubmissionScenario) -> None:
-    unknown_outcome.finish(status="decline")
-
-    response = unknown_outcome.submit()
-
-    assert outcome(response) == PAYMENT_FAILED
-    assert response.content["site_payment_identifier"] == identifier_of()
-    assert response.content["pnm_payment_identifier"] == PNM_PAYMENT
-    assert len(unknown_outcome.paynearme.sent) == 1
-
-
-@pytest.mark.parametrize("second", [PNM_PAYMENT, "943751749957"], ids=["same payment", "another payment"])
+@pytest.mark.parametrize("declined", [PNM_PAYMENT, OTHER_PAYMENT], ids=["same payment", "another payment"])
 @pytest.mark.parametrize("declined_first", [True, False])
 def test_unknown_outcome_paid_precedes_failed(
-    unknown_outcome: SubmissionScenario, second: str, declined_first: bool
+    unknown_outcome: SubmissionScenario, declined: str, declined_first: bool
 ) -> None:
-    decline_changes = {"status": "decline", "pnm_payment_identifier": second}
-    for changes in [decline_changes, {}] if declined_first else [{}, decline_changes]:
+    decline = {"status": "decline", "pnm_payment_identifier": declined, "payment_amount": "7.00"}
+    for changes in [decline, {}] if declined_first else [{}, decline]:
         unknown_outcome.finish(**changes)
 
     response = unknown_outcome.submit()
 
     assert outcome(response) == CONFIRMED
     assert response.content["pnm_payment_identifier"] == PNM_PAYMENT
+    assert response.content["payment_amount"] == "1000.00"
 
 
-@pytest.mark.parametrize("declined_first", [True, False])
-def test_unknown_outcome_amount_is_of_paid_payment(unknown_outcome: SubmissionScenario, declined_first: bool) -> None:
-    decline_changes = {"status": "decline", "pnm_payment_identifier": "943751749957", "payment_amount": "7.00"}
-    for changes in [decline_changes, {}] if declined_first else [{}, decline_changes]:
-        unknown_outcome.finish(**changes)
-
-    assert unknown_outcome.submit().content["payment_amount"] == "1000.00"
-
-
-@pytest.mark.parametrize("test_first", [True, False])
-@pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
-@pytest.mark.parametrize("test_status", ["payment", "decline"])
+@pytest.mark.parametrize(
+    ("status", "test_status", "expected"),
+    [("payment", "decline", CONFIRMED), ("decline", "payment", PAYMENT_FAILED)],
+)
 def test_unknown_outcome_payment_precedes_test_payment(
-    unknown_outcome: SubmissionScenario, test_status: str, status: str, expected: tuple[int, str], test_first: bool
+    unknown_outcome: SubmissionScenario, status: str, test_status: str, expected: tuple[int, str]
 ) -> None:
-    test = {"test": "true", "status": test_status, "pnm_payment_identifier": "943751749957"}
-    for changes in [test, {"status": status}] if test_first else [{"status": status}, test]:
-        unknown_outcome.finish(**changes)
+    unknown_outcome.finish(test="true", status=test_status, pnm_payment_identifier=OTHER_PAYMENT)
+    unknown_outcome.finish(status=status)
 
     response = unknown_outcome.submit()
 
     assert outcome(response) == expected
+    assert response.content["site_payment_identifier"] == identifier_of()
     assert response.content["pnm_payment_identifier"] == PNM_PAYMENT
-
-
-@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=str)
-def test_unknown_outcome_identifier_and_amount_of_one_payment(
-    unknown_outcome: SubmissionScenario, order: list[int]
-) -> None:
-    payments = [("943751749957", "7.00"), ("943751749955", "2000.00")]
-    for payment_id, amount in (payments[index] for index in order):
-        changes = {"payment_amount": amount, "net_payment_amount": amount}
-        unknown_outcome.finish(pnm_payment_identifier=payment_id, **changes)
-
-    content = unknown_outcome.submit().content
-    assert (content["pnm_payment_identifier"], content["payment_amount"]) in payments
-
-
-@pytest.mark.parametrize("status", ["payment", "decline"])
-def test_unknown_outcome_stored_size_bounded(unknown_outcome: SubmissionScenario, status: str) -> None:
-    sizes = set()
-    for payment_id in range(100, 112):
-        unknown_outcome.finish(status=status, pnm_payment_identifier=f"943751749{payment_id}")
-        [item] = unknown_outcome.stored_outcomes()
-        sizes.add(len(str(item)))
-    assert len(sizes) == 1
-
-
-@pytest.mark.parametrize("status", ["payment", "decline"])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"pnm_order_identifier": "84274665125"},
-        {"site_payment_identifier": identifier_of("another")},
-        {"site_payment_identifier": None},
-        {"site_payment_identifier": identifier_of().upper()},
-    ],
-    ids=["other order", "other identifier", "no identifier", "upper case"],
-)
-def test_unknown_outcome_other_payment_stays_unknown(
-    unknown_outcome: SubmissionScenario, changes: dict[str, str | None], status: str
-) -> None:
-    unknown_outcome.finish(status=status, **changes)
-
-    assert outcome(unknown_outcome.submit()) == OUTCOME_UNKNOWN
 
 
 @pytest.mark.parametrize(("status", "expected"), [("payment", CONFIRMED), ("decline", PAYMENT_FAILED)])
@@ -211,84 +156,125 @@ def test_unknown_outcome_test_payment_settles_and_posts_nothing(
     assert unknown_outcome.ledger_table.balances() == {}
 
 
-@pytest.mark.parametrize("reply", [REJECTION, EXPIRED_REPLY], ids=["rejected", "expired"])
-def test_make_payment_rejected_retry_returns_same_response(submission: SubmissionScenario, reply: Any) -> None:
-    submission.paynearme.next_replies = [submission.paynearme.replying(200, reply)]
+@pytest.mark.parametrize("status", ["payment", "decline"])
+def test_unknown_outcome_of_several_payments_has_one_payment(unknown_outcome: SubmissionScenario, status: str) -> None:
+    amounts = {"943751749957": "7.00", "943751749955": "2.00", "943751749959": "9.00"}
+    sizes = set()
+    for payment_id, amount in amounts.items():
+        changes = {"payment_amount": amount, "net_payment_amount": amount}
+        unknown_outcome.finish(status=status, pnm_payment_identifier=payment_id, **changes)
+        [item] = unknown_outcome.stored_outcomes()
+        sizes.add(len(str(item)))
+
+    content = unknown_outcome.submit().content
+    assert content.get("payment_amount") == (
+        amounts[content["pnm_payment_identifier"]] if status == "payment" else None
+    )
+    # The item does not grow.
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pnm_order_identifier": "84274665125"},
+        {"site_payment_identifier": identifier_of("another")},
+        {"site_payment_identifier": None},
+        {"site_payment_identifier": identifier_of().upper()},
+    ],
+    ids=["other order", "other identifier", "no identifier", "upper case"],
+)
+def test_unknown_outcome_other_payment_stays_unknown(
+    unknown_outcome: SubmissionScenario, changes: dict[str, str | None]
+) -> None:
+    unknown_outcome.finish(**changes)
+    unknown_outcome.finish(status="decline", pnm_payment_identifier=OTHER_PAYMENT, **changes)
+
+    assert outcome(unknown_outcome.submit()) == OUTCOME_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "reply", "expected"),
+    [
+        (200, REJECTION, REJECTED),
+        (200, EXPIRED_REPLY, EXPIRED_AUTHORIZATION),
+        (400, {"status": "error"}, REJECTED),
+    ],
+    ids=["rejected", "expired", "without code"],
+)
+def test_make_payment_rejected_retry_returns_same_response(
+    submission: SubmissionScenario, status: int, reply: Any, expected: tuple[int, str]
+) -> None:
+    submission.paynearme.next_replies = [submission.paynearme.replying(status, reply)]
 
     first = submission.submit()
 
+    assert outcome(first) == expected
+    assert ("reconnect" in first.content) == (expected == EXPIRED_AUTHORIZATION)
     assert [submission.at(seconds).submit() for seconds in (0, 3600)] == [first] * 2
-    assert first.content["response_code"] == reply["response_code"]
-    assert first.content["errors"] == reply["errors"]
+    assert first.content["response_code"] == reply.get("response_code")
+    assert first.content["errors"] == reply.get("errors", [])
     assert len(submission.paynearme.sent) == 1
 
 
-def test_make_payment_rejected_without_code_returns_rejected(submission: SubmissionScenario) -> None:
-    submission.paynearme.next_replies = [submission.paynearme.replying(400, {"status": "error"})]
-
-    responses = [submission.submit() for _ in range(2)]
-
-    assert [outcome(response) for response in responses] == [REJECTED] * 2
-    assert responses[0] == responses[1]
-
-
-def test_make_payment_expired_returns_reconnect_fields(
-    submission: SubmissionScenario, get_smart_token: LambdaFunction
-) -> None:
-    submission.paynearme.next_replies = [submission.paynearme.replying(200, EXPIRED_REPLY)]
-
-    response = submission.submit()
-
-    assert outcome(response) == EXPIRED_AUTHORIZATION
-    method = REQUEST["payment_method_identifier"]
-    assert response.content["payment_method_identifier"] == method
-    submission.paynearme.default_reply = PayNearMeStub().default_reply
-    return_url = {"flow_return_url": "https://merchant.example.com/cashier"}
-    for extra_fields in ({}, return_url):
-        assert get_smart_token(response.content["reconnect"] | extra_fields).status == 200
-    request = submission.paynearme.sent[-1]
-    assert submission.paynearme.urls[-1].endswith("/get_smart_token")
-    assert (request["flow_trustly"], request["flow_trustly_reconnect"]) == ("true", method)
-    assert (request["pnm_order_identifier"], request["site_identifier"]) == (SUBMISSION_ORDER, SITE)
-    assert request["flow_return_url"] == return_url["flow_return_url"]
-
-
-@pytest.mark.parametrize(
-    ("reply", "names"),
-    [
-        (READ_TIMEOUT, ["PaymentOutcomeUnknown", "PayNearMeTimeout"]),
-        ((401, {}), ["PayNearMeCredentialsRejected"]),
-        ((403, {}), ["PayNearMeCredentialsRejected"]),
-    ],
-)
-def test_make_payment_failures_counted_in_metrics(
-    submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, names: list[str]
+@pytest.mark.parametrize(("reply", "expected"), NOT_ACCEPTED_REPLIES.values(), ids=NOT_ACCEPTED_REPLIES)
+def test_make_payment_not_accepted_retry_with_same_key_submits(
+    submission: SubmissionScenario, reply: Any, expected: tuple[int, str]
 ) -> None:
     submission.paynearme.reply(reply)
+    assert [outcome(submission.submit()) for _ in range(2)] == [expected] * 2
+    submission.paynearme.reply((200, ACCEPTED_REPLY))
 
-    submission.submit()
+    assert [outcome(submission.submit()) for _ in range(2)] == [SUBMITTED] * 2
+    requests = submission.paynearme.sent
+    assert len(requests) == 3
+    # Without a connection, PayNearMe receives nothing.
+    assert {sent["site_payment_identifier"] for sent in requests if sent} == {identifier_of()}
+    verify(requests[-1], requests[-1]["signature"], [SITES[SITE]["secret"]], "3.0")
 
-    assert [captured_output.metric_total(name) for name in names] == [1] * len(names)
-    assert captured_output.metric_total("PaymentOutcomeWriteFailed") == 0
+
+@pytest.mark.parametrize("seconds", [2.6, 1.3])
+def test_make_payment_short_deadline_submits_nothing(
+    submission: SubmissionScenario, monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float
+) -> None:
+    submission.submit(f"{KEY}-before")
+    with monkeypatch.context() as patched:
+        patched.setattr(Deadline, "after", lambda _: Deadline(clock.now + seconds, clock, clock.sleep))
+        assert outcome(submission.submit()) == (504, "paynearme-timeout")
+    assert len(submission.paynearme.sent) == 1
+
+    assert outcome(submission.submit()) == SUBMITTED
 
 
 @pytest.mark.parametrize(
-    ("reply", "expected"),
+    ("reply", "status", "expected"),
     [
-        ((200, REJECTION), REJECTED),
-        ((200, EXPIRED_REPLY), EXPIRED_AUTHORIZATION),
-        ((500, b"<html>"), OUTCOME_UNKNOWN),
-        ((200, {"status": "ok"}), SUBMITTED),
+        ((200, REJECTION), "payment", CONFIRMED),
+        ((200, EXPIRED_REPLY), "decline", PAYMENT_FAILED),
+        ((401, {}), "payment", CONFIRMED),
+        ((401, {}), "decline", PAYMENT_FAILED),
     ],
-    ids=["rejected", "expired", "unknown", "submitted"],
+    ids=["rejected", "expired", "401 and paid", "401 and failed"],
 )
-def test_make_payment_log_line_contains_only_identifiers(
-    submission: SubmissionScenario, captured_output: CapturedOutput, reply: Any, expected: tuple[int, str]
+def test_make_payment_confirmation_precedes_error_response(
+    submission: SubmissionScenario, reply: Any, status: str, expected: tuple[int, str]
 ) -> None:
-    submission.paynearme.default_reply = submission.paynearme.replying(*reply)
+    submission.paynearme.reply(reply)
+    submission.submit()
+    submission.finish(status=status)
 
-    assert outcome(submission.submit()) == expected
-    [line] = captured_output.logs()
-    assert (line["operation"], line["status"]) == ("make_payment", expected[0])
-    assert (line["pnm_order_identifier"], line["site_payment_identifier"]) == (SUBMISSION_ORDER, identifier_of())
-    assert REQUEST["payment_method_identifier"] not in captured_output.text()
+    assert [outcome(submission.at(seconds).submit()) for seconds in (0, 3600)] == [expected] * 2
+    assert len(submission.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize(("reply", "calls"), EXPECTED_CALLS.values(), ids=EXPECTED_CALLS)
+def test_make_payment_costs_expected_dynamodb_calls(
+    submission: SubmissionScenario, aws_calls: AwsCallRecorder, reply: Any, calls: list[str]
+) -> None:
+    if reply is not None:
+        submission.paynearme.reply(reply)
+        with suppress(ProcessKilled):
+            submission.submit()
+    submission.paynearme.reply((200, ACCEPTED_REPLY))
+
+    assert aws_calls.calls_during(submission.submit) == calls
