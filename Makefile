@@ -18,10 +18,10 @@ SAM := .venvs/sam/ready
 UV := .venvs/uv/ready
 PY := .venvs/dev/bin/python
 SAM_CLI := .venvs/sam/bin/sam
-COVERAGE := $(PY) -m pytest --numprocesses auto --dist worksteal --cov --cov-branch
+PARALLEL := --numprocesses auto --dist worksteal
 SOURCES := layers functions operations sandbox tests benchmarks
 
-.PHONY: help demo up down dashboard test unit unit-append e2e check format format-check lint typecheck imports prose
+.PHONY: help demo up down dashboard test check-and-unit test-full unit coverage e2e check format format-check lint typecheck imports prose
 .PHONY: generate dashboard-body event-schemas openapi validate-template policy-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive lock clean
 
 help: ## Show the targets
@@ -39,22 +39,25 @@ down: $(DEV) ## Stop the local stack and remove its files
 dashboard: $(DEV) $(AWS) $(SAM) ## Draw docs/dashboard.png from the running stack, or from a temporary one
 	@$(PY) -m sandbox dashboard
 
-test: ## Run all checks and all tests, with branch coverage
+test: ## Run all checks and the tests of the short run, at most 5 minutes on two cores
 	@$(MAKE) --no-print-directory --jobs 3 $(DEV) $(AWS) $(SAM)
-	@$(MAKE) --no-print-directory format-check lint
-	$(COVERAGE) tests/integration --cov-report= --cov-fail-under=0
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going e2e typecheck imports prose validate-template policy-check unit-append
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target e2e check-and-unit
 
-unit: $(DEV) ## Run the unit and integration tests, with branch coverage
-	$(COVERAGE) tests/unit tests/integration --cov-report term
+# One core runs the end-to-end tests, the other core runs everything else.
+check-and-unit: check
+	$(PY) -m pytest tests/unit tests/integration
 
-# The end-to-end tests leave one core idle for most of the time. The output is printed at the end, in one piece.
-unit-append: $(DEV)
-	@output=$$($(COVERAGE) tests/unit --cov-append --cov-report term 2>&1); status=$$?; \
-	    printf '\n%s\n' "$$output"; exit $$status
+test-full: $(DEV) $(AWS) $(SAM) ## Run the long proofs, at most 60 minutes: make test-full, or make test-full ONLY="e2e simulation"
+	$(PY) -m tests.full_run $(ONLY)
+
+unit: $(DEV) ## Run the unit and integration tests
+	$(PY) -m pytest $(PARALLEL) tests/unit tests/integration
+
+coverage: $(DEV) ## Run the unit and integration tests with branch coverage
+	$(PY) -m pytest $(PARALLEL) tests/unit tests/integration --cov --cov-branch
 
 e2e: $(DEV) $(AWS) $(SAM) ## Run the end-to-end tests on a deployed local stack
-	$(PY) -m pytest tests/e2e
+	$(PY) -m pytest tests/e2e -p no:randomly
 
 check: format-check lint typecheck imports prose validate-template policy-check ## Run all static checks
 

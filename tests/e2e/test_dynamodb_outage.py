@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from threading import Lock
 
+import pytest
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
 from sandbox.clients.control_client import ControlClient
@@ -51,6 +52,7 @@ class OutageController:
                 self.faults.post("fault", {"service": "dynamodb", "mode": "none"})
 
 
+@pytest.mark.full
 def test_table_outage_confirmations_exactly_once(
     concurrent_workers: ThreadPoolExecutor,
     stack: Stack,

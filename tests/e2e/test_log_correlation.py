@@ -35,7 +35,7 @@ def operations_by_order(stack: Stack, order: str) -> Counter[str]:
     """Wait for the log lines of ``ASYNC_FUNCTIONS``. Return the number of log lines by operation."""
     until_published = Retrying(
         retry=retry_if_result(lambda lines: not set(ASYNC_FUNCTIONS) <= lines.keys()),
-        stop=stop_after_delay(30),
+        stop=stop_after_delay(120),
         wait=wait_fixed(0.5),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
     )

@@ -23,7 +23,7 @@ from sandbox.fake_paynearme.messages import (
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack
-from tests.support import access_token_store_fixture
+from tests.support import access_tokens
 from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import (
     CUSTOMER_DATA,
@@ -179,7 +179,7 @@ def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) 
 
 def secrets_of(stack: Stack) -> set[str]:
     """Return the site keys, the OAuth client secrets, and the stored access token."""
-    name = access_token_store_fixture.parameter_name(stack, OAUTH_SITE)
+    name = access_tokens.parameter_name(stack, OAUTH_SITE)
     parameter = stack.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
     assert parameter["Type"] == "SecureString"
     keys = {entry[name] for entry in stack.sites.values() for name in ("secret", "api_secret") if name in entry}

@@ -5,19 +5,18 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, signed, with_new_identifier
-from sandbox.stack.processes import functions_running
 from sandbox.stack.stack import Stack
-from tests.support.cold_start_burst_fixture import publish
+from tests.support.function_processes import publish
+
+pytestmark = pytest.mark.full
 
 SITE = "S1733026124"
 CALLBACKS = 200
@@ -84,27 +83,6 @@ def secret_reads(faults: ControlClient) -> int:
     """Return the number of secret reads since the counts were deleted."""
     count: int = faults.get("counts").get("secretsmanager.GetSecretValue", 0)
     return count
-
-
-def test_concurrent_bad_signatures_refresh_keys_once_per_process(
-    concurrent_workers: ThreadPoolExecutor,
-    running_processes: set[psutil.Process],
-    work_dir: Path,
-    sender: CallbackSender,
-    faults: ControlClient,
-    authorization: Parameters,
-) -> None:
-    processes_running = functions_running(work_dir / "processes.json", "ConfirmFunction")
-    processes = len(processes_running - running_processes)
-    forged_confirmations = forged_messages(build_confirmation(authorization), 5 * processes)
-
-    statuses = set(
-        concurrent_workers.map(lambda message: sender.deliver("confirm", message, "json").status, forged_confirmations)
-    )
-
-    assert statuses == {401}
-    # Each process reads the current and the previous version once in 30 seconds.
-    assert secret_reads(faults) <= 2 * processes
 
 
 def test_bad_signature_refreshes_keys_once(

@@ -11,7 +11,7 @@ from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
-from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation
 from tests.support.openapi_assertions import assert_documented
 
 SITE = "S6404173951"
@@ -41,9 +41,6 @@ PII = {"ext_customer_tax_id_pii": "987654321", "ext_customer_date_of_birth_pii":
 # A year alone is part of many timestamps.
 PII_VALUES = frozenset({*PII.values(), *CUSTOMER_DATA.values()} - {CUSTOMER_DATA["site_customer_year_of_birth"]})
 """The values that no log, item or response may contain."""
-
-NOT_ACKNOWLEDGED = {"confirm_bad_xml": "not JSON", "confirm_blank": "not JSON", "confirm_redirect": "status 302"}
-"""For each certification hook with a faulty response: the reason why PayNearMe does not accept the response."""
 
 
 @dataclass(frozen=True)
@@ -134,19 +131,3 @@ def deliver_concurrently(sender: CallbackSender, messages: Mapping[Kind, Paramet
     with ThreadPoolExecutor(len(messages)) as threads:
         deliveries = threads.map(lambda kind: sender.deliver(kind, messages[kind], "json"), messages)
         return dict(zip(messages, deliveries, strict=True))
-
-
-def warm_up_confirm(sender: CallbackSender) -> None:
-    """Send a confirmation until it is acknowledged, because a cold start can exceed the time limit."""
-    message = with_new_identifier(load("authorization")["credit"])
-    confirmation = build_confirmation(message, site_customer_identifier="warms-up")
-    deliveries = sender.deliver_until_acknowledged("confirm", confirmation, "json", retry_interval=0.01, attempts=5)
-    assert deliveries[-1].accepted
-
-
-def confirm_twice_with_hook(
-    sender: CallbackSender, authorization: Parameters, annotation: str, customer: str
-) -> list[Delivery]:
-    """Send the confirmation of a payment for an order with a certification hook twice. Return both deliveries."""
-    hook_parameters = {"site_order_annotation": annotation, "site_customer_identifier": customer}
-    return [sender.deliver("confirm", build_confirmation(authorization, **hook_parameters), "json") for _ in range(2)]

@@ -1,0 +1,120 @@
+"""Run the long proofs in parts, each within a time limit: ``python -m tests.full_run [PART ...]``.
+
+Parts with random data repeat with new seeds until their time limit, and print the seed of a failure. At the end, the
+program prints the result and the duration of each part, and how many rounds, examples or seeds it ran.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+PYTEST = (sys.executable, "-m", "pytest", "-q", "--no-header")
+PARALLEL = ("--numprocesses", "2", "--dist", "worksteal")
+EXAMPLES = re.compile(r"(\d+) passing examples")
+SEEDS = re.compile(r"\d+ seeds.*")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of a part, and what it ran."""
+
+    is_success: bool
+    description: str = ""
+
+
+type Part = Callable[[float], Result]
+"""Runs until a time of ``time.monotonic`` at the latest."""
+
+
+def run(command: tuple[str, ...], end: float) -> tuple[bool, str]:
+    """Run a command, and stop it at ``end``. Print its output, and return whether it succeeded and the output."""
+    sys.stdout.write(f"$ {' '.join(command)}\n")
+    sys.stdout.flush()
+    environment = {**os.environ, "TEST_RUN": "full"}
+    with subprocess.Popen(  # noqa: S603 # commands of this module
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=max(end - time.monotonic(), 1))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            output, _ = process.communicate()
+            output += "\nStopped at the time limit of the part.\n"
+    sys.stdout.write(output)
+    return process.returncode == 0, output
+
+
+def once(*command: str) -> Part:
+    """Return a part that runs one command."""
+    return lambda end: Result(run(command, end)[0])
+
+
+def rounds(*command: str) -> Part:
+    """Return a part that runs Hypothesis tests with new seeds, as long as one more round fits into the time."""
+
+    def part(end: float) -> Result:
+        count, examples, longest = 0, 0, 0.0
+        while time.monotonic() + longest < end:
+            started = time.monotonic()
+            seed = secrets.randbelow(2**32)
+            is_success, output = run((*command, "--hypothesis-show-statistics", f"--hypothesis-seed={seed}"), end)
+            examples += sum(map(int, EXAMPLES.findall(output)))
+            count += 1
+            if not is_success:
+                return Result(False, f"failed in round {count} with --hypothesis-seed={seed}")
+            longest = max(longest, time.monotonic() - started)
+        return Result(count > 0, f"{count} rounds, {examples} examples")
+
+    return part
+
+
+def simulation(*options: str) -> Part:
+    """Return a part that runs the simulation until shortly before its time limit."""
+
+    def part(end: float) -> Result:
+        minutes = (end - time.monotonic()) / 60 - 0.5
+        command = (sys.executable, "-m", "tests.simulation", "--minutes", f"{minutes:.1f}", *options)
+        is_success, output = run(command, end)
+        return Result(is_success, "; ".join(SEEDS.findall(output)))
+
+    return part
+
+
+PARTS: Mapping[str, tuple[float, Part]] = {
+    "static": (4, once("make", "--no-print-directory", "check")),
+    "coverage": (10, once(*PYTEST, *PARALLEL, "tests/unit", "tests/integration", "--cov", "--cov-branch")),
+    "properties": (8, rounds(*PYTEST, "tests/unit", "-m", "hypothesis")),
+    "state-machine": (8, rounds(*PYTEST, "tests/simulation")),
+    "planted-bugs": (3, simulation("--planted")),
+    "simulation": (10, simulation("--processes", "2", "--seeds", "10000")),
+    "e2e": (17, once(*PYTEST, "tests/e2e", "-p", "no:randomly")),
+}
+"""The time limit in minutes, and the function of each part."""
+
+
+def main() -> int:
+    """Return 1 if a part fails."""
+    parser = argparse.ArgumentParser(prog="python -m tests.full_run")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
+    results: dict[str, tuple[Result, float]] = {}
+    for name in parser.parse_args().parts or PARTS:
+        minutes, part = PARTS[name]
+        started = time.monotonic()
+        result = part(started + 60 * minutes)
+        results[name] = (result, time.monotonic() - started)
+    sys.stdout.write("\n")
+    for name, (result, seconds) in results.items():
+        sys.stdout.write(
+            f"{name:14} {'passed' if result.is_success else 'FAILED'} {seconds:5.0f} s  {result.description}\n"
+        )
+    return 0 if all(result.is_success for result, _ in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
