@@ -128,9 +128,9 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> No
 def wait_until_ready(url: str, log: Path) -> None:
     """Wait until ``url`` returns any HTTP response.
 
-    Raises ``RuntimeError`` with the end of the process's ``log`` after about 15 seconds.
+    Raises ``RuntimeError`` with the end of the process's ``log`` after about one minute.
     """
-    retries = urllib3.Retry(total=60, backoff_factor=0.05, backoff_max=0.25)
+    retries = urllib3.Retry(total=240, backoff_factor=0.05, backoff_max=0.25)
     try:
         with urllib3.PoolManager() as http:
             http.request("GET", url, retries=retries, timeout=5, redirect=False)
