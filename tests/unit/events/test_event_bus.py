@@ -1,19 +1,11 @@
 """Send requests to the bus and the queue, and evaluate their responses."""
 
 import json
-from collections.abc import Callable
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any
 
 import pytest
-from botocore.exceptions import (
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ParamValidationError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
 
 from paynearme.errors import EventPublishFailedError
 from paynearme.events.event_bus import EntryStatus
@@ -33,31 +25,6 @@ def client_error(code: str, status: int = 400) -> ClientError:
 
 def events(*anomalies: str) -> list[PaymentEvent]:
     return payment_events(item("1"), item("1", 7, anomalies=set(anomalies)), NOW)
-
-
-type Send = Callable[[float], None]
-
-
-@pytest.fixture(params=["bus", "queue"])
-def failing_target(
-    request: pytest.FixtureRequest, clock: Clock, bus: EventBridgeStub, queue: SqsStub
-) -> tuple[Any, Send]:
-    """Return a function that sets the errors of a target, and a function that sends to it within some seconds."""
-
-    def fail(*errors: Exception) -> None:
-        error_sequence = chain(errors[:-1], repeat(errors[-1])) if errors else iter(())
-        if request.param == "bus":
-            bus.rejections = {"1 a": error_sequence}
-        else:
-            queue.error = errors[0] if errors else None
-
-    def send(seconds: float) -> None:
-        if request.param == "bus":
-            bus.as_event_bus().put_events(events("a"), clock.deadline(seconds))
-        else:
-            queue.as_dead_letter_queue().send(record("1", "a"), clock.deadline(seconds))
-
-    return fail, send
 
 
 def test_event_bus_entry_has_source_type_and_detail(clock: Clock, bus: EventBridgeStub) -> None:
@@ -96,48 +63,35 @@ def test_dead_letter_queue_body_is_stream_event(clock: Clock, queue: SqsStub) ->
     ("code", "status"),
     [
         (None, EntryStatus.PUBLISHED),
-        *((code, EntryStatus.RETRY) for code in ("ThrottlingException", "InternalError", "UndocumentedCode")),
+        ("UndocumentedCode", EntryStatus.RETRY),
         # An operator can grant a permission while the event waits.
-        *((code, EntryStatus.RETRY) for code in ("AccessDeniedException", "NotAuthorizedForSourceException")),
-        ("NotAuthorizedForDetailTypeException", EntryStatus.RETRY),
+        ("AccessDeniedException", EntryStatus.RETRY),
         *((code, EntryStatus.REJECTED) for code in ("InvalidArgument", "MalformedDetail", "RedactionFailure")),
     ],
 )
 def test_event_bus_returns_status_of_each_event(
-    clock: Clock, bus: EventBridgeStub, code: str | None, status: EntryStatus
+    clock: Clock, bus: EventBridgeStub, monkeypatch: pytest.MonkeyPatch, code: str | None, status: EntryStatus
 ) -> None:
+    log_fields: dict[str, Any] = {}
+    monkeypatch.setattr("paynearme.events.event_bus.add_log_fields", lambda **fields: log_fields.update(fields))
     bus.rejections = {"1 b": repeat(code)}
 
     statuses = bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10))
 
     assert statuses == [EntryStatus.PUBLISHED, status, EntryStatus.PUBLISHED]
     assert len(bus.requests) == 1
-
-
-def test_event_bus_errors_counted_by_code_in_log(
-    clock: Clock, bus: EventBridgeStub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log_fields: dict[str, Any] = {}
-    monkeypatch.setattr("paynearme.events.event_bus.add_log_fields", lambda **fields: log_fields.update(fields))
-    bus.rejections = {"1 a": repeat("ThrottlingException"), "1 b": repeat("MalformedDetail")}
-
-    bus.as_event_bus().put_events(events("a", "b", "c"), clock.deadline(10))
-
-    assert log_fields == {"eventbridge_errors": {"ThrottlingException": 1, "MalformedDetail": 1}}
+    assert log_fields == ({"eventbridge_errors": {code: 1}} if code else {})
 
 
 @pytest.mark.parametrize(
     "error",
     [
         ReadTimeoutError(endpoint_url=URL),
-        ConnectTimeoutError(endpoint_url=URL),
-        EndpointConnectionError(endpoint_url=URL),
         TimeoutError(),
         client_error("ThrottlingException"),
         client_error("InternalException", 500),
-        client_error("ServiceUnavailable", 503),
     ],
-    ids=lambda error: str(error)[:50] or "timeout",
+    ids=lambda error: type(error).__name__,
 )
 def test_event_bus_retryable_error_retried(clock: Clock, bus: EventBridgeStub, error: Exception) -> None:
     bus.rejections = {"1 a": iter([error, error])}
@@ -148,46 +102,18 @@ def test_event_bus_retryable_error_retried(clock: Clock, bus: EventBridgeStub, e
     assert len(clock.sleeps) == 2
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        client_error("AccessDeniedException"),
-        client_error("ResourceNotFoundException"),
-        client_error("ValidationException"),
-        ParamValidationError(report="zq7"),
-        NoCredentialsError(),
-    ],
-    ids=lambda error: str(error)[:50],
-)
-def test_bus_and_queue_permanent_error_not_retried(
-    clock: Clock, failing_target: tuple[Any, Send], error: Exception
-) -> None:
-    fail, send = failing_target
-    fail(error)
+@pytest.mark.parametrize("error", [client_error("AccessDeniedException"), NoCredentialsError()], ids=["AWS", "client"])
+def test_event_bus_permanent_error_not_retried(clock: Clock, bus: EventBridgeStub, error: Exception) -> None:
+    bus.rejections = {"1 a": repeat(error)}
 
     with pytest.raises(EventPublishFailedError):
-        send(10)
+        bus.as_event_bus().put_events(events("a"), clock.deadline(10))
     assert clock.sleeps == []
 
 
-@pytest.mark.parametrize("error", [ReadTimeoutError(endpoint_url=URL), TimeoutError()], ids=["no response", "timeout"])
-def test_bus_and_queue_retries_end_at_deadline(
-    clock: Clock, failing_target: tuple[Any, Send], error: Exception
-) -> None:
-    fail, send = failing_target
-    fail(error)
-    start = clock.now
+def test_event_bus_retries_end_at_deadline(clock: Clock, bus: EventBridgeStub) -> None:
+    bus.rejections, start = {"1 a": repeat(TimeoutError())}, clock.now
 
     with pytest.raises(EventPublishFailedError):
-        send(10)
+        bus.as_event_bus().put_events(events("a"), clock.deadline(10))
     assert 10 - MAX_ATTEMPT_SECONDS - 1 < clock.now - start <= 10
-
-
-def test_bus_and_queue_short_deadline_sends_nothing(
-    clock: Clock, bus: EventBridgeStub, queue: SqsStub, failing_target: tuple[Any, Send]
-) -> None:
-    _, send = failing_target
-
-    with pytest.raises(EventPublishFailedError):
-        send(MAX_ATTEMPT_SECONDS - 0.01)
-    assert (bus.requests, queue.bodies) == ([], [])
