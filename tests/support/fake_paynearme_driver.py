@@ -1,9 +1,7 @@
 """Run the fake PayNearMe on a port, with a client and with a merchant that receives its callbacks."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import ClientSession, web
@@ -54,8 +52,7 @@ class FakePayNearMeDriver:
 
     async def send(self, operation: str, body: object, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
         """Return status and content of the response to an unchanged request."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.session.post(f"/json-api/{operation}", data=data, headers=headers) as response:
+        async with self.session.post(f"/json-api/{operation}", json=body, headers=headers) as response:
             return response.status, await response.json()
 
     async def command(self, path: str, body: object = None) -> Any:
@@ -75,7 +72,7 @@ def run_with_fake[T](scenario: Callable[[FakePayNearMeDriver], Awaitable[T]]) ->
     async def run() -> T:
         runner = api.runner(SITES, Clock(NOW))
         # The timeout ends a test whose request hangs.
-        async with asyncio.timeout(20), serve(runner) as url, ClientSession(url) as session:
+        async with asyncio.timeout(60), serve(runner) as url, ClientSession(url) as session:
             return await scenario(FakePayNearMeDriver(session))
 
     return asyncio.run(run())
@@ -108,31 +105,24 @@ class AuthorizingMerchantStub:
     async def _handle(self, request: web.Request) -> web.Response:
         kind, message = request.match_info["kind"], await request.json()
         self.received.append((kind, message))
-        order = message["pnm_order_identifier"]
+        fields = {"pnm_order_identifier": message["pnm_order_identifier"]}
+        element = "confirmation"
         if kind == "authorize":
             await self.may_respond.wait()
             if self.decision not in ("yes", "no"):
                 return web.Response(text=self.decision)
-            fields = {"pnm_order_identifier": order, "accept_payment": self.decision}
+            element, fields["accept_payment"] = "authorization", self.decision
             if self.site_payment_identifier:
                 fields["site_payment_identifier"] = self.site_payment_identifier
-            return _envelope_response("authorization", fields)
-        if len(self.messages_of("confirm")) <= self.rejections:
+        elif len(self.messages_of("confirm")) <= self.rejections:
             return web.Response(status=500)
-        return _envelope_response("confirmation", {"pnm_order_identifier": order})
+        return web.json_response({f"payment_{element}_response": {"version": "3.0", element: fields}})
 
-    @asynccontextmanager
-    async def serve(self) -> AsyncIterator[str]:
-        """Listen on a free port, and yield the URL."""
+    def runner(self) -> web.AppRunner:
+        """Return the runner of the HTTP server."""
         application = web.Application()
         application.router.add_post("/callbacks/{kind}", self._handle)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
-        async with serve(runner) as url:
-            yield url
-
-
-def _envelope_response(element: str, fields: Mapping[str, str]) -> web.Response:
-    return web.json_response({f"payment_{element}_response": {"version": "3.0", element: dict(fields)}})
+        return web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
 
 
 def run_with_merchant[T](
@@ -141,7 +131,7 @@ def run_with_merchant[T](
     """Run ``scenario`` with a fake PayNearMe that sends callbacks to ``merchant`` and has the method ``CHECKING``."""
 
     async def run(fake: FakePayNearMeDriver) -> T:
-        async with merchant.serve() as url:
+        async with serve(merchant.runner()) as url:
             assert await fake.command("callbacks", {"url": url, "retry_interval": 0, **settings}) == 204
             await fake.command("methods", CHECKING)
             result = await scenario(fake)

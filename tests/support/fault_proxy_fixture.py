@@ -1,39 +1,29 @@
 """Run the fault proxy in front of a stub of the emulator, with a client."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
-import aiohttp
 from aiohttp import ClientSession, web
 
 from sandbox.faults import fault_proxy
 from tests.support.http_server_fixture import serve
 
-UPDATE = "DynamoDB_20120810.UpdateItem"
-GET_SECRET = "secretsmanager.GetSecretValue"
-MAX_SECONDS = 20
-"""The maximum duration of a test whose request hangs."""
-
 
 class UpstreamStub:
-    """A stub of the emulator. It records requests, and returns ``respond()`` or, with ``X-Abort``, no response."""
+    """A stub of the emulator. It records headers and bodies, and accepts all events."""
 
     def __init__(self) -> None:
         self.proxy_url = ""
-        self.received: list[tuple[str, str, list[tuple[str, str]], bytes]] = []
-        self.respond: Callable[[], web.Response] = lambda: web.Response(body=b"{}")
+        self.received: list[tuple[dict[str, str], bytes]] = []
 
     async def handle(self, request: web.Request) -> web.Response:
-        headers = [(name, value) for name, value in request.headers.items()]
-        self.received.append((request.method, request.raw_path, headers, await request.read()))
-        if request.headers.get("X-Abort"):
-            return fault_proxy.abort_connection(request)
-        return self.respond()
-
-    def runner(self) -> web.AppRunner:
-        application = web.Application(client_max_size=4_000_000)
-        application.router.add_route("*", "/{path:.*}", self.handle)
-        return web.AppRunner(application, auto_decompress=False, access_log=None)
+        body = await request.read()
+        self.received.append((dict(request.headers), body))
+        if "PutEvents" in request.headers.get("X-Amz-Target", ""):
+            entries = [{"EventId": entry["DetailType"]} for entry in json.loads(body)["Entries"]]
+            return web.json_response({"FailedEntryCount": 0, "Entries": entries})
+        return web.Response(body=b"{}")
 
 
 def run_with_proxy[T](scenario: Callable[[ClientSession, UpstreamStub], Awaitable[T]]) -> T:
@@ -41,11 +31,14 @@ def run_with_proxy[T](scenario: Callable[[ClientSession, UpstreamStub], Awaitabl
 
     async def run() -> T:
         upstream = UpstreamStub()
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", upstream.handle)
         async with (
-            asyncio.timeout(MAX_SECONDS),
-            serve(upstream.runner()) as upstream_url,
+            # The timeout ends a test whose request hangs.
+            asyncio.timeout(60),
+            serve(web.AppRunner(application, access_log=None)) as upstream_url,
             serve(fault_proxy.runner(upstream_url)) as upstream.proxy_url,
-            ClientSession(upstream.proxy_url, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            ClientSession(upstream.proxy_url) as session,
         ):
             return await scenario(session, upstream)
 
@@ -55,14 +48,3 @@ def run_with_proxy[T](scenario: Callable[[ClientSession, UpstreamStub], Awaitabl
 async def set_fault(session: ClientSession, **fault: object) -> None:
     async with session.post("/-/control/fault", json=fault) as response:
         assert response.status == 204
-
-
-async def call_proxy(
-    session: ClientSession, target: str = UPDATE, body: bytes = b"{}"
-) -> tuple[int, bytes] | type[Exception]:
-    """Return status and body of the response, or the type of the error."""
-    try:
-        async with session.post("/", data=body, headers={"X-Amz-Target": target}) as response:
-            return response.status, await response.read()
-    except aiohttp.ClientError as error:
-        return type(error)

@@ -1,140 +1,142 @@
 import asyncio
+import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import aiohttp
 import boto3
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientConnectionError, ClientSession
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError as AwsError
 
 from paynearme.platform.aws_clients import is_retryable
-from tests.support.fault_proxy_fixture import GET_SECRET, UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
+from tests.support.fault_proxy_fixture import UpstreamStub, run_with_proxy, set_fault
+from tests.support.http_server_fixture import SOCKET_MARKS
 
-# The mark alone is not sufficient, because another fixture disables sockets first.
-pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+pytestmark = SOCKET_MARKS
 
-COUNTS = "/-/control/counts"
-POLL = "AppConfigData.GetLatestConfiguration"
-START = "AppConfigData.StartConfigurationSession"
-PUT_EVENTS = "AWSEvents.PutEvents"
-SEND = "AmazonSQS.SendMessage"
+UPDATE = "DynamoDB_20120810.UpdateItem"
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/q"
 CALLS: dict[str, Callable[[Any], object]] = {
-    "DynamoDB_20120810.ListTables": lambda client: client.list_tables(),
-    "secretsmanager.GetSecretValue": lambda client: client.get_secret_value(SecretId="s"),
-    START: lambda client: client.start_configuration_session(
-        ApplicationIdentifier="a", EnvironmentIdentifier="e", ConfigurationProfileIdentifier="p"
-    ),
-    POLL: lambda client: client.get_latest_configuration(ConfigurationToken="t"),
-    PUT_EVENTS: lambda client: client.put_events(Entries=[{"Source": "s", "DetailType": "d", "Detail": "{}"}]),
-    SEND: lambda client: client.send_message(QueueUrl=QUEUE, MessageBody="m"),
+    "dynamodb": lambda client: client.list_tables(),
+    "secretsmanager": lambda client: client.get_secret_value(SecretId="s"),
+    "appconfigdata": lambda client: client.get_latest_configuration(ConfigurationToken="t"),
+    "events": lambda client: put_events(client, "a"),
+    "sqs": lambda client: client.send_message(QueueUrl=QUEUE, MessageBody="m"),
 }
-SERVICES = {"AWSEvents": "events", "AmazonSQS": "sqs"}
 
 
-def service_of(operation: str) -> str:
-    """Return boto3's name of the service of ``operation``."""
-    prefix = operation.partition(".")[0]
-    return SERVICES.get(prefix) or prefix.removesuffix("_20120810").lower()
+def put_events(client: Any, names: str) -> object:
+    """Send an event of each type in one batch."""
+    return client.put_events(Entries=[{"Source": "s", "DetailType": name, "Detail": "{}"} for name in names])
 
 
-def call_aws(url: str, operation: str) -> object:
-    """Call ``operation`` once by boto3, and return its result. Raises boto3's errors."""
+async def send_update(session: ClientSession) -> tuple[int, bytes] | None:
+    """Return status and body of the response, or None for a broken connection."""
+    try:
+        async with session.post("/", data=b"{}", headers={"X-Amz-Target": UPDATE}) as response:
+            return response.status, await response.read()
+    except ClientConnectionError:
+        return None
+
+
+async def received_counts(session: ClientSession) -> object:
+    async with session.get("/-/control/counts") as response:
+        return await response.json()
+
+
+def call_aws(url: str, service: str, call: Callable[[Any], object]) -> Any:
+    """Return the result of ``call``. Its argument is a client of boto3 with the keys of a role."""
     client: Any = boto3.client(  # type: ignore[call-overload] # the service is a variable
-        service_of(operation),
+        service,
         endpoint_url=url,
         region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-        config=Config(read_timeout=0.2, retries={"total_max_attempts": 1}),
+        aws_access_key_id="ASIAOFAROLE",
+        aws_secret_access_key="another-key",
+        aws_session_token="session-token",
+        config=Config(retries={"total_max_attempts": 1}),
     )
     try:
-        return CALLS[operation](client)
+        return call(client)
     finally:
         client.close()
 
 
-@pytest.mark.parametrize("mode", ["abort", "throttle"])
-def test_fault_limited_to_its_service_and_times(mode: str) -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
-        await set_fault(session, service="dynamodb", mode=mode, times=2)
-        return [
-            await call_proxy(session, target) for target in (GET_SECRET, UPDATE, UPDATE, UPDATE)
-        ] + upstream.received
+# The upstream processes a request whose response is lost.
+@pytest.mark.parametrize(("mode", "forwarded_count"), [("abort", 0), ("lost", 1)])
+def test_fault_abort_or_lost_breaks_connection(mode: str, forwarded_count: int) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, int, Any]:
+        await set_fault(session, service="dynamodb", mode=mode, times=1)
+        return await send_update(session), len(upstream.received), await send_update(session)
 
-    other_result, first, second, last, *received = run_with_proxy(scenario)
-
-    ok = (200, b"{}")
-    assert (other_result, last) == (ok, ok)
-    assert ok not in (first, second)
-    assert len(received) == 2
+    assert run_with_proxy(scenario) == (None, forwarded_count, (200, b"{}"))
 
 
-@pytest.mark.parametrize("mode", ["abort", "lost"])
-def test_fault_abort_or_lost_breaks_connection(mode: str) -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[Any, int]:
-        await set_fault(session, service="secretsmanager", mode=mode)
-        return await call_proxy(session, GET_SECRET), len(upstream.received)
-
-    result, forwarded_count = run_with_proxy(scenario)
-
-    assert isinstance(result, type)
-    assert issubclass(result, aiohttp.ClientError)
-    # The upstream has processed a request whose response is lost.
-    assert forwarded_count == (1 if mode == "lost" else 0)
-
-
-@pytest.mark.parametrize(("mode", "forwarded_count"), [("hang", 0), ("slow", 1)])
-def test_fault_hang_or_slow_delays_response_until_reset(mode: str, forwarded_count: int) -> None:
+@pytest.mark.parametrize(("mode", "forwarded_count", "result"), [("hang", 0, None), ("slow", 1, (200, b"{}"))])
+def test_fault_hang_or_slow_delays_response_until_reset(mode: str, forwarded_count: int, result: object) -> None:
     async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[bool, int, Any]:
         await set_fault(session, service="dynamodb", mode=mode, seconds=3600)
-        pending = asyncio.create_task(call_proxy(session))
-        while UPDATE not in await (await session.get(COUNTS)).json() or len(upstream.received) < forwarded_count:
+        pending = asyncio.create_task(send_update(session))
+        while len(upstream.received) < forwarded_count or not await received_counts(session):
             await asyncio.sleep(0)
+        # An undelayed response would arrive during these requests.
+        for _ in range(10):
+            assert await received_counts(session) == {UPDATE: 1}
         done_before = pending.done()
         async with session.post("/-/control/reset") as response:
             assert response.status == 204
         return done_before, len(upstream.received), await pending
 
-    done_before, received, result = run_with_proxy(scenario)
-
-    assert not done_before
-    assert received == forwarded_count
-    assert result == (200, b"{}") if mode == "slow" else issubclass(result, aiohttp.ClientError)
+    assert run_with_proxy(scenario) == (False, forwarded_count, result)
 
 
 @pytest.mark.parametrize(
-    ("operation", "mode", "code"),
+    ("service", "throttled", "failed"),
     [
-        ("DynamoDB_20120810.ListTables", "throttle", "ProvisionedThroughputExceededException"),
-        ("DynamoDB_20120810.ListTables", "error500", "InternalServerError"),
-        ("secretsmanager.GetSecretValue", "throttle", "ThrottlingException"),
-        ("secretsmanager.GetSecretValue", "error500", "InternalServiceError"),
-        (START, "throttle", "ThrottlingException"),
-        (START, "error500", "InternalServerException"),
-        (POLL, "throttle", "ThrottlingException"),
-        (POLL, "error500", "InternalServerException"),
-        ("DynamoDB_20120810.ListTables", "abort", None),
-        ("secretsmanager.GetSecretValue", "lost", None),
-        ("DynamoDB_20120810.ListTables", "hang", None),
-        (PUT_EVENTS, "throttle", "ThrottlingException"),
-        (PUT_EVENTS, "error500", "InternalException"),
-        (SEND, "throttle", "RequestThrottled"),
-        (SEND, "error500", "InternalError"),
+        ("dynamodb", "ProvisionedThroughputExceededException", "InternalServerError"),
+        ("secretsmanager", "ThrottlingException", "InternalServiceError"),
+        ("appconfigdata", "ThrottlingException", "InternalServerException"),
+        ("events", "ThrottlingException", "InternalException"),
+        ("sqs", "RequestThrottled", "InternalError"),
     ],
 )
-def test_fault_raises_retryable_boto3_error(operation: str, mode: str, code: str | None) -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> Exception:
-        await set_fault(session, service=service_of(operation), mode=mode)
-        with pytest.raises((ClientError, HTTPClientError)) as exc_info:
-            await asyncio.to_thread(call_aws, upstream.proxy_url, operation)
-        return exc_info.value
+def test_fault_raises_retryable_boto3_error(service: str, throttled: str, failed: str) -> None:
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[AwsError]:
+        errors = []
+        for mode in ("throttle", "error500"):
+            await set_fault(session, service=service, mode=mode)
+            with pytest.raises(AwsError) as exc_info:
+                await asyncio.to_thread(call_aws, upstream.proxy_url, service, CALLS[service])
+            errors.append(exc_info.value)
+        return errors
 
-    error = run_with_proxy(scenario)
+    errors = run_with_proxy(scenario)
 
-    assert is_retryable(error)
-    if code is not None:
-        assert isinstance(error, ClientError)
-        assert error.response["Error"]["Code"] == code
+    assert [error.response["Error"]["Code"] for error in errors] == [throttled, failed]
+    assert all(map(is_retryable, errors))
+
+
+def test_fault_partial_every_second_event_fails() -> None:
+    def put_batches(url: str) -> list[Any]:
+        return [call_aws(url, "events", partial(put_events, names=names)) for names in ("abcde", "f", "f")]
+
+    async def scenario(session: ClientSession, upstream: UpstreamStub) -> tuple[list[Any], Any]:
+        await set_fault(session, service="events", mode="partial")
+        return await asyncio.to_thread(put_batches, upstream.proxy_url), upstream.received
+
+    outputs, received = run_with_proxy(scenario)
+
+    forwarded = [[entry["DetailType"] for entry in json.loads(body)["Entries"]] for _, body in received]
+    assert forwarded == [["a", "c", "e"], ["f"]]
+    assert [output["FailedEntryCount"] for output in outputs] == [2, 1, 0]
+    first, second, third = (
+        [entry.get("EventId") or entry["ErrorCode"] for entry in output["Entries"]] for output in outputs
+    )
+    assert first == ["a", "InternalError", "c", "ThrottlingException", "e"]
+    assert (second, third) == (["InternalError"], ["f"])
+    # The emulator verifies the signature of the changed body. The proxy has the keys of the root user only.
+    headers, body = received[0]
+    assert "Credential=test/" in headers["Authorization"]
+    assert "X-Amz-Security-Token" not in headers
+    assert headers["Content-Length"] == str(len(body))

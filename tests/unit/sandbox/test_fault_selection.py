@@ -1,61 +1,53 @@
-from typing import Any
-
 import pytest
-from aiohttp import ClientSession
+from pydantic import ValidationError
 
-from tests.support.fault_proxy_fixture import UPDATE, UpstreamStub, call_proxy, run_with_proxy, set_fault
+from sandbox.faults.fault_selection import Fault, Faults
 
-# The mark alone is not sufficient, because another fixture disables sockets first.
-pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
-
-WRITE = "DynamoDB_20120810.TransactWriteItems"
+UPDATE = "DynamoDB_20120810.UpdateItem"
 GET = "DynamoDB_20120810.BatchGetItem"
-WRITES = ["TransactWriteItems", "UpdateItem"]
 
 
-async def status(session: ClientSession, target: str = UPDATE, body: bytes = b"{}") -> Any:
-    return (await call_proxy(session, target, body))[0]  # type: ignore[index] # these faults send a response
-
-
-async def statuses(session: ClientSession, *targets: str) -> list[Any]:
-    return [await status(session, target) for target in targets]
-
-
-def test_fault_every_third_request_forwards_two_before_each() -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
-        await set_fault(session, service="dynamodb", mode="throttle", every=3)
-        return await statuses(session, *[UPDATE] * 7)
-
-    assert run_with_proxy(scenario) == [200, 200, 400, 200, 200, 400, 200]
-
-
-def test_fault_other_operations_not_counted_for_every_or_times() -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
-        await set_fault(session, service="dynamodb", mode="throttle", operations=WRITES, every=2, times=1)
-        return await statuses(session, GET, WRITE, GET, GET, WRITE, WRITE, WRITE)
-
-    assert run_with_proxy(scenario) == [200, 200, 200, 200, 400, 200, 200]
-
-
-def test_faults_with_different_body_contains_are_independent() -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> list[Any]:
-        await set_fault(session, service="dynamodb", mode="throttle", body_contains="100", times=1)
-        await set_fault(session, service="dynamodb", mode="error500", body_contains="200")
-        bodies = (b'{"pk": "300"}', b'{"pk": "200"}', b'{"pk": "100"}', b'{"pk": "100"}', b'{"pk": "200"}')
-        results = [await status(session, body=body) for body in bodies]
-        return [results, await (await session.get("/-/control/injections")).json()]
-
-    assert run_with_proxy(scenario) == [[200, 500, 400, 200, 500], {"dynamodb": {"100": 1, "200": 2}}]
+def injected_modes(faults: list[Fault], *requests: tuple[str, bytes]) -> list[str | None]:
+    """Return the mode of the fault for each request, or None without a fault."""
+    active = Faults()
+    for fault in faults:
+        active.put(fault)
+    injected = [active.next_fault(*request) for request in requests]
+    counts = [count for counts in active.injection_counts().values() for count in counts.values()]
+    assert sum(counts) == len([fault for fault in injected if fault])
+    return [fault.mode if fault else None for fault in injected]
 
 
 @pytest.mark.parametrize(
-    "fault",
-    [{"service": "dynamodb", "mode": "partial"}, {"service": "events", "mode": "partial", "operations": ["PutRule"]}],
-    ids=str,
+    ("fault", "operations", "injected"),
+    [
+        (Fault(service="dynamodb", mode="abort"), ["secretsmanager.GetSecretValue", UPDATE, GET, "other"], [1, 2]),
+        (Fault(service="dynamodb", mode="abort", times=2), [UPDATE] * 4, [0, 1]),
+        (Fault(service="dynamodb", mode="abort", every=3), [UPDATE] * 7, [2, 5]),
+        (
+            Fault(service="dynamodb", mode="abort", operations=frozenset({"UpdateItem"}), every=2, times=1),
+            [GET, UPDATE, GET, GET, UPDATE, UPDATE, UPDATE],
+            [4],
+        ),
+        (Fault(service="events", mode="partial"), ["AWSEvents.PutRule", "AWSEvents.PutEvents"], [1]),
+    ],
 )
-def test_fault_inconsistent_selection_rejected(fault: dict[str, object]) -> None:
-    async def scenario(session: ClientSession, upstream: UpstreamStub) -> int:
-        async with session.post("/-/control/fault", json=fault) as response:
-            return response.status
+def test_fault_injected_into_selected_requests(fault: Fault, operations: list[str], injected: list[int]) -> None:
+    modes = injected_modes([fault], *((operation, b"{}") for operation in operations))
 
-    assert run_with_proxy(scenario) == 400
+    assert [position for position, mode in enumerate(modes) if mode] == injected
+
+
+def test_faults_with_different_body_contains_are_independent() -> None:
+    first = Fault(service="dynamodb", mode="throttle", body_contains="100", times=1)
+    second = Fault(service="dynamodb", mode="error500", body_contains="200")
+
+    modes = injected_modes([first, second], *((UPDATE, body) for body in (b"300", b"200", b"100", b"100", b"200")))
+
+    assert modes == [None, "error500", "throttle", None, "error500"]
+
+
+def test_fault_partial_of_other_service_or_operations_rejected() -> None:
+    for selection in ({"service": "dynamodb"}, {"service": "events", "operations": ["PutRule"]}):
+        with pytest.raises(ValidationError, match="partial requires"):
+            Fault.model_validate({**selection, "mode": "partial"})

@@ -1,68 +1,85 @@
+import asyncio
 import json
 import socket
-from typing import get_args
+from collections.abc import Callable
 
 import pytest
+from aiohttp import web
 
+from paynearme.handlers.callback_response import callback_response
 from paynearme.platform.http_request import from_body
+from paynearme.protocol.callbacks import ConfirmationResponse
 from paynearme.protocol.signing import verify
 from sandbox.clients import sample_messages
 from sandbox.fake_paynearme import messages
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Kind
 from sandbox.fake_paynearme.messages import Transport
-from sandbox.stack.sites import VERSION_2_SITE
-from tests.support.merchant_stub import ACKNOWLEDGEMENT, CASH, SITES, MerchantStub, run_with_sender
+from sandbox.stack.sites import XML_SITE, new_sites
+from tests.support.http_server_fixture import SOCKET_MARKS, serve
 
-# The mark alone is not sufficient, because another fixture disables sockets first.
-pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+pytestmark = SOCKET_MARKS
 
-SAVED_METHOD_MESSAGE = sample_messages.load("authorization")["guaranteed_ach_saved"]
+SITES = new_sites()["sites"]
+CASH = sample_messages.load("authorization")["cash"]
+SITE = CASH["site_identifier"]
+ORDER = CASH["pnm_order_identifier"]
+CONFIRMATION = ConfirmationResponse(pnm_order_identifier=ORDER)
+ACKNOWLEDGEMENT: str = callback_response(CONFIRMATION, "3.0", "json")["body"]
+XML: str = callback_response(CONFIRMATION, "3.0", "xml")["body"]
+
+
+def response(kind: str = "authorization", element: str | None = None, **fields: str) -> str:
+    content = {"version": "3.0", element or kind: {"pnm_order_identifier": ORDER, **fields}}
+    return json.dumps({f"payment_{kind}_response": content})
+
+
+class MerchantStub:
+    """Return the responses in order, and then the last one forever. Record the received requests."""
+
+    def __init__(self, *responses: tuple[int, str]) -> None:
+        self.responses = list(responses)
+        self.received: list[tuple[str, str, str | None, str]] = []
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        body = (await request.text()) or request.rel_url.raw_query_string
+        self.received.append((request.method, request.path, request.headers.get("Content-Type"), body))
+        status, text = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        return web.Response(status=status, text=text)
+
+    def call[T](self, function: Callable[[CallbackSender], T]) -> T:
+        """Return the result of ``function``. Its argument is a sender of callbacks to the merchant."""
+
+        async def run() -> T:
+            application = web.Application()
+            application.router.add_route("*", "/{path:.*}", self._handle)
+            async with serve(web.AppRunner(application, access_log=None)) as url:
+                return await asyncio.to_thread(function, CallbackSender(url, SITES))
+
+        return asyncio.run(run())
 
 
 @pytest.mark.parametrize(
-    ("transport", "method", "content_type"),
+    ("kind", "transport", "method", "content_type"),
     [
-        ("query", "GET", None),
-        ("form", "POST", "application/x-www-form-urlencoded"),
-        ("json", "POST", "application/json"),
+        ("authorize", "query", "GET", None),
+        ("confirm", "form", "POST", "application/x-www-form-urlencoded"),
+        ("reverse", "json", "POST", "application/json"),
     ],
 )
-@pytest.mark.parametrize("kind", get_args(Kind.__value__))
 def test_callback_signed_with_site_key_in_each_transport(
-    transport: Transport, method: str, content_type: str | None, kind: Kind
+    kind: Kind, transport: Transport, method: str, content_type: str | None
 ) -> None:
-    merchant = MerchantStub((200, ACKNOWLEDGEMENT))
+    message = sample_messages.load("authorization")["guaranteed_ach_saved"]
+    merchant = MerchantStub((200, ""))
 
-    run_with_sender(merchant, lambda sender: sender.deliver(kind, SAVED_METHOD_MESSAGE, transport))
+    merchant.call(lambda sender: sender.deliver(kind, message, transport))
 
     [(*transport_fields, text)] = merchant.received
     assert transport_fields == [method, f"/callbacks/{kind}", content_type]
     received = from_body({"body": text})
-    assert received.items() >= (
-        messages.stringify_parameters(SAVED_METHOD_MESSAGE).items() - {("timestamp", SAVED_METHOD_MESSAGE["timestamp"])}
-    )
-    assert received["timestamp"] > SAVED_METHOD_MESSAGE["timestamp"]
+    sample = messages.stringify_parameters(message)
+    assert {**received, "timestamp": sample["timestamp"]}.items() >= sample.items()
     verify(received, received["signature"], [SITES["S6404173951"]["secret"]])
-
-
-def test_callback_signed_for_version_of_site() -> None:
-    merchant = MerchantStub((200, ""))
-
-    run_with_sender(merchant, lambda s: s.deliver("confirm", {**CASH, "site_identifier": VERSION_2_SITE}, "form"))
-
-    received = from_body({"body": merchant.received[0][-1]})
-    assert received["version"] == "2.0"
-    verify(received, received["signature"], [SITES[VERSION_2_SITE]["secret"]], "2.0")
-
-
-def test_callback_with_signature_sent_unchanged() -> None:
-    forged_message = messages.signed(CASH, "another-secret", timestamp=1)
-    merchant = MerchantStub((401, "{}"))
-
-    delivery = run_with_sender(merchant, lambda sender: sender.deliver("confirm", forged_message, "json"))
-
-    assert json.loads(merchant.received[0][-1]) == forged_message
-    assert (delivery.status, delivery.accepted, delivery.reason) == (401, False, "status 401")
 
 
 def test_callback_without_response_times_out() -> None:
@@ -75,24 +92,45 @@ def test_callback_without_response_times_out() -> None:
     assert (delivery.status, delivery.reason, delivery.fields) == (None, "timeout", None)
 
 
-def test_callback_retried_unchanged_until_acknowledged() -> None:
-    merchant = MerchantStub((503, "{}"), (200, "{}"), (200, ACKNOWLEDGEMENT))
+@pytest.mark.parametrize(
+    ("responses", "attempts"), [([(503, "{}"), (200, "{}"), (200, ACKNOWLEDGEMENT)], 3), ([(503, "")], 40)]
+)
+def test_callback_retried_unchanged_until_acknowledged(responses: list[tuple[int, str]], attempts: int) -> None:
+    merchant = MerchantStub(*responses)
 
-    deliveries = run_with_sender(
-        merchant, lambda s: s.deliver_until_acknowledged("confirm", CASH, "form", retry_interval=0)
-    )
+    deliveries = merchant.call(lambda s: s.deliver_until_acknowledged("confirm", CASH, "form", retry_interval=0))
 
-    assert [delivery.accepted for delivery in deliveries] == [False, False, True]
-    assert len(merchant.received) == 3
+    assert len(deliveries) == len(merchant.received) == attempts
+    assert [delivery.accepted for delivery in deliveries] == [False] * (attempts - 1) + [attempts < 40]
     assert len({text for *_, text in merchant.received}) == 1
 
 
-def test_callback_retried_each_minute_until_40_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+@pytest.mark.parametrize(
+    ("kind", "site", "text", "reason", "status"),
+    [
+        *(("confirm", SITE, ACKNOWLEDGEMENT, f"status {status}", status) for status in (201, 302, 500)),
+        ("confirm", SITE, ACKNOWLEDGEMENT, None, 200),
+        ("confirm", SITE, XML, "not JSON", 200),
+        ("confirm", SITE, response(accept_payment="yes"), "another envelope", 200),
+        ("confirm", SITE, ACKNOWLEDGEMENT.replace("3.0", "2.0"), "another version", 200),
+        ("confirm", SITE, ACKNOWLEDGEMENT.replace(ORDER, "1"), "another pnm_order_identifier", 200),
+        ("confirm", XML_SITE, XML, None, 200),
+        ("confirm", XML_SITE, ACKNOWLEDGEMENT, "not XML", 200),
+        ("confirm", XML_SITE, XML.replace("v3_0", "v2_0"), "another envelope", 200),
+        ("confirm", XML_SITE, XML.replace(ORDER, "1"), "another pnm_order_identifier", 200),
+        ("authorize", SITE, response(accept_payment="no"), None, 200),
+        ("authorize", SITE, response(accept_payment="maybe"), "accept_payment is neither yes nor no", 200),
+        ("authorize", SITE, response(accept_payment="yes", receipt="x" * 3001), "the receipt is too long", 200),
+        ("reverse", SITE, response("reversal"), None, 200),
+        ("reverse", SITE, response("reverse"), "another envelope", 200),
+        ("reverse", SITE, response("reversal", "reverse"), "another envelope", 200),
+    ],
+)
+def test_response_invalid_for_site_not_accepted(
+    kind: Kind, site: str, text: str, reason: str | None, status: int
+) -> None:
+    message = {**CASH, "site_identifier": site}
 
-    merchant = MerchantStub((503, ""))
-    deliveries = run_with_sender(merchant, lambda s: s.deliver_until_acknowledged("confirm", CASH, "json"))
+    delivery = MerchantStub((status, text)).call(lambda sender: sender.deliver(kind, message, "json"))
 
-    assert len(deliveries) == len(merchant.received) == 40
-    assert waits == [60] * 39
+    assert (delivery.status, delivery.reason) == (status, reason)

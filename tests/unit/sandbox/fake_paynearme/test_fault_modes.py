@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Mapping
 
 import aiohttp
@@ -12,96 +13,99 @@ from tests.support.fake_paynearme_driver import (
     run_with_merchant,
     signed,
 )
+from tests.support.http_server_fixture import SOCKET_MARKS
 
-# The mark alone is not sufficient, because another fixture disables sockets first.
-pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
+pytestmark = SOCKET_MARKS
 
 PLAIN_REQUEST = sample_messages.load("get_smart_token")["plain"]
-BROKEN: list[dict[str, object]] = [
-    {"mode": "status", "status": 500},
-    {"mode": "html"},
-    {"mode": "reject"},
-    {"mode": "truncate"},
-    {"mode": "abort"},
-]
 
 
 async def result_of(
-    fake: FakePayNearMeDriver, operation: str, message: Mapping[str, str]
-) -> tuple[int, str] | type[Exception]:
-    """Return status and text of the response, or the type of the error."""
+    fake: FakePayNearMeDriver, operation: str = "get_smart_token", message: Mapping[str, str] = PLAIN_REQUEST
+) -> str:
+    """Return status and text of the response, or the name of the error."""
     try:
         async with fake.session.post(f"/json-api/{operation}", json=signed(message)) as response:
-            return response.status, await response.text()
-    except aiohttp.ClientError as error:
-        return type(error)
-
-
-def run_with_fault(behaviour: Mapping[str, object], calls: int) -> list[object]:
-    """Return the results of ``get_smart_token`` requests with a behaviour."""
-
-    async def scenario(fake: FakePayNearMeDriver) -> list[object]:
-        assert await fake.command("behaviour", behaviour) == 204
-        return [await result_of(fake, "get_smart_token", PLAIN_REQUEST) for _ in range(calls)]
-
-    return run_with_fake(scenario)
-
-
-def test_fault_status_ends_after_given_times() -> None:
-    results = run_with_fault({"mode": "status", "status": 503, "times": 2}, calls=3)
-
-    assert [result[0] for result in results if isinstance(result, tuple)] == [503, 503, 200]
+            return f"{response.status} {await response.text()}"
+    except aiohttp.ClientPayloadError:
+        return "truncated"
+    except aiohttp.ClientOSError:
+        return "aborted"
 
 
 @pytest.mark.parametrize(
-    ("mode", "error"), [("truncate", aiohttp.ClientPayloadError), ("abort", aiohttp.ClientOSError)]
+    ("fault", "expected"),
+    [
+        ({"mode": "status"}, '500 {"status": "error"'),
+        ({"mode": "status", "status": 503}, '503 {"status": "error"'),
+        ({"mode": "html"}, "200 <!DOCTYPE html>"),
+        ({"mode": "reject"}, '200 {"response_code": "6513"'),
+        ({"mode": "response", "response": {"a": 1}}, '200 {"a": 1}'),
+        ({"mode": "truncate"}, "truncated"),
+        ({"mode": "abort"}, "aborted"),
+    ],
 )
-def test_fault_truncate_or_abort_breaks_connection(mode: str, error: type[Exception]) -> None:
-    [result, second] = run_with_fault({"mode": mode, "times": 1}, calls=2)
+def test_fault_injected_until_given_times(fault: dict[str, object], expected: str) -> None:
+    async def scenario(fake: FakePayNearMeDriver) -> list[str]:
+        assert await fake.command("behaviour", {**fault, "times": 2}) == 204
+        return [await result_of(fake) for _ in range(3)]
 
-    assert isinstance(result, type)
-    assert issubclass(result, error)
-    assert isinstance(second, tuple)
+    first, second, last = run_with_fake(scenario)
+
+    assert first.startswith(expected)
+    assert second == first
+    assert last.startswith('200 {"status": "ok"')
 
 
-def test_fault_with_body_contains_keeps_fault_of_other_requests() -> None:
-    async def scenario(fake: FakePayNearMeDriver) -> list[int]:
+@pytest.mark.parametrize(("mode", "expected"), [("hang", "aborted"), ("slow", '200 {"status": "ok"')])
+def test_fault_hang_or_slow_delays_response_until_reset(mode: str, expected: str) -> None:
+    async def scenario(fake: FakePayNearMeDriver) -> tuple[bool, str]:
+        await fake.command("behaviour", {"mode": mode, "seconds": 3600})
+        pending = asyncio.create_task(result_of(fake))
+        while not await fake.get("calls"):
+            await asyncio.sleep(0)
+        # An undelayed response would arrive during these requests.
+        for _ in range(10):
+            await fake.get("calls")
+        done_before = pending.done()
+        await fake.command("reset")
+        return done_before, await pending
+
+    done_before, result = run_with_fake(scenario)
+
+    assert not done_before
+    assert result.startswith(expected)
+
+
+def test_fault_applies_to_its_operation_and_body_only() -> None:
+    async def scenario(fake: FakePayNearMeDriver) -> list[str]:
         await fake.command("behaviour", {"mode": "status", "status": 503, "body_contains": "84488215678"})
-        await fake.command("behaviour", {"mode": "status", "status": 500})
-        orders = ("84488215678", "84488215679")
-        messages = [signed({**PLAIN_REQUEST, "pnm_order_identifier": order}) for order in orders]
-        return [(await fake.send("get_smart_token", message))[0] for message in messages]
+        await fake.command("behaviour", {"mode": "status", "status": 500, "operation": "get_smart_token"})
+        requests = [{**PLAIN_REQUEST, "pnm_order_identifier": order} for order in ("84488215678", "84488215679")]
+        results = [await result_of(fake, message=request) for request in requests]
+        return [result[:3] for result in (*results, await result_of(fake, "make_payment", PAYMENT))]
 
-    assert run_with_fake(scenario) == [503, 500]
+    assert run_with_fake(scenario) == ["503", "500", "200"]
 
 
-@pytest.mark.parametrize("behaviour", BROKEN, ids=lambda behaviour: str(behaviour["mode"]))
-def test_fault_after_processing_payment_still_confirmed(behaviour: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("mode", "process_first"),
+    [*((mode, True) for mode in ("status", "html", "reject", "truncate", "abort")), ("abort", False)],
+)
+def test_fault_after_processing_payment_still_confirmed(mode: str, *, process_first: bool) -> None:
     merchant = AuthorizingMerchantStub()
 
     async def scenario(fake: FakePayNearMeDriver) -> list[dict[str, object]]:
-        fault = {**behaviour, "operation": "make_payment", "process_first": True, "times": 1}
-        await fake.command("behaviour", fault)
+        await fake.command("behaviour", {"mode": mode, "operation": "make_payment", "process_first": process_first})
         merchant.may_respond.clear()
-        result = await result_of(fake, "make_payment", PAYMENT)
-        assert not isinstance(result, tuple) or '"status": "ok"' not in result[1]
-        # The request has ended before the merchant's decision.
+        # The request ends before the merchant's decision.
+        assert '"status": "ok"' not in await result_of(fake, "make_payment", PAYMENT)
         merchant.may_respond.set()
         payments: list[dict[str, object]] = await fake.command("settled")
         return payments
 
-    [payment] = run_with_merchant(merchant, scenario)
+    payments = run_with_merchant(merchant, scenario)
 
-    assert (payment["state"], payment["authorization"], payment["confirmations"]) == ("confirmed", "yes", 1)
-
-
-def test_fault_before_processing_creates_no_payment() -> None:
-    merchant = AuthorizingMerchantStub()
-
-    async def scenario(fake: FakePayNearMeDriver) -> object:
-        await fake.command("behaviour", {"mode": "abort"})
-        await result_of(fake, "make_payment", PAYMENT)
-        return await fake.command("settled")
-
-    assert run_with_merchant(merchant, scenario) == []
-    assert merchant.received == []
+    assert [(payment["state"], payment["authorization"], payment["confirmations"]) for payment in payments] == (
+        [("confirmed", "yes", 1)] if process_first else []
+    )
