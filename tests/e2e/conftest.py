@@ -102,7 +102,7 @@ def authorization() -> Parameters:
 
 @pytest.fixture(scope="module")
 def concurrent_workers(stack: Stack, sender: CallbackSender) -> Iterator[ThreadPoolExecutor]:
-    """Yield ``CONCURRENCY`` threads, with a warm process of `authorize` and of `confirm` for each thread."""
+    """Yield ``CONCURRENCY`` threads, with a warm process of `authorize` for each thread, and of `confirm` for half."""
     message = {**load("authorization")["credit"], "site_customer_identifier": "warms-up", "test": "true"}
 
     def authorize(_: int) -> bool:
@@ -113,9 +113,9 @@ def concurrent_workers(stack: Stack, sender: CallbackSender) -> Iterator[ThreadP
         return sender.deliver("confirm", build_confirmation(with_new_identifier(message)), "json").accepted
 
     with ThreadPoolExecutor(CONCURRENCY) as threads:
-        for call in (authorize, confirm):
+        for call, count in ((authorize, CONCURRENCY), (confirm, CONCURRENCY // 2)):
             with controlled_faults(stack) as control:
-                start_processes(call, control, threads, CONCURRENCY)
+                start_processes(call, control, threads, count)
         yield threads
 
 

@@ -100,7 +100,7 @@ def test_payment_get_returns_decision_outcome_and_reversals(
         ("PUT", f"/orders/{GAMING_SITE}/1", {"order_type": "exact"}, "order_amount"),
         ("PUT", f"/customers/{GAMING_SITE}/a", {"status": "marker-value"}, "status"),
         ("POST", "/smart-tokens", {"pnm_order_identifier": "1", "flow_pay_url": "javascript:marker"}, "flow_pay_url"),
-        ("POST", "/orders", {"site_identifier": "marker"}, "site_identifier"),
+        ("POST", "/orders", {"order_amount": "marker"}, "order_amount"),
     ],
 )
 def test_backend_api_invalid_parameter_returns_400_with_its_name(

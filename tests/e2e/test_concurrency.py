@@ -4,6 +4,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
+import pytest
+
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader
@@ -49,6 +51,7 @@ def test_concurrent_identical_callbacks_apply_once(
         assert "anomalies" not in payment
 
 
+@pytest.mark.full
 def test_concurrent_payments_of_customer_exact_balance(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,
@@ -70,6 +73,7 @@ def test_concurrent_payments_of_customer_exact_balance(
     assert ledger_reader.balance(authorization["site_identifier"], customer) == sum(amounts)
 
 
+@pytest.mark.full
 def test_concurrent_identical_reversals_debit_once(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,

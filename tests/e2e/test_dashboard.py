@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from sandbox.dashboard.image import read_metrics, render_dashboard
 from sandbox.dashboard.metrics import Series, panels_of
 from sandbox.fake_paynearme.callback_sender import CallbackSender
@@ -43,6 +45,7 @@ def test_dashboard_retried_callbacks_exact_amounts_and_counts(
     assert final_values.overall(series_by_title["Slowest, % of 10 s"]) > 0
 
 
+@pytest.mark.full
 def test_dashboard_image_size_below_maximum(stack: Stack) -> None:
     image = render_dashboard(stack)
 
