@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self, cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPSConnectionPool
@@ -132,11 +132,6 @@ def parameter_errors(response: Response) -> dict[str, str]:
     assert response.status == 400
     assert response.content["type"].endswith(":invalid-parameters")
     return {error["parameter"]: error["description"] for error in response.content["errors"]}
-
-
-def decode_path(path: str) -> dict[str, str]:
-    """Return the decoded path parameters."""
-    return {name: unquote(value) for name, value in match_route(path)[1].items()}
 
 
 MARKER = "zq7"

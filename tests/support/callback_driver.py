@@ -130,9 +130,9 @@ class CallbackDriver:
         """Return a payment's anomalies."""
         return set(self.item(payment_id).get("anomalies", set()))
 
-    def windows(self, customer: str = CUSTOMER, site: str = SITE) -> dict[str, dict[str, Any]]:
+    def windows(self, customer: str = CUSTOMER) -> dict[str, dict[str, Any]]:
         """Return the items of a customer's windows by sort key."""
-        pk = f"SPENDING#{site}#{customer}"
+        pk = f"SPENDING#{SITE}#{customer}"
         return {item["sk"]: item for item in self.ledger_table.all_items() if item["pk"] == pk}
 
     def spent(self, customer: str = CUSTOMER, of_type: str | None = None) -> dict[str, Decimal]:
@@ -144,9 +144,7 @@ class CallbackDriver:
         return {"pnm_payment_identifier": payment_id, "payment_amount": "100.00", "timestamp": unix_time(self.now)}
 
 
-def add_pending_payments(
-    ledger_table: LedgerFixture, payment_ids: Iterable[int], partition: str = "PENDING#03"
-) -> None:
+def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int]) -> None:
     """Store pending payments of ``NOON`` without a customer, all in one partition of the index."""
     for payment_id in payment_ids:
         item: dict[str, Any] = {
@@ -155,7 +153,7 @@ def add_pending_payments(
             "site_identifier": SITE,
             "pnm_payment_identifier": str(payment_id),
             "pnm_order_identifier": "80080175585",
-            "pending_partition": partition,
+            "pending_partition": "PENDING#03",
             "pending_since": f"authorized#{NOON.isoformat()}",
         }
         wire = {name: _to_wire(value) for name, value in item.items()}

@@ -76,11 +76,11 @@ def errors_of(text: str) -> list[str]:
     return raised.value.errors
 
 
-def single_error(text: str, part: str = "receipt", reason: str = "order_closed") -> str:
+def single_error(text: str, part: str = "receipt") -> str:
     """Return the error of a consumer text. Fails if it is not the only error, or has another path."""
-    (error,) = errors_of(json.dumps(valid_document(texts={reason: {part: text}})))
+    (error,) = errors_of(json.dumps(valid_document(texts={"order_closed": {part: text}})))
     path, _, description = error.partition(": ")
-    assert path == f"defaults.texts.{reason}.{part}"
+    assert path == f"defaults.texts.order_closed.{part}"
     return description
 
 

@@ -1,7 +1,8 @@
 """The active policy: read from AppConfig, cached, and never replaced by an invalid document."""
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -13,12 +14,34 @@ from tests.support.aws_errors import MARKER, client_error
 from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_2_0, authorization, confirmation, site_changes
 from tests.support.fake_appconfig import ACCEPTING_POLICY, GET_CONFIGURATION, START_SESSION, FakeAppConfig
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response
-from tests.support.policy_defects import INVALID_POLICIES, UNAVAILABLE_POLICIES, break_policy, for_each_defect
 
 POLICY_CACHE_SECONDS = Settings(sites_secret="").policy_cache_seconds
 SPENT_AMOUNTS = {Decimal("354.99")}
 
+UNAVAILABLE_POLICIES: Mapping[str, Mapping[str, Exception]] = {
+    "session denied": {
+        START_SESSION: client_error("AccessDeniedException"),
+        GET_CONFIGURATION: client_error("BadRequestException"),
+    },
+    "nothing deployed": {GET_CONFIGURATION: client_error("ResourceNotFoundException")},
+}
+INVALID_POLICIES: Mapping[str, Any] = {
+    "invalid UTF-8": json.dumps(ACCEPTING_POLICY).encode() + b"\xe9",
+    "truncated JSON": f'{{"defaults": "{MARKER}"',
+    "unknown field": {"defaults": {**ACCEPTING_POLICY["defaults"], "marker": MARKER}},
+    "invalid for another site": {**ACCEPTING_POLICY, "sites": {"S1": {"time_zone": "Mars"}}},
+}
+for_each_defect = pytest.mark.parametrize("defect", [*UNAVAILABLE_POLICIES, *INVALID_POLICIES])
+
 type AdvanceClock = Callable[[float], None]
+
+
+def break_policy(appconfig: FakeAppConfig, defect: str) -> None:
+    """Deploy an invalid policy, or raise errors in all further calls."""
+    if defect in INVALID_POLICIES:
+        appconfig.put(INVALID_POLICIES[defect])
+    else:
+        appconfig.errors = {operation: [error] * 100 for operation, error in UNAVAILABLE_POLICIES[defect].items()}
 
 
 def reason_of(response: Response) -> str | None:
