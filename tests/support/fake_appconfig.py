@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -53,8 +52,6 @@ class FakeAppConfig:
         self.minutes = (0, 0)
         # The event of a rollback: its trigger and its description.
         self.rollback = ("CLOUDWATCH_ALARM", "The alarm fired")
-        # The steps of a stopped deployment before its end.
-        self.rollback_steps: list[DeploymentStep] = []
         self.calls: list[str] = []
         self.errors: dict[str, list[Exception]] = {}
         self.sleeps: list[float] = []
@@ -78,17 +75,6 @@ class FakeAppConfig:
     def policy(self) -> DeployedPolicy:
         """The deployed policy. A wait for it advances the deployments."""
         return DeployedPolicy(self.client, TARGET, self._sleep)
-
-    @property
-    def stack(self) -> Any:
-        """A stack with this application."""
-        return SimpleNamespace(
-            policy_application_id=TARGET.application,
-            policy_environment_id=TARGET.environment,
-            policy_profile_id=TARGET.profile,
-            policy_strategy_id=TARGET.strategy,
-            client={"appconfig": self.client}.__getitem__,
-        )
 
     @property
     def changes(self) -> list[str]:
@@ -257,7 +243,7 @@ class FakeAppConfig:
         if state not in end_states:
             raise _RejectedError("BadRequestException", f"it cannot be stopped in state {state}")
         deployment["rollback"] = ("USER", "An operator stopped it")
-        deployment["steps"] = [*self.rollback_steps, (end_states[state], percent)]
+        deployment["steps"] = [(end_states[state], percent)]
         return self._describe(deployment)
 
 

@@ -1,5 +1,4 @@
 import json
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +47,3 @@ def test_widget_metrics_exist_in_code_for_stack(widget: dict[str, Any]) -> None:
             assert (*names[:2], *dimensions) == queue_size
     for line in widget["properties"].get("annotations", {}).get("horizontal", []):
         assert line["value"] == RESOURCES[line["label"]]["Properties"]["Threshold"]
-
-
-def test_widgets_do_not_overlap_or_exceed_columns() -> None:
-    cells = [(widget["x"], widget["y"], widget["width"], widget["height"]) for widget in WIDGETS]
-    for (x, y, width, height), (other_x, other_y, other_width, other_height) in combinations(cells, 2):
-        is_horizontally_apart = x + width <= other_x or other_x + other_width <= x
-        assert is_horizontally_apart or y + height <= other_y or other_y + other_height <= y
-    assert max(x + width for x, _, width, _ in cells) <= 24

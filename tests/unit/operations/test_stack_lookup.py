@@ -1,12 +1,10 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
 
 from operations import stack_lookup
 from operations.errors import OperationError
@@ -24,116 +22,77 @@ OUTPUTS = {
 
 
 class Account:
-    """An AWS account in one region, with the options of its sessions and the endpoints of its clients."""
+    """An AWS account with one stack, with the options of its sessions and the endpoints of its clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, stack_name: str, outputs: dict[str, str] = OUTPUTS, error: str = "") -> None:
         self.appconfig = FakeAppConfig()
         self.sessions: list[dict[str, Any]] = []
         self.endpoints: set[str | None] = set()
-        session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-west-2")
-        self._cloudformation = session.client("cloudformation")
-        self._stubber = Stubber(self._cloudformation)
+        self._stack_name, self._outputs, self._error = stack_name, outputs, error
+        self.meta = SimpleNamespace(region_name="us-west-2")
 
-    def with_stack(self, name: str, outputs: dict[str, str]) -> Self:
-        description: Any = {
-            "StackName": name,
-            "StackStatus": "CREATE_COMPLETE",
-            "CreationTime": "2026-11-20",
-            "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
-        }
-        self._stubber.add_response("describe_stacks", {"Stacks": [description]}, {"StackName": name})
-        return self
-
-    def rejecting(self, code: str, message: str) -> Self:
-        self._stubber.add_client_error("describe_stacks", code, message)
-        return self
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 # boto3's name
+        if self._error:
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": self._error}}, "DescribeStacks")
+        assert StackName == self._stack_name
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self._outputs.items()]
+        return {"Stacks": [{"Outputs": outputs}]}
 
     def session(self, **options: Any) -> Any:
         self.sessions.append(options)
-        self._stubber.activate()
         return SimpleNamespace(client=self._client)
 
     def _client(self, service: str, endpoint_url: str | None = None) -> Any:
         self.endpoints.add(endpoint_url)
-        return {"cloudformation": self._cloudformation, "appconfig": self.appconfig.client}.get(service, service)
+        return {"cloudformation": self, "appconfig": self.appconfig.client}.get(service, service)
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_policy_lookup_uses_stack_of_environment(environment: str) -> None:
-    account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
+def test_stack_lookup_settings_of_deploy_override_global(tmp_path: Path) -> None:
+    configuration = tmp_path / "samconfig.toml"
+    parameters = 'stack_name = "x"\nregion = "eu-west-1"\n'
+    overriding = '[qa.deploy.parameters]\nstack_name = "y"\nprofile = "me"\n[other.deploy.parameters]\n'
+    configuration.write_text(f"version = 0.1\n[qa.global.parameters]\n{parameters}{overriding}")
+    account = Account("y", OUTPUTS)
     account.appconfig.add_deployment("{}")
 
-    policy = deployed_policy_of(environment, CONFIGURATION, account.session)
-
-    assert policy.status().text == "{}"
-
-
-@pytest.mark.parametrize("command", ["global", "deploy"])
-def test_stack_lookup_region_and_profile_from_samconfig(tmp_path: Path, command: str) -> None:
-    configuration = tmp_path / "samconfig.toml"
-    configuration.write_text(
-        f'version = 0.1\n[qa.{command}.parameters]\nstack_name = "x"\nregion = "eu-west-1"\nprofile = "me"\n'
-    )
-    account = Account().with_stack("x", OUTPUTS)
-
-    deployed_policy_of("qa", configuration, account.session)
-
+    assert deployed_policy_of("qa", configuration, account.session).status().text == "{}"
     assert account.sessions == [{"profile_name": "me", "region_name": "eu-west-1"}]
+    with pytest.raises(OperationError, match="no stack_name for other"):
+        deployed_policy_of("other", configuration)
+    with pytest.raises(OperationError, match="no staging, only qa, other"):
+        deployed_policy_of("staging", configuration)
 
 
-def test_samconfig_deploy_section_overrides_global(tmp_path: Path) -> None:
-    configuration = tmp_path / "samconfig.toml"
-    configuration.write_text('[qa.global.parameters]\nstack_name = "x"\n[qa.deploy.parameters]\nstack_name = "y"\n')
-
-    assert deployed_policy_of("qa", configuration, Account().with_stack("y", OUTPUTS).session)
-
-
-def test_stack_lookup_unknown_environment_lists_available() -> None:
-    with pytest.raises(OperationError, match="no staging, only local, dev, prod"):
-        deployed_policy_of("staging")
-
-
-def test_stack_lookup_without_stack_name_fails(tmp_path: Path) -> None:
-    configuration = tmp_path / "samconfig.toml"
-    configuration.write_text("[qa.deploy.parameters]\nresolve_s3 = true\n")
-
-    with pytest.raises(OperationError, match="no stack_name for qa"):
-        deployed_policy_of("qa", configuration)
+@pytest.mark.parametrize(
+    ("message", "error", "text"),
+    [
+        (
+            "Stack with id x does not exist",
+            OperationError,
+            "no stack paynearme-dev in us-west-2; 'make deploy ENV=dev'",
+        ),
+        ("You may not", ClientError, "You may not"),
+    ],
+)
+def test_stack_lookup_error_of_missing_stack_names_region(message: str, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        deployed_policy_of("dev", CONFIGURATION, Account("paynearme-dev", error=message).session)
 
 
-def test_stack_lookup_not_deployed_error_names_region() -> None:
-    account = Account().rejecting("ValidationError", "Stack with id paynearme-dev does not exist")
+def test_stack_lookup_missing_outputs_error_names_them() -> None:
+    outputs = {name: OUTPUTS[name] for name in OUTPUTS if name not in ("PolicyProfileId", "PolicyStrategyId")}
+    account = Account("paynearme-dev", outputs)
 
-    with pytest.raises(OperationError, match=r"no stack paynearme-dev in us-west-2; 'make deploy ENV=dev'"):
+    with pytest.raises(OperationError, match=r"no outputs PolicyProfileId, PolicyStrategyId:.* 'make deploy ENV=dev'"):
         deployed_policy_of("dev", CONFIGURATION, account.session)
 
 
-def test_stack_lookup_other_aws_error_raised() -> None:
-    account = Account().rejecting("AccessDenied", "You may not")
-
-    with pytest.raises(ClientError, match="You may not"):
-        deployed_policy_of("dev", CONFIGURATION, account.session)
-
-
-@pytest.mark.parametrize("missing", [name for name in OUTPUTS if name.startswith("Policy")])
-def test_stack_lookup_missing_outputs_error_names_them(missing: str) -> None:
-    account = Account().with_stack("paynearme-dev", {name: OUTPUTS[name] for name in OUTPUTS if name != missing})
-
-    with pytest.raises(OperationError, match=rf"no outputs {missing}:.* 'make deploy ENV=dev'"):
-        deployed_policy_of("dev", CONFIGURATION, account.session)
-
-
-@pytest.fixture
-def local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "stack.json"
-    path.write_text(json.dumps({"endpoint_url": "http://127.0.0.1:1"}))
-    monkeypatch.setattr(stack_lookup, "LOCAL_STACK", path)
-    return path
-
-
-@pytest.mark.usefixtures("local_stack")
-def test_local_policy_lookup_uses_running_local_stack() -> None:
-    account = Account().with_stack("paynearme-local", OUTPUTS)
+def test_local_policy_lookup_uses_running_local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_lookup, "LOCAL_STACK", tmp_path / "stack.json")
+    with pytest.raises(OperationError, match="'make up'"):
+        deployed_policy_of("local")
+    (tmp_path / "stack.json").write_text(json.dumps({"endpoint_url": "http://127.0.0.1:1"}))
+    account = Account("paynearme-local", OUTPUTS)
     account.appconfig.omits_next_token = True
     for text in ("1", "2", "3", "4"):
         account.appconfig.add_deployment(text)
@@ -142,21 +101,12 @@ def test_local_policy_lookup_uses_running_local_stack() -> None:
     assert account.endpoints == {"http://127.0.0.1:1"}
 
 
-@pytest.mark.usefixtures("local_stack")
-@pytest.mark.parametrize("environment", ["dev", "local"])
-def test_dead_letter_queue_lookup_uses_stack_outputs(environment: str) -> None:
-    account = Account().with_stack(f"paynearme-{environment}", OUTPUTS)
+def test_dead_letter_queue_lookup_uses_stack_outputs() -> None:
+    account = Account("paynearme-dev", OUTPUTS)
 
-    assert vars(dead_letter_queue_of(environment, CONFIGURATION, account.session)) == {
+    assert vars(dead_letter_queue_of("dev", CONFIGURATION, account.session)) == {
         "sqs": "sqs",
         "lambda_client": "lambda",
         "url": "https://queue.invalid",
         "function_name": "publish",
     }
-
-
-def test_local_stack_not_running_error_suggests_make_up(local_stack: Path) -> None:
-    local_stack.unlink()
-
-    with pytest.raises(OperationError, match="'make up'"):
-        deployed_policy_of("local")
