@@ -61,7 +61,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_METRICS_NAMESPACE": "PayNearMe",
 }
-_limited_run = Deadline.run
+_after, _run = Deadline.after, Deadline.run
 
 
 @pytest.fixture(autouse=True)
@@ -70,21 +70,29 @@ def no_network(socket_disabled: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def unlimited_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each attempt in the same thread to its end. On a busy machine, moto exceeds the limit of an attempt."""
+def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Let deadlines pass only by sleeps, which take no time, and run each attempt in the same thread to its end.
+
+    So a result never depends on the speed of moto.
+    """
+
+    def after(seconds: float, own_clock: Clock = clock, sleep: Callable[[float], None] = clock.sleep) -> Deadline:
+        return Deadline(own_clock() + seconds, own_clock, sleep)
 
     def run[T](deadline: Deadline, function: Callable[[], T]) -> T:
         if deadline.remaining <= 0:
             raise TimeoutError
         return function()
 
+    monkeypatch.setattr(Deadline, "after", after)
     monkeypatch.setattr(Deadline, "run", run)
 
 
 @pytest.fixture
-def limited_attempts(unlimited_attempts: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limit the attempts again, as in production."""
-    monkeypatch.setattr(Deadline, "run", _limited_run)
+def limited_attempts(no_delays: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limit the attempts by the system's time, as in production."""
+    monkeypatch.setattr(Deadline, "after", _after)
+    monkeypatch.setattr(Deadline, "run", _run)
 
 
 @pytest.fixture(scope="session")
@@ -262,12 +270,6 @@ def submission(
     output = str(ledger_table.all_items()) + captured_output.text()
     secrets = {SITES[SITE]["secret"], *(sent.get("signature", MARKER) for sent in paynearme.sent)}
     assert not [secret for secret in (MARKER, "_pii", *secrets) if secret in output]
-
-
-@pytest.fixture
-def no_delays(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """Run the functions with a fake clock for deadlines."""
-    monkeypatch.setattr(Deadline, "after", lambda seconds: Deadline(clock.now + seconds, clock, clock.sleep))
 
 
 @pytest.fixture
