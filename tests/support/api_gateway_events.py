@@ -43,16 +43,13 @@ def json_event(parameters: Mapping[str, Any]) -> ProxyEvent:
 
 
 def _event(method: str) -> ProxyEvent:
+    absent = dict.fromkeys(("headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters"))
     return {
+        **absent,
         "resource": "/callbacks/authorize",
         "path": "/callbacks/authorize",
         "httpMethod": method,
-        "headers": None,
-        "multiValueHeaders": None,
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
         "pathParameters": None,
-        "stageVariables": None,
         "requestContext": {"httpMethod": method, "stage": "test"},
         "body": None,
         "isBase64Encoded": False,

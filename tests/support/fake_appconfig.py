@@ -5,6 +5,7 @@ botocore's clients call it, so they validate parameters, follow pages and raise 
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from io import BytesIO
@@ -39,6 +40,15 @@ class _RejectedError(Exception):
         self.body = {"Error": {"Code": code, "Message": message}, **more}
 
 
+@dataclass
+class _Deployment:
+    number: int
+    version: int
+    profile: str
+    rollback: tuple[str, str]
+    steps: list[DeploymentStep]
+
+
 class FakeAppConfig:
     """One environment and one profile. A deployment passes one of ``steps`` for each sleep.
 
@@ -47,7 +57,7 @@ class FakeAppConfig:
 
     def __init__(self, *, newest_first: bool = True) -> None:
         self.versions: dict[int, tuple[str | None, bytes]] = {}
-        self.deployments: list[dict[str, Any]] = []
+        self.deployments: list[_Deployment] = []
         self.steps: list[DeploymentStep] = [("COMPLETE", 100.0)]
         self.minutes = (0, 0)
         # The event of a rollback: its trigger and its description.
@@ -84,26 +94,23 @@ class FakeAppConfig:
     @property
     def content(self) -> bytes:
         """The document of the last complete deployment."""
-        complete = (deployment for deployment in self.deployments[::-1] if deployment["steps"][0][0] == "COMPLETE")
-        deployment = next(complete, None)
-        return self.versions[deployment["version"]][1] if deployment else b""
+        complete = (deployment for deployment in self.deployments[::-1] if deployment.steps[0][0] == "COMPLETE")
+        return next((self.versions[deployment.version][1] for deployment in complete), b"")
 
     def reject(self, operation: str, code: str, message: str = "no", **more: Any) -> None:
         """Reject an operation from now on."""
         self.rejections[operation] = _RejectedError(code, message, **more)
 
     def add_deployment(
-        self, text: str, state: str = "COMPLETE", profile: str = TARGET.profile, percent: float = 100.0
+        self, text: str | bytes, state: str = "COMPLETE", profile: str = TARGET.profile, percent: float = 100.0
     ) -> None:
         """Add a version and a deployment of it in ``state``."""
-        number = self._new_version(text.encode(), None)
-        self._new_deployment(number, profile, [(state, percent)])
+        content = text.encode() if isinstance(text, str) else text
+        self._new_deployment(self._new_version(content, None), profile, [(state, percent)])
 
     def put(self, document: object) -> None:
         """Deploy ``document``, which is bytes, text, or a value that becomes JSON."""
-        text = document if isinstance(document, str | bytes) else json.dumps(document)
-        number = self._new_version(text.encode() if isinstance(text, str) else text, None)
-        self._new_deployment(number, TARGET.profile, [("COMPLETE", 100.0)])
+        self.add_deployment(document if isinstance(document, str | bytes) else json.dumps(document))
 
     def put_defaults(self, **changes: Any) -> None:
         """Deploy ``ACCEPTING_POLICY`` with changed defaults, and remove the errors."""
@@ -151,45 +158,37 @@ class FakeAppConfig:
             raise KeyboardInterrupt
         self.sleeps.append(seconds)
         for deployment in self.deployments:
-            if len(deployment["steps"]) > 1:
-                deployment["steps"].pop(0)
+            if len(deployment.steps) > 1:
+                deployment.steps.pop(0)
 
     def _new_version(self, content: bytes, label: str | None) -> int:
         number = max(self.versions, default=0) + 1
         self.versions[number] = (label, content)
         return number
 
-    def _new_deployment(self, version: int, profile: str, steps: list[DeploymentStep]) -> dict[str, Any]:
-        number = len(self.deployments) + 1
-        deployment = {
-            "number": number,
-            "version": version,
-            "profile": profile,
-            "steps": list(steps),
-            "rollback": self.rollback,
-        }
-        self.deployments.append(deployment)
-        return deployment
+    def _new_deployment(self, version: int, profile: str, steps: list[DeploymentStep]) -> _Deployment:
+        self.deployments.append(_Deployment(len(self.deployments) + 1, version, profile, self.rollback, list(steps)))
+        return self.deployments[-1]
 
-    def _describe(self, deployment: dict[str, Any]) -> dict[str, Any]:
-        state, percent = deployment["steps"][0]
-        started_at = STARTED + timedelta(hours=deployment["number"])
-        description = {
-            "DeploymentNumber": deployment["number"],
-            "ConfigurationProfileId": deployment["profile"],
-            "ConfigurationVersion": str(deployment["version"]),
+    def _describe(self, deployment: _Deployment) -> dict[str, Any]:
+        state, percent = deployment.steps[0]
+        started_at = STARTED + timedelta(hours=deployment.number)
+        events = [_event("DEPLOYMENT_STARTED", "USER", "Deployment started")]
+        if state == "ROLLED_BACK":
+            events.insert(0, _event("ROLLBACK_STARTED", *deployment.rollback))
+        completed = {"CompletedAt": started_at + timedelta(minutes=sum(self.minutes))} if state == "COMPLETE" else {}
+        return {
+            "DeploymentNumber": deployment.number,
+            "ConfigurationProfileId": deployment.profile,
+            "ConfigurationVersion": str(deployment.version),
             "DeploymentDurationInMinutes": self.minutes[0],
             "FinalBakeTimeInMinutes": self.minutes[1],
             "State": state,
             "PercentageComplete": percent,
             "StartedAt": started_at,
-            "EventLog": [_event("DEPLOYMENT_STARTED", "USER", "Deployment started")],
+            "EventLog": events,
+            **completed,
         }
-        if state == "COMPLETE":
-            description["CompletedAt"] = started_at + timedelta(minutes=sum(self.minutes))
-        if state == "ROLLED_BACK":
-            description["EventLog"].insert(0, _event("ROLLBACK_STARTED", *deployment["rollback"]))
-        return description
 
     def _paginate(self, items: list[dict[str, Any]], parameters: dict[str, Any]) -> dict[str, Any]:
         if self.omits_next_token:
@@ -236,14 +235,13 @@ class FakeAppConfig:
 
     def _stop_deployment(self, parameters: dict[str, Any]) -> dict[str, Any]:
         deployment = self.deployments[parameters["DeploymentNumber"] - 1]
-        state, percent = deployment["steps"][0]
+        state, percent = deployment.steps[0]
         end_states = {"DEPLOYING": "ROLLED_BACK"}
         if parameters.get("AllowRevert"):
             end_states |= {"BAKING": "ROLLED_BACK", "COMPLETE": "REVERTED"}
         if state not in end_states:
             raise _RejectedError("BadRequestException", f"it cannot be stopped in state {state}")
-        deployment["rollback"] = ("USER", "An operator stopped it")
-        deployment["steps"] = [(end_states[state], percent)]
+        deployment.rollback, deployment.steps = ("USER", "An operator stopped it"), [(end_states[state], percent)]
         return self._describe(deployment)
 
 
@@ -256,9 +254,5 @@ def _response(status: int) -> AWSResponse:
 
 
 def _check_target(parameters: dict[str, Any]) -> None:
-    target = {
-        "ApplicationId": TARGET.application,
-        "EnvironmentId": TARGET.environment,
-        "ConfigurationProfileId": TARGET.profile,
-    }
-    assert all(parameters[name] == target[name] for name in target if name in parameters)
+    names = {"ApplicationId": "application", "EnvironmentId": "environment", "ConfigurationProfileId": "profile"}
+    assert all(parameters.get(name, getattr(TARGET, part)) == getattr(TARGET, part) for name, part in names.items())
