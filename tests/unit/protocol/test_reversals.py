@@ -88,6 +88,7 @@ def test_reversal_derived_field_not_replaced_by_parameter(name: str) -> None:
     message = reversal(**{name: "0.01"})
 
     assert (message.amount, message.kind) == (Decimal("100.00"), ReversalKind.RETURN)
+    assert (message.test, message.standin) == (False, False)
     assert message.fingerprint != "0.01"
     assert message.model_extra == {name: "0.01"}
 
