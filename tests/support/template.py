@@ -30,13 +30,7 @@ def _expand(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
 
 _Loader.add_multi_constructor("!", _expand)
 
-
-def load_template(path: Path) -> dict[str, Any]:
-    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 # a subclass of the safe loader
-    return template
-
-
-TEMPLATE = load_template(ROOT / "template.yaml")
+TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)  # noqa: S506 # a subclass of the safe loader
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 
