@@ -1,20 +1,34 @@
 """Map payment changes in the table's stream to events."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
-from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
+from paynearme.ledger.event_mapping import payment_events
+from paynearme.platform.dynamodb import stream_images
+from tests.support.aws_errors import MARKER
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
+from tests.support.callback_fixtures import (
+    CUSTOMER,
+    SITE,
+    SITE_OF_3_0_IN_XML,
+    authorization,
+    confirmation,
+    site_changes,
+)
 from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import LambdaFunction, LedgerFixture
-from tests.support.stream_reader import StreamReader, balances_from
+from tests.support.stream_reader import StreamReader, balances_from, events_in
 
 ORDER = "80080175585"
 TWO_DAYS_LATER = NOON + timedelta(days=2)
+LIFECYCLE_EVENTS = [
+    *("PaymentReversed", "PaymentAnomaly", "PaymentAuthorized", "ReservationReleased", "PaymentAuthorized"),
+    *("PaymentFailed", "PaymentConfirmed", "PaymentAnomaly", "PaymentReversed"),
+]
 
 
 @pytest.fixture
@@ -100,16 +114,6 @@ def test_event_payment_failed_without_amounts(
     assert details() == {name: value for name, value in expected_fields.items() if name not in amounts}
 
 
-def test_event_payment_confirmed_unauthorized(
-    callback_driver: CallbackDriver, details: Callable[[], dict[str, Any]]
-) -> None:
-    callback_driver.confirm()
-
-    event = details()
-    assert (event["type"], event["authorized"], event["credited_amount"]) == ("PaymentConfirmed", False, "100.00")
-    assert "site_payment_identifier" not in event
-
-
 def test_event_paid_after_decline_unauthorized_with_anomaly(
     callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
 ) -> None:
@@ -128,7 +132,9 @@ def test_event_confirmed_without_customer_credits_zero(
     callback_driver.confirm(site_customer_identifier=None)
 
     confirmed_event, anomaly = stream_reader.new_events()
-    assert confirmed_event.model_dump(mode="json")["credited_amount"] == "0.00"
+    confirmed_fields = confirmed_event.model_dump(mode="json")
+    assert (confirmed_fields["credited_amount"], confirmed_fields["authorized"]) == ("0.00", False)
+    assert confirmed_fields["site_payment_identifier"] is None
     assert anomaly.model_dump()["anomaly"] == "customer_missing"
     assert ledger_table.balances() == {}
 
@@ -146,15 +152,6 @@ def test_events_authorization_after_outcome_follows_confirmation(
         *("PaymentConfirmed", "PaymentAuthorized"),
         *("PaymentConfirmed", "AuthorizationDeclined", "paid_after_decline"),
     ]
-
-
-def test_events_paid_after_failed_both_and_anomaly(
-    callback_driver: CallbackDriver, stream_reader: StreamReader
-) -> None:
-    callback_driver.decline()
-    callback_driver.confirm()
-
-    assert stream_reader.new_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
 
 
 def test_event_payment_reversed_once_per_reversal(
@@ -195,18 +192,10 @@ def test_event_confirmed_after_reversal_credits_remainder(
     assert balances_from(stream_reader.events) == ledger_table.balances()
 
 
-def test_event_reversed_has_customer_of_debited_balance(
-    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
-) -> None:
-    callback_driver.confirm()
-    callback_driver.authorize(site_customer_identifier="another")
-    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="40.00"))
-
-    stream_reader.new_events()
-    assert balances_from(stream_reader.events) == ledger_table.balances() == {CUSTOMER: Decimal("60.00")}
-
-
 def test_event_anomaly_once_per_anomaly(callback_driver: CallbackDriver, stream_reader: StreamReader) -> None:
+    callback_driver.decline("2")
+    callback_driver.confirm("2")
+    assert stream_reader.new_types() == ["PaymentFailed", "PaymentConfirmed", "outcome_contradicted"]
     callback_driver.authorize()
     stream_reader.new_types()
 
@@ -225,22 +214,6 @@ def test_event_anomaly_once_per_anomaly(callback_driver: CallbackDriver, stream_
     assert stream_reader.new_types() == ["authorization_conflict"]
 
 
-def test_events_reauthorized_after_release_are_new_decision(
-    callback_driver: CallbackDriver, stream_reader: StreamReader
-) -> None:
-    callback_driver.authorize()
-    callback_driver.at(TWO_DAYS_LATER).release()
-    callback_driver.at(TWO_DAYS_LATER).authorize()
-    callback_driver.at(TWO_DAYS_LATER + timedelta(days=2)).release()
-
-    events = stream_reader.new_events()
-    assert [event.detail_type for event in events] == ["PaymentAuthorized", "ReservationReleased"] * 2
-    assert len({event.event_identifier for event in events}) == 4
-    released = [event.model_dump(mode="json") for event in events[1::2]]
-    assert [event["decided_at"] for event in released] == ["2026-11-20T17:00:00Z", "2026-11-22T17:00:00Z"]
-    assert {event["payment_amount"] for event in released} == {"100.00"}
-
-
 def test_events_paid_after_release_include_anomaly(
     callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
@@ -256,14 +229,92 @@ def test_events_paid_after_release_include_anomaly(
     ]
 
 
-@pytest.mark.parametrize("forged", [authorization, confirmation])
-def test_forged_callback_publishes_no_events(
-    authorize: LambdaFunction,
-    confirm: LambdaFunction,
-    stream_reader: StreamReader,
-    forged: Callable[..., dict[str, str]],
-) -> None:
-    function = authorize if forged is authorization else confirm
+def run_lifecycle(callback_driver: CallbackDriver, reverse: LambdaFunction, **changes: str | None) -> None:
+    """Reverse, authorize, release, authorize, decline, confirm and reverse a payment."""
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1.00", **changes))
+    callback_driver.authorize("1", **changes)
+    callback_driver.release("1")
+    callback_driver.at(TWO_DAYS_LATER).authorize("1", **changes)
+    callback_driver.at(TWO_DAYS_LATER).decline("1", **changes)
+    callback_driver.at(TWO_DAYS_LATER).confirm("1", **changes)
+    send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", reverse_amount="2.00", **changes))
 
-    assert function(forged(secret="another")).status == 401
-    assert stream_reader.records() == []
+
+def test_events_of_lifecycle_identified_ordered_without_pii(
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    pii = (
+        *("agent_name", "agent_email", "payment_bank_name", "payment_card_last4", "user_agent_string"),
+        *("payment_bank_last4", "payment_latitude", "retailer_name", "site_order_annotation", "card_pii"),
+    )
+
+    run_lifecycle(callback_driver, reverse, payment_amount="100", **dict.fromkeys(pii, MARKER))
+    callback_driver.authorize("1", payment_amount="7.00")
+    records = stream_reader.records()
+
+    events = events_in(records)
+    assert events_in(records) == events
+    assert [event.detail_type for event in events] == [*LIFECYCLE_EVENTS, "PaymentAnomaly"]
+    assert len({event.event_identifier for event in events}) == len(events)
+    sequence = [event.sequence for event in events]
+    assert sequence == sorted(set(sequence))
+    fields = [field for event in events for field in event.model_dump(mode="json", exclude_none=True).items()]
+    amounts = [value for name, value in fields if name.endswith("_amount")]
+    assert len(amounts) == 11
+    assert not [amount for amount in amounts if not re.fullmatch(r"[0-9]+\.[0-9]{2}", amount)]
+    assert not [text for text in (MARKER, "_pii") if text in str(fields)]
+    assert MARKER not in str(records)
+
+
+def test_event_identifiers_differ_between_payments_and_sites(
+    authorize: LambdaFunction, confirm: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    for changes in ({}, {"pnm_payment_identifier": "2"}, site_changes(SITE_OF_3_0_IN_XML)):
+        send_at(NOON, authorize, authorization(**{"timestamp": unix_time(NOON)} | changes))
+        send_at(NOON, confirm, confirmation(**{"timestamp": unix_time(NOON)} | changes))
+
+    identifiers = [event.event_identifier for event in stream_reader.new_events()]
+    assert len(identifiers) == len(set(identifiers)) == 6
+
+
+def test_test_payment_publishes_no_events(
+    callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
+) -> None:
+    callback_driver.authorize("1", test="true")
+    callback_driver.confirm("1", test="true", payment_amount="7.00")
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", test="true"))
+
+    records = stream_reader.records()
+    assert len(records) == 3
+    assert events_in(records) == []
+
+
+def test_stream_other_items_and_deletions_produce_no_events(
+    callback_driver: CallbackDriver, stream_reader: StreamReader, ledger_table: LedgerFixture
+) -> None:
+    callback_driver.confirm()
+    stream_records = stream_reader.records()
+    for item in ledger_table.all_items():
+        key: Any = {name: {"S": item[name]} for name in ("pk", "sk")}
+        ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=key)
+
+    other_records = [record for record in stream_records if record["dynamodb"]["Keys"]["sk"]["S"] != "PAYMENT"]
+    deletions = stream_reader.records()
+    assert {record["eventName"] for record in deletions} == {"REMOVE"}
+    assert (len(other_records), len(deletions)) == (4, 5)
+    assert events_in([*other_records, *deletions]) == []
+
+
+def test_stream_record_invalid_payment_item_raises_error(
+    callback_driver: CallbackDriver, stream_reader: StreamReader
+) -> None:
+    callback_driver.authorize()
+    [record] = [r for r in stream_reader.records() if r["dynamodb"]["Keys"]["sk"]["S"] == "PAYMENT"]
+    old_image, new_image = stream_images(record)
+
+    assert len(payment_events(old_image, new_image, NOON)) == 1
+    with pytest.raises(ValueError, match="pnm_order_identifier"):
+        payment_events(old_image, new_image | {"pnm_order_identifier": "not an identifier"}, NOON)
+    del new_image["policy_version"]
+    with pytest.raises(KeyError, match="policy_version"):
+        payment_events(old_image, new_image, NOON)

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from paynearme.errors import InvocationFailedError
+from tests.support.aws_errors import MARKER
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
-from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
+from tests.support.harness import CapturedOutput, LambdaFunction
 from tests.support.stream_reader import Record, StreamReader, events_in
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MARKER = "zq7marker7qz"
 CUSTOMER = "c-9"
-ACCESS_DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": MARKER}}, "PutEvents")
 
 
 @dataclass(frozen=True)
@@ -95,39 +92,7 @@ def records(callback_driver: CallbackDriver, reverse: LambdaFunction, stream_rea
     return payment_records(stream_reader.records())
 
 
-def test_publish_all_events_in_order_per_payment(
-    records: list[Record], event_consumer: EventConsumer, publish: Callable[[list[Record]], None]
-) -> None:
-    publish(records)
-
-    received_events = event_consumer.received_events()
-    expected = {event.event_identifier: event for event in events_in(records)}
-    assert len(received_events) == len(expected) == 8
-    for event in received_events:
-        detail = event["detail"]
-        published = expected[detail["event_identifier"]]
-        assert (event["source"], event["detail-type"]) == ("paynearme", published.detail_type)
-        assert detail == published.model_dump(mode="json")
-    for payment_id in ("1", "2"):
-        sequences = [
-            e["detail"]["sequence"] for e in received_events if e["detail"]["pnm_payment_identifier"] == payment_id
-        ]
-        assert sequences == sorted(sequences)
-    assert event_consumer.dead_letter_bodies() == []
-    assert MARKER not in str(received_events)
-
-
-def test_publish_batch_retry_keeps_event_identifiers(
-    records: list[Record], event_consumer: EventConsumer, publish: Callable[[list[Record]], None]
-) -> None:
-    for _ in range(2):
-        publish(records)
-
-    received_events = [event["detail"]["event_identifier"] for event in event_consumer.received_events()]
-    assert received_events[: len(received_events) // 2] == received_events[len(received_events) // 2 :]
-
-
-def test_publish_logs_identifiers_per_event_without_pii(
+def test_publish_all_events_in_order_and_logged_without_pii(
     records: list[Record],
     event_consumer: EventConsumer,
     publish: Callable[[list[Record]], None],
@@ -137,44 +102,29 @@ def test_publish_logs_identifiers_per_event_without_pii(
 
     publish(records)
 
+    received = event_consumer.received_events()
+    expected = {event.event_identifier: event for event in events_in(records)}
+    assert len(received) == len(expected) == 8
+    for event in received:
+        published = expected[event["detail"]["event_identifier"]]
+        assert (event["source"], event["detail-type"]) == ("paynearme", published.detail_type)
+        assert event["detail"] == published.model_dump(mode="json")
+    for payment_id in ("1", "2"):
+        details = [event["detail"] for event in received if event["detail"]["pnm_payment_identifier"] == payment_id]
+        assert details == sorted(details, key=lambda detail: detail["sequence"])
+    assert event_consumer.dead_letter_bodies() == []
+    assert MARKER not in str(received)
+
     *lines, last_log = captured_output.logs()[logs_before:]
-    published = [(line["event_type"], line["event_identifier"], line["pnm_payment_identifier"]) for line in lines]
-    received_events = [(event["detail-type"], event["detail"]) for event in event_consumer.received_events()]
-    assert published == [(kind, d["event_identifier"], d["pnm_payment_identifier"]) for kind, d in received_events]
-    assert {line["pnm_order_identifier"] for line in lines} == {"80080175585"}
-    assert {line["operation"] for line in [*lines, last_log]} == {"publish_events"}
-    assert last_log["status"] == 200
-    assert not [
-        forbidden_text
-        for forbidden_text in (MARKER, CUSTOMER, "90.00", "_pii")
-        if forbidden_text in str([*lines, last_log])
+    assert [(line["event_type"], line["event_identifier"], line["pnm_payment_identifier"]) for line in lines] == [
+        (event["detail-type"], event["detail"]["event_identifier"], event["detail"]["pnm_payment_identifier"])
+        for event in received
     ]
+    assert {(line["operation"], line["pnm_order_identifier"]) for line in lines} == {("publish_events", "80080175585")}
+    assert (last_log["operation"], last_log["status"]) == ("publish_events", 200)
+    forbidden_texts = (MARKER, CUSTOMER, "90.00", "_pii")
+    assert not [text for text in forbidden_texts if text in str([*lines, last_log])]
     assert captured_output.metric_total("EventPublished") == 8
-
-
-def test_publish_bus_error_fails_batch_and_logs_no_message(
-    callback_driver: CallbackDriver,
-    stream_reader: StreamReader,
-    event_consumer: EventConsumer,
-    publish: Callable[[list[Record]], None],
-    aws_calls: AwsCallRecorder,
-    captured_output: CapturedOutput,
-) -> None:
-    callback_driver.authorize()
-    records = payment_records(stream_reader.records())
-
-    aws_calls.request_errors["PutEvents"] = ACCESS_DENIED
-    with pytest.raises(InvocationFailedError):
-        publish(records)
-    assert (event_consumer.received_events(), event_consumer.dead_letter_bodies()) == ([], [])
-    line = captured_output.logs()[-1]
-    assert (line["status"], line["error"]) == (500, "EventPublishFailedError")
-    assert line["error_causes"] == ["ClientError AccessDeniedException"]
-    assert MARKER not in captured_output.text()
-
-    aws_calls.request_errors.clear()
-    publish(records)
-    assert [event["detail-type"] for event in event_consumer.received_events()] == ["PaymentAuthorized"]
 
 
 def test_publish_poison_record_dead_lettered_then_redriven(

@@ -14,7 +14,6 @@ from tests.support.callback_driver import (
     OVERDUE,
     RELEASE_DUE,
     CallbackDriver,
-    limit,
     reversal,
     send_at,
     total,
@@ -46,116 +45,78 @@ def test_pending_only_accepted_payment_without_outcome(
     assert callback_driver.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
 
 
-def test_sweep_marks_overdue_payment_unconfirmed_once(
-    callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
-) -> None:
-    callback_driver.authorize()
-    stream_reader.new_types()
-
-    callback_driver.sweep(BEFORE_OVERDUE)
-    assert stream_reader.new_types() == []
-    for now in (OVERDUE, OVERDUE, BEFORE_RELEASE):
-        callback_driver.sweep(now)
-
-    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
-    assert callback_driver.item()["unconfirmed_at"] == OVERDUE.isoformat()
-    assert callback_driver.spent() == total("100.00")
-    assert captured_output.metric_total("PaymentUnconfirmed") == 1
-    assert captured_output.metric_total("ReservationReleased") == 0
-
-
 def test_sweep_lost_write_response_unconfirmed_counted(
-    callback_driver: CallbackDriver,
-    captured_output: CapturedOutput,
-    aws_calls: AwsCallRecorder,
-    stream_reader: StreamReader,
+    callback_driver: CallbackDriver, captured_output: CapturedOutput, aws_calls: AwsCallRecorder
 ) -> None:
     callback_driver.authorize()
-    stream_reader.new_types()
 
     aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
     callback_driver.sweep(OVERDUE)
 
-    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
+    assert callback_driver.item()["unconfirmed_at"] == OVERDUE.isoformat()
     assert captured_output.metric_total("PaymentUnconfirmed") == 1
 
 
 def test_concurrent_sweeps_mark_unconfirmed_once(
-    callback_driver: CallbackDriver,
-    captured_output: CapturedOutput,
-    stream_reader: StreamReader,
-    interleave: Interleaver,
+    callback_driver: CallbackDriver, captured_output: CapturedOutput, interleave: Interleaver
 ) -> None:
     callback_driver.authorize()
-    stream_reader.new_types()
+    first_sweep = OVERDUE + timedelta(seconds=1)
 
-    interleave(lambda: callback_driver.sweep(OVERDUE + timedelta(seconds=1)))
+    interleave(lambda: callback_driver.sweep(first_sweep))
     callback_driver.sweep(OVERDUE)
 
-    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
+    assert callback_driver.item()["unconfirmed_at"] == first_sweep.isoformat()
     assert captured_output.metric_total("PaymentUnconfirmed") == 1
 
 
 @pytest.mark.parametrize("outcome", ["confirm", "decline"])
 def test_sweep_overtaken_by_outcome_marks_nothing(
-    callback_driver: CallbackDriver,
-    captured_output: CapturedOutput,
-    stream_reader: StreamReader,
-    interleave: Interleaver,
-    outcome: str,
+    callback_driver: CallbackDriver, captured_output: CapturedOutput, interleave: Interleaver, outcome: str
 ) -> None:
     callback_driver.authorize()
-    stream_reader.new_types()
 
     interleave(lambda: getattr(callback_driver.at(OVERDUE), outcome)())
     callback_driver.sweep(OVERDUE)
 
-    assert stream_reader.new_types() == ["PaymentConfirmed" if outcome == "confirm" else "PaymentFailed"]
+    assert "unconfirmed_at" not in callback_driver.item()
     assert captured_output.metric_total("PaymentUnconfirmed") == 0
     assert callback_driver.pending() == {}
 
 
-def test_sweep_releases_reservation_once_after_timeout(
-    callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
+def test_sweep_marks_and_releases_overdue_payment_once(
+    callback_driver: CallbackDriver, captured_output: CapturedOutput
 ) -> None:
     callback_driver.authorize("1")
     callback_driver.authorize("2", payment_amount="30.00")
     callback_driver.confirm("2", payment_amount="30.00")
-    stream_reader.new_types()
 
-    callback_driver.sweep(OVERDUE)
-    callback_driver.sweep(BEFORE_RELEASE)
+    callback_driver.sweep(BEFORE_OVERDUE)
+    assert "unconfirmed_at" not in callback_driver.item("1")
+    for now in (OVERDUE, OVERDUE, BEFORE_RELEASE):
+        callback_driver.sweep(now)
+    assert callback_driver.item("1")["unconfirmed_at"] == OVERDUE.isoformat()
     assert callback_driver.spent() == total("130.00")
     for hours in range(3):
         callback_driver.sweep(RELEASE_DUE + timedelta(hours=hours))
 
-    assert stream_reader.new_types() == ["PaymentUnconfirmed", "ReservationReleased"]
+    assert callback_driver.item("1")["released_at"] == RELEASE_DUE.isoformat()
     assert callback_driver.spent() == total("30.00")
-    assert captured_output.metric_total("ReservationReleased") == 1
     assert callback_driver.pending() == {}
-
-
-def test_sweep_first_after_release_due_marks_and_releases(
-    callback_driver: CallbackDriver, stream_reader: StreamReader
-) -> None:
-    callback_driver.authorize()
-
-    callback_driver.sweep(RELEASE_DUE)
-
-    assert stream_reader.new_types() == ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
+    assert [captured_output.metric_total(name) for name in ("PaymentUnconfirmed", "ReservationReleased")] == [1, 1]
 
 
 def test_sweep_release_overtaken_by_confirmation_keeps_spending(
-    callback_driver: CallbackDriver, stream_reader: StreamReader, interleave: Interleaver
+    callback_driver: CallbackDriver, captured_output: CapturedOutput, interleave: Interleaver
 ) -> None:
     callback_driver.authorize()
     callback_driver.sweep(OVERDUE)
-    stream_reader.new_types()
 
     interleave(lambda: callback_driver.at(RELEASE_DUE).confirm())
     callback_driver.sweep(RELEASE_DUE)
 
-    assert stream_reader.new_types() == ["PaymentConfirmed"]
+    assert "released_at" not in callback_driver.item()
+    assert captured_output.metric_total("ReservationReleased") == 0
     assert callback_driver.spent() == total("100.00")
 
 
@@ -191,26 +152,9 @@ def test_release_with_outdated_pending_since_does_nothing(callback_driver: Callb
     assert callback_driver.item()["reservation_amount"] == 100
 
 
-def test_sweep_without_reservation_ends_pending_without_release(
-    callback_driver: CallbackDriver, captured_output: CapturedOutput, stream_reader: StreamReader
-) -> None:
-    callback_driver.authorize(site_customer_identifier=None)
-    stream_reader.new_types()
-
-    callback_driver.sweep(OVERDUE)
-    assert list(callback_driver.pending()) == ["1"]
-    callback_driver.sweep(RELEASE_DUE)
-
-    assert callback_driver.pending() == {}
-    assert stream_reader.new_types() == ["PaymentUnconfirmed"]
-    assert "released_at" not in callback_driver.item()
-    assert captured_output.metric_total("ReservationReleased") == 0
-
-
 def test_reauthorized_payment_pending_and_swept_with_new_events(
-    callback_driver: CallbackDriver, stream_reader: StreamReader, deployed_policy: FakeAppConfig
+    callback_driver: CallbackDriver, stream_reader: StreamReader
 ) -> None:
-    deployed_policy.put_defaults(spending_limits=[limit("day", "100.00")])
     callback_driver.authorize()
     callback_driver.sweep(RELEASE_DUE)
 
@@ -224,28 +168,6 @@ def test_reauthorized_payment_pending_and_swept_with_new_events(
     expected_types = ["PaymentAuthorized", "PaymentUnconfirmed", "ReservationReleased"]
     assert [event.detail_type for event in events] == expected_types * 2
     assert len({event.event_identifier for event in events}) == 6
-
-
-def test_reauthorization_declined_ends_pending(callback_driver: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
-    deployed_policy.put_defaults(spending_limits=[limit("month", "100.00")])
-    callback_driver.authorize("1")
-    callback_driver.sweep(RELEASE_DUE)
-    callback_driver.at(RELEASE_DUE).confirm("2")
-
-    assert not callback_driver.at(RELEASE_DUE).authorize("1")
-
-    assert callback_driver.pending() == {}
-
-
-def test_confirm_after_sweep_release_published_and_flagged(
-    callback_driver: CallbackDriver, stream_reader: StreamReader
-) -> None:
-    callback_driver.authorize()
-    callback_driver.sweep(RELEASE_DUE)
-    stream_reader.new_types()
-
-    callback_driver.at(RELEASE_DUE).confirm()
-
-    assert stream_reader.new_types() == ["PaymentConfirmed", "paid_after_release"]
-    assert callback_driver.spent() == total("100.00")
-    assert callback_driver.ledger_table.balances() == {"773090000": 100}
+    released = [event.model_dump(mode="json") for event in events[2::3]]
+    assert [event["decided_at"] for event in released] == ["2026-11-20T17:00:00Z", "2026-11-21T17:00:00Z"]
+    assert {event["payment_amount"] for event in released} == {"100.00"}
