@@ -12,8 +12,10 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.core.models import MockAWS
+from urllib3 import BaseHTTPResponse, Retry
 
 from paynearme import policy_provider
+from paynearme.client import paynearme_client
 from paynearme.platform import observability
 from paynearme.platform.deadline import Deadline
 from paynearme.policy_provider import PolicyProvider
@@ -61,6 +63,15 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_METRICS_NAMESPACE": "PayNearMe",
 }
+
+
+class RetryWithoutWait(Retry):
+    """Retry at once."""
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        """Do nothing."""
+
+
 _after, _run = Deadline.after, Deadline.run
 
 
@@ -135,7 +146,7 @@ def ledger_table(dynamodb: "DynamoDBClient") -> LedgerFixture:
 
 @pytest.fixture
 def stream_reader(ledger_table: LedgerFixture) -> StreamReader:
-    """Enable the table's stream. Not a default, because moto copies the stream for each transaction."""
+    """Enable the table's stream. Not a default, because it makes each transaction slower."""
     return StreamReader.enable(ledger_table)
 
 
@@ -167,22 +178,17 @@ def deployed_policy(cached_clients: CachedClients) -> Iterator[FakeAppConfig]:
 
 
 @pytest.fixture
-def cache_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the cached sites and policies in functions that start after this fixture."""
+def advance_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Advance the clock of the cached sites and policies in functions that start after this fixture."""
     clock = Clock()
     monkeypatch.setattr(site_provider, "SiteProvider", partial(SiteProvider, clock=clock))
     monkeypatch.setattr(policy_provider, "PolicyProvider", partial(PolicyProvider, clock=clock))
-    return clock
-
-
-@pytest.fixture
-def advance_clock(cache_clock: Clock) -> Callable[[float], None]:
-    return cache_clock.advance
+    return clock.advance
 
 
 @pytest.fixture
 def cold_start(
-    aws_calls: AwsCallRecorder, deployed_policy: FakeAppConfig, cache_clock: Clock
+    aws_calls: AwsCallRecorder, deployed_policy: FakeAppConfig, advance_clock: Callable[[float], None]
 ) -> Iterator[Callable[[str], LambdaFunction]]:
     """Import a function's module again, as a new Lambda environment does."""
     imported = []
@@ -247,7 +253,9 @@ def paynearme(monkeypatch: pytest.MonkeyPatch, token_endpoint: TokenEndpointStub
 def paynearme_behind_urllib3(paynearme: PayNearMeStub, monkeypatch: pytest.MonkeyPatch) -> PayNearMeStub:
     """PayNearMe behind urllib3's connection pool, without the waiting time of retries."""
     monkeypatch.setattr("paynearme.client.paynearme_client.PoolManager", paynearme.behind_urllib3)
-    monkeypatch.setattr("urllib3.Retry.sleep", lambda *_: None)
+    policy = paynearme_client._retry_policy
+    without_wait = {"backoff_factor": 0, "backoff_jitter": 0}
+    monkeypatch.setattr(paynearme_client, "_retry_policy", lambda **options: policy(**options).new(**without_wait))
     return paynearme
 
 

@@ -25,7 +25,7 @@ BASE_URL = "https://api.example.com"
 NOW = 1_721_943_463.9
 SITE_PAYMENT_IDENTIFIER = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
 
-SMART_TOKEN_REQUEST = read_message(SmartTokenRequest, valid_guaranteed_ach_request())
+SMART_TOKEN_REQUEST = read_message(SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25"))
 FIND_REQUEST = read_message(FindPaymentMethodsRequest, load_sample("find_payment_methods", "saved"))
 ORDER_REQUEST = read_message(
     CreateOrderRequest, from_json_body(json_event(load_sample("create_order", "guaranteed_ach")))
@@ -66,11 +66,13 @@ class StubTokens:
 
 
 def new_client(
-    http: PayNearMeStub | PoolManager, tokens: StubTokens | AccessTokens | None = None, base_url: str = BASE_URL
+    http: PayNearMeStub | PoolManager | None,
+    tokens: StubTokens | AccessTokens | None = None,
+    base_url: str = BASE_URL,
 ) -> PayNearMeClient:
-    """Return a client. Without ``tokens``, a request for a token fails."""
+    """Return a client. Without ``tokens``, a request for a token fails. Without ``http``, it has its own pool."""
     return PayNearMeClient(
-        base_url, cast(AccessTokens, tokens or StubTokens()), cast(PoolManager, http), clock=lambda: NOW
+        base_url, cast(AccessTokens, tokens or StubTokens()), cast(PoolManager | None, http), clock=lambda: NOW
     )
 
 

@@ -2,23 +2,23 @@
 
 import asyncio
 import json
-import socket
-import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from threading import Event
 from typing import Any
 
 from aiohttp import web
 from urllib3 import PoolManager
 
-from paynearme.client.paynearme_client import PayNearMeClient
 from paynearme.platform.deadline import Deadline
 from sandbox.faults.fault_proxy import abort_connection
-from tests.support.client_stubs import StubTokens, new_client
 from tests.support.http_server_fixture import serve
 
 type Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-MAX_SECONDS = 20
+MAX_SECONDS = 30
 """The maximum duration of a test whose request hangs."""
 
 
@@ -64,7 +64,7 @@ class PayNearMeServer:
 
     def __init__(self, *responders: Responder) -> None:
         self._responders = list(responders)
-        self.request_received = threading.Event()
+        self.request_received = Event()
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.received: list[dict[str, Any]] = []
@@ -80,35 +80,39 @@ class PayNearMeServer:
         responder = self._responders.pop(0) if len(self._responders) > 1 else self._responders[0]
         return await responder(request)
 
-    def runner(self) -> web.AppRunner:
-        """Return the runner of the HTTP server."""
+    def call[T](self, function: Callable[[PoolManager, str], T], tls: SSLContext | None = None) -> T:
+        """Start the server, and return the result of ``function`` with connections and the server's URL."""
         application = web.Application()
         application.router.add_post("/json-api/{operation}", self._handle)
         # Not 0, which aiohttp interprets as no limit.
-        return web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
-
-    def call_with_client[T](self, function: Callable[[PayNearMeClient], T], tokens: StubTokens | None = None) -> T:
-        """Start the server, and return the result of ``function`` with a client of it."""
-        return self.call_with_pool(lambda http, url: function(new_client(http, tokens, url)))
-
-    def call_with_pool[T](self, function: Callable[[PoolManager, str], T]) -> T:
-        """Start the server, and return the result of ``function`` with connections and the server's URL."""
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.01)
 
         async def run() -> T:
-            async with asyncio.timeout(MAX_SECONDS), serve(self.runner()) as url:
-                with PoolManager() as http:
-                    return await asyncio.to_thread(function, http, url)
+            async with asyncio.timeout(MAX_SECONDS), serve(runner, tls) as url:
+                try:
+                    with PoolManager() as http:
+                        return await asyncio.to_thread(function, http, url)
+                finally:
+                    # Accept the connections that the client opened and closed, so that the end closes them.
+                    for _ in range(10):
+                        await asyncio.sleep(0)
 
         return asyncio.run(run())
 
 
-def refused_port() -> socket.socket:
-    """Return a bound socket that does not listen, so that the port refuses connections."""
-    unbound_socket = socket.socket()
-    unbound_socket.bind(("127.0.0.1", 0))
-    return unbound_socket
+@dataclass(frozen=True)
+class EventDeadline(Deadline):
+    """A deadline that passes when ``event`` is set, independent of time. ``attempts`` contains the running attempts."""
 
+    ends_at: float = MAX_SECONDS
+    clock: Callable[[], float] = float
+    event: Event = field(default_factory=Event)
+    attempts: list[Future[Any]] = field(default_factory=list)
 
-def short_deadline() -> Deadline:
-    """Return a deadline that ends before ``MAX_SECONDS``."""
-    return Deadline.after(MAX_SECONDS / 2)
+    def run[T](self, function: Callable[[], T]) -> T:
+        """Start ``function``. Raise ``TimeoutError`` after the event."""
+        executor = ThreadPoolExecutor(1)
+        self.attempts.append(executor.submit(function))
+        executor.shutdown(wait=False)
+        assert self.event.wait(MAX_SECONDS)
+        raise TimeoutError

@@ -6,7 +6,9 @@ from io import BytesIO
 from typing import Any, Self
 
 from urllib3 import HTTPResponse, PoolManager
+from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError
 
 from tests.support.http_assertions import body_received
 from tests.support.samples import load_sample
@@ -16,10 +18,10 @@ SAMPLE_REPLY = load_sample("get_smart_token_response", "guaranteed_ach")
 type Reply = HTTPResponse | BaseException
 
 
-def http_response(status: int, content: object) -> HTTPResponse:
+def http_response(status: int, content: object, **headers: str) -> HTTPResponse:
     """Return a response. ``content`` is bytes, or a value that becomes JSON."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return HTTPResponse(body=BytesIO(body), status=status)
+    return HTTPResponse(body=BytesIO(body), status=status, headers=headers)
 
 
 class PayNearMeStub:
@@ -72,10 +74,22 @@ class PayNearMeStub:
         """Return a pool with urllib3's retries. The stub replaces only its connections."""
         send = self.request
 
+        class Connection(HTTPSConnection):
+            def connect(self) -> None:
+                self.is_verified = True
+
+            def request(self, method: str, url: str, *_: Any, **options: Any) -> None:
+                try:
+                    self.reply = send(method, f"https://{self.host}{url}", **options)
+                except MaxRetryError as error:
+                    # One attempt raises the reason.
+                    raise error.reason or error from None
+
+            def getresponse(self) -> HTTPResponse:  # type: ignore[override] # urllib3 also overrides it
+                return self.reply
+
         class Pool(HTTPSConnectionPool):
-            def _make_request(self, conn: Any, method: str, url: str, *_: Any, **options: Any) -> Any:
-                full_url = f"https://{self.host}{url}"
-                return send(method, full_url, body=options["body"], headers=options["headers"])
+            ConnectionCls = Connection
 
         manager = PoolManager()
         manager.pool_classes_by_scheme = {"https": Pool}

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qs
 
@@ -18,6 +17,7 @@ from paynearme.sites.site import OAuthClient, ResolvedSite
 from tests.support.api_driver import ProcessKilled
 from tests.support.fake_clock import Clock
 from tests.support.http_assertions import body_received
+from tests.support.message_fixtures import resolved_site
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -44,9 +44,11 @@ OAUTH: dict[str, Any] = {
 TOKEN = "zq7token"
 """The prefix of every token."""
 
+FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
+
 
 class TokenEndpointStub:
-    """Replace ``PoolManager``. Return ``zq7token-1``, ``zq7token-2`` and so on, or ``reply``. Thread-safe.
+    """Replace ``PoolManager``. Return ``zq7token-1``, ``zq7token-2`` and so on, or ``reply``.
 
     ``requests`` records the requests. The first of ``during_request`` runs during the next request.
     """
@@ -56,7 +58,6 @@ class TokenEndpointStub:
         self.expires_in: object = 3600
         self.during_request: list[Callable[[], object]] = []
         self.requests: list[dict[str, Any]] = []
-        self._lock = Lock()
 
     def __call__(self) -> Self:
         return self
@@ -66,14 +67,12 @@ class TokenEndpointStub:
     ) -> HTTPResponse:
         lower_case_headers = {name.lower(): value for name, value in headers.items()}
         form = parse_qs(body_received(body, self.reply).decode())
-        with self._lock:
-            self.requests.append({"to": f"{method} {url}", "headers": lower_case_headers, "form": form})
-            number = len(self.requests)
+        self.requests.append({"to": f"{method} {url}", "headers": lower_case_headers, "form": form})
         if self.during_request:
             self.during_request.pop(0)()
         if isinstance(self.reply, Exception):
             raise self.reply
-        return self.reply or self.granting(access_token=f"{TOKEN}-{number}", expires_in=self.expires_in)
+        return self.reply or self.granting(access_token=f"{TOKEN}-{len(self.requests)}", expires_in=self.expires_in)
 
     @staticmethod
     def granting(**changes: object) -> HTTPResponse:
@@ -84,18 +83,9 @@ class TokenEndpointStub:
 
 
 def site(**changes: object) -> ResolvedSite:
-    """Return ``OAUTH_SITE`` with changes to its client. ``None`` omits a field."""
-    client = {name: value for name, value in (CLIENT | changes).items() if value is not None}
-    return ResolvedSite(
-        identifier=OAUTH_SITE,
-        version="3.0",
-        callback_secrets=(),
-        api_secret=SecretStr("unused"),
-        oauth=OAuthClient.model_validate(client),
-        response_format="json",
-        reverse_envelope="",
-        reverse_element="",
-    )
+    """Return ``OAUTH_SITE`` with changes to its client."""
+    client = OAuthClient.model_validate(CLIENT | changes)
+    return resolved_site().model_copy(update={"identifier": OAUTH_SITE, "oauth": client})
 
 
 @dataclass
@@ -139,17 +129,16 @@ class WorkerProcesses:
 
     def store(self, value: str) -> None:
         """Store a value as another process does."""
-        name = f"{PATH}/{OAUTH_SITE}"
-        self.ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+        self.ssm.put_parameter(Name=f"{PATH}/{OAUTH_SITE}", Value=value, Type="SecureString", Overwrite=True)
 
     def leave_lease_acquired(self) -> None:
         """End a process during its token request, so that its lease remains."""
-        self.token_endpoint.during_request.insert(0, self._end_process)
+
+        def end_process() -> None:
+            raise ProcessKilled
+
+        self.token_endpoint.during_request.insert(0, end_process)
         try:
             self.get_access_token()
         except ProcessKilled:
             self.token_endpoint.requests.pop()
-
-    @staticmethod
-    def _end_process() -> None:
-        raise ProcessKilled

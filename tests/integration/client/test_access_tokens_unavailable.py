@@ -1,10 +1,6 @@
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from urllib3 import HTTPResponse
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError
-from urllib3.exceptions import ReadTimeoutError as AnswerTimeoutError
 
 from paynearme.client.access_token_cache import LEASE_SECONDS
 from paynearme.errors import (
@@ -17,61 +13,40 @@ from paynearme.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from tests.support.api_driver import BROKEN_CONNECTION, CONNECT_TIMEOUT, CONNECTION_REFUSED, READ_TIMEOUT
 from tests.support.aws_errors import client_error
 from tests.support.harness import AwsCallRecorder
 from tests.support.paynearme_stub import http_response
-from tests.support.token_endpoint_stub import TOKEN, TokenEndpointStub, WorkerProcesses
+from tests.support.token_endpoint_stub import FIRST_TOKEN, SECOND_TOKEN, TOKEN, TokenEndpointStub, WorkerProcesses
 
 URL = "https://ssm.us-east-1.amazonaws.com"
-FIRST_TOKEN, SECOND_TOKEN = f"{TOKEN}-1", f"{TOKEN}-2"
-
-
 ACCESS_DENIED = client_error("AccessDeniedException")
-POOL = HTTPSConnectionPool("login.paynearme.invalid")
-HTML_BODY = b"<html>zq7</html>"
+granting = TokenEndpointStub.granting
 
-
-FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, type[ServiceError]]] = {
-    "400": (http_response(400, {"error": "invalid_client"}), CredentialsRejectedError),
-    "401": (http_response(401, HTML_BODY), CredentialsRejectedError),
-    "403": (http_response(403, {}), CredentialsRejectedError),
-    "404": (http_response(404, {}), RequestNotAcceptedError),
-    "429": (http_response(429, {}), RequestNotAcceptedError),
-    "500": (http_response(500, {"access_token": TOKEN, "token_type": "Bearer"}), RequestNotAcceptedError),
-    "redirect": (HTTPResponse(status=302, headers={"Location": "https://zq7.invalid"}), RequestNotAcceptedError),
-    "HTML": (http_response(200, HTML_BODY), RequestNotAcceptedError),
-    "invalid UTF-8": (http_response(200, b"\xff\xfe"), RequestNotAcceptedError),
-    "empty body": (http_response(200, b""), RequestNotAcceptedError),
-    "list": (http_response(200, [TOKEN]), RequestNotAcceptedError),
-    "text": (http_response(200, TOKEN), RequestNotAcceptedError),
-    "null": (http_response(200, None), RequestNotAcceptedError),
-    "error with 200": (http_response(200, {"error": "zq7"}), RequestNotAcceptedError),
-    "no token": (TokenEndpointStub.granting(access_token=None), RequestNotAcceptedError),
-    "numeric token": (TokenEndpointStub.granting(access_token=7), RequestNotAcceptedError),
-    "empty token": (TokenEndpointStub.granting(access_token=""), RequestNotAcceptedError),
-    "token with a space": (TokenEndpointStub.granting(access_token="zq7 token"), RequestNotAcceptedError),
-    "token with a line break": (TokenEndpointStub.granting(access_token="zq7\r\nHost: x"), RequestNotAcceptedError),
-    "non-ASCII token": (TokenEndpointStub.granting(access_token="zq7\u00e9"), RequestNotAcceptedError),
-    "no token type": (TokenEndpointStub.granting(token_type=None), RequestNotAcceptedError),
-    "other token type": (TokenEndpointStub.granting(token_type="mac"), RequestNotAcceptedError),
-    "text expiry": (TokenEndpointStub.granting(expires_in="zq7"), RequestNotAcceptedError),
-    "list expiry": (TokenEndpointStub.granting(expires_in=[1]), RequestNotAcceptedError),
-    "infinite expiry": (
+FAILED_GRANTS: list[tuple[HTTPResponse | Exception, type[ServiceError]]] = [
+    *((http_response(status, {"error": "zq7"}), CredentialsRejectedError) for status in (400, 401, 403)),
+    *((http_response(status, {"access_token": TOKEN}), RequestNotAcceptedError) for status in (404, 429, 500)),
+    (http_response(302, b"", Location="https://zq7.invalid"), RequestNotAcceptedError),
+    *((http_response(200, body), RequestNotAcceptedError) for body in (b"<html>zq7", b"\xff\xfe", b"", b"[" * 100_000)),
+    *((http_response(200, body), RequestNotAcceptedError) for body in ([TOKEN], TOKEN, None, {"error": "zq7"})),
+    *(
+        (granting(access_token=token), RequestNotAcceptedError)
+        for token in (None, 7, "", "zq7 token", "zq7\r\nHost: x", "zq7\u00e9")
+    ),
+    *((granting(token_type=token_type), RequestNotAcceptedError) for token_type in (None, "mac")),
+    *((granting(expires_in=seconds), RequestNotAcceptedError) for seconds in ("zq7", [1], 10**400, "9" * 400)),
+    (
         http_response(200, b'{"access_token": "zq7", "token_type": "Bearer", "expires_in": 1e999}'),
         RequestNotAcceptedError,
     ),
-    "expiry of 400 digits": (TokenEndpointStub.granting(expires_in=10**400), RequestNotAcceptedError),
-    "text expiry of 400 digits": (TokenEndpointStub.granting(expires_in="9" * 400), RequestNotAcceptedError),
-    "deeply nested JSON": (http_response(200, b"[" * 100_000), RequestNotAcceptedError),
-    "deeply nested token": (http_response(200, b'{"access_token": ' + b"[" * 100_000), RequestNotAcceptedError),
-    "connection refused": (NewConnectionError(HTTPConnection("x"), "zq7"), RequestNotAcceptedError),
-    "truncated": (ProtocolError("zq7"), UpstreamError),
-    "response timeout": (AnswerTimeoutError(POOL, "/", "zq7"), UpstreamTimeoutError),
-    "connect timeout": (ConnectTimeoutError("zq7"), UpstreamConnectTimeoutError),
-}
+    (CONNECTION_REFUSED, RequestNotAcceptedError),
+    (BROKEN_CONNECTION, UpstreamError),
+    (READ_TIMEOUT, UpstreamTimeoutError),
+    (CONNECT_TIMEOUT, UpstreamConnectTimeoutError),
+]
 
 
-@pytest.mark.parametrize(("response", "error"), FAILED_GRANTS.values(), ids=FAILED_GRANTS)
+@pytest.mark.parametrize(("response", "error"), FAILED_GRANTS, ids=range(len(FAILED_GRANTS)))
 def test_token_endpoint_failed_grant_raises_error_stores_nothing(
     processes: WorkerProcesses, response: HTTPResponse | Exception, error: type[ServiceError]
 ) -> None:

@@ -5,25 +5,25 @@ import pytest
 from urllib3 import HTTPResponse
 
 from paynearme.protocol.signing import verify
-from tests.support.api_driver import (
-    ACCEPTED_REPLY,
-    KEY,
-    READ_TIMEOUT,
-    REQUEST,
-    SUBMITTED,
-    ApiDriver,
-    identifier_of,
-    outcome,
-)
+from tests.support.api_driver import ACCEPTED_REPLY, KEY, REQUEST, SUBMITTED, ApiDriver, identifier_of, outcome
 from tests.support.aws_errors import client_error
-from tests.support.callback_fixtures import SITE, SITES, authorization
+from tests.support.callback_fixtures import authorization
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 from tests.support.samples import load_sample
-from tests.support.token_endpoint_stub import CLIENT, CLIENT_SECRET, OAUTH, OAUTH_SITE, TOKEN, TokenEndpointStub
+from tests.support.token_endpoint_stub import (
+    CLIENT,
+    CLIENT_SECRET,
+    FIRST_TOKEN,
+    OAUTH,
+    OAUTH_SITE,
+    SECOND_TOKEN,
+    TOKEN,
+    TokenEndpointStub,
+)
 
-FIRST, SECOND = f"Bearer {TOKEN}-1", f"Bearer {TOKEN}-2"
+FIRST, SECOND = f"Bearer {FIRST_TOKEN}", f"Bearer {SECOND_TOKEN}"
 
 # By operation: the path, the request, and PayNearMe's response.
 CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -40,7 +40,6 @@ CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "make_payment": ("/payments", REQUEST, ACCEPTED_REPLY),
 }
-RETRIED_CALLS = [name for name in CALLS if name != "make_payment"]
 
 
 @pytest.fixture
@@ -48,70 +47,19 @@ def api_driver(cold_start: Callable[[str], LambdaFunction], oauth_site: str, pay
     return ApiDriver(cold_start)
 
 
-@pytest.fixture(params=CALLS)
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def call(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str, site: str = OAUTH_SITE) -> Response:
+def call(api_driver: ApiDriver, paynearme: PayNearMeStub, name: str = "get_smart_token") -> Response:
     """Make a call. PayNearMe returns ``next_replies`` first, then a successful response."""
     path, request, reply = CALLS[name]
-    paynearme.default_reply = paynearme.replying(200, reply)
+    paynearme.reply((200, reply))
     key = KEY if name == "make_payment" else None
-    return api_driver.post(path, request | {"site_identifier": site}, key)
-
-
-def expire_lease(ledger_table: LedgerFixture) -> None:
-    key = {"pk": {"S": f"ACCESS_TOKEN#{OAUTH_SITE}"}, "sk": {"S": "LEASE"}}
-    ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=key)
-
-
-def test_oauth_call_has_access_token_and_no_signature(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, name: str
-) -> None:
-    assert call(api_driver, paynearme, name).status == 200
-
-    [sent] = paynearme.sent
-    assert paynearme.authorizations == [FIRST]
-    assert paynearme.urls == [f"POST https://api.paynearme.invalid/json-api/{name}"]
-    assert "signature" not in sent
-    assert (sent["site_identifier"], sent["version"]) == (OAUTH_SITE, "3.0")
-    assert sent["timestamp"]
-
-
-def test_oauth_call_has_signature_too_if_configured(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, name: str
-) -> None:
-    site_entry = {**OAUTH, "oauth": CLIENT | {"send_signature": True}}
-    sites_secret.put({"sites": {OAUTH_SITE: site_entry}})
-
-    assert call(api_driver, paynearme, name).status == 200
-    [sent] = paynearme.sent
-    assert paynearme.authorizations == [FIRST]
-    verify(sent, sent["signature"], [OAUTH["secret"]], "3.0")
-
-
-@pytest.mark.parametrize("site", [SITE, OAUTH_SITE], ids=["no client", "unused client"])
-def test_signed_call_requests_no_access_token(
-    api_driver: ApiDriver,
-    paynearme: PayNearMeStub,
-    token_endpoint: TokenEndpointStub,
-    sites_secret: SitesSecret,
-    aws_calls: AwsCallRecorder,
-    name: str,
-    site: str,
-) -> None:
-    sites_secret.put({"sites": {**SITES, OAUTH_SITE: OAUTH | {"call_authentication": "hmac"}}})
-
-    assert call(api_driver, paynearme, name, site).status == 200
-    assert paynearme.authorizations == [None]
-    verify(paynearme.sent[0], paynearme.sent[0]["signature"], [(SITES | {OAUTH_SITE: OAUTH})[site]["secret"]], "3.0")
-    assert token_endpoint.requests == []
-    assert "GetParameter" not in aws_calls.calls
+    return api_driver.post(path, request | {"site_identifier": OAUTH_SITE}, key)
 
 
 def test_access_token_is_shared_by_all_functions(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub
+    api_driver: ApiDriver,
+    paynearme: PayNearMeStub,
+    token_endpoint: TokenEndpointStub,
+    captured_output: CapturedOutput,
 ) -> None:
     for _ in range(2):
         for name in CALLS:
@@ -119,52 +67,26 @@ def test_access_token_is_shared_by_all_functions(
         api_driver.started.clear()
 
     assert set(paynearme.authorizations) == {FIRST}
+    assert not [sent for sent in paynearme.sent if "signature" in sent or sent["site_identifier"] != OAUTH_SITE]
     assert len(token_endpoint.requests) == 1
+    # The stored response of the submission is not counted.
+    assert captured_output.metric_total("PayNearMeCallSucceeded") == 2 * len(CALLS) - 1
 
 
-@pytest.mark.parametrize("name", RETRIED_CALLS)
-def test_access_token_rejected_is_replaced_once(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
+def test_signed_call_requests_no_access_token(
+    api_driver: ApiDriver,
+    paynearme: PayNearMeStub,
+    token_endpoint: TokenEndpointStub,
+    sites_secret: SitesSecret,
+    aws_calls: AwsCallRecorder,
 ) -> None:
-    paynearme.next_replies = [paynearme.replying(401, {"status": "error"})]
+    sites_secret.put({"sites": {OAUTH_SITE: OAUTH | {"call_authentication": "hmac"}}})
 
-    assert call(api_driver, paynearme, name).status == 200
-    assert call(api_driver, paynearme, name).status == 200
-    assert paynearme.authorizations == [FIRST, SECOND, SECOND]
-    assert len(token_endpoint.requests) == 2
-
-
-def test_access_token_kept_after_403(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
-) -> None:
-    paynearme.next_replies = [paynearme.replying(403, {"status": "error"})]
-
-    assert outcome(call(api_driver, paynearme, name)) == (502, "credentials-rejected")
-    assert call(api_driver, paynearme, name).status == 200
-    assert paynearme.authorizations == [FIRST, FIRST]
-    assert len(token_endpoint.requests) == 1
-
-
-def test_access_tokens_all_rejected_maximum_two_requested(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
-) -> None:
-    paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(99)]
-
-    for _ in range(10):
-        assert outcome(call(api_driver, paynearme, name)) == (502, "credentials-rejected")
-
-    assert len(token_endpoint.requests) <= 2
-
-
-@pytest.mark.parametrize("name", RETRIED_CALLS)
-def test_access_token_second_rejected_no_third_requested(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, name: str
-) -> None:
-    paynearme.next_replies = [paynearme.replying(401, {}) for _ in range(9)]
-
-    assert outcome(call(api_driver, paynearme, name)) == (502, "credentials-rejected")
-    assert paynearme.authorizations == [FIRST, SECOND]
-    assert len(token_endpoint.requests) == 2
+    assert call(api_driver, paynearme).status == 200
+    assert paynearme.authorizations == [None]
+    verify(paynearme.sent[0], paynearme.sent[0]["signature"], [OAUTH["secret"]], "3.0")
+    assert token_endpoint.requests == []
+    assert "GetParameter" not in aws_calls.calls
 
 
 def test_make_payment_rejected_access_token_replaced_later(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
@@ -178,64 +100,50 @@ def test_make_payment_rejected_access_token_replaced_later(api_driver: ApiDriver
     assert {sent["site_payment_identifier"] for sent in paynearme.sent} == {identifier_of(site=OAUTH_SITE)}
 
 
-FAILED_GRANTS: dict[str, tuple[HTTPResponse | Exception, tuple[int, str]]] = {
-    "400": (HTTPResponse(b'{"error": "invalid_client"}', status=400), (502, "credentials-rejected")),
-    "401": (HTTPResponse(b"<html>", status=401), (502, "credentials-rejected")),
-    "500": (HTTPResponse(b"<html>", status=500), (502, "paynearme-error")),
-    "HTML": (HTTPResponse(b"<html>zq7</html>", status=200), (502, "paynearme-error")),
-    "timeout": (READ_TIMEOUT, (504, "paynearme-timeout")),
-}
-
-
-@pytest.mark.parametrize(("reply", "expected"), FAILED_GRANTS.values(), ids=FAILED_GRANTS)
+@pytest.mark.parametrize("name", ["get_smart_token", "make_payment"])
+@pytest.mark.parametrize(
+    ("status", "kind", "metric"),
+    [(401, "credentials-rejected", "PayNearMeCredentialsRejected"), (500, "paynearme-error", "PayNearMeNotAccepted")],
+)
 def test_access_token_grant_failed_no_call_until_next_request(
     api_driver: ApiDriver,
     paynearme: PayNearMeStub,
     token_endpoint: TokenEndpointStub,
     ledger_table: LedgerFixture,
+    captured_output: CapturedOutput,
     name: str,
-    reply: HTTPResponse | Exception,
-    expected: tuple[int, str],
+    status: int,
+    kind: str,
+    metric: str,
 ) -> None:
-    token_endpoint.reply = reply
+    token_endpoint.reply = HTTPResponse(b"<html>zq7</html>", status=status)
 
     response = call(api_driver, paynearme, name)
 
-    assert outcome(response) == expected
+    assert outcome(response) == (502, kind)
     assert "zq7" not in response.body
+    assert captured_output.metric_total(metric) == 1
     assert paynearme.sent == []
-    assert len(token_endpoint.requests) == 1
     token_endpoint.reply = None
-    expire_lease(ledger_table)
+    lease_key = {"pk": {"S": f"ACCESS_TOKEN#{OAUTH_SITE}"}, "sk": {"S": "LEASE"}}
+    ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=lease_key)
     assert call(api_driver, paynearme, name).status == 200
 
 
 def test_access_token_parameter_denied_returns_unavailable(
-    api_driver: ApiDriver,
-    paynearme: PayNearMeStub,
-    aws_calls: AwsCallRecorder,
-    captured_output: CapturedOutput,
-    name: str,
+    api_driver: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
 ) -> None:
     aws_calls.request_errors["GetParameter"] = client_error("AccessDeniedException")
 
-    assert outcome(call(api_driver, paynearme, name)) == (503, "unavailable")
+    assert outcome(call(api_driver, paynearme, "make_payment")) == (503, "unavailable")
     assert paynearme.sent == []
     assert captured_output.metric_total("AccessTokenUnavailable") == 1
     assert "ClientError AccessDeniedException" in captured_output.logs()[0]["error_causes"]
     aws_calls.request_errors.clear()
-
-    assert call(api_driver, paynearme, name).status == 200
-
-
-def test_access_token_not_stored_is_still_used(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, name: str
-) -> None:
-    aws_calls.request_errors["PutParameter"] = client_error("AccessDeniedException")
-
-    assert call(api_driver, paynearme, name).status == 200
+    assert call(api_driver, paynearme, "make_payment").status == 200
 
 
+@pytest.mark.parametrize("name", ["get_smart_token", "make_payment"])
 @pytest.mark.parametrize("statuses", [[], [401], [401, 401], [500]], ids=str)
 def test_oauth_secrets_not_in_response_log_or_table(
     api_driver: ApiDriver,
@@ -253,19 +161,6 @@ def test_oauth_secrets_not_in_response_log_or_table(
     output = response.body + captured_output.text() + str(ledger_table.all_items())
     secrets = (TOKEN, CLIENT_SECRET, CLIENT["client_id"], OAUTH["secret"], "Bearer")
     assert not [text for text in secrets if text in output]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"oauth": None}, {"version": "2.0"}, {"oauth": CLIENT | {"token_url": "http://login.example.com"}}],
-    ids=["no client", "version 2.0", "http"],
-)
-def test_oauth_site_invalid_entry_returns_unavailable(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, sites_secret: SitesSecret, changes: dict[str, Any]
-) -> None:
-    sites_secret.put({"sites": {OAUTH_SITE: OAUTH | changes}})
-
-    assert outcome(call(api_driver, paynearme, "get_smart_token")) == (503, "unavailable")
 
 
 def test_oauth_site_callbacks_are_verified_by_signature(authorize: LambdaFunction, oauth_site: str) -> None:

@@ -1,13 +1,9 @@
 """The client sends nothing to a server without a trusted certificate."""
 
 import ssl
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import cast
 
 import pytest
 from cryptography import x509
@@ -16,29 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from urllib3 import PoolManager
 
-from paynearme.client.access_token_cache import AccessTokens
-from paynearme.client.paynearme_client import PayNearMeClient
-from paynearme.errors import RequestNotAcceptedError, UpstreamError
-from tests.support.client_stubs import ORDER_REQUEST, PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, StubTokens
+from paynearme.errors import RequestNotAcceptedError, ServiceError, UpstreamError
+from paynearme.platform.deadline import Deadline
+from tests.support.client_stubs import call, new_client
 from tests.support.message_fixtures import resolved_site
-from tests.support.paynearme_server_stub import short_deadline
+from tests.support.paynearme_server_stub import MAX_SECONDS, PayNearMeServer, replying
 
-pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("socket_enabled")]
-
-
-class UntrustedHandler(BaseHTTPRequestHandler):
-    """Return an empty response to each request, and count the requests."""
-
-    received = 0
-
-    def do_POST(self) -> None:
-        UntrustedHandler.received += 1
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Write no log."""
+pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("real_connections")]
 
 
 @pytest.fixture
@@ -65,38 +45,29 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def untrusted_server(certificate: Path) -> Iterator[str]:
-    """Yield the URL of a server with this certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    UntrustedHandler.received = 0
-    with HTTPServer(("127.0.0.1", 0), UntrustedHandler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"https://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def new_client(url: str, http: PoolManager | None = None) -> PayNearMeClient:
-    return PayNearMeClient(url, cast(AccessTokens, StubTokens()), http)
-
-
-def test_payment_untrusted_certificate_sends_nothing(untrusted_server: str) -> None:
-    with pytest.raises(RequestNotAcceptedError):
-        new_client(untrusted_server).make_payment(
-            resolved_site(), PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, short_deadline()
+def call_server(certificate: Path, operation: str, http: PoolManager | None = None) -> int:
+    """Call a server with the certificate. Return the number of requests that it received."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    # Otherwise, the end of the server waits for the client.
+    paynearme = PayNearMeServer(replying(200, b"", Connection="close"))
+    kind = RequestNotAcceptedError if http is None else UpstreamError
+    with pytest.raises(ServiceError) as exc_info:
+        paynearme.call(
+            lambda _, url: call(
+                new_client(http, base_url=url), operation, resolved_site(), Deadline.after(MAX_SECONDS)
+            ),
+            tls,
         )
-    assert UntrustedHandler.received == 0
+    assert type(exc_info.value) is kind
+    return len(paynearme.received)
 
 
-def test_order_untrusted_certificate_sends_nothing(untrusted_server: str) -> None:
-    with pytest.raises(RequestNotAcceptedError):
-        new_client(untrusted_server).create_order(resolved_site(), ORDER_REQUEST, short_deadline())
-    assert UntrustedHandler.received == 0
+@pytest.mark.parametrize("operation", ["make_payment", "create_order"])
+def test_untrusted_certificate_sends_nothing(certificate: Path, operation: str) -> None:
+    assert call_server(certificate, operation) == 0
 
 
-def test_order_trusted_certificate_sends_request(untrusted_server: str, certificate: Path) -> None:
-    with PoolManager(ca_certs=str(certificate)) as http, pytest.raises(UpstreamError):
-        new_client(untrusted_server, http).create_order(resolved_site(), ORDER_REQUEST, short_deadline())
-    assert UntrustedHandler.received == 1
+def test_trusted_certificate_sends_request(certificate: Path) -> None:
+    with PoolManager(ca_certs=str(certificate)) as http:
+        assert call_server(certificate, "create_order", http) == 1

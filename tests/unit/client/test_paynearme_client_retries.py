@@ -1,135 +1,114 @@
-"""Retries of the client: after failures without effect, and for a payment only after a failed connection."""
+"""Retries of the client: after failures without effect, and for orders and payments only after a failed connection."""
 
-from socket import gaierror
 from typing import Any
 
 import pytest
-from urllib3 import HTTPResponse, Retry
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import SSLError
 
-from tests.support.client_stubs import BASE_URL, RESPONSES, call, new_client
+from paynearme.errors import (
+    PaymentOutcomeUnknownError,
+    RequestNotAcceptedError,
+    ServiceError,
+    UpstreamConnectTimeoutError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from tests.support.api_driver import BROKEN_CONNECTION, CONNECT_TIMEOUT, CONNECTION_REFUSED, READ_TIMEOUT
+from tests.support.client_stubs import RESPONSES, call, new_client
 from tests.support.fake_clock import Clock
 from tests.support.message_fixtures import resolved_site
-from tests.support.paynearme_stub import PayNearMeStub, http_response
+from tests.support.paynearme_stub import PayNearMeStub, Reply, http_response
 
-POOL = HTTPConnectionPool("api.example.com")
-CONNECTION = HTTPConnection("api.example.com")
+pytestmark = pytest.mark.usefixtures("no_backoff")
 
-for_each_operation = pytest.mark.parametrize("operation", RESPONSES)
-for_each_retryable = pytest.mark.parametrize("operation", ["get_smart_token", "find_payment_methods"])
-for_each_single_attempt = pytest.mark.parametrize("operation", ["create_order", "make_payment"])
+REPEATABLE, SINGLE = ["get_smart_token", "find_payment_methods"], ["create_order", "make_payment"]
 
 
-def sent_request(operation: str, seconds: float = 6.5) -> dict[str, Any]:
-    """Return the request of a call."""
-    pool = PayNearMeStub(http_response(200, RESPONSES[operation]))
-    call(new_client(pool), operation, resolved_site(), Clock().deadline(seconds))
-    [request] = pool.requests
+def attempts_and_error(operation: str, *replies: Reply) -> tuple[int, type[ServiceError]]:
+    """Return the number of attempts and the error of a call behind urllib3. The last reply repeats."""
+    stub = PayNearMeStub(*replies)
+    with pytest.raises(ServiceError) as exc_info:
+        call(new_client(stub.behind_urllib3()), operation, resolved_site(), Clock().deadline(6.5))
+    return len(stub.requests), type(exc_info.value)
+
+
+def requested_options(operation: str, seconds: float) -> dict[str, Any]:
+    stub = PayNearMeStub(http_response(200, RESPONSES[operation]))
+    call(new_client(stub), operation, resolved_site(), Clock().deadline(seconds))
+    [request] = stub.requests
     return request
 
 
-def count_attempts(retries: Retry, error: HTTPError | None, status: int) -> int:
-    """Return the number of attempts that urllib3 makes with ``retries`` if each has the same result."""
-    attempts = 1
-    while error or retries.is_retry("POST", status):
-        try:
-            retries = retries.increment("POST", "/", HTTPResponse(status=status), error)
-        except HTTPError:
-            break
-        attempts += 1
-    return attempts
+@pytest.mark.parametrize("operation", REPEATABLE)
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (http_response(429, b""), RequestNotAcceptedError),
+        *((http_response(status, b""), UpstreamError) for status in (500, 502, 503, 504)),
+        (READ_TIMEOUT, UpstreamTimeoutError),
+        (BROKEN_CONNECTION, UpstreamError),
+    ],
+)
+def test_retries_failure_three_attempts(operation: str, reply: Reply, kind: type[ServiceError]) -> None:
+    assert attempts_and_error(operation, reply) == (3, kind)
 
 
-@for_each_operation
-def test_call_sends_post_request_to_operation(operation: str) -> None:
-    request = sent_request(operation)
-    assert (request["method"], request["url"]) == ("POST", f"{BASE_URL}/json-api/{operation}")
-
-
-@for_each_retryable
-def test_retries_two_attempts_fit_into_deadline(operation: str) -> None:
-    request = sent_request(operation, seconds=7.0)
-    attempt_timeout = request["timeout"].total
-    assert request["timeout"].connect_timeout < attempt_timeout
-    assert 2 * attempt_timeout + request["retries"].backoff_max <= 7.0
-
-
-@for_each_single_attempt
-def test_single_attempt_timeout_is_remaining_time(operation: str) -> None:
-    assert sent_request(operation, seconds=5.0)["timeout"].total == 5.0
-
-
-@for_each_retryable
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_retries_retryable_status_three_attempts(operation: str, status: int) -> None:
-    assert count_attempts(sent_request(operation)["retries"], None, status) == 3
-
-
-LOST_RESPONSES = [ReadTimeoutError(POOL, "/", ""), ProtocolError()]
-CONNECT_ERRORS = [
-    ConnectTimeoutError(),
-    NewConnectionError(CONNECTION, "refused"),
-    NameResolutionError("api.example.com", CONNECTION, gaierror()),
-]
-
-
-@for_each_retryable
-@pytest.mark.parametrize("error", LOST_RESPONSES, ids=repr)
-def test_retries_lost_response_three_attempts(operation: str, error: HTTPError) -> None:
-    assert count_attempts(sent_request(operation)["retries"], error, 200) == 3
-
-
-@for_each_operation
-@pytest.mark.parametrize("error", CONNECT_ERRORS, ids=lambda error: type(error).__name__)
-def test_retries_no_connection_three_attempts(operation: str, error: HTTPError) -> None:
-    assert count_attempts(sent_request(operation)["retries"], error, 200) == 3
-
-
-@for_each_single_attempt
-@pytest.mark.parametrize("error", [*LOST_RESPONSES, SSLError("broken"), HTTPError("anything")], ids=repr)
-def test_single_attempt_possibly_received_not_retried(operation: str, error: HTTPError) -> None:
-    assert count_attempts(sent_request(operation)["retries"], error, 200) == 1
-
-
-@for_each_single_attempt
-@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 408, 413, 429, 500, 502, 503, 504])
-def test_single_attempt_any_status_not_retried(operation: str, status: int) -> None:
-    retries = sent_request(operation)["retries"]
-    assert count_attempts(retries, None, status) == 1
-    # Also with a Retry-After header.
-    assert not retries.is_retry("POST", status, has_retry_after=True)
-
-
-@for_each_single_attempt
-def test_single_attempt_error_after_connect_retry_not_retried(operation: str) -> None:
-    retries = sent_request(operation)["retries"].increment("POST", "/", error=ConnectTimeoutError())
-    with pytest.raises(HTTPError):
-        retries.increment("POST", "/", error=ProtocolError())
-
-
-@for_each_retryable
-@pytest.mark.parametrize("status", [200, 301, 302, 400, 401, 403, 404, 422])
+@pytest.mark.parametrize("operation", REPEATABLE)
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 422, 501])
 def test_retries_final_status_one_attempt(operation: str, status: int) -> None:
-    assert count_attempts(sent_request(operation)["retries"], None, status) == 1
+    attempts, _ = attempts_and_error(operation, http_response(status, b"", Location="/json-api/y"))
+    assert attempts == 1
 
 
-@for_each_operation
-def test_retries_redirect_not_followed(operation: str) -> None:
-    request = sent_request(operation)
-    assert request["redirect"] is False
-    assert not request["retries"].redirect
+@pytest.mark.parametrize("operation", RESPONSES)
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [(CONNECT_TIMEOUT, UpstreamConnectTimeoutError), (CONNECTION_REFUSED, RequestNotAcceptedError)],
+    ids=["connect timeout", "refused"],
+)
+def test_retries_no_connection_three_attempts(operation: str, reply: Reply, kind: type[ServiceError]) -> None:
+    assert attempts_and_error(operation, reply) == (3, kind)
 
 
-@for_each_operation
-def test_retries_ignore_retry_after_header(operation: str) -> None:
-    assert not sent_request(operation)["retries"].respect_retry_after_header
+def test_retries_unreachable_after_lost_response_upstream_error() -> None:
+    # PayNearMe can have received the first attempt.
+    assert attempts_and_error("get_smart_token", BROKEN_CONNECTION, CONNECTION_REFUSED) == (3, UpstreamError)
+
+
+@pytest.mark.parametrize("operation", SINGLE)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(http_response(status, RESPONSES["make_payment"]) for status in (201, 301, 404, 408, 500, 502, 504)),
+        *(http_response(status, b"", **{"Retry-After": "0"}) for status in (413, 503)),
+        *(READ_TIMEOUT, BROKEN_CONNECTION, SSLError("broken")),
+    ],
+)
+def test_single_attempt_possibly_received_not_retried(operation: str, reply: Reply) -> None:
+    attempts, kind = attempts_and_error(operation, reply, http_response(200, RESPONSES[operation]))
+    assert attempts == 1
+    assert operation == "create_order" or kind is PaymentOutcomeUnknownError
+
+
+def test_single_attempt_status_429_not_retried() -> None:
+    reply = http_response(429, b"", **{"Retry-After": "0"})
+    assert [attempts_and_error(operation, reply) for operation in SINGLE] == [(1, RequestNotAcceptedError)] * 2
+
+
+def test_single_attempt_lost_response_after_connect_retry_unknown() -> None:
+    replies: list[Reply] = [CONNECT_TIMEOUT, BROKEN_CONNECTION, http_response(200, RESPONSES["make_payment"])]
+    assert attempts_and_error("make_payment", *replies) == (2, PaymentOutcomeUnknownError)
+
+
+@pytest.mark.parametrize("operation", REPEATABLE)
+def test_retries_two_attempts_fit_into_deadline(operation: str) -> None:
+    request = requested_options(operation, 7.0)
+    assert request["timeout"].connect_timeout < request["timeout"].total
+    assert 2 * request["timeout"].total + request["retries"].backoff_max <= 7.0
+    # PayNearMe's wait can exceed the caller's time.
+    assert not request["retries"].respect_retry_after_header
+
+
+@pytest.mark.parametrize("operation", SINGLE)
+def test_single_attempt_timeout_is_remaining_time(operation: str) -> None:
+    assert requested_options(operation, 5.0)["timeout"].total == 5.0
