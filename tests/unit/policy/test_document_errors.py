@@ -67,7 +67,6 @@ def test_policy_document_malformed_json_one_error(text: str, expected: str) -> N
             {"defaults.time_zone", "sites.S2.currency"},
         ),
     ],
-    ids=str,
 )
 def test_policy_document_errors_all_reported_once(document: Any, paths: set[str]) -> None:
     assert error_paths(document) == paths
