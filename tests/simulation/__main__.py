@@ -1,72 +1,51 @@
-"""Run the simulation: ``python -m tests.simulation --seed 1 --steps 200``."""
+"""Run the simulation: ``python -m tests.simulation --seeds 100``, or ``--minutes 20 --processes 2``."""
 
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
-from paynearme.platform.observability import logger
-from tests.simulation.planted_bugs import PLANTED_BUGS, PlantedBug
-from tests.simulation.simulation import Simulation, SimulationError
+from tests.simulation.planted_bugs import PLANTED_BUGS
+from tests.simulation.search import Failure, search
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Return 1 if an invariant is violated, or if a planted bug is not found."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--seeds", type=int, default=1, help="the number of seeds")
+    parser.add_argument("--seeds", type=int, help="the number of seeds. Default: 1, or without a limit with --minutes")
     parser.add_argument("--steps", type=int, default=200, help="the number of random actions of a seed")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no seed after this time")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--planted", action="store_true", help="plant each known bug, and print the seeds that find it")
-    options = parser.parse_args()
-    seeds = range(options.seed, options.seed + options.seeds)
-    with quiet_logs():
-        if options.planted:
-            return _find_planted_bugs(
-                seeds if options.seeds > 1 else range(options.seed, options.seed + 1000), options.steps
-            )
-        started_at = time.perf_counter()
-        error = first_error(seeds, options.steps)
-        _print(error or f"{len(seeds)} seeds without an error")
-        _print(f"{(time.perf_counter() - started_at):.1f} seconds")
-        return 1 if error else 0
+    options = parser.parse_args(arguments)
+    # Planted bugs share the time.
+    searches = list(PLANTED_BUGS) if options.planted else [""]
+    minutes = options.minutes / len(searches)
+    default = 1000 if options.planted else 1 if minutes == float("inf") else 1_000_000
+    seeds = range(options.seed, options.seed + (options.seeds or default))
+    is_expected = []
+    for name in searches:
+        started_at = time.monotonic()
+        failure, seed_count = search(seeds, options.steps, name, options.processes, minutes)
+        is_expected.append(bool(failure) is options.planted)
+        _print(_report(failure, seed_count, time.monotonic() - started_at, options.steps, name))
+    return 0 if all(is_expected) else 1
 
 
-def first_error(seeds: Iterable[int], steps: int, bug: PlantedBug | None = None) -> SimulationError | None:
-    """Return the error of the first seed that has one."""
-    with (bug or PlantedBug()).patch():
-        for seed in seeds:
-            try:
-                Simulation(seed, bug).run(steps)
-            except SimulationError as error:
-                return error
-    return None
-
-
-@contextmanager
-def quiet_logs() -> Iterator[None]:
-    """Write no log lines of the layer."""
-    level = logger.log_level
-    logger.setLevel("CRITICAL")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _report(failure: Failure | None, seed_count: int, seconds: float, steps: int, bug_name: str) -> str:
+    speed = f"{seed_count} seeds in {seconds:.1f} s, {seed_count / seconds:.1f} seeds per second"
+    if bug_name:
+        found = f"seed {failure.seed}, {failure.description.splitlines()[0]:.100}" if failure else "not found"
+        return f"{bug_name}: {found} ({speed})"
+    if failure is None:
+        return f"no error: {speed}"
+    command = f"python -m tests.simulation --seed {failure.seed} --steps {steps}"
+    return f"{failure.description}\nerror of seed {failure.seed} ({speed}). To reproduce it: {command}"
 
 
 def _print(text: object) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def _find_planted_bugs(seeds: range, steps: int) -> int:
-    missed = 0
-    for name, bug in PLANTED_BUGS.items():
-        error = first_error(seeds, steps, bug)
-        missed += error is None
-        found = f"found with {error.seed - seeds[0] + 1} seeds, {str(error).splitlines()[0]}" if error else "not found"
-        _print(f"{name}: {found}")
-    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -1,31 +1,26 @@
-"""Compare the table and the events with the model."""
+"""Compare the table with the model."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from paynearme.platform.dynamodb import Item, Key
-from tests.simulation.model import SimulationModel
-from tests.support.ledger_invariants import assert_payments, assert_window_totals
-
-type Published = Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]]
-"""The first publication of each event, by payment and by ``event_identifier``, with its type."""
+from tests.simulation.model import Model, Payment
 
 
-def check_state(items: Mapping[Key, Item], model: SimulationModel) -> None:
+def check_state(items: Mapping[Key, Item], model: Model) -> None:
     """Check payments, spending windows, balances, counts of reversals and the merchant's data."""
     payments = {key[0].split("#")[-1]: item for key, item in items.items() if key[0].startswith("PAYMENT#")}
-    assert_window_totals(items.values(), payments.values())
-    for payment_id, expected in model.ledger.payments.items():
+    _check_window_totals(items, payments)
+    for payment_id, expected in model.payments.items():
         item = payments.get(payment_id, {})
         try:
-            assert_payments(item, expected)
+            _check_payment(item, expected)
         except AssertionError as error:
             raise AssertionError(f"payment {payment_id}: {item} instead of {expected}") from error
     accounts = {key[0].split("#")[-1]: item for key, item in items.items() if key[1] == "ACCOUNT"}
     balances = {customer: item["balance"] for customer, item in accounts.items() if "balance" in item}
-    assert balances == model.ledger.balances(), f"balances {balances} instead of {model.ledger.balances()}"
+    assert balances == model.balances(), f"balances {balances} instead of {model.balances()}"
     counts = {
         (key[0].split("#")[-1], name): count
         for key, item in items.items()
@@ -33,49 +28,40 @@ def check_state(items: Mapping[Key, Item], model: SimulationModel) -> None:
         for name, count in item.items()
         if name.startswith(("chargebacks_", "returns_"))
     }
-    assert counts == model.ledger.reversal_counts, f"counts {counts} instead of {model.ledger.reversal_counts}"
-    assert {customer for customer, item in accounts.items() if item.get("status") == "suspended"} == model.suspended
-    closed = {key[0].split("#")[-1] for key, item in items.items() if item.get("status") == "closed"}
-    assert closed == model.closed_orders, "the orders differ"
+    assert counts == model.reversal_counts, f"counts {counts} instead of {model.reversal_counts}"
+    statuses = {
+        key[0].split("#")[-1]: item["status"]
+        for key, item in items.items()
+        if key[1] in ("ACCOUNT", "ORDER") and "status" in item
+    }
+    assert statuses == {name: puts[-1].status for name, puts in model.merchant_data.items() if puts}, "merchant's data"
 
 
-def check_events(
-    events: dict[str, tuple[str, Mapping[str, Any]]],
-    detail_type: str,
-    detail: Mapping[str, Any],
-    model: SimulationModel,
-) -> None:
-    """Add an event of a payment to ``events``, its earlier ones. Check its identity and its position."""
-    identifier = detail["event_identifier"]
-    if identifier in events:
-        assert events[identifier] == (detail_type, detail), "two events have one identifier"
-        return
-    last_sequence = max((published["sequence"] for _, published in events.values()), default=-1)
-    assert detail["sequence"] > last_sequence, f"{detail_type} is published after a later event"
-    events[identifier] = (detail_type, detail)
-    expected = model.event_types[detail["pnm_payment_identifier"]]
-    actual = _types(events)
-    assert actual == expected[: len(actual)], f"events {actual} instead of {expected}"
+def _check_window_totals(items: Mapping[Key, Item], payments: Mapping[str, Item]) -> None:
+    expected: Counter[tuple[str, str, str]] = Counter()
+    for payment in payments.values():
+        for window in payment.get("reservation_windows", ()):
+            pk = f"SPENDING#{payment['site_identifier']}#{payment['reservation_customer']}"
+            for name in ("spent", f"spent_{payment['reservation_type']}"):
+                expected[pk, window, name] += payment["reservation_amount"]
+    windows = [item for key, item in items.items() if key[0].startswith("SPENDING#")]
+    actual: dict[tuple[str, str, str], Decimal] = {
+        (item["pk"], item["sk"], name): item[name] for item in windows for name in item if name.startswith("spent")
+    }
+    assert min(actual.values(), default=0) >= 0, "a negative total"
+    assert {key: spent for key, spent in actual.items() if spent} == dict(+expected), f"{actual} instead of {expected}"
+    assert all("expires_at_epoch" in item for item in windows), "a window without an expiry"
 
 
-def check_final_state(items: Mapping[Key, Item], model: SimulationModel, published: Published) -> None:
-    """Check that all events are published, and that the merchant can compute all balances from them."""
-    check_state(items, model)
-    balances: dict[str, Decimal] = defaultdict(Decimal)
-    for key, item in items.items():
-        if not key[0].startswith("PAYMENT#"):
-            continue
-        payment_id = item["pnm_payment_identifier"]
-        events = published.get(payment_id, {})
-        assert _types(events) == model.event_types[payment_id], f"payment {payment_id} lacks events"
-        anomalies = sorted(detail["anomaly"] for name, detail in events.values() if name == "PaymentAnomaly")
-        assert anomalies == sorted(item.get("anomalies", ())), f"payment {payment_id} lacks anomalies"
-        for _, detail in events.values():
-            change = Decimal(detail.get("credited_amount") or 0) - Decimal(detail.get("debited_amount") or 0)
-            balances[detail.get("site_customer_identifier") or ""] += change
-    expected = {customer: balance for customer, balance in model.ledger.balances().items() if balance}
-    assert {customer: balance for customer, balance in balances.items() if balance} == expected, "balances of events"
-
-
-def _types(events: Mapping[str, tuple[str, Mapping[str, Any]]]) -> list[str]:
-    return [name for name, _ in events.values() if name != "PaymentAnomaly"]
+def _check_payment(item: Item, expected: Payment) -> None:
+    reservation = expected.reservation
+    assert item.get("reservation_amount") == (reservation and reservation.amount)
+    if reservation and reservation.amount:
+        assert item["reservation_customer"] == reservation.customer
+        assert item["reservation_type"] == reservation.payment_type
+        assert tuple(item["reservation_windows"]) == reservation.windows
+    assert (item.get("reason", ""), item.get("outcome", "")) == (expected.reason, expected.outcome)
+    assert item.get("posted_amount", 0) == expected.posted
+    assert item.get("debited_amount", 0) == expected.debited_amount <= expected.posted
+    assert ("pending_since" in item, "unconfirmed_at" in item) == (bool(expected.pending_since), expected.unconfirmed)
+    assert item.get("anomalies", set()) == expected.anomalies

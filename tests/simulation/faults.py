@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from paynearme.client.paynearme_client import PayNearMeClient
 from paynearme.errors import PaymentOutcomeUnknownError, RequestNotAcceptedError, RequestRejectedError
@@ -18,6 +19,9 @@ from tests.simulation.store import Store, client_error
 
 type Apply = Callable[[], dict[str, Any]]
 
+FAULTS = ("throttled", "conflict", "lost request", "lost response", "late write", "held response", "partial", "split")
+"""``held response``: the invocation can end between the effect and the response. ``partial``: the service processes a
+part of the request. ``split``: a read has two parts, and other requests have their effect between them."""
 MAX_TRANSIT_SECONDS = 300
 """AWS rejects a request with an older signature."""
 _THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError")
@@ -25,63 +29,62 @@ _THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "
 
 @dataclass
 class Faults:
-    """The probabilities of faults. ``late_writes`` are requests that arrive after their timeout."""
+    """Send requests with the fault of the running task. ``late_writes`` arrive after their timeout."""
 
     scheduler: Scheduler
     random: Random
     log: Callable[[str], None]
-    enabled: bool = True
     late_writes: list[tuple[Task, Apply]] = field(default_factory=list)
+    failure: AssertionError | None = None
+    """The first violated invariant. The layer can catch it."""
 
-    def occurs(self, probability: float) -> bool:
-        return self.enabled and self.random.random() < probability
+    def pause(self, seconds: float) -> str:
+        """Let other tasks run. Return the fault of the request that follows, and clear it."""
+        task = self.scheduler.running()
+        self.scheduler.pause(seconds)
+        fault, task.fault = task.fault, ""
+        task.is_disturbed |= bool(fault)
+        return fault
 
-    def send(self, name: str, apply: Apply, conflict: Exception | None = None) -> dict[str, Any]:
+    def send(self, name: str, apply: Callable[[str], dict[str, Any]], conflict: Exception | None = None) -> Any:
         """Return the response of a request, or raise the error of a fault. ``conflict`` is the error of a write."""
         task, sent_at = self.scheduler.running(), self.scheduler.now
-        self._pause()
-        fault = self._fault(conflict is not None)
+        fault = self.pause(self.random.uniform(0.001, 0.02))
         if self.scheduler.now - sent_at > MAX_TRANSIT_SECONDS:
-            fault = "request lost"
-        self.log(f"    {task.name}: {name}: {fault}")
+            fault = "lost request"
+        self.log(f"    {task.name}: {name}{f', {fault}' if fault else ''}")
         if fault == "throttled":
             raise client_error(self.random.choice(_THROTTLED))
         if fault == "conflict" and conflict:
             raise conflict
-        if fault == "late":
-            self.late_writes.append((task, apply))
-        response = apply() if fault in ("response lost", "applied") else {}
-        if fault != "applied":
-            self.scheduler.pause(MAX_ATTEMPT_SECONDS)
-            raise ReadTimeoutError(endpoint_url="simulated")
-        # The process can end before it receives the response.
-        if self.occurs(0.1):
-            self._pause()
-        return response
+        if fault == "late write" and conflict:
+            self.late_writes.append((task, lambda: apply("")))
+        elif fault != "lost request":
+            response = self.guard(apply, fault)
+            if fault == "held response":
+                self.scheduler.pause(0.001)
+            if fault != "lost response":
+                return response
+        self.scheduler.pause(MAX_ATTEMPT_SECONDS)
+        raise ReadTimeoutError(endpoint_url="simulated")
 
-    def deliver_late(self) -> Task:
-        """Apply a write that timed out earlier. Return its task."""
-        task, apply = self.late_writes.pop(self.random.randrange(len(self.late_writes)))
+    def deliver_late(self, index: int) -> None:
+        """Apply a write that timed out earlier."""
+        task, apply = self.late_writes.pop(index % len(self.late_writes))
+        self.log(f"late write of {task.name}")
         self.scheduler.current = task
+        with suppress(ClientError):
+            self.guard(apply)
+        self.scheduler.current = None
+
+    def guard[**P, R](self, function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
+        """Call ``function`` after the task's ``observe``, and store a violated invariant."""
         try:
-            apply()
-        except Exception as error:
-            if isinstance(error, AssertionError):
-                raise
-        finally:
-            self.scheduler.current = None
-        return task
-
-    def _fault(self, is_write: bool) -> str:
-        if not self.enabled:
-            return "applied"
-        faults = {"throttled": 0.04, "response lost": 0.05, "request lost": 0.02}
-        faults |= {"conflict": 0.05, "late": 0.02} if is_write else {}
-        names = ["applied", *faults]
-        return self.random.choices(names, [1 - sum(faults.values()), *faults.values()])[0]
-
-    def _pause(self) -> None:
-        self.scheduler.pause(self.random.uniform(0.001, 0.02))
+            self.scheduler.running().observe()
+            return function(*arguments, **keywords)
+        except AssertionError as error:
+            self.failure = self.failure or error
+            raise
 
 
 @dataclass(frozen=True)
@@ -91,49 +94,39 @@ class TableClient:
     store: Store
     faults: Faults
 
-    def batch_get_item(self, **request: Any) -> dict[str, Any]:
-        """Read the items, sometimes in two parts with another request between them."""
+    def batch_get_item(self, **request: Any) -> Any:
         [(table_name, details)] = request["RequestItems"].items()
         keys = details["Keys"]
-        if self.faults.occurs(0.03):
-            return {"Responses": {table_name: []}, "UnprocessedKeys": request["RequestItems"]}
 
-        def apply() -> dict[str, Any]:
-            size = self.faults.random.randrange(1, len(keys)) if len(keys) > 1 and self.faults.occurs(0.3) else 0
-            found = self._read(table_name, keys[:size])
-            if size:
-                self.faults.scheduler.pause(0.001)
-            found += self._read(table_name, keys[size:])
-            return {"Responses": {table_name: found}, "UnprocessedKeys": {}}
+        def apply(fault: str) -> Any:
+            if fault == "partial":
+                return {"Responses": {table_name: []}, "UnprocessedKeys": request["RequestItems"]}
+            if fault != "split" or len(keys) < 2:
+                return self.store.batch_get_item(**request)
+            size = self.faults.random.randrange(1, len(keys))
+            first, second = ({table_name: details | {"Keys": part}} for part in (keys[:size], keys[size:]))
+            response = self.store.batch_get_item(RequestItems=first)
+            self.faults.scheduler.pause(0.001)
+            rest = self.faults.guard(self.store.batch_get_item, RequestItems=second)
+            response["Responses"][table_name] += rest["Responses"][table_name]
+            return response
 
         return self.faults.send("read", apply)
 
-    def query(self, **request: Any) -> dict[str, Any]:
+    def query(self, **request: Any) -> Any:
         # A sweep reads 32 partitions, most of which are empty.
-        if not self.store.query(**request)["Items"] and self.faults.random.random() < 0.9:
-            return {"Items": []}
-        return self.faults.send("query", lambda: self.store.query(**request))
+        response = self.store.query(**request)
+        return self.faults.send("query", lambda _: self.store.query(**request)) if response["Items"] else response
 
-    def update_item(self, **request: Any) -> dict[str, Any]:
+    def update_item(self, **request: Any) -> Any:
         conflict = client_error("TransactionConflictException")
-        return self.faults.send("update", lambda: self._apply(self.store.update_item, request), conflict)
+        return self.faults.send("update", lambda _: self.store.update_item(**request), conflict)
 
-    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+    def transact_write_items(self, **request: Any) -> Any:
         reasons = [{"Code": "None"} for _ in request["TransactItems"]]
         self.faults.random.choice(reasons)["Code"] = "TransactionConflict"
         conflict = client_error("TransactionCanceledException", CancellationReasons=reasons)
-        return self.faults.send("transact", lambda: self._apply(self.store.transact_write_items, request), conflict)
-
-    def _read(self, table_name: str, keys: Sequence[Any]) -> list[Any]:
-        if not keys:
-            return []
-        request = {"RequestItems": {table_name: {"Keys": keys, "ConsistentRead": True}}}
-        found: list[Any] = self._apply(self.store.batch_get_item, request)["Responses"][table_name]
-        return found
-
-    def _apply(self, operation: Callable[..., dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
-        self.faults.scheduler.running().observe()
-        return operation(**request)
+        return self.faults.send("transact", lambda _: self.store.transact_write_items(**request), conflict)
 
 
 @dataclass(frozen=True)
@@ -143,14 +136,19 @@ class EventBridgeClient:
     faults: Faults
     receive: Callable[[str, Mapping[str, Any]], None]
 
-    def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        def put(entry: Mapping[str, Any]) -> dict[str, str]:
-            if self.faults.occurs(0.1):
+    def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
+        def put(entry: Mapping[str, Any], is_rejected: bool) -> dict[str, str]:
+            if is_rejected:
                 return {"ErrorCode": "ThrottlingException"}
             self.receive(entry["DetailType"], json.loads(entry["Detail"]))
             return {"EventId": "1"}
 
-        return self.faults.send("put_events", lambda: {"Entries": [put(entry) for entry in Entries]})
+        def apply(fault: str) -> dict[str, Any]:
+            return {
+                "Entries": [put(entry, fault == "partial" and index % 2 == 0) for index, entry in enumerate(Entries)]
+            }
+
+        return self.faults.send("put_events", apply)
 
 
 class FakePayNearMe(PayNearMeClient):
@@ -163,14 +161,14 @@ class FakePayNearMe(PayNearMeClient):
     def make_payment(
         self, site: ResolvedSite, request: MakePaymentRequest, site_payment_identifier: str, deadline: Deadline
     ) -> str | None:
-        faults = self._faults
-        faults.scheduler.pause(faults.random.uniform(0.01, 0.5))
-        if faults.occurs(0.15):
+        fault = self._faults.pause(0.2)
+        if fault == "throttled":
             raise RequestNotAcceptedError("429")
-        if faults.occurs(0.05):
+        if fault == "conflict":
             raise RequestRejectedError("6500", ["rejected"])
-        identifier = None if faults.occurs(0.05) else self._accept(request, site_payment_identifier)
-        faults.scheduler.pause(faults.random.uniform(0.01, 0.5))
-        if identifier is None or faults.occurs(0.15):
+        is_lost = fault == "lost request"
+        identifier = None if is_lost else self._faults.guard(self._accept, request, site_payment_identifier)
+        self._faults.scheduler.pause(0.2)
+        if fault in ("lost request", "lost response"):
             raise PaymentOutcomeUnknownError(site_payment_identifier)
         return identifier

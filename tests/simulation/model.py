@@ -1,156 +1,193 @@
-"""The expected state. Each committed write is one step of ``LedgerModel``, in the order of the commits."""
+"""A model of the ledger in plain Python. Each committed write is one step, in the order of the commits."""
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from paynearme.platform.dynamodb import Item
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.merchant_input import CustomerInput, OrderInput
 from paynearme.protocol.reversals import Reversal
-from tests.support.ledger_model import WINDOWS, LedgerModel, Payment, Received, Reservation, Rules, windows_at
+from tests.simulation.traffic import TYPES, WINDOWS, Message, Received
 
-UNCONFIRMED_AFTER = timedelta(minutes=10)
-RELEASE_AFTER = timedelta(hours=1)
+ZERO = Decimal(0)
+ALL_TYPES = tuple(TYPES.values())
+UNCONFIRMED_AFTER, RELEASE_AFTER = timedelta(minutes=10), timedelta(hours=1)
+REASONS = (
+    "order_unknown",
+    "order_closed",
+    "customer_unknown",
+    "customer_suspended",
+    "too_many_chargebacks",
+    "too_many_returns",
+    *(f"{window}_limit_exceeded" for window in WINDOWS),
+    *(f"self_imposed_{window}_limit_exceeded" for window in WINDOWS),
+)
+"""The reasons for a decline, in the order of evaluation."""
 
 
-@dataclass(eq=False)
-class Message:
-    """A callback of PayNearMe. ``acknowledged``: PayNearMe does not send it again by itself."""
+@dataclass(frozen=True)
+class Reservation:
+    """The reservation of a payment. ``windows`` are sort keys of the table."""
 
-    payment_id: str
-    received: Received
-    content: Authorization | Confirmation | Reversal
-    available_at: float = 0.0
-    acknowledged: bool = False
+    customer: str
+    amount: Decimal
+    payment_type: str
+    windows: tuple[str, ...]
 
-    def is_related(self, other: "Message") -> bool:
-        """Return whether both messages are about one payment, or authorize payments of one customer."""
-        if self.payment_id == other.payment_id:
-            return True
-        are_authorizations = all(isinstance(message.content, Authorization) for message in (self, other))
-        return are_authorizations and self.received.customer == other.received.customer is not None
+
+@dataclass
+class Payment:
+    """A payment without ``test``."""
+
+    authorized: Received | None = None
+    reason: str = ""
+    outcome: str = ""
+    confirmed: Received | None = None
+    reservation: Reservation | None = None
+    released: bool = False
+    pending_since: datetime | None = None
+    unconfirmed: bool = False
+    posted: Decimal = ZERO
+    debited_amount: Decimal = ZERO
+    reversed_amount: Decimal = ZERO
+    reversals: set[object] = field(default_factory=set)
+    anomalies: set[str] = field(default_factory=set)
+
+    @property
+    def customer(self) -> str | None:
+        """Return the confirmed customer, or else the authorized one."""
+        customers = (received.customer for received in (self.confirmed, self.authorized) if received)
+        return next(filter(None, customers), None)
+
+    def clear_reservation(self) -> None:
+        previous = self.reservation
+        if previous:
+            self.reservation = Reservation(previous.customer, ZERO, previous.payment_type, previous.windows)
+
+    def mismatches(self) -> set[str]:
+        """Return the anomalies of a paid outcome, compared with the authorization."""
+        authorized, paid = self.authorized, self.confirmed
+        if self.outcome != "payment" or not authorized or not paid:
+            return set()
+        are_nets_different = authorized.net is not None and authorized.net != paid.net
+        checks = {
+            "paid_after_decline": self.reason != "accepted",
+            "paid_after_release": self.released,
+            "amount_differs": authorized.amount != paid.amount or are_nets_different,
+            "order_differs": authorized.order != paid.order,
+            "customer_differs": None is not authorized.customer != paid.customer is not None,
+        }
+        return {anomaly for anomaly, is_present in checks.items() if is_present}
 
 
 @dataclass(eq=False)
 class Delivery:
-    """One invocation for a message. ``rules`` is ``None`` without a policy."""
+    """One invocation for a message. ``policy`` is the defaults of a policy document, or ``None``."""
 
     message: Message
-    rules: Rules | None
+    policy: Mapping[str, Any] | None
     now: datetime
     allowed_reasons: set[str] = field(default_factory=set)
     """Reasons for a decline that applied at one of the invocation's requests."""
-    constant_reasons: set[str] | None = None
+    constant_reasons: set[str] = field(default_factory=lambda: set(REASONS))
     """Reasons for a decline that applied at all of the invocation's requests."""
 
 
-@dataclass
-class SimulationModel:
-    """The ledger's model, the merchant's data, and the expected events by payment."""
+type Effect = tuple[str, set[str]]
+"""The effect of a change of a payment: the type of its event, or an empty text, and its anomalies."""
 
-    ledger: LedgerModel = field(default_factory=LedgerModel)
-    suspended: set[str] = field(default_factory=set)
-    closed_orders: set[str] = field(default_factory=set)
+
+@dataclass
+class Model:
+    """All payments, the merchant's data and the counts of reversals."""
+
+    payments: dict[str, Payment] = field(default_factory=lambda: defaultdict(Payment))
+    merchant_data: dict[str, list[CustomerInput | OrderInput]] = field(default_factory=lambda: defaultdict(list))
+    """The values that were stored, by the identifier of the customer or the order, oldest first."""
+    reversal_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Counts of chargebacks and returns by customer and attribute name, which contains the day."""
     decisions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """All committed reasons by payment."""
-    event_types: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """The types of the expected events by payment, without anomalies."""
-
-    def payment(self, payment_id: str) -> Payment:
-        return self.ledger.payments.setdefault(payment_id, Payment())
 
     def observe(self, delivery: Delivery) -> None:
         """Store the possible decisions of an authorization in the current state."""
-        reasons = self._limit_violations(delivery) | self._other_violations(delivery)
+        reasons = self._other_violations(delivery) | self._limit_violations(delivery)
         delivery.allowed_reasons |= reasons
-        constant_reasons = delivery.constant_reasons
-        delivery.constant_reasons = reasons if constant_reasons is None else constant_reasons & reasons
+        delivery.constant_reasons &= reasons
 
-    def commit(self, delivery: Delivery, old: Item, new: Item) -> bool:
-        """Apply a change of the message's payment. Return whether it is the effect of the message."""
-        message, payment_id = delivery.message, delivery.message.payment_id
-        payment, received, content = self.payment(payment_id), message.received, message.content
-        match content:
+    def commit(self, delivery: Delivery, old: Item, new: Item) -> Effect:
+        """Apply a change of the message's payment. Return its effect."""
+        payment = self.payments[delivery.message.payment_id]
+        match delivery.message.content:
             case Authorization():
-                if new.get("decided_at") == old.get("decided_at"):
-                    assert payment.authorized not in (None, received), "a duplicate changed the payment"
-                    return False
-                self._authorize(delivery, payment, new["reason"])
-            case Confirmation():
-                if new.get("confirmed_at") == old.get("confirmed_at"):
-                    assert payment.outcome, "the outcome is missing"
-                    return False
-                status, net = str(content.status), content.net_payment_amount or Decimal(0)
-                assert (payment.outcome, status) in (("", status), ("decline", "payment")), "a second outcome"
-                self.ledger.confirm(payment_id, status, received, net, delivery.rules, delivery.now)
-                self._expect(payment_id, "PaymentConfirmed" if status == "payment" else "PaymentFailed")
-            case Reversal():
+                effect = self._authorize(delivery, payment, new, new.get("decided_at") != old.get("decided_at"))
+            case Confirmation() as content:
+                effect = self._confirm(
+                    delivery, payment, str(content.status), new.get("confirmed_at") != old.get("confirmed_at")
+                )
+            case Reversal() as content:
                 sent_at = min(datetime.fromtimestamp(content.timestamp, UTC), delivery.now)
-                kind = content.reverse_type or ""
-                is_new = self.ledger.reverse(payment_id, received.amount, received.customer, kind, sent_at)
-                assert is_new, "a second effect of a reversal"
-                self._expect(payment_id, "PaymentReversed")
-        return True
+                effect = self._reverse(delivery.message, content, payment, sent_at)
+        payment.anomalies |= effect[1]
+        return effect
 
-    def commit_sweep(self, payment_id: str, old: Item, new: Item, now: datetime) -> None:
-        """Apply the change of a payment by a sweep."""
-        payment = self.payment(payment_id)
+    def commit_sweep(self, payment: Payment, old: Item, new: Item, now: datetime) -> str:
+        """Apply the change of a payment by a sweep. Return the type of its event."""
         assert payment.pending_since, "a sweep changed a payment that is not pending"
         age = now - payment.pending_since
         if new.get("released_at") != old.get("released_at"):
             assert age >= RELEASE_AFTER, "a release came too early"
-            assert self.ledger.release(payment_id), "a release without a reservation"
-            self._expect(payment_id, "ReservationReleased")
-        elif "unconfirmed_at" in new and "unconfirmed_at" not in old:
+            assert payment.reservation, "a release without a reservation"
+            payment.clear_reservation()
+            payment.released, payment.pending_since = True, None
+            return "ReservationReleased"
+        if "unconfirmed_at" in new and "unconfirmed_at" not in old:
             assert age >= UNCONFIRMED_AFTER, "a payment was marked too early"
             payment.unconfirmed = True
-            self._expect(payment_id, "PaymentUnconfirmed")
-        else:
-            assert age >= RELEASE_AFTER, "a payment left the index too early"
-            assert not payment.reservation, "a payment left the index with a reservation"
-            payment.pending_since = None
+            return "PaymentUnconfirmed"
+        assert age >= RELEASE_AFTER, "a payment left the index too early"
+        assert not payment.reservation, "a payment left the index with a reservation"
+        payment.pending_since = None
+        return ""
 
-    def contains(self, put_input: CustomerInput | OrderInput) -> bool:
-        """Return whether the merchant's values are stored."""
-        if isinstance(put_input, OrderInput):
-            return (put_input.pnm_order_identifier in self.closed_orders) is (put_input.status == "closed")
-        customer = put_input.site_customer_identifier
-        stored = (customer in self.suspended, self.ledger.self_imposed_limits.get(customer))
-        return stored == (put_input.status == "suspended", _self_imposed_limits(put_input))
-
-    def put(self, put_input: CustomerInput | OrderInput) -> None:
-        """Store the merchant's values."""
-        if isinstance(put_input, OrderInput):
-            _set_member(self.closed_orders, put_input.pnm_order_identifier, put_input.status == "closed")
-            return
-        customer = put_input.site_customer_identifier
-        self.ledger.self_imposed_limits[customer] = _self_imposed_limits(put_input)
-        _set_member(self.suspended, customer, put_input.status == "suspended")
-
-    def needs_new_decision(self, message: Message) -> bool:
-        """Return whether the message authorizes a payment after its release."""
-        payment = self.payment(message.payment_id)
-        return isinstance(message.content, Authorization) and payment.released and not payment.outcome
+    def is_overdue(self, payment: Payment, now: datetime) -> bool:
+        """Return whether a sweep at ``now`` marks or releases a payment."""
+        limit = RELEASE_AFTER if payment.unconfirmed else UNCONFIRMED_AFTER
+        return payment.pending_since is not None and now - payment.pending_since >= limit
 
     def is_durable(self, message: Message) -> bool:
-        """Return whether the effect of a confirmation or a reversal is committed."""
-        payment = self.payment(message.payment_id)
-        if isinstance(message.content, Confirmation):
-            return payment.outcome in ("payment", str(message.content.status))
-        if isinstance(message.content, Reversal):
-            received = message.received
-            return (received.amount, received.customer, message.content.reverse_type) in payment.reversals
+        """Return whether the effect of a message is committed."""
+        payment = self.payments[message.payment_id]
+        match message.content:
+            case Confirmation() as content:
+                return payment.outcome in ("payment", str(content.status))
+            case Reversal():
+                return message.identity in payment.reversals
         return payment.authorized is not None
 
-    def _expect(self, payment_id: str, event_type: str) -> None:
-        self.event_types[payment_id].append(event_type)
+    def balances(self) -> dict[str, Decimal]:
+        """Return the posted minus the debited amounts by customer."""
+        balances: dict[str, Decimal] = defaultdict(Decimal)
+        for payment in self.payments.values():
+            if payment.outcome == "payment" and payment.confirmed and payment.confirmed.customer:
+                balances[payment.confirmed.customer] += payment.posted - payment.debited_amount
+        return balances
 
-    def _authorize(self, delivery: Delivery, payment: Payment, reason: str) -> None:
-        received, rules, now = delivery.message.received, delivery.rules, delivery.now
-        assert rules, "a decision without a policy"
+    def put_by_merchant(self, name: str | None) -> CustomerInput | OrderInput | None:
+        puts = self.merchant_data.get(name or "")
+        return puts[-1] if puts else None
+
+    def _authorize(self, delivery: Delivery, payment: Payment, new: Item, is_decision: bool) -> Effect:
+        received, policy, now, reason = delivery.message.received, delivery.policy, delivery.now, new["reason"]
+        if not is_decision:
+            assert payment.authorized not in (None, received), "a duplicate changed the payment"
+            return "", {"authorization_conflict"}
+        assert policy, "a decision without a policy"
         if payment.authorized:
             assert payment.released and not payment.outcome, "a second decision"
             assert payment.authorized == received, "a second decision about other content"
@@ -162,70 +199,118 @@ class SimulationModel:
             assert not violations, f"accepted in spite of {violations}"
         else:
             assert reason in delivery.allowed_reasons, f"declined with {reason}"
-        windows = windows_at(now, rules.time_zone)
+            earlier = delivery.constant_reasons.intersection(REASONS[: REASONS.index(reason)])
+            assert not earlier, f"declined with {reason} instead of {earlier}"
         payment.reason, payment.authorized, payment.released, payment.unconfirmed = reason, received, False, False
         payment.pending_since = now if accepted and not payment.outcome else None
         if accepted and received.customer and not payment.outcome:
+            windows = windows_at(now, policy["time_zone"])
             payment.reservation = Reservation(received.customer, received.amount, received.payment_type, windows)
-        if not accepted and payment.outcome == "payment":
-            payment.anomalies.add("paid_after_decline")
         self.decisions[delivery.message.payment_id].add(reason)
-        self._expect(delivery.message.payment_id, "PaymentAuthorized" if accepted else "AuthorizationDeclined")
+        return "PaymentAuthorized" if accepted else "AuthorizationDeclined", payment.mismatches()
+
+    def _confirm(self, delivery: Delivery, payment: Payment, status: str, is_outcome: bool) -> Effect:
+        received, policy = delivery.message.received, delivery.policy
+        if not is_outcome:
+            assert payment.outcome, "the outcome is missing"
+            return "", {"outcome_contradicted"}
+        assert (payment.outcome, status) in (("", status), ("decline", "payment")), "a second outcome"
+        anomalies = {"outcome_contradicted"} if payment.outcome else set()
+        payment.outcome, payment.confirmed, payment.pending_since = status, received, None
+        if status == "decline":
+            payment.clear_reservation()
+            return "PaymentFailed", anomalies
+        previous, net = payment.reservation, received.net or ZERO
+        customer = received.customer or (previous.customer if previous else None)
+        windows = previous.windows if previous else policy and windows_at(delivery.now, policy["time_zone"])
+        if customer and windows:
+            is_type_missing = received.payment_type == "none"
+            payment_type = previous.payment_type if previous and is_type_missing else received.payment_type
+            payment.reservation = Reservation(customer, received.amount, payment_type, windows)
+        payment.posted = net
+        payment.debited_amount = min(net, payment.reversed_amount) if received.customer else ZERO
+        anomalies |= {"spending_not_counted"} if customer and not windows else set()
+        anomalies |= set() if received.customer else {"customer_missing"}
+        anomalies |= {"net_exceeds_amount"} if net > received.amount else set()
+        return "PaymentConfirmed", anomalies | payment.mismatches()
+
+    def _reverse(self, message: Message, content: Reversal, payment: Payment, sent_at: datetime) -> Effect:
+        received, kind = message.received, content.reverse_type or ""
+        assert not self.is_durable(message), "a second effect of a reversal"
+        payment.reversals.add(message.identity)
+        payment.reversed_amount += received.amount
+        paid = payment.confirmed if payment.outcome == "payment" else None
+        if paid and paid.customer:
+            payment.debited_amount += min(received.amount, payment.posted - payment.debited_amount)
+        customer = payment.customer or received.customer
+        if customer and (counter := {"Chargeback": "chargebacks", "Bank Return": "returns"}.get(kind)):
+            self.reversal_counts[customer, f"{counter}_{sent_at.astimezone(UTC):%Y-%m-%d}"] += 1
+        checks = {
+            "reversed_unknown": not paid,
+            "reversed_too_much": paid and payment.reversed_amount > paid.amount,
+            "order_differs": paid and paid.order != received.order,
+            "customer_differs": received.customer is not None and received.customer != customer,
+        }
+        return "PaymentReversed", {anomaly for anomaly, is_present in checks.items() if is_present}
 
     def _other_violations(self, delivery: Delivery) -> set[str]:
-        message, rules = delivery.message, delivery.rules
-        customer, violations = message.received.customer, set[str]()
-        if message.content.pnm_order_identifier in self.closed_orders:
-            violations.add("order_closed")
-        if customer in self.suspended:
-            violations.add("customer_suspended")
-        if customer is None and rules and (rules.limits or rules.chargebacks):
-            violations.add("customer_unknown")
-        if customer and rules and rules.chargebacks:
-            max_count, days = rules.chargebacks
+        received, policy = delivery.message.received, delivery.policy
+        if policy is None:
+            return set()
+        order, customer = self.put_by_merchant(received.order), self.put_by_merchant(received.customer)
+        has_customer_rules = any(policy.get(name) for name in ("spending_limits", "chargebacks", "returns"))
+        checks = {
+            "order_unknown": not order and policy["unknown_order"] == "decline",
+            "order_closed": order and order.status == "closed",
+            "customer_unknown": (not customer and policy["unknown_customer"] == "decline")
+            or (not received.customer and has_customer_rules),
+            "customer_suspended": customer and customer.status == "suspended",
+        }
+        for counter in ("chargebacks", "returns"):
+            rule = policy.get(counter, {"max_count": 10**9, "within_days": 1})
             # A reversal can have a later day, because the clocks of two invocations differ.
-            first = f"chargebacks_{delivery.now.astimezone(UTC) - timedelta(days=days - 1):%Y-%m-%d}"
+            first = delivery.now.astimezone(UTC) - timedelta(days=rule["within_days"] - 1)
             counts = [
                 count
-                for (name, day), count in self.ledger.reversal_counts.items()
-                if name == customer and day.startswith("chargebacks_") and day >= first
+                for (name, day), count in self.reversal_counts.items()
+                if name == received.customer and day.startswith(counter) and day >= f"{counter}_{first:%Y-%m-%d}"
             ]
-            if sum(counts) > max_count:
-                violations.add("too_many_chargebacks")
-        return violations
+            checks[f"too_many_{counter}"] = sum(counts) > rule["max_count"]
+        return {reason for reason, is_violated in checks.items() if is_violated}
 
     def _limit_violations(self, delivery: Delivery, *, self_imposed: bool = True) -> set[str]:
         """Return the reasons of limits that the payment would exceed in the current state."""
-        received, rules = delivery.message.received, delivery.rules
-        if received.customer is None or rules is None:
+        received, policy = delivery.message.received, delivery.policy
+        if received.customer is None or policy is None:
             return set()
-        windows: Mapping[str, str] = dict(zip(WINDOWS, windows_at(delivery.now, rules.time_zone), strict=True))
-        limits = [
-            (f"{limit.window}_limit_exceeded", limit.window, limit.amount, limit.types)
-            for limit in rules.limits
-            if limit.applies_to(received.payment_type)
+        windows = dict(zip(WINDOWS, windows_at(delivery.now, policy["time_zone"]), strict=True))
+        limits: list[tuple[str, str, Decimal, Sequence[str]]] = [
+            (f"{limit['window']}_limit_exceeded", limit["window"], Decimal(limit["amount"]), types)
+            for limit in policy.get("spending_limits", ())
+            if received.payment_type in (types := limit["payment_types"] or ALL_TYPES)
         ]
-        if self_imposed:
-            self_imposed_limits = self.ledger.self_imposed_limits.get(received.customer, {})
-            limits += [
-                (f"self_imposed_{window}_limit_exceeded", window, amount, None)
-                for window, amount in self_imposed_limits.items()
-            ]
-        reservation = self.payment(delivery.message.payment_id).reservation
-        violations = set()
-        for reason, window, amount, types in limits:
-            spent = self.ledger.total_spent(received.customer, windows[window], types)
-            if reservation and reservation.customer == received.customer and windows[window] in reservation.windows:
-                spent -= reservation.amount if types is None or reservation.payment_type in types else 0
-            if spent + received.amount > amount:
-                violations.add(reason)
-        return violations
+        customer = self.put_by_merchant(received.customer)
+        for window in WINDOWS if self_imposed else ():
+            if (amount := getattr(customer, f"self_imposed_{window}_limit", None)) is not None:
+                limits.append((f"self_imposed_{window}_limit_exceeded", window, amount, ALL_TYPES))
+        others = [payment.reservation for name, payment in self.payments.items() if name != delivery.message.payment_id]
+        return {
+            reason
+            for reason, window, max_amount, types in limits
+            if sum(
+                reservation.amount
+                for reservation in others
+                if reservation
+                and (reservation.customer == received.customer and windows[window] in reservation.windows)
+                and reservation.payment_type in types
+            )
+            + received.amount
+            > max_amount
+        }
 
 
-def _self_imposed_limits(customer: CustomerInput) -> dict[str, Decimal]:
-    limits = {window: getattr(customer, f"self_imposed_{window}_limit") for window in WINDOWS}
-    return {window: limit for window, limit in limits.items() if limit is not None}
-
-
-def _set_member(members: set[str], name: str, is_member: bool) -> None:
-    (members.add if is_member else members.discard)(name)
+def windows_at(timestamp: datetime, time_zone: str) -> tuple[str, str, str]:
+    """Return the sort keys of the day, week and month of a timestamp."""
+    local_time = timestamp.astimezone(ZoneInfo(time_zone))
+    year, week, _ = local_time.isocalendar()
+    return (f"DAY#{local_time:%Y-%m-%d}", f"WEEK#{year}-W{week:02}", f"MONTH#{local_time:%Y-%m}")

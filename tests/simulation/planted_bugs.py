@@ -1,9 +1,8 @@
 """Known bugs, each of which the simulation must find."""
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
@@ -11,23 +10,9 @@ from paynearme.ledger.release import release
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
 from paynearme.sweep import unconfirmed_sweep
-from tests.simulation.faults import TableClient
+from tests.simulation import store
 
 type Weaken = Callable[[Update], Update]
-
-
-@dataclass(frozen=True)
-class NewTokenClient:
-    """Send each attempt of a transaction with a new token."""
-
-    client: TableClient
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
-
-    def transact_write_items(self, **request: Any) -> dict[str, Any]:
-        return self.client.transact_write_items(**request | {"ClientRequestToken": str(next(self.numbers))})
 
 
 @dataclass(frozen=True)
@@ -35,11 +20,10 @@ class PlantedBug:
     """Change the requests to the table, or patch the layer. Without arguments, change nothing."""
 
     weaken: Weaken = lambda update: update
-    wrap_client: Callable[[TableClient], Any] = lambda client: client
     patch: Callable[[], AbstractContextManager[object]] = nullcontext
 
-    def table(self, client: TableClient) -> Table:
-        return _WeakenedTable(self.weaken, self.wrap_client(client))
+    def table(self, client: Any) -> Table:
+        return _WeakenedTable(self.weaken, client)
 
 
 class _WeakenedTable(Table):
@@ -74,11 +58,15 @@ def _release_any_decision() -> AbstractContextManager[object]:
     return mock.patch.object(unconfirmed_sweep, "release", lambda *arguments: release(*arguments[:5]))
 
 
+def _ignore_tokens() -> AbstractContextManager[object]:
+    return mock.patch.object(store, "TOKEN_SECONDS", 0)
+
+
 PLANTED_BUGS: Mapping[str, PlantedBug] = {
     "a confirmation without its condition": _without_condition(lambda update: "outcome" in update.sets),
     "a reversal that does not check the debited amount": PlantedBug(_ignore_debited_amount),
     "a release of a newer decision": PlantedBug(patch=_release_any_decision),
-    "a transaction that is retried with a new token": PlantedBug(wrap_client=NewTokenClient),
+    "a transaction that is retried with a new token": PlantedBug(patch=_ignore_tokens),
     "a reservation without its limit": _without_condition(lambda update: update.pk.startswith("SPENDING#")),
     "a submission without its condition": _without_condition(lambda update: update.pk.startswith("INTENT#")),
 }

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from threading import Semaphore, Thread
+from threading import Lock, Thread
+from typing import Any
 
 from tenacity import Retrying
 
@@ -13,6 +14,12 @@ from tests.simulation.store import Change
 
 class CrashError(BaseException):
     """The end of an invocation by Lambda. No ``except Exception`` catches it."""
+
+
+def _taken_lock() -> Lock:
+    lock = Lock()
+    lock.acquire()
+    return lock
 
 
 @dataclass(eq=False)
@@ -28,13 +35,17 @@ class Task:
     observe: Callable[[], None] = lambda: None
     commit: Callable[[Change], None] = lambda change: None
     finish: Callable[[], None] = lambda: None
+    fault: str = ""
+    """The fault of the next request."""
+    is_disturbed: bool = False
+    """A fault occurred, another invocation changed the table, or the clock jumped, since the start."""
+    has_committed: bool = False
     wake_at: float = 0.0
     finished: bool = False
     crashed: bool = False
-    has_committed: bool = False
     error: BaseException | None = None
-    result: object = None
-    turn: Semaphore = field(default_factory=lambda: Semaphore(0))
+    result: Any = None
+    turn: Lock = field(default_factory=_taken_lock)
 
 
 class Scheduler:
@@ -44,7 +55,7 @@ class Scheduler:
         self.now = 0.0
         self.tasks: list[Task] = []
         self.current: Task | None = None
-        self._turn = Semaphore(0)
+        self._turn = _taken_lock()
 
     def running(self) -> Task:
         """Return the running task."""
@@ -52,21 +63,28 @@ class Scheduler:
             raise AssertionError("no task runs")
         return self.current
 
-    def start(self, task: Task) -> None:
-        """Add a task. It runs after the first ``resume``."""
+    def start(self, task: Task) -> Task:
+        """Add a task, and return it. It runs after the first ``resume``."""
         task.wake_at = self.now
         self.tasks.append(task)
         Thread(target=self._run, args=(task,), daemon=True).start()
+        return task
 
     def resume(self, task: Task) -> None:
         """Run a task until its next pause or its end."""
-        self.now = max(self.now, task.wake_at)
+        self.advance(max(0.0, task.wake_at - self.now))
         self.current = task
         task.turn.release()
         self._turn.acquire()
         self.current = None
         if task.finished:
             self.tasks.remove(task)
+
+    def advance(self, seconds: float) -> None:
+        """Advance the clock. The deadlines of paused tasks can pass."""
+        self.now += seconds
+        for task in self.tasks:
+            task.is_disturbed |= seconds > 0.5 and task.wake_at < self.now
 
     def crash(self, task: Task) -> None:
         """End a task at its current pause."""
@@ -109,14 +127,10 @@ class SimulatedDeadline(Deadline):
         if self.remaining <= 0:
             raise TimeoutError
         try:
-            result = function()
-        except Exception:
+            return function()
+        finally:
             if self.remaining < 0:
-                raise TimeoutError from None
-            raise
-        if self.remaining < 0:
-            raise TimeoutError
-        return result
+                raise TimeoutError
 
     def retrying(
         self, is_retryable: Callable[[BaseException], bool], max_attempt: float, min_wait: float = 0.0

@@ -1,9 +1,11 @@
-"""A DynamoDB table in memory with the four operations of ``Table``, an index with a delay, and a stream."""
+"""A DynamoDB table in memory with the expressions of the layer, an index with a delay, and a stream."""
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -11,13 +13,16 @@ from botocore.exceptions import ClientError
 
 from paynearme.ledger.pending_payments import INDEX, PENDING_ATTRIBUTES
 from paynearme.platform.dynamodb import Item, Key
-from tests.simulation.expressions import is_satisfied, placeholders, require, updated
 
 TOKEN_SECONDS = 600
 """The time in which DynamoDB identifies a repeated transaction."""
 _PROJECTION = ("pk", "sk", *PENDING_ATTRIBUTES, "site_identifier", "pnm_payment_identifier", "pnm_order_identifier")
 _UPDATE_FIELDS = {"TableName", "Key", "UpdateExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
 _CONDITION_FIELDS = {"ConditionExpression", "ReturnValuesOnConditionCheckFailure"}
+_TERM = re.compile(r"attribute_not_exists\((\w+)\)|(\w+) (=|<=) (:\w+)")
+_EVALUATED = re.compile(r"(?:True|False|and|or|[() ])+")
+_CLAUSE = re.compile(r"\b(SET|ADD|REMOVE) (.*?)(?= (?:ADD|REMOVE) |$)")
+_ACTION = re.compile(r"(#n\d+)(?: = (:v\d+)| = if_not_exists\(\1, (:v\d+)\)| (:v\d+)|)(?:, |$)")
 _from_wire, _to_wire = TypeDeserializer().deserialize, TypeSerializer().serialize
 
 
@@ -161,3 +166,74 @@ def _key(wire_key: Mapping[str, Any]) -> Key:
 
 def _old_item(change: Change) -> dict[str, Any]:
     return {"Item": to_wire_item(change.old)} if change.old else {}
+
+
+class UnsupportedRequestError(AssertionError):
+    """DynamoDB rejects the request, or the store does not support it."""
+
+
+def require(condition: object, description: object) -> None:
+    """Raise ``UnsupportedRequestError`` if ``condition`` is false."""
+    if not condition:
+        raise UnsupportedRequestError(description)
+
+
+def placeholders(expression: str) -> set[str]:
+    """Return the placeholders of values in an expression."""
+    return set(re.findall(r":\w+", expression))
+
+
+def is_satisfied(expression: str, item: Item, values: Mapping[str, Any]) -> bool:
+    """Evaluate ``attribute_not_exists``, ``=`` and ``<=`` with ``AND``, ``OR`` and parentheses."""
+
+    def evaluate_term(match: re.Match[str]) -> str:
+        absent, name, operator, placeholder = match.groups()
+        if absent:
+            return str(absent not in item)
+        stored: Any = item.get(name)
+        value = values[placeholder]
+        # ``True`` and 1 differ in DynamoDB.
+        if type(stored) is not type(value):
+            return "False"
+        return str(stored == value if operator == "=" else bool(stored <= value))
+
+    text = _TERM.sub(evaluate_term, expression).replace(" AND ", " and ").replace(" OR ", " or ")
+    require(_EVALUATED.fullmatch(text), f"unsupported condition {expression}")
+    return bool(eval(text))  # noqa: S307 # only names of operators and of booleans
+
+
+def updated(expression: str, item: Item, names: Mapping[str, str], values: Mapping[str, Any]) -> Item:
+    """Return the changed item of an update expression. ``item`` remains unchanged."""
+    result = dict(item)
+    actions = _actions(expression)
+    require(len({name for _, name, *_ in actions}) == len(actions) == len(names), f"paths in {expression}")
+    for verb, name, assigned, default, added in actions:
+        attribute = names[name]
+        if verb == "REMOVE":
+            result.pop(attribute, None)
+        elif verb == "ADD":
+            value = values[added]
+            if attribute in item:
+                require(type(item[attribute]) is type(value), f"ADD to {attribute} of another type")
+                value = item[attribute] | value if isinstance(value, set) else item[attribute] + value
+            result[attribute] = value
+        elif default:
+            result.setdefault(attribute, values[default])
+        else:
+            result[attribute] = values[assigned]
+    return result
+
+
+@lru_cache(maxsize=2048)
+def _actions(expression: str) -> list[tuple[str, ...]]:
+    """Return the verb, the name and the value of each action, as assigned value, default and added value."""
+    actions = []
+    for verb, text in _CLAUSE.findall(expression):
+        found = list(_ACTION.finditer(text))
+        require("".join(match[0] for match in found) == text, f"unsupported update {expression}")
+        actions += [(verb, *match.groups(default="")) for match in found]
+    kinds = {(verb, bool(assigned or default), bool(added)) for verb, _, assigned, default, added in actions}
+    require(kinds <= {("SET", True, False), ("ADD", False, True), ("REMOVE", False, False)}, expression)
+    rebuilt = " ".join(f"{verb} {text}" for verb, text in _CLAUSE.findall(expression))
+    require(rebuilt == expression, f"unsupported update {expression}")
+    return actions

@@ -1,137 +1,105 @@
-"""Generate PayNearMe's messages and the merchant's requests for a seed."""
+"""The values of the simulation's actions: PayNearMe's messages, policies and the merchant's data."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from random import Random
+from typing import Any
 
 from paynearme.protocol.callbacks import Authorization, Confirmation
-from paynearme.protocol.make_payment import MakePaymentRequest
-from paynearme.protocol.merchant_input import CustomerInput, OrderInput
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.reversals import Reversal
-from tests.simulation.model import Message
-from tests.support.callback_fixtures import SITE
-from tests.support.ledger_model import Limit, Received, Rules
 from tests.support.message_fixtures import valid_authorization, valid_confirmation, valid_reversal
 
-CUSTOMERS = ("ann", "ann", "ann", "bob", None)
+type Parameters = Mapping[str, str | None]
+type Content = Authorization | Confirmation | Reversal
+
+TYPES = {"cash": "cash", "credit": "credit", "debit": "debit", "zelle": "other", None: "none"}
+"""Policy names of payment types by parameter value."""
 ORDERS = ("8001", "8002")
-RULES = (
-    Rules("America/New_York"),
-    Rules("America/New_York", (Limit("day", Decimal(150)),)),
-    Rules("America/New_York", (Limit("day", Decimal(100), frozenset({"cash", "credit"})), Limit("week", Decimal(250)))),
-    Rules("Asia/Tokyo", (Limit("month", Decimal(200)), Limit("day", Decimal(60), frozenset({"other", "none"})))),
-    Rules("Europe/London", (Limit("week", Decimal(160)),), chargebacks=(0, 2)),
-)
-_TYPES = {"cash": "cash", "credit": "credit", "debit": "debit", "zelle": "other", None: "none"}
-_HOURS = 3600.0
-
-type Parameters = dict[str, str | None]
-
-
-class Traffic:
-    """The messages of all payments. Each payment has a number."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        # Each seed concentrates on other messages.
-        self._customers = random.choice((CUSTOMERS, ("ann",)))
-        self._amounts = random.choice((("20.00",), ("20.00", "40.00", "60.00", "100.00")))
-        self._delays = random.choice(((0.0,), (0.0, 3 * _HOURS, 30 * _HOURS), (30 * _HOURS,)))
-        self._max_reversals = random.choice((0, 2, 3))
-        self.payment_count = 0
-        self._keys = 0
-        self._submissions: list[MakePaymentRequest] = []
-
-    def new_payment(
-        self, now: float, timestamp: int, order: str | None = None, site_payment_identifier: str | None = None
-    ) -> list[Message]:
-        """Return all messages about one payment, some of which are sent later."""
-        random = self._random
-        self.payment_count += 1
-        payment_id = str(self.payment_count)
-        parameters: Parameters = {
-            "pnm_payment_identifier": payment_id,
-            "pnm_order_identifier": order or random.choice(ORDERS),
-            "site_customer_identifier": random.choice(self._customers),
-            "payment_amount": random.choice(self._amounts),
-            "payment_type": random.choice(tuple(_TYPES)),
-            "site_payment_identifier": site_payment_identifier,
-            "timestamp": str(timestamp),
-            "test": "true" if site_payment_identifier is None and random.random() < 0.05 else None,
-        }
-        messages = []
-        if random.random() < 0.9:
-            messages.append(self._authorization(payment_id, parameters))
-        if random.random() < 0.1:
-            messages.append(self._authorization(payment_id, parameters | {"payment_amount": "30.00"}))
-        confirmed_at = now + random.choice(self._delays)
-        outcomes = random.choice(
-            (("payment",),) * 4 + (("decline",), ("decline", "payment"), ("payment", "decline"), ())
-        )
-        for outcome in outcomes:
-            changed: Parameters = {"payment_amount": "50.00"} if random.random() < 0.08 else {}
-            changed |= {"site_customer_identifier": "bob"} if random.random() < 0.05 else {}
-            messages.append(self._confirmation(payment_id, parameters | changed, outcome, confirmed_at))
-        for index in range(random.randint(0, self._max_reversals)):
-            messages.append(self._reversal(payment_id, parameters, index, confirmed_at))
-        return messages
-
-    def submission(self) -> MakePaymentRequest:
-        """Return a new request for a payment, or an earlier one."""
-        if not self._submissions or self._random.random() < 0.4:
-            self._keys += 1
-            parameters = {
-                "Idempotency-Key": f"key-{self._keys}",
-                "pnm_order_identifier": self._random.choice(ORDERS),
-                "payment_method_identifier": "77",
-                "payment_amount": "20.00",
-                "payment_currency": "USD",
-                "site_channel": "consumer",
-            }
-            self._submissions.append(read_message(MakePaymentRequest, parameters))
-        return self._random.choice(self._submissions[-3:])
-
-    def customer(self) -> CustomerInput:
-        """Return new settings of a customer."""
-        parameters = {"site_identifier": SITE, "site_customer_identifier": self._random.choice(("ann", "bob"))}
-        if self._random.random() < 0.2:
-            parameters |= {"status": "suspended", "suspended_reason": "review"}
-        if self._random.random() < 0.5:
-            window = self._random.choice(("day", "week", "month"))
-            parameters[f"self_imposed_{window}_limit"] = self._random.choice(("80.00", "200.00", "400.00"))
-        return read_message(CustomerInput, parameters)
-
-    def order(self) -> OrderInput:
-        """Return new values of an order."""
-        status = "closed" if self._random.random() < 0.2 else "open"
-        order = self._random.choice(ORDERS)
-        return read_message(OrderInput, {"site_identifier": SITE, "pnm_order_identifier": order, "status": status})
-
-    def advance(self) -> timedelta:
-        """Return the duration of a jump of the clock."""
-        return timedelta(seconds=self._random.choice((1, 30, 700, 700, 2 * _HOURS, 2 * _HOURS, 25 * _HOURS)))
-
-    def _authorization(self, payment_id: str, parameters: Parameters) -> Message:
-        content = read_message(Authorization, valid_authorization(**parameters))
-        return Message(payment_id, _received(parameters, content.payment_amount), content)
-
-    def _confirmation(self, payment_id: str, parameters: Parameters, outcome: str, available_at: float) -> Message:
-        amount = Decimal(parameters["payment_amount"] or 0)
-        changes = {"status": outcome, "net_payment_amount": str(amount - 5)}
-        content = read_message(Confirmation, valid_confirmation(**{**parameters, **changes}))
-        return Message(payment_id, _received(parameters, amount), content, available_at)
-
-    def _reversal(self, payment_id: str, parameters: Parameters, index: int, available_at: float) -> Message:
-        changes = {
-            "reverse_amount": f"{self._random.choice((5, 15, 15, 40))}.0{index}",
-            "reverse_type": self._random.choice(("Bank Return", "Chargeback", "Refund")),
-            "reverse_code": None,
-        }
-        content = read_message(Reversal, valid_reversal(**(parameters | changes)))
-        delay = self._random.choice((-_HOURS, 0.0, 0.0, 0.0, 3 * _HOURS))
-        return Message(payment_id, _received(parameters, content.amount), content, available_at + delay)
+WINDOWS = ("day", "week", "month")
+CHANGES: Mapping[str, Parameters] = {
+    "": {},
+    "amount": {"payment_amount": "50.00"},
+    "customer": {"site_customer_identifier": "bob"},
+    "no customer": {"site_customer_identifier": None},
+    "no type": {"payment_type": None},
+    "order": {"pnm_order_identifier": "8003"},
+    "test": {"test": "true"},
+}
+"""Differences between a message and its payment, by description."""
 
 
-def _received(parameters: Parameters, amount: Decimal) -> Received:
-    return Received(amount, parameters["site_customer_identifier"], _TYPES[parameters["payment_type"]])
+_NEW_YORK = {"time_zone": "America/New_York", "unknown_order": "accept", "unknown_customer": "accept"}
+
+
+def _limit(window: str, amount: str, *payment_types: str) -> dict[str, Any]:
+    return {"window": window, "amount": amount, "payment_types": list(payment_types) or None}
+
+
+POLICIES: Mapping[str, Mapping[str, Any]] = {
+    "day 150": _NEW_YORK | {"spending_limits": [_limit("day", "150")]},
+    "no limit": _NEW_YORK,
+    "two limits": _NEW_YORK | {"spending_limits": [_limit("day", "100", "cash", "credit"), _limit("week", "250")]},
+    "month in Tokyo": _NEW_YORK
+    | {"time_zone": "Asia/Tokyo", "spending_limits": [_limit("month", "200"), _limit("day", "60", "other", "none")]},
+    "few reversals": _NEW_YORK
+    | {"spending_limits": [_limit("week", "160", "cash", "credit", "none")], "time_zone": "Europe/London"}
+    | {"chargebacks": {"max_count": 0, "within_days": 2}, "returns": {"max_count": 1, "within_days": 30}},
+    "known only": _NEW_YORK | {"unknown_order": "decline", "unknown_customer": "decline"},
+}
+"""The defaults of policy documents, by description."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """The content of a message. ``payment_type`` is the policy's name of the type."""
+
+    customer: str | None
+    amount: Decimal
+    payment_type: str
+    order: str
+    net: Decimal | None = field(compare=False)
+
+
+@dataclass(eq=False)
+class Message:
+    """A callback of PayNearMe. ``acknowledged``: PayNearMe does not send it again by itself."""
+
+    payment_id: str
+    received: Received
+    content: Content
+    identity: frozenset[tuple[str, str]]
+    """The parameters without the time. Duplicates have the same ones."""
+    acknowledged: bool = False
+
+
+def authorization(parameters: Parameters) -> Message:
+    """Return the authorization of a payment. It contains the net amount if it contains the payment type."""
+    amount = Decimal(parameters["payment_amount"] or 0)
+    changes = {"net_payment_amount": str(amount - 5), "net_payment_currency": "USD"}
+    return _message(
+        Authorization, parameters, valid_authorization(**parameters, **(changes if parameters["payment_type"] else {}))
+    )
+
+
+def confirmation(parameters: Parameters, status: str, fee: str) -> Message:
+    """Return the confirmation of a payment with the outcome ``status``."""
+    net = Decimal(parameters["payment_amount"] or 0) - Decimal(fee)
+    changes = {"status": status, "net_payment_amount": str(net)}
+    return _message(Confirmation, parameters, valid_confirmation(**parameters, **changes))
+
+
+def reversal(parameters: Parameters, amount: str, kind: str) -> Message:
+    """Return a reversal of a payment."""
+    changes = {"reverse_amount": amount, "reverse_type": kind, "reverse_code": None}
+    return _message(Reversal, parameters, valid_reversal(**parameters, **changes))
+
+
+def _message(model: type[Content], parameters: Parameters, sent: Mapping[str, str]) -> Message:
+    content = read_message(model, sent)
+    amount = content.amount if isinstance(content, Reversal) else content.payment_amount or Decimal(0)
+    net = None if isinstance(content, Reversal) else content.net_payment_amount
+    payment_type, customer = TYPES[parameters["payment_type"]], content.site_customer_identifier
+    received = Received(customer, amount, payment_type, content.pnm_order_identifier, net)
+    identity = frozenset(item for item in sent.items() if item[0] != "timestamp")
+    return Message(content.pnm_payment_identifier, received, content, identity)

@@ -1,6 +1,8 @@
 """The simulation finds no error, reproduces its runs, and has a table that agrees with moto's."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from decimal import Decimal
@@ -16,9 +18,8 @@ from moto import mock_aws
 from paynearme.ledger.pending_payments import INDEX, PENDING_ATTRIBUTES
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table, Update
-from tests.simulation.__main__ import first_error, quiet_logs
-from tests.simulation.planted_bugs import PLANTED_BUGS
-from tests.simulation.simulation import Simulation
+from tests.simulation.search import first_failure, quiet_logs
+from tests.simulation.simulation import run_seed
 from tests.simulation.store import Store
 from tests.support.template import RESOURCES
 
@@ -141,18 +142,21 @@ def test_simulation_store_matches_dynamodb(dynamodb: "DynamoDBClient", seed_valu
         assert found == expected_found
 
 
-def test_simulation_seeds_without_error() -> None:
-    assert first_error(range(1, 4), steps=100) is None
+@pytest.mark.parametrize("seed_value", range(1, 5))
+def test_simulation_seed_without_error(seed_value: int) -> None:
+    run_seed(seed_value, steps=150)
 
 
-def test_simulation_seed_reproduces_run() -> None:
-    first, second = Simulation(7), Simulation(7)
-    for simulation in (first, second):
-        simulation.run(steps=100)
-    assert list(first.trace) == list(second.trace)
-    assert first.store.items.keys() == second.store.items.keys()
+def test_simulation_seed_reproduces_run_in_other_process() -> None:
+    script = "from tests.simulation.simulation import run_seed; print(run_seed(7, steps=100).digest.hexdigest())"
+    environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert process.stdout.split()[-1] == run_seed(7, steps=100).digest.hexdigest()
 
 
 @pytest.mark.parametrize("name", ["a confirmation without its condition", "a submission without its condition"])
 def test_simulation_planted_bug_found(name: str) -> None:
-    assert first_error(range(1, 20), 200, PLANTED_BUGS[name])
+    failure, _ = first_failure(range(1, 20), 200, name)
+    assert failure

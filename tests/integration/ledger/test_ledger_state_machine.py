@@ -1,0 +1,75 @@
+"""The ledger agrees with its model in random, concurrent scenarios with faults.
+
+The rules are the actions of ``tests.simulation``. Each rule compares the table and the events with the model.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from tests.simulation.planted_bugs import PLANTED_BUGS, PlantedBug
+from tests.simulation.search import quiet_logs
+from tests.simulation.simulation import ACTIONS, Action, Simulation, SimulationError
+from tests.support.test_run import IS_FULL
+
+SETTINGS = settings(max_examples=5000 if IS_FULL else 50, stateful_step_count=50)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with quiet_logs():
+        yield
+
+
+class LedgerStateMachine(RuleBasedStateMachine):
+    """One run of the simulation. The loop below adds one rule for each action."""
+
+    bug: ClassVar[PlantedBug] = PlantedBug()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.simulation = Simulation(Random(0), self.bug)  # noqa: S311 # repeatable, not secret
+        self.has_failed = False
+
+    def act(self, name: str, arguments: dict[str, Any]) -> None:
+        self.has_failed = True
+        self.simulation.act(name, arguments)
+        self.has_failed = False
+
+    def teardown(self) -> None:
+        self.simulation.close(settle=not self.has_failed)
+
+
+def _rule_of(name: str, action: Action) -> object:
+    def run(machine: LedgerStateMachine, **arguments: Any) -> None:
+        machine.act(name, arguments)
+
+    run.__name__ = name
+    values: Any = {argument: st.sampled_from(list(options)) for argument, options in action.values.items()}
+    add_rule: Any = rule(**values)
+    return precondition(lambda machine: bool(action.is_possible(machine.simulation)))(add_rule(run))
+
+
+for _name, _action in ACTIONS.items():
+    # Hypothesis selects all rules equally often, so a frequent action is several rules.
+    for _index in range(1 + int(_action.weight / 5)):
+        setattr(LedgerStateMachine, f"{_name}_{_index}", _rule_of(_name, _action))
+
+
+def test_ledger_random_scenarios_match_model() -> None:
+    run_state_machine_as_test(LedgerStateMachine, settings=SETTINGS)
+
+
+def test_state_machine_planted_bug_shrunk_to_few_rules() -> None:
+    class BrokenStateMachine(LedgerStateMachine):
+        bug = PLANTED_BUGS["a reservation without its limit"]
+
+    with pytest.raises(SimulationError) as raised:
+        run_state_machine_as_test(BrokenStateMachine, settings=settings(SETTINGS, max_examples=1000))
+    rules = [line for line in "\n".join(raised.value.__notes__).splitlines() if line.startswith("state.")]
+    assert len(rules) < 8, rules
