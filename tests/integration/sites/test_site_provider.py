@@ -133,7 +133,7 @@ def test_md5_key_expires_after_change_to_hmac(confirm: LambdaFunction, sites_sec
 # ``previous_secret``: a key that verifies callbacks until the operator removes it.
 
 
-def test_previous_secret_and_rotated_keys_verify_callbacks_of_site(
+def test_previous_secret_and_rotated_keys_verify_only_for_site(
     authorize: LambdaFunction, sites_secret: SitesSecret
 ) -> None:
     sites_secret.put(with_site(secret=NEW_KEY, previous_secret=PREVIOUS_KEY))
