@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
-from boto3.dynamodb.types import TypeSerializer
-
 from paynearme.handlers.background import background_handler
 from paynearme.handlers.callback import callback_handler
 from paynearme.ledger.release import release
@@ -34,8 +32,6 @@ RELEASE_DUE = NOON + timedelta(hours=24)
 type Transport = Callable[[Mapping[str, str]], ProxyEvent]
 
 _MODELS: dict[str, Any] = {"authorize": Authorization, "confirm": Confirmation, "reverse": Reversal}
-
-_to_wire = TypeSerializer().serialize
 
 
 def send_at(
@@ -147,7 +143,7 @@ class CallbackDriver:
 def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int]) -> None:
     """Store pending payments of ``NOON`` without a customer, all in one partition of the index."""
     for payment_id in payment_ids:
-        item: dict[str, Any] = {
+        item = {
             "pk": f"PAYMENT#{SITE}#{payment_id}",
             "sk": "PAYMENT",
             "site_identifier": SITE,
@@ -156,5 +152,5 @@ def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int]
             "pending_partition": "PENDING#03",
             "pending_since": f"authorized#{NOON.isoformat()}",
         }
-        wire = {name: _to_wire(value) for name, value in item.items()}
+        wire: Any = {name: {"S": value} for name, value in item.items()}
         ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)

@@ -1,10 +1,8 @@
 """Read the table's stream as records that Lambda sends to ``publish_events``."""
 
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Self
 
 import boto3
@@ -17,9 +15,6 @@ from tests.support.harness import LedgerFixture
 
 type Record = dict[str, Any]
 
-# moto does not support endpoints with an account identifier.
-WITHOUT_ACCOUNT = Config(account_id_endpoint_mode="disabled")
-
 
 @dataclass
 class StreamReader:
@@ -28,8 +23,6 @@ class StreamReader:
     client: Any
     arn: str
     read_count: int = 0
-    events: list[PaymentEvent] = field(default_factory=list)
-    """All events so far."""
 
     @classmethod
     def enable(cls, ledger_table: LedgerFixture) -> Self:
@@ -37,7 +30,8 @@ class StreamReader:
         specification: Any = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         ledger_table.client.update_table(TableName=ledger_table.table_name, StreamSpecification=specification)
         description = ledger_table.client.describe_table(TableName=ledger_table.table_name)["Table"]
-        client = boto3.client("dynamodbstreams", config=WITHOUT_ACCOUNT)
+        # moto does not support endpoints with an account identifier.
+        client = boto3.client("dynamodbstreams", config=Config(account_id_endpoint_mode="disabled"))
         return cls(client, description["LatestStreamArn"])
 
     def records(self) -> list[Record]:
@@ -51,16 +45,15 @@ class StreamReader:
         new_records = records[self.read_count :]
         self.read_count = len(records)
         # moto creates an item with its key only, and then updates it.
-        key_only_records = [
-            record for record in new_records if record["dynamodb"].get("NewImage") == record["dynamodb"]["Keys"]
+        return [
+            _as_lambda_record(record)
+            for record in new_records
+            if record["dynamodb"].get("NewImage") != record["dynamodb"]["Keys"]
         ]
-        return [_as_lambda_record(record) for record in new_records if record not in key_only_records]
 
     def new_events(self) -> list[PaymentEvent]:
         """Return the events of the new records."""
-        events = events_in(self.records())
-        self.events += events
-        return events
+        return events_in(self.records())
 
     def new_types(self) -> list[str]:
         """Return the types of the new events, or the codes of anomalies."""
@@ -76,15 +69,6 @@ def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
             *stream_images(record), datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC)
         )
     ]
-
-
-def balances_from(events: Iterable[PaymentEvent]) -> dict[str, Decimal]:
-    """Return the balances that a merchant computes from the events, without zeros."""
-    balances: dict[str, Decimal] = defaultdict(Decimal)
-    for event in events:
-        change = getattr(event, "credited_amount", Decimal(0)) - getattr(event, "debited_amount", Decimal(0))
-        balances[event.site_customer_identifier or ""] += change
-    return {customer: balance for customer, balance in balances.items() if balance}
 
 
 def _as_lambda_record(record: Record) -> Record:
