@@ -12,7 +12,6 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.core.models import MockAWS
-from urllib3 import BaseHTTPResponse, Retry
 
 from paynearme import policy_provider
 from paynearme.client import paynearme_client
@@ -63,13 +62,6 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "POWERTOOLS_METRICS_NAMESPACE": "PayNearMe",
 }
-
-
-class RetryWithoutWait(Retry):
-    """Retry at once."""
-
-    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        """Do nothing."""
 
 
 _after, _run = Deadline.after, Deadline.run
