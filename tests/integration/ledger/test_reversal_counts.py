@@ -8,11 +8,17 @@ import pytest
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.callback_fixtures import CUSTOMER, SITE
 from tests.support.fake_appconfig import FakeAppConfig
-from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+from tests.support.harness import LambdaFunction, LedgerFixture
 
 CHARGEBACK = {"reverse_type": "Chargeback", "reverse_code": "10.4"}
+
+
 RETURN = {"reverse_type": "Bank Return", "reverse_code": "R01"}
+
+
 KINDS = {"chargebacks": CHARGEBACK, "returns": RETURN}
+
+
 each_counter = pytest.mark.parametrize("counter", KINDS)
 
 
@@ -43,13 +49,6 @@ def test_reversal_count_once_on_day_of_message(
     assert reversal_counts(ledger_table) == {f"{counter}_2026-11-20": 2, f"{counter}_2026-11-19": 1}
 
 
-def test_reversal_count_ignores_duplicate_on_another_day(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
-    for now in (NOON, NOON + timedelta(days=1), NOON + timedelta(days=400)):
-        send_at(now, reverse, reversal(timestamp=unix_time(now), **CHARGEBACK))
-
-    assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
-
-
 def test_reversal_count_ignores_refunds_and_cancellations(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
     for reverse_type in ("Refund", "Cancellation", None):
         send_at(NOON, reverse, reversal(reverse_type=reverse_type, reverse_code=None))
@@ -57,44 +56,21 @@ def test_reversal_count_ignores_refunds_and_cancellations(reverse: LambdaFunctio
     assert reversal_counts(ledger_table) == {}
 
 
-@pytest.mark.parametrize(
-    ("timestamp", "day"),
-    [
-        (datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC), "2026-11-20"),
-        (datetime(2026, 11, 21, 0, 0, 0, tzinfo=UTC), "2026-11-21"),
-        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "2026-12-31"),
-        (datetime(2027, 1, 1, 0, 0, 0, tzinfo=UTC), "2027-01-01"),
-    ],
-)
-def test_reversal_count_uses_utc_days(
-    reverse: LambdaFunction, ledger_table: LedgerFixture, timestamp: datetime, day: str
-) -> None:
+@pytest.mark.parametrize("day", ["2026-12-31", "2027-01-01"])
+def test_reversal_count_uses_utc_days(reverse: LambdaFunction, ledger_table: LedgerFixture, day: str) -> None:
+    time_of_day = "T23:59:59Z" if day == "2026-12-31" else "T00:00:00Z"
+    timestamp = datetime.fromisoformat(day + time_of_day)
+
     send_at(timestamp, reverse, reversal(timestamp=unix_time(timestamp), **CHARGEBACK))
 
     assert reversal_counts(ledger_table) == {f"chargebacks_{day}": 1}
-    [item] = [item for item in ledger_table.all_items() if item["sk"].startswith("REVERSALS#")]
-    assert item["sk"] == f"REVERSALS#{day[:4]}"
+    assert f"REVERSALS#{day[:4]}" in {item["sk"] for item in ledger_table.all_items()}
 
 
-@pytest.mark.parametrize(
-    "timestamp",
-    [unix_time(NOON + timedelta(seconds=1)), unix_time(NOON + timedelta(days=900)), "253402300800", "999999999999"],
-    ids=["a second", "years", "after year 9999", "maximum"],
-)
-def test_reversal_count_future_timestamp_counts_today(
-    reverse: LambdaFunction, ledger_table: LedgerFixture, timestamp: str
-) -> None:
-    midnight = NOON.replace(hour=23, minute=59, second=59)
-
-    assert send_at(midnight, reverse, reversal(timestamp=timestamp, **CHARGEBACK)).status == 200
+def test_reversal_count_future_timestamp_counts_today(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
+    assert send_at(NOON, reverse, reversal(timestamp="999999999999", **CHARGEBACK)).status == 200
 
     assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
-
-
-def test_reversal_count_timestamp_zero_counts_in_1970(reverse: LambdaFunction, ledger_table: LedgerFixture) -> None:
-    assert send_at(NOON, reverse, reversal(timestamp="0", **CHARGEBACK)).status == 200
-
-    assert reversal_counts(ledger_table) == {"chargebacks_1970-01-01": 1}
 
 
 def test_reversal_count_belongs_to_paying_customer(
@@ -108,17 +84,16 @@ def test_reversal_count_belongs_to_paying_customer(
     assert reversal_counts(ledger_table, "another") == {}
 
 
-@pytest.mark.parametrize("state_before", ["unknown", "authorized", "declined"])
+@pytest.mark.parametrize("was_authorized", [False, True])
 def test_reversal_count_includes_unposted_payments(
-    callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, state_before: str
+    callback_driver: CallbackDriver, reverse: LambdaFunction, ledger_table: LedgerFixture, was_authorized: bool
 ) -> None:
-    if state_before != "unknown":
+    # The customer is in one of the messages.
+    if was_authorized:
         callback_driver.authorize("1")
-    if state_before == "declined":
-        callback_driver.decline("1")
-    without_customer = {"site_customer_identifier": None} if state_before == "authorized" else {}
+    customer = None if was_authorized else CUSTOMER
 
-    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK, **without_customer))
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", site_customer_identifier=customer, **CHARGEBACK))
 
     assert reversal_counts(ledger_table) == {"chargebacks_2026-11-20": 1}
 
@@ -134,63 +109,30 @@ def test_reversal_count_ignores_tests_and_no_customer(
 
 
 @each_counter
-@pytest.mark.parametrize("max_count", [0, 2])
 def test_reversal_count_above_policy_maximum_declines(
-    callback_driver: CallbackDriver,
-    reverse: LambdaFunction,
-    deployed_policy: FakeAppConfig,
-    captured_output: CapturedOutput,
-    counter: str,
-    max_count: int,
+    callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig, counter: str
 ) -> None:
-    deployed_policy.put_defaults(**{counter: {"max_count": max_count, "within_days": 30}})
-    for payment_id in range(max_count):
-        send_at(NOON, reverse, reversal(pnm_payment_identifier=f"back-{payment_id}", **KINDS[counter]))
+    deployed_policy.put_defaults(**{counter: {"max_count": 1, "within_days": 30}})
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="first", **KINDS[counter]))
     assert callback_driver.authorize("1")
 
-    send_at(NOON, reverse, reversal(pnm_payment_identifier="one-more", **KINDS[counter]))
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="second", **KINDS[counter]))
 
     assert not callback_driver.authorize("2")
     assert callback_driver.item("2")["reason"] == f"too_many_{counter}"
-    assert captured_output.metric_total(f"DeclinedTooMany{counter.title()}") == 1
     assert callback_driver.authorize("3", site_customer_identifier="another")
     assert callback_driver.authorize("1")
-
-
-@each_counter
-@pytest.mark.parametrize("days", [1, 30, 365])
-def test_reversal_count_declines_until_policy_days_end(
-    callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig, counter: str, days: int
-) -> None:
-    deployed_policy.put_defaults(**{counter: {"max_count": 0, "within_days": days}})
-    send_at(NOON, reverse, reversal(**KINDS[counter]))
-    ends = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(days=days)
-
-    assert not callback_driver.at(ends - timedelta(seconds=1)).authorize("1")
-    assert callback_driver.at(ends).authorize("2")
 
 
 def test_reversal_count_sums_two_years(
     callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
 ) -> None:
-    deployed_policy.put_defaults(chargebacks={"max_count": 1, "within_days": 30})
+    # The first counted day is the last day of a year, and the other rule counts fewer days.
+    rules = {"chargebacks": {"max_count": 1, "within_days": 2}, "returns": {"max_count": 9, "within_days": 1}}
+    deployed_policy.put_defaults(**rules)
     new_year = datetime(2027, 1, 1, tzinfo=UTC)
     for payment_id, now in enumerate([new_year - timedelta(seconds=1), new_year]):
         assert callback_driver.at(now).authorize(f"before-{payment_id}")
         send_at(now, reverse, reversal(pnm_payment_identifier=str(payment_id), timestamp=unix_time(now), **CHARGEBACK))
 
     assert not callback_driver.at(new_year).authorize("after")
-
-
-def test_chargeback_count_separate_from_return_count(
-    callback_driver: CallbackDriver, reverse: LambdaFunction, deployed_policy: FakeAppConfig
-) -> None:
-    deployed_policy.put_defaults(
-        chargebacks={"max_count": 1, "within_days": 30}, returns={"max_count": 0, "within_days": 30}
-    )
-    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", **CHARGEBACK))
-    assert callback_driver.authorize("2")
-
-    send_at(NOON, reverse, reversal(pnm_payment_identifier="3", **RETURN))
-    assert not callback_driver.authorize("4")
-    assert callback_driver.item("4")["reason"] == "too_many_returns"

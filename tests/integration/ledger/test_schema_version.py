@@ -1,8 +1,11 @@
 """Store the schema number in every item."""
 
+import pytest
+
+from paynearme.platform import dynamodb
 from paynearme.platform.dynamodb import SCHEMA_VERSION
 from tests.support.api_driver import ApiDriver, SubmissionScenario, customer_path, order_path
-from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
+from tests.support.callback_driver import DAY, MONTH, NOON, WEEK, CallbackDriver, reversal, send_at
 from tests.support.harness import LambdaFunction, LedgerFixture
 
 
@@ -29,19 +32,13 @@ def test_schema_version_created_items_contain_it(
 
 
 def test_schema_version_existing_items_keep_it(
-    callback_driver: CallbackDriver, api_driver: ApiDriver, ledger_table: LedgerFixture
+    callback_driver: CallbackDriver, ledger_table: LedgerFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api_driver.put(customer_path())
-    [item] = ledger_table.all_items()
-    ledger_table.client.update_item(
-        TableName=ledger_table.table_name,
-        Key={name: {"S": item[name]} for name in ("pk", "sk")},
-        UpdateExpression="SET schema_version = :version",
-        ExpressionAttributeValues={":version": {"N": "7"}},
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr(dynamodb, "SCHEMA_VERSION", 7)
+        callback_driver.authorize()
 
     callback_driver.confirm()
-    api_driver.put(customer_path(), status="closed")
 
-    [account] = [item for item in ledger_table.all_items() if item["sk"] == "ACCOUNT"]
-    assert (account["schema_version"], account["balance"], account["status"]) == (7, 100, "closed")
+    versions = {item["sk"]: item["schema_version"] for item in ledger_table.all_items()}
+    assert versions == {"PAYMENT": 7, DAY: 7, WEEK: 7, MONTH: 7, "ACCOUNT": dynamodb.SCHEMA_VERSION}
