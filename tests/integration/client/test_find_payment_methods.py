@@ -20,7 +20,7 @@ def api_driver(paynearme: PayNearMeStub, cold_start: Callable[[str], LambdaFunct
     return ApiDriver(cold_start)
 
 
-def test_find_methods_sample_sent_signed_returned_not_stored_or_logged(
+def test_find_methods_sample_sent_signed_not_stored_or_logged(
     api_driver: ApiDriver, paynearme: PayNearMeStub, ledger_table: LedgerFixture, captured_output: CapturedOutput
 ) -> None:
     request = load_sample("find_payment_methods", "saved") | {"site_identifier": SITE, "signature": "f" * 64}

@@ -70,7 +70,7 @@ def test_deploy_concurrent_newer_version_not_overwritten(appconfig: FakeAppConfi
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_status_active_policy_unchanged_by_rollbacks_other_profile(newest_first: bool) -> None:
+def test_status_active_policy_ignores_rollbacks_other_profile(newest_first: bool) -> None:
     appconfig = FakeAppConfig(newest_first=newest_first)
     appconfig.add_deployment(FIRST_POLICY)
     for state in ("ROLLED_BACK", "REVERTED"):
