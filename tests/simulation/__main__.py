@@ -28,24 +28,20 @@ def main(arguments: list[str] | None = None) -> int:
         started_at = time.monotonic()
         failure, seed_count = search(seeds, options.steps, name, options.processes, minutes)
         is_expected.append(bool(failure) is options.planted)
-        _print(_report(failure, seed_count, time.monotonic() - started_at, options.steps, name))
+        sys.stdout.write(_report(failure, seed_count, time.monotonic() - started_at, options.steps, name) + "\n")
+        sys.stdout.flush()
     return 0 if all(is_expected) else 1
 
 
 def _report(failure: Failure | None, seed_count: int, seconds: float, steps: int, bug_name: str) -> str:
     speed = f"{seed_count} seeds in {seconds:.1f} s, {seed_count / seconds:.1f} seeds per second"
-    if bug_name:
-        found = f"seed {failure.seed}, {failure.description.splitlines()[0]:.100}" if failure else "not found"
-        return f"{bug_name}: {found} ({speed})"
     if failure is None:
-        return f"no error: {speed}"
-    command = f"python -m tests.simulation --seed {failure.seed} --steps {steps}"
-    return f"{failure.description}\nerror of seed {failure.seed} ({speed}). To reproduce it: {command}"
-
-
-def _print(text: object) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+        return f"{bug_name or 'all seeds'}: no error ({speed})"
+    seed, description = failure
+    if bug_name:
+        return f"{bug_name}: found by seed {seed}, {description.splitlines()[0]:.100} ({speed})"
+    command = f"python -m tests.simulation --seed {seed} --steps {steps}"
+    return f"{description}\nerror of seed {seed} ({speed}). To reproduce it: {command}"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from paynearme.ledger.confirmation import confirm
 from paynearme.ledger.event_mapping import payment_events
 from paynearme.ledger.merchant_data import put_customer, put_order
 from paynearme.ledger.reversal import reverse
+from paynearme.platform.dynamodb import Table
 from paynearme.platform.settings import SweepSettings
 from paynearme.policy import Reason
 from paynearme.protocol.callbacks import Authorization, Confirmation
@@ -28,11 +29,10 @@ from paynearme.submissions.payment_submission import submit_once
 from paynearme.sweep.unconfirmed_sweep import sweep
 from tests.simulation.checks import check_state
 from tests.simulation.faults import EventBridgeClient, FakePayNearMe, Faults, TableClient
-from tests.simulation.model import Delivery, Model
-from tests.simulation.planted_bugs import PlantedBug
+from tests.simulation.model import RELEASE_AFTER, UNCONFIRMED_AFTER, Model
 from tests.simulation.scheduler import CrashError, Scheduler, SimulatedDeadline, Task
 from tests.simulation.store import Change, Store
-from tests.simulation.traffic import POLICIES, Message, Parameters
+from tests.simulation.traffic import POLICIES, Delivery, Message, Parameters
 from tests.support.message_fixtures import resolved_site
 from tests.support.policy_builders import parse_document
 
@@ -46,7 +46,7 @@ _PARSED_POLICIES = {name: parse_document({"defaults": defaults}).defaults for na
 class Engine:
     """The state of a run. ``random`` determines durations, and the seeded scheduler uses it for all choices."""
 
-    def __init__(self, random: Random, bug: PlantedBug) -> None:
+    def __init__(self, random: Random) -> None:
         self.random = random
         self.trace: deque[str] = deque(maxlen=80)
         self.digest = hashlib.sha256()
@@ -65,14 +65,13 @@ class Engine:
         self.published: dict[str, dict[str, tuple[str, Mapping[str, Any]]]] = defaultdict(dict)
         """The first publication of each event by payment and identifier."""
         self.balances_of_events: dict[str, Decimal] = defaultdict(Decimal)
-        self.stream: list[Change] = []
-        self.position = 0
-        self.table = bug.table(TableClient(self.store, self.faults))
-        bus: Any = EventBridgeClient(self.faults, self._receive_event)
-        self.bus = EventBus("bus", bus)
+        self.stream, self.position = list[Change](), 0
+        table_client: Any = TableClient(self.store, self.faults)
+        bus_client: Any = EventBridgeClient(self.faults, self._receive_event)
         # Every record is valid, so the queue remains empty: a request to it is an error.
-        unused: Any = object()
-        self.dead_letter_queue = DeadLetterQueue("queue", unused)
+        queue_client: Any = object()
+        self.table, self.bus = Table("table", table_client), EventBus("bus", bus_client)
+        self.dead_letter_queue = DeadLetterQueue("queue", queue_client)
         self.paynearme = FakePayNearMe(self.faults, self._accept_submission)
 
     def start_delivery(self, message: Message, without_policy: bool = False) -> Task:
@@ -135,8 +134,9 @@ class Engine:
     def start_sweep(self) -> Task:
         now, deadline = self._invocation_time(), self._deadline(SWEEP_SETTINGS.sweep_timeout_seconds)
         # A sweep releases only the payments that are marked in the index.
-        payments = self.model.payments.values()
-        overdue = [(payment, payment.unconfirmed) for payment in payments if self.model.is_overdue(payment, now)]
+        pending = [(payment, payment.unconfirmed, payment.pending_since) for payment in self.model.payments.values()]
+        limits = {True: RELEASE_AFTER, False: UNCONFIRMED_AFTER}
+        overdue = [(payment, mark) for payment, mark, since in pending if since and now - since >= limits[mark]]
         is_index_complete = not self.store.index_updates
 
         def commit(change: Change) -> None:
@@ -191,10 +191,10 @@ class Engine:
         task = Task(f"put {name}", put, commit=lambda _: history.append(put_input), finish=finish)
         return self.scheduler.start(task)
 
-    def run_task(self, task: Task, run: Callable[[Task], None] | None = None) -> None:
-        """Run a task until its next pause or its end, and check the result and the state."""
+    def run_task(self, task: Task, run: Callable[[Task], None]) -> None:
+        """Resume or crash a task, or apply its late write. Check its result and the state."""
         changes = self.store.change_count
-        (run or self.scheduler.resume)(task)
+        run(task)
         if task.finished:
             self.log(f"    {task.name}: {repr(task.error) if task.error else 'end'}")
         if self.faults.failure:
@@ -208,20 +208,6 @@ class Engine:
                 raise AssertionError(f"{task.name} is unavailable without a fault") from task.error
         if self.store.change_count > changes:
             self.check()
-
-    def finish_tasks(self) -> None:
-        """Run all tasks to their end without further faults."""
-        for _ in range(10_000):
-            if not self.scheduler.tasks:
-                return
-            self.run_task(self.random.choice(self.scheduler.runnable()))
-        raise AssertionError("the tasks do not finish")
-
-    def deliver_late(self, index: int) -> None:
-        self.faults.deliver_late(index)
-        if self.faults.failure:
-            raise self.faults.failure
-        self.check()
 
     def check(self) -> None:
         check_state(self.store.items, self.model)

@@ -1,33 +1,20 @@
 """A model of the ledger in plain Python. Each committed write is one step, in the order of the commits."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from paynearme.platform.dynamodb import Item
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.merchant_input import CustomerInput, OrderInput
 from paynearme.protocol.reversals import Reversal
-from tests.simulation.traffic import TYPES, WINDOWS, Message, Received
+from tests.simulation.traffic import REASONS, TYPES, WINDOWS, Delivery, Message, Received, windows_at
 
 ZERO = Decimal(0)
 ALL_TYPES = tuple(TYPES.values())
 UNCONFIRMED_AFTER, RELEASE_AFTER = timedelta(minutes=10), timedelta(hours=1)
-REASONS = (
-    "order_unknown",
-    "order_closed",
-    "customer_unknown",
-    "customer_suspended",
-    "too_many_chargebacks",
-    "too_many_returns",
-    *(f"{window}_limit_exceeded" for window in WINDOWS),
-    *(f"self_imposed_{window}_limit_exceeded" for window in WINDOWS),
-)
-"""The reasons for a decline, in the order of evaluation."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +70,6 @@ class Payment:
             "customer_differs": None is not authorized.customer != paid.customer is not None,
         }
         return {anomaly for anomaly, is_present in checks.items() if is_present}
-
-
-@dataclass(eq=False)
-class Delivery:
-    """One invocation for a message. ``policy`` is the defaults of a policy document, or ``None``."""
-
-    message: Message
-    policy: Mapping[str, Any] | None
-    now: datetime
-    allowed_reasons: set[str] = field(default_factory=set)
-    """Reasons for a decline that applied at one of the invocation's requests."""
-    constant_reasons: set[str] = field(default_factory=lambda: set(REASONS))
-    """Reasons for a decline that applied at all of the invocation's requests."""
 
 
 type Effect = tuple[str, set[str]]
@@ -154,11 +128,6 @@ class Model:
         assert not payment.reservation, "a payment left the index with a reservation"
         payment.pending_since = None
         return ""
-
-    def is_overdue(self, payment: Payment, now: datetime) -> bool:
-        """Return whether a sweep at ``now`` marks or releases a payment."""
-        limit = RELEASE_AFTER if payment.unconfirmed else UNCONFIRMED_AFTER
-        return payment.pending_since is not None and now - payment.pending_since >= limit
 
     def is_durable(self, message: Message) -> bool:
         """Return whether the effect of a message is committed."""
@@ -307,10 +276,3 @@ class Model:
             + received.amount
             > max_amount
         }
-
-
-def windows_at(timestamp: datetime, time_zone: str) -> tuple[str, str, str]:
-    """Return the sort keys of the day, week and month of a timestamp."""
-    local_time = timestamp.astimezone(ZoneInfo(time_zone))
-    year, week, _ = local_time.isocalendar()
-    return (f"DAY#{local_time:%Y-%m-%d}", f"WEEK#{year}-W{week:02}", f"MONTH#{local_time:%Y-%m}")

@@ -1,4 +1,4 @@
-"""A DynamoDB table in memory with the expressions of the layer, an index with a delay, and a stream."""
+"""A DynamoDB table in memory with an index that has a delay. It rejects requests that the layer does not send."""
 
 import re
 from collections import deque
@@ -56,17 +56,17 @@ class Store:
 
     def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         [(table_name, request)] = RequestItems.items()
-        require(set(request) == {"Keys", "ConsistentRead"} and request["ConsistentRead"], request)
+        assert set(request) == {"Keys", "ConsistentRead"} and request["ConsistentRead"], request
         keys = [_key(key) for key in request["Keys"]]
-        require(0 < len(keys) <= 100 and len(set(keys)) == len(keys), "invalid or repeated keys")
+        assert 0 < len(keys) <= 100 and len(set(keys)) == len(keys), "invalid or repeated keys"
         found = [to_wire_item(self.items[key]) for key in keys if key in self.items]
         return {"Responses": {table_name: found}, "UnprocessedKeys": {}}
 
     def query(self, **request: Any) -> dict[str, Any]:
         values, expression = request["ExpressionAttributeValues"], request["KeyConditionExpression"]
         names = dict(zip(("#partition", "#sort"), PENDING_ATTRIBUTES, strict=True))
-        require(request["IndexName"] == INDEX and request["ExpressionAttributeNames"] == names, request)
-        require(expression == "#partition = :partition AND #sort BETWEEN :first AND :last", request)
+        assert request["IndexName"] == INDEX and request["ExpressionAttributeNames"] == names, request
+        assert expression == "#partition = :partition AND #sort BETWEEN :first AND :last", request
         partition, first, last = (values[name]["S"] for name in (":partition", ":first", ":last"))
         start = request.get("ExclusiveStartKey", {})
         start_position = tuple(start[name]["S"] for name in ("pending_since", "pk", "sk")) if start else ("", "", "")
@@ -89,13 +89,13 @@ class Store:
         return {}
 
     def transact_write_items(self, *, TransactItems: Sequence[Any], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803
-        require(0 < len(TransactItems) <= 100 and all(set(item) == {"Update"} for item in TransactItems), TransactItems)
+        assert 0 < len(TransactItems) <= 100 and all(set(item) == {"Update"} for item in TransactItems), TransactItems
         applied_at, payload = self.tokens.get(ClientRequestToken, (float("-inf"), None))
         if self.clock() - applied_at < TOKEN_SECONDS:
-            require(payload == TransactItems, "another request has the same token")
+            assert payload == TransactItems, "another request has the same token"
             return {}
         results = [self._evaluate(item["Update"]) for item in TransactItems]
-        require(len({change.key for change, _ in results}) == len(results), "several updates of one item")
+        assert len({change.key for change, _ in results}) == len(results), "several updates of one item"
         if any(failed for _, failed in results):
             reasons = [
                 {"Code": "ConditionalCheckFailed", **_old_item(change)} if failed else {"Code": "None"}
@@ -117,14 +117,14 @@ class Store:
     def _evaluate(self, request: Mapping[str, Any]) -> tuple[Change, bool]:
         """Return the change of a request, and whether its condition failed."""
         condition = request.get("ConditionExpression", "")
-        require(request.keys() <= _UPDATE_FIELDS | (_CONDITION_FIELDS if condition else set()), request)
-        require(request.get("ReturnValuesOnConditionCheckFailure", "ALL_OLD") == "ALL_OLD", request)
+        assert request.keys() <= _UPDATE_FIELDS | (_CONDITION_FIELDS if condition else set()), request
+        assert request.get("ReturnValuesOnConditionCheckFailure", "ALL_OLD") == "ALL_OLD", request
         names, expression = request["ExpressionAttributeNames"], request["UpdateExpression"]
         values = {name: _from_wire(value) for name, value in request.get("ExpressionAttributeValues", {}).items()}
-        require(all(value not in (set(), None) for value in values.values()), f"empty value in {values}")
-        used = placeholders(expression) | placeholders(condition)
-        require(used == values.keys(), f"unused or undefined values in {request}")
-        require(not {"pk", "sk"} & set(names.values()), "an update of a key")
+        assert all(value not in (set(), None) for value in values.values()), f"empty value in {values}"
+        used = set(re.findall(r":\w+", f"{expression} {condition}"))
+        assert used == values.keys(), f"unused or undefined values in {request}"
+        assert not {"pk", "sk"} & set(names.values()), "an update of a key"
         key = _key(request["Key"])
         old = self.items.get(key, {})
         new = updated(expression, old or {"pk": key[0], "sk": key[1]}, names, values)
@@ -160,27 +160,12 @@ def _normalized(value: Any) -> Any:
 
 
 def _key(wire_key: Mapping[str, Any]) -> Key:
-    require(set(wire_key) == {"pk", "sk"} and all(value["S"] for value in wire_key.values()), wire_key)
+    assert set(wire_key) == {"pk", "sk"} and all(value["S"] for value in wire_key.values()), wire_key
     return wire_key["pk"]["S"], wire_key["sk"]["S"]
 
 
 def _old_item(change: Change) -> dict[str, Any]:
     return {"Item": to_wire_item(change.old)} if change.old else {}
-
-
-class UnsupportedRequestError(AssertionError):
-    """DynamoDB rejects the request, or the store does not support it."""
-
-
-def require(condition: object, description: object) -> None:
-    """Raise ``UnsupportedRequestError`` if ``condition`` is false."""
-    if not condition:
-        raise UnsupportedRequestError(description)
-
-
-def placeholders(expression: str) -> set[str]:
-    """Return the placeholders of values in an expression."""
-    return set(re.findall(r":\w+", expression))
 
 
 def is_satisfied(expression: str, item: Item, values: Mapping[str, Any]) -> bool:
@@ -198,7 +183,7 @@ def is_satisfied(expression: str, item: Item, values: Mapping[str, Any]) -> bool
         return str(stored == value if operator == "=" else bool(stored <= value))
 
     text = _TERM.sub(evaluate_term, expression).replace(" AND ", " and ").replace(" OR ", " or ")
-    require(_EVALUATED.fullmatch(text), f"unsupported condition {expression}")
+    assert _EVALUATED.fullmatch(text), f"unsupported condition {expression}"
     return bool(eval(text))  # noqa: S307 # only names of operators and of booleans
 
 
@@ -206,7 +191,7 @@ def updated(expression: str, item: Item, names: Mapping[str, str], values: Mappi
     """Return the changed item of an update expression. ``item`` remains unchanged."""
     result = dict(item)
     actions = _actions(expression)
-    require(len({name for _, name, *_ in actions}) == len(actions) == len(names), f"paths in {expression}")
+    assert len({name for _, name, *_ in actions}) == len(actions) == len(names), f"paths in {expression}"
     for verb, name, assigned, default, added in actions:
         attribute = names[name]
         if verb == "REMOVE":
@@ -214,7 +199,7 @@ def updated(expression: str, item: Item, names: Mapping[str, str], values: Mappi
         elif verb == "ADD":
             value = values[added]
             if attribute in item:
-                require(type(item[attribute]) is type(value), f"ADD to {attribute} of another type")
+                assert type(item[attribute]) is type(value), f"ADD to {attribute} of another type"
                 value = item[attribute] | value if isinstance(value, set) else item[attribute] + value
             result[attribute] = value
         elif default:
@@ -230,10 +215,10 @@ def _actions(expression: str) -> list[tuple[str, ...]]:
     actions = []
     for verb, text in _CLAUSE.findall(expression):
         found = list(_ACTION.finditer(text))
-        require("".join(match[0] for match in found) == text, f"unsupported update {expression}")
+        assert "".join(match[0] for match in found) == text, f"unsupported update {expression}"
         actions += [(verb, *match.groups(default="")) for match in found]
     kinds = {(verb, bool(assigned or default), bool(added)) for verb, _, assigned, default, added in actions}
-    require(kinds <= {("SET", True, False), ("ADD", False, True), ("REMOVE", False, False)}, expression)
+    assert kinds <= {("SET", True, False), ("ADD", False, True), ("REMOVE", False, False)}, expression
     rebuilt = " ".join(f"{verb} {text}" for verb, text in _CLAUSE.findall(expression))
-    require(rebuilt == expression, f"unsupported update {expression}")
+    assert rebuilt == expression, f"unsupported update {expression}"
     return actions

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.parsing import read_message
@@ -17,6 +19,17 @@ TYPES = {"cash": "cash", "credit": "credit", "debit": "debit", "zelle": "other",
 """Policy names of payment types by parameter value."""
 ORDERS = ("8001", "8002")
 WINDOWS = ("day", "week", "month")
+REASONS = (
+    "order_unknown",
+    "order_closed",
+    "customer_unknown",
+    "customer_suspended",
+    "too_many_chargebacks",
+    "too_many_returns",
+    *(f"{window}_limit_exceeded" for window in WINDOWS),
+    *(f"self_imposed_{window}_limit_exceeded" for window in WINDOWS),
+)
+"""The reasons for a decline, in the order of evaluation."""
 CHANGES: Mapping[str, Parameters] = {
     "": {},
     "amount": {"payment_amount": "50.00"},
@@ -73,6 +86,19 @@ class Message:
     acknowledged: bool = False
 
 
+@dataclass(eq=False)
+class Delivery:
+    """One invocation for a message. ``policy`` is the defaults of a policy document, or ``None``."""
+
+    message: Message
+    policy: Mapping[str, Any] | None
+    now: datetime
+    allowed_reasons: set[str] = field(default_factory=set)
+    """Reasons for a decline that applied at one of the invocation's requests."""
+    constant_reasons: set[str] = field(default_factory=lambda: set(REASONS))
+    """Reasons for a decline that applied at all of the invocation's requests."""
+
+
 def authorization(parameters: Parameters) -> Message:
     """Return the authorization of a payment. It contains the net amount if it contains the payment type."""
     amount = Decimal(parameters["payment_amount"] or 0)
@@ -103,3 +129,10 @@ def _message(model: type[Content], parameters: Parameters, sent: Mapping[str, st
     received = Received(customer, amount, payment_type, content.pnm_order_identifier, net)
     identity = frozenset(item for item in sent.items() if item[0] != "timestamp")
     return Message(content.pnm_payment_identifier, received, content, identity)
+
+
+def windows_at(timestamp: datetime, time_zone: str) -> tuple[str, str, str]:
+    """Return the sort keys of the day, week and month of a timestamp."""
+    local_time = timestamp.astimezone(ZoneInfo(time_zone))
+    year, week, _ = local_time.isocalendar()
+    return (f"DAY#{local_time:%Y-%m-%d}", f"WEEK#{year}-W{week:02}", f"MONTH#{local_time:%Y-%m}")

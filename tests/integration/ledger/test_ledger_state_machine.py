@@ -3,37 +3,30 @@
 The rules are the actions of ``tests.simulation``. Each rule compares the table and the events with the model.
 """
 
-from collections.abc import Iterator
 from random import Random
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.simulation.planted_bugs import PLANTED_BUGS, PlantedBug
+from tests.simulation.planted_bugs import PLANTED_BUGS
 from tests.simulation.search import quiet_logs
 from tests.simulation.simulation import ACTIONS, Action, Simulation, SimulationError
 from tests.support.test_run import IS_FULL
 
-SETTINGS = settings(max_examples=5000 if IS_FULL else 50, stateful_step_count=50)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with quiet_logs():
-        yield
+SETTINGS = settings(
+    max_examples=5000 if IS_FULL else 50, stateful_step_count=50, suppress_health_check=list(HealthCheck)
+)
 
 
 class LedgerStateMachine(RuleBasedStateMachine):
     """One run of the simulation. The loop below adds one rule for each action."""
 
-    bug: ClassVar[PlantedBug] = PlantedBug()
-
     def __init__(self) -> None:
         super().__init__()
-        self.simulation = Simulation(Random(0), self.bug)  # noqa: S311 # repeatable, not secret
+        self.simulation = Simulation(Random(0))  # noqa: S311 # repeatable, not secret
         self.has_failed = False
 
     def act(self, name: str, arguments: dict[str, Any]) -> None:
@@ -62,14 +55,13 @@ for _name, _action in ACTIONS.items():
 
 
 def test_ledger_random_scenarios_match_model() -> None:
-    run_state_machine_as_test(LedgerStateMachine, settings=SETTINGS)
+    with quiet_logs():
+        run_state_machine_as_test(LedgerStateMachine, settings=SETTINGS)
 
 
+@pytest.mark.full
 def test_state_machine_planted_bug_shrunk_to_few_rules() -> None:
-    class BrokenStateMachine(LedgerStateMachine):
-        bug = PLANTED_BUGS["a reservation without its limit"]
-
-    with pytest.raises(SimulationError) as raised:
-        run_state_machine_as_test(BrokenStateMachine, settings=settings(SETTINGS, max_examples=1000))
+    with quiet_logs(), PLANTED_BUGS["a confirmation without its condition"](), pytest.raises(SimulationError) as raised:
+        run_state_machine_as_test(LedgerStateMachine, settings=SETTINGS)
     rules = [line for line in "\n".join(raised.value.__notes__).splitlines() if line.startswith("state.")]
-    assert len(rules) < 8, rules
+    assert 0 < len(rules) < 8, rules
