@@ -121,7 +121,7 @@ def test_oauth_replacement_failed_raises_its_error() -> None:
     assert len(oauth_call.pool.requests) == 1
 
 
-def test_oauth_payment_rejected_next_payment_has_new_access_token() -> None:
+def test_oauth_payment_rejected_next_payment_has_new_token() -> None:
     oauth_call = OAuthCall(StubTokens("first", "second"), rejection(), valid_response("make_payment"))
     assert type(oauth_call.error("make_payment")) is CredentialsRejectedError
     assert oauth_call.pool.authorizations == ["Bearer first"]

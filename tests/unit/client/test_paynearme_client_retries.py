@@ -95,7 +95,7 @@ def test_single_attempt_status_429_not_retried() -> None:
     assert [attempts_and_error(operation, reply) for operation in SINGLE] == [(1, RequestNotAcceptedError)] * 2
 
 
-def test_single_attempt_lost_response_after_connect_retry_unknown() -> None:
+def test_lost_response_after_connect_retry_unknown() -> None:
     replies: list[Reply] = [CONNECT_TIMEOUT, BROKEN_CONNECTION, http_response(200, RESPONSES["make_payment"])]
     assert attempts_and_error("make_payment", *replies) == (2, PaymentOutcomeUnknownError)
 
