@@ -59,8 +59,8 @@ def rounds(*command: str) -> Part:
     """Return a part that runs Hypothesis tests with new seeds, as long as one more round fits into the time."""
 
     def part(end: float) -> Result:
-        count, examples, longest = 0, 0, 0.0
-        while time.monotonic() + longest < end:
+        count, examples, max_duration = 0, 0, 0.0
+        while time.monotonic() + max_duration < end:
             started = time.monotonic()
             seed = secrets.randbelow(2**32)
             is_success, output = run((*command, "--hypothesis-show-statistics", f"--hypothesis-seed={seed}"), end)
@@ -68,7 +68,7 @@ def rounds(*command: str) -> Part:
             count += 1
             if not is_success:
                 return Result(False, f"failed in round {count} with --hypothesis-seed={seed}")
-            longest = max(longest, time.monotonic() - started)
+            max_duration = max(max_duration, time.monotonic() - started)
         return Result(count > 0, f"{count} rounds, {examples} examples")
 
     return part
