@@ -70,62 +70,6 @@ def test_sample_request_makes_one_call_with_expected_status(
     assert [call["operation"] for call in paynearme.get("calls")] == [operation]
 
 
-def post_with_sample_response(backend: BackendClient, paynearme: ControlClient, operation: str, name: str) -> Any:
-    """Send PayNearMe's sample request, with PayNearMe's sample response. Return the response of the backend API."""
-    sample = load(f"{operation}_response")[name]
-    paynearme.post("behaviour", {"mode": "response", "response": sample, "operation": operation})
-    return backend.post(PATHS[operation], load(operation)[name], new_key())
-
-
-def test_sample_order_response_trimmed_without_pii(backend: BackendClient, paynearme: ControlClient) -> None:
-    response = post_with_sample_response(backend, paynearme, "create_order", "guaranteed_ach")
-
-    order = response.content["order"]
-    assert response.status == 200
-    assert order["pnm_order_identifier"] == "82882345534"
-    assert order["site_order_identifier"] == "6969675870"
-    assert order["pnm_customer_identifier"] == "U4557822272"
-    assert order["order_amount"] == "500.00"
-    assert order["order_is_standing"] is True
-    assert order["secure_smart_link"].endswith(order["secure_smart_token"])
-    assert [method["type"] for method in order["payment_methods"]][:3] == ["ach", "apple_pay_credit", "paypal"]
-    assert order["payment_methods"][2]["fee_amount"] == "10.00"
-    assert not [
-        text for text in PII_VALUES if text in str({**order, "secure_smart_token": "", "secure_smart_link": ""})
-    ]
-
-
-def test_sample_smart_token_response_returned_to_backend(backend: BackendClient, paynearme: ControlClient) -> None:
-    response = post_with_sample_response(backend, paynearme, "get_smart_token", "guaranteed_ach")
-
-    sample = load("get_smart_token_response")["guaranteed_ach"]["orders"]
-    assert response.content == {"orders": sample}
-
-
-@pytest.mark.parametrize(("name", "methods"), [("saved", [SAVINGS, CHECKING]), ("expired", [CHECKING])])
-def test_sample_payment_methods_recognized_as_guaranteed_ach(
-    backend: BackendClient, paynearme: ControlClient, name: str, methods: list[str]
-) -> None:
-    response = post_with_sample_response(backend, paynearme, "find_payment_methods", name)
-
-    accounts = response.content["accounts"]
-    assert [account["payment_method_identifier"] for account in accounts] == methods
-    assert all(account["guaranteed_ach"] is True and account["pull_enabled"] is True for account in accounts)
-    assert all(account["fee_amount"] == "0.00" for account in accounts)
-
-
-def test_bank_authorization_expired_returns_reconnect_fields(backend: BackendClient, paynearme: ControlClient) -> None:
-    response = post_with_sample_response(backend, paynearme, "make_payment", "expired")
-
-    sample = load("make_payment_response")["expired"]
-    assert response.status == 409
-    assert response.content["type"].endswith("bank-authorization-expired")
-    assert response.content["response_code"] == "6513"
-    assert response.content["errors"] == sample["errors"]
-    assert response.content["payment_method_identifier"] == CHECKING
-    assert response.content["reconnect"]["flow_trustly_reconnect"] == CHECKING
-
-
 def test_order_created_by_backend_stored_for_authorizations(backend: BackendClient, customer: CustomerDriver) -> None:
     order_response = backend.get(f"/orders/{SITE}/{customer.order}")
 

@@ -8,13 +8,11 @@ from typing import Any
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.fake_paynearme.messages import build_confirmation, build_reversal, with_new_identifier
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.stack import Stack
-from tests.support.payment_driver import SITE, new_customer_with_method, new_key
 
 ASYNC_FUNCTIONS = ("publish_events",)
 """The functions that log a payment after the response."""
@@ -66,16 +64,3 @@ def test_log_lines_of_consumer_payment_found_by_order(
     assert lines == {"get_smart_token": 1, "authorize": 1, "confirm": 3, "reverse": 1, "payments": 1}
     # One line for each of the authorization, the confirmation and the reversal.
     assert async_counts["publish_events"] >= 3
-
-
-def test_log_lines_of_backend_payment_found_by_order(
-    stack: Stack, backend: BackendClient, paynearme: ControlClient
-) -> None:
-    customer = new_customer_with_method(backend, paynearme)
-    request = {"site_identifier": SITE, "pnm_order_identifier": customer.order}
-    assert backend.post("/smart-tokens", request).status == 200
-    assert customer.pay(new_key()).status == 200
-    paynearme.post("settled")
-
-    lines = operations_by_order(stack, customer.order)
-    assert {"create_order", "get_smart_token", "make_payment", "authorize", "confirm"} <= lines.keys()

@@ -10,10 +10,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
-from sandbox.clients.sample_messages import load
 from sandbox.clients.stack_client import LedgerReader
-from sandbox.fake_paynearme.callback_sender import CallbackSender
-from sandbox.fake_paynearme.messages import with_new_identifier
 from sandbox.stack.processes import kill_functions
 from sandbox.stack.stack import Stack
 from tests.support.payment_driver import (
@@ -120,47 +117,3 @@ def test_payment_process_killed_during_attempt_submitted_once(
     assert problem_type(after_lease) == ("submitted" if captured else "payment-outcome-unknown"), after_lease.content
     assert payment_requests(paynearme) == 1
     assert ledger_reader.balance(SITE, customer.identifier) == (Decimal("1000.00") if captured else 0)
-
-
-@pytest.mark.parametrize(
-    "mode", ["abort", *(pytest.param(mode, marks=pytest.mark.full) for mode in ("html", "truncate"))]
-)
-def test_payment_lost_response_unknown_until_confirmation(
-    paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver, key: str, mode: str
-) -> None:
-    paynearme.post("callbacks", {"defer_confirmations": True})
-    paynearme.post("behaviour", {"mode": mode, "operation": "make_payment", "process_first": True})
-
-    lost_response = customer.pay(key)
-    unknown_outcome = customer.pay(key)
-    (payment,) = paynearme.post("settled")
-    paynearme.post("confirm", {"pnm_payment_identifier": payment["pnm_payment_identifier"]})
-    confirmed_outcome = customer.pay(key)
-
-    assert problem_type(lost_response) == problem_type(unknown_outcome) == "payment-outcome-unknown"
-    assert lost_response.content["site_payment_identifier"] == payment["site_payment_identifier"]
-    assert problem_type(confirmed_outcome) == "submitted"
-    assert confirmed_outcome.content["status"] == "confirmed"
-    assert confirmed_outcome.content["pnm_payment_identifier"] == payment["pnm_payment_identifier"]
-    assert payment_requests(paynearme) == 1
-    assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1000.00")
-
-
-def test_payment_lost_response_then_decline_payment_failed(
-    sender: CallbackSender, paynearme: ControlClient, customer: CustomerDriver, key: str
-) -> None:
-    paynearme.post("behaviour", {"mode": "abort", "operation": "make_payment"})
-    lost_response = customer.pay(key)
-    message = with_new_identifier(load("confirmation")["guaranteed_ach_saved"])
-    decline_message = message | {
-        "pnm_order_identifier": customer.order,
-        "site_customer_identifier": customer.identifier,
-        "site_payment_identifier": lost_response.content["site_payment_identifier"],
-        "status": "decline",
-    }
-
-    assert sender.deliver("confirm", decline_message, "json").accepted
-    declined_outcome = customer.pay(key)
-
-    assert problem_type(declined_outcome) == "payment-failed"
-    assert declined_outcome.content["pnm_payment_identifier"] == message["pnm_payment_identifier"]

@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
-from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, signed, with_new_identifier
+from sandbox.fake_paynearme.messages import Parameters, build_confirmation, signed, with_new_identifier
 from sandbox.stack.stack import Stack
-from tests.support.function_processes import publish
 
 pytestmark = pytest.mark.full
 
@@ -73,30 +71,3 @@ def test_key_rotation_rejects_no_callback(
 
     assert len(deliveries) == 2 * CALLBACKS
     assert [delivery.reason for delivery in deliveries if not delivery.accepted] == []
-
-
-def forged_messages(message: Parameters, count: int) -> list[Parameters]:
-    return [signed(message, f"guess-{index}") for index in range(count)]
-
-
-def secret_reads(faults: ControlClient) -> int:
-    """Return the number of secret reads since the counts were deleted."""
-    count: int = faults.get("counts").get("secretsmanager.GetSecretValue", 0)
-    return count
-
-
-def test_bad_signature_refreshes_keys_once(
-    stack: Stack, sender: CallbackSender, faults: ControlClient, authorization: Parameters
-) -> None:
-    reversal = build_reversal(build_confirmation(authorization))
-    first, *others = forged_messages(reversal, 5)
-    # The concurrent workers do not call this function.
-    publish(stack, "Reverse")
-    assert sender.deliver("reverse", reversal, "json").status != 401
-    faults.delete("counts")
-
-    assert sender.deliver("reverse", first, "json").status == 401
-    assert secret_reads(faults) > 0
-    faults.delete("counts")
-    assert {sender.deliver("reverse", message, "json").status for message in others} == {401}
-    assert secret_reads(faults) == 0

@@ -99,30 +99,3 @@ def test_unconfirmed_payment_published_once_then_released(
     assert not {"PaymentUnconfirmed", "ReservationReleased"} & {
         event_name for _, event_name in received_events.count_keys(other_identifiers)
     }
-
-
-def test_pending_index_contains_only_pending_payments(
-    stack: Stack, sender: CallbackSender, authorization: Parameters
-) -> None:
-    def pending_payments() -> set[str]:
-        pages = stack.client("dynamodb").get_paginator("scan")
-        result_pages = pages.paginate(TableName=stack.table_name, IndexName="pending")
-        return {item["pnm_payment_identifier"]["S"] for page in result_pages for item in page["Items"]}
-
-    test_message = {**with_new_identifier(authorization), "test": "true"}
-    declined_message = {**with_new_identifier(authorization), "payment_currency": "CAD"}
-    failed = with_new_identifier(authorization)
-    for authorization_message in (authorization, test_message, declined_message, failed):
-        assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[
-            -1
-        ].accepted
-    identifiers = {m["pnm_payment_identifier"] for m in (authorization, test_message, declined_message, failed)}
-    assert pending_payments() & identifiers == {
-        authorization["pnm_payment_identifier"],
-        failed["pnm_payment_identifier"],
-    }
-
-    assert sender.deliver("confirm", build_confirmation(failed, status="decline"), "json").accepted
-    assert sender.deliver("confirm", build_confirmation(authorization), "json").accepted
-
-    assert not pending_payments() & identifiers
