@@ -1,23 +1,17 @@
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from operations.__main__ import main
-from operations.openapi import FILE, command, document, examples, text
-from operations.openapi.problems import API_GATEWAY_RESPONSES
+from operations.openapi import FILE, document, examples, text
 from operations.openapi.routes import ROUTES, Route
 from paynearme import errors
 from paynearme.platform.http_request import from_json_body
 from paynearme.platform.http_response import PROBLEM_NAMESPACE, problem_response
 from paynearme.protocol.parsing import read_message
-from paynearme.protocol.smart_token import SmartTokenRequest
 from tests.support.api_gateway_events import json_event
-from tests.support.template import API_FUNCTIONS, APIS
+from tests.support.template import API_FUNCTIONS
 
 DOCUMENT = document()
 RESPONSES = DOCUMENT["components"]["responses"]
@@ -128,19 +122,6 @@ def test_idempotency_key_same_for_schema_and_function(value: str, is_key: bool) 
         assert (is_key, list(error.errors)) == (False, [key["name"]])
 
 
-def test_openapi_command_writes_document_and_check_compares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "openapi.json"
-    monkeypatch.setattr(command, "FILE", file)
-
-    missing = CliRunner().invoke(main, ["openapi", "--check"])
-    assert (missing.exit_code, "make openapi" in missing.output, file.exists()) == (1, True, False)
-    assert CliRunner().invoke(main, ["openapi"]).exit_code == 0
-    assert file.read_text(encoding="utf-8") == text()
-    assert CliRunner().invoke(main, ["openapi", "--check"]).exit_code == 0
-    file.write_text("changed", encoding="utf-8")
-    assert CliRunner().invoke(main, ["openapi", "--check"]).exit_code == 1
-
-
 def test_problems_every_service_error_is_documented() -> None:
     documented_types = {type(error) for route in ROUTES for error in route.problems} - {errors.ServiceError}
     service_errors = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ServiceError)]
@@ -176,18 +157,3 @@ def test_problem_examples_match_schemas(name: str) -> None:
     for problem in problems or [content["example"]]:
         assert matches_schema(problem, content["schema"])
         assert not matches_schema({**problem, "detail": "x"}, content["schema"])
-
-
-def test_reconnect_example_is_valid_smart_token_request() -> None:
-    problem = RESPONSES["Conflict"]["content"]["application/problem+json"]["examples"]["bank-authorization-expired"]
-    body = problem["value"]["reconnect"] | {"flow_return_url": "https://merchant.example.com/cashier"}
-    assert matches_schema(body, schema("SmartTokenRequest"))
-    read_message(SmartTokenRequest, from_json_body(json_event(body)))
-
-
-def test_api_gateway_responses_match_template() -> None:
-    templates = APIS["BackendApi"]["GatewayResponses"]
-    bodies = {name: json.loads(entry["ResponseTemplates"]["application/json"]) for name, entry in templates.items()}
-    bodies_by_status = {status: body for status, (_, _, body) in API_GATEWAY_RESPONSES.items()}
-    assert bodies_by_status["403"] == bodies_by_status["429"] == bodies["DEFAULT_4XX"]
-    assert bodies_by_status["default"] == bodies["DEFAULT_5XX"]

@@ -83,15 +83,6 @@ def test_status_active_policy_ignores_rollbacks_other_profile(newest_first: bool
     assert (now.text, now.in_progress) == (FIRST_POLICY, None)
 
 
-def test_status_deleted_version_without_text_then_deployable(appconfig: FakeAppConfig) -> None:
-    deploy_fully(appconfig, FIRST_POLICY)
-    appconfig.versions = {9: (None, b"{}")}
-
-    assert appconfig.policy.status().active is not None
-    assert appconfig.policy.status().text is None
-    assert deploy_fully(appconfig, FIRST_POLICY).version == 10
-
-
 def test_wait_timeout_returns_deployment_in_progress(appconfig: FakeAppConfig) -> None:
     appconfig.steps = [("BAKING", 100.0)]
     appconfig.minutes = (10, 30)

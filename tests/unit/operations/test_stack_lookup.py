@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from operations import stack_lookup
 from operations.errors import OperationError
-from operations.stack_lookup import CONFIGURATION, dead_letter_queue_of, deployed_policy_of
+from operations.stack_lookup import CONFIGURATION, deployed_policy_of
 from tests.support.fake_appconfig import TARGET, FakeAppConfig
 
 OUTPUTS = {
@@ -79,14 +79,6 @@ def test_stack_lookup_error_of_missing_stack_names_region(message: str, error: t
         deployed_policy_of("dev", CONFIGURATION, Account("paynearme-dev", error=message).session)
 
 
-def test_stack_lookup_missing_outputs_error_names_them() -> None:
-    outputs = {name: OUTPUTS[name] for name in OUTPUTS if name not in ("PolicyProfileId", "PolicyStrategyId")}
-    account = Account("paynearme-dev", outputs)
-
-    with pytest.raises(OperationError, match=r"no outputs PolicyProfileId, PolicyStrategyId:.* 'make deploy ENV=dev'"):
-        deployed_policy_of("dev", CONFIGURATION, account.session)
-
-
 def test_local_policy_lookup_uses_running_local_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack_lookup, "LOCAL_STACK", tmp_path / "stack.json")
     with pytest.raises(OperationError, match="'make up'"):
@@ -99,14 +91,3 @@ def test_local_policy_lookup_uses_running_local_stack(tmp_path: Path, monkeypatc
 
     assert deployed_policy_of("local", CONFIGURATION, account.session).status().text == "4"
     assert account.endpoints == {"http://127.0.0.1:1"}
-
-
-def test_dead_letter_queue_lookup_uses_stack_outputs() -> None:
-    account = Account("paynearme-dev", OUTPUTS)
-
-    assert vars(dead_letter_queue_of("dev", CONFIGURATION, account.session)) == {
-        "sqs": "sqs",
-        "lambda_client": "lambda",
-        "url": "https://queue.invalid",
-        "function_name": "publish",
-    }
