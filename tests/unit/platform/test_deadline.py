@@ -93,10 +93,6 @@ def test_deadline_retrying_every_retry_has_enough_time(seconds: float, max_attem
     assert all(deadline.ends_at - at >= max_attempt - 1e-6 for at in attempt_times[1:])
 
 
-def test_deadline_run_returns_result() -> None:
-    assert Deadline.after(60).run(lambda: "done") == "done"
-
-
 def test_deadline_run_hanging_function_times_out() -> None:
     # The clock does not advance, so the remaining seconds are the duration of the wait.
     released = threading.Event()

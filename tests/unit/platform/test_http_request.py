@@ -39,13 +39,6 @@ type Parse = Callable[[list[tuple[str, str]]], dict[str, str]]
 
 
 @for_each_transport
-def test_parameters_unchanged_in_each_transport(parse: Parse) -> None:
-    parameters = {"address": "7620 S + Us & 1, Port Saint=Lucie 50%", "blank": "", "b1": " ", "name": "Zoë 🏦 \u0000"}
-    assert parse(list(parameters.items())) == parameters
-    assert parse([]) == {}
-
-
-@for_each_transport
 @pytest.mark.parametrize("second", ["1", "2", ""])
 def test_parameter_name_given_twice_malformed(parse: Parse, second: str) -> None:
     with pytest.raises(MalformedRequestError):

@@ -5,18 +5,8 @@ from pydantic import ValidationError
 
 from paynearme.events.event_publisher import DLQ_RESERVE_SECONDS
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
-from paynearme.platform.settings import EnvironmentSettings, PublishingSettings, SweepSettings
-from tests.support.template import FUNCTIONS, environment_of
-
-
-@pytest.mark.parametrize(
-    ("function", "settings"),
-    [("PublishEventsFunction", PublishingSettings), ("SweepUnconfirmedFunction", SweepSettings)],
-)
-def test_settings_match_environment_in_template(function: str, settings: type[EnvironmentSettings]) -> None:
-    variables = {name.lower() for name in environment_of(function) if not name.startswith("POWERTOOLS_")}
-    assert {name for name, field in settings.model_fields.items() if field.is_required()} <= variables
-    assert variables <= settings.model_fields.keys()
+from paynearme.platform.settings import PublishingSettings, SweepSettings
+from tests.support.template import FUNCTIONS
 
 
 def test_settings_missing_or_malformed_error_has_name() -> None:
