@@ -1,5 +1,4 @@
 import pytest
-from pydantic import ValidationError
 
 from sandbox.faults.fault_selection import Fault, Faults
 
@@ -45,9 +44,3 @@ def test_faults_with_different_body_contains_are_independent() -> None:
     modes = injected_modes([first, second], *((UPDATE, body) for body in (b"300", b"200", b"100", b"100", b"200")))
 
     assert modes == [None, "error500", "throttle", None, "error500"]
-
-
-def test_fault_partial_of_other_service_or_operations_rejected() -> None:
-    for selection in ({"service": "dynamodb"}, {"service": "events", "operations": ["PutRule"]}):
-        with pytest.raises(ValidationError, match="partial requires"):
-            Fault.model_validate({**selection, "mode": "partial"})

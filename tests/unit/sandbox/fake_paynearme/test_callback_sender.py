@@ -1,6 +1,5 @@
 import asyncio
 import json
-import socket
 from collections.abc import Callable
 
 import pytest
@@ -80,29 +79,6 @@ def test_callback_signed_with_site_key_in_each_transport(
     sample = messages.stringify_parameters(message)
     assert {**received, "timestamp": sample["timestamp"]}.items() >= sample.items()
     verify(received, received["signature"], [SITES["S6404173951"]["secret"]])
-
-
-def test_callback_without_response_times_out() -> None:
-    # The server accepts no connection.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        host, port = listener.getsockname()
-        sender = CallbackSender(f"http://{host}:{port}", SITES, timeout=0.1)
-        delivery = sender.deliver("confirm", CASH, "json")
-
-    assert (delivery.status, delivery.reason, delivery.fields) == (None, "timeout", None)
-
-
-@pytest.mark.parametrize(
-    ("responses", "attempts"), [([(503, "{}"), (200, "{}"), (200, ACKNOWLEDGEMENT)], 3), ([(503, "")], 40)]
-)
-def test_callback_retried_unchanged_until_acknowledged(responses: list[tuple[int, str]], attempts: int) -> None:
-    merchant = MerchantStub(*responses)
-
-    deliveries = merchant.call(lambda s: s.deliver_until_acknowledged("confirm", CASH, "form", retry_interval=0))
-
-    assert len(deliveries) == len(merchant.received) == attempts
-    assert [delivery.accepted for delivery in deliveries] == [False] * (attempts - 1) + [attempts < 40]
-    assert len({text for *_, text in merchant.received}) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Mapping
 
 import aiohttp
@@ -55,26 +54,6 @@ def test_fault_injected_until_given_times(fault: dict[str, object], expected: st
     assert first.startswith(expected)
     assert second == first
     assert last.startswith('200 {"status": "ok"')
-
-
-@pytest.mark.parametrize(("mode", "expected"), [("hang", "aborted"), ("slow", '200 {"status": "ok"')])
-def test_fault_hang_or_slow_delays_response_until_reset(mode: str, expected: str) -> None:
-    async def scenario(fake: FakePayNearMeDriver) -> tuple[bool, str]:
-        await fake.command("behaviour", {"mode": mode, "seconds": 3600})
-        pending = asyncio.create_task(result_of(fake))
-        while not await fake.get("calls"):
-            await asyncio.sleep(0)
-        # An undelayed response would arrive during these requests.
-        for _ in range(10):
-            await fake.get("calls")
-        done_before = pending.done()
-        await fake.command("reset")
-        return done_before, await pending
-
-    done_before, result = run_with_fake(scenario)
-
-    assert not done_before
-    assert result.startswith(expected)
 
 
 def test_fault_applies_to_its_operation_and_body_only() -> None:

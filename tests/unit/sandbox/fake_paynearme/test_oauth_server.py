@@ -96,14 +96,3 @@ def test_oauth_request_needs_access_token_and_signature_of_site() -> None:
         ]
 
     assert run_with_fake(scenario) == [(200, None), (401, None), (200, None), (401, None), (401, None), INVALID_TOKEN]
-
-
-@pytest.mark.parametrize("command", ["expire", "revoke"])
-def test_access_token_expired_or_revoked_rejected_new_accepted(command: str) -> None:
-    async def scenario(fake: FakePayNearMeDriver) -> list[tuple[int, str | None]]:
-        token = await obtain_token(fake)
-        await fake.command("access-tokens", {command: True})
-        rejected = await call_with_token(fake, UNSIGNED_REQUEST, token)
-        return [rejected, await call_with_token(fake, UNSIGNED_REQUEST, await obtain_token(fake))]
-
-    assert run_with_fake(scenario) == [INVALID_TOKEN, (200, None)]
