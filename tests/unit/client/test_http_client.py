@@ -17,7 +17,6 @@ from paynearme.errors import (
     ServiceError,
     UpstreamConnectTimeoutError,
     UpstreamError,
-    UpstreamTimeoutError,
 )
 from paynearme.platform.deadline import Deadline
 from tests.support.fake_clock import Clock
@@ -27,7 +26,6 @@ from tests.support.paynearme_server_stub import (
     PayNearMeServer,
     Responder,
     closing,
-    hanging,
     replying,
     resetting,
     truncating,
@@ -105,15 +103,6 @@ def test_http_request_after_deadline_sends_no_body(owner: Any, name: str, monkey
     assert paynearme.received == []
 
 
-def test_http_request_cancelled_after_body_times_out() -> None:
-    paynearme = PayNearMeServer(hanging)
-    deadline = EventDeadline(event=paynearme.request_received)
-    with pytest.raises(UpstreamTimeoutError) as exc_info:
-        paynearme.call(lambda pool, url: post_content(pool, url, deadline))
-    assert type(exc_info.value) is UpstreamTimeoutError
-    assert paynearme.received == [CONTENT]
-
-
 def test_http_request_without_time_opens_no_connection() -> None:
     pool: Any = PayNearMeStub()
     with pytest.raises(UpstreamConnectTimeoutError):
@@ -145,13 +134,6 @@ def test_http_request_without_connection_not_accepted(
     monkeypatch.setattr(owner, name, fail)
     with PoolManager() as pool, pytest.raises(kind):
         post_content(pool, "http://127.0.0.1:9", None, retries)
-
-
-def test_http_request_tls_failure_not_accepted() -> None:
-    paynearme = PayNearMeServer(replying(200, {}))
-    with pytest.raises(RequestNotAcceptedError):
-        paynearme.call(lambda pool, url: post_content(pool, url.replace("http:", "https:")))
-    assert paynearme.received == []
 
 
 @pytest.mark.parametrize(
