@@ -18,15 +18,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--planted", action="store_true", help="plant each known bug, and print the seeds that find it")
     options = parser.parse_args(arguments)
-    # Planted bugs share the time.
     searches = list(PLANTED_BUGS) if options.planted else [""]
-    minutes = options.minutes / len(searches)
-    default = 1000 if options.planted else 1 if minutes == float("inf") else 1_000_000
+    ends_at = time.monotonic() + 60 * options.minutes
+    default = 1000 if options.planted else 1 if ends_at == float("inf") else 1_000_000
     seeds = range(options.seed, options.seed + (options.seeds or default))
     is_expected = []
-    for name in searches:
+    for index, name in enumerate(searches):
         started_at = time.monotonic()
-        failure, seed_count = search(seeds, options.steps, name, options.processes, minutes)
+        # The remaining searches share the remaining time.
+        seconds = (ends_at - started_at) / (len(searches) - index)
+        failure, seed_count = search(seeds, options.steps, name, options.processes, seconds)
         is_expected.append(bool(failure) is options.planted)
         sys.stdout.write(_report(failure, seed_count, time.monotonic() - started_at, options.steps, name) + "\n")
         sys.stdout.flush()

@@ -31,13 +31,13 @@ def _replaced(module: object, name: str, value: object) -> PlantedBug:
 
 PLANTED_BUGS: Mapping[str, PlantedBug] = {
     "a confirmation without its condition": _without_condition(lambda update: "outcome" in update.sets),
+    "a transaction that is retried with a new token": _replaced(store, "TOKEN_SECONDS", 0),
+    "a submission without its condition": _without_condition(lambda update: update.pk.startswith("INTENT#")),
+    "a reservation without its limit": _without_condition(lambda update: update.pk.startswith("SPENDING#")),
     "a reversal that does not check the debited amount": _replaced(
         reversal, "_GUARDED_ATTRIBUTES", ("outcome", "posted_amount", "authorized_customer", "confirmed_customer")
     ),
     "a release of a newer decision": _replaced(
         unconfirmed_sweep, "release", lambda *arguments: release(*arguments[:5])
     ),
-    "a transaction that is retried with a new token": _replaced(store, "TOKEN_SECONDS", 0),
-    "a reservation without its limit": _without_condition(lambda update: update.pk.startswith("SPENDING#")),
-    "a submission without its condition": _without_condition(lambda update: update.pk.startswith("INTENT#")),
 }

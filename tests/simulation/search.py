@@ -18,9 +18,9 @@ type Failure = tuple[int, str]
 """The first seed with an error, and its description."""
 
 
-def search(seeds: range, steps: int, bug_name: str, processes: int, minutes: float) -> tuple[Failure | None, int]:
+def search(seeds: range, steps: int, bug_name: str, processes: int, seconds: float) -> tuple[Failure | None, int]:
     """Return the first failure, and the number of seeds."""
-    run = partial(first_failure, steps=steps, bug_name=bug_name, ends_at=time.monotonic() + 60 * minutes)
+    run = partial(first_failure, steps=steps, bug_name=bug_name, ends_at=time.monotonic() + seconds)
     blocks = [seeds[index : index + BLOCK_SIZE] for index in range(0, len(seeds), BLOCK_SIZE)]
     seed_count = 0
     with get_context("spawn").Pool(processes) as pool:

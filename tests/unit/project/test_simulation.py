@@ -30,8 +30,7 @@ KEYS_AND_INDEXES: Any = {
     name: RESOURCES["LedgerTable"]["Properties"][name]
     for name in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 }
-ENDPOINT = "SIMULATION_DYNAMODB_ENDPOINT"
-"""The environment variable for the URL of another DynamoDB, for example of the emulator."""
+ENDPOINT = "SIMULATION_DYNAMODB_ENDPOINT"  # the URL of another DynamoDB, for example of the emulator
 
 _from_wire = TypeDeserializer().deserialize
 
