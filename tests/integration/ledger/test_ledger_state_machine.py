@@ -17,12 +17,15 @@ from tests.simulation.simulation import ACTIONS, Action, Simulation, SimulationE
 from tests.support.test_run import IS_FULL
 
 SETTINGS = settings(
-    max_examples=5000 if IS_FULL else 50, stateful_step_count=50, suppress_health_check=list(HealthCheck)
+    max_examples=5000 if IS_FULL else 50,
+    stateful_step_count=50,
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
 )
 
 
 class LedgerStateMachine(RuleBasedStateMachine):
-    """One run of the simulation. The loop below adds one rule for each action."""
+    """One run of the simulation, with one rule for each action."""
 
     def __init__(self) -> None:
         super().__init__()
