@@ -18,11 +18,10 @@ from paynearme.protocol.signing import verify
 from paynearme.sites.site import ResolvedSite
 from tests.support.client_stubs import RESPONSES, StubTokens, call, new_client, oauth_site
 from tests.support.fake_clock import Clock
-from tests.support.message_fixtures import SECRET, resolved_site
+from tests.support.message_fixtures import SECRET
 from tests.support.paynearme_stub import PayNearMeStub, Reply, http_response
 
 TOKEN_ERROR = UpstreamTimeoutError()
-for_each_operation = pytest.mark.parametrize("operation", RESPONSES)
 for_call_and_payment = pytest.mark.parametrize("operation", ["get_smart_token", "make_payment"])
 for_each_repeatable = pytest.mark.parametrize("operation", ["get_smart_token", "find_payment_methods", "create_order"])
 
@@ -42,40 +41,20 @@ class OAuthCall:
         self.tokens, self.pool = tokens, PayNearMeStub(*replies)
         self.client = new_client(self.pool, tokens)
 
-    def send(self, operation: str = "get_smart_token", site: ResolvedSite | None = None) -> Any:
-        return call(self.client, operation, site or oauth_site(), Clock().deadline(6.5))
+    def send(self, operation: str = "get_smart_token") -> Any:
+        return call(self.client, operation, oauth_site(), Clock().deadline(6.5))
 
-    def error(self, operation: str = "get_smart_token", site: ResolvedSite | None = None) -> ServiceError:
+    def error(self, operation: str = "get_smart_token") -> ServiceError:
         with pytest.raises(ServiceError) as exc_info:
-            self.send(operation, site)
+            self.send(operation)
         return exc_info.value
 
 
-@for_each_operation
-def test_oauth_call_has_access_token_without_signature(operation: str) -> None:
-    oauth_call = OAuthCall(StubTokens("first"), valid_response(operation))
-    oauth_call.send(operation)
-    assert oauth_call.pool.authorizations == ["Bearer first"]
-    [body] = oauth_call.pool.sent
-    assert "signature" not in body
-    assert body["version"] == "3.0"
-    assert (oauth_call.tokens.rejected_tokens, oauth_call.tokens.accepted) == ([None], 1)
-
-
 def test_oauth_site_with_send_signature_sends_both() -> None:
-    oauth_call = OAuthCall(StubTokens("first"), valid_response())
-    oauth_call.send(site=oauth_site(send_signature=True))
-    [body] = oauth_call.pool.sent
-    assert oauth_call.pool.authorizations == ["Bearer first"]
-    verify(body, body["signature"], [SECRET])
-
-
-@for_call_and_payment
-def test_signing_site_rejected_requests_no_access_token(operation: str) -> None:
-    oauth_call = OAuthCall(StubTokens("first"), rejection())
-    assert type(oauth_call.error(operation, resolved_site())) is CredentialsRejectedError
-    assert oauth_call.pool.authorizations == [None]
-    assert oauth_call.tokens.rejected_tokens == []
+    pool = PayNearMeStub(valid_response())
+    call(new_client(pool, StubTokens("x")), "get_smart_token", oauth_site(send_signature=True), Clock().deadline(6.5))
+    assert pool.authorizations == ["Bearer x"]
+    verify(pool.sent[0], pool.sent[0]["signature"], [SECRET])
 
 
 @for_each_repeatable
@@ -94,12 +73,6 @@ def test_oauth_cached_and_stored_access_token_rejected_new_used() -> None:
     assert (oauth_call.tokens.rejected_tokens, oauth_call.tokens.accepted) == ([None, "cached", "stored"], 1)
 
 
-def test_oauth_status_403_after_replacement_ends_retries() -> None:
-    oauth_call = OAuthCall(StubTokens("first", "second", "third"), rejection(), rejection(403), valid_response())
-    assert type(oauth_call.error()) is CredentialsRejectedError
-    assert (oauth_call.tokens.rejected_tokens, oauth_call.tokens.accepted) == ([None, "first"], 1)
-
-
 @for_call_and_payment
 @pytest.mark.parametrize("status", [400, 403, 429, 500])
 def test_oauth_other_errors_access_token_not_replaced(operation: str, status: int) -> None:
@@ -108,32 +81,13 @@ def test_oauth_other_errors_access_token_not_replaced(operation: str, status: in
     assert (len(oauth_call.pool.requests), oauth_call.tokens.rejected_tokens) == (1, [None])
 
 
-@for_call_and_payment
-def test_oauth_without_access_token_sends_nothing(operation: str) -> None:
-    oauth_call = OAuthCall(StubTokens(TOKEN_ERROR), valid_response(operation))
-    assert oauth_call.error(operation) is TOKEN_ERROR
-    assert oauth_call.pool.requests == []
-
-
-def test_oauth_replacement_failed_raises_its_error() -> None:
-    oauth_call = OAuthCall(StubTokens("first", TOKEN_ERROR), rejection(), valid_response())
-    assert oauth_call.error() is TOKEN_ERROR
+@pytest.mark.parametrize(
+    ("operation", "kind"), [("get_smart_token", UpstreamTimeoutError), ("make_payment", CredentialsRejectedError)]
+)
+def test_oauth_replacement_failed_not_retried(operation: str, kind: type[ServiceError]) -> None:
+    oauth_call = OAuthCall(StubTokens("first", TOKEN_ERROR), rejection(), valid_response(operation))
+    assert type(oauth_call.error(operation)) is kind
     assert len(oauth_call.pool.requests) == 1
-
-
-def test_oauth_payment_rejected_next_payment_has_new_token() -> None:
-    oauth_call = OAuthCall(StubTokens("first", "second"), rejection(), valid_response("make_payment"))
-    assert type(oauth_call.error("make_payment")) is CredentialsRejectedError
-    assert oauth_call.pool.authorizations == ["Bearer first"]
-    # The failed call replaced the token, so the next payment of another process also has a new one.
-    assert oauth_call.tokens.rejected_tokens == [None, "first"]
-    assert oauth_call.send("make_payment") == "943751749956"
-    assert oauth_call.pool.authorizations == ["Bearer first", "Bearer second"]
-
-
-def test_oauth_payment_replacement_failed_credentials_rejected() -> None:
-    oauth_call = OAuthCall(StubTokens("first", TOKEN_ERROR), rejection())
-    assert type(oauth_call.error("make_payment")) is CredentialsRejectedError
 
 
 def test_oauth_payment_slow_access_token_sends_nothing() -> None:
