@@ -65,7 +65,6 @@ class FakeAppConfig:
         self.calls: list[str] = []
         self.errors: dict[str, list[Exception]] = {}
         self.sleeps: list[float] = []
-        self.interrupted = False
         # The emulator returns the oldest items without a token for the others.
         self.omits_next_token = False
         self.rejections: dict[str, _RejectedError] = {}
@@ -154,8 +153,6 @@ class FakeAppConfig:
             return _response(400), error.body
 
     def _sleep(self, seconds: float) -> None:
-        if self.interrupted:
-            raise KeyboardInterrupt
         self.sleeps.append(seconds)
         for deployment in self.deployments:
             if len(deployment.steps) > 1:
