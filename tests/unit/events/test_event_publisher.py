@@ -7,10 +7,10 @@ from itertools import repeat
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from paynearme.errors import EventPublishFailedError
 from paynearme.events.event_publisher import LATE_RETRY_SECONDS, publish
+from tests.support.aws_errors import client_error
 from tests.support.fake_clock import Clock
 from tests.support.stream_record_fixtures import NOW, EventBridgeStub, Record, SqsStub, record
 
@@ -18,10 +18,7 @@ SECONDS = 45.0
 MAX_AGE_SECONDS = 6 * 60 * 60
 LATE_TIME = NOW - timedelta(seconds=MAX_AGE_SECONDS)
 RECENT_TIME = NOW - timedelta(seconds=MAX_AGE_SECONDS - 1)
-ACCESS_DENIED = ClientError(
-    {"Error": {"Code": "AccessDeniedException", "Message": ""}, "ResponseMetadata": {}},  # type: ignore[typeddict-item] # incomplete
-    "PutEvents",
-)
+ACCESS_DENIED = client_error("AccessDeniedException")
 
 
 @dataclass
