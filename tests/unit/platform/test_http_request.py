@@ -159,9 +159,6 @@ def test_undecodable_parameters_replacement_character_detected() -> None:
     assert not undecodable_parameters({}, {"a": "1", "b": "Zoë?"})
 
 
-# Headers and path.
-
-
 def test_headers_requested_names_returned_in_any_case() -> None:
     headers = {KEY.upper(): ["1"], "X-Idempotency-Key": ["2"], "Accept": ["4", "5"], "Empty": [""], "Missing": []}
     event = {"multiValueHeaders": headers}

@@ -60,8 +60,3 @@ def test_body_random_text_parsed_or_rejected(body: str) -> None:
     assert_parsed_or_rejected(from_body, body_event(body))
     assert_parsed_or_rejected(from_json_body, body_event(body))
     assert_parsed_or_rejected(from_body, body_event(body, is_base64=True))
-
-
-@given(st.lists(st.tuples(any_text, any_text), max_size=4))
-def test_query_random_pairs_parsed_or_rejected(pairs: list[tuple[str, str]]) -> None:
-    assert_parsed_or_rejected(from_query, query_event(pairs))
