@@ -35,7 +35,6 @@ async def result_of(
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        ({"mode": "status"}, '500 {"status": "error"'),
         ({"mode": "status", "status": 503}, '503 {"status": "error"'),
         ({"mode": "html"}, "200 <!DOCTYPE html>"),
         ({"mode": "reject"}, '200 {"response_code": "6513"'),
