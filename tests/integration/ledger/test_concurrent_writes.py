@@ -18,6 +18,7 @@ LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
     "one type": lambda amount: [limit("week", amount, "credit")],
     "some types": lambda amount: [limit("day", amount, "credit", "cash", "none")],
     "two in a window": lambda amount: [limit("day", amount), limit("day", "900.00")],
+    "all types, then one": lambda amount: [limit("day", "900.00"), limit("day", amount, "credit")],
     "two for one type": lambda amount: [
         limit("day", "900.00", "credit", "debit"),
         limit("day", amount, "credit", "cash"),
