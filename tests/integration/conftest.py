@@ -20,20 +20,14 @@ from paynearme.platform.deadline import Deadline
 from paynearme.policy_provider import PolicyProvider
 from paynearme.sites import site_provider
 from paynearme.sites.site_provider import SiteProvider
-from tests.support.api_driver import ACCEPTED_REPLY, MARKER, ApiDriver, SubmissionScenario
+from tests.support.api_driver import ACCEPTED_REPLY, ApiDriver, SubmissionScenario
+from tests.support.aws_errors import MARKER
 from tests.support.cached_clients import CachedClients
 from tests.support.callback_driver import CallbackDriver
 from tests.support.callback_fixtures import SITE, SITES
 from tests.support.fake_appconfig import ACCEPTING_POLICY, FakeAppConfig
 from tests.support.fake_clock import Clock
-from tests.support.harness import (
-    AwsCallRecorder,
-    CapturedOutput,
-    LambdaFunction,
-    LedgerFixture,
-    SitesSecret,
-    StandardOutput,
-)
+from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, SitesSecret
 from tests.support.interleaving import Interleaver
 from tests.support.paynearme_stub import PayNearMeStub
 from tests.support.stream_reader import StreamReader
@@ -65,6 +59,16 @@ ENVIRONMENT = {
 
 
 _after, _run = Deadline.after, Deadline.run
+
+
+class StandardOutput:
+    """The current standard output, because pytest replaces it in each phase of a test."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 @pytest.fixture(autouse=True)

@@ -19,13 +19,13 @@ from paynearme.protocol.merchant_input import CustomerInput, CustomerRequest, Or
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.payment_methods import FindPaymentMethodsRequest
 from paynearme.protocol.smart_token import SmartTokenRequest
+from sandbox.clients.sample_messages import load
 from tests.support.api_gateway_events import json_event, query_event
 from tests.support.callback_driver import NOON, send_at, unix_time
 from tests.support.callback_fixtures import CUSTOMER, SITE, confirmation
 from tests.support.harness import LambdaFunction, LedgerFixture, Response
 from tests.support.openapi_assertions import assert_documented
 from tests.support.paynearme_stub import PayNearMeStub
-from tests.support.samples import load_sample
 
 ORDER = "80080175585"
 PAYMENT = "830466818968"
@@ -134,13 +134,10 @@ def parameter_errors(response: Response) -> dict[str, str]:
     return {error["parameter"]: error["description"] for error in response.content["errors"]}
 
 
-MARKER = "zq7"
-"""A part of all values that must be neither stored nor logged."""
-
 KEY = "zq7key-4f0c1f2e"
 REQUEST: dict[str, Any] = {
     name: value
-    for name, value in load_sample("make_payment", "saved").items()
+    for name, value in load("make_payment")["saved"].items()
     if name not in ("site_identifier", "signature", "timestamp", "version")
 }
 """PayNearMe's sample request, for the default site."""
@@ -149,7 +146,7 @@ SUBMISSION_ORDER = REQUEST["pnm_order_identifier"]
 PNM_PAYMENT = "943751749956"
 ACCEPTED_REPLY = {"status": "ok", "payment": {"pnm_payment_identifier": PNM_PAYMENT}}
 REJECTION = {"status": "error", "response_code": "1100", "errors": [{"description": "Order is closed"}]}
-EXPIRED_REPLY = load_sample("make_payment_response", "expired")
+EXPIRED_REPLY = load("make_payment_response")["expired"]
 PII_FIELDS = {"agent_name": "zq7agent", "customer_email": "zq7@example.com", "customer_tax_id_pii": "zq7tax"}
 
 _POOL = HTTPSConnectionPool("paynearme.invalid")

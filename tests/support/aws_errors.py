@@ -4,8 +4,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-MARKER = "zq7marker7qz"
-"""A part of every error text, which no output may contain."""
+MARKER = "zq7"
+"""A part of all values that must be neither stored nor logged, and of every error text."""
 
 
 def client_error(code: str, status: int = 400, **fields: Any) -> ClientError:

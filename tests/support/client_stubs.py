@@ -16,26 +16,24 @@ from paynearme.protocol.parsing import read_message
 from paynearme.protocol.payment_methods import FindPaymentMethodsRequest
 from paynearme.protocol.smart_token import SmartTokenRequest
 from paynearme.sites.site import OAuthClient, ResolvedSite
+from sandbox.clients.sample_messages import load
 from tests.support.api_gateway_events import json_event
 from tests.support.message_fixtures import resolved_site, valid_guaranteed_ach_request
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
-from tests.support.samples import load_sample
 
 BASE_URL = "https://api.example.com"
 NOW = 1_721_943_463.9
 SITE_PAYMENT_IDENTIFIER = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
 
 SMART_TOKEN_REQUEST = read_message(SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25"))
-FIND_REQUEST = read_message(FindPaymentMethodsRequest, load_sample("find_payment_methods", "saved"))
-ORDER_REQUEST = read_message(
-    CreateOrderRequest, from_json_body(json_event(load_sample("create_order", "guaranteed_ach")))
-)
-PAYMENT_REQUEST = read_message(MakePaymentRequest, load_sample("make_payment", "saved") | {IDEMPOTENCY_KEY: "key-1"})
+FIND_REQUEST = read_message(FindPaymentMethodsRequest, load("find_payment_methods")["saved"])
+ORDER_REQUEST = read_message(CreateOrderRequest, from_json_body(json_event(load("create_order")["guaranteed_ach"])))
+PAYMENT_REQUEST = read_message(MakePaymentRequest, load("make_payment")["saved"] | {IDEMPOTENCY_KEY: "key-1"})
 
 RESPONSES = {
     "get_smart_token": SAMPLE_REPLY,
-    "find_payment_methods": load_sample("find_payment_methods_response", "saved"),
-    "create_order": load_sample("create_order_response", "guaranteed_ach"),
+    "find_payment_methods": load("find_payment_methods_response")["saved"],
+    "create_order": load("create_order_response")["guaranteed_ach"],
     "make_payment": {"status": "ok", "pnm_payment_identifier": "943751749956"},
 }
 """A successful response for each operation."""

@@ -1,7 +1,6 @@
 """The functions of a test, and their responses, stored items, output and AWS calls."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -182,13 +181,3 @@ class CapturedOutput:
     def metric_total(self, name: str) -> int:
         """Return the sum of a metric."""
         return int(sum(sum(line.get(name, [])) for line in self.metrics()))
-
-
-class StandardOutput:
-    """The current standard output, because pytest replaces it in each phase of a test."""
-
-    def write(self, text: str) -> int:
-        return sys.stdout.write(text)
-
-    def flush(self) -> None:
-        sys.stdout.flush()

@@ -1,19 +1,18 @@
 """A stub of PayNearMe's API that replaces the connections of the client."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import Any, Self
 
 from urllib3 import HTTPResponse, PoolManager
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
-from tests.support.http_assertions import body_received
-from tests.support.samples import load_sample
+from sandbox.clients.sample_messages import load
 
-SAMPLE_REPLY = load_sample("get_smart_token_response", "guaranteed_ach")
+SAMPLE_REPLY = load("get_smart_token_response")["guaranteed_ach"]
 
 type Reply = HTTPResponse | BaseException
 
@@ -22,6 +21,12 @@ def http_response(status: int, content: object, **headers: str) -> HTTPResponse:
     """Return a response. ``content`` is bytes, or a value that becomes JSON."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     return HTTPResponse(body=BytesIO(body), status=status, headers=headers)
+
+
+def body_received(body: Iterable[bytes], response: object) -> bytes:
+    """Return the body, which is empty if ``response`` is a connection error."""
+    reason = response.reason if isinstance(response, MaxRetryError) else response
+    return b"" if isinstance(reason, NewConnectionError | ConnectTimeoutError) else b"".join(body)
 
 
 class PayNearMeStub:

@@ -16,8 +16,8 @@ from paynearme.platform.settings import Settings
 from paynearme.sites.site import OAuthClient, ResolvedSite
 from tests.support.api_driver import ProcessKilled
 from tests.support.fake_clock import Clock
-from tests.support.http_assertions import body_received
 from tests.support.message_fixtures import resolved_site
+from tests.support.paynearme_stub import body_received
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

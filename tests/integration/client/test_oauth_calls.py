@@ -4,14 +4,12 @@ from typing import Any
 import pytest
 from urllib3 import HTTPResponse
 
-from paynearme.protocol.signing import verify
-from tests.support.api_driver import ACCEPTED_REPLY, KEY, REQUEST, SUBMITTED, ApiDriver, identifier_of, outcome
-from tests.support.aws_errors import client_error
+from sandbox.clients.sample_messages import load
+from tests.support.api_driver import ACCEPTED_REPLY, KEY, REQUEST, ApiDriver
 from tests.support.callback_fixtures import authorization
-from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
-from tests.support.samples import load_sample
 from tests.support.token_endpoint_stub import (
     CLIENT,
     CLIENT_SECRET,
@@ -30,13 +28,13 @@ CALLS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "get_smart_token": ("/smart-tokens", valid_smart_token_request(), SAMPLE_REPLY),
     "create_order": (
         "/orders",
-        load_sample("create_order", "guaranteed_ach"),
-        load_sample("create_order_response", "guaranteed_ach"),
+        load("create_order")["guaranteed_ach"],
+        load("create_order_response")["guaranteed_ach"],
     ),
     "find_payment_methods": (
         "/payment-methods/find",
-        load_sample("find_payment_methods", "saved"),
-        load_sample("find_payment_methods_response", "saved"),
+        load("find_payment_methods")["saved"],
+        load("find_payment_methods_response")["saved"],
     ),
     "make_payment": ("/payments", REQUEST, ACCEPTED_REPLY),
 }
@@ -73,73 +71,16 @@ def test_access_token_is_shared_by_all_functions(
     assert captured_output.metric_total("PayNearMeCallSucceeded") == 2 * len(CALLS) - 1
 
 
-def test_signed_call_requests_no_access_token(
-    api_driver: ApiDriver,
-    paynearme: PayNearMeStub,
-    token_endpoint: TokenEndpointStub,
-    sites_secret: SitesSecret,
-    aws_calls: AwsCallRecorder,
+def test_make_payment_without_access_token_retry_submits(
+    api_driver: ApiDriver, paynearme: PayNearMeStub, token_endpoint: TokenEndpointStub, ledger_table: LedgerFixture
 ) -> None:
-    sites_secret.put({"sites": {OAUTH_SITE: OAUTH | {"call_authentication": "hmac"}}})
+    token_endpoint.reply = HTTPResponse(b"", status=500)
 
-    assert call(api_driver, paynearme).status == 200
-    assert paynearme.authorizations == [None]
-    verify(paynearme.sent[0], paynearme.sent[0]["signature"], [OAUTH["secret"]], "3.0")
-    assert token_endpoint.requests == []
-    assert "GetParameter" not in aws_calls.calls
-
-
-def test_make_payment_rejected_access_token_replaced_later(api_driver: ApiDriver, paynearme: PayNearMeStub) -> None:
-    paynearme.next_replies = [paynearme.replying(401, {})]
-
-    assert outcome(call(api_driver, paynearme, "make_payment")) == (502, "credentials-rejected")
-    assert paynearme.authorizations == [FIRST]
-
-    assert outcome(call(api_driver, paynearme, "make_payment")) == SUBMITTED
-    assert paynearme.authorizations == [FIRST, SECOND]
-    assert {sent["site_payment_identifier"] for sent in paynearme.sent} == {identifier_of(site=OAUTH_SITE)}
-
-
-@pytest.mark.parametrize("name", ["get_smart_token", "make_payment"])
-@pytest.mark.parametrize(
-    ("status", "kind", "metric"),
-    [(401, "credentials-rejected", "PayNearMeCredentialsRejected"), (500, "paynearme-error", "PayNearMeNotAccepted")],
-)
-def test_access_token_grant_failed_no_call_until_next_request(
-    api_driver: ApiDriver,
-    paynearme: PayNearMeStub,
-    token_endpoint: TokenEndpointStub,
-    ledger_table: LedgerFixture,
-    captured_output: CapturedOutput,
-    name: str,
-    status: int,
-    kind: str,
-    metric: str,
-) -> None:
-    token_endpoint.reply = HTTPResponse(b"<html>zq7</html>", status=status)
-
-    response = call(api_driver, paynearme, name)
-
-    assert outcome(response) == (502, kind)
-    assert "zq7" not in response.body
-    assert captured_output.metric_total(metric) == 1
+    assert call(api_driver, paynearme, "make_payment").status == 502
     assert paynearme.sent == []
     token_endpoint.reply = None
     lease_key = {"pk": {"S": f"ACCESS_TOKEN#{OAUTH_SITE}"}, "sk": {"S": "LEASE"}}
     ledger_table.client.delete_item(TableName=ledger_table.table_name, Key=lease_key)
-    assert call(api_driver, paynearme, name).status == 200
-
-
-def test_access_token_parameter_denied_returns_unavailable(
-    api_driver: ApiDriver, paynearme: PayNearMeStub, aws_calls: AwsCallRecorder, captured_output: CapturedOutput
-) -> None:
-    aws_calls.request_errors["GetParameter"] = client_error("AccessDeniedException")
-
-    assert outcome(call(api_driver, paynearme, "make_payment")) == (503, "unavailable")
-    assert paynearme.sent == []
-    assert captured_output.metric_total("AccessTokenUnavailable") == 1
-    assert "ClientError AccessDeniedException" in captured_output.logs()[0]["error_causes"]
-    aws_calls.request_errors.clear()
     assert call(api_driver, paynearme, "make_payment").status == 200
 
 

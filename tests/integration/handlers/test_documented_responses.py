@@ -8,6 +8,7 @@ import pytest
 
 from operations.openapi import examples
 from paynearme.platform.http_request import MAX_BYTES
+from sandbox.clients.sample_messages import load
 from tests.support.api_driver import (
     ACCEPTED_REPLY,
     EXPIRED_REPLY,
@@ -25,7 +26,6 @@ from tests.support.dynamodb_stub import raise_in_table
 from tests.support.harness import LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.openapi_assertions import DOCUMENT
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
-from tests.support.samples import load_sample
 
 GATEWAY_STATUSES = {"403", "429", "default"}
 """The statuses of API Gateway, which no function returns."""
@@ -43,13 +43,13 @@ REQUESTS: dict[str, tuple[str, Mapping[str, Any], object, str | None]] = {
     "createOrder": (
         "/orders",
         examples.CREATE_ORDER_REQUEST,
-        load_sample("create_order_response", "guaranteed_ach"),
+        load("create_order_response")["guaranteed_ach"],
         None,
     ),
     "findPaymentMethods": (
         "/payment-methods/find",
         examples.FIND_PAYMENT_METHODS_REQUEST,
-        load_sample("find_payment_methods_response", "saved"),
+        load("find_payment_methods_response")["saved"],
         None,
     ),
     "makePayment": ("/payments", examples.MAKE_PAYMENT_REQUEST, ACCEPTED_REPLY, KEY),
@@ -154,11 +154,6 @@ TRIGGERS: dict[str, Callable[[SystemFixture, str], Response]] = {
 def test_documented_status_occurs_and_matches_openapi(system: SystemFixture, name: str, status: str) -> None:
     # ``ApiDriver`` validates the response.
     assert TRIGGERS[status](system, name).status == int(status)
-
-
-@pytest.mark.parametrize("name", ["getOrder", "getCustomer", "getPayment"])
-def test_documented_400_for_invalid_get_parameters(system: SystemFixture, name: str) -> None:
-    assert system.api_driver.get(PATHS[name.removeprefix("get")], more="1").status == 400
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -11,7 +11,6 @@ from tests.support.api_driver import (
     IN_PROGRESS,
     KEY,
     KEY_REUSED,
-    MARKER,
     OUTCOME_UNKNOWN,
     PNM_PAYMENT,
     READ_TIMEOUT,
@@ -23,6 +22,7 @@ from tests.support.api_driver import (
     outcome,
     parameter_errors,
 )
+from tests.support.aws_errors import MARKER
 from tests.support.callback_fixtures import SITE, SITES
 from tests.support.callback_fixtures import SITE_OF_3_0_IN_XML as OTHER_SITE
 from tests.support.harness import CapturedOutput

@@ -10,8 +10,8 @@ import pytest
 from paynearme.policy import DecisionContext, PolicyDocument, Reason, SitePolicy, decide, read_policy
 from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.parsing import read_message
+from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.messages import stringify_parameters
-from tests.support.samples import load_sample, sample_names
 
 ROOT = Path(__file__).parents[3]
 FILES = [ROOT / "policy.json", *sorted((ROOT / "docs" / "policies").glob("*.json"))]
@@ -42,8 +42,8 @@ def test_policy_samples_valid(file: Path) -> None:
     assert parse(file).defaults.version
 
 
-@pytest.mark.parametrize("name", sample_names("authorization"))
+@pytest.mark.parametrize("name", sorted(load("authorization")))
 def test_starter_policy_accepts_sample_authorizations(name: str) -> None:
-    message = read_message(Authorization, stringify_parameters(load_sample("authorization", name)))
+    message = read_message(Authorization, stringify_parameters(load("authorization")[name]))
     policy = parse(ROOT / "policy.json").for_site(message.site_identifier)
     assert decide(message, DecisionContext(), policy, datetime(2026, 11, 20, tzinfo=UTC)).accept
