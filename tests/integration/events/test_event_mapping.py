@@ -70,8 +70,11 @@ def test_event_payment_authorized_fields(
     assert details() == expected_event(callback_driver, type="PaymentAuthorized", **expected_fields)
 
 
-def test_event_authorization_declined_has_reason(
-    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, details: Callable[[], dict[str, Any]]
+def test_event_authorization_declined_and_paid_unauthorized(
+    callback_driver: CallbackDriver,
+    deployed_policy: FakeAppConfig,
+    stream_reader: StreamReader,
+    details: Callable[[], dict[str, Any]],
 ) -> None:
     deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
 
@@ -79,6 +82,12 @@ def test_event_authorization_declined_has_reason(
 
     expected_fields = {"reason": "amount_too_high", "policy_version": callback_driver.item()["policy_version"]}
     assert details() == expected_event(callback_driver, type="AuthorizationDeclined", **expected_fields)
+
+    callback_driver.confirm()
+
+    confirmed_event, anomaly = (event.model_dump(mode="json") for event in stream_reader.new_events())
+    assert (confirmed_event["authorized"], confirmed_event["credited_amount"]) == (False, "100.00")
+    assert anomaly["anomaly"] == "paid_after_decline"
 
 
 def test_event_payment_confirmed_has_credited_amount(
@@ -110,18 +119,6 @@ def test_event_payment_failed_without_amounts(
 
     expected_fields = expected_event(callback_driver, type="PaymentFailed")
     assert details() == {name: value for name, value in expected_fields.items() if name not in amounts}
-
-
-def test_event_paid_after_decline_unauthorized_with_anomaly(
-    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, stream_reader: StreamReader
-) -> None:
-    deployed_policy.put_defaults(amounts={"credit": {"maximum": "99.99"}})
-    callback_driver.authorize()
-    callback_driver.confirm()
-
-    _, confirmed_event, anomaly = (event.model_dump(mode="json") for event in stream_reader.new_events())
-    assert (confirmed_event["authorized"], confirmed_event["credited_amount"]) == (False, "100.00")
-    assert anomaly["anomaly"] == "paid_after_decline"
 
 
 def test_event_confirmed_without_customer_credits_zero(
@@ -212,17 +209,6 @@ def test_event_anomaly_once_per_anomaly(callback_driver: CallbackDriver, stream_
     assert stream_reader.new_types() == ["authorization_conflict"]
 
 
-def run_lifecycle(callback_driver: CallbackDriver, reverse: LambdaFunction, **changes: str | None) -> None:
-    """Reverse, authorize, release, authorize, decline, confirm and reverse a payment."""
-    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1.00", **changes))
-    callback_driver.authorize("1", **changes)
-    callback_driver.release("1")
-    callback_driver.at(TWO_DAYS_LATER).authorize("1", **changes)
-    callback_driver.at(TWO_DAYS_LATER).decline("1", **changes)
-    callback_driver.at(TWO_DAYS_LATER).confirm("1", **changes)
-    send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", reverse_amount="2.00", **changes))
-
-
 def test_events_of_lifecycle_identified_ordered_without_pii(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader
 ) -> None:
@@ -230,8 +216,16 @@ def test_events_of_lifecycle_identified_ordered_without_pii(
         *("agent_name", "agent_email", "payment_bank_name", "payment_card_last4", "user_agent_string"),
         *("payment_bank_last4", "payment_latitude", "retailer_name", "site_order_annotation", "card_pii"),
     )
+    changes = {"payment_amount": "100", **dict.fromkeys(pii, MARKER)}
+    later = callback_driver.at(TWO_DAYS_LATER)
 
-    run_lifecycle(callback_driver, reverse, payment_amount="100", **dict.fromkeys(pii, MARKER))
+    send_at(NOON, reverse, reversal(pnm_payment_identifier="1", reverse_amount="1.00", **changes))
+    callback_driver.authorize("1", **changes)
+    callback_driver.release("1")
+    later.authorize("1", **changes)
+    later.decline("1", **changes)
+    later.confirm("1", **changes)
+    send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", reverse_amount="2.00", **changes))
     callback_driver.authorize("1", payment_amount="7.00")
     records = stream_reader.records()
 

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -13,61 +12,38 @@ from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_a
 from tests.support.harness import CapturedOutput, LambdaFunction
 from tests.support.stream_reader import Record, StreamReader, events_in
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
 CUSTOMER = "c-9"
 
 
-@dataclass(frozen=True)
-class EventConsumer:
-    """Receive all events of the bus and all messages of the dead-letter queue."""
-
-    queues: "SQSClient"
-    event_queue_url: str
-    dead_letter_queue_url: str
-
-    @classmethod
-    def subscribe(cls) -> "EventConsumer":
-        """Create the bus, a rule and both queues."""
-        bus, queues = boto3.client("events"), boto3.client("sqs")
-        bus.create_event_bus(Name="merchant")
-        bus.put_rule(Name="all", EventBusName="merchant", EventPattern='{"source": ["paynearme"]}')
-        event_queue_url, dead_letter_queue_url = (
-            queues.create_queue(QueueName=name)["QueueUrl"] for name in ("received", "dead-letter-queue")
-        )
-        arn = queues.get_queue_attributes(QueueUrl=event_queue_url, AttributeNames=["QueueArn"])["Attributes"]
-        target: Any = {"Id": "received", "Arn": arn["QueueArn"]}
-        bus.put_targets(Rule="all", EventBusName="merchant", Targets=[target])
-        return cls(queues, event_queue_url, dead_letter_queue_url)
-
-    def received_events(self) -> list[dict[str, Any]]:
-        """Return the new events in order, as EventBridge delivers them."""
-        return [json.loads(body) for body in self._drain(self.event_queue_url)]
-
-    def dead_letter_bodies(self) -> list[str]:
-        """Return the new message bodies of the dead-letter queue."""
-        return self._drain(self.dead_letter_queue_url)
-
-    def _drain(self, url: str) -> list[str]:
-        bodies = []
-        while received := self.queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            bodies += [message["Body"] for message in received]
-        return bodies
+type Drain = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def event_consumer(empty_aws: None) -> EventConsumer:
-    return EventConsumer.subscribe()
+def drain(empty_aws: None) -> Drain:
+    """Create the bus and the queues ``received`` and ``dead-letter``. Return a function that returns new messages."""
+    bus, sqs = boto3.client("events"), boto3.client("sqs")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("received", "dead-letter")}
+    bus.create_event_bus(Name="merchant")
+    bus.put_rule(Name="all", EventBusName="merchant", EventPattern='{"source": ["paynearme"]}')
+    arn = sqs.get_queue_attributes(QueueUrl=urls["received"], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus.put_targets(Rule="all", EventBusName="merchant", Targets=[{"Id": "received", "Arn": arn}])
+
+    def drain(name: str) -> list[dict[str, Any]]:
+        bodies = []
+        while received := sqs.receive_message(QueueUrl=urls[name], MaxNumberOfMessages=10).get("Messages"):
+            bodies += [json.loads(message["Body"]) for message in received]
+        return bodies
+
+    return drain
 
 
 @pytest.fixture
 def publish(
-    event_consumer: EventConsumer, cold_start: Callable[[str], LambdaFunction], monkeypatch: pytest.MonkeyPatch
+    drain: Drain, cold_start: Callable[[str], LambdaFunction], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[list[Record]], None]:
     """Invoke the function with records of payments, as after the filter of the template."""
     monkeypatch.setenv("EVENT_BUS_NAME", "merchant")
-    monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", event_consumer.dead_letter_queue_url)
+    monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", boto3.client("sqs").get_queue_url(QueueName="dead-letter")["QueueUrl"])
     app = cold_start("publish_events").app
 
     def publish(records: list[Record]) -> None:
@@ -94,7 +70,7 @@ def records(callback_driver: CallbackDriver, reverse: LambdaFunction, stream_rea
 
 def test_publish_all_events_in_order_and_logged_without_pii(
     records: list[Record],
-    event_consumer: EventConsumer,
+    drain: Drain,
     publish: Callable[[list[Record]], None],
     captured_output: CapturedOutput,
 ) -> None:
@@ -102,7 +78,7 @@ def test_publish_all_events_in_order_and_logged_without_pii(
 
     publish(records)
 
-    received = event_consumer.received_events()
+    received = drain("received")
     expected = {event.event_identifier: event for event in events_in(records)}
     assert len(received) == len(expected) == 8
     for event in received:
@@ -112,7 +88,7 @@ def test_publish_all_events_in_order_and_logged_without_pii(
     for payment_id in ("1", "2"):
         details = [event["detail"] for event in received if event["detail"]["pnm_payment_identifier"] == payment_id]
         assert details == sorted(details, key=lambda detail: detail["sequence"])
-    assert event_consumer.dead_letter_bodies() == []
+    assert drain("dead-letter") == []
     assert MARKER not in str(received)
 
     *lines, last_log = captured_output.logs()[logs_before:]
@@ -127,10 +103,10 @@ def test_publish_all_events_in_order_and_logged_without_pii(
     assert captured_output.metric_total("EventPublished") == 8
 
 
-def test_publish_poison_record_dead_lettered_then_redriven(
+def test_publish_poison_record_dead_lettered_and_logged(
     callback_driver: CallbackDriver,
     stream_reader: StreamReader,
-    event_consumer: EventConsumer,
+    drain: Drain,
     publish: Callable[[list[Record]], None],
     captured_output: CapturedOutput,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,15 +121,10 @@ def test_publish_poison_record_dead_lettered_then_redriven(
         patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
         publish([record])
 
-    [body] = event_consumer.dead_letter_bodies()
-    assert event_consumer.received_events() == []
+    assert (len(drain("dead-letter")), drain("received")) == (1, [])
     published, line = captured_output.logs()[-2:]
     assert (published["event_type"], published["pnm_order_identifier"]) == ("dead_letter", "80080175585")
     # The line has the level ERROR, although the batch is complete.
     assert (line["level"], line["status"], line["error"]) == ("ERROR", 200, "KeyError")
     assert captured_output.metric_total("EventDeadLettered") == 1
     assert MARKER not in captured_output.text()
-
-    publish(json.loads(body)["Records"])
-    assert [event["detail-type"] for event in event_consumer.received_events()] == ["PaymentAuthorized"]
-    assert event_consumer.dead_letter_bodies() == []
