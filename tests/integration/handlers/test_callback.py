@@ -10,7 +10,6 @@ from tests.support.api_gateway_events import body_event, query_event
 from tests.support.aws_errors import MARKER, client_error
 from tests.support.callback_driver import reversal
 from tests.support.callback_fixtures import (
-    CUSTOMER,
     SITE_OF_2_0,
     SITE_OF_2_0_IN_JSON,
     SITE_OF_3_0_IN_XML,
@@ -28,9 +27,7 @@ FAULTS = ["table deleted", "table denied", "secret deleted", "secret malformed",
 MALFORMED_EVENTS: list[Any] = [
     *({}, None, [MARKER], {"Records": [{"body": MARKER}]}),
     {**body_event(None), "body": {"a": MARKER}},
-    {**query_event([]), "multiValueQueryStringParameters": [MARKER]},
     {**query_event([]), "multiValueQueryStringParameters": {"a": None}},
-    body_event("\N{EURO SIGN}" + MARKER, is_base64=True),
     query_event([("\ud800", MARKER)]),
 ]
 
@@ -134,15 +131,6 @@ def test_callback_forged_without_secret_same_as_authentic(
     assert ledger_table.all_items() == []
 
 
-def test_callback_forged_cached_keys_without_secret_returns_401(
-    confirm: LambdaFunction, sites_secret: SitesSecret
-) -> None:
-    assert confirm(confirmation()).status == 200
-    sites_secret.delete()
-
-    assert confirm({**confirmation(), "signature": "0" * 64}).status == 401
-
-
 @pytest.mark.parametrize("test", [None, "true"])
 @pytest.mark.parametrize("operations", [READS, WRITES], ids=["read", "write"])
 def test_authorization_retry_after_failure_accepted(
@@ -164,18 +152,6 @@ def test_authorization_retry_after_failure_accepted(
     assert response["accept_payment"] == "yes"
     assert response["site_payment_identifier"] == decline["site_payment_identifier"]
     assert ledger_table.payment()["decision"] == "accept"
-
-
-def test_confirmation_retry_after_failure_is_posted(
-    confirm: LambdaFunction, ledger_table: LedgerFixture, aws_calls: AwsCallRecorder
-) -> None:
-    aws_calls.request_errors = dict.fromkeys(WRITES, RuntimeError())
-    assert confirm(confirmation()).status == 503
-    assert ledger_table.all_items() == []
-    aws_calls.request_errors.clear()
-
-    assert confirm(confirmation()).status == 200
-    assert ledger_table.balances() == {CUSTOMER: 350}
 
 
 @pytest.mark.parametrize("name", ["authorize", "confirm", "reverse"])

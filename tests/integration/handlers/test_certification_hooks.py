@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from paynearme.platform.deadline import Deadline
-from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, authorization, confirmation
+from tests.support.callback_fixtures import CUSTOMER, TRANSPORTS, confirmation
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 
 POSTED_BALANCES = {CUSTOMER: 350}
@@ -116,15 +116,3 @@ def test_certification_hook_not_applied_if_write_failed(
 
     assert confirm_with_hooks(hook_message("confirm_blank")).status == 503
     assert captured_output.metric_total("CertificationHookApplied") == 0
-
-
-def test_certification_hook_annotation_authorization_accepted(
-    monkeypatch: pytest.MonkeyPatch, cold_start: Callable[[str], LambdaFunction], delays: list[float]
-) -> None:
-    monkeypatch.setenv("CERTIFICATION_HOOKS", "true")
-    authorize = cold_start("authorize")
-
-    for index, annotation in enumerate(STATUS_BY_ANNOTATION):
-        response = authorize(authorization(site_order_annotation=annotation, pnm_payment_identifier=str(index)))
-        assert response.fields["accept_payment"] == "yes"
-    assert delays == []
