@@ -114,6 +114,7 @@ def test_confirm_without_policy_posts_and_flags_uncounted(
     assert list(callback_driver.ledger_table.balances().values()) == [100]
     assert callback_driver.anomalies() == {"spending_not_counted"}
     assert captured_output.metric_total("AnomalySpendingNotCounted") == 1
+    assert captured_output.metric_total("ConfirmationWithoutPolicy") == 2
 
 
 @pytest.mark.parametrize("changes", [{}, {"payment_amount": "30.00", "payment_type": "cash"}])

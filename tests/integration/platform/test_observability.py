@@ -10,7 +10,6 @@ from paynearme.client.paynearme_client import PayNearMeClient
 from tests.support.api_gateway_events import json_event
 from tests.support.aws_errors import MARKER, client_error
 from tests.support.callback_fixtures import CUSTOMER, SITES, authorization, confirmation
-from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction
 from tests.support.message_fixtures import valid_guaranteed_ach_request, valid_smart_token_request
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
@@ -121,27 +120,15 @@ def test_invalid_parameters_logged_by_name_without_value(
 
 
 @pytest.mark.parametrize(
-    ("name", "operation", "error"),
-    [
-        ("authorize", "GetSecretValue", "SiteKeysUnavailableError"),
-        ("authorize", "GetLatestConfiguration", "PolicyUnavailableError"),
-        ("authorize", "BatchGetItem", "LedgerUnavailableError"),
-        ("confirm", "TransactWriteItems", "LedgerUnavailableError"),
-    ],
+    ("operation", "error"),
+    [("GetSecretValue", "SiteKeysUnavailableError"), ("TransactWriteItems", "LedgerUnavailableError")],
 )
 def test_error_causes_access_denied_logged(
-    cold_start: Callable[[str], LambdaFunction],
-    aws_calls: AwsCallRecorder,
-    deployed_policy: FakeAppConfig,
-    captured_output: CapturedOutput,
-    name: str,
-    operation: str,
-    error: str,
+    confirm: LambdaFunction, aws_calls: AwsCallRecorder, captured_output: CapturedOutput, operation: str, error: str
 ) -> None:
     aws_calls.request_errors[operation] = client_error("AccessDeniedException")
-    deployed_policy.fail(operation, client_error("AccessDeniedException"))
 
-    cold_start(name)(MESSAGES[name]())
+    confirm(confirmation())
 
     [line] = captured_output.logs()
     assert line["error"] == error
@@ -160,8 +147,9 @@ def test_internal_error_logged_with_type_and_location_only(
         raise BrokenError(MARKER) from ValueError(MARKER)
 
     monkeypatch.setattr(PayNearMeClient, "get_smart_token", raise_broken_error)
-    get_smart_token(valid_smart_token_request())
+    response = get_smart_token(valid_smart_token_request())
 
+    assert set(response.content) == {"type", "title", "status"}
     [line] = captured_output.logs()
     assert (line["error"], line["error_causes"]) == ("BrokenError", ["ValueError"])
     assert any("raise_broken_error" in frame for frame in line["error_location"])
