@@ -15,17 +15,14 @@ from tests.support.api_driver import (
     IN_PROGRESS,
     OUTCOME_UNKNOWN,
     PAYMENT_FAILED,
-    PNM_PAYMENT,
     READ_TIMEOUT,
     REJECTED,
     REJECTION,
-    SUBMISSION_ORDER,
     SUBMITTED,
     SubmissionScenario,
     outcome,
 )
 from tests.support.aws_errors import client_error
-from tests.support.callback_driver import NOON, send_at, unix_time
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture
 from tests.support.interleaving import Interleaver
@@ -228,17 +225,3 @@ def test_confirm_identifier_from_authorize_stores_no_outcome(
 
     assert confirm(confirmation(test=test, status=status, site_payment_identifier=identifier)).status == 200
     assert "SITE_PAYMENT#" not in str(ledger_table.all_items())
-
-
-@pytest.mark.parametrize("status", ["payment", "decline"])
-def test_confirm_submitted_payment_costs_one_transaction(
-    submission: SubmissionScenario, authorize: LambdaFunction, aws_calls: AwsCallRecorder, status: str
-) -> None:
-    payment = {"pnm_order_identifier": SUBMISSION_ORDER, "pnm_payment_identifier": PNM_PAYMENT}
-    send_at(NOON, authorize, authorization(**payment, payment_amount="1000.00", timestamp=unix_time(NOON)))
-
-    finish = partial(submission.finish, status=status)
-
-    assert aws_calls.calls_during(finish) == ["TransactWriteItems"]
-    assert len(submission.stored_outcomes()) == 1
-    assert aws_calls.calls_during(finish) == ["TransactWriteItems"]
