@@ -22,6 +22,8 @@ from sandbox.stack.stack import Stack
 from tests.support import access_tokens
 from tests.support.event_assertions import PaymentEventRecorder
 from tests.support.function_processes import start_processes, wait_until_started
+from tests.support.openapi_assertions import assert_documented
+from tests.support.payment_driver import PATHS, new_key, order_request, problem_type
 from tests.support.test_run import IS_FULL
 
 CONCURRENCY = 64 if IS_FULL else 16
@@ -119,11 +121,34 @@ def concurrent_workers(stack: Stack, sender: CallbackSender) -> Iterator[ThreadP
         yield threads
 
 
+def prime_token_caches(backend: BackendClient, paynearme: ControlClient, site: str) -> None:
+    """Call each function once for ``site``, so that all functions cache the same valid access token.
+
+    The payment has an unknown method. It is not retried after a revoked token, so two problem types are possible.
+    """
+    order = {"site_identifier": site, "pnm_order_identifier": "84488215678"}
+    method = {"payment_method_identifier": access_tokens.UNKNOWN_METHOD}
+    calls = {
+        "create_order": order_request(site, "primes-tokens"),
+        "get_smart_token": order,
+        "find_payment_methods": {"site_identifier": site, "site_customer_identifier": "primes-tokens"},
+        "make_payment": load("make_payment")["saved"] | order | method,
+    }
+    initial_count = paynearme.get("access-token-requests")["count"]
+    responses = {
+        operation: assert_documented(PATHS[operation], "POST", backend.post(PATHS[operation], content, new_key()))
+        for operation, content in calls.items()
+    }
+    assert problem_type(responses.pop("make_payment")) in ("rejected-by-paynearme", "credentials-rejected")
+    assert {response.status for response in responses.values()} == {200}
+    assert paynearme.get("access-token-requests")["count"] == initial_count + 1
+
+
 @pytest.fixture
 def tokens(stack: Stack, backend: BackendClient, paynearme: ControlClient) -> Iterator[None]:
     """Prime all functions with one valid access token for each site with OAuth. Remove the tokens after."""
     access_tokens.clear_tokens(stack, paynearme)
     for site in access_tokens.SITES:
-        access_tokens.prime_token_caches(backend, paynearme, site)
+        prime_token_caches(backend, paynearme, site)
     yield
     access_tokens.clear_tokens(stack, paynearme)

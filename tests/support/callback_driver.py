@@ -1,6 +1,6 @@
 """Send callbacks and sweep at times that a test chooses, and read the stored payments and windows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -138,19 +138,3 @@ class CallbackDriver:
 
     def _defaults(self, payment_id: str) -> dict[str, str | None]:
         return {"pnm_payment_identifier": payment_id, "payment_amount": "100.00", "timestamp": unix_time(self.now)}
-
-
-def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int]) -> None:
-    """Store pending payments of ``NOON`` without a customer, all in one partition of the index."""
-    for payment_id in payment_ids:
-        item = {
-            "pk": f"PAYMENT#{SITE}#{payment_id}",
-            "sk": "PAYMENT",
-            "site_identifier": SITE,
-            "pnm_payment_identifier": str(payment_id),
-            "pnm_order_identifier": "80080175585",
-            "pending_partition": "PENDING#03",
-            "pending_since": f"authorized#{NOON.isoformat()}",
-        }
-        wire: Any = {name: {"S": value} for name, value in item.items()}
-        ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)

@@ -2,12 +2,10 @@
 
 from typing import cast
 
-from pydantic import SecretStr
 from urllib3 import PoolManager
 
 from paynearme.client.access_token_cache import AccessTokens
 from paynearme.client.paynearme_client import PayNearMeClient
-from paynearme.errors import ServiceError
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.http_request import from_json_body
 from paynearme.protocol.create_order import CreateOrderRequest
@@ -15,10 +13,10 @@ from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest
 from paynearme.protocol.parsing import read_message
 from paynearme.protocol.payment_methods import FindPaymentMethodsRequest
 from paynearme.protocol.smart_token import SmartTokenRequest
-from paynearme.sites.site import OAuthClient, ResolvedSite
+from paynearme.sites.site import ResolvedSite
 from sandbox.clients.sample_messages import load
 from tests.support.api_gateway_events import json_event
-from tests.support.message_fixtures import resolved_site, valid_guaranteed_ach_request
+from tests.support.message_fixtures import valid_guaranteed_ach_request
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub
 
 BASE_URL = "https://api.example.com"
@@ -39,39 +37,13 @@ RESPONSES = {
 """A successful response for each operation."""
 
 
-class StubTokens:
-    """Replace ``AccessTokens``. Return the first of ``tokens``, or raise it. A rejected token is removed.
-
-    ``accepted`` counts the calls of ``mark_accepted``.
-    """
-
-    def __init__(self, *tokens: str | ServiceError) -> None:
-        self.tokens = list(tokens)
-        self.rejected_tokens: list[str | None] = []
-        self.accepted = 0
-
-    def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
-        self.rejected_tokens.append(rejected_token.get_secret_value() if rejected_token else None)
-        if rejected_token is not None and rejected_token.get_secret_value() == self.tokens[0]:
-            self.tokens.pop(0)
-        token = self.tokens[0]
-        if isinstance(token, ServiceError):
-            raise token
-        return SecretStr(token)
-
-    def mark_accepted(self, site: ResolvedSite) -> None:
-        self.accepted += 1
-
-
 def new_client(
     http: PayNearMeStub | PoolManager | None,
-    tokens: StubTokens | AccessTokens | None = None,
+    tokens: object = None,
     base_url: str = BASE_URL,
 ) -> PayNearMeClient:
     """Return a client. Without ``tokens``, a request for a token fails. Without ``http``, it has its own pool."""
-    return PayNearMeClient(
-        base_url, cast(AccessTokens, tokens or StubTokens()), cast(PoolManager | None, http), clock=lambda: NOW
-    )
+    return PayNearMeClient(base_url, cast(AccessTokens, tokens), cast(PoolManager | None, http), clock=lambda: NOW)
 
 
 def call(client: PayNearMeClient, operation: str, site: ResolvedSite, deadline: Deadline) -> object:
@@ -85,14 +57,3 @@ def call(client: PayNearMeClient, operation: str, site: ResolvedSite, deadline: 
             return client.create_order(site, ORDER_REQUEST, deadline)
         case _:
             return client.make_payment(site, PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, deadline)
-
-
-def oauth_site(*, send_signature: bool = False) -> ResolvedSite:
-    """Return a site with OAuth."""
-    client = OAuthClient(
-        token_url="https://login.example.com/token",
-        client_id="client",
-        client_secret=SecretStr("client-secret"),
-        send_signature=send_signature,
-    )
-    return resolved_site().model_copy(update={"oauth": client})

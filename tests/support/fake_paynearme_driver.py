@@ -78,11 +78,6 @@ def run_with_fake[T](scenario: Callable[[FakePayNearMeDriver], Awaitable[T]]) ->
     return asyncio.run(run())
 
 
-async def make_payment_and_settle(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
-    """Return the response to ``make_payment``, and the payments when no task is running."""
-    return await fake.call("make_payment", PAYMENT), await fake.command("settled")
-
-
 class AuthorizingMerchantStub:
     """A merchant that responds to authorizations with ``decision``, and rejects the first ``rejections`` confirmations.
 

@@ -13,7 +13,6 @@ from aiohttp import web
 from urllib3 import PoolManager
 
 from paynearme.platform.deadline import Deadline
-from sandbox.faults.fault_proxy import abort_connection
 from tests.support.http_server_fixture import serve
 
 type Responder = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,27 +29,6 @@ def replying(status: int, content: object, **headers: str) -> Responder:
         return web.Response(status=status, body=body, headers=headers)
 
     return respond
-
-
-async def truncating(request: web.Request) -> web.StreamResponse:
-    """Return half of a valid response, and close the connection."""
-    response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
-    await response.prepare(request)
-    await response.write(b'{"status": "ok", ')
-    abort_connection(request)
-    return response
-
-
-async def resetting(request: web.Request) -> web.StreamResponse:
-    """Reset the connection without a response."""
-    return abort_connection(request)
-
-
-async def closing(request: web.Request) -> web.StreamResponse:
-    """Close the connection without a response."""
-    if request.transport is not None:
-        request.transport.close()
-    return web.Response()
 
 
 async def hanging(_: web.Request) -> web.StreamResponse:

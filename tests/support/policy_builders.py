@@ -76,14 +76,6 @@ def errors_of(text: str) -> list[str]:
     return raised.value.errors
 
 
-def single_error(text: str, part: str = "receipt") -> str:
-    """Return the error of a consumer text. Fails if it is not the only error, or has another path."""
-    (error,) = errors_of(json.dumps(valid_document(texts={"order_closed": {part: text}})))
-    path, _, description = error.partition(": ")
-    assert path == f"defaults.texts.order_closed.{part}"
-    return description
-
-
 def policy(**changes: Any) -> SitePolicy:
     """Return a site policy that accepts every payment, with ``changes``."""
     return parse_document(valid_document(**changes)).defaults
@@ -124,8 +116,3 @@ def case(
 def decide_case(evaluation: Evaluation) -> Decision:
     """Return the decision for an evaluation."""
     return decide(evaluation.message, evaluation.context, evaluation.policy, evaluation.now)
-
-
-def receipt_of(template: str, **message: str | None) -> str:
-    """Return the receipt of an acceptance with ``template`` as the policy's receipt."""
-    return decide_case(case(policy={"texts": {"accepted": {"receipt": template}}}, message=message)).receipt

@@ -7,7 +7,7 @@ import pytest
 
 from paynearme.policy import DEFAULT_TEXTS, Reason
 from tests.support.api_gateway_events import body_event, query_event
-from tests.support.aws_errors import MARKER, client_error
+from tests.support.aws_errors import MARKER, client_error, raise_in_table
 from tests.support.callback_driver import reversal
 from tests.support.callback_fixtures import (
     SITE_OF_2_0,
@@ -18,7 +18,6 @@ from tests.support.callback_fixtures import (
     confirmation,
     site_changes,
 )
-from tests.support.dynamodb_stub import raise_in_table
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LambdaFunction, LedgerFixture, Response, SitesSecret
 
 READS = ["BatchGetItem"]

@@ -21,8 +21,8 @@ from tests.support.api_driver import (
     payment_path,
 )
 from tests.support.api_gateway_events import body_event, query_event
+from tests.support.aws_errors import raise_in_table
 from tests.support.callback_driver import CallbackDriver
-from tests.support.dynamodb_stub import raise_in_table
 from tests.support.harness import LambdaFunction, LedgerFixture, Response, SitesSecret
 from tests.support.openapi_assertions import DOCUMENT
 from tests.support.paynearme_stub import SAMPLE_REPLY, PayNearMeStub

@@ -10,8 +10,7 @@ from botocore.exceptions import ReadTimeoutError
 from paynearme.errors import LedgerUnavailableError
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 from paynearme.platform.dynamodb import Table, Update
-from tests.support.aws_errors import client_error
-from tests.support.dynamodb_stub import CONDITION_FAILED, DynamoDBStub, transaction_cancelled
+from tests.support.aws_errors import client_error, transaction_cancelled
 from tests.support.fake_clock import Clock
 from tests.support.harness import RESPONSE_TIMEOUT_SECONDS
 
@@ -19,6 +18,36 @@ UPDATE = Update("pk-1", "PAYMENT", {"decision": "accept"}, condition="attribute_
 KEYS = [("pk-1", "PAYMENT"), ("pk-1", "ACCOUNT"), ("pk-2", "PAYMENT")]
 
 type RunRequest = Callable[..., Any]
+
+
+class DynamoDBStub:
+    """Replace DynamoDB's client. Each call takes ``seconds`` and raises the next of ``errors``."""
+
+    def __init__(self, clock: Clock, *errors: Exception, seconds: float = 0.01) -> None:
+        self.clock = clock
+        self.errors = list(errors)
+        self.seconds = seconds
+        self.requests: list[dict[str, Any]] = []
+        self.started_at: list[float] = []
+        self.found_items: list[dict[str, Any]] = []
+        self.unprocessed_count = 0
+
+    def update_item(self, **request: Any) -> None:
+        self.started_at.append(self.clock.now)
+        self.requests.append(request)
+        self.clock.advance(self.seconds)
+        if self.errors:
+            raise self.errors.pop(0)
+
+    transact_write_items = update_item
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        """Return ``found_items``, but only the first one for the first ``unprocessed_count`` calls."""
+        self.update_item(**request)
+        if not self.unprocessed_count:
+            return {"Responses": {"payments": self.found_items}, "UnprocessedKeys": {}}
+        self.unprocessed_count -= 1
+        return {"Responses": {"payments": self.found_items[:1]}, "UnprocessedKeys": request["RequestItems"]}
 
 
 def run_request(
@@ -109,12 +138,14 @@ def test_table_request_permanent_error_not_retried(send_request: RunRequest, clo
         ("update", client_error("ConditionalCheckFailedException"), {}),
         (
             "transact",
-            transaction_cancelled(CONDITION_FAILED, "None", CONDITION_FAILED, items=[None, WINDOW_ITEM]),
+            transaction_cancelled(
+                "ConditionalCheckFailed", "None", "ConditionalCheckFailed", items=[None, WINDOW_ITEM]
+            ),
             {0: {}, 2: WINDOW_ITEM_READ},
         ),
         (
             "transact",
-            transaction_cancelled("TransactionConflict", CONDITION_FAILED, "None", items=[CURRENT_ITEM]),
+            transaction_cancelled("TransactionConflict", "ConditionalCheckFailed", "None", items=[CURRENT_ITEM]),
             {1: CURRENT_ITEM_READ},
         ),
     ],

@@ -1,9 +1,10 @@
 """Count the requests of a sweep, and limit its time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,6 @@ from tests.support.callback_driver import (
     OVERDUE,
     RELEASE_DUE,
     CallbackDriver,
-    add_pending_payments,
 )
 from tests.support.callback_fixtures import SITE
 from tests.support.fake_clock import Clock
@@ -34,6 +34,22 @@ from tests.support.harness import AwsCallRecorder, CapturedOutput, LedgerFixture
 
 SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
 """The requests of a sweep without overdue payments."""
+
+
+def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int]) -> None:
+    """Store pending payments of ``NOON`` without a customer, all in one partition of the index."""
+    for payment_id in payment_ids:
+        item = {
+            "pk": f"PAYMENT#{SITE}#{payment_id}",
+            "sk": "PAYMENT",
+            "site_identifier": SITE,
+            "pnm_payment_identifier": str(payment_id),
+            "pnm_order_identifier": "80080175585",
+            "pending_partition": "PENDING#03",
+            "pending_since": f"authorized#{NOON.isoformat()}",
+        }
+        wire: Any = {name: {"S": value} for name, value in item.items()}
+        ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)
 
 
 def test_sweep_one_request_per_unconfirmed_two_per_release(

@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from aiohttp import web
 from urllib3 import BaseHTTPResponse, PoolManager, Retry
 
 from paynearme.client.http_client import post
@@ -19,16 +20,14 @@ from paynearme.errors import (
     UpstreamError,
 )
 from paynearme.platform.deadline import Deadline
+from sandbox.faults.fault_proxy import abort_connection
 from tests.support.fake_clock import Clock
 from tests.support.paynearme_server_stub import (
     MAX_SECONDS,
     EventDeadline,
     PayNearMeServer,
     Responder,
-    closing,
     replying,
-    resetting,
-    truncating,
 )
 from tests.support.paynearme_stub import PayNearMeStub
 
@@ -45,6 +44,27 @@ for_each_step = pytest.mark.parametrize(
     [(socket, "getaddrinfo"), (socket.socket, "connect"), (http.client.HTTPConnection, "endheaders")],
     ids=["name lookup", "connect", "headers"],
 )
+
+
+async def truncating(request: web.Request) -> web.StreamResponse:
+    """Return half of a valid response, and close the connection."""
+    response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"status": "ok", ')
+    abort_connection(request)
+    return response
+
+
+async def resetting(request: web.Request) -> web.StreamResponse:
+    """Reset the connection without a response."""
+    return abort_connection(request)
+
+
+async def closing(request: web.Request) -> web.StreamResponse:
+    """Close the connection without a response."""
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()
 
 
 def post_content(

@@ -15,15 +15,50 @@ from paynearme.errors import (
 )
 from paynearme.platform.deadline import Deadline
 from paynearme.protocol.signing import verify
-from paynearme.sites.site import ResolvedSite
-from tests.support.client_stubs import RESPONSES, StubTokens, call, new_client, oauth_site
+from paynearme.sites.site import OAuthClient, ResolvedSite
+from tests.support.client_stubs import RESPONSES, call, new_client
 from tests.support.fake_clock import Clock
-from tests.support.message_fixtures import SECRET
+from tests.support.message_fixtures import SECRET, resolved_site
 from tests.support.paynearme_stub import PayNearMeStub, Reply, http_response
 
 TOKEN_ERROR = UpstreamTimeoutError()
 for_call_and_payment = pytest.mark.parametrize("operation", ["get_smart_token", "make_payment"])
 for_each_repeatable = pytest.mark.parametrize("operation", ["get_smart_token", "find_payment_methods", "create_order"])
+
+
+class StubTokens:
+    """Replace ``AccessTokens``. Return the first of ``tokens``, or raise it. A rejected token is removed.
+
+    ``accepted`` counts the calls of ``mark_accepted``.
+    """
+
+    def __init__(self, *tokens: str | ServiceError) -> None:
+        self.tokens = list(tokens)
+        self.rejected_tokens: list[str | None] = []
+        self.accepted = 0
+
+    def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
+        self.rejected_tokens.append(rejected_token.get_secret_value() if rejected_token else None)
+        if rejected_token is not None and rejected_token.get_secret_value() == self.tokens[0]:
+            self.tokens.pop(0)
+        token = self.tokens[0]
+        if isinstance(token, ServiceError):
+            raise token
+        return SecretStr(token)
+
+    def mark_accepted(self, site: ResolvedSite) -> None:
+        self.accepted += 1
+
+
+def oauth_site(*, send_signature: bool = False) -> ResolvedSite:
+    """Return a site with OAuth."""
+    client = OAuthClient(
+        token_url="https://login.example.com/token",
+        client_id="client",
+        client_secret=SecretStr("client-secret"),
+        send_signature=send_signature,
+    )
+    return resolved_site().model_copy(update={"oauth": client})
 
 
 def valid_response(operation: str = "get_smart_token") -> HTTPResponse:

@@ -5,8 +5,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError, Rea
 
 from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, RetryableError
-from tests.support.aws_errors import client_error
-from tests.support.dynamodb_stub import transaction_cancelled
+from tests.support.aws_errors import client_error, transaction_cancelled
 
 URL = "https://dynamodb.example.com"
 

@@ -18,8 +18,6 @@ from tests.support.policy_builders import (
     decide_case,
     errors_of,
     policy,
-    receipt_of,
-    single_error,
     valid_document,
 )
 
@@ -35,6 +33,19 @@ PAYNEARME_PLACEHOLDERS = [
     *("<pnm_payee_name>", "<pnm_payment />", "<pnm_balance_due />", "<pnm_fee />", "<pnm_net />"),
     *("<pnm_minimum />", "<pnm_minimum_fee />", "<pnm_minimum_net />"),
 ]
+
+
+def receipt_of(template: str, **message: str | None) -> str:
+    """Return the receipt of an acceptance with ``template`` as the policy's receipt."""
+    return decide_case(case(policy={"texts": {"accepted": {"receipt": template}}}, message=message)).receipt
+
+
+def single_error(text: str, part: str = "receipt") -> str:
+    """Return the error of a consumer text. Fails if it is not the only error, or has another path."""
+    (error,) = errors_of(json.dumps(valid_document(texts={"order_closed": {part: text}})))
+    path, _, description = error.partition(": ")
+    assert path == f"defaults.texts.order_closed.{part}"
+    return description
 
 
 @pytest.mark.parametrize("reason", Reason)

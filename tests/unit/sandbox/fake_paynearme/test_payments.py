@@ -10,11 +10,11 @@ from tests.support.fake_paynearme_driver import (
     CHECKING,
     NOW,
     ORDER,
+    PAYMENT,
     SITE,
     SITES,
     AuthorizingMerchantStub,
     FakePayNearMeDriver,
-    make_payment_and_settle,
     run_with_merchant,
 )
 from tests.support.http_server_fixture import SOCKET_MARKS
@@ -22,6 +22,11 @@ from tests.support.http_server_fixture import SOCKET_MARKS
 pytestmark = SOCKET_MARKS
 
 RUN_SPECIFIC = {"pnm_payment_identifier", "site_order_identifier", "payment_date", "payment_timestamp", "timestamp"}
+
+
+async def make_payment_and_settle(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
+    """Return the response to ``make_payment``, and the payments when no task is running."""
+    return await fake.call("make_payment", PAYMENT), await fake.command("settled")
 
 
 def assert_matches(message: Mapping[str, Any], sample: Mapping[str, Any]) -> None:
