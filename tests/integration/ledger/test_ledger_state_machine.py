@@ -17,7 +17,8 @@ from tests.simulation.simulation import ACTIONS, Action, Simulation, SimulationE
 from tests.support.test_run import IS_FULL
 
 SETTINGS = settings(
-    max_examples=5000 if IS_FULL else 50,
+    # The long run repeats the test with new seeds.
+    max_examples=500 if IS_FULL else 50,
     stateful_step_count=50,
     suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False,
