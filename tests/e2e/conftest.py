@@ -3,8 +3,8 @@
 The clients wait for a minute, so that a slow machine changes no result. The functions have their own time limits.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,11 +19,18 @@ from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
 from sandbox.stack import lifecycle
 from sandbox.stack.stack import Stack
-from tests.support import access_tokens
 from tests.support.event_assertions import PaymentEventRecorder
-from tests.support.function_processes import start_processes, wait_until_started
+from tests.support.function_processes import RETRY_UNTIL_TRUE, wait_until_started
 from tests.support.openapi_assertions import assert_documented
-from tests.support.payment_driver import PATHS, new_key, order_request, problem_type
+from tests.support.payment_driver import (
+    OAUTH_SITES,
+    PATHS,
+    UNKNOWN_METHOD,
+    clear_tokens,
+    new_key,
+    order_request,
+    problem_type,
+)
 from tests.support.test_run import IS_FULL
 
 CONCURRENCY = 64 if IS_FULL else 16
@@ -102,6 +109,15 @@ def authorization() -> Parameters:
     return with_new_identifier(load("authorization")["credit"])
 
 
+def start_processes(call: Callable[[int], bool], faults: ControlClient, threads: Executor, count: int) -> None:
+    """Call a function ``count`` times at once until all calls succeed, so that ``count`` processes are warm."""
+    # No invocation ends before the others have started, so that each gets its own process.
+    faults.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
+    list(threads.map(call, range(count)))
+    faults.post("reset")
+    RETRY_UNTIL_TRUE(lambda: all(list(threads.map(call, range(count)))))
+
+
 @pytest.fixture(scope="module")
 def concurrent_workers(stack: Stack, sender: CallbackSender) -> Iterator[ThreadPoolExecutor]:
     """Yield ``CONCURRENCY`` threads, with a warm process of `authorize` for each thread, and of `confirm` for half."""
@@ -127,7 +143,7 @@ def prime_token_caches(backend: BackendClient, paynearme: ControlClient, site: s
     The payment has an unknown method. It is not retried after a revoked token, so two problem types are possible.
     """
     order = {"site_identifier": site, "pnm_order_identifier": "84488215678"}
-    method = {"payment_method_identifier": access_tokens.UNKNOWN_METHOD}
+    method = {"payment_method_identifier": UNKNOWN_METHOD}
     calls = {
         "create_order": order_request(site, "primes-tokens"),
         "get_smart_token": order,
@@ -147,8 +163,8 @@ def prime_token_caches(backend: BackendClient, paynearme: ControlClient, site: s
 @pytest.fixture
 def tokens(stack: Stack, backend: BackendClient, paynearme: ControlClient) -> Iterator[None]:
     """Prime all functions with one valid access token for each site with OAuth. Remove the tokens after."""
-    access_tokens.clear_tokens(stack, paynearme)
-    for site in access_tokens.SITES:
+    clear_tokens(stack, paynearme)
+    for site in OAUTH_SITES:
         prime_token_caches(backend, paynearme, site)
     yield
-    access_tokens.clear_tokens(stack, paynearme)
+    clear_tokens(stack, paynearme)

@@ -4,7 +4,7 @@ A request that hangs ends only when the test removes the fault. Therefore a resp
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
@@ -20,9 +20,16 @@ from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kin
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, with_new_identifier
 from sandbox.stack.stack import Stack
 from tests.support.function_processes import publish
-from tests.support.payment_driver import authorize_and_confirm, deliver_concurrently
+from tests.support.payment_driver import authorize_and_confirm
 
 type FaultFields = dict[str, Any]
+
+
+def deliver_concurrently(sender: CallbackSender, messages: Mapping[Kind, Parameters]) -> dict[Kind, Delivery]:
+    """Send one message of each kind at the same time. Return the deliveries by kind."""
+    with ThreadPoolExecutor(len(messages)) as threads:
+        deliveries = threads.map(lambda kind: sender.deliver(kind, messages[kind], "json"), messages)
+        return dict(zip(messages, deliveries, strict=True))
 
 
 def faults_of(*short: FaultFields, full: tuple[FaultFields, ...] = ()) -> pytest.MarkDecorator:

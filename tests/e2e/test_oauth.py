@@ -11,12 +11,14 @@ from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
 from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
 from sandbox.stack.stack import Stack
-from tests.support import access_tokens
 from tests.support.function_processes import RETRY_UNTIL_TRUE, publish
 from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import (
+    OAUTH_SITES,
     PATHS,
     SITE,
+    UNKNOWN_METHOD,
+    clear_tokens,
     new_customer_with_method,
     new_key,
     order_request,
@@ -50,7 +52,7 @@ def token_calls(paynearme: ControlClient) -> int:
 
 
 @pytest.mark.usefixtures("tokens")
-@pytest.mark.parametrize("site", access_tokens.SITES)
+@pytest.mark.parametrize("site", OAUTH_SITES)
 def test_oauth_all_operations_use_stored_access_token(
     backend: BackendClient, paynearme: ControlClient, site: str
 ) -> None:
@@ -117,7 +119,7 @@ def test_cold_start_burst_requests_one_access_token(
     content = {
         **load("make_payment")["saved"],
         "site_identifier": OAUTH_SITE,
-        "payment_method_identifier": access_tokens.UNKNOWN_METHOD,
+        "payment_method_identifier": UNKNOWN_METHOD,
     }
 
     def submit(site: str) -> int:
@@ -131,7 +133,7 @@ def test_cold_start_burst_requests_one_access_token(
         paynearme.post("reset")
         # PayNearMe rejects the unknown payment method.
         RETRY_UNTIL_TRUE(lambda: set(threads.map(submit, [SITE] * NEW_PROCESSES)) == {422})
-        access_tokens.clear_tokens(stack, paynearme)
+        clear_tokens(stack, paynearme)
         statuses = set(threads.map(submit, [OAUTH_SITE] * NEW_PROCESSES))
 
     # On a busy machine, some processes wait too long for the token.

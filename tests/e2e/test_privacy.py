@@ -23,7 +23,6 @@ from sandbox.fake_paynearme.messages import (
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack
-from tests.support import access_tokens
 from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import (
     CUSTOMER_DATA,
@@ -34,6 +33,7 @@ from tests.support.payment_driver import (
     order_request,
     save_method,
     text_of,
+    token_parameter_name,
 )
 
 CALLBACK_PII = {
@@ -179,7 +179,7 @@ def pay_by_oauth(response_recorder: ResponseRecorder, paynearme: ControlClient) 
 
 def secrets_of(stack: Stack) -> set[str]:
     """Return the site keys, the OAuth client secrets, and the stored access token."""
-    name = access_tokens.parameter_name(stack, OAUTH_SITE)
+    name = token_parameter_name(stack, OAUTH_SITE)
     parameter = stack.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
     assert parameter["Type"] == "SecureString"
     keys = {entry[name] for entry in stack.sites.values() for name in ("secret", "api_secret") if name in entry}

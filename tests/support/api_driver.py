@@ -31,24 +31,19 @@ ORDER = "80080175585"
 PAYMENT = "830466818968"
 """The order and the payment of ``tests.support.message_fixtures``."""
 
-_FUNCTIONS = {
-    "/smart-tokens": "get_smart_token",
-    "/orders": "create_order",
-    "/payment-methods/find": "find_payment_methods",
-    "/payments": "make_payment",
-    "/orders/{site_identifier}/{pnm_order_identifier}": "orders",
-    "/customers/{site_identifier}/{site_customer_identifier}": "customers",
-    "/payments/{site_identifier}/{pnm_payment_identifier}": "payments",
+_ROUTES: dict[str, tuple[str, dict[str, Any]]] = {
+    "/smart-tokens": ("get_smart_token", {"POST": SmartTokenRequest}),
+    "/orders": ("create_order", {"POST": CreateOrderRequest}),
+    "/payment-methods/find": ("find_payment_methods", {"POST": FindPaymentMethodsRequest}),
+    "/payments": ("make_payment", {"POST": MakePaymentRequest}),
+    "/orders/{site_identifier}/{pnm_order_identifier}": ("orders", {"GET": OrderRequest, "PUT": OrderInput}),
+    "/customers/{site_identifier}/{site_customer_identifier}": (
+        "customers",
+        {"GET": CustomerRequest, "PUT": CustomerInput},
+    ),
+    "/payments/{site_identifier}/{pnm_payment_identifier}": ("payments", {"GET": PaymentRequest}),
 }
-_MODELS: dict[str, dict[str, Any]] = {
-    "get_smart_token": {"POST": SmartTokenRequest},
-    "create_order": {"POST": CreateOrderRequest},
-    "find_payment_methods": {"POST": FindPaymentMethodsRequest},
-    "make_payment": {"POST": MakePaymentRequest},
-    "orders": {"GET": OrderRequest, "PUT": OrderInput},
-    "customers": {"GET": CustomerRequest, "PUT": CustomerInput},
-    "payments": {"GET": PaymentRequest},
-}
+"""The function and the request models of each route."""
 
 
 def order_path(identifier: str = ORDER, site: str = SITE) -> str:
@@ -69,7 +64,7 @@ def payment_path(identifier: str = PAYMENT, site: str = SITE) -> str:
 def match_route(path: str) -> tuple[str, dict[str, str]]:
     """Return the route of a path, and its path parameters, which API Gateway does not decode."""
     parts = path.split("/")
-    [route] = [r for r in _FUNCTIONS if r.split("/")[1] == parts[1] and r.count("/") == path.count("/")]
+    [route] = [r for r in _ROUTES if r.split("/")[1] == parts[1] and r.count("/") == path.count("/")]
     path_parameters = {n.strip("{}"): v for n, v in zip(route.split("/"), parts, strict=True) if n.startswith("{")}
     return route, path_parameters
 
@@ -101,7 +96,7 @@ class ApiDriver:
         """Add the path to an event, and call the function of its route."""
         route, path_parameters = match_route(path)
         event = {**event, "path": path, "resource": route, "pathParameters": path_parameters or None}
-        response = Response.parse(self._handler(_FUNCTIONS[route])(event, None))
+        response = Response.parse(self._handler(route)(event, None))
         return assert_documented(route, event["httpMethod"], response)
 
     def function(self, name: str) -> LambdaFunction:
@@ -110,12 +105,13 @@ class ApiDriver:
             self.started[name] = self.start(name)
         return self.started[name]
 
-    def _handler(self, name: str) -> HttpHandler:
+    def _handler(self, route: str) -> HttpHandler:
+        name, models = _ROUTES[route]
         app, now = self.function(name).app, self.now
         if now is None:
             handler: HttpHandler = app.handler
             return handler
-        decorate = api_handler(name, _MODELS[name], app.settings, app.sites, clock=lambda: now)
+        decorate = api_handler(name, models, app.settings, app.sites, clock=lambda: now)
         return decorate(app.handler.__wrapped__)
 
 

@@ -23,11 +23,14 @@ BASE_URL = "https://api.example.com"
 NOW = 1_721_943_463.9
 SITE_PAYMENT_IDENTIFIER = "0b4b3b1e-5f5b-5d4e-9c39-8f7e6a1d2c3b"
 
-SMART_TOKEN_REQUEST = read_message(SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25"))
-FIND_REQUEST = read_message(FindPaymentMethodsRequest, load("find_payment_methods")["saved"])
 ORDER_REQUEST = read_message(CreateOrderRequest, from_json_body(json_event(load("create_order")["guaranteed_ach"])))
 PAYMENT_REQUEST = read_message(MakePaymentRequest, load("make_payment")["saved"] | {IDEMPOTENCY_KEY: "key-1"})
 
+REQUESTS: dict[str, object] = {
+    "get_smart_token": read_message(SmartTokenRequest, valid_guaranteed_ach_request(payment_amount="25")),
+    "find_payment_methods": read_message(FindPaymentMethodsRequest, load("find_payment_methods")["saved"]),
+    "create_order": ORDER_REQUEST,
+}
 RESPONSES = {
     "get_smart_token": SAMPLE_REPLY,
     "find_payment_methods": load("find_payment_methods_response")["saved"],
@@ -38,9 +41,7 @@ RESPONSES = {
 
 
 def new_client(
-    http: PayNearMeStub | PoolManager | None,
-    tokens: object = None,
-    base_url: str = BASE_URL,
+    http: PayNearMeStub | PoolManager | None, tokens: object = None, base_url: str = BASE_URL
 ) -> PayNearMeClient:
     """Return a client. Without ``tokens``, a request for a token fails. Without ``http``, it has its own pool."""
     return PayNearMeClient(base_url, cast(AccessTokens, tokens), cast(PoolManager | None, http), clock=lambda: NOW)
@@ -48,12 +49,5 @@ def new_client(
 
 def call(client: PayNearMeClient, operation: str, site: ResolvedSite, deadline: Deadline) -> object:
     """Return the result of a valid call of ``operation``."""
-    match operation:
-        case "get_smart_token":
-            return client.get_smart_token(site, SMART_TOKEN_REQUEST, deadline)
-        case "find_payment_methods":
-            return client.find_payment_methods(site, FIND_REQUEST, deadline)
-        case "create_order":
-            return client.create_order(site, ORDER_REQUEST, deadline)
-        case _:
-            return client.make_payment(site, PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER, deadline)
+    arguments = (PAYMENT_REQUEST, SITE_PAYMENT_IDENTIFIER) if operation == "make_payment" else (REQUESTS[operation],)
+    return getattr(client, operation)(site, *arguments, deadline)

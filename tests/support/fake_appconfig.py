@@ -19,7 +19,6 @@ from botocore.response import StreamingBody
 from operations.policy_deployment import AppConfigTarget, DeployedPolicy
 
 TARGET = AppConfigTarget(application="app1234", environment="env1234", profile="pro1234", strategy="str1234")
-STARTED = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 _PAGE = 2
 _session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
 
@@ -29,9 +28,6 @@ ACCEPTING_POLICY: Mapping[str, Any] = {
 """A policy without optional rules."""
 
 START_SESSION, GET_CONFIGURATION = "StartConfigurationSession", "GetLatestConfiguration"
-
-type DeploymentStep = tuple[str, float]
-"""A deployment's state, and the percentage of functions that have the document."""
 
 
 class _RejectedError(Exception):
@@ -46,11 +42,11 @@ class _Deployment:
     version: int
     profile: str
     rollback: tuple[str, str]
-    steps: list[DeploymentStep]
+    steps: list[tuple[str, float]]
 
 
 class FakeAppConfig:
-    """One environment and one profile. A deployment passes one of ``steps`` for each sleep.
+    """One environment and one profile. A deployment passes one of ``steps`` for each sleep: a state and a percentage.
 
     ``calls`` records the operations. A call raises the first of its ``errors``, if any.
     """
@@ -58,7 +54,7 @@ class FakeAppConfig:
     def __init__(self, *, newest_first: bool = True) -> None:
         self.versions: dict[int, tuple[str | None, bytes]] = {}
         self.deployments: list[_Deployment] = []
-        self.steps: list[DeploymentStep] = [("COMPLETE", 100.0)]
+        self.steps: list[tuple[str, float]] = [("COMPLETE", 100.0)]
         self.minutes = (0, 0)
         # The event of a rollback: its trigger and its description.
         self.rollback = ("CLOUDWATCH_ALARM", "The alarm fired")
@@ -163,16 +159,16 @@ class FakeAppConfig:
         self.versions[number] = (label, content)
         return number
 
-    def _new_deployment(self, version: int, profile: str, steps: list[DeploymentStep]) -> _Deployment:
+    def _new_deployment(self, version: int, profile: str, steps: list[tuple[str, float]]) -> _Deployment:
         self.deployments.append(_Deployment(len(self.deployments) + 1, version, profile, self.rollback, list(steps)))
         return self.deployments[-1]
 
     def _describe(self, deployment: _Deployment) -> dict[str, Any]:
         state, percent = deployment.steps[0]
-        started_at = STARTED + timedelta(hours=deployment.number)
-        events = [_event("DEPLOYMENT_STARTED", "USER", "Deployment started")]
+        started_at = datetime(2026, 11, 20, 17 + deployment.number, tzinfo=UTC)
+        events = [("DEPLOYMENT_STARTED", "USER", "Deployment started")]
         if state == "ROLLED_BACK":
-            events.insert(0, _event("ROLLBACK_STARTED", *deployment.rollback))
+            events.insert(0, ("ROLLBACK_STARTED", *deployment.rollback))
         completed = {"CompletedAt": started_at + timedelta(minutes=sum(self.minutes))} if state == "COMPLETE" else {}
         return {
             "DeploymentNumber": deployment.number,
@@ -183,7 +179,9 @@ class FakeAppConfig:
             "State": state,
             "PercentageComplete": percent,
             "StartedAt": started_at,
-            "EventLog": events,
+            "EventLog": [
+                dict(zip(("EventType", "TriggeredBy", "Description"), event, strict=True)) for event in events
+            ],
             **completed,
         }
 
@@ -240,10 +238,6 @@ class FakeAppConfig:
             raise _RejectedError("BadRequestException", f"it cannot be stopped in state {state}")
         deployment.rollback, deployment.steps = ("USER", "An operator stopped it"), [(end_states[state], percent)]
         return self._describe(deployment)
-
-
-def _event(kind: str, by: str, description: str) -> dict[str, str]:
-    return {"EventType": kind, "TriggeredBy": by, "Description": description}
 
 
 def _response(status: int) -> AWSResponse:

@@ -2,14 +2,12 @@
 
 import operator
 import uuid
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from botocore.exceptions import WaiterError
 from tenacity import Retrying, retry_if_result, stop_after_attempt
 
-from sandbox.clients.control_client import ControlClient
 from sandbox.stack.stack import Stack
 
 RETRY_UNTIL_TRUE = Retrying(retry=retry_if_result(operator.not_), stop=stop_after_attempt(10))
@@ -55,12 +53,3 @@ def publish(stack: Stack, *functions: str) -> None:
 
     with ThreadPoolExecutor(len(function_names)) as threads:
         list(threads.map(publish_one, function_names))
-
-
-def start_processes(call: Callable[[int], bool], faults: ControlClient, threads: Executor, count: int) -> None:
-    """Call a function ``count`` times at once until all calls succeed, so that ``count`` processes are warm."""
-    # No invocation ends before the others have started, so that each gets its own process.
-    faults.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
-    list(threads.map(call, range(count)))
-    faults.post("reset")
-    RETRY_UNTIL_TRUE(lambda: all(list(threads.map(call, range(count)))))

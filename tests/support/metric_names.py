@@ -27,32 +27,24 @@ _COUNTING_CALL = re.compile(r'\b(?:add_metric|add_percentage|_record)\(\s*(?:nam
 
 
 def _result_metrics() -> Iterator[str]:
-    at = datetime(2026, 11, 20, tzinfo=UTC)
-    all_anomalies = frozenset(Anomaly)
-    for reason in Reason:
-        accept = reason is Reason.ACCEPTED
-        decision = Decision(accept, reason, None if accept else "No", "")
-        for is_duplicate in (True, False):
+    at, all_anomalies = datetime(2026, 11, 20, tzinfo=UTC), frozenset(Anomaly)
+    for is_duplicate in (True, False):
+        for reason in Reason:
+            accept = reason is Reason.ACCEPTED
+            decision = Decision(accept, reason, None if accept else "No", "")
             yield from AuthorizationResult(decision, at, "", is_duplicate, all_anomalies).metrics
-    for outcome in Outcome:
-        for is_duplicate in (True, False):
+        for outcome in Outcome:
             yield from ConfirmationResult(outcome, is_duplicate, all_anomalies, Decimal(0)).metrics
-    for kind in ReversalKind:
-        for is_duplicate in (True, False):
+        for kind in ReversalKind:
             yield from ReversalResult(kind, is_duplicate, all_anomalies).metrics
-
-
-def _error_metrics() -> Iterator[str]:
-    for error in ERROR_CLASSES:
-        yield from (name for name in (error.metric, error.upstream_metric) if name)
-    yield observability.CALL_SUCCEEDED
 
 
 ALL_METRIC_NAMES: frozenset[str] = frozenset(
     (
         *(name for path in _SOURCES for name in _COUNTING_CALL.findall(path.read_text(encoding="utf-8"))),
         *_result_metrics(),
-        *_error_metrics(),
+        *(name for error in ERROR_CLASSES for name in (error.metric, error.upstream_metric) if name),
+        observability.CALL_SUCCEEDED,
     )
 )
 """All metric names in the namespace ``PayNearMe``."""

@@ -2,20 +2,24 @@
 
 import json
 import uuid
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
-from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
+from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation
+from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
+from sandbox.stack.stack import Stack
 from tests.support.openapi_assertions import assert_documented
 
 SITE = "S6404173951"
 """The site of PayNearMe's guaranteed ACH samples. It signs its requests."""
+
+OAUTH_SITES = (OAUTH_SITE, OAUTH_SIGNED_SITE)
+UNKNOWN_METHOD = "0000000000000"
+"""A payment method that the fake PayNearMe does not have."""
 
 PATHS = {
     "create_order": "/orders",
@@ -126,8 +130,16 @@ def authorize_and_confirm(sender: CallbackSender, message: Parameters, customer:
     return confirmation
 
 
-def deliver_concurrently(sender: CallbackSender, messages: Mapping[Kind, Parameters]) -> dict[Kind, Delivery]:
-    """Send one message of each kind at the same time. Return the deliveries by kind."""
-    with ThreadPoolExecutor(len(messages)) as threads:
-        deliveries = threads.map(lambda kind: sender.deliver(kind, messages[kind], "json"), messages)
-        return dict(zip(messages, deliveries, strict=True))
+def token_parameter_name(stack: Stack, site: str) -> str:
+    """Return the SSM parameter name of a site's access token."""
+    return f"/paynearme/{stack.stack_name}/access-tokens/{site}"
+
+
+def clear_tokens(stack: Stack, paynearme: ControlClient) -> None:
+    """Revoke all access tokens and delete the stored tokens and leases. Processes can still cache a revoked token."""
+    paynearme.post("access-tokens", {"revoke": True, "seconds": 3600})
+    stack.client("ssm").delete_parameters(Names=[token_parameter_name(stack, site) for site in OAUTH_SITES])
+    dynamodb = stack.client("dynamodb")
+    for site in OAUTH_SITES:
+        key = {"pk": {"S": f"ACCESS_TOKEN#{site}"}, "sk": {"S": "LEASE"}}
+        dynamodb.delete_item(TableName=stack.table_name, Key=key)

@@ -31,12 +31,6 @@ def replying(status: int, content: object, **headers: str) -> Responder:
     return respond
 
 
-async def hanging(_: web.Request) -> web.StreamResponse:
-    """Return no response."""
-    await asyncio.Event().wait()
-    return web.Response()
-
-
 class PayNearMeServer:
     """Apply each responder to one request, and the last one to all further requests."""
 

@@ -67,7 +67,7 @@ class EventBridgeStub:
         self.requests.append(Entries)
         self.clock.advance(self.seconds)
         results = []
-        for name in _event_names(Entries):
+        for name in event_names(Entries):
             rejection = next(self.rejections.get(name, iter(())), None)
             if isinstance(rejection, Exception):
                 raise rejection
@@ -75,11 +75,6 @@ class EventBridgeStub:
             if not rejection:
                 self.published.append(name)
         return {"Entries": results, "FailedEntryCount": len([r for r in results if "ErrorCode" in r])}
-
-    @property
-    def requested_names(self) -> list[list[str]]:
-        """The names of the events of each request."""
-        return [_event_names(request) for request in self.requests]
 
     def published_for(self, payment: str) -> list[str]:
         """Return the published events of a payment, in order."""
@@ -114,7 +109,7 @@ class SqsStub:
         return DeadLetterQueue("https://queue.invalid/1", cast(Any, self))
 
 
-def _event_names(entries: list[dict[str, Any]]) -> list[str]:
+def event_names(entries: list[dict[str, Any]]) -> list[str]:
     details = [json.loads(entry["Detail"]) for entry in entries]
     return [f"{detail['pnm_payment_identifier']} {detail['anomaly']}" for detail in details]
 

@@ -1,8 +1,10 @@
 """Payments: an unknown outcome is reported as unknown, and no request uses a pooled connection."""
 
+import asyncio
 import json
 
 import pytest
+from aiohttp import web
 from urllib3 import PoolManager
 
 from paynearme.errors import (
@@ -17,11 +19,17 @@ from sandbox.clients.sample_messages import load
 from tests.support.client_stubs import NOW, PAYMENT_REQUEST, RESPONSES, SITE_PAYMENT_IDENTIFIER, call, new_client
 from tests.support.fake_clock import Clock
 from tests.support.message_fixtures import resolved_site
-from tests.support.paynearme_server_stub import MAX_SECONDS, EventDeadline, PayNearMeServer, hanging, replying
+from tests.support.paynearme_server_stub import MAX_SECONDS, EventDeadline, PayNearMeServer, replying
 from tests.support.paynearme_stub import PayNearMeStub, Reply, http_response
 
 VALID_RESPONSE = RESPONSES["make_payment"]
 EXPIRED_RESPONSE = load("make_payment_response")["expired"]
+
+
+async def hanging(_: web.Request) -> web.StreamResponse:
+    """Return no response."""
+    await asyncio.Event().wait()
+    return web.Response()
 
 
 def submit_payment(pool: PayNearMeStub, seconds: float = 6.5) -> object:

@@ -12,7 +12,7 @@ from paynearme.errors import EventPublishFailedError
 from paynearme.events.event_publisher import LATE_RETRY_SECONDS, publish
 from tests.support.aws_errors import client_error
 from tests.support.fake_clock import Clock
-from tests.support.stream_record_fixtures import NOW, EventBridgeStub, Record, SqsStub, record
+from tests.support.stream_record_fixtures import NOW, EventBridgeStub, Record, SqsStub, event_names, record
 
 SECONDS = 45.0
 MAX_AGE_SECONDS = 6 * 60 * 60
@@ -59,7 +59,7 @@ def test_publish_all_events_in_order_of_each_payment(publisher: Publisher) -> No
         assert publisher.bus.published_for(str(payment)) == in_order(payment, 2, 3, 4)
     assert publisher.queue.bodies == []
     # A request has at most ten events, one of each payment.
-    payments = [[name.split()[0] for name in request] for request in publisher.bus.requested_names]
+    payments = [[name.split()[0] for name in event_names(request)] for request in publisher.bus.requests]
     assert all(len(set(request)) == len(request) <= 10 for request in payments)
     # Three requests contain one event of each payment.
     assert len(payments) <= 3 * 6
