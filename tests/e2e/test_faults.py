@@ -4,16 +4,14 @@ A request that hangs ends only when the test removes the fault. Therefore a resp
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import pytest
 
 from paynearme.policy import DEFAULT_TEXTS, Reason
-from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
@@ -148,19 +146,6 @@ def test_policy_unavailable_authorize_declines_but_confirms(
     assert payment is not None
     assert payment["outcome"] == "payment"
     assert payment["anomalies"] == {"spending_not_counted"}
-
-
-def test_backend_api_dynamodb_down_returns_503(backend: BackendClient, faults: ControlClient) -> None:
-    paths = ("/orders/S6404173951/1", "/customers/S6404173951/a")
-    calls: list[Callable[[], Any]] = [partial(backend.put, path, {}) for path in paths]
-    calls += [partial(backend.get, path) for path in (*paths, "/payments/S6404173951/1")]
-    faults.post("fault", {"service": "dynamodb", "mode": "error500"})
-
-    # Each function retries until its time limit.
-    with ThreadPoolExecutor(len(calls)) as threads:
-        statuses = list(threads.map(lambda call: call().status, calls))
-
-    assert statuses == [503] * len(calls)
 
 
 def test_dynamodb_requests_new_authorization_two_otherwise_one(

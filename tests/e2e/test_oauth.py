@@ -9,7 +9,7 @@ import pytest
 from sandbox.clients.backend_client import BackendClient, Response
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.sample_messages import load
-from sandbox.stack.sites import OAUTH_SIGNED_SITE, OAUTH_SITE
+from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack
 from tests.support.function_processes import RETRY_UNTIL_TRUE, publish
 from tests.support.openapi_assertions import assert_documented
@@ -22,8 +22,6 @@ from tests.support.payment_driver import (
     new_customer_with_method,
     new_key,
     order_request,
-    problem_type,
-    requested_operations,
 )
 
 ORDER = "84488215678"
@@ -79,36 +77,6 @@ def test_revoked_access_token_replaced_once_transparently(
     responses = [call() for call in retryable_calls(backend, OAUTH_SITE) * 2]
 
     assert [response.status for response in responses] == [200] * 6
-    assert token_calls(paynearme) == initial_count + 1
-
-
-@pytest.mark.usefixtures("tokens")
-def test_payment_credentials_rejected_then_same_key_submits(backend: BackendClient, paynearme: ControlClient) -> None:
-    customer, key = new_customer_with_method(backend, paynearme, OAUTH_SITE), new_key()
-    initial_count = len(requested_operations(paynearme))
-    paynearme.post("access-tokens", {"revoke": True})
-
-    responses = [customer.pay(key) for _ in range(2)]
-
-    assert [problem_type(response) for response in responses] == ["credentials-rejected", "submitted"]
-    assert requested_operations(paynearme)[initial_count:] == ["make_payment"] * 2
-    assert len(paynearme.post("settled")) == 1
-
-
-@pytest.mark.usefixtures("tokens")
-def test_token_endpoint_down_one_request_per_lease(backend: BackendClient, paynearme: ControlClient) -> None:
-    calls = retryable_calls(backend, OAUTH_SIGNED_SITE)
-    initial_count = token_calls(paynearme)
-    paynearme.post("access-tokens", {"revoke": True})
-    paynearme.post("behaviour", {"mode": "status", "status": 500, "operation": "access_token"})
-
-    with ThreadPoolExecutor(len(calls)) as threads:
-        responses = list(threads.map(lambda call: call(), calls))
-
-    # One function requests the access token. The others wait for the stored token until their deadline.
-    first_status, *other_statuses = sorted(response.status for response in responses)
-    assert first_status == 502
-    assert set(other_statuses) <= {503, 504}
     assert token_calls(paynearme) == initial_count + 1
 
 
