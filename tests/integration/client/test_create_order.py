@@ -90,7 +90,7 @@ def test_create_order_stores_order_in_ledger(api_driver: ApiDriver) -> None:
     ("request_changes", "reply", "stored_order"),
     [
         ({"order_type": "up-to", "order_amount": 25.5}, {}, {"order_type": "up-to", "order_amount": "25.50"}),
-        ({}, {"minimum_payment_amount": "20.00"}, {"minimum_payment_amount": "20.00"}),
+        ({}, {"minimum_payment_amount": "0.01"}, {"minimum_payment_amount": "0.01"}),
         # Invalid optional fields of PayNearMe's response do not prevent that the order is stored.
         ({}, {"minimum_payment_amount": "-1.00", "customer": None}, {"minimum_payment_amount": None}),
         ({}, {"minimum_payment_amount": None, "order_status": 7}, {"minimum_payment_amount": None}),
