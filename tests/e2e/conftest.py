@@ -111,7 +111,7 @@ def authorization() -> Parameters:
 
 def start_processes(call: Callable[[int], bool], faults: ControlClient, threads: Executor, count: int) -> None:
     """Call a function ``count`` times at once until all calls succeed, so that ``count`` processes are warm."""
-    # No invocation ends before the others have started, so that each gets its own process.
+    # The slow invocations overlap, so most of them get their own process. The retries below start the others.
     faults.post("fault", {"service": "dynamodb", "mode": "slow", "seconds": 1})
     list(threads.map(call, range(count)))
     faults.post("reset")

@@ -65,7 +65,10 @@ def test_unconfirmed_payment_published_once_then_released(
         assert sender.deliver_until_acknowledged("authorize", authorization_message, "json", retry_interval=0.01)[
             -1
         ].accepted
-    assert sender.deliver_until_acknowledged("confirm", build_confirmation(confirmed), "json", retry_interval=0.01)
+    deliveries = sender.deliver_until_acknowledged(
+        "confirm", build_confirmation(confirmed), "json", retry_interval=0.01
+    )
+    assert deliveries[-1].accepted
     payment = message["pnm_payment_identifier"]
 
     advance_clock(stack, message, "authorized", minutes=61)
