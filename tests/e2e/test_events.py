@@ -144,7 +144,7 @@ def test_events_complete_despite_bus_faults(
             expected.update(*threads.map(PaymentScenario.run, fault_scenarios))
             scenarios += fault_scenarios
             # The functions publish after the responses.
-            received_events.wait_until(lambda recorder: faults.get("injections")["events"][""] > 0)
+            assert received_events.wait_until(lambda recorder: faults.get("injections")["events"][""] > 0)
     faults.post("reset")
 
     received_events.wait_until(lambda recorder: recorder.contains_all(expected))
@@ -183,8 +183,12 @@ def amount_change(event: dict[str, Any]) -> Decimal:
 
 @pytest.fixture
 def dead_letter_queue(stack: Stack) -> DeadLetterQueue:
-    clients = (stack.client("sqs"), stack.client("lambda"))
-    return DeadLetterQueue(*clients, stack.dead_letter_queue_url, stack.publish_events_function_name)
+    """Return the queue without the messages of other tests."""
+    sqs, url = stack.client("sqs"), stack.dead_letter_queue_url
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return DeadLetterQueue(sqs, stack.client("lambda"), url, stack.publish_events_function_name)
 
 
 @pytest.fixture
@@ -242,10 +246,7 @@ def test_dead_letter_queue_redrive_publishes_identical_events(
         "ApproximateCreationDateTime": 1_795_000_000,
     }
     body = {"Records": [{"eventName": "INSERT", "dynamodb": change}]}
-    client = stack.client("sqs")
-    for message in client.receive_message(QueueUrl=stack.dead_letter_queue_url).get("Messages", []):
-        client.delete_message(QueueUrl=stack.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
-    client.send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody=json.dumps(body, default=list))
+    stack.client("sqs").send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody=json.dumps(body, default=list))
 
     assert dead_letter_queue.redrive().redriven == 1
 

@@ -65,7 +65,7 @@ def test_payment_concurrent_same_key_submitted_once(
     customer: CustomerDriver,
     key: str,
 ) -> None:
-    paynearme.post("behaviour", {"mode": "slow", "seconds": 1, "operation": "make_payment"})
+    paynearme.post("behaviour", {"mode": "slow", "seconds": 0.3, "operation": "make_payment"})
 
     with ThreadPoolExecutor(CONCURRENCY) as threads:
         responses = list(threads.map(lambda _: customer.pay(key), range(CONCURRENCY)))

@@ -80,8 +80,12 @@ class Faults:
         try:
             self.scheduler.running().observe()
             return function(*arguments, **keywords)
-        except AssertionError as error:
-            self.failure = self.failure or error
+        except ClientError:
+            raise
+        except Exception as error:
+            # The layer can convert an error of the model to one of its own.
+            violation = error if isinstance(error, AssertionError) else AssertionError(repr(error))
+            self.failure = self.failure or violation
             raise
 
 
