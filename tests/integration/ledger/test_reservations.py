@@ -133,3 +133,14 @@ def test_authorize_after_decline_reserves_nothing(
     callback_driver.at(NOON + timedelta(days=1)).confirm()
     assert callback_driver.spent() == total("100.00", "DAY#2026-11-21", WEEK, MONTH)
     assert callback_driver.anomalies() == {"outcome_contradicted"}
+
+
+@pytest.mark.parametrize("payer", ["1-sorts-before", "9-sorts-after"])
+def test_limit_ignores_reservation_of_payment_for_other_customer(
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, payer: str
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
+    callback_driver.confirm("1", site_customer_identifier=payer)
+    assert callback_driver.authorize("2")
+
+    assert not callback_driver.authorize("1")
