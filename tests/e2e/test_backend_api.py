@@ -8,12 +8,10 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from sandbox.clients.backend_client import BackendClient
-from sandbox.clients.control_client import ControlClient
 from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal
 from sandbox.stack.sites import GAMING_SITE
 from sandbox.stack.stack import Stack, client_of
-from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import PATHS
 
 ROUTES = [
@@ -112,11 +110,3 @@ def test_backend_api_invalid_parameter_returns_400_with_its_name(
     assert response.content_type.startswith("application/problem+json")
     assert parameter in [error["parameter"] for error in response.content["errors"]]
     assert "marker" not in str(response.content)
-
-
-def test_smart_token_unknown_order_returns_paynearme_error(backend: BackendClient, paynearme: ControlClient) -> None:
-    response = backend.post("/smart-tokens", {"pnm_order_identifier": "00012345678"})
-
-    assert assert_documented("/smart-tokens", "POST", response).status == 422
-    assert response.content["response_code"]
-    assert len(paynearme.get("calls")) == 1

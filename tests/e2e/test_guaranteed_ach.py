@@ -70,14 +70,6 @@ def test_sample_request_makes_one_call_with_expected_status(
     assert [call["operation"] for call in paynearme.get("calls")] == [operation]
 
 
-def test_order_created_by_backend_stored_for_authorizations(backend: BackendClient, customer: CustomerDriver) -> None:
-    order_response = backend.get(f"/orders/{SITE}/{customer.order}")
-
-    assert order_response.status == 200
-    assert (order_response.content["status"], order_response.content["order_type"]) == ("open", "any")
-    assert order_response.content["order_amount"] == "500.00"
-
-
 def test_guaranteed_ach_first_payment_confirmed_and_posted(
     backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
 ) -> None:
@@ -148,17 +140,3 @@ def test_bank_authorization_expired_reconnected_then_paid(
     ]
     assert (payment["authorization"], payment["state"]) == ("yes", "confirmed")
     assert ledger_reader.balance(SITE, customer.identifier) == Decimal("1025.00")
-
-
-def test_payment_declined_by_merchant_retry_same_422_response(
-    backend: BackendClient, paynearme: ControlClient, ledger_reader: LedgerReader, customer: CustomerDriver
-) -> None:
-    method = save_method(paynearme, SITE, customer.identifier)
-    assert backend.put(f"/orders/{SITE}/{customer.order}", {"status": "closed"}).status == 200
-    key = new_key()
-
-    responses = [customer.pay(key, payment_method_identifier=method) for _ in range(2)]
-
-    assert [response.status for response in responses] == [422, 422]
-    assert responses[0].content == responses[1].content
-    assert ledger_reader.balance(SITE, customer.identifier) == 0
