@@ -21,7 +21,7 @@ SAM_CLI := .venvs/sam/bin/sam
 PARALLEL := --numprocesses auto --dist worksteal
 SOURCES := layers functions operations sandbox tests benchmarks
 
-.PHONY: help demo up down dashboard test check-and-unit test-full unit coverage e2e check format format-check lint typecheck imports prose
+.PHONY: help demo up down dashboard test check-and-unit test-full mutation unit coverage e2e check format format-check lint typecheck imports prose
 .PHONY: generate dashboard-body event-schemas openapi validate-template policy-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive lock clean
 
 help: ## Show the targets
@@ -49,6 +49,9 @@ check-and-unit: check
 
 test-full: $(DEV) $(AWS) $(SAM) ## Run the long proofs, at most 60 minutes: make test-full, or make test-full ONLY="e2e simulation"
 	$(PY) -m tests.full_run $(ONLY)
+
+mutation: $(DEV) ## Apply the sample of mutants, and show which the tests do not find (about an hour)
+	$(PY) -m tests.mutation
 
 unit: $(DEV) ## Run the unit and integration tests
 	$(PY) -m pytest $(PARALLEL) tests/unit tests/integration
