@@ -41,7 +41,8 @@ class OutageController:
         """Record a response, and whether the payment was posted when the response arrived."""
         with self._lock:
             self.acknowledged += accepted
-            self.rejected += not accepted
+            # Before the outage, a busy machine can reject a confirmation.
+            self.rejected += not accepted and self.acknowledged >= ACKNOWLEDGED_BEFORE
             if accepted and not is_durable:
                 self.acknowledged_early.append(payment)
             if accepted and self.acknowledged == ACKNOWLEDGED_BEFORE:
