@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from decimal import Decimal
@@ -191,21 +191,12 @@ def dead_letter_queue(stack: Stack) -> DeadLetterQueue:
     return DeadLetterQueue(sqs, stack.client("lambda"), url, stack.publish_events_function_name)
 
 
-@pytest.fixture
-def put_item(stack: Stack) -> Callable[[dict[str, Any]], None]:
-    def put(item: dict[str, Any]) -> None:
-        wire = {name: _to_wire(value) for name, value in item.items()}
-        stack.client("dynamodb").put_item(TableName=stack.table_name, Item=wire)
-
-    return put
-
-
 def test_poison_record_dead_lettered_does_not_block(
+    stack: Stack,
     sender: CallbackSender,
     ledger_reader: LedgerReader,
     received_events: PaymentEventRecorder,
     dead_letter_queue: DeadLetterQueue,
-    put_item: Callable[[dict[str, Any]], None],
 ) -> None:
     expected = PaymentScenario(sender, 9).run()
     [(payment, _), *_] = expected
@@ -213,7 +204,8 @@ def test_poison_record_dead_lettered_does_not_block(
     assert item is not None
     other_payment = with_new_identifier({})["pnm_payment_identifier"]
     malformed_item = {**item, "pk": f"PAYMENT#malformed#{other_payment}", "decided_at": "not a time"}
-    put_item(malformed_item)
+    wire = {name: _to_wire(value) for name, value in malformed_item.items()}
+    stack.client("dynamodb").put_item(TableName=stack.table_name, Item=wire)
     expected |= PaymentScenario(sender, 3).run()
 
     received_events.wait_until(lambda recorder: recorder.contains_all(expected) and dead_letter_queue.count() == 1)

@@ -40,8 +40,7 @@ def retry_until_true(function: Callable[[], bool]) -> None:
 
 def deploy_without_validation(stack: Stack, text: str) -> None:
     client = stack.client("appconfig")
-    application = {"ApplicationId": stack.policy_application_id}
-    profile = {**application, "ConfigurationProfileId": stack.policy_profile_id}
+    profile = {"ApplicationId": stack.policy_application_id, "ConfigurationProfileId": stack.policy_profile_id}
     version = client.create_hosted_configuration_version(
         **profile, Content=text.encode(), ContentType="application/json"
     )["VersionNumber"]

@@ -1,9 +1,9 @@
-"""Key rotation on the deployed stack, and the number of secret reads that bad signatures cause."""
+"""Key rotation on the deployed stack: no authentic callback is rejected."""
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import Any
 
@@ -53,21 +53,17 @@ def test_key_rotation_rejects_no_callback(
 ) -> None:
     old_secret, new_secret = stack.sites[SITE]["secret"], secrets.token_hex(16)
 
-    def deliver(callback: tuple[Kind, Parameters]) -> Delivery:
-        kind, message = callback
-        return sender.deliver(kind, message, "json")
+    def submit(callbacks: Iterable[tuple[Kind, Parameters]]) -> list[Future[Delivery]]:
+        return [concurrent_workers.submit(sender.deliver, kind, message, "json") for kind, message in callbacks]
 
     old_callbacks, new_callbacks = list(callbacks(old_secret)), list(callbacks(new_secret))
     half = CALLBACKS // 2
     # These callbacks are in progress when the secret changes.
-    submitted_before = [concurrent_workers.submit(deliver, callback) for callback in old_callbacks[:half]]
+    submitted_before = submit(old_callbacks[:half])
     put_sites({**stack.sites, SITE: {**stack.sites[SITE], "secret": new_secret}})
-    mixed_callbacks = list(chain.from_iterable(zip(old_callbacks[half:], new_callbacks[:half], strict=True)))
-    submitted_after = [
-        concurrent_workers.submit(deliver, callback) for callback in (*mixed_callbacks, *new_callbacks[half:])
-    ]
+    mixed_callbacks = chain.from_iterable(zip(old_callbacks[half:], new_callbacks[:half], strict=True))
+    submitted_after = submit([*mixed_callbacks, *new_callbacks[half:]])
 
     deliveries = [future.result() for future in (*submitted_before, *submitted_after)]
 
-    assert len(deliveries) == 2 * CALLBACKS
     assert [delivery.reason for delivery in deliveries if not delivery.accepted] == []

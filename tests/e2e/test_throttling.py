@@ -7,12 +7,9 @@ import pytest
 
 from sandbox.clients.backend_client import BackendClient
 from sandbox.stack.stack import Stack
-from tests.support.template import APIS
+from tests.e2e.conftest import CLIENT_TIMEOUT_SECONDS
 
 BURST_LIMIT = 2
-START_TIMEOUT_SECONDS = 60
-"""The timeout of the first requests, which start a process on a busy machine."""
-
 THROTTLED_ROUTE = ("/~1smart-tokens", "POST")
 """A route in the template's notation, which API Gateway also uses."""
 
@@ -35,7 +32,7 @@ def throttled_backend(stack: Stack) -> Iterator[BackendClient]:
     )
     url = stack.backend_url.replace(f"/{current_stage['stageName']}/", f"/{stage_key['stageName']}/")
     # The user of the backend may call only the deployed stage. The root user may call any stage.
-    yield BackendClient(url, stack.region, "test", "test", timeout=START_TIMEOUT_SECONDS)
+    yield BackendClient(url, stack.region, "test", "test", timeout=CLIENT_TIMEOUT_SECONDS)
     client.delete_stage(**stage_key)
 
 
@@ -44,8 +41,3 @@ def test_throttled_route_over_burst_returns_429_others_respond(throttled_backend
 
     assert statuses == [400] * BURST_LIMIT + [429] * 2
     assert throttled_backend.post("/orders", {}).status == 400
-
-
-def test_template_throttles_tested_route() -> None:
-    settings = APIS["BackendApi"]["MethodSettings"]
-    assert THROTTLED_ROUTE in [(setting["ResourcePath"], setting["HttpMethod"]) for setting in settings]
