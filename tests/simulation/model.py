@@ -90,9 +90,12 @@ class Model:
 
     def observe(self, delivery: Delivery) -> None:
         """Store the possible decisions of an authorization in the current state."""
-        reasons = self._other_violations(delivery) | self._limit_violations(delivery)
-        delivery.allowed_reasons |= reasons
-        delivery.constant_reasons &= reasons
+        customer = self.put_by_merchant(delivery.message.received.customer)
+        delivery.customers.append(customer)
+        others = self._other_violations(delivery)
+        delivery.constant_reasons &= others | self._limit_violations(delivery, customer)
+        # A decision after a conflict has the spending of the conflict, but the customer of the read.
+        delivery.allowed_reasons |= others.union(*(self._limit_violations(delivery, c) for c in delivery.customers))
 
     def commit(self, delivery: Delivery, old: Item, new: Item) -> Effect:
         """Apply a change of the message's payment. Return its effect."""
@@ -164,7 +167,7 @@ class Model:
         if accepted:
             assert not delivery.constant_reasons, f"accepted in spite of {delivery.constant_reasons}"
             # ADR 7: a paid payment counts also above a limit.
-            violations = set() if payment.outcome else self._limit_violations(delivery, self_imposed=False)
+            violations = set() if payment.outcome else self._limit_violations(delivery)
             assert not violations, f"accepted in spite of {violations}"
         else:
             assert reason in delivery.allowed_reasons, f"declined with {reason}"
@@ -247,8 +250,8 @@ class Model:
             checks[f"too_many_{counter}"] = sum(counts) > rule["max_count"]
         return {reason for reason, is_violated in checks.items() if is_violated}
 
-    def _limit_violations(self, delivery: Delivery, *, self_imposed: bool = True) -> set[str]:
-        """Return the reasons of limits that the payment would exceed in the current state."""
+    def _limit_violations(self, delivery: Delivery, customer: object = None) -> set[str]:
+        """Return the reasons of limits that the payment would exceed, with the limits of ``customer``."""
         received, policy = delivery.message.received, delivery.policy
         if received.customer is None or policy is None:
             return set()
@@ -258,8 +261,7 @@ class Model:
             for limit in policy.get("spending_limits", ())
             if received.payment_type in (types := limit["payment_types"] or ALL_TYPES)
         ]
-        customer = self.put_by_merchant(received.customer)
-        for window in WINDOWS if self_imposed else ():
+        for window in WINDOWS:
             if (amount := getattr(customer, f"self_imposed_{window}_limit", None)) is not None:
                 limits.append((f"self_imposed_{window}_limit_exceeded", window, amount, ALL_TYPES))
         others = [payment.reservation for name, payment in self.payments.items() if name != delivery.message.payment_id]

@@ -93,6 +93,8 @@ class Delivery:
     message: Message
     policy: Mapping[str, Any] | None
     now: datetime
+    customers: list[object] = field(default_factory=list)
+    """The merchant's data of the customer at each of the invocation's requests."""
     allowed_reasons: set[str] = field(default_factory=set)
     """Reasons for a decline that applied at one of the invocation's requests."""
     constant_reasons: set[str] = field(default_factory=lambda: set(REASONS))
