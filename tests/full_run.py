@@ -19,7 +19,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", "--no-header")
 PARALLEL = ("--numprocesses", "2", "--dist", "worksteal")
 EXAMPLES = re.compile(r"(\d+) passing, ")
 TESTS = re.compile(r"\d+ passed.* in [\d.]+s|\d+ failed.* in [\d.]+s")
-SEEDS = re.compile(r"\d+ seeds.*")
+SEEDS = re.compile(r"found by seed \d+|all seeds:.*|error of seed.*")
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ PARTS: Mapping[str, tuple[float, Part]] = {
         rounds(*PYTEST, STATE_MACHINE, "-k", "random_scenarios", max_rounds=10, examples_per_round=500),
     ),
     "planted-bugs": (4, simulation("--planted")),
-    "simulation": (14, simulation("--seeds", "10000", "--seed", str(secrets.randbelow(2**32)))),
-    "e2e": (18, once(*PYTEST, "tests/e2e", "-p", "no:randomly")),
+    "simulation": (17, simulation("--seeds", "10000", "--seed", str(secrets.randbelow(2**32)))),
+    "e2e": (15, once(*PYTEST, "tests/e2e", "-p", "no:randomly")),
 }
 """The time limit in minutes, and the function of each part."""
 
