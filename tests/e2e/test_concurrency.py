@@ -18,10 +18,6 @@ ACCEPTED_COUNT = 10
 AMOUNT = Decimal("33.33")
 
 
-def accepted(delivery: Delivery) -> bool:
-    return (delivery.fields or {})["accept_payment"] == "yes"
-
-
 def test_concurrent_identical_callbacks_apply_once(
     concurrent_workers: ThreadPoolExecutor,
     sender: CallbackSender,
@@ -123,7 +119,7 @@ def test_concurrent_authorizations_within_limit(
         confirmations = [
             build_confirmation(message, status="decline")
             for message, delivery in zip(messages, deliveries, strict=True)
-            if accepted(delivery)
+            if (delivery.fields or {})["accept_payment"] == "yes"
         ]
         declines = list(concurrent_workers.map(lambda m: sender.deliver("confirm", m, "json"), confirmations))
         assert [delivery.reason for delivery in declines] == [None] * ACCEPTED_COUNT
