@@ -47,7 +47,11 @@ def run(command: tuple[str, ...], end: float) -> tuple[bool, str]:
         except subprocess.TimeoutExpired:
             # pytest stops the local stack.
             process.send_signal(signal.SIGINT)
-            output, _ = process.communicate()
+            try:
+                output, _ = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output, _ = process.communicate()
             output += "\nStopped at the time limit of the part.\n"
     sys.stdout.write(output)
     return process.returncode == 0, output
@@ -90,17 +94,8 @@ def simulation(*options: str) -> Part:
 
     def part(end: float) -> Result:
         minutes = (end - time.monotonic()) / 60 - 0.5
-        command = (
-            sys.executable,
-            "-m",
-            "tests.simulation",
-            "--minutes",
-            f"{minutes:.1f}",
-            "--processes",
-            "2",
-            *options,
-        )
-        is_success, output = run(command, end)
+        limits = ("--minutes", f"{minutes:.1f}", "--processes", "2")
+        is_success, output = run((sys.executable, "-m", "tests.simulation", *limits, *options), end)
         return Result(is_success, "; ".join(SEEDS.findall(output)))
 
     return part
@@ -126,12 +121,9 @@ PARTS: Mapping[str, tuple[float, Part]] = {
 def main() -> int:
     """Return 1 if a part fails."""
     parser = argparse.ArgumentParser(prog="python -m tests.full_run")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("parts", nargs="*", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     results: dict[str, tuple[Result, float]] = {}
-    names = parser.parse_args().parts or list(PARTS)
-    if unknown := set(names) - set(PARTS):
-        parser.error(f"unknown part: {', '.join(sorted(unknown))}")
-    for name in names:
+    for name in parser.parse_args().parts or PARTS:
         minutes, part = PARTS[name]
         started = time.monotonic()
         result = part(started + 60 * minutes)

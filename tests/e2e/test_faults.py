@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from paynearme.policy import DEFAULT_TEXTS, Reason
+from sandbox.clients.backend_client import BackendClient
 from sandbox.clients.control_client import ControlClient
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.fake_paynearme.callback_sender import CallbackSender, Delivery, Kind
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, build_reversal, with_new_identifier
+from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack
 from tests.support.function_processes import publish
-from tests.support.payment_driver import authorize_and_confirm
+from tests.support.payment_driver import authorize_and_confirm, clear_tokens
 
 type FaultFields = dict[str, Any]
 
@@ -114,10 +116,9 @@ def test_site_keys_unavailable_authorize_declines_confirm_503(
 ) -> None:
     publish(stack, "Authorize", "Confirm")
     faults.post("fault", {"service": "secretsmanager", **fault})
+    messages: dict[Kind, Parameters] = {"authorize": authorization, "confirm": build_confirmation(authorization)}
 
-    deliveries = deliver_concurrently(
-        sender, {"authorize": authorization, "confirm": build_confirmation(authorization)}
-    )
+    deliveries = deliver_concurrently(sender, messages)
 
     assert_declined(deliveries["authorize"])
     assert deliveries["confirm"].status == 503
@@ -135,10 +136,9 @@ def test_policy_unavailable_authorize_declines_but_confirms(
 ) -> None:
     publish(stack, "Authorize", "Confirm")
     faults.post("fault", {"service": "appconfigdata", **fault})
+    messages: dict[Kind, Parameters] = {"authorize": authorization, "confirm": build_confirmation(authorization)}
 
-    deliveries = deliver_concurrently(
-        sender, {"authorize": authorization, "confirm": build_confirmation(authorization)}
-    )
+    deliveries = deliver_concurrently(sender, messages)
 
     assert_declined(deliveries["authorize"])
     assert deliveries["confirm"].accepted
@@ -146,6 +146,19 @@ def test_policy_unavailable_authorize_declines_but_confirms(
     assert payment is not None
     assert payment["outcome"] == "payment"
     assert payment["anomalies"] == {"spending_not_counted"}
+
+
+def test_token_store_unavailable_smart_token_returns_503(
+    stack: Stack, backend: BackendClient, paynearme: ControlClient, faults: ControlClient
+) -> None:
+    request = {"site_identifier": OAUTH_SITE, "pnm_order_identifier": "84488215678"}
+    clear_tokens(stack, paynearme)
+    publish(stack, "GetSmartToken")
+    faults.post("fault", {"service": "ssm", "mode": "error500"})
+
+    assert backend.post("/smart-tokens", request).status == 503
+    faults.post("reset")
+    assert backend.post("/smart-tokens", request).status == 200
 
 
 def test_dynamodb_requests_new_authorization_two_otherwise_one(

@@ -17,8 +17,7 @@ from sandbox.stack.stack import Stack
 pytestmark = pytest.mark.full
 
 SITE = "S1733026124"
-CALLBACKS = 200
-"""The number of callbacks for each key."""
+CALLBACKS = 200  # for each key
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from sandbox.stack.stack import Stack
 from tests.e2e.conftest import CLIENT_TIMEOUT_SECONDS
 
 BURST_LIMIT = 2
-THROTTLED_ROUTE = ("/~1smart-tokens", "POST")
-"""A route in the template's notation, which API Gateway also uses."""
 
 
 @pytest.fixture
@@ -22,11 +20,10 @@ def throttled_backend(stack: Stack) -> Iterator[BackendClient]:
     stage_key = {"restApiId": api, "stageName": f"throttled-{uuid.uuid4().hex}"}
     client.create_stage(**stage_key, deploymentId=current_stage["deploymentId"])
     limits = {"burstLimit": str(BURST_LIMIT), "rateLimit": "0.001"}
-    path, method = THROTTLED_ROUTE
     client.update_stage(
         **stage_key,
         patchOperations=[
-            {"op": "replace", "path": f"{path}/{method}/throttling/{limit}", "value": value}
+            {"op": "replace", "path": f"/~1smart-tokens/POST/throttling/{limit}", "value": value}
             for limit, value in limits.items()
         ],
     )

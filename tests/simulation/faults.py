@@ -138,7 +138,7 @@ class EventBridgeClient:
     faults: Faults
     receive: Callable[[str, Mapping[str, Any]], None]
 
-    def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803
+    def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> Any:  # noqa: N803 # boto3's name
         def put(entry: Mapping[str, Any], is_rejected: bool) -> dict[str, str]:
             if is_rejected:
                 return {"ErrorCode": "ThrottlingException"}

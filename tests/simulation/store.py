@@ -54,7 +54,7 @@ class Store:
     index_updates: deque[tuple[Key, Item]] = field(default_factory=deque)
     tokens: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
-    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803 # boto3's name
         [(table_name, request)] = RequestItems.items()
         assert set(request) == {"Keys", "ConsistentRead"} and request["ConsistentRead"], request
         keys = [_key(key) for key in request["Keys"]]
@@ -88,7 +88,7 @@ class Store:
         self._commit([change])
         return {}
 
-    def transact_write_items(self, *, TransactItems: Sequence[Any], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803
+    def transact_write_items(self, *, TransactItems: Sequence[Any], ClientRequestToken: str) -> dict[str, Any]:  # noqa: N803 # boto3's name
         assert 0 < len(TransactItems) <= 100 and all(set(item) == {"Update"} for item in TransactItems), TransactItems
         applied_at, payload = self.tokens.get(ClientRequestToken, (float("-inf"), None))
         if self.clock() - applied_at < TOKEN_SECONDS:

@@ -29,7 +29,7 @@ def test_simulation_seeds_without_error() -> None:
 def test_simulation_seed_reproduces_run_in_other_process() -> None:
     script = "from tests.simulation.simulation import run_seed; print(run_seed(7, steps=100).digest.hexdigest())"
     environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.run(  # noqa: S603
+    process = subprocess.run(  # noqa: S603 # our own program
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert process.stdout.split()[-1] == run_seed(7, steps=100).digest.hexdigest()
