@@ -25,7 +25,7 @@ MAX_SECONDS = 600
 def run(folder: Path, *command: str, text: str | None = None) -> int:
     try:
         pipes: Any = {"input": text, "text": True, "capture_output": True}
-        return subprocess.run(command, cwd=folder, timeout=MAX_SECONDS, check=False, **pipes).returncode  # noqa: S603 # ours
+        return subprocess.run(command, cwd=folder, timeout=MAX_SECONDS, check=False, **pipes).returncode  # noqa: S603 # our own commands
     except subprocess.TimeoutExpired:
         return 1
 
