@@ -73,10 +73,11 @@ class ExampleResult:
 
 def load_examples() -> dict[Reason, Example]:
     """Return the examples by decision reason, in the order of the rules."""
-    folder = EVENTS / "decision"
+    files = {reason: EVENTS / "decision" / f"{reason}.json" for reason in Reason}
     return {
-        reason: Example.model_validate(json.loads((folder / f"{reason}.json").read_text(encoding="utf-8")))
-        for reason in Reason
+        reason: Example.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        for reason, file in files.items()
+        if file.exists()
     }
 
 

@@ -23,7 +23,7 @@ def example_runner(sender: CallbackSender, backend: BackendClient, faults: Contr
     return ExampleRunner(sender, backend, faults)
 
 
-@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("reason", EXAMPLES)
 def test_decision_example_decided_with_reason_and_policy_texts(
     example_runner: ExampleRunner, ledger_reader: LedgerReader, reason: Reason
 ) -> None:

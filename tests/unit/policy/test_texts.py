@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from paynearme.policy import DEFAULT_TEXTS, Reason, decision_for
+from paynearme.policy import DEFAULT_TEXTS, UNDECIDED_REASONS, Reason, decision_for
 from paynearme.policy.texts import MAX_TEXT, ConsumerText
 from paynearme.protocol.callbacks import AuthorizationResponse
 from tests.support.policy_builders import (
@@ -137,7 +137,7 @@ def test_consumer_text_empty_or_non_xml_character_invalid(text_field: str, chara
     assert single_error("", text_field)
 
 
-# The two reasons with restricted texts, in the defaults and in a site.
+# The reasons with restricted texts, in the defaults and in a site.
 
 
 def errors_of_texts(texts: dict[str, Any]) -> list[str]:
@@ -153,11 +153,12 @@ def test_accepted_text_with_decline_reason_invalid() -> None:
     ]
 
 
+@pytest.mark.parametrize("reason", sorted(UNDECIDED_REASONS))
 @pytest.mark.parametrize("text_field", ["receipt", "decline_reason"])
-def test_cannot_decide_text_with_placeholder_invalid(text_field: str) -> None:
+def test_undecided_text_with_placeholder_invalid(text_field: str, reason: Reason) -> None:
     for name in PLACEHOLDER_LENGTHS:
-        errors = errors_of_texts({"cannot_decide_now": {text_field: f"Later, {{{name}}}"}})
-        assert ["cannot_decide_now" in error for error in errors] == [True, True]
+        errors = errors_of_texts({reason: {text_field: f"Later, {{{name}}}"}})
+        assert [reason in error for error in errors] == [True, True]
 
 
 @pytest.mark.parametrize("decline_reason", ["Later {{}}", None])

@@ -13,13 +13,14 @@ from paynearme.policy.context import (
     payment_type_name,
 )
 from paynearme.policy.document import PolicyDocument, SitePolicy, read_policy
-from paynearme.policy.reasons import Decision, Reason
+from paynearme.policy.reasons import UNDECIDED_REASONS, Decision, Reason
 from paynearme.policy.rules import RULES, Limit, applicable_limits, decide, decision_for
 from paynearme.policy.texts import DEFAULT_TEXTS, ConsumerText
 
 __all__ = [
     "DEFAULT_TEXTS",
     "RULES",
+    "UNDECIDED_REASONS",
     "ConsumerText",
     "CustomerStatus",
     "Decision",

@@ -23,7 +23,7 @@ from pydantic import (
 
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy.calendar import WindowKind
-from paynearme.policy.reasons import Reason
+from paynearme.policy.reasons import UNDECIDED_REASONS, Reason
 from paynearme.policy.texts import DEFAULT_TEXTS, ConsumerText, has_placeholders
 from paynearme.protocol.types import PaymentType, PositiveMoney, SiteChannel, SiteSubchannel, invalid
 
@@ -142,9 +142,10 @@ class SitePolicy(_Model):
     def _check_texts(cls, texts: Mapping[Reason, ConsumerText]) -> Mapping[Reason, ConsumerText]:
         if texts[Reason.ACCEPTED].decline_reason is not None:
             raise invalid("has a decline_reason for an acceptance")
-        text = texts[Reason.CANNOT_DECIDE_NOW]
-        if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
-            raise invalid("has a {placeholder} for cannot_decide_now, which also applies to malformed messages")
+        for reason in sorted(UNDECIDED_REASONS):
+            text = texts[reason]
+            if has_placeholders(text.receipt) or has_placeholders(text.decline_reason or ""):
+                raise invalid(f"has a {{placeholder}} for {reason}, which also applies to malformed messages")
         return texts
 
     @property

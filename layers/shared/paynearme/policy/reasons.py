@@ -8,7 +8,8 @@ from typing import Self
 class Reason(StrEnum):
     """The code of a decision. It is stored with the payment, logged and counted.
 
-    The order is that of the rules. No rule returns ``accepted``, ``conflicts_with_earlier`` or ``cannot_decide_now``.
+    The order is that of the rules. No rule returns ``accepted``, ``conflicts_with_earlier`` or one of
+    ``UNDECIDED_REASONS``.
     ``decline_text`` is the default ``decline_reason`` for consumers, and ``description`` is the row in
     ``docs/policy.md``.
     """
@@ -124,6 +125,20 @@ class Reason(StrEnum):
         "an earlier authorization of this payment had other content",
     )
     CANNOT_DECIDE_NOW = ("cannot_decide_now", "Temporarily unavailable", "the ledger or the policy is unavailable")
+    CALLBACK_QUARANTINED = (
+        "callback_quarantined",
+        "Payment could not be processed",
+        "the authorization is authentic and cannot be processed; it is in the quarantine",
+    )
+    STALE_TIMESTAMP = (
+        "stale_timestamp",
+        "Request expired",
+        "the authorization is authentic, and its `timestamp` is too old or in the future",
+    )
+
+
+UNDECIDED_REASONS = frozenset({Reason.CANNOT_DECIDE_NOW, Reason.CALLBACK_QUARANTINED, Reason.STALE_TIMESTAMP})
+"""The reasons of declines without a stored decision. Their texts contain no value of the message."""
 
 
 @dataclass(frozen=True)
