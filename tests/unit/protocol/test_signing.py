@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from paynearme.errors import SignatureError
-from paynearme.protocol.signing import UNSIGNED, sign, string_to_sign, verify
+from paynearme.protocol.signing import UNSIGNED, major_version, sign, string_to_sign, verify
 from tests.support.hypothesis_strategies import any_text, parameters, signed_names, values
 from tests.support.message_fixtures import SECRET
 
@@ -120,7 +120,7 @@ INVALID_ARGUMENTS: dict[str, Sequence[Any]] = {
         *(None, 1, [], (), {SECRET}, {SECRET: SECRET}, SECRET, SECRET.encode()),
         *([SECRET, secret] for secret in (None, 1, b"k", [SECRET], "\ud800")),
     ),
-    "version": (None, 3.0, "", "3", "3.00", "1.0", "3.0 ", ["3.0"]),
+    "version": (None, 3.0, "", "3.", "3.000", "2", "2.1", "1.0", "3.0 ", "3.0\n", "3.٣", ["3.0"]),
 }
 
 
@@ -145,6 +145,12 @@ def test_signature_error_without_key_and_signature(change: dict[str, Any]) -> No
 @given(parameters, st.sampled_from(["2.0", "3.0"]))
 def test_verify_signed_parameters_valid(params: dict[str, str], version: str) -> None:
     verify(params, sign(params, SECRET, version), [SECRET], version)
+
+
+@pytest.mark.parametrize(("version", "major"), [("2.0", "2"), ("3", "3"), ("3.0", "3"), ("3.1", "3"), ("3.12", "3")])
+def test_version_of_same_major_has_same_signature(version: str, major: str) -> None:
+    assert major_version(version) == major
+    assert sign(EXAMPLE, SECRET, version) == sign(EXAMPLE, SECRET, f"{major}.0")
 
 
 def assert_signature_changes(original: dict[str, str], changed: dict[str, str]) -> None:

@@ -1,17 +1,31 @@
 """Sign and verify requests with PayNearMe's signature.
 
-Version 3.0 is HMAC-SHA256. Version 2.0 is MD5 over the text and the secret. Both are lowercase hex (PayNearMe docs,
+Version 3.x is HMAC-SHA256. Version 2.0 is MD5 over the text and the secret. Both are lowercase hex (PayNearMe docs,
 get_smart_token and Using Authorization Callbacks).
 """
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 
 from paynearme.errors import SignatureError
 
 UNSIGNED = frozenset({"signature", "format", "call", "action", "fp", "print_buttons", "datafile"})
 """Names outside the signed text: the signature itself and parameters of the transport."""
+
+VERSION_PATTERN = r"^(2\.0|3(\.[0-9]{1,2})?)$"
+"""The versions with a known signature: ``2.0``, ``3`` and ``3.x``."""
+
+
+def major_version(version: str) -> str | None:
+    """Return ``"2"`` for version 2.0, ``"3"`` for versions 3 and 3.x, and ``None`` for any other value.
+
+    Versions with the same major version have the same signature, so a key is valid for all of them.
+    """
+    if not isinstance(version, str) or not re.fullmatch(VERSION_PATTERN, version):
+        return None
+    return version[0]
 
 
 def string_to_sign(params: Mapping[str, str]) -> str:
@@ -29,7 +43,7 @@ def string_to_sign(params: Mapping[str, str]) -> str:
 
 
 def sign(params: Mapping[str, str], secret: str, version: str = "3.0") -> str:
-    """Return the signature of ``params`` as lowercase hex: 64 digits for 3.0, 32 for 2.0.
+    """Return the signature of ``params`` as lowercase hex: 64 digits for 3.x, 32 for 2.0.
 
     Raises ``SignatureError`` for an empty secret, another version, or text that UTF-8 cannot encode.
     """
@@ -40,9 +54,10 @@ def sign(params: Mapping[str, str], secret: str, version: str = "3.0") -> str:
         key = secret.encode()
     except UnicodeEncodeError:
         raise SignatureError("text is not UTF-8") from None
-    if version == "3.0":
+    major = major_version(version)
+    if major == "3":
         return hmac.new(key, text, hashlib.sha256).hexdigest()
-    if version == "2.0":
+    if major == "2":
         # PayNearMe's protocol requires MD5. The flag permits it in FIPS mode.
         return hashlib.md5(text + key, usedforsecurity=False).hexdigest()
     raise SignatureError("unknown version")
