@@ -71,9 +71,19 @@ def test_paynearme_url_pattern_rejects_other_urls(url: str) -> None:
 def test_access_log_contains_no_sender_controlled_text(api: str) -> None:
     # The sender controls only the method.
     safe = r"domainName|httpMethod|identity\.(sourceIp|userArn)|requestId|requestTime|resourcePath|status"
-    safe += r"|(response|integration)Latency|responseLength"
+    safe += r"|(response|integration)Latency|responseLength|tlsVersion"
     fields = json.loads(APIS[api]["AccessLogSetting"]["Format"]).values()
     assert not [field for field in fields if not re.fullmatch(rf"\$context\.({safe})", field)]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_api_stage_has_no_traces_and_requires_tls_1_2(api: str) -> None:
+    # A trace of API Gateway contains the URL with its query string.
+    assert APIS[api]["TracingEnabled"] is False
+    assert (APIS[api]["SecurityPolicy"], APIS[api]["EndpointAccessMode"]) == (
+        "SecurityPolicy_TLS13_1_2_2021_06",
+        "BASIC",
+    )
 
 
 @pytest.mark.parametrize("api", APIS)
