@@ -3,10 +3,12 @@
 Functions on the emulator can import the emulator's packages. Only these tests show that the layer is complete.
 """
 
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,12 +115,39 @@ def test_build_layer_contains_only_pinned_and_project_packages() -> None:
     distributions = list(importlib.metadata.distributions(path=[str(LAYER)]))
     assert {normalized_name(entry.name) for entry in distributions} == {normalized_name(name) for name in pinned}
     distribution_files = {file.parts[0] for entry in distributions for file in entry.files or ()}
-    project_files = {"paynearme", "requirements.in", "requirements.txt"}
     # Only the build for the local stack contains bytecode.
-    assert {entry.name for entry in LAYER.iterdir()} == distribution_files | project_files | {"__pycache__"}
+    assert {entry.name for entry in LAYER.iterdir()} == distribution_files | {"paynearme", "__pycache__"}
     assert not [name for name in RUNTIME_PACKAGES if list(LAYER.glob(f"{name}*"))]
     assert sum(file.stat().st_size for file in LAYER.parent.rglob("*") if file.is_file()) < MAX_LAYER_BYTES
 
 
 def normalized_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def build_layer(architecture: str, folder: Path, rejected_hash: str = "") -> subprocess.CompletedProcess[str]:
+    """Build the layer as SAM does, into ``folder / "layer"``. The requirements do not accept ``rejected_hash``."""
+    source = ROOT / "layers/shared"
+    shutil.copytree(source, folder / "source")
+    requirements = folder / "source/requirements.txt"
+    if rejected_hash:
+        requirements.write_text(requirements.read_text().replace(rejected_hash, "0" * len(rejected_hash)))
+    makefile = source / "make" / architecture / "Makefile"
+    command = ["make", "--makefile", str(makefile), "build-SharedLayer", f"ARTIFACTS_DIR={folder / 'layer'}"]
+    command.append(f"PYTHON={sys.executable}")
+    return subprocess.run(command, cwd=folder / "source", capture_output=True, text=True, check=False)  # noqa: S603 # our own program
+
+
+@pytest.mark.parametrize(("architecture", "machine"), [("arm64", "aarch64"), ("x86_64", "x86_64")])
+def test_layer_build_has_architecture_and_checks_its_hashes(architecture: str, machine: str, tmp_path: Path) -> None:
+    completed = build_layer(architecture, tmp_path / "valid")
+    assert completed.returncode == 0, completed.stderr
+    binaries = [file.name for file in (tmp_path / "valid/layer").rglob("*.so")]
+    assert binaries
+    assert all(f"-{machine}-" in name for name in binaries)
+
+    [wheel] = (ROOT / f".aws-sam/wheels/manylinux2014_{machine}").glob("pydantic_core-*.whl")
+    rejected = build_layer(architecture, tmp_path / "invalid", hashlib.sha256(wheel.read_bytes()).hexdigest())
+    assert rejected.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in rejected.stderr
+    assert not (tmp_path / "invalid/layer").exists()
