@@ -61,6 +61,13 @@ API_FUNCTIONS = {
 }
 """The functions that an API invokes."""
 
+CALLBACK_FUNCTIONS = tuple(
+    name
+    for name, function in API_FUNCTIONS.items()
+    if any(event["Properties"]["RestApiId"] == {"Ref": "CallbackApi"} for event in function["Events"].values())
+)
+"""The functions that PayNearMe's callbacks invoke."""
+
 OUTBOUND_FUNCTIONS = (
     "CreateOrderFunction",
     "FindPaymentMethodsFunction",

@@ -46,9 +46,29 @@ def test_template_contains_no_secret() -> None:
 @pytest.mark.parametrize("function", template.TRIGGERED_FUNCTIONS)
 def test_function_description_contains_its_parameters(function: str) -> None:
     # SAM publishes a version for a changed parameter value only if the description changes.
-    settings = [*template.environment_of(function).values(), FUNCTIONS[function]["Architectures"]]
-    assert names_in(FUNCTIONS[function]["Description"]) == names_in(settings) & set(PARAMETERS)
-    assert FUNCTIONS[function]["AutoPublishCodeSha256"] == {"Ref": "VersionTrigger"}
+    properties = FUNCTIONS[function]
+    settings = [*template.environment_of(function).values(), properties["Architectures"]]
+    # No version contains the reserved concurrency, so its change alone makes the deployment fail.
+    settings.append(properties.get("ReservedConcurrentExecutions"))
+    assert names_in(properties["Description"]) == names_in(settings) & set(PARAMETERS)
+    assert properties["AutoPublishCodeSha256"] == {"Ref": "VersionTrigger"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_callback_functions_use_snapstart(function: str) -> None:
+    # AWS bills the snapshot of each published version until its deletion.
+    assert ("SnapStart" in FUNCTIONS[function]) is (function in template.CALLBACK_FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", [*template.CALLBACK_FUNCTIONS, *template.OUTBOUND_FUNCTIONS])
+def test_callbacks_and_paynearme_calls_have_own_concurrency(function: str) -> None:
+    kind = "Outbound" if function in template.OUTBOUND_FUNCTIONS else function.removesuffix("Function")
+    name = f"{kind}ReservedConcurrency"
+    _, value, otherwise = FUNCTIONS[function]["ReservedConcurrentExecutions"]["Fn::If"]
+    assert (value, otherwise) == ({"Ref": name}, {"Ref": "AWS::NoValue"})
+    # On AWS, the value 0 would reject every invocation.
+    assert TEMPLATE["Conditions"][f"Has{kind}Reservation"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, "0"]}]}
+    assert PARAMETERS[name]["Default"] == "0"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -195,13 +215,8 @@ def test_aws_alarm_metric_and_dimensions_exist(alarm: str) -> None:
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_callback_and_background_functions_have_alarms(metric: str) -> None:
     alarmed = {dimensions_of(name)["FunctionName"]["Ref"] for name in ALARMS if ALARMS[name]["MetricName"] == metric}
-    events = [
-        (name, event)
-        for name, function in template.TRIGGERED_FUNCTIONS.items()
-        for event in function["Events"].values()
-    ]
-    callbacks = {name for name, event in events if event["Properties"].get("RestApiId") == {"Ref": "CallbackApi"}}
-    background = {name for name, event in events if event["Type"] != "Api"}
+    callbacks = set(template.CALLBACK_FUNCTIONS)
+    background = template.TRIGGERED_FUNCTIONS.keys() - API_FUNCTIONS.keys()
     # AWS invokes a throttled background function again.
     assert alarmed == callbacks | (background if metric == "Errors" else set())
 
