@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from operations import ROOT
 from operations.dlq_redrive import DeadLetterQueue
 from operations.errors import OperationError
+from operations.isolated_session import isolated_session
 from operations.policy_deployment import AppConfigTarget, DeployedPolicy, emulated_policy
 
 LOCAL = "local"
@@ -44,8 +45,9 @@ def deployed_policy_of(
 ) -> DeployedPolicy:
     """Return the policy of the stack of ``environment`` in ``samconfig.toml``.
 
-    ``local`` is the stack of ``make up``. ``session_factory`` creates a ``boto3.Session``. Raises ``OperationError``
-    if the environment or the stack does not exist, or if the stack has no policy. Raises botocore's errors.
+    ``local`` is the stack of ``make up``, regardless of this machine's AWS settings. ``session_factory`` creates a
+    ``boto3.Session``. Raises ``OperationError`` if the environment or the stack does not exist, or if the stack has no
+    policy. Raises botocore's errors.
     """
     client_of, outputs = _resolve(environment, configuration, session_factory, _POLICY_OUTPUTS)
     create = emulated_policy if environment == LOCAL else DeployedPolicy
@@ -85,7 +87,7 @@ def _local_clients(settings: dict[str, str], session_factory: Callable[..., Any]
     if not LOCAL_STACK.exists():
         raise OperationError("the local stack is not running; 'make up' starts it")
     endpoint_url = json.loads(LOCAL_STACK.read_text(encoding="utf-8"))["endpoint_url"]
-    session = session_factory(region_name=settings.get("region"), **_EMULATOR_KEYS)
+    session = session_factory(botocore_session=isolated_session(), region_name=settings.get("region"), **_EMULATOR_KEYS)
     return partial(session.client, endpoint_url=endpoint_url)
 
 

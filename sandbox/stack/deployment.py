@@ -79,6 +79,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
         # SAM otherwise writes files to the home folder and to the system's temporary folder.
         "__SAM_CLI_APP_DIR": str(folder / "sam"),
         "TMPDIR": str(folder / "tmp"),

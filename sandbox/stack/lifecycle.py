@@ -43,9 +43,6 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
     Raises ``subprocess.CalledProcessError`` for a failed build or deployment, ``OperationError`` for an invalid policy,
     and ``RuntimeError`` if a server does not start.
     """
-    # A profile and a proxy of this machine do not apply to the emulator.
-    os.environ.pop("AWS_PROFILE", None)
-    os.environ["NO_PROXY"] = "127.0.0.1"
     running = load(folder)
     if running is None:
         # A crash can leave processes and files.

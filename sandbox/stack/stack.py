@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from operations.isolated_session import isolated_session
 from sandbox import ROOT
 from sandbox.emulator import REGION, ROOT_KEYS
 from sandbox.stack.processes import are_running
@@ -48,9 +50,14 @@ class Stack:
 def client_of(service: str, endpoint_url: str, **keys: str) -> Any:
     """Return a boto3 client of the emulator with the permissions of ``keys`` (boto3's names)."""
     config = Config(read_timeout=60, max_pool_connections=64, retries={"total_max_attempts": 1})
-    return boto3.client(  # type: ignore[call-overload] # the service is a variable
+    return _session().client(  # type: ignore[call-overload] # the service is a variable
         service, endpoint_url=endpoint_url, region_name=REGION, config=config, **keys
     )
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session(botocore_session=isolated_session())
 
 
 def load(folder: Path) -> Stack | None:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from operations import stack_lookup
 from operations.errors import OperationError
-from operations.stack_lookup import CONFIGURATION, deployed_policy_of
+from operations.stack_lookup import _EMULATOR_KEYS, CONFIGURATION, deployed_policy_of
 from tests.support.fake_appconfig import TARGET, FakeAppConfig
 
 OUTPUTS = {
@@ -85,3 +85,4 @@ def test_local_policy_lookup_uses_running_local_stack(tmp_path: Path, monkeypatc
 
     assert deployed_policy_of("local", CONFIGURATION, account.session).status().text == "4"
     assert account.endpoints == {"http://127.0.0.1:1"}
+    assert account.sessions[0].keys() == {"botocore_session", "region_name", *_EMULATOR_KEYS}
