@@ -1,7 +1,6 @@
 """Acknowledge PayNearMe's confirmation callback after the ledger stored it."""
 
-from paynearme.handlers.authentication import Callback
-from paynearme.handlers.callback import callback_handler
+from paynearme.handlers.callback import Callback, callback_handler
 from paynearme.handlers.certification_hooks import apply_hook
 from paynearme.ledger.confirmation import confirm
 from paynearme.platform.dynamodb import Table
@@ -9,6 +8,7 @@ from paynearme.platform.observability import record_result
 from paynearme.platform.settings import Settings
 from paynearme.policy_provider import PolicyProvider
 from paynearme.protocol.callbacks import Confirmation, ConfirmationResponse
+from paynearme.sites.site import ResolvedSite
 from paynearme.sites.site_provider import SiteProvider
 
 settings = Settings.from_environment()
@@ -18,9 +18,16 @@ table = Table(settings.table_name)
 certification_hook = apply_hook if settings.certification_hooks else None
 
 
-@callback_handler("confirm", Confirmation, settings, sites, transform_response=certification_hook)
+def acknowledge(site: ResolvedSite, pnm_order_identifier: str) -> ConfirmationResponse:
+    """Return the acknowledgement, which is equal for duplicates."""
+    return ConfirmationResponse(pnm_order_identifier=pnm_order_identifier)
+
+
+@callback_handler(
+    "confirm", Confirmation, settings, sites, table, acknowledge=acknowledge, transform_response=certification_hook
+)
 def handler(callback: Callback[Confirmation]) -> ConfirmationResponse:
     """Post the payment once, and acknowledge it. A duplicate receives the same response."""
     policy = policies.get_if_available(callback.site.identifier, callback.deadline)
     record_result(confirm(table, callback.message, policy, callback.received_at, callback.deadline))
-    return ConfirmationResponse(pnm_order_identifier=callback.message.pnm_order_identifier)
+    return acknowledge(callback.site, callback.message.pnm_order_identifier)

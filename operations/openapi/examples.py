@@ -200,5 +200,6 @@ PAYMENT = PaymentResponse.model_validate(
                 "debited_amount": "22.50",
             }
         ],
+        "quarantined": [],
     }
 ).model_dump(mode="json")

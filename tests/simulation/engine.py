@@ -15,7 +15,7 @@ from paynearme.events.event_bus import DeadLetterQueue, EventBus
 from paynearme.events.event_publisher import publish
 from paynearme.ledger.authorization import authorize
 from paynearme.ledger.confirmation import confirm
-from paynearme.ledger.event_mapping import payment_events
+from paynearme.ledger.event_mapping import change_events
 from paynearme.ledger.merchant_data import put_customer, put_order
 from paynearme.ledger.reversal import reverse
 from paynearme.platform.dynamodb import Table
@@ -226,7 +226,7 @@ class Engine:
         """Check the events of a change, and add them to the expected publications."""
         payment_id, old, new = change.new["pnm_payment_identifier"], change.old, change.new
         payment, expected = self.model.payments[payment_id], self.events[payment_id]
-        events = payment_events(old, new, datetime.fromtimestamp(change.at, UTC))
+        events = change_events(old, new, datetime.fromtimestamp(change.at, UTC))
         types = [event.detail_type for event in events if not isinstance(event, PaymentAnomaly)]
         assert types == [event_type] * bool(event_type), f"events {types} instead of {event_type}"
         anomalies = {event.anomaly for event in events if isinstance(event, PaymentAnomaly)}

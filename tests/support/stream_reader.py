@@ -8,7 +8,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from paynearme.ledger.event_mapping import payment_events
+from paynearme.ledger.event_mapping import change_events
 from paynearme.platform.dynamodb import stream_images
 from paynearme.protocol.payment_events import PaymentEvent
 from tests.support.harness import LedgerFixture
@@ -65,7 +65,7 @@ def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
     return [
         event
         for record in records
-        for event in payment_events(
+        for event in change_events(
             *stream_images(record), datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC)
         )
     ]

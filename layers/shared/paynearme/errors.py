@@ -4,8 +4,9 @@ A declined payment is not an error: it is a ``policy.Decision``. A new error is 
 
     ServiceError
     ├── MalformedRequestError, PayloadTooLargeError, ValidationFailedError, NotFoundError
+    │   └── UnprocessableCallbackError
     ├── AuthenticationError
-    │   └── UnknownSiteError, UnsupportedVersionError, SignatureError, StaleTimestampError
+    │   └── UnknownSiteError, UnsupportedVersionError, SignatureError
     ├── PolicyInvalidError
     ├── UnavailableError
     │   └── SiteKeysUnavailableError, PolicyUnavailableError, AccessTokenUnavailableError,
@@ -23,6 +24,7 @@ A declined payment is not an error: it is a ``policy.Decision``. A new error is 
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 
@@ -64,7 +66,7 @@ class PayloadTooLargeError(ServiceError):
 
 
 class AuthenticationError(ServiceError):
-    """The signature, version or timestamp of the callback is invalid, or its site is not configured.
+    """The signature or the version of the callback is invalid, or its site is not configured.
 
     ``reason`` is a fixed code for the log. The response never contains it: it would help to forge a signature.
     """
@@ -92,12 +94,6 @@ class SignatureError(AuthenticationError):
     reason = "invalid_signature"
 
 
-class StaleTimestampError(AuthenticationError):
-    """The callback's timestamp is too far in the past or in the future."""
-
-    reason = "stale_timestamp"
-
-
 class ValidationFailedError(ServiceError):
     """The message violates the protocol.
 
@@ -111,6 +107,18 @@ class ValidationFailedError(ServiceError):
         """Store a fixed description for each invalid parameter."""
         super().__init__("invalid message")
         self.errors = dict(errors)
+
+
+class UnprocessableCallbackError(ValidationFailedError):
+    """An authentic callback cannot be processed and belongs into the quarantine.
+
+    ``reason`` is a ``QuarantineReason``. The sender receives an error only if the callback names no order.
+    """
+
+    def __init__(self, reason: str, errors: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Store the reason, and a fixed description for each invalid parameter."""
+        super().__init__(errors)
+        self.reason = reason
 
 
 class NotFoundError(ServiceError):
@@ -139,7 +147,7 @@ class UnavailableError(ServiceError):
 
 
 class SiteKeysUnavailableError(UnavailableError):
-    """The sites' secret cannot be read, or it is not a valid document."""
+    """The sites' secret cannot be read, or it has no valid entry of the site, and no earlier entry is cached."""
 
     metric = "SiteKeysUnavailable"
 

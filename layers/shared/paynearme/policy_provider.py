@@ -54,8 +54,17 @@ class _AppConfigSession:
             ApplicationIdentifier=self._settings.policy_application,
             EnvironmentIdentifier=self._settings.policy_environment,
             ConfigurationProfileIdentifier=self._settings.policy_profile,
+            RequiredMinimumPollIntervalInSeconds=_poll_interval(self._settings.policy_cache_seconds),
         )
         return response["InitialConfigurationToken"]
+
+
+def _poll_interval(cache_seconds: int) -> int:
+    """Return the minimum poll interval of a session, in seconds. AppConfig rejects earlier polls.
+
+    It is below the cache time, because AppConfig's interval can start later. AppConfig accepts 15 seconds to a day.
+    """
+    return max(15, min(cache_seconds - 5, 24 * 60 * 60))
 
 
 class PolicyProvider:
@@ -91,10 +100,10 @@ class PolicyProvider:
             add_metric("ConfirmationWithoutPolicy")
             return None
 
-    def fallback_text(self, site_identifier: str) -> ConsumerText:
-        """Return the text of a decline without a decision. Sends no request."""
+    def cached_text(self, site_identifier: str, reason: Reason) -> ConsumerText:
+        """Return the text of a decline without a decision, of the last valid policy. Sends no request."""
         texts = self._last_valid.for_site(site_identifier).texts if self._last_valid else DEFAULT_TEXTS
-        return texts[Reason.CANNOT_DECIDE_NOW]
+        return texts[reason]
 
     def _load(self, deadline: Deadline) -> PolicyDocument:
         try:

@@ -9,7 +9,7 @@ from botocore.exceptions import NoCredentialsError, ReadTimeoutError
 
 from paynearme.errors import EventPublishFailedError
 from paynearme.events.event_bus import EntryStatus
-from paynearme.ledger.event_mapping import payment_events
+from paynearme.ledger.event_mapping import change_events
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
 from paynearme.protocol.payment_events import PaymentEvent
 from tests.support.aws_errors import client_error
@@ -18,7 +18,7 @@ from tests.support.stream_record_fixtures import NOW, EventBridgeStub, SqsStub, 
 
 
 def events(*anomalies: str) -> list[PaymentEvent]:
-    return payment_events(item("1"), item("1", 7, anomalies=set(anomalies)), NOW)
+    return change_events(item("1"), item("1", 7, anomalies=set(anomalies)), NOW)
 
 
 def test_event_bus_entry_has_source_type_and_detail(clock: Clock, bus: EventBridgeStub) -> None:

@@ -13,7 +13,7 @@ from paynearme.errors import EventPublishFailedError
 from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.observability import add_log_fields
-from paynearme.protocol.payment_events import SOURCE, PaymentEvent
+from paynearme.protocol.payment_events import SOURCE, Event
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -43,7 +43,7 @@ class EventBus:
         self._name = name
         self._client = client or boto3.client("events", config=CLIENT_CONFIG)
 
-    def put_events(self, events: Sequence[PaymentEvent], deadline: Deadline) -> list[EntryStatus]:
+    def put_events(self, events: Sequence[Event], deadline: Deadline) -> list[EntryStatus]:
         """Publish at most ``MAX_ENTRIES`` events in one request, and return the status of each.
 
         Raises ``EventPublishFailedError`` if no response arrives. EventBridge can have published the events.

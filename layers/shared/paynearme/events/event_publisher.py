@@ -14,17 +14,19 @@ from typing import Any
 
 from paynearme.errors import EventPublishFailedError
 from paynearme.events.event_bus import MAX_ENTRIES, DeadLetterQueue, EntryStatus, EventBus
-from paynearme.ledger.event_mapping import payment_events
+from paynearme.ledger.event_mapping import change_events
 from paynearme.platform import observability
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
 from paynearme.platform.dynamodb import stream_images
-from paynearme.protocol.payment_events import PaymentEvent
+from paynearme.protocol.payment_events import Event
 
 OPERATION = "publish_events"
 LATE_RETRY_SECONDS = 2 * MAX_ATTEMPT_SECONDS
 """The time for retries of events that are older than the limit."""
 DLQ_RESERVE_SECONDS = 10.0
 """The time that remains for the dead-letter queue when the bus is unavailable."""
+
+_LOGGED_FIELDS = {"event_identifier", "site_identifier", "pnm_order_identifier", "pnm_payment_identifier"}
 
 type StreamRecord = Mapping[str, Any]
 """A DynamoDB stream record with both images, as Lambda delivers it."""
@@ -41,7 +43,7 @@ class _PendingChange:
     record: StreamRecord
     payment: str
     changed_at: datetime
-    pending: list[PaymentEvent] = field(default_factory=list)
+    pending: list[Event] = field(default_factory=list)
 
 
 def publish(
@@ -140,7 +142,7 @@ class _Publisher:
 def _read(record: StreamRecord) -> _PendingChange:
     old, new = stream_images(record)
     changed_at = datetime.fromtimestamp(record["dynamodb"]["ApproximateCreationDateTime"], UTC)
-    return _PendingChange(record, str((new or old)["pk"]), changed_at, payment_events(old, new, changed_at))
+    return _PendingChange(record, str((new or old)["pk"]), changed_at, [*change_events(old, new, changed_at)])
 
 
 def _next_batch(changes: Sequence[_PendingChange], blocked_payments: Set[str]) -> list[_PendingChange]:
@@ -152,13 +154,7 @@ def _next_batch(changes: Sequence[_PendingChange], blocked_payments: Set[str]) -
     return list(first_by_payment.values())[:MAX_ENTRIES]
 
 
-def _record_published(event: PaymentEvent) -> None:
+def _record_published(event: Event) -> None:
     observability.add_metric("EventPublished")
-    observability.log_payment(
-        OPERATION,
-        event_type=event.detail_type,
-        event_identifier=event.event_identifier,
-        site_identifier=event.site_identifier,
-        pnm_order_identifier=event.pnm_order_identifier,
-        pnm_payment_identifier=event.pnm_payment_identifier,
-    )
+    identifiers = event.model_dump(include=_LOGGED_FIELDS)
+    observability.log_payment(OPERATION, event_type=event.detail_type, **identifiers)

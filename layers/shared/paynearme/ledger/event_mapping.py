@@ -1,10 +1,10 @@
-"""Map the change of a payment's item to events.
+"""Map the change of a payment's or a quarantined callback's item to events.
 
 The identifier of an event is derived from its content, so that a duplicate has the same identifier.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,8 @@ from paynearme.platform.dynamodb import Item
 from paynearme.protocol.callbacks import Outcome
 from paynearme.protocol.payment_events import (
     AuthorizationDeclined,
+    CallbackQuarantined,
+    Event,
     PaymentAnomaly,
     PaymentAuthorized,
     PaymentConfirmed,
@@ -32,16 +34,37 @@ type _EventDraft = tuple[type[PaymentEvent], str, datetime, Mapping[str, Any]]
 """Type, discriminator (unique for the payment and type), ``occurred_at``, and fields of an event."""
 
 
-def payment_events(old: Item, new: Item, changed_at: datetime) -> list[PaymentEvent]:
-    """Return the events for the change of a payment's item from ``old`` to ``new``, in order.
+def change_events(old: Item, new: Item, changed_at: datetime) -> Sequence[Event]:
+    """Return the events for the change of an item from ``old`` to ``new``, in order.
 
-    An item that does not exist is empty. ``changed_at`` is the time of the change in the table. Other items and
-    test payments produce no events. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for a payment that the ledger
-    did not write.
+    An item that does not exist is empty. ``changed_at`` is the time of the change in the table. Only payments and
+    quarantined callbacks that are no test produce events. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for an
+    item that the ledger did not write.
     """
     # The event source mapping filters the records also, but a redriven record bypasses it.
-    if not new or not schema.is_payment(new) or new["test"]:
+    if new and schema.is_quarantined_callback(new):
+        return [] if old or new["test"] else [_quarantined(new)]
+    # A payment's item without ``revision`` contains only quarantined callbacks.
+    if not new or not schema.is_payment(new) or "revision" not in new or new["test"]:
         return []
+    return _payment_events(old, new, changed_at)
+
+
+def _quarantined(item: Item) -> CallbackQuarantined:
+    parts = (item["site_identifier"], CallbackQuarantined.detail_type, item["fingerprint"], item["received_at"])
+    return CallbackQuarantined(
+        event_identifier=str(uuid.uuid5(_EVENT_NAMESPACE, "/".join(parts))),
+        occurred_at=_parse_timestamp(item["received_at"]),
+        site_identifier=item["site_identifier"],
+        kind=item["kind"],
+        reason=item["reason"],
+        quarantine_identifier=schema.quarantine_identifier(item["site_identifier"], item["fingerprint"]),
+        pnm_payment_identifier=item.get("pnm_payment_identifier"),
+        pnm_order_identifier=item.get("pnm_order_identifier"),
+    )
+
+
+def _payment_events(old: Item, new: Item, changed_at: datetime) -> list[PaymentEvent]:
     drafts = [*_decision(old, new), *_outcome(old, new), *_reversals(old, new), *_unconfirmed(old, new)]
     # An item has no timestamps of anomalies, so the time of the event that caused them is used.
     drafts += _anomalies(old, new, drafts[0][2] if drafts else changed_at)

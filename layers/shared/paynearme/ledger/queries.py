@@ -13,6 +13,7 @@ from paynearme.protocol.api_responses import (
     CustomerResponse,
     OrderResponse,
     PaymentResponse,
+    QuarantinedDetails,
     RecentCount,
     ReversalDetails,
     WindowResponse,
@@ -72,19 +73,24 @@ def get_payment(
     (item,) = table.read([schema.payment_key(site_id, pnm_payment_identifier, test=test)], deadline)
     if not item:
         return None
-    reversals = [
-        ReversalDetails.model_validate(value)
-        for name, value in item.items()
-        if name.startswith(schema.REVERSAL_PREFIX) and isinstance(value, dict)
-    ]
+    reversals = [ReversalDetails.model_validate(value) for value in _maps(item, schema.REVERSAL_PREFIX)]
+    quarantined = [QuarantinedDetails.model_validate(value) for value in _maps(item, schema.QUARANTINED_PREFIX)]
+    # A quarantined callback can be the only message about a payment. It is not the source of the recorded order.
+    identifiers = {"site_identifier": site_id, "pnm_payment_identifier": pnm_payment_identifier, "test": test}
     return PaymentResponse.model_validate(
-        item
+        identifiers
+        | item
         | {
             "reservation": _reservation(item),
             "anomalies": sorted(item.get("anomalies", ())),
             "reversals": sorted(reversals, key=lambda reversal: reversal.at),
+            "quarantined": sorted(quarantined, key=lambda callback: callback.at),
         }
     )
+
+
+def _maps(item: Item, prefix: str) -> list[Item]:
+    return [value for name, value in item.items() if name.startswith(prefix) and isinstance(value, dict)]
 
 
 def _window(window: Window, item: Item) -> WindowResponse:

@@ -9,6 +9,8 @@ from paynearme.ledger.reservations import reservation_changes, reservation_of
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table
 
+_NOT_QUARANTINED = "(attribute_not_exists(quarantined_callbacks) OR quarantined_callbacks <= :none)"
+
 
 def release(
     table: Table,
@@ -21,6 +23,7 @@ def release(
     """Release the reservation of an authorized payment without an outcome, once for all duplicates.
 
     Return whether this call released it. The release ends the pending state, and a later confirmation counts again.
+    A payment with an unresolved callback in the quarantine is left unchanged, because the callback can be its outcome.
     With ``pending_since`` (of ``PendingPayment``), a payment with a newer decision is left unchanged. Raises
     ``LedgerUnavailableError``. Costs 2 requests.
     """
@@ -29,6 +32,8 @@ def release(
     condition_values = {} if pending_since is None else {"since": pending_since}
     pending_condition = f" AND {STILL_PENDING}" if condition_values else ""
     while True:
+        if payment.get("quarantined_callbacks", schema.ZERO) > 0:
+            return False
         if condition_values and payment.get("pending_since") != pending_since:
             return False
         previous = reservation_of(payment)
@@ -40,8 +45,8 @@ def release(
             key,
             next_.values() | {"released_at": now.isoformat()},
             removes=PENDING_ATTRIBUTES,
-            condition=f"{schema.WITHOUT_OUTCOME} AND {previous.condition}{pending_condition}",
-            condition_values=previous.values() | condition_values,
+            condition=f"{schema.WITHOUT_OUTCOME} AND {_NOT_QUARANTINED} AND {previous.condition}{pending_condition}",
+            condition_values=previous.values() | condition_values | {"none": schema.ZERO},
         )
         conflicts = table.transact([change, *reservation_changes(site_id, previous, next_, now)], deadline)
         if conflicts is None:

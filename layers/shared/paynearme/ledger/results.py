@@ -1,7 +1,7 @@
 """The results of the ledger's operations, with their log fields and metrics."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from paynearme.ledger.anomalies import Anomaly
 from paynearme.policy import ConsumerText, Decision, Reason
 from paynearme.policy.texts import render
 from paynearme.protocol.callbacks import AuthorizationResponse, Outcome
+from paynearme.protocol.quarantine import parse_identifier
 from paynearme.protocol.reversals import ReversalKind
 
 _SITE_PAYMENT_NAMESPACE = uuid.UUID("8d9d0fd5-0f0c-4c31-9f1d-2f5b6a3b7f43")
@@ -22,7 +23,7 @@ class AuthorizationResult:
 
     decision: Decision
     decided_at: datetime
-    site_payment_identifier: str
+    site_payment_identifier: str | None
     is_duplicate: bool
     anomalies: frozenset[Anomaly] = frozenset()
 
@@ -110,24 +111,24 @@ class ReversalResult:
 def site_payment_identifier(site_id: str, pnm_payment_identifier: str, *, test: bool) -> str:
     """Return the merchant's identifier of a payment that PayNearMe created without one.
 
-    It is derived (UUID version 5), so that the fallback decline contains the same identifier without the ledger.
+    It is derived (UUID version 5), so that a decline without a decision contains the same identifier.
     """
     return str(uuid.uuid5(_SITE_PAYMENT_NAMESPACE, f"{'test' if test else 'live'}/{site_id}/{pnm_payment_identifier}"))
 
 
-def fallback_decline(
-    text_for: Callable[[str], ConsumerText], parameters: Mapping[str, str], now: datetime
+def decline_without_decision(
+    text: ConsumerText, reason: Reason, parameters: Mapping[str, str], now: datetime
 ) -> AuthorizationResult:
-    """Return the decline of an authorization that cannot be decided.
+    """Return the decline of an authorization for which no decision is stored.
 
-    ``text_for`` returns the consumer text of a site. Raises ``KeyError`` if ``parameters`` contain no payment.
+    ``text`` is the consumer text for ``reason``. ``parameters`` can be unverified or invalid.
     """
-    identifier = parameters.get("site_payment_identifier") or site_payment_identifier(
-        parameters["site_identifier"], parameters["pnm_payment_identifier"], test=parameters.get("test") == "true"
-    )
-    text = text_for(parameters["site_identifier"])
-    decline_reason = render(text.decline_reason or "", {})
-    decision = Decision(False, Reason.CANNOT_DECIDE_NOW, decline_reason, render(text.receipt, {}))
+    identifier = parse_identifier(parameters.get("site_payment_identifier"))
+    payment = parameters.get("pnm_payment_identifier")
+    if identifier is None and payment:
+        is_test = parameters.get("test") == "true"
+        identifier = site_payment_identifier(parameters.get("site_identifier", ""), payment, test=is_test)
+    decision = Decision(False, reason, render(text.decline_reason or "", {}), render(text.receipt, {}))
     return AuthorizationResult(decision, now, identifier, is_duplicate=False)
 
 

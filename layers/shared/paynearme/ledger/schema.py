@@ -23,7 +23,18 @@ WITHOUT_OUTCOME = "attribute_not_exists(outcome)"
 REVERSAL_PREFIX = "reversal_"
 """The beginning of the names of a payment's attributes that contain one reversal each."""
 
+QUARANTINED_PREFIX = "quarantined_"
+"""The beginning of the names of a payment's attributes that contain one quarantined callback each."""
+
+QUARANTINE_PARTITION = "QUARANTINE#"
+"""The beginning of the index partitions of unresolved quarantined callbacks."""
+
+QUARANTINED_SINCE = "quarantined#"
+"""The beginning of the index sort keys of unresolved quarantined callbacks. The time of the reception follows."""
+
 _PAYMENT = "PAYMENT"
+_QUARANTINE = "QUARANTINE"
+_CALLBACK_ID_LENGTH = 32
 _SELF_IMPOSED_LIMITS = {window: f"self_imposed_{window}_limit" for window in WindowKind}
 
 
@@ -35,6 +46,26 @@ def payment_key(site_id: str, pnm_payment_identifier: str, *, test: bool) -> Key
 def is_payment(item: Item) -> bool:
     """Return whether the item is a payment."""
     return bool(item["sk"] == _PAYMENT)
+
+
+def quarantine_key(site_id: str, fingerprint: str) -> Key:
+    """Return the key of a quarantined callback, from the fingerprint of its message or the first 32 digits of it."""
+    return (f"{_QUARANTINE}#{site_id}#{fingerprint[:_CALLBACK_ID_LENGTH]}", _QUARANTINE)
+
+
+def quarantine_identifier(site_id: str, fingerprint: str) -> str:
+    """Return the identifier of a quarantined callback for operators."""
+    return f"{site_id}/{fingerprint[:_CALLBACK_ID_LENGTH]}"
+
+
+def quarantined_attribute(fingerprint: str) -> str:
+    """Return the name of a payment's attribute for a quarantined callback."""
+    return f"{QUARANTINED_PREFIX}{fingerprint[:12]}"
+
+
+def is_quarantined_callback(item: Item) -> bool:
+    """Return whether the item is a quarantined callback."""
+    return bool(item["sk"] == _QUARANTINE)
 
 
 def intent_key(site_id: str, site_payment_identifier: str) -> Key:

@@ -1,7 +1,7 @@
 """The configuration of all AWS clients, and the one predicate for retryable errors."""
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 from paynearme.platform.deadline import RetryableError
 
@@ -45,3 +45,8 @@ def is_retryable(error: BaseException) -> bool:
         return bool(reasons & _RETRYABLE_REASONS) and "ConditionalCheckFailed" not in reasons
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error.response["Error"]["Code"] in _RETRYABLE_CODES or status >= 500
+
+
+def is_infrastructure_error(error: BaseException) -> bool:
+    """Return whether AWS, the network or the operating system caused an error, not the processed message."""
+    return isinstance(error, BotoCoreError | ClientError | RetryableError | OSError)

@@ -67,8 +67,8 @@ def from_headers(event: ProxyEvent, names: Iterable[str]) -> dict[str, str]:
     return header_values
 
 
-def from_body(event: ProxyEvent) -> dict[str, str]:
-    """Return the parameters of a JSON object or of a form.
+def from_body(event: ProxyEvent) -> dict[str, str | None]:
+    """Return the parameters of a JSON object or of a form. A JSON null is ``None``.
 
     The first character decides: a form never starts with a brace, and senders set a wrong content type.
     Raises ``MalformedRequestError`` and ``PayloadTooLargeError``.
@@ -93,16 +93,17 @@ def from_json_body(event: ProxyEvent) -> dict[str, str]:
     errors |= {_printable_name(name): _NO_PARAMETER for name, _ in content if not _NAME.fullmatch(name)}
     if errors:
         raise ValidationFailedError(errors)
-    return _validated((name, _json_scalar_text(value)) for name, value in content)
+    parameters = _validated((name, _json_scalar_text(value)) for name, value in content)
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _printable_name(name: str) -> str:
     return name[:_MAX_NAME_SHOWN] if name.isprintable() else "(unprintable)"
 
 
-def undecodable_parameters(event: ProxyEvent, parameters: Mapping[str, str]) -> bool:
+def undecodable_parameters(event: ProxyEvent, parameters: Mapping[str, str | None]) -> bool:
     """Return whether API Gateway replaced bytes that are not UTF-8, which it does in a query and in a text body."""
-    return not event.get("isBase64Encoded") and any(_REPLACEMENT in value for value in parameters.values())
+    return not event.get("isBase64Encoded") and any(_REPLACEMENT in (value or "") for value in parameters.values())
 
 
 def _decode_body(event: ProxyEvent) -> str:
@@ -148,9 +149,9 @@ def _json_scalar_text(value: object) -> str | None:
     raise MalformedRequestError
 
 
-def _validated(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
-    """Return the pairs as parameters. A JSON null is omitted after the check of its name."""
-    parameters: dict[str, str | None] = {}
+def _validated[T: (str, str | None)](pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return the pairs as parameters."""
+    parameters: dict[str, T] = {}
     for name, value in pairs:
         if name in parameters or not _NAME.fullmatch(name):
             raise MalformedRequestError
@@ -159,4 +160,4 @@ def _validated(pairs: Iterable[tuple[str, str | None]]) -> dict[str, str]:
         except UnicodeEncodeError:
             raise MalformedRequestError from None
         parameters[name] = value
-    return {name: value for name, value in parameters.items() if value is not None}
+    return parameters

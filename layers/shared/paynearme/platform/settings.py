@@ -57,6 +57,8 @@ class Settings(EnvironmentSettings):
     max_clock_skew_seconds: int = 300
     # Never in production: PayNearMe would retry the confirmations of an annotated order until it stops trying.
     certification_hooks: bool = False
+    # Lambda sets it.
+    aws_lambda_function_version: str = ""
     # PayNearMe waits 10 seconds in total, including the network and a cold start.
     response_timeout_seconds: float = 6.5
     # The backend waits longer than PayNearMe, so a slow PayNearMe gets more time.

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from paynearme.protocol.callbacks import Outcome
+from paynearme.protocol.quarantine import CallbackKind, QuarantineReason
 from paynearme.protocol.reversals import ReversalKind
 from paynearme.protocol.types import Identifier, PnmIdentifier, matching
 
@@ -132,6 +133,15 @@ class ReservationResponse(ApiModel):
     windows: ReservedWindows
 
 
+class QuarantinedDetails(ApiModel):
+    """One callback about the payment that could not be processed, and that an operator has not resolved."""
+
+    at: datetime = Field(description="The time of the callback.")
+    kind: CallbackKind = Field(description="The endpoint of the callback.")
+    reason: QuarantineReason = Field(description="The code of the reason for which it was not processed.")
+    pnm_order_identifier: str = Field(description="The order that the callback names.")
+
+
 class PaymentResponse(ApiModel):
     """A payment with its decision, its outcome, its reservation and its reversals.
 
@@ -141,7 +151,9 @@ class PaymentResponse(ApiModel):
     site_identifier: Identifier
     pnm_payment_identifier: PnmIdentifier
     test: bool
-    pnm_order_identifier: PnmIdentifier
+    pnm_order_identifier: PnmIdentifier | None = Field(
+        default=None, description="null if all callbacks of the payment are in the quarantine."
+    )
     site_customer_identifier: Identifier | None = None
     site_order_identifier: Identifier | None = None
     site_payment_identifier: Identifier | None = None
@@ -185,3 +197,9 @@ class PaymentResponse(ApiModel):
     reversed_amount: Dollars | None = Field(default=None, description="The sum of the reversals.")
     debited_amount: Dollars | None = Field(default=None, description="The part that was debited from the balance.")
     reversals: list[ReversalDetails] = Field(description="The reversals, in order of time.")
+    quarantined: list[QuarantinedDetails] = Field(
+        description="The unresolved callbacks in the quarantine, in order of time, at most 4."
+    )
+    quarantine_overflow: int = Field(
+        default=0, description="The number of further callbacks that the quarantine did not store."
+    )

@@ -5,15 +5,20 @@ Guaranteed ACH. A site's settings and the payment type determine which optional 
 ``reversals`` has the third callback.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from paynearme.errors import UnprocessableCallbackError, ValidationFailedError
 from paynearme.protocol.boundary_ambiguity import ambiguous_parameters
-from paynearme.protocol.parsing import Message
+from paynearme.protocol.fingerprint import callback_fingerprint
+from paynearme.protocol.parsing import Message, read_message
+from paynearme.protocol.quarantine import CallbackKind, QuarantineReason
+from paynearme.protocol.signing import VERSION_PATTERN, string_to_sign
 from paynearme.protocol.types import (
     Currency,
     EpochSeconds,
@@ -30,23 +35,33 @@ from paynearme.protocol.types import (
 
 _AMOUNTS = ("payment_amount", "payment_currency", "net_payment_amount", "net_payment_currency")
 
-REVERSAL_FIELDS = frozenset({"reverse_amount", "reverse_code", "reverse_reason", "reverse_type"})
-"""The parameters of reversals only. Every reversal has at least one of them."""
+_REVERSAL_FIELDS = ("reverse_amount", "reverse_code", "reverse_reason", "reverse_type")
 
-# A rejection by content would let a consumer block the merchant's confirmations.
+# PayNearMe publishes neither the parameters nor the payment types of disbursements. These occur in records.
+_PUSH_PARAMETER_PREFIX = "due_to_recipient_"
+_PUSH_PAYMENT_TYPE = re.compile(r"push|pin4|payout|disburse|withdraw", re.IGNORECASE)
+
+# A changed boundary in these texts gives a consumer no advantage.
 _CONSUMER_CONTROLLED = frozenset(
     {"agent_email", "agent_name", "payment_bank_name", "payment_card_last4", "user_agent_string", "user_environment"}
 )
 
 
+Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
+"""PayNearMe's version of the protocol."""
+
+
 class CallbackMessage(Message):
     """The parameters of every callback."""
+
+    callback_kind: ClassVar[CallbackKind]
 
     site_identifier: Identifier
     pnm_order_identifier: PnmIdentifier
     pnm_payment_identifier: PnmIdentifier
-    version: Literal["2.0", "3.0"]
-    timestamp: EpochSeconds
+    version: Version
+    # Confirmations and reversals can arrive hours late, so only an authorization requires a valid timestamp.
+    timestamp: Lenient[EpochSeconds] = None
     test: Flag = False
 
     site_customer_identifier: Identifier | None = None
@@ -101,9 +116,33 @@ class CallbackMessage(Message):
         return {name: text for name, text in parameters.items() if text != "" or name not in cls.model_fields}
 
     @classmethod
-    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return errors for parameters with an ambiguous boundary (``boundary_ambiguity``)."""
-        return ambiguous_parameters(parameters, cls.model_fields, _all_field_names(), _CONSUMER_CONTROLLED)
+    def unsupported_reason(cls, parameters: Mapping[str, str]) -> QuarantineReason | None:
+        """Return the reason for which a message is none that this project processes, or ``None``."""
+        is_push = any(name.startswith(_PUSH_PARAMETER_PREFIX) for name in parameters)
+        if is_push or _PUSH_PAYMENT_TYPE.search(parameters.get("payment_type", "")):
+            return QuarantineReason.PUSH_CALLBACK
+        return None if parameters.get("pnm_payment_identifier") else QuarantineReason.UNSUPPORTED_CALLBACK
+
+
+def read_callback[M: CallbackMessage](model: type[M], parameters: Mapping[str, str]) -> M:
+    """Return authentic ``parameters`` as a ``model``.
+
+    Raises ``UnprocessableCallbackError`` with the reason. An ambiguous message has no other reason: the quarantine
+    replays messages with another reason as they were received.
+    """
+    if ambiguous := ambiguous_parameters(parameters, model.model_fields, _all_field_names(), _CONSUMER_CONTROLLED):
+        raise UnprocessableCallbackError(QuarantineReason.AMBIGUOUS_TEXT, ambiguous)
+    if reason := model.unsupported_reason(parameters):
+        raise UnprocessableCallbackError(reason)
+    try:
+        return read_message(model, parameters)
+    except ValidationFailedError as error:
+        raise UnprocessableCallbackError(QuarantineReason.INVALID_PARAMETERS, error.errors) from None
+
+
+def fingerprint(parameters: Mapping[str, str]) -> str:
+    """Return the ``callback_fingerprint`` of a callback, from the parameters that its signature covers."""
+    return callback_fingerprint(string_to_sign(parameters), _all_field_names())
 
 
 @cache
@@ -116,17 +155,46 @@ def _all_field_names() -> frozenset[str]:
 class Authorization(CallbackMessage):
     """PayNearMe's request for a decision about a payment."""
 
+    callback_kind: ClassVar[CallbackKind] = CallbackKind.AUTHORIZATION
+
+    timestamp: EpochSeconds
     payment_amount: Money
     payment_currency: Currency
     net_payment_amount: Money | None = None
     net_payment_currency: Currency | None = None
 
+    @classmethod
+    def unsupported_reason(cls, parameters: Mapping[str, str]) -> QuarantineReason | None:
+        """Return also a reason for a confirmation and for a reversal, which need no decision."""
+        if reason := super().unsupported_reason(parameters):
+            return reason
+        is_other = has_outcome(parameters) or is_reversal(parameters)
+        return QuarantineReason.WRONG_ENDPOINT if is_other else None
+
 
 class Outcome(StrEnum):
-    """The outcome of a payment: the ``status`` of a confirmation."""
+    """The outcome of a payment: the ``status`` of a confirmation, which can have another case."""
 
     PAYMENT = "payment"
     DECLINE = "decline"
+
+
+def _normalized_status(value: object) -> str:
+    return str(value).strip().lower()
+
+
+def has_outcome(parameters: Mapping[str, str]) -> bool:
+    """Return whether the parameters have the outcome of a payment, as those of a confirmation."""
+    return _normalized_status(parameters.get("status", "")) in tuple(Outcome)
+
+
+def _is_paid(parameters: Mapping[str, str]) -> bool:
+    return _normalized_status(parameters.get("status", "")) == Outcome.PAYMENT
+
+
+def is_reversal(parameters: Mapping[str, str]) -> bool:
+    """Return whether the parameters are those of a reversal: at least one exists only in reversals."""
+    return any(parameters.get(name) for name in _REVERSAL_FIELDS)
 
 
 class Confirmation(CallbackMessage):
@@ -135,7 +203,9 @@ class Confirmation(CallbackMessage):
     The outcome ``payment`` requires non-negative amounts in dollars, because they change the customer's balance.
     """
 
-    status: Outcome
+    callback_kind: ClassVar[CallbackKind] = CallbackKind.CONFIRMATION
+
+    status: Annotated[Outcome, BeforeValidator(_normalized_status)]
     payment_amount: Money | None = None
     payment_currency: Currency | None = None
     net_payment_amount: Money | None = None
@@ -145,20 +215,28 @@ class Confirmation(CallbackMessage):
     order_payee_identifier: Identifier | None = None
 
     @classmethod
-    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return also errors for missing and invalid amounts of the outcome ``payment``."""
-        errors = super().cross_field_errors(parameters)
+    def unsupported_reason(cls, parameters: Mapping[str, str]) -> QuarantineReason | None:
+        """Return also a reason for a reversal, for an unknown outcome, and for a paid amount that is not in dollars."""
+        if reason := super().unsupported_reason(parameters):
+            return reason
         # The URL is not signed: an authentic reversal that arrives at this endpoint must not post a payment.
-        errors |= dict.fromkeys(REVERSAL_FIELDS & parameters.keys(), "is not a parameter of a confirmation")
-        if parameters.get("status") != Outcome.PAYMENT:
-            return errors
+        if is_reversal(parameters):
+            return QuarantineReason.WRONG_ENDPOINT
+        if parameters.get("status") and not has_outcome(parameters):
+            return QuarantineReason.UNKNOWN_STATUS
+        currencies = {parameters.get(name) or "USD" for name in _AMOUNTS if "currency" in name}
+        is_foreign = _is_paid(parameters) and currencies != {"USD"}
+        return QuarantineReason.CURRENCY_NOT_SUPPORTED if is_foreign else None
+
+    @classmethod
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return errors for missing and negative amounts of the outcome ``payment``."""
+        if not _is_paid(parameters):
+            return {}
         amounts = {name: parameters.get(name, "") for name in _AMOUNTS}
-        return (
-            errors
-            | {name: "must be in USD" for name, text in amounts.items() if "currency" in name and text != "USD"}
-            | {name: "must not be negative" for name, text in amounts.items() if text.startswith("-")}
-            | {name: "is required" for name, text in amounts.items() if not text}
-        )
+        return {name: "must not be negative" for name, text in amounts.items() if text.startswith("-")} | {
+            name: "is required" for name, text in amounts.items() if not text
+        }
 
 
 class CallbackResponse(BaseModel):
@@ -169,7 +247,8 @@ class CallbackResponse(BaseModel):
     envelope: str = Field(exclude=True)
     element: str = Field(exclude=True)
 
-    pnm_order_identifier: PnmIdentifier
+    # An authentic callback can name an order with an identifier that its model does not accept.
+    pnm_order_identifier: Identifier
 
     def fields(self) -> dict[str, str]:
         """Return the set fields in the order of PayNearMe's samples."""

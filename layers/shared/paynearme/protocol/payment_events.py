@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from paynearme.protocol.api_responses import ApiModel, Dollars
+from paynearme.protocol.quarantine import CallbackKind, QuarantineReason
 from paynearme.protocol.reversals import ReversalKind
 from paynearme.protocol.types import Identifier, PnmIdentifier
 
@@ -18,7 +19,7 @@ SOURCE = "paynearme"
 """The ``source`` of the events. Each event type has its own ``detail-type``."""
 
 
-class PaymentEvent(ApiModel):
+class Event(ApiModel):
     """The fields of every event (EventBridge's ``detail``)."""
 
     model_config = ConfigDict(extra="forbid")
@@ -31,10 +32,15 @@ class PaymentEvent(ApiModel):
         "ignore repetitions."
     )
     occurred_at: datetime = Field(description="The time of the change.")
+    site_identifier: Identifier
+
+
+class PaymentEvent(Event):
+    """The fields of every event about a payment."""
+
     sequence: int = Field(
         description="Increases with each event of a payment, with gaps. Events can arrive in another order."
     )
-    site_identifier: Identifier
     pnm_payment_identifier: PnmIdentifier
     pnm_order_identifier: PnmIdentifier
     site_customer_identifier: Identifier | None = None
@@ -131,7 +137,19 @@ class ReservationReleased(PaymentEvent):
     decided_at: datetime
 
 
-EVENTS: tuple[type[PaymentEvent], ...] = (
+class CallbackQuarantined(Event):
+    """An authentic callback could not be processed. An operator must resolve it. It can name no payment."""
+
+    detail_type: ClassVar[str] = "CallbackQuarantined"
+
+    kind: CallbackKind = Field(description="The endpoint of the callback.")
+    reason: QuarantineReason = Field(description="The code of the reason for which it was not processed.")
+    quarantine_identifier: str = Field(description="The identifier for the operator's commands.")
+    pnm_payment_identifier: PnmIdentifier | None = None
+    pnm_order_identifier: Identifier | None = None
+
+
+EVENTS: tuple[type[Event], ...] = (
     PaymentAuthorized,
     AuthorizationDeclined,
     PaymentConfirmed,
@@ -140,5 +158,6 @@ EVENTS: tuple[type[PaymentEvent], ...] = (
     PaymentAnomaly,
     PaymentUnconfirmed,
     ReservationReleased,
+    CallbackQuarantined,
 )
 """All event types."""

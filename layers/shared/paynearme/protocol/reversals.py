@@ -1,28 +1,24 @@
 """The reverse callback: a cancellation, a refund, a chargeback or a bank return of a payment.
 
 PayNearMe publishes the identifiers, ``payment_amount`` (of the whole payment), ``payment_arn``, and ``reverse_type``,
-``reverse_code`` and ``reverse_reason`` with a few examples. A third party publishes the other names. It is not public
-which parameters are required, which other values they have, and the format of the acknowledgement. The docstrings mark
-each assumption.
+``reverse_code`` and ``reverse_reason`` with a few examples. A third party publishes the other names, and the
+acknowledgement, which it states to be PayNearMe's own wording. It is not public which parameters are required, and which
+other values they have. The docstrings mark each assumption.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from itertools import takewhile
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from paynearme.protocol.callbacks import REVERSAL_FIELDS, CallbackMessage, CallbackResponse
-from paynearme.protocol.signing import string_to_sign
+from paynearme.protocol.callbacks import CallbackMessage, CallbackResponse, fingerprint, has_outcome, is_reversal
+from paynearme.protocol.quarantine import CallbackKind, QuarantineReason
 from paynearme.protocol.types import Currency, Flag, FreeText, Identifier, Lenient, Money
 
-# A retry can have another timestamp and another version. Any other time, such as ``risk_timestamp``, identifies a
-# reversal, so the name must not follow an underscore.
-_TRANSPORT_FIELDS = re.compile(r"(?<!_)(?:timestamp[0-9]+|version[23]\.0)", re.ASCII)
 _ACH_RETURN = re.compile(r"R[0-9]{2}", re.ASCII | re.IGNORECASE)
 
 
@@ -39,6 +35,8 @@ class Reversal(CallbackMessage):
 
     The returned amount is required, in dollars and greater than zero, because it changes the customer's balance.
     """
+
+    callback_kind: ClassVar[CallbackKind] = CallbackKind.REVERSAL
 
     reverse_amount: Money | None = None
     reverse_currency: Currency | None = None
@@ -62,11 +60,22 @@ class Reversal(CallbackMessage):
     _fingerprint: str = PrivateAttr(default="")
 
     @classmethod
-    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return also errors for a missing or an invalid amount, and for a message that is not a reversal."""
-        errors = super().cross_field_errors(parameters)
+    def unsupported_reason(cls, parameters: Mapping[str, str]) -> QuarantineReason | None:
+        """Return also a reason for a confirmation, and for an amount that is not in dollars."""
+        if reason := super().unsupported_reason(parameters):
+            return reason
         # The URL is not signed: an authentic confirmation that arrives at this endpoint must not debit a balance.
-        if not any(parameters.get(name) for name in REVERSAL_FIELDS):
+        if not is_reversal(parameters) and has_outcome(parameters):
+            return QuarantineReason.WRONG_ENDPOINT
+        _, currency = _amount_fields(parameters)
+        is_foreign = is_reversal(parameters) and (parameters.get(currency) or "USD") != "USD"
+        return QuarantineReason.CURRENCY_NOT_SUPPORTED if is_foreign else None
+
+    @classmethod
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return errors for a message that is not a reversal, and for a missing or an invalid amount."""
+        errors = {}
+        if not is_reversal(parameters):
             errors["reverse_type"] = "is required"
         amount, currency = _amount_fields(parameters)
         text = parameters.get(amount, "")
@@ -76,25 +85,26 @@ class Reversal(CallbackMessage):
             errors[amount] = "must be greater than zero"
         if not parameters.get(currency):
             errors[currency] = "is required"
-        elif parameters[currency] != "USD":
-            errors[currency] = "must be in USD"
         return errors
 
     @model_validator(mode="wrap")
     @classmethod
     def _store_fingerprint(cls, parameters: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         reversal = handler(parameters)
-        text = _TRANSPORT_FIELDS.sub("", string_to_sign(parameters))
-        reversal._fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        reversal._fingerprint = fingerprint(parameters)
         return reversal
+
+    def replayed_with(self, stored_fingerprint: str) -> Self:
+        """Return this reversal with the fingerprint of the received message, of which it has only some parameters."""
+        self._fingerprint = stored_fingerprint
+        return self
 
     @property
     def fingerprint(self) -> str:
         """Return 64 hex digits that are equal for retries of one reversal and differ between reversals.
 
-        PayNearMe publishes no identifier for reversals. The fingerprint is the SHA-256 of the signed text without
-        timestamp and version, so a moved boundary does not change it. Two reversals with the same other parameters
-        have one fingerprint.
+        PayNearMe publishes no identifier for reversals, so ``callback_fingerprint`` identifies one. Two reversals
+        with the same parameters other than timestamp and version have one fingerprint.
         """
         return self._fingerprint
 
@@ -148,6 +158,6 @@ def _amount_fields(parameters: Mapping[str, str]) -> tuple[str, str]:
 class ReversalResponse(CallbackResponse):
     """The acknowledgement of a reversal. Duplicates receive the same response.
 
-    Its envelope is not public: ``envelope`` and ``element`` are the site's ``reverse_envelope`` and
-    ``reverse_element``.
+    Only a third party publishes its names, so ``envelope`` and ``element`` are settings of the site,
+    ``reverse_envelope`` and ``reverse_element``.
     """

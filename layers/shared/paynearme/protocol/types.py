@@ -28,6 +28,7 @@ PARAMETER_NAME_PREFIX = r"(?:pnm|pricing|refund|retailer|return|reversal|reverse
 
 _CENT = Decimal("0.01")
 _MONEY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
+_EPOCH = re.compile(r"([0-9]{1,13})(?:\.[0-9]*)?", re.ASCII)
 _PARAMETER_NAME = re.compile(PARAMETER_NAME_PREFIX)
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
@@ -99,6 +100,12 @@ def _timestamp(value: object) -> datetime:
     raise invalid("must be a time with its offset from UTC, like 2026-11-20T18:00:00-05:00")
 
 
+def _epoch_seconds(value: object) -> int:
+    if isinstance(value, str) and (parsed := _EPOCH.fullmatch(value)):
+        return int(parsed[1]) // (1000 if len(parsed[1]) == 13 else 1)
+    raise invalid("must be seconds since 1970")
+
+
 def _positive(value: Decimal) -> Decimal:
     if value <= 0:
         raise invalid("must be greater than zero")
@@ -151,8 +158,8 @@ NonNegativeMoney = Annotated[
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 """An ISO 4217 code."""
 
-EpochSeconds = Annotated[int, matching(r"[0-9]{1,12}", "must be seconds since 1970")]
-"""Seconds since 1970-01-01 UTC."""
+EpochSeconds = Annotated[int, BeforeValidator(_epoch_seconds)]
+"""Seconds since 1970-01-01 UTC. A value of 13 digits is in milliseconds, and a fraction is ignored."""
 
 Flag = Annotated[bool, BeforeValidator(parse_flag), WithJsonSchema({"enum": [True, False, "true", "false"]})]
 """``true`` or ``false``, as text or as a JSON boolean."""

@@ -1,0 +1,167 @@
+"""Store authentic callbacks that cannot be processed, until an operator resolves them.
+
+The key of an item is the site and the fingerprint of the signed text, so a repeated callback is the same item. The
+payment's item counts its unresolved callbacks: while one exists, the payment's reservation is not released. The sparse
+index ``pending`` contains the unresolved items. ``quarantine_items`` reads and resolves them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from paynearme.ledger import schema
+from paynearme.ledger.pending_payments import PARTITIONS, PENDING_ATTRIBUTES
+from paynearme.ledger.results import pascal_case
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Item, Table, Update
+from paynearme.protocol.callbacks import fingerprint
+from paynearme.protocol.quarantine import (
+    CallbackKind,
+    QuarantineReason,
+    order_identifier,
+    payment_identifier,
+    stored_parameters,
+)
+
+MAX_STORED_PER_PAYMENT = 4
+"""The maximum number of unresolved callbacks of a payment. Further ones are only counted."""
+
+UNRESOLVED = "unresolved"
+"""The ``resolution`` of an item that an operator must resolve."""
+
+_NEW = "attribute_not_exists(pk)"
+_BELOW_MAXIMUM = "(attribute_not_exists(quarantined_callbacks) OR quarantined_callbacks <= :max)"
+_UNDECIDED = "attribute_not_exists(decision)"
+
+
+@dataclass(frozen=True)
+class UnprocessedCallback:
+    """An authentic callback that was not processed. ``parameters`` are those that its signature covers.
+
+    ``function_version`` is the version of the function that received it.
+    """
+
+    site_identifier: str
+    kind: CallbackKind
+    reason: QuarantineReason
+    parameters: Mapping[str, str]
+    invalid_parameters: Sequence[str] = ()
+    function_version: str = ""
+
+
+class QuarantineEffect(StrEnum):
+    """The effect of a callback on the quarantine."""
+
+    STORED = "stored"
+    REPEATED = "repeated"
+    """The item exists, and its count of receptions increased."""
+    COUNTED = "counted"
+    """The payment has the maximum number of items, and its count of further callbacks increased."""
+    IGNORED = "ignored"
+    """A late repetition of an authorization that has a decision."""
+
+
+@dataclass(frozen=True)
+class QuarantineResult:
+    """The item of a callback, and the effect of the callback."""
+
+    reason: QuarantineReason
+    identifier: str
+    effect: QuarantineEffect
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Return the fields for the log line."""
+        return {
+            "quarantine_reason": str(self.reason),
+            "quarantine_identifier": self.identifier,
+            "quarantine_effect": str(self.effect),
+        }
+
+    @property
+    def metrics(self) -> dict[str, int]:
+        """Return metric values by metric name. ``QuarantineSize`` triggers the alarm before the next sweep reports."""
+        match self.effect:
+            case QuarantineEffect.IGNORED:
+                return {"StaleAuthorizationRepeated": 1}
+            case QuarantineEffect.REPEATED:
+                return {"QuarantineRepeated": 1}
+        return {"CallbackQuarantined": 1, f"Quarantined{pascal_case(self.reason)}": 1, "QuarantineSize": 1}
+
+
+def quarantine(table: Table, callback: UnprocessedCallback, now: datetime, deadline: Deadline) -> QuarantineResult:
+    """Store a callback, once for all repetitions, with at most ``MAX_STORED_PER_PAYMENT`` for a payment.
+
+    A stale authorization of a payment with a decision is a late repetition, and only counted. Raises
+    ``LedgerUnavailableError``. Costs 1 request, 2 for a repetition and for a callback above the maximum.
+    """
+    site_id = callback.site_identifier
+    callback_id = fingerprint(callback.parameters)
+    key = schema.quarantine_key(site_id, callback_id)
+    item_update = Update(*key, _item_attributes(callback, callback_id, now), condition=_NEW)
+    payment_update = _payment_update(callback, callback_id, now)
+    updates = [item_update, payment_update] if payment_update else [item_update]
+    conflicts = table.transact(updates, deadline)
+    if conflicts is None:
+        effect = QuarantineEffect.STORED
+    elif 0 in conflicts:
+        received = {"last_received_at": now.isoformat()}
+        table.update(Update(*key, received, increments={"received_count": Decimal(1)}), deadline)
+        effect = QuarantineEffect.REPEATED
+    elif callback.reason is QuarantineReason.STALE_TIMESTAMP and "decision" in conflicts[1]:
+        effect = QuarantineEffect.IGNORED
+    else:
+        payment = updates[1]
+        table.update(Update(payment.pk, payment.sk, increments={"quarantine_overflow": Decimal(1)}), deadline)
+        effect = QuarantineEffect.COUNTED
+    return QuarantineResult(callback.reason, schema.quarantine_identifier(site_id, callback_id), effect)
+
+
+def _item_attributes(callback: UnprocessedCallback, callback_id: str, now: datetime) -> Item:
+    partition = int(callback_id[:2], 16) % PARTITIONS
+    pending = (f"{schema.QUARANTINE_PARTITION}{partition:02}", f"{schema.QUARANTINED_SINCE}{now.isoformat()}")
+    return {
+        "site_identifier": callback.site_identifier,
+        "pnm_payment_identifier": payment_identifier(callback.parameters),
+        "pnm_order_identifier": order_identifier(callback.parameters),
+        "test": _is_test(callback),
+        "kind": str(callback.kind),
+        "reason": str(callback.reason),
+        "resolution": UNRESOLVED,
+        "fingerprint": callback_id,
+        "parameters": stored_parameters(callback.parameters),
+        "invalid_parameters": list(callback.invalid_parameters),
+        "function_version": callback.function_version,
+        "received_at": now.isoformat(),
+        "last_received_at": now.isoformat(),
+        "received_count": Decimal(1),
+        **dict(zip(PENDING_ATTRIBUTES, pending, strict=True)),
+    }
+
+
+def _payment_update(callback: UnprocessedCallback, callback_id: str, now: datetime) -> Update | None:
+    """Return the change of the payment that the callback names. It changes neither a decision nor an outcome."""
+    pnm_payment_identifier = payment_identifier(callback.parameters)
+    if pnm_payment_identifier is None:
+        return None
+    is_stale = callback.reason is QuarantineReason.STALE_TIMESTAMP
+    details = {
+        "reason": str(callback.reason),
+        "kind": str(callback.kind),
+        "at": now.isoformat(),
+        "pnm_order_identifier": order_identifier(callback.parameters) or "",
+    }
+    return Update(
+        *schema.payment_key(callback.site_identifier, pnm_payment_identifier, test=_is_test(callback)),
+        {schema.quarantined_attribute(callback_id): details},
+        increments={"quarantined_callbacks": Decimal(1)},
+        condition=f"{_BELOW_MAXIMUM} AND {_UNDECIDED}" if is_stale else _BELOW_MAXIMUM,
+        condition_values={"max": Decimal(MAX_STORED_PER_PAYMENT - 1)},
+    )
+
+
+def _is_test(callback: UnprocessedCallback) -> bool:
+    return callback.parameters.get("test") == "true"
