@@ -1,6 +1,6 @@
 """Start, deploy and stop the local stack: the emulator, the deployed template, and the fake PayNearMe.
 
-The folder of a running stack contains ``stack.json`` for its users and ``processes.json`` for ``stop``.
+The folder of a running stack contains ``stack.json`` for its users.
 """
 
 import json
@@ -47,6 +47,10 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
     if running is None:
         # A crash can leave processes and files.
         stop(folder)
+    # The folder will contain keys.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The emulator and the build need it, and a cleanup of temporary files can have removed it.
+    (folder / "tmp").mkdir(exist_ok=True)
     try:
         endpoints = _endpoints_of(running) if running else _start_processes(folder, progress, with_faults=with_faults)
         stack = _deploy(folder, endpoints, running, progress)
@@ -62,11 +66,11 @@ def start(folder: Path, progress: Progress, *, with_faults: bool = False) -> Sta
 
 
 def stop(folder: Path) -> None:
-    """Stop the stack in ``folder``, and remove the folder.
+    """Stop the stack in ``folder``, also if the folder is missing, and remove the folder.
 
     If the environment variable ``STACK_LOG_DIR`` is set, the log files are copied to that folder first.
     """
-    stop_processes(folder / "processes.json")
+    stop_processes(folder)
     logs = sorted(folder.glob("*.log"))
     if logs and (log_dir := os.environ.get("STACK_LOG_DIR")):
         Path(log_dir).mkdir(parents=True, exist_ok=True)
@@ -94,22 +98,18 @@ def _endpoints_of(stack: Stack) -> _Endpoints:
 
 
 def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> _Endpoints:
-    # The folder will contain keys.
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     aws_port, paynearme_port, faults_port = free_port(), free_port(), free_port()
     faults_url = f"{_HOST_URL}:{faults_port}" if with_faults else None
     endpoints = _Endpoints(f"{_HOST_URL}:{aws_port}", f"{_HOST_URL}:{paynearme_port}", faults_url)
     progress("Starting the AWS emulator")
     _start_emulator(folder, aws_port, endpoints)
     progress("Starting the fake PayNearMe")
-    sites = folder / "sites.json"
-    sites.write_text(json.dumps(new_sites(endpoints.paynearme_url)))
+    (folder / "sites.json").write_text(json.dumps(new_sites(endpoints.paynearme_url)))
     command = [sys.executable, "-m", "sandbox.stack.servers", "--paynearme-port", str(paynearme_port)]
-    command += ["--sites", str(sites)]
     if faults_url:
         command += ["--faults-port", str(faults_port), "--upstream", endpoints.endpoint_url]
     server_environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    start_process(command, server_environment, folder / "paynearme.log", folder / "processes.json")
+    start_process(command, server_environment, folder / "paynearme.log", folder)
     for url in filter(None, (endpoints.paynearme_url, faults_url)):
         wait_until_ready(url, folder / "paynearme.log")
     return endpoints
@@ -117,7 +117,6 @@ def _start_processes(folder: Path, progress: Progress, *, with_faults: bool) -> 
 
 def _start_emulator(folder: Path, port: int, endpoints: _Endpoints) -> None:
     temporary, state = folder / "tmp", folder / "state"
-    temporary.mkdir(exist_ok=True)
     state.mkdir(exist_ok=True)
     # Nothing of this machine's environment, because the functions inherit the emulator's.
     environment = {
@@ -137,7 +136,7 @@ def _start_emulator(folder: Path, port: int, endpoints: _Endpoints) -> None:
     if endpoints.faults_url:
         environment |= {f"AWS_ENDPOINT_URL_{service}": endpoints.faults_url for service in _FAULTY_SERVICES}
     command = [str(ROOT / ".venvs/aws/bin/python"), str(ROOT / "sandbox/stack/emulator_process.py")]
-    start_process(command, environment, folder / "aws.log", folder / "processes.json")
+    start_process(command, environment, folder / "aws.log", folder)
     wait_until_ready(endpoints.endpoint_url, folder / "aws.log")
 
 
@@ -154,14 +153,13 @@ def _deploy(folder: Path, endpoints: _Endpoints, running: Stack | None, progress
         "LogRetentionDays": "1",
         "CallbackRateLimit": "5000",
         "CallbackBurstLimit": "5000",
-        "PolicyCacheSeconds": "1",
         # The emulator does not support the resource type.
         "SavedQueries": "false",
     }
     deploy(folder, "local", overrides, endpoints.endpoint_url)
 
     progress("Storing the sites' keys, and creating the backend's access key")
-    sites = json.loads((folder / "sites.json").read_text())["sites"]
+    sites = running.sites if running else json.loads((folder / "sites.json").read_text())["sites"]
     keys = None
     if running:
         keys = {"access_key_id": running.access_key_id, "secret_access_key": running.secret_access_key}

@@ -4,12 +4,16 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
+from paynearme.platform.deadline import Deadline
 from paynearme.platform.settings import Settings
 from paynearme.policy import DEFAULT_TEXTS, Reason
+from paynearme.policy_provider import PolicyProvider
 from tests.support.aws_errors import MARKER, client_error
 from tests.support.callback_fixtures import SITE, SITE_OF_2_0, authorization, confirmation, site_changes
 from tests.support.fake_appconfig import ACCEPTING_POLICY, GET_CONFIGURATION, START_SESSION, FakeAppConfig
@@ -229,3 +233,16 @@ def test_confirm_without_authorization_counts_by_cached_policy(
     assert confirm(confirmation()).status == 200
     assert ledger_table.spent_amounts() == SPENT_AMOUNTS
     assert "anomalies" not in ledger_table.payments()[1]
+
+
+@pytest.mark.parametrize(("cache_seconds", "interval"), [(1, 15), (20, 15), (60, 55), (100_000, 86_400)])
+def test_policy_session_poll_interval_below_cache_time(cache_seconds: int, interval: int) -> None:
+    # With AppConfig's default of 60 seconds, each poll before it would fail and start a new session.
+    content = {"Configuration": BytesIO(json.dumps(ACCEPTING_POLICY).encode()), "NextPollConfigurationToken": "2"}
+    client = MagicMock(**{"get_latest_configuration.return_value": content})
+    settings = Settings(sites_secret="", policy_cache_seconds=cache_seconds)
+
+    PolicyProvider(settings, client).get(SITE, Deadline.after(1))
+
+    [call] = client.start_configuration_session.call_args_list
+    assert call.kwargs["RequiredMinimumPollIntervalInSeconds"] == interval
