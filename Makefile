@@ -22,7 +22,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 SOURCES := layers functions operations sandbox tests benchmarks
 
 .PHONY: help demo up down dashboard test check-and-unit test-full mutation unit coverage e2e check format format-check lint typecheck imports prose
-.PHONY: generate dashboard-body event-schemas openapi validate-template policy-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive lock clean
+.PHONY: generate dashboard-body event-schemas openapi validate-template policy-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive versions-prune lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,9 +109,10 @@ build: $(DEV) $(SAM) ## Build the artifacts for AWS: make build ENV=prod
 	@# SAM builds with the python3.13 on the path.
 	PATH="$(CURDIR)/.venvs/dev/bin:$$PATH" $(SAM_CLI) build --config-env $(ENV)
 
-deploy: build ## Deploy to AWS with your credentials: make deploy ENV=prod
+deploy: build ## Deploy to AWS with your credentials, and delete superseded function versions: make deploy ENV=prod
 	$(if $(filter local,$(ENV)),$(error 'make up' deploys the local stack; use ENV=dev or ENV=prod))
 	$(SAM_CLI) deploy --config-env $(ENV)
+	@$(PY) -m operations versions prune --config-env $(ENV)
 
 policy-deploy: $(DEV) ## Deploy policy.json: make policy-deploy ENV=prod, or ENV=local after make up
 	@$(PY) -m operations policy deploy --config-env $(ENV)
@@ -124,6 +125,9 @@ policy-revert: $(DEV) ## Stop the policy deployment in progress, or redeploy the
 
 dlq-redrive: $(DEV) ## Publish the records of the dead-letter queue again: make dlq-redrive ENV=prod, or ENV=local
 	@$(PY) -m operations events redrive --config-env $(ENV)
+
+versions-prune: $(DEV) ## Delete superseded function versions: make versions-prune ENV=prod, or with OPTIONS="--dry-run --keep 3"
+	@$(PY) -m operations versions prune --config-env $(ENV) $(OPTIONS)
 
 lock: $(UV) | .venvs/interpreter ## Update and pin all requirements
 	@for in in layers/shared/requirements.in $(ENVIRONMENT)/requirements/*.in; do \

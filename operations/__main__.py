@@ -1,4 +1,4 @@
-"""The command line of the operations: ``python -m operations dashboard-body``, ``events``, ``openapi``, ``policy``."""
+"""The command line of the operations: ``python -m operations``, with one group of commands for each subject."""
 
 import click
 
@@ -6,6 +6,7 @@ from operations.dashboard import dashboard_body_command
 from operations.events import events
 from operations.openapi import openapi
 from operations.policy import policy
+from operations.versions import versions
 
 
 @click.group(help="Commands for operators and maintainers.")
@@ -13,7 +14,7 @@ def main() -> None:
     """Group the commands."""
 
 
-for command in (dashboard_body_command, events, openapi, policy):
+for command in (dashboard_body_command, events, openapi, policy, versions):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from operations import ROOT
 from operations.dlq_redrive import DeadLetterQueue
 from operations.errors import OperationError
+from operations.function_versions import FunctionVersions
 from operations.isolated_session import isolated_session
 from operations.policy_deployment import AppConfigTarget, DeployedPolicy, emulated_policy
 
@@ -61,6 +62,15 @@ def dead_letter_queue_of(
     client_of, outputs = _resolve(environment, configuration, session_factory, _DEAD_LETTER_QUEUE_OUTPUTS)
     clients = (client_of("sqs"), client_of("lambda"))
     return DeadLetterQueue(*clients, *(outputs[name] for name in _DEAD_LETTER_QUEUE_OUTPUTS))
+
+
+def function_versions_of(
+    environment: str, configuration: Path = CONFIGURATION, session_factory: Callable[..., Any] = boto3.Session
+) -> FunctionVersions:
+    """Return the function versions of a stack. Arguments and errors as for ``deployed_policy_of``."""
+    client_of, _ = _resolve(environment, configuration, session_factory, ())
+    stack_name = _settings(environment, configuration)["stack_name"]
+    return FunctionVersions(client_of("cloudformation"), client_of("lambda"), stack_name)
 
 
 def _resolve(
