@@ -100,10 +100,10 @@ class PolicyProvider:
             add_metric("ConfirmationWithoutPolicy")
             return None
 
-    def fallback_text(self, site_identifier: str) -> ConsumerText:
-        """Return the text of a decline without a decision. Sends no request."""
+    def cached_text(self, site_identifier: str, reason: Reason) -> ConsumerText:
+        """Return the text of a decline without a decision, of the last valid policy. Sends no request."""
         texts = self._last_valid.for_site(site_identifier).texts if self._last_valid else DEFAULT_TEXTS
-        return texts[Reason.CANNOT_DECIDE_NOW]
+        return texts[reason]
 
     def _load(self, deadline: Deadline) -> PolicyDocument:
         try:
