@@ -20,7 +20,7 @@ RULES: list[dict[str, Any]] = WEB_ACL["Rules"]
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 PROJECT_ALARMS = [name for name, alarm in ALARMS.items() if alarm["Namespace"] == "PayNearMe"]
 AWS_METRICS = {
-    **{("AWS/ApiGateway", metric): {"ApiName", "Stage"} for metric in ("4XXError", "5XXError")},
+    **{("AWS/ApiGateway", metric): {"ApiName", "Stage"} for metric in ("4XXError", "5XXError", "Latency")},
     **{("AWS/Lambda", m): {"FunctionName"} for m in ("Errors", "Invocations", "IteratorAge", "Throttles")},
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"},
 }
@@ -207,24 +207,25 @@ def test_project_alarm_metric_exists_with_its_dimensions(alarm: str, capsys: pyt
 
 @pytest.mark.parametrize("alarm", [name for name in ALARMS if name not in PROJECT_ALARMS])
 def test_aws_alarm_metric_and_dimensions_exist(alarm: str) -> None:
-    dimensions, api = dimensions_of(alarm), of_type("AWS::Serverless::Api")["CallbackApi"]
+    dimensions, api = dimensions_of(alarm), APIS["BackendApi" if alarm.startswith("BackendApi") else "CallbackApi"]
     assert set(dimensions) == AWS_METRICS[ALARMS[alarm]["Namespace"], ALARMS[alarm]["MetricName"]]
     assert dimensions.get("ApiName", api["Name"]) == api["Name"]
 
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
-def test_callback_and_background_functions_have_alarms(metric: str) -> None:
+def test_functions_that_change_state_have_alarms(metric: str) -> None:
     alarmed = {dimensions_of(name)["FunctionName"]["Ref"] for name in ALARMS if ALARMS[name]["MetricName"] == metric}
     callbacks = set(template.CALLBACK_FUNCTIONS)
     background = template.TRIGGERED_FUNCTIONS.keys() - API_FUNCTIONS.keys()
-    # AWS invokes a throttled background function again.
-    assert alarmed == callbacks | (background if metric == "Errors" else set())
+    # AWS invokes a throttled background function again, and the backend receives the error of a throttled request.
+    with_errors_alarm = background | {"CreateOrderFunction", "MakePaymentFunction"}
+    assert alarmed == callbacks | (with_errors_alarm if metric == "Errors" else set())
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_alarm_notifies_and_fires_without_data_if_minimum(alarm: str) -> None:
     is_minimum = ALARMS[alarm]["ComparisonOperator"].startswith("LessThan")
-    assert ALARMS[alarm]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+    assert ALARMS[alarm]["AlarmActions"] == ALARMS[alarm]["OKActions"] == [{"Ref": "AlarmTopic"}]
     assert ALARMS[alarm]["TreatMissingData"] == ("breaching" if is_minimum else "notBreaching")
 
 
