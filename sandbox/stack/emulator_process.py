@@ -6,6 +6,7 @@ own Python runs this file, so it imports the standard library only.
 """
 
 import runpy
+import sys
 import tempfile
 import threading
 import zipfile
@@ -46,5 +47,7 @@ class ExtractOnceZipFile(zipfile.ZipFile):
 
 
 if __name__ == "__main__":
+    # The emulator does not know the argument with the stack's folder.
+    del sys.argv[1:]
     zipfile.ZipFile = ExtractOnceZipFile  # type: ignore[misc] # replaces a class
     runpy.run_module("ministack", run_name="__main__", alter_sys=True)

@@ -1,6 +1,5 @@
-"""Start, await and stop processes of this machine by their process identifiers."""
+"""Start, find, await and stop the processes of a stack. An argument with the stack's folder identifies them."""
 
-import json
 import os
 import socket
 import subprocess
@@ -25,14 +24,15 @@ def free_port() -> int:
         return port
 
 
-def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path, pid_file: Path) -> None:
-    """Start a process that outlives this one, and add its identifier to ``pid_file``.
+def start_process(command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path) -> None:
+    """Start a process of the stack in ``folder``. It outlives this process.
 
-    ``environment`` replaces this process's environment. ``log`` receives the output.
+    The last argument of ``command`` becomes ``--stack-folder=`` and the folder. ``environment`` replaces this process's
+    environment. ``log`` receives the output.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 # programs of this project
-            command,
+            [*command, _marker(folder)],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -41,59 +41,35 @@ def start_process(command: Sequence[str], environment: Mapping[str, str], log: P
             start_new_session=True,
         )
     _started.append(process)
-    entries = json.loads(pid_file.read_text()) if pid_file.exists() else []
-    # With the creation time, because systems reuse process identifiers.
-    entries.append([process.pid, psutil.Process(process.pid).create_time()])
-    pid_file.write_text(json.dumps(entries))
 
 
-def are_running(pid_file: Path) -> bool:
-    """Return whether all processes in ``pid_file`` are running."""
-    if not pid_file.exists():
-        return False
-    return len(_running(pid_file)) == len(json.loads(pid_file.read_text()))
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Return the running processes that ``start_process`` started for ``folder``.
 
-
-def _running(pid_file: Path) -> list[psutil.Process]:
-    processes: list[psutil.Process] = []
-    for pid, created_at in json.loads(pid_file.read_text()):
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            if process.create_time() == created_at:
-                processes.append(process)
-    return processes
-
-
-def kill_functions(pid_file: Path, function: str) -> int:
-    """Kill the processes of a Lambda function, to simulate a crash, and return their count.
-
-    ``function`` is the logical name in the template. ``pid_file`` contains the emulator, the parent process.
+    The folder itself can be missing: only the arguments of the processes identify them.
     """
-    matching = functions_running(pid_file, function)
-    for process in matching:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    return len(matching)
+    marker = _marker(folder)
+    return [process for process in psutil.process_iter(["cmdline"]) if marker in (process.info["cmdline"] or ())]
 
 
-def functions_running(pid_file: Path, function: str) -> set[psutil.Process]:
-    """Return the processes of a Lambda function. The arguments are those of ``kill_functions``.
+def kill_functions(folder: Path, function: str | None = None) -> int:
+    """Kill the processes of a Lambda function of the stack in ``folder``, and return their count.
 
-    Two processes with the same identifier at different times are not equal.
+    ``function`` is the logical name in the template. Without it, kill the processes of all functions. The emulator
+    starts a new process for the next call.
     """
-    matching = set()
-    for child in (child for process in _running(pid_file) for child in process.children(recursive=True)):
+    killed = 0
+    for child in (child for process in processes_of(folder) for child in process.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
-            if f"-{function}-" in " ".join(child.cmdline()):
-                matching.add(child)
-    return matching
+            if function is None or f"-{function}-" in " ".join(child.cmdline()):
+                child.kill()
+                killed += 1
+    return killed
 
 
-def stop_processes(pid_file: Path) -> None:
-    """Terminate the processes in ``pid_file`` and all their children. Kill them after 5 seconds."""
-    if not pid_file.exists():
-        return
-    stopping = [member for process in _running(pid_file) for member in (*process.children(recursive=True), process)]
+def stop_processes(folder: Path) -> None:
+    """Terminate the processes of the stack in ``folder`` and all their children. Kill them after 5 seconds."""
+    stopping = [item for process in processes_of(folder) for item in (*process.children(recursive=True), process)]
     for process in stopping:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -104,6 +80,10 @@ def stop_processes(pid_file: Path) -> None:
     psutil.wait_procs(alive, timeout=5)
     for started in _started:
         started.poll()
+
+
+def _marker(folder: Path) -> str:
+    return f"--stack-folder={folder}"
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:

@@ -40,18 +40,18 @@ async def serve(runners: dict[str, tuple[web.AppRunner, int]]) -> None:
 @click.command()
 @click.option("--paynearme-port", type=click.IntRange(0, 65535), required=True, help="Port of the fake PayNearMe.")
 @click.option(
-    "--sites",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "--stack-folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
-    help='JSON file with the sites of the fake PayNearMe, under "sites".',
+    help='Folder with sites.json: the sites of the fake PayNearMe, under "sites".',
 )
 @click.option("--faults-port", type=click.IntRange(0, 65535), help="Port of the fault proxy.")
 @click.option("--upstream", help="URL of the AWS emulator behind the fault proxy.")
-def main(paynearme_port: int, sites: Path, faults_port: int | None, upstream: str | None) -> None:
+def main(paynearme_port: int, stack_folder: Path, faults_port: int | None, upstream: str | None) -> None:
     """Run the fake PayNearMe and, with a port for it, the fault proxy on 127.0.0.1 until SIGTERM."""
     if (faults_port is None) != (upstream is None):
         raise click.UsageError("--faults-port and --upstream belong together")
-    site_entries = json.loads(sites.read_text(encoding="utf-8"))["sites"]
+    site_entries = json.loads((stack_folder / "sites.json").read_text(encoding="utf-8"))["sites"]
     runners = {"fake PayNearMe": (api.runner(site_entries), paynearme_port)}
     if faults_port is not None and upstream is not None:
         runners["fault proxy"] = (fault_proxy.runner(upstream), faults_port)

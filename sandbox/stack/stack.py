@@ -12,10 +12,13 @@ from botocore.config import Config
 from operations.isolated_session import isolated_session
 from sandbox import ROOT
 from sandbox.emulator import REGION, ROOT_KEYS
-from sandbox.stack.processes import are_running
+from sandbox.stack.processes import processes_of
 
 STACK_DIR = ROOT / ".local"
 """The folder of the stack that ``make up`` starts."""
+
+# The emulator, and the servers in one process.
+_PROCESS_COUNT = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def _session() -> boto3.Session:
 def load(folder: Path) -> Stack | None:
     """Return the stack that runs in ``folder``. Returns None without one, or if its description has other fields."""
     stack_file = folder / "stack.json"
-    if not stack_file.exists() or not are_running(folder / "processes.json"):
+    if not stack_file.exists() or len(processes_of(folder)) < _PROCESS_COUNT:
         return None
     content = json.loads(stack_file.read_text())
     # Another version of this module may have written the file.

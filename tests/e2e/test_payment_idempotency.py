@@ -102,7 +102,7 @@ def test_payment_process_killed_during_attempt_submitted_once(
             retry=retry_if_result(operator.not_), wait=wait_fixed(0.05), stop=stop_after_delay(60)
         )
         until_requested(payment_requests, paynearme)
-        assert kill_functions(work_dir / "processes.json", "MakePaymentFunction") > 0
+        assert kill_functions(work_dir, "MakePaymentFunction") > 0
         assert interrupted_call.result().status >= 500
     paynearme.post("behaviour", {"mode": "normal"})
 
