@@ -22,7 +22,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 SOURCES := layers functions operations sandbox tests benchmarks
 
 .PHONY: help demo up down dashboard test check-and-unit test-full mutation unit coverage e2e check format format-check lint typecheck imports prose
-.PHONY: generate dashboard-body event-schemas openapi validate-template policy-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive versions-prune lock clean
+.PHONY: generate dashboard-body event-schemas openapi validate-template policy-check sites-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive quarantine versions-prune lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ validate-template: $(SAM) ## Validate and lint template.yaml
 policy-check: $(DEV) ## Validate policy.json and the examples in docs/policies
 	$(PY) -m operations policy check policy.json docs/policies/*.json
 
+sites-check: $(DEV) ## Validate the sites before you upload them: make sites-check FILE=sites.json
+	@$(PY) -m operations sites-check $(if $(FILE),"$(FILE)")
+
 bench: $(DEV) ## Measure callbacks, imports and a long history, as ratios (after make up)
 	$(PY) -m benchmarks.callbacks
 	$(PY) -m benchmarks.imports
@@ -125,6 +128,9 @@ policy-revert: $(DEV) ## Stop the policy deployment in progress, or redeploy the
 
 dlq-redrive: $(DEV) ## Publish the records of the dead-letter queue again: make dlq-redrive ENV=prod, or ENV=local
 	@$(PY) -m operations events redrive --config-env $(ENV)
+
+quarantine: $(DEV) ## List, replay or discard quarantined callbacks: make quarantine ENV=prod ARGS="discard ID --why 'duplicate'"
+	@$(PY) -m operations quarantine $(or $(ARGS),list) --config-env $(ENV)
 
 versions-prune: $(DEV) ## Delete superseded function versions: make versions-prune ENV=prod, or with OPTIONS="--dry-run --keep 3"
 	@$(PY) -m operations versions prune --config-env $(ENV) $(OPTIONS)

@@ -17,6 +17,7 @@ from operations.errors import OperationError
 from operations.function_versions import FunctionVersions
 from operations.isolated_session import isolated_session
 from operations.policy_deployment import AppConfigTarget, DeployedPolicy, emulated_policy
+from operations.quarantine_client import QuarantineClient
 
 LOCAL = "local"
 CONFIGURATION = ROOT / "samconfig.toml"
@@ -26,6 +27,7 @@ LOCAL_STACK = ROOT / ".local" / "stack.json"
 # The emulator permits everything for these keys.
 _EMULATOR_KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _POLICY_OUTPUTS = ("PolicyApplicationId", "PolicyEnvironmentId", "PolicyProfileId", "PolicyStrategyId")
+_QUARANTINE_OUTPUT = "QuarantineFunctionName"
 _DEAD_LETTER_QUEUE_OUTPUTS = ("DeadLetterQueueUrl", "PublishEventsFunctionName")
 
 environment_option = click.option(
@@ -71,6 +73,15 @@ def function_versions_of(
     client_of, _ = _resolve(environment, configuration, session_factory, ())
     stack_name = _settings(environment, configuration)["stack_name"]
     return FunctionVersions(client_of("cloudformation"), client_of("lambda"), stack_name)
+
+
+def quarantine_of(
+    environment: str, configuration: Path = CONFIGURATION, session_factory: Callable[..., Any] = boto3.Session
+) -> QuarantineClient:
+    """Return the quarantine of a stack. Arguments and errors as for ``deployed_policy_of``."""
+    client_of, outputs = _resolve(environment, configuration, session_factory, (_QUARANTINE_OUTPUT,))
+    operator = client_of("sts").get_caller_identity()["Arn"]
+    return QuarantineClient(client_of("lambda"), outputs[_QUARANTINE_OUTPUT], operator)
 
 
 def _resolve(

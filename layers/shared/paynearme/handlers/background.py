@@ -1,4 +1,4 @@
-"""The decorator for functions that a schedule or a stream invokes."""
+"""The decorator for functions that a schedule, a stream or an operator invokes."""
 
 import time
 from collections.abc import Callable
@@ -10,32 +10,33 @@ from paynearme.errors import InvocationFailedError
 from paynearme.handlers.lambda_types import Clock, utc_now
 from paynearme.platform import observability
 
-type BackgroundHandler = Callable[[Any, object], None]
+type BackgroundHandler[R] = Callable[[Any, object], R]
 
 
-def background_handler(
+def background_handler[R](
     operation: str, *, clock: Clock = utc_now
-) -> Callable[[Callable[[Any, datetime], None]], BackgroundHandler]:
-    """Convert a function that receives an event and the time (UTC) to a Lambda handler.
+) -> Callable[[Callable[[Any, datetime], R]], BackgroundHandler[R]]:
+    """Convert a function that receives an event and the time (UTC) to a Lambda handler with the same result.
 
     The handler always writes the log line. Every error becomes ``InvocationFailedError``, which has no text:
     Lambda logs the text of an error, and it could quote the event.
     """
 
-    def decorate(function: Callable[[Any, datetime], None]) -> BackgroundHandler:
+    def decorate(function: Callable[[Any, datetime], R]) -> BackgroundHandler[R]:
         @wraps(function)
-        def handler(event: Any, context: object) -> None:
+        def handler(event: Any, context: object) -> R:
             started = time.perf_counter()
             observability.add_request(event, context)
-            status = 200
+            failed, status = True, 500
             try:
-                function(event, clock())
+                result = function(event, clock())
+                failed, status = False, 200
             except Exception as error:
                 observability.record_error(error)
-                status = 500
             observability.flush(operation, status, (time.perf_counter() - started) * 1000)
-            if status != 200:
+            if failed:
                 raise InvocationFailedError
+            return result
 
         return handler
 

@@ -21,6 +21,7 @@ from paynearme.protocol.callbacks import fingerprint
 from paynearme.protocol.quarantine import (
     CallbackKind,
     QuarantineReason,
+    omitted_parameters,
     order_identifier,
     payment_identifier,
     stored_parameters,
@@ -133,6 +134,7 @@ def _item_attributes(callback: UnprocessedCallback, callback_id: str, now: datet
         "resolution": UNRESOLVED,
         "fingerprint": callback_id,
         "parameters": stored_parameters(callback.parameters),
+        "omitted_parameters": omitted_parameters(callback.parameters),
         "invalid_parameters": list(callback.invalid_parameters),
         "function_version": callback.function_version,
         "received_at": now.isoformat(),

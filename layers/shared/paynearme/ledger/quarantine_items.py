@@ -25,7 +25,11 @@ _IS_UNRESOLVED = "resolution = :unresolved"
 
 @dataclass(frozen=True)
 class QuarantinedCallback:
-    """A stored callback. ``parameters`` are the stored ones, and ``fingerprint`` is that of the received message."""
+    """A stored callback. ``fingerprint`` is that of the received message.
+
+    ``parameters`` are the stored ones. ``omitted_parameters`` are those of the allow-list with a value that is not
+    stored, and ``invalid_parameters`` are those that the message type does not accept.
+    """
 
     site_identifier: str
     pnm_payment_identifier: str | None
@@ -35,6 +39,7 @@ class QuarantinedCallback:
     resolution: str
     fingerprint: str
     parameters: Mapping[str, str]
+    omitted_parameters: Sequence[str]
     invalid_parameters: Sequence[str]
     function_version: str
     received_at: datetime
@@ -142,6 +147,7 @@ def parse_item(item: Item) -> QuarantinedCallback:
         resolution=item["resolution"],
         fingerprint=item["fingerprint"],
         parameters=item["parameters"],
+        omitted_parameters=item["omitted_parameters"],
         invalid_parameters=item["invalid_parameters"],
         function_version=item["function_version"],
         received_at=datetime.fromisoformat(item["received_at"]).astimezone(UTC),

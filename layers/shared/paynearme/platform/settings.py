@@ -63,3 +63,5 @@ class Settings(EnvironmentSettings):
     response_timeout_seconds: float = 6.5
     # The backend waits longer than PayNearMe, so a slow PayNearMe gets more time.
     call_timeout_seconds: float = 7.0
+    # Lambda ends the function of the operators after 60 seconds.
+    operator_timeout_seconds: float = 45.0

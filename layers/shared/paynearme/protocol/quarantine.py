@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from paynearme.protocol.types import Identifier, PnmIdentifier
 
-MAX_VALUE_LENGTH = 128
-"""The maximum length of a stored value. A longer value is left out."""
+MAX_VALUE_LENGTH = 256
+"""The maximum length of a stored value, which is that of an identifier. A longer value is left out."""
 
 
 class CallbackKind(StrEnum):
@@ -102,6 +102,12 @@ def stored_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
         and value.isprintable()
         and not _ABSORBED_NAME.search(value)
     }
+
+
+def omitted_parameters(parameters: Mapping[str, str]) -> list[str]:
+    """Return the names of the allow-list that have a value and are not stored."""
+    given = {name for name in STORED_PARAMETERS if parameters.get(name)}
+    return sorted(given - stored_parameters(parameters).keys())
 
 
 def parse_identifier(value: str | None) -> str | None:

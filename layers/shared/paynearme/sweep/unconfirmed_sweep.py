@@ -1,9 +1,10 @@
-"""Flag authorized payments that were not confirmed, and release their reservations later."""
+"""Flag authorized payments that were not confirmed, release their reservations later, and measure the quarantine."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from paynearme.ledger.pending_payments import PARTITIONS, PendingPayment, PendingStage, find_overdue, mark_unconfirmed
+from paynearme.ledger.quarantine_items import quarantine_size
 from paynearme.ledger.release import release
 from paynearme.platform import observability
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
@@ -18,6 +19,7 @@ MIN_PAYMENT_BUDGET_SECONDS = 2 * MAX_ATTEMPT_SECONDS
 def sweep(table: Table, settings: SweepSettings, now: datetime, deadline: Deadline) -> None:
     """Mark overdue payments as unconfirmed, once, and release the reservations of long overdue payments.
 
+    The size and the age of the quarantine are reported first, also when it is empty: the alarm ends with them.
     The next sweep continues with the payments for which no time remains. A payment that fails does not stop the
     others: the last failure is raised at the end. Raises ``LedgerUnavailableError`` if the index cannot be read.
     """
@@ -31,6 +33,9 @@ def sweep(table: Table, settings: SweepSettings, now: datetime, deadline: Deadli
         if release(table, site_id, identifier, now, payment_deadline, payment.pending_since):
             _record("ReservationReleased", payment)
 
+    quarantine = quarantine_size(table, now, deadline)
+    observability.add_metric("QuarantineSize", quarantine.count)
+    observability.add_metric("QuarantineAgeSeconds", quarantine.age_seconds)
     stages = (
         (PendingStage.AUTHORIZED, settings.unconfirmed_after_minutes, mark),
         (PendingStage.UNCONFIRMED, settings.reservation_timeout_minutes, release_reservation),

@@ -1,0 +1,1 @@
+"""Process or discard quarantined callbacks for an operator."""
