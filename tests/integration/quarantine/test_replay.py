@@ -1,0 +1,190 @@
+"""Replay and discard of quarantined callbacks: each payment and each reversal has one effect."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.support.callback_driver import reversal
+from tests.support.callback_fixtures import CUSTOMER, SITE, confirmation
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
+
+WHO = {"operator": "arn:aws:iam::123456789012:user/ops", "why": "fixed in the next version"}
+
+
+@pytest.fixture
+def operate(cold_start: Callable[[str], LambdaFunction]) -> Callable[..., dict[str, Any]]:
+    app = cold_start("quarantine").app
+    return lambda action, **fields: app.handler({"action": action, **fields}, None)
+
+
+@pytest.fixture
+def replay(operate: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Replay the only unresolved callback."""
+
+    def replay(**fields: Any) -> dict[str, Any]:
+        [callback] = operate("list")["callbacks"]
+        return operate("replay", identifier=callback["identifier"], **WHO, **fields)
+
+    return replay
+
+
+def break_ledger(function: LambdaFunction, monkeypatch: pytest.MonkeyPatch, name: str) -> Callable[[], None]:
+    """Let the ledger's function raise an unexpected error, and return the repair."""
+
+    def fail(*_: object) -> None:
+        raise TypeError
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(function.app, name, fail)
+    return patch.undo
+
+
+@pytest.mark.parametrize("repeated", [(True, True, True), (False, False, False), (True, False, False)])
+def test_confirmation_quarantined_and_replayed_posts_once(
+    confirm: LambdaFunction,
+    monkeypatch: pytest.MonkeyPatch,
+    ledger_table: LedgerFixture,
+    operate: Callable[..., dict[str, Any]],
+    repeated: tuple[bool, bool, bool],
+) -> None:
+    before_fix, after_fix, after_replay = repeated
+    message = confirmation(payment_amount="60.00", net_payment_amount="58.00")
+    repair = break_ledger(confirm, monkeypatch, "confirm")
+    for _ in range(1 + before_fix):
+        assert confirm(message).status == 200
+    assert ledger_table.balances() == {}
+    repair()
+    if after_fix:
+        assert confirm(confirmation(payment_amount="60.00", net_payment_amount="58.00", version="3")).status == 200
+    [callback] = operate("list")["callbacks"]
+    assert (callback["reason"], callback["received_count"]) == ("unexpected_error", 1 + before_fix)
+
+    response = operate("replay", identifier=callback["identifier"], **WHO)
+    if after_replay:
+        assert confirm(message).status == 200
+
+    assert response["status"] == "replayed"
+    assert ledger_table.balances() == {CUSTOMER: Decimal("58.00")}
+    assert ledger_table.payment()["quarantined_callbacks"] == 0
+    assert operate("list") == {"callbacks": []}
+    assert operate("replay", identifier=callback["identifier"], **WHO)["status"] == "already_resolved"
+
+
+@pytest.mark.parametrize(
+    "spelling", [{"timestamp": "1748969962123"}, {"timestamp": "1748969962.5"}, {"version": "3.1"}]
+)
+def test_reversal_quarantined_and_replayed_debits_once(
+    confirm: LambdaFunction,
+    reverse: LambdaFunction,
+    monkeypatch: pytest.MonkeyPatch,
+    ledger_table: LedgerFixture,
+    replay: Callable[..., dict[str, Any]],
+    spelling: dict[str, str],
+) -> None:
+    assert confirm(confirmation(payment_amount="100.00", net_payment_amount="100.00")).status == 200
+    repair = break_ledger(reverse, monkeypatch, "reverse")
+    assert reverse(reversal(reverse_amount="30.00", reverse_reason="Jane asked for it")).status == 200
+    repair()
+
+    assert replay()["status"] == "replayed"
+    assert reverse(reversal(reverse_amount="30.00", reverse_reason="Jane asked for it", **spelling)).status == 200
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("70.00")}
+    assert "Jane" not in str(ledger_table.all_items())
+
+
+def test_ambiguous_callback_replayed_only_with_named_parameters(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, replay: Callable[..., dict[str, Any]]
+) -> None:
+    # Also the signed text of payment type "credit" and another unknown parameter.
+    genuine = confirmation(payment_type="credit")
+    changed = {name: value for name, value in genuine.items() if name != "payment_type"} | {"payment_typecredit": ""}
+    assert confirm(changed).status == 200
+    named = {name: value for name, value in genuine.items() if name not in {"signature", "site_identifier", "version"}}
+    del named["timestamp"]
+
+    assert replay()["status"] == "rejected"
+    assert replay(parameters={"payment_amount": named["payment_amount"]})["status"] == "rejected"
+    assert ledger_table.balances() == {}
+    assert replay(parameters=named)["status"] == "replayed"
+    assert ledger_table.balances() == {CUSTOMER: Decimal(named["net_payment_amount"])}
+
+
+def test_wrong_endpoint_replayed_as_its_message_type(
+    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, replay: Callable[..., dict[str, Any]]
+) -> None:
+    paid = confirmation(payment_amount="100.00", net_payment_amount="100.00")
+    assert reverse(paid).status == 200
+    assert replay()["status"] == "replayed"
+    assert confirm(reversal(reverse_amount="30.00")).status == 200
+    assert replay(dry_run=True) | {"identifier": ""} == {
+        "identifier": "",
+        "status": "replay_possible",
+        "detail": "as a reversal",
+    }
+    assert ledger_table.balances() == {CUSTOMER: Decimal("100.00")}
+    assert replay()["status"] == "replayed"
+    assert reverse(reversal(reverse_amount="30.00")).status == 200
+    assert ledger_table.balances() == {CUSTOMER: Decimal("70.00")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters", "detail"),
+    [
+        ({"due_to_recipient_amount": "60.00"}, {}, "push_callback"),
+        ({"status": "void"}, {}, "unknown_status"),
+        ({"site_customer_identifier": "c" * 300}, {}, "not stored"),
+        ({"payment_amount": "a lot"}, {"version": "2.0"}, "cannot be set"),
+        ({"payment_amount": "a lot"}, {"user_agent_string": "x"}, "cannot be set"),
+    ],
+)
+def test_replay_of_unprocessable_callback_rejected(
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    replay: Callable[..., dict[str, Any]],
+    changes: dict[str, str],
+    parameters: dict[str, str],
+    detail: str,
+) -> None:
+    assert confirm(confirmation(**changes)).status == 200
+    response = replay(parameters=parameters)
+    assert response["status"] == "rejected"
+    assert detail in response["detail"]
+    assert ledger_table.balances() == {}
+
+
+def test_replay_with_corrected_status_posts_and_records(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, replay: Callable[..., dict[str, Any]]
+) -> None:
+    assert confirm(confirmation(status="completed")).status == 200
+    assert replay(parameters={"status": "payment"})["detail"] == "processed"
+    [item] = [item for item in ledger_table.all_items() if item["sk"] == "QUARANTINE"]
+    recorded = {name: item[name] for name in ("resolution", "resolved_by", "resolved_why", "resolved_parameters")}
+    assert recorded == {
+        "resolution": "replayed",
+        "resolved_by": WHO["operator"],
+        "resolved_why": WHO["why"],
+        "resolved_parameters": {"status": "payment"},
+    }
+    assert {"resolved_at", "resolved_with_version", "expires_at_epoch"} <= item.keys()
+    assert "pending_since" not in item
+
+
+def test_discarded_callback_has_no_effect(
+    authorize: LambdaFunction,
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    captured_output: CapturedOutput,
+    operate: Callable[..., dict[str, Any]],
+) -> None:
+    assert confirm(confirmation(payment_type="push-debit")).status == 200
+    [callback] = operate("list")["callbacks"]
+    for status in ("discarded", "already_resolved"):
+        assert operate("discard", identifier=callback["identifier"], **WHO)["status"] == status
+    assert operate("discard", identifier=f"{SITE}/0", **WHO)["status"] == "not_found"
+    assert confirm(confirmation(payment_type="push-debit")).status == 200
+    assert operate("list") == {"callbacks": []}
+    assert ledger_table.balances() == {}
+    assert captured_output.metric_total("QuarantineDiscarded") == 1
