@@ -1,5 +1,6 @@
 import json
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,11 +8,11 @@ import pytest
 from paynearme.errors import SiteKeysUnavailableError, UnknownSiteError
 from paynearme.platform.settings import Settings
 from paynearme.protocol.signing import verify
-from paynearme.sites.site_provider import REFRESH_INTERVAL_SECONDS, SiteProvider
+from paynearme.sites.site_provider import REFRESH_INTERVAL_SECONDS, REFRESH_SECONDS, SiteProvider
 from tests.support.aws_errors import client_error
-from tests.support.callback_fixtures import SITE, SITE_OF_2_0, SITES, authorization, confirmation
+from tests.support.callback_fixtures import SITE, SITE_OF_2_0, SITES, authorization, confirmation, site_changes
 from tests.support.fake_clock import Clock
-from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, AwsCallRecorder, LambdaFunction, SitesSecret
+from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, AwsCallRecorder, CapturedOutput, LambdaFunction, SitesSecret
 from tests.support.message_fixtures import valid_smart_token_request
 from tests.support.paynearme_stub import PayNearMeStub
 
@@ -189,11 +190,9 @@ def one_site(**changes: Any) -> dict[str, Any]:
     [
         f'{{"sites": {{"{SITE}": {{"secret": "{KEY}"',
         {"sites": [KEY]},
-        one_site() | {"keys": KEY},
-        *(one_site(password=KEY), one_site(secret=""), one_site(previous_secret=""), one_site(version=KEY)),
-        {"sites": {"S#1": {"version": "3.0", "secret": KEY}}},
+        *(one_site(secret=""), one_site(previous_secret=""), one_site(version=KEY)),
     ],
-    ids=range(8),
+    ids=range(5),
 )
 def test_secret_malformed_unavailable_error_contains_no_key(
     sites: SiteProvider, clock: Clock, sites_secret: SitesSecret, document: object
@@ -235,18 +234,88 @@ def test_secret_fixed_is_used_immediately(confirm: LambdaFunction, sites_secret:
     assert confirm(confirmation()).status == 200
 
 
-@pytest.mark.parametrize("malformed_secret", ['{"sites": ', None], ids=["malformed", "deleted"])
-def test_sites_cached_are_used_after_failed_refresh(
-    confirm: LambdaFunction, sites_secret: SitesSecret, malformed_secret: str | None
+def test_malformed_entry_affects_one_site_until_fixed(
+    confirm: LambdaFunction, authorize: LambdaFunction, sites_secret: SitesSecret, captured_output: CapturedOutput
+) -> None:
+    sites_secret.put({"sites": {**SITES, SITE: {"version": KEY, "secret": KEY}, f"#{KEY}": None}})
+
+    assert confirm(confirmation()).status == 503
+    assert authorize(authorization()).status == 200
+    assert authorize({**authorization(), "site_identifier": "S1"}).status == 401
+    assert confirm(confirmation(**site_changes(SITE_OF_2_0))).status == 200
+    assert {tuple(line["invalid_sites"]) for line in captured_output.logs() if "invalid_sites" in line} == {
+        (SITE, "(malformed)")
+    }
+    # Each function read the secret once, and `authorize` again for the unknown site.
+    assert captured_output.metric_total("SiteInvalid") == 2 * 3
+    assert KEY not in captured_output.text()
+
+    sites_secret.put(one_site())
+    assert confirm(confirmation()).status == 200
+
+
+def test_malformed_entry_keeps_valid_entry_until_revoked(
+    sites: SiteProvider, clock: Clock, sites_secret: SitesSecret
+) -> None:
+    assert keys_of(sites, clock) == [KEY]
+    for malformed in ({"secret": " "}, {"version": "1"}):
+        sites_secret.put(with_site(**malformed))
+        clock.advance(301)
+        # The previous version of the secret has no other valid key.
+        assert keys_of(sites, clock) == [KEY]
+    sites_secret.put(with_site(secret=NEW_KEY))
+    clock.advance(301)
+    assert keys_of(sites, clock) == [NEW_KEY]
+    sites_secret.put({"sites": {SITE: {"version": "3.0", "secret": NEW_KEY, "disabled": True}}})
+    clock.advance(301)
+    with pytest.raises(UnknownSiteError):
+        keys_of(sites, clock)
+
+
+FAILURES: dict[str, Any] = {
+    "trailing comma": '{"sites": {},}',
+    "empty": " ",
+    "no sites": {},
+    "deleted": None,
+    "error": client_error("AccessDeniedException"),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
+def test_failed_refresh_keeps_keys_and_is_counted(
+    advance_clock: Callable[[float], None],
+    confirm: LambdaFunction,
+    sites_secret: SitesSecret,
+    aws_calls: AwsCallRecorder,
+    captured_output: CapturedOutput,
+    failure: Any,
 ) -> None:
     assert confirm(confirmation()).status == 200
-    if malformed_secret:
-        sites_secret.put(malformed_secret)
-    else:
+    if failure is None:
         sites_secret.delete()
-    assert confirm({**confirmation(), "signature": "0" * 64}).status in (401, 503)
+    elif isinstance(failure, Exception):
+        aws_calls.request_errors["GetSecretValue"] = failure
+    else:
+        sites_secret.put(failure)
+    for seconds in (300, 29, 1, 10_000):
+        advance_clock(seconds)
+        assert confirm(confirmation()).status == 200
+    assert confirm({**confirmation(), "signature": "0" * 64}).status == 401
 
-    assert confirm(confirmation()).status == 200
+    # After 300 s, after 30 s more, after 10,000 s more, and for the wrong signature.
+    assert captured_output.metric_total("SiteKeysRefreshFailed") == 4
+    assert len([line for line in captured_output.logs() if "site_keys_error" in line]) == 4
+
+
+def test_refresh_with_cached_keys_has_limited_time(
+    sites: SiteProvider, clock: Clock, aws_calls: AwsCallRecorder
+) -> None:
+    keys_of(sites, clock)
+    aws_calls.request_errors["GetSecretValue"] = client_error("ThrottlingException")
+    clock.advance(300)
+    started = clock.now
+    assert keys_of(sites, clock) == [KEY]
+    assert clock.now - started <= REFRESH_SECONDS
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])

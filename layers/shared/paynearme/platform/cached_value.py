@@ -14,6 +14,16 @@ class CachedValue[T]:
         self._clock = clock
         self._entry: tuple[T, float] | None = None
 
+    @property
+    def value(self) -> T | None:
+        """Return the cached value of any age, or ``None`` if nothing is cached."""
+        return self._entry[0] if self._entry else None
+
+    def keep(self, seconds: float) -> None:
+        """Load the cached value again after ``seconds`` from now."""
+        if self._entry:
+            self._entry = (self._entry[0], self._clock() + seconds)
+
     def get(self, load: Callable[[], T], *, refresh: bool = False) -> T:
         """Return the cached value. If it is missing or too old, or with ``refresh``, call ``load`` first."""
         if refresh or self._entry is None or self._clock() >= self._entry[1]:

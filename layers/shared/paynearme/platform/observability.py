@@ -121,6 +121,13 @@ def add_request(event: object, context: object) -> None:
     )
 
 
+def describe_cause(error: BaseException) -> str:
+    """Return the type of an error, and AWS's error code if it has one, such as ``AccessDeniedException``."""
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return f"{type(error).__name__} {code}" if code else type(error).__name__
+
+
 def add_error_location(error: BaseException) -> None:
     """Add the type, the code locations and the causes of an error.
 
@@ -131,10 +138,7 @@ def add_error_location(error: BaseException) -> None:
     causes: list[str] = []
     cause = error.__cause__ or error.__context__
     while cause is not None and len(causes) < _MAX_CAUSES:
-        # AWS's error code, such as AccessDeniedException.
-        response = getattr(cause, "response", None)
-        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-        causes.append(f"{type(cause).__name__} {code}" if code else type(cause).__name__)
+        causes.append(describe_cause(cause))
         cause = cause.__cause__ or cause.__context__
     add_log_fields(error=type(error).__name__, error_location=locations, error_causes=causes)
 

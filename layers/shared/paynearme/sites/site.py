@@ -1,9 +1,9 @@
 """A PayNearMe site and its keys."""
 
-from functools import lru_cache
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, StringConstraints, model_validator
 
 from paynearme.protocol.signing import VERSION_PATTERN, major_version
 
@@ -11,9 +11,20 @@ ResponseFormat = Literal["json", "xml"]
 TokenUrl = Annotated[
     str, StringConstraints(pattern=r"^(https://[^\s/?#@\\]+|http://127\.0\.0\.1:[0-9]+)(/[^\s?#\\]*)?$")
 ]
-Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
+
+
+def _number_as_text(version: object) -> object:
+    # JSON numbers: ``3.0`` and ``3``. A boolean is no version.
+    return str(version) if isinstance(version, int | float | Decimal) else version
+
+
+Version = Annotated[str, BeforeValidator(_number_as_text), StringConstraints(pattern=VERSION_PATTERN)]
+ApiKeyId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 Secret = Annotated[SecretStr, StringConstraints(min_length=1)]
 EnvelopeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+
+# An unknown field, such as a comment, does not invalidate the entry. ``make sites-check`` reports it.
+_ENTRY = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True, hide_input_in_errors=True)
 
 
 class OAuthClient(BaseModel):
@@ -23,7 +34,7 @@ class OAuthClient(BaseModel):
     supports, or ``body``. With ``send_signature``, requests carry a signature in addition to the bearer token.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = _ENTRY
 
     token_url: TokenUrl
     client_id: Annotated[str, StringConstraints(min_length=1)]
@@ -34,26 +45,28 @@ class OAuthClient(BaseModel):
 
 
 class Site(BaseModel):
-    """The entry of a site in the sites' secret.
+    """The entry of a site in the sites' secret. White space around a value is removed.
 
     ``secret`` verifies callbacks and, without ``api_secret``, signs requests. ``previous_secret`` also verifies
-    callbacks while the site's key rotates. With ``call_authentication`` ``oauth``, requests carry a bearer token
-    of ``oauth`` instead of a signature. ``response_format`` defaults to JSON for 3.x and XML for 2.0.
-    ``reverse_envelope`` and ``reverse_element`` name the acknowledgement of a reversal. PayNearMe has not published
-    these names, so the defaults follow the confirmation.
+    callbacks while the site's key rotates. ``disabled`` revokes the site. With ``call_authentication`` ``oauth``,
+    requests carry a bearer token of ``oauth`` instead of a signature. ``api_key_id`` names the key pair of requests.
+    ``response_format`` defaults to JSON for 3.x and XML for 2.0. ``reverse_envelope`` and ``reverse_element`` name the
+    acknowledgement of a reversal. A third party publishes the defaults, and states that they are PayNearMe's.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = _ENTRY
 
     version: Version
     secret: Secret
     previous_secret: Secret | None = None
+    disabled: bool = False
     api_secret: Secret | None = None
+    api_key_id: ApiKeyId | None = None
     call_authentication: Literal["hmac", "oauth"] = "hmac"
     oauth: OAuthClient | None = None
     response_format: ResponseFormat | None = None
-    reverse_envelope: EnvelopeName = "payment_reversal_response"
-    reverse_element: EnvelopeName = "reversal"
+    reverse_envelope: EnvelopeName = "payment_reverse_response"
+    reverse_element: EnvelopeName = "reverse_payment"
 
     @model_validator(mode="after")
     def _check_call_credentials(self) -> "Site":
@@ -74,6 +87,7 @@ class ResolvedSite(BaseModel):
     version: Version
     callback_secrets: tuple[SecretStr, ...]
     api_secret: SecretStr
+    api_key_id: str | None = None
     oauth: OAuthClient | None = None
     response_format: ResponseFormat
     reverse_envelope: str
@@ -86,42 +100,3 @@ class ResolvedSite(BaseModel):
         """
         major = major_version(version)
         return major is not None and major == major_version(self.version)
-
-
-class SitesDocument(BaseModel):
-    """The sites' secret: one entry for each site identifier."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    sites: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")], Site]
-
-    def resolve(self, identifier: str, previous: "SitesDocument | None") -> ResolvedSite | None:
-        """Return the effective settings of a site, or ``None`` if the site is unknown.
-
-        While keys rotate, the key of the ``previous`` document also verifies callbacks of the same major version. An
-        MD5 key does not remain valid after the change to HMAC.
-        """
-        site = self.sites.get(identifier)
-        if site is None:
-            return None
-        secrets = [site.secret, *([site.previous_secret] if site.previous_secret else [])]
-        previous_site = previous.sites.get(identifier) if previous else None
-        major = major_version(site.version)
-        if previous_site and major_version(previous_site.version) == major and previous_site.secret not in secrets:
-            secrets.append(previous_site.secret)
-        return ResolvedSite(
-            identifier=identifier,
-            version=site.version,
-            callback_secrets=tuple(secrets),
-            api_secret=site.api_secret or site.secret,
-            oauth=site.oauth if site.call_authentication == "oauth" else None,
-            response_format=site.response_format or ("json" if major == "3" else "xml"),
-            reverse_envelope=site.reverse_envelope,
-            reverse_element=site.reverse_element,
-        )
-
-
-@lru_cache(maxsize=4)
-def parse_sites(text: str) -> SitesDocument:
-    """Return the document of the secret. Raises pydantic's ``ValidationError``, which contains no value."""
-    return SitesDocument.model_validate_json(text)
