@@ -25,8 +25,8 @@ RESPONSE_TIMEOUT_SECONDS = 10.0
 _ENVELOPES: Mapping[str, tuple[str, str]] = {
     "authorize": ("payment_authorization_response", "authorization"),
     "confirm": ("payment_confirmation_response", "confirmation"),
-    # Not documented: the site's setting, or this default.
-    "reverse": ("payment_reversal_response", "reversal"),
+    # Published by a third party only: the site's setting, or this default.
+    "reverse": ("payment_reverse_response", "reverse_payment"),
 }
 _CONTENT_TYPES = {"form": "application/x-www-form-urlencoded", "json": "application/json"}
 _MAX_RECEIPT_LENGTH = 3000

@@ -36,8 +36,8 @@ class Site(BaseModel):
     call_authentication: Literal["hmac", "oauth"] = "hmac"
     oauth: OAuthClient | None = None
     response_format: Literal["json", "xml"] | None = None
-    reverse_envelope: str = "payment_reversal_response"
-    reverse_element: str = "reversal"
+    reverse_envelope: str = "payment_reverse_response"
+    reverse_element: str = "reverse_payment"
 
     @property
     def client(self) -> OAuthClient | None:

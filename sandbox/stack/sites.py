@@ -39,8 +39,8 @@ def new_sites(paynearme_url: str = DISCARD_URL) -> dict[str, dict[str, dict[str,
     sites[XML_SITE] = {
         "version": "3.0",
         "response_format": "xml",
-        "reverse_envelope": "payment_reverse_response",
-        "reverse_element": "reverse",
+        "reverse_envelope": "payment_reversal_response",
+        "reverse_element": "reversal",
     }
     token_url = f"{paynearme_url}/oauth/token"
     sites[OAUTH_SITE] = _with_client(token_url, scope="payments")

@@ -63,8 +63,8 @@ def resolved_site(version: str = "3.0", api_secret: str = SECRET) -> ResolvedSit
             "callback_secrets": (SecretStr(SECRET),),
             "api_secret": SecretStr(api_secret),
             "response_format": "json",
-            "reverse_envelope": "payment_reversal_response",
-            "reverse_element": "reversal",
+            "reverse_envelope": "payment_reverse_response",
+            "reverse_element": "reverse_payment",
         }
     )
 

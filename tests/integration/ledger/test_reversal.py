@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("no_delays")
 ORDER = {"pnm_order_identifier": "80080175585"}
 
 
-ACKNOWLEDGEMENT = {"payment_reversal_response": {"version": "3.0", "reversal": ORDER}}
+ACKNOWLEDGEMENT = {"payment_reverse_response": {"version": "3.0", "reverse_payment": ORDER}}
 
 
 def balance(amount: str) -> dict[str, Decimal]:

@@ -97,8 +97,8 @@ def test_callback_signed_with_site_key_in_each_transport(
         ("authorize", SITE, response(accept_payment="no"), None, 200),
         ("authorize", SITE, response(accept_payment="maybe"), "accept_payment is neither yes nor no", 200),
         ("authorize", SITE, response(accept_payment="yes", receipt="x" * 3001), "the receipt is too long", 200),
-        ("reverse", SITE, response("reversal"), None, 200),
-        ("reverse", SITE, response("reversal", "reverse"), "another envelope", 200),
+        ("reverse", SITE, response("reverse", "reverse_payment"), None, 200),
+        ("reverse", SITE, response("reversal"), "another envelope", 200),
     ],
 )
 def test_response_invalid_for_site_not_accepted(
