@@ -73,6 +73,7 @@ def _widgets() -> Iterator[dict[str, Any]]:
             *_DECISIONS,
             ("ResponseBudgetUsedPercent", "Slowest, % of 10 s", _TEAL, "Maximum"),
             ("CallbackFailed", "Callbacks failed", _RED),
+            ("QuarantineSize", "In the quarantine", _RED, "Maximum"),
             ("Anomaly", "Anomalies", _PURPLE),
         ),
         [*_QUEUE, {"label": "Dead-letter queue", "color": _RED, "stat": "Maximum"}],
@@ -97,7 +98,7 @@ def _widgets() -> Iterator[dict[str, Any]]:
     rejected = _entries(
         (errors.AuthenticationError.metric, "Authentication failed", _GREY),
         (errors.ValidationFailedError.metric, "Validation failed, all requests", _ORANGE),
-        ("CallbackInvalid", "Invalid callbacks", _PURPLE),
+        ("CallbackQuarantined", "Callbacks quarantined", _PURPLE),
         (errors.MalformedRequestError.metric, "Malformed requests", _BROWN),
         ("CallbackFailed", "Callbacks failed", _RED),
     )

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.template import APIS, FUNCTIONS, ROOT, TEMPLATE, TRIGGERED_FUNCTIONS, names_in, of_type
+from tests.support.template import (
+    APIS,
+    FUNCTIONS,
+    ROOT,
+    TEMPLATE,
+    TRIGGERED_FUNCTIONS,
+    VERSIONED_FUNCTIONS,
+    names_in,
+    of_type,
+)
 
 TRANSLATOR = """
 import json, sys, boto3
@@ -43,8 +52,9 @@ def expanded(kind: str, **parameters: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("change", "functions"),
     [
-        ({"layer": "s3://bucket/changed"}, list(TRIGGERED_FUNCTIONS)),
+        ({"layer": "s3://bucket/changed"}, list(VERSIONED_FUNCTIONS)),
         ({"ReservationTimeoutMinutes": "60"}, ["SweepUnconfirmedFunction"]),
+        ({"ConfirmReservedConcurrency": "100"}, ["ConfirmFunction"]),
         ({"CanaryDeployment": "true"}, []),
     ],
 )

@@ -30,6 +30,7 @@ KEYS = {
     "OrdersRole": ("ORDER#S#1", "ORDER#S#1"),
     "CustomersRole": ("SPENDING#S#1", "CUSTOMER#S#1"),
     "PaymentsRole": ("PAYMENT#S#1", ""),
+    "QuarantineRole": ("QUARANTINE#S#1", "PAYMENT#S#1"),
     "ValidatePolicyRole": ("", ""),
 }
 """For each role: a partition key that it may read, and one that it may write. Empty if it may not."""
@@ -97,7 +98,7 @@ def test_role_permits_only_its_secrets(client: ClientFactory, stack: Stack, role
     value = {"Value": role, "Type": "SecureString", "Overwrite": True}
     stack.client("ssm").put_parameter(Name=parameter, **value)
 
-    is_reader = role != "ValidatePolicyRole"
+    is_reader = role not in ("QuarantineRole", "ValidatePolicyRole")
     assert is_permitted(secretsmanager.get_secret_value, SecretId=stack.secret_arn) is is_reader
     assert not is_permitted(secretsmanager.put_secret_value, SecretId=stack.secret_arn, SecretString="{}")
     assert is_permitted(ssm.put_parameter, Name=parameter, **value) is (role in TOKEN_ROLES)

@@ -9,10 +9,12 @@ from decimal import Decimal
 from paynearme import errors
 from paynearme.errors import ServiceError
 from paynearme.ledger.anomalies import Anomaly
+from paynearme.ledger.quarantine import QuarantineEffect, QuarantineResult
 from paynearme.ledger.results import AuthorizationResult, ConfirmationResult, ReversalResult
 from paynearme.platform import observability
 from paynearme.policy import Decision, Reason
 from paynearme.protocol.callbacks import Outcome
+from paynearme.protocol.quarantine import QuarantineReason
 from paynearme.protocol.reversals import ReversalKind
 from tests.support.template import ROOT
 
@@ -37,6 +39,9 @@ def _result_metrics() -> Iterator[str]:
             yield from ConfirmationResult(outcome, is_duplicate, all_anomalies, Decimal(0)).metrics
         for kind in ReversalKind:
             yield from ReversalResult(kind, is_duplicate, all_anomalies).metrics
+    for effect in QuarantineEffect:
+        for cause in QuarantineReason:
+            yield from QuarantineResult(cause, "", effect).metrics
 
 
 ALL_METRIC_NAMES: frozenset[str] = frozenset(

@@ -54,6 +54,9 @@ FUNCTIONS = {
 TRIGGERED_FUNCTIONS = {name: function for name, function in FUNCTIONS.items() if "Events" in function}
 """The functions with an event source."""
 
+VERSIONED_FUNCTIONS = {name: function for name, function in FUNCTIONS.items() if "AutoPublishAlias" in function}
+"""The functions with published versions and the alias ``live``."""
+
 API_FUNCTIONS = {
     name: function
     for name, function in TRIGGERED_FUNCTIONS.items()

@@ -18,19 +18,22 @@ ACTIONS_BY_VARIABLE = {
 ACTIONS_BY_TRIGGER = {
     "Api": set(),
     "DynamoDB": {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")},
-    "Schedule": {"dynamodb:Query"},
+    "Schedule": set(),
 }
-READ, WRITE = "dynamodb:BatchGetItem", "dynamodb:UpdateItem"
+# The index of pending payments and of unresolved items of the quarantine.
+INDEX_READERS = {"SweepUnconfirmedFunction", "QuarantineFunction"}
+READ, WRITE, QUERY = "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:Query"
 PAYMENTS = ["PAYMENT#*", "TEST#PAYMENT#*"]
 SITE_PAYMENTS = ["SITE_PAYMENT#*", "TEST#SITE_PAYMENT#*"]
-LEASES = "ACCESS_TOKEN#*"
+LEASES, QUARANTINE = "ACCESS_TOKEN#*", "QUARANTINE#*"
+POSTED = [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS]
 KEYS: dict[tuple[str, str], list[str]] = {
     ("AuthorizeFunction", READ): [*PAYMENTS, "CUSTOMER#*", "ORDER#*", "SPENDING#*"],
     # It writes reservations and must not change a balance.
-    ("AuthorizeFunction", WRITE): [*PAYMENTS, "SPENDING#*"],
-    ("ConfirmFunction", WRITE): [*PAYMENTS, "CUSTOMER#*", "SPENDING#*", *SITE_PAYMENTS],
+    ("AuthorizeFunction", WRITE): [*PAYMENTS, "SPENDING#*", QUARANTINE],
+    ("ConfirmFunction", WRITE): [*POSTED, QUARANTINE],
     ("ReverseFunction", READ): PAYMENTS,
-    ("ReverseFunction", WRITE): [*PAYMENTS, "CUSTOMER#*"],
+    ("ReverseFunction", WRITE): [*PAYMENTS, "CUSTOMER#*", QUARANTINE],
     ("GetSmartTokenFunction", WRITE): [LEASES],
     ("CreateOrderFunction", WRITE): [LEASES, "ORDER#*"],
     ("FindPaymentMethodsFunction", WRITE): [LEASES],
@@ -45,6 +48,9 @@ KEYS: dict[tuple[str, str], list[str]] = {
     # Test payments are never pending. The sweep must not change a balance.
     ("SweepUnconfirmedFunction", READ): ["PAYMENT#*"],
     ("SweepUnconfirmedFunction", WRITE): ["PAYMENT#*", "SPENDING#*"],
+    # A replay posts a confirmation or debits a reversal.
+    ("QuarantineFunction", READ): [*PAYMENTS, QUARANTINE],
+    ("QuarantineFunction", WRITE): [*POSTED, QUARANTINE],
 }
 """The items that each function may access, by the prefixes of their keys. The emulator does not enforce them."""
 
@@ -67,6 +73,7 @@ def test_function_permissions_are_exactly_expected(function: str) -> None:
     expected = LOGS | TRACING | {action for name, action in KEYS if name == function}
     expected = expected.union(*(ACTIONS_BY_VARIABLE.get(name, set()) for name in variables))
     expected = expected.union(*(ACTIONS_BY_TRIGGER[trigger] for trigger in triggers))
+    expected |= {QUERY} if function in INDEX_READERS else set()
 
     assert {action for action, _ in permitted} == expected
     assert ("ACCESS_TOKENS_PATH" in variables) == (function in OUTBOUND_FUNCTIONS)
@@ -77,6 +84,7 @@ def test_function_permissions_are_exactly_expected(function: str) -> None:
     for action, statement in permitted:
         # Other keys, such as NotAction, grant unlisted permissions.
         assert statement.keys() <= {"Effect", "Action", "Resource", "Condition"}
+        assert action != QUERY or statement["Resource"] == {"Fn::Sub": "${LedgerTable.Arn}/index/pending"}
         # X-Ray supports no single resources.
         assert action in TRACING or names_in(statement["Resource"]) & {*RESOURCES, "AWS::StackName"}
 

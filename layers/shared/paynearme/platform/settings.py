@@ -41,9 +41,9 @@ class SweepSettings(EnvironmentSettings):
 
 
 class Settings(EnvironmentSettings):
-    """Settings of the callbacks and of the backend API."""
+    """Settings of the callbacks, of the backend API and of the quarantine, which has no access to the sites' secret."""
 
-    sites_secret: str
+    sites_secret: str = ""
     sites_cache_seconds: int = 300
     table_name: str = ""
     access_tokens_path: str = ""
