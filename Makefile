@@ -141,7 +141,7 @@ lock: $(UV) | .venvs/interpreter ## Update and pin all requirements
 	        --no-header --no-annotate $$in --output-file $${in%.in}.txt || exit 1; done
 
 clean: ## Stop the local stack, and remove all generated files
-	@if [ -e .local ]; then $(MAKE) --no-print-directory down; fi
+	@if [ -e .local ] || [ -e $(DEV) ]; then $(MAKE) --no-print-directory down; fi
 	rm -rf .aws-sam .venvs .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sandbox import ROOT
+from sandbox.clients.verification import verify
 from sandbox.demo.demo import Demo
 from sandbox.stack import lifecycle
 from sandbox.stack.stack import STACK_DIR, load
@@ -87,9 +88,10 @@ def dashboard_command(output: Path) -> None:
 
 @main.command(help="Start the stack, or deploy again to the running stack.")
 def up() -> None:
-    """Start the stack, and print its URLs."""
+    """Start the stack, call its functions, and print its URLs."""
     with cli_errors() as progress:
         running = lifecycle.start(STACK_DIR, progress)
+        verify(running, STACK_DIR, progress)
     for kind in ("authorize", "confirm", "reverse"):
         console.print(f"{kind:<10} {running.callback_url}/callbacks/{kind}", soft_wrap=True)
     console.print(f"{'backend':<10} {running.backend_url}", soft_wrap=True)
