@@ -210,20 +210,24 @@ class Model:
         received, kind = message.received, content.reverse_type or ""
         assert not self.is_durable(message), "a second effect of a reversal"
         payment.reversals.add(message.identity)
-        payment.reversed_amount += received.amount
+        is_undone = kind == "Chargeback won"
         paid = payment.confirmed if payment.outcome == "payment" else None
-        if paid and paid.customer:
-            payment.debited_amount += min(received.amount, payment.posted - payment.debited_amount)
+        if not is_undone:
+            payment.reversed_amount += received.amount
+            if paid and paid.customer:
+                payment.debited_amount += min(received.amount, payment.posted - payment.debited_amount)
         customer = payment.customer or received.customer
         if customer and (counter := {"Chargeback": "chargebacks", "Bank Return": "returns"}.get(kind)):
             self.reversal_counts[customer, f"{counter}_{sent_at.astimezone(UTC):%Y-%m-%d}"] += 1
         checks = {
-            "reversed_unknown": not paid,
-            "reversed_too_much": paid and payment.reversed_amount > paid.amount,
+            "reversed_unknown": not paid and not is_undone,
+            "reversed_too_much": paid and not is_undone and payment.reversed_amount > paid.amount,
+            "reversal_type_unknown": is_undone or kind == "Adjustment",
             "order_differs": paid and paid.order != received.order,
             "customer_differs": received.customer is not None and received.customer != customer,
         }
-        return "PaymentReversed", {anomaly for anomaly, is_present in checks.items() if is_present}
+        event_type = "" if is_undone else "PaymentReversed"
+        return event_type, {anomaly for anomaly, is_present in checks.items() if is_present}
 
     def _other_violations(self, delivery: Delivery) -> set[str]:
         received, policy = delivery.message.received, delivery.policy

@@ -195,7 +195,10 @@ _CONTENT: _Values = {
     "payment_type": tuple(TYPES),
 }
 _CONFIRMATION: _Values = {"status": ("payment", "payment", "decline"), "fee": ("5.00",) * 9 + ("-1.00",)}
-_REVERSAL: _Values = {"kind": ("Bank Return", "Chargeback", "Refund"), "amount": ("5.00", "15.00", "15.01", "40.00")}
+_REVERSAL: _Values = {
+    "kind": ("Bank Return", "Chargeback", "Refund", "Adjustment", "Chargeback won"),
+    "amount": ("5.00", "15.00", "15.01", "40.00"),
+}
 _CUSTOMER: _Values = {"customer": _CUSTOMERS[:3], "status": ("active", "active", "active", "suspended")}
 _LIMIT: _Values = {"window": WINDOWS, "limit": (None, "80.00", "200.00")}
 _ORDER: _Values = {"order": ORDERS}

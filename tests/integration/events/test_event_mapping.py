@@ -173,6 +173,9 @@ def test_event_payment_reversed_once_per_reversal(
         assert event["reverse_type"] == changes.get("reverse_type", "Bank Return")
         assert (event["reversed_amount"], event["debited_amount"]) == (changes["reverse_amount"], debited_amount)
 
+    send_at(TWO_DAYS_LATER, reverse, reversal(pnm_payment_identifier="1", reverse_type="Chargeback Reversed"))
+    assert stream_reader.new_types() == ["reversal_type_unknown"]
+
 
 def test_event_confirmed_after_reversal_credits_remainder(
     callback_driver: CallbackDriver, reverse: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture

@@ -213,6 +213,7 @@ def test_get_payment_returns_outcome_and_sorted_reversals(
         (2, {"reverse_amount": "90.00", "reverse_type": "Chargeback", "reverse_code": "4853"}),
         (1, {"reverse_amount": "0.01", "reverse_type": None, "reverse_code": None}),
         (3, {"reverse_amount": "9.99"}),
+        (4, {"reverse_amount": "90.00", "reverse_type": "Chargeback won", "reverse_code": None}),
     ]
     for days, changes in sorted(parts, key=lambda part: part[0]):
         now = NOON + timedelta(days=days)
@@ -228,10 +229,11 @@ def test_get_payment_returns_outcome_and_sorted_reversals(
         ("2026-11-21T17:00:00Z", "other", None, None, "0.01", "0.01"),
         ("2026-11-22T17:00:00Z", "chargeback", "Chargeback", "4853", "90.00", "90.00"),
         ("2026-11-23T17:00:00Z", "return", "Bank Return", "R01", "9.99", "7.49"),
+        ("2026-11-24T17:00:00Z", "undone", "Chargeback won", None, "90.00", "0.00"),
     ]
     names = ("at", "kind", "type", "code", "amount", "debited_amount")
     assert payment_record["reversals"] == [dict(zip(names, reversal, strict=True)) for reversal in reversals]
-    assert payment_record["anomalies"] == []
+    assert payment_record["anomalies"] == ["reversal_type_unknown"]
 
 
 def test_get_payment_anomalies_sorted(api_driver: ApiDriver, callback_driver: CallbackDriver) -> None:

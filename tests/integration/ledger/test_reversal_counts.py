@@ -1,6 +1,7 @@
 """Count chargebacks and returns by the UTC day of their message, and apply the policy's rules on them."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -54,6 +55,41 @@ def test_reversal_count_ignores_refunds_and_cancellations(reverse: LambdaFunctio
         send_at(NOON, reverse, reversal(reverse_type=reverse_type, reverse_code=None))
 
     assert reversal_counts(ledger_table) == {}
+
+
+@pytest.mark.parametrize(
+    ("types", "debited", "reversed_amount", "chargebacks"),
+    [
+        (["Chargeback", "Chargeback Reversed"], "60.00", "60.00", 1),
+        (["Chargeback Reversed", "Chargeback"], "60.00", "60.00", 1),
+        (["Representment", "Bank Return Reversed"], "0", "0", 0),
+        (["Chargeback", "Second Chargeback"], "100.00", "120.00", 1),
+        (["Adjustment"], "60.00", "60.00", 0),
+    ],
+    ids=str,
+)
+def test_reversal_type_unknown_flagged_and_not_counted(
+    callback_driver: CallbackDriver,
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    types: list[str],
+    debited: str,
+    reversed_amount: str,
+    chargebacks: int,
+) -> None:
+    callback_driver.confirm("1", payment_amount="150.00", net_payment_amount="100.00")
+    for text in types * 2:
+        message = reversal(pnm_payment_identifier="1", reverse_type=text, reverse_code=None, reverse_amount="60.00")
+        assert send_at(NOON, reverse, message).status == 200
+
+    item = callback_driver.item("1")
+    assert (item.get("debited_amount", 0), item.get("reversed_amount", 0)) == (
+        Decimal(debited),
+        Decimal(reversed_amount),
+    )
+    assert ledger_table.balances() == {CUSTOMER: 100 - Decimal(debited)}
+    assert reversal_counts(ledger_table) == ({"chargebacks_2026-11-20": chargebacks} if chargebacks else {})
+    assert callback_driver.anomalies("1") == {"reversal_type_unknown"}
 
 
 @pytest.mark.parametrize("day", ["2026-12-31", "2027-01-01"])

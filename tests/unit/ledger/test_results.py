@@ -70,6 +70,8 @@ def test_confirmation_metrics_and_log_fields() -> None:
         (ReversalKind.CHARGEBACK, ["PaymentReversed", "ReversedChargeback"]),
         (ReversalKind.RETURN, ["PaymentReversed", "ReversedReturn"]),
         (ReversalKind.OTHER, ["PaymentReversed"]),
+        (ReversalKind.UNKNOWN, ["PaymentReversed"]),
+        (ReversalKind.UNDONE, []),
     ],
 )
 def test_reversal_metrics_by_reversal_kind(kind: ReversalKind, names: list[str]) -> None:

@@ -97,24 +97,55 @@ def test_reversal_derived_field_not_replaced_by_parameter(name: str) -> None:
     ("text", "code", "kind"),
     [
         *(("Bank Return", None, "return"), ("bank_return", "", "return"), ("ACH RETURNED", "10.4", "return")),
-        *(("Chargeback", None, "chargeback"), ("card_CHARGEBACK", "10.4", "chargeback")),
+        *(
+            ("Chargeback", None, "chargeback"),
+            (" CHARGEBACK ", "10.4", "chargeback"),
+            ("charge-back", None, "chargeback"),
+        ),
+        *((text, None, "other") for text in ("Refund", "Partial refund", "Cancellation", "canceled", "Cancelled")),
+        *((text, None, "undone") for text in ("Chargeback Reversed", "chargeback_won", "Reversal of a chargeback")),
+        *(
+            (text, "R01", "undone")
+            for text in ("Representment", "Dispute Won", "Bank Return Reversed", "CHARGEBACKWON")
+        ),
+        *((text, "10.4", "unknown") for text in ("Second Chargeback", "Adjustment", "Dispute", "Reversal", "7")),
         # The type has priority over the code.
-        *(("Chargeback", "R13", "chargeback"), ("Refund", None, "other"), ("7", "10.4", "other")),
-        *((None, "R01", "return"), ("", "R85", "return"), ("ACH", "r03", "return")),
-        *((None, code, "other") for code in ("R1", "R001", "R0\N{ARABIC-INDIC DIGIT ONE}", "XR01", "4853")),
+        *(
+            ("Chargeback", "R13", "chargeback"),
+            ("Second Chargeback", "R13", "unknown"),
+            ("Adjustment", "refunded", "other"),
+        ),
+        *((None, "R01", "return"), ("", "R85", "return"), ("ACH", "r03", "return"), ("Refund", "R01", "return")),
+        *((None, code, "other") for code in (None, "canceled", "refunded")),
+        *((None, code, "unknown") for code in ("R1", "R001", "R0\N{ARABIC-INDIC DIGIT ONE}", "XR01", "4853")),
     ],
 )
-def test_reversal_kind_from_type_or_else_ach_code(text: str | None, code: str | None, kind: str) -> None:
+def test_reversal_kind_from_type_or_else_code(text: str | None, code: str | None, kind: str) -> None:
     assert reversal(reverse_type=text, reverse_code=code, reverse_reason="x").kind == kind
 
 
-def test_reversal_kind_reads_adjacent_unknown_parameter() -> None:
-    for change in ({"reverse_type": "Cha", "rgeback": ""}, {"reverse_type": "Refund", "sale_reason": "chargeback"}):
-        split_message = valid_reversal(**change, reverse_code="10.4")
-        original = valid_reversal(reverse_type=string_to_sign(change).removeprefix("reverse_type"), reverse_code="10.4")
-        assert string_to_sign(split_message) == string_to_sign(original)
-        assert read_message(Reversal, split_message).kind is ReversalKind.CHARGEBACK
-        assert read_message(Reversal, original).kind is ReversalKind.CHARGEBACK
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"reverse_type": "Cha", "rgeback": ""}, "chargeback"),
+        ({"reverse_type": "Chargeback ", "reversed": ""}, "undone"),
+        ({"reverse_type": "Second Cha", "rgeback": ""}, "unknown"),
+        # A new parameter that follows the type directly leaves the kind unchanged.
+        *(
+            ({"reverse_type": "Chargeback", name: "7"}, "chargeback")
+            for name in ("reversed_at", "risk_score", "safe_won")
+        ),
+        ({"reverse_type": "Bank Return", "reversed_at": "7"}, "return"),
+        ({"reverse_type": "Refund", "sale_reason": "chargeback"}, "other"),
+    ],
+    ids=str,
+)
+def test_reversal_kind_moved_boundary_same(changes: dict[str, str], kind: str) -> None:
+    split_message = valid_reversal(**changes, reverse_code=None)
+    original = valid_reversal(reverse_type=string_to_sign(changes).removeprefix("reverse_type"), reverse_code=None)
+    assert string_to_sign(split_message) == string_to_sign(original)
+    assert read_message(Reversal, split_message).kind == kind
+    assert read_message(Reversal, original).kind == kind
 
 
 @pytest.mark.parametrize("name", ["chargeback_fee", "return_address", "site_return_policy", "zip_of_return"])

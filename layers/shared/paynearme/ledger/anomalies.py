@@ -31,6 +31,8 @@ class Anomaly(StrEnum):
     """It was reversed without a recorded paid outcome: unknown, declined or not yet confirmed."""
     REVERSED_TOO_MUCH = "reversed_too_much"
     """Its reversals exceed the paid amount."""
+    REVERSAL_TYPE_UNKNOWN = "reversal_type_unknown"
+    """It was reversed with an unknown type, or a chargeback or a return of it was undone."""
     CUSTOMER_MISSING = "customer_missing"
     """The confirmation contains no customer. The payment is posted, and no balance is credited."""
 

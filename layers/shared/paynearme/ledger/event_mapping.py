@@ -25,6 +25,7 @@ from paynearme.protocol.payment_events import (
     PaymentUnconfirmed,
     ReservationReleased,
 )
+from paynearme.protocol.reversals import ReversalKind
 
 _EVENT_NAMESPACE = uuid.UUID("5d6c2f6e-58b6-4f0a-9a0e-0d2f8f6f7a51")
 _MAX_EVENTS_PER_CHANGE = 100
@@ -134,6 +135,9 @@ def _reversals(old: Item, new: Item) -> Iterator[_EventDraft]:
         if not (name.startswith(schema.REVERSAL_PREFIX) and isinstance(new[name], dict)):
             continue
         reversal = new[name]
+        if reversal["kind"] == ReversalKind.UNDONE:
+            # No money was returned. The anomaly has an event.
+            continue
         details = {
             "reversal_kind": reversal["kind"],
             "reverse_type": reversal.get("type"),

@@ -104,8 +104,10 @@ class ReversalResult:
         """Return metric values by metric name."""
         if self.is_duplicate:
             return {"ReversalDuplicate": 1}
-        by_kind = {} if self.kind is ReversalKind.OTHER else {f"Reversed{pascal_case(self.kind)}": 1}
-        return {"PaymentReversed": 1, **by_kind, **_anomaly_metrics(self.anomalies)}
+        metrics = {} if self.kind is ReversalKind.UNDONE else {"PaymentReversed": 1}
+        if self.kind in (ReversalKind.CHARGEBACK, ReversalKind.RETURN):
+            metrics[f"Reversed{pascal_case(self.kind)}"] = 1
+        return metrics | _anomaly_metrics(self.anomalies)
 
 
 def site_payment_identifier(site_id: str, pnm_payment_identifier: str, *, test: bool) -> str:

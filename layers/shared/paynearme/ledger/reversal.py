@@ -28,8 +28,8 @@ def reverse(table: Table, message: Reversal, now: datetime, deadline: Deadline) 
     """Store a reversal, and debit the balance, once for all duplicates.
 
     The debit never exceeds the posted amount. A reversal of an unposted payment is stored and flagged, and a later
-    confirmation posts only the remaining amount. Raises ``LedgerUnavailableError``. Costs 2 requests, 1 for a
-    duplicate.
+    confirmation posts only the remaining amount. An ``UNDONE`` reversal changes no amount. Raises
+    ``LedgerUnavailableError``. Costs 2 requests, 1 for a duplicate.
     """
     (payment,) = table.read([schema.payment_key_for(message)], deadline)
     while True:
@@ -67,9 +67,14 @@ class _ReversalWrite:
         return recorded_customer or self.message.site_customer_identifier
 
     @property
+    def returns_money(self) -> bool:
+        """Return whether the payment's money was returned. It was not if an earlier reversal is undone."""
+        return self.message.kind is not ReversalKind.UNDONE
+
+    @property
     def debit(self) -> Decimal:
         """Return the amount to debit: the reversed amount, at most the remaining posted amount."""
-        if self.credited_customer is None:
+        if self.credited_customer is None or not self.returns_money:
             return schema.ZERO
         posted: Decimal = self.payment.get("posted_amount", schema.ZERO)
         remaining: Decimal = posted - self.payment.get("debited_amount", schema.ZERO)
@@ -83,8 +88,9 @@ class _ReversalWrite:
         total_reversed = payment.get("reversed_amount", schema.ZERO) + message.amount
         customer = message.site_customer_identifier
         checks = {
-            Anomaly.REVERSED_UNKNOWN: not paid,
-            Anomaly.REVERSED_TOO_MUCH: paid and total_reversed > payment["confirmed_amount"],
+            Anomaly.REVERSED_UNKNOWN: self.returns_money and not paid,
+            Anomaly.REVERSED_TOO_MUCH: self.returns_money and paid and total_reversed > payment["confirmed_amount"],
+            Anomaly.REVERSAL_TYPE_UNKNOWN: message.kind in (ReversalKind.UNDONE, ReversalKind.UNKNOWN),
             Anomaly.ORDER_DIFFERS: paid and payment["confirmed_order"] != message.pnm_order_identifier,
             Anomaly.CUSTOMER_DIFFERS: customer is not None and customer != self.customer,
         }
@@ -111,13 +117,15 @@ class _ReversalWrite:
             "at": self.now.isoformat(),
         }
         condition, condition_values = schema.unchanged(payment, _GUARDED_ATTRIBUTES)
-        # A reversal can be the first message about its payment.
-        values = {} if payment else schema.identifying_attributes(message)
+        # A reversal can be the first message about its payment, and another item can precede its attributes.
+        values = {} if "site_identifier" in payment else schema.identifying_attributes(message)
+        increments = {"reversed_amount": message.amount} if self.returns_money else {}
+        if self.returns_money and "posted_amount" in payment:
+            increments["debited_amount"] = self.debit
         return schema.payment_update(
             schema.payment_key_for(message),
             values | {self.attribute: {name: value for name, value in reversal.items() if value is not None}},
-            increments={"reversed_amount": message.amount}
-            | ({"debited_amount": self.debit} if "posted_amount" in payment else {}),
+            increments=increments,
             anomalies=self.anomalies,
             condition=f"attribute_not_exists({self.attribute}) AND {condition}",
             condition_values=condition_values,
@@ -128,6 +136,7 @@ class _ReversalWrite:
         if attribute is None:
             return []
         # The day of the message, because PayNearMe can retry days later, and never a day in the future.
-        day = datetime.fromtimestamp(min(self.message.timestamp, self.now.timestamp()), UTC).date()
+        now, timestamp = self.now.timestamp(), self.message.timestamp
+        day = datetime.fromtimestamp(now if timestamp is None else min(timestamp, now), UTC).date()
         key = schema.reversals_key(self.message.site_identifier, customer, day.year)
         return [Update(*key, increments={f"{attribute}_{day.isoformat()}": Decimal(1)})]

@@ -112,7 +112,7 @@ class ReversalDetails(ApiModel):
     kind: ReversalKind = Field(description="The category of the reversal.")
     type: str | None = Field(default=None, description="PayNearMe's reverse_type.")
     code: str | None = Field(default=None, description="PayNearMe's reverse_code.")
-    amount: Dollars = Field(description="The returned amount.")
+    amount: Dollars = Field(description="The returned amount. For undone, no money was returned.")
     debited_amount: Dollars = Field(description="The part that was debited from the customer's balance.")
 
 

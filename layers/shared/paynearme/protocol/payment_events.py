@@ -102,7 +102,7 @@ class PaymentReversed(PaymentEvent):
 
     detail_type: ClassVar[str] = "PaymentReversed"
 
-    reversal_kind: ReversalKind = Field(description="The category of the reversal.")
+    reversal_kind: ReversalKind = Field(description="The category of the reversal. Never undone.")
     reverse_type: str | None = Field(default=None, description="PayNearMe's reverse_type.")
     reverse_code: str | None = None
     reversed_amount: Dollars = Field(description="The returned amount of this reversal.")

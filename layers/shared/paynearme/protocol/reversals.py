@@ -23,11 +23,44 @@ _ACH_RETURN = re.compile(r"R[0-9]{2}", re.ASCII | re.IGNORECASE)
 
 
 class ReversalKind(StrEnum):
-    """The category of a reversal. The customer's chargebacks and bank returns are counted. ``other`` is not."""
+    """The category of a reversal. The customer's chargebacks and bank returns are counted.
+
+    ``other`` is a refund, a cancellation, or a reversal without a type and a code. ``undone`` is the end of a
+    chargeback, a dispute or a return that was itself reversed, or that the merchant won: it debits nothing.
+    ``unknown`` has another type or code.
+    """
 
     CHARGEBACK = "chargeback"
     RETURN = "return"
     OTHER = "other"
+    UNDONE = "undone"
+    UNKNOWN = "unknown"
+
+
+# A parameter that follows the type or the code in the signed text, if it has no value of its own. Only names from
+# ``reverse_type`` to ``site_identifier`` can follow, and PayNearMe's names contain an underscore.
+_NEXT_NAME = r"(?-i:(?=(?:r[e-z]|s[a-i])[a-z0-9]*_))"
+_CHARGEBACK = r"charge[ _-]?back"
+_REFUND = r"(?:(?:full|partial)[ _-])?refund(?:ed)?|cancel(?:led|ed|lation)|void(?:ed)?"
+
+
+def _whole(words: str) -> str:
+    return rf"^\s*(?:{words})(?:\s*$|{_NEXT_NAME})"
+
+
+# The first pattern that the type contains determines the kind.
+_KINDS = tuple(
+    (re.compile(pattern, re.ASCII | re.DOTALL | re.IGNORECASE), kind)
+    for pattern, kind in (
+        (_whole(_CHARGEBACK), ReversalKind.CHARGEBACK),
+        (_whole(r"(?:(?:ach|bank)[ _-])?return(?:ed)?"), ReversalKind.RETURN),
+        (_whole(_REFUND), ReversalKind.OTHER),
+        (rf"^(?=.*(?:{_CHARGEBACK}|dispute|return)).*(?:revers|overturn|withdrawn|won)", ReversalKind.UNDONE),
+        (r"re[ _-]?present", ReversalKind.UNDONE),
+        (_CHARGEBACK, ReversalKind.UNKNOWN),
+        (r"return", ReversalKind.RETURN),
+    )
+)
 
 
 class Reversal(CallbackMessage):
@@ -119,31 +152,37 @@ class Reversal(CallbackMessage):
 
     @property
     def kind(self) -> ReversalKind:
-        """Return the category by ``reverse_type``, or else by the code of an ACH return.
+        """Return the category by ``reverse_type``, or else by ``reverse_code``.
 
-        This is an assumption: only the types ``Bank Return`` and ``Chargeback`` are public.
+        This is an assumption: only the types ``Bank Return`` and ``Chargeback``, the codes ``canceled`` and
+        ``refunded``, and ACH return codes are public.
         """
-        signed_type = self._type_as_signed().lower()
-        if "chargeback" in signed_type:
-            return ReversalKind.CHARGEBACK
-        if "return" in signed_type or _ACH_RETURN.fullmatch(self.reverse_code or ""):
+        signed_type = self._as_signed("reverse_type", self.reverse_type)
+        code = self._as_signed("reverse_code", self.reverse_code)
+        if not signed_type and not code:
+            return ReversalKind.OTHER
+        kind = _kind_of(signed_type)
+        if kind in (None, ReversalKind.OTHER) and _ACH_RETURN.fullmatch(self.reverse_code or ""):
             return ReversalKind.RETURN
-        return ReversalKind.OTHER
+        return kind or _kind_of(code) or ReversalKind.UNKNOWN
 
-    def _type_as_signed(self) -> str:
-        """Return the type with the unknown parameters that follow it directly in the signed text.
+    def _as_signed(self, name: str, value: str | None) -> str:
+        """Return ``value`` with the unknown parameters that follow it directly in the signed text.
 
         The signed text of ``Chargeback`` is also that of the type ``Cha`` and an unknown parameter ``rgeback``.
         """
-        if self.reverse_type is None:
+        if value is None:
             return ""
         unknown_parameters = self.model_extra or {}
-        following_names = sorted(
-            name for name in {*self.model_fields_set, *unknown_parameters} if name > "reverse_type"
+        following_names = sorted(other for other in {*self.model_fields_set, *unknown_parameters} if other > name)
+        return value + "".join(
+            other + unknown_parameters[other] for other in takewhile(unknown_parameters.__contains__, following_names)
         )
-        return self.reverse_type + "".join(
-            name + unknown_parameters[name] for name in takewhile(unknown_parameters.__contains__, following_names)
-        )
+
+
+def _kind_of(signed_text: str) -> ReversalKind | None:
+    """Return the category of a type or a code, or ``None`` if it is unknown."""
+    return next((kind for pattern, kind in _KINDS if pattern.search(signed_text)), None)
 
 
 def _amount_fields(parameters: Mapping[str, str]) -> tuple[str, str]:
