@@ -90,8 +90,8 @@ class PaymentOutcomeUnknown(Problem):
     site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
 
 
-class PaymentFailed(Problem):
-    """A payment that was declined, according to PayNearMe's confirmation."""
+class PaymentFailed(RejectedByPayNearMe):
+    """A payment that PayNearMe declined. After a decline by a confirmation only, there is no code and no error."""
 
     site_payment_identifier: str = _SITE_PAYMENT_IDENTIFIER
     pnm_payment_identifier: str | None

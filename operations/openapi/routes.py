@@ -95,7 +95,7 @@ _SUBMISSION_ERRORS = (
         "S2155373459",
     ),
     IdempotencyKeyReusedError(),
-    PaymentFailedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968"),
+    PaymentFailedError(examples.SITE_PAYMENT_IDENTIFIER, "830466818968", "1007", ["Invalid CVV"]),
     PaymentOutcomeUnknownError(examples.SITE_PAYMENT_IDENTIFIER),
 )
 _API_GATEWAY_UNAVAILABLE = (

@@ -158,20 +158,25 @@ class Engine:
         site, now, deadline = resolved_site(), self._invocation_time(), self._deadline(8)
         identifier = request.site_payment_identifier(site.identifier)
 
+        payment = self.model.payments.get(self.submitted.get(identifier, ""))
+        # A confirmation of another order does not resolve the submission.
+        declined = payment.confirmed if payment and payment.outcome == "decline" else None
+        was_declined = declined is not None and declined.order == request.pnm_order_identifier
+
         def submit() -> SubmittedPayment | None:
             try:
                 return submit_once(request, site, self.paynearme, self.table, now, deadline)
-            except RequestRejectedError:
-                assert identifier not in self.submitted, "an accepted payment was rejected"
             except PaymentFailedError:
                 assert "PaymentFailed" in self._event_types(identifier), "a payment without an outcome failed"
+            except RequestRejectedError:
+                assert identifier not in self.submitted, "an accepted payment was rejected"
             return None
 
         def finish() -> None:
             if isinstance(task.result, SubmittedPayment):
                 assert identifier in self.submitted, "a payment was not submitted"
-                if task.result.status == "confirmed":
-                    assert "PaymentConfirmed" in self._event_types(identifier), "an unpaid payment is confirmed"
+                if was_declined or task.result.status == "confirmed":
+                    assert "PaymentConfirmed" in self._event_types(identifier), "an unpaid payment is not failed"
 
         task = Task(f"submit {request.idempotency_key}", submit, finish=finish)
         return self.scheduler.start(task)

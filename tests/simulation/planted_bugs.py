@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from paynearme.ledger import reversal
+from paynearme.ledger import reversal, submissions
 from paynearme.ledger.release import release
 from paynearme.platform.dynamodb import Update
 from paynearme.sweep import unconfirmed_sweep
@@ -33,6 +33,7 @@ PLANTED_BUGS: Mapping[str, PlantedBug] = {
     "a confirmation without its condition": _without_condition(lambda update: "outcome" in update.sets),
     "a transaction that is retried with a new token": _replaced(store, "TOKEN_SECONDS", 0),
     "a submission without its condition": _without_condition(lambda update: update.pk.startswith("INTENT#")),
+    "a submission without its confirmed outcome": _replaced(submissions, "_confirmed_outcome", lambda *_: None),
     "a reservation without its limit": _without_condition(lambda update: update.pk.startswith("SPENDING#")),
     "a reversal that does not check the debited amount": _replaced(
         reversal, "_GUARDED_ATTRIBUTES", ("outcome", "posted_amount", "authorized_customer", "confirmed_customer")

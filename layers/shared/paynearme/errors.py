@@ -12,14 +12,14 @@ A declined payment is not an error: it is a ``policy.Decision``. A new error is 
     │   └── SiteKeysUnavailableError, PolicyUnavailableError, AccessTokenUnavailableError,
     │       LedgerUnavailableError, OrderNotRecordedError, EventPublishFailedError
     ├── RequestRejectedError
-    │   └── BankAuthorizationExpiredError
+    │   └── BankAuthorizationExpiredError, PaymentFailedError
     ├── UpstreamError
     │   └── RequestNotAcceptedError
     │       └── CredentialsRejectedError
     │           └── AccessTokenRejectedError
     ├── UpstreamTimeoutError
     │   └── UpstreamConnectTimeoutError
-    ├── PaymentInProgressError, IdempotencyKeyReusedError, PaymentOutcomeUnknownError, PaymentFailedError
+    ├── PaymentInProgressError, IdempotencyKeyReusedError, PaymentOutcomeUnknownError
     └── InvocationFailedError
 """
 
@@ -196,8 +196,8 @@ class RequestRejectedError(ServiceError):
     """PayNearMe understood the request and rejected it."""
 
     status, problem_type, title = 422, "rejected-by-paynearme", "PayNearMe rejected the request"
-    metric = None
-    upstream_metric = "PayNearMeRejected"
+    metric: ClassVar[str | None] = None
+    upstream_metric: ClassVar[str | None] = "PayNearMeRejected"
 
     def __init__(self, response_code: str | None, descriptions: Sequence[str]) -> None:
         """Store PayNearMe's ``response_code``, if any, and its descriptions."""
@@ -329,22 +329,29 @@ class PaymentOutcomeUnknownError(ServiceError):
         return {"site_payment_identifier": self.site_payment_identifier}
 
 
-class PaymentFailedError(ServiceError):
-    """PayNearMe confirmed that a submitted payment failed."""
+class PaymentFailedError(RequestRejectedError):
+    """PayNearMe declined a submitted payment, in its response or in the confirmation."""
 
-    status, problem_type, title = 422, "payment-failed", "The payment failed"
-    # The metric PaymentFailed counts confirmations.
-    metric = "SubmittedPaymentFailed"
+    problem_type, title = "payment-failed", "The payment failed"
+    # The metric PaymentFailed counts confirmations. The cause of the error counts the call.
+    metric, upstream_metric = "SubmittedPaymentFailed", None
 
-    def __init__(self, site_payment_identifier: str, pnm_payment_identifier: str | None) -> None:
-        """Store this service's identifier of the payment, and PayNearMe's."""
-        super().__init__("the payment failed")
+    def __init__(
+        self,
+        site_payment_identifier: str,
+        pnm_payment_identifier: str | None,
+        response_code: str | None = None,
+        descriptions: Sequence[str] = (),
+    ) -> None:
+        """Store this service's identifier of the payment, and PayNearMe's with its code and descriptions, if any."""
+        super().__init__(response_code, descriptions)
         self.site_payment_identifier = site_payment_identifier
         self.pnm_payment_identifier = pnm_payment_identifier
 
     def extensions(self) -> Mapping[str, Any]:
-        """Return both identifiers."""
+        """Return also both identifiers."""
         return {
+            **super().extensions(),
             "site_payment_identifier": self.site_payment_identifier,
             "pnm_payment_identifier": self.pnm_payment_identifier,
         }

@@ -36,11 +36,19 @@ from tests.support.harness import AwsCallRecorder, LambdaFunction
 from tests.support.paynearme_stub import PayNearMeStub
 
 OTHER_PAYMENT = "943751749957"
+FAILED_REPLY = {
+    "status": "ok",
+    "response_code": "1007",
+    "errors": ["Invalid CVV"],
+    "payment": {"pnm_payment_identifier": 943751749956, "payment_status": "rejected", "payment_amount": 1000},
+}
 # Replies after which the outcome of the payment is unknown.
 AMBIGUOUS_REPLIES: dict[str, Any] = {
     "timeout": READ_TIMEOUT,
     "truncated response": (200, b'{"status": "ok", "paym'),
     "503": (503, b"<html>Down</html>"),
+    "canceled": (200, {**ACCEPTED_REPLY, "payment_status": "canceled"}),
+    "400 without errors": (400, b"{}"),
 }
 # A reply without effect, and the outcome for the caller.
 NOT_ACCEPTED_REPLIES: dict[str, tuple[Any, tuple[int, str]]] = {
@@ -52,10 +60,11 @@ BATCH_GET, UPDATE_ITEM = ["BatchGetItem"], ["UpdateItem"]
 # The reply to an earlier submission, if any, and the DynamoDB calls of the next submission.
 EXPECTED_CALLS: dict[str, tuple[Any, list[str]]] = {
     "new": (None, UPDATE_ITEM * 2),
-    "submitted": ((200, ACCEPTED_REPLY), UPDATE_ITEM),
+    "submitted": ((200, ACCEPTED_REPLY), UPDATE_ITEM + BATCH_GET),
     "in progress": (ProcessKilled(), UPDATE_ITEM),
     "unknown": (READ_TIMEOUT, UPDATE_ITEM + BATCH_GET),
     "rejected": ((200, REJECTION), UPDATE_ITEM + BATCH_GET),
+    "failed": ((200, FAILED_REPLY), UPDATE_ITEM + BATCH_GET),
     "expired": ((200, EXPIRED_REPLY), UPDATE_ITEM + BATCH_GET),
     "not accepted": ((401, {}), UPDATE_ITEM + BATCH_GET + UPDATE_ITEM * 2),
 }
@@ -155,19 +164,56 @@ def test_unknown_outcome_test_payment_settles_and_posts_nothing(
 @pytest.mark.parametrize("status", ["payment", "decline"])
 def test_unknown_outcome_of_several_payments_has_one_payment(unknown_outcome: SubmissionScenario, status: str) -> None:
     amounts = {"943751749957": "7.00", "943751749955": "2.00", "943751749959": "9.00"}
-    sizes = set()
     for payment_id, amount in amounts.items():
         changes = {"payment_amount": amount, "net_payment_amount": amount}
         unknown_outcome.finish(status=status, pnm_payment_identifier=payment_id, **changes)
-        [item] = unknown_outcome.stored_outcomes()
-        sizes.add(len(str(item)))
 
+    assert len(unknown_outcome.stored_outcomes()) == 1
     content = unknown_outcome.submit().content
     assert content.get("payment_amount") == (
         amounts[content["pnm_payment_identifier"]] if status == "payment" else None
     )
-    # The item does not grow.
-    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("payment_id", [PNM_PAYMENT, None], ids=["known payment", "unknown payment"])
+def test_submitted_payment_declined_later_returns_failed(
+    submission: SubmissionScenario, payment_id: str | None
+) -> None:
+    submission.paynearme.reply((200, {"status": "ok", "pnm_payment_identifier": payment_id}))
+    assert outcome(submission.submit()) == SUBMITTED
+    submission.finish(status="decline")
+
+    responses = [submission.at(seconds).submit() for seconds in (0, 3600)]
+
+    assert [outcome(response) for response in responses] == [PAYMENT_FAILED] * 2
+    assert responses[0].content["pnm_payment_identifier"] == PNM_PAYMENT
+    assert responses[0].content["response_code"] is None
+    # PayNearMe can pay after a decline.
+    submission.finish()
+    assert outcome(submission.submit()) == SUBMITTED
+    assert len(submission.paynearme.sent) == 1
+
+
+@pytest.mark.parametrize("order", ["declined first", "paid first", "declined only"])
+def test_submitted_payment_decline_of_other_attempt_ignored(submission: SubmissionScenario, order: str) -> None:
+    first = submission.submit()
+    changes: list[dict[str, Any]] = [{}, {"status": "decline", "pnm_payment_identifier": OTHER_PAYMENT}]
+    for change in {"declined first": changes[::-1], "paid first": changes, "declined only": changes[1:]}[order]:
+        submission.finish(**change)
+
+    assert submission.submit() == first
+    assert submission.ledger_table.balances() == ({} if order == "declined only" else {CUSTOMER: 1000})
+
+
+def test_submitted_payment_declined_and_other_paid_confirmed(submission: SubmissionScenario) -> None:
+    submission.submit()
+    submission.finish(status="decline")
+    submission.finish(pnm_payment_identifier=OTHER_PAYMENT)
+
+    response = submission.submit()
+
+    assert outcome(response) == CONFIRMED
+    assert response.content["pnm_payment_identifier"] == OTHER_PAYMENT
 
 
 @pytest.mark.parametrize(
@@ -195,8 +241,10 @@ def test_unknown_outcome_other_payment_stays_unknown(
         (200, REJECTION, REJECTED),
         (200, EXPIRED_REPLY, EXPIRED_AUTHORIZATION),
         (400, {"status": "error"}, REJECTED),
+        (400, {"response_code": "1007", "errors": [{"description": "declined"}]}, REJECTED),
+        (200, FAILED_REPLY | {"errors": [{"description": "Invalid CVV"}]}, PAYMENT_FAILED),
     ],
-    ids=["rejected", "expired", "without code"],
+    ids=["rejected", "expired", "without code", "400 without status", "failed"],
 )
 def test_make_payment_rejected_retry_returns_same_response(
     submission: SubmissionScenario, status: int, reply: Any, expected: tuple[int, str]
@@ -247,10 +295,12 @@ def test_make_payment_short_deadline_submits_nothing(
     [
         ((200, REJECTION), "payment", CONFIRMED),
         ((200, EXPIRED_REPLY), "decline", PAYMENT_FAILED),
+        ((200, FAILED_REPLY), "payment", CONFIRMED),
+        ((200, FAILED_REPLY), "decline", PAYMENT_FAILED),
         ((401, {}), "payment", CONFIRMED),
         ((401, {}), "decline", PAYMENT_FAILED),
     ],
-    ids=["rejected", "expired", "401 and paid", "401 and failed"],
+    ids=["rejected", "expired", "failed and paid", "failed twice", "401 and paid", "401 and failed"],
 )
 def test_make_payment_confirmation_precedes_error_response(
     submission: SubmissionScenario, reply: Any, status: str, expected: tuple[int, str]

@@ -39,6 +39,12 @@ def error_of(reply: Reply, operation: str = "get_smart_token") -> ServiceError:
 
 
 @for_each_operation
+@pytest.mark.parametrize(("status", "word"), [(200, "OK"), (201, "ok"), (202, "ok")])
+def test_response_2xx_with_status_ok_succeeds(operation: str, status: int, word: str) -> None:
+    assert call_with(PayNearMeStub(http_response(status, RESPONSES[operation] | {"status": word})), operation)
+
+
+@for_each_operation
 def test_call_sends_signed_json_to_operation(operation: str) -> None:
     pool = PayNearMeStub(http_response(200, RESPONSES[operation]))
     call_with(pool, operation)
@@ -76,6 +82,7 @@ def test_response_401_403_429_not_accepted(status: int, content: object, kind: t
     [
         (200, {"response_code": "6513", "errors": [{"description": "Gone"}]}, "6513", ["Gone"]),
         (400, {"response_code": 6513, "errors": ["Gone", "Really"]}, "6513", ["Gone", "Really"]),
+        (400, {"status": None, "errors": ["Gone"]}, None, ["Gone"]),
         (404, {"errors": [{"description": "Gone"}, "Really", {"code": 1}, None, []]}, None, ["Gone", "Really"]),
         (422, {"response_code": None, "errors": {"description": "Gone"}}, None, ["Gone"]),
         (200, {"response_code": {}, "errors": "Gone"}, None, ["Gone"]),
@@ -95,9 +102,9 @@ def test_rejection_has_response_code_and_descriptions(
     ("status", "content"),
     [
         *((status, {"status": "error", "errors": ["x"]}) for status in (500, 503)),
-        *((status, SAMPLE_REPLY) for status in (201, 302, 404, 500)),
+        *((status, SAMPLE_REPLY) for status in (302, 400, 404, 500)),
         *((200, content) for content in (b"", b"<html>Down</html>", b"\xff\xfe", b'{"status": "ok"', b"[" * 100_000)),
-        *((200, content) for content in ([SAMPLE_REPLY], "ok", None, {}, {"status": "OK"}, {"status": "ok"})),
+        *((200, content) for content in ([SAMPLE_REPLY], "ok", None, {}, {"status": True}, {"status": "ok"})),
         *((200, {"status": "ok", "orders": orders}) for orders in ([], [{"type": "order"}])),
     ],
     ids=lambda part: f"{part!r:.40}",

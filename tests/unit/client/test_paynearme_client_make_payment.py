@@ -9,12 +9,14 @@ from urllib3 import PoolManager
 
 from paynearme.errors import (
     BankAuthorizationExpiredError,
+    PaymentFailedError,
     PaymentOutcomeUnknownError,
+    RequestRejectedError,
     ServiceError,
     UpstreamConnectTimeoutError,
 )
 from paynearme.platform.deadline import Deadline
-from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, extract_payment_identifier
+from paynearme.protocol.make_payment import IDEMPOTENCY_KEY
 from sandbox.clients.sample_messages import load
 from tests.support.client_stubs import NOW, PAYMENT_REQUEST, RESPONSES, SITE_PAYMENT_IDENTIFIER, call, new_client
 from tests.support.fake_clock import Clock
@@ -57,11 +59,11 @@ def test_make_payment_sends_identifier_and_no_idempotency_key() -> None:
 @pytest.mark.parametrize(
     ("status", "content"),
     [
-        *((status, VALID_RESPONSE) for status in (201, 301, 404, 500)),
+        *((status, VALID_RESPONSE) for status in (301, 400, 404, 500)),
         (500, {"status": "error", "response_code": "6513"}),
         *((200, content) for content in (b"", b"<html>Down</html>", b"\xff", [VALID_RESPONSE], None)),
-        *((200, {**VALID_RESPONSE, "status": status}) for status in (None, "OK", "pending", True)),
-        (200, {"pnm_payment_identifier": "943751749956"}),
+        (400, b"Declined"),
+        (200, {**VALID_RESPONSE, "payment_status": "canceled"}),
     ],
 )
 def test_make_payment_unclear_response_outcome_unknown(status: int, content: object) -> None:
@@ -82,8 +84,13 @@ def test_make_payment_no_response_outcome_unknown_no_retry() -> None:
     assert len(paynearme.received) == 1
 
 
-def test_make_payment_expired_bank_authorization_has_reconnect() -> None:
-    error = error_of(http_response(200, {**EXPIRED_RESPONSE, "response_code": 6513}))
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [(200, {}), (200, {"payment": {"payment_status": "Rejected"}, "status": "ok"}), (400, {"status": None})],
+    ids=["error", "declined payment", "400"],
+)
+def test_make_payment_expired_bank_authorization_has_reconnect(status: int, changes: dict[str, object]) -> None:
+    error = error_of(http_response(status, {**EXPIRED_RESPONSE, "response_code": 6513, **changes}))
     assert type(error) is BankAuthorizationExpiredError
     assert error.extensions() == {
         "response_code": "6513",
@@ -96,6 +103,25 @@ def test_make_payment_expired_bank_authorization_has_reconnect() -> None:
             "flow_trustly_reconnect": "76590ef5135ae",
         },
     }
+
+
+def test_make_payment_declined_payment_failed_with_code() -> None:
+    payment = {"pnm_payment_identifier": 943751749956, "payment_status": "rejected", "payment_amount": 1000}
+    content = {"status": "ok", "response_code": 1007, "errors": ["CVV"], "payment": payment}
+    error = error_of(http_response(202, content))
+    assert type(error) is PaymentFailedError
+    assert error.extensions() == {
+        "response_code": "1007",
+        "errors": [{"description": "CVV"}],
+        "site_payment_identifier": SITE_PAYMENT_IDENTIFIER,
+        "pnm_payment_identifier": "943751749956",
+    }
+
+
+def test_make_payment_400_with_code_is_rejection() -> None:
+    error = error_of(http_response(400, {"response_code": "1007", "errors": [{"description": "declined"}]}))
+    assert type(error) is RequestRejectedError
+    assert error.extensions() == {"response_code": "1007", "errors": [{"description": "declined"}]}
 
 
 def test_make_payment_short_deadline_sends_nothing() -> None:
@@ -117,21 +143,3 @@ def test_make_payment_opens_separate_connection() -> None:
 
     paynearme.call(find_then_pay)
     assert len(paynearme.peer_names) == 2
-
-
-@pytest.mark.parametrize(
-    ("response", "identifier"),
-    [
-        ({"pnm_payment_identifier": "943751749956"}, "943751749956"),
-        ({"pnm_payment_identifier": "1", "payment": {"pnm_payment_identifier": "2"}}, "1"),
-        ({"pnm_payment_identifier": None, "payment": {"pnm_payment_identifier": 2}}, "2"),
-        ({"pnm_payment_identifier": "", "payment": {"pnm_payment_identifier": "2"}}, "2"),
-        ({"payment": [{"pnm_payment_identifier": "2"}]}, None),
-        ({"pnm_payment_identifier": "1" * 64}, "1" * 64),
-        *(({"pnm_payment_identifier": invalid}, None) for invalid in (True, ["1"], 1.5)),
-        *(({"pnm_payment_identifier": invalid}, None) for invalid in ("1 2", "1\n", "é", "1" * 65, "a.b")),
-        ({"payment": None}, None),
-    ],
-)
-def test_payment_identifier_extracted_from_response(response: dict[str, object], identifier: str | None) -> None:
-    assert extract_payment_identifier({"status": "ok"} | response) == identifier

@@ -5,7 +5,13 @@ import pytest
 
 from paynearme.errors import ValidationFailedError
 from paynearme.platform.http_request import from_json_body
-from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest, extract_payment_identifier
+from paynearme.protocol.make_payment import (
+    IDEMPOTENCY_KEY,
+    MakePaymentRequest,
+    extract_payment_identifier,
+    submission_error_code,
+    submission_result,
+)
 from paynearme.protocol.parsing import read_message
 from sandbox.clients.sample_messages import load
 from tests.support.api_gateway_events import json_event
@@ -102,12 +108,68 @@ def test_make_payment_fingerprint_identifies_payment() -> None:
     ("response", "identifier"),
     [
         *(({"pnm_payment_identifier": "7"}, "7"), ({"payment": {"pnm_payment_identifier": 77}}, "77")),
+        *(({"payment": [{"pnm_payment_identifier": 8}]}, "8"), ({"payments": [{"pnm_payment_identifier": "8"}]}, "8")),
+        ({"payments": [{"pnm_payment_identifier": "8"}, {"pnm_payment_identifier": "9"}]}, None),
         ({"pnm_payment_identifier": "1", "payment": {"pnm_payment_identifier": "2"}}, "1"),
         ({"pnm_payment_identifier": "x" * 65, "payment": {"pnm_payment_identifier": "x" * 64}}, "x" * 64),
-        *(({}, None), ({"payment": ["7"]}, None), ({"pnm_payment_identifier": "a b"}, None)),
-        *(({"pnm_payment_identifier": True}, None), ({"pnm_payment_identifier": None}, None)),
+        *(({}, None), ({"payment": ["7"]}, None), ({"payment": None}, None)),
+        *(({"pnm_payment_identifier": invalid}, None) for invalid in (True, None, 1.5, ["1"], "", "a b", "1\n", "é")),
     ],
     ids=lambda part: f"{part!r:.50}",
 )
 def test_payment_identifier_extracted_from_either_place(response: dict[str, Any], identifier: str | None) -> None:
     assert extract_payment_identifier({"status": "ok"} | response) == identifier
+
+
+def payment(word: object, code: object = None, /, **content: object) -> dict[str, object]:
+    """Return a response with the payment's status."""
+    return {"status": "ok", "response_code": code, "payment": {"payment_status": word}, **content}
+
+
+@pytest.mark.parametrize(
+    ("http_status", "response", "result"),
+    [
+        *((http_status, {"status": "ok"}, "submitted") for http_status in (200, 201, 202)),
+        *((200, {"status": "OK", "response_code": code}, "submitted") for code in ("0", 0, "00", "", None)),
+        *((200, payment(word, 0), "submitted") for word in ("approved", "Authorized", "WAITING_FOR_REVIEW", "", None)),
+        (201, payment("waiting for  review", status=None), "submitted"),
+        (200, {"status": "ok", "payment_status": "approved"}, "submitted"),
+        (200, {"status": "ok", "payments": [{"payment_status": "approved"}]}, "submitted"),
+        *((200, payment(word), "failed") for word in ("rejected", "Declined", "FAILED", " failed ")),
+        (202, payment("rejected", "0"), "failed"),
+        *((200, payment(word, 1007), "failed") for word in ("rejected", None, "canceled", "pending")),
+        *((200, {"status": status, "response_code": "1003"}, "failed") for status in ("ok", None, "pending")),
+        (200, {"status": "ok", "payment": [{"payment_status": "declined"}]}, "failed"),
+        (200, {"status": "ok", "payment": {"response_code": 1003}}, "failed"),
+        *((http_status, {"status": "Error"}, "rejected") for http_status in (200, 201, 400, 404, 422)),
+        (200, payment("rejected", 1007, status="error"), "rejected"),
+        *((400, content, "rejected") for content in ({"errors": ["no"]}, {"response_code": 1007})),
+        *(
+            (200, payment(word), "unknown")
+            for word in ("canceled", "cancelled", "refunded", "settled", 7, ["approved"])
+        ),
+        *((200, payment(word, "1003"), "unknown") for word in ("approved", "authorized", "waiting for review")),
+        (200, payment("approved", payment_status="declined"), "unknown"),
+        *((200, payment("approved", status=status), "unknown") for status in ("error", "pending")),
+        *((200, {"status": status, "response_code": "0"}, "unknown") for status in (None, "", "pending", True, 1)),
+        *((400, content, "unknown") for content in ({}, {"status": "ok"}, {"errors": []}, {"response_code": "0"})),
+        (400, payment("approved", 1007), "unknown"),
+        *((http_status, {"errors": ["no"], "response_code": "1007"}, "unknown") for http_status in (302, 404, 409)),
+    ],
+    ids=str,
+)
+def test_submission_result_read_from_response(http_status: int, response: dict[str, object], result: str) -> None:
+    assert submission_result(http_status, response) == result
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        *(({"response_code": code}, "1007") for code in ("1007", " 1007 ", 1007)),
+        *((payment("rejected", code), None) for code in ("0", 0, None, "", True, ["1007"])),
+        ({"response_code": 0, "payment": {"response_code": 1003}}, "1003"),
+    ],
+    ids=str,
+)
+def test_submission_error_code_from_either_place(response: dict[str, object], code: str | None) -> None:
+    assert submission_error_code(response) == code

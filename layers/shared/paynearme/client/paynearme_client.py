@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
-from urllib3 import BaseHTTPResponse, PoolManager, Retry
+from pydantic import SecretStr
+from urllib3 import PoolManager, Retry
 
 from paynearme.client.access_token_cache import AccessTokens
 from paynearme.client.http_client import post
+from paynearme.client.response_parsing import RawResponse, parse_body, parse_model, read_content, read_submission
 from paynearme.errors import (
     AccessTokenRejectedError,
-    BankAuthorizationExpiredError,
     CredentialsRejectedError,
     PaymentOutcomeUnknownError,
     RequestNotAcceptedError,
-    RequestRejectedError,
     ServiceError,
     UpstreamConnectTimeoutError,
     UpstreamError,
@@ -25,9 +24,9 @@ from paynearme.errors import (
 )
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.observability import count_upstream_call
-from paynearme.protocol.api_call import PayNearMeRequest, PayNearMeResponse
-from paynearme.protocol.create_order import PII_FIELDS, CreateOrderRequest, CreateOrderResponse
-from paynearme.protocol.make_payment import MakePaymentRequest, extract_payment_identifier
+from paynearme.protocol.api_call import PayNearMeRequest
+from paynearme.protocol.create_order import CreateOrderRequest, CreateOrderResponse
+from paynearme.protocol.make_payment import MakePaymentRequest
 from paynearme.protocol.payment_methods import FindPaymentMethodsRequest, PaymentMethods
 from paynearme.protocol.signing import sign
 from paynearme.protocol.smart_token import SmartTokenRequest, SmartTokenResponse
@@ -40,8 +39,6 @@ _MAX_WAIT_SECONDS = 0.5
 
 # With less time, the caller would time out before the outcome of a payment is known.
 _MIN_PAYMENT_BUDGET_SECONDS = 1.5
-
-_BANK_AUTHORIZATION_EXPIRED = "6513"
 
 
 def _retry_policy(*, retry_responses: bool) -> Retry:
@@ -93,7 +90,7 @@ class PayNearMeClient:
         Raises ``RequestRejectedError``, ``UpstreamError`` or ``UpstreamTimeoutError``.
         """
         content = self._call("get_smart_token", site, request, _retry_policy(retry_responses=True), deadline)
-        return _parse_response(SmartTokenResponse, content)
+        return parse_model(SmartTokenResponse, content)
 
     @count_upstream_call()
     def find_payment_methods(
@@ -101,7 +98,7 @@ class PayNearMeClient:
     ) -> PaymentMethods:
         """Return a customer's saved payment methods. Retries and errors are those of ``get_smart_token``."""
         content = self._call("find_payment_methods", site, request, _retry_policy(retry_responses=True), deadline)
-        return _parse_response(PaymentMethods, content)
+        return parse_model(PaymentMethods, content)
 
     @count_upstream_call()
     def create_order(self, site: ResolvedSite, request: CreateOrderRequest, deadline: Deadline) -> CreateOrderResponse:
@@ -111,7 +108,7 @@ class PayNearMeClient:
         second order.
         """
         content = self._call("create_order", site, request, _retry_policy(retry_responses=False), deadline)
-        return _parse_response(CreateOrderResponse, content)
+        return parse_model(CreateOrderResponse, content)
 
     @count_upstream_call()
     def make_payment(
@@ -121,9 +118,10 @@ class PayNearMeClient:
 
         The request moves money, so it is retried only after a failed connection, never after a response or a timeout.
 
-        Raises ``RequestRejectedError`` (``BankAuthorizationExpiredError`` for code 6513) if PayNearMe rejected the
-        payment. Raises ``RequestNotAcceptedError``, ``UpstreamTimeoutError`` or ``UnavailableError`` if the request
-        had no effect, and ``PaymentOutcomeUnknownError`` if its effect is unknown.
+        Raises ``PaymentFailedError`` if PayNearMe declined the payment, and ``RequestRejectedError`` if it rejected the
+        request. For code 6513, both are ``BankAuthorizationExpiredError``. Raises ``RequestNotAcceptedError``,
+        ``UpstreamTimeoutError`` or ``UnavailableError`` if the request had no effect, and
+        ``PaymentOutcomeUnknownError`` if its effect is unknown.
         """
         parameters = request.to_parameters() | {"site_payment_identifier": site_payment_identifier}
         access_token = self._access_token(site, deadline)
@@ -132,29 +130,19 @@ class PayNearMeClient:
         if deadline.remaining < _MIN_PAYMENT_BUDGET_SECONDS:
             raise UpstreamConnectTimeoutError
         try:
-            content = self._send(
+            response = self._send(
                 "make_payment", site, parameters, access_token, _retry_policy(retry_responses=False), deadline
             )
+            return read_submission(response, request, site, site_payment_identifier)
         except AccessTokenRejectedError as error:
             # Prepares the token of the next call, if time remains.
             with suppress(ServiceError):
                 self._replace_token(site, access_token, deadline, error)
             raise CredentialsRejectedError(error.detail) from None
-        except RequestRejectedError as error:
-            if error.response_code != _BANK_AUTHORIZATION_EXPIRED:
-                raise
-            raise BankAuthorizationExpiredError(
-                error.response_code,
-                error.descriptions,
-                request.payment_method_identifier,
-                request.pnm_order_identifier,
-                site.identifier,
-            ) from None
         except (RequestNotAcceptedError, UpstreamConnectTimeoutError):
             raise
         except (UpstreamError, UpstreamTimeoutError) as error:
             raise PaymentOutcomeUnknownError(site_payment_identifier) from error
-        return extract_payment_identifier(content)
 
     def _call(
         self, operation: str, site: ResolvedSite, request: PayNearMeRequest, retries: Retry, deadline: Deadline
@@ -166,7 +154,8 @@ class PayNearMeClient:
         access_token = self._access_token(site, deadline)
         while True:
             try:
-                return self._send(operation, site, request.to_parameters(), access_token, retries, deadline)
+                response = self._send(operation, site, request.to_parameters(), access_token, retries, deadline)
+                return read_content(response, request)
             except AccessTokenRejectedError as error:
                 access_token = self._replace_token(site, access_token, deadline, error)
 
@@ -189,8 +178,8 @@ class PayNearMeClient:
         access_token: SecretStr | None,
         retries: Retry,
         deadline: Deadline,
-    ) -> dict[str, Any]:
-        """Send a request, signed or with a token. Return the content of a response with status ``ok``."""
+    ) -> RawResponse:
+        """Send a request, signed or with a token. Return a response that PayNearMe's application sent."""
         body = {
             **parameters,
             "site_identifier": site.identifier,
@@ -209,60 +198,4 @@ class PayNearMeClient:
         response = post(self._http, url, content, headers, retries, max_attempt, deadline)
         if access_token is not None and response.status != 401:
             self._access_tokens.mark_accepted(site)
-        try:
-            return _parse_body(response)
-        except RequestRejectedError as error:
-            raise _redact_pii(error, parameters) from None
-
-
-def _parse_response[M: PayNearMeResponse](model: type[M], content: Mapping[str, Any]) -> M:
-    try:
-        return model.model_validate(content)
-    except ValidationError:
-        raise UpstreamError(f"no {model.__name__}") from None
-
-
-def _parse_body(response: BaseHTTPResponse) -> dict[str, Any]:
-    """Return the content of a successful response, or raise the error that the response means."""
-    if response.status == 401:
-        raise AccessTokenRejectedError("status 401")
-    if response.status == 403:
-        raise CredentialsRejectedError("status 403")
-    if response.status == 429:
-        raise RequestNotAcceptedError("status 429")
-    try:
-        content = json.loads(response.data)
-    except (ValueError, RecursionError):
-        raise UpstreamError(f"status {response.status}, no JSON") from None
-    if response.status >= 500 or not isinstance(content, dict):
-        raise UpstreamError(f"status {response.status}")
-    if content.get("status") == "error":
-        raise RequestRejectedError(_as_text(content.get("response_code")), _descriptions(content.get("errors")))
-    if response.status != 200 or content.get("status") != "ok":
-        raise UpstreamError(f"status {response.status}, neither ok nor error")
-    return content
-
-
-def _redact_pii(error: RequestRejectedError, request_parameters: Mapping[str, str]) -> RequestRejectedError:
-    """Return the rejection without personal data of the request, which PayNearMe's texts can repeat."""
-    pii_values = {value for name, value in request_parameters.items() if name.endswith("_pii") or name in PII_FIELDS}
-
-    def redact(text: str) -> str:
-        # Longer values first: a name can be a part of an e-mail address.
-        for value in sorted(filter(None, pii_values), key=len, reverse=True):
-            text = text.replace(value, "(redacted)")
-        return text
-
-    code = None if error.response_code is None else redact(error.response_code)
-    return RequestRejectedError(code, [redact(text) for text in error.descriptions])
-
-
-def _as_text(value: object) -> str | None:
-    return str(value) if isinstance(value, str | int) else None
-
-
-def _descriptions(errors: object) -> list[str]:
-    """Return the texts of ``errors``. An entry is text, or an object with a ``description``."""
-    entries = errors if isinstance(errors, list) else [errors]
-    texts = [_as_text(entry.get("description")) if isinstance(entry, dict) else _as_text(entry) for entry in entries]
-    return [text for text in texts if text]
+        return parse_body(response)

@@ -210,6 +210,8 @@ class _ConfirmationWrite:
         key = schema.site_payment_key(
             message.site_identifier, message.pnm_order_identifier, identifier, test=message.test
         )
-        outcome = "paid" if message.status is Outcome.PAYMENT else "declined"
-        attributes = {outcome: message.pnm_payment_identifier, f"{outcome}_amount": message.payment_amount}
-        return [Update(*key, attributes)]
+        payment = message.pnm_payment_identifier
+        if message.status is Outcome.PAYMENT:
+            return [Update(*key, {"paid": payment, "paid_amount": message.payment_amount})]
+        # A set, because PayNearMe can decline several payments with one identifier of the merchant.
+        return [Update(*key, set_additions={"declined_payments": [payment]})]

@@ -32,7 +32,7 @@ def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadlin
     Otherwise return the outcome of an earlier request with this key, or raise it: ``PaymentInProgressError``,
     ``IdempotencyKeyReusedError`` (other content), ``RequestRejectedError``, ``PaymentFailedError`` or
     ``PaymentOutcomeUnknownError``. Raises ``LedgerUnavailableError``. Costs 1 request for a new payment and for one
-    that is submitted or in progress, 2 for all others, 3 to submit again.
+    that is in progress, 2 for all others, 3 to submit again.
     """
     request = intent.request
     values = {
@@ -83,13 +83,12 @@ def _outcome_attributes(outcome: SubmittedPayment | ServiceError) -> Item:
         case PaymentOutcomeUnknownError():
             return {"status": "unknown"}
         case RequestRejectedError():
-            # The texts are stored for retries. The request contains no PII that they could quote.
+            # The texts are stored for retries. The client has redacted the personal data of the request.
+            texts = {"response_code": outcome.response_code, "descriptions": outcome.descriptions}
+            if isinstance(outcome, PaymentFailedError):
+                return {"status": "failed", "pnm_payment_identifier": outcome.pnm_payment_identifier, **texts}
             expired = isinstance(outcome, BankAuthorizationExpiredError)
-            return {
-                "status": "bank_authorization_expired" if expired else "rejected",
-                "response_code": outcome.response_code,
-                "descriptions": outcome.descriptions,
-            }
+            return {"status": "bank_authorization_expired" if expired else "rejected", **texts}
     return {"status": "not_accepted"}
 
 
@@ -98,18 +97,21 @@ def _resolve_existing(
 ) -> SubmittedPayment | None:
     """Return the outcome of an earlier request with this key, or ``None`` if PayNearMe did not accept it.
 
-    Raises the stored error of a failed request. A confirmation overrides the stored response, except ``submitted``:
-    then ``GET /payments`` returns the confirmed outcome.
+    Raises the stored error of a failed request. A confirmation overrides the stored response. But a submitted payment
+    that is paid stays ``submitted``: then ``GET /payments`` returns the confirmed outcome.
     """
     request, status = intent.request, existing["status"]
-    if status == "submitted":
-        return intent.to_response("submitted", existing.get("pnm_payment_identifier"))
     if status == "in_progress" and now.timestamp() < existing["lease_expires_at"]:
         raise PaymentInProgressError(int(existing["lease_expires_at"]) - int(now.timestamp()))
-    confirmed = _confirmed_outcome(table, intent, deadline)
+    confirmed = _confirmed_outcome(table, intent, existing, deadline)
+    submitted_payment = existing.get("pnm_payment_identifier")
+    if status == "submitted" and (confirmed is None or submitted_payment in (None, confirmed.pnm_payment_identifier)):
+        return intent.to_response("submitted", submitted_payment)
     if confirmed is not None or status == "not_accepted":
         return confirmed
-    stored_rejection = (existing.get("response_code"), existing.get("descriptions", []))
+    stored_rejection = _stored_rejection(existing)
+    if status == "failed":
+        raise PaymentFailedError(intent.site_payment_identifier, submitted_payment, *stored_rejection)
     if status == "bank_authorization_expired":
         raise BankAuthorizationExpiredError(
             *stored_rejection, request.payment_method_identifier, request.pnm_order_identifier, intent.site_id
@@ -119,14 +121,26 @@ def _resolve_existing(
     raise PaymentOutcomeUnknownError(intent.site_payment_identifier)
 
 
-def _confirmed_outcome(table: Table, intent: PaymentIntent, deadline: Deadline) -> SubmittedPayment | None:
-    """Return the payment if it is confirmed as paid. Raise ``PaymentFailedError`` if it is confirmed as declined."""
+def _confirmed_outcome(
+    table: Table, intent: PaymentIntent, existing: Item, deadline: Deadline
+) -> SubmittedPayment | None:
+    """Return the payment if it is confirmed as paid. Raise ``PaymentFailedError`` if it is confirmed as declined.
+
+    If the submitted payment is known, the decline of another one with the same identifier of the merchant is ignored.
+    """
     order, identifier = intent.request.pnm_order_identifier, intent.site_payment_identifier
     keys = [site_payment_key(intent.site_id, order, identifier, test=test) for test in (False, True)]
     # The outcome of a test payment counts only without another outcome.
     for stored_outcome in table.read(keys, deadline):
         if "paid" in stored_outcome:
             return intent.to_response("confirmed", stored_outcome["paid"], stored_outcome["paid_amount"])
-        if "declined" in stored_outcome:
-            raise PaymentFailedError(identifier, stored_outcome["declined"])
+        declined_payments = stored_outcome.get("declined_payments", set())
+        failed_payment = existing.get("pnm_payment_identifier", min(declined_payments, default=None))
+        if failed_payment in declined_payments:
+            raise PaymentFailedError(identifier, failed_payment, *_stored_rejection(existing))
     return None
+
+
+def _stored_rejection(existing: Item) -> tuple[str | None, list[str]]:
+    """Return PayNearMe's code and descriptions in its response to the submission."""
+    return existing.get("response_code"), existing.get("descriptions", [])

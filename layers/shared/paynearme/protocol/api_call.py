@@ -4,7 +4,8 @@ A request has PayNearMe's own parameters and no others. A response has the field
 send identifiers and amounts as numbers.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict
 
@@ -68,3 +69,34 @@ class PayNearMeResponse(RedactedModel):
     """The fields of PayNearMe's response that a backend needs."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+def is_success(http_status: int, content: Mapping[str, Any]) -> bool:
+    """Return whether PayNearMe processed the request: any 2xx with the status ``ok``."""
+    return 200 <= http_status < 300 and status_word(content.get("status")) == "ok"
+
+
+def is_rejection(http_status: int, content: Mapping[str, Any]) -> bool:
+    """Return whether PayNearMe rejected the request: the status ``error``, or a 400 with errors or a code."""
+    is_error = status_word(content.get("status")) == "error"
+    return is_error or (http_status == 400 and bool(content.get("errors") or error_code(content)))
+
+
+def error_code(content: Mapping[str, Any]) -> str | None:
+    """Return the ``response_code`` as text, or ``None`` for success (``0``) and without one."""
+    code = identifier_text(content.get("response_code"))
+    return code.strip() if isinstance(code, str) and code.strip(" 0") else None
+
+
+def status_word(value: object) -> str | None:
+    """Return a status in lowercase with single spaces, or ``None`` if it is missing or empty."""
+    return " ".join(str(value).lower().replace("_", " ").split()) or None if value is not None else None
+
+
+def single_object(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object ``name``, the only entry of the list ``<name>s``, or ``content`` itself without both."""
+    for value in (content.get(name), content.get(f"{name}s")):
+        only_entry = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(only_entry, Mapping):
+            return only_entry
+    return content

@@ -5,11 +5,22 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from paynearme.protocol.api_call import PayNearMeRequest, PayNearMeResponse, UsDollars, identifier_text
+from paynearme.protocol.api_call import (
+    PayNearMeRequest,
+    PayNearMeResponse,
+    UsDollars,
+    error_code,
+    identifier_text,
+    is_rejection,
+    is_success,
+    single_object,
+    status_word,
+)
 from paynearme.protocol.api_responses import Dollars
 from paynearme.protocol.types import Identifier, PnmIdentifier, PositiveMoney, matching
 
@@ -17,6 +28,8 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header that identifies a payment. Requests with one key are one payment."""
 
 _PNM_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_ACCEPTED_STATUSES = frozenset({"approved", "authorized", "waiting for review"})
+_FAILED_STATUSES = frozenset({"rejected", "declined", "failed"})
 _SITE_PAYMENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:paynearme-serverless:make-payment")
 
 IdempotencyKey = Annotated[
@@ -70,16 +83,54 @@ class SubmittedPayment(PayNearMeResponse):
     payment_currency: str
 
 
-def extract_payment_identifier(response: Mapping[str, Any]) -> str | None:
-    """Return the ``pnm_payment_identifier`` of PayNearMe's response, or ``None``.
+class SubmissionResult(StrEnum):
+    """The meaning of PayNearMe's response to a submission.
 
-    PayNearMe does not document this response: the field can be at the top or under ``payment``, or missing. The status
-    ``ok`` means submitted and not paid.
+    ``FAILED``: PayNearMe declined the payment. ``REJECTED``: PayNearMe rejected the request. Neither paid.
     """
-    nested = response.get("payment")
-    candidates = [response, nested] if isinstance(nested, Mapping) else [response]
-    for candidate in candidates:
-        identifier = identifier_text(candidate.get("pnm_payment_identifier"))
+
+    SUBMITTED = "submitted"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+def submission_result(http_status: int, response: Mapping[str, Any]) -> SubmissionResult:
+    """Return the meaning of a response to a submission.
+
+    A wrong ``FAILED`` or ``REJECTED`` causes a second payment, so contradictions and unknown words are ``UNKNOWN``.
+    """
+    words = {word for part in _parts(response) if (word := status_word(part.get("payment_status")))}
+    is_rejected = is_rejection(http_status, response)
+    has_code = any(map(error_code, _parts(response)))
+    if http_status >= 300 and not is_rejected:
+        return SubmissionResult.UNKNOWN
+    if words & _ACCEPTED_STATUSES:
+        is_clear = words <= _ACCEPTED_STATUSES and status_word(response.get("status")) in ("ok", None)
+        is_clear = is_clear and not (has_code or is_rejected)
+        return SubmissionResult.SUBMITTED if is_clear else SubmissionResult.UNKNOWN
+    if is_rejected:
+        return SubmissionResult.REJECTED
+    if has_code or (words and words <= _FAILED_STATUSES):
+        return SubmissionResult.FAILED
+    is_submitted = not words and is_success(http_status, response)
+    return SubmissionResult.SUBMITTED if is_submitted else SubmissionResult.UNKNOWN
+
+
+def submission_error_code(response: Mapping[str, Any]) -> str | None:
+    """Return the ``response_code`` of a failed or rejected submission, or ``None``."""
+    return next(filter(None, map(error_code, _parts(response))), None)
+
+
+def _parts(response: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the response and its payment. PayNearMe does not document which of them has a field."""
+    return (response, single_object(response, "payment"))
+
+
+def extract_payment_identifier(response: Mapping[str, Any]) -> str | None:
+    """Return the ``pnm_payment_identifier`` of PayNearMe's response, or ``None``."""
+    for part in _parts(response):
+        identifier = identifier_text(part.get("pnm_payment_identifier"))
         if isinstance(identifier, str) and _PNM_IDENTIFIER.fullmatch(identifier):
             return identifier
     return None
