@@ -101,12 +101,18 @@ def simulation(*options: str) -> Part:
     return part
 
 
+CALLBACKS = "tests/integration/handlers/test_callback_property.py"
 STATE_MACHINE = "tests/integration/ledger/test_ledger_state_machine.py"
 
 PARTS: Mapping[str, tuple[float, Part]] = {
     "static": (3, once("make", "--no-print-directory", "check")),
-    "coverage": (7, once(*PYTEST, *PARALLEL, "tests/unit", "tests/integration", "--cov", "--cov-branch")),
+    "coverage": (
+        7,
+        once(*PYTEST, *PARALLEL, "tests/unit", "tests/integration", "--cov", "--cov-branch", f"--deselect={CALLBACKS}"),
+    ),
     "properties": (7, rounds(*PYTEST, *PARALLEL, "tests/unit", "-m", "hypothesis")),
+    # 7 rounds of 5,000 examples for each of the three endpoints.
+    "callbacks": (12, rounds(*PYTEST, *PARALLEL, CALLBACKS, max_rounds=7)),
     "state-machine": (
         7,
         rounds(*PYTEST, STATE_MACHINE, "-k", "random_scenarios", max_rounds=10, examples_per_round=500),
