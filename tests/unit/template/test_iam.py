@@ -20,6 +20,9 @@ ACTIONS_BY_TRIGGER = {
     "DynamoDB": {f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")},
     "Schedule": set(),
 }
+ACTIONS_BY_FUNCTION = {
+    "PreTrafficCheckFunction": {"lambda:InvokeFunction", "codedeploy:PutLifecycleEventHookExecutionStatus"},
+}
 # The index of pending payments and of unresolved items of the quarantine.
 INDEX_READERS = {"SweepUnconfirmedFunction", "QuarantineFunction"}
 READ, WRITE, QUERY = "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "dynamodb:Query"
@@ -73,7 +76,7 @@ def test_function_permissions_are_exactly_expected(function: str) -> None:
     expected = LOGS | TRACING | {action for name, action in KEYS if name == function}
     expected = expected.union(*(ACTIONS_BY_VARIABLE.get(name, set()) for name in variables))
     expected = expected.union(*(ACTIONS_BY_TRIGGER[trigger] for trigger in triggers))
-    expected |= {QUERY} if function in INDEX_READERS else set()
+    expected |= ACTIONS_BY_FUNCTION.get(function, set()) | ({QUERY} if function in INDEX_READERS else set())
 
     assert {action for action, _ in permitted} == expected
     assert ("ACCESS_TOKENS_PATH" in variables) == (function in OUTBOUND_FUNCTIONS)
