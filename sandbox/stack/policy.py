@@ -1,4 +1,4 @@
-"""The policy document of the local stack: ``policy.json``, and one site for each example in ``docs/policies``."""
+"""The policy document of the local stack: ``policy.json``, the examples in ``docs/policies``, and a paused site."""
 
 import json
 
@@ -7,7 +7,7 @@ from operations.policy_deployment import AppConfigTarget, DeployedPolicy, emulat
 from paynearme.errors import PolicyInvalidError
 from paynearme.policy import read_policy
 from sandbox import ROOT
-from sandbox.stack.sites import GAMING_SITE, LENDER_SITE
+from sandbox.stack.sites import GAMING_SITE, LENDER_SITE, PAUSED_SITE
 from sandbox.stack.stack import Stack
 
 _EXAMPLES = {GAMING_SITE: "gaming_operator", LENDER_SITE: "lender"}
@@ -22,7 +22,8 @@ def local_policy() -> str:
         site: json.loads((ROOT / f"docs/policies/{name}.json").read_text(encoding="utf-8"))["defaults"]
         for site, name in _EXAMPLES.items()
     }
-    return json.dumps({**document, "sites": {**document.get("sites", {}), **examples}}, indent=2) + "\n"
+    sites = {**document.get("sites", {}), **examples, PAUSED_SITE: {"pause_payments": True}}
+    return json.dumps({**document, "sites": sites}, indent=2) + "\n"
 
 
 def policy_of(stack: Stack) -> DeployedPolicy:

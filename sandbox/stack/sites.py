@@ -24,6 +24,9 @@ OAUTH_SITE = "S6000000060"
 OAUTH_SIGNED_SITE = "S7000000070"
 """A site with OAuth and signatures. Its client authenticates in the body."""
 
+PAUSED_SITE = "S8000000080"
+"""A site whose policy pauses its payments."""
+
 DISCARD_URL = "http://127.0.0.1:1"
 """A URL without a server."""
 
@@ -33,7 +36,7 @@ def new_sites(paynearme_url: str = DISCARD_URL) -> dict[str, dict[str, dict[str,
 
     ``paynearme_url`` is the base URL of the token endpoint. Without it, no access token is available.
     """
-    plain = (*SAMPLE_SITES, GAMING_SITE, LENDER_SITE)
+    plain = (*SAMPLE_SITES, GAMING_SITE, LENDER_SITE, PAUSED_SITE)
     sites: dict[str, dict[str, Any]] = {identifier: {"version": "3.0"} for identifier in plain}
     sites[VERSION_2_SITE] = {"version": "2.0"}
     sites[XML_SITE] = {

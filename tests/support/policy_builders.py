@@ -45,6 +45,7 @@ def full_document() -> dict[str, Any]:
     return {
         **valid_document(
             currency="USD",
+            pause_payments=True,
             payment_types=["cash", "credit", "none", "other"],
             channels=["consumer", "consumer_recurring", "none", "other"],
             subchannels=["scheduled_one_time", "none", "other"],

@@ -27,6 +27,7 @@ def test_policy_required_fields_only_has_defaults() -> None:
     assert (minimal.unknown_order, minimal.unknown_customer) == ("accept", "accept")
     assert minimal.zone == ZoneInfo("America/New_York")
     assert minimal.currency == "USD"
+    assert not minimal.pause_payments
     assert minimal.payment_types is minimal.channels is minimal.subchannels is None
     assert minimal.chargebacks is minimal.returns is None
     assert not minimal.amounts
@@ -36,6 +37,7 @@ def test_policy_required_fields_only_has_defaults() -> None:
 
 def test_policy_document_all_fields_parsed() -> None:
     defaults = parse_document(full_document()).defaults
+    assert defaults.pause_payments
     lists = (defaults.payment_types, defaults.channels, defaults.subchannels)
     assert [sorted(map(str, names or ())) for names in lists] == [
         ["cash", "credit", "none", "other"],

@@ -107,6 +107,9 @@ def test_policy_frequency_not_integer_within_bounds_invalid(kind: str, name: str
     ("changes", "path"),
     [
         ({"timezone": "UTC"}, "timezone"),
+        ({"pause_payments": "true"}, "pause_payments"),
+        ({"pause_payments": 1}, "pause_payments"),
+        ({"pause_payments": None}, "pause_payments"),
         ({"_version": "1"}, "_version"),
         ({"unknown_order": "yes"}, "unknown_order"),
         ({"unknown_customer": True}, "unknown_customer"),

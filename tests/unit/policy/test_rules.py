@@ -16,6 +16,7 @@ TODAY = NOW.date()
 
 # For each reason, the change of an accepted payment of 354.99 that causes only this reason.
 VIOLATIONS: dict[Reason, dict[str, Any]] = {
+    Reason.PAYMENTS_PAUSED: {"policy": {"pause_payments": True}},
     Reason.CURRENCY_NOT_ACCEPTED: {"message": {"payment_currency": "CAD"}},
     Reason.AMOUNT_NOT_POSITIVE: {"message": {"payment_amount": "0.00"}},
     Reason.PAYMENT_TYPE_NOT_ACCEPTED: {"policy": {"payment_types": ["cash"]}},

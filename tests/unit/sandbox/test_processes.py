@@ -39,7 +39,7 @@ def children_of(folder: Path) -> list[psutil.Process]:
     return [child for process in processes_of(folder) for child in process.children()]
 
 
-def test_stop_processes_folder_missing_ends_only_processes_of_stack(folders: tuple[Path, Path]) -> None:
+def test_stop_processes_without_folder_ends_only_own_stack(folders: tuple[Path, Path]) -> None:
     stopped, other = folders
     processes = [*processes_of(stopped), *children_of(stopped)]
     assert len(processes) == 2

@@ -117,6 +117,7 @@ class SitePolicy(_Model):
     time_zone: Annotated[str, AfterValidator(_time_zone)]
     # The ledger's balances are in dollars, and PayNearMe documents no other currency.
     currency: Literal["USD"] = "USD"
+    pause_payments: bool = Field(default=False, strict=True)
     payment_types: frozenset[PaymentTypeChoice] | None = Field(default=None, min_length=1)
     channels: frozenset[ChannelChoice] | None = Field(default=None, min_length=1)
     subchannels: frozenset[SubchannelChoice] | None = Field(default=None, min_length=1)

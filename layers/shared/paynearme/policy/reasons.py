@@ -26,6 +26,7 @@ class Reason(StrEnum):
         return member
 
     ACCEPTED = ("accepted", None, "no rule declines the payment")
+    PAYMENTS_PAUSED = ("payments_paused", "Payments paused", "`pause_payments` is `true`")
     CURRENCY_NOT_ACCEPTED = (
         "currency_not_accepted",
         "Currency not accepted",

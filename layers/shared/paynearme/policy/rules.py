@@ -70,6 +70,11 @@ class Limit:
     reason: Reason
 
 
+def payments_are_not_paused(evaluation: Evaluation) -> Reason | None:
+    """Decline every payment of a site whose payments the merchant paused."""
+    return Reason.PAYMENTS_PAUSED if evaluation.policy.pause_payments else None
+
+
 def currency_is_accepted(evaluation: Evaluation) -> Reason | None:
     """Decline a payment in another currency than the policy's."""
     accepted = evaluation.message.payment_currency == evaluation.policy.currency
@@ -211,6 +216,7 @@ def spending_is_within_limits(evaluation: Evaluation) -> Reason | None:
 
 
 RULES: tuple[Rule, ...] = (
+    payments_are_not_paused,
     currency_is_accepted,
     amount_is_positive,
     payment_type_is_accepted,
