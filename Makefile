@@ -15,6 +15,7 @@ ENVIRONMENT := sandbox/environment
 DEV := .venvs/dev/ready
 AWS := .venvs/aws/ready
 SAM := .venvs/sam/ready
+AWS_CHECKS := .venvs/aws-checks/ready
 UV := .venvs/uv/ready
 PY := .venvs/dev/bin/python
 SAM_CLI := .venvs/sam/bin/sam
@@ -22,7 +23,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 SOURCES := layers functions operations sandbox tests benchmarks
 
 .PHONY: help demo up down dashboard test check-and-unit test-full mutation unit coverage e2e check format format-check lint typecheck imports prose
-.PHONY: generate dashboard-body event-schemas openapi validate-template policy-check sites-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive quarantine versions-prune lock clean
+.PHONY: generate dashboard-body event-schemas openapi validate-template aws-checks policy-check sites-check bench build deploy policy-deploy policy-show policy-revert dlq-redrive quarantine versions-prune lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +48,7 @@ test: ## Run all checks and the tests of the short run, at most 5 minutes on two
 check-and-unit: check
 	$(PY) -m pytest tests/unit tests/integration
 
-test-full: $(DEV) $(AWS) $(SAM) ## Run the long proofs, at most 60 minutes: make test-full, or make test-full ONLY="e2e simulation"
+test-full: $(DEV) $(AWS) $(SAM) $(AWS_CHECKS) ## Run the long proofs, at most 60 minutes: make test-full, or make test-full ONLY="e2e simulation"
 	$(PY) -m tests.full_run $(ONLY)
 
 mutation: $(DEV) ## Apply the sample of mutants, and show which the tests do not find (about an hour)
@@ -96,6 +97,9 @@ openapi: $(DEV) ## Write the OpenAPI document of the backend API to docs/openapi
 
 validate-template: $(SAM) ## Validate and lint template.yaml
 	$(SAM_CLI) validate --lint --region us-east-1
+
+aws-checks: $(DEV) $(SAM) $(AWS_CHECKS) ## Check the expanded template with cfn-lint, checkov and parliament
+	$(PY) -m tests.aws_checks
 
 policy-check: $(DEV) ## Validate policy.json and the examples in docs/policies
 	$(PY) -m operations policy check policy.json docs/policies/*.json

@@ -1,18 +1,13 @@
 """The template after SAM's transform, without the emulator, which is less strict than AWS."""
 
-import json
-import os
-import subprocess
-from copy import deepcopy
-from functools import cache
 from typing import Any
 
 import pytest
 
+from tests.support.sam_expansion import expand
 from tests.support.template import (
     APIS,
-    FUNCTIONS,
-    ROOT,
+    CALLBACK_FUNCTIONS,
     TEMPLATE,
     TRIGGERED_FUNCTIONS,
     VERSIONED_FUNCTIONS,
@@ -20,33 +15,11 @@ from tests.support.template import (
     of_type,
 )
 
-TRANSLATOR = """
-import json, sys, boto3
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-session = boto3.Session(region_name="us-east-1")
-print(json.dumps(Translator({}, Parser(), boto_session=session).translate(*json.load(sys.stdin))["Resources"]))
-"""
-
-
-@cache
-def expand(layer: str = "s3://bucket/layer", **parameters: str) -> dict[str, Any]:
-    """Return the resources, with S3 URLs instead of folders, as ``sam deploy`` sends them."""
-    template = deepcopy(TEMPLATE)
-    for function in FUNCTIONS:
-        template["Resources"][function]["Properties"]["CodeUri"] = f"s3://bucket/{function}"
-    template["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = layer
-    # SAM has its own virtual environment.
-    command = [str(ROOT / ".venvs/sam/bin/python"), "-I", "-c", TRANSLATOR]
-    text, environment = json.dumps([template, parameters]), {"PATH": os.defpath}
-    output = subprocess.run(command, input=text, env=environment, capture_output=True, check=True, text=True)  # noqa: S603 # our own program
-    resources: dict[str, Any] = json.loads(output.stdout)
-    return resources
-
 
 def expanded(kind: str, **parameters: str) -> dict[str, dict[str, Any]]:
     """Return the properties of all resources of a type, by logical identifier."""
-    return {name: r.get("Properties", {}) for name, r in expand(**parameters).items() if r["Type"] == f"AWS::{kind}"}
+    resources = expand(**parameters)["Resources"]
+    return {name: r.get("Properties", {}) for name, r in resources.items() if r["Type"] == f"AWS::{kind}"}
 
 
 @pytest.mark.parametrize(
@@ -99,5 +72,25 @@ def test_canary_alarm_rolls_back_deployment() -> None:
         assert 0 < len(group["AlarmConfiguration"]["Alarms"]) <= 10
         assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
     assert not expanded("CodeDeploy::DeploymentGroup")
-    statement = TEMPLATE["Resources"]["DeploymentRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][1]
-    assert names_in(statement["Resource"]) == TRIGGERED_FUNCTIONS.keys()
+    [_, deploy, check] = TEMPLATE["Resources"]["DeploymentRole"]["Properties"]["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    assert names_in(deploy["Resource"]) == TRIGGERED_FUNCTIONS.keys()
+    assert (check["Action"], names_in(check["Resource"])) == ("lambda:InvokeFunction", {"PreTrafficCheckFunction"})
+
+
+def test_canary_of_callbacks_checks_new_versions_first() -> None:
+    resources = expand(CanaryDeployment="true")["Resources"]
+    aliases = {
+        name: r["UpdatePolicy"]
+        for name, r in resources.items()
+        if r["Type"] == "AWS::Lambda::Alias" and "UpdatePolicy" in r
+    }
+    hooks = {
+        name: policy["CodeDeployLambdaAliasUpdate"].get("BeforeAllowTrafficHook") for name, policy in aliases.items()
+    }
+    checked = {name.removesuffix("Aliaslive") for name, hook in hooks.items() if hook}
+    assert checked == set(CALLBACK_FUNCTIONS)
+    variables = resources["PreTrafficCheckFunction"]["Properties"]["Environment"]["Variables"]
+    versions = [resources[value["Ref"]] for name, value in variables.items() if name.endswith("_VERSION")]
+    assert {version["Properties"]["FunctionName"]["Ref"] for version in versions} == checked
