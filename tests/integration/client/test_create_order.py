@@ -94,6 +94,9 @@ def test_create_order_stores_order_in_ledger(api_driver: ApiDriver) -> None:
         # Invalid optional fields of PayNearMe's response do not prevent that the order is stored.
         ({}, {"minimum_payment_amount": "-1.00", "customer": None}, {"minimum_payment_amount": None}),
         ({}, {"minimum_payment_amount": None, "order_status": 7}, {"minimum_payment_amount": None}),
+        # A minimal response has no minimum.
+        ({"minimum_payment_amount": 5}, {"minimum_payment_amount": None}, {"minimum_payment_amount": "5.00"}),
+        ({"minimum_payment_amount": 5}, {"minimum_payment_amount": 0}, {"minimum_payment_amount": None}),
     ],
     ids=str,
 )

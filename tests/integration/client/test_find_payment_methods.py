@@ -41,3 +41,14 @@ def test_find_methods_sample_sent_signed_not_stored_or_logged(
     [line] = captured_output.logs()
     assert (line["operation"], line["status"]) == ("find_payment_methods", 200)
     assert not [text for method in (savings, checking) for text in method.values() if text in captured_output.text()]
+
+
+def test_find_methods_invalid_entries_left_out_and_counted(
+    api_driver: ApiDriver, paynearme: PayNearMeStub, captured_output: CapturedOutput
+) -> None:
+    paynearme.reply((201, {"status": "ok", "accounts": [*SAVED_METHODS["accounts"], {"number": "1"}, None]}))
+
+    response = api_driver.post(PATH, REQUEST)
+
+    assert len(response.content["accounts"]) == 2
+    assert captured_output.metric_total("PayNearMeEntryIgnored") == 2

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from paynearme.errors import ValidationFailedError
+from paynearme.errors import UnprocessableCallbackError, ValidationFailedError
 from paynearme.platform.http_request import from_json_body
-from paynearme.protocol.callbacks import Confirmation
-from paynearme.protocol.create_order import CreatedOrder, CreateOrderRequest, CreateOrderResponse
+from paynearme.protocol.callbacks import Confirmation, read_callback
+from paynearme.protocol.create_order import PII_FIELDS, CreatedOrder, CreateOrderRequest, CreateOrderResponse
 from paynearme.protocol.parsing import read_message
 from sandbox.clients.sample_messages import load
 from tests.support.api_gateway_events import json_event
@@ -41,6 +41,20 @@ def test_create_order_sample_sent_without_common_parameters() -> None:
     assert str(request) == repr(request) == "<CreateOrderRequest>"
 
 
+def test_create_order_optional_parameters_sent_as_text() -> None:
+    optional: dict[str, Any] = {"minimum_payment_amount": 20, "minimum_payment_currency": "USD", "order_duration": 30}
+    optional |= {
+        "site_creator_identifier": "cr1",
+        "site_order_description": "Deposit",
+        "site_customer_name": "Peter V.",
+    }
+    optional |= {"return_minimal_info": True, "return_no_pmts": True, "last_pmt_only": False}
+    sent = read_message(CreateOrderRequest, changed(**from_json_body(json_event(optional)))).to_parameters()
+    expected = from_json_body(json_event(optional | {"minimum_payment_amount": "20.00"}))
+    assert {name: sent[name] for name in optional} == expected
+    assert "site_customer_name" in PII_FIELDS
+
+
 @pytest.mark.parametrize(
     ("name", "invalid", "description"),
     [
@@ -49,7 +63,9 @@ def test_create_order_sample_sent_without_common_parameters() -> None:
         ("order_amount", "0", "must be greater than zero"),
         ("order_currency", CANARY, "must be USD"),
         ("order_type", CANARY, "must be exact, up-to or any"),
-        ("order_is_standing", CANARY, "must be true or false"),
+        *((name, CANARY, "must be true or false") for name in ("order_is_standing", "return_minimal_info")),
+        ("minimum_payment_amount", "-1", "must not be negative"),
+        ("order_duration", "1.5", "must be a positive whole number"),
         *(
             (name, f"{CANARY}\n", "is invalid")
             for name in (*CUSTOMER, "site_customer_identifier", "site_order_identifier")
@@ -65,14 +81,12 @@ def test_create_order_invalid_parameter_error_described(name: str, invalid: str 
     assert validation_errors(changed(**{name: invalid})) == {name: description}
 
 
-@pytest.mark.parametrize("annotation", ["a notetesttrue", "of statuspayment", "site_subchannelx"])
-def test_create_order_annotation_absorbing_parameter_rejected(annotation: str) -> None:
-    with pytest.raises(ValidationFailedError):
-        read_message(Confirmation, valid_confirmation(site_order_annotation=annotation))
+def test_create_order_annotation_with_second_reading_rejected() -> None:
+    annotation = "a note7site_payment_identifier7"
+    with pytest.raises(UnprocessableCallbackError):
+        read_callback(Confirmation, valid_confirmation(site_order_annotation=annotation))
 
-    assert validation_errors(changed(site_order_annotation=annotation)) == {
-        "site_order_annotation": "must not contain the name of a parameter"
-    }
+    assert validation_errors(changed(site_order_annotation=annotation)).keys() == {"site_order_annotation"}
 
 
 SAMPLE_RESPONSE = load("create_order_response")["guaranteed_ach"]
@@ -135,13 +149,33 @@ def test_created_order_without_payment_methods_or_customer_valid(absent: object)
     assert method.accounts == []
 
 
+@pytest.mark.parametrize("name", ["order", "orders", ""])
+@pytest.mark.parametrize("in_list", [True, False])
+def test_create_order_response_found_at_each_place(name: str, in_list: bool) -> None:
+    minimal = {"pnm_order_identifier": 82882345534, "pnm_customer_identifier": 7, "order_amount": 500}
+    content = {name: [minimal] if in_list else minimal} if name else minimal
+    order = CreateOrderResponse.model_validate({"status": "ok", **content}).order
+    assert (order.pnm_order_identifier, order.pnm_customer_identifier) == ("82882345534", "7")
+    assert str(order.order_amount) == "500.00"
+
+
 @pytest.mark.parametrize("invalid", [None, True, "", "a b", "x" * 65, ["1"], 1.5], ids=repr)
 def test_created_order_invalid_identifier_validation_error(invalid: object) -> None:
     with pytest.raises(ValidationError):
         created(pnm_order_identifier=invalid)
 
 
-@pytest.mark.parametrize("content", [{}, {"order": None}, {"order": []}, {"order": {}}, {"order": CANARY}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"order": None},
+        {"order": []},
+        {"order": {}},
+        {"order": CANARY},
+        {"orders": [{}, {"pnm_order_identifier": "1"}]},
+    ],
+)
 def test_create_order_response_without_order_error_hides_content(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as exc_info:
         CreateOrderResponse.model_validate(content)

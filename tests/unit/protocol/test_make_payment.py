@@ -52,11 +52,24 @@ def test_make_payment_samples_sent_without_common_parameters(name: str) -> None:
     assert str(message) == repr(message) == "<MakePaymentRequest>"
 
 
+def test_make_payment_optional_parameters_sent_and_identify_payment() -> None:
+    optional: dict[str, Any] = {"agent_identifier": "a1", "ach_sec_code": "WEB", "recurring": False}
+    optional |= {"pricing_schedule_name": "consumer", "site_order_identifier": 6969}
+    parameters = from_json_body(json_event(optional))
+    sent = request(**parameters).to_parameters()
+    assert {name: sent[name] for name in optional} == parameters
+    assert parameters["recurring"] == "false"
+    fingerprints = {request(**{name: value}).fingerprint() for name, value in parameters.items()}
+    assert len(fingerprints | {request().fingerprint()}) == 6
+
+
 @pytest.mark.parametrize(
     ("name", "invalid", "description"),
     [
         *((name, None, "is required") for name in (*REQUIRED, IDEMPOTENCY_KEY)),
         ("payment_amount", CANARY, "must be an amount like 25.00"),
+        ("recurring", CANARY, "must be true or false"),
+        *((n, f"{CANARY}\n", "is invalid") for n in ("agent_identifier", "ach_sec_code", "pricing_schedule_name")),
         ("payment_amount", "0", "must be greater than zero"),
         ("payment_currency", CANARY, "must be USD"),
         ("pnm_order_identifier", f"{CANARY} 1", "is invalid"),
@@ -152,7 +165,10 @@ def payment(word: object, code: object = None, /, **content: object) -> dict[str
         (200, payment("approved", payment_status="declined"), "unknown"),
         *((200, payment("approved", status=status), "unknown") for status in ("error", "pending")),
         *((200, {"status": status, "response_code": "0"}, "unknown") for status in (None, "", "pending", True, 1)),
-        *((400, content, "unknown") for content in ({}, {"status": "ok"}, {"errors": []}, {"response_code": "0"})),
+        *(
+            (400, {name: value}, "unknown")
+            for name, value in {"status": "ok", "errors": [], "response_code": 0}.items()
+        ),
         (400, payment("approved", 1007), "unknown"),
         *((http_status, {"errors": ["no"], "response_code": "1007"}, "unknown") for http_status in (302, 404, 409)),
     ],

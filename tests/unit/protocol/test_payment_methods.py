@@ -31,6 +31,14 @@ def test_find_payment_methods_sends_only_customer() -> None:
     assert str(request) == repr(request) == "<FindPaymentMethodsRequest>"
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_find_payment_methods_sends_each_documented_identifier(count: int) -> None:
+    names = ["pnm_customer_identifier", "pnm_order_identifier", "site_order_identifier", "site_creator_identifier"]
+    for name in names:
+        identifiers = dict.fromkeys((name, "site_customer_identifier")[:count], "17")
+        assert read_request(**{"site_customer_identifier": None, **identifiers}).to_parameters() == identifiers
+
+
 @pytest.mark.parametrize(
     ("changes", "errors"),
     [
@@ -38,7 +46,10 @@ def test_find_payment_methods_sends_only_customer() -> None:
         ({"site_identifier": " "}, {"site_identifier": "is invalid"}),
         (
             {"site_customer_identifier": None, "status": CANARY},
-            {"site_customer_identifier": "is required", "status": "is not a parameter of this request"},
+            {
+                "site_customer_identifier": "is required, or another identifier of a customer, order or creator",
+                "status": "is not a parameter of this request",
+            },
         ),
     ],
 )
@@ -88,6 +99,15 @@ def test_payment_method_only_identifier_required() -> None:
 def test_payment_method_invalid_optional_field_none(name: str) -> None:
     for invalid in (["x"], {"x": 1}, None):
         assert getattr(method(**{name: invalid}), name) is None
+
+
+def test_payment_methods_invalid_entries_left_out_and_named() -> None:
+    ignored: list[str] = []
+    invalid = [None, "x", {"number": "1"}, ACCOUNT | {"payment_method_identifier": ["1"]}]
+    response = PaymentMethods.model_validate({"accounts": [*invalid, ACCOUNT | {"fee_amount": 0.5}]}, context=ignored)
+    [account] = response.accounts
+    assert (account.payment_method_identifier, str(account.fee_amount)) == ("76590ef5135ae", "0.50")
+    assert ignored == ["PaymentMethod"] * 4
 
 
 @pytest.mark.parametrize(

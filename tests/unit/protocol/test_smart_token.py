@@ -131,6 +131,23 @@ def test_smart_token_response_missing_required_field_invalid(name: str) -> None:
         assert ORDER["secure_smart_token"] not in str(exc_info.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "ignored_count"),
+    [
+        *(({name: ORDER}, 0) for name in ("order", "orders")),
+        (ORDER, 0),
+        ({"order": [ORDER]}, 0),
+        ({"orders": [None, {"pnm_order_identifier": "1"}, ORDER | {"type": ["x"], "order_tracking_url": 1.5}]}, 2),
+    ],
+    ids=["order", "orders", "top", "list", "invalid entries"],
+)
+def test_smart_token_order_found_and_invalid_ones_left_out(content: dict[str, object], ignored_count: int) -> None:
+    ignored: list[str] = []
+    [order] = SmartTokenResponse.model_validate({"status": "ok", **content}, context=ignored).orders
+    assert order.secure_smart_token == ORDER["secure_smart_token"]
+    assert len(ignored) == ignored_count
+
+
 @pytest.mark.parametrize("content", [{}, {"orders": []}, {"orders": None}, {"orders": {"0": ORDER}}, {"orders": [1]}])
 def test_smart_token_response_without_orders_invalid(content: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

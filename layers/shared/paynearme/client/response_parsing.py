@@ -17,6 +17,7 @@ from paynearme.errors import (
     RequestRejectedError,
     UpstreamError,
 )
+from paynearme.platform.observability import add_metric
 from paynearme.protocol.api_call import (
     PayNearMeRequest,
     PayNearMeResponse,
@@ -47,11 +48,18 @@ class RawResponse:
 
 
 def parse_model[M: PayNearMeResponse](model: type[M], content: Mapping[str, Any]) -> M:
-    """Return the fields of a successful response. Raises ``UpstreamError`` for invalid content."""
+    """Return the fields of a successful response. Raises ``UpstreamError`` for invalid content.
+
+    Invalid entries of a list are left out and counted.
+    """
+    ignored_entries: list[str] = []
     try:
-        return model.model_validate(content)
+        parsed = model.model_validate(content, context=ignored_entries)
     except ValidationError:
         raise UpstreamError(f"no {model.__name__}") from None
+    if ignored_entries:
+        add_metric("PayNearMeEntryIgnored", len(ignored_entries))
+    return parsed
 
 
 def parse_body(response: BaseHTTPResponse) -> RawResponse:

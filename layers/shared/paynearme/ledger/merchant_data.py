@@ -29,7 +29,8 @@ def record_created_order(
 
     The condition prevents a retry from reopening a closed order. Raises ``OrderNotRecordedError``. Costs 1 request.
     """
-    minimum = order.minimum_payment_amount
+    # A minimal response has no amounts.
+    minimum = request.minimum_payment_amount if order.minimum_payment_amount is None else order.minimum_payment_amount
     values = {
         "site_identifier": site_id,
         "pnm_order_identifier": order.pnm_order_identifier,

@@ -7,11 +7,11 @@ send identifiers and amounts as numbers.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict, ValidationError, ValidationInfo, WithJsonSchema
 
 from paynearme.protocol.api_responses import Dollars
 from paynearme.protocol.parsing import Message, RedactedModel
-from paynearme.protocol.types import FreeText, Identifier, one_of, parse_flag, parse_money
+from paynearme.protocol.types import FreeText, Identifier, matching, one_of, parse_flag, parse_money
 
 _ENVELOPE_FIELDS = {"site_identifier", "timestamp", "version", "signature"}
 
@@ -53,6 +53,13 @@ def identifier_text(value: object) -> object:
 UsDollars = Annotated[Literal["USD"], one_of(Literal["USD"])]
 """The only currency."""
 
+WholeNumber = Annotated[
+    str,
+    matching(r"[1-9][0-9]{0,9}", "must be a positive whole number"),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[1-9][0-9]{0,9}$", "minimum": 1}),
+]
+"""A number above zero in a request, as text or as a JSON number."""
+
 IdentifierText = Annotated[str, BeforeValidator(identifier_text)]
 """An identifier or a text that PayNearMe may send as a number."""
 
@@ -69,6 +76,26 @@ class PayNearMeResponse(RedactedModel):
     """The fields of PayNearMe's response that a backend needs."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+def valid_entries[M: PayNearMeResponse](model: type[M], *, required: bool = False) -> BeforeValidator:
+    """Return a validator that leaves out the invalid entries of a list.
+
+    If ``required``, a value without a list, and a list of invalid entries only, is invalid. Otherwise it is empty. The
+    context of the validation can be a list: the names of the models of the invalid entries are added to it.
+    """
+
+    def validate(value: object, info: ValidationInfo) -> object:
+        valid: list[M] = []
+        for entry in value if isinstance(value, list) else []:
+            try:
+                valid.append(model.model_validate(entry, context=info.context))
+            except ValidationError:
+                if isinstance(info.context, list):
+                    info.context.append(model.__name__)
+        return value if required and not valid else valid
+
+    return BeforeValidator(validate)
 
 
 def is_success(http_status: int, content: Mapping[str, Any]) -> bool:

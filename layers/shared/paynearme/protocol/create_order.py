@@ -1,11 +1,11 @@
 """The request for a new order, and its response (PayNearMe docs, Guaranteed ACH)."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from paynearme.errors import UnprocessableCallbackError
 from paynearme.protocol.api_call import (
     IdentifierText,
     PayNearMeRequest,
@@ -13,12 +13,24 @@ from paynearme.protocol.api_call import (
     ResponseAmount,
     ResponseFlag,
     UsDollars,
+    WholeNumber,
     identifier_text,
+    single_object,
+    valid_entries,
 )
 from paynearme.protocol.api_responses import OrderTypeValue
-from paynearme.protocol.callbacks import Confirmation
+from paynearme.protocol.callbacks import Confirmation, read_callback
 from paynearme.protocol.payment_methods import PaymentMethod
-from paynearme.protocol.types import Flag, Identifier, Lenient, PnmIdentifier, PositiveMoney, matching, one_of
+from paynearme.protocol.types import (
+    Flag,
+    Identifier,
+    Lenient,
+    NonNegativeMoney,
+    PnmIdentifier,
+    PositiveMoney,
+    matching,
+    one_of,
+)
 
 Year = Annotated[
     str,
@@ -27,6 +39,12 @@ Year = Annotated[
 ]
 ShortText = Identifier
 """One line of 1 to 256 characters."""
+
+_CONFIRMATION = {
+    **dict.fromkeys(("site_identifier", "pnm_order_identifier", "pnm_payment_identifier", "timestamp"), "1"),
+    **{"version": "3.0", "status": "payment", "payment_amount": "1.00", "net_payment_amount": "1.00"},
+    **{"payment_currency": "USD", "net_payment_currency": "USD"},
+}
 
 
 class CreateOrderRequest(PayNearMeRequest):
@@ -48,6 +66,24 @@ class CreateOrderRequest(PayNearMeRequest):
         default=None, description="A text for the order's callbacks, without personal data."
     )
 
+    site_order_description: ShortText | None = Field(
+        default=None, description="A text for PayNearMe's support, without personal data."
+    )
+    site_creator_identifier: Identifier | None = Field(
+        default=None, description="The merchant's identifier of the person or the system that creates the order."
+    )
+    minimum_payment_amount: NonNegativeMoney | None = None
+    minimum_payment_currency: UsDollars | None = None
+    order_duration: WholeNumber | None = Field(
+        default=None, description="The number of days in which PayNearMe accepts payments. Default: no limit."
+    )
+    return_minimal_info: Flag | None = Field(
+        default=None, description="Whether the response contains only PayNearMe's identifiers."
+    )
+    return_no_pmts: Flag | None = Field(default=None, description="Whether the response contains no payments.")
+    last_pmt_only: Flag | None = Field(default=None, description="Whether the response contains only the last payment.")
+
+    site_customer_name: ShortText | None = None
     site_customer_first_name: ShortText | None = None
     site_customer_last_name: ShortText | None = None
     site_customer_email: ShortText | None = None
@@ -61,22 +97,13 @@ class CreateOrderRequest(PayNearMeRequest):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return an error for an annotation that would invalidate the order's confirmations."""
-        returned = {name: text for name, text in parameters.items() if name == "site_order_annotation"}
-        return Confirmation.cross_field_errors(returned)
-
-
-def _skip_invalid[M: PayNearMeResponse](model: type[M]) -> BeforeValidator:
-    """Return a validator that omits invalid items: the order exists, and without its identifier a caller repeats it."""
-
-    def validate(value: object) -> list[M]:
-        valid: list[M] = []
-        for raw in value if isinstance(value, list) else []:
-            with suppress(ValidationError):
-                valid.append(model.model_validate(raw))
-        return valid
-
-    return BeforeValidator(validate)
+        """Return an error for an annotation that would make the order's confirmations ambiguous."""
+        annotation = parameters.get("site_order_annotation", "")
+        try:
+            read_callback(Confirmation, {**_CONFIRMATION, "site_order_annotation": annotation})
+        except UnprocessableCallbackError as error:
+            return {name: text for name, text in error.errors.items() if name == "site_order_annotation"}
+        return {}
 
 
 PII_FIELDS = frozenset(
@@ -94,11 +121,14 @@ class PaymentMethodsOfType(PayNearMeResponse):
     type: str
     fee_amount: Lenient[ResponseAmount] = None
     fee_currency: Lenient[IdentifierText] = None
-    accounts: Annotated[list[PaymentMethod], _skip_invalid(PaymentMethod)] = Field(default=[])
+    accounts: Annotated[list[PaymentMethod], valid_entries(PaymentMethod)] = Field(default=[])
 
 
 class CreatedOrder(PayNearMeResponse):
-    """An order that PayNearMe created, without personal data of the customer. Invalid optional fields are ``null``."""
+    """An order that PayNearMe created, without personal data of the customer.
+
+    Invalid optional fields are ``null``, and invalid entries are left out: after an error a caller repeats the order.
+    """
 
     pnm_order_identifier: Annotated[PnmIdentifier, BeforeValidator(identifier_text)]
     site_order_identifier: Lenient[IdentifierText] = None
@@ -114,7 +144,7 @@ class CreatedOrder(PayNearMeResponse):
     secure_smart_token: Lenient[IdentifierText] = Field(default=None, repr=False)
     secure_smart_link: Lenient[IdentifierText] = Field(default=None, repr=False)
     order_tracking_url: Lenient[IdentifierText] = Field(default=None, repr=False)
-    payment_methods: Annotated[list[PaymentMethodsOfType], _skip_invalid(PaymentMethodsOfType)] = Field(
+    payment_methods: Annotated[list[PaymentMethodsOfType], valid_entries(PaymentMethodsOfType)] = Field(
         default=[], description="The payment types."
     )
 
@@ -137,3 +167,8 @@ class CreateOrderResponse(PayNearMeResponse):
     """The new order with its first payment link."""
 
     order: CreatedOrder
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_order(cls, raw: Any) -> Any:
+        return {"order": single_object(raw, "order")} if isinstance(raw, Mapping) else raw

@@ -22,7 +22,7 @@ from paynearme.protocol.api_call import (
     status_word,
 )
 from paynearme.protocol.api_responses import Dollars
-from paynearme.protocol.types import Identifier, PnmIdentifier, PositiveMoney, matching
+from paynearme.protocol.types import Flag, Identifier, PnmIdentifier, PositiveMoney, matching
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header that identifies a payment. Requests with one key are one payment."""
@@ -56,6 +56,19 @@ class MakePaymentRequest(PayNearMeRequest):
     payment_amount: PositiveMoney
     payment_currency: UsDollars
     site_channel: Identifier = Field(description="The source of the payment, a value of PayNearMe such as consumer.")
+    site_order_identifier: Identifier | None = Field(
+        default=None, description="The merchant's identifier of the same order, in addition to PayNearMe's."
+    )
+    agent_identifier: Identifier | None = Field(
+        default=None, description="The merchant's agent that makes the payment for the customer."
+    )
+    ach_sec_code: Identifier | None = Field(
+        default=None, description="The customer's authorization of an ACH payment, a code of Nacha such as WEB or TEL."
+    )
+    recurring: Flag | None = Field(default=None, description="Whether the payment is recurring.")
+    pricing_schedule_name: Identifier | None = Field(
+        default=None, description="The pricing schedule, a value of PayNearMe such as consumer or agent."
+    )
 
     def site_payment_identifier(self, site_id: str) -> str:
         """Return the merchant's identifier of the payment, derived from ``site_id`` and the key."""

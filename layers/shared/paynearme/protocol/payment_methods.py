@@ -1,7 +1,7 @@
 """The request for a customer's saved payment methods, and its response (PayNearMe docs, Guaranteed ACH)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -11,16 +11,36 @@ from paynearme.protocol.api_call import (
     PayNearMeResponse,
     ResponseAmount,
     ResponseFlag,
+    valid_entries,
 )
 from paynearme.protocol.types import Identifier, Lenient
 
 _TRUSTLY_ACCOUNT_TYPE = "trustly_ach"
 
 
-class FindPaymentMethodsRequest(PayNearMeRequest):
-    """A request for the saved payment methods of a customer."""
+_IDENTIFIERS = (
+    "site_customer_identifier",
+    "pnm_customer_identifier",
+    "pnm_order_identifier",
+    "site_order_identifier",
+    "site_creator_identifier",
+)
 
-    site_customer_identifier: Identifier
+
+class FindPaymentMethodsRequest(PayNearMeRequest):
+    """A request for the saved payment methods of a customer, of an order or of a creator."""
+
+    site_customer_identifier: Identifier | None = None
+    pnm_customer_identifier: Identifier | None = None
+    pnm_order_identifier: Identifier | None = None
+    site_order_identifier: Identifier | None = None
+    site_creator_identifier: Identifier | None = None
+
+    @classmethod
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return an error without an identifier."""
+        text = "is required, or another identifier of a customer, order or creator"
+        return {} if parameters.keys() & set(_IDENTIFIERS) else {_IDENTIFIERS[0]: text}
 
 
 class PaymentMethod(PayNearMeResponse):
@@ -52,4 +72,4 @@ class PaymentMethods(PayNearMeResponse):
     """A customer's saved payment methods. The list can be empty."""
 
     # Without a valid list, the response is an upstream error.
-    accounts: list[PaymentMethod]
+    accounts: Annotated[list[PaymentMethod], valid_entries(PaymentMethod, required=True)]

@@ -2,13 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from paynearme.protocol.api_call import IdentifierText, PayNearMeRequest, PayNearMeResponse
-from paynearme.protocol.types import CalendarDate, Flag, Identifier, PositiveMoney, invalid, matching
+from paynearme.protocol.api_call import (
+    IdentifierText,
+    PayNearMeRequest,
+    PayNearMeResponse,
+    WholeNumber,
+    single_object,
+    valid_entries,
+)
+from paynearme.protocol.types import CalendarDate, Flag, Identifier, Lenient, PositiveMoney, invalid
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*):/.*", re.IGNORECASE | re.ASCII)
 # These schemes run code, read or write data, or start a call. No app uses them for its links.
@@ -53,11 +60,6 @@ ReturnUrl = Annotated[
 """An absolute URL: ``https``, ``http`` or an app's own scheme. Schemes that run or read something are invalid."""
 
 
-WholeNumber = Annotated[
-    str,
-    matching(r"[1-9][0-9]{0,9}", "must be a positive whole number"),
-    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[1-9][0-9]{0,9}$", "minimum": 1}),
-]
 TaxIdentifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,32}$")]
 
 
@@ -134,14 +136,21 @@ class SmartTokenOrder(PayNearMeResponse):
     """One order of the response. Other fields of PayNearMe are omitted."""
 
     pnm_order_identifier: IdentifierText
-    site_order_identifier: IdentifierText | None = None
-    type: str | None = None
+    site_order_identifier: Lenient[IdentifierText] = None
+    type: Lenient[IdentifierText] = None
     secure_smart_token: str = Field(min_length=1, repr=False)
     secure_smart_link: str = Field(min_length=1, repr=False)
-    order_tracking_url: str | None = Field(default=None, repr=False)
+    order_tracking_url: Lenient[IdentifierText] = Field(default=None, repr=False)
 
 
 class SmartTokenResponse(PayNearMeResponse):
     """The orders with their tokens and links."""
 
-    orders: list[SmartTokenOrder] = Field(min_length=1)
+    orders: Annotated[list[SmartTokenOrder], valid_entries(SmartTokenOrder, required=True)] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_orders(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping) or isinstance(raw.get("orders"), list):
+            return raw
+        return {"orders": [single_object(raw, "order")]}
