@@ -29,7 +29,9 @@ SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "paynearme")
 CALL_SUCCEEDED = "PayNearMeCallSucceeded"
 """The metric of a successful call to PayNearMe."""
 
-logger = Logger(service=SERVICE, location=None)
+# Lambda reads the level of a line with an RFC 3339 timestamp only. ApplicationLogLevel must stay INFO: the alarms read
+# the metrics from the log, and Lambda treats their lines, which have no level, as INFO.
+logger = Logger(service=SERVICE, location=None, use_rfc3339=True)
 metrics = Metrics(namespace="PayNearMe", service=SERVICE)
 
 _log_fields: dict[str, Any] = {}
