@@ -68,7 +68,7 @@ def _steps() -> dict[str, Callable[[], object]]:
     policy = read_policy(Path("policy.json").read_text(encoding="utf-8")).defaults
     now = datetime.now(UTC)
 
-    @callback_handler("authorize", Authorization, settings, sites)
+    @callback_handler("authorize", Authorization, settings, sites, table)
     def handler(callback: Callback[Authorization]) -> AuthorizationResponse:
         result = authorize(table, callback.message, policy, callback.received_at, callback.deadline)
         return result.to_response(callback.message.pnm_order_identifier)

@@ -45,7 +45,9 @@ def send_at(
         _MODELS[operation],
         app.settings,
         app.sites,
-        fallback=getattr(app, "fallback_response", None),
+        app.table,
+        acknowledge=getattr(app, "acknowledge", None),
+        decline=getattr(app, "decline", None),
         clock=lambda: now,
     )
     return Response.parse(decorate(app.handler.__wrapped__)(transport(parameters), None))
