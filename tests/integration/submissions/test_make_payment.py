@@ -14,6 +14,7 @@ from tests.support.api_driver import (
     OUTCOME_UNKNOWN,
     PNM_PAYMENT,
     READ_TIMEOUT,
+    REJECTED,
     REJECTION,
     REQUEST,
     SUBMISSION_ORDER,
@@ -68,6 +69,26 @@ def test_make_payment_retry_returns_stored_response_without_call(submission: Sub
 
     assert retries == [first] * 5
     assert len(submission.paynearme.sent) == 1
+
+
+def test_additional_parameters_signed_and_sent_only(
+    submission: SubmissionScenario, captured_output: CapturedOutput
+) -> None:
+    additional = {"new_flag": True, "ext_customer_tax_id_pii": "zq7tax"}
+    submission.paynearme.reply((200, {**REJECTION, "errors": ["zq7tax is invalid"]}))
+
+    responses = [submission.submit(additional_parameters=additional) for _ in range(2)]
+
+    [sent] = submission.paynearme.sent
+    assert (sent["new_flag"], sent["ext_customer_tax_id_pii"]) == ("true", "zq7tax")
+    verify(sent, sent["signature"], [SITES[SITE]["secret"]], "3.0")
+    assert outcome(responses[0]) == REJECTED
+    assert "zq7" not in responses[0].body + str(submission.ledger_table.all_items()) + captured_output.text()
+    assert responses[1] == responses[0]
+    assert outcome(submission.submit(additional_parameters={"new_flag": True})) == KEY_REUSED
+    invalid = submission.submit(additional_parameters={"signature": "zq7", "new": ["zq7"]})
+    assert parameter_errors(invalid).keys() == {"additional_parameters.new"}
+    assert "zq7" not in invalid.body + captured_output.text()
 
 
 @pytest.mark.parametrize("reply", [(200, ACCEPTED_REPLY), (200, REJECTION), (401, {}), READ_TIMEOUT], ids=str)

@@ -67,6 +67,13 @@ def test_signature_verifies_with_site_version_and_api_secret(version: str, lengt
     verify(body, body["signature"], ["api-secret"], version)
 
 
+def test_api_key_id_sent_and_signed() -> None:
+    body = sent_body(resolved_site().model_copy(update={"api_key_id": "k-1"}))
+    assert body["api_key_id"] == "k-1"
+    verify(body, body["signature"], [SECRET])
+    assert "api_key_id" not in sent_body()
+
+
 # The status alone decides.
 @pytest.mark.parametrize("content", [b"<html>", {"status": "error", "errors": ["x"]}, SAMPLE_REPLY], ids=range(3))
 @pytest.mark.parametrize(

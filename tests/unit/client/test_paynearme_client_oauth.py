@@ -92,6 +92,14 @@ def test_oauth_site_with_send_signature_sends_both() -> None:
     verify(pool.sent[0], pool.sent[0]["signature"], [SECRET])
 
 
+@pytest.mark.parametrize("send_signature", [True, False])
+def test_oauth_api_key_id_only_with_signature(send_signature: bool) -> None:
+    pool, site = PayNearMeStub(valid_response()), oauth_site(send_signature=send_signature)
+    site = site.model_copy(update={"api_key_id": "k-1"})
+    call(new_client(pool, StubTokens("x")), "get_smart_token", site, Clock().deadline(6.5))
+    assert ("api_key_id" in pool.sent[0]) is ("signature" in pool.sent[0]) is send_signature
+
+
 @for_each_repeatable
 def test_oauth_rejected_access_token_replaced_and_call_retried(operation: str) -> None:
     oauth_call = OAuthCall(StubTokens("first", "second"), rejection(), valid_response(operation))

@@ -66,3 +66,16 @@ def test_rejection_text_without_pii_unchanged() -> None:
 def test_rejection_text_overlapping_pii_hidden_completely() -> None:
     request = order_request(site_customer_first_name="venkman", site_customer_email="venkman@columbia.example")
     assert "columbia" not in visible_text(reject(request, "venkman@columbia.example is taken", "1100"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "redacted"),
+    [
+        ("zq7-canary", "No xzq7-canaryy", "No x(redacted)y"),
+        *(("123", text, redacted) for text, redacted in (("CVV 123.", "CVV (redacted)."), ("1123 12", "1123 12"))),
+        ("1", "Code 1100", "Code 1100"),
+    ],
+)
+def test_rejection_text_hides_additional_parameter(value: str, text: str, redacted: str) -> None:
+    error = reject(order_request(**{"additional_parameters.new_value": value}), text, "1100")
+    assert (error.response_code, error.descriptions) == ("1100", [redacted] * 2)

@@ -105,6 +105,12 @@ def test_json_body_invalid_or_not_object_malformed(body: str) -> None:
     [
         *(('{"a": {"b": "1"}}', "a"), ('{"a": []}', "a"), ('{"Upper": "1"}', "Upper"), ('{"a-b": null}', "a-b")),
         *(('{"\\ud800": "1"}', "(unprintable)"), ('{"' + "x" * 65 + '-": "1"}', "x" * 64)),
+        *(
+            ('{"additional_parameters": []}', "additional_parameters"),
+            ('{"additional_parameters.b": "1"}', "additional_parameters.b"),
+        ),
+        ('{"additional_parameters": {"b": {"c": "1"}}}', "additional_parameters.b"),
+        ('{"additional_parameters": {"A": "1"}}', "additional_parameters.A"),
     ],
 )
 def test_json_invalid_parameter_malformed_or_validation_error(body: str, name: str) -> None:
@@ -113,6 +119,20 @@ def test_json_invalid_parameter_malformed_or_validation_error(body: str, name: s
     with pytest.raises(ValidationFailedError) as exc_info:
         from_json_body(body_event(body))
     assert set(exc_info.value.errors) == {name}
+
+
+def test_json_additional_parameters_have_prefix_and_text() -> None:
+    body = '{"additional_parameters": {"a": 1.50, "b": false, "c": null, "d": ""}, "a": 1}'
+    names = {"a": "1", "additional_parameters.a": "1.50", "additional_parameters.b": "false"}
+    assert from_json_body(body_event(body)) == names | {"additional_parameters.d": ""}
+    assert from_json_body(body_event('{"additional_parameters": null}')) == {}
+    assert from_json_body(body_event('{"additional_parameters": "a"}')) == {"additional_parameters": "a"}
+
+
+@pytest.mark.parametrize("content", ['{"a": 1, "a": 2}', '{"a": 1}, "additional_parameters": {}', '{"a": "\\ud800"}'])
+def test_json_additional_parameters_malformed(content: str) -> None:
+    with pytest.raises(MalformedRequestError):
+        from_json_body(body_event(f'{{"additional_parameters": {content}}}'))
 
 
 @pytest.mark.parametrize("body", [b"a=\xff", b"\xff=1", b'{"a": "\xff"}', b"a=%FF", b"%FF=1", b"a=%ED%A0%80"])

@@ -191,6 +191,7 @@ class PayNearMeClient:
             headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
         # PayNearMe authenticates a request with a bearer token by the token alone.
         if site.oauth is None or site.oauth.send_signature:
+            body |= {} if site.api_key_id is None else {"api_key_id": site.api_key_id}
             body["signature"] = sign(body, site.api_secret.get_secret_value(), site.version)
         # A single attempt can take all remaining time.
         max_attempt = _MAX_ATTEMPT_SECONDS if retries.read else deadline.remaining

@@ -1,6 +1,7 @@
 """Parse PayNearMe's responses, and convert rejections and invalid responses to errors."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,14 +112,19 @@ def read_submission(
 
 def _rejection(response: RawResponse, code: str | None, request: PayNearMeRequest) -> RequestRejectedError:
     """Return the rejection without personal data of the request, which PayNearMe's texts can repeat."""
-    parameters = request.to_parameters().items()
-    pii_values = {value for name, value in parameters if name.endswith("_pii") or name in PII_FIELDS}
+    additional = request.additional_parameters or {}
+    # A short additional value, such as 1, is redacted only as a word: it can be a part of PayNearMe's code.
+    sensitive = [
+        (value, rf"(?<!\w){re.escape(value)}(?!\w)" if name in additional and len(value) < 4 else re.escape(value))
+        for name, value in request.to_parameters().items()
+        if value and (name.endswith("_pii") or name in PII_FIELDS or name in additional)
+    ]
+    # Longer values first: a name can be a part of an e-mail address.
+    sensitive.sort(key=lambda pair: len(pair[0]), reverse=True)
+    pattern = re.compile("|".join(text for _, text in sensitive) or r"(?!)")
 
     def redact(text: str) -> str:
-        # Longer values first: a name can be a part of an e-mail address.
-        for value in sorted(filter(None, pii_values), key=len, reverse=True):
-            text = text.replace(value, "(redacted)")
-        return text
+        return pattern.sub("(redacted)", text)
 
     descriptions = [redact(text) for text in _descriptions(response.content.get("errors"))]
     return RequestRejectedError(None if code is None else redact(code), descriptions)

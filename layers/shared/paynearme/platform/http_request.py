@@ -16,6 +16,9 @@ from paynearme.errors import MalformedRequestError, PayloadTooLargeError, Valida
 MAX_BYTES = 64 * 1024
 """The maximum size of a request. Messages of the protocol are much smaller."""
 
+ADDITIONAL_PARAMETERS = "additional_parameters"
+"""The only parameter of a backend request that can be a JSON object."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MAX_NAME_SHOWN = 64
 _NO_PARAMETER = "is not a parameter of this request"
@@ -85,16 +88,27 @@ def from_body(event: ProxyEvent) -> dict[str, str | None]:
 def from_json_body(event: ProxyEvent) -> dict[str, str]:
     """Return the parameters of a body that must be JSON.
 
-    Raises ``MalformedRequestError`` and ``PayloadTooLargeError``, and ``ValidationFailedError`` for nested values
+    The only nested object is ``additional_parameters``. Its parameters have names like ``additional_parameters.name``.
+    Raises ``MalformedRequestError`` and ``PayloadTooLargeError``, and ``ValidationFailedError`` for other nested values
     and for malformed names.
     """
-    content = _json_object(_decode_body(event))
-    errors = {_printable_name(name): _NESTED for name, value in content if isinstance(value, list)}
-    errors |= {_printable_name(name): _NO_PARAMETER for name, _ in content if not _NAME.fullmatch(name)}
+    content, additional = _Object(), _Object()
+    for name, value in _json_object(_decode_body(event)):
+        is_additional = name == ADDITIONAL_PARAMETERS and isinstance(value, _Object)
+        content.append((name, None if is_additional else value))
+        additional.extend(value if is_additional else ())
+    levels = {"": content, f"{ADDITIONAL_PARAMETERS}.": additional}
+    names = [(prefix + _printable_name(name), name, value) for prefix in levels for name, value in levels[prefix]]
+    errors = {shown: _NESTED for shown, _, value in names if isinstance(value, list)}
+    errors |= {shown: _NO_PARAMETER for shown, name, _ in names if not _NAME.fullmatch(name)}
     if errors:
         raise ValidationFailedError(errors)
-    parameters = _validated((name, _json_scalar_text(value)) for name, value in content)
-    return {name: value for name, value in parameters.items() if value is not None}
+    return {
+        prefix + name: value
+        for prefix, pairs in levels.items()
+        for name, value in _validated((name, _json_scalar_text(value)) for name, value in pairs).items()
+        if value is not None
+    }
 
 
 def _printable_name(name: str) -> str:

@@ -4,16 +4,32 @@ A request has PayNearMe's own parameters and no others. A response has the field
 send identifiers and amounts as numbers.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, ValidationError, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from paynearme.protocol.api_responses import Dollars
 from paynearme.protocol.parsing import Message, RedactedModel
+from paynearme.protocol.signing import UNSIGNED
 from paynearme.protocol.types import FreeText, Identifier, matching, one_of, parse_flag, parse_money
 
 _ENVELOPE_FIELDS = {"site_identifier", "timestamp", "version", "signature"}
+# Set by the client, or excluded from signatures by PayNearMe's sample code.
+_RESERVED = UNSIGNED | {"api_key_id", "site_payment_identifier", "controller", "route_info"}
+_ADDITIONAL = "additional_parameters."
+_MAX_ADDITIONAL_COUNT = 32
+_MAX_ADDITIONAL_NAME = 64
+_ADDITIONAL_TEXT = re.compile(r"[^\x00-\x1f\x7f\ufffe\uffff]{0,2048}")
 
 
 def _strip_spaces(value: object) -> object:
@@ -23,6 +39,20 @@ def _strip_spaces(value: object) -> object:
 
 def _wire_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+AdditionalParameters = Annotated[
+    dict[str, str],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"^[a-z][a-z0-9_]{{0,{_MAX_ADDITIONAL_NAME - 1}}}$"},
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": 2048},
+            "maxProperties": _MAX_ADDITIONAL_COUNT,
+        }
+    ),
+]
+"""Parameters by name, with values as text."""
 
 
 class PayNearMeRequest(Message):
@@ -38,11 +68,43 @@ class PayNearMeRequest(Message):
     timestamp: FreeText | None = None
     version: FreeText | None = None
     signature: FreeText | None = None
+    additional_parameters: AdditionalParameters | None = Field(
+        default=None,
+        exclude=True,
+        description="PayNearMe's parameters that this request does not define. They are signed and sent. Their values "
+        "are never stored or logged.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest_additional_parameters(cls, parameters: Any) -> Any:
+        additional = _additional_parameters(parameters)
+        others = {name: value for name, value in parameters.items() if not name.startswith(_ADDITIONAL)}
+        return {**others, "additional_parameters": additional} if additional else others
+
+    @classmethod
+    def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return errors for the additional parameters, by names like ``additional_parameters.name``."""
+        additional = _additional_parameters(parameters)
+        errors = {}
+        if len(additional) > _MAX_ADDITIONAL_COUNT:
+            errors[_ADDITIONAL.rstrip(".")] = f"must have at most {_MAX_ADDITIONAL_COUNT} entries"
+        for name, text in additional.items():
+            if name in cls.model_fields or name in _RESERVED:
+                errors[_ADDITIONAL + name] = "must not be an additional parameter"
+            elif len(name) > _MAX_ADDITIONAL_NAME or not _ADDITIONAL_TEXT.fullmatch(text):
+                errors[_ADDITIONAL + name[:_MAX_ADDITIONAL_NAME]] = "is invalid"
+        return errors
 
     def to_parameters(self) -> dict[str, str]:
         """Return the set fields as text for signing and sending, without the fields of every request."""
         values = self.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS)
-        return {name: _wire_text(value) for name, value in values.items()}
+        return {name: _wire_text(value) for name, value in values.items()} | (self.additional_parameters or {})
+
+
+def _additional_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the additional parameters of a request by their own names."""
+    return {n.removeprefix(_ADDITIONAL): text for n, text in parameters.items() if n.startswith(_ADDITIONAL)}
 
 
 def identifier_text(value: object) -> object:

@@ -97,13 +97,14 @@ class CreateOrderRequest(PayNearMeRequest):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return an error for an annotation that would make the order's confirmations ambiguous."""
+        """Return also an error for an annotation that would make the order's confirmations ambiguous."""
+        errors = super().cross_field_errors(parameters)
         annotation = parameters.get("site_order_annotation", "")
         try:
             read_callback(Confirmation, {**_CONFIRMATION, "site_order_annotation": annotation})
         except UnprocessableCallbackError as error:
-            return {name: text for name, text in error.errors.items() if name == "site_order_annotation"}
-        return {}
+            errors |= {name: text for name, text in error.errors.items() if name == "site_order_annotation"}
+        return errors
 
 
 PII_FIELDS = frozenset(

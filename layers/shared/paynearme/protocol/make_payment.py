@@ -1,6 +1,7 @@
 """The request for a payment with a saved method, and its response (PayNearMe docs, Guaranteed ACH)."""
 
 import hashlib
+import hmac
 import json
 import re
 import uuid
@@ -75,8 +76,16 @@ class MakePaymentRequest(PayNearMeRequest):
         return str(uuid.uuid5(_SITE_PAYMENT_NAMESPACE, json.dumps([site_id, self.idempotency_key])))
 
     def fingerprint(self) -> str:
-        """Return a hash that is equal for requests for the same payment."""
-        return hashlib.sha256(json.dumps(self.to_parameters(), sort_keys=True).encode()).hexdigest()
+        """Return a hash that is equal for requests for the same payment.
+
+        The additional parameters are hashed with the key, which is not stored, because they can be personal data.
+        """
+        content: dict[str, str] = self.to_parameters()
+        if self.additional_parameters:
+            additional = json.dumps(self.additional_parameters, sort_keys=True).encode()
+            content = {name: text for name, text in content.items() if name not in self.additional_parameters}
+            content["additional_parameters"] = hmac.new(self.idempotency_key.encode(), additional, "sha256").hexdigest()
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class SubmittedPayment(PayNearMeResponse):

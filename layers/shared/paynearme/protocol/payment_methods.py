@@ -38,9 +38,11 @@ class FindPaymentMethodsRequest(PayNearMeRequest):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return an error without an identifier."""
-        text = "is required, or another identifier of a customer, order or creator"
-        return {} if parameters.keys() & set(_IDENTIFIERS) else {_IDENTIFIERS[0]: text}
+        """Return also an error without an identifier."""
+        errors = super().cross_field_errors(parameters)
+        if not parameters.keys() & set(_IDENTIFIERS):
+            errors[_IDENTIFIERS[0]] = "is required, or another identifier of a customer, order or creator"
+        return errors
 
 
 class PaymentMethod(PayNearMeResponse):

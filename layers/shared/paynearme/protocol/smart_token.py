@@ -117,8 +117,8 @@ class SmartTokenRequest(PayNearMeRequest):
 
     @classmethod
     def cross_field_errors(cls, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Return errors for missing dependent parameters, and for another number of order identifiers than one."""
-        errors: dict[str, str] = {}
+        """Return also errors for missing dependent parameters, and for another number of order identifiers than one."""
+        errors = super().cross_field_errors(parameters)
         if len(parameters.keys() & set(_ORDER_IDENTIFIERS)) != 1:
             errors |= dict.fromkeys(_ORDER_IDENTIFIERS, "exactly one of the five order identifiers is required")
         if "payment_field_fixed" in parameters and "payment_amount" not in parameters:
