@@ -13,9 +13,10 @@ minute, about 40 times.
 
 Assumptions of this project:
 
-- requests: Every value is text. The timestamp differs by at most five minutes. A request that is not authentic gets
-  401. A body that is not a JSON object gets 400. Every other error gets 200 with ``"status": "error"``. A site with
-  OAuth signs its requests only if its entry sets ``send_signature``. A site without OAuth sends no ``Authorization``.
+- requests: A request is JSON with text, numbers and booleans, a form, or a query. The timestamp differs by at most five
+  minutes. A request that is not authentic gets 401. A malformed one gets 400. Every other error gets 200 with
+  ``"status": "error"``. A site with OAuth signs its requests only if its entry sets ``send_signature``. A site without
+  OAuth sends no ``Authorization``. ``api_key_id`` is optional.
 - codes: 9400 (invalid parameter), 9404 (order not found), 9405 (customer not found), 9406 (payment method not found),
   9410 (declined by the merchant, or no valid response).
 - orders: Every order exists, except those with an identifier that starts with 000. An order without ``create_order``
@@ -52,6 +53,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -75,7 +77,7 @@ class PayNearMeApi:
     def application(self) -> web.Application:
         """Return the web application."""
         application = web.Application()
-        application.router.add_post("/json-api/{operation}", self._call)
+        application.router.add_route("*", "/json-api/{operation}", self._call)
         application.router.add_post("/oauth/token", self._grant)
         ControlRoutes(self.service).add_routes(application.router)
         application.on_shutdown.append(self._close)
@@ -86,7 +88,7 @@ class PayNearMeApi:
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         operation = request.match_info["operation"]
-        parameters = _parse_object(await request.read())
+        parameters = _parse_parameters(await request.read() or request.query_string.encode())
         authorization = request.headers.get("Authorization")
         bearer = authorization is not None
         self.service.calls.record(operation, self.service.clock(), parameters, bearer=bearer)
@@ -104,12 +106,17 @@ class PayNearMeApi:
         )
 
 
-def _parse_object(body: bytes) -> dict[str, Any] | None:
+def _parse_parameters(content: bytes) -> dict[str, Any] | None:
+    """Return the parameters of a JSON object, a form or a query. Numbers and booleans become text as they are sent."""
+    if not content.lstrip().startswith((b"{", b"[", b'"')):
+        return dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
     try:
-        content = json.loads(body)
+        parsed = json.loads(content, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(parsed, dict):
+        return None
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in parsed.items()}
 
 
 def runner(entries: SiteEntries, clock: Callable[[], float] = time.time) -> web.AppRunner:

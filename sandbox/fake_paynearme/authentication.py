@@ -44,6 +44,8 @@ def authenticate(
     if site.client is not None and not site.client.send_signature:
         if "signature" in parameters:
             raise RejectedError("This site does not sign its requests", status=401)
+    elif parameters.get("api_key_id", site.api_key_id) != site.api_key_id:
+        raise RejectedError("Wrong key pair", status=401)
     elif not is_signed(parameters, site.api_secret or site.secret, site.version):
         raise RejectedError("Wrong signature", status=401)
     return identifier

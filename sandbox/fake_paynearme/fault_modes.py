@@ -23,7 +23,7 @@ class Behaviour(BaseModel):
     - ``status``: an error with the HTTP ``status`` (by default 500)
     - ``html``: a page with the HTTP ``status`` (by default 200)
     - ``reject``: PayNearMe's error with ``response_code``
-    - ``response``: the given ``response`` as JSON
+    - ``response``: the given ``response`` as JSON with the HTTP ``status`` (by default 200)
     - ``hang``: no response
     - ``truncate``: the connection breaks in the middle of the response
     - ``abort``: the connection breaks before the response
@@ -86,7 +86,7 @@ class Behaviours:
             case "reject":
                 return error_response("Injected error", behaviour.response_code)
             case "response":
-                return web.json_response(behaviour.response)
+                return web.json_response(behaviour.response, status=behaviour.status or 200)
             case "abort":
                 return abort_connection(request)
             case "hang":

@@ -11,7 +11,7 @@ from sandbox.fake_paynearme.callback_dispatch import CallbackDispatcher
 from sandbox.fake_paynearme.callback_fields import authorization_for_call
 from sandbox.fake_paynearme.orders import create_order, find_order, get_smart_token
 from sandbox.fake_paynearme.payments import Payments
-from sandbox.fake_paynearme.request_parameters import one_of, required, usd_amount
+from sandbox.fake_paynearme.request_parameters import required, usd_amount
 from sandbox.fake_paynearme.responses import PendingResult, RejectedError, error_response
 from sandbox.fake_paynearme.serializers import Json, accounts
 from sandbox.fake_paynearme.store import Customer, Method, Order, Payment, Store
@@ -19,6 +19,12 @@ from sandbox.fake_paynearme.store import Customer, Method, Order, Payment, Store
 OPERATIONS = ("get_smart_token", "create_order", "find_payment_methods", "make_payment")
 """The names of the operations, as in the path of a request."""
 
+_METHOD_OWNERS = (
+    "site_customer_identifier",
+    "pnm_customer_identifier",
+    "pnm_order_identifier",
+    "site_order_identifier",
+)
 _EXPIRED = "Your payment token is expired, please connect your bank account again to make payment."
 _DECLINED = ("Declined by the merchant", "9410")
 
@@ -47,8 +53,12 @@ class Operations:
         return PendingResult(web.json_response(content))
 
     def _find_payment_methods(self, site: str, parameters: Mapping[str, str]) -> Json:
-        name, value = one_of(parameters, ("site_customer_identifier", "pnm_customer_identifier"))
-        customer = self.store.find_customer(site, name, value)
+        name = next((name for name in _METHOD_OWNERS if parameters.get(name)), None)
+        if name is None:
+            raise RejectedError(f"One is required: {', '.join(_METHOD_OWNERS)}", "9400")
+        find = self.store.find_customer if "customer" in name else self.store.find_order
+        owner = find(site, name, parameters[name])
+        customer = owner.customer if isinstance(owner, Order) else owner
         if customer is None:
             raise RejectedError("Customer not found", "9405")
         return {"status": "ok", "accounts": accounts(customer.methods)}
@@ -56,7 +66,8 @@ class Operations:
     def _make_payment(self, site: str, parameters: Mapping[str, str]) -> PendingResult:
         amount = usd_amount(parameters, "payment_amount", "payment_currency")
         identifier = required(parameters, "payment_method_identifier")
-        order = find_order(self.store, site, parameters, ("pnm_order_identifier", "site_order_identifier"))
+        names = ("pnm_order_identifier", "site_order_identifier")
+        order = find_order(self.store, site, parameters, names[:1] if parameters.get(names[0]) else names)
         owner, method = self._find_method(order, identifier)
         if method.expired:
             raise RejectedError(f"{_EXPIRED} (ref {secrets.randbelow(10**12):012d})", "6513")

@@ -47,7 +47,11 @@ def create_order(store: Store, site: str, parameters: Mapping[str, str], now: fl
             "order_amount": f"{amount:.2f}",
             "order_type": parameters.get("order_type") or "any",
             "order_is_standing": parameters.get("order_is_standing") or "false",
+            "minimum_payment_amount": parameters.get("minimum_payment_amount") or "0.00",
         }
+    if parameters.get("return_minimal_info") == "true":
+        identifiers = {"pnm_order_identifier": order.pnm_order_identifier}
+        return {"status": "ok", "order": identifiers | {"pnm_customer_identifier": customer.pnm_customer_identifier}}
     smart_token = _new_link(store, order, {}, short=True)
     return {"status": "ok", "order": created_order(order, customer, smart_token)}
 

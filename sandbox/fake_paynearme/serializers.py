@@ -76,7 +76,7 @@ def created_order(order: Order, customer: Customer, smart_token: str) -> Json:
         "order_status": "open",
         "order_amount": details["order_amount"],
         "order_currency": "USD",
-        "minimum_payment_amount": "0.00",
+        "minimum_payment_amount": details["minimum_payment_amount"],
         "minimum_payment_currency": "USD",
         "order_type": details["order_type"],
         "order_is_standing": details["order_is_standing"],

@@ -1,4 +1,4 @@
-"""PayNearMe's signature: HMAC-SHA256 for version 3.0, MD5 for version 2.0, as lowercase hexadecimal digits."""
+"""PayNearMe's signature: HMAC-SHA256 for versions 3.x, MD5 for version 2.0, as lowercase hexadecimal digits."""
 
 import hashlib
 import hmac
@@ -10,9 +10,9 @@ _UNSIGNED = {"signature", "format", "call", "action", "fp", "print_buttons", "da
 def sign(parameters: Mapping[str, str], secret: str, version: str) -> str:
     """Return the signature of ``parameters``: their names and values, sorted by name, without separators.
 
-    Raises ``ValueError`` for an empty secret and for another version than 2.0 and 3.0.
+    Raises ``ValueError`` for an empty secret and for another version than 2.0, 3 and 3.x.
     """
-    if not secret or version not in ("2.0", "3.0"):
+    if not secret or (version != "2.0" and version.partition(".")[0] != "3"):
         raise ValueError("the secret is empty, or the version is unknown")
     text = "".join(name + parameters[name] for name in sorted(parameters) if name not in _UNSIGNED)
     content, key = text.encode(errors="surrogatepass"), secret.encode()

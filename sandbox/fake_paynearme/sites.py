@@ -25,14 +25,15 @@ class OAuthClient(BaseModel):
 class Site(BaseModel):
     """The entry of a site. Other fields of the entry are ignored.
 
-    ``secret`` signs callbacks. ``api_secret``, or ``secret`` without it, verifies requests.
+    ``secret`` signs callbacks. ``api_secret``, or ``secret`` without it, verifies requests. ``api_key_id`` names it.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    version: Literal["2.0", "3.0"]
+    version: Annotated[str, Field(pattern=r"^(2\.0|3(\.[0-9]{1,2})?)$")]
     secret: _Secret = Field(repr=False)
     api_secret: _Secret | None = Field(default=None, repr=False)
+    api_key_id: str | None = None
     call_authentication: Literal["hmac", "oauth"] = "hmac"
     oauth: OAuthClient | None = None
     response_format: Literal["json", "xml"] | None = None

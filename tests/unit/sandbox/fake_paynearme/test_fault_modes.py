@@ -39,6 +39,7 @@ async def result_of(
         ({"mode": "html"}, "200 <!DOCTYPE html>"),
         ({"mode": "reject"}, '200 {"response_code": "6513"'),
         ({"mode": "response", "response": {"a": 1}}, '200 {"a": 1}'),
+        ({"mode": "response", "response": {"a": 1}, "status": 400}, '400 {"a": 1}'),
         ({"mode": "truncate"}, "truncated"),
         ({"mode": "abort"}, "aborted"),
     ],

@@ -57,6 +57,19 @@ def test_find_payment_methods_response_matches_sample(name: str, methods: list[d
     assert run_with_fake(scenario) == sample_messages.load("find_payment_methods_response")[name]
 
 
+def test_minimal_order_returned_and_its_methods_found() -> None:
+    async def scenario(fake: FakePayNearMeDriver) -> tuple[Any, Any]:
+        await fake.command("methods", CHECKING | {"site_customer_identifier": "575530001"})
+        order = await fake.call("create_order", CREATE_REQUEST, return_minimal_info="true")
+        query = {"site_identifier": SITE, "pnm_order_identifier": order["order"]["pnm_order_identifier"]}
+        return order["order"], await fake.call("find_payment_methods", query)
+
+    order, methods = run_with_fake(scenario)
+
+    assert order.keys() == {"pnm_order_identifier", "pnm_customer_identifier"}
+    assert [account["number"] for account in methods["accounts"]] == [CHECKING["number"]]
+
+
 def test_get_smart_token_response_matches_sample() -> None:
     request = sample_messages.load("get_smart_token")["guaranteed_ach"]
     sample = sample_messages.load("get_smart_token_response")["guaranteed_ach"]
