@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 
+from paynearme.ledger.quarantine import MAX_STORED_PER_PAYMENT
 from paynearme.platform.dynamodb import Item, Key
 from tests.simulation.model import Model, Payment
 
@@ -65,3 +66,4 @@ def _check_payment(item: Item, expected: Payment) -> None:
     assert item.get("debited_amount", 0) == expected.debited_amount <= expected.posted
     assert ("pending_since" in item, "unconfirmed_at" in item) == (bool(expected.pending_since), expected.unconfirmed)
     assert item.get("anomalies", set()) == expected.anomalies
+    assert item.get("quarantined_callbacks", 0) == len(expected.quarantined) <= MAX_STORED_PER_PAYMENT

@@ -24,7 +24,7 @@ from paynearme.policy import Reason
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.make_payment import MakePaymentRequest, SubmittedPayment
 from paynearme.protocol.merchant_input import CustomerInput, OrderInput
-from paynearme.protocol.payment_events import PaymentAnomaly
+from paynearme.protocol.payment_events import CallbackQuarantined, PaymentAnomaly, PaymentEvent
 from paynearme.protocol.reversals import Reversal
 from paynearme.submissions.payment_submission import submit_once
 from paynearme.sweep.unconfirmed_sweep import sweep
@@ -41,7 +41,7 @@ START_TIME = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
 """A Friday evening, shortly before the end of the day, the week and the month."""
 SWEEP_SETTINGS = SweepSettings(table_name="", unconfirmed_after_minutes=10, reservation_timeout_minutes=60)
 
-_PARSED_POLICIES = {name: parse_document({"defaults": defaults}).defaults for name, defaults in POLICIES.items()}
+PARSED_POLICIES = {name: parse_document({"defaults": defaults}).defaults for name, defaults in POLICIES.items()}
 
 
 class Engine:
@@ -76,9 +76,9 @@ class Engine:
         self.paynearme = FakePayNearMe(self.faults, self._accept_submission)
 
     def start_delivery(self, message: Message, without_policy: bool = False) -> Task:
-        content, now, deadline = message.content, self._invocation_time(), self._deadline(6.5)
+        content, now, deadline = message.content, self.invocation_time(), self.deadline(6.5)
         delivery = Delivery(message, None if without_policy else POLICIES[self.policy], now)
-        policy = _PARSED_POLICIES[self.policy]
+        policy = PARSED_POLICIES[self.policy]
         expected_anomalies: set[str] = set()
 
         def process() -> Any:
@@ -97,7 +97,7 @@ class Engine:
                 # Each change of a reversal is its effect, also without an event.
                 task.has_committed |= bool(event_type) or isinstance(content, Reversal)
                 expected_anomalies.update(anomalies)
-                self._expect_events(change, event_type)
+                self.expect_events(change, event_type)
 
         def finish() -> None:
             message.acknowledged = True
@@ -129,12 +129,12 @@ class Engine:
         def finish() -> None:
             self.position += len(batch)
 
-        now, deadline = self._invocation_time(), self._deadline(60)
+        now, deadline = self.invocation_time(), self.deadline(60)
         process = partial(publish, batch, self.bus, self.dead_letter_queue, 10**9, now, deadline)
         return self.scheduler.start(Task("publish", process, finish=finish))
 
     def start_sweep(self) -> Task:
-        now, deadline = self._invocation_time(), self._deadline(SWEEP_SETTINGS.sweep_timeout_seconds)
+        now, deadline = self.invocation_time(), self.deadline(SWEEP_SETTINGS.sweep_timeout_seconds)
         # A sweep releases only the payments that are marked in the index.
         pending = [(payment, payment.unconfirmed, payment.pending_since) for payment in self.model.payments.values()]
         limits = {True: RELEASE_AFTER, False: UNCONFIRMED_AFTER}
@@ -144,18 +144,22 @@ class Engine:
         def commit(change: Change) -> None:
             if change.key[1] == "PAYMENT":
                 payment = self.model.payments[change.new["pnm_payment_identifier"]]
-                self._expect_events(change, self.model.commit_sweep(payment, change.old, change.new, now))
+                self.expect_events(change, self.model.commit_sweep(payment, change.old, change.new, now))
 
         def finish() -> None:
             if is_index_complete and not task.is_disturbed:
-                left = [payment for payment, mark in overdue if payment.pending_since and payment.unconfirmed is mark]
+                left = [
+                    payment
+                    for payment, mark in overdue
+                    if (payment.pending_since and payment.unconfirmed is mark) and not (mark and payment.quarantined)
+                ]
                 assert not left, f"a sweep left {left}"
 
         task = Task("sweep", lambda: sweep(self.table, SWEEP_SETTINGS, now, deadline), commit=commit, finish=finish)
         return self.scheduler.start(task)
 
     def start_submission(self, request: MakePaymentRequest) -> Task:
-        site, now, deadline = resolved_site(), self._invocation_time(), self._deadline(8)
+        site, now, deadline = resolved_site(), self.invocation_time(), self.deadline(8)
         identifier = request.site_payment_identifier(site.identifier)
 
         payment = self.model.payments.get(self.submitted.get(identifier, ""))
@@ -182,7 +186,7 @@ class Engine:
         return self.scheduler.start(task)
 
     def start_put(self, name: str, put_input: CustomerInput | OrderInput) -> Task:
-        now, deadline, history = self._invocation_time(), self._deadline(6.5), self.model.merchant_data[name]
+        now, deadline, history = self.invocation_time(), self.deadline(6.5), self.model.merchant_data[name]
         start = max(0, len(history) - 1)
 
         def put() -> None:
@@ -229,7 +233,7 @@ class Engine:
             self.stream.append(change)
             task.commit(change)
 
-    def _expect_events(self, change: Change, event_type: str) -> None:
+    def expect_events(self, change: Change, event_type: str) -> None:
         """Check the events of a change, and add them to the expected publications."""
         payment_id, old, new = change.new["pnm_payment_identifier"], change.old, change.new
         payment, expected = self.model.payments[payment_id], self.events[payment_id]
@@ -239,6 +243,7 @@ class Engine:
         anomalies = {event.anomaly for event in events if isinstance(event, PaymentAnomaly)}
         assert anomalies == new.get("anomalies", set()) - old.get("anomalies", set()), f"events of {anomalies}"
         for event in events:
+            assert isinstance(event, PaymentEvent)
             assert getattr(event, "reason", payment.reason) == payment.reason, "an event has another reason"
             assert event.sequence > max((sequence for *_, sequence in expected), default=-1), "the order of events"
             assert event.event_identifier not in self.identifiers, "two events have one identifier"
@@ -247,7 +252,16 @@ class Engine:
             amount = getattr(event, "credited_amount", Decimal(0)) - getattr(event, "debited_amount", Decimal(0))
             self.balances_of_events[event.site_customer_identifier or ""] += amount
 
+    def expect_quarantine_event(self, change: Change) -> None:
+        """Check that a new quarantined callback has one event, except for a test message."""
+        events = change_events(change.old, change.new, datetime.fromtimestamp(change.at, UTC))
+        assert len(events) == (not change.old and not change.new["test"]), f"events {events}"
+        self.identifiers |= {event.event_identifier for event in events}
+
     def _receive_event(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        if detail_type == CallbackQuarantined.detail_type:
+            assert detail["event_identifier"] in self.identifiers, "an unexpected event"
+            return
         payment_id, identifier = detail["pnm_payment_identifier"], detail["event_identifier"]
         published, event = self.published[payment_id], (detail_type, detail)
         if published.setdefault(identifier, event) is event:
@@ -284,11 +298,11 @@ class Engine:
     def epoch_seconds(self) -> float:
         return START_TIME.timestamp() + self.scheduler.now
 
-    def _invocation_time(self) -> datetime:
+    def invocation_time(self) -> datetime:
         """Return the clock of a new invocation. The clocks of two invocations differ by up to two seconds."""
         return START_TIME + timedelta(seconds=self.scheduler.now + self.random.uniform(-1, 1))
 
-    def _deadline(self, seconds: float) -> SimulatedDeadline:
+    def deadline(self, seconds: float) -> SimulatedDeadline:
         scheduler = self.scheduler
         return SimulatedDeadline(scheduler.now + seconds, lambda: scheduler.now, scheduler.pause, self.random)
 

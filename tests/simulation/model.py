@@ -44,6 +44,8 @@ class Payment:
     reversed_amount: Decimal = ZERO
     reversals: set[object] = field(default_factory=set)
     anomalies: set[str] = field(default_factory=set)
+    quarantined: set[str] = field(default_factory=set)
+    """The unresolved callbacks in the quarantine."""
 
     @property
     def customer(self) -> str | None:
@@ -87,6 +89,14 @@ class Model:
     """Counts of chargebacks and returns by customer and attribute name, which contains the day."""
     decisions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """All committed reasons by payment."""
+    quarantined: dict[str, Message] = field(default_factory=dict)
+    """All messages in the quarantine by fingerprint."""
+    resolved: set[str] = field(default_factory=set)
+    """The fingerprints of the resolved messages."""
+
+    def unresolved(self) -> list[str]:
+        """Return the fingerprints of the unresolved messages in the quarantine."""
+        return [callback_id for callback_id in self.quarantined if callback_id not in self.resolved]
 
     def observe(self, delivery: Delivery) -> None:
         """Store the possible decisions of an authorization in the current state."""
@@ -108,7 +118,7 @@ class Model:
                     delivery, payment, str(content.status), new.get("confirmed_at") != old.get("confirmed_at")
                 )
             case Reversal() as content:
-                sent_at = min(datetime.fromtimestamp(content.timestamp, UTC), delivery.now)
+                sent_at = min(datetime.fromtimestamp(content.timestamp or 0, UTC), delivery.now)
                 effect = self._reverse(delivery.message, content, payment, sent_at)
         payment.anomalies |= effect[1]
         return effect
@@ -119,6 +129,7 @@ class Model:
         age = now - payment.pending_since
         if new.get("released_at") != old.get("released_at"):
             assert age >= RELEASE_AFTER, "a release came too early"
+            assert not payment.quarantined, "a release in spite of a quarantined callback"
             assert payment.reservation, "a release without a reservation"
             payment.clear_reservation()
             payment.released, payment.pending_since = True, None

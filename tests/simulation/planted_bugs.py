@@ -9,6 +9,7 @@ from unittest import mock
 from paynearme.ledger import reversal, submissions
 from paynearme.ledger.release import release
 from paynearme.platform.dynamodb import Update
+from paynearme.protocol.reversals import Reversal
 from paynearme.sweep import unconfirmed_sweep
 from tests.simulation import store
 
@@ -38,6 +39,7 @@ PLANTED_BUGS: Mapping[str, PlantedBug] = {
     "a reversal that does not check the debited amount": _replaced(
         reversal, "_GUARDED_ATTRIBUTES", ("outcome", "posted_amount", "authorized_customer", "confirmed_customer")
     ),
+    "a replay with another fingerprint": _replaced(Reversal, "replayed_with", lambda message, _: message),
     "a release of a newer decision": _replaced(
         unconfirmed_sweep, "release", lambda *arguments: release(*arguments[:5])
     ),

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from paynearme.protocol.callbacks import Authorization
 from paynearme.protocol.make_payment import MakePaymentRequest
 from paynearme.protocol.merchant_input import CustomerInput, OrderInput
 from paynearme.protocol.parsing import read_message
 from tests.simulation import traffic
 from tests.simulation.engine import Engine, description
 from tests.simulation.faults import FAULTS
+from tests.simulation.quarantine_tasks import start_quarantine, start_resolution
 from tests.simulation.scheduler import Task
 from tests.simulation.traffic import CHANGES, ORDERS, POLICIES, TYPES, WINDOWS, Message
 from tests.support.callback_fixtures import SITE
@@ -67,6 +69,15 @@ class Simulation(Engine):
 
     def publish(self, count: int, at_once: bool) -> None:
         self._run(self.start_publisher(count), at_once)
+
+    def quarantine(self, message: int, at_once: bool) -> None:
+        self._run(start_quarantine(self, _from_end(self.messages, message)), at_once)
+
+    def replay(self, item: int, at_once: bool) -> None:
+        self._run(start_resolution(self, _from_end(self.model.unresolved(), item), discard=False), at_once)
+
+    def discard(self, item: int, at_once: bool) -> None:
+        self._run(start_resolution(self, _from_end(self.model.unresolved(), item), discard=True), at_once)
 
     def submit(self, key: int, at_once: bool) -> None:
         parameters = {"Idempotency-Key": f"key-{key}", "pnm_order_identifier": ORDERS[key % len(ORDERS)]}
@@ -145,13 +156,16 @@ class Simulation(Engine):
             self.run_task(task, self.scheduler.resume)
 
     def _settle(self) -> None:
-        """Finish all tasks and deliver all messages without faults. Then release all reservations."""
+        """Finish all tasks, deliver and replay all messages without faults, and release all reservations."""
         self.finish()
         for _ in range(3):
             while self.faults.late_writes:
                 self.deliver_late(0)
             while due := [message for message in self.messages if not message.acknowledged]:
                 self._run(self.start_delivery(due[0]), at_once=True)
+            for callback_id in self.model.unresolved():
+                is_authorization = isinstance(self.model.quarantined[callback_id].content, Authorization)
+                self._run(start_resolution(self, callback_id, discard=is_authorization), at_once=True)
             self.store.update_index()
             self._run(self.start_sweep(), at_once=True)
             self.scheduler.advance(26 * _HOUR)
@@ -213,6 +227,9 @@ ACTIONS: Mapping[str, Action] = {
     "deliver_again": Action(12, lambda run: _can_send(run) and run.messages, {"message": _INDEXES} | _START),
     "sweep": Action(4, lambda run: _can_start(run) and run.store.index, _START),
     "publish": Action(5, lambda run: _can_start(run) and run.can_publish(), {"count": (1, 3, 10)} | _START),
+    "quarantine": Action(2, lambda run: _can_send(run) and run.messages, {"message": _INDEXES} | _START),
+    "replay": Action(3, lambda run: _can_start(run) and run.model.unresolved(), {"item": _INDEXES} | _START),
+    "discard": Action(0.3, lambda run: _can_start(run) and run.model.unresolved(), {"item": _INDEXES} | _START),
     "submit": Action(2, _can_start, {"key": (0, 0, 1, 2)} | _START),
     "put_customer": Action(1.5, _can_start, _CUSTOMER | _LIMIT | _START),
     "put_order": Action(1, _can_start, _ORDER | {"status": ("open", "open", "closed")} | _START),

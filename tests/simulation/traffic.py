@@ -81,6 +81,7 @@ class Message:
     payment_id: str
     received: Received
     content: Content
+    parameters: Mapping[str, str]
     identity: frozenset[tuple[str, str]]
     """The parameters without the time. Duplicates have the same ones."""
     acknowledged: bool = False
@@ -130,7 +131,7 @@ def _message(model: type[Content], parameters: Parameters, sent: Mapping[str, st
     payment_type, customer = TYPES[parameters["payment_type"]], content.site_customer_identifier
     received = Received(customer, amount, payment_type, content.pnm_order_identifier, net)
     identity = frozenset(item for item in sent.items() if item[0] != "timestamp")
-    return Message(content.pnm_payment_identifier, received, content, identity)
+    return Message(content.pnm_payment_identifier, received, content, sent, identity)
 
 
 def windows_at(timestamp: datetime, time_zone: str) -> tuple[str, str, str]:

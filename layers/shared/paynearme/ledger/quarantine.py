@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from paynearme.ledger import schema
-from paynearme.ledger.pending_payments import PARTITIONS, PENDING_ATTRIBUTES
+from paynearme.ledger.pending_payments import PENDING_ATTRIBUTES
 from paynearme.ledger.results import pascal_case
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
@@ -29,6 +29,9 @@ from paynearme.protocol.quarantine import (
 
 MAX_STORED_PER_PAYMENT = 4
 """The maximum number of unresolved callbacks of a payment. Further ones are only counted."""
+
+PARTITIONS = 4
+"""The number of index partitions for unresolved callbacks. Never decrease it: lists would miss callbacks."""
 
 UNRESOLVED = "unresolved"
 """The ``resolution`` of an item that an operator must resolve."""

@@ -8,8 +8,8 @@ from itertools import batched, islice
 from typing import Literal
 
 from paynearme.ledger import schema
-from paynearme.ledger.pending_payments import INDEX, PARTITIONS, PENDING_ATTRIBUTES
-from paynearme.ledger.quarantine import UNRESOLVED
+from paynearme.ledger.pending_payments import INDEX, PENDING_ATTRIBUTES
+from paynearme.ledger.quarantine import PARTITIONS, UNRESOLVED
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Key, Table, Update
 from paynearme.protocol.quarantine import CallbackKind, QuarantineReason
