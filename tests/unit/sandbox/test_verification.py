@@ -29,8 +29,11 @@ def test_verify_no_response_error_names_all_functions(tmp_path: Path) -> None:
     assert len(steps) == 2
 
 
-def test_verify_function_fails_once_restarted_without_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results, killed = [["failed"], []], list[Path]()
+@pytest.mark.parametrize("failing_rounds", [1, 2])
+def test_verify_function_fails_restarted_without_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing_rounds: int
+) -> None:
+    results, killed = [*(["failed"] for _ in range(failing_rounds)), []], list[Path]()
     monkeypatch.setattr(verification, "_failures", lambda _: results.pop(0))
     monkeypatch.setattr(verification, "kill_functions", killed.append)
     verify(stack_without_server(), tmp_path, lambda _: None)
