@@ -120,7 +120,8 @@ def confirmation(parameters: Parameters, status: str, fee: str) -> Message:
 
 def reversal(parameters: Parameters, amount: str, kind: str) -> Message:
     """Return a reversal of a payment."""
-    changes = {"reverse_amount": amount, "reverse_type": kind, "reverse_code": None}
+    # The quarantine does not store the reason.
+    changes = {"reverse_amount": amount, "reverse_type": kind, "reverse_code": None, "reverse_reason": "returned"}
     return _message(Reversal, parameters, valid_reversal(**parameters, **changes))
 
 
