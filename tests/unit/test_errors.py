@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from operations.openapi.routes import ROUTES
-from paynearme.errors import AuthenticationError, PolicyInvalidError, ServiceError, ValidationFailedError
+from paynearme.errors import AuthenticationError, PolicyInvalidError, ServiceError, UnprocessableCallbackError
 from paynearme.handlers.callback import callback_handler
 from paynearme.platform import observability
 from paynearme.platform.settings import Settings
@@ -21,6 +21,7 @@ ALARM_METRICS = {
 }
 INSTANCES = {type(error): error for route in ROUTES for error in route.problems}
 INSTANCES[PolicyInvalidError] = PolicyInvalidError(["defaults: is required"])
+INSTANCES[UnprocessableCallbackError] = UnprocessableCallbackError("unknown_status")
 
 
 def test_error_has_either_request_or_call_metric_distinct() -> None:
@@ -42,10 +43,10 @@ def test_callback_error_counts_its_metric_and_alarm_metric(
         raise INSTANCES.get(error) or error()
 
     observability.metrics.clear_metrics()
-    monkeypatch.setattr("paynearme.handlers.callback.receive_callback", raise_error)
-    sites: Any = None
+    monkeypatch.setattr("paynearme.handlers.callback.authenticate_callback", raise_error)
+    unused: Any = None
 
-    @callback_handler("confirm", Confirmation, Settings(sites_secret="s"), sites)
+    @callback_handler("confirm", Confirmation, Settings(sites_secret="s"), unused, unused)
     def handler(_: object) -> Any:
         return None
 
@@ -55,5 +56,5 @@ def test_callback_error_counts_its_metric_and_alarm_metric(
     if error.metric:
         assert metrics[error.metric] == [1]
     # Other errors with a status below 500 are the sender's.
-    if error.status >= 500 or issubclass(error, AuthenticationError | ValidationFailedError):
+    if error.status >= 500 or issubclass(error, AuthenticationError):
         assert metrics.keys() & ALARM_METRICS - {"ResponseBudgetUsedPercent"}

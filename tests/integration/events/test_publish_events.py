@@ -118,7 +118,7 @@ def test_publish_poison_record_dead_lettered_and_logged(
         raise KeyError(MARKER)
 
     with monkeypatch.context() as patched:
-        patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
+        patched.setattr("paynearme.events.event_publisher.change_events", raise_error)
         publish([record])
 
     assert (len(drain("dead-letter")), drain("received")) == (1, [])

@@ -124,7 +124,7 @@ def test_dead_letter_body_can_be_republished(publisher: Publisher, monkeypatch: 
         raise KeyError("zq7")
 
     with monkeypatch.context() as patched:
-        patched.setattr("paynearme.events.event_publisher.payment_events", raise_error)
+        patched.setattr("paynearme.events.event_publisher.change_events", raise_error)
         publisher.publish(record("1", "a"), record("2", "a", "b"))
     assert publisher.bus.published == []
 

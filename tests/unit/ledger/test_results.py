@@ -9,7 +9,7 @@ from paynearme.ledger.results import (
     AuthorizationResult,
     ConfirmationResult,
     ReversalResult,
-    fallback_decline,
+    decline_without_decision,
     site_payment_identifier,
 )
 from paynearme.policy import ConsumerText, Decision, Reason
@@ -101,35 +101,46 @@ IDENTIFIERS = {
 }
 
 
-def fallback(parameters: dict[str, str]) -> AuthorizationResult:
-    return fallback_decline(
-        lambda site: ConsumerText(decline_reason=f"Not now at {site}", receipt="^Later"), parameters, DECIDED_AT
-    )
+def decline(parameters: dict[str, str], reason: Reason = Reason.CANNOT_DECIDE_NOW) -> AuthorizationResult:
+    text = ConsumerText(decline_reason="Not now <pnm_fee />", receipt="^Later")
+    return decline_without_decision(text, reason, parameters, DECIDED_AT)
 
 
-def test_fallback_decline_response_and_metrics() -> None:
-    result = fallback(IDENTIFIERS)
+@pytest.mark.parametrize(
+    ("reason", "metric"),
+    [
+        (Reason.CANNOT_DECIDE_NOW, "DeclinedCannotDecideNow"),
+        (Reason.CALLBACK_QUARANTINED, "DeclinedCallbackQuarantined"),
+        (Reason.STALE_TIMESTAMP, "DeclinedStaleTimestamp"),
+    ],
+)
+def test_decline_without_decision_response_and_metrics(reason: Reason, metric: str) -> None:
+    result = decline(IDENTIFIERS, reason)
     assert result.to_response(IDENTIFIERS["pnm_order_identifier"]).fields() == {
         "pnm_order_identifier": "80080175585",
         "accept_payment": "no",
-        "decline_reason": "Not now at S2155373459",
+        "decline_reason": "Not now <pnm_fee />",
         "receipt": "^Later",
         "memo": "2026-11-20 09:05:07 -0700",
         "site_payment_identifier": site_payment_identifier("S2155373459", "830466818968", test=False),
     }
-    assert result.metrics == {"AuthorizationDeclined": 1, "DeclinedCannotDecideNow": 1}
-    for missing in ("site_identifier", "pnm_payment_identifier"):
-        with pytest.raises(KeyError):
-            fallback({name: text for name, text in IDENTIFIERS.items() if name != missing})
+    assert result.metrics == {"AuthorizationDeclined": 1, metric: 1}
     with pytest.raises(ValueError, match="pnm_order_identifier"):
         result.to_response("1\n2")
 
 
-def test_site_payment_identifier_unique_and_same_in_fallback() -> None:
-    assert fallback(IDENTIFIERS | {"site_payment_identifier": "payment-1"}).site_payment_identifier == "payment-1"
+def test_decline_without_decision_only_valid_identifier_returned() -> None:
+    assert decline(IDENTIFIERS | {"site_payment_identifier": "payment-1"}).site_payment_identifier == "payment-1"
+    derived = decline(IDENTIFIERS).site_payment_identifier
+    for invalid in ("", "1\n2", "x" * 257):
+        assert decline(IDENTIFIERS | {"site_payment_identifier": invalid}).site_payment_identifier == derived
+    assert decline({"pnm_order_identifier": "1"}).site_payment_identifier is None
+
+
+def test_site_payment_identifier_unique_and_same_in_decline() -> None:
     changes = [{}, {"test": "true"}, {"pnm_payment_identifier": "830466818969"}, {"site_identifier": "S2155373450"}]
-    identifiers = [fallback(IDENTIFIERS | change).site_payment_identifier for change in changes]
+    identifiers = [decline(IDENTIFIERS | change).site_payment_identifier for change in changes]
     assert identifiers[1] == site_payment_identifier("S2155373459", "830466818968", test=True)
-    assert fallback(IDENTIFIERS | {"test": "false"}).site_payment_identifier == identifiers[0]
+    assert decline(IDENTIFIERS | {"test": "false"}).site_payment_identifier == identifiers[0]
     assert {str(UUID(identifier)) for identifier in identifiers} == set(identifiers)
     assert len(set(identifiers)) == 4

@@ -1,5 +1,4 @@
 import json
-import re
 from decimal import Decimal
 from xml.etree import ElementTree
 
@@ -55,7 +54,6 @@ def test_reversal_amount_or_currency_absent_in_both_invalid() -> None:
     assert validation_errors(**dict.fromkeys(amounts)) == dict.fromkeys(amounts, "one of the two is required")
     assert validation_errors(**dict.fromkeys(AMOUNTS)).keys() == {*amounts, "payment_currency"}
     assert reversal(reverse_currency=None).amount == Decimal("100.00")
-    assert validation_errors(reverse_currency=None, payment_currency="CAD") == {"payment_currency": "must be in USD"}
     assert validation_errors(reverse_currency=None, payment_currency=None) == {"reverse_currency": "is required"}
 
 
@@ -65,11 +63,10 @@ def test_reversal_amount_or_currency_absent_in_both_invalid() -> None:
     [
         *((amount, "USD", "amount", "must be greater than zero") for amount in ("0", "0.00", "-5.00")),
         *((amount, "USD", "amount", "must be an amount like 25.00") for amount in ("1,000", ".")),
-        ("5.00", "CAD", "currency", "must be in USD"),
         *(("5.00", currency, "currency", "is required") for currency in (None, "")),
     ],
 )
-def test_reversal_amount_not_positive_usd_invalid(
+def test_reversal_amount_not_positive_or_no_currency_invalid(
     prefix: str, amount: str, currency: str | None, invalid_name: str, description: str
 ) -> None:
     parameters = dict.fromkeys(AMOUNTS) | {f"{prefix}_amount": amount, f"{prefix}_currency": currency}
@@ -78,7 +75,7 @@ def test_reversal_amount_not_positive_usd_invalid(
 
 
 def test_reversal_unused_payment_amount_still_validated() -> None:
-    invalid = {"reverse_type": "x\n", "standin": "1", "timestamp": "now"}
+    invalid = {"reverse_type": "x\n", "standin": "1", "test": "yes"}
     assert validation_errors(**invalid).keys() == invalid.keys()
     assert validation_errors(payment_amount="354.99payment_arn7").keys() == {"payment_amount"}
 
@@ -151,44 +148,6 @@ def test_reversal_kind_moved_boundary_same(changes: dict[str, str], kind: str) -
 @pytest.mark.parametrize("name", ["chargeback_fee", "return_address", "site_return_policy", "zip_of_return"])
 def test_reversal_kind_ignores_nonadjacent_unknown_parameter(name: str) -> None:
     assert reversal(reverse_type="Refund", reverse_code=None, **{name: "7"}).kind is ReversalKind.OTHER
-
-
-def test_fingerprint_duplicate_other_time_or_version_equal() -> None:
-    original_fingerprint = reversal().fingerprint
-
-    assert re.fullmatch("[0-9a-f]{64}", original_fingerprint)
-    assert original_fingerprint not in f"{reversal()!r} {reversal().model_dump()}"
-    assert {
-        reversal(timestamp="7").fingerprint,
-        reversal(version="2.0").fingerprint,
-        reversal(signature="0" * 64, format="json").fingerprint,
-        read_message(Reversal, dict(sorted(valid_reversal().items()))).fingerprint,
-    } == {original_fingerprint}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({"reverse_amount": "100"}, {"reverse_code": "R02"}, {"payment_arn": "1"}, {"new": "1"}),
-        *({"site_identifier": "S1"}, {"test": "true"}, {"reverse_currency": None}),
-        {"risk_timestamp": "2"},
-    ],
-    ids=str,
-)
-def test_fingerprint_other_content_differs(change: dict[str, str | None]) -> None:
-    # Any other time than the message's identifies a reversal.
-    assert reversal(**{"risk_timestamp": "1"} | change).fingerprint != reversal(risk_timestamp="1").fingerprint
-
-
-def test_fingerprint_ignores_timestamp_boundary() -> None:
-    between = valid_reversal(payment_amount=None, version=None)
-    injected = string_to_sign(between | {"timestamp": "1"}) + "user_agent_string"
-    original = valid_reversal(payment_bank_name=f"B{injected}")
-    split_message = valid_reversal(payment_bank_name="B", timestamp="1", user_agent_string=string_to_sign(between))
-
-    assert string_to_sign(split_message) == string_to_sign(original)
-    assert (split_message["timestamp"], original["timestamp"]) == ("1", "1748969962")
-    assert read_message(Reversal, split_message).fingerprint == read_message(Reversal, original).fingerprint
 
 
 @pytest.mark.parametrize(("version", "namespace"), [("2.0", "v2_0"), ("3.0", "v3_0")])

@@ -144,7 +144,7 @@ def test_calendar_date_existing_days_only() -> None:
     ("kind", "valid", "invalid"),
     [
         (Currency, ["USD"], ["usd", "US", "USDX", "US1", ""]),
-        (EpochSeconds, ["0", "999999999999"], ["-1", "1.5", "1e9", " 1", "1\n", "٣", "1" * 13, "true", ""]),
+        (EpochSeconds, ["0", "999999999999"], ["-1", ".5", "1e9", " 1", "1\n", "٣", "1" * 14, "true", "", 1]),
         (
             PnmIdentifier,
             ["830466818968", "a1B2-c3", "pay_1", "0" * 64],
@@ -162,6 +162,12 @@ def test_text_type_accepts_only_its_alphabet_and_length(kind: Any, valid: list[s
     assert [str(parse(kind, text)) for text in valid] == valid
     for value in invalid:
         assert_invalid(kind, value)
+
+
+def test_epoch_seconds_milliseconds_and_fraction_truncated() -> None:
+    spellings = ("1748969962", "1748969962123", "1748969962.9", "1748969962999.9", "1748969962.")
+    assert {parse(EpochSeconds, text) for text in spellings} == {1748969962}
+    assert parse(EpochSeconds, "0000000000000") == 0
 
 
 @pytest.mark.parametrize(
