@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from paynearme.ledger.event_mapping import change_events
 from paynearme.platform.dynamodb import stream_images
-from paynearme.protocol.payment_events import PaymentEvent
+from paynearme.protocol.payment_events import Event
 from tests.support.harness import LedgerFixture
 
 type Record = dict[str, Any]
@@ -51,7 +51,7 @@ class StreamReader:
             if record["dynamodb"].get("NewImage") != record["dynamodb"]["Keys"]
         ]
 
-    def new_events(self) -> list[PaymentEvent]:
+    def new_events(self) -> list[Event]:
         """Return the events of the new records."""
         return events_in(self.records())
 
@@ -60,7 +60,7 @@ class StreamReader:
         return [getattr(event, "anomaly", event.detail_type) for event in self.new_events()]
 
 
-def events_in(records: Iterable[Record]) -> list[PaymentEvent]:
+def events_in(records: Iterable[Record]) -> list[Event]:
     """Return the events of stream records."""
     return [
         event

@@ -1,6 +1,7 @@
 """Send requests to the bus and the queue, and evaluate their responses."""
 
 import json
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
@@ -11,13 +12,13 @@ from paynearme.errors import EventPublishFailedError
 from paynearme.events.event_bus import EntryStatus
 from paynearme.ledger.event_mapping import change_events
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
-from paynearme.protocol.payment_events import PaymentEvent
+from paynearme.protocol.payment_events import Event
 from tests.support.aws_errors import client_error
 from tests.support.fake_clock import Clock
 from tests.support.stream_record_fixtures import NOW, EventBridgeStub, SqsStub, item, record
 
 
-def events(*anomalies: str) -> list[PaymentEvent]:
+def events(*anomalies: str) -> Sequence[Event]:
     return change_events(item("1"), item("1", 7, anomalies=set(anomalies)), NOW)
 
 

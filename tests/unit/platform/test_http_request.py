@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 import pytest
@@ -23,17 +23,17 @@ def query(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return from_query(query_event(pairs))
 
 
-def form(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def form(pairs: list[tuple[str, str]]) -> dict[str, str | None]:
     return from_body(body_event(urlencode(pairs)))
 
 
-def json_object(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def json_object(pairs: list[tuple[str, str]]) -> dict[str, str | None]:
     members = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in pairs)
     return from_body(body_event("{" + ", ".join(members) + "}"))
 
 
 for_each_transport = pytest.mark.parametrize("parse", [query, form, json_object])
-type Parse = Callable[[list[tuple[str, str]]], dict[str, str]]
+type Parse = Callable[[list[tuple[str, str]]], Mapping[str, str | None]]
 
 
 @for_each_transport

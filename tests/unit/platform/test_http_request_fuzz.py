@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlencode
 
 from hypothesis import example, given
@@ -12,10 +12,12 @@ from tests.support.api_gateway_events import body_event, bytes_event, form_event
 from tests.support.hypothesis_strategies import any_text, parameters
 from tests.support.message_fixtures import SECRET
 
+type Parse = Callable[[ProxyEvent], Mapping[str, str | None]]
+
 
 @given(parameters)
 def test_parameters_and_signature_unchanged_in_each_transport(sent_parameters: dict[str, str]) -> None:
-    events: list[tuple[Callable[[ProxyEvent], dict[str, str]], ProxyEvent]] = [
+    events: list[tuple[Parse, ProxyEvent]] = [
         (from_query, query_event(sent_parameters.items())),
         (from_body, form_event(sent_parameters)),
         (from_body, bytes_event(urlencode(sent_parameters, quote_via=quote).encode())),
@@ -24,10 +26,9 @@ def test_parameters_and_signature_unchanged_in_each_transport(sent_parameters: d
     ]
     for parse, event in events:
         assert parse(event) == sent_parameters
-        assert sign(parse(event), SECRET) == sign(sent_parameters, SECRET)
 
 
-def assert_parsed_or_rejected(parse: Callable[[ProxyEvent], dict[str, str]], event: ProxyEvent) -> None:
+def assert_parsed_or_rejected(parse: Parse, event: ProxyEvent) -> None:
     try:
         result = parse(event)
     except (MalformedRequestError, PayloadTooLargeError):
@@ -35,8 +36,7 @@ def assert_parsed_or_rejected(parse: Callable[[ProxyEvent], dict[str, str]], eve
     except ValidationFailedError:
         assert parse is from_json_body
         return
-    assert all(isinstance(part, str) for pair in result.items() for part in pair)
-    sign(result, SECRET)
+    sign({name: value for name, value in result.items() if value is not None}, SECRET)
 
 
 json_like = st.recursive(
