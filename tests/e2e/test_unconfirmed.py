@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from paynearme.ledger.schema import stored_time
 from sandbox.clients.stack_client import LedgerReader
 from sandbox.fake_paynearme.callback_sender import CallbackSender
 from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with_new_identifier
@@ -28,7 +29,7 @@ def advance_clock(stack: Stack, message: Parameters, stage: str, minutes: int) -
         TableName=stack.table_name,
         Key={"pk": {"S": key}, "sk": {"S": "PAYMENT"}},
         UpdateExpression="SET pending_since = :since",
-        ExpressionAttributeValues={":since": {"S": f"{stage}#{timestamp.isoformat()}"}},
+        ExpressionAttributeValues={":since": {"S": f"{stage}#{stored_time(timestamp)}"}},
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from paynearme.ledger.quarantine import MAX_STORED_PER_PAYMENT
 from paynearme.platform.dynamodb import Item, Key
 from tests.simulation.model import Model, Payment
+from tests.simulation.traffic import windows_at
 
 
 def check_state(items: Mapping[Key, Item], model: Model) -> None:
@@ -38,10 +40,17 @@ def check_state(items: Mapping[Key, Item], model: Model) -> None:
     assert statuses == {name: puts[-1].status for name, puts in model.merchant_data.items() if puts}, "merchant's data"
 
 
+def _windows(payment: Item) -> tuple[str, ...]:
+    """Return the sort keys of the windows of a payment's reservation."""
+    if "reservation_day" not in payment:
+        return ()
+    return windows_at(datetime.fromisoformat(payment["reservation_day"]).replace(tzinfo=UTC), "UTC")
+
+
 def _check_window_totals(items: Mapping[Key, Item], payments: Mapping[str, Item]) -> None:
     expected: Counter[tuple[str, str, str]] = Counter()
     for payment in payments.values():
-        for window in payment.get("reservation_windows", ()):
+        for window in _windows(payment):
             pk = f"SPENDING#{payment['site_identifier']}#{payment['reservation_customer']}"
             for name in ("spent", f"spent_{payment['reservation_type']}"):
                 expected[pk, window, name] += payment["reservation_amount"]
@@ -60,7 +69,7 @@ def _check_payment(item: Item, expected: Payment) -> None:
     if reservation and reservation.amount:
         assert item["reservation_customer"] == reservation.customer
         assert item["reservation_type"] == reservation.payment_type
-        assert tuple(item["reservation_windows"]) == reservation.windows
+        assert _windows(item) == reservation.windows
     assert (item.get("reason", ""), item.get("outcome", "")) == (expected.reason, expected.outcome)
     assert item.get("posted_amount", 0) == expected.posted
     assert item.get("debited_amount", 0) == expected.debited_amount <= expected.posted

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from paynearme.ledger.schema import stored_time
 from tests.support.callback_driver import NOON, CallbackDriver, limit, total
 from tests.support.callback_fixtures import CUSTOMER
 from tests.support.fake_appconfig import FakeAppConfig
@@ -145,7 +146,7 @@ def test_concurrent_duplicate_authorize_reserves_once(
 
     assert callback_driver.authorize("1", test=test)
 
-    assert callback_driver.item()["decided_at"] == NOON.isoformat()
+    assert callback_driver.item()["decided_at"] == stored_time(NOON)
     assert callback_driver.spent() == ({} if test else total("100.00"))
     assert callback_driver.anomalies() == set()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from paynearme.ledger.schema import stored_time
 from tests.support.callback_driver import NOON, CallbackDriver, limit, total
 from tests.support.callback_fixtures import CUSTOMER
 from tests.support.fake_appconfig import FakeAppConfig
@@ -94,7 +95,7 @@ def test_release_unconfirmed_payment_once_frees_limit(callback_driver: CallbackD
     assert [callback_driver.at(TOMORROW).release("1") for _ in range(3)] == [True, False, False]
 
     assert callback_driver.spent() == callback_driver.spent(of_type="credit") == {}
-    assert callback_driver.item("1")["released_at"] == TOMORROW.isoformat()
+    assert callback_driver.item("1")["released_at"] == stored_time(TOMORROW)
     assert callback_driver.pending() == {}
     assert callback_driver.authorize("2")
     assert not callback_driver.at(TOMORROW).release("1")

@@ -78,6 +78,11 @@ EXPECTED_CALLS: dict[str, tuple[list[CallbackMessage], CallbackMessage, list[str
     "authorization, test": ([], AUTHORIZE_TEST, BATCH_GET + UPDATE_ITEM),
     "authorization after confirmation": ([CONFIRM], AUTHORIZE, BATCH_GET + UPDATE_ITEM),
     "duplicate authorization": ([AUTHORIZE, CONFIRM], AUTHORIZE, BATCH_GET),
+    "duplicate authorization after another type": (
+        [AUTHORIZE, CONFIRM.change(payment_type="debit")],
+        AUTHORIZE,
+        BATCH_GET,
+    ),
     "authorization in conflict": ([AUTHORIZE], AUTHORIZE_OTHER, BATCH_GET + UPDATE_ITEM),
     "confirmation": ([AUTHORIZE], CONFIRM, TRANSACT_WRITE),
     "confirmation on the next day": ([AUTHORIZE], CONFIRM.next_day(), TRANSACT_WRITE),

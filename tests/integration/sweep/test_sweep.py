@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from paynearme.ledger.release import release
+from paynearme.ledger.schema import stored_time
 from paynearme.platform.deadline import Deadline
 from tests.support.callback_driver import (
     BEFORE_OVERDUE,
@@ -42,7 +43,7 @@ def test_pending_only_accepted_payment_without_outcome(
     callback_driver.authorize("confirmed-first")
     send_at(NOON, reverse, reversal(pnm_payment_identifier="reversed"))
 
-    assert callback_driver.pending() == {"accepted": f"authorized#{NOON.isoformat()}"}
+    assert callback_driver.pending() == {"accepted": f"authorized#{stored_time(NOON)}"}
 
 
 def test_sweep_lost_write_response_unconfirmed_counted(
@@ -53,7 +54,7 @@ def test_sweep_lost_write_response_unconfirmed_counted(
     aws_calls.response_errors["UpdateItem"] = [ReadTimeoutError(endpoint_url="https://dynamodb.invalid")]
     callback_driver.sweep(OVERDUE)
 
-    assert callback_driver.item()["unconfirmed_at"] == OVERDUE.isoformat()
+    assert callback_driver.item()["unconfirmed_at"] == stored_time(OVERDUE)
     assert captured_output.metric_total("PaymentUnconfirmed") == 1
 
 
@@ -66,7 +67,7 @@ def test_concurrent_sweeps_mark_unconfirmed_once(
     interleave(lambda: callback_driver.sweep(first_sweep))
     callback_driver.sweep(OVERDUE)
 
-    assert callback_driver.item()["unconfirmed_at"] == first_sweep.isoformat()
+    assert callback_driver.item()["unconfirmed_at"] == stored_time(first_sweep)
     assert captured_output.metric_total("PaymentUnconfirmed") == 1
 
 
@@ -95,12 +96,12 @@ def test_sweep_marks_and_releases_overdue_payment_once(
     assert "unconfirmed_at" not in callback_driver.item("1")
     for now in (OVERDUE, OVERDUE, BEFORE_RELEASE):
         callback_driver.sweep(now)
-    assert callback_driver.item("1")["unconfirmed_at"] == OVERDUE.isoformat()
+    assert callback_driver.item("1")["unconfirmed_at"] == stored_time(OVERDUE)
     assert callback_driver.spent() == total("130.00")
     for hours in range(3):
         callback_driver.sweep(RELEASE_DUE + timedelta(hours=hours))
 
-    assert callback_driver.item("1")["released_at"] == RELEASE_DUE.isoformat()
+    assert callback_driver.item("1")["released_at"] == stored_time(RELEASE_DUE)
     assert callback_driver.spent() == total("30.00")
     assert callback_driver.pending() == {}
     assert [captured_output.metric_total(name) for name in ("PaymentUnconfirmed", "ReservationReleased")] == [1, 1]
@@ -138,7 +139,7 @@ def test_sweep_overtaken_by_reauthorization_releases_nothing(
     assert "released_at" not in item
     if customer:
         assert callback_driver.spent() == total("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
-        assert callback_driver.pending() == {"1": f"authorized#{RELEASE_DUE.isoformat()}"}
+        assert callback_driver.pending() == {"1": f"authorized#{stored_time(RELEASE_DUE)}"}
 
 
 def test_release_with_outdated_pending_since_does_nothing(callback_driver: CallbackDriver) -> None:

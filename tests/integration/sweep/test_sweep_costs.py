@@ -15,6 +15,7 @@ from paynearme.ledger.pending_payments import (
     PendingStage,
     mark_unconfirmed,
 )
+from paynearme.ledger.schema import stored_time
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table
 from paynearme.sweep import unconfirmed_sweep
@@ -46,7 +47,7 @@ def add_pending_payments(ledger_table: LedgerFixture, payment_ids: Iterable[int]
             "pnm_payment_identifier": str(payment_id),
             "pnm_order_identifier": "80080175585",
             "pending_partition": "PENDING#03",
-            "pending_since": f"authorized#{NOON.isoformat()}",
+            "pending_since": f"authorized#{stored_time(NOON)}",
         }
         wire: Any = {name: {"S": value} for name, value in item.items()}
         ledger_table.client.put_item(TableName=ledger_table.table_name, Item=wire)
@@ -81,7 +82,7 @@ def test_sweep_several_query_pages_all_marked(
 
     # One more page.
     assert calls == SWEEP_QUERIES + Counter({"Query": 1, "UpdateItem": 101})
-    assert {item["unconfirmed_at"] for item in ledger_table.payments()} == {OVERDUE.isoformat()}
+    assert {item["unconfirmed_at"] for item in ledger_table.payments()} == {stored_time(OVERDUE)}
     assert captured_output.metric_total("PaymentUnconfirmed") == 101
     # One metrics line with the operation, for any count of payments.
     [metrics] = captured_output.metrics()

@@ -11,8 +11,8 @@ Duplicates:
 ==================  ==========================================================================
 message            detected by
 ==================  ==========================================================================
-authorization       ``authorization_fingerprint`` of the payment
-confirmation        ``schema.WITHOUT_OUTCOME``, and ``confirmation_fingerprint`` of the payment
+authorization       the ``authorized_…`` attributes of the payment
+confirmation        ``schema.WITHOUT_OUTCOME``, and the ``confirmed_…`` attributes of the payment
 reversal            the attribute ``reversal_<fingerprint>`` of the payment
 ``POST /payments``  the ``Idempotency-Key`` (``submissions.py``)
 event               ``event_identifier``, by the consumers of the events

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import UTC, date, datetime
 
 from paynearme.ledger import pending_payments, reservations, schema
 from paynearme.ledger.anomalies import Anomaly, authorization_mismatches
@@ -20,9 +19,8 @@ from paynearme.policy import (
     decide,
     decision_for,
     payment_type_name,
-    windows_at,
 )
-from paynearme.policy.calendar import local_date
+from paynearme.policy.calendar import local_date, windows_of
 from paynearme.protocol.callbacks import Authorization
 
 _UNDECIDED = "attribute_not_exists(decision)"
@@ -84,10 +82,10 @@ class _AuthorizationWrite:
     policy: SitePolicy
     now: datetime
 
-    @cached_property
-    def windows(self) -> tuple[str, ...]:
-        """Return the sort keys of the windows' items."""
-        return reservations.sort_keys(windows_at(self.now, self.policy.zone))
+    @property
+    def day(self) -> date:
+        """Return the local date of the policy, which determines the windows."""
+        return local_date(self.now, self.policy.zone)
 
     @property
     def identifier(self) -> str:
@@ -104,7 +102,7 @@ class _AuthorizationWrite:
         """
         if "decision" not in payment:
             return True
-        is_duplicate = payment["authorization_fingerprint"] == schema.authorization_fingerprint(self.message)
+        is_duplicate = schema.has_attributes(payment, schema.authorized_attributes(self.message))
         return is_duplicate and "released_at" in payment and "outcome" not in payment
 
     def read(self, table: Table, deadline: Deadline) -> _Snapshot:
@@ -112,7 +110,8 @@ class _AuthorizationWrite:
         site_id, customer = self.message.site_identifier, self.message.site_customer_identifier
         keys = [schema.payment_key_for(self.message), schema.order_key(site_id, self.message.pnm_order_identifier)]
         if customer is not None:
-            keys += [reservations.window_key(site_id, customer, window) for window in self.windows]
+            window_keys = reservations.sort_keys(windows_of(self.day))
+            keys += [reservations.window_key(site_id, customer, sort_key) for sort_key in window_keys]
             keys.append(schema.account_key(site_id, customer))
             days = [rule.within_days for rule in (self.policy.chargebacks, self.policy.returns) if rule]
             keys += schema.reversals_keys(site_id, customer, local_date(self.now, UTC), max(days)) if days else []
@@ -171,7 +170,7 @@ class _AuthorizationWrite:
         if not decision.accept or message.test or message.site_customer_identifier is None:
             return None
         return reservations.Reservation(
-            message.site_customer_identifier, message.payment_amount, payment_type_name(message), self.windows
+            message.site_customer_identifier, message.payment_amount, payment_type_name(message), self.day
         )
 
     def _pending_attributes(self, decision: Decision, payment: Item) -> Item:
@@ -182,29 +181,28 @@ class _AuthorizationWrite:
 
     def _attributes(self, decision: Decision) -> Item:
         message = self.message
-        return schema.identifying_attributes(message) | {
-            "decision": "accept" if decision.accept else "decline",
-            "reason": str(decision.reason),
-            "decline_reason": decision.decline_reason,
-            "receipt": decision.receipt,
-            "decided_at": self.now.isoformat(),
-            "policy_version": self.policy.version,
-            "authorization_fingerprint": schema.authorization_fingerprint(message),
-            "payment_type": None if message.payment_type is None else str(message.payment_type),
-            "site_payment_identifier": self.identifier,
-            "authorized_amount": message.payment_amount,
-            "authorized_currency": message.payment_currency,
-            "authorized_net": message.net_payment_amount,
-            "authorized_order": message.pnm_order_identifier,
-            "authorized_customer": message.site_customer_identifier,
-        }
+        return (
+            schema.identifying_attributes(message)
+            | schema.authorized_attributes(message)
+            | {
+                "decision": "accept" if decision.accept else "decline",
+                "reason": str(decision.reason),
+                "decline_reason": decision.decline_reason,
+                "receipt": decision.receipt,
+                "decided_at": schema.stored_time(self.now),
+                "policy_version": self.policy.version,
+                "payment_type": None if message.payment_type is None else str(message.payment_type),
+                "site_payment_identifier": self.identifier,
+                "authorized_net": message.net_payment_amount,
+            }
+        )
 
 
 def _existing_decision(
     table: Table, message: Authorization, policy: SitePolicy, now: datetime, payment: Item, deadline: Deadline
 ) -> AuthorizationResult:
     """Return the stored decision, or a decline if the authorization has other content."""
-    if payment["authorization_fingerprint"] == schema.authorization_fingerprint(message):
+    if schema.has_attributes(payment, schema.authorized_attributes(message)):
         # The stored texts, not those of the active policy, so that a duplicate receives the same response.
         decision = Decision(
             accept=payment["decision"] == "accept",

@@ -11,11 +11,12 @@ from decimal import Decimal
 from paynearme.ledger import schema
 from paynearme.ledger.anomalies import Anomaly, authorization_mismatches, confirmation_anomalies
 from paynearme.ledger.pending_payments import PENDING_ATTRIBUTES
-from paynearme.ledger.reservations import NEVER_RESERVED, Reservation, reservation_changes, reservation_of, sort_keys
+from paynearme.ledger.reservations import NEVER_RESERVED, Reservation, reservation_changes, reservation_of
 from paynearme.ledger.results import ConfirmationResult, site_payment_identifier
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
-from paynearme.policy import SitePolicy, payment_type_name, windows_at
+from paynearme.policy import SitePolicy, payment_type_name
+from paynearme.policy.calendar import local_date
 from paynearme.protocol.callbacks import Confirmation, Outcome
 
 _NOT_REVERSED = "attribute_not_exists(reversed_amount)"
@@ -44,7 +45,7 @@ def confirm(
         old = confirmation.write_after_read(table, old, anomalies, deadline)
     if old is None:
         return ConfirmationResult(message.status, False, anomalies, confirmation.confirmed_amount)
-    if old["confirmation_fingerprint"] == schema.confirmation_fingerprint(message):
+    if schema.has_attributes(old, schema.confirmed_attributes(message)):
         return ConfirmationResult(message.status, is_duplicate=True)
     contradicted = frozenset({Anomaly.OUTCOME_CONTRADICTED})
     table.update(schema.payment_update(schema.payment_key_for(message), anomalies=contradicted), deadline)
@@ -116,9 +117,9 @@ class _ConfirmationWrite:
             return self._write(table, payment_update, [], deadline)
         # Assumes a reservation of this amount in today's windows, so that the common case costs one request.
         # The condition verifies it. After midnight, for example, it fails.
-        windows = sort_keys(windows_at(self.now, self.policy.zone))
+        day = local_date(self.now, self.policy.zone)
         customer = message.site_customer_identifier or ""
-        expected = Reservation(customer, message.payment_amount, payment_type_name(message), windows)
+        expected = Reservation(customer, message.payment_amount, payment_type_name(message), day)
         released = replace(expected, amount=schema.ZERO)
         condition = f"{schema.WITHOUT_OUTCOME} AND {expected.condition}"
         payment_update = self._payment_update(released.values(), frozenset(), condition, expected.values())
@@ -169,10 +170,10 @@ class _ConfirmationWrite:
         if previous:
             # A site can omit the payment type in confirmations, so the authorized type remains.
             payment_type = previous.type_name if message.payment_type is None else name
-            return Reservation(customer, amount, payment_type, previous.windows)
+            return Reservation(customer, amount, payment_type, previous.day)
         if self.policy is None:
             return None
-        return Reservation(customer, amount, name, sort_keys(windows_at(self.now, self.policy.zone)))
+        return Reservation(customer, amount, name, local_date(self.now, self.policy.zone))
 
     def _payment_update(
         self, values: Item, anomalies: frozenset[Anomaly], condition: str, condition_values: Item

@@ -70,6 +70,7 @@ def _payment_events(old: Item, new: Item, changed_at: datetime) -> list[PaymentE
     # An item has no timestamps of anomalies, so the time of the event that caused them is used.
     drafts += _anomalies(old, new, drafts[0][2] if drafts else changed_at)
     identifiers = {name: new[name] for name in _IDENTIFIERS if name in new}
+    identifiers["site_customer_identifier"] = schema.recorded_customer(new)
     base_sequence = int(new["revision"]) * _MAX_EVENTS_PER_CHANGE
     return [
         model.model_validate(
@@ -104,6 +105,9 @@ def _decision(old: Item, new: Item) -> Iterator[_EventDraft]:
     model = PaymentAuthorized if new["decision"] == "accept" else AuthorizationDeclined
     details = _authorized_amount(new) | {"reason": new["reason"], "policy_version": new["policy_version"]}
     details["payment_type"] = new.get("payment_type")
+    if "authorized_customer" in new:
+        # An earlier outcome can have another customer.
+        details["site_customer_identifier"] = new["authorized_customer"]
     # A released payment can have a second decision, so the time of the decision is the discriminator.
     yield model, new["decided_at"], _parse_timestamp(new["decided_at"]), details
 
@@ -145,9 +149,6 @@ def _reversals(old: Item, new: Item) -> Iterator[_EventDraft]:
             "reversed_amount": reversal["amount"],
             "debited_amount": reversal["debited_amount"],
         }
-        if "confirmed_customer" in new:
-            # The customer with the debited balance. A later message can contain another customer.
-            details["site_customer_identifier"] = new["confirmed_customer"]
         yield PaymentReversed, name, _parse_timestamp(reversal["at"]), details
 
 

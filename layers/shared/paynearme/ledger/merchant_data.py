@@ -16,7 +16,7 @@ def put_order(table: Table, order_input: OrderInput, now: datetime, deadline: De
 
     Raises ``LedgerUnavailableError``. Costs 2 requests, 1 without a change.
     """
-    expires_at = None if order_input.expires_at is None else order_input.expires_at.isoformat()
+    expires_at = None if order_input.expires_at is None else schema.stored_time(order_input.expires_at)
     key = schema.order_key(order_input.site_identifier, order_input.pnm_order_identifier)
     item = _upsert(table, key, order_input.model_dump() | {"expires_at": expires_at}, now, deadline)
     return OrderResponse.model_validate(item)
@@ -39,7 +39,7 @@ def record_created_order(
         "order_amount": request.order_amount,
         # PayNearMe returns 0 for an order without a minimum.
         "minimum_payment_amount": minimum if minimum is not None and minimum > 0 else None,
-        "merchant_updated_at": now.isoformat(),
+        "merchant_updated_at": schema.stored_time(now),
     }
     key = schema.order_key(site_id, order.pnm_order_identifier)
     try:
@@ -65,7 +65,7 @@ def _upsert(table: Table, key: Key, values: Item, now: datetime, deadline: Deadl
     """
     (existing,) = table.read([key], deadline)
     updated = {name: value for name, value in values.items() if value is not None}
-    updated["merchant_updated_at"] = now.isoformat()
+    updated["merchant_updated_at"] = schema.stored_time(now)
     removes = [name for name, value in values.items() if value is None]
     while not all(existing.get(name) == value for name, value in values.items()):
         # A request that timed out can still arrive later. It must not overwrite a newer write.

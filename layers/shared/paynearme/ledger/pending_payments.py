@@ -79,13 +79,13 @@ def mark_unconfirmed(table: Table, payment: PendingPayment, now: datetime, deadl
     new_pending_since = payment.pending_since.replace(PendingStage.AUTHORIZED, PendingStage.UNCONFIRMED, 1)
     change = schema.payment_update(
         payment.key,
-        {"pending_since": new_pending_since, "unconfirmed_at": now.isoformat()},
+        {"pending_since": new_pending_since, "unconfirmed_at": schema.stored_time(now)},
         condition=STILL_PENDING,
         condition_values={"since": payment.pending_since},
     )
     conflict = table.update(change, deadline)
     # After a lost response, the conflict of the retry is with the write of this call itself.
-    return conflict is None or conflict.get("unconfirmed_at") == now.isoformat()
+    return conflict is None or conflict.get("unconfirmed_at") == schema.stored_time(now)
 
 
 def _partition(partition: int) -> str:
@@ -93,4 +93,4 @@ def _partition(partition: int) -> str:
 
 
 def _sort_key(stage: PendingStage, timestamp: datetime | None) -> str:
-    return f"{stage}#{'' if timestamp is None else timestamp.isoformat()}"
+    return f"{stage}#{'' if timestamp is None else schema.stored_time(timestamp)}"

@@ -112,7 +112,7 @@ def quarantine(table: Table, callback: UnprocessedCallback, now: datetime, deadl
     if conflicts is None:
         effect = QuarantineEffect.STORED
     elif 0 in conflicts:
-        received = {"last_received_at": now.isoformat()}
+        received = {"last_received_at": schema.stored_time(now)}
         table.update(Update(*key, received, increments={"received_count": Decimal(1)}), deadline)
         effect = QuarantineEffect.REPEATED
     elif callback.reason is QuarantineReason.STALE_TIMESTAMP and "decision" in conflicts[1]:
@@ -126,7 +126,7 @@ def quarantine(table: Table, callback: UnprocessedCallback, now: datetime, deadl
 
 def _item_attributes(callback: UnprocessedCallback, callback_id: str, now: datetime) -> Item:
     partition = int(callback_id[:2], 16) % PARTITIONS
-    pending = (f"{schema.QUARANTINE_PARTITION}{partition:02}", f"{schema.QUARANTINED_SINCE}{now.isoformat()}")
+    pending = (f"{schema.QUARANTINE_PARTITION}{partition:02}", f"{schema.QUARANTINED_SINCE}{schema.stored_time(now)}")
     return {
         "site_identifier": callback.site_identifier,
         "pnm_payment_identifier": payment_identifier(callback.parameters),
@@ -140,8 +140,8 @@ def _item_attributes(callback: UnprocessedCallback, callback_id: str, now: datet
         "omitted_parameters": omitted_parameters(callback.parameters),
         "invalid_parameters": list(callback.invalid_parameters),
         "function_version": callback.function_version,
-        "received_at": now.isoformat(),
-        "last_received_at": now.isoformat(),
+        "received_at": schema.stored_time(now),
+        "last_received_at": schema.stored_time(now),
         "received_count": Decimal(1),
         **dict(zip(PENDING_ATTRIBUTES, pending, strict=True)),
     }
@@ -156,7 +156,7 @@ def _payment_update(callback: UnprocessedCallback, callback_id: str, now: dateti
     details = {
         "reason": str(callback.reason),
         "kind": str(callback.kind),
-        "at": now.isoformat(),
+        "at": schema.stored_time(now),
         "pnm_order_identifier": order_identifier(callback.parameters) or "",
     }
     return Update(

@@ -113,7 +113,7 @@ def resolve(
     key = schema.quarantine_key(callback.site_identifier, callback.fingerprint)
     values = {
         "resolution": resolution.name,
-        "resolved_at": now.isoformat(),
+        "resolved_at": schema.stored_time(now),
         "resolved_by": resolution.operator,
         "resolved_why": resolution.why,
         "resolved_with_version": resolution.function_version,

@@ -81,6 +81,7 @@ def get_payment(
         identifiers
         | item
         | {
+            "site_customer_identifier": schema.recorded_customer(item),
             "reservation": _reservation(item),
             "anomalies": sorted(item.get("anomalies", ())),
             "reversals": sorted(reversals, key=lambda reversal: reversal.at),

@@ -43,7 +43,7 @@ def release(
         next_ = replace(previous, amount=schema.ZERO)
         change = schema.payment_update(
             key,
-            next_.values() | {"released_at": now.isoformat()},
+            next_.values() | {"released_at": schema.stored_time(now)},
             removes=PENDING_ATTRIBUTES,
             condition=f"{schema.WITHOUT_OUTCOME} AND {_NOT_QUARANTINED} AND {previous.condition}{pending_condition}",
             condition_values=previous.values() | condition_values | {"none": schema.ZERO},

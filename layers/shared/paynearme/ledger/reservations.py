@@ -7,13 +7,14 @@ contains the sum of its payments' reservations.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
 from paynearme.ledger.schema import ZERO
 from paynearme.platform.dynamodb import Item, Key, Update
 from paynearme.policy import Limit, TypeName, Window, WindowKind, WindowTotals
+from paynearme.policy.calendar import windows_of
 from paynearme.protocol.types import PaymentType
 
 WINDOW_TTL = timedelta(days=400)
@@ -24,12 +25,17 @@ _TYPES: tuple[TypeName, ...] = (*PaymentType, *get_args(get_args(TypeName.__valu
 
 @dataclass(frozen=True)
 class Reservation:
-    """The amount of a payment in its customer's windows. ``windows`` are the sort keys of their items."""
+    """The amount of a payment in its customer's windows, which contain ``day``, the local date of the policy."""
 
     customer: str
     amount: Decimal
     type_name: TypeName
-    windows: tuple[str, ...]
+    day: date
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Return the sort keys of the windows' items."""
+        return sort_keys(windows_of(self.day))
 
     def values(self) -> Item:
         """Return the attributes of the payment's item that store the reservation."""
@@ -37,7 +43,7 @@ class Reservation:
             "reservation_customer": self.customer,
             "reservation_amount": self.amount,
             "reservation_type": str(self.type_name),
-            "reservation_windows": list(self.windows),
+            "reservation_day": self.day.isoformat(),
         }
 
     @property
@@ -58,7 +64,7 @@ def reservation_of(payment: Item) -> Reservation | None:
         payment["reservation_customer"],
         payment["reservation_amount"],
         payment["reservation_type"],
-        tuple(payment["reservation_windows"]),
+        date.fromisoformat(payment["reservation_day"]),
     )
 
 

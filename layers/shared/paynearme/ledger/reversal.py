@@ -114,11 +114,14 @@ class _ReversalWrite:
             "kind": str(message.kind),
             "amount": message.amount,
             "debited_amount": self.debit,
-            "at": self.now.isoformat(),
+            "at": schema.stored_time(self.now),
         }
         condition, condition_values = schema.unchanged(payment, _GUARDED_ATTRIBUTES)
         # A reversal can be the first message about its payment, and another item can precede its attributes.
-        values = {} if "site_identifier" in payment else schema.identifying_attributes(message)
+        values: Item = {}
+        if "site_identifier" not in payment:
+            customer = {"site_customer_identifier": message.site_customer_identifier}
+            values = schema.identifying_attributes(message) | customer
         increments = {"reversed_amount": message.amount} if self.returns_money else {}
         if self.returns_money and "posted_amount" in payment:
             increments["debited_amount"] = self.debit

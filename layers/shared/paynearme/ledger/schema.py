@@ -1,9 +1,7 @@
 """The keys and attributes of the ledger's items, and their conversion."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -137,61 +135,70 @@ def unchanged(item: Item, names: Iterable[str]) -> tuple[str, Item]:
 
 
 def identifying_attributes(message: PaymentMessage) -> Item:
-    """Return the attributes that identify the payment of ``message``."""
+    """Return the attributes that identify the payment of ``message``. ``recorded_customer`` returns its customer."""
     return {
         "site_identifier": message.site_identifier,
         "pnm_payment_identifier": message.pnm_payment_identifier,
         "pnm_order_identifier": message.pnm_order_identifier,
-        "site_customer_identifier": message.site_customer_identifier,
         "site_order_identifier": message.site_order_identifier,
         "test": message.test,
     }
 
 
-def outcome_attributes(message: Confirmation, now: datetime) -> Item:
-    """Return the attributes that a confirmation sets."""
-    paid = message.status is Outcome.PAYMENT
+def authorized_attributes(message: Authorization) -> Item:
+    """Return the attributes that an authorization sets, and that duplicates of it have in common."""
+    return {
+        "authorized_amount": message.payment_amount,
+        "authorized_currency": message.payment_currency,
+        "authorized_order": message.pnm_order_identifier,
+        "authorized_customer": message.site_customer_identifier,
+        # ``payment_type`` is that of the confirmation after the outcome.
+        "authorized_type": None if message.payment_type is None else str(message.payment_type),
+    }
+
+
+def confirmed_attributes(message: Confirmation) -> Item:
+    """Return the attributes that a confirmation sets, and that duplicates of it have in common."""
     return {
         "outcome": str(message.status),
-        "confirmed_at": now.isoformat(),
-        "confirmation_fingerprint": confirmation_fingerprint(message),
         "confirmed_amount": message.payment_amount,
         "confirmed_currency": message.payment_currency,
         "confirmed_net": message.net_payment_amount,
         "confirmed_order": message.pnm_order_identifier,
         "confirmed_customer": message.site_customer_identifier,
+    }
+
+
+def has_attributes(item: Item, attributes: Item) -> bool:
+    """Return whether ``item`` has equal ``attributes``. An attribute that is ``None`` must not exist."""
+    return all(item.get(name) == value for name, value in attributes.items())
+
+
+def outcome_attributes(message: Confirmation, now: datetime) -> Item:
+    """Return the attributes that a confirmation sets."""
+    paid = message.status is Outcome.PAYMENT
+    return confirmed_attributes(message) | {
+        "confirmed_at": stored_time(now),
         "posted_amount": message.net_payment_amount if paid and not message.test else None,
         "payment_type": None if message.payment_type is None else str(message.payment_type),
         "standin": message.standin,
     }
 
 
-def authorization_fingerprint(message: Authorization) -> str:
-    """Return a hash that is equal for duplicates of an authorization."""
-    return _fingerprint(
-        message.payment_amount,
-        message.payment_currency,
-        message.pnm_order_identifier,
-        message.payment_type,
-        message.site_customer_identifier,
-    )
+def recorded_customer(payment: Item) -> str | None:
+    """Return the customer of a payment: the confirmed one, the authorized one, or the one of its first reversal."""
+    names = ("confirmed_customer", "authorized_customer", "site_customer_identifier")
+    return next((payment[name] for name in names if name in payment), None)
 
 
-def confirmation_fingerprint(message: Confirmation) -> str:
-    """Return a hash that is equal for duplicates of a confirmation."""
-    return _fingerprint(
-        message.status,
-        message.payment_amount,
-        message.payment_currency,
-        message.net_payment_amount,
-        message.pnm_order_identifier,
-        message.site_customer_identifier,
-    )
+def stored_time(timestamp: datetime) -> str:
+    """Return the text of an aware ``timestamp`` in UTC. All texts have one length, so they sort by time."""
+    return f"{timestamp.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def balance_update(site_id: str, customer: str, amount: Decimal, now: datetime) -> Update:
     """Return the addition of ``amount``, in dollars, to a customer's balance."""
-    values = {"site_identifier": site_id, "site_customer_identifier": customer, "updated_at": now.isoformat()}
+    values = {"site_identifier": site_id, "site_customer_identifier": customer, "updated_at": stored_time(now)}
     return Update(*account_key(site_id, customer), values, increments={"balance": amount})
 
 
@@ -229,9 +236,3 @@ def counts_by_day(items: list[Item], attribute: str) -> Mapping[date, int]:
         for name, count in item.items()
         if name.startswith(prefix)
     }
-
-
-def _fingerprint(*parts: Decimal | str | None) -> str:
-    """Return a hash of ``parts``. Equal amounts have equal hashes only with the same number of decimal places."""
-    text = json.dumps([None if part is None else str(part) for part in parts])
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -17,7 +17,7 @@ from paynearme.errors import (
     ServiceError,
 )
 from paynearme.ledger.payment_intents import PaymentIntent
-from paynearme.ledger.schema import intent_key, site_payment_key
+from paynearme.ledger.schema import intent_key, site_payment_key, stored_time
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
 from paynearme.protocol.make_payment import SubmittedPayment
@@ -43,7 +43,7 @@ def begin_submission(table: Table, intent: PaymentIntent, now: datetime, deadlin
         "fingerprint": request.fingerprint(),
         "status": "in_progress",
         "attempt": intent.attempt_id,
-        "started_at": now.isoformat(),
+        "started_at": stored_time(now),
         "lease_expires_at": intent.lease_expires_at,
     }
     key = intent_key(intent.site_id, intent.site_payment_identifier)

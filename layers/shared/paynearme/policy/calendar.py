@@ -24,11 +24,15 @@ class Window:
 
 def windows_at(timestamp: datetime, time_zone: tzinfo) -> tuple[Window, Window, Window]:
     """Return the day, the week and the month in ``time_zone`` that contain ``timestamp``, an aware time."""
-    today = local_date(timestamp, time_zone)
+    return windows_of(local_date(timestamp, time_zone))
+
+
+def windows_of(day: date) -> tuple[Window, Window, Window]:
+    """Return the day, and the week and the month that contain it."""
     return (
-        Window(WindowKind.DAY, today.isoformat()),
-        Window(WindowKind.WEEK, f"{today:%G-W%V}"),
-        Window(WindowKind.MONTH, f"{today:%Y-%m}"),
+        Window(WindowKind.DAY, day.isoformat()),
+        Window(WindowKind.WEEK, f"{day:%G-W%V}"),
+        Window(WindowKind.MONTH, f"{day:%Y-%m}"),
     )
 
 

@@ -2,8 +2,8 @@
 
 PayNearMe publishes the identifiers, ``payment_amount`` (of the whole payment), ``payment_arn``, and ``reverse_type``,
 ``reverse_code`` and ``reverse_reason`` with a few examples. A third party publishes the other names, and the
-acknowledgement, which it states to be PayNearMe's own wording. It is not public which parameters are required, and which
-other values they have. The docstrings mark each assumption.
+acknowledgement, which it states to be PayNearMe's own wording. It is not public which parameters are required, and
+which other values they have. The docstrings mark each assumption.
 """
 
 import re
