@@ -16,11 +16,11 @@ SAMPLE_ORDER = SAMPLE_REPLY["orders"][0]
 pytestmark = pytest.mark.usefixtures("paynearme")
 
 
-@pytest.mark.parametrize(("changes", "status"), [({}, 200), ({"test": "maybe"}, 400), ({"timestamp": "1"}, 401)])
+@pytest.mark.parametrize("changes", [{}, {"test": "maybe"}, {"timestamp": "1"}])
 def test_order_identifier_of_authentic_callback_logged(
-    authorize: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, str], status: int
+    authorize: LambdaFunction, captured_output: CapturedOutput, changes: dict[str, str]
 ) -> None:
-    assert authorize(authorization(pnm_order_identifier=ORDER, **changes)).status == status
+    assert authorize(authorization(pnm_order_identifier=ORDER, **changes)).status == 200
 
     [line] = captured_output.logs()
     assert (line["pnm_order_identifier"], line["pnm_payment_identifier"]) == (ORDER, "830466818968")
@@ -38,11 +38,13 @@ def test_order_identifier_without_secret_logged_as_unverified(
     assert (line["accepted"], line["decision_reason"]) == (False, "cannot_decide_now")
 
 
-@pytest.mark.parametrize("value", [f"{MARKER}@example.com", "8" * 65, "1 2", ""])
+@pytest.mark.parametrize(
+    ("value", "status"), [(f"{MARKER}@example.com", 200), ("8" * 65, 200), ("1 2", 200), ("", 400), ("1\n", 400)]
+)
 def test_order_identifier_malformed_or_forged_not_logged(
-    authorize: LambdaFunction, captured_output: CapturedOutput, value: str
+    authorize: LambdaFunction, captured_output: CapturedOutput, value: str, status: int
 ) -> None:
-    assert authorize(authorization(pnm_order_identifier=value)).status == 400
+    assert authorize(authorization(pnm_order_identifier=value)).status == status
     assert "pnm_order_identifier" not in captured_output.logs()[-1]
     assert authorize(authorization(pnm_order_identifier=ORDER) | {"signature": "0"}).status == 401
     assert "pnm_order_identifier" not in captured_output.logs()[-1]

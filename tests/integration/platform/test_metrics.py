@@ -71,7 +71,32 @@ EXPECTED_METRICS: dict[str, tuple[list[Message], Message, dict[str, int]]] = {
         single_counts("ConfirmationDuplicate", "Anomaly", "AnomalyOutcomeContradicted"),
     ),
     "forged": ([], ("confirm", {"status": "x", "secret": "x"}), single_counts("AuthenticationFailed")),
-    "invalid": ([], ("confirm", {"status": "x"}), single_counts("ValidationFailed", "CallbackInvalid")),
+    "quarantined": (
+        [],
+        ("confirm", {"status": "x"}),
+        single_counts("CallbackQuarantined", "QuarantinedUnknownStatus", "QuarantineSize"),
+    ),
+    "quarantined, repeated": (
+        [("confirm", {"status": "x"})],
+        ("confirm", {"status": "x", "timestamp": "1"}),
+        single_counts("QuarantineRepeated"),
+    ),
+    "quarantined, without order": (
+        [],
+        ("confirm", {"pnm_order_identifier": None}),
+        single_counts("ValidationFailed", "CallbackQuarantined", "QuarantinedInvalidParameters", "QuarantineSize"),
+    ),
+    "stale": (
+        [],
+        ("authorize", {"timestamp": "1"}),
+        single_counts("CallbackQuarantined", "QuarantinedStaleTimestamp", "QuarantineSize")
+        | single_counts("AuthorizationDeclined", "DeclinedStaleTimestamp"),
+    ),
+    "stale, repeated": (
+        [("authorize", {})],
+        ("authorize", {"timestamp": "1"}),
+        single_counts("StaleAuthorizationRepeated", "AuthorizationDeclined", "DeclinedStaleTimestamp"),
+    ),
     "Smart Token": ([], ("get_smart_token", {}), single_counts("PayNearMeCallSucceeded")),
 }
 

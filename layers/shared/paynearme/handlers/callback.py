@@ -83,9 +83,10 @@ def callback_handler[M: (Authorization, Confirmation, Reversal)](
             callback = Callback(message, authentic.site, now, deadline)
             return function(callback), callback
         except UnprocessableCallbackError as error:
-            observability.record_error(error)
             reason = QuarantineReason(error.reason)
+            # Unknown names are left out, because a name with a moved boundary contains a value.
             invalid_parameters = sorted(error.errors.keys() & model.model_fields.keys())
+            observability.add_log_fields(invalid_parameters=invalid_parameters)
         except ServiceError:
             raise
         except Exception as error:
