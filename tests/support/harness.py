@@ -94,6 +94,10 @@ class LedgerFixture:
         [item] = self.payments()
         return item
 
+    def quarantined(self) -> list[dict[str, Any]]:
+        """Return the items of the quarantine."""
+        return [item for item in self.all_items() if item["sk"] == "QUARANTINE"]
+
     def anomalies(self) -> set[str]:
         """Return the anomalies of the only payment."""
         return set(self.payment().get("anomalies", set()))

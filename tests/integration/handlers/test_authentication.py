@@ -1,4 +1,4 @@
-"""Receive callbacks of each kind: malformed, too large, forged, invalid, and authentic ones in every spelling."""
+"""Receive callbacks of each kind: malformed, too large, forged, and authentic ones in every spelling."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +16,6 @@ from tests.support.callback_fixtures import (
     authorization,
     confirmation,
     signed,
-    site_changes,
 )
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture, Response
 
@@ -108,11 +107,7 @@ class TestRejectedCallbacks:
     def test_callback_not_authentic_returns_identical_body(
         self, function: LambdaFunction, message: Message, captured_output: CapturedOutput, transport: str
     ) -> None:
-        forged = forged_messages(message)
-        if message is authorization:
-            forged += [message(timestamp=timestamp) for timestamp in ("1", "99999999999")]
-
-        responses = [function(parameters, TRANSPORTS[transport]) for parameters in forged]
+        responses = [function(parameters, TRANSPORTS[transport]) for parameters in forged_messages(message)]
         responses.append(function.handle(body_event(None)))
 
         problems = [assert_rejected(response, 401, captured_output) for response in responses]
@@ -120,35 +115,21 @@ class TestRejectedCallbacks:
         assert len({response.body for response in responses}) == 1
         assert captured_output.metric_total("AuthenticationFailed") == len(responses)
 
-    @pytest.mark.parametrize(
-        ("changes", "expected_names"),
-        [
-            ({"pnm_order_identifier": None}, ["pnm_order_identifier"]),
-            ({"payment_amount": MARKER}, ["payment_amount"]),
-            ({"test": MARKER, "pnm_payment_identifier": f"1\n{MARKER}"}, ["pnm_payment_identifier", "test"]),
-            ({"timestamp": MARKER}, ["timestamp"]),
-        ],
-        ids=lambda value: str(list(value)),
-    )
-    def test_callback_invalid_returns_400_with_parameter_names(
-        self,
-        function: LambdaFunction,
-        message: Message,
-        captured_output: CapturedOutput,
-        changes: dict[str, Any],
-        expected_names: list[str],
-    ) -> None:
-        invalid = message(agent_name=MARKER, **changes)
-        responses = [function(invalid, transport) for transport in TRANSPORTS.values()]
-        # A site of version 2.0 gets the same problem, also in JSON.
-        responses.append(function(message(agent_name=MARKER, **changes, **site_changes(SITE_OF_2_0))))
 
-        for response in responses:
-            problem = assert_rejected(response, 400, captured_output)
-            assert problem["type"].endswith("invalid-parameters")
-            assert problem["parameters"] == expected_names
-            assert CUSTOMER not in response.body
-        assert captured_output.metric_total("ValidationFailed") == len(responses)
+@pytest.mark.parametrize(
+    "signed_nulls", [{}, {"site_payment_identifier": "", "agent_name": ""}], ids=["left out", "names"]
+)
+def test_json_nulls_in_both_signed_forms_post_once(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput, signed_nulls: dict[str, str]
+) -> None:
+    message: dict[str, Any] = confirmation(**signed_nulls) | {"site_payment_identifier": None, "agent_name": None}
+
+    for received in (message, confirmation(), confirmation(site_payment_identifier="")):
+        assert confirm(received).status == 200
+
+    assert ledger_table.balances() == {CUSTOMER: 350}
+    assert captured_output.metric_total("ConfirmationDuplicate") == 2
+    assert ledger_table.anomalies() == set()
 
 
 def test_ignored_parameters_processed_and_logged_by_name(

@@ -140,7 +140,7 @@ def test_authorization_retry_after_failure_accepted(
     test: str | None,
 ) -> None:
     message = authorization(test=test)
-    aws_calls.request_errors = dict.fromkeys(operations, RuntimeError())
+    aws_calls.request_errors = dict.fromkeys(operations, client_error("AccessDeniedException"))
     decline = authorize(message).fields
     assert decline["accept_payment"] == "no"
     assert ledger_table.all_items() == []

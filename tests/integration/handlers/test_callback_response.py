@@ -16,7 +16,7 @@ from tests.support.callback_fixtures import (
     confirmation,
     site_changes,
 )
-from tests.support.harness import LambdaFunction, LedgerFixture
+from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 MESSAGES = {"authorize": authorization, "confirm": confirmation}
 ENVELOPES = {
@@ -68,10 +68,31 @@ def test_json_and_xml_responses_have_same_escaped_fields(authorize: LambdaFuncti
     assert in_json | {"memo": ""} == in_xml | {"memo": ""}
 
 
-def test_xml_site_noncharacter_in_identifier_returns_400(authorize: LambdaFunction) -> None:
+def test_xml_response_without_noncharacter_of_message(authorize: LambdaFunction) -> None:
     response = authorize(authorization(site_payment_identifier="8\uffff", **site_changes(SITE_OF_2_0)))
 
-    assert response.status == 400
+    assert response.fields["accept_payment"] == "no"
+    assert len(response.fields["site_payment_identifier"]) == 36
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("version", ["3", "3.1"])
+@pytest.mark.parametrize("changes", [{}, {"payment_amount": "much"}], ids=["processed", "quarantined"])
+def test_response_has_version_of_message_and_difference_counted(
+    cold_start: Callable[[str], LambdaFunction],
+    captured_output: CapturedOutput,
+    name: str,
+    version: str,
+    changes: dict[str, str],
+) -> None:
+    function = cold_start(name)
+
+    response = function(MESSAGES[name](version=version, **changes))
+
+    assert response.content[ENVELOPES[name][0]]["version"] == version
+    assert captured_output.metric_total("CallbackVersionDiffers") == 1
+    xml_response = function(MESSAGES[name](**site_changes(SITE_OF_3_0_IN_XML) | {"version": version}, **changes))
+    assert f'{SCHEMA}{version.replace(".", "_")}" version="{version}"' in xml_response.body
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.api_driver import ORDER, ApiDriver, customer_path, order_path, parameter_errors, payment_path
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
-from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML
+from tests.support.callback_fixtures import CUSTOMER, SITE, SITE_OF_3_0_IN_XML, authorization, confirmation
 from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import AwsCallRecorder, LambdaFunction, Response
 
@@ -23,7 +23,7 @@ def window(name: str, spent: str = "0.00", **by_type: str) -> dict[str, Any]:
     return {"window": name, "spent": spent, "by_payment_type": by_type}
 
 
-NO_HISTORY: dict[str, Any] = {"anomalies": [], "reversals": []}
+NO_HISTORY: dict[str, Any] = {"anomalies": [], "reversals": [], "quarantined": [], "quarantine_overflow": 0}
 
 
 CONFIRMED_FIELDS = {
@@ -252,6 +252,41 @@ def test_get_payment_with_reversal_only_returns_identity(api_driver: ApiDriver, 
 
     assert content | identity(anomalies=["reversed_unknown"]) == content
     assert "outcome" not in content
+
+
+def test_get_payment_with_quarantined_callback_only(api_driver: ApiDriver, confirm: LambdaFunction) -> None:
+    other_order = {"pnm_payment_identifier": "1", "pnm_order_identifier": "order of a push"}
+    messages = [confirmation(status="void", payment_amount=str(amount), **other_order) for amount in range(5)]
+    messages.insert(1, confirmation(payment_type="push-debit", **other_order))
+    for hours, message in reversed([*enumerate(messages)]):
+        assert send_at(NOON + timedelta(hours=hours), confirm, message).status == 200
+
+    quarantined = [
+        {"at": f"2026-11-20T{17 + hours}:00:00Z", "kind": "confirmation", "reason": "unknown_status"}
+        | {"pnm_order_identifier": "order of a push"}
+        for hours in (2, 3, 4, 5)
+    ]
+    assert payment_content(api_driver.get(payment_path("1"))) == NO_HISTORY | {
+        "site_identifier": SITE,
+        "pnm_payment_identifier": "1",
+        "test": False,
+        "quarantined": quarantined,
+        "quarantine_overflow": 2,
+    }
+
+
+def test_get_payment_quarantined_beside_its_outcome(
+    api_driver: ApiDriver, callback_driver: CallbackDriver, authorize: LambdaFunction
+) -> None:
+    pushed = authorization(payment_type="pin4", pnm_payment_identifier="1", pnm_order_identifier="order of a push")
+    assert send_at(NOON, authorize, pushed).status == 200
+    callback_driver.confirm(net_payment_amount="97.50")
+
+    content = payment_content(api_driver.get(payment_path("1")))
+
+    assert content.items() >= (identity() | CONFIRMED_FIELDS).items()
+    [quarantined] = content["quarantined"]
+    assert (quarantined["kind"], quarantined["reason"]) == ("authorization", "push_callback")
 
 
 def test_get_payment_test_parameter_selects_test_payment(

@@ -15,6 +15,7 @@ from paynearme.ledger.pending_payments import (
     PendingStage,
     mark_unconfirmed,
 )
+from paynearme.ledger.quarantine import PARTITIONS as QUARANTINE_PARTITIONS
 from paynearme.ledger.schema import stored_time
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Table
@@ -33,7 +34,7 @@ from tests.support.callback_fixtures import SITE
 from tests.support.fake_clock import Clock
 from tests.support.harness import AwsCallRecorder, CapturedOutput, LedgerFixture
 
-SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS})
+SWEEP_QUERIES = Counter({"Query": 2 * PARTITIONS + QUARANTINE_PARTITIONS})
 """The requests of a sweep without overdue payments."""
 
 
