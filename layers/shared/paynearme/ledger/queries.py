@@ -71,7 +71,8 @@ def get_payment(
     Raises ``LedgerUnavailableError``. Costs 1 request.
     """
     (item,) = table.read([schema.payment_key(site_id, pnm_payment_identifier, test=test)], deadline)
-    if not item:
+    # A payment that only resolved callbacks of the quarantine named has no ``revision``.
+    if "revision" not in item and not item.get("quarantined_callbacks"):
         return None
     reversals = [ReversalDetails.model_validate(value) for value in _maps(item, schema.REVERSAL_PREFIX)]
     quarantined = [QuarantinedDetails.model_validate(value) for value in _maps(item, schema.QUARANTINED_PREFIX)]

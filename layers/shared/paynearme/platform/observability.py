@@ -87,7 +87,7 @@ def record_error(error: Exception) -> None:
         add_log_fields(auth_failure=error.reason)
     elif isinstance(error, ServiceError):
         add_log_fields(error=type(error).__name__)
-    if isinstance(error, ValidationFailedError):
+    if isinstance(error, ValidationFailedError) and error.errors:
         add_log_fields(invalid_parameters=sorted(error.errors)[:_MAX_PARAMETERS])
     if isinstance(error, RequestRejectedError):
         add_log_fields(response_code=error.response_code)
