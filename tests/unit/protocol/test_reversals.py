@@ -134,6 +134,9 @@ def test_reversal_kind_from_type_or_else_code(text: str | None, code: str | None
         ),
         ({"reverse_type": "Bank Return", "reversed_at": "7"}, "return"),
         ({"reverse_type": "Refund", "sale_reason": "chargeback"}, "other"),
+        ({"reverse_type": "", "second": " chargeback"}, "unknown"),
+        ({"reverse_type": "Second Chargeback", "reverse_user": "7"}, "unknown"),
+        ({"reverse_type": "Adjustment", "settlement_note": "Chargeback won"}, "unknown"),
     ],
     ids=str,
 )

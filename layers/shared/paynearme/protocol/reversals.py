@@ -17,8 +17,9 @@ from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from paynearme.protocol.callbacks import CallbackMessage, CallbackResponse, fingerprint, has_outcome, is_reversal
 from paynearme.protocol.quarantine import CallbackKind, QuarantineReason
-from paynearme.protocol.types import Currency, Flag, FreeText, Identifier, Lenient, Money
+from paynearme.protocol.types import PARAMETER_NAME_PREFIX, Currency, Flag, FreeText, Identifier, Lenient, Money
 
+_PARAMETER_NAME = re.compile(PARAMETER_NAME_PREFIX)
 _ACH_RETURN = re.compile(r"R[0-9]{2}", re.ASCII | re.IGNORECASE)
 
 
@@ -91,6 +92,8 @@ class Reversal(CallbackMessage):
     standin: Flag = False
 
     _fingerprint: str = PrivateAttr(default="")
+    # As received. The fields do not distinguish an empty parameter from an absent one.
+    _parameters: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def unsupported_reason(cls, parameters: Mapping[str, str]) -> QuarantineReason | None:
@@ -125,6 +128,7 @@ class Reversal(CallbackMessage):
     def _store_fingerprint(cls, parameters: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         reversal = handler(parameters)
         reversal._fingerprint = fingerprint(parameters)
+        reversal._parameters = parameters
         return reversal
 
     def replayed_with(self, stored_fingerprint: str) -> Self:
@@ -157,8 +161,7 @@ class Reversal(CallbackMessage):
         This is an assumption: only the types ``Bank Return`` and ``Chargeback``, the codes ``canceled`` and
         ``refunded``, and ACH return codes are public.
         """
-        signed_type = self._as_signed("reverse_type", self.reverse_type)
-        code = self._as_signed("reverse_code", self.reverse_code)
+        signed_type, code = self._as_signed("reverse_type"), self._as_signed("reverse_code")
         if not signed_type and not code:
             return ReversalKind.OTHER
         kind = _kind_of(signed_type)
@@ -166,18 +169,20 @@ class Reversal(CallbackMessage):
             return ReversalKind.RETURN
         return kind or _kind_of(code) or ReversalKind.UNKNOWN
 
-    def _as_signed(self, name: str, value: str | None) -> str:
-        """Return ``value`` with the unknown parameters that follow it directly in the signed text.
+    def _as_signed(self, name: str) -> str:
+        """Return a parameter's value with the unknown parameters that follow it directly in the signed text.
 
-        The signed text of ``Chargeback`` is also that of the type ``Cha`` and an unknown parameter ``rgeback``.
+        The signed text of ``Chargeback`` is also that of the type ``Cha`` and an unknown parameter ``rgeback``. A
+        name that a value must not contain starts no part of it.
         """
-        if value is None:
+        if name not in self._parameters:
             return ""
-        unknown_parameters = self.model_extra or {}
-        following_names = sorted(other for other in {*self.model_fields_set, *unknown_parameters} if other > name)
-        return value + "".join(
-            other + unknown_parameters[other] for other in takewhile(unknown_parameters.__contains__, following_names)
+        following_names = takewhile(
+            (self.model_extra or {}).__contains__, sorted(other for other in self._parameters if other > name)
         )
+        text = self._parameters[name] + "".join(other + self._parameters[other] for other in following_names)
+        ends = (found.start() for found in _PARAMETER_NAME.finditer(text) if text[found.start() :] > name)
+        return text[: next(ends, len(text))]
 
 
 def _kind_of(signed_text: str) -> ReversalKind | None:
