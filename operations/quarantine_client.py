@@ -45,5 +45,7 @@ class QuarantineClient:
         payload = request.model_dump_json().encode()
         response = self.lambda_client.invoke(FunctionName=self.function_name, Qualifier="live", Payload=payload)
         if "FunctionError" in response:
-            raise OperationError("the function failed. Its log shows the cause. Repeat the command: a replay posts once")
+            raise OperationError(
+                "the function failed. Its log shows the cause. Repeat the command: a replay posts once"
+            )
         return json.loads(response["Payload"].read())

@@ -85,11 +85,11 @@ def test_reversal_quarantined_and_replayed_debits_once(
 ) -> None:
     assert confirm(confirmation(payment_amount="100.00", net_payment_amount="100.00")).status == 200
     repair = break_ledger(reverse, monkeypatch, "reverse")
-    assert reverse(reversal(reverse_amount="30.00", reverse_reason="Jane asked for it")).status == 200
+    assert reverse(reversal(reverse_amount="30.00", reverse_reason="requested by Jane")).status == 200
     repair()
 
     assert replay()["status"] == "replayed"
-    assert reverse(reversal(reverse_amount="30.00", reverse_reason="Jane asked for it", **spelling)).status == 200
+    assert reverse(reversal(reverse_amount="30.00", reverse_reason="requested by Jane", **spelling)).status == 200
 
     assert ledger_table.balances() == {CUSTOMER: Decimal("70.00")}
     assert "Jane" not in str(ledger_table.all_items())
