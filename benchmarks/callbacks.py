@@ -54,8 +54,7 @@ class _DynamoDbStub:
 
 def _steps() -> dict[str, Callable[[], object]]:
     # The logger writes to the standard output of its import, so the import follows the redirection.
-    from paynearme.handlers.callback import Callback
-    from paynearme.handlers.callback import callback_handler
+    from paynearme.handlers.callback import Callback, callback_handler
 
     settings = Settings(sites_secret="sites", table_name="payments")  # noqa: S106 # a name
     sites = SiteProvider(settings, cast(Any, _SecretsManagerStub()))

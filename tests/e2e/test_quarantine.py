@@ -142,9 +142,9 @@ def test_changed_and_repeated_messages_have_no_effect(
         for _ in range(3):
             assert sender.deliver(kind, message, "form").accepted
     for _ in range(3):
-        fields = sender.deliver("authorize", stale, "json").fields
-        assert fields is not None
-        assert fields["accept_payment"] == "no"
+        declined = sender.deliver("authorize", stale, "json").fields
+        assert declined is not None
+        assert declined["accept_payment"] == "no"
 
     payment = ledger_reader.payment(site, str(own["pnm_payment_identifier"]))
     assert payment is not None

@@ -89,13 +89,7 @@ def test_replay_by_reason_selects_callbacks_and_reports_failures(run: Callable[.
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--why", "x"],
-        ["S1/0a39", "--reason", "r", "--why", "x"],
-        ["--reason", "r", "--set", "a=b", "--why", "x"],
-        ["S1/1"],
-    ],
+    "arguments", ["--why x", "S1/0a39 --reason r --why x", "--reason r --set a=b --why x", "S1/0a39"]
 )
 def test_replay_with_unclear_arguments_rejected(run: Callable[..., Result], arguments: str) -> None:
     function = FunctionStub()

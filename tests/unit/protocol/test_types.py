@@ -9,10 +9,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from paynearme.protocol.api_call import IdentifierText, ResponseAmount, ResponseFlag
+from paynearme.protocol.api_call import WholeNumber
 from paynearme.protocol.api_responses import Code
 from paynearme.protocol.create_order import Year
 from paynearme.protocol.make_payment import IdempotencyKey
-from paynearme.protocol.smart_token import ReturnUrl, TaxIdentifier, WholeNumber
+from paynearme.protocol.smart_token import ReturnUrl, TaxIdentifier
 from paynearme.protocol.types import (
     CalendarDate,
     Currency,
