@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from paynearme.ledger.quarantine_items import Resolution, list_unresolved, resolve
+from paynearme.platform.deadline import Deadline
+from paynearme.platform.dynamodb import Table
 from tests.support.aws_errors import MARKER
 from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at, unix_time
 from tests.support.callback_fixtures import (
@@ -236,7 +239,7 @@ def test_events_of_lifecycle_identified_ordered_without_pii(
     assert events_in(records) == events
     assert [event.detail_type for event in events] == [*LIFECYCLE_EVENTS, "PaymentAnomaly"]
     assert len({event.event_identifier for event in events}) == len(events)
-    sequence = [event.sequence for event in events]
+    sequence = [event.model_dump()["sequence"] for event in events]
     assert sequence == sorted(set(sequence))
     fields = [field for event in events for field in event.model_dump(mode="json", exclude_none=True).items()]
     amounts = [value for name, value in fields if name.endswith("_amount")]
@@ -267,6 +270,44 @@ def test_test_payment_publishes_no_events(
     records = stream_reader.records()
     assert len(records) == 3
     assert events_in(records) == []
+
+
+def test_event_callback_quarantined_once_without_payment_event(
+    confirm: LambdaFunction, stream_reader: StreamReader, ledger_table: LedgerFixture
+) -> None:
+    messages = [confirmation(status="void", agent_name=MARKER, **changes) for changes in ({}, {"timestamp": "1"})]
+    messages += [confirmation(status="void", test="true"), confirmation(status="void", pnm_payment_identifier=None)]
+    messages.append(confirmation(status="void", pnm_payment_identifier="a b", pnm_order_identifier="1 2"))
+    for message in messages:
+        assert send_at(NOON, confirm, message).status == 200
+    table, deadline = Table(ledger_table.table_name), Deadline.after(10)
+    for callback in list_unresolved(table, deadline):
+        assert resolve(table, callback, Resolution("discarded", "ops", "why", "1"), NOON, deadline)
+    records = stream_reader.records()
+
+    events = events_in(records)
+    assert events_in(records) == events
+    assert {event.detail_type for event in events} == {"CallbackQuarantined"}
+    details = [event.model_dump(mode="json") for event in events]
+    assert len({event.pop("event_identifier") for event in details}) == len(details) == 3
+    live_items = [item for item in ledger_table.quarantined() if not item["test"]]
+    quarantine_identifiers = {event.pop("quarantine_identifier") for event in details}
+    assert quarantine_identifiers == {f"{SITE}/{item['fingerprint'][:32]}" for item in live_items}
+    first = {
+        "schema_version": "1",
+        "occurred_at": "2026-11-20T17:00:00Z",
+        "site_identifier": SITE,
+        "kind": "confirmation",
+        "reason": "unknown_status",
+        "pnm_payment_identifier": "830466818968",
+        "pnm_order_identifier": ORDER,
+    }
+    assert details == [
+        first,
+        first | {"reason": "unsupported_callback", "pnm_payment_identifier": None},
+        first | {"pnm_payment_identifier": None, "pnm_order_identifier": "1 2"},
+    ]
+    assert MARKER not in str(records)
 
 
 def test_stream_other_items_and_deletions_produce_no_events(

@@ -84,7 +84,7 @@ def test_unprocessable_callback_answered_and_stored_once(
     assert others == []
     assert not [payment for payment in ledger_table.payments() if {"decision", "outcome"} & payment.keys()]
     line = captured_output.logs()[0]
-    assert (line["quarantine_reason"], line["invalid_parameters"]) == (reason, invalid_parameters)
+    assert (line["quarantine_reason"], line.get("invalid_parameters", [])) == (reason, invalid_parameters)
     assert f"{SITE}/{item['fingerprint'][:32]}" == line["quarantine_identifier"]
     for counted in ("CallbackQuarantined", f"Quarantined{reason.title().replace('_', '')}", "QuarantineSize"):
         assert captured_output.metric_total(counted) == 1

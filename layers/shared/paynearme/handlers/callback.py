@@ -86,7 +86,8 @@ def callback_handler[M: (Authorization, Confirmation, Reversal)](
             reason = QuarantineReason(error.reason)
             # Unknown names are left out, because a name with a moved boundary contains a value.
             invalid_parameters = sorted(error.errors.keys() & model.model_fields.keys())
-            observability.add_log_fields(invalid_parameters=invalid_parameters)
+            if invalid_parameters:
+                observability.add_log_fields(invalid_parameters=invalid_parameters)
         except ServiceError:
             raise
         except Exception as error:
