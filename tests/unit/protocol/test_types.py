@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from paynearme.protocol.api_call import IdentifierText, ResponseAmount, ResponseFlag
-from paynearme.protocol.api_call import WholeNumber
+from paynearme.protocol.api_call import IdentifierText, ResponseAmount, ResponseFlag, WholeNumber
 from paynearme.protocol.api_responses import Code
 from paynearme.protocol.create_order import Year
 from paynearme.protocol.make_payment import IdempotencyKey
