@@ -106,7 +106,7 @@ STATE_MACHINE = "tests/integration/ledger/test_ledger_state_machine.py"
 
 PARTS: Mapping[str, tuple[float, Part]] = {
     "static": (3, once("make", "--no-print-directory", "check")),
-    "aws": (2, once(sys.executable, "-m", "tests.aws_checks")),
+    "aws": (3, once(sys.executable, "-m", "tests.aws_checks")),
     "coverage": (
         7,
         once(*PYTEST, *PARALLEL, "tests/unit", "tests/integration", "--cov", "--cov-branch", f"--deselect={CALLBACKS}"),
@@ -119,7 +119,7 @@ PARTS: Mapping[str, tuple[float, Part]] = {
         rounds(*PYTEST, STATE_MACHINE, "-k", "random_scenarios", max_rounds=10, examples_per_round=500),
     ),
     "planted-bugs": (4, simulation("--planted")),
-    "simulation": (15, simulation("--seeds", "10000", "--seed", str(secrets.randbelow(2**32)))),
+    "simulation": (14, simulation("--seeds", "10000", "--seed", str(secrets.randbelow(2**32)))),
     "e2e": (15, once(*PYTEST, "tests/e2e", "-p", "no:randomly")),
 }
 """The time limit in minutes, and the function of each part."""
