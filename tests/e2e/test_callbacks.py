@@ -102,16 +102,18 @@ def test_callback_not_authentic_gets_identical_401_response(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_callback_invalid_amount_named_in_400_response(
-    sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, kind: Kind
+def test_callback_without_order_named_in_400_response(
+    stack: Stack, sender: CallbackSender, ledger_reader: LedgerReader, authorization: Parameters, kind: Kind
 ) -> None:
-    name = "reverse_amount" if kind == "reverse" else "payment_amount"
-    message = build_reversal(authorization) if kind == "reverse" else {**authorization, "status": "payment"}
+    secret = stack.sites[authorization["site_identifier"]]["secret"]
+    message = signed(authorization, secret, pnm_order_identifier=None, site_order_annotation="marker-value")
 
-    delivery = sender.deliver(kind, {**message, name: "4.999"}, "json")
+    delivery = sender.deliver(kind, message, "json")
 
     assert delivery.status == 400
     assert delivery.content_type.startswith("application/problem+json")
-    assert json.loads(delivery.body)["parameters"] == [name]
-    assert "4.999" not in delivery.body
-    assert ledger_reader.payment(message["site_identifier"], message["pnm_payment_identifier"]) is None
+    assert json.loads(delivery.body)["parameters"] == ["pnm_order_identifier"]
+    assert "marker-value" not in delivery.body
+    payment = ledger_reader.payment(message["site_identifier"], message["pnm_payment_identifier"])
+    assert payment is not None
+    assert payment.keys().isdisjoint({"decision", "outcome"})

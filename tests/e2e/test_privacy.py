@@ -1,8 +1,9 @@
-"""The logs, items and responses of the deployed functions contain no PII and no secrets."""
+"""The logs, items, events and responses of the deployed functions contain no PII and no secrets."""
 
 import json
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -23,6 +24,7 @@ from sandbox.fake_paynearme.messages import (
 from sandbox.stack.logs import groups_of, messages_in
 from sandbox.stack.sites import OAUTH_SITE
 from sandbox.stack.stack import Stack
+from tests.support.event_assertions import PaymentEventRecorder
 from tests.support.openapi_assertions import assert_documented
 from tests.support.payment_driver import (
     CUSTOMER_DATA,
@@ -52,6 +54,9 @@ KEY = "unique-idempotency-key"
 LONG_TOKEN = re.compile(r"[A-Za-z0-9!$]{100}")
 HEXADECIMAL = re.compile(r"\b([0-9a-f]{32}|[0-9a-f]{64})\b")
 """With ``LONG_TOKEN``: the formats of tokens and signatures."""
+
+QUARANTINE_IDENTIFIER = re.compile(r'"quarantine_identifier":"S[0-9]+/[0-9a-f]{32}"')
+"""A log field that contains a hash of the callback."""
 
 
 @dataclass(frozen=True)
@@ -108,28 +113,37 @@ def log_reader(stack: Stack) -> Callable[[], list[str]]:
 
 
 def send_callbacks(stack: Stack, response_recorder: ResponseRecorder, faults: ControlClient) -> tuple[str, set[str]]:
-    """Send valid, forged and invalid callbacks. Return a payment identifier, and the sensitive values."""
+    """Send valid, forged and quarantined callbacks. Return a payment identifier, and the sensitive values."""
     message: Parameters = with_new_identifier(load("authorization")["ach"]) | CALLBACK_PII
     secret = stack.sites[message["site_identifier"]]["secret"]
     valid_message = signed(build_confirmation(message), secret)
     reversal = signed(build_reversal(build_confirmation(message), reverse_reason=REVERSE_REASON), secret)
     forged_message = {**valid_message, "signature": "0123456789abcdef" * 4}
+    moved_message = with_absorbed_parameters(valid_message, "payment_amount", "payment_bank_last4", "payment_bank_name")
     sensitive_values = {*CALLBACK_PII.values(), REVERSE_REASON}
     sensitive_values |= {signed_message["signature"] for signed_message in (valid_message, reversal, forged_message)}
     transports: tuple[Transport, ...] = ("query", "form", "json")
     for transport in transports:
         authorization = signed(with_new_identifier(message), secret)
-        invalid_message = signed({**message, "payment_amount": CALLBACK_PII["agent_name"]}, secret)
+        invalid_message = signed({**message, "payment_amount": "4.999"}, secret)
         sensitive_values |= {authorization["signature"], invalid_message["signature"]}
         assert response_recorder.deliver("authorize", authorization, transport).accepted
         assert response_recorder.deliver("confirm", valid_message, transport).accepted
         assert response_recorder.deliver("confirm", forged_message, transport).status == 401
         assert response_recorder.deliver("reverse", reversal, transport).accepted
-        assert response_recorder.deliver("authorize", invalid_message, transport).status == 400
+        assert response_recorder.deliver("authorize", invalid_message, transport).accepted
+        assert response_recorder.deliver("confirm", moved_message, transport).accepted
+        assert response_recorder.deliver("confirm", reversal, transport).accepted
     faults.post("fault", {"service": "dynamodb", "mode": "error500"})
     assert response_recorder.deliver("confirm", valid_message, "json").status == 503
     faults.post("reset")
     return message["pnm_payment_identifier"], sensitive_values
+
+
+def with_absorbed_parameters(message: Mapping[str, str], name: str, *absorbed: str) -> dict[str, str]:
+    """Return a message with the same signed text, where the value of ``name`` contains the parameters after it."""
+    rest = {other: value for other, value in message.items() if other not in absorbed}
+    return {**rest, name: message[name] + "".join(other + message[other] for other in absorbed)}
 
 
 def reject_with_text(paynearme: ControlClient, text: str) -> None:
@@ -188,13 +202,14 @@ def secrets_of(stack: Stack) -> set[str]:
 
 
 @pytest.mark.usefixtures("tokens")
-def test_logs_items_and_responses_contain_no_secrets_or_pii(
+def test_logs_items_events_responses_without_secrets_or_pii(
     stack: Stack,
     response_recorder: ResponseRecorder,
     ledger_reader: LedgerReader,
     faults: ControlClient,
     paynearme: ControlClient,
     log_reader: Callable[[], list[str]],
+    received_events: PaymentEventRecorder,
 ) -> None:
     earlier_lines = set(log_reader())
     payment, sensitive_values = send_callbacks(stack, response_recorder, faults)
@@ -204,18 +219,22 @@ def test_logs_items_and_responses_contain_no_secrets_or_pii(
     requests = load("get_smart_token").values()
     sensitive_values |= {text for request in requests for name, text in request.items() if name.endswith("_pii")}
 
+    keys = Counter({(payment, "PaymentReversed"): 1, (payment, "CallbackQuarantined"): 3})
+    assert received_events.wait_until(lambda recorder: keys <= recorder.count_keys([payment]))
+    events = json.dumps(received_events.events, ensure_ascii=False)
     lines = [line for line in log_reader() if line not in earlier_lines]
     response_texts = response_recorder.texts_without_smart_tokens()
     items = json.dumps(ledger_reader.scan(), default=str, ensure_ascii=False)
     assert any(payment in line for line in lines)
     assert payment in items
-    # Responses may contain Smart Tokens and bank names. Logs and items may not.
+    # Responses may contain Smart Tokens and bank names. Logs, items and events may not.
     for value in sensitive_values | response_recorder.smart_tokens | {BANK_NAME}:
         assert not [line for line in lines if value in line]
-        assert value not in items
+        assert value not in items + events
     for value in sensitive_values:
         assert not [text for text in response_texts if value in text]
-    assert "_pii" not in items
+    assert "_pii" not in items + events
+    lines = [QUARANTINE_IDENTIFIER.sub("", line) for line in lines]
     for pattern in (LONG_TOKEN, HEXADECIMAL):
         assert not [text for text in (*lines, *response_texts) if pattern.search(text)]
     assert not LONG_TOKEN.search(items)

@@ -8,12 +8,12 @@ from sandbox.clients import event_recorder
 from sandbox.clients.event_listener import BusEvent
 
 type EventKey = tuple[str, str]
-"""The payment identifier, and the event type. For an anomaly event, the anomaly code instead of the type."""
+"""The payment identifier or empty text, and the event type. An anomaly event has its code instead of the type."""
 
 
 def event_key(event: BusEvent) -> EventKey:
     detail: dict[str, Any] = event["detail"]
-    return detail["pnm_payment_identifier"], detail.get("anomaly") or event["detail-type"]
+    return detail.get("pnm_payment_identifier", ""), detail.get("anomaly") or event["detail-type"]
 
 
 class PaymentEventRecorder(event_recorder.EventRecorder):
