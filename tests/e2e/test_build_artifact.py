@@ -26,15 +26,18 @@ RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "dateutil", "six")
 
 ENVIRONMENT = {
     "ACCESS_TOKENS_PATH": "/stack/access-tokens",
+    "AUTHORIZE_VERSION": "authorize:1",
     "AWS_DEFAULT_REGION": "us-east-1",
     # The test has no permissions, and must not request any from the instance metadata service.
     "AWS_EC2_METADATA_DISABLED": "true",
+    "CONFIRM_VERSION": "confirm:1",
     "DEAD_LETTER_QUEUE_URL": "https://queue.invalid",
     "EVENT_BUS_NAME": "bus",
     "PAYNEARME_BASE_URL": "https://paynearme.invalid",
     "POLICY_APPLICATION": "application",
     "POLICY_ENVIRONMENT": "environment",
     "POLICY_PROFILE": "profile",
+    "REVERSE_VERSION": "reverse:1",
     "SITES_SECRET": "sites",
     "TABLE_NAME": "payments",
 }
@@ -55,7 +58,10 @@ REJECTED_EVENTS: dict[str, tuple[dict[str, Any], int | str]] = {
     "OrdersFunction": (malformed_event("PUT", pnm_order_identifier="no order"), 400),
     "CustomersFunction": (malformed_event("PUT", site_customer_identifier=""), 400),
     "PaymentsFunction": (malformed_event("GET", pnm_payment_identifier="no payment"), 400),
+    # Without permissions, the calls of Lambda fail before a request.
+    "PreTrafficCheckFunction": ({}, "InvocationFailedError"),
     "PublishEventsFunction": ({}, "InvocationFailedError"),
+    "QuarantineFunction": ({"action": "unknown"}, "InvocationFailedError"),
     "SweepUnconfirmedFunction": ({}, "InvocationFailedError"),
     "ValidatePolicyFunction": ({"content": "bm8gcG9saWN5"}, "PolicyInvalidError"),
 }
