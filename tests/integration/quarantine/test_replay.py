@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.callback_driver import reversal
-from tests.support.callback_fixtures import CUSTOMER, SITE, confirmation
+from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation
 from tests.support.harness import CapturedOutput, LambdaFunction, LedgerFixture
 
 WHO = {"operator": "arn:aws:iam::123456789012:user/ops", "why": "fixed in the next version"}
@@ -112,11 +112,17 @@ def test_ambiguous_callback_replayed_only_with_named_parameters(
     assert ledger_table.balances() == {CUSTOMER: Decimal(named["net_payment_amount"])}
 
 
+@pytest.mark.parametrize("endpoint", ["reverse", "authorize"])
 def test_wrong_endpoint_replayed_as_its_message_type(
-    confirm: LambdaFunction, reverse: LambdaFunction, ledger_table: LedgerFixture, replay: Callable[..., dict[str, Any]]
+    cold_start: Callable[[str], LambdaFunction],
+    endpoint: str,
+    confirm: LambdaFunction,
+    reverse: LambdaFunction,
+    ledger_table: LedgerFixture,
+    replay: Callable[..., dict[str, Any]],
 ) -> None:
     paid = confirmation(payment_amount="100.00", net_payment_amount="100.00")
-    assert reverse(paid).status == 200
+    assert cold_start(endpoint)(paid).status == 200
     assert replay()["status"] == "replayed"
     assert confirm(reversal(reverse_amount="30.00")).status == 200
     assert replay(dry_run=True) | {"identifier": ""} == {
@@ -170,6 +176,14 @@ def test_replay_with_corrected_status_posts_and_records(
     }
     assert {"resolved_at", "resolved_with_version", "expires_at_epoch"} <= item.keys()
     assert "pending_since" not in item
+
+
+def test_quarantined_authorization_not_replayed(
+    authorize: LambdaFunction, ledger_table: LedgerFixture, replay: Callable[..., dict[str, Any]]
+) -> None:
+    assert authorize(authorization(payment_amount="4.999")).fields["accept_payment"] == "no"
+    assert "already received a decline" in replay(parameters={"payment_amount": "5.00"})["detail"]
+    assert "decision" not in ledger_table.payment()
 
 
 def test_discarded_callback_has_no_effect(

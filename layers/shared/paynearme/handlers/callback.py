@@ -93,7 +93,7 @@ def callback_handler[M: (Authorization, Confirmation, Reversal)](
         except Exception as error:
             if is_infrastructure_error(error):
                 raise
-            # A retry would fail in the same way until PayNearMe suspends all callbacks of the site.
+            # A retry would fail in the same way until PayNearMe suspends this callback of the site.
             observability.record_error(error)
             observability.add_metric("CallbackFailed")
             reason = QuarantineReason.UNEXPECTED_ERROR

@@ -15,7 +15,7 @@ from paynearme.protocol.callbacks import Confirmation, has_outcome, is_reversal,
 from paynearme.protocol.quarantine import STORED_PARAMETERS, CallbackKind, QuarantineReason
 from paynearme.protocol.reversals import Reversal
 
-_FIXED_PARAMETERS = frozenset({"site_identifier", "test", "timestamp", "version"})
+_FIXED_PARAMETERS = frozenset({"site_identifier", "timestamp", "version"})
 
 
 class ReplayRejectedError(Exception):
@@ -28,7 +28,8 @@ def read_quarantined(callback: QuarantinedCallback, changes: Mapping[str, str]) 
     The endpoint is not signed, so the parameters determine the type of the message. An ambiguous callback is never
     processed as received: ``changes`` must contain all its parameters. Raises ``ReplayRejectedError``.
     """
-    if callback.kind is CallbackKind.AUTHORIZATION:
+    is_other = has_outcome(callback.parameters) or is_reversal(callback.parameters)
+    if callback.kind is CallbackKind.AUTHORIZATION and not is_other:
         raise ReplayRejectedError("PayNearMe already received a decline of this authorization; discard it")
     if unknown := sorted(changes.keys() - (STORED_PARAMETERS - _FIXED_PARAMETERS)):
         raise ReplayRejectedError(f"these parameters cannot be set: {', '.join(unknown)}")
@@ -43,9 +44,9 @@ def read_quarantined(callback: QuarantinedCallback, changes: Mapping[str, str]) 
     try:
         if is_reversal(parameters):
             return read_callback(Reversal, parameters).replayed_with(callback.fingerprint)
-        if callback.kind is CallbackKind.CONFIRMATION or has_outcome(parameters):
-            return read_callback(Confirmation, parameters)
-        return read_callback(Reversal, parameters)
+        if callback.kind is CallbackKind.REVERSAL and not has_outcome(parameters):
+            return read_callback(Reversal, parameters)
+        return read_callback(Confirmation, parameters)
     except UnprocessableCallbackError as error:
         names = f" ({', '.join(sorted(error.errors))})" if error.errors else ""
         raise ReplayRejectedError(f"still not processable: {error.reason}{names}") from None
