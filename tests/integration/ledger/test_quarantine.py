@@ -130,6 +130,7 @@ def test_callbacks_of_payment_above_maximum_only_counted(store: Quarantine, ledg
     assert (payment["quarantined_callbacks"], payment["quarantine_overflow"]) == (MAX_STORED_PER_PAYMENT, 2)
     assert len(ledger_table.quarantined()) == MAX_STORED_PER_PAYMENT
     assert store.store(pnm_payment_identifier="2") is STORED
+    assert store.store_stale() is COUNTED
     store.resolve(store.list()[0])
     assert store.store(payment_amount="9") is STORED
 

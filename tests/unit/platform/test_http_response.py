@@ -72,10 +72,15 @@ def test_problem_response_invalid_parameters_listed() -> None:
             {"response_code": None, "errors": [{"description": "Order not found"}, {"description": "Try again"}]},
         ),
         (
-            PaymentFailedError(SITE_PAYMENT_IDENTIFIER, "943751749956"),
+            PaymentFailedError(SITE_PAYMENT_IDENTIFIER, "943751749956", "1007", ["Wrong code"]),
             422,
             "payment-failed",
-            {"site_payment_identifier": SITE_PAYMENT_IDENTIFIER, "pnm_payment_identifier": "943751749956"},
+            {
+                "site_payment_identifier": SITE_PAYMENT_IDENTIFIER,
+                "pnm_payment_identifier": "943751749956",
+                "response_code": "1007",
+                "errors": [{"description": "Wrong code"}],
+            },
         ),
         (
             BankAuthorizationExpiredError("6513", ["Connect again"], "23b9e4ba13242", "84274665124", "S2155373459"),

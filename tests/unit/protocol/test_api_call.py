@@ -72,7 +72,7 @@ def test_additional_parameters_over_bounds_rejected(additional: object, name: st
     assert read(FindPaymentMethodsRequest, limits).additional_parameters == limits
 
 
-def test_additional_parameters_identify_payment_without_reversible_hash() -> None:
+def test_additional_parameters_have_no_reversible_hash() -> None:
     def fingerprint(additional: object, key: str = "key-1") -> str:
         request = read(MakePaymentRequest, additional, key)
         assert isinstance(request, MakePaymentRequest)

@@ -52,7 +52,7 @@ def test_make_payment_samples_sent_without_common_parameters(name: str) -> None:
     assert str(message) == repr(message) == "<MakePaymentRequest>"
 
 
-def test_make_payment_optional_parameters_sent_and_identify_payment() -> None:
+def test_make_payment_optional_parameters_identify_payment() -> None:
     optional: dict[str, Any] = {"agent_identifier": "a1", "ach_sec_code": "WEB", "recurring": False}
     optional |= {"pricing_schedule_name": "consumer", "site_order_identifier": 6969}
     parameters = from_json_body(json_event(optional))

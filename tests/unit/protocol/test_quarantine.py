@@ -95,7 +95,7 @@ PAID = {"net_payment_amount": "1.00", "net_payment_currency": "USD"}
         (Authorization, valid_authorization(timestamp=None, payment_amount=""), INVALID, "timestamp payment_amount"),
         (Authorization, valid_authorization(pnm_order_identifier="a b"), INVALID, "pnm_order_identifier"),
         (Reversal, valid_reversal(reverse_type=None, reverse_code=None, reverse_amount=None), INVALID, "reverse_type"),
-        (Reversal, valid_authorization(payment_arn="7"), INVALID, "reverse_type"),
+        (Reversal, valid_authorization(payment_arn="7", payment_currency="CAD"), INVALID, "reverse_type"),
         (Reversal, valid_reversal(reverse_amount="0.00"), INVALID, "reverse_amount"),
     ],
 )
