@@ -275,7 +275,7 @@ def test_get_payment_with_quarantined_callback_only(api_driver: ApiDriver, confi
     }
 
 
-def test_get_payment_quarantined_beside_its_outcome(
+def test_get_payment_with_outcome_and_quarantined_callback(
     api_driver: ApiDriver, callback_driver: CallbackDriver, authorize: LambdaFunction
 ) -> None:
     pushed = authorization(payment_type="pin4", pnm_payment_identifier="1", pnm_order_identifier="order of a push")

@@ -42,7 +42,7 @@ def errors_of(model: type[PayNearMeRequest], additional: object) -> dict[str, st
 
 
 @each_request
-def test_additional_parameters_sent_beside_typed_ones(model: type[PayNearMeRequest]) -> None:
+def test_additional_parameters_sent_with_typed_parameters(model: type[PayNearMeRequest]) -> None:
     request = read(model, {"new_flag": True, "new_amount": 1.50, "ext_tax_id_pii": CANARY, "absent": None, "empty": ""})
     additional = {"new_flag": "true", "new_amount": "1.5", "ext_tax_id_pii": CANARY, "empty": ""}
     assert request.to_parameters() == read(model, None).to_parameters() | additional
