@@ -25,6 +25,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "version 3.1": {"version": "3.1"},
     "milliseconds": {"timestamp": "{seconds}123"},
     "fraction": {"timestamp": "{seconds}.5"},
+    "text with a name": {"site_order_annotation": "App version3.0"},
     "Payment": {"status": " Payment"},
     "DECLINE": {"status": "DECLINE"},
 }
