@@ -168,7 +168,8 @@ class Authorization(CallbackMessage):
         """Return also a reason for a confirmation and for a reversal, which need no decision."""
         if reason := super().unsupported_reason(parameters):
             return reason
-        is_other = has_outcome(parameters) or is_reversal(parameters)
+        # An authorization has no status.
+        is_other = parameters.get("status") or is_reversal(parameters)
         return QuarantineReason.WRONG_ENDPOINT if is_other else None
 
 

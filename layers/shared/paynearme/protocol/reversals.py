@@ -76,8 +76,7 @@ class Reversal(CallbackMessage):
     reverse_currency: Currency | None = None
     reverse_type: Identifier | None = None
     reverse_code: Identifier | None = None
-    # A bank, PayNearMe or a merchant's agent writes it. It is not consumer-controlled, and a decisive parameter
-    # follows it, so it must not contain the name of a parameter.
+    # A bank, PayNearMe or a merchant's agent writes it, not the consumer.
     reverse_reason: FreeText | None = None
     reverse_date: FreeText | None = None
 
