@@ -10,7 +10,14 @@ from operations.quarantine_client import QuarantineClient
 from operations.stack_lookup import environment_option, quarantine_of
 from paynearme.quarantine.operator_request import ListedCallback, ResolutionResponse, ResolutionStatus
 
+_MAX_WHY_LENGTH = 500
 _SUCCESSFUL = {ResolutionStatus.REPLAYED, ResolutionStatus.REPLAY_POSSIBLE, ResolutionStatus.DISCARDED}
+
+
+def _check_why(_: click.Context, __: click.Parameter, why: str) -> str:
+    if not 0 < len(why.strip()) <= _MAX_WHY_LENGTH:
+        raise click.BadParameter(f"give 1 to {_MAX_WHY_LENGTH} characters")
+    return why
 
 
 @click.group(help="Callbacks that could not be processed.")
@@ -35,38 +42,45 @@ def list_command(environment: str, *, as_json: bool) -> None:
 @environment_option
 @click.argument("identifier", required=False)
 @click.option("--reason", help="Replay all unresolved callbacks with this reason.")
-@click.option("--why", required=True, help="The reason for the replay. It is recorded.")
+@click.option("--why", required=True, callback=_check_why, help="The reason for the replay. It is recorded.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A parameter that PayNearMe confirmed.")
 @click.option("--dry-run", is_flag=True, help="Print what a replay does, and change nothing.")
 def replay(
     environment: str, identifier: str | None, reason: str | None, why: str, changes: tuple[str, ...], *, dry_run: bool
 ) -> None:
     """Replay callbacks. Exit with 1 if one of them is not replayed."""
-    if (identifier is None) == (reason is None):
-        raise click.UsageError("give either an identifier or --reason")
     if reason is not None and changes:
         raise click.UsageError("--set requires an identifier")
-    parameters = dict(change.partition("=")[::2] for change in changes)
+    if any("=" not in change for change in changes):
+        raise click.UsageError("--set requires NAME=VALUE")
+    parameters = dict(change.split("=", 1) for change in changes)
     with cli_errors():
         client = quarantine_of(environment)
-        identifiers = [identifier] if identifier else _with_reason(client, reason)
-        responses = [client.replay(each, why, parameters, dry_run=dry_run) for each in identifiers]
+        selected = _selected(client, identifier, reason)
+        responses = [client.replay(each, why, parameters, dry_run=dry_run) for each in selected]
     _print(responses)
 
 
-@quarantine.command(help="Resolve a callback without an effect on the ledger.")
+@quarantine.command(help="Resolve one callback, or all callbacks with a reason, without an effect on the ledger.")
 @environment_option
-@click.argument("identifier")
-@click.option("--why", required=True, help="The reason for the discard. It is recorded.")
-def discard(environment: str, identifier: str, why: str) -> None:
-    """Discard a callback. Exit with 1 if it is not discarded."""
+@click.argument("identifier", required=False)
+@click.option("--reason", help="Discard all unresolved callbacks with this reason.")
+@click.option("--why", required=True, callback=_check_why, help="The reason for the discard. It is recorded.")
+def discard(environment: str, identifier: str | None, reason: str | None, why: str) -> None:
+    """Discard callbacks. Exit with 1 if one of them is not discarded."""
     with cli_errors():
-        response = quarantine_of(environment).discard(identifier, why)
-    _print([response])
+        client = quarantine_of(environment)
+        responses = [client.discard(each, why) for each in _selected(client, identifier, reason)]
+    _print(responses)
 
 
-def _with_reason(client: QuarantineClient, reason: str | None) -> list[str]:
-    return [callback.identifier for callback in client.list() if callback.reason == reason]
+def _selected(client: QuarantineClient, identifier: str | None, reason: str | None) -> list[str]:
+    """Return the identifiers of the callbacks of a command."""
+    if (identifier is None) == (reason is None):
+        raise click.UsageError("give either an identifier or --reason")
+    return (
+        [identifier] if identifier else [callback.identifier for callback in client.list() if callback.reason == reason]
+    )
 
 
 def _print(responses: Sequence[ResolutionResponse]) -> None:

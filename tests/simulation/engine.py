@@ -253,9 +253,10 @@ class Engine:
             self.balances_of_events[event.site_customer_identifier or ""] += amount
 
     def expect_quarantine_event(self, change: Change) -> None:
-        """Check that a new quarantined callback has one event, except for a test message."""
+        """Check that a new or reopened quarantined callback has one event, except for a test message."""
         events = change_events(change.old, change.new, datetime.fromtimestamp(change.at, UTC))
-        assert len(events) == (not change.old and not change.new["test"]), f"events {events}"
+        is_opened = change.new["resolution"] != change.old.get("resolution")
+        assert len(events) == (is_opened and not change.new["test"]), f"events {events}"
         self.identifiers |= {event.event_identifier for event in events}
 
     def _receive_event(self, detail_type: str, detail: Mapping[str, Any]) -> None:

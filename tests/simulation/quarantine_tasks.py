@@ -6,7 +6,9 @@ from typing import Any
 from paynearme.ledger import schema
 from paynearme.ledger.event_mapping import change_events
 from paynearme.ledger.quarantine import (
+    DISCARDED,
     MAX_STORED_PER_PAYMENT,
+    UNRESOLVED,
     QuarantineEffect,
     QuarantineResult,
     UnprocessedCallback,
@@ -34,6 +36,8 @@ def start_quarantine(engine: Engine, message: Message) -> Task:
     def commit(change: Change) -> None:
         if schema.is_quarantined_callback(change.new):
             assert bool(change.old) is (callback_id in engine.model.quarantined), "a callback with two items"
+            if change.old.get("resolution") == DISCARDED and change.new["resolution"] == UNRESOLVED:
+                engine.model.resolved.remove(callback_id)
             engine.model.quarantined.setdefault(callback_id, message)
             engine.expect_quarantine_event(change)
         elif not message.content.test:

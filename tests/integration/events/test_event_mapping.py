@@ -305,7 +305,8 @@ def test_event_callback_quarantined_once_without_payment_event(
     assert details == [
         first,
         first | {"reason": "unsupported_callback", "pnm_payment_identifier": None},
-        first | {"pnm_payment_identifier": None, "pnm_order_identifier": "1 2"},
+        # A malformed identifier can contain a text.
+        first | {"pnm_payment_identifier": None, "pnm_order_identifier": None},
     ]
     assert MARKER not in str(records)
 

@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from paynearme.ledger import quarantine_items
-from paynearme.ledger.quarantine import MAX_STORED_PER_PAYMENT, QuarantineEffect, UnprocessedCallback, quarantine
+from paynearme.ledger.quarantine import (
+    MAX_STORED_PER_PAYMENT,
+    PARTITIONS,
+    QuarantineEffect,
+    UnprocessedCallback,
+    quarantine,
+)
 from paynearme.ledger.quarantine_items import (
     QuarantinedCallback,
     QuarantineSize,
@@ -30,7 +36,7 @@ from tests.support.interleaving import Interleaver
 from tests.support.message_fixtures import valid_authorization, valid_confirmation
 
 LATER = NOON + timedelta(hours=1)
-STORED, REPEATED, COUNTED, IGNORED = QuarantineEffect
+STORED, REOPENED, REPEATED, COUNTED, IGNORED = QuarantineEffect
 DISCARDED = Resolution("discarded", "ops", "a withdrawal", "8")
 
 
@@ -212,11 +218,25 @@ def test_unresolved_callbacks_listed_in_order_and_measured(store: Quarantine) ->
 
 
 def test_list_and_size_limited(store: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quarantine_items, "MAX_LISTED", 2)
-    for payment_id in range(4):
-        store.store(pnm_payment_identifier=str(payment_id))
+    monkeypatch.setattr(quarantine_items, "MAX_LISTED", PARTITIONS)
+    for payment_id in range(20):
+        store.store(NOON + timedelta(minutes=payment_id), pnm_payment_identifier=str(payment_id))
 
-    assert (len(store.list()), store.size(NOON).count) == (2, 2)
+    # The oldest one of each partition.
+    assert (len(store.list()), store.size(LATER)) == (PARTITIONS, QuarantineSize(PARTITIONS, 3600))
+
+
+def test_repetition_opens_discarded_callback_again(store: Quarantine, ledger_table: LedgerFixture) -> None:
+    store.store()
+    [callback] = store.list()
+    assert store.resolve(callback)
+
+    assert [store.store(LATER), store.store(LATER)] == [REOPENED, REPEATED]
+
+    [reopened] = store.list()
+    assert (reopened.identifier, reopened.received_at) == (callback.identifier, LATER)
+    assert ledger_table.payment()["quarantined_callbacks"] == 1
+    assert "expires_at_epoch" not in ledger_table.quarantined()[0]
 
 
 def test_resolved_callback_leaves_index_and_expires(store: Quarantine, ledger_table: LedgerFixture) -> None:
@@ -240,9 +260,6 @@ def test_resolved_callback_leaves_index_and_expires(store: Quarantine, ledger_ta
     payment = ledger_table.payment()
     assert payment["quarantined_callbacks"] == 0
     assert not [name for name in payment if name.startswith("quarantined_") and name != "quarantined_callbacks"]
-    # A repetition opens no resolved callback again.
-    assert store.store(LATER) is REPEATED
-    assert store.list() == []
     # The index can be outdated.
     store.table.update(
         Update(item["pk"], item["sk"], {"pending_partition": "QUARANTINE#00", "pending_since": "quarantined#2026"}),

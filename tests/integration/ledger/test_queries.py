@@ -255,7 +255,7 @@ def test_get_payment_with_reversal_only_returns_identity(api_driver: ApiDriver, 
 
 
 def test_get_payment_with_quarantined_callback_only(api_driver: ApiDriver, confirm: LambdaFunction) -> None:
-    other_order = {"pnm_payment_identifier": "1", "pnm_order_identifier": "order of a push"}
+    other_order = {"pnm_payment_identifier": "1", "pnm_order_identifier": "8001"}
     messages = [confirmation(status="void", payment_amount=str(amount), **other_order) for amount in range(5)]
     messages.insert(1, confirmation(payment_type="push-debit", **other_order))
     for hours, message in reversed([*enumerate(messages)]):
@@ -263,7 +263,7 @@ def test_get_payment_with_quarantined_callback_only(api_driver: ApiDriver, confi
 
     quarantined = [
         {"at": f"2026-11-20T{17 + hours}:00:00Z", "kind": "confirmation", "reason": "unknown_status"}
-        | {"pnm_order_identifier": "order of a push"}
+        | {"pnm_order_identifier": "8001"}
         for hours in (2, 3, 4, 5)
     ]
     assert payment_content(api_driver.get(payment_path("1"))) == NO_HISTORY | {

@@ -187,7 +187,6 @@ def test_quarantined_authorization_not_replayed(
 
 
 def test_discarded_callback_has_no_effect(
-    authorize: LambdaFunction,
     confirm: LambdaFunction,
     ledger_table: LedgerFixture,
     captured_output: CapturedOutput,
@@ -198,7 +197,47 @@ def test_discarded_callback_has_no_effect(
     for status in ("discarded", "already_resolved"):
         assert operate("discard", identifier=callback["identifier"], **WHO)["status"] == status
     assert operate("discard", identifier=f"{SITE}/0", **WHO)["status"] == "not_found"
-    assert confirm(confirmation(payment_type="push-debit")).status == 200
     assert operate("list") == {"callbacks": []}
     assert ledger_table.balances() == {}
     assert captured_output.metric_total("QuarantineDiscarded") == 1
+
+
+@pytest.mark.parametrize("marker", ["due_to_recipient_fee", "due_to_recipient_amount", "due_to_recipient_name"])
+def test_push_callback_never_replayed_as_received(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, replay: Callable[..., dict[str, Any]], marker: str
+) -> None:
+    assert confirm(confirmation(**{marker: "0.00"})).status == 200
+    assert replay()["status"] == "rejected"
+    assert ledger_table.balances() == {}
+
+
+@pytest.mark.parametrize("endpoint", ["confirm", "authorize", "reverse"])
+def test_reversal_by_its_reason_only_replayed_as_reversal(
+    cold_start: Callable[[str], LambdaFunction],
+    confirm: LambdaFunction,
+    ledger_table: LedgerFixture,
+    replay: Callable[..., dict[str, Any]],
+    endpoint: str,
+) -> None:
+    assert confirm(confirmation(payment_amount="100.00", net_payment_amount="100.00")).status == 200
+    message = confirmation(payment_amount="30.00", net_payment_amount="30.00", reverse_reason="Cardholder dispute")
+    function = cold_start(endpoint)
+    with pytest.MonkeyPatch.context() as patch:
+        if endpoint == "reverse":
+            patch.setattr(function.app, "reverse", None)
+        assert function(message).status == 200
+
+    assert replay()["status"] == "replayed"
+    assert cold_start("reverse")(message).status == 200
+
+    assert ledger_table.balances() == {CUSTOMER: Decimal("70.00")}
+
+
+def test_consumer_text_in_order_identifier_not_stored_or_logged(
+    confirm: LambdaFunction, ledger_table: LedgerFixture, captured_output: CapturedOutput
+) -> None:
+    text = "80080175585pnm_payment_identifier830466818968retailer_nameJane"
+    changes = {"pnm_payment_identifier": None, "pnm_order_identifier": text}
+    assert confirm(confirmation(**changes)).status == 200
+    assert confirm(confirmation(pnm_payment_identifier="830466818968receiver_phoneJane")).status == 200
+    assert "Jane" not in str(ledger_table.all_items()) + captured_output.text()

@@ -12,6 +12,7 @@ from paynearme.protocol.signing import string_to_sign
 from tests.support.message_fixtures import valid_authorization, valid_confirmation, valid_reversal
 
 TIMESTAMPS = (None, "7", "1748969962123", "1748969962.5", "2025-06-03T17:00:00Z", "2025-06-03 12:00:00 -05:00")
+UNUSUAL_TIMESTAMPS = ("2025-06-03t17:00:00z", "1e9", "1.748969962e+9", "-5", "abc", "Fri Nov 20")
 NULLS = ("agent_name", "payment_arn", "reverse_reason", "standin", "test", "user_environment", "pnm_withheld_amount")
 
 
@@ -19,7 +20,7 @@ NULLS = ("agent_name", "payment_arn", "reverse_reason", "standin", "test", "user
 @pytest.mark.parametrize(
     "change",
     [
-        *({"timestamp": timestamp} for timestamp in TIMESTAMPS),
+        *({"timestamp": timestamp} for timestamp in (*TIMESTAMPS, *UNUSUAL_TIMESTAMPS)),
         *({"version": version} for version in ("2.0", "3", "3.1", "3.10")),
         {"signature": "0" * 64, "format": "json"},
         *({name: ""} for name in NULLS),

@@ -7,9 +7,10 @@ import pytest
 from paynearme.errors import UnprocessableCallbackError
 from paynearme.protocol.callbacks import Authorization, Confirmation, read_callback
 from paynearme.protocol.quarantine import (
+    QuarantineReason,
     omitted_parameters,
     order_identifier,
-    payment_identifier,
+    pnm_identifier,
     stored_parameters,
 )
 from paynearme.protocol.reversals import Reversal
@@ -29,7 +30,7 @@ PUSH_TYPES = (
     "paypal-push",
     "venmo-push",
     "pin4",
-    "PIN4",
+    *("Pin 4", "pin-4", "pay_out", "cash_out"),
     "Payout",
     "disbursement",
     "withdrawal",
@@ -109,6 +110,7 @@ def test_unprocessable_callback_has_reason_and_names(
     ("model", "changes"),
     [
         *((model, {"payment_type": text}) for model in VALID for text in ("paypal", "venmo", "cash_app", "pinless")),
+        (Confirmation, {"due_to_recipient_amount": "", "due_to_recipient_currency": ""}),
         (Authorization, {"payment_currency": "CAD"}),
         (Confirmation, {"status": "decline", "payment_currency": "CAD", "net_payment_currency": None}),
         (Confirmation, dict.fromkeys(("reverse_amount", "reverse_code", "reverse_reason", "reverse_type"), "")),
@@ -120,6 +122,7 @@ def test_processable_callback_has_no_reason(model: Model, changes: Changes) -> N
     assert reason_of(model, VALID[model](**changes)) is None
 
 
+INVALID_REASON = QuarantineReason.INVALID_PARAMETERS
 STORED = valid_confirmation(site_customer_identifier="c-9", payment_type="credit", reverse_code="R01", test="true")
 OMITTED = {
     "site_order_identifier": "o" * 257,
@@ -127,6 +130,9 @@ OMITTED = {
     "site_channel": "consumeragent_nameJane",
     "site_subchannel": "oncetax_id_pii123",
     "payment_date": "1748969962user_agent_stringx",
+    "due_to_site_currency": "USDemailjane@x.com",
+    "payment_amount": "a lot",
+    "timestamp": "1748969962tracking_noteJane",
 }
 UNKNOWN = {
     **dict.fromkeys(("agent_name", "agent_email", "payment_bank_name", "payment_card_last4", "user_agent_string"), "J"),
@@ -137,21 +143,24 @@ UNKNOWN = {
 def test_stored_parameters_without_text_of_consumers() -> None:
     parameters = {**STORED, **OMITTED, **UNKNOWN, "net_payment_currency": "", "standin": ""}
 
-    assert stored_parameters(parameters) == {n: text for n, text in STORED.items() if n != "net_payment_currency"}
-    assert omitted_parameters(parameters) == sorted(OMITTED)
-    assert stored_parameters({"site_channel": "c" * 256}) == {"site_channel": "c" * 256}
-    assert omitted_parameters(STORED) == []
+    expected = {name: text for name, text in STORED.items() if name not in {*OMITTED, "net_payment_currency"}}
+    assert stored_parameters(parameters, INVALID_REASON) == expected
+    assert omitted_parameters(parameters, INVALID_REASON) == sorted(OMITTED)
+    assert omitted_parameters(STORED, INVALID_REASON) == []
+    # Each value of an ambiguous text can contain another parameter.
+    ambiguous = stored_parameters(STORED, QuarantineReason.AMBIGUOUS_TEXT)
+    assert STORED.keys() - ambiguous.keys() == {"payment_type", "reverse_code", "site_customer_identifier", "status"}
 
 
 @pytest.mark.parametrize(
     ("value", "order", "payment"),
     [
         ("80080175585", True, True),
-        *((text, True, False) for text in ("a b", "zoe@example.com", "8" * 65, "1site_channelx")),
+        *((text, True, False) for text in ("a b", "zoe@example.com", "8" * 65, "1site_channelx", "830466route")),
         *((text, False, False) for text in (None, "", "1\n2", "8\uffff", "8" * 257)),
     ],
 )
 def test_order_and_payment_identifier_only_if_usable(value: str | None, order: bool, payment: bool) -> None:
     parameters = {} if value is None else {"pnm_order_identifier": value, "pnm_payment_identifier": value}
     assert order_identifier(parameters) == (value if order else None)
-    assert payment_identifier(parameters) == (value if payment else None)
+    assert pnm_identifier(parameters, "pnm_payment_identifier") == (value if payment else None)

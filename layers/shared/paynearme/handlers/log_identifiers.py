@@ -1,5 +1,6 @@
 """Add the identifiers of orders and payments to the log line."""
 
+import re
 from collections.abc import Mapping
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -9,6 +10,8 @@ from paynearme.protocol.types import PnmIdentifier
 
 _IDENTIFIERS = ("pnm_order_identifier", "pnm_payment_identifier")
 _pnm_identifier: TypeAdapter[str] = TypeAdapter(PnmIdentifier)
+# A moved boundary can append another parameter, with personal data, to an identifier.
+_WITH_PARAMETER = re.compile(r"[0-9]{6}[a-z]")
 
 
 def log_identifiers(parameters: Mapping[str, str]) -> None:
@@ -31,6 +34,6 @@ def log_order_identifiers(response: BaseModel) -> None:
 
 def _is_identifier(value: object) -> bool:
     try:
-        return bool(_pnm_identifier.validate_python(value))
+        return not _WITH_PARAMETER.search(_pnm_identifier.validate_python(value))
     except ValidationError:
         return False

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from paynearme.ledger import schema
+from paynearme.ledger.quarantine import UNRESOLVED
 from paynearme.platform.dynamodb import Item
 from paynearme.protocol.callbacks import Outcome
 from paynearme.protocol.payment_events import (
@@ -44,7 +45,8 @@ def change_events(old: Item, new: Item, changed_at: datetime) -> Sequence[Event]
     """
     # The event source mapping filters the records also, but a redriven record bypasses it.
     if new and schema.is_quarantined_callback(new):
-        return [] if old or new["test"] else [_quarantined(new)]
+        is_opened = new["resolution"] == UNRESOLVED != old.get("resolution")
+        return [_quarantined(new)] if is_opened and not new["test"] else []
     # A payment's item without ``revision`` contains only quarantined callbacks.
     if not new or not schema.is_payment(new) or "revision" not in new or new["test"]:
         return []

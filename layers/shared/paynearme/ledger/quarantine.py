@@ -17,13 +17,12 @@ from paynearme.ledger.pending_payments import PENDING_ATTRIBUTES
 from paynearme.ledger.results import pascal_case
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table, Update
-from paynearme.protocol.callbacks import fingerprint
+from paynearme.protocol.callbacks import fingerprint, message_kind
 from paynearme.protocol.quarantine import (
     CallbackKind,
     QuarantineReason,
     omitted_parameters,
-    order_identifier,
-    payment_identifier,
+    pnm_identifier,
     stored_parameters,
 )
 
@@ -35,6 +34,9 @@ PARTITIONS = 4
 
 UNRESOLVED = "unresolved"
 """The ``resolution`` of an item that an operator must resolve."""
+
+DISCARDED = "discarded"
+"""The ``resolution`` of an item that an operator discarded."""
 
 _NEW = "attribute_not_exists(pk)"
 _BELOW_MAXIMUM = "(attribute_not_exists(quarantined_callbacks) OR quarantined_callbacks <= :max)"
@@ -60,6 +62,8 @@ class QuarantineEffect(StrEnum):
     """The effect of a callback on the quarantine."""
 
     STORED = "stored"
+    REOPENED = "reopened"
+    """The item was discarded, and is unresolved again."""
     REPEATED = "repeated"
     """The item exists, and its count of receptions increased."""
     COUNTED = "counted"
@@ -99,45 +103,64 @@ class QuarantineResult:
 def quarantine(table: Table, callback: UnprocessedCallback, now: datetime, deadline: Deadline) -> QuarantineResult:
     """Store a callback, once for all repetitions, with at most ``MAX_STORED_PER_PAYMENT`` for a payment.
 
-    A stale authorization of a payment with a decision is a late repetition, and only counted. Raises
-    ``LedgerUnavailableError``. Costs 1 request, 2 for a repetition and for a callback above the maximum.
+    A stale authorization of a payment with a decision is a late repetition, and only counted. A repetition of a
+    discarded callback opens its item again. Raises ``LedgerUnavailableError``. Costs 1 request, 2 for a repetition and
+    for a callback above the maximum, 3 for both.
     """
-    site_id = callback.site_identifier
     callback_id = fingerprint(callback.parameters)
-    key = schema.quarantine_key(site_id, callback_id)
-    item_update = Update(*key, _item_attributes(callback, callback_id, now), condition=_NEW)
-    payment_update = _payment_update(callback, callback_id, now)
-    updates = [item_update, payment_update] if payment_update else [item_update]
+    effect = _store(table, callback, callback_id, now, deadline)
+    identifier = schema.quarantine_identifier(callback.site_identifier, callback_id)
+    return QuarantineResult(callback.reason, identifier, effect)
+
+
+def _store(
+    table: Table, callback: UnprocessedCallback, callback_id: str, now: datetime, deadline: Deadline
+) -> QuarantineEffect:
+    key = schema.quarantine_key(callback.site_identifier, callback_id)
+    attributes = _item_attributes(callback, callback_id, now)
+    updates = [Update(*key, attributes, condition=_NEW)]
+    if payment_update := _payment_update(callback, callback_id, now):
+        updates.append(payment_update)
     conflicts = table.transact(updates, deadline)
+    effect = QuarantineEffect.STORED
+    if conflicts and conflicts.get(0, {}).get("resolution") == DISCARDED:
+        updates[0] = Update(
+            *key,
+            attributes,
+            removes=["expires_at_epoch"],
+            condition="resolution = :discarded",
+            condition_values={"discarded": DISCARDED},
+        )
+        conflicts, effect = table.transact(updates, deadline), QuarantineEffect.REOPENED
     if conflicts is None:
-        effect = QuarantineEffect.STORED
-    elif 0 in conflicts:
+        return effect
+    if 0 in conflicts:
         received = {"last_received_at": schema.stored_time(now)}
         table.update(Update(*key, received, increments={"received_count": Decimal(1)}), deadline)
-        effect = QuarantineEffect.REPEATED
-    elif callback.reason is QuarantineReason.STALE_TIMESTAMP and "decision" in conflicts[1]:
-        effect = QuarantineEffect.IGNORED
-    else:
-        payment = updates[1]
-        table.update(Update(payment.pk, payment.sk, increments={"quarantine_overflow": Decimal(1)}), deadline)
-        effect = QuarantineEffect.COUNTED
-    return QuarantineResult(callback.reason, schema.quarantine_identifier(site_id, callback_id), effect)
+        return QuarantineEffect.REPEATED
+    if callback.reason is QuarantineReason.STALE_TIMESTAMP and "decision" in conflicts[1]:
+        return QuarantineEffect.IGNORED
+    payment = updates[1]
+    table.update(Update(payment.pk, payment.sk, increments={"quarantine_overflow": Decimal(1)}), deadline)
+    return QuarantineEffect.COUNTED
 
 
 def _item_attributes(callback: UnprocessedCallback, callback_id: str, now: datetime) -> Item:
     partition = int(callback_id[:2], 16) % PARTITIONS
     pending = (f"{schema.QUARANTINE_PARTITION}{partition:02}", f"{schema.QUARANTINED_SINCE}{schema.stored_time(now)}")
+    kind = message_kind(callback.parameters)
     return {
         "site_identifier": callback.site_identifier,
-        "pnm_payment_identifier": payment_identifier(callback.parameters),
-        "pnm_order_identifier": order_identifier(callback.parameters),
+        "pnm_payment_identifier": pnm_identifier(callback.parameters, "pnm_payment_identifier"),
+        "pnm_order_identifier": pnm_identifier(callback.parameters, "pnm_order_identifier"),
+        "message_kind": None if kind is None else str(kind),
         "test": _is_test(callback),
         "kind": str(callback.kind),
         "reason": str(callback.reason),
         "resolution": UNRESOLVED,
         "fingerprint": callback_id,
-        "parameters": stored_parameters(callback.parameters),
-        "omitted_parameters": omitted_parameters(callback.parameters),
+        "parameters": stored_parameters(callback.parameters, callback.reason),
+        "omitted_parameters": omitted_parameters(callback.parameters, callback.reason),
         "invalid_parameters": list(callback.invalid_parameters),
         "function_version": callback.function_version,
         "received_at": schema.stored_time(now),
@@ -149,7 +172,7 @@ def _item_attributes(callback: UnprocessedCallback, callback_id: str, now: datet
 
 def _payment_update(callback: UnprocessedCallback, callback_id: str, now: datetime) -> Update | None:
     """Return the change of the payment that the callback names. It changes neither a decision nor an outcome."""
-    pnm_payment_identifier = payment_identifier(callback.parameters)
+    pnm_payment_identifier = pnm_identifier(callback.parameters, "pnm_payment_identifier")
     if pnm_payment_identifier is None:
         return None
     is_stale = callback.reason is QuarantineReason.STALE_TIMESTAMP
@@ -157,11 +180,11 @@ def _payment_update(callback: UnprocessedCallback, callback_id: str, now: dateti
         "reason": str(callback.reason),
         "kind": str(callback.kind),
         "at": schema.stored_time(now),
-        "pnm_order_identifier": order_identifier(callback.parameters) or "",
+        "pnm_order_identifier": pnm_identifier(callback.parameters, "pnm_order_identifier"),
     }
     return Update(
         *schema.payment_key(callback.site_identifier, pnm_payment_identifier, test=_is_test(callback)),
-        {schema.quarantined_attribute(callback_id): details},
+        {schema.quarantined_attribute(callback_id): {name: text for name, text in details.items() if text}},
         increments={"quarantined_callbacks": Decimal(1)},
         condition=f"{_BELOW_MAXIMUM} AND {_UNDECIDED}" if is_stale else _BELOW_MAXIMUM,
         condition_values={"max": Decimal(MAX_STORED_PER_PAYMENT - 1)},

@@ -15,7 +15,7 @@ from paynearme.platform.dynamodb import Item, Key, Table, Update
 from paynearme.protocol.quarantine import CallbackKind, QuarantineReason
 
 MAX_LISTED = 1000
-"""The maximum number of items that a list or a count contains."""
+"""The maximum number of items that a list or a count contains, in equal parts of the oldest of each partition."""
 
 RESOLVED_TTL = timedelta(days=90)
 """DynamoDB deletes a resolved item this long after its resolution (time to live)."""
@@ -44,6 +44,8 @@ class QuarantinedCallback:
     function_version: str
     received_at: datetime
     received_count: int
+    message_kind: CallbackKind | None = None
+    """The kind of the received parameters, or ``None`` if they are those of several kinds."""
 
     @property
     def identifier(self) -> str:
@@ -152,6 +154,7 @@ def parse_item(item: Item) -> QuarantinedCallback:
         function_version=item["function_version"],
         received_at=datetime.fromisoformat(item["received_at"]).astimezone(UTC),
         received_count=int(item["received_count"]),
+        message_kind=CallbackKind(item["message_kind"]) if "message_kind" in item else None,
     )
 
 
@@ -163,10 +166,7 @@ def _payment_key(callback: QuarantinedCallback) -> Key | None:
 def _index_items(table: Table, deadline: Deadline) -> Iterator[Item]:
     """Yield the entries of the index, at most ``MAX_LISTED``."""
     since_range = (schema.QUARANTINED_SINCE, f"{schema.QUARANTINED_SINCE}~")
-
-    def entries() -> Iterator[Item]:
-        for partition in range(PARTITIONS):
-            name = f"{schema.QUARANTINE_PARTITION}{partition:02}"
-            yield from table.query(INDEX, PENDING_ATTRIBUTES, name, since_range, deadline)
-
-    return islice(entries(), MAX_LISTED)
+    for partition in range(PARTITIONS):
+        name = f"{schema.QUARANTINE_PARTITION}{partition:02}"
+        entries = table.query(INDEX, PENDING_ATTRIBUTES, name, since_range, deadline)
+        yield from islice(entries, MAX_LISTED // PARTITIONS)

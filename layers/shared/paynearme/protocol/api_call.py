@@ -183,9 +183,12 @@ def status_word(value: object) -> str | None:
 
 
 def single_object(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the object ``name``, the only entry of the list ``<name>s``, or ``content`` itself without both."""
+    """Return the object ``name``, the only entry of the list ``<name>s``, or ``content`` itself without both.
+
+    An empty object counts as missing.
+    """
     for value in (content.get(name), content.get(f"{name}s")):
         only_entry = value[0] if isinstance(value, list) and len(value) == 1 else value
-        if isinstance(only_entry, Mapping):
+        if isinstance(only_entry, Mapping) and only_entry:
             return only_entry
     return content

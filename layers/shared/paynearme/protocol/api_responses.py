@@ -139,7 +139,9 @@ class QuarantinedDetails(ApiModel):
     at: datetime = Field(description="The time of the callback.")
     kind: CallbackKind = Field(description="The endpoint of the callback.")
     reason: QuarantineReason = Field(description="The code of the reason for which it was not processed.")
-    pnm_order_identifier: str = Field(description="The order that the callback names.")
+    pnm_order_identifier: PnmIdentifier | None = Field(
+        default=None, description="The order that the callback names. null if it is malformed."
+    )
 
 
 class PaymentResponse(ApiModel):

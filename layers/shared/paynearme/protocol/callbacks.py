@@ -39,7 +39,8 @@ _REVERSAL_FIELDS = ("reverse_amount", "reverse_code", "reverse_reason", "reverse
 
 # PayNearMe publishes neither the parameters nor the payment types of disbursements. These occur in records.
 _PUSH_PARAMETER_PREFIX = "due_to_recipient_"
-_PUSH_PAYMENT_TYPE = re.compile(r"push|pin4|payout|disburse|withdraw", re.IGNORECASE)
+_PUSH_PAYMENT_TYPE = re.compile(r"push|pin4|payout|cashout|disburse|withdraw")
+_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 # A changed boundary in these texts gives a consumer no advantage.
 _CONSUMER_CONTROLLED = frozenset(
@@ -118,8 +119,9 @@ class CallbackMessage(Message):
     @classmethod
     def unsupported_reason(cls, parameters: Mapping[str, str]) -> QuarantineReason | None:
         """Return the reason for which a message is none that this project processes, or ``None``."""
-        is_push = any(name.startswith(_PUSH_PARAMETER_PREFIX) for name in parameters)
-        if is_push or _PUSH_PAYMENT_TYPE.search(parameters.get("payment_type", "")):
+        is_push = any(value and name.startswith(_PUSH_PARAMETER_PREFIX) for name, value in parameters.items())
+        payment_type = _SEPARATORS.sub("", parameters.get("payment_type", "").lower())
+        if is_push or _PUSH_PAYMENT_TYPE.search(payment_type):
             return QuarantineReason.PUSH_CALLBACK
         return None if parameters.get("pnm_payment_identifier") else QuarantineReason.UNSUPPORTED_CALLBACK
 
@@ -130,7 +132,7 @@ def read_callback[M: CallbackMessage](model: type[M], parameters: Mapping[str, s
     Raises ``UnprocessableCallbackError`` with the reason. An ambiguous message has no other reason: the quarantine
     replays messages with another reason as they were received.
     """
-    if ambiguous := ambiguous_parameters(parameters, model.model_fields, _all_field_names(), _CONSUMER_CONTROLLED):
+    if ambiguous := ambiguous_parameters(parameters, _all_field_names(), _CONSUMER_CONTROLLED):
         raise UnprocessableCallbackError(QuarantineReason.AMBIGUOUS_TEXT, ambiguous)
     if reason := model.unsupported_reason(parameters):
         raise UnprocessableCallbackError(reason)
@@ -191,6 +193,13 @@ def has_outcome(parameters: Mapping[str, str]) -> bool:
 
 def _is_paid(parameters: Mapping[str, str]) -> bool:
     return _normalized_status(parameters.get("status", "")) == Outcome.PAYMENT
+
+
+def message_kind(parameters: Mapping[str, str]) -> CallbackKind | None:
+    """Return the kind that the parameters themselves have, or ``None`` if they are those of several kinds."""
+    if is_reversal(parameters):
+        return CallbackKind.REVERSAL
+    return CallbackKind.CONFIRMATION if has_outcome(parameters) else None
 
 
 def is_reversal(parameters: Mapping[str, str]) -> bool:

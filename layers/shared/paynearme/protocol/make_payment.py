@@ -129,13 +129,13 @@ def submission_result(http_status: int, response: Mapping[str, Any]) -> Submissi
         return SubmissionResult.UNKNOWN
     if words & _ACCEPTED_STATUSES:
         is_clear = words <= _ACCEPTED_STATUSES and status_word(response.get("status")) in ("ok", None)
-        is_clear = is_clear and not (has_code or is_rejected)
+        is_clear = is_clear and not (has_code or is_rejected or response.get("errors"))
         return SubmissionResult.SUBMITTED if is_clear else SubmissionResult.UNKNOWN
     if is_rejected:
         return SubmissionResult.REJECTED
     if has_code or (words and words <= _FAILED_STATUSES):
         return SubmissionResult.FAILED
-    is_submitted = not words and is_success(http_status, response)
+    is_submitted = not words and not response.get("errors") and is_success(http_status, response)
     return SubmissionResult.SUBMITTED if is_submitted else SubmissionResult.UNKNOWN
 
 

@@ -146,7 +146,7 @@ class CallbackQuarantined(Event):
     reason: QuarantineReason = Field(description="The code of the reason for which it was not processed.")
     quarantine_identifier: str = Field(description="The identifier for the operator's commands.")
     pnm_payment_identifier: PnmIdentifier | None = None
-    pnm_order_identifier: Identifier | None = None
+    pnm_order_identifier: PnmIdentifier | None = None
 
 
 EVENTS: tuple[type[Event], ...] = (

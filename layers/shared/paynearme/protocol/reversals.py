@@ -41,7 +41,7 @@ class ReversalKind(StrEnum):
 # A parameter that follows the type or the code in the signed text, if it has no value of its own. Only names from
 # ``reverse_type`` to ``site_identifier`` can follow, and PayNearMe's names contain an underscore.
 _NEXT_NAME = r"(?-i:(?=(?:r[e-z]|s[a-i])[a-z0-9]*_))"
-_CHARGEBACK = r"charge[ _-]?back"
+_CHARGEBACK = r"charge[ _-]*back"
 _REFUND = r"(?:(?:full|partial)[ _-])?refund(?:ed)?|cancel(?:led|ed|lation)|void(?:ed)?"
 
 
@@ -56,7 +56,10 @@ _KINDS = tuple(
         (_whole(_CHARGEBACK), ReversalKind.CHARGEBACK),
         (_whole(r"(?:(?:ach|bank)[ _-])?return(?:ed)?"), ReversalKind.RETURN),
         (_whole(_REFUND), ReversalKind.OTHER),
-        (rf"^(?=.*(?:{_CHARGEBACK}|dispute|return)).*(?:revers|overturn|withdrawn|won)", ReversalKind.UNDONE),
+        (
+            rf"^(?=.*(?:{_CHARGEBACK}|dispute|return)).*(?:revers|overturn|withdrawn|reject|recover|favor|w[io]n(?![a-z]))",
+            ReversalKind.UNDONE,
+        ),
         (r"re[ _-]?present", ReversalKind.UNDONE),
         (_CHARGEBACK, ReversalKind.UNKNOWN),
         (r"return", ReversalKind.RETURN),
