@@ -6,15 +6,14 @@ text has the same signature.
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import combinations_with_replacement, islice, product
 
 import pytest
 
 from paynearme.errors import UnprocessableCallbackError, ValidationFailedError
 from paynearme.protocol.callbacks import Authorization, Confirmation, read_callback
-from paynearme.protocol.parsing import read_message
 from paynearme.protocol.quarantine import QuarantineReason
-from paynearme.protocol.reversals import Reversal, ReversalKind
+from paynearme.protocol.reversals import Reversal
 from paynearme.protocol.signing import UNSIGNED, string_to_sign
 from sandbox.clients.sample_messages import load
 from sandbox.fake_paynearme.messages import build_confirmation, build_reversal, stringify_parameters
@@ -25,8 +24,8 @@ type Parameters = dict[str, str]
 type Model = type[Authorization | Confirmation | Reversal]
 type FieldSequence = list[str]
 
-ORDER = ("pnm_order_identifier", "site_customer_identifier", "site_order_identifier", "site_payment_identifier")
-PAYMENT = ("pnm_payment_identifier", *ORDER, "test", "payment_type")
+IDENTIFIERS = ("pnm_order_identifier", "pnm_payment_identifier", "site_customer_identifier", "site_payment_identifier")
+PAYMENT = (*IDENTIFIERS, "test", "payment_type")
 AMOUNTS = ("payment_currency", "payment_amount", "net_payment_amount", "site_channel", "site_subchannel")
 DECISIVE_FIELDS: dict[Model, tuple[str, ...]] = {
     Authorization: (*PAYMENT, *AMOUNTS),
@@ -42,72 +41,30 @@ def fields(text: str) -> Parameters:
 
 # Each pair has one signed text.
 AMBIGUOUS_AUTHORIZATIONS = [
-    ("test=true", "testtrue="),
-    ("test=true", "testtr=ue"),
-    ("test=true", "tes=ttrue"),
-    ("site_subchannel=weekly&test=true", "site_subchannelweeklytest=true"),
-    ("site_subchannel=weekly&test=true", "site_subchannel=weeklytest&t=rue"),
     ("site_order_annotation=one for the road&test=true", "site_order_annotation=one for &the= roadtesttrue"),
-    ("payment_type=credit", "payment_typecredit="),
-    ("payment_type=crypto", "payment_typecr=ypto"),
     ("payment_type=paypal", "payment_type=&paypal="),
     ("payment_date=1749067230&payment_type=ach", "payment_date1749067230payment_type=ach"),
-    ("payment_method=visa&payment_type=credit", "payment_methodvisapayment_typecredit="),
-    ("payment_type=ach&payment_type_detail=visa", "payment_type=achpayment_type_detailvisa"),
-    ("payment_type=ach&payment_type_detail=visa", "payment_type=achpayment_ty&pe_detail=visa"),
-    ("payment_type_detail=visa", "payment_type=_detailvisa"),
-    ("payment_types_total=2", "payment_type=s_total2"),
-    ("site_channel=consumer", "site_channelcon=sumer"),
-    ("site_subchannel=scheduled_one_time", "site_subchannel=scheduled_one_&time="),
-    ("site_subchannel=scheduled_one_time", "site_subchannels=cheduled_one_time"),
     ("site_subchannel=scheduled_one_time&status_code=7", "site_subchannel=scheduled_one_timestatus_code7"),
-    ("net_payment_amount=350.00", "net_payment_amount350=.00"),
-    ("net_payment_amount=350.00", "net_payment=_amount350.00"),
     ("agent_name=Joe&net_payment_amount=350.00", "agent_name=Joenet_payment_amount350.00"),
-    ("site_customer_identifier=773", "site_customer_identifier773="),
-    ("site_customer_identifier=773", "site_customer_identifie=r773"),
     ("settlement_method=SM7&site_customer_identifier=+1555", "settlement_method=SM7site_customer_identifier+1555"),
-    ("site_customer_identifier=773&site_customer_name=Zoe", "site_customer_identifier=773site_customer_nameZoe"),
-    ("site_customer_identifier=773&site_date=7", "site_customer_identifier=773site_date7"),
     (
-        "site_customer_identifier=773&site_customer_identifier_type=email",
-        "site_cust=omer_identifier773&site_customer_identifier=_typeemail",
+        "site_customer_identifier=7&site_customer_identifier_x=1",
+        "site_c=ustomer_identifier7&site_customer_identifier=_x1",
     ),
     ("pnm_payment_identifier=830466818968&promo_code=abc", "pnm_payment_identifier=830466818968promo_codeabc"),
-    ("site_payment_identifier=88&tested_at=174", "site_payment_identifier=88te&sted_at174="),
-    ("site_order_identifier=A test1", "site_order_identifier=A tes&t=1"),
-    ("site_order_identifier=smith42", "site_order_identifiers=mith42"),
     ("site_order_annotation={&site_paid_test=true", "site_order_annotation={site_paid_&test=true"),
-    ("site_order_identifier=577&standin=", "site_order_identifier=577standin"),
-    ("site_order_identifier=timestamp123", "site_order_iden=tifiertimestamp123"),
 ]
 AMBIGUOUS_REVERSALS = [
-    ("reverse_type=chargeback", "reverse_typecharge=back"),
-    ("reverse_type=Chargeback", "reverse_typ=eChargeback"),
-    ("reverse_type=Refund&settlement_note=chargeback", "reverse_type=Refundsettlement_notechargeback"),
-    ("reverse_code=R01&reverse_code_detail=1", "reverse_code=R01reverse_code_detail1"),
-    (
-        "reverse_reason=Card Absent Environment&reverse_type=Chargeback",
-        "reverse_reason=Card Absent Envi&ronmentreverse_type=Chargeback",
-    ),
-    ("payment_amount=354.99&reverse_amount=20", "payment_amount=354.99&reverse_amoun=t20"),
-    ("site_order_identifier=577&status=reversed", "site_order_identifier=577statusreversed"),
+    ("reverse_reason=No Environment&reverse_type=Refund", "reverse_reason=No Envi&ronmentreverse_type=Refund"),
     ("status=reversed&test=true", "status=reversedtesttrue"),
-    ("site_subchannel=&status=reversed", "site_subchannel=statusreversed"),
-    (
-        "site_order_annotation=x&test=true&timestamp=1748969962",
-        "site_order_annotation=xtesttruetimestamp1748969962",
-    ),
     ("payment_amount=354.99&promo_code=abc&reverse_amount=20", "payment_amount=354.99&promo_codeabcreverse_amount=20"),
 ]
 
 
-@pytest.mark.parametrize(
-    ("model", "first", "second"),
-    [(Authorization, *pair) for pair in AMBIGUOUS_AUTHORIZATIONS] + [(Reversal, *pair) for pair in AMBIGUOUS_REVERSALS],
-)
-def test_boundary_ambiguity_second_split_rejected(model: Model, first: str, second: str) -> None:
-    valid = valid_reversal if model is Reversal else valid_authorization
+@pytest.mark.parametrize(("first", "second"), AMBIGUOUS_AUTHORIZATIONS + AMBIGUOUS_REVERSALS)
+def test_boundary_ambiguity_second_split_rejected(first: str, second: str) -> None:
+    is_reversal = (first, second) in AMBIGUOUS_REVERSALS
+    model, valid = (Reversal, valid_reversal) if is_reversal else (Authorization, valid_authorization)
     removed: dict[str, None] = dict.fromkeys(fields(first))
     original, changed = valid(**fields(first)), valid(**{**removed, **fields(second)})
     assert string_to_sign(changed) == string_to_sign(original)
@@ -117,109 +74,27 @@ def test_boundary_ambiguity_second_split_rejected(model: Model, first: str, seco
     assert exc_info.value.reason in {QuarantineReason.AMBIGUOUS_TEXT, QuarantineReason.INVALID_PARAMETERS}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("pnm_processing_fee4.99", "site_customer_identifier payment_amount", "x" * 10_000),
-        *("testtrue statuspayment timestamp1 version3.0", "Joenet_payment_amount350.00"),
-    ],
-    ids=lambda text: f"{text:.30}",
+CONSUMER_TEXTS = (
+    *("pnm_processing_fee4.99", "testtrue statuspayment timestamp1 version3.0", "Joenet_payment_amount350.00"),
+    *("site_customer_identifier payment_amount", "x" * 1_000),
 )
+
+
+@pytest.mark.parametrize("text", CONSUMER_TEXTS)
 def test_consumer_controlled_text_any_content_valid(text: str) -> None:
-    models: list[tuple[Model, Parameters]] = [
-        *((Authorization, valid_authorization()), (Confirmation, valid_confirmation()), (Reversal, valid_reversal()))
-    ]
     for name in ("user_agent_string", "user_environment", "agent_name", "agent_email", "payment_bank_name"):
-        for model, parameters in models:
-            message = read_callback(model, parameters | {"net_payment_amount": "350.00", name: text})
-            assert getattr(message, name) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *('{"payment_date": "soon", "pnm_order_identifier": "1"}', '{"site_payment_identifier": "1"}'),
-        *("site_subchannel: none", "test=true"),
-    ],
-)
-def test_merchant_text_with_parameter_names_valid(text: str) -> None:
-    message = stringify_parameters(load("authorization")["cash"])
-    for name in ("site_order_annotation", "custom_data"):
-        assert getattr(read_callback(Authorization, message | {name: text}), name) == text
-
-
-GLUED_NAMES = {
-    "version3.0": "version",
-    "testtrue": "test",
-    "statuspayment": "status",
-    "statusdecline": "status",
-    "timestamp123": "timestamp",
-    "site_order_identifier#12345": "site_order_identifier",
-}
-TEXT_FIELDS = (
-    *("aa_new", "payment_card_type", "promo_code", "retailer_location_address", "retailer_name", "settlement_method"),
-    *("site_order_annotation", "site_order_identifier", "site_paid_new", "user_device", "zz_new"),
-)
-REVERSAL_TEXTS = ("reverse_code", "reverse_reason", "reverse_type")
-
-
-def has_valid_split(model: Model, parameters: Parameters, name: str, glued_name: str) -> bool:
-    """Return whether the text is also a valid message with ``glued_name`` after a part of the text."""
-    sequence = [part for other in sorted(parameters) for part in (other, parameters[other])]
-    position = sequence[::2].index(name) * 2 + 1
-    for changed in insert_boundaries(sequence, position):
-        message = dict(zip(changed[::2], changed[1::2], strict=True))
-        if changed[position + 1] == glued_name:
-            try:
-                read_message(model, message)
-            except ValidationFailedError:
-                continue
-            return True
-    return False
-
-
-@pytest.mark.parametrize("word", GLUED_NAMES)
-@pytest.mark.parametrize("name", ["authorization cash", "confirmation of cash", "reversal bank_return", "short"])
-def test_glued_word_ambiguous_only_with_other_valid_split(name: str, word: str) -> None:
-    model, parameters = MESSAGES.get(name, (Authorization, valid_authorization()))
-    count = 0
-    for field in (*TEXT_FIELDS, *(REVERSAL_TEXTS if model is Reversal else ())):
-        for text in (word, f"App {word}", f"No. 7{word}"):
-            changed = parameters | {field: text}
-            expected = has_valid_split(model, changed, field, GLUED_NAMES[word])
-            count += expected
-            try:
-                read_callback(model, changed)
-            except UnprocessableCallbackError as error:
-                assert (error.reason, expected) == (QuarantineReason.AMBIGUOUS_TEXT, True), (field, text)
-            else:
-                assert not expected, (field, text)
-    # The version and the timestamp are the last parameters, so a split would repeat them.
-    assert count > 0 or name != "short" or word in {"version3.0", "timestamp123"}
-
-
-def test_text_with_thousand_names_ambiguous() -> None:
-    parameters = valid_authorization(site_order_annotation="x" + "testtrue" * 7000)
-    with pytest.raises(UnprocessableCallbackError):
-        read_callback(Authorization, parameters)
-    assert read_callback(Authorization, parameters | {"site_order_annotation": "test" * 15_000})
+        changes = {"net_payment_amount": "350.00", name: text}
+        assert getattr(read_callback(Authorization, valid_authorization(**changes)), name) == text
+        assert getattr(read_callback(Confirmation, valid_confirmation(**changes)), name) == text
+        assert getattr(read_callback(Reversal, valid_reversal(**changes)), name) == text
 
 
 PLAUSIBLE_PARAMETERS = fields(
     "payment_amounts_total=7.00&payment_type_detail=visa&payment_types_total=2&original_payment_type=credit"
     "&pnm_payment_new=7&promo_code=abc&refund_amount=7&reverse_type_detail=first&reverse_zzz=7&risk_score=7"
     "&site_channel_detail=web&site_city=rome&site_customer_identifier_type=email&site_customer_name=Zoe"
-    "&site_is_test=true&site_zone=7&status_code=7&tested_at=1749067230&is_latest=true&is_test=false"
-    "&processing_mode=live&prepayment_type=full&created_at=2025-06-04"
+    "&site_is_test=true&status_code=7&tested_at=1749067230&is_test=false&prepayment_type=full&created_at=2025-06-04"
 )
-
-
-def test_unknown_parameter_plausible_names_valid() -> None:
-    for name, value in PLAUSIBLE_PARAMETERS.items():
-        for extra in ({name: value}, {name: ""}, PLAUSIBLE_PARAMETERS):
-            assert read_callback(Authorization, valid_authorization(**extra)).payment_type is None
-            assert read_callback(Confirmation, valid_confirmation(**extra)).test is False
-            assert read_callback(Reversal, valid_reversal(**extra)).kind is ReversalKind.RETURN
 
 
 def sample_messages() -> Iterator[tuple[str, Model, dict[str, str | bool]]]:
@@ -241,41 +116,96 @@ MESSAGES: dict[str, tuple[Model, Parameters]] = {
 }
 ADDITIONS: dict[str, Parameters] = {
     "none": {},
-    "new after the payment": fields("pnm_payment_new=7"),
+    "new after the payment": {"pnm_payment_new": "7"},
     "new about money": fields("test=true&refund_amount=7&reverse_zzz=7&site_a=7&pnm_zzz_new=7"),
     "glued words and nulls": fields(
-        "agent_name=Joe statuspayment&payment_card_type=Visa testtrue&settlement_method=statuspayment"
-        "&retailer_name=Walgreens timestamp123&promo_code=site_order_identifier#12345&standin="
-        "&site_order_annotation=App version3.0&zz_new=testtrue"
-        "&version=3.1&payment_date=&reverse_date=&site_subchannel=&user_device="
+        "agent_name=Joe statuspayment&retailer_name=Walgreens timestamp123&site_order_annotation=App version3.0"
+        "&zz_new=testtrue&version=3.1&payment_date=&reverse_date=&site_subchannel=&user_device="
     ),
     "lower case": fields("test=true&site_customer_identifier=test-true&settlement_method=sm1"),
     "long values": PLAUSIBLE_PARAMETERS
-    | fields(
-        "test=true&site_customer_identifier=customer-zoe&site_order_annotation=one for the road"
-        "&site_subchannel=scheduled_one_time&agent_name=Joe Doe"
-    ),
+    | fields("test=true&site_customer_identifier=customer-zoe&site_order_annotation=one for the road")
+    | fields("site_subchannel=scheduled_one_time&agent_name=Joe Doe"),
 }
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        *("payment_type=ach_guaranteed", "payment_type=crypto", "site_channel=consumer_kiosk", "payment_type="),
-        *("site_channel=onsite_kiosk", "site_subchannel=scheduled_two_times", "site_customer_identifier=test-true"),
-        *("site_customer_identifier=website_guest", "pnm_payment_identifier=9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"),
-    ],
+NEW_VALUES = (
+    *("payment_type=ach_guaranteed", "payment_type=crypto", "site_channel=consumer_kiosk", "payment_type="),
+    *("site_channel=onsite_kiosk", "site_subchannel=scheduled_two_times", "site_customer_identifier=test-true"),
+    *("site_customer_identifier=website_guest", "pnm_payment_identifier=9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"),
 )
+
+
+@pytest.mark.parametrize("changed", NEW_VALUES)
 def test_decisive_field_new_value_valid(changed: str) -> None:
     for model, parameters in MESSAGES.values():
         message = read_callback(model, parameters | fields(changed))
         assert {name: getattr(message, name) or "" for name in fields(changed)} == fields(changed)
 
 
+NEW_NAMES = re.findall(
+    r"\w+",
+    "amount channel currency id ip_address memo network payer payment_method payment_rail platform pnm_fee processor "
+    "promo reason region retry reversal_id reverse_date_time reverse_id risk rtp session session_id settlement_date "
+    "site_channel_type site_code site_customer_type site_name site_order_type site_payment_type site_subsidiary "
+    "sitecode sku source standing status_reason sub_status subtype test_mode token type user_id wallet",
+)
+DOCUMENTED_NAMES = {name for model in DECISIVE_FIELDS for name in model.model_fields}
+CONTINUED_NAMES = {name + end for name in DOCUMENTED_NAMES for end in ("_time", "_code", "s", "s_total")}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_new_parameters_of_paynearme_valid(name: str) -> None:
+    model, parameters = MESSAGES[name]
+    original = read_callback(model, parameters)
+    additions = [{new: value} for new in NEW_NAMES for value in ("abc", "7", "", "A B", "true", "c@x.org")]
+    additions += [{new: "7"} for new in CONTINUED_NAMES - DOCUMENTED_NAMES]
+    additions += [{new: text} for new, value in PLAUSIBLE_PARAMETERS.items() for text in (value, "")]
+    for addition in (*additions, PLAUSIBLE_PARAMETERS):
+        message = read_callback(model, parameters | addition)
+        assert all(getattr(message, field) == getattr(original, field) for field in PAYMENT), addition
+
+
+GLUED_WORDS = (
+    *("version3", "version3.0", "version3.1", "timestamp123", "testtrue", "statuspayment", "statusDecline"),
+    *("site_order_identifier#12345", "net_payment_amount5.00", "payment_typeach"),
+)
+
+
+@pytest.mark.parametrize("word", GLUED_WORDS)
+def test_glued_word_without_other_valid_split_valid(word: str) -> None:
+    confirmation = valid_confirmation(site_customer_identifier="c1", payment_type="ach", test="false")
+    names = "payment_card_type promo_code retailer_name settlement_method site_order_annotation site_order_identifier"
+    for name, text in product(("aa_new", *names.split(), "user_device", "zz_new"), (word, f"App {word}")):
+        assert read_callback(Confirmation, confirmation | {name: text}).payment_type == "ach"
+    for name in ("reverse_code", "reverse_reason", "reverse_type"):
+        assert read_callback(Reversal, valid_reversal(**{name: f"App {word}"})).payment_type is None
+
+
+@pytest.mark.parametrize(
+    ("name", "ambiguous_text", "valid_text"),
+    [
+        ("site_order_annotation", "App testtrue", "App testtrue 7"),
+        ("site_order_annotation", "App testtrue", "test=true site_subchannel: none"),
+        ("site_order_annotation", "App statusPayment", "App status: payment"),
+        ("site_order_annotation", "site_payment_identifier7", '{"site_payment_identifier": "1"}'),
+        ("custom_data", "due_to_recipient_amount5", '{"pnm_order_identifier": "1", "due_to_site_amount": "1"}'),
+        ("aa_new", "net_payment_amount5.00", "net_payment_amount5.000"),
+        ("payment_method_identifier", "payment_typecash", "payment_type_cash"),
+        ("settlement_method", "site_customer_identifier7", "site_order_annotation7"),
+        ("retailer_name", "reverse_reason7", "reverse_reason 7"),
+    ],
+)
+def test_glued_word_possible_position_ambiguous(name: str, ambiguous_text: str, valid_text: str) -> None:
+    assert read_callback(Authorization, valid_authorization(**{name: valid_text}))
+    with pytest.raises(UnprocessableCallbackError) as exc_info:
+        read_callback(Authorization, valid_authorization(**{name: ambiguous_text}))
+    assert exc_info.value.reason is QuarantineReason.AMBIGUOUS_TEXT
+
+
 def is_ordered(sequence: FieldSequence, index: int) -> bool:
     """Return whether the name at ``index`` is valid and sorts between its neighbours."""
-    name = sequence[index]
-    previous, following = sequence[index - 2] if index else "", [*sequence[index + 2 : index + 3], "~"][0]
+    name, previous, following = sequence[index], sequence[index - 2] if index else "", [*sequence[index + 2 :], "~"][0]
     return previous < name < following and name not in UNSIGNED and re.fullmatch("[a-z][a-z0-9_]*", name) is not None
 
 
@@ -294,17 +224,16 @@ def insert_boundaries(sequence: FieldSequence, index: int) -> Iterator[FieldSequ
     text = sequence[index]
     if index % 2:
         for match in re.finditer(r"(?=([a-z][a-z0-9_]*))", text):
-            for end in range(match.start() + 1, match.end(1) + 1):
-                changed = [*sequence[:index], text[: match.start()], text[match.start() : end], text[end:]]
-                changed += sequence[index + 1 :]
+            start = match.start()
+            for end in range(start + 1, match.end(1) + 1):
+                changed = [*sequence[:index], text[:start], text[start:end], text[end:], *sequence[index + 1 :]]
                 if is_ordered(changed, index + 1):
                     yield changed
         return
-    for end in range(1, len(text)):
-        for start in range(end, len(text)):
-            changed = [*sequence[:index], text[:end], text[end:start], text[start:], *sequence[index + 1 :]]
-            if text[:end] < text[start:] and is_ordered(changed, index) and is_ordered(changed, index + 2):
-                yield changed
+    for end, start in combinations_with_replacement(range(1, len(text)), 2):
+        changed = [*sequence[:index], text[:end], text[end:start], text[start:], *sequence[index + 1 :]]
+        if text[:end] < text[start:] and is_ordered(changed, index) and is_ordered(changed, index + 2):
+            yield changed
 
 
 def merge_fields(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]:
@@ -317,9 +246,8 @@ def merge_fields(sequence: FieldSequence, index: int) -> Iterator[FieldSequence]
 
 
 def single_changes(sequence: FieldSequence, indexes: range | None = None) -> Iterator[tuple[FieldSequence, int]]:
-    for index in indexes or range(len(sequence)):
-        for search in (move_boundary, insert_boundaries, merge_fields):
-            yield from ((changed, index) for changed in search(sequence, index))
+    for index, search in product(indexes or range(len(sequence)), (move_boundary, insert_boundaries, merge_fields)):
+        yield from ((changed, index) for changed in search(sequence, index))
 
 
 def double_changes(sequence: FieldSequence) -> Iterator[tuple[FieldSequence, int]]:
@@ -339,27 +267,21 @@ def undetected_changes(model: Model, original: Parameters, *, double: bool = Fal
     try:
         original_values = decisive_values(original)
     except UnprocessableCallbackError as error:
-        # A message of another kind: no split is a message of this one.
+        # No split of a message of another kind is a message of this one.
         assert error.reason in {QuarantineReason.PUSH_CALLBACK, QuarantineReason.WRONG_ENDPOINT}
         original_values = {}
 
     def decisive_texts(parameters: Parameters) -> Parameters:
         # The kind of a reversal depends on the type and the unknown parameters after it.
-        return {
-            name: text
-            for name, text in parameters.items()
-            if name in original_values or "reverse_" <= name < "site_" or "payment_amount" in name
-        }
+        relevant = original_values.keys() | {"payment_amount"}
+        return {name: text for name, text in parameters.items() if name in relevant or "reverse_" < name < "site_i"}
 
-    original_texts = decisive_texts(original)
     search = double_changes if double else single_changes
     for sequence, _ in search([part for name in sorted(original) for part in (name, original[name])]):
         parameters = dict(zip(sequence[::2], sequence[1::2], strict=True))
-        if parameters.get("site_identifier") != original["site_identifier"]:
-            # The site selects the key.
-            continue
-        if original_values and decisive_texts(parameters) == original_texts:
-            # The decisive values are the same for most splits, so the test skips their validation.
+        has_same_texts = original_values and decisive_texts(parameters) == decisive_texts(original)
+        if has_same_texts or parameters.get("site_identifier") != original["site_identifier"]:
+            # Most splits have the same decisive values. The site selects the key.
             continue
         try:
             values = decisive_values(parameters)
@@ -378,35 +300,30 @@ def test_single_boundary_change_sample_detected_or_harmless(name: str, addition:
 
 
 PUSH_TEXTS = fields("due_to_recipient_amount=5.00&due_to_recipient_currency=USD&payment_type=push-debit")
+OTHER_KINDS: list[tuple[Model, Parameters]] = [
+    (Authorization, valid_authorization(agent_name="Joe", **PUSH_TEXTS)),
+    (Authorization, valid_confirmation(status="Payment", version="3", tested_at="174")),
+    (Confirmation, valid_confirmation(**PUSH_TEXTS)),
+    (Confirmation, valid_confirmation(payment_type="pin4", status="Payment")),
+    (Confirmation, valid_confirmation(reverse_reason="card expired", retailer_name="Walgreens")),
+]
 
 
-@pytest.mark.parametrize(
-    ("model", "parameters"),
-    [
-        (Authorization, valid_authorization(agent_name="Joe", **PUSH_TEXTS)),
-        (Confirmation, valid_confirmation(**PUSH_TEXTS)),
-        (Confirmation, valid_confirmation(payment_type="pin4", status="Payment")),
-        (Authorization, valid_confirmation(status=" payment", version="3", tested_at="174")),
-        (Confirmation, valid_confirmation(reverse_reason="statusdecline", retailer_name="Walgreens")),
-    ],
-)
+@pytest.mark.parametrize(("model", "parameters"), OTHER_KINDS)
 def test_other_kind_of_message_no_split_accepted(model: Model, parameters: Parameters) -> None:
     assert list(undetected_changes(model, parameters)) == []
 
 
-@pytest.mark.parametrize(
-    ("model", "parameters"),
-    [
-        (
-            Authorization,
-            valid_authorization(net_payment_amount="350", site_customer_identifier_type="id", site_channel="consumer")
-            | {"site_subchannel": "scheduled_one_time"},
-        ),
-        (Confirmation, valid_confirmation(status="decline", payment_date="1749067230", payment_type_detail="visa")),
-        (Confirmation, valid_confirmation(status="Payment", version="3.1", site_order_annotation="x statusdecline")),
-        (Reversal, valid_reversal(reverse_reason="for the order", reverse_type="chargeback", promo_code="abc")),
-    ],
-)
+LONG_VALUES = {"site_channel": "consumer", "site_subchannel": "scheduled_one_time"}
+CHANGED_TWICE: list[tuple[Model, Parameters]] = [
+    (Authorization, valid_authorization(net_payment_amount="350", site_customer_identifier_type="id", **LONG_VALUES)),
+    (Confirmation, valid_confirmation(status="decline", payment_date="1749067230", payment_type_detail="visa")),
+    (Confirmation, valid_confirmation(status="Payment", version="3.1", site_order_annotation="x statusdecline")),
+    (Reversal, valid_reversal(reverse_reason="for the order", reverse_type="chargeback", promo_code="abc")),
+]
+
+
+@pytest.mark.parametrize(("model", "parameters"), CHANGED_TWICE)
 def test_two_boundary_changes_detected_or_harmless(model: Model, parameters: Parameters) -> None:
     short_values = fields("test=true&site_customer_identifier=customer-zoe&payment_type=paypal")
     assert list(undetected_changes(model, parameters | short_values, double=True)) == []

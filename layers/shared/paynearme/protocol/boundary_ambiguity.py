@@ -3,9 +3,11 @@
 PayNearMe signs names and values without separators, so two parameter sets can have one signature. For example,
 ``payment_typecredit`` is a payment type, or an unknown parameter without a value. ``423836181548`` followed by
 ``pnm_processing_fee`` and ``4.99`` can be one identifier. A message is rejected if another split of its signed text
-would change a decisive field.
+would change a decisive field: money, identity or kind. A name counts only where the order of the names permits it, only
+once, and only before a possible value. A new parameter of PayNearMe is never a reason.
 
-Known limits: merchant identifiers that start with an underscore, and undocumented values that are also valid names.
+Known limits: identifiers of the merchant that an unknown parameter follows or that start with an underscore, undocumented
+values that are also valid names, nulls before another null, and consumer-controlled texts.
 """
 
 import re
@@ -189,7 +191,8 @@ def _values_over_max_length(sequence: _FieldSequence) -> Iterator[str]:
         for split_point in split_points:
             # The unknown parameter can end after the value.
             remainder = sequence.text[value_start + split_point :]
-            if "a" <= remainder[:1] <= "z" and name < remainder < sequence.next_name(index):
+            is_name = split_point < len(value) and "a" <= remainder[0] <= "z"
+            if is_name and name < remainder < sequence.next_name(index):
                 yield name
         if _ABSORBED_PATTERN[name] is _NAME_START and value.startswith(("_", "s_")):
             # The end of a new name that starts with this one.
@@ -211,5 +214,5 @@ def _value_after(name: str) -> re.Pattern[str]:
 
     A merchant's JSON has a quotation mark after a name, so it does not match.
     """
-    value = _DECISIVE_FIELDS[name]
-    return re.compile(name + (_AFTER_NAME if value is _ANY_TEXT else value).pattern)
+    value = _AFTER_NAME if _DECISIVE_FIELDS[name] is _ANY_TEXT else _DECISIVE_FIELDS[name]
+    return re.compile(f"{name}(?:{value.pattern})")
