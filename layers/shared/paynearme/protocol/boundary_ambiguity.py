@@ -6,8 +6,8 @@ PayNearMe signs names and values without separators, so two parameter sets can h
 would change a decisive field: money, identity or kind. A name counts only where the order of the names permits it, only
 once, and only before a possible value. A new parameter of PayNearMe is never a reason.
 
-Known limits: identifiers of the merchant that an unknown parameter follows or that start with an underscore, undocumented
-values that are also valid names, nulls before another null, and consumer-controlled texts.
+Known limits: identifiers of the merchant that start with an underscore or that an unknown parameter follows, values
+without a documented format that contain a valid name, nulls, and consumer-controlled texts.
 """
 
 import re
