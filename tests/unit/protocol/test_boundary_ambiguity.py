@@ -48,8 +48,8 @@ AMBIGUOUS_AUTHORIZATIONS = [
     ("agent_name=Joe&net_payment_amount=350.00", "agent_name=Joenet_payment_amount350.00"),
     ("settlement_method=SM7&site_customer_identifier=+1555", "settlement_method=SM7site_customer_identifier+1555"),
     (
-        "site_customer_identifier=7&site_customer_identifier_x=1",
-        "site_c=ustomer_identifier7&site_customer_identifier=_x1",
+        "site_channel=consumer&site_customer_identifier=7&site_customer_identifier_x=1",
+        "site_channel=consumersite_customer_identifier7&site_customer_identifier=_x1",
     ),
     ("pnm_payment_identifier=830466818968&promo_code=abc", "pnm_payment_identifier=830466818968promo_codeabc"),
     ("site_order_annotation={&site_paid_test=true", "site_order_annotation={site_paid_&test=true"),

@@ -185,14 +185,15 @@ def _values_over_max_length(sequence: _FieldSequence) -> Iterator[str]:
     for index, (name, value) in enumerate(zip(sequence.names, sequence.values, strict=True)):
         if name not in _ABSORBED_PATTERN:
             continue
-        split_points = [found.start() for found in _ABSORBED_PATTERN[name].finditer(value)]
-        split_points += [len(documented) for documented in _DOCUMENTED.get(name, ()) if value.startswith(documented)]
+        ends = {len(documented) for documented in _DOCUMENTED.get(name, ()) if value.startswith(documented)}
         value_start = sequence.offsets[index] + len(name)
-        for split_point in split_points:
-            # The unknown parameter can end after the value.
+        for split_point in ends | {found.start() for found in _ABSORBED_PATTERN[name].finditer(value)}:
+            # The unknown parameter can end after the value. After a documented value, it can also be the next one.
             remainder = sequence.text[value_start + split_point :]
             is_name = split_point < len(value) and "a" <= remainder[0] <= "z"
-            if is_name and name < remainder < sequence.next_name(index):
+            if is_name and name < remainder < sequence.next_name(index) + (
+                _AFTER_ALL_NAMES if split_point in ends else ""
+            ):
                 yield name
         if _ABSORBED_PATTERN[name] is _NAME_START and value.startswith(("_", "s_")):
             # The end of a new name that starts with this one.
