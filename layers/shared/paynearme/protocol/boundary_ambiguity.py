@@ -1,8 +1,8 @@
-"""Reject callbacks with ambiguous signed text (``docs/adr/0002-reject-ambiguous-signed-text.md``).
+"""Find callbacks with ambiguous signed text (``docs/adr/0002-reject-ambiguous-signed-text.md``).
 
 PayNearMe signs names and values without separators, so two parameter sets can have one signature. For example,
 ``payment_typecredit`` is a payment type, or an unknown parameter without a value. ``423836181548`` followed by
-``pnm_processing_fee`` and ``4.99`` can be one identifier. A message is rejected if another split of its signed text
+``pnm_processing_fee`` and ``4.99`` can be one identifier. A message is ambiguous if another split of its signed text
 would change a decisive field: money, identity or kind. A name counts only where the order of the names permits it, only
 once, and only before a possible value. A new parameter of PayNearMe is never a reason.
 
