@@ -72,6 +72,7 @@ def test_rejection_text_overlapping_pii_hidden_completely() -> None:
     ("value", "text", "redacted"),
     [
         ("zq7-canary", "No xzq7-canaryy", "No x(redacted)y"),
+        ("zq7-canary", "NO ZQ7-CANARY", "NO (redacted)"),
         *(("123", text, redacted) for text, redacted in (("CVV 123.", "CVV (redacted)."), ("1123 12", "1123 12"))),
         ("1", "Code 1100", "Code 1100"),
     ],

@@ -121,7 +121,7 @@ def _rejection(response: RawResponse, code: str | None, request: PayNearMeReques
     ]
     # Longer values first: a name can be a part of an e-mail address.
     sensitive.sort(key=lambda pair: len(pair[0]), reverse=True)
-    pattern = re.compile("|".join(text for _, text in sensitive) or r"(?!)")
+    pattern = re.compile("|".join(text for _, text in sensitive) or r"(?!)", re.IGNORECASE)
 
     def redact(text: str) -> str:
         return pattern.sub("(redacted)", text)
