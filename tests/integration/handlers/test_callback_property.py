@@ -15,7 +15,7 @@ from paynearme.ledger import schema
 from paynearme.platform.dynamodb import Item, Table
 from paynearme.policy import DEFAULT_TEXTS
 from paynearme.protocol.callbacks import Authorization, Confirmation, fingerprint
-from paynearme.protocol.quarantine import STORED_PARAMETERS, order_identifier, pnm_identifier
+from paynearme.protocol.quarantine import STORED_PARAMETERS, order_identifier
 from paynearme.protocol.reversals import Reversal
 from paynearme.protocol.signing import UNSIGNED, major_version, sign
 from tests.simulation.search import quiet_logs
@@ -123,8 +123,8 @@ def is_found(store: Store, endpoint: str, parameters: Mapping[str, str]) -> bool
     site_id = parameters["site_identifier"]
     if schema.quarantine_key(site_id, fingerprint(parameters)) in store.items:
         return True
-    identifier = pnm_identifier(parameters, "pnm_payment_identifier")
-    key = schema.payment_key(site_id, identifier or "", test=parameters.get("test") == "true")
+    identifier = parameters.get("pnm_payment_identifier", "")
+    key = schema.payment_key(site_id, identifier, test=parameters.get("test") == "true")
     payment: Item = store.items.get(key, {})
     effect = {"authorize": "decision", "confirm": "outcome", "reverse": f"reversal_{fingerprint(parameters)[:12]}"}
     return effect[endpoint] in payment
