@@ -1,5 +1,6 @@
 """Quarantine messages, and replay or discard them, as tasks that are compared with the model."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,7 +57,7 @@ def start_quarantine(engine: Engine, message: Message) -> Task:
             assert callback_id in engine.model.quarantined, "an acknowledged callback is not stored"
 
     name = f"quarantine {message.payment_id}"
-    process = lambda: quarantine(engine.table, callback, now, deadline)  # noqa: E731 # a task without arguments
+    process = partial(quarantine, engine.table, callback, now, deadline)
     task = Task(name, process, commit=commit, finish=finish)
     return engine.scheduler.start(task)
 
@@ -93,7 +94,7 @@ def start_resolution(engine: Engine, callback_id: str, *, discard: bool) -> Task
         if status is ResolutionStatus.REPLAYED and not message.content.test:
             assert engine.model.is_durable(message), "a replayed message is not durable"
 
-    process = lambda: Quarantine(engine.table, policies, "1").handle(request, now, deadline)  # noqa: E731 # as above
+    process = partial(Quarantine(engine.table, policies, "1").handle, request, now, deadline)
     task = Task(f"{request.action} {message.payment_id}", process, commit=commit, finish=finish)
     return engine.scheduler.start(task)
 

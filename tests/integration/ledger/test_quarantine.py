@@ -234,9 +234,24 @@ def test_repetition_opens_discarded_callback_again(store: Quarantine, ledger_tab
     assert [store.store(LATER), store.store(LATER)] == [REOPENED, REPEATED]
 
     [reopened] = store.list()
+    assert reopened.pnm_payment_identifier == "1"
     assert (reopened.identifier, reopened.received_at) == (callback.identifier, LATER)
     assert ledger_table.payment()["quarantined_callbacks"] == 1
     assert "expires_at_epoch" not in ledger_table.quarantined()[0]
+
+
+def test_other_reading_replaces_discarded_callback(store: Quarantine, ledger_table: LedgerFixture) -> None:
+    store.store()
+    assert store.resolve(store.list()[0])
+    # The same signed text, with a moved boundary.
+    other_reading = {"pnm_payment_identifier": None, "pnm_payment_identifie": "r1"}
+
+    assert store.store(LATER, **other_reading) is REOPENED
+
+    [reopened] = store.list()
+    assert reopened.pnm_payment_identifier is None
+    assert store.resolve(reopened)
+    assert ledger_table.payment()["quarantined_callbacks"] == 0
 
 
 def test_resolved_callback_leaves_index_and_expires(store: Quarantine, ledger_table: LedgerFixture) -> None:

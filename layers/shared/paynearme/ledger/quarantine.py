@@ -127,7 +127,8 @@ def _store(
         updates[0] = Update(
             *key,
             attributes,
-            removes=["expires_at_epoch"],
+            # The new reading replaces the discarded one completely.
+            removes=["expires_at_epoch", *(name for name, value in attributes.items() if value is None)],
             condition="resolution = :discarded",
             condition_values={"discarded": DISCARDED},
         )

@@ -130,7 +130,7 @@ def read_callback[M: CallbackMessage](model: type[M], parameters: Mapping[str, s
     """Return authentic ``parameters`` as a ``model``.
 
     Raises ``UnprocessableCallbackError`` with the reason. An ambiguous message has no other reason: the quarantine
-    replays messages with another reason as they were received.
+    never replays it as it was received.
     """
     if ambiguous := ambiguous_parameters(parameters, _all_field_names(), _CONSUMER_CONTROLLED):
         raise UnprocessableCallbackError(QuarantineReason.AMBIGUOUS_TEXT, ambiguous)

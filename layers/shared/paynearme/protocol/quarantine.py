@@ -85,7 +85,8 @@ STORED_PARAMETERS = frozenset(
 )
 """The parameters that the quarantine stores: identifiers, amounts, currencies, types, statuses, dates and codes."""
 
-# A moved boundary can put a consumer's text into a stored parameter, so a value has the format of its parameter.
+# A moved boundary can put a consumer's text into a stored parameter, so a value has the format of its parameter. The
+# first two patterns find the name of such a text in a merchant's identifier and in a word.
 _ABSORBED_NAME = re.compile(r"[a-z]{2}_[a-z]|_pii|[0-9]{6}[a-z]")
 _ABSORBED_TEXT = re.compile(r"(?:agent|payment|pnm|retailer|reverse|site|user)_[a-z]|_pii")
 _AMOUNT = re.compile(r"-?[0-9][0-9.,]{0,19}")
