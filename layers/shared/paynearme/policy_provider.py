@@ -1,8 +1,11 @@
-"""The active policy, from AppConfig. An invalid document, or a failed refresh, never replaces a valid policy."""
+"""The active policy, from AppConfig. An invalid document, or a failed refresh, never replaces a valid policy.
+
+A function validates the defaults when it reads the document, and the entry of a site at the site's first request.
+"""
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 1.5
 """The maximum duration of a refresh while an earlier policy is available."""
 
-_parse_policy = lru_cache(maxsize=2)(read_policy)
+_parse_policy = lru_cache(maxsize=2)(partial(read_policy, defer_sites=True))
 
 
 class _AppConfigSession:
@@ -79,16 +82,21 @@ class PolicyProvider:
         """Use the document and the cache time of ``settings``. Sends no request. ``clock`` returns seconds."""
         self._session = _AppConfigSession(settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG))
         self._cache = CachedValue[PolicyDocument](settings.policy_cache_seconds, clock)
-        self._last_valid: PolicyDocument | None = None
+        # The last valid policy of each site with a request.
+        self._site_policies: dict[str, SitePolicy] = {}
 
     def get(self, site_identifier: str, deadline: Deadline) -> SitePolicy:
-        """Return the active policy of a site. Costs at most two requests if the cache has expired.
+        """Return the active policy of a known site. Costs at most two requests if the cache has expired.
 
-        Raises ``PolicyUnavailableError`` if no valid document can be read before the deadline and none was read
-        earlier.
+        Raises ``PolicyUnavailableError`` if no valid policy can be read before the deadline and none was read earlier.
         """
         document = self._cache.get(lambda: self._load(deadline))
-        policy = document.for_site(site_identifier)
+        policy = self._site_policies.get(site_identifier)
+        if policy is None or policy.version != document.defaults.version:
+            try:
+                policy = self._site_policies[site_identifier] = document.for_site(site_identifier)
+            except PolicyInvalidError as error:
+                policy = _last_valid(policy, error)
         add_log_fields(policy_version=policy.version)
         return policy
 
@@ -102,24 +110,25 @@ class PolicyProvider:
 
     def cached_text(self, site_identifier: str, reason: Reason) -> ConsumerText:
         """Return the text of a decline without a decision, of the last valid policy. Sends no request."""
-        texts = self._last_valid.for_site(site_identifier).texts if self._last_valid else DEFAULT_TEXTS
-        return texts[reason]
+        document = self._cache.value
+        try:
+            policy = document.for_site(site_identifier) if document else None
+        except PolicyInvalidError:
+            policy = self._site_policies.get(site_identifier)
+        return (policy.texts if policy else DEFAULT_TEXTS)[reason]
 
     def _load(self, deadline: Deadline) -> PolicyDocument:
+        cached = self._cache.value
         try:
-            self._last_valid = self._read(deadline.within(REFRESH_SECONDS) if self._last_valid else deadline)
+            return self._read(deadline.within(REFRESH_SECONDS) if cached else deadline)
         except PolicyInvalidError as error:
-            # The alarm on this metric makes AppConfig roll the deployment back.
-            add_metric("PolicyInvalid")
-            add_log_fields(policy_error_count=len(error.errors))
-            if self._last_valid is None:
-                raise PolicyUnavailableError from error
+            return _last_valid(cached, error)
         except Exception as error:
-            if self._last_valid is None:
+            if cached is None:
                 raise PolicyUnavailableError from error
             add_metric("PolicyRefreshFailed")
             add_log_fields(policy_error=type(error).__name__)
-        return self._last_valid
+            return cached
 
     def _read(self, deadline: Deadline) -> PolicyDocument:
         content = self._session.poll(deadline)
@@ -129,3 +138,13 @@ class PolicyProvider:
             return _parse_policy(content.decode())
         except UnicodeDecodeError:
             raise PolicyInvalidError(["not readable as UTF-8"]) from None
+
+
+def _last_valid[T: (PolicyDocument, SitePolicy)](last_valid: T | None, error: PolicyInvalidError) -> T:
+    """Return what an invalid policy does not replace. Raises ``PolicyUnavailableError`` if it is ``None``."""
+    # The alarm on this metric makes AppConfig roll the deployment back.
+    add_metric("PolicyInvalid")
+    add_log_fields(policy_error_count=len(error.errors))
+    if last_valid is None:
+        raise PolicyUnavailableError from error
+    return last_valid

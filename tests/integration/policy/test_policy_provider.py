@@ -158,6 +158,37 @@ def test_policy_of_site_or_defaults_applied_version_stored(
     assert deployed_policy.calls == [START_SESSION, GET_CONFIGURATION]
 
 
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_policy_of_one_site_invalid_other_sites_not_affected(
+    authorize: LambdaFunction,
+    deployed_policy: FakeAppConfig,
+    ledger_table: LedgerFixture,
+    captured_output: CapturedOutput,
+    advance_clock: AdvanceClock,
+    is_cached: bool,
+) -> None:
+    texts = {"texts": {"cannot_decide_now": {"receipt": "Later"}}}
+    deployed_policy.put_defaults(**texts)
+    if is_cached:
+        authorize(authorization(pnm_payment_identifier="0"))
+        advance_clock(POLICY_CACHE_SECONDS)
+    defaults = {**ACCEPTING_POLICY["defaults"], "payment_types": ["cash"]}
+    deployed_policy.put({"defaults": defaults, "sites": {SITE: {"payment_types": [MARKER]}}})
+
+    assert decision_reason(authorize, "1", **site_changes(SITE_OF_2_0)) == Reason.PAYMENT_TYPE_NOT_ACCEPTED
+    assert captured_output.metric_total("PolicyInvalid") == 0
+    response = authorize(authorization(pnm_payment_identifier="2"))
+    assert reason_of(response) == (None if is_cached else Reason.CANNOT_DECIDE_NOW)
+    assert captured_output.metric_total("PolicyInvalid") == 1
+    assert captured_output.metric_total("PolicyUnavailable") == (not is_cached)
+    assert captured_output.logs()[-1]["policy_error_count"] == 1
+    assert MARKER not in captured_output.text()
+    # A decline without a decision has the text of the site's last valid policy.
+    ledger_table.client.delete_table(TableName=ledger_table.table_name)
+    expected = "Later" if is_cached else DEFAULT_TEXTS[Reason.CANNOT_DECIDE_NOW].receipt
+    assert authorize(authorization(pnm_payment_identifier="3")).fields["receipt"] == expected
+
+
 @pytest.mark.parametrize("defect", [None, "nothing deployed", "truncated JSON"])
 def test_failure_decline_text_from_cached_policy_of_site(
     authorize: LambdaFunction,

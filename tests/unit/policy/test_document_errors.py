@@ -72,6 +72,19 @@ def test_policy_document_errors_all_reported_once(document: Any, paths: set[str]
     assert error_paths(document) == paths
 
 
+def test_policy_deferred_site_only_defaults_and_requested_validated() -> None:
+    sites = {"S1": {"currency": "CAD"}, "S2": {"time_zone": "UTC"}, "S3": None}
+    document = read_policy(json.dumps({**valid_document(), "sites": sites}), defer_sites=True)
+    assert document.for_site("S2").time_zone == "UTC"
+    for site, path in (("S1", "sites.S1.currency"), ("S3", "sites.S3")):
+        with pytest.raises(PolicyInvalidError) as raised:
+            document.for_site(site)
+        assert [error.partition(":")[0] for error in raised.value.errors] == [path]
+    for invalid in ({**valid_document(currency="CAD"), "sites": {}}, {**valid_document(), "sites": []}):
+        with pytest.raises(PolicyInvalidError):
+            read_policy(json.dumps(invalid), defer_sites=True)
+
+
 @pytest.mark.parametrize("amount", [1, 1.5, None, "", "1.001", "1,00", "+1", "1e2", "NaN", "1" * 13])
 def test_policy_amount_not_decimal_string_invalid(amount: Any) -> None:
     (error,) = errors_of(json.dumps(valid_document(spending_limits=[{**LIMIT, "amount": amount}])))

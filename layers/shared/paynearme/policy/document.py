@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal, NoReturn, Self
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,9 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -76,6 +80,10 @@ def _time_zone(name: str) -> str:
 
 AcceptOrDecline = Literal["accept", "decline"]
 
+_DEFAULT_FIELDS: Mapping[str, Mapping[str, str | None]] = {
+    reason: text.model_dump() for reason, text in DEFAULT_TEXTS.items()
+}
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -134,9 +142,9 @@ class SitePolicy(_Model):
     def _with_default_texts(cls, texts: Any) -> Any:
         if not isinstance(texts, dict):
             return texts
-        # If a policy sets only one of the two texts, the default applies to the other.
-        defaults = {str(reason): text.model_dump(exclude_none=True) for reason, text in DEFAULT_TEXTS.items()}
-        return _merge(defaults, texts)
+        # If a policy sets only one of the two texts, the default applies to the other. pydantic keeps valid models.
+        defaults = {reason: _DEFAULT_FIELDS[reason] for reason in texts.keys() & _DEFAULT_FIELDS.keys()}
+        return {**DEFAULT_TEXTS, **_merge(defaults, texts)}
 
     @field_validator("texts")
     @classmethod
@@ -154,7 +162,7 @@ class SitePolicy(_Model):
         """Return the version of the document: the first 12 digits of the SHA-256 of its text."""
         return self._version
 
-    @property
+    @cached_property
     def zone(self) -> ZoneInfo:
         """Return the time zone."""
         return ZoneInfo(self.time_zone)
@@ -164,6 +172,11 @@ class SitePolicy(_Model):
         return self.texts[reason]
 
 
+def _unless_deferred(site_fields: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    # The context is the ``defer_sites`` of ``read_policy``.
+    return site_fields if info.context else handler(site_fields)
+
+
 class PolicyDocument(_Model):
     """The whole document. A site has the defaults, except for the fields of its own entry.
 
@@ -171,9 +184,10 @@ class PolicyDocument(_Model):
     """
 
     defaults: SitePolicy
-    sites: Mapping[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")], SitePolicy] = Field(
-        default_factory=dict
-    )
+    sites: Mapping[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")],
+        Annotated[SitePolicy, WrapValidator(_unless_deferred)],
+    ] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -186,27 +200,35 @@ class PolicyDocument(_Model):
         return {**document, "sites": {name: _site(defaults, site_fields) for name, site_fields in sites.items()}}
 
     def for_site(self, site_identifier: str) -> SitePolicy:
-        """Return the policy of a site, or the defaults if the document does not contain the site."""
-        return self.sites.get(site_identifier, self.defaults)
+        """Return the policy of a site, or the defaults if the document does not contain the site.
+
+        Validates the site's entry if it was deferred. Raises ``PolicyInvalidError`` if the entry is invalid.
+        """
+        if site_identifier not in self.sites:
+            return self.defaults
+        try:
+            policy = SitePolicy.model_validate(self.sites[site_identifier])
+        except ValidationError as error:
+            raise PolicyInvalidError(list(_format_errors(error, ("sites", site_identifier)))) from None
+        policy._version = self.defaults.version
+        return policy
 
 
-def read_policy(text: str) -> PolicyDocument:
-    """Return the document in ``text``.
+def read_policy(text: str, *, defer_sites: bool = False) -> PolicyDocument:
+    """Return the document in ``text``. With ``defer_sites``, only ``for_site`` validates the entry of a site.
 
     Raises ``PolicyInvalidError`` with one line for each error and its path.
     """
     try:
         document = PolicyDocument.model_validate(
-            json.loads(text, object_pairs_hook=_object, parse_constant=_reject_constant)
+            json.loads(text, object_pairs_hook=_object, parse_constant=_reject_constant),
+            context=defer_sites,
         )
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False)
-        raise PolicyInvalidError(list(_format_errors([(detail["loc"], detail["msg"]) for detail in errors]))) from None
+        raise PolicyInvalidError(list(_format_errors(error))) from None
     except (ValueError, RecursionError) as error:
         raise PolicyInvalidError([f"invalid JSON: {error}"]) from None
-    version = hashlib.sha256(text.encode()).hexdigest()[:12]
-    for policy in (document.defaults, *document.sites.values()):
-        policy._version = version
+    document.defaults._version = hashlib.sha256(text.encode()).hexdigest()[:12]
     return document
 
 
@@ -229,18 +251,21 @@ def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    occurrences = Counter(name for name, _ in pairs)
-    if duplicates := {name for name, count in occurrences.items() if count > 1}:
-        raise ValueError(f"duplicate names: {', '.join(sorted(duplicates))}")
-    return dict(pairs)
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        occurrences = Counter(name for name, _ in pairs)
+        raise ValueError(f"duplicate names: {', '.join(sorted(name for name in fields if occurrences[name] > 1))}")
+    return fields
 
 
 def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _format_errors(errors: Sequence[tuple[tuple[int | str, ...], str]]) -> Iterator[str]:
-    """Yield a line for each error. Omit errors that a site inherits from the defaults."""
+def _format_errors(error: ValidationError, location: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a line for each error at ``location``. Omit errors that a site inherits from the defaults."""
+    details = error.errors(include_url=False, include_input=False)
+    errors = [((*location, *detail["loc"]), detail["msg"]) for detail in details]
     default_errors = {(path[1:], message) for path, message in errors if path[:1] == ("defaults",)}
     for path, message in errors:
         if path[:1] != ("sites",) or (path[2:], message) not in default_errors:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from string import Formatter
 from typing import Annotated
 
@@ -31,6 +32,8 @@ _PAYNEARME_PLACEHOLDERS = frozenset(
 _PLACEHOLDER_PATTERN = re.compile(r"</?\s*pnm[^>]*>?")
 
 
+# The texts of many sites are the same.
+@lru_cache(maxsize=1024)
 def _template(text: str) -> str:
     try:
         parts = list(Formatter().parse(text))
