@@ -11,9 +11,10 @@ without a documented format that contain a valid name, nulls, and consumer-contr
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Set
 from functools import cache
+from itertools import accumulate
 
 from paynearme.protocol.signing import UNSIGNED
 from paynearme.protocol.types import PARAMETER_NAME_PREFIX, PaymentType, SiteChannel, SiteSubchannel
@@ -76,144 +77,142 @@ _ABSORBED_PATTERN: Mapping[str, re.Pattern[str]] = {
     "site_customer_identifier": re.compile(r"(?=site_customer_[a-z])|(?<=[0-9A-Z])(?=site_[a-z])"),
     "site_subchannel": _NAME_START,
 }
+# The longest documented value comes first.
+_DOCUMENTED_PATTERN: Mapping[str, re.Pattern[str]] = {
+    name: re.compile("|".join(sorted(values, key=len, reverse=True))) for name, values in _DOCUMENTED.items()
+}
 # Sorts after every name.
 _AFTER_ALL_NAMES = "~"
+_MAX_NAME = 64
 
 
-class _FieldSequence:
-    """The parameters of a message, its signed text, and the offset of each parameter in it."""
+class _SignedText:
+    """The signed text of a message, its parameters, and the offset of each parameter in it."""
 
     def __init__(self, parameters: Mapping[str, str], documented: Set[str]) -> None:
-        self.names = sorted(name for name in parameters if name not in UNSIGNED)
-        self.values = [parameters[name] for name in self.names]
-        self.text = "".join(name + value for name, value in zip(self.names, self.values, strict=True))
-        self.documented = documented
-        # No name occurs twice, so only a name without a value can be hidden in another parameter.
-        self.missing = documented - {name for name, value in zip(self.names, self.values, strict=True) if value}
-        self.offsets: list[int] = []
-        position = 0
-        for name, value in zip(self.names, self.values, strict=True):
-            self.offsets.append(position)
-            position += len(name) + len(value)
+        self.parameters = parameters
+        self.names = sorted(parameters.keys() - UNSIGNED)
+        fields = [name + parameters[name] for name in self.names]
+        self.text = "".join(fields)
+        self.offsets = [0, *accumulate(map(len, fields))]
+        # Unknown names do not count, because they can be a part of a value.
+        self.documented = [name for name in self.names if name in documented]
 
-    def next_name(self, index: int, excluded: str = "") -> str:
-        """Return the next documented name. Unknown names do not count, because they can be a part of a value."""
-        following = (name for name in self.names[index + 1 :] if name in self.documented and name != excluded)
-        return next(following, _AFTER_ALL_NAMES)
+    def neighbors(self, owner: str, excluded: str = "") -> tuple[str, str]:
+        """Return the last documented name up to ``owner`` and the next one, without the name ``excluded``."""
+        documented = [name for name in self.documented if name != excluded]
+        index = bisect_right(documented, owner)
+        return documented[index - 1] if index else "", [*documented[index:], _AFTER_ALL_NAMES][0]
 
-    def accepts(self, index: int, name: str) -> bool:
-        """Return whether ``name`` sorts between the documented names around ``index``."""
-        previous = (other for other in self.names[: index + 1] if other in self.documented and other != name)
-        return max(previous, default="") < name < self.next_name(index, name)
+    def accepts(self, owner: str, name: str) -> bool:
+        """Return whether ``name`` sorts between the documented names around ``owner``."""
+        previous, following = self.neighbors(owner, name)
+        return previous < name < following
 
 
-def ambiguous_parameters(parameters: Mapping[str, str], field_names: Set[str], exempt: Set[str]) -> dict[str, str]:
+def ambiguous_parameters(
+    parameters: Mapping[str, str], field_names: frozenset[str], exempt: Set[str]
+) -> dict[str, str]:
     """Return an error for each parameter with an ambiguous boundary, by name.
 
     ``field_names`` are the documented names of all callbacks. Consumers control the ``exempt`` parameters, which can
     contain names, because an error would block the callbacks of a payment. But they must not contain a decisive field
-    that the message lacks.
+    that the message lacks. The duration is linear in the size of the message.
     """
-    sequence = _FieldSequence(parameters, {*field_names, *_DECISIVE_FIELDS})
-    return {
-        **dict.fromkeys(_values_containing_parameter(sequence, exempt), _NAME_IN_VALUE),
-        **dict.fromkeys(_names_at_unexpected_position(sequence, exempt), _UNEXPECTED_POSITION),
-        **dict.fromkeys(_values_over_max_length(sequence), _TOO_LONG),
-        **dict.fromkeys(_split_values(sequence), _AMBIGUOUS),
-    }
-
-
-def _values_containing_parameter(sequence: _FieldSequence, exempt: Set[str]) -> Iterator[str]:
-    """Yield the parameters with a value that contains a missing decisive field and its value."""
-    others = sorted(sequence.missing & _DECISIVE_FIELDS.keys())
-    for index, (name, value) in enumerate(zip(sequence.names, sequence.values, strict=True)):
-        if name not in exempt and any(
-            other in value and _value_after(other).search(value) and sequence.accepts(index, other) for other in others
-        ):
-            yield name
-
-
-def _names_at_unexpected_position(sequence: _FieldSequence, exempt: Set[str]) -> Iterator[str]:
-    """Yield the parameters that contain the start of a decisive field of another split."""
-    for name, pattern in _DECISIVE_FIELDS.items():
-        position = sequence.text.find(name)
-        while position >= 0:
-            index = bisect_right(sequence.offsets, position) - 1
-            found = pattern.match(sequence.text, position + len(name))
-            if found and _is_disguised(sequence, index, name, position, found.end(), exempt):
-                yield sequence.names[index]
-            position = sequence.text.find(name, position + 1)
-
-
-def _is_disguised(
-    sequence: _FieldSequence, index: int, name: str, position: int, value_position: int, exempt: Set[str]
-) -> bool:
-    """Return whether ``name`` at ``position``, with a value that starts before ``value_position``, is disguised."""
-    owner, end = sequence.names[index], position + len(name)
-    owner_end = sequence.offsets[index] + len(owner)
-    next_start = owner_end + len(sequence.values[index])
-    if position >= owner_end and value_position > next_start:
-        # From the end of a value into the next name. A documented next name starts there on its own.
-        disguised = sequence.names[index + 1] not in sequence.documented
-    elif position >= owner_end:
-        following = _AFTER_NAME.match(sequence.text, end)
-        disguised = owner in exempt and name in sequence.missing and following is not None
-    elif end > owner_end:
-        disguised = True
-    elif end == owner_end:
-        # A new name can end with an underscore and a documented name. A value does not.
-        is_start = position == sequence.offsets[index]
-        disguised = _ends_name(sequence, index) if is_start else sequence.text[position - 1] != "_"
-    else:
-        documented = sequence.text.startswith(_DOCUMENTED.get(name, ()), end)
-        disguised = documented or not _NEW_NAME.match(owner, end - sequence.offsets[index])
-    return disguised and sequence.accepts(index, name)
-
-
-def _ends_name(sequence: _FieldSequence, index: int) -> bool:
-    """Return whether the name at ``index`` can be the end of an unknown name that starts in the value before it."""
-    found = _NAME_BEFORE.search(sequence.values[index - 1][-64:]) if index else None
-    return found is not None and any(
-        sequence.names[index - 1] < found[0][start:] + sequence.names[index] < sequence.next_name(index)
-        for start in range(len(found[0]))
-        if found[0][start].isalpha()
-    )
-
-
-def _values_over_max_length(sequence: _FieldSequence) -> Iterator[str]:
-    """Yield the parameters with a value that can be a shorter value and an unknown parameter."""
-    for index, (name, value) in enumerate(zip(sequence.names, sequence.values, strict=True)):
-        if name not in _ABSORBED_PATTERN:
-            continue
-        ends = {len(documented) for documented in _DOCUMENTED.get(name, ()) if value.startswith(documented)}
-        value_start = sequence.offsets[index] + len(name)
-        for split_point in ends | {found.start() for found in _ABSORBED_PATTERN[name].finditer(value)}:
-            # The unknown parameter can end after the value. After a documented value, it can also be the next one.
-            remainder = sequence.text[value_start + split_point :]
-            is_name = split_point < len(value) and "a" <= remainder[0] <= "z"
-            if is_name and name < remainder < sequence.next_name(index) + (
-                _AFTER_ALL_NAMES if split_point in ends else ""
-            ):
-                yield name
-        if _ABSORBED_PATTERN[name] is _NAME_START and value.startswith(("_", "s_")):
-            # The end of a new name that starts with this one.
-            yield name
-
-
-def _split_values(sequence: _FieldSequence) -> Iterator[str]:
-    """Yield the parameters that form a documented value only with the text after them."""
-    for index, (name, value) in enumerate(zip(sequence.names, sequence.values, strict=True)):
-        value_start = sequence.offsets[index] + len(name)
-        for documented in _DOCUMENTED.get(name, ()):
-            if len(value) < len(documented) and sequence.text.startswith(documented, value_start):
-                yield name
+    signed = _SignedText(parameters, _documented_names(field_names))
+    errors: dict[str, str] = {}
+    for owner, error in _decisive_fields(signed, exempt):
+        if errors.get(owner) != _UNEXPECTED_POSITION:
+            errors[owner] = error
+    for name in _ABSORBED_PATTERN:
+        value = parameters.get(name, "")
+        # The name of an absorbed parameter has letters.
+        if value and not value.isdigit() and _absorbs_parameter(signed, name, value):
+            errors[name] = _TOO_LONG
+    for name, pattern in _DOCUMENTED_PATTERN.items():
+        if name in parameters:
+            # A documented value that the value forms only with the text after it.
+            value_start = signed.offsets[bisect_left(signed.names, name)] + len(name)
+            found = pattern.match(signed.text, value_start)
+            if found and found.end() > value_start + len(parameters[name]):
+                errors[name] = _AMBIGUOUS
+    return errors
 
 
 @cache
-def _value_after(name: str) -> re.Pattern[str]:
-    """Return a pattern for a decisive field that a possible value follows directly.
+def _documented_names(field_names: frozenset[str]) -> frozenset[str]:
+    return field_names | _DECISIVE_FIELDS.keys()
 
-    A merchant's JSON has a quotation mark after a name, so it does not match.
-    """
-    value = _AFTER_NAME if _DECISIVE_FIELDS[name] is _ANY_TEXT else _DECISIVE_FIELDS[name]
-    return re.compile(f"{name}(?:{value.pattern})")
+
+def _decisive_fields(signed: _SignedText, exempt: Set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that contain the start of a decisive field of another split, each with its error."""
+    text, names, offsets = signed.text, signed.names, signed.offsets
+    for name, pattern in _DECISIVE_FIELDS.items():
+        position = text.find(name)
+        while position >= 0:
+            index, end = bisect_right(offsets, position) - 1, position + len(name)
+            owner, next_start = names[index], offsets[index + 1]
+            error: str | None = None
+            if position < offsets[index] + len(owner):
+                if _is_disguised(signed, index, name, position) and pattern.match(text, end):
+                    error = _UNEXPECTED_POSITION
+            elif (found := pattern.match(text, end)) and found.end() > next_start:
+                # From the end of a value into the next name. A documented next name starts there on its own.
+                error = None if names[index + 1] in signed.documented else _UNEXPECTED_POSITION
+            # No name occurs twice, so only a name without a value can be hidden in another parameter. A merchant's
+            # JSON has a quotation mark after a name, so it is no value.
+            elif not signed.parameters.get(name) and _AFTER_NAME.match(text, end, next_start):
+                if owner in exempt:
+                    error = _UNEXPECTED_POSITION if found else None
+                elif pattern.match(text, end, next_start):
+                    error = _NAME_IN_VALUE
+            if error and signed.accepts(owner, name):
+                yield owner, error
+            position = text.find(name, position + 1)
+
+
+def _is_disguised(signed: _SignedText, index: int, name: str, position: int) -> bool:
+    """Return whether ``name`` at ``position`` in the name at ``index`` can start another parameter."""
+    owner, offset, end = signed.names[index], signed.offsets[index], position + len(name)
+    if end > offset + len(owner):
+        return True
+    if end == offset + len(owner):
+        # A new name can end with an underscore and a documented name. A value does not.
+        return _ends_name(signed, index) if position == offset else signed.text[position - 1] != "_"
+    return signed.text.startswith(_DOCUMENTED.get(name, ()), end) or not _NEW_NAME.match(owner, end - offset)
+
+
+def _ends_name(signed: _SignedText, index: int) -> bool:
+    """Return whether the name at ``index`` can be the end of an unknown name that starts in the value before it."""
+    offset, owner = signed.offsets[index], signed.names[index]
+    # Only a value with an underscore at its end can contain the start of such a name.
+    if "_" not in signed.text[max(offset - 2, 0) : offset]:
+        return False
+    previous = signed.names[index - 1]
+    found = _NAME_BEFORE.search(signed.parameters[previous][-_MAX_NAME:])
+    _, following = signed.neighbors(owner)
+    return found is not None and any(
+        previous < found[0][start:] + owner < following for start in range(len(found[0])) if found[0][start].isalpha()
+    )
+
+
+def _absorbs_parameter(signed: _SignedText, name: str, value: str) -> bool:
+    """Return whether ``value`` can be a shorter value and an unknown parameter."""
+    pattern = _ABSORBED_PATTERN[name]
+    if pattern is _NAME_START and value.startswith(("_", "s_")):
+        # The end of a new name that starts with this one.
+        return True
+    ends = {len(documented) for documented in _DOCUMENTED.get(name, ()) if value.startswith(documented)}
+    split_points = ends | {found.start() for found in pattern.finditer(value)}
+    split_points = {point for point in split_points if "a" <= value[point : point + 1] <= "z"}
+    if not split_points:
+        return False
+    value_start = signed.offsets[bisect_left(signed.names, name)] + len(name)
+    _, following = signed.neighbors(name)
+    # The unknown parameter can end after the value. After a documented value, it can also be the next one.
+    return any(
+        name
+        < signed.text[value_start + point : value_start + point + _MAX_NAME]
+        < following + (_AFTER_ALL_NAMES if point in ends else "")
+        for point in split_points
+    )
