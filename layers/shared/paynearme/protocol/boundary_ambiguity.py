@@ -77,7 +77,7 @@ _ABSORBED_PATTERN: Mapping[str, re.Pattern[str]] = {
     "site_customer_identifier": re.compile(r"(?=site_customer_[a-z])|(?<=[0-9A-Z])(?=site_[a-z])"),
     "site_subchannel": _NAME_START,
 }
-# The longest documented value comes first.
+# A value precedes its own prefixes.
 _DOCUMENTED_PATTERN: Mapping[str, re.Pattern[str]] = {
     name: re.compile("|".join(sorted(values, key=len, reverse=True))) for name, values in _DOCUMENTED.items()
 }
