@@ -11,6 +11,7 @@ from sandbox.fake_paynearme.messages import Parameters, build_confirmation, with
 from sandbox.stack.stack import Stack
 from tests.support.event_assertions import PaymentEventRecorder
 from tests.support.function_processes import resources_of
+from tests.support.harness import WINDOW_TOTAL
 
 
 def sweep(stack: Stack) -> None:
@@ -35,7 +36,12 @@ def advance_clock(stack: Stack, message: Parameters, stage: str, minutes: int) -
 
 def reserved_amounts(ledger_reader: LedgerReader, customer: str) -> set[Decimal]:
     """Return the reserved amounts in the customer's windows."""
-    return {item["spent"] for item in ledger_reader.scan() if item["pk"].endswith(f"#{customer}") if "spent" in item}
+    [spending] = [
+        item
+        for item in ledger_reader.scan()
+        if item["pk"].startswith("SPENDING#") and item["pk"].endswith(f"#{customer}")
+    ]
+    return {amount for name, amount in spending.items() if WINDOW_TOTAL.fullmatch(name)}
 
 
 def test_unconfirmed_payment_published_once_then_released(

@@ -1,14 +1,13 @@
 """Compare the table with the model."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import date
 
 from paynearme.ledger.quarantine import MAX_STORED_PER_PAYMENT
 from paynearme.platform.dynamodb import Item, Key
 from tests.simulation.model import Model, Payment
-from tests.simulation.traffic import windows_at
+from tests.simulation.traffic import WINDOWS, windows_of
 
 
 def check_state(items: Mapping[Key, Item], model: Model) -> None:
@@ -40,27 +39,27 @@ def check_state(items: Mapping[Key, Item], model: Model) -> None:
     assert statuses == {name: puts[-1].status for name, puts in model.merchant_data.items() if puts}, "merchant's data"
 
 
-def _windows(payment: Item) -> tuple[str, ...]:
-    """Return the sort keys of the windows of a payment's reservation."""
-    if "reservation_day" not in payment:
-        return ()
-    return windows_at(datetime.fromisoformat(payment["reservation_day"]).replace(tzinfo=UTC), "UTC")
-
-
 def _check_window_totals(items: Mapping[Key, Item], payments: Mapping[str, Item]) -> None:
-    expected: Counter[tuple[str, str, str]] = Counter()
+    expected: dict[str, Counter[str]] = defaultdict(Counter)
     for payment in payments.values():
-        for window in _windows(payment):
+        if "reservation_day" in payment:
             pk = f"SPENDING#{payment['site_identifier']}#{payment['reservation_customer']}"
-            for name in ("spent", f"spent_{payment['reservation_type']}"):
-                expected[pk, window, name] += payment["reservation_amount"]
-    windows = [item for key, item in items.items() if key[0].startswith("SPENDING#")]
-    actual: dict[tuple[str, str, str], Decimal] = {
-        (item["pk"], item["sk"], name): item[name] for item in windows for name in item if name.startswith("spent")
-    }
-    assert min(actual.values(), default=0) >= 0, "a negative total"
-    assert {key: spent for key, spent in actual.items() if spent} == dict(+expected), f"{actual} instead of {expected}"
-    assert all("expires_at_epoch" in item for item in windows), "a window without an expiry"
+            for window in windows_of(date.fromisoformat(payment["reservation_day"])):
+                expected[pk][window] += payment["reservation_amount"]
+                expected[pk][f"{window}_{payment['reservation_type']}"] += payment["reservation_amount"]
+    spending = {key[0]: item for key, item in items.items() if key[0].startswith("SPENDING#")}
+    assert all("expires_at_epoch" in item for item in spending.values()), "spending without an expiry"
+    for pk in expected.keys() | spending.keys():
+        stored, totals = spending.get(pk, {}), expected[pk]
+        windows = [name for name in stored if name.startswith(WINDOWS) and name[-1].isdigit()]
+        for kind in WINDOWS:
+            for window in sorted(name for name in windows if name.startswith(kind))[-2:]:
+                actual = {name: stored[name] for name in stored if name.startswith(window) and stored[name]}
+                assert min(actual.values(), default=0) >= 0, "a negative total"
+                of_window = {name: total for name, total in totals.items() if name.startswith(window) and total}
+                assert actual == of_window, f"{actual} instead of {of_window}"
+        latest = {kind: max((name for name in totals if name.startswith(kind)), default="") for kind in WINDOWS}
+        assert all(name in stored or not totals[name] for name in latest.values()), "the latest window is missing"
 
 
 def _check_payment(item: Item, expected: Payment) -> None:
@@ -69,7 +68,7 @@ def _check_payment(item: Item, expected: Payment) -> None:
     if reservation and reservation.amount:
         assert item["reservation_customer"] == reservation.customer
         assert item["reservation_type"] == reservation.payment_type
-        assert _windows(item) == reservation.windows
+        assert item["reservation_day"] == reservation.day.isoformat()
     assert (item.get("reason", ""), item.get("outcome", "")) == (expected.reason, expected.outcome)
     assert item.get("posted_amount", 0) == expected.posted
     assert item.get("debited_amount", 0) == expected.debited_amount <= expected.posted

@@ -39,6 +39,7 @@ from tests.support.policy_builders import parse_document
 
 START_TIME = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
 """A Friday evening, shortly before the end of the day, the week and the month."""
+CLOCK_LAG_PROBABILITY = 0.05
 SWEEP_SETTINGS = SweepSettings(table_name="", unconfirmed_after_minutes=10, reservation_timeout_minutes=60)
 
 PARSED_POLICIES = {name: parse_document({"defaults": defaults}).defaults for name, defaults in POLICIES.items()}
@@ -76,7 +77,9 @@ class Engine:
         self.paynearme = FakePayNearMe(self.faults, self._accept_submission)
 
     def start_delivery(self, message: Message, without_policy: bool = False) -> Task:
-        content, now, deadline = message.content, self.invocation_time(), self.deadline(6.5)
+        # Some clocks are days late, so that a payment can be before the valid windows of its customer.
+        lag = timedelta(days=self.random.choice((1, 2, 3)) if self.random.random() < CLOCK_LAG_PROBABILITY else 0)
+        content, now, deadline = message.content, self.invocation_time() - lag, self.deadline(6.5)
         delivery = Delivery(message, None if without_policy else POLICIES[self.policy], now)
         policy = PARSED_POLICIES[self.policy]
         expected_anomalies: set[str] = set()

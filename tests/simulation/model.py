@@ -3,14 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from paynearme.platform.dynamodb import Item
 from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.merchant_input import CustomerInput, OrderInput
 from paynearme.protocol.reversals import Reversal
-from tests.simulation.traffic import REASONS, TYPES, WINDOWS, Delivery, Message, Received, windows_at
+from tests.simulation.traffic import REASONS, TYPES, WINDOWS, Delivery, Message, Received, windows_of
 
 ZERO = Decimal(0)
 ALL_TYPES = tuple(TYPES.values())
@@ -19,12 +19,12 @@ UNCONFIRMED_AFTER, RELEASE_AFTER = timedelta(minutes=10), timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Reservation:
-    """The reservation of a payment. ``windows`` are sort keys of the table."""
+    """The reservation of a payment, in the windows of ``day``."""
 
     customer: str
     amount: Decimal
     payment_type: str
-    windows: tuple[str, ...]
+    day: date
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Payment:
     def clear_reservation(self) -> None:
         previous = self.reservation
         if previous:
-            self.reservation = Reservation(previous.customer, ZERO, previous.payment_type, previous.windows)
+            self.reservation = Reservation(previous.customer, ZERO, previous.payment_type, previous.day)
 
     def mismatches(self) -> set[str]:
         """Return the anomalies of a paid outcome, compared with the authorization."""
@@ -87,6 +87,8 @@ class Model:
     """The values that were stored, by the identifier of the customer or the order, oldest first."""
     reversal_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Counts of chargebacks and returns by customer and attribute name, which contains the day."""
+    spending_days: dict[str, set[date]] = field(default_factory=lambda: defaultdict(set))
+    """The days of all reservations, by customer."""
     decisions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """All committed reasons by payment."""
     quarantined: dict[str, Message] = field(default_factory=dict)
@@ -187,8 +189,8 @@ class Model:
         payment.reason, payment.authorized, payment.released, payment.unconfirmed = reason, received, False, False
         payment.pending_since = now if accepted and not payment.outcome else None
         if accepted and received.customer and not payment.outcome:
-            windows = windows_at(now, policy["time_zone"])
-            payment.reservation = Reservation(received.customer, received.amount, received.payment_type, windows)
+            day = self._spending_day(received.customer, delivery)
+            self._reserve(payment, Reservation(received.customer, received.amount, received.payment_type, day))
         self.decisions[delivery.message.payment_id].add(reason)
         return "PaymentAuthorized" if accepted else "AuthorizationDeclined", payment.mismatches()
 
@@ -205,14 +207,14 @@ class Model:
             return "PaymentFailed", anomalies
         previous, net = payment.reservation, received.net or ZERO
         customer = received.customer or (previous.customer if previous else None)
-        windows = previous.windows if previous else policy and windows_at(delivery.now, policy["time_zone"])
-        if customer and windows:
+        day = previous.day if previous else policy and delivery.local_day
+        if customer and day:
             is_type_missing = received.payment_type == "none"
             payment_type = previous.payment_type if previous and is_type_missing else received.payment_type
-            payment.reservation = Reservation(customer, received.amount, payment_type, windows)
+            self._reserve(payment, Reservation(customer, received.amount, payment_type, day))
         payment.posted = net
         payment.debited_amount = min(net, payment.reversed_amount) if received.customer else ZERO
-        anomalies |= {"spending_not_counted"} if customer and not windows else set()
+        anomalies |= {"spending_not_counted"} if customer and not day else set()
         anomalies |= set() if received.customer else {"customer_missing"}
         anomalies |= {"net_exceeds_amount"} if net > received.amount else set()
         return "PaymentConfirmed", anomalies | payment.mismatches()
@@ -239,6 +241,16 @@ class Model:
         }
         event_type = "" if is_undone else "PaymentReversed"
         return event_type, {anomaly for anomaly, is_present in checks.items() if is_present}
+
+    def _reserve(self, payment: Payment, reservation: Reservation) -> None:
+        payment.reservation = reservation
+        if reservation.amount:
+            self.spending_days[reservation.customer].add(reservation.day)
+
+    def _spending_day(self, customer: str, delivery: Delivery) -> date:
+        """Return the day in whose windows an authorization counts: never before the latest two days."""
+        valid = sorted(self.spending_days[customer])[-2:]
+        return max(delivery.local_day, valid[0]) if len(valid) == 2 else delivery.local_day
 
     def _other_violations(self, delivery: Delivery) -> set[str]:
         received, policy = delivery.message.received, delivery.policy
@@ -270,7 +282,8 @@ class Model:
         received, policy = delivery.message.received, delivery.policy
         if received.customer is None or policy is None:
             return set()
-        windows = dict(zip(WINDOWS, windows_at(delivery.now, policy["time_zone"]), strict=True))
+        day = self._spending_day(received.customer, delivery)
+        windows = dict(zip(WINDOWS, windows_of(day), strict=True))
         limits: list[tuple[str, str, Decimal, Sequence[str]]] = [
             (f"{limit['window']}_limit_exceeded", limit["window"], Decimal(limit["amount"]), types)
             for limit in policy.get("spending_limits", ())
@@ -287,7 +300,7 @@ class Model:
                 reservation.amount
                 for reservation in others
                 if reservation
-                and (reservation.customer == received.customer and windows[window] in reservation.windows)
+                and (reservation.customer == received.customer and windows[window] in windows_of(reservation.day))
                 and reservation.payment_type in types
             )
             + received.amount

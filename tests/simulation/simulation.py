@@ -234,7 +234,7 @@ ACTIONS: Mapping[str, Action] = {
     "put_customer": Action(1.5, _can_start, _CUSTOMER | _LIMIT | _START),
     "put_order": Action(1, _can_start, _ORDER | {"status": ("open", "open", "closed")} | _START),
     "deploy": Action(1, lambda run: True, {"policy": tuple(POLICIES)}),
-    "advance": Action(5, lambda run: True, {"seconds": (1, 30, 700, 700, 2 * _HOUR, 2 * _HOUR, 25 * _HOUR)}),
+    "advance": Action(5, lambda run: True, {"seconds": (1, 30, 700, 2 * _HOUR, 25 * _HOUR, 25 * _HOUR)}),
     "update_index": Action(8, lambda run: run.store.index_updates, {"count": (100, 5, 1)}),
     "resume": Action(35, lambda run: run.scheduler.tasks, _TASK | {"fault": _FAULTS, "requests": (1, 1, 1, 1, 2, 30)}),
     "crash": Action(1, lambda run: run.scheduler.tasks, _TASK),

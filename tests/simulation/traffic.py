@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,14 +53,17 @@ POLICIES: Mapping[str, Mapping[str, Any]] = {
     "day 150": _NEW_YORK | {"spending_limits": [_limit("day", "150")]},
     "no limit": _NEW_YORK,
     "two limits": _NEW_YORK | {"spending_limits": [_limit("day", "100", "cash", "credit"), _limit("week", "250")]},
-    "month in Tokyo": _NEW_YORK
-    | {"time_zone": "Asia/Tokyo", "spending_limits": [_limit("month", "200"), _limit("day", "60", "other", "none")]},
+    "month on Kiritimati": _NEW_YORK
+    | {
+        "time_zone": "Pacific/Kiritimati",
+        "spending_limits": [_limit("month", "200"), _limit("day", "60", "other", "none")],
+    },
     "few reversals": _NEW_YORK
-    | {"spending_limits": [_limit("week", "160", "cash", "credit", "none")], "time_zone": "Europe/London"}
+    | {"spending_limits": [_limit("week", "160", "cash", "credit", "none")], "time_zone": "Pacific/Pago_Pago"}
     | {"chargebacks": {"max_count": 0, "within_days": 2}, "returns": {"max_count": 1, "within_days": 30}},
     "known only": _NEW_YORK | {"unknown_order": "decline", "unknown_customer": "decline"},
 }
-"""The defaults of policy documents, by description."""
+"""The defaults of policy documents, by description. Their local dates differ by up to two days."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,12 @@ class Delivery:
     constant_reasons: set[str] = field(default_factory=lambda: set(REASONS))
     """Reasons for a decline that applied at all of the invocation's requests."""
 
+    @property
+    def local_day(self) -> date:
+        """Return the date in the time zone of the policy."""
+        assert self.policy is not None
+        return self.now.astimezone(ZoneInfo(self.policy["time_zone"])).date()
+
 
 def authorization(parameters: Parameters) -> Message:
     """Return the authorization of a payment. It contains the net amount if it contains the payment type."""
@@ -135,8 +144,7 @@ def _message(model: type[Content], parameters: Parameters, sent: Mapping[str, st
     return Message(content.pnm_payment_identifier, received, content, sent, identity)
 
 
-def windows_at(timestamp: datetime, time_zone: str) -> tuple[str, str, str]:
-    """Return the sort keys of the day, week and month of a timestamp."""
-    local_time = timestamp.astimezone(ZoneInfo(time_zone))
-    year, week, _ = local_time.isocalendar()
-    return (f"DAY#{local_time:%Y-%m-%d}", f"WEEK#{year}-W{week:02}", f"MONTH#{local_time:%Y-%m}")
+def windows_of(day: date) -> tuple[str, str, str]:
+    """Return the attributes with the totals of the day, and of its week and month."""
+    year, week, _ = day.isocalendar()
+    return (f"day_{day:%Y_%m_%d}", f"week_{year}_W{week:02}", f"month_{day:%Y_%m}")

@@ -15,14 +15,14 @@ from paynearme.protocol.callbacks import Authorization, Confirmation
 from paynearme.protocol.reversals import Reversal
 from tests.support.api_gateway_events import json_event
 from tests.support.callback_fixtures import CUSTOMER, SITE, authorization, confirmation, signed
-from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, LambdaFunction, LedgerFixture, Response
+from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, WINDOW_TOTAL, LambdaFunction, LedgerFixture, Response
 from tests.support.message_fixtures import valid_reversal
 
 NOON = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 """A Friday, noon in New York."""
 
-DAY, WEEK, MONTH = "DAY#2026-11-20", "WEEK#2026-W47", "MONTH#2026-11"
-"""The sort keys of the windows that contain ``NOON``."""
+DAY, WEEK, MONTH = "day_2026_11_20", "week_2026_W47", "month_2026_11"
+"""The attributes with the totals of the windows that contain ``NOON``."""
 
 BEFORE_OVERDUE = NOON + timedelta(minutes=59)
 OVERDUE = NOON + timedelta(minutes=60)
@@ -128,15 +128,17 @@ class CallbackDriver:
         """Return a payment's anomalies."""
         return set(self.item(payment_id).get("anomalies", set()))
 
-    def windows(self, customer: str = CUSTOMER) -> dict[str, dict[str, Any]]:
-        """Return the items of a customer's windows by sort key."""
+    def spending(self, customer: str = CUSTOMER) -> dict[str, Any]:
+        """Return a customer's spending item, or an empty one."""
         pk = f"SPENDING#{SITE}#{customer}"
-        return {item["sk"]: item for item in self.ledger_table.all_items() if item["pk"] == pk}
+        return next((item for item in self.ledger_table.all_items() if item["pk"] == pk), {})
 
     def spent(self, customer: str = CUSTOMER, of_type: str | None = None) -> dict[str, Decimal]:
         """Return a customer's spending by window without zeros, in total or of one payment type."""
-        name = "spent" if of_type is None else f"spent_{of_type}"
-        return {window: item[name] for window, item in self.windows(customer).items() if item.get(name)}
+        suffix = "" if of_type is None else f"_{of_type}"
+        item = self.spending(customer)
+        amounts = {window: item.get(f"{window}{suffix}") for window in item if WINDOW_TOTAL.fullmatch(window)}
+        return {window: amount for window, amount in amounts.items() if amount}
 
     def _defaults(self, payment_id: str) -> dict[str, str | None]:
         return {"pnm_payment_identifier": payment_id, "payment_amount": "100.00", "timestamp": unix_time(self.now)}

@@ -1,6 +1,7 @@
 """The functions of a test, and their responses, stored items, output and AWS calls."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 RESPONSE_TIMEOUT_SECONDS = Settings(sites_secret="").response_timeout_seconds
+
+WINDOW_TOTAL = re.compile(r"(day|week|month)(_W?[0-9]+)+")
+"""The names of the attributes with the total of a window."""
 
 _from_wire = TypeDeserializer().deserialize
 
@@ -109,7 +113,8 @@ class LedgerFixture:
 
     def spent_amounts(self) -> set[Decimal]:
         """Return the distinct amounts of all windows. One payment has one amount."""
-        return {item["spent"] for item in self.all_items() if item["pk"].startswith("SPENDING#")}
+        spending = [item for item in self.all_items() if item["sk"] == "SPENDING"]
+        return {item[name] for item in spending for name in item if WINDOW_TOTAL.fullmatch(name)}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The size of a payment's item: a transaction that writes more than 1,024 bytes costs twice the write units."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from tests.support.callback_driver import NOON, CallbackDriver
 from tests.support.callback_fixtures import authorization, confirmation
 from tests.support.harness import LambdaFunction, LedgerFixture
 
@@ -48,3 +50,17 @@ def test_payment_item_typical_within_one_kibibyte(
     assert (authorized["receipt"], confirmed["outcome"]) == (confirmed["receipt"], "payment")
     assert item_size(authorized) <= 900
     assert item_size(confirmed) <= 1024
+
+
+def test_spending_item_five_payment_types_within_one_kibibyte(callback_driver: CallbackDriver) -> None:
+    # The month, the week and the day change twice.
+    for days in (0, 31, 62, 63):
+        for payment_type in ("ach", "cash", "credit", "debit", "paypal"):
+            payments = callback_driver.at(NOON + timedelta(days=days))
+            assert payments.authorize(
+                f"{days}{payment_type}", site_customer_identifier=CUSTOMER_UUID, payment_type=payment_type
+            )
+
+    spending = callback_driver.spending(CUSTOMER_UUID)
+    assert len(callback_driver.spent(CUSTOMER_UUID)) == 6
+    assert item_size(spending) <= 1024

@@ -191,5 +191,6 @@ def test_authorize_reads_independent_of_payment_count(
     after_4, after_12 = reads
     assert after_4 == after_12
     keys, attributes = after_12
-    assert len(keys) == 7
-    assert len([names for names in attributes if "spent" in names]) == 3
+    # The look-back spans two years.
+    assert len(keys) == 5
+    assert len([names for names in attributes if "expires_at_epoch" in names]) == 1

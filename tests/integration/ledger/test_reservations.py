@@ -21,9 +21,8 @@ def test_reservation_accepted_payment_in_day_week_and_month(callback_driver: Cal
     assert callback_driver.spent() == callback_driver.spent(of_type="credit") == total("100.00")
     item = callback_driver.item()
     assert (item["reservation_customer"], item["reservation_amount"]) == (CUSTOMER, Decimal("100.00"))
-    for window in callback_driver.windows().values():
-        expires_at = datetime.fromtimestamp(int(window["expires_at_epoch"]), UTC)
-        assert timedelta(days=366) < expires_at - NOON < timedelta(days=3 * 366)
+    expires_at = datetime.fromtimestamp(int(callback_driver.spending()["expires_at_epoch"]), UTC)
+    assert timedelta(days=366) < expires_at - NOON < timedelta(days=3 * 366)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +87,44 @@ def test_time_zone_change_release_uses_original_windows(
     payments_in_tokyo.authorize("2")
 
     payments_in_tokyo.decline("1")
-    assert payments_in_tokyo.spent() == total("100.00", "DAY#2026-11-21", WEEK, MONTH)
+    assert payments_in_tokyo.spent() == total("100.00", "day_2026_11_21", WEEK, MONTH)
     payments_in_new_york.decline("2")
     assert payments_in_tokyo.spent() == {}
+
+
+def test_removed_window_ignores_later_release(callback_driver: CallbackDriver, deployed_policy: FakeAppConfig) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "150.00"), limit("month", "400.00")])
+    for day in range(3):
+        assert callback_driver.at(NOON + timedelta(days=day)).authorize(str(day))
+    latest = callback_driver.at(NOON + timedelta(days=2))
+    assert latest.spent() == {
+        **total("100.00", "day_2026_11_21", "day_2026_11_22"),
+        **total("300.00", WEEK, MONTH),
+    }
+
+    latest.decline("0")
+
+    assert latest.authorize("3", payment_amount="50.00")
+    assert not latest.authorize("4", payment_amount="0.01")
+    assert latest.spent() == {
+        **total("100.00", "day_2026_11_21"),
+        **total("150.00", "day_2026_11_22"),
+        **total("250.00", WEEK, MONTH),
+    }
+
+
+def test_limit_clock_behind_valid_days_counts_in_earlier_one(
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, api_driver: ApiDriver
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "150.00")])
+    for day in (2, 3):
+        assert callback_driver.at(NOON + timedelta(days=day)).authorize(str(day))
+
+    assert callback_driver.authorize("4", payment_amount="50.00")
+    assert not callback_driver.authorize("5", payment_amount="0.01")
+
+    assert callback_driver.spent()["day_2026_11_22"] == 150
+    assert api_driver.at(NOON).get(customer_path()).content["spending"]["day"]["window"] == "2026-11-22"
 
 
 @pytest.mark.parametrize("timestamp", [NOON, NOON + timedelta(days=1)], ids=["same day", "next day"])
@@ -131,7 +165,7 @@ def test_authorize_after_decline_reserves_nothing(
     assert callback_driver.anomalies() == set()
 
     callback_driver.at(NOON + timedelta(days=1)).confirm()
-    assert callback_driver.spent() == total("100.00", "DAY#2026-11-21", WEEK, MONTH)
+    assert callback_driver.spent() == total("100.00", "day_2026_11_21", WEEK, MONTH)
     assert callback_driver.anomalies() == {"outcome_contradicted"}
 
 

@@ -5,7 +5,7 @@ import pytest
 from paynearme.platform import dynamodb
 from paynearme.platform.dynamodb import SCHEMA_VERSION
 from tests.support.api_driver import ApiDriver, SubmissionScenario, customer_path, order_path
-from tests.support.callback_driver import DAY, MONTH, NOON, WEEK, CallbackDriver, reversal, send_at
+from tests.support.callback_driver import NOON, CallbackDriver, reversal, send_at
 from tests.support.harness import LambdaFunction, LedgerFixture
 
 
@@ -41,4 +41,4 @@ def test_schema_version_existing_items_keep_it(
     callback_driver.confirm()
 
     versions = {item["sk"]: item["schema_version"] for item in ledger_table.all_items()}
-    assert versions == {"PAYMENT": 7, DAY: 7, WEEK: 7, MONTH: 7, "ACCOUNT": dynamodb.SCHEMA_VERSION}
+    assert versions == {"PAYMENT": 7, "SPENDING": 7, "ACCOUNT": dynamodb.SCHEMA_VERSION}

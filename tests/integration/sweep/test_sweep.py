@@ -138,7 +138,7 @@ def test_sweep_overtaken_by_reauthorization_releases_nothing(
     item = callback_driver.item()
     assert "released_at" not in item
     if customer:
-        assert callback_driver.spent() == total("100.00", "DAY#2026-11-21", "WEEK#2026-W47", "MONTH#2026-11")
+        assert callback_driver.spent() == total("100.00", "day_2026_11_21", "week_2026_W47", "month_2026_11")
         assert callback_driver.pending() == {"1": f"authorized#{stored_time(RELEASE_DUE)}"}
 
 

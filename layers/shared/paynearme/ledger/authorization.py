@@ -1,12 +1,14 @@
 """Decide on authorizations. One transaction stores the decision and its reservation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from paynearme.ledger import pending_payments, reservations, schema
+from paynearme.errors import LedgerUnavailableError
+from paynearme.ledger import pending_payments, schema
 from paynearme.ledger.anomalies import Anomaly, authorization_mismatches
+from paynearme.ledger.reservations import Reservation, reservation_of, reservation_update
 from paynearme.ledger.results import AuthorizationResult, site_payment_identifier
+from paynearme.ledger.spending import Spending, spending_key
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table
 from paynearme.policy import (
@@ -14,14 +16,16 @@ from paynearme.policy import (
     DecisionContext,
     Reason,
     SitePolicy,
-    WindowKind,
     applicable_limits,
     decide,
     decision_for,
     payment_type_name,
 )
-from paynearme.policy.calendar import local_date, windows_of
+from paynearme.policy.calendar import local_date
 from paynearme.protocol.callbacks import Authorization
+
+MAX_DECISIONS = 100
+"""The maximum number of decisions on one authorization. Each conflict with another payment causes one more."""
 
 _UNDECIDED = "attribute_not_exists(decision)"
 
@@ -37,7 +41,9 @@ def authorize(
     """
     authorization = _AuthorizationWrite(message, policy, now)
     snapshot = authorization.read(table, deadline)
-    while authorization.needs_decision(snapshot.payment):
+    for _ in range(MAX_DECISIONS):
+        if not authorization.needs_decision(snapshot.payment):
+            return _existing_decision(table, message, policy, now, snapshot.payment, deadline)
         decision = decide(message, snapshot.context, policy, now)
         conflicts = authorization.write(table, decision, snapshot, deadline)
         if conflicts is None:
@@ -45,33 +51,38 @@ def authorize(
             return AuthorizationResult(decision, now, authorization.identifier, is_duplicate=False, anomalies=anomalies)
         # The conflict is with another payment of the customer, this payment's outcome, or a concurrent duplicate.
         outcome_arrived = "outcome" in conflicts.get(0, {}) and authorization.needs_decision(conflicts[0])
-        # An outcome changes the windows also.
+        # An outcome changes the spending also.
         snapshot = authorization.read(table, deadline) if outcome_arrived else snapshot.updated_with(conflicts)
-    return _existing_decision(table, message, policy, now, snapshot.payment, deadline)
+    raise LedgerUnavailableError
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """The items that a decision depends on."""
+    """The items that a decision depends on. ``local_day`` is the date in the policy's time zone."""
 
     customer: str | None
+    local_day: date
     payment: Item
-    windows: Sequence[Item]
+    spending: Spending
     base_context: DecisionContext
 
     @property
+    def day(self) -> date:
+        """Return the day whose windows apply to the payment."""
+        return self.spending.day_for(self.local_day)
+
+    @property
     def context(self) -> DecisionContext:
-        # The windows already contain the payment itself if its outcome arrived first.
-        reservation = reservations.reservation_of(self.payment)
-        excluded = reservation if reservation and reservation.customer == self.customer else None
-        windows = zip(WindowKind, self.windows, strict=False)
-        totals = {kind: reservations.window_totals(item, excluding=excluded) for kind, item in windows}
-        return replace(self.base_context, spending=totals)
+        spending, reservation = self.spending, reservation_of(self.payment)
+        if reservation and reservation.customer == self.customer:
+            # The outcome arrived first, so the windows already contain the payment itself.
+            spending = spending.without(reservation.amounts)
+        return replace(self.base_context, spending=spending.totals(self.day))
 
     def updated_with(self, conflicts: dict[int, Item]) -> "_Snapshot":
-        """Return the snapshot with the conflicting items of a transaction, by index of the update."""
-        windows = [conflicts.get(index, item) for index, item in enumerate(self.windows, start=1)]
-        return replace(self, payment=conflicts.get(0, self.payment), windows=windows)
+        """Return the snapshot with the conflicting items of a transaction: 0 is the payment, 1 is the spending."""
+        spending = Spending(conflicts[1]) if 1 in conflicts else self.spending
+        return replace(self, payment=conflicts.get(0, self.payment), spending=spending)
 
 
 @dataclass(frozen=True)
@@ -81,11 +92,6 @@ class _AuthorizationWrite:
     message: Authorization
     policy: SitePolicy
     now: datetime
-
-    @property
-    def day(self) -> date:
-        """Return the local date of the policy, which determines the windows."""
-        return local_date(self.now, self.policy.zone)
 
     @property
     def identifier(self) -> str:
@@ -110,20 +116,18 @@ class _AuthorizationWrite:
         site_id, customer = self.message.site_identifier, self.message.site_customer_identifier
         keys = [schema.payment_key_for(self.message), schema.order_key(site_id, self.message.pnm_order_identifier)]
         if customer is not None:
-            window_keys = reservations.sort_keys(windows_of(self.day))
-            keys += [reservations.window_key(site_id, customer, sort_key) for sort_key in window_keys]
-            keys.append(schema.account_key(site_id, customer))
+            keys += [spending_key(site_id, customer), schema.account_key(site_id, customer)]
             days = [rule.within_days for rule in (self.policy.chargebacks, self.policy.returns) if rule]
             keys += schema.reversals_keys(site_id, customer, local_date(self.now, UTC), max(days)) if days else []
         payment, order, *customer_items = table.read(keys, deadline)
-        windows, account, reversals = customer_items[:3], (customer_items[3:4] or [{}])[0], customer_items[4:]
+        spending, account, *reversals = customer_items or ({}, {})
         base_context = DecisionContext(
             order=schema.parse_order(order),
             customer=schema.parse_customer(account),
             chargebacks=schema.counts_by_day(reversals, "chargebacks"),
             returns=schema.counts_by_day(reversals, "returns"),
         )
-        return _Snapshot(customer, payment, windows, base_context)
+        return _Snapshot(customer, local_date(self.now, self.policy.zone), payment, Spending(spending), base_context)
 
     def anomalies(self, decision: Decision, payment: Item) -> frozenset[Anomaly]:
         """Return the differences between the decision and an outcome that arrived before it."""
@@ -143,7 +147,7 @@ class _AuthorizationWrite:
         elif released_at:
             condition = f"released_at = :released_at AND {schema.WITHOUT_OUTCOME}"
             condition_values = {"released_at": released_at}
-        reservation = None if outcome_arrived_first else self._reservation(decision)
+        reservation = None if outcome_arrived_first else self._reservation(decision, snapshot.day)
         payment = schema.payment_update(
             schema.payment_key_for(self.message),
             self._attributes(decision)
@@ -157,21 +161,16 @@ class _AuthorizationWrite:
         if reservation is None:
             conflict = table.update(payment, deadline)
             return None if conflict is None else {0: conflict}
-        context = snapshot.context
-        limits = list(applicable_limits(self.policy, context.customer, reservation.type_name))
-        updates = reservations.reservation_updates(
-            self.message.site_identifier, reservation, limits, context.spending, self.now
-        )
-        return table.transact([payment, *updates], deadline)
+        limits = applicable_limits(self.policy, snapshot.base_context.customer, reservation.type_name)
+        spending = reservation_update(self.message.site_identifier, reservation, limits, snapshot.spending, self.now)
+        return table.transact([payment, spending], deadline)
 
-    def _reservation(self, decision: Decision) -> reservations.Reservation | None:
+    def _reservation(self, decision: Decision, day: date) -> Reservation | None:
         """Return the reservation of an accepted payment of a customer. A test payment has no reservation."""
         message = self.message
         if not decision.accept or message.test or message.site_customer_identifier is None:
             return None
-        return reservations.Reservation(
-            message.site_customer_identifier, message.payment_amount, payment_type_name(message), self.day
-        )
+        return Reservation(message.site_customer_identifier, message.payment_amount, payment_type_name(message), day)
 
     def _pending_attributes(self, decision: Decision, payment: Item) -> Item:
         """Return the attributes that make an accepted payment pending. A test payment is never pending."""

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from paynearme.ledger import reservations, schema
+from paynearme.ledger import schema
+from paynearme.ledger.reservations import reservation_of
+from paynearme.ledger.spending import Spending, spending_key
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.dynamodb import Item, Table
-from paynearme.policy import SitePolicy, Window, windows_at
-from paynearme.policy.calendar import local_date, within_days
+from paynearme.policy import SitePolicy, WindowTotals
+from paynearme.policy.calendar import local_date, windows_of, within_days
 from paynearme.policy.document import MAX_DAYS, Frequency
 from paynearme.protocol.api_responses import (
     CustomerResponse,
@@ -34,29 +36,32 @@ def get_customer(
     ``policy`` provides the time zone of the spending windows and the look-back period of returns and chargebacks.
     Raises ``LedgerUnavailableError``. Costs 1 request.
     """
-    windows = windows_at(now, policy.zone)
     days = [rule.within_days if rule else MAX_DAYS for rule in (policy.chargebacks, policy.returns)]
     today = local_date(now, UTC)
-    keys = [schema.account_key(site_id, site_customer_identifier)]
-    keys += [reservations.window_key(site_id, site_customer_identifier, key) for key in reservations.sort_keys(windows)]
+    keys = [
+        schema.account_key(site_id, site_customer_identifier),
+        spending_key(site_id, site_customer_identifier),
+    ]
     keys += schema.reversals_keys(site_id, site_customer_identifier, today, max(days))
-    account, *remaining = table.read(keys, deadline)
-    window_items, reversals = remaining[: len(windows)], remaining[len(windows) :]
-    if not any((account, *remaining)):
+    account, spending_item, *reversals = table.read(keys, deadline)
+    if not any((account, spending_item, *reversals)):
         return None
+    spending = Spending(spending_item)
+    day = spending.day_for(local_date(now, policy.zone))
+    totals = spending.totals(day)
 
     def recent_count(attribute: str, rule: Frequency | None) -> RecentCount:
         max_days = rule.within_days if rule else MAX_DAYS
         counts = schema.counts_by_day(reversals, attribute)
         return RecentCount(count=within_days(counts.items(), today, max_days), within_days=max_days)
 
-    spending = {window.kind: _window(window, item) for window, item in zip(windows, window_items, strict=True)}
     return CustomerResponse.model_validate(
         account
         | {
             "site_identifier": site_id,
             "site_customer_identifier": site_customer_identifier,
-            "spending": {"time_zone": policy.time_zone} | spending,
+            "spending": {"time_zone": policy.time_zone}
+            | {window.kind: _window(window.name, totals[window.kind]) for window in windows_of(day)},
             "chargebacks": recent_count("chargebacks", policy.chargebacks),
             "returns": recent_count("returns", policy.returns),
         }
@@ -95,20 +100,18 @@ def _maps(item: Item, prefix: str) -> list[Item]:
     return [value for name, value in item.items() if name.startswith(prefix) and isinstance(value, dict)]
 
 
-def _window(window: Window, item: Item) -> WindowResponse:
-    totals = reservations.window_totals(item)
-    by_type = {str(name): amount for name, amount in totals.by_type.items() if amount}
-    return WindowResponse(window=window.name, spent=totals.total, by_payment_type=by_type)
+def _window(name: str, totals: WindowTotals) -> WindowResponse:
+    by_type = {str(type_name): amount for type_name, amount in totals.by_type.items() if amount}
+    return WindowResponse(window=name, spent=totals.total, by_payment_type=by_type)
 
 
 def _reservation(item: Item) -> dict[str, Any] | None:
-    reservation = reservations.reservation_of(item)
+    reservation = reservation_of(item)
     if reservation is None:
         return None
-    names = [sort_key.split("#", 1) for sort_key in reservation.windows]
     return {
         "site_customer_identifier": reservation.customer,
         "amount": reservation.amount,
         "payment_type": str(reservation.type_name),
-        "windows": {kind.lower(): name for kind, name in names},
+        "windows": {str(window.kind): window.name for window in windows_of(reservation.day)},
     }
