@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from paynearme.ledger.spending import Spending
-from paynearme.policy import WindowKind
+from paynearme.policy import WindowKind, WindowTotals
+from paynearme.protocol.types import PaymentType
 
 
 def spending(*days: str) -> Spending:
@@ -41,10 +42,10 @@ def test_day_for_is_never_before_the_valid_days(stored: list[str], day: str, exp
 def test_totals_missing_window_is_zero_with_types_of_stored() -> None:
     totals = spending("2026-11-30").totals(date(2026, 12, 1))
 
-    assert {kind: (str(total.total), dict(total.by_type)) for kind, total in totals.items()} == {
-        WindowKind.DAY: ("0", {}),
-        WindowKind.WEEK: ("1", {"credit": 1}),
-        WindowKind.MONTH: ("0", {}),
+    assert totals == {
+        WindowKind.DAY: WindowTotals(),
+        WindowKind.WEEK: WindowTotals(Decimal(1), {PaymentType.CREDIT: Decimal(1)}),
+        WindowKind.MONTH: WindowTotals(),
     }
 
 
