@@ -114,6 +114,8 @@ class CallbackMessage(Message):
     @classmethod
     def _drop_empty(cls, parameters: Any) -> Any:
         # A form or a query contains absent values as empty text.
+        if "" not in parameters.values():
+            return parameters
         return {name: text for name, text in parameters.items() if text != "" or name not in cls.model_fields}
 
     @classmethod

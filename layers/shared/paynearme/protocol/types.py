@@ -15,13 +15,12 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetCoreSchemaHandler,
     StringConstraints,
-    ValidationError,
     WithJsonSchema,
-    WrapValidator,
 )
-from pydantic_core import PydanticCustomError
-from pydantic_core.core_schema import ValidatorFunctionWrapHandler
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import with_default_schema
 
 PARAMETER_NAME_PREFIX = r"(?:pnm|pricing|refund|retailer|return|reversal|reverse|settlement|site|user)_[a-z]"
 """The start of the names that can follow an identifier of PayNearMe, with names that are not documented yet."""
@@ -124,16 +123,14 @@ def _reject_parameter_name(value: str) -> str:
     return value
 
 
-def _none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return handler(value)
-    except ValidationError:
-        return None
+class _NoneIfInvalid:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return with_default_schema(handler(source), default=None, on_error="default")
 
 
 _T = TypeVar("_T")
 
-Lenient = Annotated[_T | None, WrapValidator(_none_if_invalid)]
+Lenient = Annotated[_T | None, _NoneIfInvalid()]
 """A value that no decision depends on: ``None`` if it is invalid, so that PayNearMe can change its format."""
 
 Money = Annotated[
