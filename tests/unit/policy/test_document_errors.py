@@ -29,7 +29,7 @@ def error_paths(document: Any) -> set[str]:
         ('{\n "defaults": {"unknown_order" "accept"}}', "line 2"),
         ('{"defaults": NaN}', "NaN"),
         ('{"defaults": [-Infinity]}', "-Infinity"),
-        ('{"defaults": {}, "defaults": {}}', "duplicate names: defaults"),
+        ('{"defaults": {}, "sites": {}, "sites": {}}', "duplicate names: sites"),
         ('{"defaults": {"amounts": {"cash": {}, "cash": {}}}}', "duplicate names: cash"),
         ("[" * 100_000, "recursion"),
         ('{"defaults": ' + "1" * 5000 + "}", "digits"),
