@@ -107,10 +107,8 @@ policy-check: $(DEV) ## Validate policy.json and the examples in docs/policies
 sites-check: $(DEV) ## Validate the sites before you upload them: make sites-check FILE=sites.json
 	@$(PY) -m operations sites-check $(if $(FILE),"$(FILE)")
 
-bench: $(DEV) ## Measure callbacks, imports and a long history, as ratios (after make up)
-	$(PY) -m benchmarks.callbacks
-	$(PY) -m benchmarks.imports
-	$(PY) -m benchmarks.history
+bench: $(DEV) ## Measure the callbacks, compared with peers (after make up): make bench, or make bench ONLY="warm calls"
+	@$(PY) -m benchmarks $(ONLY)
 
 build: $(DEV) $(SAM) ## Build the artifacts for AWS: make build ENV=prod
 	@# SAM builds with the python3.13 on the path.

@@ -1,1 +1,1 @@
-"""Measure the costs of callbacks, imports and long histories, as ratios within one run."""
+"""Measure the costs of the callbacks compared with those of peers, as ratios within one run (``make bench``)."""
