@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynearme.policy import Window, WindowKind, windows_at
+from paynearme.policy import Window, WindowKind
+from paynearme.policy.calendar import local_date, windows_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -23,6 +24,10 @@ zones = st.sampled_from(
     ]
 ).map(ZoneInfo)
 instants = st.datetimes(datetime(2000, 1, 1), datetime(2060, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 (bounds must be naive)
+
+
+def windows_at(timestamp: datetime, zone: ZoneInfo) -> tuple[Window, Window, Window]:
+    return windows_of(local_date(timestamp, zone))
 
 
 def window_names_at(instant: str, zone: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 
 from paynearme.errors import LedgerUnavailableError
 from paynearme.ledger import pending_payments, schema
@@ -66,7 +67,7 @@ class _Snapshot:
     spending: Spending
     base_context: DecisionContext
 
-    @property
+    @cached_property
     def day(self) -> date:
         """Return the day whose windows apply to the payment."""
         return self.spending.day_for(self.local_day)
@@ -93,7 +94,7 @@ class _AuthorizationWrite:
     policy: SitePolicy
     now: datetime
 
-    @property
+    @cached_property
     def identifier(self) -> str:
         """Return the merchant's identifier of the payment."""
         message = self.message

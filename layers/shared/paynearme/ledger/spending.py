@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from paynearme.ledger.schema import ZERO
@@ -29,7 +30,8 @@ def spending_key(site_id: str, customer: str) -> Key:
     return (f"SPENDING#{site_id}#{customer}", "SPENDING")
 
 
-def window_attributes(day: date) -> dict[WindowKind, str]:
+@lru_cache(maxsize=16)
+def window_attributes(day: date) -> Mapping[WindowKind, str]:
     """Return the names of the attributes with the totals of the windows of ``day``. They sort by time."""
     return {window.kind: f"{window.kind}_{window.name.replace('-', '_')}" for window in windows_of(day)}
 

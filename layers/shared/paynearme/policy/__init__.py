@@ -1,6 +1,6 @@
 """The policy document, and the pure rules that decide authorizations."""
 
-from paynearme.policy.calendar import Window, WindowKind, windows_at
+from paynearme.policy.calendar import Window, WindowKind
 from paynearme.policy.context import (
     CustomerStatus,
     DecisionContext,
@@ -42,5 +42,4 @@ __all__ = [
     "decision_for",
     "payment_type_name",
     "read_policy",
-    "windows_at",
 ]

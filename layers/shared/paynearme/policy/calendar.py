@@ -22,11 +22,6 @@ class Window:
     name: str
 
 
-def windows_at(timestamp: datetime, time_zone: tzinfo) -> tuple[Window, Window, Window]:
-    """Return the day, the week and the month in ``time_zone`` that contain ``timestamp``, an aware time."""
-    return windows_of(local_date(timestamp, time_zone))
-
-
 def windows_of(day: date) -> tuple[Window, Window, Window]:
     """Return the day, and the week and the month that contain it."""
     return (
