@@ -204,7 +204,9 @@ def build_layer(
     makefile = source / "make" / architecture / "Makefile"
     command = ["make", "--makefile", str(makefile), "build-SharedLayer", f"ARTIFACTS_DIR={folder / 'layer'}"]
     command += [f"PYTHON={sys.executable}", *overrides]
-    environment = os.environ | OTHER_MACHINE | {"PYTHONPYCACHEPREFIX": str(folder / "cache")}
+    # Without the flags of a make that runs the tests.
+    inherited = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL"}}
+    environment = inherited | OTHER_MACHINE | {"PYTHONPYCACHEPREFIX": str(folder / "cache")}
     return subprocess.run(  # noqa: S603 # our own program
         command, cwd=folder / "source", env=environment, capture_output=True, text=True, check=False
     )
