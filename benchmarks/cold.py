@@ -62,7 +62,9 @@ def _cases(folder: Path) -> dict[str, dict[str, Any]]:
     }
     policy = (ROOT / "policy.json").read_text(encoding="utf-8")
     answers = {
-        "GetSecretValue": json.dumps({"SecretString": json.dumps({"sites": {SITE: {"secret": SECRET}}})}),
+        "GetSecretValue": json.dumps(
+            {"SecretString": json.dumps({"sites": {SITE: {"version": "3.0", "secret": SECRET}}})}
+        ),
         "start": json.dumps({"InitialConfigurationToken": "token"}),
         "poll": policy,
         "BatchGetItem": json.dumps({"Responses": {"payments": []}, "UnprocessedKeys": {}}),

@@ -48,7 +48,7 @@ def main(file: str) -> None:
         shared_session().register("before-send", _answer(case["answers"]))
     response = app.handler(case["event"], None)
     if response["statusCode"] != case["status"]:
-        raise RuntimeError("another response")
+        raise RuntimeError(f"status {response['statusCode']}")
     sys.stderr.write(str(len(sys.modules)))
 
 

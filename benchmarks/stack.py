@@ -46,15 +46,21 @@ class _Invoker:
 
 
 @contextmanager
-def _put_function(client: Any, model: dict[str, Any]) -> Iterator[str]:
+def _put_function(stack: Stack, model: dict[str, Any]) -> Iterator[str]:
     """Deploy the peer with the settings of the function ``model``, and yield its name."""
+    client, iam = stack.client("lambda"), stack.client("iam")
     archive, name = io.BytesIO(), f"benchmark-{time.time_ns()}"
+    trusted = _policy(Action="sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName=name, PolicyName="put", PolicyDocument=_policy(Action="dynamodb:PutItem", Resource="*")
+    )
     with zipfile.ZipFile(archive, "w") as package:
         package.write(Path(__file__).parent / "peers/one_put.py", "app.py")
     client.create_function(
         FunctionName=name,
         Runtime=model["Runtime"],
-        Role=model["Role"],
+        Role=role,
         Handler="app.handler",
         Code={"ZipFile": archive.getvalue()},
         MemorySize=model["MemorySize"],
@@ -65,6 +71,12 @@ def _put_function(client: Any, model: dict[str, Any]) -> Iterator[str]:
         yield name
     finally:
         client.delete_function(FunctionName=name)
+        iam.delete_role_policy(RoleName=name, PolicyName="put")
+        iam.delete_role(RoleName=name)
+
+
+def _policy(**statement: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
 def _events(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -108,7 +120,7 @@ def run() -> tuple[list[Table], list[Goal]]:
     table = Table(
         "Calls on the local stack, p50 in milliseconds", ("call", "one at a time", "ratio", "eight at once", "ratio")
     )
-    with _put_function(client, models["authorize"]) as put_name:
+    with _put_function(stack, models["authorize"]) as put_name:
         names = {operation: model["FunctionName"] for operation, model in models.items()}
         invoker = _Invoker(client, {_PUT: put_name, **names, "confirm, duplicate": names["confirm"]})
         medians: dict[tuple[str, int], float] = {}
