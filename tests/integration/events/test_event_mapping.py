@@ -323,5 +323,5 @@ def test_stream_other_items_and_deletions_produce_no_events(
     other_records = [record for record in stream_records if record["dynamodb"]["Keys"]["sk"]["S"] != "PAYMENT"]
     deletions = stream_reader.records()
     assert {record["eventName"] for record in deletions} == {"REMOVE"}
-    assert (len(other_records), len(deletions)) == (4, 5)
+    assert (len(other_records), len(deletions)) == (2, 3)
     assert events_in([*other_records, *deletions]) == []

@@ -72,7 +72,7 @@ def test_policy_document_errors_all_reported_once(document: Any, paths: set[str]
     assert error_paths(document) == paths
 
 
-def test_policy_deferred_site_only_defaults_and_requested_validated() -> None:
+def test_policy_deferred_site_only_requested_validated() -> None:
     sites = {"S1": {"currency": "CAD"}, "S2": {"time_zone": "UTC"}, "S3": None}
     document = read_policy(json.dumps({**valid_document(), "sites": sites}), defer_sites=True)
     assert document.for_site("S2").time_zone == "UTC"
