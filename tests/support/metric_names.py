@@ -50,6 +50,7 @@ ALL_METRIC_NAMES: frozenset[str] = frozenset(
         *_result_metrics(),
         *(name for error in ERROR_CLASSES for name in (error.metric, error.upstream_metric) if name),
         observability.CALL_SUCCEEDED,
+        observability.DURATION,
     )
 )
 """All metric names in the namespace ``PayNearMe``."""

@@ -42,7 +42,7 @@ def test_callback_error_counts_its_metric_and_alarm_metric(
     def raise_error(*_: object) -> None:
         raise INSTANCES.get(error) or error()
 
-    observability.metrics.clear_metrics()
+    observability.reset()
     monkeypatch.setattr("paynearme.handlers.callback.authenticate_callback", raise_error)
     unused: Any = None
 

@@ -21,7 +21,7 @@ CONTEXT = SimpleNamespace(aws_request_id="request-1")
 def _reset_observability(monkeypatch: pytest.MonkeyPatch) -> None:
     for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", SimpleNamespace(write=print, flush=lambda: None))
-    observability.metrics.clear_metrics()
+    observability.reset()
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -1,16 +1,12 @@
 import json
-from collections import Counter
 
 import pytest
 
 from paynearme.platform import observability
 
 
-def test_metric_summed_per_invocation_and_reset(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(observability, "_metrics", Counter())
-    observability.metrics.clear_metrics()
+def test_metric_summed_per_invocation_and_reset(capsys: pytest.CaptureFixture[str]) -> None:
+    observability.reset()
     for _ in range(250):
         observability.add_metric("EventPublished")
     for _ in range(2):

@@ -4,15 +4,20 @@ Fields and metrics are collected during an invocation and written when it ends. 
 invocation at a time, so both are module state. ``pnm_order_identifier`` finds all log lines of a payment.
 """
 
+import logging
 import os
+import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from json import JSONEncoder
 from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import Metrics, MetricUnit
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from paynearme.errors import (
     AuthenticationError,
@@ -29,13 +34,42 @@ SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "paynearme")
 CALL_SUCCEEDED = "PayNearMeCallSucceeded"
 """The metric of a successful call to PayNearMe."""
 
-# Lambda reads the level of a line with an RFC 3339 timestamp only. ApplicationLogLevel must stay INFO: the alarms read
-# the metrics from the log, and Lambda treats their lines, which have no level, as INFO.
-logger = Logger(service=SERVICE, location=None, use_rfc3339=True)
-metrics = Metrics(namespace="PayNearMe", service=SERVICE)
+DURATION = "DurationMs"
+"""The metric of the duration of an invocation."""
+
+_NAMESPACE = "PayNearMe"
+# Two dimension sets, so that an alarm on all functions needs no metric math.
+_DIMENSIONS = [["operation", "service"], ["service"]]
+_to_json = JSONEncoder(separators=(",", ":"), check_circular=False, default=str).encode
+
+
+class _Formatter(LambdaPowertoolsFormatter):
+    """Build a line from the level, the message and the ``fields`` of a record.
+
+    The formatter of Powertools costs more than the rest of a log line, because it supports keys that change.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line. Lambda reads its level only with an RFC 3339 timestamp."""
+        line = {
+            "level": record.levelname,
+            "message": record.msg,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "service": SERVICE,
+            **record.__dict__.get("fields", {}),
+        }
+        if trace := os.environ.get("_X_AMZN_TRACE_ID"):
+            line["xray_trace_id"] = trace.partition(";")[0].removeprefix("Root=")
+        return _to_json(line)
+
+
+# ApplicationLogLevel must stay INFO: the alarms read the metrics from the log, and Lambda treats their lines, which
+# have no level, as INFO.
+logger = Logger(service=SERVICE, logger_formatter=_Formatter())
 
 _log_fields: dict[str, Any] = {}
 _metrics: Counter[str] = Counter()
+_percentages: dict[str, float] = {}
 _MAX_CAUSES = 5
 _MAX_PARAMETERS = 20
 
@@ -58,17 +92,13 @@ def add_log_fields(**fields: Any) -> None:
 
 
 def add_metric(name: str, value: int = 1) -> None:
-    """Add ``value`` to the metric ``name`` (PascalCase).
-
-    Powertools writes a float, which represents integers, also cents, exactly up to 2**53.
-    """
-    # Summed here: Powertools flushes after 100 values, before the operation's dimension is set.
+    """Add ``value`` to the metric ``name`` (PascalCase)."""
     _metrics[name] += value
 
 
 def add_percentage(name: str, percent: float) -> None:
     """Record a percentage under the metric ``name``."""
-    metrics.add_metric(name=name, unit=MetricUnit.Percent, value=percent)
+    _percentages[name] = round(percent, 5)
 
 
 def record_result(result: HasTelemetry) -> None:
@@ -147,22 +177,37 @@ def add_error_location(error: BaseException) -> None:
 
 def log_payment(operation: str, **fields: Any) -> None:
     """Write a log line for one of several payments of an invocation. ``fields`` as in ``add_log_fields``."""
-    logger.info(operation, extra={"operation": operation, "request_id": _log_fields.get("request_id"), **fields})
+    logger.info(
+        operation, extra={"fields": {"operation": operation, "request_id": _log_fields.get("request_id"), **fields}}
+    )
 
 
 def flush(operation: str, status: int, duration_ms: float) -> None:
     """Write the log line and the metrics of the invocation, and reset both."""
+    duration_ms = round(duration_ms, 3)
     fields = {"operation": operation, "status": status, "duration_ms": round(duration_ms, 1), **_log_fields}
-    _log_fields.clear()
     # A fallback decline after an internal error has status 200.
     failed = status >= 500 or "error_location" in fields
     log = logger.error if failed else logger.warning if status >= 400 else logger.info
-    log(operation, extra=fields)
-    for name, value in _metrics.items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    _metrics.clear()
-    metrics.add_metric(name="DurationMs", unit=MetricUnit.Milliseconds, value=duration_ms)
-    metrics.add_dimension(name="operation", value=operation)
-    # A second dimension set without the operation, so that an alarm on all functions needs no metric math.
-    metrics.add_dimensions(service=SERVICE)
-    metrics.flush_metrics()
+    log(operation, extra={"fields": fields})
+    sys.stdout.write(f"{_metrics_line(operation, duration_ms)}\n")
+    reset()
+
+
+def reset() -> None:
+    """Remove the collected log fields and metrics."""
+    for collected in (_log_fields, _metrics, _percentages):
+        collected.clear()
+
+
+def _metrics_line(operation: str, duration_ms: float) -> str:
+    """Return the metrics in CloudWatch's embedded metric format (Amazon CloudWatch User Guide, Specification)."""
+    units = dict.fromkeys(_percentages, "Percent") | dict.fromkeys(_metrics, "Count") | {DURATION: "Milliseconds"}
+    directive = {
+        "Namespace": _NAMESPACE,
+        "Dimensions": _DIMENSIONS,
+        "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
+    }
+    values = {name: [value] for name, value in (_percentages | _metrics | {DURATION: duration_ms}).items()}
+    header = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]}
+    return _to_json({"_aws": header, "operation": operation, "service": SERVICE, **values})
