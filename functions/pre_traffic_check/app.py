@@ -6,10 +6,10 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from paynearme.handlers.background import background_handler
+from paynearme.platform.aws_clients import create_client
 from paynearme.platform.observability import add_log_fields, record_error
 
 # A callback of an unknown site. Its rejection requires a successful start and a read of the sites' secret.
@@ -25,8 +25,8 @@ CALLBACK = {
 versions = [os.environ[name] for name in ("AUTHORIZE_VERSION", "CONFIRM_VERSION", "REVERSE_VERSION")]
 # A function ends after 9 seconds.
 config = Config(connect_timeout=2, read_timeout=15, retries={"total_max_attempts": 1})
-lambda_client = boto3.client("lambda", config=config)
-codedeploy: Any = boto3.client("codedeploy", config=Config(retries={"mode": "standard"}))
+lambda_client = create_client("lambda", config)
+codedeploy = create_client("codedeploy", Config(retries={"mode": "standard"}))
 
 
 @background_handler("pre_traffic_check")

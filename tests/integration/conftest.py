@@ -3,7 +3,6 @@
 import importlib
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from moto.core.models import MockAWS
 
 from paynearme import policy_provider
 from paynearme.client import paynearme_client
-from paynearme.platform import observability
+from paynearme.platform import aws_clients, observability
 from paynearme.platform.deadline import Deadline
 from paynearme.policy_provider import PolicyProvider
 from paynearme.sites import site_provider
@@ -122,6 +121,7 @@ def empty_aws(monkeypatch: pytest.MonkeyPatch, aws: MockAWS, cached_clients: Cac
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", cached_clients)
+    monkeypatch.setattr(aws_clients, "shared_session", lambda: cached_clients)
 
 
 @pytest.fixture(scope="session")
@@ -286,7 +286,5 @@ def captured_output(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     for handler in observability.logger.handlers:
         monkeypatch.setattr(handler, "stream", StandardOutput())
     # A test that calls code outside of a handler leaves fields and metrics.
-    monkeypatch.setattr(observability, "_log_fields", {})
-    monkeypatch.setattr(observability, "_metrics", Counter())
-    observability.metrics.clear_metrics()
+    observability.reset()
     return CapturedOutput(capsys)

@@ -2,11 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
 from threading import Lock, Thread
 from typing import Any
-
-from tenacity import Retrying
 
 from paynearme.platform.deadline import Deadline
 from tests.simulation.store import Change
@@ -117,11 +114,8 @@ class Scheduler:
         self._turn.release()
 
 
-@dataclass(frozen=True)
 class SimulatedDeadline(Deadline):
-    """A deadline without threads. ``random`` determines the waits between attempts."""
-
-    random: Random = field(default_factory=Random)
+    """A deadline without threads."""
 
     def run[T](self, function: Callable[[], T]) -> T:
         if self.remaining <= 0:
@@ -131,9 +125,3 @@ class SimulatedDeadline(Deadline):
         finally:
             if self.remaining < 0:
                 raise TimeoutError
-
-    def retrying(
-        self, is_retryable: Callable[[BaseException], bool], max_attempt: float, min_wait: float = 0.0
-    ) -> Retrying:
-        policy = super().retrying(is_retryable, max_attempt, min_wait)
-        return policy.copy(wait=lambda state: min_wait + self.random.uniform(0, 0.02 * 2**state.attempt_number))

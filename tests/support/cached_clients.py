@@ -1,18 +1,24 @@
-"""Create each boto3 client once for all tests, because its creation takes longer than most calls."""
+"""Create each AWS client once for all tests, because its creation takes longer than most calls."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from botocore.config import Config
 
 
+@cache
+def _validating(config: Config) -> Config:
+    return config.merge(Config(parameter_validation=True))
+
+
 @dataclass(frozen=True)
 class CachedClients:
-    """Replace boto3's default session, and return the same client for the same arguments.
+    """Replace the session of the layer and boto3's default session. Return the same client for the same arguments.
 
-    A test that calls ``boto3.client`` shares the client of the functions, including its hooks.
+    A test that calls ``boto3.client`` gets the hooks of the functions' clients. All clients validate the parameters.
     """
 
     session: Any
@@ -24,6 +30,10 @@ class CachedClients:
         if key not in self._clients:
             self._clients[key] = self.session.client(service, config=config)
         return self._clients[key]
+
+    def create_client(self, service: str, config: Config) -> Any:
+        """Return a client, as botocore's session does."""
+        return self.client(service, _validating(config))
 
     @contextmanager
     def with_hook(self, event: str, hook: Callable[..., object]) -> Iterator[None]:

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
-import boto3
-
 from paynearme.errors import PolicyInvalidError, PolicyUnavailableError
-from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.aws_clients import create_client, is_retryable
 from paynearme.platform.cached_value import CachedValue
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.observability import add_log_fields, add_metric
@@ -80,7 +78,7 @@ class PolicyProvider:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Use the document and the cache time of ``settings``. Sends no request. ``clock`` returns seconds."""
-        self._session = _AppConfigSession(settings, client or boto3.client("appconfigdata", config=CLIENT_CONFIG))
+        self._session = _AppConfigSession(settings, client or create_client("appconfigdata"))
         self._cache = CachedValue[PolicyDocument](settings.policy_cache_seconds, clock)
         # The last valid policy of each site with a request.
         self._site_policies: dict[str, SitePolicy] = {}

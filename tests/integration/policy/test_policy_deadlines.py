@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from paynearme.errors import PolicyUnavailableError
-from paynearme.platform.aws_clients import CLIENT_CONFIG
+from paynearme.platform.aws_clients import client_config
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.settings import Settings
 from paynearme.policy_provider import REFRESH_SECONDS, PolicyProvider
@@ -33,7 +33,7 @@ class BlockingDeadline(Deadline):
     """Advance the clock by the duration of each failed call."""
 
     def run[T](self, function: Callable[[], T]) -> T:
-        clock, config = cast(Clock, self.clock), cast(Any, CLIENT_CONFIG)
+        clock, config = cast(Clock, self.clock), cast(Any, client_config())
         try:
             return function()
         except (HangingCallError, ReadTimeoutError) as error:

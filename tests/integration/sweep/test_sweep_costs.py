@@ -1,7 +1,7 @@
 """Count the requests of a sweep, and limit its time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from paynearme.platform.dynamodb import Table
 from paynearme.sweep import unconfirmed_sweep
 from paynearme.sweep.unconfirmed_sweep import MIN_PAYMENT_BUDGET_SECONDS, sweep
 from tests.support.aws_errors import MARKER
+from tests.support.cached_clients import CachedClients
 from tests.support.callback_driver import (
     BEFORE_OVERDUE,
     BEFORE_RELEASE,
@@ -96,21 +97,15 @@ def test_sweep_timeout_rest_finished_by_next_sweeps(
     callback_driver: CallbackDriver,
     captured_output: CapturedOutput,
     clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
+    cached_clients: CachedClients,
     seconds: float,
 ) -> None:
     add_pending_payments(ledger_table, range(40))
-
-    def run_slowly(_: Deadline, function: Callable[[], object]) -> object:
-        clock.advance(seconds)
-        return function()
-
-    monkeypatch.setattr(Deadline, "run", run_slowly)
-
     sweep_count = 0
     while any(since.startswith("authorized") for since in callback_driver.pending().values()):
         sweep_started = clock.now
-        callback_driver.sweep(OVERDUE + timedelta(minutes=5 * sweep_count))
+        with cached_clients.with_hook("before-call.dynamodb", lambda **_: clock.advance(seconds)):
+            callback_driver.sweep(OVERDUE + timedelta(minutes=5 * sweep_count))
         assert clock.now - sweep_started <= callback_driver.sweep_function.app.settings.sweep_timeout_seconds
         sweep_count += 1
         assert sweep_count < 40

@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.aws_clients import client_config, is_retryable
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, RetryableError
+from paynearme.platform.dynamodb import SHORT_ATTEMPT_SECONDS
 from tests.support.aws_errors import client_error, transaction_cancelled
 
 URL = "https://dynamodb.example.com"
@@ -40,7 +41,8 @@ def test_aws_error_permanent_not_retryable(error: Exception) -> None:
     assert not is_retryable(error)
 
 
-def test_aws_client_config_one_attempt_within_maximum() -> None:
-    config: Any = CLIENT_CONFIG
-    assert config.connect_timeout + config.read_timeout <= MAX_ATTEMPT_SECONDS
+@pytest.mark.parametrize("max_attempt", [MAX_ATTEMPT_SECONDS, SHORT_ATTEMPT_SECONDS])
+def test_aws_client_config_one_attempt_within_maximum(max_attempt: float) -> None:
+    config: Any = client_config(max_attempt)
+    assert config.connect_timeout + config.read_timeout <= max_attempt
     assert config.retries["total_max_attempts"] == 1

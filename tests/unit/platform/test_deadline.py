@@ -1,5 +1,7 @@
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from random import Random
 from typing import Any, NoReturn
 
 import pytest
@@ -40,55 +42,55 @@ def test_deadline_minus_and_within_never_end_later(clock: Clock) -> None:
     assert deadline.remaining == -1.0
 
 
-def test_deadline_retrying_attempts_until_success(clock: Clock) -> None:
+def test_deadline_retry_attempts_until_success(clock: Clock) -> None:
     call, attempt_times = failing_call(clock, times=3)
-    assert clock.deadline(6.5).minus(1.0).retrying(is_busy, 2.5)(call) == "done"
+    assert clock.deadline(6.5).minus(1.0).retry(call, is_busy, 2.5) == "done"
     assert (len(attempt_times), len(clock.sleeps)) == (4, 3)
 
 
 # Within 6.5 seconds, no third attempt fits. Within 5 seconds, a second attempt fits only without a wait.
 @pytest.mark.parametrize(("seconds", "attempts"), [(6.5, 2), (5.0, 1)])
-def test_deadline_retrying_attempt_beyond_deadline_not_started(clock: Clock, seconds: float, attempts: int) -> None:
+def test_deadline_retry_attempt_beyond_deadline_not_started(clock: Clock, seconds: float, attempts: int) -> None:
     call, attempt_times = failing_call(clock, times=100, seconds=2.5)
     with pytest.raises(BusyError) as raised:
-        clock.deadline(seconds).retrying(is_busy, 2.5)(call)
+        clock.deadline(seconds).retry(call, is_busy, 2.5)
     # The last error is raised unchanged.
     assert raised.value.args == (attempts,)
     assert (len(attempt_times), len(clock.sleeps)) == (attempts, attempts - 1)
 
 
-def test_deadline_retrying_permanent_error_ends_retries(clock: Clock) -> None:
+def test_deadline_retry_permanent_error_ends_retries(clock: Clock) -> None:
     errors = iter([BusyError(), BusyError(), KeyError("gone")])
 
     def call() -> NoReturn:
         raise next(errors)
 
     with pytest.raises(KeyError, match="gone"):
-        clock.deadline(6.5).retrying(is_busy, 2.5)(call)
+        clock.deadline(6.5).retry(call, is_busy, 2.5)
     assert len(clock.sleeps) == 2
 
 
-def test_deadline_retrying_waits_double_to_maximum_with_jitter(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deadline_retry_waits_double_to_maximum_with_jitter(clock: Clock) -> None:
     ranges: list[tuple[float, float]] = []
 
-    class MaximumJitter:
-        def uniform(self, low: float, high: float) -> float:
-            ranges.append((low, high))
-            return high
+    class MaximumJitter(Random):
+        def uniform(self, a: float, b: float) -> float:
+            ranges.append((a, b))
+            return b
 
-    monkeypatch.setattr("paynearme.platform.deadline._random", MaximumJitter())
-    clock.deadline(100).retrying(is_busy, 2.5, min_wait=1.0)(failing_call(clock, times=6)[0])
+    deadline = replace(clock.deadline(100), random=MaximumJitter())
+    deadline.retry(failing_call(clock, times=6)[0], is_busy, 2.5, min_wait=1.0)
     assert ranges == [(0, 0.04), (0, 0.08), (0, 0.16), (0, 0.32), (0, 0.4), (0, 0.4)]
     assert clock.sleeps == [1.0 + high for _, high in ranges]
 
 
 @given(st.floats(0, 10, allow_subnormal=False), st.floats(0.05, 4, allow_subnormal=False), st.floats(0, 1))
-def test_deadline_retrying_every_retry_has_enough_time(seconds: float, max_attempt: float, fraction: float) -> None:
+def test_deadline_retry_every_retry_has_enough_time(seconds: float, max_attempt: float, fraction: float) -> None:
     clock = Clock()
     deadline = clock.deadline(seconds)
     call, attempt_times = failing_call(clock, times=10_000, seconds=max(max_attempt * fraction, 0.01))
     with pytest.raises(BusyError):
-        deadline.retrying(is_busy, max_attempt)(call)
+        deadline.retry(call, is_busy, max_attempt)
     # The tolerance is for floating-point rounding.
     assert all(deadline.ends_at - at >= max_attempt - 1e-6 for at in attempt_times[1:])
 

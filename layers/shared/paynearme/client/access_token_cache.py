@@ -17,7 +17,6 @@ from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING, TypeGuard
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from cachetools import TLRUCache, TTLCache
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
@@ -30,7 +29,7 @@ from paynearme.errors import (
     LedgerUnavailableError,
     UpstreamTimeoutError,
 )
-from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.aws_clients import create_client, is_retryable
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
 from paynearme.platform.dynamodb import Key, Table, Update
 from paynearme.platform.settings import Settings
@@ -98,7 +97,8 @@ class AccessTokens:
     @cached_property
     def _store(self) -> "SSMClient":
         # Created on first use, because most sites sign their requests.
-        return self._injected_store or boto3.client("ssm", config=CLIENT_CONFIG)
+        store: SSMClient = self._injected_store or create_client("ssm")
+        return store
 
     def get(self, site: ResolvedSite, deadline: Deadline, rejected_token: SecretStr | None = None) -> SecretStr:
         """Return a token of a site with OAuth, but not ``rejected_token``. Costs no request if a token is cached.
@@ -156,14 +156,13 @@ class AccessTokens:
             self._publish(site, token, lease_owner, deadline)
             return token, True
 
-        retrying = deadline.retrying(
-            lambda error: isinstance(error, _TokenPendingError), MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS
-        )
+        def is_pending(error: BaseException) -> bool:
+            return isinstance(error, _TokenPendingError)
+
         try:
-            result: tuple[_Token, bool] = retrying(attempt)
+            return deadline.retry(attempt, is_pending, MAX_ATTEMPT_SECONDS, _MIN_POLL_SECONDS)
         except _TokenPendingError:
             raise UpstreamTimeoutError from None
-        return result
 
     def _acquire_lease(self, site: ResolvedSite, deadline: Deadline) -> str | None:
         """Return the identifier of the acquired lease, or ``None`` if another process owns the lease."""

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from paynearme.errors import EventPublishFailedError
-from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.aws_clients import create_client, is_retryable
 from paynearme.platform.deadline import Deadline
 from paynearme.platform.observability import add_log_fields
 from paynearme.protocol.payment_events import SOURCE, Event
@@ -41,7 +40,7 @@ class EventBus:
     def __init__(self, name: str, client: "EventBridgeClient | None" = None) -> None:
         """Use the bus ``name``. Sends no request."""
         self._name = name
-        self._client = client or boto3.client("events", config=CLIENT_CONFIG)
+        self._client: EventBridgeClient = client or create_client("events")
 
     def put_events(self, events: Sequence[Event], deadline: Deadline) -> list[EntryStatus]:
         """Publish at most ``MAX_ENTRIES`` events in one request, and return the status of each.
@@ -71,7 +70,7 @@ class DeadLetterQueue:
     def __init__(self, url: str, client: "SQSClient | None" = None) -> None:
         """Use the queue at ``url``. Sends no request."""
         self._url = url
-        self._client = client or boto3.client("sqs", config=CLIENT_CONFIG)
+        self._client: SQSClient = client or create_client("sqs")
 
     def send(self, record: Mapping[str, Any], deadline: Deadline) -> None:
         """Send a stream record as the body of an event that publishes it again.

@@ -102,9 +102,12 @@ class _Publisher:
 
     def _put_all(self, changes: Sequence[_PendingChange], deadline: Deadline) -> None:
         """Publish all pending events, with retries for those that the bus did not accept."""
-        retrying = deadline.retrying(lambda error: isinstance(error, _EntriesRejectedError), MAX_ATTEMPT_SECONDS)
         try:
-            retrying(self._put_in_order, changes, deadline)
+            deadline.retry(
+                lambda: self._put_in_order(changes, deadline),
+                lambda error: isinstance(error, _EntriesRejectedError),
+                MAX_ATTEMPT_SECONDS,
+            )
         except _EntriesRejectedError:
             raise EventPublishFailedError from None
 

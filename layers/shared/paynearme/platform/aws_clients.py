@@ -1,17 +1,38 @@
-"""The configuration of all AWS clients, and the one predicate for retryable errors."""
+"""The clients of all AWS services, and the one predicate for retryable errors."""
+
+from functools import cache
+from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.session import Session, get_session
 
-from paynearme.platform.deadline import RetryableError
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, RetryableError
 
-CLIENT_CONFIG = Config(
-    # Together at most ``deadline.MAX_ATTEMPT_SECONDS``.
-    connect_timeout=1,
-    read_timeout=1.5,
-    # ``Deadline.call`` retries, because it respects the remaining time.
-    retries={"total_max_attempts": 1, "mode": "standard"},
-)
+
+@cache
+def client_config(max_attempt: float = MAX_ATTEMPT_SECONDS, **options: Any) -> Config:
+    """Return a configuration whose socket timeouts together are ``max_attempt`` seconds."""
+    return Config(
+        connect_timeout=0.4 * max_attempt,
+        read_timeout=0.6 * max_attempt,
+        # ``Deadline`` retries, because it respects the remaining time.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        **options,
+    )
+
+
+# boto3 would also import its resources, which no function uses.
+@cache
+def shared_session() -> Session:
+    """Return the session of all clients of this process."""
+    return get_session()
+
+
+def create_client(service: str, config: Config | None = None) -> Any:
+    """Return a client of an AWS service, with ``client_config`` by default."""
+    return shared_session().create_client(service, config=config or client_config())
+
 
 _RETRYABLE_CODES = frozenset(
     {

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from random import SystemRandom
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
-from tenacity import RetryCallState, Retrying, retry_if_exception
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 MAX_ATTEMPT_SECONDS = 2.5
 """The maximum duration of one attempt of an AWS request: connect, then wait for the response."""
@@ -29,12 +31,13 @@ class RetryableError(Exception):
 class Deadline:
     """A point on the monotonic clock by which an operation must finish.
 
-    ``ends_at`` is in seconds of ``clock``. ``sleep`` takes seconds.
+    ``ends_at`` is in seconds of ``clock``. ``sleep`` takes seconds. ``random`` determines the waits between attempts.
     """
 
     ends_at: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    random: Random = _random
 
     @classmethod
     def after(
@@ -80,29 +83,50 @@ class Deadline:
     ) -> T:
         """Return the result of ``function``, with retries while one more attempt fits before the deadline.
 
-        Each attempt is limited to ``max_attempt`` seconds. Raises ``TimeoutError`` if less time remains for the
-        first attempt, or if the last attempt times out. Other errors of the last attempt are raised unchanged.
+        Each attempt is limited to ``max_attempt`` seconds, by ``run``. Raises ``TimeoutError`` if less time remains for
+        the first attempt, or if the last attempt times out. Other errors of the last attempt are raised unchanged.
         With ``allow_short_attempt``, the first attempt starts while any time remains.
         """
         if self.remaining < max_attempt and not allow_short_attempt:
             raise TimeoutError
-        result: T = self.retrying(is_retryable, max_attempt)(lambda: self.within(max_attempt).run(function))
-        return result
+        return self.retry(lambda: self.within(max_attempt).run(function), is_retryable, max_attempt)
 
-    def retrying(
-        self, is_retryable: Callable[[BaseException], bool], max_attempt: float, min_wait: float = 0.0
-    ) -> Retrying:
-        """Return a policy that retries while an attempt of ``max_attempt`` seconds fits before the deadline.
+    def retry[T](
+        self,
+        function: Callable[[], T],
+        is_retryable: Callable[[BaseException], bool],
+        max_attempt: float,
+        min_wait: float = 0.0,
+    ) -> T:
+        """Return the result of ``function``, with retries while ``max_attempt`` seconds remain after the wait.
 
-        The waits double from about 20 ms, with full jitter, in addition to ``min_wait`` seconds. The policy does
-        not limit an attempt, see ``call``. The last error is raised unchanged.
+        The waits double from about 20 ms, with full jitter, in addition to ``min_wait`` seconds. ``function`` runs in
+        the thread of the caller and limits its own duration. The last error is raised unchanged.
         """
+        try:
+            return function()
+        except Exception as error:
+            if not is_retryable(error):
+                raise
+            first_error = error
+        # Imported here, because most requests succeed at the first attempt.
+        from tenacity import Retrying, retry_if_exception
 
-        def wait(state: RetryCallState) -> float:
+        failed_attempts = [first_error]
+
+        def attempt() -> T:
+            if failed_attempts:
+                raise failed_attempts.pop()
+            return function()
+
+        def wait(state: "RetryCallState") -> float:
             backoff = min(_MAX_BACKOFF_SECONDS, 0.02 * 2**state.attempt_number)
-            return min_wait + _random.uniform(0, backoff)
+            return min_wait + self.random.uniform(0, backoff)
 
-        def stop(state: RetryCallState) -> bool:
+        def stop(state: "RetryCallState") -> bool:
             return self.remaining - state.upcoming_sleep < max_attempt
 
-        return Retrying(retry=retry_if_exception(is_retryable), wait=wait, stop=stop, sleep=self.sleep, reraise=True)
+        retrying = Retrying(
+            retry=retry_if_exception(is_retryable), wait=wait, stop=stop, sleep=self.sleep, reraise=True
+        )
+        return retrying(attempt)

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from paynearme.errors import SiteKeysUnavailableError
-from paynearme.platform.aws_clients import CLIENT_CONFIG, is_retryable
+from paynearme.platform.aws_clients import create_client, is_retryable
 from paynearme.platform.cached_value import CachedValue
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
 from paynearme.platform.observability import add_log_fields, add_metric, describe_cause
@@ -44,7 +43,7 @@ class SiteProvider:
     ) -> None:
         """Use the secret and the cache time of ``settings``. Sends no request. ``clock`` returns seconds."""
         self._name = settings.sites_secret
-        self._client = client or boto3.client("secretsmanager", config=CLIENT_CONFIG)
+        self._client: SecretsManagerClient = client or create_client("secretsmanager")
         self._clock = clock
         self._cache = CachedValue[_Documents](settings.sites_cache_seconds, clock)
         self._last_refresh: float | None = None
