@@ -189,4 +189,4 @@ class CapturedOutput:
 
     def metric_total(self, name: str) -> int:
         """Return the sum of a metric."""
-        return int(sum(sum(line.get(name, [])) for line in self.metrics()))
+        return int(sum(line.get(name, 0) for line in self.metrics()))

@@ -54,7 +54,7 @@ def test_callback_error_counts_its_metric_and_alarm_metric(
 
     [metrics] = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     if error.metric:
-        assert metrics[error.metric] == [1]
+        assert metrics[error.metric] == 1
     # Other errors with a status below 500 are the sender's.
     if error.status >= 500 or issubclass(error, AuthenticationError):
         assert metrics.keys() & ALARM_METRICS - {"ResponseBudgetUsedPercent"}

@@ -35,7 +35,7 @@ def test_log_line_of_callback_contains_identifiers_only(
     for identifier in ("site_identifier", "pnm_order_identifier", "pnm_payment_identifier"):
         assert line[identifier] == parameters[identifier]
     # Lambda requires RFC 3339.
-    assert re.fullmatch(r"[\d-]{10}T[\d:.]{12}[+-]\d\d:\d\d", line["timestamp"])
+    assert re.fullmatch(r"[\d-]{10}T[\d:.]{12}Z", line["timestamp"])
     for forbidden_text in (MARKER, parameters["signature"], CUSTOMER, *(site["secret"] for site in SITES.values())):
         assert forbidden_text not in captured_output.text()
 

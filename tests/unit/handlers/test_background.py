@@ -78,7 +78,7 @@ def test_background_handler_error_raised_and_logged_without_text(
     assert line["error_location"]
     assert MARKER not in json.dumps(line)
     metric = "LedgerUnavailable" if isinstance(error, LedgerUnavailableError) else "InternalError"
-    assert metrics[metric] == [1.0]
+    assert metrics[metric] == 1
 
     handler({}, CONTEXT)
 

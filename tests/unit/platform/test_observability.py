@@ -13,5 +13,5 @@ def test_metric_summed_per_invocation_and_reset(capsys: pytest.CaptureFixture[st
         observability.flush("publish_events", 200, 1.0)
 
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line)
-    assert first["EventPublished"] == [250]
+    assert first["EventPublished"] == 250
     assert "EventPublished" not in second

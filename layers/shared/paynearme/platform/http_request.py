@@ -140,10 +140,7 @@ class _Object(list[tuple[str, Any]]):
 
 def _json_object(text: str) -> _Object:
     try:
-        # Numbers remain text, because the signature covers their spelling.
-        content = json.loads(
-            text, parse_int=str, parse_float=str, parse_constant=_reject_constant, object_pairs_hook=_Object
-        )
+        content = _parse_json(text)
     except (ValueError, RecursionError):
         raise MalformedRequestError from None
     if not isinstance(content, _Object):
@@ -153,6 +150,12 @@ def _json_object(text: str) -> _Object:
 
 def _reject_constant(constant: str) -> NoReturn:
     raise ValueError
+
+
+# Numbers remain text, because the signature covers their spelling.
+_parse_json = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=_reject_constant, object_pairs_hook=_Object
+).decode
 
 
 def _json_scalar_text(value: object) -> str | None:
@@ -165,13 +168,12 @@ def _json_scalar_text(value: object) -> str | None:
 
 def _validated[T: (str, str | None)](pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
     """Return the pairs as parameters."""
-    parameters: dict[str, T] = {}
-    for name, value in pairs:
-        if name in parameters or not _NAME.fullmatch(name):
-            raise MalformedRequestError
-        try:
-            (value or "").encode()
-        except UnicodeEncodeError:
-            raise MalformedRequestError from None
-        parameters[name] = value
+    received = list(pairs)
+    parameters = dict(received)
+    if len(parameters) < len(received) or not all(map(_NAME.fullmatch, parameters)):
+        raise MalformedRequestError
+    try:
+        "".join(value or "" for value in parameters.values()).encode()
+    except UnicodeEncodeError:
+        raise MalformedRequestError from None
     return parameters

@@ -54,7 +54,7 @@ class _Formatter(LambdaPowertoolsFormatter):
         line = {
             "level": record.levelname,
             "message": record.msg,
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "timestamp": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S}.{int(record.msecs):03}Z",
             "service": SERVICE,
             **record.__dict__.get("fields", {}),
         }
@@ -98,7 +98,7 @@ def add_metric(name: str, value: int = 1) -> None:
 
 def add_percentage(name: str, percent: float) -> None:
     """Record a percentage under the metric ``name``."""
-    _percentages[name] = round(percent, 5)
+    _percentages[name] = round(percent, 3)
 
 
 def record_result(result: HasTelemetry) -> None:
@@ -208,6 +208,6 @@ def _metrics_line(operation: str, duration_ms: float) -> str:
         "Dimensions": _DIMENSIONS,
         "Metrics": [{"Name": name, "Unit": unit} for name, unit in units.items()],
     }
-    values = {name: [value] for name, value in (_percentages | _metrics | {DURATION: duration_ms}).items()}
+    values = _percentages | _metrics | {DURATION: duration_ms}
     header = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]}
     return _to_json({"_aws": header, "operation": operation, "service": SERVICE, **values})

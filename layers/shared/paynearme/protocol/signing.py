@@ -56,7 +56,7 @@ def sign(params: Mapping[str, str], secret: str, version: str = "3.0") -> str:
         raise SignatureError("text is not UTF-8") from None
     major = major_version(version)
     if major == "3":
-        return hmac.new(key, text, hashlib.sha256).hexdigest()
+        return hmac.digest(key, text, "sha256").hex()
     if major == "2":
         # PayNearMe's protocol requires MD5. The flag permits it in FIPS mode.
         return hashlib.md5(text + key, usedforsecurity=False).hexdigest()
