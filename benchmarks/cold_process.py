@@ -39,13 +39,14 @@ def main(file: str) -> None:
     """Invoke the handler."""
     case = json.loads(Path(file).read_text())
     sys.path[:] = [*case["path"], *(entry for entry in sys.path if "site-packages" not in entry)]
-    app: Any = importlib.import_module(case["module"])
-    if hasattr(app, "client"):
-        app.client.meta.events.register("before-send", _answer(case["answers"]))
-    else:
+    if case["module"] == "app":
+        # Before the import of the handler, because each client copies the hooks of the session.
         from paynearme.platform.aws_clients import shared_session
 
         shared_session().register("before-send", _answer(case["answers"]))
+    app: Any = importlib.import_module(case["module"])
+    if case["module"] != "app":
+        app.client.meta.events.register("before-send", _answer(case["answers"]))
     response = app.handler(case["event"], None)
     if response["statusCode"] != case["status"]:
         raise RuntimeError(f"status {response['statusCode']}")

@@ -28,6 +28,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def no_freeze(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep garbage collection complete: a test starts many handlers, and their objects do not live until the end."""
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

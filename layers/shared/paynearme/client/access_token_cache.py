@@ -22,7 +22,6 @@ from cachetools import TLRUCache, TTLCache
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from urllib3 import PoolManager
 
-from paynearme.client.token_endpoint import request_token
 from paynearme.errors import (
     AccessTokenUnavailableError,
     CredentialsRejectedError,
@@ -175,6 +174,9 @@ class AccessTokens:
 
     def _request_token(self, client: OAuthClient, deadline: Deadline) -> _Token:
         requested_at = self._clock()
+        # Imported here, because it imports oauthlib, and most sites sign their requests.
+        from paynearme.client.token_endpoint import request_token
+
         grant = request_token(client, self._http, deadline)
         lifetime = max(grant.expires_in - EXPIRY_MARGIN_SECONDS, grant.expires_in / 2)
         return _Token(

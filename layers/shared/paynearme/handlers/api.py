@@ -9,7 +9,7 @@ from functools import wraps
 from pydantic import BaseModel
 
 from paynearme.errors import NotFoundError, UnknownSiteError, ValidationFailedError
-from paynearme.handlers.lambda_types import Clock, HttpHandler, utc_now
+from paynearme.handlers.lambda_types import Clock, HttpHandler, freeze_imports, utc_now
 from paynearme.handlers.log_identifiers import log_identifiers, log_order_identifiers
 from paynearme.platform import observability
 from paynearme.platform.deadline import Deadline
@@ -67,6 +67,7 @@ def api_handler[M: PayNearMeRequest | MerchantDataRequest](
             observability.flush(operation, response["statusCode"], (time.perf_counter() - started) * 1000)
             return response
 
+        freeze_imports()
         return handler
 
     return decorate

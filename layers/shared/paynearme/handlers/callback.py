@@ -9,7 +9,7 @@ from functools import wraps
 from paynearme.errors import ServiceError, UnavailableError, UnprocessableCallbackError, ValidationFailedError
 from paynearme.handlers.authentication import AuthenticCallback, authenticate_callback, parse_callback
 from paynearme.handlers.callback_response import CallbackBody, callback_response
-from paynearme.handlers.lambda_types import Clock, HttpHandler, utc_now
+from paynearme.handlers.lambda_types import Clock, HttpHandler, freeze_imports, utc_now
 from paynearme.ledger.quarantine import UnprocessedCallback, quarantine
 from paynearme.platform import observability
 from paynearme.platform.aws_clients import is_infrastructure_error
@@ -149,6 +149,7 @@ def callback_handler[M: (Authorization, Confirmation, Reversal)](
             observability.flush(operation, response["statusCode"], duration_ms)
             return response
 
+        freeze_imports()
         return handler
 
     return decorate

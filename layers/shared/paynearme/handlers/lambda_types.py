@@ -1,5 +1,6 @@
-"""Types and the clock that all decorators share."""
+"""Types, the clock and the garbage collection that all decorators share."""
 
+import gc
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -11,6 +12,14 @@ type HttpHandler = Callable[[ProxyEvent, object], HttpResponse]
 
 type Clock = Callable[[], datetime]
 """Return the current time, timezone-aware, in UTC."""
+
+
+def freeze_imports() -> None:
+    """Exclude all current objects from garbage collection: they live as long as the process.
+
+    Without it, a collection during a call would examine about 200,000 objects of the imported modules.
+    """
+    gc.freeze()
 
 
 def utc_now() -> datetime:
