@@ -1,6 +1,6 @@
 """Compare cold starts: the CPU time of a new process that imports a built handler and invokes it once.
 
-``sam build`` must have built the functions. boto3 comes from this environment, with bytecode, as in the Lambda runtime.
+boto3 comes from this environment, with bytecode, as in the Lambda runtime.
 """
 
 import compileall
@@ -24,6 +24,7 @@ from benchmarks.cases import ENVIRONMENT, event_of
 from benchmarks.peers.message import SECRET
 from benchmarks.report import Goal, Table
 from sandbox import ROOT
+from sandbox.stack.deployment import build
 
 BUILD = ROOT / ".aws-sam/build"
 ROUNDS = 12
@@ -124,6 +125,8 @@ def run() -> tuple[Table, list[Goal]]:
     milliseconds: dict[str, list[float]] = {}
     modules: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "tmp").mkdir()
+        build(Path(folder))
         files: dict[str, Path] = {}
         for index, (name, case) in enumerate(_cases(Path(folder)).items()):
             files[name] = Path(folder) / f"{index}.json"
