@@ -78,7 +78,8 @@ def from_body(event: ProxyEvent) -> dict[str, str | None]:
     """
     text = _decode_body(event)
     if text.lstrip().startswith("{"):
-        return _validated((name, _json_scalar_text(value)) for name, value in _json_object(text))
+        pairs = _json_object(text)
+        return _validated([(name, v if isinstance(v, str) else _json_scalar_text(v)) for name, v in pairs])
     try:
         return _validated(parse_qsl(text, keep_blank_values=True, errors="strict"))
     except UnicodeDecodeError:
