@@ -11,6 +11,7 @@ from paynearme.ledger.schema import stored_time
 from tests.support.callback_driver import NOON, CallbackDriver, limit, total
 from tests.support.callback_fixtures import CUSTOMER
 from tests.support.fake_appconfig import FakeAppConfig
+from tests.support.harness import AwsCallRecorder
 from tests.support.interleaving import Interleaver
 
 LIMITS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
@@ -79,6 +80,31 @@ def test_concurrent_authorize_type_without_shared_limit_accepted(
 
     assert callback_driver.authorize("1")
     assert callback_driver.spent() == total("200.00")
+
+
+@pytest.mark.parametrize(
+    ("earlier_payments", "writes"),
+    [([], 3), (["0"], 2)],
+    ids=["first payments of a window", "later payments"],
+)
+def test_concurrent_authorize_with_room_conflicts_if_first(
+    callback_driver: CallbackDriver,
+    deployed_policy: FakeAppConfig,
+    interleave: Interleaver,
+    aws_calls: AwsCallRecorder,
+    earlier_payments: list[str],
+    writes: int,
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "900.00")])
+    for payment_id in earlier_payments:
+        callback_driver.authorize(payment_id)
+    interleave(lambda: callback_driver.authorize("2"))
+
+    calls = aws_calls.calls_during(lambda: callback_driver.authorize("1"))
+
+    # Only the first payments of a window conflict with each other.
+    assert calls.count("TransactWriteItems") == writes
+    assert callback_driver.spent() == total(str(100 * (len(earlier_payments) + 2)))
 
 
 @pytest.mark.parametrize(
