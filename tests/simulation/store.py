@@ -19,7 +19,7 @@ TOKEN_SECONDS = 600
 _PROJECTION = ("pk", "sk", *PENDING_ATTRIBUTES, "site_identifier", "pnm_payment_identifier", "pnm_order_identifier")
 _UPDATE_FIELDS = {"TableName", "Key", "UpdateExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
 _CONDITION_FIELDS = {"ConditionExpression", "ReturnValuesOnConditionCheckFailure"}
-_TERM = re.compile(r"attribute_not_exists\((\w+)\)|(\w+) (=|<=) (:\w+)")
+_TERM = re.compile(r"attribute_(not_)?exists\((\w+)\)|(\w+) (=|<=) (:\w+)")
 _EVALUATED = re.compile(r"(?:True|False|and|or|[() ])+")
 _CLAUSE = re.compile(r"\b(SET|ADD|REMOVE) (.*?)(?= (?:ADD|REMOVE) |$)")
 _ACTION = re.compile(r"(#n\d+)(?: = (:v\d+)| = if_not_exists\(\1, (:v\d+)\)| (:v\d+)|)(?:, |$)")
@@ -169,12 +169,12 @@ def _old_item(change: Change) -> dict[str, Any]:
 
 
 def is_satisfied(expression: str, item: Item, values: Mapping[str, Any]) -> bool:
-    """Evaluate ``attribute_not_exists``, ``=`` and ``<=`` with ``AND``, ``OR`` and parentheses."""
+    """Evaluate ``attribute_exists``, its negation, ``=`` and ``<=`` with ``AND``, ``OR`` and parentheses."""
 
     def evaluate_term(match: re.Match[str]) -> str:
-        absent, name, operator, placeholder = match.groups()
-        if absent:
-            return str(absent not in item)
+        is_negated, attribute, name, operator, placeholder = match.groups()
+        if attribute:
+            return str((attribute in item) is not bool(is_negated))
         stored: Any = item.get(name)
         value = values[placeholder]
         # ``True`` and 1 differ in DynamoDB.

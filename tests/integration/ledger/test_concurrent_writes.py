@@ -1,6 +1,7 @@
 """Decide authorizations while other writes occur between their read and their write."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -80,6 +81,21 @@ def test_concurrent_authorize_type_without_shared_limit_accepted(
 
     assert callback_driver.authorize("1")
     assert callback_driver.spent() == total("200.00")
+
+
+def test_concurrent_authorize_removed_window_counts_in_later(
+    callback_driver: CallbackDriver, deployed_policy: FakeAppConfig, interleave: Interleaver
+) -> None:
+    deployed_policy.put_defaults(spending_limits=[limit("day", "150.00", "credit")])
+    callback_driver.authorize("0", payment_type="debit")
+
+    def pay_today_and_on_two_later_days() -> None:
+        for days in range(3):
+            assert callback_driver.at(NOON + timedelta(days=days)).authorize(f"later-{days}")
+
+    interleave(pay_today_and_on_two_later_days)
+
+    assert not callback_driver.authorize("1")
 
 
 @pytest.mark.parametrize(

@@ -102,10 +102,13 @@ def _limit_condition(reservation: Reservation, limits: Iterable[Limit], spending
     if not spending.item.keys() >= {*windows.values()}:
         return schema.unchanged(spending.item, ["revision"])
     bounds: dict[str, Decimal] = {}
+    parts: list[str] = []
     for limit in limits:
         window, maximum = windows[limit.window], limit.amount - reservation.amount
         maxima = {window: maximum}
         if limit.types is not None:
+            # A concurrent payment of a later day can remove the window.
+            parts.append(f"attribute_exists({window})")
             # A conflict occurs if the total of another type of the limit has increased.
             others = {f"{window}_{name}" for name in limit.types - {reservation.type_name}}
             maxima = {name: spending.item.get(name, ZERO) for name in others}
@@ -113,4 +116,5 @@ def _limit_condition(reservation: Reservation, limits: Iterable[Limit], spending
         for name, maximum in maxima.items():
             bounds[name] = min(maximum, bounds.get(name, maximum))
     absent = {name: f"attribute_not_exists({name}) OR " for name in bounds.keys() - spending.item.keys()}
-    return " AND ".join(f"({absent.get(name, '')}{name} <= :{name})" for name in bounds), bounds
+    parts.extend(f"({absent.get(name, '')}{name} <= :{name})" for name in bounds)
+    return " AND ".join(dict.fromkeys(parts)), bounds
