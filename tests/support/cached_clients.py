@@ -35,6 +35,10 @@ class CachedClients:
         """Return a client, as botocore's session does."""
         return self.client(service, _validating(config))
 
+    def get_credentials(self) -> Any:
+        """Return the credentials, as botocore's session does."""
+        return self.session.get_credentials()
+
     @contextmanager
     def with_hook(self, event: str, hook: Callable[..., object]) -> Iterator[None]:
         """Register ``hook`` for botocore's event ``event`` of all clients, until the context ends."""

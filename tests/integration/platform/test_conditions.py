@@ -10,7 +10,8 @@ from paynearme.platform.dynamodb import Update
 from tests.support import cached_clients as support
 from tests.support.api_driver import SubmissionScenario, customer_path
 from tests.support.cached_clients import CachedClients
-from tests.support.callback_driver import NOON, OVERDUE, RELEASE_DUE, CallbackDriver, reversal, send_at
+from tests.support.callback_driver import NOON, OVERDUE, RELEASE_DUE, CallbackDriver, limit, reversal, send_at
+from tests.support.fake_appconfig import FakeAppConfig
 from tests.support.harness import LambdaFunction
 
 
@@ -33,6 +34,7 @@ def test_conditional_writes_carry_condition_on_wire(
     monkeypatch: pytest.MonkeyPatch,
     cached_clients: CachedClients,
     callback_driver: CallbackDriver,
+    deployed_policy: FakeAppConfig,
     reverse: LambdaFunction,
     submission: SubmissionScenario,
 ) -> None:
@@ -44,11 +46,14 @@ def test_conditional_writes_carry_condition_on_wire(
         return to_request(update, table_name)
 
     monkeypatch.setattr(Update, "to_request", record)
+    deployed_policy.put_defaults(spending_limits=[limit("day", "900.00")])
     with cached_clients.with_hook(
         "before-call.dynamodb", lambda params, **_: bodies.append(json.loads(params["body"]))
     ):
         for payment_id in ("1", "2"):
-            callback_driver.authorize(payment_id)
+            assert callback_driver.authorize(payment_id)
+        # The first payment of a window has another condition than the second.
+        assert [bool(condition) for _, _, condition in built] == [True] * 4
         callback_driver.confirm("1")
         callback_driver.confirm("3", status="void")
         send_at(NOON, reverse, reversal(pnm_payment_identifier="1"))

@@ -1,18 +1,21 @@
 """Retries of ``Table`` after errors of DynamoDB, within the deadline."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ReadTimeoutError
 
 from paynearme.errors import LedgerUnavailableError
-from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS
+from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline
 from paynearme.platform.dynamodb import Table, Update
 from tests.support.aws_errors import client_error, transaction_cancelled
+from tests.support.cached_clients import CachedClients
 from tests.support.fake_clock import Clock
-from tests.support.harness import RESPONSE_TIMEOUT_SECONDS
+from tests.support.harness import RESPONSE_TIMEOUT_SECONDS, LedgerFixture
 
 UPDATE = Update("pk-1", "PAYMENT", {"decision": "accept"}, condition="attribute_not_exists(decision)")
 KEYS = [("pk-1", "PAYMENT"), ("pk-1", "ACCOUNT"), ("pk-2", "PAYMENT")]
@@ -81,6 +84,29 @@ for_each_retryable_error = pytest.mark.parametrize(
     ],
     ids=["conflict", "transaction conflict", "read timeout"],
 )
+
+
+@pytest.mark.parametrize(("expires_in", "limited_attempts"), [(60, 1), (3600, 0)], ids=["expiring", "valid"])
+def test_table_refresh_of_credentials_limited_by_deadline(
+    ledger_table: LedgerFixture,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    expires_in: int,
+    limited_attempts: int,
+) -> None:
+    limits: list[float] = []
+
+    def run[T](deadline: Deadline, function: Callable[[], T]) -> T:
+        limits.append(deadline.remaining)
+        return function()
+
+    expiry = datetime.now(UTC) + timedelta(seconds=expires_in)
+    credentials = RefreshableCredentials("key", "secret", "token", expiry, refresh_using=dict, method="container")
+    monkeypatch.setattr(Deadline, "run", run)
+    monkeypatch.setattr(CachedClients, "get_credentials", lambda _: credentials)
+
+    assert Table(ledger_table.table_name).read(KEYS, clock.deadline(RESPONSE_TIMEOUT_SECONDS)) == [{}, {}, {}]
+    assert limits == [MAX_ATTEMPT_SECONDS] * limited_attempts
 
 
 @for_each_retryable_error

@@ -12,12 +12,15 @@ from tests.support.template import FUNCTIONS, ROOT
 AWS = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
 TYPICAL = {"aws_lambda_powertools", *AWS, *PYDANTIC}
+CALLBACK = {*TYPICAL, "tenacity"}
+"""The packages of functions with SnapStart, which saves imports. Others import tenacity for their first retry."""
+
 OUTBOUND = {*TYPICAL, "cachetools"}
 """The packages of functions that call PayNearMe. Other packages are imported at their first use."""
 
 PACKAGES = {
-    "authorize": TYPICAL,
-    "confirm": TYPICAL,
+    "authorize": CALLBACK,
+    "confirm": CALLBACK,
     "create_order": OUTBOUND,
     "customers": TYPICAL,
     "find_payment_methods": OUTBOUND,
@@ -28,7 +31,7 @@ PACKAGES = {
     "pre_traffic_check": {"aws_lambda_powertools", *AWS, "typing_extensions"},
     "publish_events": TYPICAL,
     "quarantine": TYPICAL,
-    "reverse": TYPICAL,
+    "reverse": CALLBACK,
     "sweep_unconfirmed": TYPICAL,
     "validate_policy": PYDANTIC,
 }

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 
+# SnapStart saves its import, which a first retry would otherwise need during a response.
+import tenacity  # noqa: F401
+
 from paynearme.errors import ServiceError, UnavailableError, UnprocessableCallbackError, ValidationFailedError
 from paynearme.handlers.authentication import AuthenticCallback, authenticate_callback, parse_callback
 from paynearme.handlers.callback_response import CallbackBody, callback_response

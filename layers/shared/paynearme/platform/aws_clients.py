@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from botocore.config import Config
+from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 from botocore.session import Session, get_session
 
@@ -12,10 +13,13 @@ from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, RetryableError
 
 @cache
 def client_config(max_attempt: float = MAX_ATTEMPT_SECONDS, **options: Any) -> Config:
-    """Return a configuration whose socket timeouts together are ``max_attempt`` seconds."""
+    """Return a configuration whose socket timeouts together are ``max_attempt`` seconds.
+
+    The connect timeout applies twice: to the connection, and to the TLS handshake.
+    """
     return Config(
-        connect_timeout=0.4 * max_attempt,
-        read_timeout=0.6 * max_attempt,
+        connect_timeout=0.25 * max_attempt,
+        read_timeout=0.5 * max_attempt,
         # ``Deadline`` retries, because it respects the remaining time.
         retries={"total_max_attempts": 1, "mode": "standard"},
         **options,
@@ -32,6 +36,16 @@ def shared_session() -> Session:
 def create_client(service: str, config: Config | None = None) -> Any:
     """Return a client of an AWS service, with ``client_config`` by default."""
     return shared_session().create_client(service, config=config or client_config())
+
+
+def session_credentials() -> Credentials | None:
+    """Return the credentials of all clients, or ``None`` if there are none."""
+    return shared_session().get_credentials()
+
+
+def needs_refresh(credentials: Credentials | None) -> bool:
+    """Return whether the next request also refreshes ``credentials``. No timeout of a client limits the refresh."""
+    return isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed()
 
 
 _RETRYABLE_CODES = frozenset(

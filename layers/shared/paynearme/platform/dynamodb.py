@@ -10,7 +10,13 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from paynearme.errors import LedgerUnavailableError
-from paynearme.platform.aws_clients import client_config, create_client, is_retryable
+from paynearme.platform.aws_clients import (
+    client_config,
+    create_client,
+    is_retryable,
+    needs_refresh,
+    session_credentials,
+)
 from paynearme.platform.deadline import MAX_ATTEMPT_SECONDS, Deadline, RetryableError
 from paynearme.platform.item_encoding import from_wire_item, to_wire
 
@@ -98,8 +104,8 @@ class Table:
     """The only access to the table.
 
     Every request is safe to repeat. It is retried after a conflict, throttling or a lost response while the
-    deadline allows another attempt. An attempt runs in the thread of the caller, and the socket timeouts limit it, see
-    ADR 13. Every method raises ``LedgerUnavailableError`` if it cannot finish.
+    deadline allows another attempt. An attempt runs in the thread of the caller, and the socket timeouts limit it (ADR
+    13), unless it also refreshes the credentials. Every method raises ``LedgerUnavailableError`` if it cannot finish.
     """
 
     def __init__(
@@ -109,6 +115,7 @@ class Table:
         self._name = name
         self._max_attempt = max_attempt
         self._client: DynamoDBClient = client or create_client("dynamodb", _client_config(max_attempt))
+        self._credentials = None if client else session_credentials()
 
     def read(self, keys: Sequence[Key], deadline: Deadline) -> list[Item]:
         """Return the items with ``keys``, at most 100 distinct ones, by a consistent read. A missing item is empty.
@@ -207,6 +214,8 @@ class Table:
     def _send[T](self, function: Callable[[], T], deadline: Deadline) -> T:
         """Return the result of ``function``. Raises ``ClientError`` for an error that a retry cannot resolve."""
         try:
+            if needs_refresh(self._credentials):
+                return deadline.call(function, is_retryable, self._max_attempt)
             if deadline.remaining < self._max_attempt:
                 raise TimeoutError
             return deadline.retry(function, is_retryable, self._max_attempt)

@@ -98,7 +98,7 @@ def add_metric(name: str, value: int = 1) -> None:
 
 def add_percentage(name: str, percent: float) -> None:
     """Record a percentage under the metric ``name``."""
-    _percentages[name] = round(percent, 3)
+    _percentages[name] = round(percent, 2)
 
 
 def record_result(result: HasTelemetry) -> None:
@@ -184,8 +184,8 @@ def log_payment(operation: str, **fields: Any) -> None:
 
 def flush(operation: str, status: int, duration_ms: float) -> None:
     """Write the log line and the metrics of the invocation, and reset both."""
-    duration_ms = round(duration_ms, 3)
-    fields = {"operation": operation, "status": status, "duration_ms": round(duration_ms, 1), **_log_fields}
+    duration_ms = round(duration_ms, 1)
+    fields = {"operation": operation, "status": status, "duration_ms": duration_ms, **_log_fields}
     # A fallback decline after an internal error has status 200.
     failed = status >= 500 or "error_location" in fields
     log = logger.error if failed else logger.warning if status >= 400 else logger.info
