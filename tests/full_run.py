@@ -108,18 +108,18 @@ PARTS: Mapping[str, tuple[float, Part]] = {
     "static": (2, once("make", "--no-print-directory", "check")),
     "aws": (2, once(sys.executable, "-m", "tests.aws_checks")),
     "coverage": (
-        7,
+        9,
         once(*PYTEST, *PARALLEL, "tests/unit", "tests/integration", "--cov", "--cov-branch", f"--deselect={CALLBACKS}"),
     ),
     "properties": (4, rounds(*PYTEST, *PARALLEL, "tests/unit", "-m", "hypothesis")),
     # 7 rounds of 5,000 examples for each of the three endpoints.
-    "callbacks": (12, rounds(*PYTEST, *PARALLEL, CALLBACKS, max_rounds=7)),
+    "callbacks": (11, rounds(*PYTEST, *PARALLEL, CALLBACKS, max_rounds=7)),
     "state-machine": (
         5,
         rounds(*PYTEST, STATE_MACHINE, "-k", "random_scenarios", max_rounds=10, examples_per_round=500),
     ),
     "planted-bugs": (4, simulation("--planted")),
-    "simulation": (11, simulation("--seeds", "10000", "--seed", str(secrets.randbelow(2**32)))),
+    "simulation": (10, simulation("--seeds", "10000", "--seed", str(secrets.randbelow(2**32)))),
     "e2e": (13, once(*PYTEST, "tests/e2e", "-p", "no:randomly")),
 }
 """The time limit in minutes, and the function of each part."""

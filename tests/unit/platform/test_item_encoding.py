@@ -16,7 +16,7 @@ scalars = st.text() | numbers | st.integers(-(10**30), 10**30) | st.booleans() |
 values = st.recursive(
     scalars | st.sets(st.text(min_size=1), min_size=1),
     lambda members: st.lists(members) | st.dictionaries(st.text(min_size=1), members),
-    max_leaves=8,
+    max_leaves=4,
 )
 
 
