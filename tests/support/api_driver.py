@@ -11,7 +11,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from paynearme.handlers.api import api_handler
-from paynearme.handlers.lambda_types import HttpHandler
+from paynearme.handlers.lambda_runtime import HttpHandler
 from paynearme.platform.http_request import ProxyEvent
 from paynearme.protocol.create_order import CreateOrderRequest
 from paynearme.protocol.make_payment import IDEMPOTENCY_KEY, MakePaymentRequest

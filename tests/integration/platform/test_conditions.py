@@ -24,7 +24,7 @@ def writes_in(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def bodies(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The bodies of DynamoDB requests. Must come first, because the clients have the configuration of production."""
+    """The bodies of DynamoDB requests, from clients as in production. A test requests it before the functions."""
     monkeypatch.setattr(support, "_validating", lambda config: config)
     return []
 

@@ -44,5 +44,6 @@ def test_aws_error_permanent_not_retryable(error: Exception) -> None:
 @pytest.mark.parametrize("max_attempt", [MAX_ATTEMPT_SECONDS, SHORT_ATTEMPT_SECONDS])
 def test_aws_client_config_one_attempt_within_maximum(max_attempt: float) -> None:
     config: Any = client_config(max_attempt)
-    assert config.connect_timeout + config.read_timeout <= max_attempt
+    # The connect timeout applies to the connection and to the TLS handshake.
+    assert 2 * config.connect_timeout + config.read_timeout <= max_attempt
     assert config.retries["total_max_attempts"] == 1

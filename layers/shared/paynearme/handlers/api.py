@@ -9,7 +9,7 @@ from functools import wraps
 from pydantic import BaseModel
 
 from paynearme.errors import NotFoundError, UnknownSiteError, ValidationFailedError
-from paynearme.handlers.lambda_types import Clock, HttpHandler, freeze_imports, utc_now
+from paynearme.handlers.lambda_runtime import Clock, HttpHandler, freeze_imports, utc_now
 from paynearme.handlers.log_identifiers import log_identifiers, log_order_identifiers
 from paynearme.platform import observability
 from paynearme.platform.deadline import Deadline

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from paynearme.errors import InvocationFailedError
-from paynearme.handlers.lambda_types import Clock, freeze_imports, utc_now
+from paynearme.handlers.lambda_runtime import Clock, freeze_imports, utc_now
 from paynearme.platform import observability
 
 type BackgroundHandler[R] = Callable[[Any, object], R]

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 
-# SnapStart saves its import, which a first retry would otherwise need during a response.
-import tenacity  # noqa: F401
+import tenacity  # noqa: F401 # the snapshot of SnapStart contains it, so a first retry needs no import
 
 from paynearme.errors import ServiceError, UnavailableError, UnprocessableCallbackError, ValidationFailedError
 from paynearme.handlers.authentication import AuthenticCallback, authenticate_callback, parse_callback
 from paynearme.handlers.callback_response import CallbackBody, callback_response
-from paynearme.handlers.lambda_types import Clock, HttpHandler, freeze_imports, utc_now
+from paynearme.handlers.lambda_runtime import Clock, HttpHandler, freeze_imports, utc_now
 from paynearme.ledger.quarantine import UnprocessedCallback, quarantine
 from paynearme.platform import observability
 from paynearme.platform.aws_clients import is_infrastructure_error

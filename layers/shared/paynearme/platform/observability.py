@@ -46,7 +46,7 @@ _to_json = JSONEncoder(separators=(",", ":"), check_circular=False, default=str)
 class _Formatter(LambdaPowertoolsFormatter):
     """Build a line from the level, the message and the ``fields`` of a record.
 
-    The formatter of Powertools costs more than the rest of a log line, because it supports keys that change.
+    The formatter of Powertools takes longer, because it supports keys that change (ADR 22).
     """
 
     def format(self, record: logging.LogRecord) -> str:

@@ -1,4 +1,4 @@
-"""Types, the clock and the garbage collection that all decorators share."""
+"""The types, the clock and the setting of garbage collection for all decorators."""
 
 import gc
 from collections.abc import Callable
@@ -17,7 +17,7 @@ type Clock = Callable[[], datetime]
 def freeze_imports() -> None:
     """Exclude all current objects from garbage collection: they live as long as the process.
 
-    Without it, a collection during a call would examine about 200,000 objects of the imported modules.
+    Without it, a collection during a call would examine tens of thousands of objects of the imported modules.
     """
     gc.freeze()
 
